@@ -1,0 +1,26 @@
+"""Handwritten digits bundled with scikit-learn: 1,797 real 8x8 images of 10 classes (UCI, Alpaydin and Kaynak 1998)."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from rnc.vocabulary import Split
+
+TRAIN_PER_CLASS = 140
+TEST_PER_CLASS = 34
+MEAN, STD = (0.3056,), (0.3760,)  # of the 1,400 training images; a test recomputes them
+_SPLIT_SEED = 0
+
+
+def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 1, 8, 8) float32 in [0, 1] and labels (N,) int64 of a fixed split, balanced over the classes.
+
+    The smallest class has 174 images, so that 140 + 34 of each class are used and the rest are left out.
+    """
+    bunch = load_digits()
+    images = (bunch.images / 16.0).astype(np.float32)[:, None]
+    labels = bunch.target.astype(np.int64)
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
+    wanted = slice(0, TRAIN_PER_CLASS) if split is Split.TRAIN else slice(TRAIN_PER_CLASS, TRAIN_PER_CLASS + TEST_PER_CLASS)
+    chosen = np.concatenate([order[labels[order] == c][wanted] for c in range(10)])
+    chosen = np.sort(chosen)
+    return images[chosen], labels[chosen]

@@ -1,0 +1,34 @@
+"""Device and threads, chosen in one place for trainer and lab (design, decision 11)."""
+
+import os
+
+import torch
+
+_SMALL_NETWORK = 1_000_000  # parameters; below this a second thread costs more than it brings
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is the GPU where there is one. Raises ValueError for a device that this machine lacks."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:0") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r} was asked for, but torch sees no GPU; use --device cpu")
+    return device
+
+
+def set_threads(parameters: int, asked: int = 0) -> int:
+    """Set and return torch's CPU threads: those asked for, or one for a small network and all cores for others."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = asked or (1 if parameters < _SMALL_NETWORK else cores)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def exact_float32() -> None:
+    """Turn TF32 off, for measurements and the attacks in them: half precision sets a floor under NC1 (decision 5)."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

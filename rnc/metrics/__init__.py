@@ -1,0 +1,22 @@
+"""Collapse metrics: accumulate class statistics over a stream, then measure. Statistics are float64."""
+
+from rnc.metrics.alignment import Alignment, align
+from rnc.metrics.class_statistics import ClassMeans, Scatter, class_means, scatter_around
+from rnc.metrics.collapse import classifier_metrics, collapse, measure
+from rnc.metrics.leaping import Leaps, leaps
+from rnc.metrics.nearest_centre import nearest_centre
+
+__all__ = [
+    "Alignment",
+    "ClassMeans",
+    "Leaps",
+    "Scatter",
+    "align",
+    "class_means",
+    "classifier_metrics",
+    "collapse",
+    "leaps",
+    "measure",
+    "nearest_centre",
+    "scatter_around",
+]

@@ -1,0 +1,55 @@
+"""How far the class means of one condition have turned and moved from those of another ("simplex similarity")."""
+
+from dataclasses import dataclass
+
+import torch
+
+from rnc.metrics.class_statistics import ClassMeans
+from rnc.vocabulary import Metric
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Angles (radians) and distances (feature units) per class, (C,); NaN where a class is absent in either."""
+
+    angle: torch.Tensor
+    angle_uncentred: torch.Tensor
+    distance: torch.Tensor
+    distance_uncentred: torch.Tensor
+    global_mean_angle: float
+    global_mean_distance: float
+
+    def summary(self) -> dict[Metric, float]:
+        """The means over the classes present in both, and the global means' own angle and distance."""
+        return {
+            Metric.ANGLE: float(self.angle.nanmean()),
+            Metric.ANGLE_UNCENTRED: float(self.angle_uncentred.nanmean()),
+            Metric.DISTANCE: float(self.distance.nanmean()),
+            Metric.DISTANCE_UNCENTRED: float(self.distance_uncentred.nanmean()),
+            Metric.GLOBAL_MEAN_ANGLE: self.global_mean_angle,
+            Metric.GLOBAL_MEAN_DISTANCE: self.global_mean_distance,
+        }
+
+
+def align(reference: ClassMeans, other: ClassMeans) -> Alignment:
+    """Compare the means of two conditions over the same classes. Raises ValueError where the shapes differ."""
+    if reference.means.shape != other.means.shape:
+        raise ValueError(f"class means differ in shape: {tuple(reference.means.shape)}, {tuple(other.means.shape)}")
+    return Alignment(
+        angle=angles(reference.centred, other.centred),
+        angle_uncentred=angles(reference.means, other.means),
+        distance=(reference.centred - other.centred).norm(dim=1),
+        distance_uncentred=(reference.means - other.means).norm(dim=1),
+        global_mean_angle=float(angles(reference.global_mean[None], other.global_mean[None])[0]),
+        global_mean_distance=float((reference.global_mean - other.global_mean).norm()),
+    )
+
+
+def angles(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The angle in radians between the rows of a and b (n, d), exact also where it is tiny.
+
+    2 atan2(|u - v|, |u + v|) of the unit vectors (Kahan): the arccosine of a rounded cosine is blind below 1e-8.
+    NaN where a row is zero.
+    """
+    u, v = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
+    return 2 * torch.atan2((u - v).norm(dim=1), (u + v).norm(dim=1))

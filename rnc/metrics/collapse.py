@@ -1,0 +1,101 @@
+"""NC1 to NC4 and their kin, from class statistics and the classifier (Papyan, Han, Donoho 2020; paper, section 3)."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from rnc.metrics.class_statistics import ClassMeans, Scatter, as_float64, class_means, scatter_around
+from rnc.metrics.nearest_centre import nearest_centre
+from rnc.vocabulary import Metric
+
+Array = torch.Tensor | np.ndarray
+
+MEASURED = (
+    Metric.NC1,
+    Metric.NC2_EQUINORM,
+    Metric.NC2_EQUIANGULARITY,
+    Metric.NC2_EQUINORM_W,
+    Metric.NC2_EQUIANGULARITY_W,
+    Metric.NC3,
+    Metric.NC4,
+    Metric.ACCURACY,
+    Metric.LOSS,
+    Metric.NCC_ACCURACY,
+)
+"""What `measure` returns."""
+
+
+def measure(features: Array, labels: Array, weight: Array, bias: Array, num_classes: int) -> dict[str, float]:
+    """All collapse metrics of one set of features around its own class means, as plain floats by metric name.
+
+    features (N, d) are penultimate features, labels (N,) in 0..C-1, weight (C, d), bias (C,). Keys: nc1,
+    nc2_equinorm, nc2_equiangularity, nc2_equinorm_w, nc2_equiangularity_w, nc3, nc4, accuracy, loss, ncc_accuracy.
+    Conventions: NC1 is divided by C; stds are unbiased; NC4 is disagreement; absent classes are left out.
+    A metric that the data do not define (one class present, say) is NaN. Raises ValueError as `class_means` does.
+    """
+    h, y, w, b = as_float64(features), torch.as_tensor(labels), as_float64(weight), as_float64(bias)
+    if w.shape != (num_classes, h.shape[-1]) or b.shape != (num_classes,):
+        raise ValueError(f"weight must be (C, d) and bias (C,) for C = {num_classes}, d = {h.shape[-1]}")
+    means = class_means([(h, y)], num_classes)
+    values = collapse(means, scatter_around([(h, y)], means), w)
+    values |= classifier_metrics(h, y, h @ w.T + b, means)
+    return {str(name): values[name] for name in MEASURED}
+
+
+def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric, float]:
+    """The metrics that need statistics and W (C, d) only: NC1, NC2 of means and classifier, NC3."""
+    singular_values, _vectors = means.directions
+    centred, rows = means.centred[means.present], as_float64(weight)[means.present]
+    return {
+        Metric.NC1: _nc1(scatter, singular_values),
+        Metric.NC2_EQUINORM: equinorm(centred),
+        Metric.NC2_EQUIANGULARITY: equiangularity(centred),
+        Metric.NC2_COS_STD: cosine_std(centred),
+        Metric.NC2_EQUINORM_W: equinorm(rows),
+        Metric.NC2_EQUIANGULARITY_W: equiangularity(rows),
+        Metric.NC2_COS_STD_W: cosine_std(rows),
+        Metric.NC3: float((rows / rows.norm() - centred / centred.norm()).square().sum()),
+        Metric.CLASSES_PRESENT: float(len(means.present)),
+    }
+
+
+def classifier_metrics(features: Array, labels: Array, logits: Array, means: ClassMeans) -> dict[Metric, float]:
+    """The metrics of decisions on features (N, d) with logits (N, C): NC4, accuracy, loss (nats), nearest centre."""
+    logits, y = as_float64(logits), torch.as_tensor(labels).to(torch.int64)
+    decided, nearest = logits.argmax(1), nearest_centre(features, means)
+    return {
+        Metric.NC4: float((decided != nearest).double().mean()),
+        Metric.ACCURACY: float((decided == y).double().mean()),
+        Metric.LOSS: float(functional.cross_entropy(logits, y)),
+        Metric.NCC_ACCURACY: float((nearest == y).double().mean()),
+    }
+
+
+def _nc1(scatter: Scatter, singular_values: torch.Tensor) -> float:
+    """Tr(Sigma_W pinv(Sigma_B)) / C: Sigma_B has the eigenvalues s^2 / C, so that the C cancels the division."""
+    return float((scatter.along / singular_values.square()).sum()) if len(singular_values) else float("nan")
+
+
+def equinorm(vectors: torch.Tensor) -> float:
+    """Unbiased std over mean of the norms of vectors (C, d); 0 where all are equally long."""
+    norms = vectors.norm(dim=1)
+    return float(norms.std() / norms.mean()) if len(norms) > 1 else float("nan")
+
+
+def equiangularity(vectors: torch.Tensor) -> float:
+    """Mean over pairs of |cos + 1/(C-1)|, for vectors (C, d); 0 at a simplex."""
+    cosines = _pair_cosines(vectors)
+    return float((cosines + 1 / (len(vectors) - 1)).abs().mean()) if len(cosines) else float("nan")
+
+
+def cosine_std(vectors: torch.Tensor) -> float:
+    """Unbiased std of the cosines over the pairs of vectors (C, d); Papyan's equiangularity."""
+    cosines = _pair_cosines(vectors)
+    return float(cosines.std()) if len(cosines) > 1 else float("nan")
+
+
+def _pair_cosines(vectors: torch.Tensor) -> torch.Tensor:
+    """Each unordered pair once, (C(C-1)/2,)."""
+    unit = functional.normalize(vectors, dim=1, eps=0.0)
+    first, second = torch.triu_indices(len(vectors), len(vectors), offset=1)
+    return (unit @ unit.T)[first, second]

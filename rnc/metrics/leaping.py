@@ -1,0 +1,42 @@
+"""Where perturbed features go: clusters of (true class i, predicted class j) and their angle to clean vertex j."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rnc.metrics.alignment import angles
+from rnc.metrics.class_statistics import ClassMeans, class_means
+
+
+@dataclass(frozen=True)
+class Leaps:
+    """Clusters by true class i and predicted class j."""
+
+    counts: torch.Tensor
+    """(C, C) samples of class i that the network decides are j; the diagonal stayed."""
+    angles: torch.Tensor
+    """(C, C) radians between the cluster's mean and clean class mean j, both minus the clean global mean; NaN if empty."""
+
+    def leapt_share(self) -> float:
+        """The share of samples off the diagonal."""
+        return 1.0 - float(self.counts.diagonal().sum() / self.counts.sum())
+
+
+def leaps(
+    features: torch.Tensor | np.ndarray,
+    true: torch.Tensor | np.ndarray,
+    predicted: torch.Tensor | np.ndarray,
+    clean: ClassMeans,
+) -> Leaps:
+    """Cluster features (N, d) by true and predicted class (N,) against the clean means. Source: paper, section 3.
+
+    Raises ValueError as `class_means` does.
+    """
+    num_classes = len(clean.counts)
+    pairs = torch.as_tensor(true).to(torch.int64) * num_classes + torch.as_tensor(predicted).to(torch.int64)
+    clusters = class_means([(features, pairs)], num_classes**2)
+    vertex = clean.centred.repeat(num_classes, 1)  # row i * C + j holds clean mean j
+    turned = angles(clusters.means - clean.global_mean, vertex)
+    square = (num_classes, num_classes)
+    return Leaps(clusters.counts.reshape(square), turned.reshape(square))

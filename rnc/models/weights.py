@@ -1,0 +1,62 @@
+"""Model files: safetensors with the run's config in the metadata, written so that a crash leaves no half file."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+
+from rnc import datasets, models
+
+
+class CheckpointError(Exception):
+    """A model file that is missing, damaged or not the one that the store speaks of."""
+
+
+def save(model: models.FeatureClassifier, path: Path, metadata: dict) -> str:
+    """Write the state dict and `metadata` (a JSON object with `dataset` and `model`); return the file's SHA-256.
+
+    The bytes reach the disk under another name first and are renamed, so that `path` is whole or absent.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    content = tensors_to_bytes(state, metadata={"config": json.dumps(metadata)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load(path: Path, sha256: str) -> models.FeatureClassifier:
+    """Rebuild the network of a model file, in eval mode, on the CPU.
+
+    Raises CheckpointError where the file is missing or its SHA-256 is not the given one.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read ({error.strerror}); train the run again") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise CheckpointError(
+            f"checkpoint {path} is not the file that the store recorded: its SHA-256 is {found[:12]}…, "
+            f"the store says {sha256[:12]}…; restore the file or train the run again with --overwrite"
+        )
+    config = _metadata(path)
+    model = models.build(config["model"], datasets.spec(config["dataset"]))
+    model.load_state_dict(tensors_from_bytes(content))
+    return model.eval()
+
+
+def _metadata(path: Path) -> dict:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads(file.metadata()["config"])
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise CheckpointError(f"checkpoint {path} carries no config in its metadata: {error}") from None

@@ -1,0 +1,27 @@
+"""One trainer a run: a lock file beside the store, released by the operating system when its holder ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rnc.store.connection import StoreError
+
+
+@contextmanager
+def run_lock(store: Path, run_id: str) -> Iterator[None]:
+    """Hold the lock of a run. Raises StoreError where another process is training it into this store."""
+    path = store.parent / "locks" / f"{run_id}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise StoreError(f"run {run_id} is being trained into {store} by process {holder}; wait for it") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,156 @@
+"""The only hand that writes the store. Each method is one transaction, and guards the keys that the SQL does not."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from rnc.store.connection import StoreError, writing
+from rnc.store.rows import Rows
+from rnc.vocabulary import Condition, Role, RunState
+
+_RUN_TABLES = (
+    "run",
+    "run_condition",
+    "layer",
+    "metric",
+    "class_metric",
+    "class_mean",
+    "classifier",
+    "feature",
+    "projection",
+    "leap",
+    "checkpoint",
+)
+
+
+class RunExistsError(StoreError):
+    """The store already holds a finished run with this key."""
+
+
+class StoreWriter:
+    """Writes runs to one store file."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the store; nothing is opened until something is written."""
+        self.path = path
+
+    def begin_run(
+        self,
+        run_id: str,
+        config: dict,
+        provenance: dict[str, Any],
+        conditions: list[tuple[Role, Condition]],
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Enter a run, its conditions and where it came from. An unfinished run with the same key gives way.
+
+        Raises RunExistsError where a finished one is stored and `overwrite` is not set.
+        """
+        with writing(self.path) as connection:
+            state = run_state(connection, run_id)
+            if state == RunState.FINISHED and not overwrite:
+                raise RunExistsError(
+                    f"run {run_id} is already in {self.path}, finished; change the seed or another setting for a new "
+                    "run, or give --overwrite to train it again"
+                )
+            _delete(connection, run_id)
+            rows, now = Rows(), _now()
+            rows.add(
+                "run",
+                run_id=run_id,
+                config=json.dumps(config),
+                state=RunState.RUNNING,
+                epochs_done=0,
+                started_at=now,
+                heartbeat_at=now,
+                **provenance | {"versions": json.dumps(provenance["versions"])},
+            )
+            known = {slug for (slug,) in connection.execute("SELECT condition FROM condition").fetchall()}
+            for role, condition in conditions:
+                rows.add("run_condition", run_id=run_id, condition=condition.slug, role=role)
+                if condition.slug not in known:
+                    known.add(condition.slug)
+                    rows.add("condition", **_condition_row(condition))
+            _insert(connection, rows)
+
+    def write_layers(self, run_id: str, layers: list[tuple[str, int]]) -> None:
+        """Enter the stages (name, size) of a run's network, from the pixels on."""
+        rows = Rows()
+        names, sizes = [name for name, _size in layers], [size for _name, size in layers]
+        rows.add("layer", run_id=run_id, layer=names, depth=range(len(names)), size=sizes)
+        with writing(self.path) as connection:
+            _insert(connection, rows)
+
+    def write_epoch(self, run_id: str, epoch: int, rows: Rows) -> None:
+        """Land all of a measured epoch, or nothing of it. Raises StoreError where the epoch is stored already."""
+        with writing(self.path) as connection:
+            found = connection.execute("SELECT 1 FROM metric WHERE run_id = ? AND epoch = ? LIMIT 1", [run_id, epoch])
+            if found.fetchone():
+                raise StoreError(f"epoch {epoch} of {run_id} is already in {self.path}")
+            _insert(connection, rows)
+            self._beat(connection, run_id, epoch)
+
+    def replace_projections(self, run_id: str, method: str, rows: Rows) -> None:
+        """Put a new projection of a run in the place of the old one of that method, so that one basis serves all epochs."""
+        with writing(self.path) as connection:
+            connection.execute("DELETE FROM projection WHERE run_id = ? AND method = ?", [run_id, method])
+            _insert(connection, rows)
+
+    def heartbeat(self, run_id: str, epochs_done: int) -> None:
+        """Say that the trainer lives, and how far it is."""
+        with writing(self.path) as connection:
+            self._beat(connection, run_id, epochs_done)
+
+    def end_run(self, run_id: str, state: RunState, wall_seconds: float, error: str | None = None) -> None:
+        """Close a run as finished or failed."""
+        with writing(self.path) as connection:
+            connection.execute(
+                "UPDATE run SET state = ?, finished_at = ?, heartbeat_at = ?, wall_seconds = ?, error = ? WHERE run_id = ?",
+                [str(state), _now(), _now(), wall_seconds, error, run_id],
+            )
+
+    @staticmethod
+    def _beat(connection: duckdb.DuckDBPyConnection, run_id: str, epochs_done: int) -> None:
+        connection.execute(
+            "UPDATE run SET heartbeat_at = ?, epochs_done = ? WHERE run_id = ?", [_now(), epochs_done, run_id]
+        )
+
+
+def run_state(connection: duckdb.DuckDBPyConnection, run_id: str) -> str | None:
+    """The stored state of a run, or None."""
+    found = connection.execute("SELECT state FROM run WHERE run_id = ?", [run_id]).fetchone()
+    return found[0] if found else None
+
+
+def _delete(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    for table in _RUN_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
+    for table, content in rows.tables().items():
+        connection.register("incoming", content)
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+        connection.unregister("incoming")
+
+
+def _condition_row(condition: Condition) -> dict[str, Any]:
+    return {
+        "condition": condition.slug,
+        "kind": condition.kind,
+        "norm": condition.norm,
+        "epsilon": condition.epsilon,
+        "step_size": condition.step_size,
+        "steps": condition.steps,
+        "target_rule": condition.target_rule,
+        "label_rule": condition.label_rule,
+    }
+
+
+def _now() -> datetime:
+    """The time in UTC without a zone, as the store keeps it."""
+    return datetime.now(UTC).replace(tzinfo=None)

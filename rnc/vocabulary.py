@@ -1,0 +1,286 @@
+"""The closed lists of the house: what may stand in a config, a store row or an address. Imports nothing else of ours.
+
+Shape letters, everywhere: N samples, C classes, d feature size, L stages, (c, h, w) image.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+
+class Norm(StrEnum):
+    """The norm that bounds a perturbation."""
+
+    LINF = "linf"
+    L2 = "l2"
+
+
+class Objective(StrEnum):
+    """What a network is trained on; paper, section 2. Their BatchNorm modes are listed in `train/losses.py`."""
+
+    ST = "st"
+    AT = "at"
+    AT_EVAL_ATTACK = "at-eval-attack"
+    TRADES = "trades"
+    TRADES_RELEASED = "trades-released"
+
+
+class Split(StrEnum):
+    """The part of a data set."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
+class ConditionKind(StrEnum):
+    """How the images of a condition are made from the clean ones."""
+
+    CLEAN = "clean"
+    PGD = "pgd"
+    GAUSSIAN = "gaussian"
+    SIGN_NOISE = "sign_noise"
+
+
+class TargetRule(StrEnum):
+    """Where a PGD attack drives a sample: away from its label, or to the next class, (y + 1) mod C."""
+
+    UNTARGETED = "untargeted"
+    NEXT = "next"
+
+
+class LabelRule(StrEnum):
+    """Which label a sample carries in the metrics of a condition."""
+
+    TRUE = "true"
+    TARGET = "target"
+
+
+class Role(StrEnum):
+    """The part that a condition plays for a run, whatever its epsilon and norm."""
+
+    CLEAN = "clean"
+    PERTURBED = "perturbed"
+    TARGETED = "targeted"
+    GAUSSIAN = "gaussian"
+    SIGN_NOISE = "sign_noise"
+
+
+class RunState(StrEnum):
+    """`interrupted` is never stored: it is a `running` run whose heartbeat has stopped."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class ProjectionMethod(StrEnum):
+    """How features were brought into the plane."""
+
+    PCA = "pca"
+    UMAP = "umap"
+
+
+FEATURES_LAYER = "features"
+"""The layer name of the penultimate features h, the input of the last linear layer."""
+
+HEARTBEAT_SECONDS = 5.0
+"""How often a running trainer says in the store that it lives."""
+
+STALE_SECONDS = 60.0
+"""A running run whose heartbeat is older than this counts as interrupted."""
+
+
+def format_pixels(value: float) -> str:
+    """Write a perturbation size the field's way: `8/255` where it is a multiple of 1/255, else the shortest decimal."""
+    scaled = value * 255
+    if math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) > 0:
+        return f"{round(scaled)}/255"
+    return f"{value:.10g}"
+
+
+def parse_pixels(text: str) -> float:
+    """Read a perturbation size, `8/255` or `0.1`. Raises ValueError, saying what is accepted."""
+    try:
+        return float(Fraction(text.strip())) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text!r} is not a number; write a decimal such as 0.1 or a fraction such as 8/255") from None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How images are perturbed before they are measured, and by which label. Its `slug` names it everywhere.
+
+    `epsilon` and `step_size` are in pixel units ([0, 1] images); a step size left out is 2.5 epsilon / steps.
+    Raises ValueError for a size that is not positive or a field that the kind does not have.
+    """
+
+    kind: ConditionKind
+    norm: Norm | None = None
+    epsilon: float | None = None
+    steps: int | None = None
+    step_size: float | None = None
+    target_rule: TargetRule | None = None
+
+    def __post_init__(self) -> None:
+        """Reject impossible sizes and fill in the default step."""
+        if self.kind is ConditionKind.CLEAN:
+            if any(v is not None for v in (self.norm, self.epsilon, self.steps, self.step_size, self.target_rule)):
+                raise ValueError("the clean condition has no norm, epsilon, steps or target")
+            return
+        if self.norm is None or self.epsilon is None or not (self.epsilon > 0 and math.isfinite(self.epsilon)):
+            raise ValueError(f"epsilon must be a finite number > 0 and the norm given, got {self.epsilon} {self.norm}")
+        if self.kind is not ConditionKind.PGD:
+            if self.steps is not None or self.step_size is not None or self.target_rule is not None:
+                raise ValueError(f"{self.kind} is noise: it has no steps, step size or target")
+            return
+        if self.steps is None or self.steps < 0:
+            raise ValueError(f"steps must be a whole number >= 0, got {self.steps}")
+        if self.step_size is None:
+            object.__setattr__(self, "step_size", default_step_size(self.epsilon, self.steps))
+        if self.target_rule is None:
+            object.__setattr__(self, "target_rule", TargetRule.UNTARGETED)
+        if not (self.step_size and self.step_size > 0 and math.isfinite(self.step_size)):
+            raise ValueError(f"step size must be a finite number > 0, got {self.step_size}")
+
+    @property
+    def label_rule(self) -> LabelRule:
+        """A targeted sample is measured by its target (paper, section 3), any other by its true label."""
+        return LabelRule.TARGET if self.target_rule is TargetRule.NEXT else LabelRule.TRUE
+
+    @property
+    def slug(self) -> str:
+        """The id of this condition: `clean`, `pgd-linf-8_255-10`, `pgd-l2-0.5-10-step15_255-next`, `gaussian-linf-0.1`."""
+        if self.kind is ConditionKind.CLEAN:
+            return str(self.kind)
+        assert self.norm is not None and self.epsilon is not None
+        parts = [str(self.kind), str(self.norm), _slug_number(self.epsilon)]
+        if self.kind is ConditionKind.PGD:
+            assert self.steps is not None and self.step_size is not None
+            parts.append(str(self.steps))
+            if not math.isclose(self.step_size, default_step_size(self.epsilon, self.steps), rel_tol=1e-9):
+                parts.append("step" + _slug_number(self.step_size))
+            if self.target_rule is TargetRule.NEXT:
+                parts.append(str(TargetRule.NEXT))
+        return "-".join(parts)
+
+    @classmethod
+    def from_slug(cls, slug: str) -> "Condition":
+        """Read a slug back. Raises ValueError, naming an example, where it is none."""
+        try:
+            kind, *rest = slug.split("-")
+            if kind == ConditionKind.CLEAN and not rest:
+                return cls(ConditionKind.CLEAN)
+            norm, epsilon, *rest = rest
+            if kind != ConditionKind.PGD and not rest:
+                return cls(ConditionKind(kind), Norm(norm), _unslug_number(epsilon))
+            steps, *rest = rest
+            step_size = _unslug_number(rest.pop(0).removeprefix("step")) if rest and rest[0].startswith("step") else None
+            target = TargetRule(rest.pop(0)) if rest else TargetRule.UNTARGETED
+            if rest:
+                raise ValueError(slug)
+            return cls(ConditionKind(kind), Norm(norm), _unslug_number(epsilon), int(steps), step_size, target)
+        except ValueError as error:
+            raise ValueError(
+                f"{slug!r} is no condition ({error}); examples: clean, pgd-linf-8_255-10, pgd-l2-0.5-10-next, gaussian-linf-0.1"
+            ) from None
+
+    @property
+    def label(self) -> str:
+        """How people write it: `PGD-10 l_inf 8/255`."""
+        if self.kind is ConditionKind.CLEAN:
+            return "clean"
+        assert self.epsilon is not None
+        size = f"{'ℓ∞' if self.norm is Norm.LINF else 'ℓ2'} ε = {format_pixels(self.epsilon)}"
+        if self.kind is not ConditionKind.PGD:
+            return f"{str(self.kind).replace('_', ' ')}, {size}"
+        return f"{'targeted ' if self.target_rule is TargetRule.NEXT else ''}PGD-{self.steps}, {size}"
+
+
+CLEAN = Condition(ConditionKind.CLEAN)
+
+
+def default_step_size(epsilon: float, steps: int) -> float:
+    """The customary PGD step, 2.5 epsilon / steps, which is the paper's 2/255 at 8/255 in 10 steps."""
+    return 2.5 * epsilon / max(steps, 1)
+
+
+def _slug_number(value: float) -> str:
+    return format_pixels(value).replace("/", "_").replace("e-", "em")
+
+
+def _unslug_number(text: str) -> float:
+    return parse_pixels(text.replace("_", "/").replace("em", "e-"))
+
+
+class Metric(StrEnum):
+    """The scalars of a (run, epoch, split, condition, layer). What each is: `METRIC_INFO`."""
+
+    NC1 = "nc1"
+    NC2_EQUINORM = "nc2_equinorm"
+    NC2_EQUIANGULARITY = "nc2_equiangularity"
+    NC2_EQUINORM_W = "nc2_equinorm_w"
+    NC2_EQUIANGULARITY_W = "nc2_equiangularity_w"
+    NC2_COS_STD = "nc2_cos_std"
+    NC2_COS_STD_W = "nc2_cos_std_w"
+    NC3 = "nc3"
+    NC4 = "nc4"
+    ACCURACY = "accuracy"
+    LOSS = "loss"
+    NCC_ACCURACY = "ncc_accuracy"
+    ANGLE = "angle"
+    ANGLE_UNCENTRED = "angle_uncentred"
+    DISTANCE = "distance"
+    DISTANCE_UNCENTRED = "distance_uncentred"
+    GLOBAL_MEAN_ANGLE = "global_mean_angle"
+    GLOBAL_MEAN_DISTANCE = "global_mean_distance"
+    CLASSES_PRESENT = "classes_present"
+
+
+class ClassMetric(StrEnum):
+    """The scalars of one class under a condition; angles in radians, the rest in feature units."""
+
+    COUNT = "count"
+    NORM = "norm"
+    VARIANCE = "variance"
+    ANGLE = "angle"
+    ANGLE_UNCENTRED = "angle_uncentred"
+    DISTANCE = "distance"
+    DISTANCE_UNCENTRED = "distance_uncentred"
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What people read about a metric: a short label, its formula in words, and whether a log axis suits it."""
+
+    label: str
+    meaning: str
+    log_axis: bool
+
+
+METRIC_INFO = {
+    Metric.NC1: MetricInfo("NC1 · within-class variability", "Tr(Σ_W Σ_B⁺) / C; 0 at collapse", True),
+    Metric.NC2_EQUINORM: MetricInfo("NC2 · equinorm, means", "std / mean of the norms of the centred class means", True),
+    Metric.NC2_EQUIANGULARITY: MetricInfo(
+        "NC2 · equiangularity, means", "mean |cos + 1/(C−1)| over pairs of centred class means", True
+    ),
+    Metric.NC2_EQUINORM_W: MetricInfo("NC2 · equinorm, classifier", "std / mean of the norms of W's rows", True),
+    Metric.NC2_EQUIANGULARITY_W: MetricInfo(
+        "NC2 · equiangularity, classifier", "mean |cos + 1/(C−1)| over pairs of W's rows", True
+    ),
+    Metric.NC2_COS_STD: MetricInfo("NC2 · cosine spread, means", "std of cos over pairs of centred class means", True),
+    Metric.NC2_COS_STD_W: MetricInfo("NC2 · cosine spread, classifier", "std of cos over pairs of W's rows", True),
+    Metric.NC3: MetricInfo("NC3 · self-duality", "‖W/‖W‖ − M/‖M‖‖²; 0 where classifier and means agree", True),
+    Metric.NC4: MetricInfo("NC4 · nearest-centre disagreement", "share decided differently by network and nearest mean", True),
+    Metric.ACCURACY: MetricInfo("Accuracy", "share classified as labelled", False),
+    Metric.LOSS: MetricInfo("Cross-entropy loss", "mean over samples, in nats", True),
+    Metric.NCC_ACCURACY: MetricInfo("Nearest-centre accuracy", "share whose nearest class mean is their label's", False),
+    Metric.ANGLE: MetricInfo("Angle to clean means", "mean angle (rad) between clean and perturbed centred class means", False),
+    Metric.ANGLE_UNCENTRED: MetricInfo("Angle to clean means, not centred", "mean angle (rad) of class means", False),
+    Metric.DISTANCE: MetricInfo("Distance to clean means", "mean distance between centred class means", True),
+    Metric.DISTANCE_UNCENTRED: MetricInfo("Distance to clean means, not centred", "mean distance of class means", True),
+    Metric.GLOBAL_MEAN_ANGLE: MetricInfo("Angle of global means", "angle (rad) between the two global means", False),
+    Metric.GLOBAL_MEAN_DISTANCE: MetricInfo("Distance of global means", "distance between the two global means", True),
+    Metric.CLASSES_PRESENT: MetricInfo("Classes present", "classes with at least one sample; the others are left out", False),
+}

@@ -1,0 +1,42 @@
+"""Where a run comes from: device, threads, host, commit and versions."""
+
+import platform
+import socket
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_PACKAGES = ("torch", "torchvision", "numpy", "duckdb", "scikit-learn", "umap-learn")
+
+
+def provenance(device: torch.device, threads: int) -> dict[str, Any]:
+    """The columns of table `run` that tell where a run was made."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "device": f"{device.type} ({name})",
+        "threads": threads,
+        "host": socket.gethostname(),
+        "git_commit": _git_commit(),
+        "versions": {"python": platform.python_version()} | {package: _version(package) for package in _PACKAGES},
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of this code, with `+` where the tree differs from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]
+        found = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,31 @@
+"""Which epochs: a name or a list, brought to a sorted list of epoch numbers."""
+
+LOG_POINTS = 12
+
+
+def log_spaced(epochs: int, drops: list[int]) -> list[int]:
+    """About LOG_POINTS epochs from 0 to the last, dense at the start, both learning-rate drops among them."""
+    powers = {round(epochs ** (i / (LOG_POINTS - 1))) for i in range(LOG_POINTS)} if epochs else set()
+    return sorted({0, epochs, *drops, *powers})
+
+
+def parse_epochs(text: str, epochs: int, drops: list[int], measured: list[int] | None) -> list[int]:
+    """The epochs that `text` asks for in a run of `epochs`; `measured` is what that word stands for (None: not allowed).
+
+    Raises ValueError for an unknown word, an epoch outside 0..epochs, or one that is not measured where it must be.
+    """
+    words = {"log": log_spaced(epochs, drops), "every": list(range(epochs + 1)), "last": [epochs], "none": []}
+    if measured is not None:
+        words |= {"measured": measured, "every": measured}
+    if text in words:
+        return words[text]
+    try:
+        chosen = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise ValueError(f"{text!r} is no choice of epochs; write {', '.join(words)}, or a list such as 0,10,40") from None
+    outside = [epoch for epoch in chosen if not 0 <= epoch <= epochs]
+    if outside:
+        raise ValueError(f"epochs {outside} are outside 0..{epochs}")
+    if measured is not None and not set(chosen) <= set(measured):
+        raise ValueError(f"epochs {sorted(set(chosen) - set(measured))} are not measured; measured are {measured}")
+    return chosen
