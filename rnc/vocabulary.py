@@ -57,13 +57,17 @@ class LabelRule(StrEnum):
 
 
 class Role(StrEnum):
-    """The part that a condition plays for a run, whatever its epsilon and norm."""
+    """The part that a condition plays for a run, whatever its epsilon and norm.
+
+    A run has at most one condition of each role, so that runs compare by role; `extra` is for all further ones.
+    """
 
     CLEAN = "clean"
     PERTURBED = "perturbed"
     TARGETED = "targeted"
     GAUSSIAN = "gaussian"
     SIGN_NOISE = "sign_noise"
+    EXTRA = "extra"
 
 
 class RunState(StrEnum):

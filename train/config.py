@@ -51,7 +51,7 @@ class RunConfig:
     """What is minimised; st, at, at-eval-attack, trades, trades-released."""
     norm: Norm = Norm.LINF
     """Norm of the attack, in training and measurement."""
-    epsilon: Pixels = 0.1
+    epsilon: Pixels = 0.125
     """Radius of the attack, in pixels of [0, 1]; 8/255 is a number here."""
     step_size: Pixels | None = None
     """Step of the attack, in pixels of [0, 1]; 2.5 epsilon / steps where not given."""
@@ -59,7 +59,7 @@ class RunConfig:
     """Steps of the attack."""
     trades_beta: float = 6.0
     """Weight of TRADES' KL term (Zhang et al. 2019)."""
-    epochs: int = 40
+    epochs: int = 60
     """Passes over the training set."""
     batch_size: int = 128
     """Images a step; the last, partial batch is kept."""
@@ -79,12 +79,12 @@ class RunConfig:
     """When to keep class means, classifier, sampled features and PCA: measured, every, last, none, or a list."""
     checkpoint_epochs: str = "measured"
     """When to keep the network for the attack lab: measured, every, last, none, or a list."""
-    sample_size: int = 300
+    sample_size: int = 200
     """Features kept a condition and split, balanced over the classes."""
     umap: bool = True
     """Project the last epoch's features by UMAP after the metrics have landed."""
     extra_conditions: tuple[str, ...] = ()
-    """More conditions to measure, as slugs, such as pgd-l2-0.5-10: they get the role `perturbed`."""
+    """More conditions to measure, as slugs, such as pgd-l2-0.5-10: they get the role `extra`."""
 
     def __post_init__(self) -> None:
         """Check every field that can be wrong."""
@@ -117,7 +117,7 @@ class RunConfig:
             (Role.GAUSSIAN, Condition(ConditionKind.GAUSSIAN, **size)),
             (Role.SIGN_NOISE, Condition(ConditionKind.SIGN_NOISE, **size)),
         ]
-        extra = [(Role.PERTURBED, Condition.from_slug(slug)) for slug in self.extra_conditions]
+        extra = [(Role.EXTRA, Condition.from_slug(slug)) for slug in self.extra_conditions]
         slugs = {condition.slug for _role, condition in own}
         return own + [(role, condition) for role, condition in extra if condition.slug not in slugs]
 

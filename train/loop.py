@@ -67,6 +67,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
         writer.begin_run(
             config.run_id,
             config.to_json(),
+            list(datasets.spec(config.dataset).classes),
             provenance(device, threads),
             config.conditions,
             overwrite=options.overwrite,

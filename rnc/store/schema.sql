@@ -3,9 +3,9 @@
 
 CREATE TABLE schema_version (version INTEGER);
 
--- One row a training run. run_id = dataset-model-objective-norm-sSEED-hash8(config).
+-- One row a training run. run_id = dataset-model-objective-norm-sSEED-hash8(config); classes in the labels' order.
 CREATE TABLE run (
-    run_id VARCHAR, config JSON, state VARCHAR, epochs_done INTEGER,
+    run_id VARCHAR, config JSON, classes VARCHAR[], state VARCHAR, epochs_done INTEGER,
     started_at TIMESTAMP, heartbeat_at TIMESTAMP, finished_at TIMESTAMP, wall_seconds DOUBLE,
     device VARCHAR, threads INTEGER, host VARCHAR, git_commit VARCHAR, versions JSON, error VARCHAR
 );

@@ -41,12 +41,13 @@ class StoreWriter:
         self,
         run_id: str,
         config: dict,
+        classes: list[str],
         provenance: dict[str, Any],
         conditions: list[tuple[Role, Condition]],
         *,
         overwrite: bool = False,
     ) -> None:
-        """Enter a run, its conditions and where it came from. An unfinished run with the same key gives way.
+        """Enter a run, its class names in the order of the labels, its conditions and where it came from. An unfinished run with the same key gives way.
 
         Raises RunExistsError where a finished one is stored and `overwrite` is not set.
         """
@@ -63,6 +64,7 @@ class StoreWriter:
                 "run",
                 run_id=run_id,
                 config=json.dumps(config),
+                classes=[classes],
                 state=RunState.RUNNING,
                 epochs_done=0,
                 started_at=now,

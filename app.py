@@ -1,0 +1,26 @@
+"""The dashboard: page setup, navigation, and the selection that all pages share. Start with `streamlit run app.py`."""
+
+import streamlit as st
+
+from rnc import controls
+from rnc.store.connection import StoreError
+
+st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide")
+
+page = st.navigation(
+    [
+        st.Page("pages/findings.py", title="Findings", icon=":material/fact_check:", default=True),
+        st.Page("pages/collapse.py", title="Collapse", icon=":material/show_chart:"),
+        st.Page("pages/geometry.py", title="Geometry", icon=":material/change_history:"),
+        st.Page("pages/projections.py", title="Projections", icon=":material/scatter_plot:"),
+        st.Page("pages/attack_lab.py", title="Attack lab", icon=":material/science:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/table:"),
+    ]
+)
+try:
+    if controls.draw_sidebar() is None:
+        controls.draw_empty_state()
+    else:
+        page.run()
+except StoreError as error:
+    st.error(str(error), icon=":material/database:")

@@ -1,0 +1,55 @@
+"""How collapse forms over epochs, and what each condition does to it."""
+
+import streamlit as st
+
+from rnc import controls
+from rnc.charts.curves import curve_legend, curve_panel
+from rnc.vocabulary import METRIC_INFO, Metric, Role
+
+PANELS = (
+    Metric.NC1,
+    Metric.NC2_EQUINORM,
+    Metric.NC2_EQUIANGULARITY,
+    Metric.NC3,
+    Metric.NC4,
+    Metric.ACCURACY,
+)
+ALIGNED = (Metric.ANGLE, Metric.NCC_ACCURACY)
+
+selection = controls.selection()
+runs = controls.chosen_runs(selection)
+st.title("Collapse over epochs")
+
+left, right = st.columns([4, 1], vertical_alignment="bottom")
+options = list(dict.fromkeys([str(Role.CLEAN), selection.shown, *controls.conditions_shown(selection)]))
+shown = left.pills(
+    "Conditions",
+    options,
+    selection_mode="multi",
+    default=[str(Role.CLEAN), selection.shown],
+    key="conditions",
+    bind="query-params",
+)
+log = right.toggle("Log axes", True, key="log", bind="query-params", help="for metrics that go towards 0")
+if not shown:
+    st.info("Choose at least one condition.")
+    st.stop()
+
+labels = list(runs["label"])
+own = controls.reader().curves(selection.runs, shown, selection.split, list(PANELS))
+clean = controls.reader().against_clean(selection.runs, shown, selection.split, list(ALIGNED))
+st.altair_chart(curve_legend(labels, sorted(shown)), width="stretch")
+columns = st.columns(2)
+for index, metric in enumerate([*PANELS, *ALIGNED]):
+    source = own if metric in PANELS else clean
+    frame = source[source["metric"] == metric].assign(run=lambda f: f["run_id"].map(runs["label"]))
+    with columns[index % 2]:
+        st.altair_chart(
+            curve_panel(frame, metric, labels, selection.epoch, log=log),
+            key=f"curve_{metric}",
+            alt=f"{METRIC_INFO[metric].label} over epochs",
+        )
+st.caption(
+    f"{selection.split} images. Solid lines are clean. The dashed rule is the epoch cursor. The last two panels measure "
+    "against the clean class means of the same split; log axes leave out exact zeros."
+)

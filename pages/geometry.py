@@ -1,0 +1,53 @@
+"""The class means of one epoch: do they stand at a simplex, and how far does the condition turn them?"""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc import controls
+from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap
+from rnc.geometry import centre, cosine_matrix, simplex_cosine
+from rnc.vocabulary import ClassMetric, Role
+
+selection = controls.selection()
+st.title("Geometry of the class means")
+run = controls.focus_run(selection)
+reader = controls.reader()
+epoch = controls.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id, selection.epoch)
+if epoch is None:
+    st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
+    st.stop()
+st.caption(f"{run.run_id} · epoch {epoch} · {selection.split} images")
+
+names = list(run.classes)
+for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
+    condition = controls.condition_of(run.run_id, shown)
+    if condition is None:
+        column.info(f"This run was not measured under {shown}.")
+        continue
+    classes, means = reader.class_means(run.run_id, epoch, selection.split, condition)
+    present = [names[c] for c in classes]
+    simplex = simplex_cosine(len(present))
+    cosines = cosine_matrix(centre(means))
+    off = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
+    with column:
+        chart = cosine_heatmap(cosines, present, simplex, f"Cosines, {shown}")
+        st.altair_chart(chart, key=f"cosines_{shown}", width="content", alt=f"cosines of centred class means, {shown}")
+        st.caption(f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off:.3f} (NC2 equiangularity).")
+
+per_class = [
+    reader.class_metrics(one.run_id, one_epoch, selection.split).assign(run=one.label, run_id=one.run_id)
+    for one in controls.chosen_runs(selection).itertuples()
+    if (one_epoch := controls.epoch_not_after(reader.measured_epochs([one.run_id]), one.run_id, selection.epoch)) is not None
+]
+table = controls.name_classes(pd.concat(per_class), names, "class")
+left, right = st.columns(2)
+norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]
+left.altair_chart(
+    class_norms(norms[norms["shown"].isin([Role.CLEAN, selection.shown])], names), key="norms", alt="norms of class means"
+)
+angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selection.shown)]
+angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
+right.altair_chart(
+    class_angles(angles, names, list(dict.fromkeys(table["run"]))), key="angles", alt="clean-to-perturbed angle per class"
+)

@@ -1,0 +1,35 @@
+"""The runs in the store: state, place of origin and config."""
+
+import json
+
+import streamlit as st
+
+from rnc import controls
+
+COLUMNS = ["run_id", "state", "epochs_done", "epochs", "started_at", "wall_seconds", "device", "threads", "git_commit", "error"]
+
+st.title("Runs")
+runs = controls.reader().runs()
+st.caption(f"{len(runs)} runs in `{controls.reader().path}`")
+st.dataframe(
+    runs[COLUMNS],
+    hide_index=True,
+    key="runs_table",
+    column_config={
+        "run_id": st.column_config.TextColumn("run", width="large"),
+        "epochs_done": st.column_config.NumberColumn("epochs done"),
+        "started_at": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm"),
+        "wall_seconds": st.column_config.NumberColumn("seconds", format="%.0f"),
+        "git_commit": "commit",
+    },
+)
+picked = st.selectbox("Config of", list(runs["run_id"]), key="config_of", bind="query-params")
+run = runs.set_index("run_id").loc[picked]
+left, right = st.columns(2)
+left.subheader("Config")
+left.json(json.loads(run["config"]), expanded=True)
+right.subheader("Measured under")
+conditions = controls.reader().conditions([picked])
+right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
+right.subheader("Versions")
+right.json(json.loads(run["versions"]), expanded=True)

@@ -1,0 +1,1 @@
+"""DataFrames to Altair charts: no Streamlit, no queries. Colours, dashes and shapes: `palette`."""

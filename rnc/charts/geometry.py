@@ -1,0 +1,75 @@
+"""Class means: their cosines, norms and how far an attack turns them."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from rnc.charts.palette import class_scale, run_scale
+
+_CELL = 30
+_LARGEST = 340
+
+
+def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> alt.LayerChart:
+    """Cosines (C, C) between centred class means, coloured by their distance from the simplex value -1/(C-1)."""
+    first, second = np.indices(cosines.shape)
+    frame = pd.DataFrame(
+        {
+            "class": np.array(classes)[first.ravel()],
+            "other": np.array(classes)[second.ravel()],
+            "cosine": cosines.ravel(),
+            "off simplex": np.where(first == second, 0.0, cosines - simplex).ravel(),
+        }
+    )
+    size = min(_CELL * len(classes), _LARGEST)
+    base = alt.Chart(frame).encode(
+        x=alt.X("other:N", sort=classes, title=None, axis=alt.Axis(labelAngle=0, orient="top")),
+        y=alt.Y("class:N", sort=classes, title=None),
+        tooltip=["class:N", "other:N", alt.Tooltip("cosine:Q", format=".3f"), alt.Tooltip("off simplex:Q", format="+.3f")],
+    )
+    scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0)
+    cells = base.mark_rect().encode(
+        color=alt.Color("off simplex:Q", scale=scale, legend=alt.Legend(title="cos + 1/(C−1)", gradientLength=size * 0.8))
+    )
+    heading = alt.TitleParams(title, anchor="start", fontSize=14)
+    chart = cells if len(classes) > 12 else cells + _numbers(base)
+    return alt.layer(chart).properties(width=size, height=size, title=heading)
+
+
+def _numbers(base: alt.Chart) -> alt.Chart:
+    dark = alt.expr.abs(alt.datum["off simplex"]) > 0.55
+    return base.mark_text(fontSize=10).encode(
+        text=alt.Text("cosine:Q", format=".2f"), color=alt.condition(dark, alt.value("white"), alt.value("#222222"))
+    )
+
+
+def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
+    """Norms of centred class means (class, shown, value), a point a condition: equal at a simplex."""
+    return (
+        alt.Chart(frame)
+        .mark_point(size=80, filled=True)
+        .encode(
+            x=alt.X("class:N", sort=classes, title="class", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
+            color=alt.Color("class:N", scale=class_scale(classes), legend=None),
+            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top")),
+            tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
+        )
+        .properties(height=240, title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14))
+    )
+
+
+def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> alt.Chart:
+    """Clean-to-perturbed angle of each class in degrees (class, run, degrees): a bar a run, side by side."""
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("class:N", sort=classes, title="class", axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("run:N", sort=runs),
+            y=alt.Y("degrees:Q", title="angle to clean (degrees)", scale=alt.Scale(zero=True)),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=alt.Legend(title=None, orient="top", labelLimit=320)),
+            tooltip=["run:N", "class:N", alt.Tooltip("degrees:Q", format=".1f"), alt.Tooltip("radians:Q", format=".3f")],
+        )
+        .properties(height=240, title=alt.TitleParams("How far the attack turns each class mean", anchor="start", fontSize=14))
+    )

@@ -1,0 +1,31 @@
+"""Where perturbed features go: true class against the class decided."""
+
+import altair as alt
+import pandas as pd
+
+
+def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.Chart:
+    """Counts by (true_class, predicted_class), as shares of the true class; the diagonal stayed.
+
+    `frame` has class names in both columns, count and angle (rad to the clean mean of the predicted class).
+    """
+    totals = frame.groupby("true_class")["count"].transform("sum")
+    frame = frame.assign(share=frame["count"] / totals)
+    size = min(30 * len(classes), 340)
+    return (
+        alt.Chart(frame)
+        .mark_rect()
+        .encode(
+            x=alt.X("predicted_class:N", sort=classes, scale=alt.Scale(domain=classes), title="decided as", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("true_class:N", sort=classes, scale=alt.Scale(domain=classes), title="true class"),
+            color=alt.Color("share:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), legend=alt.Legend(format="%", title="share")),
+            tooltip=[
+                "true_class:N",
+                "predicted_class:N",
+                "count:Q",
+                alt.Tooltip("share:Q", format=".1%"),
+                alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
+            ],
+        )
+        .properties(width=size, height=size, title=alt.TitleParams(title, anchor="start", fontSize=14))
+    )

@@ -1,0 +1,53 @@
+"""What colour, dash and shape mean, for every chart. Colour-blind-safe in light and dark themes.
+
+Colour is the class wherever classes are drawn, and the run in curves over epochs; the condition is the line's dash or
+the point's shape.
+"""
+
+import altair as alt
+
+from rnc.vocabulary import Role
+
+RUNS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442"]
+"""Okabe and Ito (2008), black left out: it is lost on a dark ground."""
+
+CLASSES = [
+    "#4477AA",
+    "#EE6677",
+    "#228833",
+    "#CCBB44",
+    "#66CCEE",
+    "#AA3377",
+    "#BBBBBB",
+    "#EE7733",
+    "#009988",
+    "#8866CC",
+]
+"""Tol's bright scheme (2021) and three of his vibrant and muted ones; class labels are written beside them."""
+
+_DASHES = {
+    Role.CLEAN: [1, 0],
+    Role.PERTURBED: [6, 3],
+    Role.TARGETED: [2, 2],
+    Role.GAUSSIAN: [10, 3, 2, 3],
+    Role.SIGN_NOISE: [10, 2, 2, 2, 2, 2],
+}
+_EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
+
+
+def run_scale(labels: list[str]) -> alt.Scale:
+    """A run's colour, by its place among the chosen runs."""
+    return alt.Scale(domain=labels, range=[RUNS[i % len(RUNS)] for i in range(len(labels))])
+
+
+def class_scale(classes: list[str]) -> alt.Scale:
+    """A class's colour, by its place in the data set."""
+    return alt.Scale(domain=classes, range=[CLASSES[i % len(CLASSES)] for i in range(len(classes))])
+
+
+def dash_scale(conditions: list[str]) -> alt.Scale:
+    """A condition's dash, the same on every page."""
+    extras = [c for c in conditions if c not in list(_DASHES)]
+    dashes = {str(role): dash for role, dash in _DASHES.items()}
+    dashes |= {c: _EXTRA_DASHES[i % len(_EXTRA_DASHES)] for i, c in enumerate(extras)}
+    return alt.Scale(domain=conditions, range=[dashes[c] for c in conditions])

@@ -1,0 +1,213 @@
+"""Shared Streamlit controls: the store, the selection in the sidebar, the empty state. The state is the URL."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from rnc.launcher import Training
+from rnc.store.connection import store_path
+from rnc.store.reader import StoreReader
+from rnc.vocabulary import Role, RunState, Split
+
+_DEFAULT_RUNS = 3
+_POLL_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the sidebar says: the chosen runs, the epoch cursor, the condition set against clean, and the split."""
+
+    runs: list[str]
+    epoch: int
+    shown: str
+    split: Split
+
+
+@st.cache_resource(show_spinner=False)
+def _reader(path: Path) -> StoreReader:
+    return StoreReader(path)
+
+
+@st.cache_resource(show_spinner=False)
+def _training(path: Path) -> Training:
+    return Training(path)
+
+
+def reader() -> StoreReader:
+    """The reader of this app's store, shared by all sessions."""
+    return _reader(store_path().resolve())
+
+
+def training() -> Training:
+    """The training that this app may start into its store."""
+    return _training(store_path().resolve())
+
+
+def run_labels(runs: pd.DataFrame) -> dict[str, str]:
+    """A short name a run: its objective, and those of dataset, model, norm, seed that tell the given runs apart."""
+    fields = ["dataset", "model", "norm", "seed"]
+    told = [field for field in fields if runs[field].nunique() > 1]
+    labels = [
+        " ".join([run["objective"].upper(), *(f"seed {run[f]}" if f == "seed" else str(run[f]) for f in told)])
+        for _index, run in runs.iterrows()
+    ]
+    alike = pd.Series(labels).duplicated(keep=False)
+    ends = [f" {run_id.rsplit('-', 1)[-1]}" if twin else "" for run_id, twin in zip(runs["run_id"], alike, strict=True)]
+    return {run_id: label + end for run_id, label, end in zip(runs["run_id"], labels, ends, strict=True)}
+
+
+def draw_sidebar() -> Selection | None:
+    """Draw the shared selection; None while there is no measured run to select."""
+    st.session_state["landed"] = _landed()
+    runs = reader().runs()
+    measured = reader().measured_epochs(list(runs["run_id"]))
+    runs = runs[runs["run_id"].isin(measured["run_id"])]
+    if runs.empty:
+        return None
+    with st.sidebar:
+        chosen = st.multiselect(
+            "Runs",
+            list(runs["run_id"]),
+            default=_newest_of_each_objective(runs),
+            key="runs",
+            bind="query-params",
+            help="dataset-model-objective-norm-seed-hash of the config",
+        )
+        epochs = sorted(measured[measured["run_id"].isin(chosen)]["epoch"].unique().tolist())
+        epoch = _epoch_cursor(epochs)
+        names = reader().conditions(chosen)["shown"].unique().tolist()
+        options = [name for name in _ordered(names) if name != Role.CLEAN]
+        shown = st.selectbox(
+            "Condition",
+            options or [str(Role.PERTURBED)],
+            key="condition",
+            bind="query-params",
+            help="What is set against the clean images: a role that each run gives to an attack or noise of its own, "
+            "or an extra condition by name",
+        )
+        split = st.segmented_control(
+            "Split", [str(s) for s in Split], default=str(Split.TRAIN), key="split", bind="query-params", required=True
+        )
+        st.session_state["selection"] = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
+        _training_status()
+    return st.session_state["selection"]
+
+
+def selection() -> Selection:
+    """The selection that the sidebar drew in this run of the script; ends the page with a hint if no run is chosen."""
+    chosen: Selection = st.session_state["selection"]
+    if not chosen.runs:
+        st.info("Choose at least one run in the sidebar.", icon=":material/arrow_back:")
+        st.stop()
+    return chosen
+
+
+def chosen_runs(selection: Selection) -> pd.DataFrame:
+    """The table of the chosen runs, in the order they were chosen, with a short `label` each."""
+    runs = reader().runs().set_index("run_id", drop=False).loc[selection.runs]
+    return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
+
+
+def focus_run(selection: Selection) -> pd.Series:
+    """Let people choose the one run that a page looks at, among the chosen ones; its row, with `label`."""
+    runs = chosen_runs(selection)
+    labels = dict(zip(runs["label"], runs["run_id"], strict=True))
+    picked = st.segmented_control("Run", list(labels), default=next(iter(labels)), key="run", bind="query-params", required=True)
+    return runs.loc[labels.get(picked, selection.runs[0])]
+
+
+def condition_of(run_id: str, shown: str) -> str | None:
+    """The slug of the condition that a run shows under a name, or None where it was not measured."""
+    conditions = reader().conditions([run_id])
+    found = conditions[conditions["shown"] == shown]["condition"]
+    return None if found.empty else str(found.iloc[0])
+
+
+def name_classes(frame: pd.DataFrame, names: list[str], *columns: str) -> pd.DataFrame:
+    """The frame with class names in place of class numbers in some columns."""
+    return frame.assign(**{column: frame[column].map(dict(enumerate(names))) for column in columns})
+
+
+def conditions_shown(selection: Selection) -> list[str]:
+    """The names of all conditions that the chosen runs were measured under, clean first."""
+    return _ordered(reader().conditions(selection.runs)["shown"].unique().tolist())
+
+
+def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
+    """The last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None where there is none."""
+    epochs = frame[(frame["run_id"] == run_id) & (frame["epoch"] <= cursor)]["epoch"]
+    return None if epochs.empty else int(epochs.max())
+
+
+def draw_empty_state() -> None:
+    """What to do where nothing is measured yet: train the demo from here, and watch it."""
+    st.title("Nothing measured yet")
+    st.markdown(
+        f"The store `{store_path()}` holds no measured epoch. Train the demo here (three small networks on real "
+        "handwritten digits: standard, adversarial, TRADES; a few minutes on two cores), or run\n"
+        "```\npython -m train.run demo\n```\n"
+        "The pages fill as soon as the first epoch is measured."
+    )
+    if not training().running and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
+        training().start("demo")
+        st.rerun()
+    if training().exit_code:
+        st.error(f"Training ended with exit code {training().exit_code}:\n```\n{training().log_tail()}\n```")
+    _training_status()
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _training_status() -> None:
+    """Progress of the runs under way; reruns the app when a measured epoch has landed."""
+    runs = reader().runs()
+    active = runs[runs["state"] == RunState.RUNNING]
+    if training().running and active.empty:
+        st.progress(0.0, "starting …")
+    for _index, run in active.iterrows():
+        share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
+        st.progress(share, f"{run['objective'].upper()}: epoch {run['epochs_done']} of {run['epochs']}")
+    if training().running and st.button("Stop training", key="stop_training"):
+        training().stop()
+    if st.session_state.setdefault("landed", _landed()) != _landed():
+        st.rerun(scope="app")
+
+
+def _landed() -> tuple:
+    """What the pages show changes with this: the runs, their states and their measured epochs, but not heartbeats."""
+    runs = reader().runs()
+    if runs.empty:
+        return ()
+    return (*runs["run_id"], *runs["state"], len(reader().measured_epochs(list(runs["run_id"]))))
+
+
+def _newest_of_each_objective(runs: pd.DataFrame) -> list[str]:
+    """The newest run of each objective, standard training first."""
+    newest = runs.drop_duplicates("objective").sort_values("objective", key=lambda names: names.ne("st"), kind="stable")
+    return list(newest["run_id"])[:_DEFAULT_RUNS]
+
+
+def _epoch_cursor(epochs: list[int]) -> int:
+    """The cursor over the chosen runs' epochs; it stays at the end while new ones land, unless it was moved."""
+    if len(epochs) < 2:
+        return epochs[0] if epochs else 0
+    if st.session_state.get("epoch") is not None and st.session_state.get("last_epoch") == st.session_state["epoch"]:
+        st.session_state["epoch"] = epochs[-1]
+    st.session_state["last_epoch"] = epochs[-1]
+    return int(
+        st.select_slider(
+            "Epoch",
+            epochs,
+            value=epochs[-1],
+            key="epoch",
+            bind="query-params",
+            help="Every chart shows the last measured epoch of a run that is not after this one",
+        )
+    )
+
+
+def _ordered(names: list[str]) -> list[str]:
+    """Roles in their own order, then the extra conditions by name."""
+    roles = [str(role) for role in Role]
+    return sorted(names, key=lambda name: (roles.index(name) if name in roles else len(roles), name))

@@ -1,0 +1,212 @@
+"""The attack lab: a stored network, some images and an attack of one's own, run in a thread that can be stopped.
+
+The only place where the dashboard's side meets torch. No Streamlit: a page starts a `LabJob` and looks at it.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from rnc import datasets, metrics
+from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd_steps
+from rnc.attacks.perturbation import next_class
+from rnc.datasets import ImageSet
+from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.features import FeatureSet, feature_batches, gather
+from rnc.models import FeatureClassifier, weights
+from rnc.projection import PlanePCA
+from rnc.vocabulary import CLEAN, Condition, LabelRule, Split, TargetRule
+
+BATCH = 250
+SHOWN_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is attacked: a network in eval mode and a class-balanced choice of images, on one device."""
+
+    model: FeatureClassifier
+    images: ImageSet
+    indices: torch.Tensor
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Clean against perturbed features of the subject, after `steps` of the attack's steps."""
+
+    steps: int
+    stopped: bool
+    before: dict[str, float]
+    after: dict[str, float]
+    alignment: dict[str, float]
+    leaps: pd.DataFrame
+    """true_class, predicted_class, count, angle (rad)."""
+    plane: pd.DataFrame
+    """shown, sample, label, predicted, x, y: PCA of the clean features, the perturbed ones in the same plane."""
+    clean_images: np.ndarray
+    """(n, c, h, w) the first images, with `perturbed_images` and the decisions on both beside them."""
+    perturbed_images: np.ndarray
+    decisions: list[tuple[int, int, int]]
+    """(true, decided before, decided after) of each shown image."""
+
+
+def load_subject(checkpoint: Path, sha256: str, dataset: str, split: Split, count: int) -> Subject:
+    """Load a stored network and the first `count` images of a split, as many of one class as of another.
+
+    Raises CheckpointError where the file is missing or is not the one that the store recorded.
+    """
+    device = pick_device()
+    model = weights.load(checkpoint, sha256).to(device)
+    set_threads(sum(p.numel() for p in model.parameters()))
+    exact_float32()
+    everything, num_classes = datasets.load(dataset, split).to(device), datasets.spec(dataset).num_classes
+    per_class = max(count // num_classes, 1)
+    chosen = torch.cat([(everything.labels == c).nonzero().squeeze(1)[:per_class] for c in range(num_classes)])
+    indices = chosen.sort().values
+    return Subject(model, ImageSet(everything.images[indices], everything.labels[indices]), indices, num_classes)
+
+
+@dataclass
+class LabJob:
+    """PGD on a subject in a thread of its own. Look at `rounds_done`, `outcome` and `error`; call `stop` at any time.
+
+    A stopped attack is measured as far as it came: all images have taken the same number of steps.
+    """
+
+    subject: Subject
+    condition: Condition
+    restarts: int = 1
+    seed: int = 0
+    rounds_done: int = 0
+    outcome: Outcome | None = None
+    error: str | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there are: every restart's start and steps."""
+        return self.restarts * ((self.condition.steps or 0) + 1)
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> "LabJob":
+        """Begin; returns itself."""
+        self._thread = threading.Thread(target=self._run, name="attack-lab", daemon=True)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Ask the attack to end after the round under way."""
+        self._stop.set()
+
+    def join(self) -> None:
+        """Wait for the end."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            perturbed = self._attack()
+            self.outcome = _compare(self.subject, self.condition, perturbed, self.rounds_done - 1, self._stop.is_set())
+        except Exception as error:  # noqa: BLE001  (a thread's error must reach the page)
+            self.error = f"{type(error).__name__}: {error}"
+
+    def _attack(self) -> torch.Tensor:
+        """All batches step by step together, so that a stop finds every image equally far."""
+        batches = torch.arange(len(self.subject.images), device=self.subject.indices.device).split(BATCH)
+        attacks = [self._steps(part) for part in batches]
+        kept = self.subject.images.images
+        for steps in zip(*attacks, strict=True):
+            kept = torch.cat([step.kept for step in steps])
+            self.rounds_done += 1
+            if self._stop.is_set():
+                break
+        return kept
+
+    def _steps(self, part: torch.Tensor):  # noqa: ANN202  (an iterator of PGDStep)
+        subject, condition = self.subject, self.condition
+        assert condition.norm and condition.epsilon and condition.steps is not None and condition.step_size
+        labels, targeted = subject.images.labels[part], condition.target_rule is not TargetRule.UNTARGETED
+        return pgd_steps(
+            subject.model,
+            subject.images.images[part],
+            next_class(labels, subject.num_classes) if targeted else labels,
+            ball_of(condition.norm, condition.epsilon),
+            condition.steps,
+            condition.step_size,
+            targeted=targeted,
+            restarts=self.restarts,
+            generator=SampleNoise(self.seed, subject.indices[part]),
+        )
+
+
+def _compare(subject: Subject, condition: Condition, perturbed: torch.Tensor, steps: int, stopped: bool) -> Outcome:
+    labels = subject.images.labels
+    goal = next_class(labels, subject.num_classes) if condition.label_rule is LabelRule.TARGET else labels
+    clean = _features(subject, subject.images.images)
+    moved = _features(subject, perturbed)
+    clean_means = metrics.class_means([(clean.features, labels)], subject.num_classes)
+    moved_means = metrics.class_means([(moved.features, goal)], subject.num_classes)
+    shown = slice(0, SHOWN_IMAGES)
+    decisions = zip(labels.tolist(), clean.predicted.tolist(), moved.predicted.tolist(), strict=True)
+    return Outcome(
+        steps=steps,
+        stopped=stopped,
+        before=_measure(subject, clean, labels),
+        after=_measure(subject, moved, goal),
+        alignment={str(name): value for name, value in metrics.align(clean_means, moved_means).summary().items()},
+        leaps=_leap_frame(metrics.leaps(moved.features, labels, moved.predicted, clean_means)),
+        plane=_plane(subject, clean, moved),
+        clean_images=subject.images.images[shown].cpu().numpy(),
+        perturbed_images=perturbed[shown].cpu().numpy(),
+        decisions=list(decisions)[shown],
+    )
+
+
+def _features(subject: Subject, images: torch.Tensor) -> FeatureSet:
+    return gather(feature_batches(subject.model, images, subject.images.labels, _unchanged))
+
+
+def _measure(subject: Subject, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
+    return metrics.measure(found.features, labels, subject.model.weight, subject.model.bias, subject.num_classes)
+
+
+def _leap_frame(found: metrics.Leaps) -> pd.DataFrame:
+    true, predicted = (index.numpy() for index in found.counts.cpu().nonzero(as_tuple=True))
+    return pd.DataFrame(
+        {
+            "true_class": true,
+            "predicted_class": predicted,
+            "count": found.counts.cpu().numpy()[true, predicted],
+            "angle": found.angles.cpu().numpy()[true, predicted],
+        }
+    )
+
+
+def _plane(subject: Subject, clean: FeatureSet, moved: FeatureSet) -> pd.DataFrame:
+    pca = PlanePCA([clean.features.cpu().numpy()])
+    parts = []
+    for shown, found in (("clean", clean), ("perturbed", moved)):
+        plane = pca.transform(found.features.cpu().numpy())
+        parts.append(
+            pd.DataFrame(
+                {
+                    "shown": shown,
+                    "sample": subject.indices.cpu().numpy(),
+                    "label": subject.images.labels.cpu().numpy(),
+                    "predicted": found.predicted.cpu().numpy(),
+                    "x": plane[:, 0],
+                    "y": plane[:, 1],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,238 @@
+"""Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here.
+
+A reader asks the file's (mtime, size) first and opens it only when that has changed, so that polling does not starve
+the writer; results are cached, connections never. Results are shared: do not change them in place.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnc.store.connection import StoreMissingError, reading
+from rnc.vocabulary import CLEAN, FEATURES_LAYER, STALE_SECONDS, ProjectionMethod, Role, RunState, Split
+
+_SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
+"""How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
+_CACHED_ANSWERS = 256
+_Version = tuple[int, ...]
+
+
+class StoreReader:
+    """Answers questions about one store file. Safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the store; it may not exist yet, then every answer is empty."""
+        self.path = path
+        self._lock = threading.Lock()
+        self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
+
+    def version(self) -> _Version:
+        """What changes when the store does: mtime and size of the file and of its write-ahead log."""
+        parts: list[int] = []
+        for path in (self.path, self.path.with_name(self.path.name + ".wal")):
+            try:
+                stat = path.stat()
+                parts += [stat.st_mtime_ns, stat.st_size]
+            except FileNotFoundError:
+                parts += [0, 0]
+        return tuple(parts)
+
+    def runs(self) -> pd.DataFrame:
+        """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now."""
+        found = self._ask("SELECT * FROM run ORDER BY started_at DESC, run_id")
+        if found.empty:
+            return found
+        config = pd.DataFrame([json.loads(text) for text in found["config"]], index=found.index)
+        found = found.assign(**{name: config[name] for name in config.columns})
+        oldest_alive = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=STALE_SECONDS)
+        stale = (found["state"] == RunState.RUNNING) & (found["heartbeat_at"] < oldest_alive)
+        found.loc[stale, "state"] = str(RunState.INTERRUPTED)
+        return found
+
+    def conditions(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, role, shown and the columns of table `condition`, for each condition of the runs."""
+        return self._ask(
+            f"""SELECT rc.run_id, rc.role, {_SHOWN} AS shown, c.*
+               FROM run_condition rc JOIN condition c USING (condition)
+               WHERE list_contains(?, rc.run_id) ORDER BY rc.run_id, rc.role, c.condition""",
+            run_ids,
+        )
+
+    def measured_epochs(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, epoch: the epochs that are measured."""
+        return self._ask(
+            "SELECT DISTINCT run_id, epoch FROM metric WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
+        )
+
+    def vector_epochs(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, epoch: the epochs at which vectors were kept."""
+        return self._ask(
+            "SELECT DISTINCT run_id, epoch FROM class_mean WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
+        )
+
+    def curves(self, run_ids: list[str], shown: list[str], split: str, metrics: list[str]) -> pd.DataFrame:
+        """run_id, shown, condition, metric, epoch, value of the penultimate layer, around the condition's own means.
+
+        `shown` names conditions by role, or by slug where they are extra ones.
+        """
+        return self._ask(
+            f"""SELECT m.run_id, {_SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
+               FROM metric m JOIN run_condition rc USING (run_id, condition)
+               WHERE list_contains(?, m.run_id) AND list_contains(?, shown) AND m.split = ?
+                 AND list_contains(?, m.metric) AND m.layer = ?
+                 AND m.means_split = m.split AND m.means_condition = m.condition
+               ORDER BY ALL""",
+            run_ids,
+            shown,
+            split,
+            metrics,
+            FEATURES_LAYER,
+        )
+
+    def against_clean(
+        self, run_ids: list[str], shown: list[str], split: str, metrics: list[str], means_split: str | None = None
+    ) -> pd.DataFrame:
+        """Like `curves`, for what is measured against clean means: of the same split, or of `means_split`."""
+        return self._ask(
+            f"""SELECT m.run_id, {_SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
+               FROM metric m JOIN run_condition rc USING (run_id, condition)
+               WHERE list_contains(?, m.run_id) AND list_contains(?, shown) AND m.split = ?
+                 AND list_contains(?, m.metric) AND m.layer = ? AND m.means_split = ? AND m.means_condition = ?
+               ORDER BY ALL""",
+            run_ids,
+            shown,
+            split,
+            metrics,
+            FEATURES_LAYER,
+            means_split or split,
+            CLEAN.slug,
+        )
+
+    def class_metrics(self, run_id: str, epoch: int, split: str) -> pd.DataFrame:
+        """shown, condition, means_condition, class, metric, value of one epoch."""
+        return self._ask(
+            f"""SELECT {_SHOWN} AS shown, m.condition, m.means_condition, m.class, m.metric, m.value
+               FROM class_metric m JOIN run_condition rc USING (run_id, condition)
+               WHERE m.run_id = ? AND m.epoch = ? AND m.split = ? AND m.layer = ? ORDER BY ALL""",
+            run_id,
+            epoch,
+            split,
+            FEATURES_LAYER,
+        )
+
+    def class_means(self, run_id: str, epoch: int, split: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
+        """The classes present (C',) and their means (C', d), not centred."""
+        return _vectors(
+            self._ask(
+                """SELECT class, vector FROM class_mean
+                   WHERE run_id = ? AND epoch = ? AND split = ? AND condition = ? AND layer = ? ORDER BY class""",
+                run_id,
+                epoch,
+                split,
+                condition,
+                FEATURES_LAYER,
+            )
+        )
+
+    def classifier(self, run_id: str, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The classes (C,) and the classifier's rows (C, d)."""
+        return _vectors(
+            self._ask("SELECT class, vector FROM classifier WHERE run_id = ? AND epoch = ? ORDER BY class", run_id, epoch)
+        )
+
+    def leaps(self, run_id: str, epoch: int, split: str, condition: str) -> pd.DataFrame:
+        """true_class, predicted_class, count, angle (rad) of an attack."""
+        return self._ask(
+            """SELECT true_class, predicted_class, count, angle FROM leap
+               WHERE run_id = ? AND epoch = ? AND split = ? AND condition = ? ORDER BY ALL""",
+            run_id,
+            epoch,
+            split,
+            condition,
+        )
+
+    def projection(self, run_id: str, epoch: int, split: str, conditions: list[str], method: str) -> pd.DataFrame:
+        """shown, condition, sample, label, predicted, x, y of an epoch's sampled features."""
+        return self._ask(
+            f"""SELECT {_SHOWN} AS shown, p.condition, p.sample, f.label, f.predicted,
+                      p.coordinates[1] AS x, p.coordinates[2] AS y
+               FROM projection p
+               JOIN feature f USING (run_id, epoch, split, condition, sample)
+               JOIN run_condition rc USING (run_id, condition)
+               WHERE p.run_id = ? AND p.epoch = ? AND p.split = ? AND list_contains(?, p.condition) AND p.method = ?
+               ORDER BY ALL""",
+            run_id,
+            epoch,
+            split,
+            conditions,
+            method,
+        )
+
+    def projected(self, run_id: str) -> pd.DataFrame:
+        """method, epoch, split, condition: the projections that are stored."""
+        return self._ask(
+            "SELECT DISTINCT method, epoch, split, condition FROM projection WHERE run_id = ? ORDER BY ALL", run_id
+        )
+
+    def umap_is_due(self, run_id: str) -> bool:
+        """Whether the run promised a UMAP that has not landed, while its trainer lives."""
+        runs = self.runs()
+        run = runs[runs["run_id"] == run_id].iloc[0]
+        landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
+        return bool(run["umap"] and not landed and run["state"] == RunState.RUNNING)
+
+    def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, epoch, path (relative to the store's folder), sha256."""
+        return self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
+
+    def last_values(self, metrics: list[str], split: str = Split.TRAIN) -> pd.DataFrame:
+        """run_id, epoch, shown, condition, means, metric, value at each run's last measured epoch.
+
+        `means` is own (around the condition's own means) or clean (against the clean means of the same split).
+        """
+        return self._ask(
+            f"""SELECT m.run_id, m.epoch, {_SHOWN} AS shown, m.condition,
+                      CASE WHEN m.means_condition = m.condition THEN 'own' ELSE 'clean' END AS means, m.metric, m.value
+               FROM metric m JOIN run_condition rc USING (run_id, condition)
+               WHERE m.split = ? AND m.means_split = m.split AND list_contains(?, m.metric) AND m.layer = ?
+                 AND m.means_condition IN (m.condition, ?)
+                 AND m.epoch = (SELECT max(epoch) FROM metric last WHERE last.run_id = m.run_id)
+               ORDER BY ALL""",
+            split,
+            metrics,
+            FEATURES_LAYER,
+            CLEAN.slug,
+        )
+
+    def _ask(self, sql: str, *arguments: Any) -> pd.DataFrame:
+        """The cached answer, or a new one; empty where there is no store yet."""
+        key = (self.version(), sql, repr(arguments))
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]
+        try:
+            with reading(self.path) as connection:
+                answer = connection.execute(sql, list(arguments)).df()
+        except StoreMissingError:
+            return pd.DataFrame(columns=_COLUMNS_WITHOUT_STORE)
+        with self._lock:
+            self._answers[key] = answer
+            while len(self._answers) > _CACHED_ANSWERS:
+                self._answers.popitem(last=False)
+        return answer
+
+
+_COLUMNS_WITHOUT_STORE = ["run_id", "epoch", "state", "role", "shown", "condition", "metric", "value", "method", "split", "means"]
+
+
+def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    if found.empty:
+        return np.zeros(0, dtype=int), np.zeros((0, 0))
+    return found["class"].to_numpy(), np.stack(list(found["vector"])).astype(np.float64)

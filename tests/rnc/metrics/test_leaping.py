@@ -1,0 +1,79 @@
+"""Leaps: every sample is counted once at (true, predicted), and cluster angles are those of the formula."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnc.metrics import class_means, leaps
+from tests.oracles import collapse_oracle as oracle
+from tests.oracles.samples import Floats, Ints, clouds, simplex
+
+
+def scene(seed: int, counts: list[int], d: int = 4) -> tuple[Floats, Ints, Ints, Floats]:
+    """Perturbed features, true and predicted classes, and the clean features."""
+    clean, true, _w, _b = clouds(seed, counts, d)
+    rng = np.random.default_rng(seed + 1)
+    return clean + rng.normal(size=clean.shape), true, rng.integers(0, len(counts), len(true)), clean
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    counts=st.lists(st.integers(0, 6), min_size=2, max_size=5).filter(lambda c: sum(n > 0 for n in c) > 1),
+)
+def test_agrees_with_the_loops(seed: int, counts: list[int]) -> None:
+    features, true, predicted, clean = scene(seed, counts)
+    size = len(counts)
+    found = leaps(features, true, predicted, class_means([(clean, true)], size))
+    expected = oracle.leap_counts(true, predicted, size)
+    assert found.counts.tolist() == expected
+    assert int(found.counts.sum()) == len(true)
+    assert found.counts.sum(1).tolist() == counts
+    assert found.leapt_share() == pytest.approx(float((true != predicted).mean()))
+    vertices = oracle.means_of(clean, true, size)
+    for i in range(size):
+        for j in range(size):
+            angle = oracle.leap_angle(features, true, predicted, vertices, i, j)
+            assert float(found.angles[i, j]) == pytest.approx(angle, abs=1e-6, nan_ok=True), (i, j)
+
+
+def test_features_that_sit_on_another_vertex_are_at_angle_zero_to_it() -> None:
+    vertices, true = simplex(4, 5), np.arange(4)
+    predicted = (true + 1) % 4
+    found = leaps(vertices[predicted], true, predicted, class_means([(vertices, true)], 4))
+    assert found.leapt_share() == 1.0
+    for i in range(4):
+        assert float(found.angles[i, (i + 1) % 4]) <= 1e-12
+        assert math.isnan(float(found.angles[i, i]))
+
+
+def test_nothing_leaps_where_predictions_are_true() -> None:
+    features, true, _predicted, clean = scene(4, [3, 4, 5])
+    found = leaps(features, true, true, class_means([(clean, true)], 3))
+    assert found.leapt_share() == 0.0
+    assert found.counts.diagonal().tolist() == [3, 4, 5]
+
+
+def test_no_samples_are_refused() -> None:
+    features, true, predicted, clean = scene(4, [3, 4, 5])
+    with pytest.raises(ValueError, match="no samples"):
+        leaps(features[:0], true[:0], predicted[:0], class_means([(clean, true)], 3))
+
+
+@pytest.mark.parametrize(("true_class", "predicted_class"), [(0, 3), (1, -1), (-1, 3), (3, 0)])
+def test_classes_out_of_range_are_refused(true_class: int, predicted_class: int) -> None:
+    features, true, predicted, clean = scene(4, [3, 4, 5])
+    means = class_means([(clean, true)], 3)
+    true, predicted = true.copy(), predicted.copy()
+    true[0], predicted[0] = true_class, predicted_class
+    with pytest.raises(ValueError, match=r"0\.\.2"):
+        leaps(features, true, predicted, means)
+
+
+def test_one_prediction_for_many_samples_is_refused() -> None:
+    features, true, predicted, clean = scene(4, [3, 4, 5])
+    with pytest.raises(ValueError):
+        leaps(features, true, predicted[:1], class_means([(clean, true)], 3))
