@@ -5,7 +5,7 @@ import streamlit as st
 from rnc import controls
 from rnc.store.connection import StoreError
 
-st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide")
+st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide", initial_sidebar_state=360)
 
 page = st.navigation(
     [

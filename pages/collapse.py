@@ -3,8 +3,10 @@
 import streamlit as st
 
 from rnc import controls
-from rnc.charts.curves import curve_legend, curve_panel
-from rnc.vocabulary import METRIC_INFO, Metric, Role
+from rnc.charts.curves import curve_panel
+from rnc.charts.labels import METRIC_INFO
+from rnc.charts.legend import curve_legend
+from rnc.vocabulary import Metric, Role
 
 PANELS = (
     Metric.NC1,
@@ -38,7 +40,7 @@ if not shown:
 labels = list(runs["label"])
 own = controls.reader().curves(selection.runs, shown, selection.split, list(PANELS))
 clean = controls.reader().against_clean(selection.runs, shown, selection.split, list(ALIGNED))
-st.altair_chart(curve_legend(labels, sorted(shown)), width="stretch")
+st.html(curve_legend(labels, shown))
 columns = st.columns(2)
 for index, metric in enumerate([*PANELS, *ALIGNED]):
     source = own if metric in PANELS else clean

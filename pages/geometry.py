@@ -32,22 +32,27 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     off = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
     with column:
         chart = cosine_heatmap(cosines, present, simplex, f"Cosines, {shown}")
-        st.altair_chart(chart, key=f"cosines_{shown}", width="content", alt=f"cosines of centred class means, {shown}")
+        st.altair_chart(chart, key=f"cosines_{shown}", alt=f"cosines of centred class means, {shown}")
         st.caption(f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off:.3f} (NC2 equiangularity).")
 
 per_class = [
     reader.class_metrics(one.run_id, one_epoch, selection.split).assign(run=one.label, run_id=one.run_id)
     for one in controls.chosen_runs(selection).itertuples()
-    if (one_epoch := controls.epoch_not_after(reader.measured_epochs([one.run_id]), one.run_id, selection.epoch)) is not None
+    if (one_epoch := controls.epoch_not_after(reader.measured_epochs([one.run_id]), one.run_id, selection.epoch))
+    is not None
 ]
 table = controls.name_classes(pd.concat(per_class), names, "class")
 left, right = st.columns(2)
 norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]
 left.altair_chart(
-    class_norms(norms[norms["shown"].isin([Role.CLEAN, selection.shown])], names), key="norms", alt="norms of class means"
+    class_norms(norms[norms["shown"].isin([Role.CLEAN, selection.shown])], names),
+    key="norms",
+    alt="norms of class means",
 )
 angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selection.shown)]
 angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
 right.altair_chart(
-    class_angles(angles, names, list(dict.fromkeys(table["run"]))), key="angles", alt="clean-to-perturbed angle per class"
+    class_angles(angles, names, list(dict.fromkeys(table["run"]))),
+    key="angles",
+    alt="clean-to-perturbed angle per class",
 )

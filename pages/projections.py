@@ -5,7 +5,7 @@ import streamlit as st
 from rnc import controls
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.projection import feature_plane
-from rnc.vocabulary import ProjectionMethod, Role
+from rnc.vocabulary import ProjectionMethod
 
 selection = controls.selection()
 st.title("Projections of the features")
@@ -32,7 +32,13 @@ if method == "UMAP" and reader.umap_is_due(run.run_id):
     st.stop()
 epoch = controls.epoch_not_after(stored, run.run_id, selection.epoch)
 if epoch is None:
-    where = sorted({f"{row.split}, {row.condition}, epoch {row.epoch}" for row in reader.projected(run.run_id).itertuples() if row.method == method.lower()})
+    where = sorted(
+        {
+            f"{row.split}, {row.condition}, epoch {row.epoch}"
+            for row in reader.projected(run.run_id).itertuples()
+            if row.method == method.lower()
+        }
+    )
     st.info(
         f"No {method} of {selection.split} features under {selection.shown} is stored up to the epoch cursor. "
         + (f"Stored are: {'; '.join(where[:6])}." if where else "This run stored none.")
@@ -51,6 +57,8 @@ with narrow:
         st.caption("Leaps are measured for attacks only: choose one as the condition to see where features go.")
     else:
         leaps = controls.name_classes(leaps, names, "true_class", "predicted_class")
-        st.altair_chart(leaping_matrix(leaps, names, "Where the features leap"), key="leaps", width="content", alt="leaping matrix")
+        st.altair_chart(leaping_matrix(leaps, names, "Where the features leap"), key="leaps", alt="leaping matrix")
         away = leaps[leaps["true_class"] != leaps["predicted_class"]]
-        st.caption(f"{away['count'].sum() / leaps['count'].sum():.1%} of the {selection.split} images are decided as another class.")
+        st.caption(
+            f"{away['count'].sum() / leaps['count'].sum():.1%} of the {selection.split} images are decided as another class."
+        )

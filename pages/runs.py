@@ -6,7 +6,18 @@ import streamlit as st
 
 from rnc import controls
 
-COLUMNS = ["run_id", "state", "epochs_done", "epochs", "started_at", "wall_seconds", "device", "threads", "git_commit", "error"]
+COLUMNS = [
+    "run_id",
+    "state",
+    "epochs_done",
+    "epochs",
+    "started_at",
+    "wall_seconds",
+    "device",
+    "threads",
+    "git_commit",
+    "error",
+]
 
 st.title("Runs")
 runs = controls.reader().runs()

@@ -13,6 +13,7 @@ from rnc.vocabulary import Role, RunState, Split
 
 _DEFAULT_RUNS = 3
 _POLL_SECONDS = 3.0
+_LAST = "last"
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,10 @@ def focus_run(selection: Selection) -> pd.Series:
     """Let people choose the one run that a page looks at, among the chosen ones; its row, with `label`."""
     runs = chosen_runs(selection)
     labels = dict(zip(runs["label"], runs["run_id"], strict=True))
-    picked = st.segmented_control("Run", list(labels), default=next(iter(labels)), key="run", bind="query-params", required=True)
-    return runs.loc[labels.get(picked, selection.runs[0])]
+    picked = st.segmented_control(
+        "Run", list(labels), default=next(iter(labels)), key="run", bind="query-params", required=True
+    )
+    return runs.set_index("label", drop=False).loc[picked or runs["label"].iloc[0]].squeeze()
 
 
 def condition_of(run_id: str, shown: str) -> str | None:
@@ -150,7 +153,9 @@ def draw_empty_state() -> None:
         "```\npython -m train.run demo\n```\n"
         "The pages fill as soon as the first epoch is measured."
     )
-    if not training().running and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
+    if not training().running and st.button(
+        "Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"
+    ):
         training().start("demo")
         st.rerun()
     if training().exit_code:
@@ -189,22 +194,19 @@ def _newest_of_each_objective(runs: pd.DataFrame) -> list[str]:
 
 
 def _epoch_cursor(epochs: list[int]) -> int:
-    """The cursor over the chosen runs' epochs; it stays at the end while new ones land, unless it was moved."""
-    if len(epochs) < 2:
+    """The cursor over the chosen runs' epochs; `last` follows a run under way."""
+    options = [*map(str, epochs[:-1]), _LAST]
+    if len(options) < 2:
         return epochs[0] if epochs else 0
-    if st.session_state.get("epoch") is not None and st.session_state.get("last_epoch") == st.session_state["epoch"]:
-        st.session_state["epoch"] = epochs[-1]
-    st.session_state["last_epoch"] = epochs[-1]
-    return int(
-        st.select_slider(
-            "Epoch",
-            epochs,
-            value=epochs[-1],
-            key="epoch",
-            bind="query-params",
-            help="Every chart shows the last measured epoch of a run that is not after this one",
-        )
+    picked = st.select_slider(
+        "Epoch",
+        options,
+        value=_LAST,
+        key="epoch",
+        bind="query-params",
+        help="Every chart shows the last measured epoch of a run that is not after this one",
     )
+    return epochs[-1] if picked == _LAST else int(picked)
 
 
 def _ordered(names: list[str]) -> list[str]:

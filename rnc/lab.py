@@ -4,6 +4,8 @@ The only place where the dashboard's side meets torch. No Streamlit: a page star
 """
 
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +15,16 @@ import torch
 
 from rnc import datasets, metrics
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd_steps
-from rnc.attacks.perturbation import next_class
+from rnc.attacks.perturbation import next_class, perturbation
 from rnc.datasets import ImageSet
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import FeatureSet, feature_batches, gather
 from rnc.models import FeatureClassifier, weights
+from rnc.models.weights import CheckpointError
 from rnc.projection import PlanePCA
 from rnc.vocabulary import CLEAN, Condition, LabelRule, Split, TargetRule
+
+__all__ = ["CheckpointError", "LabJob", "Outcome", "Subject", "load_subject"]
 
 BATCH = 250
 SHOWN_IMAGES = 8
@@ -65,9 +70,7 @@ def load_subject(checkpoint: Path, sha256: str, dataset: str, split: Split, coun
     set_threads(sum(p.numel() for p in model.parameters()))
     exact_float32()
     everything, num_classes = datasets.load(dataset, split).to(device), datasets.spec(dataset).num_classes
-    per_class = max(count // num_classes, 1)
-    chosen = torch.cat([(everything.labels == c).nonzero().squeeze(1)[:per_class] for c in range(num_classes)])
-    indices = chosen.sort().values
+    indices = everything.balanced_indices(count, num_classes)
     return Subject(model, ImageSet(everything.images[indices], everything.labels[indices]), indices, num_classes)
 
 
@@ -85,6 +88,7 @@ class LabJob:
     rounds_done: int = 0
     outcome: Outcome | None = None
     error: str | None = None
+    _started: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -100,9 +104,17 @@ class LabJob:
 
     def start(self) -> "LabJob":
         """Begin; returns itself."""
+        self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="attack-lab", daemon=True)
         self._thread.start()
         return self
+
+    def time_left(self) -> str:
+        """The remaining time, from the pace so far."""
+        if not self.rounds_done:
+            return "starting"
+        pace = (time.monotonic() - self._started) / self.rounds_done
+        return f"about {pace * (self.rounds - self.rounds_done):.0f} s left"
 
     def stop(self) -> None:
         """Ask the attack to end after the round under way."""
@@ -117,7 +129,7 @@ class LabJob:
         try:
             perturbed = self._attack()
             self.outcome = _compare(self.subject, self.condition, perturbed, self.rounds_done - 1, self._stop.is_set())
-        except Exception as error:  # noqa: BLE001  (a thread's error must reach the page)
+        except Exception as error:
             self.error = f"{type(error).__name__}: {error}"
 
     def _attack(self) -> torch.Tensor:
@@ -132,7 +144,7 @@ class LabJob:
                 break
         return kept
 
-    def _steps(self, part: torch.Tensor):  # noqa: ANN202  (an iterator of PGDStep)
+    def _steps(self, part: torch.Tensor) -> Iterator[PGDStep]:
         subject, condition = self.subject, self.condition
         assert condition.norm and condition.epsilon and condition.steps is not None and condition.step_size
         labels, targeted = subject.images.labels[part], condition.target_rule is not TargetRule.UNTARGETED
@@ -173,7 +185,8 @@ def _compare(subject: Subject, condition: Condition, perturbed: torch.Tensor, st
 
 
 def _features(subject: Subject, images: torch.Tensor) -> FeatureSet:
-    return gather(feature_batches(subject.model, images, subject.images.labels, _unchanged))
+    unchanged = perturbation(CLEAN, subject.model, subject.num_classes, seed=0)
+    return gather(feature_batches(subject.model, images, subject.images.labels, unchanged))
 
 
 def _measure(subject: Subject, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
@@ -181,15 +194,7 @@ def _measure(subject: Subject, found: FeatureSet, labels: torch.Tensor) -> dict[
 
 
 def _leap_frame(found: metrics.Leaps) -> pd.DataFrame:
-    true, predicted = (index.numpy() for index in found.counts.cpu().nonzero(as_tuple=True))
-    return pd.DataFrame(
-        {
-            "true_class": true,
-            "predicted_class": predicted,
-            "count": found.counts.cpu().numpy()[true, predicted],
-            "angle": found.angles.cpu().numpy()[true, predicted],
-        }
-    )
+    return pd.DataFrame(dict(zip(("true_class", "predicted_class", "count", "angle"), found.clusters(), strict=True)))
 
 
 def _plane(subject: Subject, clean: FeatureSet, moved: FeatureSet) -> pd.DataFrame:

@@ -128,25 +128,24 @@ class Condition:
     target_rule: TargetRule | None = None
 
     def __post_init__(self) -> None:
-        """Reject impossible sizes and fill in the default step."""
+        """Reject impossible sizes and fill in the defaults of PGD."""
+        attack = (self.steps, self.step_size, self.target_rule)
         if self.kind is ConditionKind.CLEAN:
-            if any(v is not None for v in (self.norm, self.epsilon, self.steps, self.step_size, self.target_rule)):
-                raise ValueError("the clean condition has no norm, epsilon, steps or target")
+            _check_absent("the clean condition", self.norm, self.epsilon, *attack)
             return
-        if self.norm is None or self.epsilon is None or not (self.epsilon > 0 and math.isfinite(self.epsilon)):
-            raise ValueError(f"epsilon must be a finite number > 0 and the norm given, got {self.epsilon} {self.norm}")
+        if self.norm is None:
+            raise ValueError(f"a {self.kind} condition needs a norm: linf or l2")
+        epsilon = _check_size("epsilon", self.epsilon)
         if self.kind is not ConditionKind.PGD:
-            if self.steps is not None or self.step_size is not None or self.target_rule is not None:
-                raise ValueError(f"{self.kind} is noise: it has no steps, step size or target")
+            _check_absent(f"{self.kind} noise", *attack)
             return
         if self.steps is None or self.steps < 0:
             raise ValueError(f"steps must be a whole number >= 0, got {self.steps}")
         if self.step_size is None:
-            object.__setattr__(self, "step_size", default_step_size(self.epsilon, self.steps))
+            object.__setattr__(self, "step_size", default_step_size(epsilon, self.steps))
         if self.target_rule is None:
             object.__setattr__(self, "target_rule", TargetRule.UNTARGETED)
-        if not (self.step_size and self.step_size > 0 and math.isfinite(self.step_size)):
-            raise ValueError(f"step size must be a finite number > 0, got {self.step_size}")
+        _check_size("step size", self.step_size)
 
     @property
     def label_rule(self) -> LabelRule:
@@ -180,7 +179,9 @@ class Condition:
             if kind != ConditionKind.PGD and not rest:
                 return cls(ConditionKind(kind), Norm(norm), _unslug_number(epsilon))
             steps, *rest = rest
-            step_size = _unslug_number(rest.pop(0).removeprefix("step")) if rest and rest[0].startswith("step") else None
+            step_size = (
+                _unslug_number(rest.pop(0).removeprefix("step")) if rest and rest[0].startswith("step") else None
+            )
             target = TargetRule(rest.pop(0)) if rest else TargetRule.UNTARGETED
             if rest:
                 raise ValueError(slug)
@@ -202,12 +203,20 @@ class Condition:
         return f"{'targeted ' if self.target_rule is TargetRule.NEXT else ''}PGD-{self.steps}, {size}"
 
 
-CLEAN = Condition(ConditionKind.CLEAN)
-
-
 def default_step_size(epsilon: float, steps: int) -> float:
     """The customary PGD step, 2.5 epsilon / steps, which is the paper's 2/255 at 8/255 in 10 steps."""
     return 2.5 * epsilon / max(steps, 1)
+
+
+def _check_size(name: str, value: float | None) -> float:
+    if value is None or not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be a finite number > 0, got {value}")
+    return value
+
+
+def _check_absent(what: str, *values: object) -> None:
+    if any(value is not None for value in values):
+        raise ValueError(f"{what} has no step size, steps or target, and what is clean has no norm or epsilon either")
 
 
 def _slug_number(value: float) -> str:
@@ -218,8 +227,11 @@ def _unslug_number(text: str) -> float:
     return parse_pixels(text.replace("_", "/").replace("em", "e-"))
 
 
+CLEAN = Condition(ConditionKind.CLEAN)
+
+
 class Metric(StrEnum):
-    """The scalars of a (run, epoch, split, condition, layer). What each is: `METRIC_INFO`."""
+    """The scalars of a (run, epoch, split, condition, layer); their formulas: `rnc/charts/labels.py`, `rnc/metrics`."""
 
     NC1 = "nc1"
     NC2_EQUINORM = "nc2_equinorm"
@@ -252,39 +264,3 @@ class ClassMetric(StrEnum):
     ANGLE_UNCENTRED = "angle_uncentred"
     DISTANCE = "distance"
     DISTANCE_UNCENTRED = "distance_uncentred"
-
-
-@dataclass(frozen=True)
-class MetricInfo:
-    """What people read about a metric: a short label, its formula in words, and whether a log axis suits it."""
-
-    label: str
-    meaning: str
-    log_axis: bool
-
-
-METRIC_INFO = {
-    Metric.NC1: MetricInfo("NC1 · within-class variability", "Tr(Σ_W Σ_B⁺) / C; 0 at collapse", True),
-    Metric.NC2_EQUINORM: MetricInfo("NC2 · equinorm, means", "std / mean of the norms of the centred class means", True),
-    Metric.NC2_EQUIANGULARITY: MetricInfo(
-        "NC2 · equiangularity, means", "mean |cos + 1/(C−1)| over pairs of centred class means", True
-    ),
-    Metric.NC2_EQUINORM_W: MetricInfo("NC2 · equinorm, classifier", "std / mean of the norms of W's rows", True),
-    Metric.NC2_EQUIANGULARITY_W: MetricInfo(
-        "NC2 · equiangularity, classifier", "mean |cos + 1/(C−1)| over pairs of W's rows", True
-    ),
-    Metric.NC2_COS_STD: MetricInfo("NC2 · cosine spread, means", "std of cos over pairs of centred class means", True),
-    Metric.NC2_COS_STD_W: MetricInfo("NC2 · cosine spread, classifier", "std of cos over pairs of W's rows", True),
-    Metric.NC3: MetricInfo("NC3 · self-duality", "‖W/‖W‖ − M/‖M‖‖²; 0 where classifier and means agree", True),
-    Metric.NC4: MetricInfo("NC4 · nearest-centre disagreement", "share decided differently by network and nearest mean", True),
-    Metric.ACCURACY: MetricInfo("Accuracy", "share classified as labelled", False),
-    Metric.LOSS: MetricInfo("Cross-entropy loss", "mean over samples, in nats", True),
-    Metric.NCC_ACCURACY: MetricInfo("Nearest-centre accuracy", "share whose nearest class mean is their label's", False),
-    Metric.ANGLE: MetricInfo("Angle to clean means", "mean angle (rad) between clean and perturbed centred class means", False),
-    Metric.ANGLE_UNCENTRED: MetricInfo("Angle to clean means, not centred", "mean angle (rad) of class means", False),
-    Metric.DISTANCE: MetricInfo("Distance to clean means", "mean distance between centred class means", True),
-    Metric.DISTANCE_UNCENTRED: MetricInfo("Distance to clean means, not centred", "mean distance of class means", True),
-    Metric.GLOBAL_MEAN_ANGLE: MetricInfo("Angle of global means", "angle (rad) between the two global means", False),
-    Metric.GLOBAL_MEAN_DISTANCE: MetricInfo("Distance of global means", "distance between the two global means", True),
-    Metric.CLASSES_PRESENT: MetricInfo("Classes present", "classes with at least one sample; the others are left out", False),
-}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -51,7 +52,7 @@ class RunConfig:
     """What is minimised; st, at, at-eval-attack, trades, trades-released."""
     norm: Norm = Norm.LINF
     """Norm of the attack, in training and measurement."""
-    epsilon: Pixels = 0.125
+    epsilon: Pixels = 0.14
     """Radius of the attack, in pixels of [0, 1]; 8/255 is a number here."""
     step_size: Pixels | None = None
     """Step of the attack, in pixels of [0, 1]; 2.5 epsilon / steps where not given."""
@@ -89,18 +90,13 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Check every field that can be wrong."""
         models.build(self.model, datasets.spec(self.dataset))
-        for name in ("epsilon", "step_size", "learning_rate"):
-            value = getattr(self, name)
-            if name == "step_size" and value is None:
-                continue
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a finite number > 0, got {value}")
+        positive = {"epsilon": self.epsilon, "learning_rate": self.learning_rate, "step_size": self.attack_step_size}
+        _check(positive, lambda value: value > 0, "> 0")
+        not_negative = {name: getattr(self, name) for name in ("momentum", "weight_decay", "trades_beta")}
+        _check(not_negative, lambda value: value >= 0, ">= 0")
         for name, least in (("steps", 1), ("epochs", 0), ("batch_size", 2), ("sample_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("momentum", "weight_decay", "trades_beta"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise ValueError(f"{name} must be a finite number >= 0, got {getattr(self, name)}")
         if any(not 0 < drop < 1 for drop in self.lr_drops):
             raise ValueError(f"lr_drops are fractions of the run between 0 and 1, got {self.lr_drops}")
         _ = self.conditions, self.measured_at(), self.vectors_at(), self.checkpoints_at()
@@ -108,14 +104,13 @@ class RunConfig:
     @property
     def conditions(self) -> list[tuple[Role, Condition]]:
         """What the run is measured under, with the role of each; the clean condition first."""
-        size = {"norm": self.norm, "epsilon": float(self.epsilon)}
-        attack = {"steps": self.steps, "step_size": self.attack_step_size}
+        norm, epsilon, steps, step_size = self.norm, float(self.epsilon), self.steps, self.attack_step_size
         own = [
             (Role.CLEAN, CLEAN),
-            (Role.PERTURBED, Condition(ConditionKind.PGD, **size, **attack)),
-            (Role.TARGETED, Condition(ConditionKind.PGD, **size, **attack, target_rule=TargetRule.NEXT)),
-            (Role.GAUSSIAN, Condition(ConditionKind.GAUSSIAN, **size)),
-            (Role.SIGN_NOISE, Condition(ConditionKind.SIGN_NOISE, **size)),
+            (Role.PERTURBED, Condition(ConditionKind.PGD, norm, epsilon, steps, step_size)),
+            (Role.TARGETED, Condition(ConditionKind.PGD, norm, epsilon, steps, step_size, TargetRule.NEXT)),
+            (Role.GAUSSIAN, Condition(ConditionKind.GAUSSIAN, norm, epsilon)),
+            (Role.SIGN_NOISE, Condition(ConditionKind.SIGN_NOISE, norm, epsilon)),
         ]
         extra = [(Role.EXTRA, Condition.from_slug(slug)) for slug in self.extra_conditions]
         slugs = {condition.slug for _role, condition in own}
@@ -124,7 +119,7 @@ class RunConfig:
     @property
     def attack_step_size(self) -> float:
         """The step that the attack takes, whether given or the default."""
-        return float(self.step_size or default_step_size(self.epsilon, self.steps))
+        return default_step_size(self.epsilon, self.steps) if self.step_size is None else float(self.step_size)
 
     @property
     def drop_epochs(self) -> list[int]:
@@ -152,3 +147,9 @@ class RunConfig:
         """dataset-model-objective-norm-sSEED-hash8(config): readable, and the same for the same config."""
         digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.dataset}-{self.model}-{self.objective}-{self.norm}-s{self.seed}-{digest}"
+
+
+def _check(values: dict[str, float], accepts: Callable[[float], bool], bound: str) -> None:
+    for name, value in values.items():
+        if not (isinstance(value, int | float) and math.isfinite(value) and accepts(value)):
+            raise ValueError(f"{name} must be a finite number {bound}, got {value}")

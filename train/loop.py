@@ -76,7 +76,9 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
         try:
             _Run(config, model, writer, device, position).go()
         except BaseException as error:
-            reason = "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+            reason = (
+                "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+            )
             writer.end_run(config.run_id, RunState.FAILED, time.monotonic() - start, reason)
             raise
         writer.end_run(config.run_id, RunState.FINISHED, time.monotonic() - start)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from rnc.attacks import SampleNoise, ball_of, kl_from, pgd
+from rnc.attacks import L2Ball, LinfBall, SampleNoise, ball_of, kl_from, pgd
 from rnc.models import FeatureClassifier
 from rnc.models.modes import model_mode
 from rnc.vocabulary import Objective
@@ -65,14 +65,21 @@ def _adversarial_loss(
 def _trades_loss(
     model: FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, config: RunConfig, noise: SampleNoise
 ) -> torch.Tensor:
-    """Cross entropy plus beta KL(clean || perturbed); the gradient flows through both predictions (Zhang et al. 2019)."""
+    """Cross entropy plus beta KL(clean || perturbed); the gradient flows through both (Zhang et al. 2019)."""
     modes = MODES[config.objective]
     with model_mode(model, training=modes.attack):
         with torch.no_grad():
             reference = kl_from(model(images))
         start = images + _TRADES_START_SD * noise.normal(images.shape, images)
         perturbed = pgd(
-            model, images, labels, _ball(config), config.steps, config.attack_step_size, objective=reference, start=start
+            model,
+            images,
+            labels,
+            _ball(config),
+            config.steps,
+            config.attack_step_size,
+            objective=reference,
+            start=start,
         )
     with model_mode(model, training=modes.loss):
         clean_logits = model(images)
@@ -81,7 +88,7 @@ def _trades_loss(
     return functional.cross_entropy(clean_logits, labels) + config.trades_beta * divergence
 
 
-def _ball(config: RunConfig):  # noqa: ANN202  (a Ball; named once, in ball_of)
+def _ball(config: RunConfig) -> LinfBall | L2Ball:
     return ball_of(config.norm, config.epsilon)
 
 

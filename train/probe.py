@@ -36,111 +36,96 @@ class Measured:
     train_accuracy: float = float("nan")
 
 
+@dataclass(frozen=True)
+class _Spot:
+    """One (run, epoch, split, condition), its features and their means, and where its rows go."""
+
+    run_id: str
+    epoch: int
+    split: Split
+    condition: Condition
+    found: FeatureSet
+    means: metrics.ClassMeans
+    rows: Rows
+
+    @property
+    def key(self) -> dict:
+        """The columns that every row of the spot begins with."""
+        return {"run_id": self.run_id, "epoch": self.epoch, "split": self.split, "condition": self.condition.slug}
+
+    def add(self, values: dict[Metric, float], split: Split, condition: Condition) -> None:
+        """Scalars measured around the means of (split, condition)."""
+        around = {"means_split": split, "means_condition": condition.slug, "layer": FEATURES_LAYER}
+        self.rows.add("metric", **self.key, **around, metric=list(values), value=list(values.values()))
+
+    def add_per_class(self, values: dict[ClassMetric, torch.Tensor], split: Split, condition: Condition) -> None:
+        """Scalars (C,) of each class, measured around the means of (split, condition)."""
+        around = {"means_split": split, "means_condition": condition.slug, "layer": FEATURES_LAYER}
+        for name, numbers in values.items():
+            column = numbers.cpu().double().numpy()
+            classes = {"class": range(len(column))}
+            self.rows.add("class_metric", **self.key, **around, **classes, metric=name, value=column)
+
+
 class Probe:
     """Measures a network on fixed sets under fixed conditions."""
 
     def __init__(
         self, run_id: str, sets: dict[Split, ImageSet], conditions: list[Condition], sample_size: int, num_classes: int
     ) -> None:
-        """Choose the samples to keep: the same ones in every epoch and condition, balanced over the classes."""
+        """Choose the samples to keep: the same ones in every epoch and condition, balanced over the classes.
+
+        The first set is the training set and the first condition the clean one: the others are measured against them.
+        """
         self._run_id, self._sets, self._conditions, self._num_classes = run_id, sets, conditions, num_classes
-        self._kept = {split: balanced_sample(part.labels.cpu(), sample_size, num_classes) for split, part in sets.items()}
+        self._kept = {split: part.balanced_indices(sample_size, num_classes) for split, part in sets.items()}
 
     def measure(
         self, model: FeatureClassifier, epoch: int, *, keep_vectors: bool, beat: Callable[[], None] = lambda: None
     ) -> Measured:
         """Measure every condition on every split, in eval mode; `beat` is called between conditions."""
         measured = Measured()
+        clean_means: dict[Split, metrics.ClassMeans] = {}
         with model_mode(model, training=False):
-            if keep_vectors:
-                self._add_classifier(model, epoch, measured.rows)
-            anchors: dict[Split, metrics.ClassMeans] = {}
-            for split, part in self._sets.items():
+            for split in self._sets:
                 for condition in self._conditions:
-                    found = self._features(model, part, condition)
-                    self._add(measured, model, epoch, split, condition, found, anchors, keep_vectors)
+                    spot = self._look(model, epoch, split, condition, measured.rows)
+                    clean_means.setdefault(split, spot.means)
+                    accuracy = _add_own(spot, model)
+                    if (split, condition) == (Split.TRAIN, CLEAN):
+                        measured.train_accuracy = accuracy
+                    _add_against_clean(spot, clean_means)
+                    if keep_vectors:
+                        measured.samples[split, condition] = self._add_vectors(spot)
                     beat()
+        if keep_vectors:
+            self._add_classifier(model, epoch, measured.rows)
         return measured
 
-    def _features(self, model: FeatureClassifier, part: ImageSet, condition: Condition) -> FeatureSet:
+    def _look(self, model: FeatureClassifier, epoch: int, split: Split, condition: Condition, rows: Rows) -> _Spot:
+        part = self._sets[split]
         perturb = perturbation(condition, model, self._num_classes, _ATTACK_SEED)
-        return gather(feature_batches(model, part.images, part.labels, perturb))
-
-    def _add(
-        self,
-        measured: Measured,
-        model: FeatureClassifier,
-        epoch: int,
-        split: Split,
-        condition: Condition,
-        found: FeatureSet,
-        anchors: dict[Split, metrics.ClassMeans],
-        keep_vectors: bool,
-    ) -> None:
-        """Rows of one (split, condition). `anchors` collects the clean means of each split: clean comes first."""
-        key = {"run_id": self._run_id, "epoch": epoch, "split": split, "condition": condition.slug}
+        found = gather(feature_batches(model, part.images, part.labels, perturb))
         means = metrics.class_means([(found.features, found.labels)], self._num_classes)
-        scatter = metrics.scatter_around([(found.features, found.labels)], means)
-        values = metrics.collapse(means, scatter, model.weight)
-        values |= metrics.classifier_metrics(found.features, found.labels, found.logits, means)
-        if condition == CLEAN:
-            anchors[split] = means
-            if split is Split.TRAIN:
-                measured.train_accuracy = values[Metric.ACCURACY]
-        rows = measured.rows
-        _add_metrics(rows, key, split, condition, values)
-        per_class = {ClassMetric.COUNT: means.counts, ClassMetric.NORM: means.centred.norm(dim=1)}
-        _add_class_metrics(rows, key, split, condition, per_class | {ClassMetric.VARIANCE: scatter.per_class})
-        self._add_cross(rows, key, split, condition, found, means, anchors)
-        if keep_vectors:
-            self._add_vectors(measured, key, split, condition, found, means)
+        return _Spot(self._run_id, epoch, split, condition, found, means, rows)
 
-    def _add_cross(
-        self,
-        rows: Rows,
-        key: dict,
-        split: Split,
-        condition: Condition,
-        found: FeatureSet,
-        means: metrics.ClassMeans,
-        anchors: dict[Split, metrics.ClassMeans],
-    ) -> None:
-        """What is measured against clean means: nearest centre (of train), alignment and leaps (of the same split)."""
-        if (split, condition) != (Split.TRAIN, CLEAN):
-            correct = metrics.nearest_centre(found.features, anchors[Split.TRAIN]) == found.labels
-            _add_metrics(rows, key, Split.TRAIN, CLEAN, {Metric.NCC_ACCURACY: float(correct.double().mean())})
-        if condition == CLEAN:
-            return
-        alignment = metrics.align(anchors[split], means)
-        _add_metrics(rows, key, split, CLEAN, alignment.summary())
-        names = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)
-        _add_class_metrics(rows, key, split, CLEAN, {name: getattr(alignment, name) for name in names})
-        if condition.kind is ConditionKind.PGD:
-            _add_leaps(rows, key, metrics.leaps(found.features, found.true, found.predicted, anchors[split]))
-
-    def _add_vectors(
-        self,
-        measured: Measured,
-        key: dict,
-        split: Split,
-        condition: Condition,
-        found: FeatureSet,
-        means: metrics.ClassMeans,
-    ) -> None:
-        present = means.present.cpu()
-        vectors = means.means[means.present].cpu().numpy()
-        measured.rows.add("class_mean", **key, layer=FEATURES_LAYER, **{"class": present.numpy()}, vector=vectors)
-        kept = self._kept[split]
-        features = found.features[kept].cpu().numpy()
-        measured.rows.add(
-            "feature",
-            **key,
-            sample=kept.numpy(),
-            label=found.true[kept].cpu().numpy(),
-            predicted=found.predicted[kept].cpu().numpy(),
-            vector=features,
+    def _add_vectors(self, spot: _Spot) -> Sample:
+        present, kept, found = spot.means.present, self._kept[spot.split], spot.found
+        vectors, classes = spot.means.means[present].cpu().numpy(), {"class": present.cpu().numpy()}
+        spot.rows.add("class_mean", **spot.key, layer=FEATURES_LAYER, **classes, vector=vectors)
+        sample = Sample(
+            kept.cpu().numpy(), found.true[kept].cpu().numpy(), found.features[kept].cpu().numpy().astype(np.float32)
         )
-        measured.samples[split, condition] = Sample(kept.numpy(), found.true[kept].cpu().numpy(), features)
+        predicted = found.predicted[kept].cpu().numpy()
+        spot.rows.add(
+            "feature",
+            **spot.key,
+            sample=sample.indices,
+            label=sample.labels,
+            predicted=predicted,
+            vector=sample.features,
+        )
+        return sample
 
     def _add_classifier(self, model: FeatureClassifier, epoch: int, rows: Rows) -> None:
         weight, bias = model.weight.detach().cpu().numpy(), model.bias.detach().cpu().numpy().astype(np.float64)
@@ -148,38 +133,36 @@ class Probe:
         rows.add("classifier", run_id=self._run_id, epoch=epoch, **classes, vector=weight, bias=bias)
 
 
-def balanced_sample(labels: torch.Tensor, size: int, num_classes: int) -> torch.Tensor:
-    """The indices of at most `size` samples, the first of each class, as many of one class as of another."""
-    per_class = max(size // num_classes, 1)
-    first = [(labels == c).nonzero().squeeze(1)[:per_class] for c in range(num_classes)]
-    return torch.cat(first).sort().values
+def _add_own(spot: _Spot, model: FeatureClassifier) -> float:
+    """What is measured around the spot's own means; returns the accuracy."""
+    found = spot.found
+    scatter = metrics.scatter_around([(found.features, found.labels)], spot.means)
+    values = metrics.collapse(spot.means, scatter, model.weight)
+    values |= metrics.classifier_metrics(found.features, found.labels, found.logits, spot.means)
+    spot.add(values, spot.split, spot.condition)
+    per_class = {
+        ClassMetric.COUNT: spot.means.counts,
+        ClassMetric.NORM: spot.means.centred.norm(dim=1),
+        ClassMetric.VARIANCE: scatter.per_class,
+    }
+    spot.add_per_class(per_class, spot.split, spot.condition)
+    return values[Metric.ACCURACY]
 
 
-def _add_metrics(rows: Rows, key: dict, split: Split, condition: Condition, values: dict[Metric, float]) -> None:
-    """`split` and `condition` say whose means were used."""
-    names, numbers = list(values), list(values.values())
-    means = {"means_split": split, "means_condition": condition.slug}
-    rows.add("metric", **key, **means, layer=FEATURES_LAYER, metric=names, value=numbers)
-
-
-def _add_class_metrics(
-    rows: Rows, key: dict, split: Split, condition: Condition, values: dict[ClassMetric, torch.Tensor]
-) -> None:
-    means = {"means_split": split, "means_condition": condition.slug}
-    for name, numbers in values.items():
-        column = numbers.cpu().double().numpy()
-        classes = {"class": range(len(column))}
-        rows.add("class_metric", **key, **means, layer=FEATURES_LAYER, **classes, metric=name, value=column)
-
-
-def _add_leaps(rows: Rows, key: dict, found: metrics.Leaps) -> None:
-    true, predicted = (index.numpy() for index in found.counts.cpu().nonzero(as_tuple=True))
-    counts, angles = found.counts.cpu().numpy(), found.angles.cpu().numpy()
-    rows.add(
-        "leap",
-        **key,
-        true_class=true,
-        predicted_class=predicted,
-        count=counts[true, predicted],
-        angle=angles[true, predicted],
-    )
+def _add_against_clean(spot: _Spot, clean_means: dict[Split, metrics.ClassMeans]) -> None:
+    """Nearest centre by the clean means of train; alignment with and leaps to the clean means of the same split."""
+    if (spot.split, spot.condition) != (Split.TRAIN, CLEAN):
+        nearest = metrics.nearest_centre(spot.found.features, clean_means[Split.TRAIN])
+        correct = float((nearest == spot.found.labels).double().mean())
+        spot.add({Metric.NCC_ACCURACY: correct}, Split.TRAIN, CLEAN)
+    if spot.condition == CLEAN:
+        return
+    reference = clean_means[spot.split]
+    alignment = metrics.align(reference, spot.means)
+    spot.add(alignment.summary(), spot.split, CLEAN)
+    names = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)
+    spot.add_per_class({name: getattr(alignment, name) for name in names}, spot.split, CLEAN)
+    if spot.condition.kind is ConditionKind.PGD:
+        found = metrics.leaps(spot.found.features, spot.found.true, spot.found.predicted, reference)
+        true, predicted, counts, turned = found.clusters()
+        spot.rows.add("leap", **spot.key, true_class=true, predicted_class=predicted, count=counts, angle=turned)

@@ -1,4 +1,4 @@
-"""Keeps the sampled features of a run's epochs and writes their projections: PCA as epochs land, UMAP once at the end."""
+"""Keeps a run's sampled features and writes their projections: PCA as epochs land, UMAP once at the end."""
 
 import numpy as np
 

@@ -74,7 +74,7 @@ def parse(arguments: list[str]) -> list[Command]:
 
 
 def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int:
-    """Train runs side by side, each in its own process; stored ones are skipped, so that a broken-off recipe goes on."""
+    """Train runs side by side, each in a process of its own; finished ones are skipped, so a broken-off recipe goes on."""
     context = multiprocessing.get_context("spawn")
     failed = 0
     with ProcessPoolExecutor(min(jobs, len(configs)), mp_context=context) as pool:
@@ -84,7 +84,7 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
                 future.result()
             except RunExistsError:
                 tqdm.write(f"{futures[future].run_id}: already finished, skipped (--overwrite trains it again)")
-            except Exception as error:  # noqa: BLE001  (one run's failure must not take the others along)
+            except Exception as error:  # (one run's failure must not take the others along)
                 failed += 1
                 tqdm.write(f"{futures[future].run_id}: failed: {error}", file=sys.stderr)
     return 1 if failed else 0

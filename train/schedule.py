@@ -10,7 +10,7 @@ def log_spaced(epochs: int, drops: list[int]) -> list[int]:
 
 
 def parse_epochs(text: str, epochs: int, drops: list[int], measured: list[int] | None) -> list[int]:
-    """The epochs that `text` asks for in a run of `epochs`; `measured` is what that word stands for (None: not allowed).
+    """The epochs that `text` asks for in a run of `epochs`; `measured` is what that word means (None: not allowed).
 
     Raises ValueError for an unknown word, an epoch outside 0..epochs, or one that is not measured where it must be.
     """
@@ -22,7 +22,9 @@ def parse_epochs(text: str, epochs: int, drops: list[int], measured: list[int] |
     try:
         chosen = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise ValueError(f"{text!r} is no choice of epochs; write {', '.join(words)}, or a list such as 0,10,40") from None
+        raise ValueError(
+            f"{text!r} is no choice of epochs; write {', '.join(words)}, or a list such as 0,10,40"
+        ) from None
     outside = [epoch for epoch in chosen if not 0 <= epoch <= epochs]
     if outside:
         raise ValueError(f"epochs {outside} are outside 0..{epochs}")

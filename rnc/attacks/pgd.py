@@ -105,7 +105,9 @@ def _into_ball(clean: torch.Tensor, delta: torch.Tensor, ball: Ball) -> torch.Te
     return (clean + ball.project(delta)).clamp(0.0, 1.0)
 
 
-def _input_gradient(logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor, objective: Objective) -> torch.Tensor:
+def _input_gradient(
+    logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor, objective: Objective
+) -> torch.Tensor:
     with torch.enable_grad():
         images = images.detach().requires_grad_(True)
         return torch.autograd.grad(objective(logits_fn(images), labels).sum(), images)[0]
@@ -132,10 +134,14 @@ def _check(
     images: torch.Tensor, labels: torch.Tensor, steps: int, step_size: float, restarts: int, start: torch.Tensor | None
 ) -> None:
     if images.dim() != 4 or labels.shape != images.shape[:1]:
-        raise ValueError(f"images must be (N, c, h, w) and labels (N,); got {tuple(images.shape)}, {tuple(labels.shape)}")
+        raise ValueError(
+            f"images must be (N, c, h, w) and labels (N,); got {tuple(images.shape)}, {tuple(labels.shape)}"
+        )
     if start is not None and start.shape != images.shape:
         raise ValueError(f"start must have the shape of images, {tuple(images.shape)}; got {tuple(start.shape)}")
     if steps < 0 or restarts < 1 or not step_size > 0:
-        raise ValueError(f"steps >= 0, restarts >= 1 and step_size > 0 are needed; got {steps}, {restarts}, {step_size}")
+        raise ValueError(
+            f"steps >= 0, restarts >= 1 and step_size > 0 are needed; got {steps}, {restarts}, {step_size}"
+        )
     if not torch.all((images >= 0) & (images <= 1)):
         raise ValueError("pixels must be in [0, 1]: pass images before normalisation, the model normalises inside")

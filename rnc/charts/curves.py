@@ -3,10 +3,11 @@
 import altair as alt
 import pandas as pd
 
+from rnc.charts.labels import METRIC_INFO
 from rnc.charts.palette import dash_scale, run_scale
-from rnc.vocabulary import METRIC_INFO, Metric
+from rnc.vocabulary import Metric
 
-PANEL_HEIGHT = 190
+PANEL_HEIGHT = 300
 
 
 def curve_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], cursor: int, *, log: bool) -> alt.LayerChart:
@@ -18,41 +19,30 @@ def curve_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], cursor: in
     log = log and info.log_axis
     drawn = frame[frame["value"] > 0] if log else frame
     conditions = sorted(frame["shown"].unique())
-    epochs = alt.X("epoch:Q", title="epoch", scale=alt.Scale(type="symlog"), axis=alt.Axis(values=_ticks(frame), grid=False))
+    epochs = alt.X(
+        "epoch:Q", title="epoch", scale=alt.Scale(type="symlog"), axis=alt.Axis(values=_ticks(frame), grid=False)
+    )
     values = alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=True))
     lines = (
         alt.Chart(drawn)
         .mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2)
         .encode(
             x=epochs,
-            y=values.axis(format="~g" if log else ".3~g", tickCount=5),
+            y=values.axis(format="~g" if log else ".3~g", tickCount=4),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
-            tooltip=["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
+            tooltip=[
+                "run:N",
+                "shown:N",
+                "condition:N",
+                "epoch:Q",
+                alt.Tooltip("value:Q", format=".4g", title=str(metric)),
+            ],
         )
     )
     rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], opacity=0.6).encode(x="epoch:Q")
     title = alt.TitleParams(info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11)
     return (rule + lines).properties(height=PANEL_HEIGHT, title=title)
-
-
-def curve_legend(runs: list[str], conditions: list[str]) -> alt.HConcatChart:
-    """One legend for all panels: colours of runs, dashes of conditions."""
-    colours = (
-        alt.Chart(pd.DataFrame({"run": runs, "i": range(len(runs))}))
-        .mark_rule(strokeWidth=3)
-        .encode(color=alt.Color("run:N", scale=run_scale(runs), legend=alt.Legend(title=None, orient="left", labelLimit=420)))
-    )
-    dashes = (
-        alt.Chart(pd.DataFrame({"shown": conditions}))
-        .mark_rule(strokeWidth=2)
-        .encode(
-            strokeDash=alt.StrokeDash(
-                "shown:N", scale=dash_scale(conditions), legend=alt.Legend(title=None, orient="left", symbolSize=600)
-            )
-        )
-    )
-    return alt.hconcat(colours.properties(width=1, height=1), dashes.properties(width=1, height=1))
 
 
 def _ticks(frame: pd.DataFrame) -> list[int]:

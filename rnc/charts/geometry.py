@@ -6,8 +6,8 @@ import pandas as pd
 
 from rnc.charts.palette import class_scale, run_scale
 
-_CELL = 30
-_LARGEST = 340
+_MATRIX_HEIGHT = 470
+_BARS_HEIGHT = 320
 
 
 def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> alt.LayerChart:
@@ -21,19 +21,23 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
             "off simplex": np.where(first == second, 0.0, cosines - simplex).ravel(),
         }
     )
-    size = min(_CELL * len(classes), _LARGEST)
     base = alt.Chart(frame).encode(
         x=alt.X("other:N", sort=classes, title=None, axis=alt.Axis(labelAngle=0, orient="top")),
         y=alt.Y("class:N", sort=classes, title=None),
-        tooltip=["class:N", "other:N", alt.Tooltip("cosine:Q", format=".3f"), alt.Tooltip("off simplex:Q", format="+.3f")],
+        tooltip=[
+            "class:N",
+            "other:N",
+            alt.Tooltip("cosine:Q", format=".3f"),
+            alt.Tooltip("off simplex:Q", format="+.3f"),
+        ],
     )
     scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0)
     cells = base.mark_rect().encode(
-        color=alt.Color("off simplex:Q", scale=scale, legend=alt.Legend(title="cos + 1/(C−1)", gradientLength=size * 0.8))
+        color=alt.Color("off simplex:Q", scale=scale, legend=alt.Legend(title="cos + 1/(C−1)", orient="bottom"))
     )
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
-    chart = cells if len(classes) > 12 else cells + _numbers(base)
-    return alt.layer(chart).properties(width=size, height=size, title=heading)
+    layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
+    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT, title=heading)
 
 
 def _numbers(base: alt.Chart) -> alt.Chart:
@@ -55,7 +59,9 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
             shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top")),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
-        .properties(height=240, title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14))
+        .properties(
+            height=_BARS_HEIGHT, title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14)
+        )
     )
 
 
@@ -68,8 +74,18 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
             x=alt.X("class:N", sort=classes, title="class", axis=alt.Axis(labelAngle=0)),
             xOffset=alt.XOffset("run:N", sort=runs),
             y=alt.Y("degrees:Q", title="angle to clean (degrees)", scale=alt.Scale(zero=True)),
-            color=alt.Color("run:N", scale=run_scale(runs), legend=alt.Legend(title=None, orient="top", labelLimit=320)),
-            tooltip=["run:N", "class:N", alt.Tooltip("degrees:Q", format=".1f"), alt.Tooltip("radians:Q", format=".3f")],
+            color=alt.Color(
+                "run:N", scale=run_scale(runs), legend=alt.Legend(title=None, orient="top", labelLimit=320)
+            ),
+            tooltip=[
+                "run:N",
+                "class:N",
+                alt.Tooltip("degrees:Q", format=".1f"),
+                alt.Tooltip("radians:Q", format=".3f"),
+            ],
         )
-        .properties(height=240, title=alt.TitleParams("How far the attack turns each class mean", anchor="start", fontSize=14))
+        .properties(
+            height=_BARS_HEIGHT,
+            title=alt.TitleParams("How far the attack turns each class mean", anchor="start", fontSize=14),
+        )
     )

@@ -3,22 +3,34 @@
 import altair as alt
 import pandas as pd
 
+_HEIGHT = 470
+
 
 def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.Chart:
     """Counts by (true_class, predicted_class), as shares of the true class; the diagonal stayed.
 
     `frame` has class names in both columns, count and angle (rad to the clean mean of the predicted class).
     """
-    totals = frame.groupby("true_class")["count"].transform("sum")
-    frame = frame.assign(share=frame["count"] / totals)
-    size = min(30 * len(classes), 340)
+    every_pair = pd.MultiIndex.from_product([classes, classes], names=["true_class", "predicted_class"])
+    frame = frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
+    frame = frame.assign(share=frame["count"] / frame.groupby("true_class")["count"].transform("sum"))
     return (
         alt.Chart(frame)
         .mark_rect()
         .encode(
-            x=alt.X("predicted_class:N", sort=classes, scale=alt.Scale(domain=classes), title="decided as", axis=alt.Axis(labelAngle=0)),
+            x=alt.X(
+                "predicted_class:N",
+                sort=classes,
+                scale=alt.Scale(domain=classes),
+                title="decided as",
+                axis=alt.Axis(labelAngle=0),
+            ),
             y=alt.Y("true_class:N", sort=classes, scale=alt.Scale(domain=classes), title="true class"),
-            color=alt.Color("share:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), legend=alt.Legend(format="%", title="share")),
+            color=alt.Color(
+                "share:Q",
+                scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+                legend=alt.Legend(format="%", title="share of the true class", orient="bottom"),
+            ),
             tooltip=[
                 "true_class:N",
                 "predicted_class:N",
@@ -27,5 +39,5 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
                 alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
             ],
         )
-        .properties(width=size, height=size, title=alt.TitleParams(title, anchor="start", fontSize=14))
+        .properties(height=_HEIGHT, title=alt.TitleParams(title, anchor="start", fontSize=14))
     )

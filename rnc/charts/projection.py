@@ -16,7 +16,9 @@ def feature_plane(frame: pd.DataFrame, classes: list[str], perturbed: str, *, ar
     """
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class")
     x, y = alt.X("x:Q", axis=None, scale=alt.Scale(zero=False)), alt.Y("y:Q", axis=None, scale=alt.Scale(zero=False))
-    colour = alt.Color("label:N", scale=class_scale(classes), sort=classes, legend=alt.Legend(title="true class"))
+    colour = alt.Color(
+        "label:N", scale=class_scale(classes), sort=classes, legend=alt.Legend(title="true class", symbolOpacity=1)
+    )
     points = (
         alt.Chart(frame)
         .mark_point(size=42, filled=True)
@@ -36,11 +38,20 @@ def feature_plane(frame: pd.DataFrame, classes: list[str], perturbed: str, *, ar
     )
     layers = [points]
     if arrows:
-        lines = alt.Chart(_moves(frame, perturbed)).mark_rule(strokeWidth=1).encode(
-            x=x, y=y, x2="x2:Q", y2="y2:Q", color=colour, opacity=alt.condition(pick, alt.value(0.35), alt.value(0.02))
+        lines = (
+            alt.Chart(_moves(frame, perturbed))
+            .mark_rule(strokeWidth=1)
+            .encode(
+                x=x,
+                y=y,
+                x2="x2:Q",
+                y2="y2:Q",
+                color=colour,
+                opacity=alt.condition(pick, alt.value(0.35), alt.value(0.02)),
+            )
         )
         layers.insert(0, lines)
-    return alt.layer(*layers).properties(height=HEIGHT).interactive()
+    return alt.LayerChart(layer=layers, height=HEIGHT).interactive()
 
 
 def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:

@@ -20,7 +20,9 @@ def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
     images = (bunch.images / 16.0).astype(np.float32)[:, None]
     labels = bunch.target.astype(np.int64)
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
-    wanted = slice(0, TRAIN_PER_CLASS) if split is Split.TRAIN else slice(TRAIN_PER_CLASS, TRAIN_PER_CLASS + TEST_PER_CLASS)
+    wanted = (
+        slice(0, TRAIN_PER_CLASS) if split is Split.TRAIN else slice(TRAIN_PER_CLASS, TRAIN_PER_CLASS + TEST_PER_CLASS)
+    )
     chosen = np.concatenate([order[labels[order] == c][wanted] for c in range(10)])
     chosen = np.sort(chosen)
     return images[chosen], labels[chosen]

@@ -36,6 +36,12 @@ class ImageSet:
         """N."""
         return len(self.labels)
 
+    def balanced_indices(self, size: int, num_classes: int) -> torch.Tensor:
+        """The sorted indices of at most `size` samples: the first of each class, as many of one as of another."""
+        per_class = max(size // num_classes, 1)
+        first = [(self.labels == c).nonzero().squeeze(1)[:per_class] for c in range(num_classes)]
+        return torch.cat(first).sort().values
+
     def to(self, device: torch.device) -> "ImageSet":
         """The same set on a device."""
         return ImageSet(self.images.to(device), self.labels.to(device))

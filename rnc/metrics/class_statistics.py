@@ -96,7 +96,7 @@ def scatter_around(batches: Batches, means: ClassMeans) -> Scatter:
 def _check(features: torch.Tensor, labels: torch.Tensor, num_classes: int) -> None:
     if features.dim() != 2 or labels.shape != features.shape[:1]:
         raise ValueError(f"features must be (N, d) and labels (N,); got {tuple(features.shape)}, {tuple(labels.shape)}")
-    if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < num_classes):
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
         raise ValueError(f"labels must be 0..{num_classes - 1}; got {int(labels.min())}..{int(labels.max())}")
     if not torch.isfinite(features).all():
         raise ValueError("features hold NaN or infinite values; the network has diverged (try a smaller learning rate)")

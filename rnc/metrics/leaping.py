@@ -18,9 +18,12 @@ class Leaps:
     angles: torch.Tensor
     """(C, C) radians between the cluster's mean and clean class mean j, both minus the clean global mean; NaN if empty."""
 
-    def leapt_share(self) -> float:
-        """The share of samples off the diagonal."""
-        return 1.0 - float(self.counts.diagonal().sum() / self.counts.sum())
+    def clusters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The clusters that are not empty, as columns: true class, predicted class, count, angle."""
+        true, predicted = self.counts.nonzero(as_tuple=True)
+        columns = (true, predicted, self.counts[true, predicted], self.angles[true, predicted])
+        true_class, predicted_class, count, angle = (column.cpu().numpy() for column in columns)
+        return true_class, predicted_class, count, angle
 
 
 def leaps(

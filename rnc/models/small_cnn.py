@@ -5,7 +5,7 @@ from torch import nn
 from rnc.datasets import DatasetSpec
 from rnc.models.interface import FeatureClassifier
 
-WIDTHS = (16, 32, 64, 64)
+WIDTHS = (16, 16, 32, 64)
 _POOL_AFTER = 1  # index of the convolution that the max pool follows
 
 

@@ -95,12 +95,16 @@ def _is_lock_conflict(error: duckdb.Error) -> bool:
 
 def _unusable(path: Path, error: duckdb.Error) -> StoreError:
     if not path.exists():
-        return StoreMissingError(f"there is no store at {path}; train a run first: python -m train.run demo --store {path}")
+        return StoreMissingError(
+            f"there is no store at {path}; train a run first: python -m train.run demo --store {path}"
+        )
     if path.is_dir():
         return StoreError(f"store {path} is a folder; name a file, such as {path / 'rnc.duckdb'}")
     if "newer version" in str(error).lower() or "storage version" in str(error).lower():
         return StoreError(f"store {path} was written by a newer DuckDB than is installed; upgrade the duckdb package")
-    return StoreError(f"{path} is not a DuckDB store, or is damaged; it was left as it is. Name another with --store. ({error})")
+    return StoreError(
+        f"{path} is not a DuckDB store, or is damaged; it was left as it is. Name another with --store. ({error})"
+    )
 
 
 def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -143,7 +143,9 @@ class StoreReader:
     def classifier(self, run_id: str, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The classes (C,) and the classifier's rows (C, d)."""
         return _vectors(
-            self._ask("SELECT class, vector FROM classifier WHERE run_id = ? AND epoch = ? ORDER BY class", run_id, epoch)
+            self._ask(
+                "SELECT class, vector FROM classifier WHERE run_id = ? AND epoch = ? ORDER BY class", run_id, epoch
+            )
         )
 
     def leaps(self, run_id: str, epoch: int, split: str, condition: str) -> pd.DataFrame:
@@ -229,7 +231,19 @@ class StoreReader:
         return answer
 
 
-_COLUMNS_WITHOUT_STORE = ["run_id", "epoch", "state", "role", "shown", "condition", "metric", "value", "method", "split", "means"]
+_COLUMNS_WITHOUT_STORE = [
+    "run_id",
+    "epoch",
+    "state",
+    "role",
+    "shown",
+    "condition",
+    "metric",
+    "value",
+    "method",
+    "split",
+    "means",
+]
 
 
 def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

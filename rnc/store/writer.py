@@ -47,7 +47,9 @@ class StoreWriter:
         *,
         overwrite: bool = False,
     ) -> None:
-        """Enter a run, its class names in the order of the labels, its conditions and where it came from. An unfinished run with the same key gives way.
+        """Enter a run, its class names in the labels' order, its conditions and where it came from.
+
+        An unfinished run with the same key gives way.
 
         Raises RunExistsError where a finished one is stored and `overwrite` is not set.
         """

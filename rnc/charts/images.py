@@ -1,0 +1,22 @@
+"""Images before and after an attack, with what was added, as one picture."""
+
+import numpy as np
+
+_GAP = 2
+
+
+def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
+    """Images (n, c, h, w) in [0, 1] side by side, enlarged without smoothing: (height, width, 3) uint8."""
+    factor = max(cell // images.shape[-1], 1)
+    colour = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images
+    large = colour.repeat(factor, axis=2).repeat(factor, axis=3)
+    padded = np.pad(large, ((0, 0), (0, 0), (0, 0), (0, _GAP * factor)), constant_values=1.0)
+    strip = np.concatenate(list(padded), axis=2).transpose(1, 2, 0)
+    return (strip.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def perturbation_strip(clean: np.ndarray, perturbed: np.ndarray, epsilon: float) -> np.ndarray:
+    """What was added, as a strip: grey is 0, black and white are the largest change, at least epsilon / 10."""
+    delta = perturbed - clean
+    largest = max(float(np.abs(delta).max()), epsilon / 10)
+    return image_strip(0.5 + delta / (2 * largest))

@@ -1,0 +1,51 @@
+"""What people read about a metric."""
+
+from dataclasses import dataclass
+
+from rnc.vocabulary import Metric
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What people read about a metric: a short label, its formula in words, and whether a log axis suits it."""
+
+    label: str
+    meaning: str
+    log_axis: bool
+
+
+METRIC_INFO = {
+    Metric.NC1: MetricInfo("NC1 · within-class variability", "Tr(Σ_W Σ_B⁺) / C; 0 at collapse", True),
+    Metric.NC2_EQUINORM: MetricInfo(
+        "NC2 · equinorm, means", "std / mean of the norms of the centred class means", True
+    ),
+    Metric.NC2_EQUIANGULARITY: MetricInfo(
+        "NC2 · equiangularity, means", "mean |cos + 1/(C−1)| over pairs of centred class means", True
+    ),
+    Metric.NC2_EQUINORM_W: MetricInfo("NC2 · equinorm, classifier", "std / mean of the norms of W's rows", True),
+    Metric.NC2_EQUIANGULARITY_W: MetricInfo(
+        "NC2 · equiangularity, classifier", "mean |cos + 1/(C−1)| over pairs of W's rows", True
+    ),
+    Metric.NC2_COS_STD: MetricInfo("NC2 · cosine spread, means", "std of cos over pairs of centred class means", True),
+    Metric.NC2_COS_STD_W: MetricInfo("NC2 · cosine spread, classifier", "std of cos over pairs of W's rows", True),
+    Metric.NC3: MetricInfo("NC3 · self-duality", "‖W/‖W‖ − M/‖M‖‖²; 0 where classifier and means agree", True),
+    Metric.NC4: MetricInfo(
+        "NC4 · nearest-centre disagreement", "share decided differently by network and nearest mean", True
+    ),
+    Metric.ACCURACY: MetricInfo("Accuracy", "share classified as labelled", False),
+    Metric.LOSS: MetricInfo("Cross-entropy loss", "mean over samples, in nats", True),
+    Metric.NCC_ACCURACY: MetricInfo(
+        "Nearest-centre accuracy", "share whose nearest class mean is their label's", False
+    ),
+    Metric.ANGLE: MetricInfo(
+        "Angle to clean means", "mean angle (rad) between clean and perturbed centred class means", False
+    ),
+    Metric.ANGLE_UNCENTRED: MetricInfo("Angle to clean means, not centred", "mean angle (rad) of class means", False),
+    Metric.DISTANCE: MetricInfo("Distance to clean means", "mean distance between centred class means", True),
+    Metric.DISTANCE_UNCENTRED: MetricInfo("Distance to clean means, not centred", "mean distance of class means", True),
+    Metric.GLOBAL_MEAN_ANGLE: MetricInfo("Angle of global means", "angle (rad) between the two global means", False),
+    Metric.GLOBAL_MEAN_DISTANCE: MetricInfo("Distance of global means", "distance between the two global means", True),
+    Metric.CLASSES_PRESENT: MetricInfo(
+        "Classes present", "classes with at least one sample; the others are left out", False
+    ),
+}

@@ -1,0 +1,113 @@
+"""The attack lab's progress and results; torch is imported when an attack is first started."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from rnc import controls
+from rnc.charts.images import image_strip, perturbation_strip
+from rnc.charts.labels import METRIC_INFO
+from rnc.charts.leaping import leaping_matrix
+from rnc.charts.projection import feature_plane
+from rnc.vocabulary import Condition, Metric, Role, Split
+
+if TYPE_CHECKING:
+    from rnc.lab import LabJob, Outcome
+
+_POLL_SECONDS = 0.4
+
+
+def running() -> bool:
+    """Whether this session's attack is under way."""
+    job: LabJob | None = st.session_state.get("lab_job")
+    return job is not None and job.running
+
+
+def start(
+    request: tuple,
+    checkpoint: pd.Series,
+    run: pd.Series,
+    split: Split,
+    condition: Condition,
+    count: int,
+    restarts: int,
+    seed: int,
+) -> None:
+    """Load the network and the images and begin; `request` names what was asked for, so that results are not misread."""
+    with st.spinner("Loading torch and the network …"):
+        from rnc import lab
+
+        path = controls.reader().path.parent / checkpoint["path"]
+        try:
+            subject = lab.load_subject(path, checkpoint["sha256"], run["dataset"], split, count)
+        except (lab.CheckpointError, ValueError) as error:
+            st.error(str(error))
+            st.stop()
+    st.session_state["lab_job"] = lab.LabJob(subject, condition, restarts, seed).start()
+    st.session_state["lab_request"] = request
+    st.rerun()
+
+
+def draw(request: tuple, run: pd.Series, epsilon: float) -> None:
+    """Progress while the attack runs, its results after."""
+    job: LabJob | None = st.session_state.get("lab_job")
+    if job is None:
+        st.info("Choose an attack and run it: metrics, leaps, projection and images appear here.")
+        return
+    if job.running:
+        _progress()
+        return
+    if job.error:
+        st.error(f"The attack failed: {job.error}")
+    elif job.outcome is not None:
+        if st.session_state["lab_request"] != request:
+            st.warning(
+                "These are the results of the attack before; run PGD for the choice above.", icon=":material/history:"
+            )
+        _results(job.outcome, job.condition, list(run["classes"]), epsilon)
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _progress() -> None:
+    job: LabJob = st.session_state["lab_job"]
+    if not job.running:
+        st.rerun(scope="app")
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.progress(job.rounds_done / job.rounds, f"round {job.rounds_done} of {job.rounds} · {job.time_left()}")
+    if right.button("Stop", key="lab_stop", icon=":material/stop:"):
+        job.stop()
+
+
+def _results(outcome: "Outcome", condition: Condition, names: list[str], epsilon: float) -> None:
+    done = f"stopped after {outcome.steps} steps" if outcome.stopped else f"all {condition.steps} steps"
+    st.subheader(f"{condition.label} · {done}", anchor=False)
+    table = pd.DataFrame({"clean": outcome.before, "perturbed": outcome.after})
+    labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}
+    table.insert(0, "metric", [labels[name] for name in table.index])
+    left, right = st.columns(2)
+    with left:
+        number = st.column_config.NumberColumn(format="%.4g")
+        st.dataframe(table, hide_index=True, key="lab_metrics", column_config={"clean": number, "perturbed": number})
+        turned = outcome.alignment[Metric.ANGLE]
+        st.caption(f"Mean angle between clean and perturbed centred class means: {turned:.3f} rad.")
+    leaps = controls.name_classes(outcome.leaps, names, "true_class", "predicted_class")
+    right.altair_chart(leaping_matrix(leaps, names, "Where the features leap"), key="lab_leaps", alt="leaping matrix")
+    plane = controls.name_classes(outcome.plane, names, "label", "predicted")
+    left, right = st.columns(2)
+    left.subheader("Features, in the plane of the clean ones", anchor=False)
+    left.altair_chart(
+        feature_plane(plane, names, Role.PERTURBED, arrows=True), key="lab_plane", alt="projected features"
+    )
+    shown = [f"{names[true]}: {names[before]} → {names[after]}" for true, before, after in outcome.decisions]
+    right.subheader("Images", anchor=False)
+    right.caption("True class: decision before → after. " + " · ".join(shown))
+    for strip, caption in (
+        (image_strip(outcome.clean_images), "clean"),
+        (image_strip(outcome.perturbed_images), "perturbed"),
+        (
+            perturbation_strip(outcome.clean_images, outcome.perturbed_images, epsilon),
+            "perturbation, stretched to full contrast",
+        ),
+    ):
+        right.image(strip, caption=caption, alt=caption, width="stretch")
