@@ -19,6 +19,7 @@ COLUMNS = [
     "error",
 ]
 
+controls.selection()
 st.title("Runs")
 runs = controls.reader().runs()
 st.caption(f"{len(runs)} runs in `{controls.reader().path}`")

@@ -1,5 +1,6 @@
 """Shared Streamlit controls: the store, the selection in the sidebar, the empty state. The state is the URL."""
 
+import runpy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rnc.store.connection import store_path
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Role, RunState, Split
 
+_APP = Path(__file__).parents[1] / "app.py"
 _DEFAULT_RUNS = 3
 _POLL_SECONDS = 3.0
 _LAST = "last"
@@ -91,14 +93,19 @@ def draw_sidebar() -> Selection | None:
         split = st.segmented_control(
             "Split", [str(s) for s in Split], default=str(Split.TRAIN), key="split", bind="query-params", required=True
         )
-        st.session_state["selection"] = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
+        st.session_state["selection"] = chosen_now = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
         _training_status()
-    return st.session_state["selection"]
+    return chosen_now
 
 
 def selection() -> Selection:
-    """The selection that the sidebar drew in this run of the script; ends the page with a hint if no run is chosen."""
-    chosen: Selection = st.session_state["selection"]
+    """The selection that `app.py` drew for this run of the script; ends the page with a hint if no run is chosen."""
+    chosen: Selection | None = st.session_state.pop("selection", None)
+    if chosen is None:
+        # The first page that a fresh server is asked for runs alone, by Streamlit's old rule for folders named pages/:
+        # then the app runs from here, and draws the page anew. Its st.navigation ends the old rule for good.
+        runpy.run_path(str(_APP), run_name="__main__")
+        st.stop()
     if not chosen.runs:
         st.info("Choose at least one run in the sidebar.", icon=":material/arrow_back:")
         st.stop()
@@ -194,10 +201,10 @@ def _newest_of_each_objective(runs: pd.DataFrame) -> list[str]:
 
 
 def _epoch_cursor(epochs: list[int]) -> int:
-    """The cursor over the chosen runs' epochs; `last` follows a run under way."""
-    options = [*map(str, epochs[:-1]), _LAST]
-    if len(options) < 2:
-        return epochs[0] if epochs else 0
+    """The cursor over all epochs of the chosen runs, measured or not; `last` follows a run under way."""
+    if not epochs or epochs[-1] == 0:
+        return 0
+    options = [*map(str, range(epochs[-1])), _LAST]
     picked = st.select_slider(
         "Epoch",
         options,

@@ -98,8 +98,9 @@ STALE_SECONDS = 60.0
 
 def format_pixels(value: float) -> str:
     """Write a perturbation size the field's way: `8/255` where it is a multiple of 1/255, else the shortest decimal."""
+    value = float(f"{value:.10g}")
     scaled = value * 255
-    if math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) > 0:
+    if math.isfinite(scaled) and math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) > 0:
         return f"{round(scaled)}/255"
     return f"{value:.10g}"
 
@@ -108,7 +109,7 @@ def parse_pixels(text: str) -> float:
     """Read a perturbation size, `8/255` or `0.1`. Raises ValueError, saying what is accepted."""
     try:
         return float(Fraction(text.strip())) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise ValueError(f"{text!r} is not a number; write a decimal such as 0.1 or a fraction such as 8/255") from None
 
 
@@ -128,24 +129,25 @@ class Condition:
     target_rule: TargetRule | None = None
 
     def __post_init__(self) -> None:
-        """Reject impossible sizes and fill in the defaults of PGD."""
-        attack = (self.steps, self.step_size, self.target_rule)
+        """Reject impossible sizes, fill in the defaults of PGD, and keep sizes to the digits that the slug shows."""
         if self.kind is ConditionKind.CLEAN:
-            _check_absent("the clean condition", self.norm, self.epsilon, *attack)
+            _check_absent("the clean condition", self.norm, self.epsilon, self.steps, self.step_size, self.target_rule)
             return
         if self.norm is None:
             raise ValueError(f"a {self.kind} condition needs a norm: linf or l2")
-        epsilon = _check_size("epsilon", self.epsilon)
-        if self.kind is not ConditionKind.PGD:
-            _check_absent(f"{self.kind} noise", *attack)
-            return
+        object.__setattr__(self, "epsilon", _as_shown("epsilon", self.epsilon))
+        if self.kind is ConditionKind.PGD:
+            self._complete_attack()
+        else:
+            _check_absent(f"{self.kind} noise", self.steps, self.step_size, self.target_rule)
+
+    def _complete_attack(self) -> None:
+        assert self.epsilon is not None
         if self.steps is None or self.steps < 0:
             raise ValueError(f"steps must be a whole number >= 0, got {self.steps}")
-        if self.step_size is None:
-            object.__setattr__(self, "step_size", default_step_size(epsilon, self.steps))
-        if self.target_rule is None:
-            object.__setattr__(self, "target_rule", TargetRule.UNTARGETED)
-        _check_size("step size", self.step_size)
+        step_size = default_step_size(self.epsilon, self.steps) if self.step_size is None else self.step_size
+        object.__setattr__(self, "step_size", _as_shown("step size", step_size))
+        object.__setattr__(self, "target_rule", self.target_rule or TargetRule.UNTARGETED)
 
     @property
     def label_rule(self) -> LabelRule:
@@ -186,7 +188,7 @@ class Condition:
             if rest:
                 raise ValueError(slug)
             return cls(ConditionKind(kind), Norm(norm), _unslug_number(epsilon), int(steps), step_size, target)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise ValueError(
                 f"{slug!r} is no condition ({error}); examples: clean, pgd-linf-8_255-10, pgd-l2-0.5-10-next, gaussian-linf-0.1"
             ) from None
@@ -208,10 +210,11 @@ def default_step_size(epsilon: float, steps: int) -> float:
     return 2.5 * epsilon / max(steps, 1)
 
 
-def _check_size(name: str, value: float | None) -> float:
+def _as_shown(name: str, value: float | None) -> float:
+    """The size as its text says it, so that a slug reads back to the same condition."""
     if value is None or not (value > 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be a finite number > 0, got {value}")
-    return value
+    return parse_pixels(format_pixels(value))
 
 
 def _check_absent(what: str, *values: object) -> None:

@@ -84,7 +84,7 @@ class L2Ball:
 
 def ball_of(norm: Norm, epsilon: float) -> LinfBall | L2Ball:
     """The ball of a norm."""
-    return LinfBall(epsilon) if norm is Norm.LINF else L2Ball(epsilon)
+    return LinfBall(epsilon) if Norm(norm) is Norm.LINF else L2Ball(epsilon)
 
 
 def norms(x: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Projected gradient descent: the one loop of this house (Madry et al. 2018; paper, section 2)."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -139,9 +140,9 @@ def _check(
         )
     if start is not None and start.shape != images.shape:
         raise ValueError(f"start must have the shape of images, {tuple(images.shape)}; got {tuple(start.shape)}")
-    if steps < 0 or restarts < 1 or not step_size > 0:
+    if steps < 0 or restarts < 1 or not 0 < step_size < math.inf:
         raise ValueError(
-            f"steps >= 0, restarts >= 1 and step_size > 0 are needed; got {steps}, {restarts}, {step_size}"
+            f"steps >= 0, restarts >= 1 and a finite step_size > 0 are needed; got {steps}, {restarts}, {step_size}"
         )
     if not torch.all((images >= 0) & (images <= 1)):
         raise ValueError("pixels must be in [0, 1]: pass images before normalisation, the model normalises inside")

@@ -50,8 +50,9 @@ class SampleNoise:
         self._draws = 0
 
     def uniform(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Uniform in [0, 1)."""
-        return self._draw(shape, like.device).to(like.dtype)
+        """Uniform in [0, 1), also where rounding to the dtype of `like` would give 1."""
+        below_one = 1 - torch.finfo(like.dtype).eps / 2
+        return self._draw(shape, like.device).to(like.dtype).clamp_max(below_one)
 
     def normal(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
         """Standard normal, by Box and Muller's transform."""
@@ -61,7 +62,9 @@ class SampleNoise:
     def _draw(self, shape: torch.Size, device: torch.device) -> torch.Tensor:
         if shape[0] != len(self._indices):
             raise ValueError(f"{len(self._indices)} sample indices were given for {shape[0]} samples")
-        rows = _mix(self._indices.to(device) + _mix(torch.tensor(self._seed * 1_000_003 + self._draws, device=device)))
+        rows = _mix(
+            self._indices.to(device) + _mix(torch.tensor((self._seed * 1_000_003 + self._draws) % 2**63, device=device))
+        )
         self._draws += 1
         elements = torch.arange(math.prod(shape[1:]), device=device)
         bits = _mix(rows[:, None] + elements[None, :] * _GAMMA)

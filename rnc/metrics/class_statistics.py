@@ -93,10 +93,15 @@ def scatter_around(batches: Batches, means: ClassMeans) -> Scatter:
     return Scatter(along / means.counts.sum(), per_class / means.counts)
 
 
+def check_labels(labels: torch.Tensor, num_classes: int) -> None:
+    """Raise ValueError for a label outside 0..C-1."""
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
+        raise ValueError(f"labels must be 0..{num_classes - 1}; got {int(labels.min())}..{int(labels.max())}")
+
+
 def _check(features: torch.Tensor, labels: torch.Tensor, num_classes: int) -> None:
     if features.dim() != 2 or labels.shape != features.shape[:1]:
         raise ValueError(f"features must be (N, d) and labels (N,); got {tuple(features.shape)}, {tuple(labels.shape)}")
-    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < num_classes):
-        raise ValueError(f"labels must be 0..{num_classes - 1}; got {int(labels.min())}..{int(labels.max())}")
+    check_labels(labels, num_classes)
     if not torch.isfinite(features).all():
         raise ValueError("features hold NaN or infinite values; the network has diverged (try a smaller learning rate)")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rnc.metrics.alignment import angles
-from rnc.metrics.class_statistics import ClassMeans, class_means
+from rnc.metrics.class_statistics import ClassMeans, check_labels, class_means
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,12 @@ def leaps(
     Raises ValueError as `class_means` does.
     """
     num_classes = len(clean.counts)
-    pairs = torch.as_tensor(true).to(torch.int64) * num_classes + torch.as_tensor(predicted).to(torch.int64)
+    i, j = torch.as_tensor(true).to(torch.int64), torch.as_tensor(predicted).to(torch.int64)
+    if i.shape != j.shape:
+        raise ValueError(f"true and predicted labels differ in shape: {tuple(i.shape)}, {tuple(j.shape)}")
+    for labels in (i, j):
+        check_labels(labels, num_classes)
+    pairs = i * num_classes + j
     clusters = class_means([(features, pairs)], num_classes**2)
     vertex = clean.centred.repeat(num_classes, 1)  # row i * C + j holds clean mean j
     turned = angles(clusters.means - clean.global_mean, vertex)

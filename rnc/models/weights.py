@@ -57,6 +57,7 @@ def load(path: Path, sha256: str) -> models.FeatureClassifier:
 def _metadata(path: Path) -> dict:
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads(file.metadata()["config"])
+            config = json.loads(file.metadata()["config"])
+            return {name: config[name] for name in ("dataset", "model")}
     except (SafetensorError, KeyError, TypeError) as error:
         raise CheckpointError(f"checkpoint {path} carries no config in its metadata: {error}") from None

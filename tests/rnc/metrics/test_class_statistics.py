@@ -34,7 +34,10 @@ def test_means_and_counts_of_any_batches(seed: int, counts: list[int], cuts: lis
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=st.integers(0, 10_000), cuts=st.lists(st.integers(0, 15), max_size=4), d=st.integers(1, 7), as_torch=st.booleans()
+    seed=st.integers(0, 10_000),
+    cuts=st.lists(st.integers(0, 15), max_size=4),
+    d=st.integers(1, 7),
+    as_torch=st.booleans(),
 )
 def test_scatter_of_any_batches(seed: int, cuts: list[int], d: int, as_torch: bool) -> None:
     features, labels, _w, _b = clouds(seed, [4, 0, 6, 5], d)

@@ -29,12 +29,8 @@ KEYS = {
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@st.composite
-def class_counts(draw: st.DrawFn) -> list[int]:
-    """Samples per class: unbalanced, some classes absent, at least two present."""
-    counts = draw(st.lists(st.sampled_from([0, 1, 2, 3, 5, 9]), min_size=2, max_size=6))
-    missing = 2 - sum(count > 0 for count in counts)
-    return [count or int(i < missing + sum(c > 0 for c in counts[:i])) for i, count in enumerate(counts)]
+COUNTS = st.lists(st.sampled_from([0, 1, 2, 3, 5, 9]), min_size=2, max_size=6).filter(lambda c: sum(map(bool, c)) > 1)
+"""Samples per class: unbalanced, some classes absent, at least two present."""
 
 
 def assert_same(found: dict[str, float], expected: dict[str, float], rel: float = 1e-6) -> None:
@@ -48,7 +44,7 @@ def example(seed: int = 3) -> tuple[Floats, Ints, Floats, Floats]:
 
 
 @settings(max_examples=120, deadline=None)
-@given(seed=SEEDS, counts=class_counts(), d=st.integers(2, 9), as_torch=st.booleans())
+@given(seed=SEEDS, counts=COUNTS, d=st.integers(1, 9), as_torch=st.booleans())
 def test_measure_agrees_with_the_formulas(seed: int, counts: list[int], d: int, as_torch: bool) -> None:
     features, labels, weight, bias = clouds(seed, counts, d)
     expected = oracle.measure(features, labels, weight, bias, len(counts))
@@ -60,7 +56,7 @@ def test_measure_agrees_with_the_formulas(seed: int, counts: list[int], d: int, 
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=SEEDS, counts=class_counts().filter(lambda c: sum(n > 0 for n in c) > 2), d=st.integers(2, 6))
+@given(seed=SEEDS, counts=COUNTS.filter(lambda c: sum(map(bool, c)) > 2), d=st.integers(2, 6))
 def test_cosine_spread_agrees_with_the_formula(seed: int, counts: list[int], d: int) -> None:
     features, labels, weight, _bias = clouds(seed, counts, d)
     means = class_means([(features, labels)], len(counts))
@@ -83,7 +79,9 @@ def test_an_exact_simplex_is_collapsed(num_classes: int, d: int) -> None:
     assert found["accuracy"] == found["ncc_accuracy"] == 1.0
 
 
-@pytest.mark.parametrize(("num_classes", "d", "radius", "sd"), [(3, 3, 1.0, 0.3), (5, 12, 2.0, 0.5), (10, 20, 3.0, 1.0)])
+@pytest.mark.parametrize(
+    ("num_classes", "d", "radius", "sd"), [(3, 3, 1.0, 0.3), (5, 12, 2.0, 0.5), (10, 20, 3.0, 1.0)]
+)
 def test_noise_around_a_simplex_gives_the_known_nc1(num_classes: int, d: int, radius: float, sd: float) -> None:
     each = 4000
     rng = np.random.default_rng(11)
@@ -98,10 +96,12 @@ def test_noise_around_a_simplex_gives_the_known_nc1(num_classes: int, d: int, ra
 def test_rotating_features_and_weight_changes_nothing(seed: int, rotation: int) -> None:
     features, labels, weight, bias = example(seed)
     q = orthogonal(6, rotation)
-    assert_same(measure(features @ q, labels, weight @ q, bias, 4), measure(features, labels, weight, bias, 4), rel=1e-9)
+    assert_same(
+        measure(features @ q, labels, weight @ q, bias, 4), measure(features, labels, weight, bias, 4), rel=1e-9
+    )
 
 
-@pytest.mark.parametrize("order", itertools.islice(itertools.permutations(range(4)), 1, None, 5))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[1::5])
 def test_renaming_classes_changes_nothing(order: tuple[int, ...]) -> None:
     features, labels, weight, bias = example()
     old = np.argsort(order)  # class c becomes order[c]

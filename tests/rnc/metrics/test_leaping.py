@@ -32,7 +32,6 @@ def test_agrees_with_the_loops(seed: int, counts: list[int]) -> None:
     assert found.counts.tolist() == expected
     assert int(found.counts.sum()) == len(true)
     assert found.counts.sum(1).tolist() == counts
-    assert found.leapt_share() == pytest.approx(float((true != predicted).mean()))
     vertices = oracle.means_of(clean, true, size)
     for i in range(size):
         for j in range(size):
@@ -44,7 +43,7 @@ def test_features_that_sit_on_another_vertex_are_at_angle_zero_to_it() -> None:
     vertices, true = simplex(4, 5), np.arange(4)
     predicted = (true + 1) % 4
     found = leaps(vertices[predicted], true, predicted, class_means([(vertices, true)], 4))
-    assert found.leapt_share() == 1.0
+    assert found.counts.diagonal().tolist() == [0, 0, 0, 0]
     for i in range(4):
         assert float(found.angles[i, (i + 1) % 4]) <= 1e-12
         assert math.isnan(float(found.angles[i, i]))
@@ -53,8 +52,18 @@ def test_features_that_sit_on_another_vertex_are_at_angle_zero_to_it() -> None:
 def test_nothing_leaps_where_predictions_are_true() -> None:
     features, true, _predicted, clean = scene(4, [3, 4, 5])
     found = leaps(features, true, true, class_means([(clean, true)], 3))
-    assert found.leapt_share() == 0.0
-    assert found.counts.diagonal().tolist() == [3, 4, 5]
+    assert found.counts.tolist() == [[3, 0, 0], [0, 4, 0], [0, 0, 5]]
+
+
+def test_clusters_are_the_cells_that_are_not_empty() -> None:
+    features, true, predicted, clean = scene(4, [3, 4, 5])
+    found = leaps(features, true, predicted, class_means([(clean, true)], 3))
+    expected = oracle.leap_counts(true, predicted, 3)
+    cells = {(i, j): expected[i][j] for i in range(3) for j in range(3) if expected[i][j]}
+    true_class, predicted_class, count, angle = found.clusters()
+    pairs = list(zip(true_class.tolist(), predicted_class.tolist(), strict=True))
+    assert dict(zip(pairs, count.tolist(), strict=True)) == cells and len(pairs) == len(cells) < 9
+    assert angle.tolist() == [float(found.angles[i, j]) for i, j in pairs]
 
 
 def test_no_samples_are_refused() -> None:
@@ -75,5 +84,5 @@ def test_classes_out_of_range_are_refused(true_class: int, predicted_class: int)
 
 def test_one_prediction_for_many_samples_is_refused() -> None:
     features, true, predicted, clean = scene(4, [3, 4, 5])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"predicted|shape|labels"):
         leaps(features, true, predicted[:1], class_means([(clean, true)], 3))

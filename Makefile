@@ -1,0 +1,52 @@
+# Two commands suffice on a fresh machine with Python >= 3.11: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STORE := $(or $(RNC_STORE),data/rnc.duckdb)
+PORT ?= 8501
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: run test setup demo check readme-figures clean
+.DEFAULT_GOAL := run
+
+run: demo-if-empty ## set up, train the demo if the store is empty, serve the app
+	@echo "The dashboard comes up at http://localhost:$(PORT)"
+	RNC_STORE="$(STORE)" $(VENV)/bin/streamlit run app.py --server.port $(PORT)
+
+test: $(VENV)/.dev ## set up and run everything
+	$(PY) -m pytest
+
+setup: $(VENV)/.app ## the environment of app and training
+
+demo: setup ## train three small runs on digits: standard, adversarial, TRADES
+	$(PY) -m train.run demo --store "$(STORE)"
+
+check: $(VENV)/.dev ## format, lint, types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the README, from the store
+	$(PY) docs/readme_figures.py "$(STORE)"
+
+.PHONY: demo-if-empty
+demo-if-empty: setup
+	@$(PY) -m rnc.store "$(STORE)" || $(MAKE) --no-print-directory demo
+
+clean: ## remove the environment and caches; the store stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv
+	touch $@
+
+$(VENV)/.app: $(VENV)/.uv requirements.txt
+	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.app requirements-dev.txt
+	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements-dev.txt
+	touch $@

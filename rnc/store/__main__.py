@@ -1,0 +1,28 @@
+"""`python -m rnc.store [STORE]`: list the runs of a store; the exit code is 1 where nothing is measured yet, 2 on errors."""
+
+import sys
+from pathlib import Path
+
+from rnc.store.connection import StoreError, store_path
+from rnc.store.reader import StoreReader
+
+
+def main(arguments: list[str]) -> int:
+    """Print one line a run."""
+    path = store_path(Path(arguments[0]) if arguments else None)
+    reader = StoreReader(path)
+    try:
+        runs = reader.runs()
+        measured = set(reader.measured_epochs(list(runs["run_id"]))["run_id"])
+    except StoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for run in runs.itertuples():
+        print(f"{run.run_id}  {run.state}  epoch {run.epochs_done} of {run.epochs}")
+    if not measured:
+        print(f"{path}: nothing measured yet")
+    return 0 if measured else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

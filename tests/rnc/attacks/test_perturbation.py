@@ -1,0 +1,88 @@
+"""A condition read as an attack: the images and labels that each kind of condition gives, whatever the batches."""
+
+import pytest
+import torch
+
+from rnc.attacks import L2Ball, LinfBall, SampleNoise, ball_of, cross_entropy, gaussian_noise, pgd, sign_noise
+from rnc.attacks.perturbation import Perturbed, next_class, perturbation
+from rnc.vocabulary import CLEAN, Condition, ConditionKind, Norm, TargetRule
+from tests.oracles import samples
+
+NET = samples.conv_net()
+IMAGES, LABELS = samples.images(0, 9), samples.labels(0, 9)
+INDICES = torch.arange(100, 109)
+
+CONDITIONS = [
+    CLEAN,
+    *(
+        Condition(kind, norm, 0.1)
+        for kind in (ConditionKind.GAUSSIAN, ConditionKind.SIGN_NOISE)
+        for norm in (Norm.LINF, Norm.L2)
+    ),
+    *(Condition(ConditionKind.PGD, norm, 0.2, 4, target_rule=rule) for norm in Norm for rule in TargetRule),
+]
+EVERY = pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: c.slug)
+
+
+def run(condition: Condition, seed: int = 5) -> Perturbed:
+    return perturbation(condition, NET, 3, seed)(IMAGES, LABELS, INDICES)
+
+
+def noise(seed: int = 5) -> SampleNoise:
+    return SampleNoise(seed, INDICES)
+
+
+def test_next_class_wraps() -> None:
+    assert next_class(torch.tensor([0, 1, 2, 9]), 10).tolist() == [1, 2, 3, 0]
+
+
+def test_clean_changes_nothing() -> None:
+    found = run(CLEAN)
+    assert torch.equal(found.images, IMAGES) and torch.equal(found.labels, LABELS)
+
+
+@pytest.mark.parametrize("ball", [LinfBall(0.1), L2Ball(0.1)])
+def test_noise_kinds_are_the_noises_of_the_ball(ball: LinfBall | L2Ball) -> None:
+    norm = Norm.LINF if isinstance(ball, LinfBall) else Norm.L2
+    gaussian, sign = (run(Condition(kind, norm, 0.1)) for kind in (ConditionKind.GAUSSIAN, ConditionKind.SIGN_NOISE))
+    assert torch.equal(gaussian.images, gaussian_noise(IMAGES, ball, noise()))
+    assert torch.equal(sign.images, sign_noise(IMAGES, ball, noise()))
+    assert torch.equal(gaussian.labels, LABELS) and torch.equal(sign.labels, LABELS)
+
+
+@pytest.mark.parametrize("norm", Norm)
+def test_untargeted_is_pgd_away_from_the_label_and_keeps_it(norm: Norm) -> None:
+    found = run(Condition(ConditionKind.PGD, norm, 0.2, 4, step_size=0.07))
+    assert torch.equal(found.images, pgd(NET, IMAGES, LABELS, ball_of(norm, 0.2), 4, 0.07, generator=noise()))
+    assert torch.equal(found.labels, LABELS)
+
+
+@pytest.mark.parametrize("norm", Norm)
+def test_targeted_is_pgd_to_the_next_class_and_measured_by_it(norm: Norm) -> None:
+    found = run(Condition(ConditionKind.PGD, norm, 0.2, 4, step_size=0.07, target_rule=TargetRule.NEXT))
+    target = (LABELS + 1) % 3
+    expected = pgd(NET, IMAGES, target, ball_of(norm, 0.2), 4, 0.07, targeted=True, generator=noise())
+    assert torch.equal(found.images, expected)
+    assert torch.equal(found.labels, target)
+    with torch.no_grad():
+        assert bool((cross_entropy(NET(found.images), target) < cross_entropy(NET(IMAGES), target)).all())
+
+
+@EVERY
+def test_batches_do_not_matter(condition: Condition) -> None:
+    whole = run(condition)
+    perturb = perturbation(condition, NET, 3, 5)
+    for i in range(0, 9, 2):
+        part = perturb(IMAGES[i : i + 2], LABELS[i : i + 2], INDICES[i : i + 2])
+        torch.testing.assert_close(part.images, whole.images[i : i + 2], rtol=0, atol=1e-9)
+        assert torch.equal(part.labels, whole.labels[i : i + 2])
+
+
+@EVERY
+def test_the_same_seed_repeats_and_the_inputs_stay(condition: Condition) -> None:
+    images, labels = IMAGES.clone(), LABELS.clone()
+    assert torch.equal(run(condition).images, run(condition).images)
+    assert torch.equal(images, IMAGES) and torch.equal(labels, LABELS)
+    if condition is not CLEAN:
+        assert not torch.equal(run(condition, seed=6).images, run(condition).images)
+        assert not torch.equal(run(condition).images, IMAGES)

@@ -1,0 +1,230 @@
+"""PGD equals the per-sample oracle, stays in ball and box, finds known optima, keeps the attacker's best restart."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from rnc.attacks import LinfBall, SampleNoise, ball_of, cross_entropy, pgd, pgd_steps
+from rnc.attacks.norm_balls import norms
+from rnc.vocabulary import Norm
+from tests.oracles import pgd_oracle, samples
+
+NORMS = pytest.mark.parametrize("norm", Norm)
+TARGETED = pytest.mark.parametrize("targeted", [False, True])
+
+
+def excess(images: torch.Tensor, clean: torch.Tensor, norm: Norm, epsilon: float) -> float:
+    """By how much the images leave the ball or [0, 1]."""
+    delta = (images.double() - clean.double()).flatten(1)
+    size = delta.abs().amax(1) if norm is Norm.LINF else delta.square().sum(1).sqrt()
+    return max(float(size.max()) - epsilon, -float(images.min()), float(images.max()) - 1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    norm=st.sampled_from(Norm),
+    targeted=st.booleans(),
+    restarts=st.integers(1, 3),
+    steps=st.integers(0, 4),
+    epsilon=st.floats(1e-3, 1.5),
+    step_share=st.floats(0.05, 3.0),
+    given_start=st.booleans(),
+    single=st.booleans(),
+)
+def test_every_iterate_stays_in_ball_and_box(
+    seed: int,
+    norm: Norm,
+    targeted: bool,
+    restarts: int,
+    steps: int,
+    epsilon: float,
+    step_share: float,
+    given_start: bool,
+    single: bool,
+) -> None:
+    dtype = torch.float32 if single else torch.float64
+    net, clean = samples.mlp(seed=seed).to(dtype), samples.images(seed, 4, dtype=dtype)
+    start = samples.images(seed + 1, 4, dtype=dtype) * 3 - 1 if given_start else None  # may be outside of both
+    path = pgd_steps(
+        net,
+        clean,
+        samples.labels(seed, 4),
+        ball_of(norm, epsilon),
+        steps,
+        step_share * epsilon,
+        targeted=targeted,
+        restarts=restarts,
+        start=start,
+        generator=SampleNoise(seed, torch.arange(4)),
+    )
+    for step in path:
+        assert step.images.dtype == dtype and not step.images.requires_grad
+        for images in (step.images, step.kept):
+            assert excess(images, clean, norm, epsilon) <= (1e-6 if single else 1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    norm=st.sampled_from(Norm),
+    targeted=st.booleans(),
+    convolutional=st.booleans(),
+    steps=st.integers(0, 6),
+    epsilon=st.floats(0.01, 0.8),
+)
+def test_agrees_with_the_per_sample_oracle(
+    seed: int, norm: Norm, targeted: bool, convolutional: bool, steps: int, epsilon: float
+) -> None:
+    net = samples.conv_net(seed=seed) if convolutional else samples.mlp(seed=seed)
+    clean, labels = samples.images(seed, 3), samples.labels(seed, 3)
+    start = (clean + 0.5 * epsilon * (samples.images(seed + 1, 3) - 0.5)).clamp(0, 1)
+    found = pgd(net, clean, labels, ball_of(norm, epsilon), steps, epsilon / 3, targeted=targeted, start=start)
+    expected = pgd_oracle.pgd(
+        net, clean.numpy(), labels.tolist(), str(norm), epsilon, steps, epsilon / 3, targeted, start.numpy()
+    )
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-9)
+
+
+def linear(seed: int = 0) -> tuple[nn.Module, torch.Tensor]:
+    """A 2-class linear model and the direction (1, 4, 4) in which the loss of class 0 grows."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).double()
+    weight = net[1].weight.detach()
+    return net, (weight[1] - weight[0]).view(1, 4, 4)
+
+
+@NORMS
+@TARGETED
+def test_a_linear_model_is_driven_to_its_known_optimum(norm: Norm, targeted: bool) -> None:
+    net, w = linear()
+    clean, epsilon = torch.full((5, 1, 4, 4), 0.5, dtype=torch.float64), 0.1
+    labels = torch.full((5,), 1 if targeted else 0)
+    noise = SampleNoise(0, torch.arange(5))
+    found = pgd(net, clean, labels, ball_of(norm, epsilon), 200, 0.02, targeted=targeted, generator=noise)
+    optimum = clean + epsilon * (w.sign() if norm is Norm.LINF else w / w.norm())
+    np.testing.assert_allclose(found.numpy(), optimum.numpy(), atol=1e-12 if norm is Norm.LINF else 1e-6)
+
+
+@NORMS
+@TARGETED
+def test_the_objective_moves_the_attackers_way(norm: Norm, targeted: bool) -> None:
+    net, clean, labels = samples.conv_net(), samples.images(2, 12), samples.labels(2, 12)
+    noise = SampleNoise(0, torch.arange(12))
+    path = list(pgd_steps(net, clean, labels, ball_of(norm, 0.3), 8, 0.05, targeted=targeted, generator=noise))
+    first, last = (cross_entropy(net(step.images), labels) for step in (path[0], path[-1]))
+    assert bool((last < first).all()) if targeted else bool((last > first).all())
+
+
+def ends(targeted: bool, restarts: int, start: torch.Tensor | None = None) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """What is kept, and the end of every restart."""
+    clean, labels = samples.images(1, 16), samples.labels(1, 16)
+    path = pgd_steps(
+        samples.mlp(),
+        clean,
+        labels,
+        LinfBall(0.3),
+        2,
+        0.02,
+        targeted=targeted,
+        restarts=restarts,
+        start=start,
+        generator=SampleNoise(0, torch.arange(16)),
+    )
+    steps = list(path)
+    return steps[-1].kept, [step.images for step in steps if step.step == 2]
+
+
+@TARGETED
+@pytest.mark.parametrize("given_start", [False, True])
+def test_each_sample_keeps_its_best_restart(targeted: bool, given_start: bool) -> None:
+    net, labels = samples.mlp(), samples.labels(1, 16)
+    kept, candidates = ends(targeted, 4, samples.images(1, 16) if given_start else None)
+    assert len(candidates) == 4
+    losses = torch.stack([cross_entropy(net(images), labels) for images in candidates]).detach()
+    best = losses.argmin(0) if targeted else losses.argmax(0)
+    assert len(best.unique()) > 1  # or the test would prove nothing
+    expected = torch.stack([candidates[int(r)][i] for i, r in enumerate(best)])
+    assert torch.equal(kept, expected)
+
+
+@TARGETED
+def test_more_restarts_are_never_worse(targeted: bool) -> None:
+    net, labels = samples.mlp(), samples.labels(1, 16)
+    values = [cross_entropy(net(ends(targeted, n)[0]), labels).detach() for n in (1, 2, 3, 5)]
+    for fewer, more in itertools.pairwise(values):
+        assert bool((more <= fewer).all()) if targeted else bool((more >= fewer).all())
+    assert not torch.equal(values[0], values[-1])
+
+
+@NORMS
+def test_batch_size_changes_neither_starts_nor_ends(norm: Norm) -> None:
+    net, clean, labels = samples.conv_net(), samples.images(3, 10), samples.labels(3, 10)
+
+    def attack(part: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The starts of both restarts, and the end."""
+        path = list(
+            pgd_steps(
+                net, clean[part], labels[part], ball_of(norm, 0.2), 6, 0.05, restarts=2, generator=SampleNoise(7, part)
+            )
+        )
+        return [p.images for p in path if p.step == 0], path[-1].kept
+
+    starts, reached = attack(torch.arange(10))
+    assert not torch.equal(starts[0], starts[1])
+    for size in (1, 3, 7):
+        for part in torch.randperm(10).split(size):
+            part_starts, part_reached = attack(part)
+            assert all(torch.equal(a, b[part]) for a, b in zip(part_starts, starts, strict=True))
+            torch.testing.assert_close(part_reached, reached[part], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("restarts", "steps"), [(1, 0), (1, 5), (3, 0), (3, 4)])
+def test_the_generator_yields_every_point_and_ends_with_what_pgd_returns(restarts: int, steps: int) -> None:
+    net, clean, labels = samples.mlp(), samples.images(4, 6), samples.labels(4, 6)
+    noise = [SampleNoise(1, torch.arange(6)) for _ in range(2)]
+    path = list(pgd_steps(net, clean, labels, LinfBall(0.2), steps, 0.05, restarts=restarts, generator=noise[0]))
+    assert [(p.restart, p.step) for p in path] == [(r, s) for r in range(restarts) for s in range(steps + 1)]
+    ended = pgd(net, clean, labels, LinfBall(0.2), steps, 0.05, restarts=restarts, generator=noise[1])
+    assert torch.equal(path[-1].kept, ended)
+    assert all(torch.equal(p.kept, p.images) for p in path[: steps + 1])
+
+
+@NORMS
+def test_no_steps_give_the_random_start(norm: Norm) -> None:
+    net, clean, labels = samples.mlp(), samples.images(5, 6), samples.labels(5, 6)
+    ball = ball_of(norm, 0.2)
+    found = pgd(net, clean, labels, ball, 0, 0.05, generator=SampleNoise(2, torch.arange(6)))
+    start = ball.random_start(clean, SampleNoise(2, torch.arange(6)))
+    torch.testing.assert_close(found, (clean + start).clamp(0, 1), rtol=0, atol=1e-12)
+    assert float(norms(found - clean).min()) > 0
+
+
+def test_a_given_start_is_taken_in_the_first_restart_only() -> None:
+    net, clean, labels = samples.mlp(), samples.images(5, 6), samples.labels(5, 6)
+    noise = SampleNoise(2, torch.arange(6))
+    path = list(pgd_steps(net, clean, labels, LinfBall(0.2), 1, 0.05, restarts=3, start=clean, generator=noise))
+    starts = [p.images for p in path if p.step == 0]
+    torch.testing.assert_close(starts[0], clean, rtol=0, atol=1e-15)
+    assert float((starts[1] - clean).abs().max()) > 0.1 and not torch.equal(starts[1], starts[2])
+
+
+def test_the_same_seed_repeats_and_another_does_not() -> None:
+    net, clean, labels = samples.mlp(), samples.images(5, 6), samples.labels(5, 6)
+
+    def attack(generator: torch.Generator | SampleNoise | None) -> torch.Tensor:
+        return pgd(net, clean, labels, LinfBall(0.2), 3, 0.02, restarts=2, generator=generator)
+
+    assert torch.equal(attack(torch.Generator().manual_seed(1)), attack(torch.Generator().manual_seed(1)))
+    assert not torch.equal(attack(torch.Generator().manual_seed(1)), attack(torch.Generator().manual_seed(2)))
+    assert torch.equal(attack(SampleNoise(1, torch.arange(6))), attack(SampleNoise(1, torch.arange(6))))
+    assert not torch.equal(attack(SampleNoise(1, torch.arange(6))), attack(SampleNoise(2, torch.arange(6))))
+    torch.manual_seed(3)
+    first = attack(None)
+    torch.manual_seed(3)
+    assert torch.equal(attack(None), first)
