@@ -33,6 +33,7 @@ step_text = fourth.text_input(
     help="in pixels of [0, 1]; empty: 2.5 ε / steps",
     **bound,
 )
+first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
 count = first.number_input(
     "Images", 10, 50_000, 300, step=50, key="lab_images", help="balanced over the classes", **bound
 )

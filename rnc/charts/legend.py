@@ -4,18 +4,25 @@ from html import escape
 
 from rnc.charts.palette import dash_scale, run_scale
 
-_LINE = (
-    '<svg width="34" height="10"><line x1="0" y1="5" x2="34" y2="5" stroke="{colour}" stroke-width="3" {dash}/></svg>'
-)
+_LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin-right:6px;background:{ink}"
 
 
 def curve_legend(runs: list[str], conditions: list[str]) -> str:
-    """Colours of runs and dashes of conditions, side by side."""
-    colours, dashes = run_scale(runs).to_dict(), dash_scale(conditions).to_dict()
-    entries = [(_LINE.format(colour=colour, dash=""), run) for run, colour in zip(runs, colours["range"], strict=True)]
-    entries += [
-        (_LINE.format(colour="currentColor", dash=f'stroke-dasharray="{" ".join(map(str, dash))}"'), condition)
-        for condition, dash in zip(conditions, dashes["range"], strict=True)
+    """Colours of runs, then dashes of conditions in the text's colour."""
+    colours, dashes = run_scale(runs).to_dict()["range"], dash_scale(conditions).to_dict()["range"]
+    entries = [*zip(colours, runs, strict=True), *zip(map(_dashed, dashes), conditions, strict=True)]
+    spans = [
+        f'<span style="white-space:nowrap"><span style="{_LINE.format(ink=ink)}"></span>{escape(name)}</span>'
+        for ink, name in entries
     ]
-    spans = [f'<span style="white-space:nowrap">{line} {escape(name)}</span>' for line, name in entries]
     return f'<div style="display:flex;flex-wrap:wrap;gap:4px 22px;font-size:14px">{"".join(spans)}</div>'
+
+
+def _dashed(pattern: list[int]) -> str:
+    """The CSS ground of a Vega dash pattern: lengths of ink and gap in turn."""
+    stops, position = [], 0
+    for index, length in enumerate(pattern):
+        ink = "transparent" if index % 2 else "currentColor"
+        stops.append(f"{ink} {position}px {position + length}px")
+        position += length
+    return "currentColor" if 0 in pattern else f"repeating-linear-gradient(90deg,{','.join(stops)})"

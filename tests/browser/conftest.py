@@ -1,0 +1,79 @@
+"""A real server and a headless Chromium. Without one the tests are skipped, loudly, or fail where RNC_REQUIRE_BROWSER=1."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 60_000
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the session."""
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if path is None:
+        message = "NO CHROMIUM FOUND: the browser tests did not run (Debian: apt-get install chromium)"
+        if os.environ.get("RNC_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        print(f"\n*** {message} ***", file=sys.__stderr__)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
+    """Start fresh servers on stores; gives their addresses, and ends them."""
+    servers: list[subprocess.Popen] = []
+
+    def start(store: Path) -> str:
+        with closing(socket.socket()) as free:
+            free.bind(("localhost", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
+        environment = os.environ | {"RNC_STORE": str(store)}
+        log = (tmp_path / f"server-{port}.log").open("wb")
+        servers.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
+        return f"http://localhost:{port}"
+
+    yield start
+    for server in servers:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of 1440 x 900."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
+    yield context.new_page()
+    context.close()
+
+
+def visit(page: Page, address: str) -> None:
+    """Go to an address as soon as its server answers, and wait for the page's title."""
+    for attempt in range(240):
+        try:
+            page.goto(address)
+            break
+        except Error:
+            if attempt == 239:
+                raise
+            page.wait_for_timeout(250)
+    page.wait_for_selector("h1")

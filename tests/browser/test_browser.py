@@ -1,0 +1,75 @@
+"""What only a real browser shows: the cursor moves the charts, deep links hold, PGD runs and stops half-way."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import visit
+
+pytestmark = pytest.mark.browser
+
+
+def press_cursor(page: Page, key: str) -> None:
+    """Move the epoch cursor by a key."""
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    slider.press(key)
+
+
+def test_the_cursor_moves_the_charts(demo_store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """The heat map, its caption and the address follow the epoch cursor."""
+    visit(page, serve(demo_store) + "/geometry")
+    caption = page.get_by_text(re.compile(r"· epoch \d+ ·"))
+    expect(caption).to_contain_text("epoch 60")
+    before = page.locator("canvas, svg.marks").first.screenshot()
+    press_cursor(page, "Home")
+    expect(caption).to_contain_text("epoch 0")
+    expect(page).to_have_url(re.compile("epoch=0"))
+    assert page.locator("canvas, svg.marks").first.screenshot() != before
+
+
+def test_a_deep_link_into_a_fresh_server(demo_store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """The first request that a server gets may be any page with any choice."""
+    visit(page, serve(demo_store) + "/geometry?run=AT&epoch=9&split=test&condition=targeted")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Geometry of the class means")
+    expect(page.get_by_text(re.compile(r"-at-linf-.* · epoch 9 · test images"))).to_be_visible()
+    expect(page.get_by_test_id("stSidebar").get_by_text("targeted")).to_be_visible()
+    page.get_by_test_id("stSidebarNav").get_by_text("Collapse").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Collapse over epochs")
+    expect(page).to_have_url(re.compile(r"/collapse\?.*epoch=9"))
+
+
+def test_an_attack_runs_and_one_is_stopped_half_way(demo_store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """The lab runs PGD to its end; a long one is stopped and measured as far as it came."""
+    visit(page, serve(demo_store) + "/attack_lab?lab_steps=3&lab_images=50")
+    page.get_by_role("button", name="Run PGD").click()
+    expect(page.get_by_text("all 3 steps")).to_be_visible()
+    expect(page.get_by_text(re.compile("Mean angle between clean and perturbed"))).to_be_visible()
+    steps = page.get_by_label("Steps")
+    steps.fill("1000")
+    steps.press("Enter")
+    expect(page.get_by_text("results of the attack before")).to_be_visible()
+    images = page.get_by_label("Images")
+    images.fill("1400")
+    images.press("Enter")
+    expect(page).to_have_url(re.compile("lab_images=1400"))
+    page.get_by_role("button", name="Run PGD").click()
+    expect(page.get_by_text(re.compile(r"round \d+ of 1001"))).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    stopped = page.get_by_text(re.compile(r"stopped after \d+ steps"))
+    expect(stopped).to_be_visible()
+    taken = int(re.search(r"after (\d+) steps", stopped.inner_text()).group(1))
+    assert 0 < taken < 1000
+
+
+def test_the_demo_can_be_trained_from_the_empty_page(tmp_path: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """An empty store offers the demo; its progress shows, the pages fill, and Stop ends it."""
+    visit(page, serve(tmp_path / "new" / "rnc.duckdb"))
+    page.get_by_role("button", name="Train the demo").click()
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 60")).first).to_be_visible()
+    expect(page.get_by_role("heading", name="What an attack does to a network's geometry")).to_be_visible()
+    page.get_by_role("button", name="Stop training").click()
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 60"))).to_have_count(0)

@@ -1,0 +1,57 @@
+"""Driving the app without a browser: open a page, choose, and read the rows behind its charts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def open_page(page: str, store: Path, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> AppTest:
+    """The app on a page, with query parameters; fails on an exception."""
+    monkeypatch.setenv("RNC_STORE", str(store))
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    for name, value in parameters.items():
+        app.query_params[name] = value
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def charts(app: AppTest) -> dict[str, dict[str, Any]]:
+    """The Vega-Lite spec of every chart by its alternative text, with its rows under `rows` (one frame a layer)."""
+    found = {}
+    for element in _walk(app.main):
+        if type(element).__name__ == "UnknownElement" and element.type == "vega_lite_chart":
+            proto = element.proto
+            frames = [pa.ipc.open_stream(dataset.data.data).read_all().to_pandas() for dataset in proto.datasets]
+            found[proto.alt] = {"spec": json.loads(proto.spec), "rows": frames}
+    return found
+
+
+def rows(app: AppTest, alternative: str, *columns: str) -> pd.DataFrame:
+    """The rows behind a chart: its largest layer that has all the columns, sorted."""
+    frames = [frame for frame in charts(app)[alternative]["rows"] if set(columns) <= set(frame.columns)]
+    assert frames, f"no layer of {alternative!r} has {columns}"
+    return ordered(max(frames, key=len)[list(columns)])
+
+
+def ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows in an order of their own, so that frames compare."""
+    return frame.sort_values(list(frame.columns)).reset_index(drop=True)
+
+
+def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """The same rows, whatever their order and the width of their numbers."""
+    pd.testing.assert_frame_equal(found, ordered(expected[list(found.columns)]), check_dtype=False, rtol=1e-6)
+
+
+def _walk(block: Any) -> Any:
+    for child in getattr(block, "children", {}).values():
+        yield child
+        yield from _walk(child)

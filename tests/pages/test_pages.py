@@ -1,0 +1,150 @@
+"""Every page on an empty, a tiny and the demo store: no exception, and the charts hold what the reader answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnc.charts.labels import METRIC_INFO
+from rnc.controls import run_labels
+from rnc.geometry import centre, cosine_matrix
+from rnc.store.reader import StoreReader
+from rnc.vocabulary import Metric
+from tests.pages.app import charts, open_page, ordered, rows, same
+
+PAGES = ("findings", "collapse", "geometry", "projections", "attack_lab", "runs")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_says_what_to_do(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(page, tmp_path / "none.duckdb", monkeypatch)
+    assert app.title[0].value == "Nothing measured yet"
+    assert app.button(key="train_demo").label == "Train the demo"
+    assert "python -m train.run demo" in app.markdown[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_file_that_is_no_store_is_named(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "notes.duckdb"
+    path.write_text("not a database")
+    app = open_page(page, path, monkeypatch)
+    assert "not a DuckDB store" in app.error[0].value
+    assert path.read_text() == "not a database"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_raises(page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_page(page, tiny_store, monkeypatch).title
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_raises_on_the_demo(page: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_page(page, demo_store, monkeypatch).title
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_curves_are_the_readers(split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = StoreReader(demo_store)
+    runs = reader.runs()
+    chosen = [runs.run_id[0], runs.run_id[1]]
+    app = open_page("collapse", demo_store, monkeypatch, runs=chosen, split=split, conditions=["clean", "targeted"])
+    for metric in (Metric.NC1, Metric.NC3, Metric.ACCURACY):
+        found = rows(app, f"{METRIC_INFO[metric].label} over epochs", "run_id", "shown", "epoch", "value")
+        expected = reader.curves(chosen, ["clean", "targeted"], split, [metric])
+        same(found, expected[expected["value"] > 0] if METRIC_INFO[metric].log_axis else expected)
+    angle = rows(app, f"{METRIC_INFO[Metric.ANGLE].label} over epochs", "run_id", "shown", "epoch", "value")
+    same(angle, reader.against_clean(chosen, ["targeted"], split, [Metric.ANGLE]))
+
+
+def test_curves_change_with_the_runs(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("collapse", demo_store, monkeypatch)
+    label = f"{METRIC_INFO[Metric.NC1].label} over epochs"
+    assert rows(app, label, "run_id", "epoch")["run_id"].nunique() == 3
+    one = app.sidebar.multiselect(key="runs").value[0]
+    app.sidebar.multiselect(key="runs").set_value([one]).run()
+    assert set(rows(app, label, "run_id", "epoch")["run_id"]) == {one}
+    app.sidebar.multiselect(key="runs").set_value([]).run()
+    assert "Choose at least one run" in app.info[0].value
+
+
+@pytest.mark.parametrize("cursor", ["1", "5", "last"])
+def test_the_cursor_stands_on_the_curves(cursor: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("collapse", demo_store, monkeypatch, epoch=cursor)
+    rule = next(f for f in charts(app)[f"{METRIC_INFO[Metric.NC1].label} over epochs"]["rows"] if list(f) == ["epoch"])
+    last = StoreReader(demo_store).runs()["epochs"].max()
+    assert rule["epoch"].tolist() == [last if cursor == "last" else int(cursor)]
+
+
+@pytest.mark.parametrize(("cursor", "shown", "split"), [("last", "perturbed", "train"), ("7", "targeted", "test")])
+def test_cosines_are_those_of_the_stored_means(
+    cursor: str, shown: str, split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = StoreReader(demo_store)
+    runs = reader.runs().set_index("run_id", drop=False)
+    label = next(label for run_id, label in run_labels(reader.runs()).items() if runs.loc[run_id, "objective"] == "at")
+    run_id = runs[runs["objective"] == "at"].run_id.iloc[0]
+    app = open_page("geometry", demo_store, monkeypatch, run=label, epoch=cursor, condition=shown, split=split)
+    epochs = reader.vector_epochs([run_id])["epoch"]
+    epoch = epochs.max() if cursor == "last" else epochs[epochs <= int(cursor)].max()
+    conditions = reader.conditions([run_id]).set_index("shown")["condition"]
+    for name in ("clean", shown):
+        _classes, means = reader.class_means(run_id, int(epoch), split, conditions[name])
+        found = charts(app)[f"cosines of centred class means, {name}"]["rows"][0]
+        np.testing.assert_allclose(np.sort(found["cosine"]), np.sort(cosine_matrix(centre(means)).ravel()), atol=1e-9)
+    assert f"epoch {epoch}" in app.caption[0].value
+
+
+def test_class_angles_and_norms_are_the_readers(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = StoreReader(demo_store)
+    app = open_page("geometry", demo_store, monkeypatch, epoch="3")
+    found = rows(app, "clean-to-perturbed angle per class", "run_id", "class", "radians")
+    parts = [reader.class_metrics(run_id, 3, "train").assign(run_id=run_id) for run_id in reader.runs()["run_id"]]
+    for part in parts:
+        angles = part[(part["metric"] == "angle") & (part["shown"] == "perturbed")]
+        mine = found[found["run_id"] == part["run_id"].iloc[0]]
+        np.testing.assert_allclose(mine.sort_values("class")["radians"], angles.sort_values("class")["value"])
+    assert len(found) == 30
+    assert len(rows(app, "norms of class means", "class", "shown", "value")) == 20
+
+
+@pytest.mark.parametrize(("method", "cursor"), [("PCA", "2"), ("PCA", "last"), ("UMAP", "last")])
+def test_projections_are_the_readers(
+    method: str, cursor: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = StoreReader(demo_store)
+    runs = reader.runs()
+    run_id = runs[runs["objective"] == "st"].run_id.iloc[0]
+    app = open_page("projections", demo_store, monkeypatch, runs=[run_id], method=method, epoch=cursor)
+    epoch = int(runs["epochs"].max()) if cursor == "last" else int(cursor)
+    pgd = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    expected = reader.projection(run_id, epoch, "train", ["clean", pgd], method.lower())
+    assert len(expected) == 400
+    same(rows(app, "projected features", "shown", "sample", "x", "y"), expected)
+    leaps = rows(app, "leaping matrix", "true_class", "predicted_class", "count")
+    assert leaps["count"].sum() == reader.leaps(run_id, epoch, "train", pgd)["count"].sum() == 1400
+
+
+def test_umap_says_where_it_is(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("projections", demo_store, monkeypatch, method="UMAP", epoch="2")
+    assert "No UMAP of train features under perturbed" in app.info[0].value
+    assert "epoch 60" in app.info[0].value
+
+
+def test_findings_follow_the_cursor(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    reader = StoreReader(demo_store)
+    run_id = reader.runs().set_index("objective").loc["at", "run_id"]
+    angle = reader.against_clean([run_id], ["perturbed"], "train", ["angle"])
+    table = next(d.value for d in app.dataframe if "mean angle" in " ".join(d.value["number"]))
+    assert table["value"].iloc[0] == pytest.approx(angle["value"].iloc[-1])
+    app.sidebar.select_slider(key="epoch").set_value("1").run()
+    table = next(d.value for d in app.dataframe if "mean angle" in " ".join(d.value["number"]))
+    assert table["value"].iloc[0] == pytest.approx(angle[angle["epoch"] == 1]["value"].iloc[0])
+
+
+def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", demo_store, monkeypatch)
+    runs = StoreReader(demo_store).runs()
+    same(ordered(app.dataframe[0].value[["run_id", "state", "epochs_done"]]), runs[["run_id", "state", "epochs_done"]])
+    app.selectbox(key="config_of").set_value(runs["run_id"].iloc[-1]).run()
+    assert f'"objective": "{runs["objective"].iloc[-1]}"' in app.json[0].value.replace('":"', '": "')

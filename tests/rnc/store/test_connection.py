@@ -1,0 +1,213 @@
+"""What is no store is refused with advice and left as it was; a transaction lands whole or not at all."""
+
+import threading
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from rnc.store import connection as store_connection
+from rnc.store.connection import (
+    DEFAULT_STORE,
+    SCHEMA_VERSION,
+    StoreBusyError,
+    StoreError,
+    StoreMissingError,
+    reading,
+    store_path,
+    writing,
+)
+from tests.rnc.store.hand_written import begin, one_epoch
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    path = tmp_path / "rnc.duckdb"
+    begin(path, "a").write_epoch("a", 0, one_epoch("a", 0))
+    return path
+
+
+def count(path: Path, table: str) -> int:
+    with reading(path) as connection:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+
+
+def refused(path: Path, match: str, error: type[StoreError] = StoreError) -> None:
+    """Neither side opens it, and its bytes stay as they are."""
+    before = path.read_bytes() if path.is_file() else None
+    for side in (reading, writing):
+        with pytest.raises(error, match=match), side(path):
+            pytest.fail("it was opened")
+        if before is not None:
+            assert path.read_bytes() == before, side.__name__
+    assert not path.with_name(path.name + ".wal").exists()
+
+
+@pytest.mark.parametrize("content", [b"not a database\n" * 500, b"x", b"SQLite format 3\x00" + bytes(4096)])
+def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    refused(path, "not a DuckDB store")
+    assert str(path) in str(pytest.raises(StoreError, lambda: reading(path).__enter__()).value)
+
+
+def test_a_truncated_store(store: Path) -> None:
+    store.write_bytes(store.read_bytes()[:5000])
+    refused(store, "not a DuckDB store, or is damaged")
+
+
+def test_a_duckdb_file_of_another_program(tmp_path: Path) -> None:
+    path = tmp_path / "other.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE metric (x INTEGER)")
+    refused(path, "another program")
+
+
+def test_a_newer_schema(store: Path) -> None:
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION + 1])
+    refused(store, f"schema version {SCHEMA_VERSION + 1}.*upgrade this program")
+
+
+def test_an_older_schema(store: Path) -> None:
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION - 1])
+    refused(store, "train into a new store")
+
+
+def test_a_schema_without_a_version(store: Path) -> None:
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("DELETE FROM schema_version")
+    refused(store, "schema version None")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    refused(tmp_path, "is a folder; name a file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "rnc.duckdb"
+    with pytest.raises(StoreMissingError, match="train a run first"), reading(path):
+        pytest.fail("it was opened")
+    assert not path.parent.exists()
+
+
+def test_a_store_without_tables_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "rnc.duckdb"
+    duckdb.connect(str(path)).close()
+    with pytest.raises(StoreMissingError, match="is empty"), reading(path):
+        pytest.fail("it was opened")
+
+
+def test_the_first_writer_makes_store_and_folders(tmp_path: Path) -> None:
+    path = tmp_path / "some" / "where" / "rnc.duckdb"
+    with writing(path):
+        pass
+    assert count(path, "run") == 0
+    with reading(path) as connection:
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
+    with writing(path):
+        pass
+    assert count(path, "schema_version") == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, duckdb.Error])
+def test_a_transaction_that_raises_leaves_nothing(store: Path, error: type[BaseException]) -> None:
+    def fail() -> None:
+        with writing(store) as connection:
+            connection.execute("DELETE FROM metric")
+            connection.execute("INSERT INTO layer VALUES ('a', 'conv1', 1, 2)")
+            raise error("stop")
+
+    with pytest.raises(error, match="stop"):
+        fail()
+    assert (count(store, "metric"), count(store, "layer")) == (1, 0)
+
+
+def test_a_first_transaction_that_raises_leaves_no_half_store(tmp_path: Path) -> None:
+    path = tmp_path / "rnc.duckdb"
+
+    def fail() -> None:
+        with writing(path):
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with pytest.raises(StoreMissingError), reading(path):
+        pytest.fail("it was opened")
+    with writing(path) as connection:
+        assert connection.execute("SELECT count(*) FROM run").fetchone() == (0,)
+
+
+def test_a_reader_cannot_write(store: Path) -> None:
+    with reading(store) as connection, pytest.raises(duckdb.Error, match="read-only"):
+        connection.execute("DELETE FROM metric")
+
+
+def test_connections_are_closed_whatever_happens(store: Path) -> None:
+    for side in (reading, writing):
+        try:
+            with side(store) as connection:
+                raise RuntimeError
+        except RuntimeError:
+            pass
+        with pytest.raises(duckdb.Error, match="closed"):
+            connection.execute("SELECT 1")
+
+
+def test_one_connection_at_a_time_in_this_process(store: Path) -> None:
+    inside, entered = threading.Event(), threading.Event()
+
+    def read() -> None:
+        inside.wait(10)
+        with reading(store):
+            entered.set()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    with writing(store):
+        inside.set()
+        assert not entered.wait(0.2)
+    thread.join(10)
+    assert entered.is_set()
+
+
+def test_a_held_store_is_busy_after_our_patience(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def locked(path: str, read_only: bool) -> None:
+        calls.append(path)
+        raise duckdb.IOException("IO Error: Could not set lock on file: Conflicting lock is held")
+
+    waits: list[float] = []
+    monkeypatch.setattr(store_connection.duckdb, "connect", locked)
+    monkeypatch.setattr(store_connection.time, "monotonic", lambda: sum(waits))
+    monkeypatch.setattr(store_connection.time, "sleep", waits.append)
+    with pytest.raises(StoreBusyError, match="in use by another process.*close the program"), reading(store):
+        pytest.fail("it was opened")
+    assert 30 <= sum(waits) < 32 and len(calls) == len(waits) + 1
+    assert all(0 < wait <= 0.75 for wait in waits) and len(set(waits)) > len(waits) / 2
+
+
+def test_a_store_held_for_a_moment_is_waited_for(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, failures = duckdb.connect, [duckdb.IOException("Could not set lock on file")] * 3
+
+    def sometimes(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+        if failures:
+            raise failures.pop()
+        return connect(path, read_only=read_only)
+
+    monkeypatch.setattr(store_connection.duckdb, "connect", sometimes)
+    monkeypatch.setattr(store_connection.time, "sleep", lambda _seconds: None)
+    assert count(store, "metric") == 1 and not failures
+
+
+def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RNC_STORE", raising=False)
+    assert store_path() == DEFAULT_STORE == Path("data/rnc.duckdb")
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "env"))
+    assert store_path() == tmp_path / "env"
+    assert store_path(tmp_path / "given") == tmp_path / "given"
+    monkeypatch.setenv("RNC_STORE", "")
+    assert store_path() == DEFAULT_STORE

@@ -1,0 +1,139 @@
+"""The house holds: who may import whom, how long files may be, and that pages load neither torch nor umap."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = ("rnc", "train", "pages", "app", "tests")
+LEFT_OF_THE_BAR = {
+    "rnc.vocabulary", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics", "rnc.projection",
+    "rnc.devices",
+}  # fmt: skip
+PAGE_MAY = {
+    "rnc.vocabulary",
+    "rnc.geometry",
+    "rnc.claims",
+    "rnc.store",
+    "rnc.charts",
+    "rnc.controls",
+    "streamlit",
+    "pandas",
+}
+
+# Who may import what besides the standard library, numpy and itself; the first line that fits a file counts.
+RULES: list[tuple[str, set[str]]] = [
+    ("rnc/vocabulary.py", set()),
+    ("rnc/geometry.py", set()),
+    ("rnc/launcher.py", set()),
+    ("rnc/devices.py", {"torch"}),
+    ("rnc/datasets/", {"rnc.vocabulary", "torch", "torchvision", "sklearn", "pyarrow", "PIL"}),
+    ("rnc/models/", {"rnc.vocabulary", "rnc.datasets", "torch", "torchvision", "safetensors"}),
+    ("rnc/attacks/", {"rnc.vocabulary", "torch"}),
+    ("rnc/metrics/", {"rnc.vocabulary", "torch"}),
+    ("rnc/features.py", {"rnc.vocabulary", "rnc.models", "torch"}),
+    ("rnc/projection.py", {"rnc.vocabulary", "torch", "umap", "sklearn"}),
+    ("rnc/store/", {"rnc.vocabulary", "duckdb", "pyarrow", "pandas"}),
+    ("rnc/claims.py", {"rnc.vocabulary", "rnc.store", "pandas"}),
+    ("rnc/charts/", {"rnc.vocabulary", "altair", "pyarrow", "pandas"}),
+    ("rnc/lab.py", {*LEFT_OF_THE_BAR, "torch", "pandas"}),
+    ("rnc/controls.py", {"rnc.vocabulary", "rnc.store", "rnc.launcher", "streamlit", "pandas"}),
+    ("rnc/lab_view.py", {"rnc.vocabulary", "rnc.controls", "rnc.charts", "rnc.lab", "streamlit", "pandas"}),
+    ("pages/attack_lab.py", {*PAGE_MAY, "rnc.lab_view"}),
+    ("pages/", PAGE_MAY),
+    ("app.py", PAGE_MAY),
+    ("train/", {*LEFT_OF_THE_BAR, "rnc.store", "torch", "tyro", "tqdm"}),
+    ("rnc/__init__.py", set()),
+]  # fmt: skip
+
+
+def python_files(root: Path = ROOT) -> list[Path]:
+    """The product's own files."""
+    return [root / "app.py", *(p for part in ("rnc", "train", "pages") for p in sorted((root / part).rglob("*.py")))]
+
+
+def imported(source: str) -> set[str]:
+    """The modules that a file names in its imports, wherever they stand."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"rnc.{alias.name}" for alias in node.names} if node.module == "rnc" else {node.module}
+    return names
+
+
+def broken(path: str, source: str) -> list[str]:
+    """The imports of a file that no rule allows."""
+    home, allowed = next((prefix, allowed) for prefix, allowed in RULES if path.startswith(prefix))
+    own = home.removesuffix(".py").rstrip("/").replace("/", ".")
+    allowed = allowed | {"numpy", own} | set(sys.stdlib_module_names)
+    return [name for name in imported(source) if not any(name == a or name.startswith(a + ".") for a in allowed)]
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_follow_the_table(path: Path) -> None:
+    """Data flows one way."""
+    assert broken(str(path.relative_to(ROOT)), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("rnc/vocabulary.py", "import torch"),
+        ("rnc/metrics/collapse.py", "from rnc.models import build"),
+        ("rnc/attacks/pgd.py", "def f():\n    from rnc import datasets"),
+        ("rnc/charts/curves.py", "import streamlit as st"),
+        ("pages/collapse.py", "import torch"),
+        ("pages/collapse.py", "from rnc import lab"),
+        ("pages/runs.py", "import duckdb"),
+        ("rnc/store/reader.py", "from train.config import RunConfig"),
+    ],
+)
+def test_a_broken_rule_is_found(path: str, source: str) -> None:
+    """The test above can fail."""
+    assert broken(path, source)
+
+
+def test_files_and_functions_stay_small() -> None:
+    """Files have at most 300 lines, pages 80, functions 40."""
+    for path in python_files():
+        source = path.read_text()
+        most = 80 if path.parent.name == "pages" else 300
+        assert len(source.splitlines()) <= most, f"{path} is longer than {most} lines"
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= 40 or _is_signature_heavy(node), f"{path}: {node.name} has {length} lines"
+
+
+def _is_signature_heavy(node: ast.FunctionDef) -> bool:
+    """Whether the body alone, without signature and docstring, keeps to 40 lines."""
+    body = node.body[1:] if ast.get_docstring(node) else node.body
+    return bool(body) and (node.end_lineno or 0) - body[0].lineno + 1 <= 40
+
+
+_OPEN_EVERY_PAGE = """
+import sys
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=60).run()
+for page in sorted(Path("pages").glob("*.py")):
+    app.switch_page(str(page)).run()
+    assert not app.exception, (page, app.exception)
+    assert app.title, page
+print(sorted({"torch", "umap"} & set(sys.modules)))
+"""
+
+
+def test_no_page_loads_torch_or_umap(tiny_store: Path) -> None:
+    """Every page is opened in a process of its own; the attack lab loads torch at the first attack only."""
+    environment = os.environ | {"RNC_STORE": str(tiny_store)}
+    command = [sys.executable, "-c", _OPEN_EVERY_PAGE]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr[-3000:]
+    assert found.stdout.strip().splitlines()[-1] == "[]"
