@@ -40,8 +40,10 @@ def browser() -> Iterator[Browser]:
 def serve(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     """Start fresh servers on stores; gives their addresses, and ends them."""
     servers: list[subprocess.Popen] = []
+    stores: list[Path] = []
 
     def start(store: Path) -> str:
+        stores.append(store)
         with closing(socket.socket()) as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
@@ -55,6 +57,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     for server in servers:
         server.kill()
         server.wait()
+    for store in stores:  # a training outlives the server that it was started from
+        subprocess.run(["pkill", "-KILL", "-f", f"train.run demo --store {store}"], check=False)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What is no store is refused with advice and left as it was; a transaction lands whole or not at all."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
     refused(path, "not a DuckDB store")
-    assert str(path) in str(pytest.raises(StoreError, lambda: reading(path).__enter__()).value)
+    refused(path, re.escape(str(path)))
 
 
 def test_a_truncated_store(store: Path) -> None:
@@ -184,7 +185,7 @@ def test_a_held_store_is_busy_after_our_patience(store: Path, monkeypatch: pytes
     monkeypatch.setattr(store_connection.duckdb, "connect", locked)
     monkeypatch.setattr(store_connection.time, "monotonic", lambda: sum(waits))
     monkeypatch.setattr(store_connection.time, "sleep", waits.append)
-    with pytest.raises(StoreBusyError, match="in use by another process.*close the program"), reading(store):
+    with pytest.raises(StoreBusyError, match=r"in use by another process.*close the program"), reading(store):
         pytest.fail("it was opened")
     assert 30 <= sum(waits) < 32 and len(calls) == len(waits) + 1
     assert all(0 < wait <= 0.75 for wait in waits) and len(set(waits)) > len(waits) / 2

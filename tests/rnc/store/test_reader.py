@@ -1,0 +1,261 @@
+"""Each named question against rows written by hand, with neighbours that must not slip in."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnc.store import reader as store_reader
+from rnc.store.connection import reading, writing
+from rnc.store.reader import StoreReader
+from rnc.store.rows import Rows
+from rnc.vocabulary import CLEAN, STALE_SECONDS, Condition, RunState
+from tests.rnc.store.hand_written import CLASSES, L2, PERTURBED, TARGETED, add_metrics, begin
+
+
+def an_epoch(run_id: str, epoch: int, shift: float) -> Rows:
+    """Values that tell where they come from: the shift, plus tenths for split, condition, layer and means."""
+    rows = Rows()
+    add_metrics(rows, run_id, epoch, "train", CLEAN, {"nc1": shift, "nc3": shift + 0.9})
+    add_metrics(rows, run_id, epoch, "train", PERTURBED, {"nc1": shift + 0.1, "ncc_accuracy": shift + 0.8})
+    add_metrics(rows, run_id, epoch, "train", PERTURBED, {"angle": shift + 0.2}, ("train", CLEAN))
+    add_metrics(rows, run_id, epoch, "train", PERTURBED, {"ncc_accuracy": shift + 0.3}, ("train", CLEAN))
+    add_metrics(rows, run_id, epoch, "train", L2, {"nc1": shift + 0.4})
+    add_metrics(rows, run_id, epoch, "train", CLEAN, {"nc1": -1.0}, layer="conv1")
+    add_metrics(rows, run_id, epoch, "test", CLEAN, {"nc1": shift + 0.5})
+    add_metrics(rows, run_id, epoch, "test", PERTURBED, {"angle": shift + 0.6}, ("test", CLEAN))
+    add_metrics(rows, run_id, epoch, "test", PERTURBED, {"ncc_accuracy": shift + 0.7}, ("train", CLEAN))
+    return rows
+
+
+def add_vectors(rows: Rows, run_id: str, epoch: int, condition: Condition, shift: float) -> None:
+    spot = {"run_id": run_id, "epoch": epoch, "split": "train", "condition": condition.slug}
+    around = {"means_split": "train", "means_condition": "clean", "layer": "features"}
+    rows.add("class_metric", **spot, **around, **{"class": [1, 0]}, metric="norm", value=[shift + 1, shift])
+    rows.add("class_mean", **spot, layer="features", **{"class": [2, 0]}, vector=np.array([[2.0, shift], [0.0, shift]]))
+    rows.add("feature", **spot, sample=[5, 3], label=[1, 0], predicted=[2, 0], vector=np.zeros((2, 2)))
+    for method, sign in (("pca", 1), ("umap", -1)):
+        plane = sign * np.array([[5.0, shift], [3.0, shift]])
+        rows.add("projection", **spot, method=method, sample=[5, 3], coordinates=plane)
+    if condition != CLEAN:
+        rows.add("leap", **spot, true_class=[1, 0], predicted_class=[2, 1], count=[4, 6], angle=[shift, 0.5])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a with epochs 0, 2, 4 and vectors at 4; run b with epoch 1 and vectors."""
+    path = tmp_path_factory.mktemp("reader") / "rnc.duckdb"
+    writer = begin(path, "a")
+    for epoch in (0, 2, 4):
+        rows = an_epoch("a", epoch, 10.0 * epoch)
+        if epoch == 4:
+            add_vectors(rows, "a", 4, CLEAN, 0.25)
+            add_vectors(rows, "a", 4, PERTURBED, 0.75)
+            rows.add("classifier", run_id="a", epoch=4, **{"class": [1, 0]}, vector=np.array([[1.0, 7.0], [0.0, 8.0]]))
+        rows.add("checkpoint", run_id="a", epoch=epoch, path=f"checkpoints/a/{epoch}", sha256=f"{epoch:02}")
+        writer.write_epoch("a", epoch, rows)
+    rows = an_epoch("b", 1, 500.0)
+    add_vectors(rows, "b", 1, CLEAN, 99.0)
+    rows.add("checkpoint", run_id="b", epoch=1, path="checkpoints/b/1", sha256="ff")
+    begin(path, "b", objective="at", seed=2, umap=False).write_epoch("b", 1, rows)
+    return path
+
+
+@pytest.fixture
+def reader(store: Path) -> StoreReader:
+    return StoreReader(store)
+
+
+def rows_of(frame: pd.DataFrame, *columns: str) -> list[tuple]:
+    return list(frame[list(columns)].itertuples(index=False, name=None))
+
+
+def test_runs_come_with_config_and_the_newest_first(reader: StoreReader) -> None:
+    found = reader.runs()
+    columns = ("run_id", "objective", "seed", "epochs", "epochs_done", "state", "dataset")
+    expected = [("b", "at", 2, 4, 1, "running", "digits"), ("a", "st", 1, 4, 4, "running", "digits")]
+    assert rows_of(found, *columns) == expected
+    assert list(found["classes"].iloc[0]) == CLASSES
+
+
+def test_conditions(reader: StoreReader) -> None:
+    found = reader.conditions(["a"])
+    expected = {("clean", "clean"), ("perturbed", PERTURBED.slug), ("targeted", TARGETED.slug), (L2.slug, L2.slug)}
+    assert set(rows_of(found, "shown", "condition")) == expected and len(found) == 4
+    extra = found[found["role"] == "extra"].iloc[0]
+    assert (extra["norm"], extra["epsilon"], extra["steps"], extra["run_id"]) == ("l2", 0.5, 10, "a")
+    assert len(reader.conditions(["a", "b"])) == 8 and reader.conditions([]).empty
+
+
+def test_epochs(reader: StoreReader) -> None:
+    found = reader.measured_epochs(["b", "a"])
+    assert rows_of(found, "run_id", "epoch") == [("a", 0), ("a", 2), ("a", 4), ("b", 1)]
+    assert rows_of(reader.vector_epochs(["a"]), "run_id", "epoch") == [("a", 4)]
+    assert reader.measured_epochs(["c"]).empty
+
+
+def test_curves(reader: StoreReader) -> None:
+    found = reader.curves(["a"], ["clean", "perturbed", L2.slug], "train", ["nc1", "angle"])
+    expected = {
+        (c, "nc1", e, 10.0 * e + d) for e in (0, 2, 4) for c, d in (("clean", 0), ("perturbed", 0.1), (L2.slug, 0.4))
+    }
+    assert set(rows_of(found, "shown", "metric", "epoch", "value")) == expected and len(found) == 9
+    assert set(found["condition"]) == {"clean", PERTURBED.slug, L2.slug} and set(found["run_id"]) == {"a"}
+    own = reader.curves(["b"], ["perturbed"], "train", ["ncc_accuracy"])
+    assert rows_of(own, "run_id", "epoch", "value") == [("b", 1, 500.8)]
+    assert rows_of(reader.curves(["b"], ["clean"], "test", ["nc1"]), "value") == [(500.5,)]
+    assert reader.curves(["a"], [], "train", ["nc1"]).empty
+
+
+def test_curves_come_in_the_order_of_epochs(reader: StoreReader) -> None:
+    assert list(reader.curves(["a"], ["clean"], "train", ["nc1"])["epoch"]) == [0, 2, 4]
+
+
+def test_against_clean_means_of_the_same_split_or_another(reader: StoreReader) -> None:
+    wanted = ["angle", "ncc_accuracy"]
+    found = reader.against_clean(["b"], ["perturbed"], "test", wanted)
+    assert rows_of(found, "metric", "value") == [("angle", 500.6)]
+    found = reader.against_clean(["b"], ["perturbed"], "test", wanted, means_split="train")
+    assert rows_of(found, "metric", "value") == [("ncc_accuracy", 500.7)]
+    found = reader.against_clean(["b"], ["perturbed"], "train", wanted)
+    assert rows_of(found, "metric", "value") == [("angle", 500.2), ("ncc_accuracy", 500.3)]
+
+
+def test_class_metrics(reader: StoreReader) -> None:
+    found = reader.class_metrics("a", 4, "train")
+    expected = [("clean", 0, 0.25), ("clean", 1, 1.25), ("perturbed", 0, 0.75), ("perturbed", 1, 1.75)]
+    assert rows_of(found, "shown", "class", "value") == expected
+    assert set(found["means_condition"]) == {"clean"}
+    assert reader.class_metrics("a", 2, "train").empty and reader.class_metrics("a", 4, "test").empty
+
+
+def test_vectors_come_in_the_order_of_classes(reader: StoreReader) -> None:
+    classes, means = reader.class_means("a", 4, "train", PERTURBED.slug)
+    assert classes.tolist() == [0, 2] and means.tolist() == [[0.0, 0.75], [2.0, 0.75]] and means.dtype == np.float64
+    classes, weight = reader.classifier("a", 4)
+    assert classes.tolist() == [0, 1] and weight.tolist() == [[0.0, 8.0], [1.0, 7.0]]
+    classes, means = reader.class_means("a", 2, "train", "clean")
+    assert classes.shape == (0,) and means.shape == (0, 0)
+
+
+def test_leaps(reader: StoreReader) -> None:
+    found = reader.leaps("a", 4, "train", PERTURBED.slug)
+    assert rows_of(found, "true_class", "predicted_class", "count", "angle") == [(0, 1, 6, 0.5), (1, 2, 4, 0.75)]
+    assert reader.leaps("a", 4, "test", PERTURBED.slug).empty
+
+
+def test_projections(reader: StoreReader) -> None:
+    found = reader.projection("a", 4, "train", ["clean"], "pca")
+    columns = ("shown", "sample", "label", "predicted", "x", "y")
+    assert rows_of(found, *columns) == [("clean", 3, 0, 0, 3.0, 0.25), ("clean", 5, 1, 2, 5.0, 0.25)]
+    both = reader.projection("a", 4, "train", ["clean", PERTURBED.slug], "umap")
+    assert len(both) == 4 and set(both["x"]) == {-3.0, -5.0}
+    stored = reader.projected("a")
+    assert rows_of(stored, "method", "epoch", "split", "condition") == sorted(
+        (m, 4, "train", c) for m in ("pca", "umap") for c in ("clean", PERTURBED.slug)
+    )
+
+
+def test_checkpoints(reader: StoreReader) -> None:
+    found = reader.checkpoints(["a"])
+    assert rows_of(found, "epoch", "path", "sha256") == [(e, f"checkpoints/a/{e}", f"{e:02}") for e in (0, 2, 4)]
+    assert len(reader.checkpoints(["a", "b"])) == 4
+
+
+def test_last_values_are_those_of_each_runs_last_epoch(reader: StoreReader) -> None:
+    found = reader.last_values(["nc1", "angle", "ncc_accuracy"])
+    assert set(rows_of(found, "run_id", "epoch")) == {("a", 4), ("b", 1)}
+    own = found[found["run_id"] == "b"]
+    assert set(rows_of(own, "shown", "means", "metric", "value")) == {
+        ("clean", "own", "nc1", 500.0),
+        ("perturbed", "own", "nc1", 500.1),
+        ("perturbed", "own", "ncc_accuracy", 500.8),
+        ("perturbed", "clean", "angle", 500.2),
+        ("perturbed", "clean", "ncc_accuracy", 500.3),
+        (L2.slug, "own", "nc1", 500.4),
+    }
+    test = reader.last_values(["nc1", "angle", "ncc_accuracy"], "test")
+    assert set(rows_of(test[test["run_id"] == "b"], "means", "metric")) == {("own", "nc1"), ("clean", "angle")}
+
+
+def set_run(path: Path, run_id: str, **values: object) -> None:
+    with writing(path) as connection:
+        for name, value in values.items():
+            connection.execute(f"UPDATE run SET {name} = ? WHERE run_id = ?", [value, run_id])
+
+
+@pytest.mark.parametrize(
+    ("stored", "age", "shown"),
+    [
+        (RunState.RUNNING, STALE_SECONDS + 5, RunState.INTERRUPTED),
+        (RunState.RUNNING, STALE_SECONDS - 30, RunState.RUNNING),
+        (RunState.FINISHED, 1e6, RunState.FINISHED),
+        (RunState.FAILED, 1e6, RunState.FAILED),
+    ],
+)
+def test_a_stale_heartbeat_means_interrupted(tmp_path: Path, stored: str, age: float, shown: str) -> None:
+    path = tmp_path / "rnc.duckdb"
+    begin(path, "a")
+    set_run(path, "a", state=str(stored), heartbeat_at=datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=age))
+    assert list(StoreReader(path).runs()["state"]) == [shown]
+    with reading(path) as connection:
+        assert connection.execute("SELECT state FROM run").fetchall() == [(stored,)]
+
+
+def test_a_run_becomes_interrupted_though_its_file_does_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rnc.duckdb"
+    begin(path, "a")
+    reader = StoreReader(path)
+    assert list(reader.runs()["state"]) == ["running"]
+    monkeypatch.setattr(store_reader, "STALE_SECONDS", -1.0)
+    assert list(reader.runs()["state"]) == ["interrupted"]
+    monkeypatch.setattr(store_reader, "STALE_SECONDS", 60.0)
+    assert list(reader.runs()["state"]) == ["running"]
+
+
+def test_umap_is_due_while_its_trainer_lives(store: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rnc.duckdb"
+    writer = begin(path, "promised")
+    begin(path, "never", umap=False)
+    assert StoreReader(path).umap_is_due("promised") and not StoreReader(path).umap_is_due("never")
+    assert not StoreReader(store).umap_is_due("a"), "it has landed"
+    writer.end_run("promised", RunState.FINISHED, 1.0)
+    assert not StoreReader(path).umap_is_due("promised")
+
+
+QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
+    "runs": lambda r: r.runs(),
+    "conditions": lambda r: r.conditions(["a"]),
+    "measured_epochs": lambda r: r.measured_epochs(["a"]),
+    "vector_epochs": lambda r: r.vector_epochs(["a"]),
+    "curves": lambda r: r.curves(["a"], ["clean"], "train", ["nc1"]),
+    "against_clean": lambda r: r.against_clean(["a"], ["clean"], "train", ["nc1"]),
+    "class_metrics": lambda r: r.class_metrics("a", 0, "train"),
+    "leaps": lambda r: r.leaps("a", 0, "train", "clean"),
+    "projection": lambda r: r.projection("a", 0, "train", ["clean"], "pca"),
+    "projected": lambda r: r.projected("a"),
+    "checkpoints": lambda r: r.checkpoints(["a"]),
+    "last_values": lambda r: r.last_values(["nc1"]),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_without_a_store_every_answer_is_empty(tmp_path: Path, question: str) -> None:
+    reader = StoreReader(tmp_path / "none" / "rnc.duckdb")
+    assert QUESTIONS[question](reader).empty
+    assert not (tmp_path / "none").exists()
+
+
+def test_without_a_store_there_are_no_vectors(tmp_path: Path) -> None:
+    reader = StoreReader(tmp_path / "rnc.duckdb")
+    assert reader.class_means("a", 0, "train", "clean")[1].size == 0 and reader.classifier("a", 0)[0].size == 0
+
+
+def test_no_umap_is_due_of_a_run_that_is_not_stored(store: Path, tmp_path: Path) -> None:
+    assert StoreReader(tmp_path / "rnc.duckdb").umap_is_due("a") is False
+    assert StoreReader(store).umap_is_due("gone") is False

@@ -1,0 +1,118 @@
+"""When the reader opens the file: once a question while it is unchanged, anew when it has changed, never when it is gone."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from rnc.store import reader as store_reader
+from rnc.store.connection import StoreError, reading
+from rnc.store.reader import StoreReader
+from tests.rnc.store.hand_written import begin, one_epoch
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a with three epochs, run b with one."""
+    path = tmp_path_factory.mktemp("cache") / "rnc.duckdb"
+    writer = begin(path, "a")
+    for epoch in range(3):
+        rows = one_epoch("a", epoch)
+        rows.add("checkpoint", run_id="a", epoch=epoch, path="x", sha256="00")
+        writer.write_epoch("a", epoch, rows)
+    begin(path, "b").write_epoch("b", 0, one_epoch("b", 0))
+    return path
+
+
+Opened = list[Path]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """The files that the reader has opened."""
+    seen: Opened = []
+
+    def spy(path: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        seen.append(path)
+        return reading(path)
+
+    monkeypatch.setattr(store_reader, "reading", spy)
+    return seen
+
+
+def test_an_unchanged_file_is_opened_once_a_question(store: Path, opened: Opened) -> None:
+    reader = StoreReader(store)
+    first = reader.curves(["a"], ["clean"], "train", ["nc1"])
+    assert len(opened) == 1
+    assert reader.curves(["a"], ["clean"], "train", ["nc1"]).equals(first)
+    assert len(opened) == 1
+    assert len(reader.curves(["b"], ["clean"], "train", ["nc1"])) == 1
+    assert len(opened) == 2
+
+
+def test_a_changed_file_is_read_anew(tmp_path: Path, opened: Opened) -> None:
+    path = tmp_path / "rnc.duckdb"
+    writer, reader = begin(path, "a"), StoreReader(path)
+    for epoch in range(3):
+        writer.write_epoch("a", epoch, one_epoch("a", epoch))
+        for _again in range(2):
+            assert list(reader.measured_epochs(["a"])["epoch"]) == list(range(epoch + 1))
+        assert len(opened) == epoch + 1
+
+
+def test_the_cache_is_bounded(store: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_reader, "_CACHED_ANSWERS", 2)
+    reader = StoreReader(store)
+    for run in ("a", "b", "a", "c", "a"):
+        reader.measured_epochs([run])
+    assert len(opened) == 3, "a, asked again and again, stays"
+    reader.measured_epochs(["b"])
+    assert len(opened) == 4, "b, the oldest, made room for c"
+
+
+def test_threads_share_a_reader(store: Path) -> None:
+    reader, errors = StoreReader(store), []
+
+    def ask() -> None:
+        try:
+            for _again in range(20):
+                assert len(reader.curves(["a"], ["clean"], "train", ["nc1"])) == 3
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+
+
+def test_a_store_that_appears_later_is_read(tmp_path: Path) -> None:
+    reader = StoreReader(tmp_path / "rnc.duckdb")
+    assert reader.runs().empty
+    begin(reader.path, "a")
+    assert list(reader.runs()["run_id"]) == ["a"]
+
+
+def test_what_is_no_store_is_an_error_and_no_empty_answer(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"notes" * 1000)
+    with pytest.raises(StoreError, match="not a DuckDB store"):
+        StoreReader(path).runs()
+
+
+@contextmanager
+def no_reading(path: Path) -> Iterator[None]:
+    raise AssertionError(f"{path} was opened")
+    yield
+
+
+def test_an_answer_lasts_without_any_connection(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = StoreReader(store)
+    assert len(reader.checkpoints(["a"])) == 3
+    monkeypatch.setattr(store_reader, "reading", no_reading)
+    assert len(reader.checkpoints(["a"])) == 3

@@ -1,0 +1,81 @@
+"""What another process does to a store: `python -m tests.rnc.store.writing_process ACTION STORE`; it says how far it is."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from rnc.store import writer as store_writer
+from rnc.store.rows import Rows
+from rnc.store.run_lock import run_lock
+from rnc.store.writer import StoreWriter
+from rnc.vocabulary import CLEAN, RunState
+from tests.rnc.store.hand_written import add_metrics, begin
+
+EPOCHS = 30
+METRICS = 40
+VECTORS = 10
+
+
+def epoch_rows(epoch: int) -> Rows:
+    """METRICS rows of one table and VECTORS of another."""
+    rows = Rows()
+    add_metrics(rows, "a", epoch, "train", CLEAN, {f"m{i}": float(epoch) for i in range(METRICS)})
+    spot = {"run_id": "a", "epoch": epoch, "split": "train", "condition": "clean", "layer": "features"}
+    rows.add("class_mean", **spot, **{"class": range(VECTORS)}, vector=np.full((VECTORS, 64), float(epoch)))
+    return rows
+
+
+def say(word: str) -> None:
+    """Tell the test."""
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
+
+
+def write_to_the_end(writer: StoreWriter) -> None:
+    """All epochs, a heartbeat after each, and the run's end."""
+    for epoch in range(EPOCHS):
+        writer.write_epoch("a", epoch, epoch_rows(epoch))
+        writer.heartbeat("a", epoch)
+        say(str(epoch))
+    writer.end_run("a", RunState.FINISHED, 1.0)
+
+
+def write_for_ever(writer: StoreWriter) -> None:
+    """Epoch after epoch until killed."""
+    for epoch in itertools.count():
+        writer.write_epoch("a", epoch, epoch_rows(epoch))
+        say(str(epoch))
+
+
+def hang_in_the_middle(writer: StoreWriter) -> None:
+    """Three epochs, then a fourth that stops with half of its tables inserted and never commits."""
+    for epoch in range(3):
+        writer.write_epoch("a", epoch, epoch_rows(epoch))
+    insert = store_writer._insert
+
+    def hang(*arguments: object) -> None:
+        insert(*arguments)  # type: ignore[arg-type]
+        say("middle")
+        sys.stdin.read()
+
+    store_writer._insert = hang  # type: ignore[assignment]
+    writer.write_epoch("a", 3, epoch_rows(3))
+
+
+def hold_the_lock(store: Path) -> None:
+    """The lock of run a, until stdin ends."""
+    with run_lock(store, "a"):
+        say("held")
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    action, path = sys.argv[1], Path(sys.argv[2])
+    if action == "lock":
+        hold_the_lock(path)
+    else:
+        begun = begin(path, "a")
+        say("begun")
+        {"all": write_to_the_end, "ever": write_for_ever, "hang": hang_in_the_middle}[action](begun)
