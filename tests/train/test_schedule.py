@@ -1,5 +1,7 @@
 """The epochs that are measured: sorted, within the run, ends and drops among them; what is no choice is refused."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_log_spaced_epochs_are_dense_at_the_start(epochs: int) -> None:
     found = log_spaced(epochs, [])
     assert found[1] == 1
     ratio = epochs ** (1 / (LOG_POINTS - 1))
-    for earlier, later in zip(found[1:], found[2:], strict=False):
+    for earlier, later in pairwise(found[1:]):
         assert later - earlier <= max(1, earlier * (ratio - 1) + ratio), (earlier, later)
 
 

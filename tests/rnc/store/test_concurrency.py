@@ -13,7 +13,7 @@ from rnc.store.connection import StoreError, reading
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from tests.rnc.store.hand_written import begin
-from tests.rnc.store.writing_process import EPOCHS, METRICS, VECTORS, epoch_rows
+from tests.rnc.store.writing_process import EPOCHS, METRICS, PAUSE, VECTORS, epoch_rows
 
 ROOT = Path(__file__).resolve().parents[3]
 READERS, READS_EACH = 8, 25
@@ -71,6 +71,7 @@ class Watcher(threading.Thread):
         self._reader, self._ended = reader, ended
         self.reads, self.error = 0, None  # type: ignore[var-annotated]
         self.seen: list[list[int]] = []
+        self.halfway = threading.Event()
 
     def run(self) -> None:
         try:
@@ -83,10 +84,13 @@ class Watcher(threading.Thread):
                 if not self.seen or epochs != self.seen[-1]:
                     self.seen.append(epochs)
                 self.reads += 1
+                if len(epochs) >= PAUSE:
+                    self.halfway.set()
                 if last and self.reads >= READS_EACH:
                     return
         except BaseException as error:
             self.error = error
+            self.halfway.set()
 
 
 def test_readers_and_a_writer_in_another_process(tmp_path: Path, other: Other) -> None:
@@ -98,7 +102,10 @@ def test_readers_and_a_writer_in_another_process(tmp_path: Path, other: Other) -
     watchers = [Watcher(StoreReader(store) if i < 2 else shared, ended) for i in range(READERS)]
     for watcher in watchers:
         watcher.start()
-    process.communicate()
+    wait_for(process, "paused")
+    for watcher in watchers:
+        assert watcher.halfway.wait(100)
+    process.communicate("go on\n")
     ended.set()
     for watcher in watchers:
         watcher.join(200)
@@ -110,7 +117,7 @@ def test_readers_and_a_writer_in_another_process(tmp_path: Path, other: Other) -
         assert all(epochs == everything[: len(epochs)] for epochs in watcher.seen)
         lengths = [len(epochs) for epochs in watcher.seen]
         assert lengths == sorted(lengths) and lengths[-1] == EPOCHS
-    assert any(0 < len(epochs) < EPOCHS for w in watchers for epochs in w.seen), "nobody read while it was written"
+        assert lengths[0] <= PAUSE, "it did not read while there was writing"
     assert assert_whole_epochs(store) == everything
     assert list(shared.runs()["state"]) == ["finished"]
 

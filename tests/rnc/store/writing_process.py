@@ -14,6 +14,7 @@ from rnc.vocabulary import CLEAN, RunState
 from tests.rnc.store.hand_written import add_metrics, begin
 
 EPOCHS = 30
+PAUSE = 10
 METRICS = 40
 VECTORS = 10
 
@@ -34,11 +35,13 @@ def say(word: str) -> None:
 
 
 def write_to_the_end(writer: StoreWriter) -> None:
-    """All epochs, a heartbeat after each, and the run's end."""
+    """All epochs, a heartbeat after each, and the run's end; in the middle it waits for a word from the test."""
     for epoch in range(EPOCHS):
         writer.write_epoch("a", epoch, epoch_rows(epoch))
         writer.heartbeat("a", epoch)
-        say(str(epoch))
+        if epoch + 1 == PAUSE:
+            say("paused")
+            sys.stdin.readline()
     writer.end_run("a", RunState.FINISHED, 1.0)
 
 
