@@ -41,16 +41,13 @@ labels = list(runs["label"])
 own = controls.reader().curves(selection.runs, shown, selection.split, list(PANELS))
 clean = controls.reader().against_clean(selection.runs, shown, selection.split, list(ALIGNED))
 st.html(curve_legend(labels, shown))
-columns = st.columns(2)
-for index, metric in enumerate([*PANELS, *ALIGNED]):
-    source = own if metric in PANELS else clean
-    frame = source[source["metric"] == metric].assign(run=lambda f: f["run_id"].map(runs["label"]))
-    with columns[index % 2]:
-        st.altair_chart(
-            curve_panel(frame, metric, labels, selection.epoch, log=log),
-            key=f"curve_{metric}",
-            alt=f"{METRIC_INFO[metric].label} over epochs",
-        )
+metrics = [*PANELS, *ALIGNED]
+for pair in zip(metrics[::2], metrics[1::2], strict=True):
+    for column, metric in zip(st.columns(2), pair, strict=True):
+        source = own if metric in PANELS else clean
+        frame = source[source["metric"] == metric].assign(run=lambda f: f["run_id"].map(runs["label"]))
+        panel = curve_panel(frame, metric, labels, selection.epoch, log=log)
+        column.altair_chart(panel, key=f"curve_{metric}", alt=f"{METRIC_INFO[metric].label} over epochs")
 st.caption(
     f"{selection.split} images. Solid lines are clean. The dashed rule is the epoch cursor. The last two panels measure "
     "against the clean class means of the same split; log axes leave out exact zeros."

@@ -28,7 +28,7 @@ st.dataframe(
     hide_index=True,
     key="runs_table",
     column_config={
-        "run_id": st.column_config.TextColumn("run", width="large"),
+        "run_id": st.column_config.TextColumn("run", width="medium"),
         "epochs_done": st.column_config.NumberColumn("epochs done"),
         "started_at": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm"),
         "wall_seconds": st.column_config.NumberColumn("seconds", format="%.0f"),

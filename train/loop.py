@@ -58,6 +58,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
     Raises StoreError where the run exists, is under way elsewhere, or the store is none.
     """
     writer = StoreWriter(options.store)
+    writer.prepare()
     device = pick_device(options.device)
     torch.manual_seed(config.seed)
     model = models.build(config.model, datasets.spec(config.dataset)).to(device)

@@ -70,7 +70,16 @@ def parse(arguments: list[str]) -> list[Command]:
         raise ValueError(f"unknown recipe {named[0]!r}; there are: {', '.join(RECIPES)}")
     configs = RECIPES[named[0]]() if named else [RunConfig()]
     rest = arguments[len(named) :]
-    return [tyro.cli(Command, prog=f"{_PROG} [RECIPE]", args=rest, default=Command(config)) for config in configs]
+    return [
+        tyro.cli(
+            Command,
+            prog=f"{_PROG} [RECIPE]",
+            args=rest,
+            default=Command(config),
+            config=(tyro.conf.EnumChoicesFromValues,),
+        )
+        for config in configs
+    ]
 
 
 def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int:

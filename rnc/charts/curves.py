@@ -41,7 +41,9 @@ def curve_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], cursor: in
         )
     )
     rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], opacity=0.6).encode(x="epoch:Q")
-    title = alt.TitleParams(info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11)
+    title = alt.TitleParams(
+        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor="#888888"
+    )
     return (rule + lines).properties(height=PANEL_HEIGHT, title=title)
 
 

@@ -56,7 +56,7 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
             x=alt.X("class:N", sort=classes, title="class", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
             color=alt.Color("class:N", scale=class_scale(classes), legend=None),
-            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top")),
+            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor="#888888")),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
         .properties(

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-_GAP = 2
+_GAP_SHARE = 8  # a gap is an eighth of an image wide
 
 
 def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
-    """Images (n, c, h, w) in [0, 1] side by side, enlarged without smoothing: (height, width, 3) uint8."""
+    """Images (n, c, h, w) in [0, 1] side by side, enlarged without smoothing: (height, width, 4) uint8, gaps clear."""
     factor = max(cell // images.shape[-1], 1)
     colour = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images
-    large = colour.repeat(factor, axis=2).repeat(factor, axis=3)
-    padded = np.pad(large, ((0, 0), (0, 0), (0, 0), (0, _GAP * factor)), constant_values=1.0)
+    opaque = np.concatenate([colour, np.ones_like(colour[:, :1])], axis=1)
+    large = opaque.repeat(factor, axis=2).repeat(factor, axis=3)
+    padded = np.pad(large, ((0, 0), (0, 0), (0, 0), (0, large.shape[-1] // _GAP_SHARE)))
     strip = np.concatenate(list(padded), axis=2).transpose(1, 2, 0)
     return (strip.clip(0, 1) * 255).round().astype(np.uint8)
 

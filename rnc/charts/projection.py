@@ -29,7 +29,7 @@ def feature_plane(frame: pd.DataFrame, classes: list[str], perturbed: str, *, ar
             shape=alt.Shape(
                 "shown:N",
                 scale=alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"]),
-                legend=alt.Legend(title=None),
+                legend=alt.Legend(title=None, symbolFillColor="#888888"),
             ),
             opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06)),
             tooltip=["sample:Q", alt.Tooltip("label:N", title="true"), "predicted:N", "shown:N"],

@@ -37,6 +37,11 @@ class StoreWriter:
         """Name the store; nothing is opened until something is written."""
         self.path = path
 
+    def prepare(self) -> None:
+        """Make the store where there is none. Raises StoreError, and touches nothing, where the file is no store."""
+        with writing(self.path):
+            pass
+
     def begin_run(
         self,
         run_id: str,
