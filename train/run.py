@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
     """Train runs side by side, each in a process of its own; finished ones are skipped, so a broken-off recipe goes on."""
     context = multiprocessing.get_context("spawn")
     failed = 0
-    with ProcessPoolExecutor(min(jobs, len(configs)), mp_context=context) as pool:
+    workers = min(jobs, len(configs))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(train_run, c, options, position): c for position, c in enumerate(configs)}
         for future in as_completed(futures):
             try:
@@ -97,6 +99,18 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
                 failed += 1
                 tqdm.write(f"{futures[future].run_id}: failed: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the command that started it is gone, however it went; its run then shows as interrupted."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,0 +1,54 @@
+"""Angles between stored vectors, against loops and at a simplex."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnc.geometry import centre, cosine_matrix, simplex_cosine
+from tests.oracles import samples
+
+
+def test_centred_means_sum_to_zero_and_the_given_ones_stay() -> None:
+    means = np.array([[1.0, 2.0], [3.0, 5.0], [8.0, 2.0]])
+    before = means.copy()
+    assert centre(means).tolist() == [[-3.0, -1.0], [-1.0, 2.0], [4.0, -1.0]]
+    assert np.array_equal(means, before)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), num_classes=st.integers(1, 6), d=st.integers(1, 5))
+def test_cosines_agree_with_the_loops(seed: int, num_classes: int, d: int) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(num_classes, d))
+    found = cosine_matrix(vectors)
+    for i, a in enumerate(vectors):
+        for j, b in enumerate(vectors):
+            expected = sum(x * y for x, y in zip(a, b, strict=True)) / math.sqrt((a**2).sum() * (b**2).sum())
+            assert found[i, j] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 10])
+def test_a_simplex_has_the_simplex_cosine(num_classes: int) -> None:
+    vertices = samples.simplex(num_classes, num_classes + 2, radius=3.0) + 7.0
+    found = cosine_matrix(centre(vertices))
+    expected = np.where(np.eye(num_classes, dtype=bool), 1.0, simplex_cosine(num_classes))
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_zero_vector_has_no_angle() -> None:
+    found = cosine_matrix(np.array([[1.0, 0.0], [0.0, 0.0]]))
+    assert found[0, 0] == 1.0 and np.isnan(found[1]).all() and np.isnan(found[:, 1]).all()
+
+
+@pytest.mark.parametrize(("num_classes", "cosine"), [(2, -1.0), (3, -0.5), (11, -0.1)])
+def test_simplex_cosines(num_classes: int, cosine: float) -> None:
+    assert simplex_cosine(num_classes) == cosine
+
+
+@pytest.mark.parametrize("num_classes", [1, 0, -3])
+def test_fewer_than_two_classes_are_no_simplex(num_classes: int) -> None:
+    with pytest.raises(ValueError, match=f"at least two classes, got {num_classes}"):
+        simplex_cosine(num_classes)
