@@ -4,6 +4,7 @@ The paper states tendencies; each claim here says in `criterion` the bounds that
 checked by hand. A claim is supported where every run that bears on it meets its bounds.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,48 +68,63 @@ class _Run:
     def __init__(self, run_id: str, values: pd.DataFrame) -> None:
         self.run_id = run_id
         self._table = values.set_index(["shown", "metric", "epoch"])["value"].sort_index()
-        self.epochs = sorted(values["epoch"].unique())
+        self.last = int(values["epoch"].max())
 
     def at(self, shown: str, metric: Metric, epoch: int | None = None) -> float:
         """A value, at the last epoch where none is named; NaN where it is not measured."""
-        return float(self._table.get((shown, metric, self.epochs[-1] if epoch is None else epoch), float("nan")))
+        return float(self._table.get((shown, metric, self.last if epoch is None else epoch), math.nan))
 
-    def number(self, name: str, value: float, bound: str, met: bool) -> list[Number]:
-        """One number, or none where it is not measured."""
-        return [] if value != value else [Number(self.run_id, name, value, bound, bool(met))]
+    def start(self, metric: Metric) -> float:
+        """A value on clean data at initialisation."""
+        return self.at(Role.CLEAN, metric, 0)
+
+    def at_most(self, name: str, value: float, bound: float) -> Number:
+        """A number with an upper bound; NaN meets none."""
+        return Number(self.run_id, name, value, f"≤ {bound:g}", value <= bound)
+
+    def at_least(self, name: str, value: float, bound: float) -> Number:
+        """A number with a lower bound; NaN meets none."""
+        return Number(self.run_id, name, value, f"≥ {bound:g}", value >= bound)
 
 
-def _collapses(run: _Run, shown: str, share: float) -> list[Number]:
-    """NC1 now is at most `share` of what it was on clean data at initialisation."""
-    first, last = run.at(Role.CLEAN, Metric.NC1, run.epochs[0]), run.at(shown, Metric.NC1)
-    return run.number(f"NC1 {shown} now / clean at start", last / first, f"≤ {share:g}", last / first <= share)
+def _ratio(value: float, reference: float) -> float:
+    """value / reference; infinite where only the reference is 0, NaN where both are."""
+    if reference == 0:
+        return math.nan if value == 0 or math.isnan(value) else math.inf
+    return value / reference
 
 
 def _c1(run: _Run) -> list[Number]:
-    numbers = _collapses(run, Role.CLEAN, 0.2)
+    numbers = [run.at_least("train accuracy", run.at(Role.CLEAN, Metric.ACCURACY), TERMINAL_ACCURACY)]
+    numbers.append(
+        run.at_most("NC1 now / at start", _ratio(run.at(Role.CLEAN, Metric.NC1), run.start(Metric.NC1)), 0.2)
+    )
     for metric in COLLAPSE[1:]:
-        first, last = run.at(Role.CLEAN, metric, run.epochs[0]), run.at(Role.CLEAN, metric)
-        numbers += run.number(f"{metric} now / at start", last / first if first else last, "< 1", last < first)
+        share = _ratio(run.at(Role.CLEAN, metric), run.start(metric))
+        numbers.append(Number(run.run_id, f"{metric} now / at start", share, "< 1", share < 1))
     return numbers
 
 
 def _c2(run: _Run) -> list[Number]:
-    ratios = {m: run.at(Role.PERTURBED, m) / run.at(Role.CLEAN, m) for m in (Metric.NC1, Metric.NC2_EQUIANGULARITY)}
-    return run.number("NC1, perturbed / clean", ratios[Metric.NC1], "≥ 10", ratios[Metric.NC1] >= 10) + run.number(
-        "equiangularity, perturbed / clean",
-        ratios[Metric.NC2_EQUIANGULARITY],
-        "≥ 1.5",
-        ratios[Metric.NC2_EQUIANGULARITY] >= 1.5,
-    )
+    def against_clean(metric: Metric) -> float:
+        return _ratio(run.at(Role.PERTURBED, metric), run.at(Role.CLEAN, metric))
+
+    return [
+        run.at_least("NC1, perturbed / clean", against_clean(Metric.NC1), 10),
+        run.at_least("equiangularity, perturbed / clean", against_clean(Metric.NC2_EQUIANGULARITY), 1.5),
+    ]
 
 
 def _c6(run: _Run) -> list[Number]:
-    return _collapses(run, Role.CLEAN, 0.2) + _collapses(run, Role.PERTURBED, 0.5)
+    start = run.start(Metric.NC1)
+    return [
+        run.at_most("NC1 clean now / clean at start", _ratio(run.at(Role.CLEAN, Metric.NC1), start), 0.2),
+        run.at_most("NC1 perturbed now / clean at start", _ratio(run.at(Role.PERTURBED, Metric.NC1), start), 0.5),
+    ]
 
 
 def _c7(run: _Run) -> list[Number]:
-    angle = run.at(Role.PERTURBED, Metric.ANGLE)
-    return run.number("mean angle clean to perturbed (rad)", angle, "≤ 0.3", angle <= 0.3)
+    return [run.at_most("mean angle clean to perturbed (rad)", run.at(Role.PERTURBED, Metric.ANGLE), 0.3)]
 
 
 _CLAIMS = (
@@ -157,17 +173,13 @@ def judge(runs: pd.DataFrame, values: pd.DataFrame) -> list[Judgement]:
 
 
 def _judge(claim: _Claim, runs: pd.DataFrame, values: pd.DataFrame) -> Judgement:
-    chosen = runs[runs["objective"].isin(claim.objectives)]["run_id"]
+    """Runs that are at their initialisation, or of which a number is missing, do not count."""
     numbers: list[Number] = []
-    for run_id in chosen:
+    for run_id in runs[runs["objective"].isin(claim.objectives)]["run_id"]:
         of_run = values[values["run_id"] == run_id]
-        if of_run["epoch"].nunique() < 2:
-            continue
-        run = _Run(run_id, of_run)
-        if claim.name == "C1":
-            accuracy = run.at(Role.CLEAN, Metric.ACCURACY)
-            numbers += run.number("train accuracy", accuracy, f"≥ {TERMINAL_ACCURACY}", accuracy >= TERMINAL_ACCURACY)
-        numbers += claim.evaluate(run)
+        found = claim.evaluate(_Run(run_id, of_run)) if of_run["epoch"].max() > 0 else []
+        if not any(math.isnan(number.value) for number in found):
+            numbers += found
     if not numbers:
         verdict = Verdict.NOT_MEASURED
     else:

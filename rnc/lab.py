@@ -125,10 +125,19 @@ class LabJob:
         if self._thread is not None:
             self._thread.join()
 
+    @property
+    def _stopped(self) -> bool:
+        return self.rounds_done < self.rounds
+
+    def _steps_done(self) -> int:
+        """The steps taken in all restarts; a restart's start is none."""
+        starts = -(-self.rounds_done // ((self.condition.steps or 0) + 1))
+        return self.rounds_done - starts
+
     def _run(self) -> None:
         try:
             perturbed = self._attack()
-            self.outcome = _compare(self.subject, self.condition, perturbed, self.rounds_done - 1, self._stop.is_set())
+            self.outcome = _compare(self.subject, self.condition, perturbed, self._steps_done(), self._stopped)
         except Exception as error:
             self.error = f"{type(error).__name__}: {error}"
 

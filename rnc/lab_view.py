@@ -80,7 +80,7 @@ def _progress() -> None:
 
 
 def _results(outcome: "Outcome", condition: Condition, names: list[str], epsilon: float) -> None:
-    done = f"stopped after {outcome.steps} steps" if outcome.stopped else f"all {condition.steps} steps"
+    done = f"stopped after {outcome.steps} steps" if outcome.stopped else f"all {outcome.steps} steps"
     st.subheader(f"{condition.label} · {done}", anchor=False)
     table = pd.DataFrame({"clean": outcome.before, "perturbed": outcome.after})
     labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Annotated, Any
 
 import tyro
@@ -35,6 +36,9 @@ Pixels = Annotated[
     ),
 ]
 """A perturbation size in pixel units; the command line takes 0.1 and 8/255 alike."""
+
+
+_FLOATS = ("epsilon", "step_size", "trades_beta", "learning_rate", "momentum", "weight_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,10 @@ class RunConfig:
     """More conditions to measure, as slugs, such as pgd-l2-0.5-10: they get the role `extra`."""
 
     def __post_init__(self) -> None:
-        """Check every field that can be wrong."""
+        """Bring fields to their types, so that equal configs have one key, and check every one that can be wrong."""
+        for name, kind in (("objective", Objective), ("norm", Norm), *((name, float) for name in _FLOATS)):
+            value = getattr(self, name)
+            object.__setattr__(self, name, value if value is None else _as(kind, name, value))
         models.build(self.model, datasets.spec(self.dataset))
         positive = {"epsilon": self.epsilon, "learning_rate": self.learning_rate, "step_size": self.attack_step_size}
         _check(positive, lambda value: value > 0, "> 0")
@@ -105,16 +112,18 @@ class RunConfig:
     def conditions(self) -> list[tuple[Role, Condition]]:
         """What the run is measured under, with the role of each; the clean condition first."""
         norm, epsilon, steps, step_size = self.norm, float(self.epsilon), self.steps, self.attack_step_size
-        own = [
+        named = [
             (Role.CLEAN, CLEAN),
             (Role.PERTURBED, Condition(ConditionKind.PGD, norm, epsilon, steps, step_size)),
             (Role.TARGETED, Condition(ConditionKind.PGD, norm, epsilon, steps, step_size, TargetRule.NEXT)),
             (Role.GAUSSIAN, Condition(ConditionKind.GAUSSIAN, norm, epsilon)),
             (Role.SIGN_NOISE, Condition(ConditionKind.SIGN_NOISE, norm, epsilon)),
         ]
-        extra = [(Role.EXTRA, Condition.from_slug(slug)) for slug in self.extra_conditions]
-        slugs = {condition.slug for _role, condition in own}
-        return own + [(role, condition) for role, condition in extra if condition.slug not in slugs]
+        named += [(Role.EXTRA, Condition.from_slug(slug)) for slug in self.extra_conditions]
+        first: dict[str, tuple[Role, Condition]] = {}
+        for role, condition in named:
+            first.setdefault(condition.slug, (role, condition))
+        return list(first.values())
 
     @property
     def attack_step_size(self) -> float:
@@ -147,6 +156,16 @@ class RunConfig:
         """dataset-model-objective-norm-sSEED-hash8(config): readable, and the same for the same config."""
         digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.dataset}-{self.model}-{self.objective}-{self.norm}-s{self.seed}-{digest}"
+
+
+def _as(kind: Callable[[Any], Any], name: str, value: Any) -> Any:
+    try:
+        return kind(value)
+    except (ValueError, TypeError):
+        choices = (
+            f"; there are: {', '.join(map(str, kind))}" if isinstance(kind, type) and issubclass(kind, StrEnum) else ""
+        )
+        raise ValueError(f"{name} cannot be {value!r}{choices}") from None
 
 
 def _check(values: dict[str, float], accepts: Callable[[float], bool], bound: str) -> None:

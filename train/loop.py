@@ -37,6 +37,13 @@ class Options:
     overwrite: bool = False
     """Train a finished run with the same key again, in place of the stored one."""
 
+    def check(self) -> None:
+        """Make the store where there is none. Raises ValueError or StoreError where an option cannot be met."""
+        pick_device(self.device)
+        if self.threads < 0:
+            raise ValueError(f"threads must be 0 (automatic) or more, got {self.threads}")
+        StoreWriter(self.store).prepare()
+
 
 class Heart:
     """Beats into the store every few seconds, however often it is asked to."""
@@ -58,7 +65,6 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
     Raises StoreError where the run exists, is under way elsewhere, or the store is none.
     """
     writer = StoreWriter(options.store)
-    writer.prepare()
     device = pick_device(options.device)
     torch.manual_seed(config.seed)
     model = models.build(config.model, datasets.spec(config.dataset)).to(device)

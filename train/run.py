@@ -18,6 +18,7 @@ from train.loop import Options, train_run
 from train.recipes import RECIPES
 
 _PROG = "python -m train.run"
+_STOPPED = "stopped; what was measured so far is in the store"
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,22 @@ def main(arguments: list[str]) -> int:
     configs = list({command.config.run_id: command.config for command in commands}.values())
     options = commands[0].options()
     try:
-        if len(configs) == 1:
-            train_run(configs[0], options)
-            return 0
-        return _train_several(configs, options, commands[0].jobs or len(os.sched_getaffinity(0)))
+        options.check()
+        if len(configs) > 1:
+            return _train_several(configs, options, commands[0].jobs or len(os.sched_getaffinity(0)))
     except (StoreError, ValueError) as error:
         return _fail(str(error), 2)
     except KeyboardInterrupt:
-        return _fail("stopped; what was measured so far is in the store", 130)
+        return _fail(_STOPPED, 130)
+    try:
+        train_run(configs[0], options)
+        return 0
+    except StoreError as error:
+        return _fail(str(error), 2)
+    except ValueError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail(_STOPPED, 130)
 
 
 def parse(arguments: list[str]) -> list[Command]:
@@ -95,6 +104,9 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
                 future.result()
             except RunExistsError:
                 tqdm.write(f"{futures[future].run_id}: already finished, skipped (--overwrite trains it again)")
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
             except Exception as error:  # (one run's failure must not take the others along)
                 failed += 1
                 tqdm.write(f"{futures[future].run_id}: failed: {error}", file=sys.stderr)

@@ -17,17 +17,19 @@ def parse_epochs(text: str, epochs: int, drops: list[int], measured: list[int] |
     words = {"log": log_spaced(epochs, drops), "every": list(range(epochs + 1)), "last": [epochs], "none": []}
     if measured is not None:
         words |= {"measured": measured, "every": measured}
-    if text in words:
-        return words[text]
-    try:
-        chosen = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no choice of epochs; write {', '.join(words)}, or a list such as 0,10,40"
-        ) from None
+    chosen = words[text] if text in words else _listed(text, list(words))
     outside = [epoch for epoch in chosen if not 0 <= epoch <= epochs]
     if outside:
         raise ValueError(f"epochs {outside} are outside 0..{epochs}")
     if measured is not None and not set(chosen) <= set(measured):
         raise ValueError(f"epochs {sorted(set(chosen) - set(measured))} are not measured; measured are {measured}")
     return chosen
+
+
+def _listed(text: str, words: list[str]) -> list[int]:
+    try:
+        return sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no choice of epochs; write {', '.join(words)}, or a list such as 0,10,40"
+        ) from None

@@ -185,9 +185,9 @@ class StoreReader:
     def umap_is_due(self, run_id: str) -> bool:
         """Whether the run promised a UMAP that has not landed, while its trainer lives."""
         runs = self.runs()
-        run = runs[runs["run_id"] == run_id].iloc[0]
+        alive = runs[(runs["run_id"] == run_id) & (runs["state"] == RunState.RUNNING)]
         landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
-        return bool(run["umap"] and not landed and run["state"] == RunState.RUNNING)
+        return not alive.empty and bool(alive["umap"].iloc[0]) and not landed
 
     def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
         """run_id, epoch, path (relative to the store's folder), sha256."""

@@ -1,0 +1,228 @@
+"""Every chart is a valid Vega-Lite spec that holds exactly the rows it was given, and empty frames are no error."""
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnc.charts.curves import curve_panel
+from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap
+from rnc.charts.images import image_strip, perturbation_strip
+from rnc.charts.labels import METRIC_INFO
+from rnc.charts.leaping import leaping_matrix
+from rnc.charts.legend import curve_legend
+from rnc.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
+from rnc.charts.projection import feature_plane
+from rnc.vocabulary import Metric, Role
+
+NAMES = ["zero", "one", "two"]
+Rows = list[dict[str, Any]]
+
+
+def spec_of(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """The validated spec."""
+    return chart.to_dict(validate=True)  # type: ignore[attr-defined]
+
+
+def data_of(spec: dict[str, Any], *columns: str) -> Rows:
+    """The rows of the data set that has these columns."""
+    (found,) = [rows for rows in spec["datasets"].values() if rows and set(columns) <= set(rows[0])]
+    return found
+
+
+def same_rows(found: Rows, frame: pd.DataFrame) -> None:
+    columns = list(frame.columns)
+    assert [{c: row[c] for c in columns} for row in found] == frame.to_dict("records")
+    assert all(set(row) == set(columns) for row in found)
+
+
+def marks(spec: dict[str, Any]) -> list[str]:
+    return [layer["mark"]["type"] for layer in spec.get("layer", [spec])]
+
+
+CURVES = pd.DataFrame(
+    {
+        "run": ["st", "st", "at", "at"],
+        "shown": ["clean", "perturbed", "clean", "clean"],
+        "condition": ["clean", "pgd", "clean", "clean"],
+        "epoch": [0, 60, 0, 30],
+        "value": [1.5, 0.25, 0.0, -2.0],
+    }
+)
+
+
+@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("log", [True, False])
+def test_curves(metric: Metric, log: bool) -> None:
+    spec = spec_of(curve_panel(CURVES, metric, ["st", "at"], 30, log=log))
+    logarithmic = log and METRIC_INFO[metric].log_axis
+    same_rows(data_of(spec, "value"), CURVES[CURVES["value"] > 0] if logarithmic else CURVES)
+    lines = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
+    assert lines["encoding"]["y"]["scale"]["type"] == ("log" if logarithmic else "linear")
+    assert lines["encoding"]["color"]["scale"]["domain"] == ["st", "at"]
+    assert lines["encoding"]["strokeDash"]["scale"]["domain"] == ["clean", "perturbed"]
+    assert spec["title"]["text"] == METRIC_INFO[metric].label and spec["title"]["subtitle"]
+    assert sorted(marks(spec)) == ["line", "rule"]
+    ((rule,),) = [rows for rows in spec["datasets"].values() if set(rows[0]) == {"epoch"}]
+    assert rule["epoch"] == 30
+    ticks = lines["encoding"]["x"]["axis"]["values"]
+    assert ticks[0] == 0 and ticks[-1] == 60 and ticks == sorted(set(ticks))
+
+
+def test_every_metric_has_words() -> None:
+    assert set(METRIC_INFO) == set(Metric)
+    assert len({info.label for info in METRIC_INFO.values()}) == len(Metric)
+    assert all(info.label and info.meaning for info in METRIC_INFO.values())
+
+
+def test_the_same_conditions_have_the_same_dash_on_every_page() -> None:
+    few, more = dash_scale(["clean", "targeted"]).to_dict(), dash_scale([*Role][:5]).to_dict()
+    dashes = dict(zip(more["domain"], more["range"], strict=True))
+    assert few["range"] == [dashes["clean"], dashes["targeted"]]
+    assert len({tuple(dash) for dash in dashes.values()}) == 5
+    extra = dash_scale(["clean", "pgd-l2-0.5-10", "pgd-l2-1-10"]).to_dict()
+    assert len({tuple(dash) for dash in extra["range"]}) == 3
+
+
+@pytest.mark.parametrize(("scale", "colours"), [(run_scale, RUNS), (class_scale, CLASSES)])
+def test_colours_go_by_place_and_start_over(scale: Any, colours: list[str]) -> None:
+    assert len(set(colours)) == len(colours)
+    names = [f"n{i}" for i in range(len(colours) + 2)]
+    found = scale(names).to_dict()
+    assert found["domain"] == names and found["range"] == [*colours, *colours[:2]]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 12, 13])
+def test_cosines(num_classes: int) -> None:
+    names = [f"class {i}" for i in range(num_classes)]
+    cosines = np.random.default_rng(0).uniform(-1, 1, (num_classes, num_classes))
+    np.fill_diagonal(cosines, 1.0)
+    simplex = -1 / (num_classes - 1)
+    spec = spec_of(cosine_heatmap(cosines, names, simplex, "clean"))
+    rows = data_of(spec, "cosine")
+    assert len(rows) == num_classes**2 and marks(spec) == ["rect", "text"][: 1 if num_classes > 12 else 2]
+    for row in rows:
+        i, j = names.index(row["class"]), names.index(row["other"])
+        assert row["cosine"] == cosines[i, j]
+        assert row["off simplex"] == pytest.approx(0.0 if i == j else cosines[i, j] - simplex)
+    assert spec["title"]["text"] == "clean"
+
+
+def test_cosines_of_a_zero_mean_are_left_blank() -> None:
+    cosines = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    rows = data_of(spec_of(cosine_heatmap(cosines, NAMES[:2], -1.0, "t")), "cosine")
+    assert [row["cosine"] for row in rows] == [1.0, None, None, None]
+
+
+NORMS = pd.DataFrame({"class": NAMES, "shown": ["clean", "clean", "perturbed"], "value": [1.0, 2.0, 0.5]})
+ANGLES = pd.DataFrame(
+    {"class": NAMES, "run": ["st", "st", "at"], "degrees": [10.0, 20.0, 0.0], "radians": [0.1, 0.2, 0.0]}
+)
+
+
+def test_norms_and_angles() -> None:
+    same_rows(data_of(spec_of(class_norms(NORMS, NAMES)), "shown"), NORMS)
+    spec = spec_of(class_angles(ANGLES, NAMES, ["st", "at"]))
+    same_rows(data_of(spec, "degrees"), ANGLES)
+    assert spec["encoding"]["x"]["sort"] == NAMES and spec["encoding"]["xOffset"]["sort"] == ["st", "at"]
+
+
+LEAPS = pd.DataFrame(
+    {
+        "true_class": ["zero", "zero", "two"],
+        "predicted_class": ["one", "zero", "one"],
+        "count": [3, 1, 5],
+        "angle": [0.1, 0.2, 0.3],
+    }
+)
+
+
+def test_leaps_are_shares_of_the_true_class() -> None:
+    rows = data_of(spec_of(leaping_matrix(LEAPS, NAMES, "leaps")), "share")
+    assert len(rows) == 9
+    found = {(row["true_class"], row["predicted_class"]): (row["count"], row["share"], row["angle"]) for row in rows}
+    assert found["zero", "one"] == (3, 0.75, 0.1) and found["zero", "zero"] == (1, 0.25, 0.2)
+    assert found["two", "one"] == (5, 1.0, 0.3) and found["two", "two"] == (0, 0.0, None)
+    assert found["one", "two"] == (0, None, None), "a class without samples has no shares"
+
+
+PLANE = pd.DataFrame(
+    {
+        "shown": ["clean", "clean", "perturbed", "perturbed"],
+        "sample": [4, 9, 4, 9],
+        "label": ["one", "two", "one", "two"],
+        "predicted": ["one", "two", "zero", "two"],
+        "x": [0.0, 1.0, 2.0, 3.0],
+        "y": [0.5, 1.5, 2.5, 3.5],
+    }
+)
+
+
+def test_a_plane_holds_its_points() -> None:
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False))
+    same_rows(data_of(spec, "x"), PLANE)
+    assert marks(spec) == ["point"]
+    encoding = spec["layer"][0]["encoding"]
+    assert encoding["color"]["scale"]["domain"] == NAMES
+    assert encoding["shape"]["scale"] == {"domain": ["clean", "perturbed"], "range": ["circle", "triangle-up"]}
+
+
+def test_arrows_lead_from_clean_to_perturbed() -> None:
+    frame = PLANE.sample(frac=1, random_state=1)
+    spec = spec_of(feature_plane(frame, NAMES, "perturbed", arrows=True))
+    arrows = sorted((r["sample"], r["x"], r["y"], r["x2"], r["y2"]) for r in data_of(spec, "x2"))
+    assert arrows == [(4, 0.0, 0.5, 2.0, 2.5), (9, 1.0, 1.5, 3.0, 3.5)]
+    assert marks(spec) == ["rule", "point"]
+
+
+def test_empty_frames_are_no_error() -> None:
+    spec_of(curve_panel(CURVES[:0], Metric.NC1, [], 0, log=True))
+    spec_of(curve_panel(CURVES[CURVES["value"] <= 0], Metric.NC1, ["at"], 0, log=True))
+    spec_of(class_norms(NORMS[:0], NAMES))
+    spec_of(class_angles(ANGLES[:0], NAMES, []))
+    rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
+    assert len(rows) == 9 and {row["count"] for row in rows} == {0}
+    for arrows in (True, False):
+        spec_of(feature_plane(PLANE[:0], NAMES, "perturbed", arrows=arrows))
+        spec_of(feature_plane(PLANE[:2], NAMES, "perturbed", arrows=arrows))
+
+
+def test_the_frames_that_were_given_are_left_alone() -> None:
+    frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
+    curve_panel(CURVES, Metric.NC1, ["st"], 0, log=True)
+    class_norms(NORMS, NAMES)
+    class_angles(ANGLES, NAMES, ["st"])
+    leaping_matrix(LEAPS, NAMES, "t")
+    feature_plane(PLANE, NAMES, "perturbed", arrows=True)
+    assert all(a.equals(b) for a, b in zip(frames, (CURVES, NORMS, ANGLES, LEAPS, PLANE), strict=True))
+
+
+def test_the_legend_names_runs_and_conditions_safely() -> None:
+    html = curve_legend(["st <1>", "at"], ["clean", "perturbed"])
+    assert "st &lt;1&gt;" in html and "<1>" not in html
+    assert all(text in html for text in (RUNS[0], RUNS[1], ">clean<", ">perturbed<"))
+    assert curve_legend([], [])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_strip_shows_its_pixels(channels: int) -> None:
+    images = np.random.default_rng(0).uniform(size=(2, channels, 8, 8))
+    strip = image_strip(images, cell=96)
+    assert strip.shape == (96, 2 * (96 + 12), 4) and strip.dtype == np.uint8
+    assert not strip[:, 96:108].any() and not strip[:, -12:].any(), "gaps are clear"
+    for i in range(8):
+        for j in range(8):
+            pixel = strip[12 * i + 5, 108 + 12 * j + 5]
+            assert pixel.tolist() == (images[1, :, i, j] * 255).round().astype(int).tolist() * (3 // channels) + [255]
+
+
+def test_a_perturbation_is_grey_where_nothing_was_added() -> None:
+    clean = np.full((1, 1, 4, 4), 0.5)
+    perturbed = clean.copy()
+    perturbed[0, 0, 0, :2] = 0.6, 0.4
+    strip = perturbation_strip(clean, perturbed, 0.1)
+    assert (strip[0, 0, 0], strip[0, 24, 0], strip[0, 48, 0]) == (255, 0, 128)
+    assert set(perturbation_strip(clean, clean, 0.1)[:, :96, :3].ravel()) == {128}
+    assert perturbation_strip(clean, clean + 0.001, 0.1)[0, 0, 0] < 150, "what is tiny beside epsilon looks tiny"

@@ -1,0 +1,110 @@
+"""Training from the app is a process of its own: it fails with a word in the log, is one at a time, and can be stopped."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rnc import launcher
+from rnc.launcher import Training
+
+FAKE = """
+import os, sys
+print("argv", sys.argv[1:], os.getpid(), os.getpgid(0), flush=True)
+print("0%|  \\r50%|# \\r100%|##", flush=True)
+fifo = {fifo!r}
+try:
+    open(fifo, "w").write("ready")
+    open(fifo).read()
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+    sys.exit(130)
+"""
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> Iterator[Training]:
+    """Not yet started; stopped for good at the end."""
+    found = Training(tmp_path / "data" / "rnc.duckdb")
+    yield found
+    if found._process is not None:
+        found._process.kill()
+        found._process.wait()
+
+
+@pytest.fixture
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `train.run` that says `ready` into this pipe and then waits to be stopped; it does not import torch."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    package = tmp_path / "code" / "train"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "run.py").write_text(FAKE.format(fifo=str(fifo)))
+    monkeypatch.setattr(launcher, "_ROOT", package.parent)
+    return fifo
+
+
+def wait_for_end(training: Training) -> int | None:
+    assert training._process is not None
+    training._process.wait(100)
+    return training.exit_code
+
+
+def test_before_the_first_start(training: Training) -> None:
+    assert not training.running and training.exit_code is None and training.log_tail() == ""
+    training.stop()
+    assert training.exit_code is None
+
+
+def test_an_unknown_recipe_fails_and_the_log_says_why(training: Training, tmp_path: Path) -> None:
+    """The real command line, once."""
+    training.start("no-such-recipe")
+    assert wait_for_end(training) == 2 and not training.running
+    assert training.log_tail() == "error: unknown recipe 'no-such-recipe'; there are: tiny, demo"
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["training.log"]
+
+
+def test_a_running_one_is_alone_and_stops(training: Training, ready: Path, tmp_path: Path) -> None:
+    training.start("tiny")
+    assert ready.read_text() == "ready"
+    assert training.running and training.exit_code is None
+    process = training._process
+    training.start("demo")
+    assert training._process is process, "a second start while one is under way does nothing"
+    training.stop()
+    assert wait_for_end(training) == 130 and not training.running
+    first, bar, last = training.log_tail().splitlines()[0], training.log_tail(), training.log_tail().splitlines()[-1]
+    assert process is not None
+    assert first == f"argv ['tiny', '--store', '{tmp_path}/data/rnc.duckdb'] {process.pid} {process.pid}"
+    assert "100%|##" in bar and last == "stopped"
+    training.stop()
+
+
+def test_it_can_be_started_again_with_a_new_log(training: Training, ready: Path) -> None:
+    for recipe in ("tiny", "demo"):
+        training.start(recipe)
+        assert ready.read_text() == "ready"
+        assert f"argv ['{recipe}'" in training.log_tail() and training.log_tail().count("argv") == 1
+        training.stop()
+        assert wait_for_end(training) == 130
+
+
+def test_the_log_tail_is_short_and_readable(tmp_path: Path) -> None:
+    log = tmp_path / "training.log"
+    training = Training(tmp_path / "rnc.duckdb")
+    log.write_bytes(b"".join(b"line %d\r\n\n" % i for i in range(40)) + b"\x1b[Aat: 10%\xff\rat: 20%\x1b[A\n   \n")
+    lines = training.log_tail().splitlines()
+    assert len(lines) == 15 and lines[-3:] == ["line 39", "at: 10%\ufffd", "at: 20%"]
+
+
+def test_a_relative_store_is_the_one_of_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ready: Path) -> None:
+    """The process runs in the repository's root, wherever the app was started."""
+    monkeypatch.chdir(tmp_path)
+    training = Training(Path("here/rnc.duckdb"))
+    training.start("tiny")
+    assert ready.read_text() == "ready"
+    training.stop()
+    assert wait_for_end(training) == 130
+    assert f"'{tmp_path}/here/rnc.duckdb'" in training.log_tail() and (tmp_path / "here" / "training.log").exists()
