@@ -81,37 +81,31 @@ class StoreReader:
 
         `shown` names conditions by role, or by slug where they are extra ones.
         """
-        return self._ask(
-            f"""SELECT m.run_id, {_SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
-               FROM metric m JOIN run_condition rc USING (run_id, condition)
-               WHERE list_contains(?, m.run_id) AND list_contains(?, shown) AND m.split = ?
-                 AND list_contains(?, m.metric) AND m.layer = ?
-                 AND m.means_split = m.split AND m.means_condition = m.condition
-               ORDER BY ALL""",
-            run_ids,
-            shown,
-            split,
-            metrics,
-            FEATURES_LAYER,
-        )
+        own = "m.means_split = m.split AND m.means_condition = m.condition"
+        return self._values(own, run_ids, shown, split, metrics)
 
     def against_clean(
         self, run_ids: list[str], shown: list[str], split: str, metrics: list[str], means_split: str | None = None
     ) -> pd.DataFrame:
         """Like `curves`, for what is measured against clean means: of the same split, or of `means_split`."""
+        clean = "m.means_split = ? AND m.means_condition = ?"
+        return self._values(clean, run_ids, shown, split, metrics, means_split or split, CLEAN.slug)
+
+    def _values(
+        self, means: str, run_ids: list[str], shown: list[str], split: str, metrics: list[str], *more: str
+    ) -> pd.DataFrame:
         return self._ask(
             f"""SELECT m.run_id, {_SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
-               FROM metric m JOIN run_condition rc USING (run_id, condition)
-               WHERE list_contains(?, m.run_id) AND list_contains(?, shown) AND m.split = ?
-                 AND list_contains(?, m.metric) AND m.layer = ? AND m.means_split = ? AND m.means_condition = ?
-               ORDER BY ALL""",
+                FROM metric m JOIN run_condition rc USING (run_id, condition)
+                WHERE list_contains(?, m.run_id) AND list_contains(?, shown) AND m.split = ?
+                  AND list_contains(?, m.metric) AND m.layer = ? AND {means}
+                ORDER BY ALL""",
             run_ids,
             shown,
             split,
             metrics,
             FEATURES_LAYER,
-            means_split or split,
-            CLEAN.slug,
+            *more,
         )
 
     def class_metrics(self, run_id: str, epoch: int, split: str) -> pd.DataFrame:
