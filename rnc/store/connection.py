@@ -94,7 +94,8 @@ def _is_lock_conflict(error: duckdb.Error) -> bool:
 
 
 def _unusable(path: Path, error: duckdb.Error) -> StoreError:
-    if not path.exists():
+    # The message before the file: a trainer may have made the store in between.
+    if "does not exist" in str(error).lower() or not path.exists() or path.stat().st_size == 0:
         return StoreMissingError(
             f"there is no store at {path}; train a run first: python -m train.run demo --store {path}"
         )

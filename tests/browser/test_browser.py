@@ -65,6 +65,7 @@ def test_an_attack_runs_and_one_is_stopped_half_way(demo_store: Path, serve: Cal
     assert 0 < taken < 1000
 
 
+@pytest.mark.usefixtures("demo_store")  # only to come after the background training
 def test_the_demo_can_be_trained_from_the_empty_page(tmp_path: Path, serve: Callable[[Path], str], page: Page) -> None:
     """An empty store offers the demo; its progress shows, the pages fill, and Stop ends it."""
     visit(page, serve(tmp_path / "new" / "rnc.duckdb"))

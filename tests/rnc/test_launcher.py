@@ -1,6 +1,7 @@
 """Training from the app is a process of its own: it fails with a word in the log, is one at a time, and can be stopped."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,14 @@ except KeyboardInterrupt:
     print("stopped", flush=True)
     sys.exit(130)
 """
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """As in the app, SIGINT has a handler: whoever ignores it hands that down, and its child could not be stopped."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

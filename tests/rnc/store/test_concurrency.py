@@ -88,6 +88,7 @@ class Watcher(threading.Thread):
                     self.halfway.set()
                 if last and self.reads >= READS_EACH:
                     return
+                self._ended.wait(0.005)  # leave the processor to the writer
         except BaseException as error:
             self.error = error
             self.halfway.set()
@@ -102,11 +103,12 @@ def test_readers_and_a_writer_in_another_process(tmp_path: Path, other: Other) -
     watchers = [Watcher(StoreReader(store) if i < 2 else shared, ended) for i in range(READERS)]
     for watcher in watchers:
         watcher.start()
-    wait_for(process, "paused")
-    for watcher in watchers:
-        assert watcher.halfway.wait(100)
-    process.communicate("go on\n")
-    ended.set()
+    try:
+        wait_for(process, "paused")
+        assert all(watcher.halfway.wait(60) for watcher in watchers), "a reader does not see what has landed"
+        process.communicate("go on\n")
+    finally:
+        ended.set()
     for watcher in watchers:
         watcher.join(200)
     assert process.returncode == 0

@@ -212,3 +212,18 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert store_path(tmp_path / "given") == tmp_path / "given"
     monkeypatch.setenv("RNC_STORE", "")
     assert store_path() == DEFAULT_STORE
+
+
+def test_a_store_made_while_it_was_asked_for_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB found no file, and a trainer made it before the message was written."""
+    path = tmp_path / "rnc.duckdb"
+
+    def too_early(*_arguments: object, **_options: object) -> None:
+        path.write_bytes(b"a store by now")
+        raise duckdb.IOException("Cannot open database in read-only mode: database does not exist")
+
+    monkeypatch.setattr(duckdb, "connect", too_early)
+    with pytest.raises(StoreMissingError), reading(path):
+        pass
