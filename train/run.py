@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,19 +97,22 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
     context = multiprocessing.get_context("spawn")
     failed = 0
     workers = min(jobs, len(configs))
+    todo = list(enumerate(configs))
+    under_way: dict[Future[None], RunConfig] = {}
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(train_run, c, options, position): c for position, c in enumerate(configs)}
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except RunExistsError:
-                tqdm.write(f"{futures[future].run_id}: already finished, skipped (--overwrite trains it again)")
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            except Exception as error:  # (one run's failure must not take the others along)
-                failed += 1
-                tqdm.write(f"{futures[future].run_id}: failed: {error}", file=sys.stderr)
+        while todo or under_way:
+            while todo and len(under_way) < workers:  # (a run that was never submitted cannot begin after Ctrl-C)
+                position, config = todo.pop(0)
+                under_way[pool.submit(train_run, config, options, position)] = config
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                run_id = under_way.pop(future).run_id
+                try:
+                    future.result()
+                except RunExistsError:
+                    tqdm.write(f"{run_id}: already finished, skipped (--overwrite trains it again)")
+                except Exception as error:  # (one run's failure must not take the others along)
+                    failed += 1
+                    tqdm.write(f"{run_id}: failed: {error}", file=sys.stderr)
     return 1 if failed else 0
 
 
