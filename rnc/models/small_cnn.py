@@ -4,19 +4,21 @@ from torch import nn
 
 from rnc.datasets import DatasetSpec
 from rnc.models.interface import FeatureClassifier
+from rnc.models.sizes import channels
 
 WIDTHS = (16, 16, 32, 64)
 _POOL_AFTER = 1  # index of the convolution that the max pool follows
 
 
-def small_cnn(spec: DatasetSpec) -> FeatureClassifier:
+def small_cnn(spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
     """Stages conv1 to conv4, each conv-BN-ReLU without bias; h is the average over what is left of the image."""
     stages: dict[str, nn.Module] = {}
-    channels = spec.image_shape[0]
-    for index, width in enumerate(WIDTHS):
-        layers = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    before = spec.image_shape[0]
+    for index, base in enumerate(WIDTHS):
+        after = channels(base, width)
+        layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         if index == _POOL_AFTER:
             layers.append(nn.MaxPool2d(2))
         stages[f"conv{index + 1}"] = nn.Sequential(*layers)
-        channels = width
-    return FeatureClassifier(spec, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), WIDTHS[-1])
+        before = after
+    return FeatureClassifier(spec, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), before)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -23,20 +24,33 @@ def save(model: models.FeatureClassifier, path: Path, metadata: dict) -> str:
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     content = tensors_to_bytes(state, metadata={"config": json.dumps(metadata)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is whole or absent, whatever happens. Raises CheckpointError where the disk refuses."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror or error}); "
+            "free space or allow writing there, then start the same command again: it goes on"
+        ) from None
 
 
 def load(path: Path, sha256: str) -> models.FeatureClassifier:
     """Rebuild the network of a model file, in eval mode, on the CPU.
 
-    Raises CheckpointError where the file is missing or its SHA-256 is not the given one.
+    Raises CheckpointError where the file is missing, carries no config, or its SHA-256 is not the given one.
     """
     try:
         content = path.read_bytes()
@@ -49,7 +63,7 @@ def load(path: Path, sha256: str) -> models.FeatureClassifier:
             f"the store says {sha256[:12]}…; restore the file or train the run again with --overwrite"
         )
     config = _metadata(path)
-    model = models.build(config["model"], datasets.spec(config["dataset"]))
+    model = models.build(config["model"], datasets.spec(config["dataset"]), config["width"])
     model.load_state_dict(tensors_from_bytes(content))
     return model.eval()
 
@@ -58,6 +72,6 @@ def _metadata(path: Path) -> dict:
     try:
         with safe_open(path, framework="pt") as file:
             config = json.loads(file.metadata()["config"])
-            return {name: config[name] for name in ("dataset", "model")}
-    except (SafetensorError, KeyError, TypeError) as error:
+            return {"dataset": config["dataset"], "model": config["model"], "width": config.get("width", 1.0)}
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # ValueError: a config that is no JSON
         raise CheckpointError(f"checkpoint {path} carries no config in its metadata: {error}") from None

@@ -9,42 +9,61 @@ from rnc.datasets import DatasetSpec
 from rnc.models import FeatureClassifier
 from tests.oracles import samples
 
-SPEC = datasets.spec("digits")
-EVERY = pytest.mark.parametrize("name", models.names())
+DIGITS, CIFAR10, IMAGENETTE = (datasets.spec(name) for name in ("digits", "cifar10", "imagenette"))
+_AT_8_PX = {"small_cnn": (DIGITS, 1.0)}  # the others are tested on larger images, and narrow to stay quick
+EVERY = pytest.mark.parametrize(
+    ("name", "spec", "width"),
+    [pytest.param(name, *_AT_8_PX.get(name, (CIFAR10, 0.125)), id=name) for name in models.names()],
+)
 
 
-def network(name: str) -> FeatureClassifier:
+def network(name: str, spec: DatasetSpec, width: float) -> FeatureClassifier:
     torch.manual_seed(0)
-    return models.build(name, SPEC).eval()
+    return models.build(name, spec, width).eval()
 
 
-def batch(n: int = 5) -> torch.Tensor:
-    return samples.images(0, n, size=8, dtype=torch.float32)
+def batch(spec: DatasetSpec, n: int = 5) -> torch.Tensor:
+    colours, size, _width = spec.image_shape
+    return samples.images(0, n * colours, size=size, dtype=torch.float32).view(n, *spec.image_shape)
 
 
 @EVERY
-def test_logits_are_weight_times_features_plus_bias(name: str) -> None:
-    net, images = network(name), batch()
+def test_logits_are_weight_times_features_plus_bias(name: str, spec: DatasetSpec, width: float) -> None:
+    net, images = network(name, spec, width), batch(spec)
     features = net.features(images)
     assert features.shape == (5, net.weight.shape[1])
-    assert net.weight.shape[0] == len(net.bias) == SPEC.num_classes
+    assert net.weight.shape[0] == len(net.bias) == spec.num_classes
     torch.testing.assert_close(features @ net.weight.T + net.bias, net(images), rtol=1e-5, atol=1e-6)
 
 
 @EVERY
-def test_features_are_the_pooled_last_stage(name: str) -> None:
-    net, images = network(name), batch()
+def test_features_are_the_pooled_last_stage(name: str, spec: DatasetSpec, width: float) -> None:
+    net, images = network(name, spec, width), batch(spec)
     stages = list(net.activations(images))
     assert [stage for stage, _x in stages] == list(net.stages)
     assert all(len(x) == 5 for _stage, x in stages)
     assert torch.equal(net.pool(stages[-1][1]), net.features(images))
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("spec", [CIFAR10, IMAGENETTE], ids=lambda spec: spec.name)
+def test_no_stage_changes_what_came_before_it(name: str, spec: DatasetSpec, training: bool) -> None:
+    """A ReLU in the wrong place would work on what an earlier stage has yielded, and on what its gradient needs."""
+    net, images = network(name, spec, 1 / 16).train(training), batch(spec, 2)
+    seen = [("images", images, images.clone())]
+    seen += [(stage, x, x.detach().clone()) for stage, x in net.activations(images)]
+    net.classifier(net.pool(seen[-1][1])).sum().backward()
+    for stage, x, before in seen:
+        assert torch.equal(x, before), stage
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
 @EVERY
-def test_normalisation_is_inside(name: str) -> None:
-    net, images = network(name), batch()
+def test_normalisation_is_inside(name: str, spec: DatasetSpec, width: float) -> None:
+    net, images = network(name, spec, width), batch(spec)
     expected = net(images)
-    mean, std = torch.tensor(SPEC.mean).view(1, -1, 1, 1), torch.tensor(SPEC.std).view(1, -1, 1, 1)
+    mean, std = torch.tensor(spec.mean).view(1, -1, 1, 1), torch.tensor(spec.std).view(1, -1, 1, 1)
     net.mean.zero_()
     net.std.fill_(1.0)
     torch.testing.assert_close(net((images - mean) / std), expected)
@@ -60,17 +79,17 @@ def test_each_channel_has_its_own_mean_and_std() -> None:
 
 
 @EVERY
-def test_normalisation_is_no_part_of_the_saved_state(name: str) -> None:
-    assert not {"mean", "std"} & set(network(name).state_dict())
+def test_normalisation_is_no_part_of_the_saved_state(name: str, spec: DatasetSpec, width: float) -> None:
+    assert not {"mean", "std"} & set(network(name, spec, width).state_dict())
 
 
 @EVERY
-def test_a_seed_fixes_the_initialisation(name: str) -> None:
-    first, second = network(name).state_dict(), network(name).state_dict()
+def test_a_seed_fixes_the_initialisation(name: str, spec: DatasetSpec, width: float) -> None:
+    first, second = (network(name, spec, width).state_dict() for _ in range(2))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_an_unknown_model_is_refused_with_what_there_is() -> None:
-    with pytest.raises(ValueError, match=r"unknown model 'vgg99'; there are: .*small_cnn"):
-        models.build("vgg99", SPEC)
+    with pytest.raises(ValueError, match=r"unknown model 'vgg99'; there are: preact_resnet18, small_cnn, vgg11_bn$"):
+        models.build("vgg99", DIGITS)

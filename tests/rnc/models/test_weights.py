@@ -1,6 +1,9 @@
 """A model file gives back the same bits; one that is missing, changed or without config is refused by name."""
 
+import errno
 import hashlib
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,18 @@ def test_a_round_trip_is_bit_equal_and_in_eval_mode(tmp_path: Path) -> None:
         assert found.state_dict()[name].dtype == tensor.dtype
     assert not any(module.training for module in found.modules())
     images = torch.rand(4, 1, 8, 8)
+    assert torch.equal(found(images), net.eval()(images))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_narrow_network_comes_back_narrow(tmp_path: Path, name: str) -> None:
+    torch.manual_seed(1)
+    net, path = models.build(name, datasets.spec("cifar10"), 0.125), tmp_path / "a.safetensors"
+    sha256 = weights.save(net, path, {"dataset": "cifar10", "model": name, "width": 0.125})
+    found = weights.load(path, sha256)
+    assert found.state_dict().keys() == net.state_dict().keys()
+    assert all(torch.equal(found.state_dict()[key], tensor) for key, tensor in net.state_dict().items())
+    images = torch.rand(2, 3, 32, 32)
     assert torch.equal(found(images), net.eval()(images))
 
 
@@ -96,3 +111,53 @@ def test_a_file_without_config_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"not a model at all")
     with pytest.raises(CheckpointError, match="no config"):
         weights.load(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize("config", ["no JSON", "[]", "null", "{}", json.dumps({"model": "small_cnn"})])
+def test_a_config_that_names_no_network_is_refused(tmp_path: Path, config: str) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.zeros(2)}, path, metadata={"config": config})
+    with pytest.raises(CheckpointError, match="no config") as caught:
+        weights.load(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("old", [None, b"the file of before"])
+def test_a_disk_that_refuses_leaves_the_old_file_and_no_half_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, old: bytes | None
+) -> None:
+    path = tmp_path / "a.safetensors"
+    if old is not None:
+        path.write_bytes(old)
+
+    def full(*_given: object) -> None:
+        assert [file.name for file in tmp_path.glob("*.partial")] == ["a.safetensors.partial"]
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(
+        CheckpointError, match=r"cannot be written \(no space left\); free space.* start .* again"
+    ) as caught:
+        weights.save(trained(), path, CONFIG)
+    assert str(path) in str(caught.value)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None:
+    """A file stands where a folder should: unlike a read-only folder, that stops the superuser too."""
+    (tmp_path / "runs").write_bytes(b"")
+    path = tmp_path / "runs" / "one" / "a.safetensors"
+    with pytest.raises(CheckpointError, match="cannot be written") as caught:
+        weights.write_whole(path, b"content")
+    assert str(path) in str(caught.value)
+    assert list(tmp_path.iterdir()) == [tmp_path / "runs"]
+
+
+def test_an_error_without_a_system_message_still_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_given: object) -> None:
+        raise OSError("the network drive went away")
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(CheckpointError, match=r"\(the network drive went away\)"):
+        weights.write_whole(tmp_path / "a", b"content")
