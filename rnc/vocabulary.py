@@ -40,6 +40,8 @@ class ConditionKind(StrEnum):
     PGD = "pgd"
     GAUSSIAN = "gaussian"
     SIGN_NOISE = "sign_noise"
+    AS_TRAINED = "as_trained"
+    """The very perturbed batches that the epoch trained on; the attack is the run's own."""
 
 
 class TargetRule(StrEnum):
@@ -54,6 +56,8 @@ class LabelRule(StrEnum):
 
     TRUE = "true"
     TARGET = "target"
+    PREDICTED = "predicted"
+    """What the network decides: do the perturbed features form a simplex again under the labels that they leapt to?"""
 
 
 class Role(StrEnum):
@@ -67,11 +71,13 @@ class Role(StrEnum):
     TARGETED = "targeted"
     GAUSSIAN = "gaussian"
     SIGN_NOISE = "sign_noise"
+    AS_TRAINED = "as_trained"
+    RELABELLED = "relabelled"
     EXTRA = "extra"
 
 
 class RunState(StrEnum):
-    """`interrupted` is never stored: it is a `running` run whose heartbeat has stopped."""
+    """`interrupted` is stored by a run that was told to stop, and shown for a `running` one whose heartbeat has stopped."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -85,6 +91,9 @@ class ProjectionMethod(StrEnum):
     PCA = "pca"
     UMAP = "umap"
 
+
+PIXELS_LAYER = "pixels"
+"""The layer name of the input images, at depth 0."""
 
 FEATURES_LAYER = "features"
 """The layer name of the penultimate features h, the input of the last linear layer."""
@@ -113,6 +122,9 @@ def parse_pixels(text: str) -> float:
         raise ValueError(f"{text!r} is not a number; write a decimal such as 0.1 or a fraction such as 8/255") from None
 
 
+_WITHOUT_SIZE = (ConditionKind.CLEAN, ConditionKind.AS_TRAINED)
+
+
 @dataclass(frozen=True)
 class Condition:
     """How images are perturbed before they are measured, and by which label. Its `slug` names it everywhere.
@@ -127,11 +139,15 @@ class Condition:
     steps: int | None = None
     step_size: float | None = None
     target_rule: TargetRule | None = None
+    relabelled: bool = False
+    """Measured under the labels that the network decides for."""
 
     def __post_init__(self) -> None:
         """Reject impossible sizes, fill in the defaults of PGD, and keep sizes to the digits that the slug shows."""
-        if self.kind is ConditionKind.CLEAN:
-            _check_absent("the clean condition", self.norm, self.epsilon, self.steps, self.step_size, self.target_rule)
+        if self.kind in _WITHOUT_SIZE:
+            _check_absent(
+                f"the {self.kind} condition", self.norm, self.epsilon, self.steps, self.step_size, self.target_rule
+            )
             return
         if self.norm is None:
             raise ValueError(f"a {self.kind} condition needs a norm: linf or l2")
@@ -151,35 +167,39 @@ class Condition:
 
     @property
     def label_rule(self) -> LabelRule:
-        """A targeted sample is measured by its target (paper, section 3), any other by its true label."""
+        """A targeted sample is measured by its target (paper, section 3), any other by its true label, unless relabelled."""
+        if self.relabelled:
+            return LabelRule.PREDICTED
         return LabelRule.TARGET if self.target_rule is TargetRule.NEXT else LabelRule.TRUE
 
     @property
     def slug(self) -> str:
         """The id of this condition: `clean`, `pgd-linf-8_255-10`, `pgd-l2-0.5-10-step15_255-next`, `gaussian-linf-0.1`."""
-        if self.kind is ConditionKind.CLEAN:
-            return str(self.kind)
-        assert self.norm is not None and self.epsilon is not None
-        parts = [str(self.kind), str(self.norm), _slug_number(self.epsilon)]
+        parts = [str(self.kind)]
+        if self.kind not in _WITHOUT_SIZE:
+            assert self.norm is not None and self.epsilon is not None
+            parts += [str(self.norm), _slug_number(self.epsilon)]
         if self.kind is ConditionKind.PGD:
-            assert self.steps is not None and self.step_size is not None
+            assert self.epsilon is not None and self.steps is not None and self.step_size is not None
             parts.append(str(self.steps))
             if not math.isclose(self.step_size, default_step_size(self.epsilon, self.steps), rel_tol=1e-9):
                 parts.append("step" + _slug_number(self.step_size))
             if self.target_rule is TargetRule.NEXT:
                 parts.append(str(TargetRule.NEXT))
-        return "-".join(parts)
+        return "-".join([*parts, str(LabelRule.PREDICTED)] if self.relabelled else parts)
 
     @classmethod
     def from_slug(cls, slug: str) -> "Condition":
         """Read a slug back. Raises ValueError, naming an example, where it is none."""
         try:
             kind, *rest = slug.split("-")
-            if kind == ConditionKind.CLEAN and not rest:
-                return cls(ConditionKind.CLEAN)
+            relabelled = bool(rest) and rest[-1] == LabelRule.PREDICTED
+            rest = rest[:-1] if relabelled else rest
+            if kind in _WITHOUT_SIZE and not rest:
+                return cls(ConditionKind(kind), relabelled=relabelled)
             norm, epsilon, *rest = rest
             if kind != ConditionKind.PGD and not rest:
-                return cls(ConditionKind(kind), Norm(norm), _unslug_number(epsilon))
+                return cls(ConditionKind(kind), Norm(norm), _unslug_number(epsilon), relabelled=relabelled)
             steps, *rest = rest
             step_size = (
                 _unslug_number(rest.pop(0).removeprefix("step")) if rest and rest[0].startswith("step") else None
@@ -187,7 +207,8 @@ class Condition:
             target = TargetRule(rest.pop(0)) if rest else TargetRule.UNTARGETED
             if rest:
                 raise ValueError(slug)
-            return cls(ConditionKind(kind), Norm(norm), _unslug_number(epsilon), int(steps), step_size, target)
+            size = _unslug_number(epsilon)
+            return cls(ConditionKind(kind), Norm(norm), size, int(steps), step_size, target, relabelled)
         except (ValueError, OverflowError) as error:
             raise ValueError(
                 f"{slug!r} is no condition ({error}); examples: clean, pgd-linf-8_255-10, pgd-l2-0.5-10-next, gaussian-linf-0.1"
@@ -196,8 +217,12 @@ class Condition:
     @property
     def label(self) -> str:
         """How people write it: `PGD-10 l_inf 8/255`."""
-        if self.kind is ConditionKind.CLEAN:
-            return "clean"
+        return f"{self._images_label}{', labelled by decision' if self.relabelled else ''}"
+
+    @property
+    def _images_label(self) -> str:
+        if self.kind in _WITHOUT_SIZE:
+            return str(self.kind).replace("_", " ")
         assert self.epsilon is not None
         size = f"{'ℓ∞' if self.norm is Norm.LINF else 'ℓ2'} ε = {format_pixels(self.epsilon)}"
         if self.kind is not ConditionKind.PGD:
@@ -245,6 +270,11 @@ class Metric(StrEnum):
     NC2_COS_STD_W = "nc2_cos_std_w"
     NC3 = "nc3"
     NC4 = "nc4"
+    CDNV = "cdnv"
+    NC1_TRACE = "nc1_trace"
+    GNC2 = "gnc2"
+    UNC3 = "unc3"
+    NC5 = "nc5"
     ACCURACY = "accuracy"
     LOSS = "loss"
     NCC_ACCURACY = "ncc_accuracy"

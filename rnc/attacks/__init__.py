@@ -8,6 +8,7 @@ from rnc.attacks.norm_balls import Ball, L2Ball, LinfBall, ball_of
 from rnc.attacks.objectives import cross_entropy, kl_from
 from rnc.attacks.pgd import PGDStep, pgd, pgd_steps
 from rnc.attacks.randomness import SampleNoise
+from rnc.attacks.trades import trades_attack
 
 __all__ = [
     "Ball",
@@ -22,4 +23,5 @@ __all__ = [
     "pgd",
     "pgd_steps",
     "sign_noise",
+    "trades_attack",
 ]

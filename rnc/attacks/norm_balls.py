@@ -28,6 +28,20 @@ class Ball(Protocol):
     def project(self, delta: torch.Tensor) -> torch.Tensor:
         """The nearest point of the ball."""
 
+    def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+        """The image in the ball around `clean` and in [0, 1] that `delta` leads to."""
+
+
+class _ClippedBall:
+    """Projects, then clips: clipping moves towards the clean image, so that the ball is not left again."""
+
+    def project(self, delta: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+        """The image at clean + delta, brought into the ball and then into [0, 1]."""
+        return (clean + self.project(delta)).clamp(0.0, 1.0)
+
 
 def _check_epsilon(epsilon: float) -> None:
     if not (epsilon > 0 and math.isfinite(epsilon)):
@@ -35,7 +49,7 @@ def _check_epsilon(epsilon: float) -> None:
 
 
 @dataclass(frozen=True)
-class LinfBall:
+class LinfBall(_ClippedBall):
     """Every pixel changes by at most epsilon. Raises ValueError for an epsilon that is not > 0."""
 
     epsilon: float
@@ -58,7 +72,7 @@ class LinfBall:
 
 
 @dataclass(frozen=True)
-class L2Ball:
+class L2Ball(_ClippedBall):
     """An image's change has Euclidean norm at most epsilon. Raises ValueError for an epsilon that is not > 0."""
 
     epsilon: float

@@ -30,7 +30,12 @@ def next_class(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
 
 
 def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed: int) -> Perturbation:
-    """The perturbation of a condition against a network; its random numbers depend on (seed, sample index) alone."""
+    """The perturbation of a condition against a network; its random numbers depend on (seed, sample index) alone.
+
+    Raises ValueError for `as_trained`, whose images only the training knows.
+    """
+    if condition.kind is ConditionKind.AS_TRAINED:
+        raise ValueError("the images that an epoch trained on cannot be made again; choose an attack, such as pgd")
 
     def perturb(images: torch.Tensor, labels: torch.Tensor, indices: torch.Tensor) -> Perturbed:
         if condition.kind is ConditionKind.CLEAN:

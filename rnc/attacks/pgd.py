@@ -41,12 +41,14 @@ def pgd(
     restarts: int = 1,
     start: torch.Tensor | None = None,
     generator: torch.Generator | SampleNoise | None = None,
+    check_pixels: bool = True,
 ) -> torch.Tensor:
     """Perturb images (N, c, h, w) inside `ball` and [0, 1] to raise the objective, or lower it for `targeted` labels.
 
     `steps` steps of `step_size` (pixel units) from a random point of the ball, or from `start` (perturbed images) in the
     first restart. Of several restarts, each sample keeps the end that suits the attacker's objective best. The network's
     mode is the caller's choice and is not switched; parameters and their gradients stay as they are.
+    `check_pixels=False` spares a GPU the wait that looking at the pixels takes, where they are known to be in [0, 1].
     Raises ValueError for pixels outside [0, 1], shapes that do not match and counts that make no sense.
     """
     last = None
@@ -62,6 +64,7 @@ def pgd(
         restarts=restarts,
         start=start,
         generator=generator,
+        check_pixels=check_pixels,
     ):
         pass
     assert last is not None
@@ -81,29 +84,26 @@ def pgd_steps(
     restarts: int = 1,
     start: torch.Tensor | None = None,
     generator: torch.Generator | SampleNoise | None = None,
+    check_pixels: bool = True,
 ) -> Iterator[PGDStep]:
     """Yield every point of the attack that `pgd` runs, its starts included: restarts * (steps + 1) of them.
 
     Arguments and errors are those of `pgd`. A consumer may stop at any point and take `kept`.
     """
-    _check(images, labels, steps, step_size, restarts, start)
+    _check(images, labels, steps, step_size, restarts, start, check_pixels)
     clean, noise = images.detach(), as_noise(generator)
     sign = -1.0 if targeted else 1.0
     kept, best = clean, None
     for restart in range(restarts):
         first = start.detach() - clean if start is not None and restart == 0 else ball.random_start(clean, noise)
-        current = _into_ball(clean, first, ball)
+        current = ball.confine(clean, first)
         for step in range(steps + 1):
             if step > 0:
                 gradient = _input_gradient(logits_fn, current, labels, objective)
-                current = _into_ball(clean, current - clean + ball.ascend(sign * gradient, step_size), ball)
+                current = ball.confine(clean, current - clean + ball.ascend(sign * gradient, step_size))
             if step == steps and restarts > 1:
                 kept, best = _keep_better(logits_fn, current, labels, objective, sign, kept, best)
             yield PGDStep(restart, step, current, kept if best is not None else current)
-
-
-def _into_ball(clean: torch.Tensor, delta: torch.Tensor, ball: Ball) -> torch.Tensor:
-    return (clean + ball.project(delta)).clamp(0.0, 1.0)
 
 
 def _input_gradient(
@@ -132,7 +132,13 @@ def _keep_better(
 
 
 def _check(
-    images: torch.Tensor, labels: torch.Tensor, steps: int, step_size: float, restarts: int, start: torch.Tensor | None
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    steps: int,
+    step_size: float,
+    restarts: int,
+    start: torch.Tensor | None,
+    check_pixels: bool,
 ) -> None:
     if images.dim() != 4 or labels.shape != images.shape[:1]:
         raise ValueError(
@@ -144,5 +150,5 @@ def _check(
         raise ValueError(
             f"steps >= 0, restarts >= 1 and a finite step_size > 0 are needed; got {steps}, {restarts}, {step_size}"
         )
-    if not torch.all((images >= 0) & (images <= 1)):
+    if check_pixels and not torch.all((images >= 0) & (images <= 1)):
         raise ValueError("pixels must be in [0, 1]: pass images before normalisation, the model normalises inside")

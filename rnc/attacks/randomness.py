@@ -62,9 +62,9 @@ class SampleNoise:
     def _draw(self, shape: torch.Size, device: torch.device) -> torch.Tensor:
         if shape[0] != len(self._indices):
             raise ValueError(f"{len(self._indices)} sample indices were given for {shape[0]} samples")
-        rows = _mix(
-            self._indices.to(device) + _mix(torch.tensor((self._seed * 1_000_003 + self._draws) % 2**63, device=device))
-        )
+        # (filled on the device: a number copied there would make a GPU wait)
+        draw = torch.full((), (self._seed * 1_000_003 + self._draws) % 2**63, dtype=torch.int64, device=device)
+        rows = _mix(self._indices.to(device) + _mix(draw))
         self._draws += 1
         elements = torch.arange(math.prod(shape[1:]), device=device)
         bits = _mix(rows[:, None] + elements[None, :] * _GAMMA)

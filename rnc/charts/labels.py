@@ -32,6 +32,21 @@ METRIC_INFO = {
     Metric.NC4: MetricInfo(
         "NC4 · nearest-centre disagreement", "share decided differently by network and nearest mean", True
     ),
+    Metric.CDNV: MetricInfo(
+        "CDNV · class-distance normalised variance",
+        "mean (v_c + v_c′) / 2‖μ_c − μ_c′‖² over pairs; 0 at collapse",
+        True,
+    ),
+    Metric.NC1_TRACE: MetricInfo("NC1 · ratio of traces", "Tr(Σ_W) / Tr(Σ_B); 0 at collapse", True),
+    Metric.GNC2: MetricInfo(
+        "GNC2 · hyperspherical uniformity",
+        "variance of log 1/‖u_c − u_c′‖ over pairs of normalised centred class means",
+        True,
+    ),
+    Metric.UNC3: MetricInfo("UNC3 · uniform duality", "variance of cos(w_c, μ_c − μ_G) over classes", True),
+    Metric.NC5: MetricInfo(
+        "NC5 · orthogonality to foreign images", "mean |cos| of class means and the foreign images' mean feature", True
+    ),
     Metric.ACCURACY: MetricInfo("Accuracy", "share classified as labelled", False),
     Metric.LOSS: MetricInfo("Cross-entropy loss", "mean over samples, in nats", True),
     Metric.NCC_ACCURACY: MetricInfo(

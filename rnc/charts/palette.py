@@ -31,6 +31,8 @@ _DASHES = {
     Role.TARGETED: [2, 2],
     Role.GAUSSIAN: [10, 3, 2, 3],
     Role.SIGN_NOISE: [10, 2, 2, 2, 2, 2],
+    Role.AS_TRAINED: [6, 3, 2, 3],
+    Role.RELABELLED: [3, 1],
 }
 _EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
 

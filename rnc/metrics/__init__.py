@@ -3,6 +3,9 @@
 from rnc.metrics.alignment import Alignment, align
 from rnc.metrics.class_statistics import ClassMeans, Scatter, class_means, scatter_around
 from rnc.metrics.collapse import classifier_metrics, collapse, measure
+from rnc.metrics.cross import cross
+from rnc.metrics.kin import nc5
+from rnc.metrics.layerwise import layer_means, layerwise
 from rnc.metrics.leaping import Leaps, leaps
 from rnc.metrics.nearest_centre import nearest_centre
 
@@ -15,8 +18,12 @@ __all__ = [
     "class_means",
     "classifier_metrics",
     "collapse",
+    "cross",
+    "layer_means",
+    "layerwise",
     "leaps",
     "measure",
+    "nc5",
     "nearest_centre",
     "scatter_around",
 ]

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from rnc.metrics.class_statistics import ClassMeans, Scatter, as_float64, class_means, scatter_around
+from rnc.metrics.kin import kin
 from rnc.metrics.nearest_centre import nearest_centre
 from rnc.vocabulary import Metric
 
@@ -43,11 +44,10 @@ def measure(features: Array, labels: Array, weight: Array, bias: Array, num_clas
 
 
 def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric, float]:
-    """The metrics that need statistics and W (C, d) only: NC1, NC2 of means and classifier, NC3."""
-    singular_values, _vectors = means.directions
+    """The metrics that need statistics and W (C, d) only: NC1, NC2 of means and classifier, NC3, and `kin`."""
     centred, rows = means.centred[means.present], as_float64(weight)[means.present]
     return {
-        Metric.NC1: _nc1(scatter, singular_values),
+        Metric.NC1: nc1(means, scatter),
         Metric.NC2_EQUINORM: equinorm(centred),
         Metric.NC2_EQUIANGULARITY: equiangularity(centred),
         Metric.NC2_COS_STD: cosine_std(centred),
@@ -56,7 +56,7 @@ def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric,
         Metric.NC2_COS_STD_W: cosine_std(rows),
         Metric.NC3: float((rows / rows.norm() - centred / centred.norm()).square().sum()),
         Metric.CLASSES_PRESENT: float(len(means.present)),
-    }
+    } | kin(means, scatter, rows)
 
 
 def classifier_metrics(features: Array, labels: Array, logits: Array, means: ClassMeans) -> dict[Metric, float]:
@@ -71,8 +71,9 @@ def classifier_metrics(features: Array, labels: Array, logits: Array, means: Cla
     }
 
 
-def _nc1(scatter: Scatter, singular_values: torch.Tensor) -> float:
+def nc1(means: ClassMeans, scatter: Scatter) -> float:
     """Tr(Sigma_W pinv(Sigma_B)) / C: Sigma_B has the eigenvalues s^2 / C, so that the C cancels the division."""
+    singular_values, _vectors = means.directions
     return float((scatter.along / singular_values.square()).sum()) if len(singular_values) else float("nan")
 
 

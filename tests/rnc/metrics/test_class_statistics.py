@@ -6,9 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.metrics import class_means, scatter_around
+from rnc.metrics import ClassMeans, Scatter, class_means, class_statistics, scatter_around
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import clouds
+from tests.rnc.metrics.simulated_ranks import Reduce, together
 
 
 @settings(max_examples=40, deadline=None)
@@ -55,6 +56,7 @@ def test_scatter_of_any_batches(seed: int, cuts: list[int], d: int, as_torch: bo
         distances = [float(((h - mean) ** 2).sum()) for h in features[labels == c]]
         assert float(found.per_class[c]) == pytest.approx(sum(distances) / len(distances), rel=1e-9)
     assert found.per_class[1].isnan()
+    assert found.total == pytest.approx(float(np.trace(covariance)), rel=1e-9)
 
 
 @pytest.mark.parametrize(("num_classes", "d"), [(4, 9), (4, 3), (4, 2), (2, 5)])
@@ -101,3 +103,67 @@ def test_bad_batches_are_refused() -> None:
         class_means([(features, labels[:, None])], 3)
     with pytest.raises(ValueError, match=r"features must be \(N, d\)"):
         class_means([(features[0], labels)], 3)
+
+
+def test_bad_samples_around_means_are_refused() -> None:
+    features, labels = np.zeros((3, 2)), np.array([0, 1, 2])
+    means = class_means([(features, labels)], 3)
+    with pytest.raises(ValueError, match=r"labels must be 0\.\.2; got 1\.\.3"):
+        scatter_around([(features, labels + 1)], means)
+    with pytest.raises(ValueError, match=r"labels must be 0\.\.2; got -1\.\.1"):
+        scatter_around([(features, labels - 1)], means)
+    with pytest.raises(ValueError, match=r"labels \(N,\)"):
+        scatter_around([(features, labels[:2])], means)
+    with pytest.raises(ValueError, match="NaN"):
+        scatter_around([(features, labels), (features + np.nan, labels)], means)
+
+
+def test_around_means_without_samples_there_is_no_scatter() -> None:
+    means = class_means([(np.eye(3), np.arange(3))], 3)
+    found = scatter_around([(np.zeros((0, 3)), np.zeros(0, dtype=np.int64))], means)
+    assert found.along.isnan().all() and found.per_class.isnan().all() and np.isnan(found.total)
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 44])
+def test_chunks_change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels, _w, _b = clouds(5, [4, 0, 6, 5], 4)
+    whole = class_means([(features, labels)], 4)
+    expected = scatter_around([(features, labels)], whole)
+    monkeypatch.setattr(class_statistics, "_CHUNK", chunk)
+    means = class_means([(features, labels)], 4)
+    assert_same((means, scatter_around([(features, labels)], means)), (whole, expected))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), cut=st.integers(0, 15), ranks=st.integers(1, 3))
+def test_ranks_together_find_what_one_process_does(seed: int, cut: int, ranks: int) -> None:
+    """Also where a rank has an empty batch, or misses a class."""
+    features, labels, _w, _b = clouds(seed, [4, 0, 6, 5], 4)
+    cuts = [cut, (cut + 15) // 2][: ranks - 1]
+    parts = list(zip(np.split(features, cuts), np.split(labels, cuts), strict=True))
+
+    def work(rank: int, reduce: Reduce) -> tuple[ClassMeans, Scatter]:
+        means = class_means([parts[rank]], 4, reduce)
+        return means, scatter_around([parts[rank]], means, reduce)
+
+    means = class_means([(features, labels)], 4)
+    for found in together(ranks, work):
+        assert_same(found, (means, scatter_around([(features, labels)], means)))
+
+
+def test_all_ranks_refuse_what_one_of_them_cannot_measure() -> None:
+    def work(rank: int, reduce: Reduce) -> str:
+        with pytest.raises(ValueError, match="NaN") as raised:
+            class_means([(np.full((3, 2), np.nan if rank else 1.0), np.arange(3))], 3, reduce)
+        return str(raised.value)
+
+    assert len(set(together(2, work))) == 1
+
+
+def assert_same(found: tuple[ClassMeans, Scatter], expected: tuple[ClassMeans, Scatter]) -> None:
+    (means, scatter), (means_there, scatter_there) = found, expected
+    assert means.counts.tolist() == means_there.counts.tolist()
+    torch.testing.assert_close(means.means, means_there.means, rtol=1e-9, atol=1e-12, equal_nan=True)
+    torch.testing.assert_close(scatter.along, scatter_there.along, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(scatter.per_class, scatter_there.per_class, rtol=1e-9, atol=1e-12, equal_nan=True)
+    assert scatter.total == pytest.approx(scatter_there.total, rel=1e-9)

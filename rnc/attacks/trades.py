@@ -1,0 +1,58 @@
+"""TRADES' inner attack: the one PGD loop with a KL objective, its own start and its own l_2 steps (Zhang et al. 2019)."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of, norms
+from rnc.attacks.objectives import kl_from
+from rnc.attacks.pgd import Logits, pgd
+from rnc.attacks.randomness import SampleNoise, as_noise
+from rnc.vocabulary import Norm
+
+_START_SD = 0.001  # it starts at 0.001 N(0, 1); paper, section 2
+
+
+@dataclass(frozen=True)
+class TradesL2Ball(L2Ball):
+    """The l_2 ball of TRADES: a random direction where the gradient vanishes, and clipped before it is projected."""
+
+    direction: torch.Tensor = field(compare=False)
+    """(N, c, h, w), drawn once an attack."""
+
+    def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
+        """The step along the normalised gradient, or in a random direction where there is none."""
+        vanished = (norms(gradient) == 0).view(-1, *(1,) * (gradient.dim() - 1))
+        return super().ascend(torch.where(vanished, self.direction, gradient), step_size)
+
+    def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+        """Clip to [0, 1], then shorten: what lies between two images is an image."""
+        return clean + self.project((clean + delta).clamp(0.0, 1.0) - clean)
+
+
+def trades_attack(
+    logits_fn: Logits,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    norm: Norm,
+    epsilon: float,
+    steps: int,
+    step_size: float,
+    generator: torch.Generator | SampleNoise | None = None,
+    check_pixels: bool = True,
+) -> torch.Tensor:
+    """Perturb images (N, c, h, w) in [0, 1] to raise KL(p(clean) || p(perturbed)); labels (N,) play no part.
+
+    `step_size` is that of l_inf; in l_2 TRADES takes steps of 2 epsilon / steps. Modes are the caller's choice, as in `pgd`.
+    """
+    noise = as_noise(generator)
+    with torch.no_grad():
+        objective = kl_from(logits_fn(images))
+    start = images + _START_SD * noise.normal(images.shape, images)
+    ball: LinfBall | L2Ball = ball_of(norm, epsilon)
+    if isinstance(ball, L2Ball):
+        ball = TradesL2Ball(epsilon, noise.normal(images.shape, images))
+        step_size = 2 * epsilon / max(steps, 1)
+    return pgd(
+        logits_fn, images, labels, ball, steps, step_size, objective=objective, start=start, check_pixels=check_pixels
+    )

@@ -1,0 +1,68 @@
+"""Other measures of collapse in the field, from the same statistics (paper, section 3)."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from rnc.metrics.class_statistics import ClassMeans, Scatter, as_float64
+from rnc.vocabulary import Metric
+
+
+def kin(means: ClassMeans, scatter: Scatter, rows: torch.Tensor) -> dict[Metric, float]:
+    """CDNV, NC1 as a ratio of traces, GNC2 and UNC3, given the classifier rows (C', d) of the classes present.
+
+    What the data do not define (with one class present, or where two class means coincide) is NaN.
+    """
+    return {
+        Metric.CDNV: cdnv(means, scatter),
+        Metric.NC1_TRACE: nc1_trace(means, scatter),
+        Metric.GNC2: gnc2(means),
+        Metric.UNC3: unc3(means, rows),
+    }
+
+
+def cdnv(means: ClassMeans, scatter: Scatter) -> float:
+    """Class-distance normalised variance: mean over pairs of (v_c + v_c') / (2 norm(mu_c - mu_c')^2) (Galanti et al. 2021).
+
+    v_c is the mean, not the unbiased one, of the squared distances to mu_c.
+    """
+    variances = scatter.per_class[means.present]
+    first, second = _pairs(means)
+    squared = (means.centred[means.present][first] - means.centred[means.present][second]).square().sum(1)
+    ratios = (variances[first] + variances[second]) / (2 * squared)
+    return float(ratios.mean()) if len(ratios) and bool((squared > 0).all()) else float("nan")
+
+
+def nc1_trace(means: ClassMeans, scatter: Scatter) -> float:
+    """Tr(Sigma_W) / Tr(Sigma_B) (Tirer et al. 2023)."""
+    between = float(means.centred[means.present].square().sum(1).mean())
+    return scatter.total / between if between > 0 else float("nan")
+
+
+def gnc2(means: ClassMeans) -> float:
+    """Variance over pairs of log(1 / norm(u_c - u_c')), u_c the normalised centred mean (Liu et al. 2023); 0 at a simplex.
+
+    Unbiased, each unordered pair counted once; NaN below three classes.
+    """
+    unit = functional.normalize(means.centred[means.present], dim=1, eps=0.0)
+    first, second = _pairs(means)
+    logs = -(unit[first] - unit[second]).norm(dim=1).log()
+    return float(logs.var()) if len(logs) > 1 else float("nan")
+
+
+def unc3(means: ClassMeans, rows: torch.Tensor) -> float:
+    """Variance, unbiased, over the classes present of cos(w_c, mu_c - mu_G), rows (C', d) being their w (Liu et al. 2023)."""
+    cosines = functional.cosine_similarity(rows, means.centred[means.present], dim=1, eps=0.0)
+    return float(cosines.var()) if len(cosines) > 1 else float("nan")
+
+
+def nc5(means: ClassMeans, foreign_mean: torch.Tensor | np.ndarray) -> float:
+    """Mean over classes of |cos(mu_c, m)|, m (d,) the mean feature of a foreign data set (Ammar et al. 2024)."""
+    centres, foreign = means.means[means.present], as_float64(foreign_mean).to(means.means.device)
+    return float(functional.cosine_similarity(centres, foreign[None], dim=1, eps=0.0).abs().mean())
+
+
+def _pairs(means: ClassMeans) -> torch.Tensor:
+    """Positions (2, C'(C'-1)/2) of each unordered pair of classes present."""
+    count = len(means.present)
+    return torch.triu_indices(count, count, offset=1, device=means.means.device)
