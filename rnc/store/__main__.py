@@ -1,17 +1,24 @@
-"""`python -m rnc.store [STORE]`: list the runs of a store; the exit code is 1 where nothing is measured yet, 2 on errors."""
+"""`python -m rnc.store [STORE] [--upgrade]`: list the runs of a store, after bringing it to this program's schema.
+
+The exit code is 1 where nothing is measured yet, 2 on errors.
+"""
 
 import sys
 from pathlib import Path
 
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
+from rnc.store.writer import StoreWriter
 
 
 def main(arguments: list[str]) -> int:
     """Print one line a run."""
-    path = store_path(Path(arguments[0]) if arguments else None)
+    named = [argument for argument in arguments if argument != "--upgrade"]
+    path = store_path(Path(named[0]) if named else None)
     reader = StoreReader(path)
     try:
+        if "--upgrade" in arguments and path.exists():
+            StoreWriter(path).prepare()
         runs = reader.runs()
         measured = set(reader.measured_epochs(list(runs["run_id"]))["run_id"])
     except StoreError as error:

@@ -10,13 +10,24 @@ from pathlib import Path
 
 import duckdb
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DEFAULT_STORE = Path("data/rnc.duckdb")
 STORE_VARIABLE = "RNC_STORE"
 
 _PATIENCE_SECONDS = 30.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5
 _SCHEMA = Path(__file__).with_name("schema.sql")
+_UPGRADES = {  # from a version to the next; a store is brought up to date by the first command that writes to it
+    1: """
+        ALTER TABLE run ADD COLUMN execution VARCHAR;
+        ALTER TABLE run ADD COLUMN data JSON;
+        CREATE TABLE epoch (
+            run_id VARCHAR, epoch INTEGER, learning_rate DOUBLE, train_loss DOUBLE,
+            train_seconds DOUBLE, measure_seconds DOUBLE, images_per_second DOUBLE
+        );
+        UPDATE schema_version SET version = 2;
+    """
+}
 _process_lock = threading.Lock()  # DuckDB refuses a read-only beside a read-write connection in one process
 
 
@@ -60,9 +71,15 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             if not _table_names(connection):
                 connection.execute(_SCHEMA.read_text())
                 connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
+            _upgrade(connection)
             _check_version(connection, path)
             yield connection
             connection.commit()
+        except (duckdb.IOException, duckdb.FatalException) as error:
+            raise StoreError(
+                f"store {path} could not be written; what had landed before is safe. Free space on the disk and start the "
+                f"same command again: it goes on ({error})"
+            ) from error
         except BaseException:
             connection.rollback()
             raise
@@ -108,16 +125,32 @@ def _unusable(path: Path, error: duckdb.Error) -> StoreError:
     )
 
 
+def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring an older store to this schema, inside the caller's transaction."""
+    if "schema_version" not in _table_names(connection):
+        return
+    while (version := _version(connection)) in _UPGRADES:
+        connection.execute(_UPGRADES[version])
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    return found[0] if found else None
+
+
 def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     tables = _table_names(connection)
     if not tables:
         raise StoreMissingError(f"store {path} is empty; train a run first: python -m train.run demo --store {path}")
     if "schema_version" not in tables:
         raise StoreError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
-    found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
-    version = found[0] if found else None
+    version = _version(connection)
     if version != SCHEMA_VERSION:
-        advice = "upgrade this program" if version and version > SCHEMA_VERSION else "train into a new store"
+        advice = "train into a new store"
+        if version and version > SCHEMA_VERSION:
+            advice = "upgrade this program"
+        elif version in _UPGRADES:
+            advice = f"bring it up to date, nothing is lost: python -m rnc.store {path} --upgrade"
         raise StoreError(f"store {path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}")
 
 

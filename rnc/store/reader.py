@@ -183,6 +183,12 @@ class StoreReader:
         landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
         return not alive.empty and bool(alive["umap"].iloc[0]) and not landed
 
+    def features(self, run_id: str) -> pd.DataFrame:
+        """epoch, split, condition, sample, label, vector: every sampled feature of a run."""
+        return self._ask(
+            "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
+        )
+
     def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
         """run_id, epoch, path (relative to the store's folder), sha256."""
         return self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)

@@ -7,7 +7,7 @@ CREATE TABLE schema_version (version INTEGER);
 CREATE TABLE run (
     run_id VARCHAR, config JSON, classes VARCHAR[], state VARCHAR, epochs_done INTEGER,
     started_at TIMESTAMP, heartbeat_at TIMESTAMP, finished_at TIMESTAMP, wall_seconds DOUBLE,
-    device VARCHAR, threads INTEGER, host VARCHAR, git_commit VARCHAR, versions JSON, error VARCHAR
+    device VARCHAR, execution VARCHAR, data JSON, threads INTEGER, host VARCHAR, git_commit VARCHAR, versions JSON, error VARCHAR
 );
 
 -- How images are made, whatever the run; the slug is the id.
@@ -21,6 +21,12 @@ CREATE TABLE run_condition (run_id VARCHAR, condition VARCHAR, role VARCHAR);
 
 -- Stages of a run's network from the pixels on (depth 0, 1, ...); size is d of the flattened activation.
 CREATE TABLE layer (run_id VARCHAR, layer VARCHAR, depth INTEGER, size INTEGER);
+
+-- One row a trained epoch: what it cost and what it trained with. Seconds of training and of the measurement after it.
+CREATE TABLE epoch (
+    run_id VARCHAR, epoch INTEGER, learning_rate DOUBLE, train_loss DOUBLE,
+    train_seconds DOUBLE, measure_seconds DOUBLE, images_per_second DOUBLE
+);
 
 -- Tall results. means_split and means_condition say whose class means were used.
 CREATE TABLE metric (

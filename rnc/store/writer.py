@@ -15,6 +15,9 @@ _RUN_TABLES = (
     "run",
     "run_condition",
     "layer",
+)
+_EPOCH_TABLES = (
+    "epoch",
     "metric",
     "class_metric",
     "class_mean",
@@ -51,10 +54,11 @@ class StoreWriter:
         conditions: list[tuple[Role, Condition]],
         *,
         overwrite: bool = False,
+        resume_after: int | None = None,
     ) -> None:
         """Enter a run, its class names in the labels' order, its conditions and where it came from.
 
-        An unfinished run with the same key gives way.
+        An unfinished run with the same key gives way, but for the epochs up to `resume_after`, from which it goes on.
 
         Raises RunExistsError where a finished one is stored and `overwrite` is not set.
         """
@@ -65,7 +69,12 @@ class StoreWriter:
                     f"run {run_id} is already in {self.path}, finished; change the seed or another setting for a new "
                     "run, or give --overwrite to train it again"
                 )
-            _delete(connection, run_id)
+            if resume_after is not None and state is None:
+                raise StoreError(
+                    f"{self.path} knows nothing of {run_id}, whose training is to go on after epoch {resume_after}; "
+                    "name the store that it began in, or give --overwrite to begin anew"
+                )
+            _delete(connection, run_id, -1 if resume_after is None else resume_after)
             rows, now = Rows(), _now()
             rows.add(
                 "run",
@@ -73,10 +82,10 @@ class StoreWriter:
                 config=json.dumps(config),
                 classes=[classes],
                 state=RunState.RUNNING,
-                epochs_done=0,
+                epochs_done=resume_after or 0,
                 started_at=now,
                 heartbeat_at=now,
-                **provenance | {"versions": json.dumps(provenance["versions"])},
+                **provenance | {name: json.dumps(provenance[name]) for name in ("versions", "data")},
             )
             known = {slug for (slug,) in connection.execute("SELECT condition FROM condition").fetchall()}
             for role, condition in conditions:
@@ -92,6 +101,7 @@ class StoreWriter:
         names, sizes = [name for name, _size in layers], [size for _name, size in layers]
         rows.add("layer", run_id=run_id, layer=names, depth=range(len(names)), size=sizes)
         with writing(self.path) as connection:
+            connection.execute("DELETE FROM layer WHERE run_id = ?", [run_id])
             _insert(connection, rows)
 
     def write_epoch(self, run_id: str, epoch: int, rows: Rows) -> None:
@@ -135,9 +145,12 @@ def run_state(connection: duckdb.DuckDBPyConnection, run_id: str) -> str | None:
     return found[0] if found else None
 
 
-def _delete(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+def _delete(connection: duckdb.DuckDBPyConnection, run_id: str, after: int) -> None:
+    """Remove a run, but for what belongs to its epochs up to `after`."""
     for table in _RUN_TABLES:
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+    for table in _EPOCH_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ? AND epoch > ?", [run_id, after])
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:

@@ -14,6 +14,8 @@ L2 = Condition(ConditionKind.PGD, Norm.L2, 0.5, 10)
 CONDITIONS = [(Role.CLEAN, CLEAN), (Role.PERTURBED, PERTURBED), (Role.TARGETED, TARGETED), (Role.EXTRA, L2)]
 PROVENANCE: dict[str, Any] = {
     "device": "cpu (test)",
+    "execution": "float32",
+    "data": {"train": {"images": 12, "fingerprint": "abc"}},
     "threads": 1,
     "host": "here",
     "git_commit": "abc",

@@ -70,10 +70,10 @@ def test_a_newer_schema(store: Path) -> None:
     refused(store, f"schema version {SCHEMA_VERSION + 1}.*upgrade this program")
 
 
-def test_an_older_schema(store: Path) -> None:
+def test_a_schema_older_than_any(store: Path) -> None:
     with duckdb.connect(str(store)) as connection:
-        connection.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION - 1])
-    refused(store, "train into a new store")
+        connection.execute("UPDATE schema_version SET version = 0")
+    refused(store, "schema version 0.*train into a new store")
 
 
 def test_a_schema_without_a_version(store: Path) -> None:

@@ -12,11 +12,12 @@ from tests.rnc.store.hand_written import L2, PERTURBED, add_metrics, begin
 
 CONTRACT = {
     "schema_version": "version",
-    "run": "run_id config classes state epochs_done started_at heartbeat_at finished_at wall_seconds device threads "
-    "host git_commit versions error",
+    "run": "run_id config classes state epochs_done started_at heartbeat_at finished_at wall_seconds device execution data "
+    "threads host git_commit versions error",
     "condition": "condition kind norm epsilon step_size steps target_rule label_rule",
     "run_condition": "run_id condition role",
     "layer": "run_id layer depth size",
+    "epoch": "run_id epoch learning_rate train_loss train_seconds measure_seconds images_per_second",
     "metric": "run_id epoch split condition means_split means_condition layer metric value",
     "class_metric": "run_id epoch split condition means_split means_condition layer class metric value",
     "class_mean": "run_id epoch split condition layer class vector",
