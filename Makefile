@@ -31,7 +31,7 @@ readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the RE
 
 .PHONY: demo-if-empty
 demo-if-empty: setup
-	@$(PY) -m rnc.store "$(STORE)" || $(MAKE) --no-print-directory demo
+	@$(PY) -m rnc.store "$(STORE)" --upgrade || $(MAKE) --no-print-directory demo
 
 clean: ## remove the environment and caches; the store stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,13 +4,20 @@ import os
 
 import torch
 
-_SMALL_NETWORK = 1_000_000  # parameters; below this a second thread costs more than it brings
+_SMALL_NETWORK = 1_000_000  # parameters; below it a second thread costs more than it brings
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the GPU where there is one. Raises ValueError for a device that this machine lacks."""
+    """`auto` is the GPU where there is one, each process's own under torchrun.
+
+    Raises ValueError for a device that this machine lacks.
+    """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return (
+            torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+            if torch.cuda.is_available()
+            else torch.device("cpu")
+        )
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -20,10 +27,15 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def set_threads(parameters: int, asked: int = 0) -> int:
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(model: torch.nn.Module, asked: int = 0) -> int:
     """Set and return torch's CPU threads: those asked for, or one for a small network and all cores for others."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = asked or (1 if parameters < _SMALL_NETWORK else cores)
+    small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL_NETWORK
+    threads = asked or (1 if small else cores())
     torch.set_num_threads(threads)
     return threads
 

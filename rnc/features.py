@@ -1,13 +1,25 @@
 """Run a network over a set of images under a perturbation: penultimate features, logits and the labels measured by."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import torch
 
+from rnc.datasets import ImageSet
 from rnc.models import FeatureClassifier
+from rnc.vocabulary import PIXELS_LAYER
 
 MEASURE_BATCH = 500
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images (n, c, h, w) in [0, 1], the labels (n,) that they are measured by, and their true labels (n,)."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    true: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -24,28 +36,52 @@ class FeatureSet:
         """The network's decisions (N,)."""
         return self.logits.argmax(1)
 
+    def to(self, device: torch.device | str) -> "FeatureSet":
+        """The same on a device."""
+        return FeatureSet(*(part.to(device) for part in (self.features, self.logits, self.labels, self.true)))
 
-def feature_batches(
-    model: FeatureClassifier,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    perturb: Callable,
-    indices: torch.Tensor | None = None,
-    batch_size: int = MEASURE_BATCH,
-) -> Iterator[FeatureSet]:
-    """Yield a FeatureSet per batch of images (N, c, h, w), perturbed by an `rnc.attacks.perturbation.Perturbation`.
+    def relabelled(self) -> "FeatureSet":
+        """The same features, measured by the labels that the network decides for."""
+        return replace(self, labels=self.predicted)
 
-    `indices` (N,) name the samples in their data set (0..N-1 where not given). The model's mode is the caller's choice.
+
+def positions(count: int, batch_size: int = MEASURE_BATCH) -> list[torch.Tensor]:
+    """The positions 0..count-1, batch by batch."""
+    return list(torch.arange(count).split(batch_size))
+
+
+def image_batches(
+    data: ImageSet, perturb: Callable, names: torch.Tensor | None = None, parts: list[torch.Tensor] | None = None
+) -> Iterator[ImageBatch]:
+    """Yield batches of a set, perturbed by an `rnc.attacks.perturbation.Perturbation`.
+
+    `names` (N,) are the samples' indices in their data set (0..N-1 where not given), `parts` the positions of each batch.
     """
-    indices = torch.arange(len(labels), device=labels.device) if indices is None else indices
-    for part in torch.arange(len(labels), device=labels.device).split(batch_size):
-        perturbed = perturb(images[part], labels[part], indices[part])
+    device = data.labels.device
+    names = torch.arange(len(data), device=device) if names is None else names
+    for part in positions(len(data)) if parts is None else parts:
+        part = part.to(device)
+        perturbed = perturb(data.pixels(part), data.labels[part], names[part])
+        yield ImageBatch(perturbed.images, perturbed.labels, data.labels[part])
+
+
+def feature_batches(model: FeatureClassifier, batches: Iterable[ImageBatch]) -> Iterator[FeatureSet]:
+    """Yield a FeatureSet a batch. The model's mode is the caller's choice."""
+    for batch in batches:
         with torch.no_grad():
-            h = model.features(perturbed.images)
-            yield FeatureSet(h, model.classifier(h), perturbed.labels, labels[part])
+            h = model.features(batch.images)
+            yield FeatureSet(h, model.classifier(h), batch.labels, batch.true)
 
 
-def gather(batches: Iterator[FeatureSet]) -> FeatureSet:
+def stage_batches(
+    model: FeatureClassifier, batches: Iterable[ImageBatch]
+) -> Iterator[tuple[Iterator[tuple[str, torch.Tensor]], torch.Tensor]]:
+    """Yield, a batch, the activations (n, ...) by name from the pixels on, one after the other, and the labels (n,)."""
+    for batch in batches:
+        yield chain([(PIXELS_LAYER, batch.images)], model.activations(batch.images)), batch.labels
+
+
+def gather(batches: Iterable[FeatureSet]) -> FeatureSet:
     """Join batches into one set."""
     parts = list(batches)
     return FeatureSet(*(torch.cat([getattr(p, f) for p in parts]) for f in ("features", "logits", "labels", "true")))

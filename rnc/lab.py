@@ -15,14 +15,13 @@ import torch
 
 from rnc import datasets, metrics
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd_steps
-from rnc.attacks.perturbation import next_class, perturbation
-from rnc.datasets import ImageSet
+from rnc.attacks.perturbation import next_class
 from rnc.devices import exact_float32, pick_device, set_threads
-from rnc.features import FeatureSet, feature_batches, gather
+from rnc.features import FeatureSet, ImageBatch, feature_batches, gather
 from rnc.models import FeatureClassifier, weights
 from rnc.models.weights import CheckpointError
 from rnc.projection import PlanePCA
-from rnc.vocabulary import CLEAN, Condition, LabelRule, Split, TargetRule
+from rnc.vocabulary import Condition, LabelRule, Split, TargetRule
 
 __all__ = ["CheckpointError", "LabJob", "Outcome", "Subject", "load_subject"]
 
@@ -32,10 +31,11 @@ SHOWN_IMAGES = 8
 
 @dataclass(frozen=True)
 class Subject:
-    """What is attacked: a network in eval mode and a class-balanced choice of images, on one device."""
+    """What is attacked: a network in eval mode and a class-balanced choice of images (N, c, h, w), on one device."""
 
     model: FeatureClassifier
-    images: ImageSet
+    images: torch.Tensor
+    labels: torch.Tensor
     indices: torch.Tensor
     num_classes: int
 
@@ -67,11 +67,12 @@ def load_subject(checkpoint: Path, sha256: str, dataset: str, split: Split, coun
     """
     device = pick_device()
     model = weights.load(checkpoint, sha256).to(device)
-    set_threads(sum(p.numel() for p in model.parameters()))
+    set_threads(model)
     exact_float32()
-    everything, num_classes = datasets.load(dataset, split).to(device), datasets.spec(dataset).num_classes
+    everything, num_classes = datasets.load(dataset, split), datasets.spec(dataset).num_classes
     indices = everything.balanced_indices(count, num_classes)
-    return Subject(model, ImageSet(everything.images[indices], everything.labels[indices]), indices, num_classes)
+    chosen = everything.take(indices).to(device)
+    return Subject(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes)
 
 
 @dataclass
@@ -145,7 +146,7 @@ class LabJob:
         """All batches step by step together, so that a stop finds every image equally far."""
         batches = torch.arange(len(self.subject.images), device=self.subject.indices.device).split(BATCH)
         attacks = [self._steps(part) for part in batches]
-        kept = self.subject.images.images
+        kept = self.subject.images
         for steps in zip(*attacks, strict=True):
             kept = torch.cat([step.kept for step in steps])
             self.rounds_done += 1
@@ -156,10 +157,10 @@ class LabJob:
     def _steps(self, part: torch.Tensor) -> Iterator[PGDStep]:
         subject, condition = self.subject, self.condition
         assert condition.norm and condition.epsilon and condition.steps is not None and condition.step_size
-        labels, targeted = subject.images.labels[part], condition.target_rule is not TargetRule.UNTARGETED
+        labels, targeted = subject.labels[part], condition.target_rule is not TargetRule.UNTARGETED
         return pgd_steps(
             subject.model,
-            subject.images.images[part],
+            subject.images[part],
             next_class(labels, subject.num_classes) if targeted else labels,
             ball_of(condition.norm, condition.epsilon),
             condition.steps,
@@ -171,9 +172,9 @@ class LabJob:
 
 
 def _compare(subject: Subject, condition: Condition, perturbed: torch.Tensor, steps: int, stopped: bool) -> Outcome:
-    labels = subject.images.labels
+    labels = subject.labels
     goal = next_class(labels, subject.num_classes) if condition.label_rule is LabelRule.TARGET else labels
-    clean = _features(subject, subject.images.images)
+    clean = _features(subject, subject.images)
     moved = _features(subject, perturbed)
     clean_means = metrics.class_means([(clean.features, labels)], subject.num_classes)
     moved_means = metrics.class_means([(moved.features, goal)], subject.num_classes)
@@ -187,15 +188,15 @@ def _compare(subject: Subject, condition: Condition, perturbed: torch.Tensor, st
         alignment={str(name): value for name, value in metrics.align(clean_means, moved_means).summary().items()},
         leaps=_leap_frame(metrics.leaps(moved.features, labels, moved.predicted, clean_means)),
         plane=_plane(subject, clean, moved),
-        clean_images=subject.images.images[shown].cpu().numpy(),
+        clean_images=subject.images[shown].cpu().numpy(),
         perturbed_images=perturbed[shown].cpu().numpy(),
         decisions=list(decisions)[shown],
     )
 
 
 def _features(subject: Subject, images: torch.Tensor) -> FeatureSet:
-    unchanged = perturbation(CLEAN, subject.model, subject.num_classes, seed=0)
-    return gather(feature_batches(subject.model, images, subject.images.labels, unchanged))
+    parts = zip(images.split(BATCH), subject.labels.split(BATCH), strict=True)
+    return gather(feature_batches(subject.model, (ImageBatch(part, labels, labels) for part, labels in parts)))
 
 
 def _measure(subject: Subject, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
@@ -216,7 +217,7 @@ def _plane(subject: Subject, clean: FeatureSet, moved: FeatureSet) -> pd.DataFra
                 {
                     "shown": shown,
                     "sample": subject.indices.cpu().numpy(),
-                    "label": subject.images.labels.cpu().numpy(),
+                    "label": subject.labels.cpu().numpy(),
                     "predicted": found.predicted.cpu().numpy(),
                     "x": plane[:, 0],
                     "y": plane[:, 1],

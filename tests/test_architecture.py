@@ -31,11 +31,11 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/geometry.py", set()),
     ("rnc/launcher.py", set()),
     ("rnc/devices.py", {"torch"}),
-    ("rnc/datasets/", {"rnc.vocabulary", "torch", "torchvision", "sklearn", "pyarrow", "PIL"}),
+    ("rnc/datasets/", {"rnc.vocabulary", "torch", "torchvision", "sklearn", "pyarrow", "PIL", "tqdm"}),
     ("rnc/models/", {"rnc.vocabulary", "rnc.datasets", "torch", "torchvision", "safetensors"}),
     ("rnc/attacks/", {"rnc.vocabulary", "torch"}),
     ("rnc/metrics/", {"rnc.vocabulary", "torch"}),
-    ("rnc/features.py", {"rnc.vocabulary", "rnc.models", "torch"}),
+    ("rnc/features.py", {"rnc.vocabulary", "rnc.datasets", "rnc.models", "torch"}),
     ("rnc/projection.py", {"rnc.vocabulary", "torch", "umap", "sklearn"}),
     ("rnc/store/", {"rnc.vocabulary", "duckdb", "pyarrow", "pandas"}),
     ("rnc/claims.py", {"rnc.vocabulary", "rnc.store", "pandas"}),
@@ -46,7 +46,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("pages/attack_lab.py", {*PAGE_MAY, "rnc.lab_view"}),
     ("pages/", PAGE_MAY),
     ("app.py", PAGE_MAY),
-    ("train/", {*LEFT_OF_THE_BAR, "rnc.store", "torch", "tyro", "tqdm"}),
+    ("train/", {*LEFT_OF_THE_BAR, "rnc.store", "torch", "safetensors", "tyro", "tqdm"}),
     ("rnc/__init__.py", set()),
 ]  # fmt: skip
 

@@ -1,4 +1,8 @@
-"""Where a run's networks lie: `checkpoints/RUN_ID/epoch-0040.safetensors` in the store's folder."""
+"""Where a run's networks lie: `checkpoints/RUN_ID/epoch-0040.safetensors` in the store's folder.
+
+Kept are the epochs that the config names (`checkpoint_epochs`), and, until the run has finished, the one file from
+which it goes on (`train/resume.py`). Nothing else stays.
+"""
 
 from pathlib import Path
 
@@ -13,3 +17,11 @@ def save_checkpoint(model: FeatureClassifier, config: RunConfig, epoch: int, sto
     metadata = config.to_json() | {"epoch": epoch, "run_id": config.run_id}
     digest = weights.save(model, store.parent / relative, metadata)
     rows.add("checkpoint", run_id=config.run_id, epoch=epoch, path=relative.as_posix(), sha256=digest)
+
+
+def forget_unknown(store: Path, run_id: str, after: int) -> None:
+    """Remove the networks of epochs after `after`, whose rows are not in the store, and half-written files."""
+    folder = store.parent / "checkpoints" / run_id
+    for path in (*folder.glob("epoch-*.safetensors"), *folder.glob("*.partial")):
+        if path.suffix == ".partial" or int(path.stem.removeprefix("epoch-")) > after:
+            path.unlink()

@@ -1,7 +1,8 @@
-"""One run from initialisation to its last epoch: train, measure, store."""
+"""One run from initialisation to its last epoch: train, measure, store; stopped at any moment, it goes on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,33 +10,45 @@ import torch
 from tqdm import tqdm
 
 from rnc import datasets, models
-from rnc.attacks import SampleNoise
-from rnc.datasets import ImageSet
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
+from rnc.store.connection import StoreError
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import FEATURES_LAYER, HEARTBEAT_SECONDS, RunState, Split
-from train.checkpoint import save_checkpoint
+from rnc.vocabulary import FEATURES_LAYER, HEARTBEAT_SECONDS, PIXELS_LAYER, RunState
+from train.checkpoint import forget_unknown, save_checkpoint
 from train.config import RunConfig
-from train.losses import training_loss
-from train.probe import Probe
+from train.data import RunData, load_data
+from train.epoch import Recorder, Trainer, seconds_since
+from train.execution import Execution, Precision
+from train.probe import Plan, Probe, TrainedImages
 from train.project import Projector
 from train.provenance import provenance
+from train.ranks import Ranks, join_ranks
+from train.resume import Progress, ResumeFile, resume_path
+from train.stopping import OUT_OF_TIME, StopRun, TimeLimit, sigterm_stops
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a command may choose that does not change the result."""
+    """What a command may choose that does not change the result beyond rounding."""
 
     store: Path
     """The DuckDB file to write; made where there is none."""
+    data_root: Path | None = None
+    """Where the images lie; RNC_DATA, or data/images, where not given."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:0."""
     threads: int = 0
     """CPU threads of a run; 0 takes one for a small network and all cores for others."""
+    precision: Precision = Precision.AUTO
+    """What training multiplies in; auto is bfloat16 on a GPU."""
+    compiled: bool = False
+    """Let torch.compile loose on the attack."""
+    deadline: float | None = None
+    """The time of day (seconds, as `time.time`) before which a run stops at an epoch's end, to be continued."""
     overwrite: bool = False
-    """Train a finished run with the same key again, in place of the stored one."""
+    """Train a run with the same key again from the start, in place of the stored one."""
 
     def check(self) -> None:
         """Make the store where there is none. Raises ValueError or StoreError where an option cannot be met."""
@@ -48,9 +61,9 @@ class Options:
 class Heart:
     """Beats into the store every few seconds, however often it is asked to."""
 
-    def __init__(self, writer: StoreWriter, run_id: str) -> None:
-        """Start at epoch 0."""
-        self._writer, self._run_id, self._last, self.epochs_done = writer, run_id, time.monotonic(), 0
+    def __init__(self, writer: StoreWriter, run_id: str, epochs_done: int = 0) -> None:
+        """Start at an epoch."""
+        self._writer, self._run_id, self._last, self.epochs_done = writer, run_id, time.monotonic(), epochs_done
 
     def beat(self) -> None:
         """Tell the store that this run lives, if it has not been told lately."""
@@ -60,115 +73,190 @@ class Heart:
 
 
 def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
-    """Train and measure one run into the store; `position` is the line of its progress bar.
+    """Train and measure one run into the store, or go on with it; `position` is the line of its progress bar.
 
-    Raises StoreError where the run exists, is under way elsewhere, or the store is none.
+    Raises StoreError where the run is finished, is under way elsewhere, or the store is none; StopRun where the run was
+    told to stop and can be continued.
     """
-    writer = StoreWriter(options.store)
     device = pick_device(options.device)
-    torch.manual_seed(config.seed)
-    model = models.build(config.model, datasets.spec(config.dataset)).to(device)
-    threads = set_threads(sum(p.numel() for p in model.parameters()), options.threads)
+    ranks = join_ranks(device)
     exact_float32()
-    with run_lock(options.store, config.run_id):
-        writer.begin_run(
-            config.run_id,
-            config.to_json(),
-            list(datasets.spec(config.dataset).classes),
-            provenance(device, threads),
-            config.conditions,
-            overwrite=options.overwrite,
-        )
-        start = time.monotonic()
-        try:
-            _Run(config, model, writer, device, position).go()
-        except BaseException as error:
-            reason = (
-                "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-            )
-            writer.end_run(config.run_id, RunState.FAILED, time.monotonic() - start, reason)
-            raise
-        writer.end_run(config.run_id, RunState.FINISHED, time.monotonic() - start)
+    torch.manual_seed(config.seed)
+    model = models.build(config.model, datasets.spec(config.dataset), config.width)
+    execution = Execution.choose(device, options.precision, options.compiled)
+    threads = set_threads(model, options.threads)
+    execution.prepare(model)
+    data = load_data(config, options.data_root, device)
+
+    def run() -> _Run:
+        return _Run(config, model, data, execution, ranks, options, position)
+
+    if not ranks.first:
+        follower = run()
+        if ranks.agree(True):
+            follower.go()
+        return
+    with sigterm_stops(), run_lock(options.store, config.run_id):
+        about = provenance(device, threads, f"{execution}{ranks}", data.whole)
+        leader = run()
+        with leader.entered(about):
+            leader.go()
 
 
 class _Run:
     """The state of a run under way."""
 
     def __init__(
-        self, config: RunConfig, model: FeatureClassifier, writer: StoreWriter, device: torch.device, position: int
+        self,
+        config: RunConfig,
+        model: FeatureClassifier,
+        data: RunData,
+        execution: Execution,
+        ranks: Ranks,
+        options: Options,
+        position: int,
     ) -> None:
-        self.config, self.model, self.writer, self.position = config, model, writer, position
-        self.sets = {split: datasets.load(config.dataset, split).to(device) for split in Split}
-        self.heart = Heart(writer, config.run_id)
-        conditions = [condition for _role, condition in config.conditions]
+        self.config, self.model, self.execution, self.ranks, self.options = config, model, execution, ranks, options
+        self.data, self.position, self.begin = data, position, time.monotonic()
+        self.writer = StoreWriter(options.store)
+        self.trainer = Trainer(model, data.training, config, execution, ranks)
         num_classes = datasets.spec(config.dataset).num_classes
-        self.probe = Probe(config.run_id, self.sets, conditions, config.sample_size, num_classes)
-        self.projector = Projector(config, writer)
+        self.probe = Probe(config.run_id, data.measured, data.foreign, num_classes, ranks)
+        self.projector = Projector(config, self.writer)
+        self.resume = ResumeFile(resume_path(options.store, config.run_id))
+        if options.overwrite and ranks.first:
+            self.resume.remove()
+        ranks.wait()
+        self.progress = self.resume.restore(model, self.trainer.optimizer)
+        self.heart = Heart(self.writer, config.run_id, self.progress.epoch)
+        self.limit = TimeLimit(options.deadline)
+
+    @contextmanager
+    def entered(self, about: dict) -> Iterator[None]:
+        """The run stands in the store as running within the block, and as what became of it after."""
+        config, landed = self.config, self.progress.landed
+        conditions = config.conditions + config.conditions_at_end
+        classes = list(datasets.spec(config.dataset).classes)
+        entered = False
+        try:
+            self.writer.begin_run(
+                config.run_id, config.to_json(), classes, about, conditions,
+                overwrite=self.options.overwrite, resume_after=landed,
+            )  # fmt: skip
+            entered = True
+        finally:
+            self.ranks.agree(entered)  # (the others wait for it)
+        try:
+            forget_unknown(self.options.store, config.run_id, -1 if landed is None else landed)
+            self.writer.write_layers(config.run_id, _layers(self.model, self.data))
+            if landed is not None:
+                self.projector.restore()
+            yield
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt | StopRun)
+            reason = str(error) if isinstance(error, StopRun) else f"{type(error).__name__}: {error}"
+            reason = "stopped by the user" if isinstance(error, KeyboardInterrupt) else reason
+            self._end(RunState.INTERRUPTED if stopped else RunState.FAILED, reason)
+            raise
+        self._end(RunState.FINISHED)
+        self.resume.remove()
+
+    def _end(self, state: RunState, reason: str | None = None) -> None:
+        try:
+            self.writer.end_run(self.config.run_id, state, self._seconds(), reason)
+        except StoreError:  # (the disk is full, say: what ended the run is the better thing to report)
+            if state is RunState.FINISHED:
+                raise
+
+    def _seconds(self) -> float:
+        return self.progress.seconds + time.monotonic() - self.begin
 
     def go(self) -> None:
-        """All epochs, the measured ones into the store, and the last one's UMAP."""
-        config = self.config
-        self.writer.write_layers(config.run_id, _layers(self.model, self.sets[Split.TRAIN]))
-        optimizer = torch.optim.SGD(
-            self.model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, config.drop_epochs, gamma=0.1)
+        """All epochs that are left, the measured ones into the store, and the UMAP of the chosen ones."""
+        config, progress = self.config, self.progress
         title = f"{config.objective} {config.dataset} seed {config.seed}"
-        with tqdm(total=config.epochs, desc=title, unit="epoch", position=self.position, dynamic_ncols=True) as bar:
-            self._measure(0, bar)
-            for epoch in range(1, config.epochs + 1):
-                loss = train_epoch(self.model, self.sets[Split.TRAIN], config, epoch, optimizer, self.heart.beat)
-                schedule.step()
-                self.heart.epochs_done = epoch
-                bar.set_postfix(loss=f"{loss:.3g}")
-                bar.update()
-                self._measure(epoch, bar)
-        if config.umap and self.projector.latest:
-            tqdm.write(f"{title}: projecting the last epoch by UMAP")
+        bar = tqdm(
+            total=config.epochs, initial=progress.epoch, desc=title, unit="epoch", position=self.position,
+            dynamic_ncols=True, disable=not self.ranks.first,
+        )  # fmt: skip
+        with bar:
+            if not progress.started:
+                self._measure(0, bar, None)
+                progress.started = True
+                self._save(always=True)
+            for epoch in range(progress.epoch + 1, config.epochs + 1):
+                self._epoch(epoch, bar)
+        if self.ranks.first and config.umap_at() and self.projector.latest:
+            tqdm.write(f"{title}: projecting by UMAP")
             self.projector.project_by_umap()
 
-    def _measure(self, epoch: int, bar: tqdm) -> None:
+    def _epoch(self, epoch: int, bar: tqdm) -> None:
+        config, device = self.config, self.execution.device
+        recorded = epoch in config.measured_at() and config.records_training
+        recorder = Recorder(self.data.training) if recorded else None
+        begin = time.monotonic()
+        loss = self.trainer.train_epoch(epoch, recorder, self._beat)
+        self.ranks.same_network(self.model)
+        seconds = seconds_since(begin, device)
+        self.heart.epochs_done = epoch
+        bar.set_postfix(loss=f"{loss:.3g}")
+        bar.update()
+        row = {"run_id": config.run_id, "epoch": epoch, "learning_rate": config.learning_rate_in(epoch)}
+        row |= {
+            "train_loss": loss,
+            "train_seconds": seconds,
+            "images_per_second": len(self.data.training.images) / seconds,
+        }
+        self.progress.unwritten.append(row | {"measure_seconds": 0.0})
+        self._measure(epoch, bar, recorder.taken() if recorder else None)
+        self.progress.epoch = epoch
+        out_of_time = epoch < config.epochs and self.ranks.agree(self.limit.reached())
+        self._save(always=out_of_time)
+        if out_of_time:
+            raise StopRun(f"time limit reached after epoch {epoch}; the same command goes on", OUT_OF_TIME)
+
+    def _measure(self, epoch: int, bar: tqdm, trained: TrainedImages | None) -> None:
         config = self.config
         if epoch not in config.measured_at():
             return
+        begin = time.monotonic()
         keep_vectors = epoch in config.vectors_at()
-        measured = self.probe.measure(self.model, epoch, keep_vectors=keep_vectors, beat=self.heart.beat)
+        plan = Plan(
+            epoch, config.conditions, keep_vectors, epoch in config.layerwise_at(),
+            config.conditions_at_end if epoch == config.epochs else [], trained,
+        )  # fmt: skip
+        measured = self.probe.measure(self.model, plan, self._beat)
+        if not self.ranks.first:
+            return
+        if self.progress.unwritten:
+            self.progress.unwritten[-1]["measure_seconds"] = time.monotonic() - begin
+        for row in self.progress.unwritten:
+            measured.rows.add("epoch", **row)
         if epoch in config.checkpoints_at():
             save_checkpoint(self.model, config, epoch, self.writer.path, measured.rows)
         self.writer.write_epoch(config.run_id, epoch, measured.rows)
+        self.progress.unwritten = []
         if keep_vectors:
             self.projector.add_epoch(epoch, measured.samples)
         bar.set_description(f"{config.objective} {config.dataset} seed {config.seed} acc {measured.train_accuracy:.1%}")
 
+    def _save(self, *, always: bool) -> None:
+        """Save what the run needs to go on, where it is due."""
+        if self.ranks.first:
+            state = Progress(self.progress.epoch, self.progress.started, self._seconds(), self.progress.unwritten)
+            save = self.resume.save if always else self.resume.save_if_cheap
+            save(self.model, self.trainer.optimizer, state)
 
-def train_epoch(
-    model: FeatureClassifier,
-    data: ImageSet,
-    config: RunConfig,
-    epoch: int,
-    optimizer: torch.optim.Optimizer,
-    beat: Callable[[], None] = lambda: None,
-) -> float:
-    """One pass over the training set in an order given by (seed, epoch); returns the mean loss in nats."""
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(data), generator=generator).to(data.labels.device)
-    total = 0.0
-    for indices in order.split(config.batch_size):
-        noise = SampleNoise(config.seed * 1_000_003 + epoch, indices)
-        loss = training_loss(model, data.images[indices], data.labels[indices], config, noise)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        total += loss.item() * len(indices)
-        beat()
-    return total / len(data)
+    def _beat(self) -> None:
+        if self.ranks.first:
+            self.heart.beat()
 
 
 @torch.no_grad()
-def _layers(model: FeatureClassifier, data: ImageSet) -> list[tuple[str, int]]:
+def _layers(model: FeatureClassifier, data: RunData) -> list[tuple[str, int]]:
     """(name, flattened size) of the input, each stage and the penultimate features."""
-    images = data.images[:1]
+    images = data.training.images.pixels(torch.zeros(1, dtype=torch.int64, device=data.training.names.device))
     was_training = model.training
     stages = [(name, activation.numel()) for name, activation in model.eval().activations(images)]
     model.train(was_training)
-    return [("pixels", images.numel()), *stages, (FEATURES_LAYER, model.weight.shape[1])]
+    return [(PIXELS_LAYER, images.numel()), *stages, (FEATURES_LAYER, model.weight.shape[1])]

@@ -1,17 +1,16 @@
-"""One training step's loss for each objective, and the one list of their BatchNorm modes (paper, sections 1 and 5)."""
+"""One training step's images and loss for each objective, and the one list of their BatchNorm modes (paper, 1 and 5)."""
 
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.nn import functional
 
-from rnc.attacks import L2Ball, LinfBall, SampleNoise, ball_of, kl_from, pgd
+from rnc.attacks import SampleNoise, ball_of, pgd, trades_attack
 from rnc.models import FeatureClassifier
 from rnc.models.modes import model_mode
 from rnc.vocabulary import Objective
 from train.config import RunConfig
-
-_TRADES_START_SD = 0.001  # TRADES starts its attack at 0.001 N(0, 1); paper, section 2
 
 
 @dataclass(frozen=True)
@@ -31,65 +30,63 @@ MODES = {
     Objective.TRADES: BatchNormModes(attack=False, loss=True),
     Objective.TRADES_RELEASED: BatchNormModes(attack=False, loss=False),
 }
+_KL = (Objective.TRADES, Objective.TRADES_RELEASED)
+
+
+def training_images(
+    model: FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, config: RunConfig, noise: SampleNoise
+) -> torch.Tensor:
+    """The images that a step trains on: those (N, c, h, w) in [0, 1] as they are, or attacked as the objective says."""
+    if config.objective is Objective.ST:
+        return images
+    attack = config.attack
+    with model_mode(model, training=MODES[config.objective].attack):
+        if config.objective in _KL:
+            sizes = (attack.norm, attack.epsilon, attack.steps, attack.step_size)
+            return trades_attack(model, images, labels, *sizes, generator=noise, check_pixels=False)
+        ball = ball_of(attack.norm, attack.epsilon)
+        steps = (attack.steps, attack.step_size)
+        return pgd(model, images, labels, ball, *steps, generator=noise, check_pixels=False)
+
+
+class TrainingLoss(nn.Module):
+    """(clean images, training images, labels) -> the mean loss of a batch, ready for backward.
+
+    A module, so that DistributedDataParallel can stand around it: one call a step, whatever passes it makes inside.
+    """
+
+    def __init__(self, model: FeatureClassifier, config: RunConfig) -> None:
+        """Take the network and the run's objective."""
+        super().__init__()
+        self.model, self._config = model, config
+
+    def forward(self, images: torch.Tensor, trained: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss in nats; BatchNorm moves as `MODES` says, and the network's mode is left as it was."""
+        modes = MODES[self._config.objective]
+        with model_mode(self.model, training=modes.loss):
+            if self._config.objective in _KL:
+                return self._trades_loss(images, trained, labels)
+            if modes.clean_passes:
+                _pass_without_gradient(self.model, trained)
+            loss = functional.cross_entropy(self.model(trained), labels)
+            if modes.clean_passes:
+                _pass_without_gradient(self.model, images)
+            return loss
+
+    def _trades_loss(self, images: torch.Tensor, trained: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross entropy plus beta KL(clean || perturbed); the gradient flows through both (Zhang et al. 2019)."""
+        clean_logits = self.model(images)
+        perturbed_log = self.model(trained).log_softmax(1)
+        divergence = functional.kl_div(perturbed_log, clean_logits.softmax(1), reduction="batchmean")
+        return functional.cross_entropy(clean_logits, labels) + self._config.trades_beta * divergence
 
 
 def training_loss(
     model: FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, config: RunConfig, noise: SampleNoise
 ) -> torch.Tensor:
     """The mean loss of a batch, images (N, c, h, w) in [0, 1] and labels (N,), ready for backward."""
-    modes = MODES[config.objective]
-    if config.objective is Objective.ST:
-        with model_mode(model, training=modes.loss):
-            return functional.cross_entropy(model(images), labels)
-    if config.objective in (Objective.TRADES, Objective.TRADES_RELEASED):
-        return _trades_loss(model, images, labels, config, noise)
-    return _adversarial_loss(model, images, labels, config, noise)
-
-
-def _adversarial_loss(
-    model: FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, config: RunConfig, noise: SampleNoise
-) -> torch.Tensor:
-    """Cross entropy on PGD images (Madry et al. 2018)."""
-    modes = MODES[config.objective]
-    with model_mode(model, training=modes.attack):
-        perturbed = pgd(model, images, labels, _ball(config), config.steps, config.attack_step_size, generator=noise)
-    with model_mode(model, training=modes.loss):
-        if modes.clean_passes:
-            _pass_without_gradient(model, perturbed)
-        loss = functional.cross_entropy(model(perturbed), labels)
-        if modes.clean_passes:
-            _pass_without_gradient(model, images)
-    return loss
-
-
-def _trades_loss(
-    model: FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, config: RunConfig, noise: SampleNoise
-) -> torch.Tensor:
-    """Cross entropy plus beta KL(clean || perturbed); the gradient flows through both (Zhang et al. 2019)."""
-    modes = MODES[config.objective]
-    with model_mode(model, training=modes.attack):
-        with torch.no_grad():
-            reference = kl_from(model(images))
-        start = images + _TRADES_START_SD * noise.normal(images.shape, images)
-        perturbed = pgd(
-            model,
-            images,
-            labels,
-            _ball(config),
-            config.steps,
-            config.attack_step_size,
-            objective=reference,
-            start=start,
-        )
-    with model_mode(model, training=modes.loss):
-        clean_logits = model(images)
-        perturbed_log = model(perturbed).log_softmax(1)
-    divergence = functional.kl_div(perturbed_log, clean_logits.softmax(1), reduction="batchmean")
-    return functional.cross_entropy(clean_logits, labels) + config.trades_beta * divergence
-
-
-def _ball(config: RunConfig) -> LinfBall | L2Ball:
-    return ball_of(config.norm, config.epsilon)
+    trained = training_images(model, images, labels, config, noise)
+    return TrainingLoss(model, config)(images, trained, labels)
 
 
 @torch.no_grad()

@@ -1,7 +1,8 @@
 """After an epoch: features under every condition -> metrics -> rows."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,13 +10,47 @@ import torch
 from rnc import metrics
 from rnc.attacks.perturbation import perturbation
 from rnc.datasets import ImageSet
-from rnc.features import FeatureSet, feature_batches, gather
+from rnc.features import (
+    MEASURE_BATCH,
+    FeatureSet,
+    ImageBatch,
+    feature_batches,
+    gather,
+    image_batches,
+    positions,
+    stage_batches,
+)
 from rnc.models import FeatureClassifier
 from rnc.models.modes import model_mode
 from rnc.store.rows import Rows
-from rnc.vocabulary import CLEAN, FEATURES_LAYER, ClassMetric, Condition, ConditionKind, Metric, Split
+from rnc.vocabulary import CLEAN, Condition, ConditionKind, Metric, Role, Split
+from train.findings import Spot, add_against_clean, add_classifier, add_layers, add_means, add_own, add_sample
+from train.ranks import Ranks
 
 _ATTACK_SEED = 0  # measurements use the same random starts in every epoch and run, so that curves differ by the network
+_LAYERWISE = (Role.CLEAN, Role.PERTURBED)
+
+
+@dataclass(frozen=True)
+class MeasuredSet:
+    """The images of a split that are measured, their names (N,) in the data set, and which are kept as vectors."""
+
+    images: ImageSet
+    names: torch.Tensor
+    kept: torch.Tensor
+
+    @classmethod
+    def choose(cls, images: ImageSet, names: torch.Tensor, sample_size: int, num_classes: int) -> "MeasuredSet":
+        """Keep `sample_size` vectors: the same ones in every epoch and condition, balanced over the classes."""
+        return cls(images, names, images.balanced_indices(sample_size, num_classes))
+
+
+@dataclass(frozen=True)
+class TrainedImages:
+    """The perturbed images (n, c, h, w) that an epoch trained on in this process, and their positions (n,) among the measured."""
+
+    images: torch.Tensor
+    positions: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -37,132 +72,152 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Spot:
-    """One (run, epoch, split, condition), its features and their means, and where its rows go."""
+class Plan:
+    """What to measure in an epoch."""
 
-    run_id: str
     epoch: int
-    split: Split
-    condition: Condition
-    found: FeatureSet
-    means: metrics.ClassMeans
-    rows: Rows
+    conditions: list[tuple[Role, Condition]]
+    """The clean one first: the others are measured against it."""
+    keep_vectors: bool = True
+    layerwise: bool = False
+    swept: list[tuple[Role, Condition]] = field(default_factory=list)
+    """Further conditions, of which no vectors are kept."""
+    trained: TrainedImages | None = None
+    """Without them the condition `as_trained` is left out: epoch 0 trains on nothing."""
 
-    @property
-    def key(self) -> dict:
-        """The columns that every row of the spot begins with."""
-        return {"run_id": self.run_id, "epoch": self.epoch, "split": self.split, "condition": self.condition.slug}
 
-    def add(self, values: dict[Metric, float], split: Split, condition: Condition) -> None:
-        """Scalars measured around the means of (split, condition)."""
-        around = {"means_split": split, "means_condition": condition.slug, "layer": FEATURES_LAYER}
-        self.rows.add("metric", **self.key, **around, metric=list(values), value=list(values.values()))
+@dataclass
+class _Centres:
+    """The clean means that the other conditions are measured against."""
 
-    def add_per_class(self, values: dict[ClassMetric, torch.Tensor], split: Split, condition: Condition) -> None:
-        """Scalars (C,) of each class, measured around the means of (split, condition)."""
-        around = {"means_split": split, "means_condition": condition.slug, "layer": FEATURES_LAYER}
-        for name, numbers in values.items():
-            column = numbers.cpu().double().numpy()
-            classes = {"class": range(len(column))}
-            self.rows.add("class_metric", **self.key, **around, **classes, metric=name, value=column)
+    clean: Spot | None = None
+    """Of the split under way."""
+    train_clean: metrics.ClassMeans | None = None
+    layers: dict[str, metrics.ClassMeans] = field(default_factory=dict)
+    """Of every stage, on clean training images."""
 
 
 class Probe:
-    """Measures a network on fixed sets under fixed conditions."""
+    """Measures a network on fixed sets; the first set is the training set."""
 
     def __init__(
-        self, run_id: str, sets: dict[Split, ImageSet], conditions: list[Condition], sample_size: int, num_classes: int
+        self,
+        run_id: str,
+        sets: dict[Split, MeasuredSet],
+        foreign: ImageSet,
+        num_classes: int,
+        ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     ) -> None:
-        """Choose the samples to keep: the same ones in every epoch and condition, balanced over the classes.
+        """Take the sets, and images `foreign` to the network, for NC5."""
+        self._run_id, self._sets, self._num_classes, self._ranks = run_id, sets, num_classes, ranks
+        self._foreign = foreign
 
-        The first set is the training set and the first condition the clean one: the others are measured against them.
-        """
-        self._run_id, self._sets, self._conditions, self._num_classes = run_id, sets, conditions, num_classes
-        self._kept = {split: part.balanced_indices(sample_size, num_classes) for split, part in sets.items()}
-
-    def measure(
-        self, model: FeatureClassifier, epoch: int, *, keep_vectors: bool, beat: Callable[[], None] = lambda: None
-    ) -> Measured:
+    def measure(self, model: FeatureClassifier, plan: Plan, beat: Callable[[], None] = lambda: None) -> Measured:
         """Measure every condition on every split, in eval mode; `beat` is called between conditions."""
-        measured = Measured()
-        clean_means: dict[Split, metrics.ClassMeans] = {}
-        with model_mode(model, training=False):
+        measured, centres = Measured(), _Centres()
+        with model_mode(model, training=False), torch.no_grad():
+            foreign_mean = self._foreign_mean(model)
             for split in self._sets:
-                for condition in self._conditions:
-                    spot = self._look(model, epoch, split, condition, measured.rows)
-                    clean_means.setdefault(split, spot.means)
-                    accuracy = _add_own(spot, model)
-                    if (split, condition) == (Split.TRAIN, CLEAN):
-                        measured.train_accuracy = accuracy
-                    _add_against_clean(spot, clean_means)
-                    if keep_vectors:
-                        measured.samples[split, condition] = self._add_vectors(spot)
+                attacked: dict[Condition, FeatureSet] = {}
+                centres.clean = None
+                for role, condition in plan.conditions + plan.swept:
+                    if condition.kind is ConditionKind.AS_TRAINED and (split is Split.TEST or plan.trained is None):
+                        continue
+                    layered = plan.layerwise and role in _LAYERWISE
+                    found, batches = self._look(model, plan, split, condition, attacked, layered)
+                    spot = self._spot(plan, split, condition, found, measured.rows)
+                    self._measure_spot(spot, model, foreign_mean, centres, measured)
+                    if layered:
+                        add_layers(spot, partial(_stages, model, batches), centres.layers, self._ranks.sum)
+                    if plan.keep_vectors and (role, condition) in plan.conditions:
+                        self._keep(spot, measured)
                     beat()
-        if keep_vectors:
-            self._add_classifier(model, epoch, measured.rows)
+        if plan.keep_vectors:
+            add_classifier(self._run_id, plan.epoch, model, measured.rows)
         return measured
 
-    def _look(self, model: FeatureClassifier, epoch: int, split: Split, condition: Condition, rows: Rows) -> _Spot:
+    def _measure_spot(
+        self, spot: Spot, model: FeatureClassifier, foreign_mean: torch.Tensor, centres: "_Centres", measured: Measured
+    ) -> None:
+        """Around the spot's own means, then against clean ones; the first spot of a split is the clean one."""
+        values = add_own(spot, model)
+        centres.clean, centres.train_clean = centres.clean or spot, centres.train_clean or spot.means
+        if spot.condition == CLEAN:
+            spot.add({Metric.NC5: metrics.nc5(spot.means, foreign_mean)}, spot.split, CLEAN)
+        if (spot.split, spot.condition) == (Split.TRAIN, CLEAN):
+            measured.train_accuracy = values[Metric.ACCURACY]
+        add_against_clean(spot, centres.clean, centres.train_clean)
+
+    def _look(
+        self,
+        model: FeatureClassifier,
+        plan: Plan,
+        split: Split,
+        condition: Condition,
+        attacked: dict[Condition, FeatureSet],
+        layered: bool,
+    ) -> tuple[FeatureSet, Callable[[], Iterable[ImageBatch]]]:
+        """The features of a condition, and its images batch by batch, as often as they are wanted."""
         part = self._sets[split]
-        perturb = perturbation(condition, model, self._num_classes, _ATTACK_SEED)
-        found = gather(feature_batches(model, part.images, part.labels, perturb))
+        images = replace(condition, relabelled=False)
+        if condition.relabelled and images in attacked:
+            return attacked[images].relabelled(), list
+        if condition.kind is ConditionKind.AS_TRAINED and plan.trained is not None:
+            return self._look_at_trained(model, part, plan.trained), list
+        # (a process without a batch takes an empty one: it must take part in the sums over the processes)
+        parts = self._ranks.share(positions(len(part.images))) or [torch.empty(0, dtype=torch.int64)]
+        perturb = perturbation(images, model, self._num_classes, _ATTACK_SEED)
+
+        def batches() -> Iterable[ImageBatch]:
+            return image_batches(part.images, perturb, part.names, parts)
+
+        if layered and condition != CLEAN:  # the stages are passed through twice, the attack is made once
+            made = list(batches())
+            again: Callable[[], Iterable[ImageBatch]] = lambda: made  # noqa: E731
+        else:
+            again = batches
+        found = self._gather(list(feature_batches(model, again())))
+        attacked[images] = found
+        return found.relabelled() if condition.relabelled else found, again
+
+    def _look_at_trained(self, model: FeatureClassifier, part: MeasuredSet, trained: TrainedImages) -> FeatureSet:
+        """Every process looks at the images that it trained on; together they come in the order of the set."""
+        labels = part.images.labels[trained.positions]
+        columns = (trained.images, labels, trained.positions.cpu())
+        batches = [list(column.split(MEASURE_BATCH)) for column in columns]
+        found = feature_batches(
+            model, (ImageBatch(images, true, true) for images, true in zip(*batches[:2], strict=True))
+        )
+        joined = self._gather(list(found))
+        order = torch.cat(self._ranks.gather(batches[2])).argsort().to(joined.labels.device)
+        return FeatureSet(joined.features[order], joined.logits[order], joined.labels[order], joined.true[order])
+
+    def _gather(self, found: list[FeatureSet]) -> FeatureSet:
+        if self._ranks.count == 1:
+            return gather(found)
+        device = self._sets[Split.TRAIN].images.labels.device
+        return gather(part.to(device) for part in self._ranks.gather([part.to("cpu") for part in found]))
+
+    def _foreign_mean(self, model: FeatureClassifier) -> torch.Tensor:
+        unchanged = perturbation(CLEAN, model, self._num_classes, _ATTACK_SEED)
+        return gather(feature_batches(model, image_batches(self._foreign, unchanged))).features.double().mean(0)
+
+    def _spot(self, plan: Plan, split: Split, condition: Condition, found: FeatureSet, rows: Rows) -> Spot:
         means = metrics.class_means([(found.features, found.labels)], self._num_classes)
-        return _Spot(self._run_id, epoch, split, condition, found, means, rows)
+        return Spot(self._run_id, plan.epoch, split, condition, found, means, rows)
 
-    def _add_vectors(self, spot: _Spot) -> Sample:
-        present, kept, found = spot.means.present, self._kept[spot.split], spot.found
-        vectors, classes = spot.means.means[present].cpu().numpy(), {"class": present.cpu().numpy()}
-        spot.rows.add("class_mean", **spot.key, layer=FEATURES_LAYER, **classes, vector=vectors)
-        sample = Sample(
-            kept.cpu().numpy(), found.true[kept].cpu().numpy(), found.features[kept].cpu().numpy().astype(np.float32)
-        )
-        predicted = found.predicted[kept].cpu().numpy()
-        spot.rows.add(
-            "feature",
-            **spot.key,
-            sample=sample.indices,
-            label=sample.labels,
-            predicted=predicted,
-            vector=sample.features,
-        )
-        return sample
-
-    def _add_classifier(self, model: FeatureClassifier, epoch: int, rows: Rows) -> None:
-        weight, bias = model.weight.detach().cpu().numpy(), model.bias.detach().cpu().numpy().astype(np.float64)
-        classes = {"class": range(len(bias))}
-        rows.add("classifier", run_id=self._run_id, epoch=epoch, **classes, vector=weight, bias=bias)
+    def _keep(self, spot: Spot, measured: Measured) -> None:
+        """Keep the means, and the sampled features unless another condition has the same."""
+        add_means(spot)
+        if spot.condition.relabelled:
+            return
+        part, found = self._sets[spot.split], spot.found
+        features = found.features[part.kept].cpu().numpy().astype(np.float32)
+        sample = Sample(part.names[part.kept].cpu().numpy(), found.true[part.kept].cpu().numpy(), features)
+        add_sample(spot, sample.indices, sample.labels, found.predicted[part.kept].cpu().numpy(), features)
+        measured.samples[spot.split, spot.condition] = sample
 
 
-def _add_own(spot: _Spot, model: FeatureClassifier) -> float:
-    """What is measured around the spot's own means; returns the accuracy."""
-    found = spot.found
-    scatter = metrics.scatter_around([(found.features, found.labels)], spot.means)
-    values = metrics.collapse(spot.means, scatter, model.weight)
-    values |= metrics.classifier_metrics(found.features, found.labels, found.logits, spot.means)
-    spot.add(values, spot.split, spot.condition)
-    per_class = {
-        ClassMetric.COUNT: spot.means.counts,
-        ClassMetric.NORM: spot.means.centred.norm(dim=1),
-        ClassMetric.VARIANCE: scatter.per_class,
-    }
-    spot.add_per_class(per_class, spot.split, spot.condition)
-    return values[Metric.ACCURACY]
-
-
-def _add_against_clean(spot: _Spot, clean_means: dict[Split, metrics.ClassMeans]) -> None:
-    """Nearest centre by the clean means of train; alignment with and leaps to the clean means of the same split."""
-    if (spot.split, spot.condition) != (Split.TRAIN, CLEAN):
-        nearest = metrics.nearest_centre(spot.found.features, clean_means[Split.TRAIN])
-        correct = float((nearest == spot.found.labels).double().mean())
-        spot.add({Metric.NCC_ACCURACY: correct}, Split.TRAIN, CLEAN)
-    if spot.condition == CLEAN:
-        return
-    reference = clean_means[spot.split]
-    alignment = metrics.align(reference, spot.means)
-    spot.add(alignment.summary(), spot.split, CLEAN)
-    names = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)
-    spot.add_per_class({name: getattr(alignment, name) for name in names}, spot.split, CLEAN)
-    if spot.condition.kind is ConditionKind.PGD:
-        found = metrics.leaps(spot.found.features, spot.found.true, spot.found.predicted, reference)
-        true, predicted, counts, turned = found.clusters()
-        spot.rows.add("leap", **spot.key, true_class=true, predicted_class=predicted, count=counts, angle=turned)
+def _stages(model: FeatureClassifier, batches: Callable[[], Iterable[ImageBatch]]) -> Iterator:
+    """A pass over the stages of all batches."""
+    return stage_batches(model, batches())

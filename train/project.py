@@ -3,6 +3,7 @@
 import numpy as np
 
 from rnc.projection import UMAP_POINTS, PlanePCA, umap_plane
+from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import CLEAN, Condition, ProjectionMethod, Role, Split
@@ -36,16 +37,26 @@ class Projector:
                 self._add(rows, ProjectionMethod.PCA, stored_epoch, split, condition, sample.indices, coordinates)
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.PCA, rows)
 
+    def restore(self) -> None:
+        """Take in the epochs that the store holds, as `add_epoch` would have, for a run that goes on."""
+        found = StoreReader(self._writer.path).features(self._config.run_id)
+        for key, part in found.groupby(["epoch", "split", "condition"]):
+            epoch, split, condition = map(str, key)
+            vectors = np.stack(list(part["vector"])).astype(np.float32)
+            sample = Sample(part["sample"].to_numpy(), part["label"].to_numpy(), vectors)
+            self._epochs.setdefault(int(epoch), {})[Split(split), Condition.from_slug(condition)] = sample
+
     def project_by_umap(self) -> None:
-        """UMAP of the last epoch's training sample: fitted on clean, the attacks' features transformed."""
-        samples, epoch = self._epochs[max(self._epochs)], max(self._epochs)
+        """UMAP of the training sample: fitted on the last epoch's clean features, all others transformed into that plane."""
+        last = max(self._epochs)
         attacked = [c for role, c in self._config.conditions if role in (Role.PERTURBED, Role.TARGETED)]
-        chosen = [CLEAN, *attacked]
-        taken = _spread(len(samples[Split.TRAIN, CLEAN].indices), UMAP_POINTS)
-        clean, *others = (samples[Split.TRAIN, condition].features[taken] for condition in chosen)
+        epochs = sorted({*self._config.umap_at(), last} & set(self._epochs), reverse=True)
+        chosen = [(epoch, condition) for epoch in epochs for condition in (CLEAN, *attacked)]
+        taken = _spread(len(self._epochs[last][Split.TRAIN, CLEAN].indices), UMAP_POINTS)
+        clean, *others = (self._epochs[epoch][Split.TRAIN, condition].features[taken] for epoch, condition in chosen)
         rows = Rows()
-        for condition, plane in zip(chosen, umap_plane(clean, others), strict=True):
-            indices = samples[Split.TRAIN, condition].indices[taken]
+        for (epoch, condition), plane in zip(chosen, umap_plane(clean, others), strict=True):
+            indices = self._epochs[epoch][Split.TRAIN, condition].indices[taken]
             self._add(rows, ProjectionMethod.UMAP, epoch, Split.TRAIN, condition, indices, plane)
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.UMAP, rows)
 

@@ -9,14 +9,19 @@ from typing import Any
 
 import torch
 
+from rnc.datasets import ImageSet
+from rnc.vocabulary import Split
+
 _PACKAGES = ("torch", "torchvision", "numpy", "duckdb", "scikit-learn", "umap-learn")
 
 
-def provenance(device: torch.device, threads: int) -> dict[str, Any]:
-    """The columns of table `run` that tell where a run was made."""
+def provenance(device: torch.device, threads: int, execution: str, sets: dict[Split, ImageSet]) -> dict[str, Any]:
+    """The columns of table `run` that tell where a run was made, and of which images."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "device": f"{device.type} ({name})",
+        "execution": execution,
+        "data": {split: {"images": len(part), "fingerprint": part.fingerprint()} for split, part in sets.items()},
         "threads": threads,
         "host": socket.gethostname(),
         "git_commit": _git_commit(),

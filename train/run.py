@@ -1,21 +1,40 @@
-"""The command line: `python -m train.run [RECIPE] [--field value ...]`."""
+"""The command line: `python -m train.run [RECIPE] [--field value ...]`, also under torchrun."""
 
 import multiprocessing
 import os
 import sys
 import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from tqdm import tqdm
 
+from rnc.devices import cores, pick_device
+from rnc.models.weights import CheckpointError
 from rnc.store.connection import StoreError, store_path
 from rnc.store.writer import RunExistsError
 from train.config import RunConfig
+from train.cost import Estimate, describe
+from train.execution import Precision
 from train.loop import Options, train_run
-from train.recipes import RECIPES
+from train.ranks import leave_ranks
+from train.recipes import find, paper_runs
+from train.stopping import StopRun, parse_duration, sigterm_stops
+
+Duration = Annotated[
+    float,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="DURATION",
+        instance_from_str=lambda args: parse_duration(args[0]),
+        is_instance=lambda instance: isinstance(instance, float | int),
+        str_from_instance=lambda instance: [f"{instance:g}s"],
+    ),
+]
 
 _PROG = "python -m train.run"
 _STOPPED = "stopped; what was measured so far is in the store"
@@ -25,60 +44,106 @@ _STOPPED = "stopped; what was measured so far is in the store"
 class Command:
     """Train a network and write what happens to its geometry into the store.
 
-    RECIPE names runs to start from (tiny, demo); every field of a run can be overridden. Without a recipe, the
-    defaults below make one run.
+    RECIPE names runs to start from: tiny, demo, cifar10-cpu-at, a run of the paper such as cifar10-vgg11_bn-at-l2-s1, or
+    all that a pattern fits ('cifar10-cpu-*'). Every field of a run can be overridden. Without a recipe, the defaults
+    below make one run. A run that was broken off goes on where it was.
     """
 
     config: tyro.conf.OmitArgPrefixes[RunConfig]
     store: Path | None = None
     """The DuckDB file to write; RNC_STORE, or data/rnc.duckdb, where not given."""
+    data_root: Path | None = None
+    """The folder of the images; RNC_DATA, or data/images, where not given."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:0."""
     threads: int = 0
     """CPU threads of a run; 0 takes one for a small network and all cores for others."""
     jobs: int = 0
     """Runs trained at a time; 0 takes as many as there are cores, at most one a run."""
+    precision: Annotated[Precision, tyro.conf.EnumChoicesFromValues] = Precision.AUTO
+    """What training multiplies in: bf16 on a GPU and float32 elsewhere, where auto. Measurement is float32."""
+    compiled: bool = False
+    """Compile the attack (torch.compile)."""
+    time_limit: Duration | None = None
+    """Stop after an epoch when the next would overrun this: 45m, 1.5h, 1:30:00. The same command goes on; exit code 75."""
     overwrite: bool = False
-    """Train a finished run with the same key again, in place of the stored one."""
+    """Train a run with the same key again from the start, in place of the stored one."""
+    list_runs: Annotated[bool, tyro.conf.arg(name="list")] = False
+    """Print the runs of the paper, one a line, and train nothing."""
+    dry_run: bool = False
+    """Print what would run and what it would cost on this device, and train nothing."""
 
     def options(self) -> Options:
         """What every run of this command shares."""
-        return Options(store_path(self.store), self.device, self.threads, self.overwrite)
+        return Options(
+            store=store_path(self.store),
+            data_root=self.data_root,
+            device=self.device,
+            threads=self.threads,
+            precision=self.precision,
+            compiled=self.compiled,
+            deadline=None if self.time_limit is None else time.time() + self.time_limit,
+            overwrite=self.overwrite,
+        )
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; the exit code is 0, 1 where a run failed, 2 where the request was wrong."""
+    """Run the command; the exit code is 0, 1 where a run failed, 2 where the request was wrong, 75 out of time."""
     try:
         commands = parse(arguments)
     except ValueError as error:
         return _fail(str(error), 2)
     configs = list({command.config.run_id: command.config for command in commands}.values())
     options = commands[0].options()
+    if commands[0].list_runs:
+        print("\n".join(paper_runs()))
+        return 0
     try:
+        if commands[0].dry_run:
+            return _print_costs(configs, options)
         options.check()
         if len(configs) > 1:
-            return _train_several(configs, options, commands[0].jobs or len(os.sched_getaffinity(0)))
+            return _train_several(configs, options, commands[0].jobs or cores())
     except (StoreError, ValueError) as error:
         return _fail(str(error), 2)
     except KeyboardInterrupt:
         return _fail(_STOPPED, 130)
+    except StopRun as stop:
+        return _fail(str(stop), stop.exit_code)
+    return _train_one(configs[0], options)
+
+
+def _train_one(config: RunConfig, options: Options) -> int:
     try:
-        train_run(configs[0], options)
+        train_run(config, options)
         return 0
     except StoreError as error:
         return _fail(str(error), 2)
-    except ValueError as error:
+    except (CheckpointError, ValueError) as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt:
         return _fail(_STOPPED, 130)
+    except StopRun as stop:
+        return _fail(str(stop), stop.exit_code)
+    finally:
+        leave_ranks()
+
+
+def _print_costs(configs: list[RunConfig], options: Options) -> int:
+    """A line a run, and the sum."""
+    estimate, total = Estimate(options), 0.0
+    for config in configs:
+        seconds = estimate.seconds(config)
+        total += seconds
+        print(f"{config.run_id}  {config.epochs} epochs  about {describe(seconds)}")
+    print(f"{len(configs)} runs, one after the other on {pick_device(options.device)}: about {describe(total)}")
+    return 0
 
 
 def parse(arguments: list[str]) -> list[Command]:
     """The commands, one a run, of a command line. Raises ValueError for a wrong recipe or value."""
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
-    if named and named[0] not in RECIPES:
-        raise ValueError(f"unknown recipe {named[0]!r}; there are: {', '.join(RECIPES)}")
-    configs = RECIPES[named[0]]() if named else [RunConfig()]
+    configs = find(named[0]) if named else [RunConfig()]
     rest = arguments[len(named) :]
     return [
         tyro.cli(
@@ -95,25 +160,38 @@ def parse(arguments: list[str]) -> list[Command]:
 def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int:
     """Train runs side by side, each in a process of its own; finished ones are skipped, so a broken-off recipe goes on."""
     context = multiprocessing.get_context("spawn")
-    failed = 0
+    code = 0
     workers = min(jobs, len(configs))
     todo = list(enumerate(configs))
     under_way: dict[Future[None], RunConfig] = {}
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
-        while todo or under_way:
-            while todo and len(under_way) < workers:  # (a run that was never submitted cannot begin after Ctrl-C)
-                position, config = todo.pop(0)
-                under_way[pool.submit(train_run, config, options, position)] = config
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                run_id = under_way.pop(future).run_id
-                try:
-                    future.result()
-                except RunExistsError:
-                    tqdm.write(f"{run_id}: already finished, skipped (--overwrite trains it again)")
-                except Exception as error:  # (one run's failure must not take the others along)
-                    failed += 1
-                    tqdm.write(f"{run_id}: failed: {error}", file=sys.stderr)
-    return 1 if failed else 0
+    with sigterm_stops(), ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+        try:
+            while todo or under_way:
+                while todo and len(under_way) < workers:  # (a run that was never submitted cannot begin after Ctrl-C)
+                    position, config = todo.pop(0)
+                    under_way[pool.submit(train_run, config, options, position)] = config
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    code = max(code, _outcome(under_way.pop(future).run_id, future))
+        except StopRun:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
+    return code
+
+
+def _outcome(run_id: str, ended: Future[None]) -> int:
+    """Say how a run ended where that is worth a line; one run's failure must not take the others along."""
+    try:
+        ended.result()
+    except RunExistsError:
+        tqdm.write(f"{run_id}: already finished, skipped (--overwrite trains it again)")
+    except StopRun as stop:
+        tqdm.write(f"{run_id}: {stop}", file=sys.stderr)
+        return stop.exit_code
+    except Exception as error:
+        tqdm.write(f"{run_id}: failed: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _end_with_parent() -> None:

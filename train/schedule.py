@@ -15,6 +15,7 @@ def parse_epochs(text: str, epochs: int, drops: list[int], measured: list[int] |
     Raises ValueError for an unknown word, an epoch outside 0..epochs, or one that is not measured where it must be.
     """
     words = {"log": log_spaced(epochs, drops), "every": list(range(epochs + 1)), "last": [epochs], "none": []}
+    words["milestones"] = sorted({0, epochs, *drops})
     if measured is not None:
         words |= {"measured": measured, "every": measured}
     chosen = words[text] if text in words else _listed(text, list(words))

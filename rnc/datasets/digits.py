@@ -1,23 +1,26 @@
 """Handwritten digits bundled with scikit-learn: 1,797 real 8x8 images of 10 classes (UCI, Alpaydin and Kaynak 1998)."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from rnc.vocabulary import Split
 
 TRAIN_PER_CLASS = 140
 TEST_PER_CLASS = 34
+LEVELS = 16
+"""The byte that stands for a pixel of 1."""
 MEAN, STD = (0.3056,), (0.3760,)  # of the 1,400 training images; a test recomputes them
 _SPLIT_SEED = 0
 
 
 def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 1, 8, 8) float32 in [0, 1] and labels (N,) int64 of a fixed split, balanced over the classes.
+    """Images (N, 1, 8, 8) uint8 in 0..16 and labels (N,) int64 of a fixed split, balanced over the classes.
 
     The smallest class has 174 images, so that 140 + 34 of each class are used and the rest are left out.
     """
+    from sklearn.datasets import load_digits  # here, because who asks for a spec need not wait for scikit-learn
+
     bunch = load_digits()
-    images = (bunch.images / 16.0).astype(np.float32)[:, None]
+    images = bunch.images.astype(np.uint8)[:, None]
     labels = bunch.target.astype(np.int64)
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
     wanted = (

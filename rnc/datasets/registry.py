@@ -1,70 +1,50 @@
-"""The one list of data sets. Pixels are in [0, 1] everywhere; mean and std are for the model that normalises inside."""
+"""The one list of data sets, and the way to their images. Whole sets are held as bytes; a model normalises inside."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from rnc.datasets import digits
+from rnc.datasets import cache, digits, image_folder, parquet_folder, torchvision_download
+from rnc.datasets.image_set import ImageSet
+from rnc.datasets.images import Source
+from rnc.datasets.layout import data_root
+from rnc.datasets.specs import DatasetError, DatasetSpec, names, spec
 from rnc.vocabulary import Split
 
-
-@dataclass(frozen=True)
-class DatasetSpec:
-    """What a model must know of a data set: class names, image shape (c, h, w), and per-channel mean and std of train."""
-
-    name: str
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @property
-    def num_classes(self) -> int:
-        """C."""
-        return len(self.classes)
+__all__ = ["DatasetError", "DatasetSpec", "data_root", "load", "names", "spec"]
+_LOG = logging.getLogger("rnc.datasets")
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """Images (N, c, h, w) float32 in [0, 1] and labels (N,) int64, in a fixed order: a sample's index is its name."""
+def load(name: str, split: Split, root: Path | None = None) -> ImageSet:
+    """The images and labels of one split, on the CPU, from the first source under `data_root(root)` that has them.
 
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.labels)
-
-    def balanced_indices(self, size: int, num_classes: int) -> torch.Tensor:
-        """The sorted indices of at most `size` samples: the first of each class, as many of one as of another."""
-        per_class = max(size // num_classes, 1)
-        first = [(self.labels == c).nonzero().squeeze(1)[:per_class] for c in range(num_classes)]
-        return torch.cat(first).sort().values
-
-    def to(self, device: torch.device) -> "ImageSet":
-        """The same set on a device."""
-        return ImageSet(self.images.to(device), self.labels.to(device))
+    Parquet files, then an image folder, then torchvision's files, which are downloaded where they are missing; the
+    logger `rnc.datasets` says which. Digits come with scikit-learn. Raises ValueError for an unknown name and
+    DatasetError, which says what to do, for images that are missing or damaged.
+    """
+    found, split = spec(name), Split(split)
+    if name == "digits":
+        return _image_set(digits.load(split), digits.LEVELS)
+    root = data_root(root)
+    source = _source(found, split, root)
+    if source is None:
+        _LOG.info("%s %s: torchvision's files in %s, downloaded if missing", name, split, root)
+        return _image_set(torchvision_download.arrays(found, split, root))
+    _LOG.info("%s %s: %s", name, split, source)
+    return _image_set(cache.decoded(found, split, source))
 
 
-_DIGITS = DatasetSpec("digits", tuple("0123456789"), (1, 8, 8), digits.MEAN, digits.STD)
-_REGISTRY: dict[str, tuple[DatasetSpec, Callable]] = {"digits": (_DIGITS, digits.load)}
+def _source(found: DatasetSpec, split: Split, root: Path) -> Source | None:
+    """The encoded images of a split; None where torchvision's are no images but arrays."""
+    for kind in (parquet_folder, image_folder):
+        source: Source | None = kind.find(found, split, root)
+        if source is not None:
+            return source
+    return torchvision_download.imagenette(found, split, root) if found.name == "imagenette" else None
 
 
-def names() -> list[str]:
-    """The data sets there are."""
-    return sorted(_REGISTRY)
-
-
-def spec(name: str) -> DatasetSpec:
-    """The spec of a data set. Raises ValueError with the names there are."""
-    if name not in _REGISTRY:
-        raise ValueError(f"unknown dataset {name!r}; there are: {', '.join(names())}")
-    return _REGISTRY[name][0]
-
-
-def load(name: str, split: Split) -> ImageSet:
-    """The images and labels of one split, on the CPU. Raises ValueError for an unknown name."""
-    spec(name)
-    images, labels = _REGISTRY[name][1](Split(split))
-    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))
+def _image_set(arrays: tuple[np.ndarray, np.ndarray], levels: int = 255) -> ImageSet:
+    images, labels = (torch.from_numpy(array) for array in arrays)
+    return ImageSet(images, labels, levels)

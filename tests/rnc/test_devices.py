@@ -16,10 +16,16 @@ def _same_threads() -> Iterator[None]:
 
 
 def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for there, name in ((True, "cuda"), (False, "cpu")):
+    for there, name in ((True, "cuda:0"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert pick_device() == torch.device(name)
         assert pick_device("cpu") == torch.device("cpu")
+
+
+def test_under_torchrun_each_process_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert pick_device() == torch.device("cuda:3")
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,9 +40,11 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 def test_small_networks_train_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(3)), raising=False)
-    assert set_threads(26_394) == torch.get_num_threads() == 1
-    assert set_threads(9_231_114) == torch.get_num_threads() == 3
-    assert set_threads(26_394, asked=2) == torch.get_num_threads() == 2
+    with torch.device("meta"):
+        small, large = torch.nn.Linear(998, 1000), torch.nn.Linear(999, 1000)
+    assert set_threads(small) == torch.get_num_threads() == 1
+    assert set_threads(large) == torch.get_num_threads() == 3
+    assert set_threads(small, asked=2) == torch.get_num_threads() == 2
 
 
 def test_half_precision_is_off() -> None:

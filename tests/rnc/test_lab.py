@@ -11,7 +11,6 @@ import torch
 
 from rnc import datasets, lab, metrics, models
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd
-from rnc.datasets import ImageSet
 from rnc.lab import LabJob, Outcome, Subject
 from rnc.vocabulary import Condition, ConditionKind, Norm, Split, TargetRule
 
@@ -27,22 +26,21 @@ def subject() -> Subject:
     net = models.build("small_cnn", datasets.spec("digits"))
     with torch.no_grad():
         for _pass in range(20):
-            net.train()(datasets.load("digits", Split.TRAIN).images[:100])
+            net.train()(datasets.load("digits", Split.TRAIN).pixels()[:100])
         net.classifier.weight.mul_(5)
     everything = datasets.load("digits", Split.TEST)
     indices = everything.balanced_indices(40, 10)
-    images = ImageSet(everything.images[indices].double(), everything.labels[indices])
-    return Subject(net.double().eval(), images, indices, 10)
+    return Subject(net.double().eval(), everything.pixels(indices).double(), everything.labels[indices], indices, 10)
 
 
 def ends(subject: Subject, condition: Condition, steps: int, restarts: int = 1, seed: int = 0) -> torch.Tensor:
     """The attack called directly on all images at once."""
     assert condition.norm and condition.epsilon and condition.step_size
     targeted = condition.target_rule is TargetRule.NEXT
-    labels = (subject.images.labels + 1) % 10 if targeted else subject.images.labels
+    labels = (subject.labels + 1) % 10 if targeted else subject.labels
     return pgd(
         subject.model,
-        subject.images.images,
+        subject.images,
         labels,
         ball_of(condition.norm, condition.epsilon),
         steps,
@@ -84,10 +82,10 @@ def test_to_the_end_it_is_pgd(subject: Subject, condition: Condition, restarts: 
     job = LabJob(subject, condition, restarts, seed)
     outcome = done(job)
     assert condition.steps is not None
-    expected, labels = ends(subject, condition, condition.steps, restarts, seed), subject.images.labels
+    expected, labels = ends(subject, condition, condition.steps, restarts, seed), subject.labels
     assert np.allclose(outcome.perturbed_images, expected[:8].numpy(), atol=1e-9)
     same(outcome.after, measured(subject, expected, labels))
-    same(outcome.before, measured(subject, subject.images.images, labels))
+    same(outcome.before, measured(subject, subject.images, labels))
     assert not outcome.stopped and job.rounds_done == job.rounds == restarts * (condition.steps + 1)
 
 
@@ -101,12 +99,12 @@ def test_with_restarts_the_outcome_counts_steps_and_no_starts(subject: Subject) 
 
 
 def test_targeted_samples_are_measured_by_their_targets(subject: Subject) -> None:
-    outcome, labels = done(LabJob(subject, TARGETED)), subject.images.labels
+    outcome, labels = done(LabJob(subject, TARGETED)), subject.labels
     expected, targets = ends(subject, TARGETED, 6), (labels + 1) % 10
     same(outcome.after, measured(subject, expected, targets))
-    same(outcome.before, measured(subject, subject.images.images, labels))
+    same(outcome.before, measured(subject, subject.images, labels))
     with torch.no_grad():
-        h, moved = subject.model.features(subject.images.images), subject.model.features(expected)
+        h, moved = subject.model.features(subject.images), subject.model.features(expected)
         decided = subject.model(expected).argmax(1)
     clean = metrics.class_means([(h, labels)], 10)
     alignment = metrics.align(clean, metrics.class_means([(moved, targets)], 10)).summary()
@@ -119,15 +117,15 @@ def test_targeted_samples_are_measured_by_their_targets(subject: Subject) -> Non
 def test_what_is_shown_is_what_was_attacked(subject: Subject) -> None:
     outcome = done(LabJob(subject, ATTACK))
     with torch.no_grad():
-        before = subject.model(subject.images.images).argmax(1).tolist()
+        before = subject.model(subject.images).argmax(1).tolist()
         after = subject.model(ends(subject, ATTACK, 6)).argmax(1).tolist()
-    assert outcome.decisions == list(zip(subject.images.labels.tolist(), before, after, strict=True))[:8]
-    assert np.array_equal(outcome.clean_images, subject.images.images[:8].numpy())
+    assert outcome.decisions == list(zip(subject.labels.tolist(), before, after, strict=True))[:8]
+    assert np.array_equal(outcome.clean_images, subject.images[:8].numpy())
     plane = outcome.plane
     assert plane["shown"].tolist() == ["clean"] * 40 + ["perturbed"] * 40
     assert plane["sample"].tolist() == subject.indices.tolist() * 2
     assert plane["predicted"].tolist() == before + after
-    assert plane["label"].tolist() == subject.images.labels.tolist() * 2
+    assert plane["label"].tolist() == subject.labels.tolist() * 2
     clean = plane[plane["shown"] == "clean"][["x", "y"]].to_numpy()
     assert np.abs(clean.mean(axis=0)).max() < 1e-9, "the plane is centred on the clean features"
 
@@ -160,7 +158,7 @@ def test_stopped_after_some_rounds_it_is_that_many_steps(
     assert outcome.stopped and outcome.steps == rounds - 1 and job.rounds_done == rounds
     expected = ends(subject, condition, rounds - 1)
     assert np.allclose(outcome.perturbed_images, expected[:8].numpy(), atol=1e-9)
-    labels = subject.images.labels
+    labels = subject.labels
     same(outcome.after, measured(subject, expected, (labels + 1) % 10 if condition is TARGETED else labels))
 
 
@@ -197,7 +195,7 @@ def test_progress_is_seen_while_it_runs(subject: Subject, monkeypatch: pytest.Mo
 
 
 def test_an_exception_in_the_thread_reaches_error(subject: Subject) -> None:
-    bad = replace(subject, images=ImageSet(subject.images.images + 1, subject.images.labels))
+    bad = replace(subject, images=subject.images + 1)
     job = LabJob(bad, ATTACK).start()
     job.join()
     assert job.error is not None and job.error.startswith("ValueError: pixels must be in [0, 1]")

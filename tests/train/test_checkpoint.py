@@ -47,9 +47,9 @@ def test_a_network_reads_back_bit_by_bit(saved: Saved) -> None:
 
 def test_the_images_are_balanced(saved: Saved) -> None:
     subject = load(*saved[:2])
-    assert torch.bincount(subject.images.labels).tolist() == [2] * 10 and subject.num_classes == 10
+    assert torch.bincount(subject.labels).tolist() == [2] * 10 and subject.num_classes == 10
     everything = datasets.load("digits", Split.TEST)
-    assert torch.equal(subject.images.images.cpu(), everything.images[subject.indices.cpu()])
+    assert torch.equal(subject.images.cpu(), everything.pixels(subject.indices.cpu()))
 
 
 @pytest.mark.parametrize("position", [0, 100, -1])
@@ -91,7 +91,7 @@ def test_a_save_that_breaks_leaves_the_old_file(saved: Saved, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", fail)
     rows = Rows()
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(lab.CheckpointError, match=r"cannot be written \(disk full\); free space"):
         save_checkpoint(net, CONFIG, 40, path.parents[2] / "rnc.duckdb", rows)
     assert rows.tables() == {}
     load(path, digest)

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from rnc.vocabulary import CLEAN, Condition, Norm, Objective, Role
 from train.config import RunConfig
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"dataset": "imagenet"}, "unknown dataset 'imagenet'; there are: digits"),
-    ({"model": "vgg99"}, "unknown model 'vgg99'; there are: small_cnn"),
+    ({"dataset": "imagenet"}, "unknown dataset 'imagenet'; there are: cifar10, cifar100, digits"),
+    ({"model": "vgg99"}, "unknown model 'vgg99'; there are: preact_resnet18, small_cnn, vgg11_bn"),
     ({"objective": "adversarial"}, "adversarial"),
     ({"norm": "l7"}, "l7"),
     ({"steps": 0}, "steps must be at least 1, got 0"),
@@ -21,7 +22,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": 1}, "batch_size must be at least 2"),
     ({"sample_size": 0}, "sample_size must be at least 1"),
     ({"seed": -1}, "seed must be at least 0"),
-    ({"lr_drops": (0.5, 1.0)}, "lr_drops are fractions of the run between 0 and 1"),
+    ({"lr_drops": (0.5, 1.0)}, "lr_drops are fractions between 0 and 1"),
     ({"lr_drops": (0.0,)}, "lr_drops are fractions"),
     ({"lr_drops": (math.nan,)}, "lr_drops are fractions"),
     ({"lr_drops": (100,)}, "lr_drops are fractions"),
@@ -31,9 +32,20 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"vector_epochs": "7", "measured_epochs": "last"}, "not measured; measured are [60]"),
     ({"checkpoint_epochs": "7", "measured_epochs": "last"}, "not measured; measured are [60]"),
     ({"extra_conditions": ("pgd-l7-0.5-10",)}, "'pgd-l7-0.5-10' is no condition"),
+    ({"epsilon_fractions": (1.0,)}, "epsilon_fractions are fractions between 0 and 1"),
+    ({"subset": -1}, "subset must be at least 0"),
+    ({"subset": 9}, "subset must be 0 (all) or at least one image of each of the 10 classes"),
+    ({"measure_subset": 9}, "measure_subset must be 0 (all) or at least one image of each of the 10 classes"),
+    ({"model": "vgg11_bn"}, "vgg11_bn needs images of at least 16 px"),
+    ({"ood_dataset": "cifar10"}, "ood_dataset must be another data set with images of shape (1, 8, 8), or noise"),
+    ({"ood_dataset": "digits"}, "ood_dataset must be another data set"),
+    ({"ood_dataset": "svhn"}, "unknown dataset 'svhn'"),
+    ({"layerwise_epochs": "7", "measured_epochs": "last"}, "not measured; measured are [60]"),
+    ({"umap_epochs": "often"}, "'often' is no choice of epochs"),
+    ({"extra_conditions": ("as_trained",)}, "as_trained is measured by itself"),
     ({"extra_conditions": ("blur",)}, "examples: clean, pgd-linf-8_255-10"),
 ]
-POSITIVE, NOT_NEGATIVE = ("epsilon", "step_size", "learning_rate"), ("momentum", "weight_decay", "trades_beta")
+POSITIVE, NOT_NEGATIVE = ("width", "epsilon", "step_size", "learning_rate"), ("momentum", "weight_decay", "trades_beta")
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD, ids=[str(changes) for changes, _message in BAD])
@@ -78,10 +90,17 @@ def test_the_run_id_is_readable_and_the_same_in_every_process() -> None:
 def _as_arguments(config: RunConfig) -> dict[str, Any]:
     found = config.to_json()
     assert found["lr_drops"] == [0.25, 0.375] and found["norm"] == "l2"
-    return found | {"lr_drops": config.lr_drops, "extra_conditions": config.extra_conditions}
+    return found | {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
 
 
 OTHER: dict[str, Any] = {
+    "dataset": "mnist",
+    "width": 0.5,
+    "subset": 100,
+    "measure_subset": 100,
+    "layerwise_epochs": "last",
+    "umap_epochs": "measured",
+    "epsilon_fractions": (0.5,),
     "objective": Objective.AT,
     "norm": Norm.L2,
     "epsilon": 8 / 255,
@@ -106,9 +125,13 @@ OTHER: dict[str, Any] = {
 
 def test_every_field_changes_the_run_id() -> None:
     names = {field.name for field in fields(RunConfig)}
-    assert names - set(OTHER) == {"dataset", "model"}, "there is one of each so far"
-    ids = [RunConfig(**{name: value}).run_id for name, value in OTHER.items()]
-    assert len({*ids, RunConfig().run_id}) == len(OTHER) + 1
+    changed = [RunConfig(**{name: value}) for name, value in OTHER.items()]
+    assert names - set(OTHER) == {"model", "ood_dataset"}, "digits have but one of each"
+    changed += [
+        RunConfig(dataset="cifar10", **more) for more in ({}, {"model": "vgg11_bn"}, {"ood_dataset": "cifar100"})
+    ]
+    ids = [RunConfig().run_id, *(config.run_id for config in changed)]
+    assert len(set(ids)) == len(ids)
 
 
 def test_equal_configs_have_one_run_id() -> None:
@@ -129,6 +152,7 @@ def test_the_conditions_of_a_run() -> None:
     assert found == {
         Role.CLEAN: "clean",
         Role.PERTURBED: "pgd-linf-8_255-7-step1_255",
+        Role.RELABELLED: "pgd-linf-8_255-7-step1_255-predicted",
         Role.TARGETED: "pgd-linf-8_255-7-step1_255-next",
         Role.GAUSSIAN: "gaussian-linf-8_255",
         Role.SIGN_NOISE: "sign_noise-linf-8_255",
@@ -153,9 +177,58 @@ def test_an_extra_condition_named_twice_is_measured_once() -> None:
     assert found == ["pgd-linf-8_255-10"]
 
 
-def test_the_step_is_the_customary_one_unless_given() -> None:
-    assert RunConfig(epsilon=8 / 255, steps=10).attack_step_size == pytest.approx(2 / 255)
-    assert RunConfig(step_size=1 / 255).attack_step_size == 1 / 255
+def test_what_a_run_trains_on_is_measured_where_it_differs_from_the_clean_images() -> None:
+    for objective in Objective:
+        roles = {role for role, _condition in RunConfig(objective=objective).conditions}
+        assert (Role.AS_TRAINED in roles) is (objective is not Objective.ST)
+
+
+def test_at_the_end_the_attack_is_measured_at_fractions_of_its_size() -> None:
+    """{1, 2, 4, 8}/255 in the paper's setting: the 8/255 is what every epoch is measured under."""
+    config = RunConfig(dataset="cifar10", model="vgg11_bn", width=0.125)
+    found = [(c.epsilon * 255, c.step_size * 255, c.steps) for _role, c in config.conditions_at_end]
+    assert found == [pytest.approx((e, e / 4, 10)) for e in (1, 2, 4)]
+    again = replace(config, extra_conditions=(config.conditions_at_end[0][1].slug,))
+    assert len(again.conditions_at_end) == 2, "a condition is measured once"
+
+
+PAPER_ATTACKS = {
+    ("cifar10", Norm.LINF): (8 / 255, 10, 2 / 255),
+    ("cifar10", Norm.L2): (128 / 255, 10, 15 / 255),
+    ("cifar100", Norm.LINF): (8 / 255, 10, 2 / 255),
+    ("cifar100", Norm.L2): (128 / 255, 10, 15 / 255),
+    ("imagenette", Norm.LINF): (8 / 255, 5, 2 / 255),
+    ("imagenette", Norm.L2): (1536 / 255, 5, 360 / 255),
+}
+
+
+@pytest.mark.parametrize(("dataset", "norm"), PAPER_ATTACKS)
+def test_a_data_set_has_its_own_attack(dataset: str, norm: Norm) -> None:
+    """Paper, section 2."""
+    attack = RunConfig(dataset=dataset, norm=norm).attack
+    assert (attack.epsilon, attack.steps, attack.step_size) == PAPER_ATTACKS[dataset, norm]
+
+
+def test_what_is_given_takes_the_attacks_place() -> None:
+    cifar = partial(RunConfig, dataset="cifar10")
+    assert cifar(epsilon=4 / 255).attack.step_size == pytest.approx(1 / 255), "2.5 epsilon / steps"
+    assert cifar(steps=20).attack.step_size == pytest.approx(1 / 255)
+    assert cifar(step_size=1 / 255).attack == replace(cifar().attack, step_size=1 / 255)
+    stored = cifar().to_json()
+    assert (stored["epsilon"], stored["steps"], stored["step_size"]) == (8 / 255, 10, 2 / 255)
+    assert cifar().run_id == cifar(epsilon=8 / 255, steps=10, step_size=2 / 255).run_id
+
+
+def test_the_learning_rate_of_every_epoch() -> None:
+    config = RunConfig(epochs=8, learning_rate=1.0, lr_drops=(0.25, 0.5))
+    rates = [config.learning_rate_in(epoch) for epoch in range(1, 9)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01])
+    assert RunConfig(epochs=1).learning_rate_in(1) == RunConfig().learning_rate, "no drop before the first epoch"
+
+
+def test_umap_projects_epochs_that_keep_vectors() -> None:
+    config = RunConfig(epochs=10, measured_epochs="0,4,10", vector_epochs="0,10", umap_epochs="measured")
+    assert config.umap_at() == [0, 10] and replace(config, umap=False).umap_at() == []
 
 
 def test_the_drops_of_the_papers_run() -> None:

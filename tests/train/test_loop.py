@@ -6,20 +6,21 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
-from rnc import datasets, models
-from rnc.datasets import ImageSet
+from rnc import datasets
 from rnc.models import weights
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Split
 from tests.train.small import ask, small
+from train import epoch as epoch_module
 from train import loop
 from train.config import RunConfig
-from train.loop import Heart, Options, train_epoch, train_run
+from train.epoch import Trainer
+from train.loop import Heart, Options, train_run
+from train.stopping import Diverged
 
 CONFIG = small(
     objective=Objective.AT,
@@ -28,8 +29,16 @@ CONFIG = small(
     vector_epochs="last",
     checkpoint_epochs="0,2",
     extra_conditions=("gaussian-l2-0.5",),
+    epsilon_fractions=(0.5,),
 )
 SLUGS = [condition.slug for _role, condition in CONFIG.conditions]
+(SWEPT,) = [condition.slug for _role, condition in CONFIG.conditions_at_end]
+
+
+def looked_at(at: int, split: str) -> list[str]:
+    """What is measured: the swept attack at the end, and what the epoch trained on, of train, where there was training."""
+    left_out = {"as_trained"} if at == 0 or split == "test" else set()
+    return sorted({*SLUGS, *([SWEPT] if at == 2 else [])} - left_out)
 
 
 def trained(path: Path, config: RunConfig = CONFIG) -> Path:
@@ -55,10 +64,14 @@ def test_the_run_says_what_it_is(store: Path) -> None:
 
 def test_every_condition_is_measured_on_both_splits_at_the_chosen_epochs(store: Path) -> None:
     found = ask(store, "SELECT DISTINCT epoch, split, condition FROM metric ORDER BY ALL")
-    assert found == sorted(itertools.product((0, 2), ("test", "train"), SLUGS))
+    spots = itertools.product((0, 2), ("test", "train"))
+    assert found == [(at, split, slug) for at, split in spots for slug in looked_at(at, split)]
     roles = dict(ask(store, "SELECT condition, role FROM run_condition"))
-    assert roles == {condition.slug: str(role) for role, condition in CONFIG.conditions}
-    assert sorted(roles.values()) == ["clean", "extra", "gaussian", "perturbed", "sign_noise", "targeted"]
+    named = CONFIG.conditions + CONFIG.conditions_at_end
+    assert roles == {condition.slug: str(role) for role, condition in named}
+    assert sorted(roles.values()) == [
+        "as_trained", "clean", "extra", "extra", "gaussian", "perturbed", "relabelled", "sign_noise", "targeted",
+    ]  # fmt: skip
 
 
 def test_no_value_is_stored_twice(store: Path) -> None:
@@ -68,21 +81,33 @@ def test_no_value_is_stored_twice(store: Path) -> None:
 
 
 def test_around_own_means_every_scalar_is_there(store: Path) -> None:
-    names = ask(store, "SELECT DISTINCT metric FROM measurement WHERE role = 'clean' AND epoch = 2 AND split = 'test'")
+    where = "role = 'clean' AND epoch = 2 AND split = 'test' AND layer = 'features'"
+    names = ask(store, f"SELECT DISTINCT metric FROM measurement WHERE {where}")
     alignment = {Metric.ANGLE, Metric.ANGLE_UNCENTRED, Metric.DISTANCE, Metric.DISTANCE_UNCENTRED}
     alignment |= {Metric.GLOBAL_MEAN_ANGLE, Metric.GLOBAL_MEAN_DISTANCE}
     assert {name for (name,) in names} == set(Metric) - alignment
-    assert ask(store, "SELECT count(*) FROM metric WHERE value IS NULL OR isnan(value)") == [(0,)]
+    for table in ("metric", "class_metric"):
+        assert ask(store, f"SELECT count(*) FROM {table} WHERE value IS NULL OR isnan(value)") == [(0,)]
 
 
 def test_vectors_and_projections_are_kept_at_the_chosen_epochs(store: Path) -> None:
     for table in ("class_mean", "classifier", "feature", "projection"):
         assert ask(store, f"SELECT DISTINCT epoch FROM {table}") == [(2,)], table
-    spots = sorted(itertools.product(("test", "train"), SLUGS))
-    for table, rows in (("class_mean", 10), ("feature", 20), ("projection", 20)):
+    spots = [(split, slug) for split in ("test", "train") for slug in looked_at(2, split) if slug != SWEPT]
+    means = ask(store, "SELECT DISTINCT split, condition FROM class_mean ORDER BY ALL")
+    assert means == spots
+    for table in ("feature", "projection"):
         found = ask(store, f"SELECT split, condition, count(*) FROM {table} GROUP BY ALL ORDER BY ALL")
-        assert found == [(*spot, rows) for spot in spots], table
+        assert found == [(*spot, 20) for spot in spots if not spot[1].endswith("predicted")], table
     assert ask(store, "SELECT DISTINCT method FROM projection") == [("pca",)]
+
+
+def test_every_epoch_says_what_it_cost(store: Path) -> None:
+    found = ask(store, "SELECT * EXCLUDE (run_id) FROM epoch ORDER BY epoch")
+    assert [at for at, *_rest in found] == [1, 2], "also those that are not measured"
+    for at, rate, loss, seconds, measuring, speed in found:
+        assert rate == CONFIG.learning_rate_in(at) and 0 < loss < 10
+        assert seconds > 0 and speed == pytest.approx(1400 / seconds) and (measuring > 0) is (at == 2)
 
 
 def test_layers_go_from_the_pixels_to_the_features(store: Path) -> None:
@@ -92,9 +117,13 @@ def test_layers_go_from_the_pixels_to_the_features(store: Path) -> None:
 
 def test_leaps_count_every_sample_of_the_attacks(store: Path) -> None:
     found = ask(store, "SELECT epoch, split, condition, sum(count) FROM leap GROUP BY ALL ORDER BY ALL")
-    attacks = [slug for slug in SLUGS if slug.startswith("pgd")]
     sizes = {"train": 1400, "test": 340}
-    assert found == [(e, s, c, sizes[s]) for e, s, c in sorted(itertools.product((0, 2), ("test", "train"), attacks))]
+    assert found == [
+        (at, split, slug, sizes[split])
+        for at, split in itertools.product((0, 2), ("test", "train"))
+        for slug in looked_at(at, split)
+        if slug == "as_trained" or (slug.startswith("pgd") and not slug.endswith("predicted"))
+    ]
 
 
 def test_checkpoints_are_the_networks_of_their_epochs(store: Path) -> None:
@@ -108,7 +137,7 @@ def test_checkpoints_are_the_networks_of_their_epochs(store: Path) -> None:
         assert epoch == 0 or torch.tensor([v for (v,) in classifier]).equal(net.weight.detach())
         test = datasets.load("digits", Split.TEST)
         with torch.no_grad():
-            accuracy = float((net(test.images).argmax(1) == test.labels).double().mean())
+            accuracy = float((net(test.pixels()).argmax(1) == test.labels).double().mean())
         where = "epoch = ? AND split = 'test' AND role = 'clean' AND metric = 'accuracy'"
         assert ask(store, f"SELECT value FROM measurement WHERE {where}", epoch) == [(pytest.approx(accuracy),)]
     assert not list(store.parent.rglob("*.partial"))
@@ -130,70 +159,45 @@ def test_the_same_config_gives_the_same_bits_and_another_seed_others(store: Path
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(RuntimeError("boom"), "RuntimeError: boom"), (KeyboardInterrupt(), "stopped by the user")]
+    ("error", "state", "reason"),
+    [
+        (RuntimeError("boom"), "failed", "RuntimeError: boom"),
+        (KeyboardInterrupt(), "interrupted", "stopped by the user"),
+    ],
 )
-def test_a_run_that_breaks_is_stored_as_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, reason: str
+def test_a_run_that_breaks_says_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, state: str, reason: str
 ) -> None:
     def fail(*_arguments: object) -> torch.Tensor:
         raise error
 
-    monkeypatch.setattr(loop, "training_loss", fail)
+    monkeypatch.setattr(Trainer, "train_epoch", fail)
     config = small(measured_epochs="last")
     with pytest.raises(type(error)):
         trained(tmp_path / "rnc.duckdb", config)
     found = ask(tmp_path / "rnc.duckdb", "SELECT run_id, state, error, epochs_done FROM run")
-    assert found == [(config.run_id, "failed", reason, 0)]
+    assert found == [(config.run_id, state, reason, 0)]
     assert ask(tmp_path / "rnc.duckdb", "SELECT count(*) FROM metric") == [(0,)]
 
 
-def test_the_learning_rate_drops_after_the_stated_fractions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    used: list[tuple[int, float]] = []
+def test_a_run_that_diverges_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a number in the third epoch: the run fails and says so; epoch 2 and its network stay."""
+    usual = epoch_module.TrainingLoss.forward
+    calls: list[int] = []
 
-    def look(_m: object, _d: object, _c: object, epoch: int, optimizer: torch.optim.Optimizer, _beat: object) -> float:
-        (group,) = optimizer.param_groups
-        used.append((epoch, group["lr"]))
-        assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 5e-4, False)
-        return 0.0
+    def diverge(self: epoch_module.TrainingLoss, *batch: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return usual(self, *batch) * (torch.nan if len(calls) > 2 * 11 else 1)  # 11 batches an epoch
 
-    monkeypatch.setattr(loop, "train_epoch", look)
-    config = small(epochs=8, lr_drops=(0.25, 0.5), learning_rate=0.4, measured_epochs="0", vector_epochs="none")
-    trained(tmp_path / "rnc.duckdb", config)
-    expected = [0.4] * 2 + [0.04] * 2 + [0.004] * 4
-    assert [epoch for epoch, _rate in used] == list(range(1, 9))
-    assert [rate for _epoch, rate in used] == pytest.approx(expected)
-
-
-Seen = list[tuple[torch.Tensor, torch.Tensor]]
-
-
-def order(monkeypatch: pytest.MonkeyPatch, config: RunConfig, epoch: int, beats: list[int]) -> list[list[int]]:
-    """The samples of each step of an epoch, and that they come with their own labels and noise."""
-    net = models.build("small_cnn", datasets.spec("digits"))
-    size = 300
-    data = ImageSet(torch.arange(size).float().view(-1, 1, 1, 1).expand(-1, 1, 8, 8), torch.arange(size) % 10)
-    steps: list[list[int]] = []
-
-    def look(model: Any, images: torch.Tensor, labels: torch.Tensor, _c: RunConfig, noise: Any) -> torch.Tensor:
-        steps.append([int(i) for i in images[:, 0, 0, 0]])
-        assert labels.tolist() == [i % 10 for i in steps[-1]] and noise._indices.tolist() == steps[-1]
-        return model.weight.sum() * 0 + len(labels)
-
-    monkeypatch.setattr(loop, "training_loss", look)
-    optimizer = torch.optim.SGD(net.parameters(), 0.1)
-    loss = train_epoch(net, data, config, epoch, optimizer, lambda: beats.append(1))
-    assert loss == pytest.approx((128 * 128 * 2 + 44 * 44) / 300)
-    return steps
-
-
-def test_an_epoch_passes_over_every_sample_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    beats: list[int] = []
-    steps = order(monkeypatch, small(), 1, beats)
-    assert [len(step) for step in steps] == [128, 128, 44] and len(beats) == 3
-    assert sorted(itertools.chain(*steps)) == list(range(300))
-    assert steps == order(monkeypatch, small(), 1, [])
-    others = [order(monkeypatch, small(), 2, []), order(monkeypatch, small(seed=2), 1, [])]
-    assert steps not in others and others[0] != others[1]
+    monkeypatch.setattr(epoch_module.TrainingLoss, "forward", diverge)
+    path, config = tmp_path / "rnc.duckdb", small(epochs=5, measured_epochs="every")
+    with pytest.raises(Diverged, match=r"the loss of epoch 3 is nan.*smaller --learning-rate"):
+        trained(path, config)
+    ((state, error),) = ask(path, "SELECT state, error FROM run")
+    assert state == "failed" and "diverged" in error
+    assert ask(path, "SELECT DISTINCT epoch FROM metric ORDER BY ALL") == [(0,), (1,), (2,)]
+    found = ask(path, "SELECT path, sha256 FROM checkpoint ORDER BY epoch")
+    assert len(found) == 3 and all(weights.load(path.parent / file, digest) for file, digest in found)
 
 
 def test_the_heart_beats_every_few_seconds_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """The rows of an epoch against `rnc.metrics` and the attacks called directly: by which labels, around whose means."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,16 +12,28 @@ import torch
 from rnc import datasets, metrics, models
 from rnc.attacks import SampleNoise, ball_of, gaussian_noise, pgd, sign_noise
 from rnc.datasets import ImageSet
-from rnc.vocabulary import CLEAN, Condition, ConditionKind, Norm, Split, TargetRule
-from train.probe import Measured, Probe
+from rnc.models.modes import model_mode
+from rnc.vocabulary import CLEAN, FEATURES_LAYER, Condition, ConditionKind, Norm, Role, Split, TargetRule
+from train.probe import Measured, MeasuredSet, Plan, Probe, TrainedImages
 
-EPSILON = 0.3
+EPSILON = 0.12
 PERTURBED = Condition(ConditionKind.PGD, Norm.LINF, EPSILON, 2)
+RELABELLED = replace(PERTURBED, relabelled=True)
 TARGETED = Condition(ConditionKind.PGD, Norm.LINF, EPSILON, 2, target_rule=TargetRule.NEXT)
 GAUSSIAN = Condition(ConditionKind.GAUSSIAN, Norm.LINF, EPSILON)
 SIGNS = Condition(ConditionKind.SIGN_NOISE, Norm.L2, EPSILON)
-CONDITIONS = [CLEAN, PERTURBED, TARGETED, GAUSSIAN, SIGNS]
-SPOTS = [(split, condition) for split in Split for condition in CONDITIONS]
+AS_TRAINED = Condition(ConditionKind.AS_TRAINED)
+SWEPT = Condition(ConditionKind.PGD, Norm.LINF, EPSILON / 2, 2)
+NAMED = [
+    (Role.CLEAN, CLEAN), (Role.PERTURBED, PERTURBED), (Role.RELABELLED, RELABELLED), (Role.TARGETED, TARGETED),
+    (Role.GAUSSIAN, GAUSSIAN), (Role.SIGN_NOISE, SIGNS), (Role.AS_TRAINED, AS_TRAINED),
+]  # fmt: skip
+SPOTS = [
+    (split, condition)
+    for split in Split
+    for condition in [*(condition for _role, condition in NAMED), SWEPT]
+    if condition != AS_TRAINED or split is Split.TRAIN
+]
 SAMPLE = 20
 
 
@@ -42,60 +56,84 @@ class Spot(NamedTuple):
 
 @pytest.fixture(scope="module")
 def net() -> models.FeatureClassifier:
-    """Untrained, but with BatchNorm statistics of digits, in train mode."""
+    """Trained for a few steps, so that it decides for all classes, in train mode."""
     torch.manual_seed(3)
-    net = models.build("small_cnn", datasets.spec("digits"))
-    with torch.no_grad():
-        for _pass in range(20):
-            net.train()(datasets.load("digits", Split.TRAIN).images[:200])
-        net.classifier.weight.mul_(5)
-    return net
+    net, digits = models.build("small_cnn", datasets.spec("digits")), datasets.load("digits", Split.TRAIN)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1, 0.9)
+    for part in torch.randperm(1400).split(100):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(digits.pixels(part)), digits.labels[part]).backward()
+        optimizer.step()
+    net.zero_grad()
+    return net.train()
 
 
-def few(split: Split, each: int) -> ImageSet:
+def few(split: Split, each: int) -> MeasuredSet:
     everything = datasets.load("digits", split)
-    chosen = everything.balanced_indices(10 * each, 10)
-    return ImageSet(everything.images[chosen], everything.labels[chosen])
+    names = everything.balanced_indices(10 * each, 10)
+    return MeasuredSet.choose(everything.take(names), names, SAMPLE, 10)
 
 
 @pytest.fixture(scope="module")
-def sets() -> dict[Split, ImageSet]:
+def sets() -> dict[Split, MeasuredSet]:
     return {Split.TRAIN: few(Split.TRAIN, 12), Split.TEST: few(Split.TEST, 6)}
 
 
 @pytest.fixture(scope="module")
-def measured(net: models.FeatureClassifier, sets: dict[Split, ImageSet]) -> Measured:
-    return Probe("a", sets, CONDITIONS, SAMPLE, 10).measure(net, 7, keep_vectors=True)
+def foreign() -> ImageSet:
+    """Upside down."""
+    digits = datasets.load("digits", Split.TEST)
+    return ImageSet(digits.images.flip(2)[:50], digits.labels[:50], digits.levels)
 
 
 @pytest.fixture(scope="module")
-def direct(net: models.FeatureClassifier, sets: dict[Split, ImageSet]) -> dict[tuple[Split, Condition], Spot]:
+def trained(sets: dict[Split, MeasuredSet]) -> TrainedImages:
+    """Brighter images, as if an epoch had trained on them in another order."""
+    order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
+    return TrainedImages((sets[Split.TRAIN].images.pixels(order) * 1.5).clamp(0, 1), order)
+
+
+@pytest.fixture(scope="module")
+def measured(
+    net: models.FeatureClassifier, sets: dict[Split, MeasuredSet], foreign: ImageSet, trained: TrainedImages
+) -> Measured:
+    plan = Plan(7, NAMED, keep_vectors=True, layerwise=True, swept=[(Role.EXTRA, SWEPT)], trained=trained)
+    return Probe("a", sets, foreign, 10).measure(net, plan)
+
+
+@pytest.fixture(scope="module")
+def direct(net: models.FeatureClassifier, sets: dict[Split, MeasuredSet]) -> dict[tuple[Split, Condition], Spot]:
     found = {}
     frozen = net.eval()
     for split, condition in SPOTS:
-        images, labels = sets[split].images, sets[split].labels
-        perturbed, goal = perturb(frozen, images, labels, condition)
+        perturbed, goal = perturb(frozen, sets[split], condition)
         with torch.no_grad():
             h = frozen.features(perturbed)
-            columns = (h, frozen.classifier(h), goal, labels)
+            logits = frozen.classifier(h)
+        measured = logits.argmax(1) if condition is RELABELLED else goal
+        columns = (h, logits, measured, sets[split].images.labels)
         found[split, condition] = Spot(*(column.numpy() for column in columns))
     net.train()
     return found
 
 
 def perturb(
-    net: models.FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, condition: Condition
+    net: models.FeatureClassifier, part: MeasuredSet, condition: Condition
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The images of a condition from the attack functions, seed 0, and the labels that it is measured by."""
-    noise, ball = SampleNoise(0, torch.arange(len(labels))), ball_of(condition.norm or Norm.LINF, EPSILON)
+    images, labels = part.images.pixels(), part.images.labels
+    epsilon = condition.epsilon or EPSILON
+    noise, ball = SampleNoise(0, part.names), ball_of(condition.norm or Norm.LINF, epsilon)
     following = (labels + 1) % 10
-    if condition is PERTURBED:
-        return pgd(net, images, labels, ball, 2, 2.5 * EPSILON / 2, generator=noise), labels
-    if condition is TARGETED:
-        return pgd(net, images, following, ball, 2, 2.5 * EPSILON / 2, targeted=True, generator=noise), following
-    if condition is GAUSSIAN:
-        return gaussian_noise(images, ball, noise), labels
-    return (sign_noise(images, ball, noise), labels) if condition is SIGNS else (images, labels)
+    made: dict[Condition, Callable[[], torch.Tensor]] = {
+        CLEAN: lambda: images,
+        AS_TRAINED: lambda: (images * 1.5).clamp(0, 1),
+        GAUSSIAN: lambda: gaussian_noise(images, ball, noise),
+        SIGNS: lambda: sign_noise(images, ball, noise),
+        TARGETED: lambda: pgd(net, images, following, ball, 2, 2.5 * epsilon / 2, targeted=True, generator=noise),
+    }
+    attack = lambda: pgd(net, images, labels, ball, 2, 2.5 * epsilon / 2, generator=noise)  # noqa: E731
+    return made.get(condition, attack)(), following if condition is TARGETED else labels
 
 
 def table(measured: Measured, name: str, split: Split, condition: Condition) -> pd.DataFrame:
@@ -106,19 +144,25 @@ def table(measured: Measured, name: str, split: Split, condition: Condition) -> 
 
 
 def around(frame: pd.DataFrame, split: Split, condition: Condition) -> dict[str, float]:
-    """metric -> value of the rows around the means of (split, condition)."""
+    """metric -> value of the penultimate rows around the means of (split, condition)."""
     chosen = frame[(frame["means_split"] == split) & (frame["means_condition"] == condition.slug)]
-    assert not chosen["metric"].duplicated().any() and set(chosen["layer"]) <= {"features"}
+    chosen = chosen[chosen["layer"] == FEATURES_LAYER]
+    assert not chosen["metric"].duplicated().any()
     return dict(zip(chosen["metric"], chosen["value"], strict=True))
 
 
 def nearest(features: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """argmin_c norm(h - mu_c), sample by sample."""
-    return np.array([np.argmin([np.linalg.norm(h - mean) for mean in means]) for h in features])
+    """argmin_c norm(h - mu_c) over the classes that have a mean, sample by sample."""
+    return np.array([np.nanargmin([np.linalg.norm(h - mean) for mean in means]) for h in features])
 
 
 def class_means(spot: Spot) -> np.ndarray:
-    return np.stack([spot.features[spot.measured == c].astype(np.float64).mean(axis=0) for c in range(10)])
+    """(10, d), NaN rows for classes without a sample."""
+    return np.stack([_mean(spot.features[spot.measured == c].astype(np.float64)) for c in range(10)])
+
+
+def _mean(features: np.ndarray) -> np.ndarray:
+    return features.mean(axis=0) if len(features) else np.full(features.shape[1], np.nan)
 
 
 Direct = dict[tuple[Split, Condition], Spot]
@@ -131,8 +175,8 @@ def test_own_metrics(
     spot = direct[split, condition]
     found = around(table(measured, "metric", split, condition), split, condition)
     expected = metrics.measure(spot.features, spot.measured, net.weight, net.bias, 10)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5, abs=1e-7)
-    assert found["classes_present"] == 10
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert found["classes_present"] == len(set(spot.measured.tolist()))
     assert found["ncc_accuracy"] == (nearest(spot.features, class_means(spot)) == spot.measured).mean()
     assert found["accuracy"] == (spot.logits.argmax(1) == spot.measured).mean()
 
@@ -173,7 +217,9 @@ def test_alignment_with_the_clean_means_of_the_same_split(
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5)
     rows = table(measured, "class_metric", split, condition)
     turned = rows[(rows["metric"] == "angle") & (rows["means_condition"] == "clean") & (rows["means_split"] == split)]
-    assert turned.sort_values("class")["value"].to_numpy() == pytest.approx(alignment.angle.numpy(), rel=1e-5)
+    angles = alignment.angle.numpy()
+    assert turned["class"].tolist() == np.flatnonzero(~np.isnan(angles)).tolist()
+    assert turned["value"].to_numpy() == pytest.approx(angles[~np.isnan(angles)], rel=1e-5)
 
 
 @EVERYWHERE
@@ -181,7 +227,7 @@ def test_leaps_are_of_true_classes_and_of_attacks_alone(
     measured: Measured, direct: Direct, split: Split, condition: Condition
 ) -> None:
     rows, spot = table(measured, "leap", split, condition), direct[split, condition]
-    if condition.kind is not ConditionKind.PGD:
+    if condition not in (PERTURBED, TARGETED, SWEPT, AS_TRAINED):
         assert rows.empty
         return
     pairs = pd.DataFrame({"true_class": spot.true, "predicted_class": spot.logits.argmax(1)}).value_counts()
@@ -197,30 +243,39 @@ def test_leaps_are_of_true_classes_and_of_attacks_alone(
 def test_class_rows(measured: Measured, direct: Direct, split: Split, condition: Condition) -> None:
     spot = direct[split, condition]
     rows, means = table(measured, "class_mean", split, condition), class_means(spot)
-    assert rows["class"].tolist() == list(range(10))
-    assert np.stack(rows["vector"].tolist()) == pytest.approx(means, rel=1e-5, abs=1e-6)
+    counts = np.bincount(spot.measured, minlength=10)
+    present = counts.nonzero()[0]
+    if condition is SWEPT:
+        assert rows.empty
+    else:
+        assert rows["class"].tolist() == present.tolist()
+        assert np.stack(rows["vector"].tolist()) == pytest.approx(means[present], rel=1e-4, abs=1e-5)
     scalars = table(measured, "class_metric", split, condition)
     own = scalars[(scalars["means_condition"] == condition.slug) & (scalars["means_split"] == split)]
     by_name = {name: part.sort_values("class")["value"].to_numpy() for name, part in own.groupby("metric")}
-    assert by_name["count"].tolist() == [12 if split is Split.TRAIN else 6] * 10
-    assert by_name["norm"] == pytest.approx(np.linalg.norm(means - means.mean(axis=0), axis=1), rel=1e-5)
-    spread = [((spot.features[spot.measured == c] - means[c]) ** 2).sum(axis=1).mean() for c in range(10)]
+    assert by_name["count"].tolist() == counts.tolist()
+    norms = np.linalg.norm(means - np.nanmean(means, axis=0), axis=1)
+    assert by_name["norm"] == pytest.approx(norms[present], rel=1e-4)
+    spread = [((spot.features[spot.measured == c] - means[c]) ** 2).sum(axis=1).mean() for c in present]
     assert by_name["variance"] == pytest.approx(np.array(spread), rel=1e-4)
 
 
-@EVERYWHERE
+SAMPLED = [spot for spot in SPOTS if spot[1] not in (RELABELLED, SWEPT)]
+
+
+@pytest.mark.parametrize(("split", "condition"), SAMPLED, ids=shown)
 def test_samples_are_balanced_and_the_same_in_every_condition(
-    measured: Measured, direct: Direct, sets: dict[Split, ImageSet], split: Split, condition: Condition
+    measured: Measured, direct: Direct, sets: dict[Split, MeasuredSet], split: Split, condition: Condition
 ) -> None:
     rows, spot = table(measured, "feature", split, condition), direct[split, condition]
-    chosen = rows["sample"].to_numpy()
+    chosen = sets[split].images.balanced_indices(SAMPLE, 10).numpy()
     assert np.bincount(spot.true[chosen]).tolist() == [SAMPLE // 10] * 10
-    assert chosen.tolist() == sets[split].balanced_indices(SAMPLE, 10).tolist()
+    assert rows["sample"].tolist() == sets[split].names[chosen].tolist(), "a sample's name is its place in the data set"
     assert rows["label"].tolist() == spot.true[chosen].tolist()
     assert rows["predicted"].tolist() == spot.logits.argmax(1)[chosen].tolist()
-    assert np.stack(rows["vector"].tolist()) == pytest.approx(spot.features[chosen], rel=1e-4, abs=1e-5)
+    assert np.stack(rows["vector"].tolist()) == pytest.approx(spot.features[chosen], rel=1e-4, abs=1e-4)
     kept = measured.samples[split, condition]
-    assert kept.indices.tolist() == chosen.tolist() and kept.features.dtype == np.float32
+    assert kept.indices.tolist() == rows["sample"].tolist() and kept.features.dtype == np.float32
 
 
 def test_the_classifier_is_kept(net: models.FeatureClassifier, measured: Measured) -> None:
@@ -234,13 +289,85 @@ def test_the_train_accuracy_is_handed_on(measured: Measured, direct: Direct) -> 
     assert measured.train_accuracy == (spot.logits.argmax(1) == spot.measured).mean()
 
 
+@pytest.mark.parametrize("condition", [RELABELLED, SWEPT], ids=shown)
+def test_no_features_are_kept_of_what_has_them_already_or_is_swept(measured: Measured, condition: Condition) -> None:
+    assert all(table(measured, "feature", split, condition).empty for split in Split)
+    assert all((split, condition) not in measured.samples for split in Split)
+
+
+def test_as_trained_is_of_train_alone(measured: Measured) -> None:
+    assert table(measured, "metric", Split.TEST, AS_TRAINED).empty
+
+
+@pytest.mark.parametrize(("split", "condition"), [s for s in SPOTS if s[1] != CLEAN], ids=shown)
+def test_cross_means_both_ways(measured: Measured, direct: Direct, split: Split, condition: Condition) -> None:
+    """Perturbed samples around clean means, and clean samples around perturbed means."""
+    clean, moved = direct[split, CLEAN], direct[split, condition]
+    for spot, of, around_spot, around_condition in ((moved, condition, clean, CLEAN), (clean, CLEAN, moved, condition)):
+        means = metrics.class_means([(around_spot.features, around_spot.measured)], 10)
+        expected = {str(name): value for name, value in metrics.cross(spot.features, spot.measured, means).items()}
+        found = around(table(measured, "metric", split, of), split, around_condition)
+        assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
+
+
+def test_nc5_is_of_the_foreign_images(net: models.FeatureClassifier, measured: Measured, foreign: ImageSet) -> None:
+    with torch.no_grad(), model_mode(net, training=False):
+        mean = net.features(foreign.pixels()).double().mean(0).numpy()
+    rows = table(measured, "class_mean", Split.TRAIN, CLEAN)
+    means = np.stack(rows["vector"].tolist())
+    cosines = [abs(m @ mean) / np.linalg.norm(m) / np.linalg.norm(mean) for m in means]
+    found = around(table(measured, "metric", Split.TRAIN, CLEAN), Split.TRAIN, CLEAN)["nc5"]
+    assert found == pytest.approx(np.mean(cosines), rel=1e-4)
+
+
+@pytest.mark.parametrize("condition", [CLEAN, PERTURBED], ids=shown)
+@pytest.mark.parametrize("split", Split)
+def test_every_stage_is_measured(
+    net: models.FeatureClassifier,
+    measured: Measured,
+    sets: dict[Split, MeasuredSet],
+    split: Split,
+    condition: Condition,
+) -> None:
+    """The attack is made against the whole network, and the stages are those of the attacked images."""
+    with model_mode(net, training=False), torch.no_grad():
+        clean = dict(stages(net, sets[Split.TRAIN].images.pixels()))
+        with torch.enable_grad():
+            images = perturb(net, sets[split], condition)[0]
+        found = dict(stages(net, images))
+    labels = sets[split].images.labels.numpy()
+    train = Spot(*[np.empty(0)] * 2, sets[Split.TRAIN].images.labels.numpy(), np.empty(0))
+    rows = table(measured, "metric", split, condition)
+    for name, activation in found.items():
+        features = activation.flatten(1).numpy()
+        own = metrics.measure(features, labels, torch.randn(10, features.shape[1]), torch.zeros(10), 10)
+        expected = (
+            nearest(features, class_means(train._replace(features=clean[name].flatten(1).numpy()))) == labels
+        ).mean()
+        at = rows[rows["layer"] == name].set_index(["metric", "means_split", "means_condition"])["value"]
+        assert len(at) == 2, name
+        assert at["nc1", split, condition.slug] == pytest.approx(own["nc1"], rel=1e-4)
+        assert at["ncc_accuracy", "train", "clean"] == pytest.approx(expected), name
+    assert set(rows["layer"]) == {FEATURES_LAYER, *found}
+
+
+def stages(net: models.FeatureClassifier, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The input and every stage's activation, copied."""
+    return {"pixels": images.clone()} | {name: x.clone() for name, x in net.activations(images)}
+
+
+@EVERYWHERE
+def test_stages_are_measured_under_two_conditions_alone(measured: Measured, split: Split, condition: Condition) -> None:
+    layers = set(table(measured, "metric", split, condition)["layer"])
+    assert (len(layers) > 1) is (condition in (CLEAN, PERTURBED))
+
+
 def test_measuring_leaves_the_network_alone_and_beats(
-    net: models.FeatureClassifier, sets: dict[Split, ImageSet]
+    net: models.FeatureClassifier, sets: dict[Split, MeasuredSet], foreign: ImageSet
 ) -> None:
     state, beats = {k: v.clone() for k, v in net.state_dict().items()}, []
-    found = Probe("a", sets, CONDITIONS[:2], SAMPLE, 10).measure(
-        net.train(), 0, keep_vectors=False, beat=lambda: beats.append(1)
-    )
+    plan = Plan(0, NAMED[:2], keep_vectors=False)
+    found = Probe("a", sets, foreign, 10).measure(net.train(), plan, beat=lambda: beats.append(1))
     assert net.training and all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
     assert len(beats) == 4 and found.samples == {}

@@ -11,15 +11,15 @@ import pytest
 from rnc.store.writer import RunExistsError
 from rnc.vocabulary import Norm, Objective
 from tests.train.small import FLAGS, ask
-from train import run
+from train import recipes, run
 from train.config import RunConfig
 from train.loop import Options
 from train.run import main, parse
 
 WRONG = [
     (["huge"], "unknown recipe 'huge'; there are: tiny, demo"),
-    (["--dataset", "mnist2"], "unknown dataset 'mnist2'; there are: digits"),
-    (["--model", "vgg99"], "unknown model 'vgg99'; there are: small_cnn"),
+    (["--dataset", "mnist2"], "unknown dataset 'mnist2'; there are: cifar10,"),
+    (["--model", "vgg99"], "unknown model 'vgg99'; there are: preact_resnet18,"),
     (["--colour", "red"], "--colour"),
     (["tiny", "--epoch", "3"], "--epoch"),
     (["tiny", "demo"], "demo"),
@@ -202,7 +202,7 @@ def test_ctrl_c_begins_no_further_run(
         threads_for_processes.wait(60)
 
     seeds = [RunConfig(seed=seed) for seed in range(1, 6)]
-    monkeypatch.setitem(run.RECIPES, "seeds", lambda: seeds)
+    monkeypatch.setitem(recipes.RECIPES, "seeds", lambda: seeds)
     begun = train_by(monkeypatch, interrupted)
     assert main(["seeds", "--jobs", "1"]) == 130
     assert "stopped; what was measured so far is in the store" in capsys.readouterr().err
@@ -210,6 +210,6 @@ def test_ctrl_c_begins_no_further_run(
 
 
 def test_the_same_run_twice_in_a_recipe_is_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(run.RECIPES, "twice", lambda: [RunConfig(), RunConfig(objective=Objective.ST)])
+    monkeypatch.setitem(recipes.RECIPES, "twice", lambda: [RunConfig(), RunConfig(objective=Objective.ST)])
     begun = train_by(monkeypatch, lambda _config: None)
     assert main(["twice"]) == 0 and begun == ["st"]

@@ -1,0 +1,83 @@
+"""Decoded images on disk, so that a data set is decoded once. The folder may be deleted at any time."""
+
+import hashlib
+import logging
+import os
+import uuid
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from rnc.datasets.images import Source, decode
+from rnc.datasets.specs import DatasetSpec
+from rnc.vocabulary import Split
+
+CACHE_VARIABLE = "RNC_CACHE"
+DEFAULT_CACHE = Path("data/cache")
+_LOG = logging.getLogger("rnc.datasets")
+_VERSION = 1  # of the way from file to array; another number has everything decoded anew
+
+
+def cache_folder() -> Path:
+    """Where decoded images are kept: the environment's RNC_CACHE, or data/cache."""
+    return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE)
+
+
+def decoded(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, c, h, w) uint8 and labels (N,) int64 of a source, from the cache if they are there, else decoded.
+
+    Raises DatasetError as `images.decode` does. A cache that cannot be read or written costs time and is no error.
+    """
+    path = cache_folder() / f"{spec.name}-{split}-{_key(spec, split, source)}.npz"
+    arrays = _read(path, spec)
+    if arrays is None:
+        arrays = decode(spec, split, source)
+        _write(path, *arrays)
+    return arrays
+
+
+def _key(spec: DatasetSpec, split: Split, source: Source) -> str:
+    """A hash of all that decides the arrays; a file is known by its path below the folder, its size and its time."""
+    stats = [(path.relative_to(source.folder).as_posix(), path.stat()) for path in source.files]
+    files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    what = (_VERSION, spec.name, spec.image_shape, spec.classes, str(split), files)
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+
+
+def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None:
+    """The arrays of a cache file, whose checksums zipfile compares; None if it is absent or damaged."""
+    try:
+        with np.load(path) as archive:
+            images, labels = archive["images"], archive["labels"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        _LOG.warning("%s cannot be read (%s); decoding anew", path, error)
+        return None
+    if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8 or labels.dtype != np.int64:
+        _LOG.warning("%s holds something else; decoding anew", path)
+        return None
+    return images, labels
+
+
+def _write(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Write under a name of our own and rename, so that no other process ever sees half a file."""
+    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("xb") as file:
+                np.savez(file, images=images, labels=labels)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        _LOG.warning(
+            "the decoded images could not be kept (%s), and will be decoded again next time; "
+            "make room in %s, or name another folder by %s",
+            error, path.parent, CACHE_VARIABLE,
+        )  # fmt: skip

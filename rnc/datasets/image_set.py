@@ -1,0 +1,54 @@
+"""Images and labels in memory: bytes as they were stored, floats in [0, 1] where they are asked for."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+_ORDER_SEED = 0
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images (N, c, h, w) uint8 in 0..levels and labels (N,) int64, in a fixed order: a sample's index is its name."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    levels: int = 255
+    """The byte that stands for a pixel of 1."""
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.labels)
+
+    def pixels(self, indices: torch.Tensor | None = None) -> torch.Tensor:
+        """The images (n, c, h, w) of some samples, or of all, as float32 in [0, 1]."""
+        chosen = self.images if indices is None else self.images[indices]
+        return chosen.to(torch.float32) / self.levels
+
+    def take(self, indices: torch.Tensor) -> "ImageSet":
+        """The set of some samples."""
+        return ImageSet(self.images[indices], self.labels[indices], self.levels)
+
+    def balanced_indices(self, size: int, num_classes: int) -> torch.Tensor:
+        """The sorted indices of at most `size` samples, as many of one class as of another, and at least one of each.
+
+        Chosen by one fixed random order, so that a smaller choice lies within a larger one.
+        """
+        per_class = max(size // num_classes, 1)
+        order = torch.from_numpy(np.random.default_rng(_ORDER_SEED).permutation(len(self)))
+        labels = self.labels.cpu()[order]
+        chosen = [order[labels == c][:per_class] for c in range(num_classes)]
+        return torch.cat(chosen).sort().values.to(self.labels.device)
+
+    def to(self, device: torch.device) -> "ImageSet":
+        """The same set on a device."""
+        return ImageSet(self.images.to(device), self.labels.to(device), self.levels)
+
+    def fingerprint(self) -> str:
+        """A hash of bytes and labels, the same wherever the images came from."""
+        digest = hashlib.sha256(repr((tuple(self.images.shape), self.levels)).encode())
+        for tensor in (self.images, self.labels):
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]

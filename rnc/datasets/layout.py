@@ -1,0 +1,52 @@
+"""Where a data set lies on disk, and how its splits and classes may be written there."""
+
+import os
+from pathlib import Path
+
+from rnc.datasets.specs import DatasetSpec
+from rnc.vocabulary import Split
+
+ROOT_VARIABLE = "RNC_DATA"
+DEFAULT_ROOT = Path("data/images")
+IMAGENETTE_RELEASE = "imagenette2-160"
+"""The folder inside the official archive, which is how torchvision leaves it."""
+
+_FOLDERS = {
+    "fashion_mnist": ("fashion_mnist", "fashion-mnist"),
+    "imagenette": ("imagenette", "imagenette160", IMAGENETTE_RELEASE),
+}
+_SPLIT_NAMES = {Split.TRAIN: ("train",), Split.TEST: ("test", "validation", "val")}
+_IMAGENETTE_WNIDS = (
+    "n01440764", "n02102040", "n02979186", "n03000684", "n03028079",
+    "n03394916", "n03417042", "n03425413", "n03445777", "n03888257",
+)  # fmt: skip
+
+
+def data_root(given: Path | str | None = None) -> Path:
+    """The folder that holds the data sets: the one given, or the environment's RNC_DATA, or data/images."""
+    return Path(given or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
+
+
+def folders(spec: DatasetSpec, root: Path) -> list[Path]:
+    """The folders that may hold a data set, the first choice first, whether they are there or not."""
+    return [root / name for name in _FOLDERS.get(spec.name, (spec.name,))]
+
+
+def split_names(split: Split) -> tuple[str, ...]:
+    """What a split may be called, the first choice first."""
+    return _SPLIT_NAMES[split]
+
+
+def label_of(spec: DatasetSpec, written: str) -> int | None:
+    """The label of a class as a folder or a file's header writes it, whatever the case and the spaces; None if unknown.
+
+    ImageNette's classes also go by their WordNet ids.
+    """
+    names = {_plain(name): label for label, name in enumerate(spec.classes)}
+    if spec.name == "imagenette":
+        names |= {wnid: label for label, wnid in enumerate(_IMAGENETTE_WNIDS)}
+    return names.get(_plain(written))
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

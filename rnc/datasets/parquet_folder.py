@@ -1,0 +1,156 @@
+"""Images in Parquet files, as the Hugging Face hub keeps them: `{root}/{folder}/{split}-*.parquet`."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnc.datasets import layout
+from rnc.datasets.images import EncodedImage
+from rnc.datasets.specs import DatasetError, DatasetSpec
+from rnc.vocabulary import Split
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+_IMAGE_COLUMNS = ("img", "image")
+_LABEL_COLUMNS = ("label", "fine_label")
+_ROWS_AT_ONCE = 500
+_PART = re.compile(r"-(\d+)-of-(\d+)\.parquet$")
+
+
+class ParquetFolder:
+    """The images of some Parquet files: a struct column with `bytes`, an integer column of labels. Rows count from 0."""
+
+    def __init__(self, spec: DatasetSpec, folder: Path, files: list[Path]) -> None:
+        self.spec, self.folder, self.files = spec, folder, files
+
+    def __str__(self) -> str:
+        """Where they lie."""
+        return f"{len(self.files)} Parquet file(s) such as {self.files[0]}"
+
+    def __len__(self) -> int:
+        """N. Raises DatasetError where a file is damaged or N is 0."""
+        count = 0
+        for path in self.files:
+            with _opened(path) as file:
+                count += file.metadata.num_rows
+        if count == 0:
+            raise DatasetError(f"{self.files[0]}: there are no rows; copy or download it again")
+        return count
+
+    def __iter__(self) -> Iterator[EncodedImage]:
+        """The images in the order of files and rows. Raises DatasetError, naming file and row or column."""
+        for path in self.files:
+            with _opened(path) as file:
+                schema = file.schema_arrow
+                image_column, label_column = _image_column(schema, path), _label_column(schema, path)
+                _check_class_order(self.spec, schema, label_column, path)
+                row = 0
+                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[f"{image_column}.bytes", label_column]):
+                    images, labels = batch.column(image_column).to_pylist(), batch.column(label_column).to_pylist()
+                    for image, label in zip(images, labels, strict=True):
+                        yield _encoded(image, label, f"{path}, row {row}")
+                        row += 1
+
+
+def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
+    """The Parquet files of a split, if there are any; also in the sub-folders that the hub uses.
+
+    Raises DatasetError where files of a numbered series are missing.
+    """
+    for folder in layout.folders(spec, root):
+        for below in ("", "data", "plain_text", spec.name, "160px"):
+            for name in layout.split_names(split):
+                files = sorted((folder / below).glob(f"{name}-*.parquet"))
+                if files:
+                    _check_series(files)
+                    return ParquetFolder(spec, folder, files)
+    return None
+
+
+def _check_series(files: list[Path]) -> None:
+    """`train-00000-of-00003.parquet` says that there are three: part of a training set must not pass for all of it."""
+    parts = [(int(found[1]), int(found[2])) for found in (_PART.search(path.name) for path in files) if found]
+    totals = sorted({total for _, total in parts})
+    if len(totals) > 1:
+        raise DatasetError(f"{files[0].parent}: series of {totals} files are mixed; keep one of them")
+    if parts:
+        missing = sorted(set(range(totals[0])) - {part for part, _ in parts})
+        if missing:
+            numbers = ", ".join(str(number) for number in missing)
+            raise DatasetError(
+                f"{files[0].parent}: of {totals[0]} files such as {files[0].name}, those numbered {numbers} are missing; "
+                "copy or download them"
+            )
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
+    """A Parquet file; whatever pyarrow raises while it is read becomes a DatasetError that names the file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetError(f"{path}: not a readable Parquet file ({error}); copy or download it again") from error
+
+
+def _image_column(schema: "pa.Schema", path: Path) -> str:
+    import pyarrow as pa
+
+    name = _first_of(_IMAGE_COLUMNS, schema, path, "image")
+    kind = schema.field(name).type
+    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+        raise DatasetError(
+            f"{path}: column {name} is {kind}, not struct<bytes, path>; save it as the Hugging Face hub does"
+        )
+    return name
+
+
+def _label_column(schema: "pa.Schema", path: Path) -> str:
+    import pyarrow as pa
+
+    name = _first_of(_LABEL_COLUMNS, schema, path, "label")
+    kind = schema.field(name).type
+    if not pa.types.is_integer(kind):
+        raise DatasetError(f"{path}: column {name} is {kind}, not integers; number the classes from 0")
+    return name
+
+
+def _first_of(wanted: tuple[str, ...], schema: "pa.Schema", path: Path, what: str) -> str:
+    for name in wanted:
+        if name in schema.names:
+            return name
+    raise DatasetError(
+        f"{path}: no {what} column; it must be called {' or '.join(wanted)}, but there are: {', '.join(schema.names)}"
+    )
+
+
+def _check_class_order(spec: DatasetSpec, schema: "pa.Schema", label_column: str, path: Path) -> None:
+    """Compare the class names that the hub writes into a file's header; a file without any is taken at its word."""
+    try:
+        header = json.loads((schema.metadata or {})[b"huggingface"])
+        written = header["info"]["features"][label_column]["names"]
+        labels = [layout.label_of(spec, name) for name in written]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return
+    if labels != list(range(spec.num_classes)):
+        raise DatasetError(
+            f"{path}: its classes are {', '.join(written[:5])}, …, but those of {spec.name} are "
+            f"{', '.join(spec.classes[:5])}, …, in this order; is this another data set?"
+        )
+
+
+def _encoded(image: dict | None, label: int | None, place: str) -> EncodedImage:
+    content = image["bytes"] if image else None
+    if content is None:
+        raise DatasetError(f"{place}: no image bytes; save the images inside the Parquet file, not beside it")
+    if label is None:
+        raise DatasetError(f"{place}: no label; give it one, or leave the row out")
+    return EncodedImage(content, label, place)

@@ -1,0 +1,99 @@
+"""Images that torchvision downloads, compares with its checksums and unpacks into the data root."""
+
+import fcntl
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from rnc.datasets import image_folder, layout
+from rnc.datasets.specs import DatasetError, DatasetSpec
+from rnc.vocabulary import Split
+
+_CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+_SECONDS_WITHOUT_ANSWER = 30.0
+
+
+def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, c, h, w) uint8 and labels (N,) int64 of MNIST, FashionMNIST, CIFAR-10 or CIFAR-100.
+
+    Raises DatasetError, saying where was looked and what to do, if they are not there and cannot be downloaded.
+    """
+    with _explained(spec, split, root):
+        from torchvision import datasets
+
+        with _alone(root), _impatient():
+            found = getattr(datasets, _CLASSES[spec.name])(str(root), train=split is Split.TRAIN, download=True)
+        images, labels = np.asarray(found.data), np.asarray(found.targets, np.int64)
+        images = images[:, None] if spec.image_shape[0] == 1 else images.transpose(0, 3, 1, 2)
+        if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8:
+            raise ValueError(f"images of shape {images.shape} and {len(labels)} labels came out of torchvision's files")
+        return np.ascontiguousarray(images), labels
+
+
+def imagenette(spec: DatasetSpec, split: Split, root: Path) -> image_folder.ImageFolder:
+    """The image folder of ImageNette's 160 px release, downloaded to where `image_folder.find` sees it.
+
+    Raises DatasetError, saying where was looked and what to do, if it cannot be downloaded.
+    """
+    with _explained(spec, split, root):
+        from torchvision import datasets
+
+        with _alone(root), _impatient():
+            if image_folder.find(spec, split, root) is None:
+                # Unpacked aside and then renamed: half an archive has the same look as the whole one.
+                aside = root / ".imagenette-download"
+                shutil.rmtree(aside / layout.IMAGENETTE_RELEASE, ignore_errors=True)
+                datasets.Imagenette(str(aside), size="160px", download=True)
+                (aside / layout.IMAGENETTE_RELEASE).rename(root / layout.IMAGENETTE_RELEASE)
+                shutil.rmtree(aside, ignore_errors=True)
+        found = image_folder.find(spec, split, root)
+        if found is None:
+            raise ValueError(f"{root / layout.IMAGENETTE_RELEASE} has no images of this split")
+        return found
+
+
+@contextmanager
+def _explained(spec: DatasetSpec, split: Split, root: Path) -> Iterator[None]:
+    try:
+        yield
+    except DatasetError:
+        raise
+    except Exception as error:  # of network, disk, archive or parsing: torchvision lets all of theirs through
+        places = " or ".join(str(path) for path in layout.folders(spec, root))
+        names = "|".join(layout.split_names(split))
+        reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
+        raise DatasetError(
+            f"no images of {spec.name} {split}. Looked in {places} for Parquet files ({names})-*.parquet and for image "
+            f"folders ({names})/CLASS/*.png, then let torchvision look in {root} and download; it failed: {reason}. "
+            f"Name the folder that holds one of these by --data-root or {layout.ROOT_VARIABLE}, or connect this machine "
+            "to the network; if torchvision's files are damaged, delete them."
+        ) from error
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the root's lock, so that the runs of a sweep download once. A root that is read-only needs none."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        file = (root / ".download.lock").open("w")
+    except OSError:
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Give up on a server that does not answer; torchvision would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_SECONDS_WITHOUT_ANSWER)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

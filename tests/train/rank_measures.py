@@ -1,0 +1,41 @@
+"""A program for test_ranks: measure a stored network, alone or as one process of several under torchrun."""
+
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+
+from rnc.models import weights
+from rnc.vocabulary import Objective, Split
+from tests.train.small import small
+from train.config import RunConfig
+from train.data import load_data
+from train.probe import Plan, Probe, TrainedImages
+from train.ranks import join_ranks, leave_ranks
+
+CONFIG: RunConfig = small(
+    objective=Objective.AT, measure_subset=700, sample_size=40, extra_conditions=("pgd-l2-0.5-2",)
+)
+
+
+def measure(checkpoint: Path, digest: str, folder: Path) -> None:
+    """Measure under all conditions, every stage too, and write each table as `folder/NAME.parquet`."""
+    cpu = torch.device("cpu")
+    ranks = join_ranks(cpu)
+    data = load_data(CONFIG, None, cpu)
+    train = data.measured[Split.TRAIN].images
+    mine = torch.arange(len(train))[ranks.rank :: ranks.count]  # as if an epoch had trained on brighter images
+    trained = TrainedImages((train.pixels(mine) * 1.5).clamp(0, 1), mine)
+    plan = Plan(1, CONFIG.conditions, layerwise=True, swept=CONFIG.conditions_at_end, trained=trained)
+    probe = Probe(CONFIG.run_id, data.measured, data.foreign, 10, ranks)
+    measured = probe.measure(weights.load(checkpoint, digest), plan)
+    if ranks.first:
+        for name, table in measured.rows.tables().items():
+            pq.write_table(table, folder / f"{name}.parquet")
+    leave_ranks()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    measure(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

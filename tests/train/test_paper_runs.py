@@ -1,0 +1,138 @@
+"""The paper's grid: 126 runs by name; each kind of run is built, takes a step and is measured, in small."""
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rnc.vocabulary import Condition, Norm, Objective, Role
+from tests.conftest import ROOT
+from tests.synthetic_images import write_dataset
+from tests.train.small import ask
+from train.config import RunConfig
+from train.loop import Options, train_run
+from train.recipes import PAPER_DATASETS, cpu_runs, find, paper_runs
+from train.run import main
+
+RUNS = paper_runs()
+FIRST_SEED = [name for name in RUNS if name.endswith("-s1")]
+
+
+def test_list_prints_126_runs_one_a_line() -> None:
+    """In a process of its own, as people call it."""
+    command = [sys.executable, "-m", "train.run", "--list"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = printed.splitlines()
+    assert len(lines) == len(set(lines)) == 126 and lines == list(RUNS)
+
+
+def test_the_grid_is_the_papers() -> None:
+    """3 data sets x 2 networks x 3 seeds x (ST, and AT, TRADES and trades-released under 2 norms)."""
+    configs = [make() for make in RUNS.values()]
+    assert len({config.run_id for config in configs}) == 126
+    kinds = Counter((c.dataset, c.model, c.seed) for c in configs)
+    assert len(kinds) == 3 * 2 * 3 and set(kinds.values()) == {7}
+    trained = Counter((c.objective, c.norm) for c in configs if c.objective is not Objective.ST)
+    assert trained == {(o, n): 18 for o in ("at", "trades", "trades-released") for n in Norm}
+    for config in configs:
+        assert (config.epochs, config.drop_epochs, config.batch_size) == (400, [100, 150], 128)
+        assert (config.learning_rate, config.momentum, config.weight_decay, config.trades_beta) == (0.1, 0.9, 5e-4, 6.0)
+        assert config.width == 1 and config.subset == 0 and 0 < config.measure_subset <= 10_000
+        assert config.measured_at()[0] == 0 and config.measured_at()[-1] == 400
+
+
+@pytest.mark.parametrize("name", [name for name in FIRST_SEED if "-st-" in name])
+def test_standard_training_is_measured_under_both_norms(name: str) -> None:
+    config = RUNS[name]()
+    own = [condition for role, condition in config.conditions if role is Role.PERTURBED]
+    other = [condition for role, condition in config.conditions if role is Role.EXTRA]
+    twin = replace(config, norm=Norm.L2, extra_conditions=())
+    expected = {c for _role, c in twin.conditions if c.norm is Norm.L2 and not c.relabelled}
+    assert [c.norm for c in own] == [Norm.LINF] and set(other) == expected and len(expected) == 4
+
+
+def test_patterns_choose_runs() -> None:
+    assert [config.seed for config in find("cifar10-vgg11_bn-at-l2-s*")] == [1, 2, 3]
+    assert len(find("*-s1")) == 42
+    with pytest.raises(ValueError, match=r"unknown recipe 'cifar10-vgg11-st-s1'; there are: cifar10-vgg11_bn-st-s1"):
+        find("cifar10-vgg11-st-s1")
+
+
+def test_the_runs_for_a_cpu_are_of_real_images_and_four_objectives() -> None:
+    configs = {name: make() for name, make in cpu_runs().items()}
+    assert [str(c.objective) for c in configs.values()] == ["st", "at", "trades", "trades-released"]
+    for name, config in configs.items():
+        assert name == f"cifar10-cpu-{config.objective}"
+        assert (config.dataset, config.model) == ("cifar10", "preact_resnet18") and config.subset >= 2000
+        assert (config.attack.epsilon, config.attack.steps) == (8 / 255, 10)
+
+
+def test_a_dry_run_tells_what_would_run_and_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "new" / "rnc.duckdb"
+    assert main(["cifar10-cpu-*", "--width", "0.03", "--dry-run", "--store", str(store)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5 and all("80 epochs  about " in line for line in lines[:4])
+    assert lines[4].startswith("4 runs, one after the other on ") and not store.parent.exists()
+
+
+def in_small(name: str) -> RunConfig:
+    """A run of the paper at width 1/8 and 2 attack steps: one training step, one measurement after it."""
+    attack = RUNS[name]().attack
+    return replace(
+        RUNS[name](),
+        width=1 / 8,
+        epsilon=attack.epsilon,
+        steps=2,
+        step_size=attack.step_size,
+        epochs=1,
+        batch_size=200,
+        measure_subset=0,
+        sample_size=20,
+        measured_epochs="1",
+        vector_epochs="last",
+        checkpoint_epochs="last",
+        umap=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two random images a class of each of the paper's data sets."""
+    root = tmp_path_factory.mktemp("images")
+    for dataset in PAPER_DATASETS:
+        write_dataset(root, dataset, per_class=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one store of all 42."""
+    return tmp_path_factory.mktemp("paper") / "rnc.duckdb"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.mark.parametrize("name", FIRST_SEED)
+def test_every_configuration_takes_a_step_and_is_measured(name: str, store: Path, data_root: Path) -> None:
+    config = in_small(name)
+    train_run(config, Options(store, data_root=data_root, device="cpu", threads=1))
+    assert ask(store, "SELECT state, epochs_done FROM run WHERE run_id = ?", config.run_id) == [("finished", 1)]
+    expected = {condition.slug for _role, condition in config.conditions + config.conditions_at_end}
+    for split in ("train", "test"):
+        where = "run_id = ? AND split = ? AND metric = 'accuracy'"
+        found = {slug for (slug,) in ask(store, f"SELECT condition FROM metric WHERE {where}", config.run_id, split)}
+        assert found == expected - ({"as_trained"} if split == "test" else set())
+    for slug in expected:
+        assert Condition.from_slug(slug).slug == slug
+    ((layers,),) = ask(
+        store, "SELECT count(DISTINCT layer) FROM metric WHERE run_id = ? AND metric = 'nc1'", config.run_id
+    )
+    assert layers == 2 + (8 if config.model == "vgg11_bn" else 10), "the pixels, every stage, the penultimate features"

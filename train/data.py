@@ -1,0 +1,74 @@
+"""From a config to the images of a run: which are trained on, which are measured, and what is foreign to them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from rnc import datasets
+from rnc.datasets import ImageSet
+from rnc.vocabulary import Split
+from train.config import RunConfig
+from train.epoch import TrainingSet
+from train.probe import MeasuredSet
+
+_FOREIGN_IMAGES = 1000
+_NOISE_SEED = 0
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The sets of a run, on its device."""
+
+    training: TrainingSet
+    measured: dict[Split, MeasuredSet]
+    foreign: ImageSet
+    whole: dict[Split, ImageSet]
+    """What was trained on and tested on, for the record; on the CPU."""
+
+
+def load_data(config: RunConfig, root: Path | None, device: torch.device) -> RunData:
+    """Load a run's images. Raises ValueError where they are not found or are fewer than the config wants."""
+    num_classes = datasets.spec(config.dataset).num_classes
+    whole = {split: datasets.load(config.dataset, split, root) for split in Split}
+    names = {split: torch.arange(len(part)) for split, part in whole.items()}
+    if config.subset:
+        _check_enough(config.subset, whole[Split.TRAIN], num_classes, "subset")
+        names[Split.TRAIN] = whole[Split.TRAIN].balanced_indices(config.subset, num_classes)
+        whole[Split.TRAIN] = whole[Split.TRAIN].take(names[Split.TRAIN])
+    chosen = {split: _measured(config, part, num_classes) for split, part in whole.items()}
+    measured = {
+        split: MeasuredSet.choose(
+            part.take(chosen[split]).to(device), names[split][chosen[split]].to(device), config.sample_size, num_classes
+        )
+        for split, part in whole.items()
+    }
+    train = Split.TRAIN
+    training = TrainingSet(whole[train].to(device), names[train].to(device), chosen[train].to(device))
+    return RunData(training, measured, _foreign(config, root).to(device), whole)
+
+
+def _measured(config: RunConfig, part: ImageSet, num_classes: int) -> torch.Tensor:
+    """The positions of the measured images: all, or a balanced choice where there are more than wanted."""
+    if not config.measure_subset or config.measure_subset >= len(part):
+        return torch.arange(len(part))
+    return part.balanced_indices(config.measure_subset, num_classes)
+
+
+def _foreign(config: RunConfig, root: Path | None) -> ImageSet:
+    """Test images of another data set, or uniform noise."""
+    if config.ood_dataset != "noise":
+        part = datasets.load(config.ood_dataset, Split.TEST, root)
+        return part.take(part.balanced_indices(_FOREIGN_IMAGES, datasets.spec(config.ood_dataset).num_classes))
+    generator = torch.Generator().manual_seed(_NOISE_SEED)
+    shape = (_FOREIGN_IMAGES, *datasets.spec(config.dataset).image_shape)
+    noise = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+    return ImageSet(noise, torch.zeros(len(noise), dtype=torch.int64))
+
+
+def _check_enough(wanted: int, part: ImageSet, num_classes: int, name: str) -> None:
+    fewest = int(torch.bincount(part.labels, minlength=num_classes).min())
+    if wanted < num_classes or wanted > fewest * num_classes:
+        raise ValueError(
+            f"{name} must be between {num_classes} and {fewest * num_classes}, as many of one class as of another; got {wanted}"
+        )

@@ -1,0 +1,118 @@
+"""One pass over the training set."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from rnc.attacks import SampleNoise
+from rnc.datasets import ImageSet
+from rnc.models import FeatureClassifier
+from train.config import RunConfig
+from train.execution import Execution
+from train.losses import TrainingLoss, training_images
+from train.probe import TrainedImages
+from train.ranks import Ranks
+from train.stopping import Diverged
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The images that are trained on, their names (N,) in the data set, and where the measured ones stand."""
+
+    images: ImageSet
+    names: torch.Tensor
+    measured: torch.Tensor
+    """Positions (n,) of the measured images."""
+
+
+class Recorder:
+    """Keeps the perturbed images of the measured samples, as an epoch trains on them."""
+
+    def __init__(self, data: TrainingSet) -> None:
+        """Make room; what is not measured goes to a row that is thrown away, so that the device need not wait."""
+        count, device = len(data.measured), data.images.labels.device
+        self._slot = torch.full((len(data.images),), count, device=device)
+        self._slot[data.measured] = torch.arange(count, device=device)
+        self._images = torch.empty((count + 1, *data.images.images.shape[1:]), device=device)
+        self._filled = torch.zeros(count + 1, dtype=torch.bool, device=device)
+
+    def add(self, positions: torch.Tensor, images: torch.Tensor) -> None:
+        """Take in the training images (n, c, h, w) of a batch."""
+        slots = self._slot[positions]
+        self._images[slots] = images.detach().to(self._images.dtype)
+        self._filled[slots] = True
+
+    def taken(self) -> TrainedImages:
+        """What was recorded in this process."""
+        positions = self._filled[:-1].nonzero().squeeze(1)
+        return TrainedImages(self._images[positions], positions)
+
+
+class Trainer:
+    """The network, its optimiser and the way in which they meet a batch."""
+
+    def __init__(
+        self, model: FeatureClassifier, data: TrainingSet, config: RunConfig, execution: Execution, ranks: Ranks
+    ) -> None:
+        """Wrap the loss for several processes where there are some; the attack runs on the bare network."""
+        self.model, self._data, self._config, self._execution, self._ranks = model, data, config, execution, ranks
+        self.optimizer = torch.optim.SGD(
+            model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
+        )
+        loss: nn.Module = TrainingLoss(model, config)
+        self._loss = nn.parallel.DistributedDataParallel(loss) if ranks.count > 1 else loss
+        self._attack = execution.compile(training_images)
+
+    def train_epoch(
+        self, epoch: int, recorder: Recorder | None = None, beat: Callable[[], None] = lambda: None
+    ) -> float:
+        """Pass over the training set in an order given by (seed, epoch); returns the mean loss in nats.
+
+        Raises Diverged where it is not finite.
+        """
+        images, config = self._data.images, self._config
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.learning_rate_in(epoch)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(images), generator=generator).to(images.labels.device)
+        total = torch.zeros((), dtype=torch.float64, device=images.labels.device)
+        for batch in order.split(config.batch_size):
+            total += self._step(batch, epoch, recorder)
+            beat()
+        mean = float(self._ranks.sum(total)) / len(images)
+        if not math.isfinite(mean):
+            raise Diverged(
+                f"the loss of epoch {epoch} is {mean}: the network has diverged; the checkpoints before it are kept. "
+                "Try a smaller --learning-rate"
+            )
+        return mean
+
+    def _step(self, batch: torch.Tensor, epoch: int, recorder: Recorder | None) -> torch.Tensor:
+        """Train on this process's share of a batch; returns its summed loss, still on the device."""
+        data, config, ranks = self._data, self._config, self._ranks
+        mine = batch[ranks.rank :: ranks.count]
+        weight = len(mine) * ranks.count / len(batch)
+        if not len(mine):  # (a last batch smaller than the number of processes: this one looks on)
+            mine = batch[:1]
+        clean, labels = self._execution.place(data.images.pixels(mine)), data.images.labels[mine]
+        noise = SampleNoise(config.seed * 1_000_003 + epoch, data.names[mine])
+        with self._execution.autocast():
+            trained = self._attack(self.model, clean, labels, config, noise)
+            loss = self._loss(clean, trained, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss if ranks.count == 1 else loss * weight).backward()
+        self.optimizer.step()
+        if recorder is not None and weight:
+            recorder.add(mine, trained)
+        return loss.detach().double() * (weight * len(batch) / ranks.count)
+
+
+def seconds_since(begin: float, device: torch.device) -> float:
+    """The time that has passed, the device's queue included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.monotonic() - begin

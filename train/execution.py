@@ -1,0 +1,57 @@
+"""How a run is computed on its device: what makes it fast and should not show in the result beyond rounding."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+
+from rnc.models import FeatureClassifier
+
+
+class Precision(StrEnum):
+    """What training multiplies in; measurement is always float32."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BF16 = "bf16"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The choices in force. On a CPU bfloat16 is about 26 times slower than float32, so that `auto` means float32 there."""
+
+    device: torch.device
+    bf16: bool = False
+    channels_last: bool = True
+    compiled: bool = False
+
+    @classmethod
+    def choose(cls, device: torch.device, precision: Precision, compiled: bool) -> "Execution":
+        """What is asked for, `auto` being what helps on the device; channels_last helps or costs nothing everywhere."""
+        bf16 = device.type == "cuda" if precision is Precision.AUTO else precision is Precision.BF16
+        return cls(device, bf16, compiled=compiled)
+
+    def autocast(self) -> AbstractContextManager:
+        """The block in which a training step, its attack included, multiplies in the chosen precision."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    def place(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (n, c, h, w) in the chosen memory layout."""
+        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+
+    def prepare(self, model: FeatureClassifier) -> FeatureClassifier:
+        """The network on the device in the chosen memory layout."""
+        placed = model.to(self.device)
+        return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
+
+    def compile(self, function: Callable) -> Callable:
+        """The function, compiled where that was asked for."""
+        return torch.compile(function) if self.compiled else function
+
+    def __str__(self) -> str:
+        """For table `run`."""
+        parts = ["bf16 training" if self.bf16 else "float32"]
+        parts += ["channels_last"] * self.channels_last + ["compiled"] * self.compiled
+        return ", ".join(parts)

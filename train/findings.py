@@ -1,0 +1,123 @@
+"""From the features of one (run, epoch, split, condition) to the rows that tell of them."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rnc import metrics
+from rnc.features import FeatureSet
+from rnc.models import FeatureClassifier
+from rnc.store.rows import Rows
+from rnc.vocabulary import CLEAN, FEATURES_LAYER, ClassMetric, Condition, ConditionKind, Metric, Split
+
+_TURNED = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One (run, epoch, split, condition), its features and their means, and where its rows go."""
+
+    run_id: str
+    epoch: int
+    split: Split
+    condition: Condition
+    found: FeatureSet
+    means: metrics.ClassMeans
+    rows: Rows
+
+    @property
+    def key(self) -> dict:
+        """The columns that every row of the spot begins with."""
+        return {"run_id": self.run_id, "epoch": self.epoch, "split": self.split, "condition": self.condition.slug}
+
+    def add(self, values: dict[Metric, float], split: Split, condition: Condition, layer: str = FEATURES_LAYER) -> None:
+        """Scalars measured around the means of (split, condition); one that the samples do not define has no row."""
+        around = {"means_split": split, "means_condition": condition.slug, "layer": layer}
+        defined = {name: value for name, value in values.items() if not math.isnan(value)}
+        self.rows.add("metric", **self.key, **around, metric=list(defined), value=list(defined.values()))
+
+    def add_per_class(self, values: dict[ClassMetric, torch.Tensor], split: Split, condition: Condition) -> None:
+        """Scalars (C,) of each class, measured around the means of (split, condition); absent classes have no row."""
+        around = {"means_split": split, "means_condition": condition.slug, "layer": FEATURES_LAYER}
+        for name, numbers in values.items():
+            column = numbers.cpu().double().numpy()
+            (defined,) = np.nonzero(~np.isnan(column))
+            self.rows.add(
+                "class_metric", **self.key, **around, **{"class": defined}, metric=name, value=column[defined]
+            )
+
+
+def add_own(spot: Spot, model: FeatureClassifier) -> dict[Metric, float]:
+    """What is measured around the spot's own means; returns the scalars."""
+    found = spot.found
+    scatter = metrics.scatter_around([(found.features, found.labels)], spot.means)
+    values = metrics.collapse(spot.means, scatter, model.weight)
+    values |= metrics.classifier_metrics(found.features, found.labels, found.logits, spot.means)
+    spot.add(values, spot.split, spot.condition)
+    per_class = {
+        ClassMetric.COUNT: spot.means.counts,
+        ClassMetric.NORM: spot.means.centred.norm(dim=1),
+        ClassMetric.VARIANCE: scatter.per_class,
+    }
+    spot.add_per_class(per_class, spot.split, spot.condition)
+    return values
+
+
+def add_against_clean(spot: Spot, clean: Spot, train_clean: metrics.ClassMeans) -> None:
+    """Nearest centre by the clean means of train; alignment, cross means and leaps with the clean spot of the same split."""
+    features, labels = spot.found.features, spot.found.labels
+    if spot.split is not Split.TRAIN:
+        nearest = metrics.nearest_centre(features, train_clean)
+        spot.add({Metric.NCC_ACCURACY: float((nearest == labels).double().mean())}, Split.TRAIN, CLEAN)
+    if spot.condition == CLEAN:
+        return
+    spot.add(metrics.cross(features, labels, clean.means), spot.split, CLEAN)
+    clean.add(metrics.cross(clean.found.features, clean.found.labels, spot.means), spot.split, spot.condition)
+    alignment = metrics.align(clean.means, spot.means)
+    spot.add(alignment.summary(), spot.split, CLEAN)
+    spot.add_per_class({name: getattr(alignment, name) for name in _TURNED}, spot.split, CLEAN)
+    if spot.condition.kind in (ConditionKind.PGD, ConditionKind.AS_TRAINED) and not spot.condition.relabelled:
+        leaps = metrics.leaps(features, spot.found.true, spot.found.predicted, clean.means)
+        true, predicted, counts, turned = leaps.clusters()
+        spot.rows.add("leap", **spot.key, true_class=true, predicted_class=predicted, count=counts, angle=turned)
+
+
+def add_layers(
+    spot: Spot,
+    batches: Callable[[], Iterator],
+    centres: dict[str, metrics.ClassMeans],
+    add_up: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    """NC1 of every stage around its own means, and nearest centre by the clean means of train.
+
+    The first spot fills `centres`; `add_up` sums a tensor over the processes of the run.
+    """
+    means = metrics.layer_means(batches, len(spot.means.counts), add_up)
+    centres |= {} if centres else means
+    for layer, values in metrics.layerwise(batches, means, centres, add_up).items():
+        spot.add({Metric.NC1: values[Metric.NC1]}, spot.split, spot.condition, layer)
+        spot.add({Metric.NCC_ACCURACY: values[Metric.NCC_ACCURACY]}, Split.TRAIN, CLEAN, layer)
+
+
+def add_means(spot: Spot) -> None:
+    """The class means of the classes present."""
+    present = spot.means.present
+    vectors, classes = spot.means.means[present].cpu().numpy(), {"class": present.cpu().numpy()}
+    spot.rows.add("class_mean", **spot.key, layer=FEATURES_LAYER, **classes, vector=vectors)
+
+
+def add_sample(
+    spot: Spot, indices: np.ndarray, labels: np.ndarray, predicted: np.ndarray, features: np.ndarray
+) -> None:
+    """Sampled features (n, d) with their samples' indices, true labels and decisions (n,)."""
+    sampled = {"sample": indices, "label": labels, "predicted": predicted, "vector": features}
+    spot.rows.add("feature", **spot.key, **sampled)
+
+
+def add_classifier(run_id: str, epoch: int, model: FeatureClassifier, rows: Rows) -> None:
+    """W and b."""
+    weight, bias = model.weight.detach().cpu().numpy(), model.bias.detach().cpu().numpy().astype(np.float64)
+    rows.add("classifier", run_id=run_id, epoch=epoch, **{"class": range(len(bias))}, vector=weight, bias=bias)

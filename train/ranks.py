@@ -1,0 +1,85 @@
+"""The processes of one run, one a GPU under torchrun: who measures what, and how their statistics become one."""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+from torch import distributed
+
+from rnc.models import FeatureClassifier
+
+_PATIENCE = timedelta(hours=2)  # rank 0 alone writes and projects, while the others wait
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's number and how many there are."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process alone speaks and writes."""
+        return self.rank == 0
+
+    def __str__(self) -> str:
+        """For table `run`."""
+        return f", {self.count} processes" if self.count > 1 else ""
+
+    def share(self, parts: list[Any]) -> list[Any]:
+        """Every count-th part: whole batches, so that each is computed as one process computes it."""
+        return parts[self.rank :: self.count]
+
+    def gather(self, parts: list[Any]) -> list[Any]:
+        """The parts of all processes in the order of `share`'s argument, on every process."""
+        if self.count == 1:
+            return parts
+        found: list[Any] = [None] * self.count
+        distributed.all_gather_object(found, parts)
+        longest = max(len(of_rank) for of_rank in found)
+        return [of_rank[i] for i in range(longest) for of_rank in found if i < len(of_rank)]
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum of a tensor over the processes, on every process."""
+        if self.count > 1:
+            distributed.all_reduce(tensor)
+        return tensor
+
+    def same_network(self, model: FeatureClassifier) -> None:
+        """Give every process rank 0's BatchNorm statistics; parameters are the same already."""
+        if self.count > 1:
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
+
+    def agree(self, value: bool) -> bool:
+        """Whether rank 0 says so: what depends on a clock is decided by one."""
+        if self.count == 1:
+            return value
+        said = [value]
+        distributed.broadcast_object_list(said, 0)
+        return said[0]
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+def join_ranks(device: torch.device) -> Ranks:
+    """Join torchrun's processes; alone where there is no torchrun."""
+    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) < 2:
+        return Ranks()
+    if not distributed.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def leave_ranks() -> None:
+    """Part from the other processes."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

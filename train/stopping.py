@@ -1,0 +1,77 @@
+"""How a run is told to stop: Ctrl-C, SIGTERM, a time limit. What was measured stays; the same command goes on."""
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+OUT_OF_TIME = 75  # the exit code of "try again" (EX_TEMPFAIL): a job script may submit the same command once more
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class StopRun(BaseException):
+    """The run is to end here, cleanly."""
+
+    def __init__(self, reason: str, exit_code: int) -> None:
+        """Say why, and how the command shall exit."""
+        super().__init__(reason, exit_code)  # (both, so that it travels between processes)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        """The reason."""
+        return str(self.args[0])
+
+
+class Diverged(ValueError):
+    """The loss is NaN or infinite."""
+
+
+@contextmanager
+def sigterm_stops() -> Iterator[None]:
+    """Within the block SIGTERM, the batch system's notice, ends the run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        raise StopRun("stopped by SIGTERM", 128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class TimeLimit:
+    """Ends a run after an epoch when the next one might not fit."""
+
+    def __init__(self, deadline: float | None) -> None:
+        """Take the time of day (seconds, as `time.time`) by which the run must have ended; None is no limit.
+
+        Raises StopRun where that is over.
+        """
+        self._deadline, self._last, self._longest = deadline, time.time(), 0.0
+        if deadline is not None and self._last >= deadline:
+            raise StopRun("time limit reached before the run began; the same command goes on", OUT_OF_TIME)
+
+    def reached(self) -> bool:
+        """Whether another epoch as long as the longest so far, measurement included, would overrun; call once an epoch."""
+        now = time.time()
+        self._longest = max(self._longest, now - self._last)
+        self._last = now
+        return self._deadline is not None and now + self._longest > self._deadline
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from `90`, `90s`, `45m`, `1.5h`, `2d`, `1:30:00` or `2-12:00:00`. Raises ValueError, saying what is accepted."""
+    plain = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if plain:
+        return float(plain[1]) * _UNITS[plain[2] or "s"]
+    clock = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d{2})(?::(\d{2}))?", text.strip())
+    if clock:
+        days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
+        return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    raise ValueError(f"{text!r} is no duration; write 90s, 45m, 1.5h, 1:30:00 (hours) or 2-12:00:00 (days)")
