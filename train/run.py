@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from rnc.devices import cores, pick_device
 from rnc.models.weights import CheckpointError
-from rnc.store.connection import StoreError, store_path
+from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.store.writer import RunExistsError
 from train.config import RunConfig
 from train.cost import Estimate, describe
@@ -117,10 +117,10 @@ def _train_one(config: RunConfig, options: Options) -> int:
     try:
         train_run(config, options)
         return 0
+    except (CheckpointError, StoreWriteError, ValueError) as error:
+        return _fail(str(error), 1)
     except StoreError as error:
         return _fail(str(error), 2)
-    except (CheckpointError, ValueError) as error:
-        return _fail(str(error), 1)
     except KeyboardInterrupt:
         return _fail(_STOPPED, 130)
     except StopRun as stop:

@@ -41,7 +41,8 @@ class ImageFolder:
 def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
     """The image folder of a split, if there is one.
 
-    Raises DatasetError where a class folder is no class of the data set, and where a class has no images.
+    Raises DatasetError where a class folder is no class of the data set, or the same as another, and where a class
+    has no images.
     """
     for folder in layout.folders(spec, root):
         for name in layout.split_names(split):
@@ -66,6 +67,8 @@ def _labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> dic
                 f"{class_folder} is none of {spec.name}'s classes; rename or remove it; "
                 f"they are: {', '.join(spec.classes)}"
             )
+        if label in labels.values():
+            raise DatasetError(f"{folder}: two folders are {spec.classes[label]}; keep one of them")
         files = sorted(class_folder.iterdir())
         labels |= {path: label for path in files if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")}
     empty = [name for label, name in enumerate(spec.classes) if label not in set(labels.values())]

@@ -32,13 +32,15 @@ class ImageSet:
         return ImageSet(self.images[indices], self.labels[indices], self.levels)
 
     def balanced_indices(self, size: int, num_classes: int) -> torch.Tensor:
-        """The sorted indices of at most `size` samples, as many of one class as of another, and at least one of each.
+        """The sorted indices of about `size` samples, as many of one class as of another, and at least one of each.
 
+        Never more than `size`, unless it is less than one of each; fewer where the rarest class has fewer.
         Chosen by one fixed random order, so that a smaller choice lies within a larger one.
         """
-        per_class = max(size // num_classes, 1)
         order = torch.from_numpy(np.random.default_rng(_ORDER_SEED).permutation(len(self)))
         labels = self.labels.cpu()[order]
+        rarest = min(labels.unique(return_counts=True)[1].tolist(), default=0)
+        per_class = min(max(size // num_classes, 1), rarest)
         chosen = [order[labels == c][:per_class] for c in range(num_classes)]
         return torch.cat(chosen).sort().values.to(self.labels.device)
 
@@ -47,7 +49,7 @@ class ImageSet:
         return ImageSet(self.images.to(device), self.labels.to(device), self.levels)
 
     def fingerprint(self) -> str:
-        """A hash of bytes and labels, the same wherever the images came from."""
+        """A hash of the bytes and labels in their order, whatever file or device they came from."""
         digest = hashlib.sha256(repr((tuple(self.images.shape), self.levels)).encode())
         for tensor in (self.images, self.labels):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())

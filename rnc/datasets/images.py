@@ -48,20 +48,34 @@ def decode(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray,
     """Images (N, c, h, w) uint8 and labels (N,) int64 of a source, with a progress bar.
 
     One thread: at 32 px, taking turns at the interpreter costs as much as a second core gives.
-    Raises DatasetError, naming file and row, for a damaged image, a wrong size, and a label that is no class.
+    Raises DatasetError, naming file and row, for a damaged image, a wrong size, and a label that is no class; and
+    where the source has more or fewer images than it said, or none of some class.
     """
     count = len(source)
     images, labels = np.empty((count, *spec.image_shape), np.uint8), np.empty(count, np.int64)
+    read = 0
     with tqdm(total=count, desc=f"decoding {spec.name} {split}", unit="image", dynamic_ncols=True) as bar:
-        for i, encoded in enumerate(source):
+        for encoded in source:
+            if read == count:
+                raise DatasetError(_miscounted(source, count))
             if not 0 <= encoded.label < spec.num_classes:
                 raise DatasetError(
                     f"{encoded.place}: label {encoded.label} is none of {spec.name}'s {spec.num_classes} classes, "
                     f"which are numbered from 0; correct or replace the file"
                 )
-            images[i], labels[i] = decode_image(spec, encoded), encoded.label
+            images[read], labels[read] = decode_image(spec, encoded), encoded.label
+            read += 1
             bar.update()
+    if read < count:
+        raise DatasetError(_miscounted(source, count))
+    absent = [name for label, name in enumerate(spec.classes) if not (labels == label).any()]
+    if absent:
+        raise DatasetError(f"{source}: no images of {', '.join(absent[:5])}; is this a part of {spec.name} {split}?")
     return images, labels
+
+
+def _miscounted(source: Source, count: int) -> str:
+    return f"{source}: not the {count} images that were announced; if nobody changes the files now, copy them again"
 
 
 def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:

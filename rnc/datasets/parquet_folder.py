@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "fine_label")
 _ROWS_AT_ONCE = 500
-_PART = re.compile(r"-(\d+)-of-(\d+)\.parquet$")
+_PART = re.compile(r"-(\d+)-of-(\d+)(-\w+)?\.parquet$")  # older files of the hub end with a hash
 
 
 class ParquetFolder:
@@ -38,7 +38,7 @@ class ParquetFolder:
         for path in self.files:
             with _opened(path) as file:
                 count += file.metadata.num_rows
-        if count == 0:
+        if count < 1:
             raise DatasetError(f"{self.files[0]}: there are no rows; copy or download it again")
         return count
 
@@ -60,7 +60,7 @@ class ParquetFolder:
 def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
     """The Parquet files of a split, if there are any; also in the sub-folders that the hub uses.
 
-    Raises DatasetError where files of a numbered series are missing.
+    Raises DatasetError where a numbered series is not whole, or has other files beside it.
     """
     for folder in layout.folders(spec, root):
         for below in ("", "data", "plain_text", spec.name, "160px"):
@@ -73,31 +73,36 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 
 
 def _check_series(files: list[Path]) -> None:
-    """`train-00000-of-00003.parquet` says that there are three: part of a training set must not pass for all of it."""
-    parts = [(int(found[1]), int(found[2])) for found in (_PART.search(path.name) for path in files) if found]
-    totals = sorted({total for _, total in parts})
-    if len(totals) > 1:
-        raise DatasetError(f"{files[0].parent}: series of {totals} files are mixed; keep one of them")
-    if parts:
-        missing = sorted(set(range(totals[0])) - {part for part, _ in parts})
-        if missing:
-            numbers = ", ".join(str(number) for number in missing)
-            raise DatasetError(
-                f"{files[0].parent}: of {totals[0]} files such as {files[0].name}, those numbered {numbers} are missing; "
-                "copy or download them"
-            )
+    """`train-00000-of-00003.parquet` says that there are three: neither a part nor a series twice may pass for all."""
+    found = [_PART.search(path.name) for path in files]
+    parts = [(int(part[1]), int(part[2])) for part in found if part]
+    if not parts:
+        return
+    numbers, total = [number for number, _ in parts], parts[0][1]
+    missing = sorted(set(range(total)) - set(numbers))
+    if len({total for _, total in parts}) > 1 or len(set(numbers)) < len(files) or max(numbers) >= total:
+        raise DatasetError(
+            f"{files[0].parent}: several series are mixed: {', '.join(path.name for path in files)}; keep one of them"
+        )
+    if missing:
+        raise DatasetError(
+            f"{files[0].parent}: of {total} files such as {files[0].name}, those numbered "
+            f"{', '.join(map(str, missing))} are missing; copy or download them"
+        )
 
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
-    """A Parquet file; whatever pyarrow raises while it is read becomes a DatasetError that names the file."""
+    """A Parquet file; what pyarrow raises of a damaged one becomes a DatasetError that names the file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except DatasetError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:  # a ValueError where a name is no longer UTF-8
         raise DatasetError(f"{path}: not a readable Parquet file ({error}); copy or download it again") from error
 
 

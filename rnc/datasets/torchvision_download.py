@@ -1,10 +1,11 @@
 """Images that torchvision downloads, compares with its checksums and unpacks into the data root."""
 
 import fcntl
+import logging
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rnc.vocabulary import Split
 
 _CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 _SECONDS_WITHOUT_ANSWER = 30.0
+_LOG = logging.getLogger("rnc.datasets")
 
 
 def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +33,8 @@ def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.
         images = images[:, None] if spec.image_shape[0] == 1 else images.transpose(0, 3, 1, 2)
         if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8:
             raise ValueError(f"images of shape {images.shape} and {len(labels)} labels came out of torchvision's files")
+        if set(labels.tolist()) != set(range(spec.num_classes)):
+            raise ValueError(f"labels other than 0 to {spec.num_classes - 1} came out of torchvision's files")
         return np.ascontiguousarray(images), labels
 
 
@@ -76,15 +80,17 @@ def _explained(spec: DatasetSpec, split: Split, root: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Hold the root's lock, so that the runs of a sweep download once. A root that is read-only needs none."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = (root / ".download.lock").open("w")
-    except OSError:
-        yield
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Hold the root's lock, so that the runs of a sweep download once; without it where a root has none to give.
+
+    A root that is read-only needs no lock, and some network file systems know none.
+    """
+    with ExitStack() as held:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context((root / ".download.lock").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            _LOG.info("%s is not locked (%s)", root, error)
         yield
 
 

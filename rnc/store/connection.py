@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -28,6 +28,7 @@ _UPGRADES = {  # from a version to the next; a store is brought up to date by th
         UPDATE schema_version SET version = 2;
     """
 }
+_DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
 _process_lock = threading.Lock()  # DuckDB refuses a read-only beside a read-write connection in one process
 
 
@@ -41,6 +42,10 @@ class StoreMissingError(StoreError):
 
 class StoreBusyError(StoreError):
     """Another process held the store for longer than we wait."""
+
+
+class StoreWriteError(StoreError):
+    """The disk refused; what had landed before is safe."""
 
 
 def store_path(given: str | Path | None = None) -> Path:
@@ -75,13 +80,14 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             _check_version(connection, path)
             yield connection
             connection.commit()
-        except (duckdb.IOException, duckdb.FatalException) as error:
-            raise StoreError(
-                f"store {path} could not be written; what had landed before is safe. Free space on the disk and start the "
-                f"same command again: it goes on ({error})"
-            ) from error
-        except BaseException:
-            connection.rollback()
+        except BaseException as error:
+            with suppress(duckdb.Error):  # (a commit that failed has rolled back already)
+                connection.rollback()
+            if isinstance(error, _DISK_ERRORS):
+                raise StoreWriteError(
+                    f"store {path} could not be written; what had landed before is safe. Free space on the disk and start "
+                    f"the same command again: it goes on ({error})"
+                ) from error
             raise
         finally:
             connection.close()
