@@ -2,8 +2,10 @@
 
 import hashlib
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from rnc import datasets
 from rnc.datasets import digits
@@ -21,6 +23,18 @@ def test_a_split_is_balanced_and_in_range(split: Split, each: int) -> None:
     assert found.labels.dtype == torch.int64 and len(found) == 10 * each
     assert torch.bincount(found.labels, minlength=10).tolist() == [each] * 10
     assert float(found.pixels().min()) == 0.0 and float(found.pixels().max()) == 1.0
+
+
+@pytest.mark.parametrize("split", Split)
+def test_pixels_are_scikit_learns_divided_by_16(split: Split) -> None:
+    """Each image, bit for bit, as the float32 quotient; which ones are chosen is the business of the other tests."""
+    bunch = load_digits()
+    images = (bunch.images / 16.0).astype(np.float32)
+    expected = {image.tobytes(): label for image, label in zip(images, bunch.target, strict=True)}
+    found = datasets.load("digits", split)
+    assert found.levels == 16 and found.pixels().dtype == torch.float32
+    for image, label in zip(found.pixels().numpy(), found.labels.tolist(), strict=True):
+        assert expected[image.tobytes()] == label
 
 
 def test_no_image_is_in_both_splits() -> None:
