@@ -12,7 +12,7 @@ from train.config import RunConfig
 from train.epoch import TrainingSet
 from train.probe import MeasuredSet
 
-_FOREIGN_IMAGES = 1000
+_FOREIGN_IMAGES = 1000  # at most, and no more than test images are measured: a mean needs no more
 _NOISE_SEED = 0
 
 
@@ -45,7 +45,8 @@ def load_data(config: RunConfig, root: Path | None, device: torch.device) -> Run
     }
     train = Split.TRAIN
     training = TrainingSet(whole[train].to(device), names[train].to(device), chosen[train].to(device))
-    return RunData(training, measured, _foreign(config, root).to(device), whole)
+    most = min(_FOREIGN_IMAGES, len(measured[Split.TEST].images))
+    return RunData(training, measured, _foreign(config, root, most).to(device), whole)
 
 
 def _measured(config: RunConfig, part: ImageSet, num_classes: int) -> torch.Tensor:
@@ -55,13 +56,13 @@ def _measured(config: RunConfig, part: ImageSet, num_classes: int) -> torch.Tens
     return part.balanced_indices(config.measure_subset, num_classes)
 
 
-def _foreign(config: RunConfig, root: Path | None) -> ImageSet:
-    """Test images of another data set, or uniform noise."""
+def _foreign(config: RunConfig, root: Path | None, most: int) -> ImageSet:
+    """Test images of another data set, or uniform noise; at most so many."""
     if config.ood_dataset != "noise":
         part = datasets.load(config.ood_dataset, Split.TEST, root)
-        return part.take(part.balanced_indices(_FOREIGN_IMAGES, datasets.spec(config.ood_dataset).num_classes))
+        return part.take(part.balanced_indices(most, datasets.spec(config.ood_dataset).num_classes))
     generator = torch.Generator().manual_seed(_NOISE_SEED)
-    shape = (_FOREIGN_IMAGES, *datasets.spec(config.dataset).image_shape)
+    shape = (most, *datasets.spec(config.dataset).image_shape)
     noise = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
     return ImageSet(noise, torch.zeros(len(noise), dtype=torch.int64))
 

@@ -95,6 +95,7 @@ def in_small(name: str) -> RunConfig:
         vector_epochs="last",
         checkpoint_epochs="last",
         umap=False,
+        epsilon_fractions=(0.5,),
     )
 
 
