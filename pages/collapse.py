@@ -22,9 +22,8 @@ selection = controls.selection()
 runs = controls.chosen_runs(selection)
 st.title("Collapse over epochs")
 
-left, right = st.columns([4, 1], vertical_alignment="bottom")
 options = list(dict.fromkeys([str(Role.CLEAN), selection.shown, *controls.conditions_shown(selection)]))
-shown = left.pills(
+shown = st.pills(
     "Conditions",
     options,
     selection_mode="multi",
@@ -32,7 +31,7 @@ shown = left.pills(
     key="conditions",
     bind="query-params",
 )
-log = right.toggle("Log axes", True, key="log", bind="query-params", help="for metrics that go towards 0")
+log = st.toggle("Log axes", True, key="log", bind="query-params", help="for metrics that go towards 0")
 if not shown:
     st.info("Choose at least one condition.")
     st.stop()

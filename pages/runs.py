@@ -14,7 +14,6 @@ COLUMNS = [
     "started_at",
     "wall_seconds",
     "device",
-    "threads",
     "git_commit",
     "error",
 ]
@@ -28,7 +27,7 @@ st.dataframe(
     hide_index=True,
     key="runs_table",
     column_config={
-        "run_id": st.column_config.TextColumn("run", width="medium"),
+        "run_id": st.column_config.TextColumn("run", width=330),
         "epochs_done": st.column_config.NumberColumn("epochs done"),
         "started_at": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm"),
         "wall_seconds": st.column_config.NumberColumn("seconds", format="%.0f"),
@@ -37,11 +36,13 @@ st.dataframe(
 )
 picked = st.selectbox("Config of", list(runs["run_id"]), key="config_of", bind="query-params")
 run = runs.set_index("run_id").loc[picked]
-left, right = st.columns(2)
+left, right = st.columns([2, 3])
 left.subheader("Config")
 left.json(json.loads(run["config"]), expanded=True)
 right.subheader("Measured under")
 conditions = controls.reader().conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
-right.subheader("Versions")
-right.json(json.loads(run["versions"]), expanded=True)
+right.subheader("Made with")
+right.json(
+    {"execution": run["execution"], "threads": int(run["threads"]), **json.loads(run["versions"])}, expanded=True
+)

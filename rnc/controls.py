@@ -13,7 +13,7 @@ from rnc.store.reader import StoreReader
 from rnc.vocabulary import Role, RunState, Split
 
 _APP = Path(__file__).parents[1] / "app.py"
-_DEFAULT_RUNS = 3
+_DEFAULT_RUNS = 5  # one of each objective
 _POLL_SECONDS = 3.0
 _LAST = "last"
 
