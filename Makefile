@@ -6,7 +6,7 @@ STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test setup demo check readme-figures clean
+.PHONY: run test setup demo check bench readme-figures clean
 .DEFAULT_GOAL := run
 
 run: demo-if-empty ## set up, train the demo if the store is empty, serve the app
@@ -25,6 +25,11 @@ check: $(VENV)/.dev ## format, lint, types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+bench: $(VENV)/.dev ## speed of networks and training steps, memory of the layerwise measurement (minutes)
+	$(PY) -m tests.benchmarks.networks
+	$(PY) -m tests.benchmarks.training
+	$(PY) -m tests.benchmarks.layerwise_memory
 
 readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the README, from the store
 	$(PY) docs/readme_figures.py "$(STORE)"

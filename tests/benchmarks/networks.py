@@ -5,11 +5,8 @@ Not a test: nothing is asserted about time, and pytest does not collect it. Comp
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +15,8 @@ import torch
 from torch.nn import functional
 
 from rnc import datasets, models
-from rnc.devices import cores, exact_float32, pick_device
+from rnc.devices import exact_float32, pick_device
+from tests.benchmarks.machine import machine, seconds
 
 DATASETS = ("mnist", "cifar10", "imagenette")
 """One data set an image size: 28, 32 and 160 px."""
@@ -76,34 +74,6 @@ def measure(cases: list[Case], repeats: int, device: torch.device) -> None:
                 taken = seconds(act, device)
                 if repeat >= 0:  # the first round warms up
                     one.seconds.setdefault(name, []).append(taken)
-
-
-def seconds(act: Callable[[], None], device: torch.device) -> float:
-    """How long an act takes, on a GPU until its last kernel is done."""
-    _wait(device)
-    begin = time.perf_counter()
-    act()
-    _wait(device)
-    return time.perf_counter() - begin
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def machine(device: torch.device) -> dict:
-    """What the times depend on besides the code."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return {
-        "cpu": cpu or platform.machine(),
-        "cores": cores(),
-        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-    }
 
 
 def table(found: dict) -> str:
