@@ -1,0 +1,70 @@
+"""What makes training fast does not show beyond rounding: the same curves as float32 eager, within the noise of a seed."""
+
+import statistics
+from dataclasses import replace
+
+import pytest
+import torch
+
+from rnc import datasets, models
+from rnc.vocabulary import Objective
+from tests.train.small import small
+from train.config import RunConfig
+from train.data import load_data
+from train.epoch import Trainer
+from train.execution import Execution, Precision
+from train.ranks import Ranks
+
+CPU = torch.device("cpu")
+CONFIG = small(objective=Objective.AT, epochs=3, subset=400, batch_size=50, epsilon=0.1, lr_drops=())
+PLAIN = Execution(CPU, channels_last=False)
+
+
+def losses(execution: Execution, config: RunConfig = CONFIG) -> list[float]:
+    """The mean training loss of each epoch."""
+    torch.manual_seed(config.seed)
+    model = execution.prepare(models.build(config.model, datasets.spec(config.dataset), config.width))
+    trainer = Trainer(model, load_data(config, None, CPU).training, config, execution, Ranks())
+    return [trainer.train_epoch(epoch) for epoch in range(1, config.epochs + 1)]
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[int, list[float]]:
+    """The curves of four seeds in float32, eager, contiguous."""
+    return {seed: losses(PLAIN, replace(CONFIG, seed=seed)) for seed in range(1, 5)}
+
+
+@pytest.mark.parametrize(
+    "execution", [Execution(CPU), Execution(CPU, bf16=True), Execution(CPU, bf16=True, channels_last=False)], ids=str
+)
+def test_the_curves_are_those_of_float32_eager_within_the_noise_of_a_seed(
+    execution: Execution, plain: dict[int, list[float]]
+) -> None:
+    found = losses(execution)
+    for epoch, loss in enumerate(found):
+        over_seeds = [curve[epoch] for curve in plain.values()]
+        assert abs(loss - plain[1][epoch]) < 2 * statistics.stdev(over_seeds), f"epoch {epoch + 1}"
+    assert found[-1] < found[0]
+
+
+def test_autocast_multiplies_in_bfloat16_and_keeps_weights_in_float32() -> None:
+    execution = Execution(CPU, bf16=True)
+    model = execution.prepare(models.build("small_cnn", datasets.spec("digits")))
+    with execution.autocast():
+        assert model(torch.rand(4, 1, 8, 8)).dtype == torch.bfloat16
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32, torch.int64}
+    with PLAIN.autocast():
+        assert model(torch.rand(4, 1, 8, 8)).dtype == torch.float32
+
+
+def test_automatic_precision_is_bfloat16_on_a_gpu_alone() -> None:
+    cuda = torch.device("cuda")
+    assert Execution.choose(cuda, Precision.AUTO, False).bf16 and not Execution.choose(CPU, Precision.AUTO, False).bf16
+    assert (
+        not Execution.choose(cuda, Precision.FLOAT32, False).bf16 and Execution.choose(CPU, Precision.BF16, False).bf16
+    )
+
+
+def test_the_store_is_told() -> None:
+    assert str(PLAIN) == "float32" and str(Execution(CPU)) == "float32, channels_last"
+    assert str(Execution(CPU, True, True, True)) == "bf16 training, channels_last, compiled"
