@@ -22,10 +22,10 @@ st.caption(f"{run.run_id} · epoch {epoch} · {selection.split} images")
 names = list(run.classes)
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = controls.condition_of(run.run_id, shown)
-    if condition is None:
-        column.info(f"This run was not measured under {shown}.")
+    classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
+    if len(classes) < 2:
+        column.info(f"This run kept no class means of {selection.split} images under {shown} at epoch {epoch}.")
         continue
-    classes, means = reader.class_means(run.run_id, epoch, selection.split, condition)
     present = [names[c] for c in classes]
     simplex = simplex_cosine(len(present))
     cosines = cosine_matrix(centre(means))

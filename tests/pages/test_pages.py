@@ -43,6 +43,16 @@ def test_no_page_raises_on_the_demo(page: str, demo_store: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("condition", ["relabelled", "as_trained", "pgd-linf-0.07-10", "sign_noise"])
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_raises_under_a_condition_that_is_not_measured_everywhere(
+    page: str, condition: str, split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relabelled features are sampled under another name, smaller attacks not at all, as_trained is of train and no ST."""
+    assert open_page(page, demo_store, monkeypatch, condition=condition, split=split).title
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
 def test_curves_are_the_readers(split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = StoreReader(demo_store)
     runs = reader.runs()
