@@ -63,9 +63,9 @@ class Trainer:
         self.optimizer = torch.optim.SGD(
             model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
         )
-        loss: nn.Module = TrainingLoss(model, config)
+        self._network = execution.compile(model)
+        loss: nn.Module = TrainingLoss(self._network, config)
         self._loss = nn.parallel.DistributedDataParallel(loss) if ranks.count > 1 else loss
-        self._attack = execution.compile(training_images)
 
     def train_epoch(
         self, epoch: int, recorder: Recorder | None = None, beat: Callable[[], None] = lambda: None
@@ -101,7 +101,7 @@ class Trainer:
         clean, labels = self._execution.place(data.images.pixels(mine)), data.images.labels[mine]
         noise = SampleNoise(config.seed * 1_000_003 + epoch, data.names[mine])
         with self._execution.autocast():
-            trained = self._attack(self.model, clean, labels, config, noise)
+            trained = training_images(self._network, clean, labels, config, noise)
             loss = self._loss(clean, trained, labels)
         self.optimizer.zero_grad(set_to_none=True)
         (loss if ranks.count == 1 else loss * weight).backward()

@@ -1,9 +1,9 @@
 """How a run is computed on its device: what makes it fast and should not show in the result beyond rounding."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 
 import torch
 
@@ -46,9 +46,9 @@ class Execution:
         placed = model.to(self.device)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
-    def compile(self, function: Callable) -> Callable:
-        """The function, compiled where that was asked for."""
-        return torch.compile(function) if self.compiled else function
+    def compile(self, model: FeatureClassifier) -> FeatureClassifier:
+        """The same network, its passes compiled where that was asked for."""
+        return cast(FeatureClassifier, torch.compile(model)) if self.compiled else model
 
     def __str__(self) -> str:
         """For table `run`."""

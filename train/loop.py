@@ -44,7 +44,7 @@ class Options:
     precision: Precision = Precision.AUTO
     """What training multiplies in; auto is bfloat16 on a GPU."""
     compiled: bool = False
-    """Let torch.compile loose on the attack."""
+    """Compile the passes of training (torch.compile); measurement stays eager."""
     deadline: float | None = None
     """The time of day (seconds, as `time.time`) before which a run stops at an epoch's end, to be continued."""
     overwrite: bool = False

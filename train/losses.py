@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from rnc.attacks import SampleNoise, ball_of, pgd, trades_attack
 from rnc.models import FeatureClassifier
-from rnc.models.modes import model_mode
+from rnc.models.modes import frozen_weights, model_mode
 from rnc.vocabulary import Objective
 from train.config import RunConfig
 
@@ -40,7 +40,7 @@ def training_images(
     if config.objective is Objective.ST:
         return images
     attack = config.attack
-    with model_mode(model, training=MODES[config.objective].attack):
+    with model_mode(model, training=MODES[config.objective].attack), frozen_weights(model):
         if config.objective in _KL:
             sizes = (attack.norm, attack.epsilon, attack.steps, attack.step_size)
             return trades_attack(model, images, labels, *sizes, generator=noise, check_pixels=False)

@@ -63,7 +63,7 @@ class Command:
     precision: Annotated[Precision, tyro.conf.EnumChoicesFromValues] = Precision.AUTO
     """What training multiplies in: bf16 on a GPU and float32 elsewhere, where auto. Measurement is float32."""
     compiled: bool = False
-    """Compile the attack (torch.compile)."""
+    """Compile the passes of training by torch.compile; measurement stays eager. It gains nothing on a CPU."""
     time_limit: Duration | None = None
     """Stop after an epoch when the next would overrun this: 45m, 1.5h, 1:30:00. The same command goes on; exit code 75."""
     overwrite: bool = False

@@ -1,5 +1,6 @@
 """What makes training fast does not show beyond rounding: the same curves as float32 eager, within the noise of a seed."""
 
+import shutil
 import statistics
 from dataclasses import replace
 
@@ -34,8 +35,18 @@ def plain() -> dict[int, list[float]]:
     return {seed: losses(PLAIN, replace(CONFIG, seed=seed)) for seed in range(1, 5)}
 
 
+COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+
+
 @pytest.mark.parametrize(
-    "execution", [Execution(CPU), Execution(CPU, bf16=True), Execution(CPU, bf16=True, channels_last=False)], ids=str
+    "execution",
+    [
+        Execution(CPU),
+        Execution(CPU, bf16=True),
+        Execution(CPU, bf16=True, channels_last=False),
+        pytest.param(Execution(CPU, compiled=True), marks=COMPILER),
+    ],
+    ids=str,
 )
 def test_the_curves_are_those_of_float32_eager_within_the_noise_of_a_seed(
     execution: Execution, plain: dict[int, list[float]]

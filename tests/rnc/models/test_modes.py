@@ -1,11 +1,11 @@
-"""`model_mode` switches every submodule for a block and gives each one its own flag back, also after an error."""
+"""Modes and frozen weights hold for a block; every submodule and parameter gets its own back, also after an error."""
 
 import pytest
 import torch
 from torch import nn
 
 from rnc import datasets, models
-from rnc.models.modes import model_mode
+from rnc.models.modes import frozen_weights, model_mode
 
 
 def mixed_network() -> nn.Module:
@@ -58,3 +58,14 @@ def test_batch_norm_statistics_move_in_train_mode_only() -> None:
     with model_mode(net, training=True):
         net(torch.rand(4, 1, 8, 8))
     assert not torch.equal(net.get_buffer("stages.conv1.1.running_mean"), before["stages.conv1.1.running_mean"])
+
+
+def test_frozen_weights_ask_for_no_gradient_and_those_that_asked_ask_again() -> None:
+    net = models.build("small_cnn", datasets.spec("digits"))
+    net.get_parameter("classifier.bias").requires_grad_(False)
+    before = [parameter.requires_grad for parameter in net.parameters()]
+    with frozen_weights(net):
+        assert not net(torch.rand(4, 1, 8, 8)).requires_grad
+    with pytest.raises(KeyError, match="lost"), frozen_weights(net):
+        raise KeyError("lost")
+    assert [parameter.requires_grad for parameter in net.parameters()] == before and len(set(before)) == 2
