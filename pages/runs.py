@@ -8,6 +8,7 @@ from rnc import controls
 
 COLUMNS = [
     "run_id",
+    "published",
     "state",
     "epochs_done",
     "epochs",
@@ -21,13 +22,15 @@ COLUMNS = [
 controls.selection()
 st.title("Runs")
 runs = controls.reader().runs()
-st.caption(f"{len(runs)} runs in `{controls.reader().path}`")
+own = int((~runs["published"]).sum())
+st.caption(f"{own} runs in `{controls.reader().path}`, {len(runs) - own} in the gallery that comes with the project")
 st.dataframe(
     runs[COLUMNS],
     hide_index=True,
     key="runs_table",
     column_config={
         "run_id": st.column_config.TextColumn("run", width=330),
+        "published": st.column_config.CheckboxColumn("gallery"),
         "epochs_done": st.column_config.NumberColumn("epochs done"),
         "started_at": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm"),
         "wall_seconds": st.column_config.NumberColumn("seconds", format="%.0f"),

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.launcher import Training
+from rnc.store.bundle import gallery_path
 from rnc.store.connection import store_path
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Role, RunState, Split
@@ -16,6 +17,15 @@ _APP = Path(__file__).parents[1] / "app.py"
 _DEFAULT_RUNS = 5  # one of each objective
 _POLL_SECONDS = 3.0
 _LAST = "last"
+_TELLING = {
+    "dataset": "{}".format,
+    "model": "{}".format,
+    "width": "width {:g}".format,
+    "subset": lambda count: f"{count:,} images" if count else "all images",
+    "norm": "{}".format,
+    "seed": "seed {}".format,
+}
+"""The fields that may tell runs apart in a legend, and how they are said."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +39,8 @@ class Selection:
 
 
 @st.cache_resource(show_spinner=False)
-def _reader(path: Path) -> StoreReader:
-    return StoreReader(path)
+def _reader(path: Path, gallery: Path | None) -> StoreReader:
+    return StoreReader(path, gallery)
 
 
 @st.cache_resource(show_spinner=False)
@@ -39,8 +49,8 @@ def _training(path: Path) -> Training:
 
 
 def reader() -> StoreReader:
-    """The reader of this app's store, shared by all sessions."""
-    return _reader(store_path().resolve())
+    """The reader of this app's store and of the gallery, shared by all sessions."""
+    return _reader(store_path().resolve(), gallery_path())
 
 
 def training() -> Training:
@@ -49,11 +59,10 @@ def training() -> Training:
 
 
 def run_labels(runs: pd.DataFrame) -> dict[str, str]:
-    """A short name a run: its objective, and those of dataset, model, norm, seed that tell the given runs apart."""
-    fields = ["dataset", "model", "norm", "seed"]
-    told = [field for field in fields if runs[field].nunique() > 1]
+    """A short name a run: its objective, and those of dataset, model, width, images, norm, seed that tell the runs apart."""
+    told = [field for field in _TELLING if runs[field].nunique() > 1]
     labels = [
-        " ".join([run["objective"].upper(), *(f"seed {run[f]}" if f == "seed" else str(run[f]) for f in told)])
+        " ".join([run["objective"].upper(), *(_TELLING[field](run[field]) for field in told)])
         for _index, run in runs.iterrows()
     ]
     alike = pd.Series(labels).duplicated(keep=False)
@@ -78,6 +87,10 @@ def draw_sidebar() -> Selection | None:
             bind="query-params",
             help="dataset-model-objective-norm-seed-hash of the config",
         )
+        if ours := int(runs[runs["run_id"].isin(chosen)]["published"].sum()):
+            st.caption(
+                f":material/collections_bookmark: {ours} of {len(chosen)} from the gallery that comes with the project"
+            )
         epochs = sorted(measured[measured["run_id"].isin(chosen)]["epoch"].unique().tolist())
         epoch = _epoch_cursor(epochs)
         names = reader().conditions(chosen)["shown"].unique().tolist()
@@ -195,7 +208,8 @@ def _landed() -> tuple:
 
 
 def _newest_of_each_objective(runs: pd.DataFrame) -> list[str]:
-    """The newest run of each objective, standard training first."""
+    """The newest run of each objective, standard training first; of the gallery only where the store has none."""
+    runs = runs[~runs["published"]] if not runs["published"].all() else runs
     newest = runs.drop_duplicates("objective").sort_values("objective", key=lambda names: names.ne("st"), kind="stable")
     return list(newest["run_id"])[:_DEFAULT_RUNS]
 

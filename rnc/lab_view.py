@@ -1,5 +1,6 @@
 """The attack lab's progress and results; torch is imported when an attack is first started."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -38,9 +39,8 @@ def start(
     with st.spinner("Loading torch and the network …"):
         from rnc import lab
 
-        path = controls.reader().path.parent / checkpoint["path"]
         try:
-            subject = lab.load_subject(path, checkpoint["sha256"], run["dataset"], split, count)
+            subject = lab.load_subject(Path(checkpoint["path"]), checkpoint["sha256"], run["dataset"], split, count)
         except (lab.CheckpointError, ValueError) as error:
             st.error(str(error))
             st.stop()

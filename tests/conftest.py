@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["RNC_GALLERY"] = ""  # (the tests of the gallery name one)
 
 _USES_DEMO = "demo_store"
 

@@ -93,6 +93,14 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
+@contextmanager
+def empty_store() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A store in memory that holds nothing."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(_SCHEMA.read_text())
+        yield connection
+
+
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Connect, waiting with jitter while another process holds the file."""
     deadline, wait = time.monotonic() + _PATIENCE_SECONDS, _FIRST_WAIT_SECONDS

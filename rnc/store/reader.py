@@ -7,13 +7,16 @@ the writer; results are cached, connections never. Results are shared: do not ch
 import json
 import threading
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 
+from rnc.store.bundle import reading_beside
 from rnc.store.connection import StoreMissingError, reading
 from rnc.vocabulary import CLEAN, FEATURES_LAYER, STALE_SECONDS, ProjectionMethod, Role, RunState, Split
 
@@ -24,18 +27,18 @@ _Version = tuple[int, ...]
 
 
 class StoreReader:
-    """Answers questions about one store file. Safe to share between threads."""
+    """Answers questions about one store file, and the published runs beside it. Safe to share between threads."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the store; it may not exist yet, then every answer is empty."""
-        self.path = path
+    def __init__(self, path: Path, gallery: Path | None = None) -> None:
+        """Name the store, and a folder of published runs; where neither exists yet, every answer is empty."""
+        self.path, self._gallery = path, gallery
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
 
     def version(self) -> _Version:
-        """What changes when the store does: mtime and size of the file and of its write-ahead log."""
+        """What changes when the store does: mtime and size of the file, of its write-ahead log and of the gallery's folder."""
         parts: list[int] = []
-        for path in (self.path, self.path.with_name(self.path.name + ".wal")):
+        for path in (self.path, self.path.with_name(self.path.name + ".wal"), *filter(None, [self._gallery])):
             try:
                 stat = path.stat()
                 parts += [stat.st_mtime_ns, stat.st_size]
@@ -44,12 +47,15 @@ class StoreReader:
         return tuple(parts)
 
     def runs(self) -> pd.DataFrame:
-        """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now."""
+        """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
+
+        `published` says which ones are of the gallery and not of the store.
+        """
         found = self._ask("SELECT * FROM run ORDER BY started_at DESC, run_id")
         if found.empty:
             return found
         config = pd.DataFrame([json.loads(text) for text in found["config"]], index=found.index)
-        found = found.assign(**{name: config[name] for name in config.columns})
+        found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
         oldest_alive = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=STALE_SECONDS)
         stale = (found["state"] == RunState.RUNNING) & (found["heartbeat_at"] < oldest_alive)
         found.loc[stale, "state"] = str(RunState.INTERRUPTED)
@@ -190,8 +196,9 @@ class StoreReader:
         )
 
     def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, epoch, path (relative to the store's folder), sha256."""
-        return self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
+        """run_id, epoch, path, sha256."""
+        found = self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
+        return found.assign(path=[str(self.path.parent / path) for path in found.get("path", [])])
 
     def last_values(self, metrics: list[str], split: str = Split.TRAIN) -> pd.DataFrame:
         """run_id, epoch, shown, condition, means, metric, value at each run's last measured epoch.
@@ -212,6 +219,9 @@ class StoreReader:
             CLEAN.slug,
         )
 
+    def _connection(self, sql: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return reading(self.path) if self._gallery is None else reading_beside(self.path, self._gallery, sql)
+
     def _ask(self, sql: str, *arguments: Any) -> pd.DataFrame:
         """The cached answer, or a new one; empty where there is no store yet."""
         key = (self.version(), sql, repr(arguments))
@@ -220,7 +230,7 @@ class StoreReader:
                 self._answers.move_to_end(key)
                 return self._answers[key]
         try:
-            with reading(self.path) as connection:
+            with self._connection(sql) as connection:
                 answer = connection.execute(sql, list(arguments)).df()
         except StoreMissingError:
             return pd.DataFrame(columns=_COLUMNS_WITHOUT_STORE)

@@ -1,0 +1,161 @@
+"""Published runs: a folder with a subfolder a run, in it its rows as Parquet, one file a table, its last network and a card.
+
+Such a folder is read beside a store, as if its runs were in it. The gallery that ships with the project is one.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import duckdb
+
+from rnc.store.card import run_card
+from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
+from rnc.vocabulary import RunState
+
+GALLERY_VARIABLE = "RNC_GALLERY"
+_GALLERY = Path(__file__).parents[2] / "data" / "gallery"
+_LARGEST_NETWORK = 10_000_000
+_ROWS = {
+    "run": "SELECT * REPLACE (NULL::VARCHAR AS host) FROM run WHERE run_id = $run",
+    "condition": "SELECT * FROM condition WHERE condition IN (SELECT condition FROM run_condition WHERE run_id = $run)",
+    "checkpoint": "SELECT * REPLACE (run_id || '/' || parse_filename(path) AS path) FROM checkpoint "
+    "WHERE run_id = $run AND parse_filename(path) = $network",
+}
+_TABLES = (
+    *_ROWS,
+    *("run_condition", "layer", "epoch", "metric", "class_metric", "class_mean", "classifier"),
+    *("feature", "projection", "leap"),
+)
+_BESIDE = {
+    "run": "SELECT *, false AS published FROM {own} UNION ALL BY NAME "
+    "SELECT *, true AS published FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
+    "condition": "SELECT * FROM {own} UNION BY NAME SELECT * FROM {files}",
+    "checkpoint": "SELECT * FROM {own} UNION ALL BY NAME SELECT * REPLACE ({folder} || '/' || path AS path) "
+    "FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
+}
+_OTHERS_BESIDE = (
+    "SELECT * FROM {own} UNION ALL BY NAME SELECT * FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})"
+)
+
+
+def gallery_path() -> Path | None:
+    """The folder of published runs that the app shows: RNC_GALLERY (empty for none), or data/gallery of the project."""
+    given = os.environ.get(GALLERY_VARIABLE)
+    return _GALLERY if given is None else Path(given) if given else None
+
+
+def published(folder: Path) -> list[str]:
+    """The ids of the runs in a folder, none where there is no such folder."""
+    return sorted(rows.parent.name for rows in folder.glob("*/run.parquet"))
+
+
+def publish(store: Path, run_id: str, folder: Path) -> Path:
+    """Write a finished run of a store into the folder, in place of an older copy; returns the run's own folder.
+
+    The last network goes along where it is of at most 10 MB; the name of the machine does not. Raises StoreError, and
+    leaves the folder as it was, for a run that is not finished and for a network that is missing or damaged.
+    """
+    final, partial = folder / run_id, folder / f".{run_id}.partial"
+    with reading(store) as connection:
+        found = connection.execute("SELECT * FROM run WHERE run_id = ?", [run_id]).df()
+        if found.empty or found["state"].iloc[0] != RunState.FINISHED:
+            raise StoreError(f"{run_id} is not a finished run of {store}; list them: python -m rnc.store {store}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            network = _take_last_network(connection, store, run_id, partial)
+            for table in _TABLES:
+                rows = _ROWS.get(table, f"SELECT * FROM {table} WHERE run_id = $run")
+                given = {"run": run_id} | ({"network": network} if "$network" in rows else {})
+                connection.execute(
+                    f"COPY ({rows} ORDER BY ALL) TO {_text(partial / f'{table}.parquet')} "
+                    f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{schema_version: '{SCHEMA_VERSION}'}})",
+                    given,
+                )
+            (partial / "README.md").write_text(run_card(found.iloc[0]))
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return final
+
+
+@contextmanager
+def reading_beside(store: Path, folder: Path, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Like `reading`, the tables that `sql` names also having the rows of the folder's runs; the store may be missing.
+
+    Table `run` has a column `published` more. A run that is in both is the store's. Raises StoreError where a run was
+    published under another schema.
+    """
+    with ExitStack() as opened:
+        try:
+            connection = opened.enter_context(reading(store))
+        except StoreMissingError:
+            if not published(folder):
+                raise
+            connection = opened.enter_context(empty_store())
+        if published(folder):
+            _lay_beside(connection, folder, sql)
+        yield connection
+
+
+def _lay_beside(connection: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> None:
+    """Hide the tables that `sql` names behind temporary views of theirs and the folder's rows."""
+    _check_versions(connection, folder)
+    found = connection.execute("SELECT current_database()").fetchone()
+    assert found
+    database = '"' + found[0].replace('"', '""') + '".main.'
+    for table in _TABLES:
+        if re.search(rf"\b{table}\b", sql):
+            view = _BESIDE.get(table, _OTHERS_BESIDE).format(
+                own=database + table,
+                runs=database + "run",
+                files=f"read_parquet({_every(folder, table)})",
+                folder=_text(folder.resolve()),
+            )
+            connection.execute(f"CREATE TEMP VIEW {table} AS {view}")
+
+
+def _check_versions(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    others = connection.execute(
+        f"SELECT file_name, decode(value) FROM parquet_kv_metadata({_every(folder, 'run')}) "
+        "WHERE decode(key) = 'schema_version' AND decode(value) <> ?",
+        [str(SCHEMA_VERSION)],
+    ).fetchall()
+    if others:
+        name, version = Path(others[0][0]).parent.name, others[0][1]
+        raise StoreError(
+            f"{folder / name} was published under schema version {version}, this program reads {SCHEMA_VERSION}; "
+            f"publish it again, or take it out of the folder"
+        )
+
+
+def _take_last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, target: Path) -> str | None:
+    """Copy the last network; its file's name, or None where none was kept or it is too large."""
+    last = connection.execute(
+        "SELECT path, sha256 FROM checkpoint WHERE run_id = ? ORDER BY epoch DESC LIMIT 1", [run_id]
+    ).fetchone()
+    if last is None:
+        return None
+    source = store.parent / last[0]
+    if not source.exists() or hashlib.sha256(source.read_bytes()).hexdigest() != last[1]:
+        raise StoreError(f"network {source} is missing or damaged; train the run again with --overwrite")
+    if source.stat().st_size > _LARGEST_NETWORK:
+        return None
+    shutil.copyfile(source, target / source.name)
+    return source.name
+
+
+def _every(folder: Path, table: str) -> str:
+    """The files of a table, one a run, as an SQL text."""
+    return _text(Path(glob.escape(str(folder))) / "*" / f"{table}.parquet")
+
+
+def _text(value: Path) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
