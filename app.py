@@ -13,6 +13,7 @@ page = st.navigation(
         st.Page("pages/collapse.py", title="Collapse", icon=":material/show_chart:"),
         st.Page("pages/geometry.py", title="Geometry", icon=":material/change_history:"),
         st.Page("pages/projections.py", title="Projections", icon=":material/scatter_plot:"),
+        st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
         st.Page("pages/attack_lab.py", title="Attack lab", icon=":material/science:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/table:"),
     ]

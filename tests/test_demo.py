@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-import pytest
-
 from rnc.claims import USED, Verdict, judge
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Objective, Role, Split
@@ -42,12 +39,15 @@ def test_one_epsilon_for_all(demo_store: Path) -> None:
     assert attacks[attacks["role"] == Role.PERTURBED]["condition"].nunique() == 1
 
 
-@pytest.mark.parametrize("claim", ["C1", "C2", "C6", "C7"])
-def test_claims_are_supported(claim: str, demo_store: Path) -> None:
-    """The findings page's cards."""
+SUPPORTED = ["C1", "C2", "C5", "C6", "C7", "C8", "C10"]
+CONTRADICTED = ["C3", "C4", "C9", "C11"]
+
+
+def test_verdicts(demo_store: Path) -> None:
+    """The findings page's cards: what the paper saw on natural images is not all to be seen on 8 x 8 digits."""
     reader = StoreReader(demo_store)
     runs = reader.runs()
-    own = reader.curves(list(runs["run_id"]), ["clean", "perturbed"], Split.TRAIN, list(USED))
-    angle = reader.against_clean(list(runs["run_id"]), ["perturbed"], Split.TRAIN, [Metric.ANGLE])
-    judged = {j.claim: j for j in judge(runs, pd.concat([own, angle]))}
-    assert judged[claim].verdict is Verdict.SUPPORTED, judged[claim].numbers
+    evidence = reader.evidence(list(runs["run_id"]), list(USED), 60)
+    expected = dict.fromkeys(SUPPORTED, Verdict.SUPPORTED) | dict.fromkeys(CONTRADICTED, Verdict.CONTRADICTED)
+    found = {judgement.claim: judgement.verdict for judgement in judge(runs, evidence)}
+    assert found == expected | {"C9 released": Verdict.NOT_MEASURED}

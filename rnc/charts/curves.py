@@ -1,9 +1,9 @@
-"""Metrics over epochs."""
+"""Metrics over epochs, and along the network."""
 
 import altair as alt
 import pandas as pd
 
-from rnc.charts.labels import METRIC_INFO
+from rnc.charts.labels import METRIC_INFO, MetricInfo
 from rnc.charts.palette import dash_scale, run_scale
 from rnc.vocabulary import Metric
 
@@ -41,10 +41,36 @@ def curve_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], cursor: in
         )
     )
     rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], opacity=0.6).encode(x="epoch:Q")
-    title = alt.TitleParams(
+    return (rule + lines).properties(height=PANEL_HEIGHT, title=_title(info))
+
+
+def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], *, log: bool) -> alt.Chart:
+    """One metric against depth, a line a (run, condition); `frame` has run (label), shown, layer, depth, epoch and value."""
+    info = METRIC_INFO[metric]
+    log = log and info.log_axis
+    drawn = frame[frame["value"] > 0] if log else frame
+    stages = list(frame.sort_values("depth")["layer"].unique())
+    return (
+        alt.Chart(drawn)
+        .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
+        .encode(
+            x=alt.X("layer:N", sort=stages, title="stage of the network", axis=alt.Axis(labelAngle=-40, grid=False)),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=not log)).axis(
+                format="~g" if log else ".3~g", tickCount=4
+            ),
+            order="depth:Q",
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
+            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(sorted(frame["shown"].unique())), legend=None),
+            tooltip=["run:N", "shown:N", "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
+        )
+        .properties(height=PANEL_HEIGHT, title=_title(info))
+    )
+
+
+def _title(info: MetricInfo) -> alt.TitleParams:
+    return alt.TitleParams(
         info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor="#888888"
     )
-    return (rule + lines).properties(height=PANEL_HEIGHT, title=title)
 
 
 def _ticks(frame: pd.DataFrame) -> list[int]:

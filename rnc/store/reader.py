@@ -1,50 +1,36 @@
 """Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here.
 
-A reader asks the file's (mtime, size) first and opens it only when that has changed, so that polling does not starve
-the writer; results are cached, connections never. Results are shared: do not change them in place.
+How they are cached: `rnc/store/answers.py`. Results are shared: do not change them in place.
 """
 
 import json
-import threading
-from collections import OrderedDict
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 
-from rnc.store.bundle import reading_beside
-from rnc.store.connection import StoreMissingError, reading
-from rnc.vocabulary import CLEAN, FEATURES_LAYER, STALE_SECONDS, ProjectionMethod, Role, RunState, Split
+from rnc.store.answers import CachedAnswers
+from rnc.vocabulary import (
+    CLEAN,
+    FEATURES_LAYER,
+    PIXELS_LAYER,
+    STALE_SECONDS,
+    ConditionKind,
+    LabelRule,
+    Metric,
+    ProjectionMethod,
+    Role,
+    RunState,
+    Split,
+    TargetRule,
+)
 
 _SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
 """How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
-_CACHED_ANSWERS = 256
-_Version = tuple[int, ...]
 
 
-class StoreReader:
+class StoreReader(CachedAnswers):
     """Answers questions about one store file, and the published runs beside it. Safe to share between threads."""
-
-    def __init__(self, path: Path, gallery: Path | None = None) -> None:
-        """Name the store, and a folder of published runs; where neither exists yet, every answer is empty."""
-        self.path, self._gallery = path, gallery
-        self._lock = threading.Lock()
-        self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
-
-    def version(self) -> _Version:
-        """What changes when the store does: mtime and size of the file, of its write-ahead log and of the gallery's folder."""
-        parts: list[int] = []
-        for path in (self.path, self.path.with_name(self.path.name + ".wal"), *filter(None, [self._gallery])):
-            try:
-                stat = path.stat()
-                parts += [stat.st_mtime_ns, stat.st_size]
-            except FileNotFoundError:
-                parts += [0, 0]
-        return tuple(parts)
 
     def runs(self) -> pd.DataFrame:
         """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
@@ -219,41 +205,65 @@ class StoreReader:
             CLEAN.slug,
         )
 
-    def _connection(self, sql: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        return reading(self.path) if self._gallery is None else reading_beside(self.path, self._gallery, sql)
+    def layers(self, run_ids: list[str], shown: list[str], split: str, cursor: int) -> pd.DataFrame:
+        """run_id, epoch, shown, layer, depth, metric, value of every stage, at each run's last such epoch up to the cursor.
 
-    def _ask(self, sql: str, *arguments: Any) -> pd.DataFrame:
-        """The cached answer, or a new one; empty where there is no store yet."""
-        key = (self.version(), sql, repr(arguments))
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-        try:
-            with self._connection(sql) as connection:
-                answer = connection.execute(sql, list(arguments)).df()
-        except StoreMissingError:
-            return pd.DataFrame(columns=_COLUMNS_WITHOUT_STORE)
-        with self._lock:
-            self._answers[key] = answer
-            while len(self._answers) > _CACHED_ANSWERS:
-                self._answers.popitem(last=False)
-        return answer
+        nc1 is around the condition's own means, ncc_accuracy by the clean means of train.
+        """
+        return self._ask(
+            f"""WITH last AS (
+                   SELECT run_id, max(epoch) AS epoch FROM metric
+                   WHERE list_contains($runs, run_id) AND epoch <= $cursor AND layer = '{PIXELS_LAYER}' GROUP BY run_id
+                )
+                SELECT m.run_id, m.epoch, {_SHOWN} AS shown, m.layer, layer.depth, m.metric, m.value
+                FROM metric m
+                JOIN last ON last.run_id = m.run_id AND last.epoch = m.epoch
+                JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                WHERE m.split = $split AND list_contains($shown, shown)
+                  AND (m.metric = '{Metric.NC1}' AND m.means_split = m.split AND m.means_condition = m.condition
+                    OR m.metric = '{Metric.NCC_ACCURACY}' AND m.means_split = '{Split.TRAIN}'
+                       AND m.means_condition = '{CLEAN.slug}')
+                ORDER BY ALL""",
+            runs=run_ids,
+            shown=shown,
+            split=split,
+            cursor=cursor,
+        )
 
+    def evidence(self, run_ids: list[str], metrics: list[str], cursor: int) -> pd.DataFrame:
+        """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
 
-_COLUMNS_WITHOUT_STORE = [
-    "run_id",
-    "epoch",
-    "state",
-    "role",
-    "shown",
-    "condition",
-    "metric",
-    "value",
-    "method",
-    "split",
-    "means",
-]
+        Of each run at initialisation and at its last measured epoch not after the cursor. `means` is own, clean (the
+        clean means of the same split) or train clean; `share` is epsilon over the run's for an untargeted PGD in its norm.
+        """
+        return self._ask(
+            f"""WITH last AS (
+                   SELECT run_id, max(epoch) AS epoch FROM metric
+                   WHERE list_contains($runs, run_id) AND epoch <= $cursor GROUP BY run_id
+                ), attack AS (
+                   SELECT rc.run_id, c.norm, c.epsilon
+                   FROM run_condition rc JOIN condition c USING (condition) WHERE rc.role = '{Role.PERTURBED}'
+                )
+                SELECT m.run_id, m.epoch, m.split, {_SHOWN} AS shown,
+                       CASE WHEN c.kind = '{ConditionKind.PGD}' AND c.target_rule = '{TargetRule.UNTARGETED}'
+                             AND c.label_rule = '{LabelRule.TRUE}' AND c.norm = attack.norm
+                            THEN c.epsilon / attack.epsilon END AS share,
+                       CASE WHEN m.means_condition = m.condition AND m.means_split = m.split THEN 'own'
+                            WHEN m.means_split = m.split THEN 'clean' ELSE 'train clean' END AS means,
+                       m.layer, layer.depth, m.metric, m.value
+                FROM metric m
+                JOIN last ON last.run_id = m.run_id AND (m.epoch = 0 OR m.epoch = last.epoch)
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                JOIN condition c ON c.condition = m.condition
+                LEFT JOIN attack ON attack.run_id = m.run_id
+                LEFT JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
+                WHERE list_contains($metrics, m.metric) AND m.means_condition IN (m.condition, '{CLEAN.slug}')
+                ORDER BY ALL""",
+            runs=run_ids,
+            metrics=metrics,
+            cursor=cursor,
+        )
 
 
 def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -3,16 +3,19 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from rnc.charts.labels import METRIC_INFO
+from rnc.claims import USED, Verdict, judge
 from rnc.controls import run_labels
 from rnc.geometry import centre, cosine_matrix
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric
 from tests.pages.app import charts, open_page, ordered, rows, same
 
-PAGES = ("findings", "collapse", "geometry", "projections", "attack_lab", "runs")
+PAGES = ("findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -140,16 +143,49 @@ def test_umap_says_where_it_is(demo_store: Path, monkeypatch: pytest.MonkeyPatch
     assert "epoch 60" in app.info[0].value
 
 
+def card(app: AppTest, number: str) -> pd.DataFrame:
+    """The findings card that has a number of this name."""
+    tables = [element.value for element in app.dataframe if "number" in element.value]
+    return next(table for table in tables if number in " ".join(table["number"]))
+
+
 def test_findings_follow_the_cursor(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
     reader = StoreReader(demo_store)
     run_id = reader.runs().set_index("objective").loc["at", "run_id"]
     angle = reader.against_clean([run_id], ["perturbed"], "train", ["angle"])
-    table = next(d.value for d in app.dataframe if "mean angle" in " ".join(d.value["number"]))
-    assert table["value"].iloc[0] == pytest.approx(angle["value"].iloc[-1])
+    assert card(app, "mean angle")["value"].iloc[0] == pytest.approx(angle["value"].iloc[-1])
     app.sidebar.select_slider(key="epoch").set_value("1").run()
-    table = next(d.value for d in app.dataframe if "mean angle" in " ".join(d.value["number"]))
-    assert table["value"].iloc[0] == pytest.approx(angle[angle["epoch"] == 1]["value"].iloc[0])
+    assert card(app, "mean angle")["value"].iloc[0] == pytest.approx(angle[angle["epoch"] == 1]["value"].iloc[0])
+
+
+def test_the_matrix_of_findings_is_the_judges(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    reader = StoreReader(demo_store)
+    runs = reader.runs()
+    judgements = judge(runs, reader.evidence(list(runs["run_id"]), list(USED), 60))
+    matrix = app.dataframe[0].value.set_index("claim")
+    assert list(matrix.index) == [f"{j.claim} · {j.title}" for j in judgements]
+    for run_id, label in run_labels(runs).items():
+        shown = ["".join(sign.split()[1:]) or "not measured" for sign in matrix[label]]
+        assert shown == [str(j.of(run_id)) for j in judgements]
+    assert [badge for badge in (str(j.verdict) for j in judgements)] == [
+        next(str(verdict) for verdict in Verdict if f"{verdict}]" in element.value)
+        for element in app.markdown
+        if "-badge[" in element.value
+    ]
+
+
+@pytest.mark.parametrize(("cursor", "split"), [("last", "train"), ("30", "test")])
+def test_layers_are_the_readers(cursor: str, split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = StoreReader(demo_store)
+    chosen = list(reader.runs()["run_id"])
+    app = open_page("layers", demo_store, monkeypatch, runs=chosen, split=split, epoch=cursor, log="false")
+    found = reader.layers(chosen, ["clean", "perturbed"], split, 60 if cursor == "last" else int(cursor))
+    for metric in (Metric.NC1, Metric.NCC_ACCURACY):
+        drawn = rows(app, f"{METRIC_INFO[metric].label} along the network", "run_id", "shown", "layer", "value")
+        same(drawn, found[found["metric"] == metric])
+    assert found["depth"].nunique() > 3
 
 
 def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,12 +61,13 @@ def test_patterns_choose_runs() -> None:
         find("cifar10-vgg11-st-s1")
 
 
-def test_the_runs_for_a_cpu_are_of_real_images_and_four_objectives() -> None:
-    configs = {name: make() for name, make in cpu_runs().items()}
+@pytest.mark.parametrize(("group", "images"), [("cpu", 2000), ("tpt", 500)])
+def test_the_runs_for_a_cpu_are_of_real_images_and_four_objectives(group: str, images: int) -> None:
+    configs = {name: make() for name, make in cpu_runs().items() if name.startswith(f"cifar10-{group}-")}
     assert [str(c.objective) for c in configs.values()] == ["st", "at", "trades", "trades-released"]
     for name, config in configs.items():
-        assert name == f"cifar10-cpu-{config.objective}"
-        assert (config.dataset, config.model) == ("cifar10", "preact_resnet18") and config.subset >= 2000
+        assert name == f"cifar10-{group}-{config.objective}"
+        assert (config.dataset, config.model, config.subset) == ("cifar10", "preact_resnet18", images)
         assert (config.attack.epsilon, config.attack.steps) == (8 / 255, 10)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.charts.curves import curve_panel
+from rnc.charts.curves import curve_panel, layer_panel
 from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap
 from rnc.charts.images import image_strip, perturbation_strip
 from rnc.charts.labels import METRIC_INFO
@@ -69,6 +69,31 @@ def test_curves(metric: Metric, log: bool) -> None:
     assert rule["epoch"] == 30
     ticks = lines["encoding"]["x"]["axis"]["values"]
     assert ticks[0] == 0 and ticks[-1] == 60 and ticks == sorted(set(ticks))
+
+
+LAYERS = pd.DataFrame(
+    {
+        "run": ["st"] * 3,
+        "shown": ["clean", "perturbed", "clean"],
+        "layer": ["zz-early", "zz-early", "features"],
+        "depth": [1, 1, 2],
+        "epoch": [60, 60, 60],
+        "value": [1.5, 0.25, 0.0],
+    }
+)
+
+
+@pytest.mark.parametrize("metric", [Metric.NC1, Metric.NCC_ACCURACY])
+@pytest.mark.parametrize("log", [True, False])
+def test_layers_stand_in_the_order_of_depth(metric: Metric, log: bool) -> None:
+    spec = spec_of(layer_panel(LAYERS, metric, ["st"], log=log))
+    logarithmic = log and METRIC_INFO[metric].log_axis
+    same_rows(data_of(spec, "value"), LAYERS[LAYERS["value"] > 0] if logarithmic else LAYERS)
+    assert spec["encoding"]["x"]["sort"] == ["zz-early", "features"]
+    assert spec["encoding"]["order"]["field"] == "depth"
+    assert spec["encoding"]["y"]["scale"]["type"] == ("log" if logarithmic else "linear")
+    assert spec["encoding"]["strokeDash"]["scale"]["domain"] == ["clean", "perturbed"]
+    assert spec["title"]["text"] == METRIC_INFO[metric].label
 
 
 def test_every_metric_has_words() -> None:

@@ -36,6 +36,8 @@ QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
     "projection": lambda r, run: r.projection(run, 0, "train", ["clean"], "pca"),
     "projected": lambda r, run: r.projected(run),
     "features": lambda r, run: r.features(run),
+    "layers": lambda r, run: r.layers([run], ["clean", "perturbed"], "train", 9),
+    "evidence": lambda r, run: r.evidence([run], ["nc1", "angle"], 9),
     "last_values": lambda r, run: r.last_values(["nc1", "angle"]).query("run_id == @run"),
 }
 

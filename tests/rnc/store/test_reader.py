@@ -161,7 +161,9 @@ def test_projections(reader: StoreReader) -> None:
 
 def test_checkpoints(reader: StoreReader) -> None:
     found = reader.checkpoints(["a"])
-    assert rows_of(found, "epoch", "path", "sha256") == [(e, f"checkpoints/a/{e}", f"{e:02}") for e in (0, 2, 4)]
+    assert rows_of(found, "epoch", "path", "sha256") == [
+        (e, str(reader.path.parent / "checkpoints" / "a" / str(e)), f"{e:02}") for e in (0, 2, 4)
+    ]
     assert len(reader.checkpoints(["a", "b"])) == 4
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store import reader as store_reader
+from rnc.store import answers as store_answers
 from rnc.store.connection import StoreError, reading
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -39,7 +39,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
         seen.append(path)
         return reading(path)
 
-    monkeypatch.setattr(store_reader, "reading", spy)
+    monkeypatch.setattr(store_answers, "reading", spy)
     return seen
 
 
@@ -64,7 +64,7 @@ def test_a_changed_file_is_read_anew(tmp_path: Path, opened: Opened) -> None:
 
 
 def test_the_cache_is_bounded(store: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_reader, "_CACHED_ANSWERS", 2)
+    monkeypatch.setattr(store_answers, "_CACHED_ANSWERS", 2)
     reader = StoreReader(store)
     for run in ("a", "b", "a", "c", "a"):
         reader.measured_epochs([run])
@@ -114,5 +114,5 @@ def no_reading(path: Path) -> Iterator[None]:
 def test_an_answer_lasts_without_any_connection(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = StoreReader(store)
     assert len(reader.checkpoints(["a"])) == 3
-    monkeypatch.setattr(store_reader, "reading", no_reading)
+    monkeypatch.setattr(store_answers, "reading", no_reading)
     assert len(reader.checkpoints(["a"])) == 3

@@ -1,0 +1,263 @@
+"""The paper's claims C1 to C11 (paper.md, section 4): what decides each, in words and as numbers with bounds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from rnc.claims.evidence import Number, RunEvidence, ratio
+from rnc.vocabulary import Metric, Objective, Role, Split
+
+COLLAPSE = (Metric.NC1, Metric.NC2_EQUINORM, Metric.NC2_EQUIANGULARITY, Metric.NC3, Metric.NC4)
+USED = (*COLLAPSE, Metric.ANGLE, Metric.ACCURACY, Metric.NCC_ACCURACY)
+"""The metrics that `judge` needs."""
+
+TERMINAL_ACCURACY = 0.999
+_COLLAPSED = 0.2
+"""NC1 now over NC1 of clean data at initialisation: at most this is collapse."""
+_COLLAPSED_UNDER_ATTACK = 0.5
+_DESTROYED = 10
+"""NC1 under a condition over NC1 of clean data: at least this is no collapse any more."""
+_SIMPLEX_LOST = 1.5
+_ALIGNED = 0.3
+"""Radians between clean and perturbed centred class means: at most this is one simplex."""
+_LEAST_ROBUST = 1 / 3
+_C9_CRITERION = (
+    f"On test data accuracy under PGD is at least a third of clean accuracy; NC1 is above {_COLLAPSED} of its start on clean "
+    f"and above {_COLLAPSED_UNDER_ATTACK} of that start on perturbed training data."
+)
+_SHORT = {
+    Metric.NC2_EQUINORM: "NC2 equinorm",
+    Metric.NC2_EQUIANGULARITY: "NC2 equiangularity",
+    Metric.NC3: "NC3",
+    Metric.NC4: "NC4",
+}
+_AT = (Objective.AT, Objective.AT_EVAL_ATTACK)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim in words, whom it is about, and the numbers that decide it."""
+
+    name: str
+    title: str
+    statement: str
+    criterion: str
+    objectives: tuple[Objective, ...]
+    evaluate: Callable[[RunEvidence], list[Number]]
+
+
+def _c1(run: RunEvidence) -> list[Number]:
+    numbers = [run.at_least("train accuracy", run.at(Role.CLEAN, Metric.ACCURACY), TERMINAL_ACCURACY)]
+    numbers.append(run.at_most("NC1 now / at start", run.against_start(Role.CLEAN, Metric.NC1), _COLLAPSED))
+    for metric in COLLAPSE[1:]:
+        share = run.against_start(Role.CLEAN, metric)
+        numbers.append(Number(run.run_id, f"{_SHORT[metric]} now / at start", share, "< 1", share < 1))
+    return numbers
+
+
+def _c2(run: RunEvidence) -> list[Number]:
+    turned = run.against_clean(Role.PERTURBED, Metric.NC2_EQUIANGULARITY)
+    numbers = [
+        run.at_least("NC1, perturbed / clean", run.against_clean(Role.PERTURBED, Metric.NC1), _DESTROYED),
+        run.at_least("equiangularity, perturbed / clean", turned, _SIMPLEX_LOST),
+    ]
+    for shown, share in run.smaller_attacks().items():
+        if math.isclose(share, 0.5):
+            numbers.append(run.at_least("NC1 at ε/2 / clean", run.against_clean(shown, Metric.NC1), _DESTROYED))
+    return numbers
+
+
+def _c3(run: RunEvidence) -> list[Number]:
+    between_vertices = math.acos(-1 / (run.num_classes - 1))
+    return [
+        run.at_most("NC1, relabelled / clean", run.against_clean(Role.RELABELLED, Metric.NC1), _DESTROYED),
+        run.at_most("NC1 relabelled / clean at start", run.against_start(Role.RELABELLED, Metric.NC1), _COLLAPSED),
+        run.at_most("angle to the vertex / between two vertices", run.angle(Role.RELABELLED) / between_vertices, 0.5),
+    ]
+
+
+def _c4(run: RunEvidence) -> list[Number]:
+    turned = run.against_clean(Role.TARGETED, Metric.NC2_EQUIANGULARITY)
+    return [
+        run.at_most("NC1 targeted / clean at start", run.against_start(Role.TARGETED, Metric.NC1), _COLLAPSED),
+        run.at_most("equiangularity, targeted / clean", turned, _SIMPLEX_LOST),
+        run.at_most("angle to the target's vertex (rad)", run.angle(Role.TARGETED), _ALIGNED),
+    ]
+
+
+def _c5(run: RunEvidence) -> list[Number]:
+    numbers = []
+    for noise, name in ((Role.GAUSSIAN, "Gaussian"), (Role.SIGN_NOISE, "sign noise")):
+        numbers.append(run.at_most(f"NC1, {name} / clean", run.against_clean(noise, Metric.NC1), _DESTROYED))
+        numbers.append(run.at_most(f"angle, {name} (rad)", run.angle(noise), _ALIGNED))
+    return numbers
+
+
+def _c6(run: RunEvidence) -> list[Number]:
+    clean, perturbed = (run.against_start(shown, Metric.NC1) for shown in (Role.CLEAN, Role.PERTURBED))
+    return [
+        run.at_most("NC1 clean now / clean at start", clean, _COLLAPSED),
+        run.at_most("NC1 perturbed now / clean at start", perturbed, _COLLAPSED_UNDER_ATTACK),
+    ]
+
+
+def _c7(run: RunEvidence) -> list[Number]:
+    return [run.at_most("mean angle clean to perturbed (rad)", run.angle(Role.PERTURBED), _ALIGNED)]
+
+
+def _c8(run: RunEvidence) -> list[Number]:
+    numbers = []
+    for split, means in ((Split.TRAIN, "clean"), (Split.TEST, "train clean")):
+        nearest = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, split=split, means=means)
+        network = run.at(Role.PERTURBED, Metric.ACCURACY, split=split)
+        numbers.append(run.at_least(f"under PGD, {split}: nearest centre / network", ratio(nearest, network), 0.9))
+    return numbers
+
+
+def _c9(run: RunEvidence) -> list[Number]:
+    robust = ratio(
+        run.at(Role.PERTURBED, Metric.ACCURACY, split=Split.TEST), run.at(Role.CLEAN, Metric.ACCURACY, split=Split.TEST)
+    )
+    return [
+        run.at_least("test accuracy, PGD / clean", robust, _LEAST_ROBUST),
+        run.at_least("NC1 clean now / at start", run.against_start(Role.CLEAN, Metric.NC1), _COLLAPSED),
+        run.at_least(
+            "NC1 perturbed now / clean at start",
+            run.against_start(Role.PERTURBED, Metric.NC1),
+            _COLLAPSED_UNDER_ATTACK,
+        ),
+    ]
+
+
+def _c10(run: RunEvidence) -> list[Number]:
+    stages = run.stages()
+    variability = pd.Series([run.at(Role.CLEAN, Metric.NC1, layer=layer) for layer in stages], dtype=float)
+    depth = pd.Series(range(len(stages)), dtype=float)
+    order = math.nan if variability.hasnans else variability.rank().corr(depth)
+    nearest = [run.at(Role.PERTURBED, Metric.NCC_ACCURACY, means="clean", layer=stage) for stage in stages]
+    early = pd.Series(nearest[: (len(stages) + 1) // 2], dtype=float).max(skipna=False)
+    last = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, means="clean")
+    return [
+        run.at_most("rank correlation of depth and NC1", order, -0.5),
+        run.at_least("under PGD: nearest centre, early − last", early - last, 0.1),
+    ]
+
+
+def _c11(run: RunEvidence) -> list[Number]:
+    shown = (Role.CLEAN,) if run.objective == Objective.ST else (Role.CLEAN, Role.PERTURBED)
+    return [
+        run.at_least(
+            f"NC1 {name}, test / train",
+            ratio(run.at(name, Metric.NC1, split=Split.TEST), run.at(name, Metric.NC1)),
+            2,
+        )
+        for name in shown
+    ]
+
+
+CLAIMS = (
+    Claim(
+        "C1",
+        "Standard training collapses",
+        "On clean training data NC1 to NC4 go towards 0.",
+        f"Train accuracy ≥ {TERMINAL_ACCURACY:.1%}; NC1 is at most {_COLLAPSED} of its start, NC2 to NC4 are below theirs.",
+        (Objective.ST,),
+        _c1,
+    ),
+    Claim(
+        "C2",
+        "PGD destroys the collapse of standard training",
+        "Perturbed features show neither variability collapse nor a simplex, already at a small epsilon.",
+        f"NC1 on perturbed data is at least {_DESTROYED} times that on clean, equiangularity at least {_SIMPLEX_LOST} times; "
+        "so is NC1 at half of epsilon where that is measured.",
+        (Objective.ST,),
+        _c2,
+    ),
+    Claim(
+        "C3",
+        "Perturbed features leap to other vertices",
+        "They are not noise: labelled by the network's decision, they collapse again, near that class's vertex.",
+        f"Relabelled, NC1 is below {_DESTROYED} times that on clean and at most {_COLLAPSED} of its start; the class means are "
+        "nearer to the clean ones than half-way between two vertices, arccos(−1/(C−1)).",
+        (Objective.ST,),
+        _c3,
+    ),
+    Claim(
+        "C4",
+        "A targeted attack rebuilds the simplex",
+        "Driven to the next class, the features gather at that class's vertex, and the simplex is aligned with the clean one.",
+        f"With the targets as labels NC1 is at most {_COLLAPSED} of clean NC1 at the start, equiangularity at most "
+        f"{_SIMPLEX_LOST} times the clean one, and the mean angle to the clean means at most {_ALIGNED} rad.",
+        (Objective.ST,),
+        _c4,
+    ),
+    Claim(
+        "C5",
+        "Noise of the same size does not",
+        "Gaussian and sign noise of the attack's size leave collapse and simplex where they are.",
+        f"Under either noise NC1 is at most {_DESTROYED} times that on clean data, and the class means turn by at most "
+        f"{_ALIGNED} rad.",
+        (Objective.ST,),
+        _c5,
+    ),
+    Claim(
+        "C6",
+        "Adversarial training collapses on both",
+        "Clean and perturbed training features collapse.",
+        f"NC1 on clean data is at most {_COLLAPSED}, on perturbed data at most {_COLLAPSED_UNDER_ATTACK} of NC1 on clean data "
+        "at the start.",
+        _AT,
+        _c6,
+    ),
+    Claim(
+        "C7",
+        "Its two simplices are aligned",
+        "A small angle lies between clean and perturbed class means of adversarial training.",
+        f"The mean angle between centred class means is at most {_ALIGNED} rad.",
+        _AT,
+        _c7,
+    ),
+    Claim(
+        "C8",
+        "A nearest-centre rule is as robust as the network",
+        "After adversarial training, the nearest clean class mean decides perturbed data about as well as the network.",
+        "Under PGD, on train and test, nearest-centre accuracy (means of clean training data) is at least 0.9 of the network's.",
+        _AT,
+        _c8,
+    ),
+    Claim(
+        "C9",
+        "TRADES is robust without collapse",
+        "As its authors train it: the attack in eval mode, the loss with BatchNorm in train mode.",
+        _C9_CRITERION,
+        (Objective.TRADES,),
+        _c9,
+    ),
+    Claim(
+        "C9 released",
+        "TRADES is robust without collapse, as released",
+        "As the paper's code trains it: BatchNorm in eval mode throughout, its running statistics at 0 and 1.",
+        _C9_CRITERION,
+        (Objective.TRADES_RELEASED,),
+        _c9,
+    ),
+    Claim(
+        "C10",
+        "Collapse grows with depth, early layers resist longer",
+        "In standard training NC1 falls along the network; under attack a nearest-centre rule holds longer in early layers.",
+        "On training data the rank correlation of depth and clean NC1 is at most −0.5, and under PGD the best stage of the "
+        "first half has a nearest-centre accuracy at least 0.1 above that of the features.",
+        (Objective.ST,),
+        _c10,
+    ),
+    Claim(
+        "C11",
+        "On test data collapse is much weaker",
+        "NC holds much more weakly on test than on training data; after adversarial training, on perturbed data too.",
+        "NC1 on test data is at least twice that on training data: on clean, and on perturbed data where it was trained on.",
+        (Objective.ST, *_AT),
+        _c11,
+    ),
+)

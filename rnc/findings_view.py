@@ -1,0 +1,84 @@
+"""The findings page's matrix and cards: verdicts, the numbers behind them, and the way to the evidence."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+import streamlit as st
+
+from rnc.claims import Judgement, Verdict
+from rnc.vocabulary import Role, Split
+
+SIGNS = {Verdict.SUPPORTED: "✓ supported", Verdict.CONTRADICTED: "✗ contradicted", Verdict.NOT_MEASURED: ""}
+LINKS = {
+    "collapse": "Collapse curves",
+    "geometry": "Geometry of the class means",
+    "projections": "Projections and leaps",
+    "layers": "Layers",
+}
+_Parameters = dict[str, str | Iterable[str]]
+ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
+NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
+PERTURBED: _Parameters = {"condition": str(Role.PERTURBED)}
+EVIDENCE: dict[str, tuple[str, _Parameters]] = {
+    "C1": ("collapse", {"conditions": [str(Role.CLEAN)]}),
+    "C2": ("collapse", ATTACKED),
+    "C3": ("projections", PERTURBED),
+    "C4": ("geometry", {"condition": str(Role.TARGETED)}),
+    "C5": ("collapse", NOISY),
+    "C6": ("collapse", ATTACKED),
+    "C7": ("geometry", PERTURBED),
+    "C8": ("collapse", ATTACKED | {"split": str(Split.TEST)}),
+    "C9": ("collapse", ATTACKED),
+    "C9 released": ("collapse", ATTACKED),
+    "C10": ("layers", PERTURBED),
+    "C11": ("collapse", ATTACKED | {"split": str(Split.TEST)}),
+}
+"""The page that shows what a claim rests on, and its address with the right selection."""
+
+
+def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
+    """Claims x runs: the verdict of each run that bears on a claim."""
+    table = pd.DataFrame(
+        {
+            "claim": [f"{judgement.claim} · {judgement.title}" for judgement in judgements],
+            **{label: [SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="matrix",
+        height="content",
+        column_config={"claim": st.column_config.TextColumn(width=400)},
+    )
+
+
+def draw_card(judgement: Judgement, labels: pd.Series) -> None:
+    """One claim: verdict, statement, the numbers that decide it, and the link to its evidence."""
+    with st.container(border=True, height="stretch"):
+        match judgement.verdict:
+            case Verdict.SUPPORTED:
+                st.badge(judgement.verdict, icon=":material/check:", color="green")
+            case Verdict.CONTRADICTED:
+                st.badge(judgement.verdict, icon=":material/close:", color="red")
+            case Verdict.NOT_MEASURED:
+                st.badge(judgement.verdict, icon=":material/remove:", color="gray")
+        st.subheader(f"{judgement.claim} · {judgement.title}", anchor=False)
+        st.markdown(judgement.statement)
+        if judgement.numbers:
+            table = pd.DataFrame(
+                {
+                    "run": [labels[n.run_id] for n in judgement.numbers],
+                    "number": [n.name for n in judgement.numbers],
+                    "value": [n.value for n in judgement.numbers],
+                    "bound": [n.bound for n in judgement.numbers],
+                    "met": ["yes" if n.met else "no" for n in judgement.numbers],
+                }
+            )
+            formats = {"value": st.column_config.NumberColumn(format="%.3g")}
+            st.dataframe(table, hide_index=True, key=f"numbers_{judgement.claim}", column_config=formats)
+        else:
+            st.caption("None of the chosen runs bears on this claim yet.")
+        st.caption(f"Criterion: {judgement.criterion}")
+        page, parameters = EVIDENCE[judgement.claim]
+        st.page_link(f"pages/{page}.py", label=LINKS[page], icon=":material/arrow_forward:", query_params=parameters)

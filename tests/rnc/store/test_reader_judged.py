@@ -1,0 +1,110 @@
+"""What claims and the layers page ask of a store, against rows written by hand, with neighbours that must not slip in."""
+
+import pandas as pd
+import pytest
+
+from rnc.store.reader import StoreReader
+from rnc.store.rows import Rows
+from rnc.vocabulary import CLEAN, Condition, ConditionKind, Norm, Role
+from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, add_metrics, begin
+
+HALF = Condition(ConditionKind.PGD, Norm.LINF, 4 / 255, 10)
+NOISE = Condition(ConditionKind.GAUSSIAN, Norm.LINF, 4 / 255)
+RELABELLED = Condition(ConditionKind.PGD, Norm.LINF, 8 / 255, 10, relabelled=True)
+CONDITIONS = [
+    (Role.CLEAN, CLEAN),
+    (Role.PERTURBED, PERTURBED),
+    (Role.TARGETED, TARGETED),
+    (Role.RELABELLED, RELABELLED),
+    *((Role.EXTRA, condition) for condition in (HALF, NOISE, L2)),
+]
+STAGES = ["pixels", "stage-1", "features"]
+
+
+def an_epoch(run_id: str, epoch: int, *, deep: bool = True) -> Rows:
+    """NC1 and the rest under every condition; layers under clean and perturbed, where asked for."""
+    rows = Rows()
+    for _role, condition in CONDITIONS:
+        add_metrics(rows, run_id, epoch, "train", condition, {"nc1": epoch + 0.5, "nc3": epoch + 0.6})
+    add_metrics(rows, run_id, epoch, "train", PERTURBED, {"angle": epoch + 0.7}, ("train", CLEAN))
+    add_metrics(rows, run_id, epoch, "train", CLEAN, {"nc1": -1.0}, ("train", PERTURBED))
+    add_metrics(rows, run_id, epoch, "test", PERTURBED, {"nc1": epoch + 0.8})
+    for depth, layer in enumerate(STAGES):
+        if deep:
+            for split in ("train", "test"):
+                for condition in (CLEAN, PERTURBED):
+                    values = {"ncc_accuracy": depth + (0.1 if split == "train" else 0.2)}
+                    add_metrics(rows, run_id, epoch, split, condition, values, ("train", CLEAN), layer)
+            if layer != "features":
+                add_metrics(rows, run_id, epoch, "train", CLEAN, {"nc1": 10.0 + depth}, layer=layer)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
+    """Run a, measured at 0, 2 and 4 (4 without layers), and run b at 1."""
+    path = tmp_path_factory.mktemp("judged") / "rnc.duckdb"
+    for run_id, epochs in {"a": (0, 2, 4), "b": (1,)}.items():
+        writer = begin(path, run_id, CONDITIONS)
+        writer.write_layers(run_id, [(layer, 1) for layer in STAGES])
+        for epoch in epochs:
+            writer.write_epoch(run_id, epoch, an_epoch(run_id, epoch, deep=epoch != 4))
+    return StoreReader(path)
+
+
+def only(frame: pd.DataFrame, **values: object) -> float:
+    for column, value in values.items():
+        frame = frame[frame[column] == value]
+    return float(frame["value"].item())
+
+
+@pytest.mark.parametrize(("cursor", "epoch"), [(0, 0), (3, 2), (9, 2)])
+def test_layers_are_those_of_the_last_epoch_that_has_them(reader: StoreReader, cursor: int, epoch: int) -> None:
+    found = reader.layers(["a"], ["clean", "perturbed"], "train", cursor)
+    assert set(found["epoch"]) == {epoch}
+    nearest = found[found["metric"] == "ncc_accuracy"]
+    assert sorted(zip(nearest["shown"], nearest["layer"], nearest["depth"], nearest["value"], strict=True)) == [
+        (shown, layer, depth, depth + 0.1)
+        for shown in ("clean", "perturbed")
+        for layer, depth in (("features", 2), ("pixels", 0), ("stage-1", 1))
+    ]
+    variability = found[(found["metric"] == "nc1") & (found["shown"] == "clean")]
+    assert dict(zip(variability["layer"], variability["value"], strict=True)) == {
+        "pixels": 10.0,
+        "stage-1": 11.0,
+        "features": epoch + 0.5,
+    }
+    assert set(found["metric"]) == {"nc1", "ncc_accuracy"}
+
+
+def test_layers_are_of_the_runs_conditions_and_split_asked_for(reader: StoreReader) -> None:
+    assert set(reader.layers(["a", "b"], ["clean"], "train", 9)["run_id"]) == {"a", "b"}
+    assert set(reader.layers(["a"], ["perturbed"], "train", 9)["shown"]) == {"perturbed"}
+    test = reader.layers(["a"], ["clean"], "test", 9)
+    assert only(test, metric="ncc_accuracy", layer="stage-1") == 1.2
+    assert reader.layers(["c"], ["clean"], "train", 9).empty and reader.layers([], ["clean"], "train", 9).empty
+
+
+def test_evidence_is_of_the_initialisation_and_the_last_epoch(reader: StoreReader) -> None:
+    found = reader.evidence(["a", "b"], ["nc1"], 9)
+    assert found.groupby("run_id")["epoch"].unique().map(sorted).to_dict() == {"a": [0, 4], "b": [1]}
+    assert set(reader.evidence(["a"], ["nc1"], 3)["epoch"]) == {0, 2}
+    assert set(found["metric"]) == {"nc1"} and reader.evidence([], ["nc1"], 9).empty
+
+
+def test_evidence_says_around_which_means_and_of_which_layer(reader: StoreReader) -> None:
+    found = reader.evidence(["a"], ["nc1", "angle", "ncc_accuracy"], 2)
+    last = found[found["epoch"] == 2]
+    features = {"layer": "features", "split": "train"}
+    assert only(last, **features, shown="clean", metric="nc1", means="own") == 2.5
+    assert only(last, **features, shown="perturbed", metric="angle", means="clean") == 2.7
+    assert only(last, split="train", shown="perturbed", metric="ncc_accuracy", means="clean", depth=1) == 1.1
+    assert only(last, split="test", shown="perturbed", metric="ncc_accuracy", means="train clean", depth=1) == 1.2
+    assert only(last, shown="clean", metric="nc1", means="own", layer="stage-1") == 11.0
+    assert (last["value"] != -1.0).all()
+
+
+def test_evidence_knows_the_weaker_attacks_in_the_runs_own_norm(reader: StoreReader) -> None:
+    found = reader.evidence(["a"], ["nc1"], 9)
+    shares = found.drop_duplicates("shown").set_index("shown")["share"].dropna()
+    assert shares.to_dict() == {"perturbed": 1.0, HALF.slug: 0.5}
