@@ -3,10 +3,11 @@
 import streamlit as st
 
 from rnc import controls, lab_view
+from rnc.figure_view import Figures
 from rnc.vocabulary import Condition, ConditionKind, Norm, TargetRule, default_step_size, format_pixels, parse_pixels
 
 selection = controls.selection()
-st.title("Attack lab")
+figures = Figures("Attack lab")
 reader = controls.reader()
 run = controls.focus_run(selection)
 checkpoints = reader.checkpoints([run.run_id])
@@ -53,4 +54,5 @@ except ValueError as error:
 request = (run.run_id, epoch, str(selection.split), condition.slug, int(count), int(restarts), int(seed))
 if st.button("Run PGD", type="primary", icon=":material/bolt:", key="lab_run", disabled=lab_view.running()):
     lab_view.start(request, checkpoint, run, selection.split, condition, int(count), int(restarts), int(seed))
-lab_view.draw(request, run, epsilon)
+lab_view.draw(request, run, epsilon, figures)
+figures.offer()

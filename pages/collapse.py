@@ -6,6 +6,7 @@ from rnc import controls
 from rnc.charts.curves import curve_panel
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.legend import curve_legend
+from rnc.figure_view import Figures
 from rnc.vocabulary import Metric, Role
 
 PANELS = (
@@ -20,7 +21,7 @@ ALIGNED = (Metric.ANGLE, Metric.NCC_ACCURACY)
 
 selection = controls.selection()
 runs = controls.chosen_runs(selection)
-st.title("Collapse over epochs")
+figures = Figures("Collapse over epochs")
 
 options = list(dict.fromkeys([str(Role.CLEAN), selection.shown, *controls.conditions_shown(selection)]))
 shown = st.pills(
@@ -46,8 +47,9 @@ for pair in zip(metrics[::2], metrics[1::2], strict=True):
         source = own if metric in PANELS else clean
         frame = source[source["metric"] == metric].assign(run=lambda f: f["run_id"].map(runs["label"]))
         panel = curve_panel(frame, metric, labels, selection.epoch, log=log)
-        column.altair_chart(panel, key=f"curve_{metric}", alt=f"{METRIC_INFO[metric].label} over epochs")
+        figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", key=f"curve_{metric}")
 st.caption(
     f"{selection.split} images. Solid lines are clean. The dashed rule is the epoch cursor. The last two panels measure "
     "against the clean class means of the same split; log axes leave out exact zeros."
 )
+figures.offer()

@@ -6,11 +6,12 @@ import streamlit as st
 
 from rnc import controls
 from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap
+from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine
 from rnc.vocabulary import ClassMetric, Role
 
 selection = controls.selection()
-st.title("Geometry of the class means")
+figures = Figures("Geometry of the class means")
 run = controls.focus_run(selection)
 reader = controls.reader()
 epoch = controls.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id, selection.epoch)
@@ -32,7 +33,7 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     off = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
     with column:
         chart = cosine_heatmap(cosines, present, simplex, f"Cosines, {shown}")
-        st.altair_chart(chart, key=f"cosines_{shown}", alt=f"cosines of centred class means, {shown}")
+        figures.draw(column, chart, f"cosines of centred class means, {shown}", key=f"cosines_{shown}")
         st.caption(f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off:.3f} (NC2 equiangularity).")
 
 per_class = [
@@ -44,15 +45,10 @@ per_class = [
 table = controls.name_classes(pd.concat(per_class), names, "class")
 left, right = st.columns(2)
 norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]
-left.altair_chart(
-    class_norms(norms[norms["shown"].isin([Role.CLEAN, selection.shown])], names),
-    key="norms",
-    alt="norms of class means",
-)
+norms = norms[norms["shown"].isin([Role.CLEAN, selection.shown])]
+figures.draw(left, class_norms(norms, names), "norms of class means", key="norms")
 angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selection.shown)]
 angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
-right.altair_chart(
-    class_angles(angles, names, list(dict.fromkeys(table["run"]))),
-    key="angles",
-    alt="clean-to-perturbed angle per class",
-)
+bars = class_angles(angles, names, list(dict.fromkeys(table["run"])))
+figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
+figures.offer()

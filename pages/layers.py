@@ -6,11 +6,12 @@ from rnc import controls
 from rnc.charts.curves import layer_panel
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.legend import curve_legend
+from rnc.figure_view import Figures
 from rnc.vocabulary import Metric, Role
 
 selection = controls.selection()
 runs = controls.chosen_runs(selection)
-st.title("Collapse along the network")
+figures = Figures("Collapse along the network")
 shown = [str(Role.CLEAN), selection.shown]
 found = controls.reader().layers(selection.runs, shown, selection.split, selection.epoch)
 if found.empty:
@@ -25,12 +26,12 @@ found = found.assign(run=found["run_id"].map(runs["label"]))
 st.html(curve_legend(labels, shown))
 for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
     panel = layer_panel(found[found["metric"] == metric], metric, labels, log=log)
-    column.altair_chart(panel, key=f"layers_{metric}", alt=f"{METRIC_INFO[metric].label} along the network")
+    figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"layers_{metric}")
 epochs = found.drop_duplicates("run_id").set_index("run")["epoch"]
 st.caption(
     f"{selection.split} images; "
     + ", ".join(f"{run} at epoch {epoch}" for run, epoch in epochs.items())
-    + ". NC1 is around "
-    "the condition's own class means, nearest-centre accuracy by the clean class means of train. The attack is made against "
-    "the whole network."
+    + ". NC1 is around the condition's own class means, nearest-centre accuracy by the clean class means of train. The "
+    "attack is made against the whole network."
 )
+figures.offer()

@@ -5,10 +5,11 @@ import streamlit as st
 from rnc import controls
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.projection import feature_plane
+from rnc.figure_view import Figures
 from rnc.vocabulary import ProjectionMethod
 
 selection = controls.selection()
-st.title("Projections of the features")
+figures = Figures("Projections of the features")
 reader = controls.reader()
 run = controls.focus_run(selection)
 left, right = st.columns([3, 1], vertical_alignment="bottom")
@@ -50,15 +51,16 @@ frame = reader.projection(run.run_id, epoch, selection.split, ["clean", str(cond
 frame = controls.name_classes(frame, names, "label", "predicted")
 st.caption(f"{run.run_id} · epoch {epoch} · {selection.split} · {frame['sample'].nunique()} samples · {condition}")
 wide, narrow = st.columns([3, 2])
-wide.altair_chart(feature_plane(frame, names, selection.shown, arrows=arrows), key="plane", alt="projected features")
+figures.draw(wide, feature_plane(frame, names, selection.shown, arrows=arrows), "projected features", key="plane")
 leaps = reader.leaps(run.run_id, epoch, selection.split, str(condition))
 with narrow:
     if leaps.empty:
         st.caption("Leaps are measured for attacks only: choose one as the condition to see where features go.")
     else:
         leaps = controls.name_classes(leaps, names, "true_class", "predicted_class")
-        st.altair_chart(leaping_matrix(leaps, names, "Where the features leap"), key="leaps", alt="leaping matrix")
+        figures.draw(narrow, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="leaps")
         away = leaps[leaps["true_class"] != leaps["predicted_class"]]
         st.caption(
             f"{away['count'].sum() / leaps['count'].sum():.1%} of the {selection.split} images are decided as another class."
         )
+figures.offer()

@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 from rnc import controls
+from rnc.store.card import train_command
 
 COLUMNS = [
     "run_id",
@@ -42,6 +43,8 @@ run = runs.set_index("run_id").loc[picked]
 left, right = st.columns([2, 3])
 left.subheader("Config")
 left.json(json.loads(run["config"]), expanded=True)
+right.subheader("Make it again")
+right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
 right.subheader("Measured under")
 conditions = controls.reader().conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)

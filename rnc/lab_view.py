@@ -11,6 +11,7 @@ from rnc.charts.images import image_strip, perturbation_strip
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.projection import feature_plane
+from rnc.figure_view import Figures
 from rnc.vocabulary import Condition, Metric, Role, Split
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def start(
     st.rerun()
 
 
-def draw(request: tuple, run: pd.Series, epsilon: float) -> None:
+def draw(request: tuple, run: pd.Series, epsilon: float, figures: Figures) -> None:
     """Progress while the attack runs, its results after."""
     job: LabJob | None = st.session_state.get("lab_job")
     if job is None:
@@ -65,7 +66,7 @@ def draw(request: tuple, run: pd.Series, epsilon: float) -> None:
             st.warning(
                 "These are the results of the attack before; run PGD for the choice above.", icon=":material/history:"
             )
-        _results(job.outcome, job.condition, list(run["classes"]), epsilon)
+        _results(job.outcome, job.condition, list(run["classes"]), epsilon, figures)
 
 
 @st.fragment(run_every=_POLL_SECONDS)
@@ -79,7 +80,7 @@ def _progress() -> None:
         job.stop()
 
 
-def _results(outcome: "Outcome", condition: Condition, names: list[str], epsilon: float) -> None:
+def _results(outcome: "Outcome", condition: Condition, names: list[str], epsilon: float, figures: Figures) -> None:
     done = f"stopped after {outcome.steps} steps" if outcome.stopped else f"all {outcome.steps} steps"
     st.subheader(f"{condition.label} · {done}", anchor=False)
     table = pd.DataFrame({"clean": outcome.before, "perturbed": outcome.after})
@@ -92,13 +93,12 @@ def _results(outcome: "Outcome", condition: Condition, names: list[str], epsilon
         turned = outcome.alignment[Metric.ANGLE]
         st.caption(f"Mean angle between clean and perturbed centred class means: {turned:.3f} rad.")
     leaps = controls.name_classes(outcome.leaps, names, "true_class", "predicted_class")
-    right.altair_chart(leaping_matrix(leaps, names, "Where the features leap"), key="lab_leaps", alt="leaping matrix")
+    figures.draw(right, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="lab_leaps")
     plane = controls.name_classes(outcome.plane, names, "label", "predicted")
     left, right = st.columns(2)
     left.subheader("Features, in the plane of the clean ones", anchor=False)
-    left.altair_chart(
-        feature_plane(plane, names, Role.PERTURBED, arrows=True), key="lab_plane", alt="projected features"
-    )
+    chart = feature_plane(plane, names, Role.PERTURBED, arrows=True)
+    figures.draw(left, chart, "projected features", key="lab_plane")
     shown = [f"{names[true]}: {names[before]} → {names[after]}" for true, before, after in outcome.decisions]
     right.subheader("Images", anchor=False)
     right.caption("True class: decision before → after. " + " · ".join(shown))

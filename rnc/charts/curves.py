@@ -22,7 +22,7 @@ def curve_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], cursor: in
     epochs = alt.X(
         "epoch:Q", title="epoch", scale=alt.Scale(type="symlog"), axis=alt.Axis(values=_ticks(frame), grid=False)
     )
-    values = alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=True))
+    values = alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=not log))
     lines = (
         alt.Chart(drawn)
         .mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2)

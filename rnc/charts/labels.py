@@ -15,7 +15,7 @@ class MetricInfo:
 
 
 METRIC_INFO = {
-    Metric.NC1: MetricInfo("NC1 · within-class variability", "Tr(Σ_W Σ_B⁺) / C; 0 at collapse", True),
+    Metric.NC1: MetricInfo("NC1 · within-class variability", "Tr(Σ_W pinv(Σ_B)) / C; 0 at collapse", True),
     Metric.NC2_EQUINORM: MetricInfo(
         "NC2 · equinorm, means", "std / mean of the norms of the centred class means", True
     ),

@@ -4,6 +4,8 @@ The file's (mtime, size) is asked first and the file opened only when that has c
 the writer; results are cached, connections never. Results are shared: do not change them in place.
 """
 
+import re
+import textwrap
 import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager
@@ -57,7 +59,7 @@ class CachedAnswers:
         return reading(self.path) if self._gallery is None else reading_beside(self.path, self._gallery, sql)
 
     def _ask(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
-        """The cached answer, or a new one; empty where there is no store yet."""
+        """The cached answer, or a new one; empty where there is no store yet. `attrs["sql"]` is what people can ask by hand."""
         key = (self.version(), sql, repr((arguments, named)))
         with self._lock:
             if key in self._answers:
@@ -66,6 +68,7 @@ class CachedAnswers:
         try:
             with self._connection(sql) as connection:
                 answer = connection.execute(sql, named or list(arguments)).df()
+                answer.attrs["sql"] = as_text(sql, *arguments, **named)
         except StoreMissingError:
             return pd.DataFrame(columns=_COLUMNS_WITHOUT_STORE)
         with self._lock:
@@ -73,3 +76,16 @@ class CachedAnswers:
             while len(self._answers) > _CACHED_ANSWERS:
                 self._answers.popitem(last=False)
         return answer
+
+
+def as_text(sql: str, *arguments: Any, **named: Any) -> str:
+    """A query with its arguments written into it (strings, whole numbers and lists of them), to be read and asked by hand."""
+    given = iter(arguments)
+    lines = textwrap.dedent("    " * 4 + sql).strip()
+    return re.sub(r"\?|\$(\w+)", lambda hole: _literal(named[hole[1]] if hole[1] else next(given)), lines)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    return "'" + str(value).replace("'", "''") + "'" if isinstance(value, str) else str(value)

@@ -76,3 +76,15 @@ def test_the_demo_can_be_trained_from_the_empty_page(tmp_path: Path, serve: Call
     expect(stop).to_have_count(1)
     stop.click()
     expect(page.get_by_text(re.compile(r"epoch \d+ of 60"))).to_have_count(0)
+
+
+def test_a_figure_is_taken_along(demo_store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """Export offers the figures of the page; the files that the browser gets are what their names say."""
+    visit(page, serve(demo_store) + "/collapse")
+    page.get_by_role("button", name="Export").click()
+    starts = {"SVG": b"<svg", "PDF": b"%PDF", "PNG": b"\x89PNG", "CSV": b"run_id,", "PARQUET": b"PAR1"}
+    for kind, start in starts.items():
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind, exact=True).click()
+        assert download.value.suggested_filename == f"nc1-within-class-variability-over-epochs.{kind.lower()}"
+        assert download.value.path().read_bytes().startswith(start)

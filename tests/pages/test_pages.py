@@ -194,3 +194,22 @@ def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.Mon
     same(ordered(app.dataframe[0].value[["run_id", "state", "epochs_done"]]), runs[["run_id", "state", "epochs_done"]])
     app.selectbox(key="config_of").set_value(runs["run_id"].iloc[-1]).run()
     assert f'"objective": "{runs["objective"].iloc[-1]}"' in app.json[0].value.replace('":"', '": "')
+
+
+@pytest.mark.parametrize("page", ["collapse", "geometry", "projections", "layers"])
+def test_every_figure_can_be_taken_along(page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(page, tiny_store, monkeypatch)
+    assert app.selectbox(key="export_figure").options == list(charts(app))
+    for name in charts(app):
+        app.selectbox(key="export_figure").set_value(name).run()
+        assert not app.exception
+        drawn_by_hand = name.startswith("cosines")
+        assert any("SELECT" in code.value for code in app.code) is not drawn_by_hand
+
+
+def test_a_run_can_be_made_again_from_its_command(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from train.run import parse
+
+    app = open_page("runs", tiny_store, monkeypatch)
+    (command,) = parse(app.code[0].value.split()[3:])
+    assert command.config.run_id == StoreReader(tiny_store).runs()["run_id"].iloc[0]

@@ -1,0 +1,63 @@
+"""The charts of a page, and the way to take each along for a paper."""
+
+import re
+from functools import partial
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from rnc.charts.export import Figure, FileKind, chart_file, shown_rows
+
+_MIME = {
+    FileKind.SVG: "image/svg+xml",
+    FileKind.PDF: "application/pdf",
+    FileKind.PNG: "image/png",
+    FileKind.CSV: "text/csv",
+    FileKind.PARQUET: "application/vnd.apache.parquet",
+}
+
+
+class Figures:
+    """The figures of one page: its title, the charts as they are drawn, and beside the title what exports them."""
+
+    def __init__(self, title: str) -> None:
+        """Draw the page's title, and keep the place beside it."""
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+            st.title(title, width="content")
+            self._place = st.container(width="content")
+        self._drawn: dict[str, Figure] = {}
+
+    def draw(self, where: DeltaGenerator, chart: Figure, alt: str, **options: Any) -> None:
+        """Draw a chart with its alternative text, which is its name in the list of what can be exported too."""
+        where.altair_chart(chart, alt=alt, **options)
+        self._drawn[alt] = chart
+
+    def offer(self) -> None:
+        """Let people take along what was drawn; the files are made when they are asked for."""
+        if not self._drawn:
+            return
+        with self._place.popover("Export", icon=":material/download:"):
+            name = st.selectbox("Figure", list(self._drawn), key="export_figure")
+            chart = self._drawn[name]
+            left, right = st.columns(2)
+            width = left.number_input("Width (inches)", 1.0, 20.0, 6.5, 0.25, key="export_width")
+            points = right.number_input("Font size (points)", 4.0, 24.0, 9.0, 0.5, key="export_points")
+            with st.container(horizontal=True):
+                for kind in FileKind:
+                    st.download_button(
+                        kind.upper(),
+                        partial(chart_file, chart, kind, width, points),
+                        file_name=f"{_slug(name)}.{kind}",
+                        mime=_MIME[kind],
+                        on_click="ignore",
+                        key=f"export_{kind}",
+                    )
+            sql = shown_rows(chart).attrs.get("sql")
+            if sql:
+                st.caption("The rows behind it, from the store (published runs lie in Parquet files beside it):")
+                st.code(sql, language="sql", wrap_lines=True)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
