@@ -9,7 +9,13 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: run test setup demo check bench readme-figures clean
 .DEFAULT_GOAL := run
 
-run: demo-if-empty ## set up, train the demo if the store is empty, serve the app
+run: setup ## set up, serve the app; if the store is empty, train the demo beside it
+	@$(PY) -m rnc.store "$(STORE)" --upgrade; case $$? in \
+	  0) ;; \
+	  1) log="$(dir $(STORE))training.log"; echo "The demo is trained meanwhile; what it says: $$log"; \
+	     nohup $(PY) -m train.run demo --store "$(STORE)" >"$$log" 2>&1 & ;; \
+	  *) exit 2 ;; \
+	esac
 	@echo "The dashboard comes up at http://localhost:$(PORT)"
 	RNC_STORE="$(STORE)" $(VENV)/bin/streamlit run app.py --server.port $(PORT)
 
@@ -36,7 +42,7 @@ readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the RE
 
 .PHONY: demo-if-empty
 demo-if-empty: setup
-	@$(PY) -m rnc.store "$(STORE)" --upgrade || $(MAKE) --no-print-directory demo
+	@$(PY) -m rnc.store "$(STORE)" || $(MAKE) --no-print-directory demo
 
 clean: ## remove the environment and caches; the store stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

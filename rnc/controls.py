@@ -26,6 +26,8 @@ _TELLING = {
     "seed": "seed {}".format,
 }
 """The fields that may tell runs apart in a legend, and how they are said."""
+_SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
+"""The fields that runs must share for their objectives to be compared."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def draw_sidebar() -> Selection | None:
         chosen = st.multiselect(
             "Runs",
             list(runs["run_id"]),
-            default=_newest_of_each_objective(runs),
+            default=_one_of_each_objective(runs),
             key="runs",
             bind="query-params",
             help="dataset-model-objective-norm-seed-hash of the config",
@@ -173,9 +175,8 @@ def draw_empty_state() -> None:
         "```\npython -m train.run demo\n```\n"
         "The pages fill as soon as the first epoch is measured."
     )
-    if not training().running and st.button(
-        "Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"
-    ):
+    under_way = training().running or (reader().runs()["state"] == RunState.RUNNING).any()
+    if not under_way and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
         training().start("demo")
         st.rerun()
     if training().exit_code:
@@ -207,11 +208,20 @@ def _landed() -> tuple:
     return (*runs["run_id"], *runs["state"], len(reader().measured_epochs(list(runs["run_id"]))))
 
 
-def _newest_of_each_objective(runs: pd.DataFrame) -> list[str]:
-    """The newest run of each objective, standard training first; of the gallery only where the store has none."""
+def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
+    """Runs that compare: of one setting, a run of each objective, standard training first.
+
+    The setting is the one with the most objectives, then the longest, then the newest; of the gallery only where the
+    store has no run of its own.
+    """
     runs = runs[~runs["published"]] if not runs["published"].all() else runs
-    newest = runs.drop_duplicates("objective").sort_values("objective", key=lambda names: names.ne("st"), kind="stable")
-    return list(newest["run_id"])[:_DEFAULT_RUNS]
+    newest_first = runs.assign(age=range(len(runs)))
+    settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))
+    ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])
+    alike = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING).sort_values("age").drop_duplicates("objective")
+    return list(alike.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")["run_id"])[
+        :_DEFAULT_RUNS
+    ]
 
 
 def _epoch_cursor(epochs: list[int]) -> int:

@@ -11,9 +11,10 @@ import pandas as pd
 _POINTS_PER_INCH, _PIXELS_PER_INCH, _DOTS_PER_INCH = 72, 96, 300
 _POINTS_PER_PIXEL = _POINTS_PER_INCH / _PIXELS_PER_INCH
 _FONTS = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
-_ON_THE_PAGE = {
-    "run": {"symbolType": "square"},
+_ON_THE_PAGE: dict[str, dict[str, Any]] = {
+    "run": {"title": None, "symbolType": "square"},
     "shown": {
+        "title": None,
         "symbolType": "stroke",
         "symbolSize": 400,
         "encoding": {"symbols": {"stroke": {"value": "#444444"}, "strokeWidth": {"value": 2}}},
@@ -90,5 +91,5 @@ def _for_paper(chart: Figure, width_inches: float, font_points: float) -> dict[s
     for layer in (spec, *spec.get("layer", [])):
         for channel in layer.get("encoding", {}).values():
             if isinstance(channel, dict) and channel.get("field") in _ON_THE_PAGE and channel.get("legend", "") is None:
-                channel["legend"] = {"title": None} | _ON_THE_PAGE[channel["field"]]
+                channel["legend"] = _ON_THE_PAGE[channel["field"]]
     return spec

@@ -1,0 +1,71 @@
+"""What the documents are made with: tables put between markers, the real app and a browser that looks at it."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def fill(document: Path, name: str, text: str) -> None:
+    """Put a text between `<!-- name -->` and `<!-- end -->` of a document. Raises ValueError where it has no such place."""
+    before = document.read_text()
+    after, places = re.subn(
+        rf"<!-- {name} -->\n.*?<!-- end -->",
+        lambda _found: f"<!-- {name} -->\n{text}\n<!-- end -->",
+        before,
+        flags=re.DOTALL,
+    )
+    if places != 1:
+        raise ValueError(f"{document} has {places} places <!-- {name} -->, one is wanted")
+    document.write_text(after)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
+
+
+@contextmanager
+def app(store: Path, gallery: str) -> Iterator[str]:
+    """The address of a server on a store and a folder of published runs."""
+    with closing(socket.socket()) as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"RNC_STORE": str(store), "RNC_GALLERY": gallery})
+    try:
+        yield f"http://localhost:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless browser."""
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        yield browser
+        browser.close()
+
+
+def visit(page: Page, address: str) -> None:
+    """Go to an address as soon as its server answers, and wait until its charts are drawn."""
+    for _attempt in range(240):
+        try:
+            page.goto(address)
+            break
+        except Error:
+            page.wait_for_timeout(250)
+    page.wait_for_selector("canvas, svg.marks", timeout=120_000)
+    page.wait_for_timeout(4_000)
