@@ -6,7 +6,7 @@ STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test setup demo check bench readme-figures clean
+.PHONY: run test setup demo check bench readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -43,6 +43,9 @@ readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the RE
 .PHONY: demo-if-empty
 demo-if-empty: setup
 	@$(PY) -m rnc.store "$(STORE)" || $(MAKE) --no-print-directory demo
+
+gallery: $(VENV)/.dev ## the tables and figures of data/gallery/README.md and docs/findings.md, from the published runs
+	$(PY) docs/gallery.py
 
 clean: ## remove the environment and caches; the store stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,4 +24,4 @@ try:
     else:
         page.run()
 except StoreError as error:
-    st.error(str(error), icon=":material/database:")
+    st.error(controls.literal(str(error)), icon=":material/database:")

@@ -48,7 +48,7 @@ try:
     rule = TargetRule.NEXT if targeted else TargetRule.UNTARGETED
     condition = Condition(ConditionKind.PGD, norm, epsilon, int(steps), step_size, rule)
 except ValueError as error:
-    st.error(str(error))
+    st.error(controls.literal(str(error)))
     st.stop()
 
 request = (run.run_id, epoch, str(selection.split), condition.slug, int(count), int(restarts), int(seed))

@@ -1,5 +1,7 @@
 """Shared Streamlit controls: the store, the selection in the sidebar, the empty state. The state is the URL."""
 
+import json
+import re
 import runpy
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +72,19 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     alike = pd.Series(labels).duplicated(keep=False)
     ends = [f" {run_id.rsplit('-', 1)[-1]}" if twin else "" for run_id, twin in zip(runs["run_id"], alike, strict=True)]
     return {run_id: label + end for run_id, label, end in zip(runs["run_id"], labels, ends, strict=True)}
+
+
+def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
+    """A short name a run that runs of one config but for the seed share."""
+    configs = [json.dumps(json.loads(text) | {"seed": None}, sort_keys=True) for text in runs["config"]]
+    first = runs.assign(seed=0, config=configs).drop_duplicates("config")
+    label = dict(zip(first["config"], run_labels(first).values(), strict=True))
+    return {run_id: label[config] for run_id, config in zip(runs["run_id"], configs, strict=True)}
+
+
+def literal(text: str) -> str:
+    """A text that Markdown shows as it is: paths and patterns have stars and underscores, names may have anything."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$:~^=&])", r"\\\1", text)
 
 
 def draw_sidebar() -> Selection | None:

@@ -23,10 +23,22 @@ from rnc.models.weights import CheckpointError
 from rnc.projection import PlanePCA
 from rnc.vocabulary import Condition, LabelRule, Split, TargetRule
 
-__all__ = ["CheckpointError", "LabJob", "Outcome", "Subject", "load_subject"]
+__all__ = ["CheckpointError", "LabJob", "Outcome", "RecordedImages", "Subject", "load_subject"]
 
 BATCH = 250
 SHOWN_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class RecordedImages:
+    """The images of one split, as a run recorded them: of the whole set or the `subset` that it trained on."""
+
+    dataset: str
+    split: Split
+    subset: int = 0
+    """How many it trained on; 0 for all."""
+    fingerprint: str | None = None
+    """`ImageSet.fingerprint` of them; None where the run recorded none."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class Subject:
     labels: torch.Tensor
     indices: torch.Tensor
     num_classes: int
+    as_recorded: bool = True
+    """Whether the images are those of the run; another source of a data set keeps them in another order."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +74,26 @@ class Outcome:
     """(true, decided before, decided after) of each shown image."""
 
 
-def load_subject(checkpoint: Path, sha256: str, dataset: str, split: Split, count: int) -> Subject:
-    """Load a stored network and the first `count` images of a split, as many of one class as of another.
+def load_subject(checkpoint: Path, sha256: str, recorded: RecordedImages, count: int) -> Subject:
+    """Load a stored network and `count` images of those recorded (all, where they are fewer), balanced over the classes.
 
-    Raises CheckpointError where the file is missing or is not the one that the store recorded.
+    Raises CheckpointError where the file is missing or is not the one that the store recorded, and DatasetError where
+    there are no images of the data set.
     """
     device = pick_device()
     model = weights.load(checkpoint, sha256).to(device)
     set_threads(model)
     exact_float32()
-    everything, num_classes = datasets.load(dataset, split), datasets.spec(dataset).num_classes
-    indices = everything.balanced_indices(count, num_classes)
+    everything = datasets.load(recorded.dataset, recorded.split)
+    num_classes = datasets.spec(recorded.dataset).num_classes
+    subset = recorded.subset or len(everything)
+    trained = everything.take(everything.balanced_indices(subset, num_classes)) if recorded.subset else everything
+    indices = everything.balanced_indices(
+        min(count, subset), num_classes
+    )  # (a smaller choice lies within a larger one)
     chosen = everything.take(indices).to(device)
-    return Subject(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes)
+    as_recorded = recorded.fingerprint in (None, trained.fingerprint())
+    return Subject(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes, as_recorded)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The attack lab's progress and results; torch is imported when an attack is first started."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,13 +42,21 @@ def start(
         from rnc import lab
 
         try:
-            subject = lab.load_subject(Path(checkpoint["path"]), checkpoint["sha256"], run["dataset"], split, count)
+            recorded = lab.RecordedImages(run["dataset"], split, *_images_of(run, split))
+            subject = lab.load_subject(Path(checkpoint["path"]), checkpoint["sha256"], recorded, count)
         except (lab.CheckpointError, ValueError) as error:
-            st.error(str(error))
+            st.error(controls.literal(str(error)))
             st.stop()
     st.session_state["lab_job"] = lab.LabJob(subject, condition, restarts, seed).start()
     st.session_state["lab_request"] = request
     st.rerun()
+
+
+def _images_of(run: pd.Series, split: Split) -> tuple[int, str | None]:
+    """How many images of the split the run took (0 for all), and their fingerprint where it recorded one."""
+    subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
+    data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
+    return subset, data.get(split, {}).get("fingerprint")
 
 
 def draw(request: tuple, run: pd.Series, epsilon: float, figures: Figures) -> None:
@@ -60,13 +69,13 @@ def draw(request: tuple, run: pd.Series, epsilon: float, figures: Figures) -> No
         _progress()
         return
     if job.error:
-        st.error(f"The attack failed: {job.error}")
+        st.error(controls.literal(f"The attack failed: {job.error}"))
     elif job.outcome is not None:
         if st.session_state["lab_request"] != request:
             st.warning(
                 "These are the results of the attack before; run PGD for the choice above.", icon=":material/history:"
             )
-        _results(job.outcome, job.condition, list(run["classes"]), epsilon, figures)
+        _results(job, job.outcome, list(run["classes"]), epsilon, figures)
 
 
 @st.fragment(run_every=_POLL_SECONDS)
@@ -80,9 +89,15 @@ def _progress() -> None:
         job.stop()
 
 
-def _results(outcome: "Outcome", condition: Condition, names: list[str], epsilon: float, figures: Figures) -> None:
+def _results(job: "LabJob", outcome: "Outcome", names: list[str], epsilon: float, figures: Figures) -> None:
     done = f"stopped after {outcome.steps} steps" if outcome.stopped else f"all {outcome.steps} steps"
-    st.subheader(f"{condition.label} · {done}", anchor=False)
+    st.subheader(f"{job.condition.label} · {len(job.subject.images)} images · {done}", anchor=False)
+    if not job.subject.as_recorded:
+        st.warning(
+            "These are not the images that the run recorded: another source of the data set keeps them in another order, so "
+            "that a subset of train is another one. Of test the numbers compare, of train they do not.",
+            icon=":material/rule:",
+        )
     table = pd.DataFrame({"clean": outcome.before, "perturbed": outcome.after})
     labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}
     table.insert(0, "metric", [labels[name] for name in table.index])

@@ -92,11 +92,11 @@ class ProjectionMethod(StrEnum):
     UMAP = "umap"
 
 
-PIXELS_LAYER = "pixels"
-"""The layer name of the input images, at depth 0."""
+PIXELS_LAYER, FEATURES_LAYER = "pixels", "features"
+"""The layer names of the input images, at depth 0, and of the penultimate features h, the input of the last linear layer."""
 
-FEATURES_LAYER = "features"
-"""The layer name of the penultimate features h, the input of the last linear layer."""
+TERMINAL_ACCURACY = 0.999
+"""Train accuracy from which on training is in its terminal phase (TPT)."""
 
 HEARTBEAT_SECONDS = 5.0
 """How often a running trainer says in the store that it lives."""

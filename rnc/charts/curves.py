@@ -1,5 +1,7 @@
 """Metrics over epochs, and along the network."""
 
+from dataclasses import dataclass
+
 import altair as alt
 import pandas as pd
 
@@ -8,40 +10,96 @@ from rnc.charts.palette import dash_scale, run_scale
 from rnc.vocabulary import Metric
 
 PANEL_HEIGHT = 300
+_FAINT = 0.3
+_GREY = "#888888"  # seen on light and dark grounds
 
 
-def curve_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], cursor: int, *, log: bool) -> alt.LayerChart:
-    """One metric over epochs, a line a (run, condition), with a rule at the epoch cursor.
+@dataclass(frozen=True)
+class Curves:
+    """What the panels of a page share: who is drawn, along which axes, and what is marked."""
 
-    `frame` has run (label), shown (condition), epoch and value; values that a log axis cannot show are left out there.
-    """
-    info = METRIC_INFO[metric]
-    log = log and info.log_axis
-    drawn = frame[frame["value"] > 0] if log else frame
-    conditions = sorted(frame["shown"].unique())
-    epochs = alt.X(
-        "epoch:Q", title="epoch", scale=alt.Scale(type="symlog"), axis=alt.Axis(values=_ticks(frame), grid=False)
-    )
-    values = alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=not log))
-    lines = (
-        alt.Chart(drawn)
-        .mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2)
-        .encode(
-            x=epochs,
-            y=values.axis(format="~g" if log else ".3~g", tickCount=4),
-            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
-            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
-            tooltip=[
-                "run:N",
-                "shown:N",
-                "condition:N",
-                "epoch:Q",
-                alt.Tooltip("value:Q", format=".4g", title=str(metric)),
-            ],
+    runs: list[str]
+    """The labels in their order, which is that of the colours."""
+    cursor: int
+    log: bool = True
+    """Log values, where that suits the metric."""
+    log_epochs: bool = True
+    milestones: pd.DataFrame | None = None
+    """run (label), milestone (drop, terminal), epoch."""
+
+    def panel(self, frame: pd.DataFrame, metric: Metric, behind: pd.DataFrame | None = None) -> alt.LayerChart:
+        """One metric over epochs, a line a (run, condition), with a rule at the epoch cursor and the milestones.
+
+        `frame` has run (label), shown (condition), condition, epoch and value, with `low` and `high` where there is a
+        band. `behind` has the lines that it was made of, drawn faint: of single seeds, or not smoothed (with run_id).
+        Values that a log axis cannot show are left out there.
+        """
+        info = METRIC_INFO[metric]
+        log = self.log and info.log_axis
+        y = alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=not log))
+        y = y.axis(format="~g" if log else ".3~g", tickCount=4)
+        layers: list[alt.Chart] = [self._rule(), *self._marks()]
+        if "low" in frame:
+            layers.append(self._band(frame[frame["low"] > 0] if log else frame.dropna(subset="low")))
+        if behind is not None:
+            thin = self._lines(_positive(behind, log), y, metric, frame).mark_line(strokeWidth=1, opacity=_FAINT)
+            layers.append(thin.encode(detail="run_id:N"))
+        drawn = self._lines(_positive(frame, log), y, metric, frame)
+        layers.append(drawn.mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2))
+        return alt.LayerChart(layer=layers, height=PANEL_HEIGHT, title=_title(info))
+
+    def _lines(self, drawn: pd.DataFrame, y: alt.Y, metric: Metric, whole: pd.DataFrame) -> alt.Chart:
+        told: list[str | alt.Tooltip] = [
+            "run:N",
+            "shown:N",
+            "condition:N",
+            "epoch:Q",
+            alt.Tooltip("value:Q", format=".4g", title=str(metric)),
+        ]
+        dashes = dash_scale(sorted(whole["shown"].unique()))
+        return alt.Chart(drawn).encode(
+            x=self._epochs(int(whole["epoch"].max()) if len(whole) else 0),
+            y=y,
+            color=self._colour(),
+            strokeDash=alt.StrokeDash("shown:N", scale=dashes, legend=None),
+            tooltip=told + (["seeds:Q"] if "seeds" in drawn else []),
         )
-    )
-    rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], opacity=0.6).encode(x="epoch:Q")
-    return (rule + lines).properties(height=PANEL_HEIGHT, title=_title(info))
+
+    def _band(self, frame: pd.DataFrame) -> alt.Chart:
+        band = alt.Chart(frame).mark_area(opacity=0.15)
+        return band.encode(x="epoch:Q", y="low:Q", y2="high:Q", color=self._colour(), detail="shown:N")
+
+    def _rule(self) -> alt.Chart:
+        here = pd.DataFrame({"epoch": [self.cursor]})
+        return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=_GREY).encode(x="epoch:Q")
+
+    def _marks(self) -> list[alt.Chart]:
+        """Drops of the learning rate as grey rules, the start of TPT as a triangle of the run's colour below the axis."""
+        if self.milestones is None or self.milestones.empty:
+            return []
+        drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()
+        starts = self.milestones[self.milestones["milestone"] == "terminal"][["run", "epoch"]].drop_duplicates()
+        drop = alt.Tooltip("epoch:Q", title="learning rate drops after epoch")
+        start = alt.Tooltip("epoch:Q", title="terminal phase starts at epoch")
+        return [
+            alt.Chart(drops).mark_rule(color=_GREY, opacity=0.35, strokeWidth=2).encode(x="epoch:Q", tooltip=[drop]),
+            alt.Chart(starts)
+            .mark_point(shape="triangle-up", size=70, filled=True, opacity=1, yOffset=-4)
+            .encode(x="epoch:Q", y=alt.value("height"), color=self._colour(), tooltip=["run:N", start]),
+        ]
+
+    def _colour(self) -> alt.Color:
+        return alt.Color("run:N", scale=run_scale(self.runs), legend=None)
+
+    def _epochs(self, last: int) -> alt.X:
+        axis = alt.Axis(values=_ticks(last), grid=False) if self.log_epochs else alt.Axis(grid=False, tickCount=6)
+        return alt.X(
+            "epoch:Q", title="epoch", scale=alt.Scale(type="symlog" if self.log_epochs else "linear"), axis=axis
+        )
+
+
+def _positive(frame: pd.DataFrame, log: bool) -> pd.DataFrame:
+    return frame[frame["value"] > 0] if log else frame
 
 
 def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], *, log: bool) -> alt.Chart:
@@ -69,12 +127,11 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], *, log: bo
 
 def _title(info: MetricInfo) -> alt.TitleParams:
     return alt.TitleParams(
-        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor="#888888"
+        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=_GREY
     )
 
 
-def _ticks(frame: pd.DataFrame) -> list[int]:
+def _ticks(last: int) -> list[int]:
     """Epochs worth naming on a symlog axis: 0, 1, 3, 10, 30, ... up to the last."""
-    last = int(frame["epoch"].max()) if len(frame) else 0
     steps = [0] + [m * 10**k for k in range(6) for m in (1, 3)]
     return [s for s in steps if s <= last * 0.7] + [last]

@@ -4,6 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from rnc.charts.axes import class_axis
 from rnc.charts.palette import class_scale, run_scale
 
 _MATRIX_HEIGHT = 470
@@ -22,7 +23,7 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
         }
     )
     base = alt.Chart(frame).encode(
-        x=alt.X("other:N", sort=classes, title=None, axis=alt.Axis(labelAngle=0, orient="top")),
+        x=alt.X("other:N", sort=classes, title=None, axis=class_axis(classes, orient="top")),
         y=alt.Y("class:N", sort=classes, title=None),
         tooltip=[
             "class:N",
@@ -53,7 +54,7 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
         alt.Chart(frame)
         .mark_point(size=80, filled=True)
         .encode(
-            x=alt.X("class:N", sort=classes, title="class", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
             color=alt.Color("class:N", scale=class_scale(classes), legend=None),
             shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor="#888888")),
@@ -71,7 +72,7 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("class:N", sort=classes, title="class", axis=alt.Axis(labelAngle=0)),
+            x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             xOffset=alt.XOffset("run:N", sort=runs),
             y=alt.Y("degrees:Q", title="angle to clean (degrees)", scale=alt.Scale(zero=True)),
             color=alt.Color(

@@ -14,6 +14,9 @@ class MetricInfo:
     log_axis: bool
 
 
+MORE_IS_BETTER = (Metric.ACCURACY, Metric.NCC_ACCURACY)
+"""Of all other metrics the best value is the least: they are 0 at collapse."""
+
 METRIC_INFO = {
     Metric.NC1: MetricInfo("NC1 · within-class variability", "Tr(Σ_W pinv(Σ_B)) / C; 0 at collapse", True),
     Metric.NC2_EQUINORM: MetricInfo(

@@ -3,6 +3,8 @@
 import altair as alt
 import pandas as pd
 
+from rnc.charts.axes import class_axis
+
 _HEIGHT = 470
 
 
@@ -23,7 +25,7 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
                 sort=classes,
                 scale=alt.Scale(domain=classes),
                 title="decided as",
-                axis=alt.Axis(labelAngle=0),
+                axis=class_axis(classes),
             ),
             y=alt.Y("true_class:N", sort=classes, scale=alt.Scale(domain=classes), title="true class"),
             color=alt.Color(

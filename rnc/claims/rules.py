@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from rnc.claims.evidence import Number, RunEvidence, ratio
-from rnc.vocabulary import Metric, Objective, Role, Split
+from rnc.vocabulary import TERMINAL_ACCURACY, Metric, Objective, Role, Split
 
 COLLAPSE = (Metric.NC1, Metric.NC2_EQUINORM, Metric.NC2_EQUIANGULARITY, Metric.NC3, Metric.NC4)
 USED = (*COLLAPSE, Metric.ANGLE, Metric.ACCURACY, Metric.NCC_ACCURACY)
 """The metrics that `judge` needs."""
 
-TERMINAL_ACCURACY = 0.999
 _COLLAPSED = 0.2
 """NC1 now over NC1 of clean data at initialisation: at most this is collapse."""
 _COLLAPSED_UNDER_ATTACK = 0.5

@@ -32,6 +32,7 @@ _COLUMNS_WITHOUT_STORE = [
     "method",
     "split",
     "means",
+    "milestone",
 ]
 
 

@@ -9,27 +9,18 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from rnc.store.answers import CachedAnswers
+from rnc.store.evidence import SHOWN, EvidenceReader
 from rnc.vocabulary import (
     CLEAN,
     FEATURES_LAYER,
-    PIXELS_LAYER,
     STALE_SECONDS,
-    ConditionKind,
-    LabelRule,
-    Metric,
     ProjectionMethod,
-    Role,
     RunState,
     Split,
-    TargetRule,
 )
 
-_SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
-"""How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
 
-
-class StoreReader(CachedAnswers):
+class StoreReader(EvidenceReader):
     """Answers questions about one store file, and the published runs beside it. Safe to share between threads."""
 
     def runs(self) -> pd.DataFrame:
@@ -50,7 +41,7 @@ class StoreReader(CachedAnswers):
     def conditions(self, run_ids: list[str]) -> pd.DataFrame:
         """run_id, role, shown and the columns of table `condition`, for each condition of the runs."""
         return self._ask(
-            f"""SELECT rc.run_id, rc.role, {_SHOWN} AS shown, c.*
+            f"""SELECT rc.run_id, rc.role, {SHOWN} AS shown, c.*
                FROM run_condition rc JOIN condition c USING (condition)
                WHERE list_contains(?, rc.run_id) ORDER BY rc.run_id, rc.role, c.condition""",
             run_ids,
@@ -87,7 +78,7 @@ class StoreReader(CachedAnswers):
         self, means: str, run_ids: list[str], shown: list[str], split: str, metrics: list[str], *more: str
     ) -> pd.DataFrame:
         return self._ask(
-            f"""SELECT m.run_id, {_SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
+            f"""SELECT m.run_id, {SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
                 FROM metric m JOIN run_condition rc USING (run_id, condition)
                 WHERE list_contains(?, m.run_id) AND list_contains(?, shown) AND m.split = ?
                   AND list_contains(?, m.metric) AND m.layer = ? AND {means}
@@ -103,7 +94,7 @@ class StoreReader(CachedAnswers):
     def class_metrics(self, run_id: str, epoch: int, split: str) -> pd.DataFrame:
         """shown, condition, means_condition, class, metric, value of one epoch."""
         return self._ask(
-            f"""SELECT {_SHOWN} AS shown, m.condition, m.means_condition, m.class, m.metric, m.value
+            f"""SELECT {SHOWN} AS shown, m.condition, m.means_condition, m.class, m.metric, m.value
                FROM class_metric m JOIN run_condition rc USING (run_id, condition)
                WHERE m.run_id = ? AND m.epoch = ? AND m.split = ? AND m.layer = ? ORDER BY ALL""",
             run_id,
@@ -148,7 +139,7 @@ class StoreReader(CachedAnswers):
     def projection(self, run_id: str, epoch: int, split: str, conditions: list[str], method: str) -> pd.DataFrame:
         """shown, condition, sample, label, predicted, x, y of an epoch's sampled features."""
         return self._ask(
-            f"""SELECT {_SHOWN} AS shown, p.condition, p.sample, f.label, f.predicted,
+            f"""SELECT {SHOWN} AS shown, p.condition, p.sample, f.label, f.predicted,
                       p.coordinates[1] AS x, p.coordinates[2] AS y
                FROM projection p
                JOIN feature f USING (run_id, epoch, split, condition, sample)
@@ -192,7 +183,7 @@ class StoreReader(CachedAnswers):
         `means` is own (around the condition's own means) or clean (against the clean means of the same split).
         """
         return self._ask(
-            f"""SELECT m.run_id, m.epoch, {_SHOWN} AS shown, m.condition,
+            f"""SELECT m.run_id, m.epoch, {SHOWN} AS shown, m.condition,
                       CASE WHEN m.means_condition = m.condition THEN 'own' ELSE 'clean' END AS means, m.metric, m.value
                FROM metric m JOIN run_condition rc USING (run_id, condition)
                WHERE m.split = ? AND m.means_split = m.split AND list_contains(?, m.metric) AND m.layer = ?
@@ -203,66 +194,6 @@ class StoreReader(CachedAnswers):
             metrics,
             FEATURES_LAYER,
             CLEAN.slug,
-        )
-
-    def layers(self, run_ids: list[str], shown: list[str], split: str, cursor: int) -> pd.DataFrame:
-        """run_id, epoch, shown, layer, depth, metric, value of every stage, at each run's last such epoch up to the cursor.
-
-        nc1 is around the condition's own means, ncc_accuracy by the clean means of train.
-        """
-        return self._ask(
-            f"""WITH last AS (
-                   SELECT run_id, max(epoch) AS epoch FROM metric
-                   WHERE list_contains($runs, run_id) AND epoch <= $cursor AND layer = '{PIXELS_LAYER}' GROUP BY run_id
-                )
-                SELECT m.run_id, m.epoch, {_SHOWN} AS shown, m.layer, layer.depth, m.metric, m.value
-                FROM metric m
-                JOIN last ON last.run_id = m.run_id AND last.epoch = m.epoch
-                JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
-                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
-                WHERE m.split = $split AND list_contains($shown, shown)
-                  AND (m.metric = '{Metric.NC1}' AND m.means_split = m.split AND m.means_condition = m.condition
-                    OR m.metric = '{Metric.NCC_ACCURACY}' AND m.means_split = '{Split.TRAIN}'
-                       AND m.means_condition = '{CLEAN.slug}')
-                ORDER BY ALL""",
-            runs=run_ids,
-            shown=shown,
-            split=split,
-            cursor=cursor,
-        )
-
-    def evidence(self, run_ids: list[str], metrics: list[str], cursor: int) -> pd.DataFrame:
-        """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
-
-        Of each run at initialisation and at its last measured epoch not after the cursor. `means` is own, clean (the
-        clean means of the same split) or train clean; `share` is epsilon over the run's for an untargeted PGD in its norm.
-        """
-        return self._ask(
-            f"""WITH last AS (
-                   SELECT run_id, max(epoch) AS epoch FROM metric
-                   WHERE list_contains($runs, run_id) AND epoch <= $cursor GROUP BY run_id
-                ), attack AS (
-                   SELECT rc.run_id, c.norm, c.epsilon
-                   FROM run_condition rc JOIN condition c USING (condition) WHERE rc.role = '{Role.PERTURBED}'
-                )
-                SELECT m.run_id, m.epoch, m.split, {_SHOWN} AS shown,
-                       CASE WHEN c.kind = '{ConditionKind.PGD}' AND c.target_rule = '{TargetRule.UNTARGETED}'
-                             AND c.label_rule = '{LabelRule.TRUE}' AND c.norm = attack.norm
-                            THEN c.epsilon / attack.epsilon END AS share,
-                       CASE WHEN m.means_condition = m.condition AND m.means_split = m.split THEN 'own'
-                            WHEN m.means_split = m.split THEN 'clean' ELSE 'train clean' END AS means,
-                       m.layer, layer.depth, m.metric, m.value
-                FROM metric m
-                JOIN last ON last.run_id = m.run_id AND (m.epoch = 0 OR m.epoch = last.epoch)
-                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
-                JOIN condition c ON c.condition = m.condition
-                LEFT JOIN attack ON attack.run_id = m.run_id
-                LEFT JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
-                WHERE list_contains($metrics, m.metric) AND m.means_condition IN (m.condition, '{CLEAN.slug}')
-                ORDER BY ALL""",
-            runs=run_ids,
-            metrics=metrics,
-            cursor=cursor,
         )
 
 

@@ -1,9 +1,11 @@
-"""Which runs are shown before anybody has chosen."""
+"""Which runs are shown before anybody has chosen, and under which names."""
+
+import json
 
 import pandas as pd
 import pytest
 
-from rnc.controls import _one_of_each_objective
+from rnc.controls import _one_of_each_objective, labels_over_seeds, literal
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 
@@ -39,3 +41,23 @@ def test_the_gallery_only_where_there_is_nothing_else() -> None:
     gallery = {"published": True}
     assert chosen({"objective": "st"} | gallery, {"objective": "at"} | gallery, {"objective": "st"}) == ["2"]
     assert chosen({"objective": "st"} | gallery, {"objective": "at"} | gallery) == ["0", "1"]
+
+
+def named(*configs: dict) -> list[str]:
+    full = [SETTING | {"objective": "st", "seed": 1} | config for config in configs]
+    rows = [config | {"run_id": f"run-{place}", "config": json.dumps(config)} for place, config in enumerate(full)]
+    return list(labels_over_seeds(pd.DataFrame(rows)).values())
+
+
+def test_runs_that_differ_by_the_seed_alone_share_a_name() -> None:
+    assert named({"seed": 1}, {"seed": 2}, {"objective": "at"}) == ["ST", "ST", "AT"]
+    assert named({"seed": 1}, {"seed": 2, "width": 0.5}) == ["ST width 1", "ST width 0.5"]
+
+
+def test_runs_that_differ_in_what_is_not_told_keep_names_of_their_own() -> None:
+    first, second = named({"seed": 1, "momentum": 0.9}, {"seed": 2, "momentum": 0.8})
+    assert first != second
+
+
+def test_markdown_shows_the_text_itself() -> None:
+    assert literal("a *b* <c> :red[d] $e$ _f_") == r"a \*b\* \<c\> \:red\[d\] \$e\$ \_f\_"

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 from rnc import datasets, lab, metrics, models
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd
-from rnc.lab import LabJob, Outcome, Subject
+from rnc.lab import LabJob, Outcome, RecordedImages, Subject, load_subject
+from rnc.models import weights
 from rnc.vocabulary import Condition, ConditionKind, Norm, Split, TargetRule
 
 ATTACK = Condition(ConditionKind.PGD, Norm.LINF, 0.2, 6, 0.05)
@@ -221,3 +223,21 @@ def test_the_network_is_left_as_it_was(subject: Subject) -> None:
 
 def test_joining_what_never_started_returns(subject: Subject) -> None:
     LabJob(subject, ATTACK).join()
+
+
+def test_the_images_are_those_that_the_run_trained_on(tmp_path: Path) -> None:
+    """Never one outside its subset, and told apart from another set or another order by the fingerprint."""
+    digits = datasets.load("digits", Split.TRAIN)
+    trained = digits.balanced_indices(50, 10)
+    fingerprint = digits.take(trained).fingerprint()
+    torch.manual_seed(0)
+    path = tmp_path / "net.safetensors"
+    sha256 = weights.save(
+        models.build("small_cnn", datasets.spec("digits")), path, {"dataset": "digits", "model": "small_cnn"}
+    )
+    for count, expected in ((20, 20), (1000, 50)):
+        subject = load_subject(path, sha256, RecordedImages("digits", Split.TRAIN, 50, fingerprint), count)
+        assert len(subject.images) == expected and set(subject.indices.tolist()) <= set(trained.tolist())
+        assert subject.as_recorded
+    assert not load_subject(path, sha256, RecordedImages("digits", Split.TRAIN, 60, fingerprint), 20).as_recorded
+    assert load_subject(path, sha256, RecordedImages("digits", Split.TRAIN), 20).as_recorded

@@ -32,7 +32,7 @@ def saved(tmp_path: Path) -> Saved:
 
 
 def load(path: Path, sha256: str) -> lab.Subject:
-    return lab.load_subject(path, sha256, "digits", Split.TEST, 20)
+    return lab.load_subject(path, sha256, lab.RecordedImages("digits", Split.TEST), 20)
 
 
 def test_a_network_reads_back_bit_by_bit(saved: Saved) -> None:

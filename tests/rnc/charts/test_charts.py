@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.charts.curves import curve_panel, layer_panel
+from rnc.charts.curves import Curves, layer_panel
 from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap
 from rnc.charts.images import image_strip, perturbation_strip
 from rnc.charts.labels import METRIC_INFO
@@ -15,6 +15,7 @@ from rnc.charts.leaping import leaping_matrix
 from rnc.charts.legend import curve_legend
 from rnc.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
 from rnc.charts.projection import feature_plane
+from rnc.charts.seeds import over_seeds
 from rnc.vocabulary import Metric, Role
 
 NAMES = ["zero", "one", "two"]
@@ -56,7 +57,7 @@ CURVES = pd.DataFrame(
 @pytest.mark.parametrize("metric", Metric)
 @pytest.mark.parametrize("log", [True, False])
 def test_curves(metric: Metric, log: bool) -> None:
-    spec = spec_of(curve_panel(CURVES, metric, ["st", "at"], 30, log=log))
+    spec = spec_of(Curves(["st", "at"], 30, log).panel(CURVES, metric))
     logarithmic = log and METRIC_INFO[metric].log_axis
     same_rows(data_of(spec, "value"), CURVES[CURVES["value"] > 0] if logarithmic else CURVES)
     lines = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
@@ -69,6 +70,38 @@ def test_curves(metric: Metric, log: bool) -> None:
     assert rule["epoch"] == 30
     ticks = lines["encoding"]["x"]["axis"]["values"]
     assert ticks[0] == 0 and ticks[-1] == 60 and ticks == sorted(set(ticks))
+
+
+def layers_of(spec: dict[str, Any], mark: str) -> list[dict[str, Any]]:
+    return [layer for layer in spec["layer"] if layer["mark"]["type"] == mark]
+
+
+def test_linear_epochs() -> None:
+    spec = spec_of(Curves(["st", "at"], 30, log_epochs=False).panel(CURVES, Metric.ACCURACY))
+    assert layers_of(spec, "line")[0]["encoding"]["x"]["scale"]["type"] == "linear"
+
+
+def test_milestones_are_marked_once_each() -> None:
+    marks = pd.DataFrame(
+        [("st", "drop", 15), ("at", "drop", 15), ("at", "drop", 22), ("st", "terminal", 9)],
+        columns=["run", "milestone", "epoch"],
+    )
+    spec = spec_of(Curves(["st", "at"], 30, milestones=marks).panel(CURVES, Metric.ACCURACY))
+    (starts,) = layers_of(spec, "point")
+    assert spec["datasets"][starts["data"]["name"]] == [{"run": "st", "epoch": 9}]
+    drops = [spec["datasets"][rule["data"]["name"]] for rule in layers_of(spec, "rule")]
+    assert drops == [[{"epoch": 30}], [{"epoch": 15}, {"epoch": 22}]]
+
+
+def test_a_band_over_seeds_with_the_single_ones_behind() -> None:
+    single = pd.concat([CURVES.assign(run_id="a"), CURVES.assign(run_id="b", value=CURVES["value"] + 2)])
+    spec = spec_of(Curves(["st", "at"], 30, log=True).panel(over_seeds(single), Metric.NC1, single))
+    (band,) = layers_of(spec, "area")
+    rows = spec["datasets"][band["data"]["name"]]
+    assert all(row["low"] > 0 and row["seeds"] == 2 for row in rows)
+    behind, front = layers_of(spec, "line")
+    assert behind["encoding"]["detail"]["field"] == "run_id" and "detail" not in front["encoding"]
+    assert len(spec["datasets"][behind["data"]["name"]]) == (single["value"] > 0).sum()
 
 
 LAYERS = pd.DataFrame(
@@ -203,8 +236,8 @@ def test_arrows_lead_from_clean_to_perturbed() -> None:
 
 
 def test_empty_frames_are_no_error() -> None:
-    spec_of(curve_panel(CURVES[:0], Metric.NC1, [], 0, log=True))
-    spec_of(curve_panel(CURVES[CURVES["value"] <= 0], Metric.NC1, ["at"], 0, log=True))
+    spec_of(Curves([], 0).panel(CURVES[:0], Metric.NC1))
+    spec_of(Curves(["at"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
     spec_of(class_norms(NORMS[:0], NAMES))
     spec_of(class_angles(ANGLES[:0], NAMES, []))
     rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
@@ -216,7 +249,7 @@ def test_empty_frames_are_no_error() -> None:
 
 def test_the_frames_that_were_given_are_left_alone() -> None:
     frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
-    curve_panel(CURVES, Metric.NC1, ["st"], 0, log=True)
+    Curves(["st"], 0).panel(CURVES, Metric.NC1)
     class_norms(NORMS, NAMES)
     class_angles(ANGLES, NAMES, ["st"])
     leaping_matrix(LEAPS, NAMES, "t")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.charts.curves import curve_panel
+from rnc.charts.curves import Curves
 from rnc.charts.export import FileKind, chart_file, shown_rows
 from rnc.charts.geometry import cosine_heatmap
 from rnc.vocabulary import Metric
@@ -24,7 +24,7 @@ ROWS = pd.DataFrame(
         for epoch in EPOCHS
     ]
 )
-PANEL = curve_panel(ROWS, Metric.NC1, ["ST 1 < 2", "AT"], 20, log=True)
+PANEL = Curves(["ST 1 < 2", "AT"], 20).panel(ROWS, Metric.NC1)
 
 
 def texts(svg: bytes) -> list[str]:

@@ -1,5 +1,7 @@
 """What claims and the layers page ask of a store, against rows written by hand, with neighbours that must not slip in."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -108,3 +110,42 @@ def test_evidence_knows_the_weaker_attacks_in_the_runs_own_norm(reader: StoreRea
     found = reader.evidence(["a"], ["nc1"], 9)
     shares = found.drop_duplicates("shown").set_index("shown")["share"].dropna()
     assert shares.to_dict() == {"perturbed": 1.0, HALF.slug: 0.5}
+
+
+@pytest.mark.parametrize(
+    ("objective", "clean", "trained", "starts"),
+    [
+        ("st", {1: 0.9, 2: 0.9995, 3: 0.5}, {}, 2),
+        ("st", {1: 0.9}, {}, None),
+        ("at", {1: 1.0, 2: 1.0}, {1: 0.5, 2: 0.999}, 2),
+        ("at-eval-attack", {1: 1.0}, {1: 0.5}, None),
+        ("trades", {1: 1.0, 2: 0.9, 3: 1.0}, {1: 0.9, 2: 1.0, 3: 1.0}, 3),
+    ],
+)
+def test_the_terminal_phase_starts_where_all_that_is_trained_on_is_fitted(
+    objective: str, clean: dict[int, float], trained: dict[int, float], starts: int | None, tmp_path: Path
+) -> None:
+    as_trained = Condition(ConditionKind.AS_TRAINED)
+    path = tmp_path / "rnc.duckdb"
+    writer = begin(path, "a", [*CONDITIONS, (Role.AS_TRAINED, as_trained)], objective=objective)
+    for epoch in (0, 1, 2, 3):
+        rows = Rows()
+        add_metrics(rows, "a", epoch, "train", PERTURBED, {"accuracy": 1.0})
+        add_metrics(rows, "a", epoch, "test", CLEAN, {"accuracy": 1.0})
+        add_metrics(rows, "a", epoch, "train", CLEAN, {"accuracy": clean.get(epoch, 0.0) if epoch else 1.0})
+        if epoch in trained:
+            add_metrics(rows, "a", epoch, "train", as_trained, {"accuracy": trained[epoch]})
+        writer.write_epoch("a", epoch, rows)
+    found = StoreReader(path).milestones(["a"])
+    assert found.values.tolist() == ([["a", "terminal", starts]] if starts else [])
+
+
+def test_the_learning_rate_drops_after_an_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "rnc.duckdb"
+    for run_id, rates in {"a": [0.1, 0.1, 0.01, 0.01, 0.001], "b": [0.2, 0.1]}.items():
+        writer, rows = begin(path, run_id), Rows()
+        rows.add("epoch", run_id=run_id, epoch=list(range(1, len(rates) + 1)), learning_rate=rates)
+        writer.write_epoch(run_id, 1, rows)
+    assert StoreReader(path).milestones(["a"]).values.tolist() == [["a", "drop", 2], ["a", "drop", 4]]
+    assert StoreReader(path).milestones(["b"]).values.tolist() == [["b", "drop", 1]]
+    assert StoreReader(tmp_path / "none.duckdb").milestones(["a"]).empty

@@ -1,0 +1,113 @@
+"""Questions that look at runs as a whole: how far they came, what claims are judged by, what happens along the network."""
+
+import pandas as pd
+
+from rnc.store.answers import CachedAnswers
+from rnc.vocabulary import (
+    CLEAN,
+    FEATURES_LAYER,
+    PIXELS_LAYER,
+    TERMINAL_ACCURACY,
+    ConditionKind,
+    LabelRule,
+    Metric,
+    Role,
+    Split,
+    TargetRule,
+)
+
+SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
+"""How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
+
+
+class EvidenceReader(CachedAnswers):
+    """The part of `StoreReader` that pages of curves, layers and findings ask."""
+
+    def layers(self, run_ids: list[str], shown: list[str], split: str, cursor: int) -> pd.DataFrame:
+        """run_id, epoch, shown, layer, depth, metric, value of every stage, at each run's last such epoch up to the cursor.
+
+        nc1 is around the condition's own means, ncc_accuracy by the clean means of train.
+        """
+        return self._ask(
+            f"""WITH last AS (
+                   SELECT run_id, max(epoch) AS epoch FROM metric
+                   WHERE list_contains($runs, run_id) AND epoch <= $cursor AND layer = '{PIXELS_LAYER}' GROUP BY run_id
+                )
+                SELECT m.run_id, m.epoch, {SHOWN} AS shown, m.layer, layer.depth, m.metric, m.value
+                FROM metric m
+                JOIN last ON last.run_id = m.run_id AND last.epoch = m.epoch
+                JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                WHERE m.split = $split AND list_contains($shown, shown)
+                  AND (m.metric = '{Metric.NC1}' AND m.means_split = m.split AND m.means_condition = m.condition
+                    OR m.metric = '{Metric.NCC_ACCURACY}' AND m.means_split = '{Split.TRAIN}'
+                       AND m.means_condition = '{CLEAN.slug}')
+                ORDER BY ALL""",
+            runs=run_ids,
+            shown=shown,
+            split=split,
+            cursor=cursor,
+        )
+
+    def evidence(self, run_ids: list[str], metrics: list[str], cursor: int) -> pd.DataFrame:
+        """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
+
+        Of each run at initialisation and at its last measured epoch not after the cursor. `means` is own, clean (the
+        clean means of the same split) or train clean; `share` is epsilon over the run's for an untargeted PGD in its norm.
+        """
+        return self._ask(
+            f"""WITH last AS (
+                   SELECT run_id, max(epoch) AS epoch FROM metric
+                   WHERE list_contains($runs, run_id) AND epoch <= $cursor GROUP BY run_id
+                ), attack AS (
+                   SELECT rc.run_id, c.norm, c.epsilon
+                   FROM run_condition rc JOIN condition c USING (condition) WHERE rc.role = '{Role.PERTURBED}'
+                )
+                SELECT m.run_id, m.epoch, m.split, {SHOWN} AS shown,
+                       CASE WHEN c.kind = '{ConditionKind.PGD}' AND c.target_rule = '{TargetRule.UNTARGETED}'
+                             AND c.label_rule = '{LabelRule.TRUE}' AND c.norm = attack.norm
+                            THEN c.epsilon / attack.epsilon END AS share,
+                       CASE WHEN m.means_condition = m.condition AND m.means_split = m.split THEN 'own'
+                            WHEN m.means_split = m.split THEN 'clean' ELSE 'train clean' END AS means,
+                       m.layer, layer.depth, m.metric, m.value
+                FROM metric m
+                JOIN last ON last.run_id = m.run_id AND (m.epoch = 0 OR m.epoch = last.epoch)
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                JOIN condition c ON c.condition = m.condition
+                LEFT JOIN attack ON attack.run_id = m.run_id
+                LEFT JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
+                WHERE list_contains($metrics, m.metric) AND m.means_condition IN (m.condition, '{CLEAN.slug}')
+                ORDER BY ALL""",
+            runs=run_ids,
+            metrics=metrics,
+            cursor=cursor,
+        )
+
+    def milestones(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, milestone, epoch: after which epochs the learning rate is lower (drop), and where TPT starts (terminal).
+
+        The terminal phase of training starts at the first measured epoch whose train accuracy is at least 99.9 % on all
+        that the objective trains on: clean images, for AT perturbed ones, for TRADES both.
+        """
+        return self._ask(
+            f"""WITH rate AS (
+                   SELECT run_id, epoch, learning_rate < lag(learning_rate) OVER (PARTITION BY run_id ORDER BY epoch) AS lower
+                   FROM epoch WHERE list_contains($runs, run_id)
+                ), fitted AS (
+                   SELECT m.run_id, m.epoch, min(m.value) AS least
+                   FROM metric m
+                   JOIN run r ON r.run_id = m.run_id
+                   JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                   WHERE list_contains($runs, m.run_id) AND m.metric = '{Metric.ACCURACY}' AND m.split = '{Split.TRAIN}'
+                     AND m.layer = '{FEATURES_LAYER}' AND m.means_split = m.split AND m.means_condition = m.condition
+                     AND m.epoch > 0
+                     AND (rc.role = '{Role.AS_TRAINED}'
+                       OR rc.role = '{Role.CLEAN}' AND NOT starts_with(r.config ->> '$.objective', 'at'))
+                   GROUP BY m.run_id, m.epoch
+                )
+                SELECT run_id, 'drop' AS milestone, epoch - 1 AS epoch FROM rate WHERE lower
+                UNION ALL
+                SELECT run_id, 'terminal', min(epoch) FROM fitted WHERE least >= {TERMINAL_ACCURACY} GROUP BY run_id
+                ORDER BY ALL""",
+            runs=run_ids,
+        )
