@@ -26,6 +26,7 @@ _TELLING = {
     "subset": lambda count: f"{count:,} images" if count else "all images",
     "norm": "{}".format,
     "seed": "seed {}".format,
+    "published": lambda of_gallery: "(gallery)" if of_gallery else "",
 }
 """The fields that may tell runs apart in a legend, and how they are said."""
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
@@ -66,7 +67,7 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     """A short name a run: its objective, and those of dataset, model, width, images, norm, seed that tell the runs apart."""
     told = [field for field in _TELLING if runs[field].nunique() > 1]
     labels = [
-        " ".join([run["objective"].upper(), *(_TELLING[field](run[field]) for field in told)])
+        " ".join([run["objective"].upper(), *filter(None, (_TELLING[field](run[field]) for field in told))])
         for _index, run in runs.iterrows()
     ]
     alike = pd.Series(labels).duplicated(keep=False)
@@ -75,8 +76,11 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
-    """A short name a run that runs of one config but for the seed share."""
-    configs = [json.dumps(json.loads(text) | {"seed": None}, sort_keys=True) for text in runs["config"]]
+    """A short name a run that runs of one config but for the seed share; those of the gallery keep to themselves."""
+    configs = [
+        json.dumps(json.loads(text) | {"seed": None, "published": bool(published)}, sort_keys=True)
+        for text, published in zip(runs["config"], runs["published"], strict=True)
+    ]
     first = runs.assign(seed=0, config=configs).drop_duplicates("config")
     label = dict(zip(first["config"], run_labels(first).values(), strict=True))
     return {run_id: label[config] for run_id, config in zip(runs["run_id"], configs, strict=True)}

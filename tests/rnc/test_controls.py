@@ -44,8 +44,11 @@ def test_the_gallery_only_where_there_is_nothing_else() -> None:
 
 
 def named(*configs: dict) -> list[str]:
-    full = [SETTING | {"objective": "st", "seed": 1} | config for config in configs]
-    rows = [config | {"run_id": f"run-{place}", "config": json.dumps(config)} for place, config in enumerate(full)]
+    full = [SETTING | {"objective": "st", "seed": 1, "published": False} | config for config in configs]
+    rows = [
+        config | {"run_id": f"run-{place}", "config": json.dumps({n: v for n, v in config.items() if n != "published"})}
+        for place, config in enumerate(full)
+    ]
     return list(labels_over_seeds(pd.DataFrame(rows)).values())
 
 
@@ -57,6 +60,10 @@ def test_runs_that_differ_by_the_seed_alone_share_a_name() -> None:
 def test_runs_that_differ_in_what_is_not_told_keep_names_of_their_own() -> None:
     first, second = named({"seed": 1, "momentum": 0.9}, {"seed": 2, "momentum": 0.8})
     assert first != second
+
+
+def test_a_run_of_the_gallery_says_so_beside_ones_own() -> None:
+    assert named({"published": True}, {"published": False, "seed": 2}) == ["ST (gallery)", "ST"]
 
 
 def test_markdown_shows_the_text_itself() -> None:
