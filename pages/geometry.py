@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls
-from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap
+from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.figure_view import Figures
-from rnc.geometry import centre, cosine_matrix, simplex_cosine
+from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.vocabulary import ClassMetric, Role
 
 selection = controls.selection()
@@ -21,6 +21,7 @@ if epoch is None:
 st.caption(f"{run.run_id} · epoch {epoch} · {selection.split} images")
 
 names = list(run.classes)
+spectra = []
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = controls.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
@@ -31,10 +32,14 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     simplex = simplex_cosine(len(present))
     cosines = cosine_matrix(centre(means))
     off = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
-    with column:
-        chart = cosine_heatmap(cosines, present, simplex, f"Cosines, {shown}")
-        figures.draw(column, chart, f"cosines of centred class means, {shown}", key=f"cosines_{shown}")
-        st.caption(f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off:.3f} (NC2 equiangularity).")
+    chart = cosine_heatmap(cosines, present, simplex, f"Cosines, {shown}")
+    figures.draw(column, chart, f"cosines of centred class means, {shown}", key=f"cosines_{shown}")
+    column.caption(f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off:.3f} (NC2 equiangularity).")
+    values = spectrum(means)
+    spectra.append(pd.DataFrame({"rank": np.arange(1, len(values) + 1), "value": values, "shown": shown}))
+    if shown == selection.shown:
+        classified, rows = reader.classifier(run.run_id, epoch)
+        duality = cosine_matrix(rows[np.isin(classified, classes)], centre(means))
 
 per_class = [
     reader.class_metrics(one.run_id, one_epoch, selection.split).assign(run=one.label, run_id=one.run_id)
@@ -51,4 +56,11 @@ angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selec
 angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
 bars = class_angles(angles, names, list(dict.fromkeys(table["run"])))
 figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
+if len(spectra) == 2:
+    left, right = st.columns(2)
+    title = f"Cosines of classifier rows (down) and class means, {selection.shown}"
+    figures.draw(
+        left, cosine_heatmap(duality, present, simplex, title), "cosines of classifier and means", key="duality"
+    )
+    figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")
 figures.offer()

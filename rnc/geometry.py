@@ -8,11 +8,13 @@ def centre(means: np.ndarray) -> np.ndarray:
     return means - means.mean(axis=0, keepdims=True)
 
 
-def cosine_matrix(vectors: np.ndarray) -> np.ndarray:
-    """The cosines (C, C) between the rows of vectors (C, d); NaN where a row is zero."""
+def cosine_matrix(vectors: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """The cosines (C, C') between the rows of vectors (C, d) and of others (C', d), or their own; NaN where a row is zero."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit @ unit.T
+        unit, other = (
+            v / np.linalg.norm(v, axis=1, keepdims=True) for v in (vectors, vectors if others is None else others)
+        )
+    return unit @ other.T
 
 
 def simplex_cosine(num_classes: int) -> float:
@@ -20,3 +22,31 @@ def simplex_cosine(num_classes: int) -> float:
     if num_classes < 2:
         raise ValueError(f"a simplex needs at least two classes, got {num_classes}")
     return -1.0 / (num_classes - 1)
+
+
+def spectrum(means: np.ndarray) -> np.ndarray:
+    """The C - 1 leading singular values of centred class means (C, d) over their root mean square: all 1 at a simplex."""
+    values = np.linalg.svd(centre(means), compute_uv=False)[: len(means) - 1]
+    return values / np.sqrt((values**2).sum() / (len(means) - 1))
+
+
+class SimplexPlane:
+    """The plane through three class means, isometric: three vertices of a simplex are an equilateral triangle in it.
+
+    The first vertex lies left of the second on a level, the third above them, so that epochs do not turn the plane.
+    """
+
+    def __init__(self, vertices: np.ndarray) -> None:
+        """Span the plane of `vertices` (3, d). Raises ValueError where they lie on a line."""
+        self._origin = vertices.mean(axis=0)
+        along = vertices[1] - vertices[0]
+        aside = vertices[2] - vertices[0]
+        first = along / (np.linalg.norm(along) or 1.0)
+        second = aside - (aside @ first) * first
+        if np.linalg.norm(second) <= 1e-9 * np.linalg.norm(aside):
+            raise ValueError("the three class means lie on a line and span no plane")
+        self._basis = np.stack([first, second / np.linalg.norm(second)])
+
+    def project(self, vectors: np.ndarray) -> np.ndarray:
+        """Where vectors (n, d) fall in the plane, (n, 2), their own distances kept."""
+        return (vectors - self._origin) @ self._basis.T

@@ -5,21 +5,21 @@ import numpy as np
 import pandas as pd
 
 from rnc.charts.axes import class_axis
-from rnc.charts.palette import class_scale, run_scale
+from rnc.charts.palette import RUNS, class_scale, dash_scale, run_scale
 
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
 
 
 def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> alt.LayerChart:
-    """Cosines (C, C) between centred class means, coloured by their distance from the simplex value -1/(C-1)."""
+    """Cosines (C, C) of class pairs, coloured by their distance from a simplex: from 1 on the diagonal, else -1/(C-1)."""
     first, second = np.indices(cosines.shape)
     frame = pd.DataFrame(
         {
             "class": np.array(classes)[first.ravel()],
             "other": np.array(classes)[second.ravel()],
             "cosine": cosines.ravel(),
-            "off simplex": np.where(first == second, 0.0, cosines - simplex).ravel(),
+            "off simplex": (cosines - np.where(first == second, 1.0, simplex)).ravel(),
         }
     )
     base = alt.Chart(frame).encode(
@@ -34,7 +34,9 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
     )
     scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0)
     cells = base.mark_rect().encode(
-        color=alt.Color("off simplex:Q", scale=scale, legend=alt.Legend(title="cos + 1/(C−1)", orient="bottom"))
+        color=alt.Color(
+            "off simplex:Q", scale=scale, legend=alt.Legend(title="cos − that of a simplex", orient="bottom")
+        )
     )
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
@@ -90,3 +92,24 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
             title=alt.TitleParams("How far the attack turns each class mean", anchor="start", fontSize=14),
         )
     )
+
+
+def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
+    """Singular values of the centred class means (rank, value, shown), in units of a simplex, with a rule at its 1."""
+    base = alt.Chart(frame).encode(
+        x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("value:Q", title="singular value / that of a simplex", scale=alt.Scale(zero=True)),
+        detail="shown:N",
+        tooltip=["shown:N", "rank:O", alt.Tooltip("value:Q", format=".3f")],
+    )
+    lines = base.mark_line(strokeWidth=2, color=RUNS[0]).encode(
+        strokeDash=alt.StrokeDash(
+            "shown:N",
+            scale=dash_scale(list(dict.fromkeys(frame["shown"]))),
+            legend=alt.Legend(title=None, orient="top"),
+        )
+    )
+    points = base.mark_point(size=30, filled=True, opacity=1, color=RUNS[0])
+    rule = alt.Chart(pd.DataFrame({"value": [1.0]})).mark_rule(strokeDash=[3, 3], color="#888888").encode(y="value:Q")
+    heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
+    return alt.LayerChart(layer=[rule, lines, points], height=_BARS_HEIGHT, title=heading)

@@ -1,5 +1,7 @@
 """Features in the plane, and where an attack moves them."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -7,51 +9,71 @@ from rnc.charts.palette import class_scale
 from rnc.vocabulary import Role
 
 HEIGHT = 520
+_SQUARE = 500
+_OUTSIDE = 1.3  # where the names of a triangle's vertices stand, from its middle
 
 
-def feature_plane(frame: pd.DataFrame, classes: list[str], perturbed: str, *, arrows: bool) -> alt.LayerChart:
+def feature_plane(
+    frame: pd.DataFrame, classes: list[str], perturbed: str, *, arrows: bool, triangle: pd.DataFrame | None = None
+) -> alt.LayerChart:
     """Points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
 
-    With `arrows`, a line leads from each clean point to its perturbed self. Click a class in the legend to single it out.
+    With `arrows`, a line leads from each clean point to its perturbed self. `triangle` (label, x, y) has the vertices of a
+    simplex plane, which are joined and named. Click a class in the legend to single it out.
     """
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class")
-    x, y = alt.X("x:Q", axis=None, scale=alt.Scale(zero=False)), alt.Y("y:Q", axis=None, scale=alt.Scale(zero=False))
-    colour = alt.Color(
-        "label:N", scale=class_scale(classes), sort=classes, legend=alt.Legend(title="true class", symbolOpacity=1)
+    across, up = (alt.Scale(zero=False),) * 2 if triangle is None else _isometric(frame, triangle)
+    told: dict[str, Any] = {"title": "true class"}
+    if triangle is not None:  # legends inside the square: beside it they would take from its width
+        told = {"values": list(triangle["label"]), "orient": "top-left", "title": None}
+    legend = alt.Legend(symbolOpacity=1, **told)
+    place: dict[str, Any] = {
+        "x": alt.X("x:Q", axis=None, scale=across),
+        "y": alt.Y("y:Q", axis=None, scale=up),
+        "color": alt.Color("label:N", scale=class_scale(classes), sort=classes, legend=legend),
+    }
+    shapes = alt.Legend(title=None, symbolFillColor="#888888", orient="right" if triangle is None else "top-right")
+    points = _points(frame, perturbed, shapes).encode(
+        **place, opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06))
     )
-    points = (
+    layers = [points.add_params(pick)]
+    if arrows:
+        lines = alt.Chart(_moves(frame, perturbed)).mark_rule(strokeWidth=1).encode(**place, x2="x2:Q", y2="y2:Q")
+        layers.insert(0, lines.encode(opacity=alt.condition(pick, alt.value(0.35), alt.value(0.02))))
+    if triangle is not None:
+        layers += _simplex(triangle)
+        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).interactive()
+    return alt.LayerChart(layer=layers, height=HEIGHT).interactive()
+
+
+def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend) -> alt.Chart:
+    """One mark a sample and condition, its shape the condition."""
+    shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
+    return (
         alt.Chart(frame)
         .mark_point(size=42, filled=True)
         .encode(
-            x=x,
-            y=y,
-            color=colour,
-            shape=alt.Shape(
-                "shown:N",
-                scale=alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"]),
-                legend=alt.Legend(title=None, symbolFillColor="#888888"),
-            ),
-            opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06)),
+            shape=alt.Shape("shown:N", scale=shapes, legend=legend),
             tooltip=["sample:Q", alt.Tooltip("label:N", title="true"), "predicted:N", "shown:N"],
         )
-        .add_params(pick)
     )
-    layers = [points]
-    if arrows:
-        lines = (
-            alt.Chart(_moves(frame, perturbed))
-            .mark_rule(strokeWidth=1)
-            .encode(
-                x=x,
-                y=y,
-                x2="x2:Q",
-                y2="y2:Q",
-                color=colour,
-                opacity=alt.condition(pick, alt.value(0.35), alt.value(0.02)),
-            )
-        )
-        layers.insert(0, lines)
-    return alt.LayerChart(layer=layers, height=HEIGHT).interactive()
+
+
+def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
+    """Scales of one unit for a square: an equilateral triangle looks like one."""
+    seen = pd.concat([frame[["x", "y"]], _OUTSIDE * triangle[["x", "y"]]])
+    middle, half = (seen.max() + seen.min()) / 2, 1.12 * float((seen.max() - seen.min()).max()) / 2
+    across, up = (alt.Scale(domain=[middle[axis] - half, middle[axis] + half], nice=False) for axis in ("x", "y"))
+    return across, up
+
+
+def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
+    """The sides and the names of the vertices, a little outside; their middle is the origin."""
+    closed = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
+    outside = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
+    sides = alt.Chart(closed).mark_line(color="#888888", strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
+    names = alt.Chart(outside).mark_text(color="#888888", fontSize=13, fontWeight="bold")
+    return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
 
 
 def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:

@@ -166,6 +166,18 @@ class StoreReader(EvidenceReader):
         landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
         return not alive.empty and bool(alive["umap"].iloc[0]) and not landed
 
+    def sample(self, run_id: str, epoch: int, split: str, conditions: list[str]) -> pd.DataFrame:
+        """shown, condition, sample, label, predicted, vector of an epoch's sampled features."""
+        return self._ask(
+            f"""SELECT {SHOWN} AS shown, f.condition, f.sample, f.label, f.predicted, f.vector
+               FROM feature f JOIN run_condition rc USING (run_id, condition)
+               WHERE f.run_id = ? AND f.epoch = ? AND f.split = ? AND list_contains(?, f.condition) ORDER BY ALL""",
+            run_id,
+            epoch,
+            split,
+            conditions,
+        )
+
     def features(self, run_id: str) -> pd.DataFrame:
         """epoch, split, condition, sample, label, vector: every sampled feature of a run."""
         return self._ask(

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from rnc.charts.labels import METRIC_INFO
 from rnc.claims import USED, Verdict, judge
 from rnc.controls import run_labels
-from rnc.geometry import centre, cosine_matrix
+from rnc.geometry import SimplexPlane, centre, cosine_matrix, spectrum
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric
 from tests.pages.app import charts, open_page, ordered, rows, same
@@ -137,6 +137,46 @@ def test_projections_are_the_readers(
     assert leaps["count"].sum() == reader.leaps(run_id, epoch, "train", pgd)["count"].sum() == 1400
 
 
+@pytest.mark.parametrize("cursor", ["2", "last"])
+def test_the_simplex_plane_is_that_of_the_stored_means(
+    cursor: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = StoreReader(demo_store)
+    run_id = reader.runs().query("objective == 'st'").run_id.iloc[0]
+    chosen = ["3", "1", "8"]
+    asked = {"runs": [run_id], "method": "Simplex plane", "epoch": cursor, "vertices": chosen}
+    app = open_page("projections", demo_store, monkeypatch, **asked)
+    epoch = 60 if cursor == "last" else int(cursor)
+    means = reader.class_means(run_id, epoch, "train", "clean")[1][[3, 1, 8]]
+    drawn = rows(app, "projected features", "shown", "sample", "label", "x", "y")
+    pgd = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    sample = reader.sample(run_id, epoch, "train", ["clean", pgd])
+    sample = sample[sample["label"].isin([3, 1, 8])].sort_values(["shown", "sample"])
+    drawn = drawn.sort_values(["shown", "sample"])
+    assert list(drawn["sample"]) == list(sample["sample"]) and set(drawn["label"]) == set(chosen)
+    flat = SimplexPlane(means).project(np.stack(list(sample["vector"])))
+    np.testing.assert_allclose(drawn[["x", "y"]].to_numpy(), flat, atol=1e-6)
+    app.multiselect(key="vertices").set_value(["3", "1"]).run()
+    assert app.info[0].value == "Choose three classes."
+
+
+def test_duality_and_spectrum_are_those_of_the_stored_vectors(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = StoreReader(demo_store)
+    run_id = reader.runs().query("objective == 'at'").run_id.iloc[0]
+    app = open_page("geometry", demo_store, monkeypatch, runs=[run_id])
+    pgd = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    clean, attacked = (reader.class_means(run_id, 60, "train", condition)[1] for condition in ("clean", pgd))
+    rows_of_w = reader.classifier(run_id, 60)[1]
+    found = charts(app)["cosines of classifier and means"]["rows"][0]
+    expected = cosine_matrix(rows_of_w, centre(attacked))
+    np.testing.assert_allclose(found["cosine"], expected.ravel(), atol=1e-9)
+    lines = rows(app, "spectrum of the class means", "shown", "rank", "value")
+    for shown, means in (("clean", clean), ("perturbed", attacked)):
+        np.testing.assert_allclose(lines[lines["shown"] == shown]["value"], spectrum(means))
+
+
 def test_umap_says_where_it_is(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("projections", demo_store, monkeypatch, method="UMAP", epoch="2")
     assert "No UMAP of train features under perturbed" in app.info[0].value
@@ -203,8 +243,8 @@ def test_every_figure_can_be_taken_along(page: str, tiny_store: Path, monkeypatc
     for name in charts(app):
         app.selectbox(key="export_figure").set_value(name).run()
         assert not app.exception
-        drawn_by_hand = name.startswith("cosines")
-        assert any("SELECT" in code.value for code in app.code) is not drawn_by_hand
+        computed = name.startswith(("cosines", "spectrum"))
+        assert any("SELECT" in code.value for code in app.code) is not computed
 
 
 def test_a_run_can_be_made_again_from_its_command(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

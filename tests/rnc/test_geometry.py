@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.geometry import centre, cosine_matrix, simplex_cosine
+from rnc.geometry import SimplexPlane, centre, cosine_matrix, simplex_cosine, spectrum
 from tests.oracles import samples
 
 
@@ -52,3 +52,44 @@ def test_simplex_cosines(num_classes: int, cosine: float) -> None:
 def test_fewer_than_two_classes_are_no_simplex(num_classes: int) -> None:
     with pytest.raises(ValueError, match=f"at least two classes, got {num_classes}"):
         simplex_cosine(num_classes)
+
+
+def test_cosines_of_two_sets() -> None:
+    found = cosine_matrix(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([[3.0, 0.0], [1.0, 1.0], [0.0, -1.0]]))
+    assert found == pytest.approx(np.array([[1, math.sqrt(0.5), 0], [0, math.sqrt(0.5), -1]]))
+
+
+@pytest.mark.parametrize("num_classes", [3, 10])
+def test_the_spectrum_of_a_simplex_is_flat(num_classes: int) -> None:
+    found = spectrum(samples.simplex(num_classes, num_classes + 3, radius=2.5) + 1.0)
+    assert found == pytest.approx(np.ones(num_classes - 1))
+
+
+def test_the_spectrum_of_means_on_a_line_is_one_value() -> None:
+    found = spectrum(np.outer(np.arange(4.0), np.ones(5)))
+    assert found == pytest.approx([math.sqrt(3), 0, 0], abs=1e-7)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), d=st.integers(2, 6))
+def test_the_plane_keeps_distances_between_its_vertices(seed: int, d: int) -> None:
+    rng = np.random.default_rng(seed)
+    vertices, others = rng.normal(size=(3, d)), rng.normal(size=(20, d))
+    plane = SimplexPlane(vertices)
+    flat = plane.project(vertices)
+    for i in range(3):
+        for j in range(3):
+            expected = np.linalg.norm(vertices[i] - vertices[j])
+            assert np.linalg.norm(flat[i] - flat[j]) == pytest.approx(expected, abs=1e-9)
+    assert flat.mean(axis=0) == pytest.approx(np.zeros(2), abs=1e-9)
+    assert flat[1, 0] > flat[0, 0] and flat[1, 1] == pytest.approx(flat[0, 1], abs=1e-9) and flat[2, 1] > flat[0, 1]
+    gaps = np.linalg.norm(others[:, None] - others[None], axis=2)
+    seen = plane.project(others)
+    assert (np.linalg.norm(seen[:, None] - seen[None], axis=2) <= gaps + 1e-9).all()
+
+
+def test_means_on_a_line_span_no_plane() -> None:
+    with pytest.raises(ValueError, match="lie on a line"):
+        SimplexPlane(np.outer([0.0, 1.0, 3.0], np.ones(4)))
+    with pytest.raises(ValueError, match="lie on a line"):
+        SimplexPlane(np.ones((3, 4)))

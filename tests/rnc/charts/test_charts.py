@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnc.charts.curves import Curves, layer_panel
-from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap
+from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.charts.images import image_strip, perturbation_strip
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
@@ -233,6 +233,39 @@ def test_arrows_lead_from_clean_to_perturbed() -> None:
     arrows = sorted((r["sample"], r["x"], r["y"], r["x2"], r["y2"]) for r in data_of(spec, "x2"))
     assert arrows == [(4, 0.0, 0.5, 2.0, 2.5), (9, 1.0, 1.5, 3.0, 3.5)]
     assert marks(spec) == ["rule", "point"]
+
+
+TRIANGLE = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.5, -0.5, 1.0]})
+
+
+def test_a_simplex_plane_has_one_unit_in_both_directions() -> None:
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, triangle=TRIANGLE))
+    assert spec["width"] == spec["height"]
+    assert marks(spec) == ["rule", "point", "line", "text"]
+    points = layers_of(spec, "point")[0]["encoding"]
+    (left, right), (low, high) = (points[axis]["scale"]["domain"] for axis in ("x", "y"))
+    assert right - left == pytest.approx(high - low)
+    assert left < -1.3 and right > 3.0 and low < -0.65 and high > 3.5
+
+
+def test_a_spectrum_is_drawn_against_that_of_a_simplex() -> None:
+    frame = pd.DataFrame(
+        {"rank": [1, 2, 1, 2], "value": [1.2, 0.8, 1.0, 1.0], "shown": ["clean"] * 2 + ["perturbed"] * 2}
+    )
+    spec = spec_of(spectrum_lines(frame))
+    assert marks(spec) == ["rule", "line", "point"]
+    same_rows(data_of(spec, "rank"), frame)
+
+
+def test_class_names_that_are_words_stand_aslant() -> None:
+    for names, angle in ((["0", "1"], 0), (["cat", "horse"], -40)):
+        axis = spec_of(cosine_heatmap(np.eye(2), names, -1.0, "t"))["layer"][0]["encoding"]["x"]["axis"]
+        assert axis["labelAngle"] == angle and axis["labelOverlap"] is False
+
+
+def test_the_diagonal_of_a_heat_map_is_set_against_one() -> None:
+    rows = data_of(spec_of(cosine_heatmap(np.full((2, 2), 0.25), ["a", "b"], -1.0, "t")), "off simplex")
+    assert [row["off simplex"] for row in rows] == [-0.75, 1.25, 1.25, -0.75]
 
 
 def test_empty_frames_are_no_error() -> None:
