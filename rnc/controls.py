@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from rnc.cursor import draw_cursor
 from rnc.launcher import Training
 from rnc.store.bundle import gallery_path
 from rnc.store.connection import store_path
@@ -18,7 +19,6 @@ from rnc.vocabulary import Role, RunState, Split
 _APP = Path(__file__).parents[1] / "app.py"
 _DEFAULT_RUNS = 5  # one of each objective
 _POLL_SECONDS = 3.0
-_LAST = "last"
 _TELLING = {
     "dataset": "{}".format,
     "model": "{}".format,
@@ -113,7 +113,7 @@ def draw_sidebar() -> Selection | None:
                 f":material/collections_bookmark: {ours} of {len(chosen)} from the gallery that comes with the project"
             )
         epochs = sorted(measured[measured["run_id"].isin(chosen)]["epoch"].unique().tolist())
-        epoch = _epoch_cursor(epochs)
+        epoch = draw_cursor(epochs)
         names = reader().conditions(chosen)["shown"].unique().tolist()
         options = [name for name in _ordered(names) if name != Role.CLEAN]
         shown = st.selectbox(
@@ -241,22 +241,6 @@ def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
     return list(alike.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")["run_id"])[
         :_DEFAULT_RUNS
     ]
-
-
-def _epoch_cursor(epochs: list[int]) -> int:
-    """The cursor over all epochs of the chosen runs, measured or not; `last` follows a run under way."""
-    if not epochs or epochs[-1] == 0:
-        return 0
-    options = [*map(str, range(epochs[-1])), _LAST]
-    picked = st.select_slider(
-        "Epoch",
-        options,
-        value=_LAST,
-        key="epoch",
-        bind="query-params",
-        help="Every chart shows the last measured epoch of a run that is not after this one",
-    )
-    return epochs[-1] if picked == _LAST else int(picked)
 
 
 def _ordered(names: list[str]) -> list[str]:

@@ -31,6 +31,17 @@ def test_the_cursor_moves_the_charts(demo_store: Path, serve: Callable[[Path], s
     assert page.locator("canvas, svg.marks").first.screenshot() != before
 
 
+def test_the_cursor_plays_over_the_measured_epochs(demo_store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """From the beginning to the end without a hand, then it rests."""
+    visit(page, serve(demo_store) + "/geometry?epoch=22")
+    caption = page.get_by_text(re.compile(r"· epoch \d+ ·"))
+    expect(caption).to_contain_text("epoch 22")
+    page.get_by_text("Play", exact=True).click()
+    expect(caption).to_contain_text("epoch 29")
+    expect(caption).to_contain_text("epoch 60")
+    expect(page.get_by_role("switch", name="Play").or_(page.get_by_role("checkbox", name="Play"))).not_to_be_checked()
+
+
 def test_a_deep_link_into_a_fresh_server(demo_store: Path, serve: Callable[[Path], str], page: Page) -> None:
     """The first request that a server gets may be any page with any choice."""
     visit(page, serve(demo_store) + "/geometry?run=AT&epoch=9&split=test&condition=targeted")
