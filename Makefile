@@ -12,8 +12,9 @@ export OMP_NUM_THREADS ?= 1
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
 	@$(PY) -m rnc.store "$(STORE)" --upgrade; case $$? in \
 	  0) ;; \
-	  1) log="$(dir $(STORE))training.log"; echo "The demo is trained meanwhile; what it says: $$log"; \
-	     nohup $(PY) -m train.run demo --store "$(STORE)" >"$$log" 2>&1 & ;; \
+	  1) mkdir -p "$(dir $(STORE))"; log="$(dir $(STORE))training.log"; \
+	     nohup $(PY) -m train.run demo --store "$(STORE)" >>"$$log" 2>&1 & \
+	     echo "The demo is trained meanwhile, as process $$!; what it says: $$log" ;; \
 	  *) exit 2 ;; \
 	esac
 	@echo "The dashboard comes up at http://localhost:$(PORT)"

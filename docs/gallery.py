@@ -126,9 +126,8 @@ def verdict_table(found: Published) -> str:
 def running_statistics_table(found: Published) -> str:
     """BatchNorm's running statistics in the last network of each run: over all layers and channels."""
     rows = []
-    for stored in (
-        found.reader.checkpoints(list(found.runs["run_id"])).set_index("run_id").loc[found.runs.index].itertuples()
-    ):
+    networks = found.reader.checkpoints(list(found.runs["run_id"])).set_index("run_id")
+    for stored in networks.loc[[run_id for run_id in found.runs.index if run_id in networks.index]].itertuples():
         state = weights.load(Path(stored.path), stored.sha256).state_dict()
         means = max(float(state[name].abs().max()) for name in state if name.endswith("running_mean"))
         variances = [state[name] for name in state if name.endswith("running_var")]

@@ -54,5 +54,5 @@ except ValueError as error:
 request = (run.run_id, epoch, str(selection.split), condition.slug, int(count), int(restarts), int(seed))
 if st.button("Run PGD", type="primary", icon=":material/bolt:", key="lab_run", disabled=lab_view.running()):
     lab_view.start(request, checkpoint, run, selection.split, condition, int(count), int(restarts), int(seed))
-lab_view.draw(request, run, epsilon, figures)
+lab_view.draw(request, figures)
 figures.offer()

@@ -41,12 +41,12 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
         classified, rows = reader.classifier(run.run_id, epoch)
         duality = cosine_matrix(rows[np.isin(classified, classes)], centre(means))
 
-per_class = [
-    reader.class_metrics(one.run_id, one_epoch, selection.split).assign(run=one.label, run_id=one.run_id)
-    for one in controls.chosen_runs(selection).itertuples()
-    if (one_epoch := controls.epoch_not_after(reader.measured_epochs([one.run_id]), one.run_id, selection.epoch))
-    is not None
-]
+per_class, epochs = [], {}
+for one in controls.chosen_runs(selection).itertuples():
+    at = controls.epoch_not_after(reader.measured_epochs([one.run_id]), one.run_id, selection.epoch)
+    if at is not None and list(one.classes) == names:
+        epochs[one.label] = at
+        per_class.append(reader.class_metrics(one.run_id, at, selection.split).assign(run=one.label, run_id=one.run_id))
 table = controls.name_classes(pd.concat(per_class), names, "class")
 left, right = st.columns(2)
 norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]
@@ -56,6 +56,9 @@ angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selec
 angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
 bars = class_angles(angles, names, list(dict.fromkeys(table["run"])))
 figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
+told = ", ".join(f"{label} at epoch {at}" for label, at in epochs.items())
+right.caption(f"Runs of the same classes, each at its last measured epoch up to the cursor: {told}.")
+left.caption(f"{run.label} at epoch {epochs[run.label]}. At a simplex all norms are equal (NC2 equinorm).")
 if len(spectra) == 2:
     left, right = st.columns(2)
     title = f"Cosines of classifier rows (down) and class means, {selection.shown}"

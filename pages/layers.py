@@ -23,9 +23,13 @@ if found.empty:
 log = st.toggle("Log axes", True, key="log", bind="query-params", help="for metrics that go towards 0")
 labels = list(runs["label"])
 found = found.assign(run=found["run_id"].map(runs["label"]))
+if found[found["shown"] == selection.shown]["layer"].nunique() < 2:
+    st.info(
+        f"Stages are measured under clean and perturbed images only; of {selection.shown} there are the features alone."
+    )
 st.html(curve_legend(labels, shown))
 for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
-    panel = layer_panel(found[found["metric"] == metric], metric, labels, log=log)
+    panel = layer_panel(found[found["metric"] == metric], metric, labels, shown, log=log)
     figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"layers_{metric}")
 epochs = found.drop_duplicates("run_id").set_index("run")["epoch"]
 st.caption(

@@ -1,5 +1,6 @@
 """The epoch cursor that all pages share, and playing it over the measured epochs."""
 
+import math
 import time
 
 import streamlit as st
@@ -26,9 +27,14 @@ def draw_cursor(epochs: list[int]) -> int:
         help="Every chart shows the last measured epoch of a run that is not after this one",
     )
     if st.toggle("Play", key="play", help="over the measured epochs of the chosen runs"):
-        st.session_state["cursor_moved_at"] = time.monotonic()
+        st.session_state["cursor_seen_at"] = math.inf
         _advance(epochs, None if picked == _LAST else int(picked))
     return epochs[-1] if picked == _LAST else int(picked)
+
+
+def page_is_drawn() -> None:
+    """Start the time for which a page is seen while the cursor plays; `app.py` says so when its page has run."""
+    st.session_state["cursor_seen_at"] = time.monotonic()
 
 
 def next_stop(epochs: list[int], at: int | None) -> str:
@@ -39,8 +45,8 @@ def next_stop(epochs: list[int], at: int | None) -> str:
 
 @st.fragment(run_every=_SECONDS_AN_EPOCH)
 def _advance(epochs: list[int], at: int | None) -> None:
-    """Move on when an epoch has been seen long enough; the page may take its time to draw, so the clock is asked."""
-    if time.monotonic() - st.session_state["cursor_moved_at"] < 0.9 * _SECONDS_AN_EPOCH:
+    """Move on when the drawn page has been seen long enough."""
+    if time.monotonic() - st.session_state["cursor_seen_at"] < 0.9 * _SECONDS_AN_EPOCH:
         return
     st.session_state["cursor_to"] = next_stop(epochs, at)
     st.session_state["play_is_over"] = st.session_state["cursor_to"] == _LAST

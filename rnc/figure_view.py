@@ -4,10 +4,11 @@ import re
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.charts.export import Figure, FileKind, chart_file, shown_rows
+from rnc.charts.export import Figure, FileKind, picture_file, shown_rows, table_file
 
 _MIME = {
     FileKind.SVG: "image/svg+xml",
@@ -26,12 +27,17 @@ class Figures:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.title(title, width="content")
             self._place = st.container(width="content")
-        self._drawn: dict[str, Figure] = {}
+        self._drawn: dict[str, tuple[Figure, pd.DataFrame]] = {}
 
-    def draw(self, where: DeltaGenerator, chart: Figure, alt: str, **options: Any) -> None:
-        """Draw a chart with its alternative text, which is its name in the list of what can be exported too."""
+    def draw(
+        self, where: DeltaGenerator, chart: Figure, alt: str, rows: pd.DataFrame | None = None, **options: Any
+    ) -> None:
+        """Draw a chart with its alternative text, which is its name in the list of what can be exported too.
+
+        `rows` are what it tells, where a chart has several layers and that is not the largest.
+        """
         where.altair_chart(chart, alt=alt, **options)
-        self._drawn[alt] = chart
+        self._drawn[alt] = chart, shown_rows(chart) if rows is None else rows
 
     def offer(self) -> None:
         """Let people take along what was drawn; the files are made when they are asked for."""
@@ -39,7 +45,7 @@ class Figures:
             return
         with self._place.popover("Export", icon=":material/download:"):
             name = st.selectbox("Figure", list(self._drawn), key="export_figure")
-            chart = self._drawn[name]
+            chart, rows = self._drawn[name]
             left, right = st.columns(2)
             width = left.number_input("Width (inches)", 1.0, 20.0, 6.5, 0.25, key="export_width")
             points = right.number_input("Font size (points)", 4.0, 24.0, 9.0, 0.5, key="export_points")
@@ -47,13 +53,15 @@ class Figures:
                 for kind in FileKind:
                     st.download_button(
                         kind.upper(),
-                        partial(chart_file, chart, kind, width, points),
+                        partial(table_file, rows, kind)
+                        if kind.is_table
+                        else partial(picture_file, chart, kind, width, points),
                         file_name=f"{_slug(name)}.{kind}",
                         mime=_MIME[kind],
                         on_click="ignore",
                         key=f"export_{kind}",
                     )
-            sql = shown_rows(chart).attrs.get("sql")
+            sql = rows.attrs.get("sql")
             if sql:
                 st.caption("The rows behind it, from the store (published runs lie in Parquet files beside it):")
                 st.code(sql, language="sql", wrap_lines=True)

@@ -75,7 +75,7 @@ def draw_card(judgement: Judgement, labels: pd.Series) -> None:
                     "met": ["yes" if n.met else "no" for n in judgement.numbers],
                 }
             )
-            formats = {"value": st.column_config.NumberColumn(format="%.3g")}
+            formats = {"value": st.column_config.NumberColumn(format="%.4g")}
             st.dataframe(table, hide_index=True, key=f"numbers_{judgement.claim}", column_config=formats)
         else:
             st.caption("None of the chosen runs bears on this claim yet.")

@@ -48,5 +48,5 @@ class SimplexPlane:
         self._basis = np.stack([first, second / np.linalg.norm(second)])
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Where vectors (n, d) fall in the plane, (n, 2), their own distances kept."""
+        """Where vectors (n, d) fall in the plane, (n, 2); distances between its vertices are kept, others only shrink."""
         return (vectors - self._origin) @ self._basis.T

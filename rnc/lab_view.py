@@ -49,6 +49,7 @@ def start(
             st.stop()
     st.session_state["lab_job"] = lab.LabJob(subject, condition, restarts, seed).start()
     st.session_state["lab_request"] = request
+    st.session_state["lab_classes"] = list(run["classes"])
     st.rerun()
 
 
@@ -59,7 +60,7 @@ def _images_of(run: pd.Series, split: Split) -> tuple[int, str | None]:
     return subset, data.get(split, {}).get("fingerprint")
 
 
-def draw(request: tuple, run: pd.Series, epsilon: float, figures: Figures) -> None:
+def draw(request: tuple, figures: Figures) -> None:
     """Progress while the attack runs, its results after."""
     job: LabJob | None = st.session_state.get("lab_job")
     if job is None:
@@ -75,7 +76,7 @@ def draw(request: tuple, run: pd.Series, epsilon: float, figures: Figures) -> No
             st.warning(
                 "These are the results of the attack before; run PGD for the choice above.", icon=":material/history:"
             )
-        _results(job, job.outcome, list(run["classes"]), epsilon, figures)
+        _results(job, job.outcome, st.session_state["lab_classes"], figures)
 
 
 @st.fragment(run_every=_POLL_SECONDS)
@@ -89,7 +90,7 @@ def _progress() -> None:
         job.stop()
 
 
-def _results(job: "LabJob", outcome: "Outcome", names: list[str], epsilon: float, figures: Figures) -> None:
+def _results(job: "LabJob", outcome: "Outcome", names: list[str], figures: Figures) -> None:
     done = f"stopped after {outcome.steps} steps" if outcome.stopped else f"all {outcome.steps} steps"
     st.subheader(f"{job.condition.label} · {len(job.subject.images)} images · {done}", anchor=False)
     if not job.subject.as_recorded:
@@ -121,7 +122,7 @@ def _results(job: "LabJob", outcome: "Outcome", names: list[str], epsilon: float
         (image_strip(outcome.clean_images), "clean"),
         (image_strip(outcome.perturbed_images), "perturbed"),
         (
-            perturbation_strip(outcome.clean_images, outcome.perturbed_images, epsilon),
+            perturbation_strip(outcome.clean_images, outcome.perturbed_images, job.condition.epsilon or 0.0),
             "perturbation, stretched to full contrast",
         ),
     ):

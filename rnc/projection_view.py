@@ -57,7 +57,8 @@ def _simplex(run: pd.Series, selection: Selection, condition: str | None) -> Pla
     names, reader = list(run.classes), controls.reader()
     chosen = st.multiselect(
         "Vertices", names, names[:3], max_selections=3, key="vertices", bind="query-params",
-        help="Three classes whose clean means span the plane; distances in it are those in feature space.",
+        help="Three classes whose clean means span the plane: the sides of the triangle are as long as in feature space, samples "
+        "are projected.",
     )  # fmt: skip
     epoch = controls.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id, selection.epoch)
     if len(chosen) < 3 or epoch is None:
@@ -66,6 +67,9 @@ def _simplex(run: pd.Series, selection: Selection, condition: str | None) -> Pla
     wanted = [names.index(name) for name in chosen]
     classes, means = reader.class_means(run.run_id, epoch, selection.split, CLEAN.slug)
     sample = reader.sample(run.run_id, epoch, selection.split, [CLEAN.slug, str(condition)])
+    if condition not in set(sample["condition"]):
+        st.info(f"No features under {selection.shown} were sampled of {selection.split} images at epoch {epoch}.")
+        return None
     points = sample[sample["label"].isin(wanted)]
     if points.empty or not set(wanted) <= set(classes):
         st.info(f"This run kept no features of these classes on {selection.split} images.")

@@ -20,6 +20,8 @@ class Curves:
 
     runs: list[str]
     """The labels in their order, which is that of the colours."""
+    conditions: list[str]
+    """The conditions shown, in the legend's order."""
     cursor: int
     log: bool = True
     """Log values, where that suits the metric."""
@@ -38,17 +40,18 @@ class Curves:
         log = self.log and info.log_axis
         y = alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=not log))
         y = y.axis(format="~g" if log else ".3~g", tickCount=4)
+        last = int(frame["epoch"].max()) if len(frame) else 0
         layers: list[alt.Chart] = [self._rule(), *self._marks()]
         if "low" in frame:
-            layers.append(self._band(frame[frame["low"] > 0] if log else frame.dropna(subset="low")))
+            layers.append(self._band(_above_zero(frame) if log else frame.dropna(subset="low")))
         if behind is not None:
-            thin = self._lines(_positive(behind, log), y, metric, frame).mark_line(strokeWidth=1, opacity=_FAINT)
+            thin = self._lines(_positive(behind, log), y, metric, last).mark_line(strokeWidth=1, opacity=_FAINT)
             layers.append(thin.encode(detail="run_id:N"))
-        drawn = self._lines(_positive(frame, log), y, metric, frame)
+        drawn = self._lines(_positive(frame, log), y, metric, last)
         layers.append(drawn.mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2))
         return alt.LayerChart(layer=layers, height=PANEL_HEIGHT, title=_title(info))
 
-    def _lines(self, drawn: pd.DataFrame, y: alt.Y, metric: Metric, whole: pd.DataFrame) -> alt.Chart:
+    def _lines(self, drawn: pd.DataFrame, y: alt.Y, metric: Metric, last: int) -> alt.Chart:
         told: list[str | alt.Tooltip] = [
             "run:N",
             "shown:N",
@@ -56,12 +59,11 @@ class Curves:
             "epoch:Q",
             alt.Tooltip("value:Q", format=".4g", title=str(metric)),
         ]
-        dashes = dash_scale(sorted(whole["shown"].unique()))
         return alt.Chart(drawn).encode(
-            x=self._epochs(int(whole["epoch"].max()) if len(whole) else 0),
+            x=self._epochs(last),
             y=y,
             color=self._colour(),
-            strokeDash=alt.StrokeDash("shown:N", scale=dashes, legend=None),
+            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(self.conditions), legend=None),
             tooltip=told + (["seeds:Q"] if "seeds" in drawn else []),
         )
 
@@ -102,7 +104,13 @@ def _positive(frame: pd.DataFrame, log: bool) -> pd.DataFrame:
     return frame[frame["value"] > 0] if log else frame
 
 
-def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], *, log: bool) -> alt.Chart:
+def _above_zero(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bands for a log axis: one that would reach 0 ends at the lowest seed."""
+    low = frame["low"].where(frame["low"] > 0, frame["least"].where(frame["low"].notna()))
+    return frame.assign(low=low)[low > 0]
+
+
+def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions: list[str], *, log: bool) -> alt.Chart:
     """One metric against depth, a line a (run, condition); `frame` has run (label), shown, layer, depth, epoch and value."""
     info = METRIC_INFO[metric]
     log = log and info.log_axis
@@ -118,7 +126,7 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], *, log: bo
             ),
             order="depth:Q",
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
-            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(sorted(frame["shown"].unique())), legend=None),
+            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
             tooltip=["run:N", "shown:N", "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
         )
         .properties(height=PANEL_HEIGHT, title=_title(info))

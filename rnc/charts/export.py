@@ -22,7 +22,6 @@ _ON_THE_PAGE: dict[str, dict[str, Any]] = {
 }
 """The fields whose legend a page draws once for all its panels, and how a file draws it."""
 
-
 Figure = alt.Chart | alt.LayerChart
 
 
@@ -35,18 +34,26 @@ class FileKind(StrEnum):
     CSV = "csv"
     PARQUET = "parquet"
 
+    @property
+    def is_table(self) -> bool:
+        """Whether it holds rows and no picture."""
+        return self in (FileKind.CSV, FileKind.PARQUET)
 
-def chart_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_points: float = 9) -> bytes:
-    """The chart as a file; pictures are as wide as asked for, legends and axes included, PNG has 300 dots an inch.
+
+def table_file(rows: pd.DataFrame, kind: FileKind) -> bytes:
+    """Rows as CSV or Parquet."""
+    if kind is FileKind.CSV:
+        return rows.to_csv(index=False).encode()
+    table = io.BytesIO()
+    rows.to_parquet(table, index=False)
+    return table.getvalue()
+
+
+def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_points: float = 9) -> bytes:
+    """The chart as SVG, PDF or PNG, as wide as asked for, legends and axes included; PNG has 300 dots an inch.
 
     The defaults are TMLR's text width and a size that is read beside its text.
     """
-    if kind is FileKind.CSV:
-        return shown_rows(chart).to_csv(index=False).encode()
-    if kind is FileKind.PARQUET:
-        table = io.BytesIO()
-        shown_rows(chart).to_parquet(table, index=False)
-        return table.getvalue()
     import vl_convert  # (a JavaScript engine: loaded with the first picture)
 
     spec = _for_paper(chart, width_inches, font_points)
@@ -55,7 +62,7 @@ def chart_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_po
             return vl_convert.vegalite_to_svg(spec).encode()
         case FileKind.PDF:
             return vl_convert.svg_to_pdf(_shrunk(vl_convert.vegalite_to_svg(spec)))
-        case FileKind.PNG:
+        case _:
             return vl_convert.vegalite_to_png(spec, scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
 
 
@@ -72,13 +79,27 @@ def shown_rows(chart: Figure) -> pd.DataFrame:
     return max(frames, key=len)
 
 
+def _with_its_rows(chart: Any) -> Any:
+    """The chart with its rows written into it: Altair's way to do that is global to the process, and Streamlit switches it."""
+    inlined = chart.copy(deep=False)
+    if isinstance(chart.data, pd.DataFrame):
+        rows: list[Any] = alt.utils.sanitize_pandas_dataframe(chart.data).to_dict("records")
+        inlined.data = alt.InlineData(values=rows)
+    if isinstance(chart, alt.LayerChart):
+        inlined.layer = [_with_its_rows(layer) for layer in chart.layer]
+    return inlined
+
+
 def _for_paper(chart: Figure, width_inches: float, font_points: float) -> dict[str, Any]:
     """The spec at this width, every text at this size or near it, and with the legends that the page draws itself."""
-    with alt.data_transformers.disable_max_rows():
-        spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = _with_its_rows(chart).to_dict()
     size = font_points / _POINTS_PER_PIXEL
-    spec["width"] = width_inches * _PIXELS_PER_INCH
-    spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+    width = width_inches * _PIXELS_PER_INCH
+    square = "width" in spec  # (a chart with a width of its own has one unit in both directions)
+    if square:
+        spec["height"] *= width / spec["width"]
+    spec["width"] = width
+    spec["autosize"] = {"type": "fit" if square else "fit-x", "contains": "padding"}
     spec["background"] = "white"
     spec["config"] = {
         "font": _FONTS,

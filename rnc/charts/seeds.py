@@ -18,13 +18,15 @@ def smoothed(frame: pd.DataFrame, weight: float) -> pd.DataFrame:
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Lines of one label as one: at each epoch their mean, `low` and `high` a standard deviation (unbiased) off, `seeds`.
+    """Lines of one label as one: at each epoch their mean, `low` and `high` a standard deviation (unbiased) off.
+
+    `seeds` is their number, `least` the lowest of them.
 
     An epoch that one seed alone is measured at has that seed's value and no band (NaN).
     """
     keys = ["run", "shown", "condition", "epoch"]
-    spread = frame.groupby(keys, as_index=False, sort=False)["value"].agg(["mean", "std", "count"])
-    named = spread.rename(columns={"mean": "value", "count": "seeds"})
+    spread = frame.groupby(keys, as_index=False, sort=False)["value"].agg(["mean", "std", "count", "min"])
+    named = spread.rename(columns={"mean": "value", "count": "seeds", "min": "least"})
     named.attrs = frame.attrs
     return named.assign(low=named["value"] - named["std"], high=named["value"] + named["std"]).drop(columns="std")
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 import pandas as pd
 
 from rnc.claims.evidence import Number, RunEvidence
-from rnc.claims.rules import CLAIMS, USED, Claim
+from rnc.claims.rules import CLAIMS, OF_FITTED, USED, Claim
 
 __all__ = ["USED", "Judgement", "Number", "Verdict", "judge"]
 
@@ -69,8 +69,10 @@ def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
 def _judge(claim: Claim, runs: list[RunEvidence]) -> Judgement:
     numbers: list[Number] = []
     for run in runs:
-        if run.objective in claim.objectives:
+        if claim.bears_on(run):
             of_run = claim.evaluate(run)
             if not any(math.isnan(number.value) for number in of_run):
                 numbers += of_run
-    return Judgement(claim.name, claim.title, claim.statement, claim.criterion, numbers)
+    return Judgement(
+        claim.name, claim.title, claim.statement, claim.criterion + (OF_FITTED if claim.of_fitted else ""), numbers
+    )

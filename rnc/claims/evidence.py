@@ -66,11 +66,11 @@ class RunEvidence:
 
     def at_most(self, name: str, value: float, bound: float) -> Number:
         """A number with an upper bound; NaN meets none."""
-        return Number(self.run_id, name, value, f"≤ {bound:.3g}", value <= bound)
+        return Number(self.run_id, name, value, f"≤ {bound:.4g}", value <= bound)
 
     def at_least(self, name: str, value: float, bound: float) -> Number:
         """A number with a lower bound; NaN meets none."""
-        return Number(self.run_id, name, value, f"≥ {bound:.3g}", value >= bound)
+        return Number(self.run_id, name, value, f"≥ {bound:.4g}", value >= bound)
 
 
 def ratio(value: float, reference: float) -> float:

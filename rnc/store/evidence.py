@@ -94,7 +94,8 @@ class EvidenceReader(CachedAnswers):
                    SELECT run_id, epoch, learning_rate < lag(learning_rate) OVER (PARTITION BY run_id ORDER BY epoch) AS lower
                    FROM epoch WHERE list_contains($runs, run_id)
                 ), fitted AS (
-                   SELECT m.run_id, m.epoch, min(m.value) AS least
+                   SELECT m.run_id, m.epoch, min(m.value) AS least, count(*) AS inputs,
+                          CASE WHEN starts_with(any_value(r.config ->> '$.objective'), 'trades') THEN 2 ELSE 1 END AS wanted
                    FROM metric m
                    JOIN run r ON r.run_id = m.run_id
                    JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
@@ -107,7 +108,8 @@ class EvidenceReader(CachedAnswers):
                 )
                 SELECT run_id, 'drop' AS milestone, epoch - 1 AS epoch FROM rate WHERE lower
                 UNION ALL
-                SELECT run_id, 'terminal', min(epoch) FROM fitted WHERE least >= {TERMINAL_ACCURACY} GROUP BY run_id
+                SELECT run_id, 'terminal', min(epoch) FROM fitted
+                WHERE least >= {TERMINAL_ACCURACY} AND inputs = wanted GROUP BY run_id
                 ORDER BY ALL""",
             runs=run_ids,
         )

@@ -1,4 +1,4 @@
-"""Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here.
+"""Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here and in `evidence`.
 
 How they are cached: `rnc/store/answers.py`. Results are shared: do not change them in place.
 """
@@ -19,6 +19,9 @@ from rnc.vocabulary import (
     Split,
 )
 
+_OLDER = {"width": 1.0, "subset": 0}
+"""What configs of schema 1 leave unsaid."""
+
 
 class StoreReader(EvidenceReader):
     """Answers questions about one store file, and the published runs beside it. Safe to share between threads."""
@@ -31,7 +34,7 @@ class StoreReader(EvidenceReader):
         found = self._ask("SELECT * FROM run ORDER BY started_at DESC, run_id")
         if found.empty:
             return found
-        config = pd.DataFrame([json.loads(text) for text in found["config"]], index=found.index)
+        config = pd.DataFrame([_OLDER | json.loads(text) for text in found["config"]], index=found.index)
         found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
         oldest_alive = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=STALE_SECONDS)
         stale = (found["state"] == RunState.RUNNING) & (found["heartbeat_at"] < oldest_alive)

@@ -67,6 +67,8 @@ def test_curves_are_the_readers(split: str, demo_store: Path, monkeypatch: pytes
         same(found, expected[expected["value"] > 0] if METRIC_INFO[metric].log_axis else expected)
     angle = rows(app, f"{METRIC_INFO[Metric.ANGLE].label} over epochs", "run_id", "shown", "epoch", "value")
     same(angle, reader.against_clean(chosen, ["targeted"], split, [Metric.ANGLE]))
+    nearest = rows(app, f"{METRIC_INFO[Metric.NCC_ACCURACY].label} over epochs", "run_id", "shown", "epoch", "value")
+    same(nearest, reader.against_clean(chosen, ["clean", "targeted"], split, [Metric.NCC_ACCURACY], "train"))
 
 
 def test_curves_change_with_the_runs(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +160,20 @@ def test_the_simplex_plane_is_that_of_the_stored_means(
     np.testing.assert_allclose(drawn[["x", "y"]].to_numpy(), flat, atol=1e-6)
     app.multiselect(key="vertices").set_value(["3", "1"]).run()
     assert app.info[0].value == "Choose three classes."
+
+
+@pytest.mark.parametrize(
+    ("page", "word"),
+    [
+        ("projections", "No features under relabelled were sampled"),
+        ("layers", "of relabelled there are the features alone"),
+    ],
+)
+def test_what_is_not_measured_under_a_condition_is_said(
+    page: str, word: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(page, demo_store, monkeypatch, condition="relabelled", method="Simplex plane")
+    assert word in app.info[0].value
 
 
 def test_duality_and_spectrum_are_those_of_the_stored_vectors(

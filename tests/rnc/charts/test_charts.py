@@ -57,13 +57,13 @@ CURVES = pd.DataFrame(
 @pytest.mark.parametrize("metric", Metric)
 @pytest.mark.parametrize("log", [True, False])
 def test_curves(metric: Metric, log: bool) -> None:
-    spec = spec_of(Curves(["st", "at"], 30, log).panel(CURVES, metric))
+    spec = spec_of(Curves(["st", "at"], ["perturbed", "clean"], 30, log).panel(CURVES, metric))
     logarithmic = log and METRIC_INFO[metric].log_axis
     same_rows(data_of(spec, "value"), CURVES[CURVES["value"] > 0] if logarithmic else CURVES)
     lines = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
     assert lines["encoding"]["y"]["scale"]["type"] == ("log" if logarithmic else "linear")
     assert lines["encoding"]["color"]["scale"]["domain"] == ["st", "at"]
-    assert lines["encoding"]["strokeDash"]["scale"]["domain"] == ["clean", "perturbed"]
+    assert lines["encoding"]["strokeDash"]["scale"] == dash_scale(["perturbed", "clean"]).to_dict()
     assert spec["title"]["text"] == METRIC_INFO[metric].label and spec["title"]["subtitle"]
     assert sorted(marks(spec)) == ["line", "rule"]
     ((rule,),) = [rows for rows in spec["datasets"].values() if set(rows[0]) == {"epoch"}]
@@ -77,7 +77,7 @@ def layers_of(spec: dict[str, Any], mark: str) -> list[dict[str, Any]]:
 
 
 def test_linear_epochs() -> None:
-    spec = spec_of(Curves(["st", "at"], 30, log_epochs=False).panel(CURVES, Metric.ACCURACY))
+    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30, log_epochs=False).panel(CURVES, Metric.ACCURACY))
     assert layers_of(spec, "line")[0]["encoding"]["x"]["scale"]["type"] == "linear"
 
 
@@ -86,7 +86,7 @@ def test_milestones_are_marked_once_each() -> None:
         [("st", "drop", 15), ("at", "drop", 15), ("at", "drop", 22), ("st", "terminal", 9)],
         columns=["run", "milestone", "epoch"],
     )
-    spec = spec_of(Curves(["st", "at"], 30, milestones=marks).panel(CURVES, Metric.ACCURACY))
+    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30, milestones=marks).panel(CURVES, Metric.ACCURACY))
     (starts,) = layers_of(spec, "point")
     assert spec["datasets"][starts["data"]["name"]] == [{"run": "st", "epoch": 9}]
     drops = [spec["datasets"][rule["data"]["name"]] for rule in layers_of(spec, "rule")]
@@ -95,13 +95,25 @@ def test_milestones_are_marked_once_each() -> None:
 
 def test_a_band_over_seeds_with_the_single_ones_behind() -> None:
     single = pd.concat([CURVES.assign(run_id="a"), CURVES.assign(run_id="b", value=CURVES["value"] + 2)])
-    spec = spec_of(Curves(["st", "at"], 30, log=True).panel(over_seeds(single), Metric.NC1, single))
+    spec = spec_of(
+        Curves(["st", "at"], ["clean", "perturbed"], 30, log=True).panel(over_seeds(single), Metric.NC1, single)
+    )
     (band,) = layers_of(spec, "area")
     rows = spec["datasets"][band["data"]["name"]]
     assert all(row["low"] > 0 and row["seeds"] == 2 for row in rows)
     behind, front = layers_of(spec, "line")
     assert behind["encoding"]["detail"]["field"] == "run_id" and "detail" not in front["encoding"]
     assert len(spec["datasets"][behind["data"]["name"]]) == (single["value"] > 0).sum()
+
+
+def test_a_band_that_would_reach_zero_ends_at_the_lowest_seed_on_a_log_axis() -> None:
+    wide = pd.concat([CURVES.assign(run_id="a", value=0.01), CURVES.assign(run_id="b", value=1.0)])
+    averaged = over_seeds(wide)
+    assert (averaged["low"] < 0).all()
+    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30).panel(averaged, Metric.NC1, wide))
+    (band,) = layers_of(spec, "area")
+    rows = spec["datasets"][band["data"]["name"]]
+    assert len(rows) == len(averaged) and {row["low"] for row in rows} == {0.01}
 
 
 LAYERS = pd.DataFrame(
@@ -119,7 +131,7 @@ LAYERS = pd.DataFrame(
 @pytest.mark.parametrize("metric", [Metric.NC1, Metric.NCC_ACCURACY])
 @pytest.mark.parametrize("log", [True, False])
 def test_layers_stand_in_the_order_of_depth(metric: Metric, log: bool) -> None:
-    spec = spec_of(layer_panel(LAYERS, metric, ["st"], log=log))
+    spec = spec_of(layer_panel(LAYERS, metric, ["st"], ["clean", "perturbed"], log=log))
     logarithmic = log and METRIC_INFO[metric].log_axis
     same_rows(data_of(spec, "value"), LAYERS[LAYERS["value"] > 0] if logarithmic else LAYERS)
     assert spec["encoding"]["x"]["sort"] == ["zz-early", "features"]
@@ -269,8 +281,8 @@ def test_the_diagonal_of_a_heat_map_is_set_against_one() -> None:
 
 
 def test_empty_frames_are_no_error() -> None:
-    spec_of(Curves([], 0).panel(CURVES[:0], Metric.NC1))
-    spec_of(Curves(["at"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
+    spec_of(Curves([], [], 0).panel(CURVES[:0], Metric.NC1))
+    spec_of(Curves(["at"], ["clean"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
     spec_of(class_norms(NORMS[:0], NAMES))
     spec_of(class_angles(ANGLES[:0], NAMES, []))
     rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
@@ -282,7 +294,7 @@ def test_empty_frames_are_no_error() -> None:
 
 def test_the_frames_that_were_given_are_left_alone() -> None:
     frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
-    Curves(["st"], 0).panel(CURVES, Metric.NC1)
+    Curves(["st"], ["clean", "perturbed"], 0).panel(CURVES, Metric.NC1)
     class_norms(NORMS, NAMES)
     class_angles(ANGLES, NAMES, ["st"])
     leaping_matrix(LEAPS, NAMES, "t")

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 
 from rnc.charts.curves import Curves
-from rnc.charts.export import FileKind, chart_file, shown_rows
+from rnc.charts.export import FileKind, picture_file, shown_rows, table_file
 from rnc.charts.geometry import cosine_heatmap
+from rnc.charts.projection import feature_plane
 from rnc.vocabulary import Metric
 
 EPOCHS = [0, 1, 5, 20]
+NAMES = ["a", "b", "c"]
 ROWS = pd.DataFrame(
     [
         {"run": run, "shown": shown, "condition": shown, "epoch": epoch, "value": 1 / (epoch + 1 + len(shown))}
@@ -24,7 +26,7 @@ ROWS = pd.DataFrame(
         for epoch in EPOCHS
     ]
 )
-PANEL = Curves(["ST 1 < 2", "AT"], 20).panel(ROWS, Metric.NC1)
+PANEL = Curves(["ST 1 < 2", "AT"], ["clean", "perturbed"], 20).panel(ROWS, Metric.NC1)
 
 
 def texts(svg: bytes) -> list[str]:
@@ -33,32 +35,32 @@ def texts(svg: bytes) -> list[str]:
 
 @pytest.mark.parametrize("width", [3.25, 6.5])
 def test_an_svg_is_as_wide_as_asked_and_names_its_lines(width: float) -> None:
-    svg = chart_file(PANEL, FileKind.SVG, width)
+    svg = picture_file(PANEL, FileKind.SVG, width)
     assert float(ElementTree.fromstring(svg).attrib["width"].removesuffix("px")) == pytest.approx(width * 96, abs=2)
     assert {"ST 1 < 2", "AT", "clean", "perturbed", "epoch"} <= set(texts(svg))
 
 
 def test_text_has_the_chosen_size() -> None:
-    sizes = [re.findall(rb'font-size="([\d.]+)px"', chart_file(PANEL, FileKind.SVG, 6.5, p)) for p in (6, 12)]
+    sizes = [re.findall(rb'font-size="([\d.]+)px"', picture_file(PANEL, FileKind.SVG, 6.5, p)) for p in (6, 12)]
     small, large = (max(set(found), key=found.count) for found in sizes)
     assert (float(small), float(large)) == (8, 16)
 
 
 def test_the_legends_of_the_page_are_left_as_they_are() -> None:
     before = PANEL.to_dict()
-    chart_file(PANEL, FileKind.SVG)
+    picture_file(PANEL, FileKind.SVG)
     assert PANEL.to_dict() == before
 
 
 def test_a_pdf_has_one_page_of_the_width() -> None:
-    pdf = chart_file(PANEL, FileKind.PDF, 5.0)
+    pdf = picture_file(PANEL, FileKind.PDF, 5.0)
     assert pdf.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
     box = re.search(rb"/MediaBox\s*\[([^\]]*)\]", pdf)
     assert box is not None and float(box[1].split()[2]) == pytest.approx(5 * 72, abs=2)
 
 
 def test_a_png_has_300_dots_an_inch() -> None:
-    png = chart_file(PANEL, FileKind.PNG, 4.0)
+    png = picture_file(PANEL, FileKind.PNG, 4.0)
     assert png.startswith(b"\x89PNG")
     (width,) = struct.unpack(">I", png[16:20])
     assert width == pytest.approx(4 * 300, abs=6)
@@ -67,18 +69,35 @@ def test_a_png_has_300_dots_an_inch() -> None:
 def test_tables_have_the_rows_shown() -> None:
     expected = shown_rows(PANEL)
     assert len(expected) == len(ROWS)
-    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(chart_file(PANEL, FileKind.CSV))), expected)
-    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(chart_file(PANEL, FileKind.PARQUET))), expected)
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(table_file(expected, FileKind.CSV))), expected)
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(table_file(expected, FileKind.PARQUET))), expected)
 
 
 def test_of_several_layers_the_largest_counts() -> None:
     chart = cosine_heatmap(np.eye(3), ["a", "b", "c"], -0.5, "cosines")
     assert len(shown_rows(chart)) == 9
-    assert {"a", "b", "c", "cosines"} <= set(texts(chart_file(chart, FileKind.SVG)))
+    assert {"a", "b", "c", "cosines"} <= set(texts(picture_file(chart, FileKind.SVG)))
+
+
+def test_a_square_stays_one() -> None:
+    """One unit in both directions, whatever the width: a simplex plane's triangle is not stretched."""
+    frame = pd.DataFrame({"shown": "clean", "sample": range(3), "label": NAMES, "predicted": NAMES, "x": 0.0, "y": 0.0})
+    triangle = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.6, -0.6, 1.1]})
+    chart = feature_plane(frame, NAMES, "perturbed", arrows=True, triangle=triangle)
+    root = ElementTree.fromstring(picture_file(chart, FileKind.SVG, 5.0))
+    width, height = (float(root.attrib[side].removesuffix("px")) for side in ("width", "height"))
+    assert width == pytest.approx(480, abs=2) and height == pytest.approx(480, abs=2)
+
+
+def test_a_picture_has_its_rows_whatever_the_process_does_with_other_charts() -> None:
+    """Altair's data transformer is global, and Streamlit switches it while it draws in another thread."""
+    before = picture_file(PANEL, FileKind.SVG)
+    with alt.data_transformers.enable("csv"):
+        assert picture_file(PANEL, FileKind.SVG) == before
 
 
 def test_many_points_are_no_error() -> None:
     """Altair alone refuses more than 5,000 rows."""
     frame = pd.DataFrame({"x": range(6_000), "y": range(6_000)})
     chart = alt.Chart(frame).mark_point().encode(x="x:Q", y="y:Q")
-    assert chart_file(chart, FileKind.PNG, 2.0).startswith(b"\x89PNG")
+    assert picture_file(chart, FileKind.PNG, 2.0).startswith(b"\x89PNG")

@@ -261,3 +261,14 @@ def test_without_a_store_there_are_no_vectors(tmp_path: Path) -> None:
 def test_no_umap_is_due_of_a_run_that_is_not_stored(store: Path, tmp_path: Path) -> None:
     assert StoreReader(tmp_path / "rnc.duckdb").umap_is_due("a") is False
     assert StoreReader(store).umap_is_due("gone") is False
+
+
+def test_configs_of_older_stores_say_what_they_left_unsaid(tmp_path: Path) -> None:
+    """Schema 1 knew neither width nor subset; labels and the choice of runs need both."""
+    begin(tmp_path / "rnc.duckdb", "old")
+    begin(tmp_path / "rnc.duckdb", "new", width=0.5, subset=100)
+    runs = StoreReader(tmp_path / "rnc.duckdb").runs().set_index("run_id")
+    assert runs[["width", "subset"]].to_dict("index") == {
+        "old": {"width": 1.0, "subset": 0},
+        "new": {"width": 0.5, "subset": 100},
+    }

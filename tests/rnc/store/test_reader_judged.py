@@ -120,6 +120,7 @@ def test_evidence_knows_the_weaker_attacks_in_the_runs_own_norm(reader: StoreRea
         ("at", {1: 1.0, 2: 1.0}, {1: 0.5, 2: 0.999}, 2),
         ("at-eval-attack", {1: 1.0}, {1: 0.5}, None),
         ("trades", {1: 1.0, 2: 0.9, 3: 1.0}, {1: 0.9, 2: 1.0, 3: 1.0}, 3),
+        ("trades-released", {1: 1.0, 2: 1.0}, {2: 1.0}, 2),
     ],
 )
 def test_the_terminal_phase_starts_where_all_that_is_trained_on_is_fitted(
