@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job: the runs that are interrupted inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["RNC_GALLERY"] = ""  # (the tests of the gallery name one)
 
 _USES_DEMO = "demo_store"
