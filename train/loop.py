@@ -1,8 +1,9 @@
 """One run from initialisation to its last epoch: train, measure, store; stopped at any moment, it goes on."""
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,24 @@ class Heart:
         if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
             self._writer.heartbeat(self._run_id, self.epochs_done)
             self._last = time.monotonic()
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Beat from beside the block, a step that cannot be asked in between: UMAP's compiling alone may take a minute."""
+        over = threading.Event()
+
+        def beat_on() -> None:
+            while not over.wait(HEARTBEAT_SECONDS):
+                with suppress(StoreError):  # (the next beat may find the store free again)
+                    self.beat()
+
+        beside = threading.Thread(target=beat_on, name="heart", daemon=True)
+        beside.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beside.join()
 
 
 def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
@@ -188,7 +207,8 @@ class _Run:
                 self._epoch(epoch, bar)
         if self.ranks.first and config.umap_at() and self.projector.latest:
             tqdm.write(f"{title}: projecting by UMAP")
-            self.projector.project_by_umap()
+            with self.heart.beating():
+                self.projector.project_by_umap()
 
     def _epoch(self, epoch: int, bar: tqdm) -> None:
         config, device = self.config, self.execution.device

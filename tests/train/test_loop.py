@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import torch
 
 from rnc import datasets
 from rnc.models import weights
+from rnc.store.connection import StoreBusyError
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Split
 from tests.train.small import ask, small
@@ -211,3 +213,23 @@ def test_the_heart_beats_every_few_seconds_however_often_it_is_asked(monkeypatch
         heart.beat()
     due = [100 + k * HEARTBEAT_SECONDS for k in (1, 2, 3)]
     assert beats == [("a", 10 * k, at) for k, at in zip((1, 2, 3), due, strict=True)]
+
+
+def test_the_heart_beats_beside_a_step_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a beat that found the store busy; and no more when the step is over."""
+    beats: list[int] = []
+    enough = threading.Event()
+
+    class Writer:
+        def heartbeat(self, _run_id: str, epochs_done: int) -> None:
+            beats.append(epochs_done)
+            if len(beats) == 1:
+                raise StoreBusyError("busy")
+            if len(beats) == 3:
+                enough.set()
+
+    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.01)
+    heart = Heart(Writer(), "a", 7)  # type: ignore[arg-type]
+    with heart.beating():
+        assert enough.wait(60)
+    assert set(beats) == {7} and not any(thread.name == "heart" for thread in threading.enumerate())
