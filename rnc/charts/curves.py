@@ -6,12 +6,11 @@ import altair as alt
 import pandas as pd
 
 from rnc.charts.labels import METRIC_INFO, MetricInfo
-from rnc.charts.palette import dash_scale, run_scale
+from rnc.charts.palette import GREY, dash_scale, run_scale
 from rnc.vocabulary import Metric
 
 PANEL_HEIGHT = 300
 _FAINT = 0.3
-_GREY = "#888888"  # seen on light and dark grounds
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Curves:
 
     def _rule(self) -> alt.Chart:
         here = pd.DataFrame({"epoch": [self.cursor]})
-        return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=_GREY).encode(x="epoch:Q")
+        return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x="epoch:Q")
 
     def _marks(self) -> list[alt.Chart]:
         """Drops of the learning rate as grey rules, the start of TPT as a triangle of the run's colour below the axis."""
@@ -84,7 +83,7 @@ class Curves:
         drop = alt.Tooltip("epoch:Q", title="learning rate drops after epoch")
         start = alt.Tooltip("epoch:Q", title="terminal phase starts at epoch")
         return [
-            alt.Chart(drops).mark_rule(color=_GREY, opacity=0.35, strokeWidth=2).encode(x="epoch:Q", tooltip=[drop]),
+            alt.Chart(drops).mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x="epoch:Q", tooltip=[drop]),
             alt.Chart(starts)
             .mark_point(shape="triangle-up", size=70, filled=True, opacity=1, yOffset=-4)
             .encode(x="epoch:Q", y=alt.value("height"), color=self._colour(), tooltip=["run:N", start]),
@@ -114,10 +113,9 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions
     """One metric against depth, a line a (run, condition); `frame` has run (label), shown, layer, depth, epoch and value."""
     info = METRIC_INFO[metric]
     log = log and info.log_axis
-    drawn = frame[frame["value"] > 0] if log else frame
     stages = list(frame.sort_values("depth")["layer"].unique())
     return (
-        alt.Chart(drawn)
+        alt.Chart(_positive(frame, log))
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
         .encode(
             x=alt.X("layer:N", sort=stages, title="stage of the network", axis=alt.Axis(labelAngle=-40, grid=False)),
@@ -135,7 +133,7 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions
 
 def _title(info: MetricInfo) -> alt.TitleParams:
     return alt.TitleParams(
-        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=_GREY
+        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
     )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.charts.axes import class_axis
-from rnc.charts.palette import RUNS, class_scale, dash_scale, run_scale
+from rnc.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
 
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
@@ -59,7 +59,7 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
             color=alt.Color("class:N", scale=class_scale(classes), legend=None),
-            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor="#888888")),
+            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
         .properties(
@@ -110,6 +110,6 @@ def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
         )
     )
     points = base.mark_point(size=30, filled=True, opacity=1, color=RUNS[0])
-    rule = alt.Chart(pd.DataFrame({"value": [1.0]})).mark_rule(strokeDash=[3, 3], color="#888888").encode(y="value:Q")
+    rule = alt.Chart(pd.DataFrame({"value": [1.0]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
     heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
     return alt.LayerChart(layer=[rule, lines, points], height=_BARS_HEIGHT, title=heading)

@@ -25,6 +25,9 @@ CLASSES = [
 ]
 """Tol's bright scheme (2021) and three of his vibrant and muted ones; class labels are written beside them."""
 
+GREY = "#888888"
+"""Rules, sides and names that belong to no class and no run: seen on light and dark grounds."""
+
 _DASHES = {
     Role.CLEAN: [1, 0],
     Role.PERTURBED: [6, 3],

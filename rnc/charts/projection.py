@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from rnc.charts.palette import class_scale
+from rnc.charts.palette import GREY, class_scale
 from rnc.vocabulary import Role
 
 HEIGHT = 520
@@ -32,7 +32,7 @@ def feature_plane(
         "y": alt.Y("y:Q", axis=None, scale=up),
         "color": alt.Color("label:N", scale=class_scale(classes), sort=classes, legend=legend),
     }
-    shapes = alt.Legend(title=None, symbolFillColor="#888888", orient="right" if triangle is None else "top-right")
+    shapes = alt.Legend(title=None, symbolFillColor=GREY, orient="right" if triangle is None else "top-right")
     points = _points(frame, perturbed, shapes).encode(
         **place, opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06))
     )
@@ -71,8 +71,8 @@ def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
     """The sides and the names of the vertices, a little outside; their middle is the origin."""
     closed = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
     outside = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
-    sides = alt.Chart(closed).mark_line(color="#888888", strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
-    names = alt.Chart(outside).mark_text(color="#888888", fontSize=13, fontWeight="bold")
+    sides = alt.Chart(closed).mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
+    names = alt.Chart(outside).mark_text(color=GREY, fontSize=13, fontWeight="bold")
     return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
 
 
