@@ -55,7 +55,7 @@ def add_own(spot: Spot, model: FeatureClassifier) -> dict[Metric, float]:
     found = spot.found
     scatter = metrics.scatter_around([(found.features, found.labels)], spot.means)
     values = metrics.collapse(spot.means, scatter, model.weight)
-    values |= metrics.classifier_metrics(found.features, found.labels, found.logits, spot.means)
+    values |= metrics.classifier_metrics(found.labels, found.logits, scatter.nearest)
     spot.add(values, spot.split, spot.condition)
     per_class = {
         ClassMetric.COUNT: spot.means.counts,

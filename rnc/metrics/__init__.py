@@ -1,13 +1,14 @@
-"""Collapse metrics: accumulate class statistics over a stream, then measure. Statistics are float64."""
+"""Collapse metrics: accumulate class statistics over a stream, then measure. Sums are float64."""
 
 from rnc.metrics.alignment import Alignment, align
-from rnc.metrics.class_statistics import ClassMeans, Scatter, class_means, scatter_around
+from rnc.metrics.class_statistics import ClassMeans, class_means
 from rnc.metrics.collapse import classifier_metrics, collapse, measure
 from rnc.metrics.cross import cross
 from rnc.metrics.kin import nc5
 from rnc.metrics.layerwise import layer_means, layerwise
 from rnc.metrics.leaping import Leaps, leaps
 from rnc.metrics.nearest_centre import nearest_centre
+from rnc.metrics.scatter import Scatter, scatter_around
 
 __all__ = [
     "Alignment",

@@ -1,15 +1,13 @@
 """NC1 to NC4 and their kin, from class statistics and the classifier (Papyan, Han, Donoho 2020; paper, section 3)."""
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from rnc.metrics.class_statistics import ClassMeans, Scatter, as_float64, class_means, scatter_around
+from rnc.metrics.class_statistics import ClassMeans, class_means
 from rnc.metrics.kin import kin
-from rnc.metrics.nearest_centre import nearest_centre
+from rnc.metrics.scatter import Scatter, scatter_around
+from rnc.metrics.streaming import Array, as_float64, row_slices, working_dtype
 from rnc.vocabulary import Metric
-
-Array = torch.Tensor | np.ndarray
 
 MEASURED = (
     Metric.NC1,
@@ -34,12 +32,13 @@ def measure(features: Array, labels: Array, weight: Array, bias: Array, num_clas
     Conventions: NC1 is divided by C; stds are unbiased; NC4 is disagreement; absent classes are left out.
     A metric that the data do not define (one class present, say) is NaN. Raises ValueError as `class_means` does.
     """
-    h, y, w, b = as_float64(features), torch.as_tensor(labels), as_float64(weight), as_float64(bias)
+    h, y, w, b = torch.as_tensor(features).detach(), torch.as_tensor(labels), as_float64(weight), as_float64(bias)
     if w.shape != (num_classes, h.shape[-1]) or b.shape != (num_classes,):
         raise ValueError(f"weight must be (C, d) and bias (C,) for C = {num_classes}, d = {h.shape[-1]}")
     means = class_means([(h, y)], num_classes)
-    values = collapse(means, scatter_around([(h, y)], means), w)
-    values |= classifier_metrics(h, y, h @ w.T + b, means)
+    scatter, dtype = scatter_around([(h, y)], means), working_dtype(h)
+    logits = torch.addmm(b.to(dtype), h.to(dtype), w.to(dtype).T)
+    values = collapse(means, scatter, w) | classifier_metrics(y, logits, scatter.nearest)
     return {str(name): values[name] for name in MEASURED}
 
 
@@ -59,14 +58,20 @@ def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric,
     } | kin(means, scatter, rows)
 
 
-def classifier_metrics(features: Array, labels: Array, logits: Array, means: ClassMeans) -> dict[Metric, float]:
-    """The metrics of decisions on features (N, d) with logits (N, C): NC4, accuracy, loss (nats), nearest centre."""
-    logits, y = as_float64(logits), torch.as_tensor(labels).to(torch.int64)
-    decided, nearest = logits.argmax(1), nearest_centre(features, means)
+def classifier_metrics(labels: Array, logits: Array, nearest: torch.Tensor) -> dict[Metric, float]:
+    """The metrics of decisions: NC4, accuracy, loss (nats) and nearest centre, given logits (N, C).
+
+    `nearest` (N,) are the classes of the nearest means, as `Scatter` holds them.
+    """
+    found = torch.as_tensor(logits).detach()
+    y, nearest = torch.as_tensor(labels).to(found.device, torch.int64), nearest.to(found.device)
+    decided, loss = found.argmax(1), found.new_zeros((), dtype=torch.float64)
+    for rows in row_slices(found):
+        loss += functional.cross_entropy(found[rows].double(), y[rows], reduction="sum")
     return {
         Metric.NC4: float((decided != nearest).double().mean()),
         Metric.ACCURACY: float((decided == y).double().mean()),
-        Metric.LOSS: float(functional.cross_entropy(logits, y)),
+        Metric.LOSS: float(loss) / len(y),
         Metric.NCC_ACCURACY: float((nearest == y).double().mean()),
     }
 

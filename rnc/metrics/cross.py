@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans, scatter_around
+from rnc.metrics.class_statistics import ClassMeans
 from rnc.metrics.collapse import nc1
 from rnc.metrics.kin import nc1_trace
-from rnc.metrics.nearest_centre import nearest_centre
+from rnc.metrics.scatter import scatter_around
 from rnc.vocabulary import Metric
 
 
@@ -20,7 +20,7 @@ def cross(
     `scatter_around` does.
     """
     scatter = scatter_around([(features, labels)], means)
-    hits = nearest_centre(features, means) == torch.as_tensor(labels).to(means.means.device)
+    hits = scatter.nearest == torch.as_tensor(labels).to(means.means.device)
     return {
         Metric.NC1: nc1(means, scatter),
         Metric.NC1_TRACE: nc1_trace(means, scatter),

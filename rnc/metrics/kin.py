@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rnc.metrics.class_statistics import ClassMeans, Scatter, as_float64
+from rnc.metrics.class_statistics import ClassMeans
+from rnc.metrics.scatter import Scatter
+from rnc.metrics.streaming import as_float64
 from rnc.vocabulary import Metric
 
 
@@ -28,7 +30,7 @@ def cdnv(means: ClassMeans, scatter: Scatter) -> float:
     """
     variances = scatter.per_class[means.present]
     first, second = _pairs(means)
-    squared = (means.centred[means.present][first] - means.centred[means.present][second]).square().sum(1)
+    squared = functional.pdist(means.centred[means.present]).square()  # (never pairs x d numbers at once)
     ratios = (variances[first] + variances[second]) / (2 * squared)
     return float(ratios.mean()) if len(ratios) and bool((squared > 0).all()) else float("nan")
 
@@ -45,8 +47,7 @@ def gnc2(means: ClassMeans) -> float:
     Unbiased, each unordered pair counted once; NaN below three classes.
     """
     unit = functional.normalize(means.centred[means.present], dim=1, eps=0.0)
-    first, second = _pairs(means)
-    logs = -(unit[first] - unit[second]).norm(dim=1).log()
+    logs = -functional.pdist(unit).log()
     return float(logs.var()) if len(logs) > 1 else float("nan")
 
 
@@ -63,6 +64,6 @@ def nc5(means: ClassMeans, foreign_mean: torch.Tensor | np.ndarray) -> float:
 
 
 def _pairs(means: ClassMeans) -> torch.Tensor:
-    """Positions (2, C'(C'-1)/2) of each unordered pair of classes present."""
+    """Positions (2, C'(C'-1)/2) of each unordered pair of classes present, in the order of `pdist`."""
     count = len(means.present)
     return torch.triu_indices(count, count, offset=1, device=means.means.device)

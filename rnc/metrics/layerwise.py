@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans, MeanSums, Reduce, ScatterSums, alone, chunks
+from rnc.metrics.class_statistics import ClassMeans, MeanSums
 from rnc.metrics.collapse import nc1
 from rnc.metrics.nearest_centre import nearest_centre
+from rnc.metrics.scatter import ScatterSums
+from rnc.metrics.streaming import Reduce, alone
 from rnc.vocabulary import Metric
 
 Stages = Iterator[tuple[str, torch.Tensor]]
@@ -53,10 +55,10 @@ class _Stage:
         self._hits_and_samples = torch.zeros(2, dtype=torch.int64, device=means.means.device)
 
     def add(self, features: torch.Tensor, labels: torch.Tensor) -> None:
-        for part, classes in chunks(features, labels):
-            self._scatter.add(part, classes)
-            self._hits_and_samples[0] += (nearest_centre(part, self._centres) == classes).sum()
-            self._hits_and_samples[1] += len(classes)
+        self._scatter.add(features, labels)
+        nearest = nearest_centre(features, self._centres)
+        self._hits_and_samples[0] += (nearest == labels.to(nearest.device)).sum()
+        self._hits_and_samples[1] += len(labels)
 
     def values(self, reduce: Reduce) -> dict[Metric, float]:
         scatter = self._scatter.scatter(reduce)

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from rnc.metrics.alignment import angles
-from rnc.metrics.class_statistics import ClassMeans, check_labels, class_means
+from rnc.metrics.class_statistics import ClassMeans, class_means
+from rnc.metrics.streaming import check_labels
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,9 @@ def test_splitting_into_batches_changes_nothing(cuts: list[int]) -> None:
     features, labels, weight, bias = example()
     parts = list(zip(np.split(features, sorted(cuts)), np.split(labels, sorted(cuts)), strict=True))
     means = class_means(parts, 4)
-    found = collapse(means, scatter_around(parts, means), weight)
-    found |= classifier_metrics(features, labels, features @ weight.T + bias, means)
+    scatter = scatter_around(parts, means)
+    found = collapse(means, scatter, weight)
+    found |= classifier_metrics(labels, features @ weight.T + bias, scatter.nearest)
     whole = measure(features, labels, weight, bias, 4)
     assert_same({name: found[Metric(name)] for name in whole}, whole, rel=1e-9)
 

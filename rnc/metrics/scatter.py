@@ -1,0 +1,120 @@
+"""Pass two over a stream of features: how samples scatter around given class means, without a d x d matrix.
+
+The centred means M (C, d) span k <= C - 1 directions, and NC1 needs the within-class covariance in these only. So the
+one product of the pass is that of the residuals h - mu_c with the directions. It finds the nearest mean as well: all
+that tells the means apart lies in their span, where h is known from its residual and its own class's mean.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from rnc.metrics.class_statistics import ClassMeans
+from rnc.metrics.streaming import (
+    Array,
+    Batches,
+    LabelRange,
+    Reduce,
+    Shift,
+    alone,
+    check_finite,
+    checked,
+    row_slices,
+    working_dtype,
+)
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Within-class scatter around given means."""
+
+    along: torch.Tensor
+    """(k,) variance of the residuals along each of `ClassMeans.directions`: (1/N) sum of squares."""
+    per_class: torch.Tensor
+    """(C,) mean squared distance to the class mean; NaN for classes of which there is no sample."""
+    total: float
+    """Tr(Sigma_W): the mean squared distance over all samples."""
+    nearest: torch.Tensor = field(compare=False)
+    """(n,) the class whose mean is nearest to each sample of this process, as it came; see `nearest_centre`."""
+
+
+class _Frame:
+    """The given means in the precision of the features, where the classes lie in it, and what ranks them."""
+
+    def __init__(self, means: ClassMeans, dtype: torch.dtype) -> None:
+        known = (means.counts > 0)[:, None]
+        _values, vectors = means.directions
+        self.residuals = Shift(torch.where(known, means.means, means.global_mean), dtype)
+        self.directions = vectors.to(dtype)  # (k, d)
+        places = torch.where(known, means.centred, 0.0) @ vectors.T  # (C, k)
+        self._places = places[means.present].to(dtype)
+        # norm(h - mu_c)^2 / 2 falls as h.mu_c - norm(mu_c)^2 / 2 grows, all measured from the global mean; the part of it
+        # that h's own class gives is looked up
+        rank = places @ places[means.present].T - places[means.present].square().sum(1) / 2
+        self._rank, self._present = rank.to(dtype), means.present
+
+    def nearest(self, along: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """The class (n,) of the nearest mean, given residuals along the directions (n, k) from the means of `classes`."""
+        return self._present[self._rank.index_select(0, classes).addmm_(along, self._places.T).argmax(1)]
+
+
+class ScatterSums:
+    """Squares of the residuals around given means, batch by batch."""
+
+    def __init__(self, means: ClassMeans, nearest: bool = False) -> None:
+        """Start with no sample; `nearest` asks for the nearest means, too."""
+        self._means, self._labels = means, LabelRange(len(means.counts))
+        self._known = means.counts > 0
+        self._complete = len(means.present) == len(means.counts)
+        nothing = torch.zeros(len(means.counts), dtype=torch.float64, device=means.means.device)
+        self._along, self._per_class = nothing.new_zeros(len(means.directions[0])), nothing
+        self._counts = torch.zeros_like(means.counts)
+        self._frame: tuple[torch.dtype, _Frame] | None = None
+        self._nearest: list[torch.Tensor] | None = [] if nearest else None
+
+    def add(self, features: Array, labels: Array) -> None:
+        """Take in features (n, d) and labels (n,); samples of a class that has no mean do not scatter.
+
+        Raises ValueError for other shapes.
+        """
+        h, y = checked(features, labels, self._means.means.device)
+        y, frame = self._labels.take(y), self._frame_for(working_dtype(h))
+        for rows in row_slices(h):
+            classes = y[rows]
+            residuals = frame.residuals(h[rows], classes)
+            along = residuals @ frame.directions.T
+            if self._nearest is not None:
+                self._nearest.append(frame.nearest(along, classes))
+            if not self._complete:
+                known = self._known[classes][:, None]
+                residuals, along = residuals.mul_(known), along * known
+            self._along += along.square_().sum(0, dtype=torch.float64)
+            self._per_class.index_add_(0, classes, residuals.square_().sum(1, dtype=torch.float64))
+        self._counts.index_add_(0, y, self._known[y].to(torch.int64))
+
+    def _frame_for(self, dtype: torch.dtype) -> _Frame:
+        if self._frame is None or self._frame[0] != dtype:
+            self._frame = dtype, _Frame(self._means, dtype)
+        return self._frame[1]
+
+    def scatter(self, reduce: Reduce = alone) -> Scatter:
+        """The scatter of what was taken in by all processes; NaN where that is nothing.
+
+        Raises ValueError where it is not finite, or of a label outside 0..C-1.
+        """
+        self._labels.check()
+        counts, along, per_class = reduce(self._counts), reduce(self._along), reduce(self._per_class)
+        check_finite(per_class)
+        nearest = torch.cat([counts.new_empty(0), *(self._nearest or [])])
+        return Scatter(along / counts.sum(), per_class / counts, float(per_class.sum() / counts.sum()), nearest)
+
+
+def scatter_around(batches: Batches, means: ClassMeans, reduce: Reduce = alone) -> Scatter:
+    """Pass two: over the samples of pass one, or over others around its means.
+
+    Raises ValueError for a label outside 0..C-1 or a feature that is not finite. `reduce` is that of `class_means`.
+    """
+    sums = ScatterSums(means, nearest=True)
+    for features, labels in batches:
+        sums.add(features, labels)
+    return sums.scatter(reduce)
