@@ -10,6 +10,7 @@ from rnc.store.card import train_command
 COLUMNS = [
     "run_id",
     "published",
+    "synthetic",
     "state",
     "epochs_done",
     "epochs",
@@ -44,7 +45,10 @@ left, right = st.columns([2, 3])
 left.subheader("Config")
 left.json(json.loads(run["config"]), expanded=True)
 right.subheader("Make it again")
-right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
+if run["synthetic"]:
+    right.caption("Made up by `python -m train.synthetic`: no command trains to these numbers.")
+else:
+    right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
 right.subheader("Measured under")
 conditions = controls.reader().conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)

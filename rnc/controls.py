@@ -14,7 +14,7 @@ from rnc.launcher import Training
 from rnc.store.bundle import gallery_path
 from rnc.store.connection import store_path
 from rnc.store.reader import StoreReader
-from rnc.vocabulary import Role, RunState, Split
+from rnc.vocabulary import SYNTHETIC, Role, RunState, Split
 
 _APP = Path(__file__).parents[1] / "app.py"
 _DEFAULT_RUNS = 5  # one of each objective
@@ -31,6 +31,8 @@ _TELLING = {
 """The fields that may tell runs apart in a legend, and how they are said."""
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
 """The fields that runs must share for their objectives to be compared."""
+_MARKS = ["published", "synthetic"]
+"""What sets runs apart though they have one config; runs without come first."""
 
 
 @dataclass(frozen=True)
@@ -64,22 +66,25 @@ def training() -> Training:
 
 
 def run_labels(runs: pd.DataFrame) -> dict[str, str]:
-    """A short name a run: its objective, and those of dataset, model, width, images, norm, seed that tell the runs apart."""
+    """A short name a run: its objective, and those of dataset, model, width, images, norm, seed that tell the runs apart.
+
+    One whose numbers are made up says so in any case.
+    """
     told = [field for field in _TELLING if runs[field].nunique() > 1]
-    labels = [
-        " ".join([run["objective"].upper(), *filter(None, (_TELLING[field](run[field]) for field in told))])
-        for _index, run in runs.iterrows()
-    ]
+    labels = []
+    for run in runs.to_dict("records"):
+        words = [run["objective"].upper(), *(_TELLING[field](run[field]) for field in told)]
+        labels.append(" ".join(filter(None, [*words, f"({SYNTHETIC})" if run["synthetic"] else ""])))
     alike = pd.Series(labels).duplicated(keep=False)
     ends = [f" {run_id.rsplit('-', 1)[-1]}" if twin else "" for run_id, twin in zip(runs["run_id"], alike, strict=True)]
     return {run_id: label + end for run_id, label, end in zip(runs["run_id"], labels, ends, strict=True)}
 
 
 def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
-    """A short name a run that runs of one config but for the seed share; those of the gallery keep to themselves."""
+    """A short name a run that runs of one config but for the seed share; those of the gallery, or made up, are apart."""
     configs = [
-        json.dumps(json.loads(text) | {"seed": None, "published": bool(published)}, sort_keys=True)
-        for text, published in zip(runs["config"], runs["published"], strict=True)
+        json.dumps(json.loads(text) | {"seed": None} | {mark: bool(marks[mark]) for mark in _MARKS}, sort_keys=True)
+        for text, marks in zip(runs["config"], runs[_MARKS].to_dict("records"), strict=True)
     ]
     first = runs.assign(seed=0, config=configs).drop_duplicates("config")
     label = dict(zip(first["config"], run_labels(first).values(), strict=True))
@@ -129,7 +134,18 @@ def draw_sidebar() -> Selection | None:
         )
         st.session_state["selection"] = chosen_now = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
         _training_status()
+    _say_what_is_made_up(runs[runs["run_id"].isin(chosen)])
     return chosen_now
+
+
+def _say_what_is_made_up(chosen: pd.DataFrame) -> None:
+    """Above every page's title: that numbers below were never measured."""
+    if made_up := int(chosen["synthetic"].sum()):
+        st.warning(
+            f"Synthetic: {made_up} of {len(chosen)} chosen runs are made up, to try the dashboard at scale. No network was "
+            "trained for them; their numbers say nothing of any.",
+            icon=":material/science_off:",
+        )
 
 
 def selection() -> Selection:
@@ -231,9 +247,10 @@ def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
     """Runs that compare: of one setting, a run of each objective, standard training first.
 
     The setting is the one with the most objectives, then the longest, then the newest; of the gallery only where the
-    store has no run of its own.
+    store has no run of its own, of those made up only where it has no other.
     """
-    runs = runs[~runs["published"]] if not runs["published"].all() else runs
+    for mark in _MARKS:
+        runs = runs if runs[mark].all() else runs[~runs[mark]]
     newest_first = runs.assign(age=range(len(runs)))
     settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))
     ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])

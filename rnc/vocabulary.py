@@ -103,6 +103,7 @@ HEARTBEAT_SECONDS = 5.0
 
 STALE_SECONDS = 60.0
 """A running run whose heartbeat is older than this counts as interrupted."""
+SYNTHETIC = "synthetic"  # what a run's device says where nobody trained it and its numbers are made up
 
 
 def format_pixels(value: float) -> str:

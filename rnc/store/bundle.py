@@ -16,7 +16,7 @@ import duckdb
 
 from rnc.store.card import run_card
 from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
-from rnc.vocabulary import RunState
+from rnc.vocabulary import SYNTHETIC, RunState
 
 GALLERY_VARIABLE = "RNC_GALLERY"
 _GALLERY = Path(__file__).parents[2] / "data" / "gallery"
@@ -59,13 +59,15 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
     """Write a finished run of a store into the folder, in place of an older copy; returns the run's own folder.
 
     The last network goes along where it is of at most 10 MB; the name of the machine does not. Raises StoreError, and
-    leaves the folder as it was, for a run that is not finished and for a network that is missing or damaged.
+    leaves the folder as it was, for a run that is not finished or is made up, and for a network that is missing or damaged.
     """
     final, partial = folder / run_id, folder / f".{run_id}.partial"
     with reading(store) as connection:
         found = connection.execute("SELECT * FROM run WHERE run_id = ?", [run_id]).df()
         if found.empty or found["state"].iloc[0] != RunState.FINISHED:
             raise StoreError(f"{run_id} is not a finished run of {store}; list them: python -m rnc.store {store}")
+        if found["device"].iloc[0] == SYNTHETIC:
+            raise StoreError(f"{run_id} is synthetic: its numbers are made up, and are not published")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:

@@ -14,6 +14,7 @@ from rnc.vocabulary import (
     CLEAN,
     FEATURES_LAYER,
     STALE_SECONDS,
+    SYNTHETIC,
     ProjectionMethod,
     RunState,
     Split,
@@ -29,13 +30,14 @@ class StoreReader(EvidenceReader):
     def runs(self) -> pd.DataFrame:
         """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
 
-        `published` says which ones are of the gallery and not of the store.
+        `published` says which ones are of the gallery and not of the store, `synthetic` which ones are made up.
         """
         found = self._ask("SELECT * FROM run ORDER BY started_at DESC, run_id")
         if found.empty:
             return found
         config = pd.DataFrame([_OLDER | json.loads(text) for text in found["config"]], index=found.index)
         found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
+        found = found.assign(synthetic=found["device"] == SYNTHETIC)
         oldest_alive = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=STALE_SECONDS)
         stale = (found["state"] == RunState.RUNNING) & (found["heartbeat_at"] < oldest_alive)
         found.loc[stale, "state"] = str(RunState.INTERRUPTED)

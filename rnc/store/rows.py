@@ -1,6 +1,7 @@
 """Rows on their way to the store, gathered table by table as Arrow columns."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ class Rows:
         self._chunks: dict[str, list[pa.Table]] = defaultdict(list)
 
     def add(self, table: str, **columns: Any) -> None:
-        """Add rows: each column is a sequence, a (rows, d) array of vectors, or one value for all rows.
+        """Add rows: each column is a sequence, an Arrow array, a (rows, d) array of vectors, or one value for all rows.
 
         Raises ValueError where the sequences differ in length.
         """
@@ -32,11 +33,18 @@ class Rows:
         return {name: pa.concat_tables(chunks, promote_options="permissive") for name, chunks in self._chunks.items()}
 
 
+def text_column(texts: Sequence[str], places: np.ndarray) -> pa.Array:
+    """A long column of few texts, by the place (rows,) of each row's text among them: no Python string a row."""
+    return pa.array([str(text) for text in texts]).take(places)
+
+
 def _is_sequence(value: Any) -> bool:
-    return isinstance(value, list | tuple | range | np.ndarray)
+    return isinstance(value, list | tuple | range | np.ndarray | pa.Array)
 
 
 def _column(value: Any) -> pa.Array:
+    if isinstance(value, pa.Array):
+        return value
     if isinstance(value, np.ndarray) and value.ndim == 2:
         flat = pa.array(np.ascontiguousarray(value, dtype=np.float32).reshape(-1))
         return pa.ListArray.from_arrays(np.arange(0, value.size + 1, value.shape[1], dtype=np.int32), flat)

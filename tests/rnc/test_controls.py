@@ -8,11 +8,12 @@ import pytest
 from rnc.controls import _one_of_each_objective, labels_over_seeds, literal
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
+MARKS = {"published": False, "synthetic": False}
 
 
 def chosen(*runs: dict) -> list[str]:
     """The newest run first, each named by its place."""
-    rows = [SETTING | {"published": False} | run | {"run_id": str(place)} for place, run in enumerate(runs)]
+    rows = [SETTING | MARKS | run | {"run_id": str(place)} for place, run in enumerate(runs)]
     return _one_of_each_objective(pd.DataFrame(rows))
 
 
@@ -43,10 +44,16 @@ def test_the_gallery_only_where_there_is_nothing_else() -> None:
     assert chosen({"objective": "st"} | gallery, {"objective": "at"} | gallery) == ["0", "1"]
 
 
+def test_made_up_runs_only_where_there_is_nothing_else() -> None:
+    made_up = {"synthetic": True}
+    assert chosen({"objective": "st"} | made_up, {"objective": "at"} | made_up, {"objective": "st"}) == ["2"]
+    assert chosen({"objective": "st"} | made_up, {"objective": "at", "published": True}) == ["0"]
+
+
 def named(*configs: dict) -> list[str]:
-    full = [SETTING | {"objective": "st", "seed": 1, "published": False} | config for config in configs]
+    full = [SETTING | {"objective": "st", "seed": 1} | MARKS | config for config in configs]
     rows = [
-        config | {"run_id": f"run-{place}", "config": json.dumps({n: v for n, v in config.items() if n != "published"})}
+        config | {"run_id": f"run-{place}", "config": json.dumps({n: v for n, v in config.items() if n not in MARKS})}
         for place, config in enumerate(full)
     ]
     return list(labels_over_seeds(pd.DataFrame(rows)).values())
@@ -64,6 +71,11 @@ def test_runs_that_differ_in_what_is_not_told_keep_names_of_their_own() -> None:
 
 def test_a_run_of_the_gallery_says_so_beside_ones_own() -> None:
     assert named({"published": True}, {"published": False, "seed": 2}) == ["ST (gallery)", "ST"]
+
+
+def test_a_made_up_run_says_so_even_where_all_are() -> None:
+    assert named({"synthetic": True}, {"synthetic": True, "seed": 2}) == ["ST (synthetic)", "ST (synthetic)"]
+    assert named({"synthetic": True}, {"seed": 2}) == ["ST (synthetic)", "ST"]
 
 
 def test_markdown_shows_the_text_itself() -> None:

@@ -1,0 +1,42 @@
+"""No page shows a made-up run without saying that it is one."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pages.app import charts, open_page
+from tests.pages.test_pages import PAGES
+from train.synthetic import fill
+
+
+@pytest.fixture(scope="module")
+def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of three epochs."""
+    path = tmp_path_factory.mktemp("synthetic") / "rnc.duckdb"
+    fill(path, 2, 3)
+    return path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_so(page: str, synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(page, synthetic_store, monkeypatch)
+    assert "2 of 2 chosen runs are made up" in app.warning[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_says_so_of_a_trained_run(page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not open_page(page, tiny_store, monkeypatch).warning
+
+
+@pytest.mark.parametrize("page", ["collapse", "layers"])
+def test_legends_say_so(page: str, synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the figures that people take along too."""
+    for chart in charts(open_page(page, synthetic_store, monkeypatch)).values():
+        named = set().union(*(set(rows["run"]) for rows in chart["rows"] if "run" in rows))
+        assert named and all(name.endswith("(synthetic)") for name in named)
+
+
+def test_no_command_is_offered_for_it(synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", synthetic_store, monkeypatch)
+    assert not app.code
+    assert any("train.synthetic" in caption.value for caption in app.caption)
