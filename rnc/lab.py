@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ import torch
 from rnc import datasets, metrics
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd_steps
 from rnc.attacks.perturbation import next_class
+from rnc.attacks.pgd import Logits
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import FeatureSet, ImageBatch, feature_batches, gather
 from rnc.models import FeatureClassifier, weights
+from rnc.models.folding import folded_copy
 from rnc.models.weights import CheckpointError
 from rnc.projection import PlanePCA
 from rnc.vocabulary import Condition, LabelRule, Split, TargetRule
@@ -52,6 +55,11 @@ class Subject:
     num_classes: int
     as_recorded: bool = True
     """Whether the images are those of the run; another source of a data set keeps them in another order."""
+
+    @cached_property
+    def logits_fn(self) -> Logits:
+        """What an attack climbs: the network's logits, by a faster way where there is one."""
+        return folded_copy(self.model, self.images[:SHOWN_IMAGES]) or self.model
 
 
 @dataclass(frozen=True)
@@ -180,7 +188,7 @@ class LabJob:
         assert condition.norm and condition.epsilon and condition.steps is not None and condition.step_size
         labels, targeted = subject.labels[part], condition.target_rule is not TargetRule.UNTARGETED
         return pgd_steps(
-            subject.model,
+            subject.logits_fn,
             subject.images[part],
             next_class(labels, subject.num_classes) if targeted else labels,
             ball_of(condition.norm, condition.epsilon),

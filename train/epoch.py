@@ -11,12 +11,15 @@ from torch import nn
 from rnc.attacks import SampleNoise
 from rnc.datasets import ImageSet
 from rnc.models import FeatureClassifier
+from rnc.models.folding import FoldedCopy, folded_copy
 from train.config import RunConfig
 from train.execution import Execution
 from train.losses import TrainingLoss, training_images
 from train.probe import TrainedImages
 from train.ranks import Ranks
 from train.stopping import Diverged
+
+_CHECKED_IMAGES = 8  # on which a folded copy must agree with the network
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,20 @@ class Trainer:
             model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
         )
         self._network = execution.compile(model)
+        self._folded = self._fold(model)
         loss: nn.Module = TrainingLoss(self._network, config)
         self._loss = nn.parallel.DistributedDataParallel(loss) if ranks.count > 1 else loss
+
+    def _fold(self, model: FeatureClassifier) -> FoldedCopy | None:
+        some = torch.arange(min(_CHECKED_IMAGES, len(self._data.images)), device=self._data.images.labels.device)
+        copy = folded_copy(model, self._execution.place(self._data.images.pixels(some)))
+        return copy if copy is None else self._execution.compile(copy)
+
+    def __str__(self) -> str:
+        """How it computes, for table `run`."""
+        return (
+            f"{self._execution}{'' if self._folded is None else ', eval-mode attacks on folded BatchNorm'}{self._ranks}"
+        )
 
     def train_epoch(
         self, epoch: int, recorder: Recorder | None = None, beat: Callable[[], None] = lambda: None
@@ -101,7 +116,7 @@ class Trainer:
         clean, labels = self._execution.place(data.images.pixels(mine)), data.images.labels[mine]
         noise = SampleNoise(config.seed * 1_000_003 + epoch, data.names[mine])
         with self._execution.autocast():
-            trained = training_images(self._network, clean, labels, config, noise)
+            trained = training_images(self._network, clean, labels, config, noise, self._folded)
             loss = self._loss(clean, trained, labels)
         self.optimizer.zero_grad(set_to_none=True)
         (loss if ranks.count == 1 else loss * weight).backward()

@@ -3,11 +3,13 @@
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 
 from rnc.models import FeatureClassifier
+
+Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 class Precision(StrEnum):
@@ -46,9 +48,9 @@ class Execution:
         placed = model.to(self.device)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
-    def compile(self, model: FeatureClassifier) -> FeatureClassifier:
+    def compile(self, model: Network) -> Network:
         """The same network, its passes compiled where that was asked for."""
-        return cast(FeatureClassifier, torch.compile(model)) if self.compiled else model
+        return cast(Network, torch.compile(model)) if self.compiled else model
 
     def __str__(self) -> str:
         """For table `run`."""

@@ -116,8 +116,8 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
             follower.go()
         return
     with sigterm_stops(), run_lock(options.store, config.run_id):
-        about = provenance(device, threads, f"{execution}{ranks}", data.whole)
         leader = run()
+        about = provenance(device, threads, str(leader.trainer), data.whole)
         with leader.entered(about):
             leader.go()
 

@@ -7,7 +7,9 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.attacks import SampleNoise, ball_of, pgd, trades_attack
+from rnc.attacks.pgd import Logits
 from rnc.models import FeatureClassifier
+from rnc.models.folding import FoldedCopy
 from rnc.models.modes import frozen_weights, model_mode
 from rnc.vocabulary import Objective
 from train.config import RunConfig
@@ -34,19 +36,28 @@ _KL = (Objective.TRADES, Objective.TRADES_RELEASED)
 
 
 def training_images(
-    model: FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, config: RunConfig, noise: SampleNoise
+    model: FeatureClassifier,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    config: RunConfig,
+    noise: SampleNoise,
+    folded: FoldedCopy | None = None,
 ) -> torch.Tensor:
-    """The images that a step trains on: those (N, c, h, w) in [0, 1] as they are, or attacked as the objective says."""
+    """The images that a step trains on: those (N, c, h, w) in [0, 1] as they are, or attacked as the objective says.
+
+    `folded` is a copy of the network for the attacks that are made in eval mode; it is brought up to date.
+    """
     if config.objective is Objective.ST:
         return images
-    attack = config.attack
-    with model_mode(model, training=MODES[config.objective].attack), frozen_weights(model):
+    attack, training = config.attack, MODES[config.objective].attack
+    logits_fn: Logits = model if folded is None or training else folded.refresh()
+    with model_mode(model, training=training), frozen_weights(model):
         if config.objective in _KL:
             sizes = (attack.norm, attack.epsilon, attack.steps, attack.step_size)
-            return trades_attack(model, images, labels, *sizes, generator=noise, check_pixels=False)
+            return trades_attack(logits_fn, images, labels, *sizes, generator=noise, check_pixels=False)
         ball = ball_of(attack.norm, attack.epsilon)
         steps = (attack.steps, attack.step_size)
-        return pgd(model, images, labels, ball, *steps, generator=noise, check_pixels=False)
+        return pgd(logits_fn, images, labels, ball, *steps, generator=noise, check_pixels=False)
 
 
 class TrainingLoss(nn.Module):

@@ -79,12 +79,14 @@ class ScatterSums:
         """
         h, y = checked(features, labels, self._means.means.device)
         y, frame = self._labels.take(y), self._frame_for(working_dtype(h))
+        if self._nearest is not None:
+            self._nearest.append(torch.empty_like(y))
         for rows in row_slices(h):
             classes = y[rows]
             residuals = frame.residuals(h[rows], classes)
             along = residuals @ frame.directions.T
             if self._nearest is not None:
-                self._nearest.append(frame.nearest(along, classes))
+                self._nearest[-1][rows] = frame.nearest(along, classes)
             if not self._complete:
                 known = self._known[classes][:, None]
                 residuals, along = residuals.mul_(known), along * known

@@ -40,7 +40,7 @@ def order(monkeypatch: pytest.MonkeyPatch, config: RunConfig, epoch: int, beats:
     """The names of each step's samples in an epoch, and that they come with their own pixels and labels."""
     steps: list[list[int]] = []
 
-    def look(_m: Any, images: torch.Tensor, labels: torch.Tensor, _c: RunConfig, noise: Any) -> torch.Tensor:
+    def look(_m: Any, images: torch.Tensor, labels: torch.Tensor, _c: Any, noise: Any, _f: Any) -> torch.Tensor:
         names = noise._indices.tolist()
         steps.append(names)
         assert labels.tolist() == [name % 10 for name in names]
