@@ -6,7 +6,7 @@ STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test setup demo check bench readme-figures gallery clean
+.PHONY: run test setup demo check bench bench-pages readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -37,6 +37,9 @@ bench: $(VENV)/.dev ## speed of networks and training steps, memory of the layer
 	$(PY) -m tests.benchmarks.networks
 	$(PY) -m tests.benchmarks.training
 	$(PY) -m tests.benchmarks.layerwise_memory
+
+bench-pages: $(VENV)/.dev ## how long pages take on the demo and on 150 runs x 400 epochs, in a browser (half an hour)
+	$(PY) -m tests.benchmarks.pages
 
 readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the README, from the store
 	$(PY) docs/readme_figures.py "$(STORE)"

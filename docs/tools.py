@@ -35,13 +35,14 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 @contextmanager
-def app(store: Path, gallery: str) -> Iterator[str]:
-    """The address of a server on a store and a folder of published runs."""
+def app(store: Path, gallery: str | None) -> Iterator[str]:
+    """The address of a server on a store and a folder of published runs (None: the one that the app takes by itself)."""
     with closing(socket.socket()) as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"RNC_STORE": str(store), "RNC_GALLERY": gallery})
+    named = {"RNC_STORE": str(store)} | ({} if gallery is None else {"RNC_GALLERY": gallery})
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | named)
     try:
         yield f"http://localhost:{port}"
     finally:
@@ -59,13 +60,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def visit(page: Page, address: str) -> None:
+def visit(page: Page, address: str, settle_ms: int = 4_000) -> None:
     """Go to an address as soon as its server answers, and wait until its charts are drawn."""
-    for _attempt in range(240):
+    for _attempt in range(1_200):
         try:
             page.goto(address)
             break
         except Error:
-            page.wait_for_timeout(250)
+            page.wait_for_timeout(50)
     page.wait_for_selector("canvas, svg.marks", timeout=120_000)
-    page.wait_for_timeout(4_000)
+    page.wait_for_timeout(settle_ms)
