@@ -8,6 +8,7 @@ from rnc.store.connection import StoreError
 
 st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide", initial_sidebar_state=360)
 
+st.html(controls.ENDS_OF_NAMES)
 page = st.navigation(
     [
         st.Page("pages/findings.py", title="Findings", icon=":material/fact_check:", default=True),

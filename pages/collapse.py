@@ -1,6 +1,5 @@
 """How collapse forms over epochs, and what each condition does to it."""
 
-import pandas as pd
 import streamlit as st
 
 from rnc import controls
@@ -8,17 +7,21 @@ from rnc.charts.curves import Curves
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.legend import curve_legend
 from rnc.charts.seeds import over_seeds, smoothed, summary
+from rnc.charts.thinning import THINNED, is_long
 from rnc.figure_view import Figures
-from rnc.vocabulary import Metric, Role, Split
+from rnc.vocabulary import Metric, Role
 
-PANELS = (
-    Metric.NC1,
-    Metric.NC2_EQUINORM,
-    Metric.NC2_EQUIANGULARITY,
-    Metric.NC3,
-    Metric.NC4,
-    Metric.ACCURACY,
-)
+# What is drawn, and around which class means it is measured (a docstring here would be printed on the page).
+PANELS = {
+    Metric.NC1: "own",
+    Metric.NC2_EQUINORM: "own",
+    Metric.NC2_EQUIANGULARITY: "own",
+    Metric.NC3: "own",
+    Metric.NC4: "own",
+    Metric.ACCURACY: "own",
+    Metric.ANGLE: "clean",
+    Metric.NCC_ACCURACY: "train clean",
+}
 
 selection = controls.selection()
 runs = controls.chosen_runs(selection)
@@ -48,29 +51,26 @@ if not shown:
 
 names = controls.labels_over_seeds(runs) if together else dict(runs["label"])
 labels = list(dict.fromkeys(names.values()))
-own = reader.curves(selection.runs, shown, selection.split, list(PANELS))
-angles = reader.against_clean(selection.runs, shown, selection.split, [Metric.ANGLE])
-nearest = reader.against_clean(selection.runs, shown, selection.split, [Metric.NCC_ACCURACY], Split.TRAIN)
+found = reader.over_epochs(selection.runs, shown, selection.split, PANELS)
 marks = reader.milestones(selection.runs)
 curves = Curves(labels, shown, selection.epoch, log, log_epochs, marks.assign(run=marks["run_id"].map(names)))
 st.html(curve_legend(labels, shown))
-sources = dict.fromkeys(PANELS, own) | {Metric.ANGLE: angles, Metric.NCC_ACCURACY: nearest}
-metrics = list(sources)
+found = found.assign(run=found["run_id"].map(names))
+metrics = list(PANELS)
 for pair in zip(metrics[::2], metrics[1::2], strict=True):
     for column, metric in zip(st.columns(2), pair, strict=True):
-        source = sources[metric]
-        raw = source[source["metric"] == metric].assign(run=lambda f: f["run_id"].map(names))
+        raw = found[found["metric"] == metric]
         lines = smoothed(raw, weight) if weight else raw
         averaged = over_seeds(lines) if len(labels) < len(runs) else lines
         panel = curves.panel(averaged, metric, None if averaged is raw else raw)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", averaged, key=f"curve_{metric}")
 st.caption(
-    f"{selection.split} images. Solid lines are clean. The dashed rule is the epoch cursor, grey bars are drops of the learning "
-    "rate, a triangle is where a run's terminal phase starts (99.9 % train accuracy on what it trains on). The angle is "
-    "to the clean class means of the same split, nearest centres are the clean class means of train; log axes leave out zeros."
+    f"{selection.split} images. Solid lines are clean. The dashed rule is the epoch cursor, at epoch {selection.epoch}; grey "
+    "bars are drops of the learning rate, a triangle is where a run's terminal phase starts (99.9 % train accuracy on what it "
+    "trains on). The angle is to the clean class means of the same split, nearest centres are the clean class means of train; "
+    "log axes leave out zeros." + (f" {THINNED}" if is_long(found[found["metric"] == Metric.ACCURACY]) else "")
 )
 st.subheader("In numbers", anchor=False, help="Mean and standard deviation over seeds; the best is each seed's own.")
-told = pd.concat([own, angles, nearest]).assign(run=lambda f: f["run_id"].map(names))
 number = {name: st.column_config.NumberColumn(format="%.4g") for name in ("at cursor", "last", "best")}
-st.dataframe(summary(told, selection.epoch), hide_index=True, key="summary", column_config=number)
+st.dataframe(summary(found, selection.epoch), hide_index=True, key="summary", column_config=number)
 figures.offer()

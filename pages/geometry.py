@@ -6,6 +6,7 @@ import streamlit as st
 
 from rnc import controls
 from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
+from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.vocabulary import ClassMetric, Role
@@ -41,24 +42,25 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
         classified, rows = reader.classifier(run.run_id, epoch)
         duality = cosine_matrix(rows[np.isin(classified, classes)], centre(means))
 
-per_class, epochs = [], {}
+measured, at, labels = reader.measured_epochs(selection.runs), {}, {}
 for one in controls.chosen_runs(selection).itertuples():
-    at = controls.epoch_not_after(reader.measured_epochs([one.run_id]), one.run_id, selection.epoch)
-    if at is not None and list(one.classes) == names:
-        epochs[one.label] = at
-        per_class.append(reader.class_metrics(one.run_id, at, selection.split).assign(run=one.label, run_id=one.run_id))
-table = controls.name_classes(pd.concat(per_class), names, "class")
+    last = controls.epoch_not_after(measured, one.run_id, selection.epoch)
+    if last is not None and list(one.classes) == names:
+        at[one.run_id], labels[one.run_id] = last, one.label
+found = reader.class_metrics(at, selection.split)
+table = controls.name_classes(found.assign(run=found["run_id"].map(labels)), names, "class")
 left, right = st.columns(2)
 norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]
 norms = norms[norms["shown"].isin([Role.CLEAN, selection.shown])]
 figures.draw(left, class_norms(norms, names), "norms of class means", key="norms")
 angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selection.shown)]
 angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
-bars = class_angles(angles, names, list(dict.fromkeys(table["run"])))
+bars = class_angles(angles, names, list(labels.values()))
 figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
-told = ", ".join(f"{label} at epoch {at}" for label, at in epochs.items())
+right.html(curve_legend(list(labels.values()), []))
+told = controls.told_epochs({labels[run_id]: last for run_id, last in at.items()})
 right.caption(f"Runs of the same classes, each at its last measured epoch up to the cursor: {told}.")
-left.caption(f"{run.label} at epoch {epochs[run.label]}. At a simplex all norms are equal (NC2 equinorm).")
+left.caption(f"{run.label} at epoch {at[run.run_id]}. At a simplex all norms are equal (NC2 equinorm).")
 if len(spectra) == 2:
     left, right = st.columns(2)
     title = f"Cosines of classifier rows (down) and class means, {selection.shown}"

@@ -34,7 +34,7 @@ for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), stri
 epochs = found.drop_duplicates("run_id").set_index("run")["epoch"]
 st.caption(
     f"{selection.split} images; "
-    + ", ".join(f"{run} at epoch {epoch}" for run, epoch in epochs.items())
+    + controls.told_epochs(epochs.to_dict())
     + ". NC1 is around the condition's own class means, nearest-centre accuracy by the clean class means of train. The "
     "attack is made against the whole network."
 )

@@ -35,6 +35,13 @@ _MARKS = ["published", "synthetic"]
 """What sets runs apart though they have one config; runs without come first."""
 
 
+ENDS_OF_NAMES = """<style>[data-tag] > span[title], [data-item-hl] {
+    display: block; align-content: center; direction: rtl; text-align: left;
+    overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+}</style>"""
+"""Where a choice has too long a name, its end is shown: run ids begin alike, and end in objective, norm and seed."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """What the sidebar says: the chosen runs, the epoch cursor, the condition set against clean, and the split."""
@@ -100,8 +107,7 @@ def draw_sidebar() -> Selection | None:
     """Draw the shared selection; None while there is no measured run to select."""
     st.session_state["landed"] = _landed()
     runs = reader().runs()
-    measured = reader().measured_epochs(list(runs["run_id"]))
-    runs = runs[runs["run_id"].isin(measured["run_id"])]
+    runs = runs[runs["run_id"].isin(reader().measured_rows()["run_id"])]
     if runs.empty:
         return None
     with st.sidebar:
@@ -117,8 +123,7 @@ def draw_sidebar() -> Selection | None:
             st.caption(
                 f":material/collections_bookmark: {ours} of {len(chosen)} from the gallery that comes with the project"
             )
-        epochs = sorted(measured[measured["run_id"].isin(chosen)]["epoch"].unique().tolist())
-        epoch = draw_cursor(epochs)
+        epoch = draw_cursor(sorted(reader().measured_epochs(chosen)["epoch"].unique().tolist()))
         names = reader().conditions(chosen)["shown"].unique().tolist()
         options = [name for name in _ordered(names) if name != Role.CLEAN]
         shown = st.selectbox(
@@ -201,6 +206,13 @@ def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None
     return None if epochs.empty else int(epochs.max())
 
 
+def told_epochs(epochs: dict[str, int]) -> str:
+    """Which epoch each run (label) is shown at, in words; once for all of them where it is one."""
+    if len(epochs) > 1 and len(set(epochs.values())) == 1:
+        return f"all at epoch {next(iter(epochs.values()))}"
+    return ", ".join(f"{label} at epoch {epoch}" for label, epoch in epochs.items())
+
+
 def draw_empty_state() -> None:
     """What to do where nothing is measured yet: train the demo from here, and watch it."""
     st.title("Nothing measured yet")
@@ -240,7 +252,7 @@ def _landed() -> tuple:
     runs = reader().runs()
     if runs.empty:
         return ()
-    return (*runs["run_id"], *runs["state"], len(reader().measured_epochs(list(runs["run_id"]))))
+    return (*runs["run_id"], *runs["state"], *reader().measured_rows()["metrics"])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:

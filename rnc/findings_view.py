@@ -49,7 +49,7 @@ def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
         hide_index=True,
         key="matrix",
         height="content",
-        column_config={"claim": st.column_config.TextColumn(width=400)},
+        column_config={"claim": st.column_config.TextColumn(width=400, pinned=True)},
     )
 
 

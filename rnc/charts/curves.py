@@ -7,6 +7,7 @@ import pandas as pd
 
 from rnc.charts.labels import METRIC_INFO, MetricInfo
 from rnc.charts.palette import GREY, dash_scale, run_scale
+from rnc.charts.thinning import is_long, thinned
 from rnc.vocabulary import Metric
 
 PANEL_HEIGHT = 300
@@ -33,7 +34,7 @@ class Curves:
 
         `frame` has run (label), shown (condition), condition, epoch and value, with `low` and `high` where there is a
         band. `behind` has the lines that it was made of, drawn faint: of single seeds, or not smoothed (with run_id).
-        Values that a log axis cannot show are left out there.
+        Values that a log axis cannot show are left out there; long lines are drawn by fewer points (`thinning`).
         """
         info = METRIC_INFO[metric]
         log = self.log and info.log_axis
@@ -42,37 +43,40 @@ class Curves:
         last = int(frame["epoch"].max()) if len(frame) else 0
         layers: list[alt.Chart] = [self._rule(), *self._marks()]
         if "low" in frame:
-            layers.append(self._band(_above_zero(frame) if log else frame.dropna(subset="low")))
+            layers.append(self._band(self._thinned(_above_zero(frame) if log else frame.dropna(subset="low"))))
         if behind is not None:
-            thin = self._lines(_positive(behind, log), y, metric, last).mark_line(strokeWidth=1, opacity=_FAINT)
-            layers.append(thin.encode(detail="run_id:N"))
-        drawn = self._lines(_positive(frame, log), y, metric, last)
-        layers.append(drawn.mark_line(point=alt.OverlayMarkDef(size=22), strokeWidth=2))
+            faint = self._lines(self._thinned(_positive(behind, log)), y, metric, last)
+            layers.append(faint.mark_line(strokeWidth=1, opacity=_FAINT).encode(detail=alt.Detail("run_id:N")))
+        drawn = _positive(frame, log)
+        # (points beside points hide their line: then they are there for the tooltips alone)
+        points = alt.OverlayMarkDef(size=60, opacity=0) if is_long(drawn) else alt.OverlayMarkDef(size=22)
+        lines = self._lines(self._thinned(drawn), y, metric, last)
+        layers.append(lines.mark_line(point=points, strokeWidth=2))
         return alt.LayerChart(layer=layers, height=PANEL_HEIGHT, title=_title(info))
 
+    def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return thinned(frame, log_epochs=self.log_epochs)
+
     def _lines(self, drawn: pd.DataFrame, y: alt.Y, metric: Metric, last: int) -> alt.Chart:
-        told: list[str | alt.Tooltip] = [
-            "run:N",
-            "shown:N",
-            "condition:N",
-            "epoch:Q",
-            alt.Tooltip("value:Q", format=".4g", title=str(metric)),
-        ]
+        told = [alt.Tooltip(field) for field in ("run:N", "shown:N", "condition:N", "epoch:Q")]
+        told.append(alt.Tooltip("value:Q", format=".4g", title=str(metric)))
+        told += [alt.Tooltip("seeds:Q")] if "seeds" in drawn else []
         return alt.Chart(drawn).encode(
             x=self._epochs(last),
             y=y,
             color=self._colour(),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(self.conditions), legend=None),
-            tooltip=told + (["seeds:Q"] if "seeds" in drawn else []),
+            tooltip=told,
         )
 
     def _band(self, frame: pd.DataFrame) -> alt.Chart:
         band = alt.Chart(frame).mark_area(opacity=0.15)
-        return band.encode(x="epoch:Q", y="low:Q", y2="high:Q", color=self._colour(), detail="shown:N")
+        along, low, high = alt.X("epoch:Q"), alt.Y("low:Q"), alt.Y2("high:Q")
+        return band.encode(x=along, y=low, y2=high, color=self._colour(), detail=alt.Detail("shown:N"))
 
     def _rule(self) -> alt.Chart:
         here = pd.DataFrame({"epoch": [self.cursor]})
-        return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x="epoch:Q")
+        return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
 
     def _marks(self) -> list[alt.Chart]:
         """Drops of the learning rate as grey rules, the start of TPT as a triangle of the run's colour below the axis."""
@@ -81,12 +85,13 @@ class Curves:
         drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()
         starts = self.milestones[self.milestones["milestone"] == "terminal"][["run", "epoch"]].drop_duplicates()
         drop = alt.Tooltip("epoch:Q", title="learning rate drops after epoch")
+        along = alt.X("epoch:Q")
         start = alt.Tooltip("epoch:Q", title="terminal phase starts at epoch")
         return [
-            alt.Chart(drops).mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x="epoch:Q", tooltip=[drop]),
+            alt.Chart(drops).mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x=along, tooltip=[drop]),
             alt.Chart(starts)
             .mark_point(shape="triangle-up", size=70, filled=True, opacity=1, yOffset=-4)
-            .encode(x="epoch:Q", y=alt.value("height"), color=self._colour(), tooltip=["run:N", start]),
+            .encode(x=along, y=alt.value("height"), color=self._colour(), tooltip=[alt.Tooltip("run:N"), start]),
         ]
 
     def _colour(self) -> alt.Color:

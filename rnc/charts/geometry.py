@@ -69,7 +69,10 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
 
 
 def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> alt.Chart:
-    """Clean-to-perturbed angle of each class in degrees (class, run, degrees): a bar a run, side by side."""
+    """Clean-to-perturbed angle of each class in degrees (class, run, degrees): a bar a run, side by side.
+
+    The page draws the legend, which may be too long for a chart (`legend`).
+    """
     return (
         alt.Chart(frame)
         .mark_bar()
@@ -77,9 +80,7 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             xOffset=alt.XOffset("run:N", sort=runs),
             y=alt.Y("degrees:Q", title="angle to clean (degrees)", scale=alt.Scale(zero=True)),
-            color=alt.Color(
-                "run:N", scale=run_scale(runs), legend=alt.Legend(title=None, orient="top", labelLimit=320)
-            ),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             tooltip=[
                 "run:N",
                 "class:N",

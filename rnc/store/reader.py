@@ -27,6 +27,8 @@ _OLDER = {"width": 1.0, "subset": 0}
 class StoreReader(EvidenceReader):
     """Answers questions about one store file, and the published runs beside it. Safe to share between threads."""
 
+    _told_runs: tuple[pd.DataFrame | None, pd.DataFrame] = (None, pd.DataFrame())
+
     def runs(self) -> pd.DataFrame:
         """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
 
@@ -35,13 +37,13 @@ class StoreReader(EvidenceReader):
         found = self._ask("SELECT * FROM run ORDER BY started_at DESC, run_id")
         if found.empty:
             return found
-        config = pd.DataFrame([_OLDER | json.loads(text) for text in found["config"]], index=found.index)
-        found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
-        found = found.assign(synthetic=found["device"] == SYNTHETIC)
+        asked, told = self._told_runs
+        if asked is not found:  # (pages ask several times, and there may be hundreds of configs to read)
+            told = _with_configs(found)
+            self._told_runs = found, told
         oldest_alive = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=STALE_SECONDS)
-        stale = (found["state"] == RunState.RUNNING) & (found["heartbeat_at"] < oldest_alive)
-        found.loc[stale, "state"] = str(RunState.INTERRUPTED)
-        return found
+        stale = (told["state"] == RunState.RUNNING) & (told["heartbeat_at"] < oldest_alive)
+        return told.assign(state=told["state"].mask(stale, str(RunState.INTERRUPTED))) if stale.any() else told
 
     def conditions(self, run_ids: list[str]) -> pd.DataFrame:
         """run_id, role, shown and the columns of table `condition`, for each condition of the runs."""
@@ -50,12 +52,6 @@ class StoreReader(EvidenceReader):
                FROM run_condition rc JOIN condition c USING (condition)
                WHERE list_contains(?, rc.run_id) ORDER BY rc.run_id, rc.role, c.condition""",
             run_ids,
-        )
-
-    def measured_epochs(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, epoch: the epochs that are measured."""
-        return self._ask(
-            "SELECT DISTINCT run_id, epoch FROM metric WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
         )
 
     def vector_epochs(self, run_ids: list[str]) -> pd.DataFrame:
@@ -69,43 +65,31 @@ class StoreReader(EvidenceReader):
 
         `shown` names conditions by role, or by slug where they are extra ones.
         """
-        own = "m.means_split = m.split AND m.means_condition = m.condition"
-        return self._values(own, run_ids, shown, split, metrics)
+        return self.over_epochs(run_ids, shown, split, dict.fromkeys(metrics, "own"))
 
     def against_clean(
         self, run_ids: list[str], shown: list[str], split: str, metrics: list[str], means_split: str | None = None
     ) -> pd.DataFrame:
-        """Like `curves`, for what is measured against clean means: of the same split, or of `means_split`."""
-        clean = "m.means_split = ? AND m.means_condition = ?"
-        return self._values(clean, run_ids, shown, split, metrics, means_split or split, CLEAN.slug)
+        """Like `curves`, for what is measured against clean means: of the same split, or of train."""
+        means = "train clean" if means_split == Split.TRAIN else "clean"
+        return self.over_epochs(run_ids, shown, split, dict.fromkeys(metrics, means))
 
-    def _values(
-        self, means: str, run_ids: list[str], shown: list[str], split: str, metrics: list[str], *more: str
-    ) -> pd.DataFrame:
+    def class_metrics(self, epochs: dict[str, int], split: str) -> pd.DataFrame:
+        """run_id, shown, condition, means_condition, class, metric, value of one epoch of each run (run_id -> epoch)."""
         return self._ask(
-            f"""SELECT m.run_id, {SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
-                FROM metric m JOIN run_condition rc USING (run_id, condition)
-                WHERE list_contains(?, m.run_id) AND list_contains(?, shown) AND m.split = ?
-                  AND list_contains(?, m.metric) AND m.layer = ? AND {means}
-                ORDER BY ALL""",
-            run_ids,
-            shown,
-            split,
-            metrics,
-            FEATURES_LAYER,
-            *more,
-        )
-
-    def class_metrics(self, run_id: str, epoch: int, split: str) -> pd.DataFrame:
-        """shown, condition, means_condition, class, metric, value of one epoch."""
-        return self._ask(
-            f"""SELECT {SHOWN} AS shown, m.condition, m.means_condition, m.class, m.metric, m.value
-               FROM class_metric m JOIN run_condition rc USING (run_id, condition)
-               WHERE m.run_id = ? AND m.epoch = ? AND m.split = ? AND m.layer = ? ORDER BY ALL""",
-            run_id,
-            epoch,
-            split,
-            FEATURES_LAYER,
+            f"""WITH mine AS MATERIALIZED (
+                   SELECT * FROM class_metric WHERE list_contains($runs, run_id) AND epoch BETWEEN $first AND $last
+                ), chosen AS (SELECT unnest($runs) AS run_id, unnest($epochs) AS epoch)
+                SELECT m.run_id, {SHOWN} AS shown, m.condition, m.means_condition, m.class, m.metric, m.value
+                FROM mine m
+                JOIN chosen ON chosen.run_id = m.run_id AND chosen.epoch = m.epoch
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                WHERE m.split = $split AND m.layer = '{FEATURES_LAYER}' ORDER BY ALL""",
+            runs=list(epochs),
+            epochs=list(epochs.values()),
+            first=min(epochs.values(), default=0),
+            last=max(epochs.values(), default=0),
+            split=split,
         )
 
     def class_means(self, run_id: str, epoch: int, split: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
@@ -212,6 +196,13 @@ class StoreReader(EvidenceReader):
             FEATURES_LAYER,
             CLEAN.slug,
         )
+
+
+def _with_configs(found: pd.DataFrame) -> pd.DataFrame:
+    """Rows of table `run` with a column for each field of their configs, and what they are: published, synthetic."""
+    config = pd.DataFrame([_OLDER | json.loads(text) for text in found["config"]], index=found.index)
+    found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
+    return found.assign(synthetic=found["device"] == SYNTHETIC)
 
 
 def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

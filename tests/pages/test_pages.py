@@ -113,8 +113,8 @@ def test_class_angles_and_norms_are_the_readers(demo_store: Path, monkeypatch: p
     reader = StoreReader(demo_store)
     app = open_page("geometry", demo_store, monkeypatch, epoch="3")
     found = rows(app, "clean-to-perturbed angle per class", "run_id", "class", "radians")
-    parts = [reader.class_metrics(run_id, 3, "train").assign(run_id=run_id) for run_id in reader.runs()["run_id"]]
-    for part in parts:
+    for run_id in reader.runs()["run_id"]:
+        part = reader.class_metrics({run_id: 3}, "train")
         angles = part[(part["metric"] == "angle") & (part["shown"] == "perturbed")]
         mine = found[found["run_id"] == part["run_id"].iloc[0]]
         np.testing.assert_allclose(mine.sort_values("class")["radians"], angles.sort_values("class")["value"])

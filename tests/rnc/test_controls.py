@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from rnc.controls import _one_of_each_objective, labels_over_seeds, literal
+from rnc.controls import _one_of_each_objective, labels_over_seeds, literal, told_epochs
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}
@@ -76,6 +76,12 @@ def test_a_run_of_the_gallery_says_so_beside_ones_own() -> None:
 def test_a_made_up_run_says_so_even_where_all_are() -> None:
     assert named({"synthetic": True}, {"synthetic": True, "seed": 2}) == ["ST (synthetic)", "ST (synthetic)"]
     assert named({"synthetic": True}, {"seed": 2}) == ["ST (synthetic)", "ST"]
+
+
+def test_epochs_are_told_once_where_they_are_one() -> None:
+    assert told_epochs({"ST": 4, "AT": 4}) == "all at epoch 4"
+    assert told_epochs({"ST": 4, "AT": 3}) == "ST at epoch 4, AT at epoch 3"
+    assert told_epochs({"ST": 4}) == "ST at epoch 4"
 
 
 def test_markdown_shows_the_text_itself() -> None:

@@ -84,7 +84,7 @@ def test_every_named_question_has_an_answer(objective: str, reader: StoreReader)
         "measured": reader.measured_epochs([run]),
         "curves": reader.curves([run], roles, "train", [Metric.NC1]),
         "against clean": reader.against_clean([run], ["perturbed"], "test", [Metric.NCC_ACCURACY], "train"),
-        "class metrics": reader.class_metrics(run, EPOCHS, "train"),
+        "class metrics": reader.class_metrics({run: EPOCHS}, "train"),
         "leaps": reader.leaps(run, EPOCHS, "train", pgd),
         "pca": reader.projection(run, EPOCHS, "test", ["clean", pgd], "pca"),
         "umap": reader.projection(run, EPOCHS, "train", ["clean", pgd], "umap"),

@@ -39,7 +39,7 @@ def test_the_text_goes_along_with_what_is_drawn(tmp_path: Path) -> None:
     begin(path, "a").write_epoch("a", 1, one_epoch("a", 1))
     answer = StoreReader(path).curves(["a"], [CLEAN.slug], "train", ["nc1"])
     drawn = answer[answer["metric"] == "nc1"].assign(run="A")
-    assert drawn.attrs["sql"] == answer.attrs["sql"] and drawn.attrs["sql"].startswith("SELECT m.run_id")
+    assert drawn.attrs["sql"] == answer.attrs["sql"] and drawn.attrs["sql"].startswith("WITH mine AS")
 
 
 @given(st.text(), st.lists(st.text(), min_size=1), st.integers(0, 10**9))

@@ -26,10 +26,11 @@ from train.run import parse
 QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
     "conditions": lambda r, run: r.conditions([run]),
     "measured_epochs": lambda r, run: r.measured_epochs([run]),
+    "measured_rows": lambda r, run: r.measured_rows().query("run_id == @run"),
     "vector_epochs": lambda r, run: r.vector_epochs([run]),
     "curves": lambda r, run: r.curves([run], ["clean", "perturbed"], "train", ["nc1", "nc3"]),
     "against_clean": lambda r, run: r.against_clean([run], ["perturbed"], "test", ["angle", "ncc_accuracy"]),
-    "class_metrics": lambda r, run: r.class_metrics(run, 0, "train"),
+    "class_metrics": lambda r, run: r.class_metrics({run: 0}, "train"),
     "leaps": lambda r, run: r.leaps(
         run, 0, "train", r.conditions([run]).query("role == 'perturbed'").condition.iloc[0]
     ),

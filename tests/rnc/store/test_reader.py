@@ -95,6 +95,7 @@ def test_epochs(reader: StoreReader) -> None:
     assert rows_of(found, "run_id", "epoch") == [("a", 0), ("a", 2), ("a", 4), ("b", 1)]
     assert rows_of(reader.vector_epochs(["a"]), "run_id", "epoch") == [("a", 4)]
     assert reader.measured_epochs(["c"]).empty
+    assert rows_of(reader.measured_rows(), "run_id", "metrics") == [("a", 33), ("b", 11)]
 
 
 def test_curves(reader: StoreReader) -> None:
@@ -124,12 +125,29 @@ def test_against_clean_means_of_the_same_split_or_another(reader: StoreReader) -
     assert rows_of(found, "metric", "value") == [("angle", 500.2), ("ncc_accuracy", 500.3)]
 
 
+def test_all_that_a_page_draws_over_epochs_at_once(reader: StoreReader) -> None:
+    """Each metric around the means that are asked for, though others are stored of it."""
+    wanted = {"nc1": "own", "angle": "clean", "ncc_accuracy": "train clean"}
+    found = reader.over_epochs(["b"], ["clean", "perturbed"], "train", wanted)
+    expected = [("nc1", "clean", 500.0), ("angle", "perturbed", 500.2), ("nc1", "perturbed", 500.1)]
+    assert set(rows_of(found, "metric", "shown", "value")) == {*expected, ("ncc_accuracy", "perturbed", 500.3)}
+    assert len(found) == 4
+    test = reader.over_epochs(["b"], ["clean", "perturbed"], "test", wanted)
+    expected = [("nc1", "clean", 500.5), ("angle", "perturbed", 500.6), ("ncc_accuracy", "perturbed", 500.7)]
+    assert set(rows_of(test, "metric", "shown", "value")) == set(expected) and len(test) == 3
+    assert reader.over_epochs([], ["clean"], "train", wanted).empty
+
+
 def test_class_metrics(reader: StoreReader) -> None:
-    found = reader.class_metrics("a", 4, "train")
+    found = reader.class_metrics({"a": 4}, "train")
     expected = [("clean", 0, 0.25), ("clean", 1, 1.25), ("perturbed", 0, 0.75), ("perturbed", 1, 1.75)]
     assert rows_of(found, "shown", "class", "value") == expected
     assert set(found["means_condition"]) == {"clean"}
-    assert reader.class_metrics("a", 2, "train").empty and reader.class_metrics("a", 4, "test").empty
+    both = reader.class_metrics({"b": 1, "a": 4}, "train")
+    assert rows_of(both[both["run_id"] == "a"], "shown", "class", "value") == expected
+    assert rows_of(both[both["run_id"] == "b"], "class", "value") == [(0, 99.0), (1, 100.0)]
+    assert reader.class_metrics({"b": 4, "a": 1}, "train").empty and reader.class_metrics({}, "train").empty
+    assert reader.class_metrics({"a": 2}, "train").empty and reader.class_metrics({"a": 4}, "test").empty
 
 
 def test_vectors_come_in_the_order_of_classes(reader: StoreReader) -> None:
@@ -234,10 +252,11 @@ QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
     "runs": lambda r: r.runs(),
     "conditions": lambda r: r.conditions(["a"]),
     "measured_epochs": lambda r: r.measured_epochs(["a"]),
+    "measured_rows": lambda r: r.measured_rows(),
     "vector_epochs": lambda r: r.vector_epochs(["a"]),
     "curves": lambda r: r.curves(["a"], ["clean"], "train", ["nc1"]),
     "against_clean": lambda r: r.against_clean(["a"], ["clean"], "train", ["nc1"]),
-    "class_metrics": lambda r: r.class_metrics("a", 0, "train"),
+    "class_metrics": lambda r: r.class_metrics({"a": 0}, "train"),
     "leaps": lambda r: r.leaps("a", 0, "train", "clean"),
     "projection": lambda r: r.projection("a", 0, "train", ["clean"], "pca"),
     "projected": lambda r: r.projected("a"),
