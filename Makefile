@@ -1,6 +1,7 @@
 # Two commands suffice on a fresh machine with Python >= 3.11: `make run` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+RIVALS := .venv-rivals
 PY := $(VENV)/bin/python
 STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
@@ -33,13 +34,15 @@ check: $(VENV)/.dev ## format, lint, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.dev ## speed of networks and training steps, memory of the layerwise measurement (minutes)
-	$(PY) -m tests.benchmarks.networks
-	$(PY) -m tests.benchmarks.training
+bench: $(VENV)/.dev $(RIVALS)/.made ## speed against named baselines, a table each and JSON in out/benchmarks (most of an hour)
+	$(PY) -m tests.benchmarks.metrics --json out/benchmarks/metrics.json
+	$(RIVALS)/bin/python -W ignore -m tests.benchmarks.attacks --json out/benchmarks/attacks.json
+	$(PY) -m tests.benchmarks.training --json out/benchmarks/training.json
+	$(PY) -m tests.benchmarks.epoch_split --json out/benchmarks/epoch_split.json
+	$(PY) -m tests.benchmarks.projection --json out/benchmarks/projection.json
+	$(PY) -m tests.benchmarks.store --json out/benchmarks/store.json
+	$(PY) -m tests.benchmarks.networks --json out/benchmarks/networks.json
 	$(PY) -m tests.benchmarks.layerwise_memory
-
-bench-pages: $(VENV)/.dev ## how long pages take on the demo and on 150 runs x 400 epochs, in a browser (half an hour)
-	$(PY) -m tests.benchmarks.pages
 
 readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the README, from the store
 	$(PY) docs/readme_figures.py "$(STORE)"
@@ -52,7 +55,7 @@ gallery: $(VENV)/.dev ## the tables and figures of data/gallery/README.md and do
 	$(PY) docs/gallery.py
 
 clean: ## remove the environment and caches; the store stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RIVALS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv:
@@ -63,6 +66,11 @@ $(VENV)/.uv:
 
 $(VENV)/.app: $(VENV)/.uv requirements.txt
 	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt
+	touch $@
+
+$(RIVALS)/.made: $(VENV)/.uv requirements-rivals.txt
+	$(PYTHON) -m venv --without-pip $(RIVALS)
+	$(VENV)/bin/uv pip install --quiet --python $(RIVALS)/bin/python -r requirements-rivals.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt

@@ -64,7 +64,7 @@ class Trainer:
         """Wrap the loss for several processes where there are some; the attack runs on the bare network."""
         self.model, self._data, self._config, self._execution, self._ranks = model, data, config, execution, ranks
         self.optimizer = torch.optim.SGD(
-            model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay
+            model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay, fused=True
         )
         self._network = execution.compile(model)
         self._folded = self._fold(model)

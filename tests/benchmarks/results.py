@@ -5,6 +5,7 @@ import ctypes
 import json
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +19,18 @@ Acts = dict[str, Callable[[], object]]
 
 
 def in_turn(acts: Acts, repeats: int, device: torch.device | str = "cpu") -> dict[str, float]:
-    """The median seconds of every act, all in turn `repeats` times, so that a busy spell of the machine falls on all alike."""
+    """The median seconds of every act, all in turn `repeats` times, so that a busy spell of the machine falls on all alike.
+
+    On one CPU thread they are seconds of that core's work, which other programs do not lengthen by taking turns on it.
+    """
     taken: dict[str, list[float]] = {name: [] for name in acts}
+    own = torch.device(device).type == "cpu" and torch.get_num_threads() == 1
     for repeat in range(-1, repeats):
         for name, act in acts.items():
+            begin = time.process_time()
             once = seconds(act, torch.device(device))
             if repeat >= 0:  # the first round warms up
-                taken[name].append(once)
+                taken[name].append(time.process_time() - begin if own else once)
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
