@@ -91,7 +91,7 @@ class Curves:
             alt.Chart(drops).mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x=along, tooltip=[drop]),
             alt.Chart(starts)
             .mark_point(shape="triangle-up", size=70, filled=True, opacity=1, yOffset=-4)
-            .encode(x=along, y=alt.value("height"), color=self._colour(), tooltip=[alt.Tooltip("run:N"), start]),
+            .encode(x=along, y=alt.YValue("height"), color=self._colour(), tooltip=[alt.Tooltip("run:N"), start]),
         ]
 
     def _colour(self) -> alt.Color:
