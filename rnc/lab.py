@@ -21,7 +21,7 @@ from rnc.attacks.pgd import Logits
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import FeatureSet, ImageBatch, feature_batches, gather
 from rnc.models import FeatureClassifier, weights
-from rnc.models.folding import folded_copy
+from rnc.models.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.weights import CheckpointError
 from rnc.projection import PlanePCA
 from rnc.vocabulary import Condition, LabelRule, Split, TargetRule
@@ -59,7 +59,7 @@ class Subject:
     @cached_property
     def logits_fn(self) -> Logits:
         """What an attack climbs: the network's logits, by a faster way where there is one."""
-        return folded_copy(self.model, self.images[:SHOWN_IMAGES]) or self.model
+        return folded_copy(self.model, self.images[:CHECKED_IMAGES]) or self.model
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,13 @@ from torch import nn
 from rnc.attacks import SampleNoise
 from rnc.datasets import ImageSet
 from rnc.models import FeatureClassifier
-from rnc.models.folding import FoldedCopy, folded_copy
+from rnc.models.folding import CHECKED_IMAGES, FoldedCopy, folded_copy
 from train.config import RunConfig
 from train.execution import Execution
 from train.losses import TrainingLoss, training_images
 from train.probe import TrainedImages
 from train.ranks import Ranks
 from train.stopping import Diverged
-
-_CHECKED_IMAGES = 8  # on which a folded copy must agree with the network
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Trainer:
         self._loss = nn.parallel.DistributedDataParallel(loss) if ranks.count > 1 else loss
 
     def _fold(self, model: FeatureClassifier) -> FoldedCopy | None:
-        some = torch.arange(min(_CHECKED_IMAGES, len(self._data.images)), device=self._data.images.labels.device)
+        some = torch.arange(min(CHECKED_IMAGES, len(self._data.images)), device=self._data.images.labels.device)
         copy = folded_copy(model, self._execution.place(self._data.images.pixels(some)))
         return copy if copy is None else self._execution.compile(copy)
 

@@ -22,7 +22,7 @@ from rnc.features import (
     stage_batches,
 )
 from rnc.models import FeatureClassifier
-from rnc.models.folding import folded_copy
+from rnc.models.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.modes import model_mode
 from rnc.store.rows import Rows
 from rnc.vocabulary import CLEAN, Condition, ConditionKind, Metric, Role, Split
@@ -30,7 +30,6 @@ from train.findings import Spot, add_against_clean, add_classifier, add_layers, 
 from train.ranks import Ranks
 
 _ATTACK_SEED = 0  # measurements use the same random starts in every epoch and run, so that curves differ by the network
-_CHECKED_IMAGES = 8  # on which a folded copy must agree with the network
 _LAYERWISE = (Role.CLEAN, Role.PERTURBED)
 
 
@@ -204,7 +203,7 @@ class Probe:
 
     def _attackable(self, model: FeatureClassifier) -> Logits:
         """What the attacks climb: the network's logits, by a faster way where there is one."""
-        some = torch.arange(min(_CHECKED_IMAGES, len(self._foreign)), device=self._foreign.labels.device)
+        some = torch.arange(min(CHECKED_IMAGES, len(self._foreign)), device=self._foreign.labels.device)
         return folded_copy(model, self._foreign.pixels(some)) or model
 
     def _foreign_mean(self, model: FeatureClassifier) -> torch.Tensor:

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from rnc.models.modes import model_mode
 
+CHECKED_IMAGES = 8
+"""On how many images a copy must agree with its network."""
 _TOLERANCE = 1e-4  # of the largest logit; folding costs about 1e-6 of it
 
 

@@ -22,7 +22,7 @@ from rnc import datasets, models
 from rnc.attacks import L2Ball, LinfBall, pgd
 from rnc.devices import exact_float32
 from rnc.models import weights
-from rnc.models.folding import folded_copy
+from rnc.models.folding import CHECKED_IMAGES, folded_copy
 from rnc.vocabulary import Split
 from tests.benchmarks.results import Report, arguments, exponent, in_turn
 
@@ -34,7 +34,7 @@ Ball = LinfBall | L2Ball
 
 def ours(model: nn.Module, images: torch.Tensor, ball: Ball, steps: int, step_size: float) -> Attack:
     """As the probe and the lab attack."""
-    folded = folded_copy(model, images[:8])
+    folded = folded_copy(model, images[:CHECKED_IMAGES])
     assert folded is not None
     return lambda x, y: pgd(folded, x, y, ball, steps, step_size, check_pixels=False)
 

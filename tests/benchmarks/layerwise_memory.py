@@ -8,7 +8,6 @@ import argparse
 import multiprocessing
 import os
 import time
-from pathlib import Path
 
 import torch
 
@@ -17,11 +16,7 @@ from rnc.attacks.perturbation import perturbation
 from rnc.datasets import ImageSet
 from rnc.features import image_batches, positions, stage_batches
 from rnc.vocabulary import CLEAN
-
-
-def _peak_mb() -> float:
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+from tests.benchmarks.machine import megabytes
 
 
 def measure(samples: int, width: float, threads: int, sent: "multiprocessing.SimpleQueue[tuple[float, float]]") -> None:
@@ -32,13 +27,13 @@ def measure(samples: int, width: float, threads: int, sent: "multiprocessing.Sim
     images = torch.randint(256, (samples, *spec.image_shape), dtype=torch.uint8)
     data = ImageSet(images, torch.arange(samples) % spec.num_classes)
     clean = perturbation(CLEAN, network, spec.num_classes, 0)
-    before, begin = _peak_mb(), time.monotonic()
+    before, begin = megabytes("VmHWM"), time.monotonic()
     with torch.no_grad():
         batches = lambda: stage_batches(network, image_batches(data, clean, parts=positions(samples)))  # noqa: E731
         means = metrics.layer_means(batches, spec.num_classes)
         found = metrics.layerwise(batches, means, means)
     assert len(found) == 11 and max(of.means.shape[1] for of in means.values()) == int(65_536 * width)
-    sent.put((_peak_mb() - before, time.monotonic() - begin))
+    sent.put((megabytes("VmHWM") - before, time.monotonic() - begin))
 
 
 def main() -> None:

@@ -25,6 +25,11 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def megabytes(name: str) -> float:
+    """What the system says of this process's memory: `VmRSS` now, `VmHWM` at its peak."""
+    return int(Path("/proc/self/status").read_text().split(f"{name}:")[1].split()[0]) / 1024
+
+
 def machine(device: torch.device) -> dict:
     """What the times depend on besides the code."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []

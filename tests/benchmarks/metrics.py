@@ -7,6 +7,8 @@ covariances and a pseudo-inverse. `products` are the two that nobody avoids: fea
 centres. Then how the cost grows.
 """
 
+from dataclasses import dataclass, replace
+
 import torch
 from torch.nn import functional
 
@@ -17,24 +19,29 @@ _PLAIN_SAMPLES = 10_000
 _OUTER_PRODUCTS = 128  # at a time, of 1 MiB each at d = 512: a usual batch
 
 
+@dataclass(frozen=True)
 class Scene:
     """Features around class means, labels, a classifier and its logits."""
 
-    def __init__(self, samples: int, d: int, num_classes: int) -> None:
-        """Make them up."""
-        self.means, self.num_classes = torch.randn(num_classes, d), num_classes
-        self.labels = torch.arange(samples) % num_classes
-        self.features = self.means[self.labels] + torch.randn(samples, d)
-        self.weight = self.means + 0.1 * torch.randn(num_classes, d)
-        self.logits = self.features @ self.weight.T
+    num_classes: int
+    means: torch.Tensor
+    labels: torch.Tensor
+    features: torch.Tensor
+    weight: torch.Tensor
+    logits: torch.Tensor
+
+    @classmethod
+    def made_up(cls, samples: int, d: int, num_classes: int) -> "Scene":
+        """So many samples."""
+        means, labels = torch.randn(num_classes, d), torch.arange(samples) % num_classes
+        features = means[labels] + torch.randn(samples, d)
+        weight = means + 0.1 * torch.randn(num_classes, d)
+        return cls(num_classes, means, labels, features, weight, features @ weight.T)
 
     def part(self, samples: int) -> "Scene":
         """The first samples of it."""
-        part = object.__new__(Scene)
-        part.__dict__ = self.__dict__ | {
-            name: getattr(self, name)[:samples] for name in ("features", "labels", "logits")
-        }
-        return part
+        first = {name: getattr(self, name)[:samples] for name in ("features", "labels", "logits")}
+        return replace(self, **first)
 
 
 def ours(scene: Scene) -> dict[str, float]:
@@ -100,7 +107,7 @@ def _assemble(
 
 def compare(report: Report, samples: int, d: int, num_classes: int, repeats: int) -> None:
     """One row: seconds and ratios, after a look that all agree."""
-    scene = Scene(samples, d, num_classes)
+    scene = Scene.made_up(samples, d, num_classes)
     part = scene.part(_PLAIN_SAMPLES)
     found = ours(part)
     for other in (plain(part), by_covariances(part)):
@@ -127,7 +134,7 @@ def growth(report: Report, repeats: int) -> None:
     held = {"samples": 10_000, "d": 512, "num_classes": 20}
     ladders = {"samples": [5_000, 20_000, 80_000], "d": [128, 512, 2048], "num_classes": [5, 20, 80]}
     for name, sizes in ladders.items():
-        scenes = [Scene(**(held | {name: size})) for size in sizes]
+        scenes = [Scene.made_up(**(held | {name: size})) for size in sizes]
         taken = in_turn(
             {str(size): lambda scene=scene: ours(scene) for size, scene in zip(sizes, scenes, strict=True)}, repeats
         )  # type: ignore[misc]

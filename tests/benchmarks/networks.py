@@ -4,7 +4,6 @@ Not a test: nothing is asserted about time, and pytest does not collect it. Comp
 """
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from torch.nn import functional
 from rnc import datasets, models
 from rnc.devices import exact_float32, pick_device
 from tests.benchmarks.machine import machine, seconds
+from tests.benchmarks.results import header, write_json
 
 DATASETS = ("mnist", "cifar10", "imagenette")
 """One data set an image size: 28, 32 and 160 px."""
@@ -78,7 +78,7 @@ def measure(cases: list[Case], repeats: int, device: torch.device) -> None:
 
 def table(found: dict) -> str:
     """The result as people read it."""
-    lines = [" · ".join(f"{key} {value}" for key, value in (found["machine"] | found["settings"]).items())]
+    lines = [header(found["machine"], found["settings"])]
     lines.append(f"{'network':<16} {'px':>4} {'parameters':>11} {'step ms':>9} {'forward ms':>11} {'step/forward':>13}")
     lines += [
         f"{row['network']:<16} {row['px']:>4} {row['parameters']:>11,} "
@@ -114,9 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = {"batch": given.batch, "repeats": given.repeats}
     found = {"machine": described, "settings": settings, "rows": [one.row() for one in cases]}
     sys.stdout.write(table(found))
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(found, indent=2) + "\n")
+    write_json(found, given.json)
 
 
 if __name__ == "__main__":

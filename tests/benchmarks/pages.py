@@ -9,7 +9,6 @@ Not a test: nothing is asserted about time, and pytest does not collect it. Comp
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from playwright.sync_api import Browser, Page
 from docs.tools import app, chromium, visit
 from rnc.store.reader import StoreReader
 from tests.benchmarks.machine import machine
+from tests.benchmarks.results import header, write_json
 
 PAGES = {
     "Findings": "What an attack does to a network's geometry",
@@ -142,7 +142,7 @@ def rows(cases: list[Case]) -> list[dict]:
 
 def table(found: dict) -> str:
     """The result as people read it."""
-    lines = [" · ".join(f"{key} {value}" for key, value in (found["machine"] | found["settings"]).items())]
+    lines = [header(found["machine"], found["settings"])]
     lines.append(f"{'':<20} {'':<16} {'median s':>9} {'p95 s':>9} {'x first':>8}")
     for row in found["rows"]:
         lines.append(
@@ -184,9 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings |= {case.name: f"{case.store.stat().st_size / 1e6:.0f} MB" for case in cases[:2]}
     found = {"machine": described, "settings": settings, "rows": rows(cases)}
     sys.stdout.write(table(found))
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(found, indent=2) + "\n")
+    write_json(found, given.json)
 
 
 if __name__ == "__main__":

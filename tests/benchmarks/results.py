@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks.machine import machine, seconds
+from tests.benchmarks.machine import machine, megabytes, seconds
 
 Acts = dict[str, Callable[[], object]]
 """What is compared, by name."""
@@ -37,19 +37,26 @@ def in_turn(acts: Acts, repeats: int, device: torch.device | str = "cpu") -> dic
 def extra_memory(act: Callable[[], object]) -> float:
     """The peak in MB above what was held before an act; NaN where the system does not tell."""
     act()  # what a first call holds ever after: the workspace of the products
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
         ctypes.CDLL(None).malloc_trim(0)  # (what is free but not given back would hide what the act takes)
-        reset.write_text("5")
+        Path("/proc/self/clear_refs").write_text("5")
     except (OSError, AttributeError):
         return float("nan")
-    before = _megabytes(status, "VmRSS")
+    before = megabytes("VmRSS")
     act()
-    return _megabytes(status, "VmHWM") - before
+    return megabytes("VmHWM") - before
 
 
-def _megabytes(status: Path, name: str) -> float:
-    return int(status.read_text().split(f"{name}:")[1].split()[0]) / 1024
+def header(on: dict, settings: dict) -> str:
+    """The machine and the settings in a line."""
+    return " · ".join(f"{name} {value}" for name, value in (on | settings).items())
+
+
+def write_json(found: dict, to: Path | None) -> None:
+    """Write a result where asked."""
+    if to:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(json.dumps(found, indent=2) + "\n")
 
 
 def exponent(sizes: list[float], costs: list[float]) -> float:
@@ -71,8 +78,7 @@ class Report:
     def __post_init__(self) -> None:
         """Print the header: what the times depend on besides the code."""
         self.machine = machine(self.device)
-        described = " · ".join(f"{name} {value}" for name, value in (self.machine | self.settings).items())
-        sys.stdout.write(f"# {self.title}\n{described}\n")
+        sys.stdout.write(f"# {self.title}\n{header(self.machine, self.settings)}\n")
 
     def add(self, **columns: object) -> None:
         """Add a row and print it; the first row's names, and those of a row of another kind, are printed above it."""
@@ -85,10 +91,8 @@ class Report:
 
     def write(self, to: Path | None) -> None:
         """Write JSON where asked."""
-        if to:
-            to.parent.mkdir(parents=True, exist_ok=True)
-            found = {"title": self.title, "machine": self.machine, "settings": self.settings, "rows": self.rows}
-            to.write_text(json.dumps(found, indent=2) + "\n")
+        named = {"title": self.title, "machine": self.machine, "settings": self.settings}
+        write_json(named | {"rows": self.rows}, to)
 
 
 def arguments(description: str | None, repeats: int = 5) -> argparse.ArgumentParser:
