@@ -93,7 +93,7 @@ class _Conv(nn.Module):
         weight = torch.empty_like(conv.weight, memory_format=torch.channels_last, requires_grad=False)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", weight.new_zeros(conv.out_channels))
-        self.fast = winograd.FastConv(conv.out_channels, conv.in_channels, weight) if winograd.pays(conv) else None
+        self.fast = winograd.FastConv(weight) if winograd.pays(conv) else None
 
     def refresh(self) -> None:
         conv, norm = self._sources
@@ -101,7 +101,7 @@ class _Conv(nn.Module):
         self.weight.copy_(conv.weight * scale.view(-1, 1, 1, 1))
         self.bias.copy_(shift if conv.bias is None else conv.bias * scale + shift)
         if self.fast is not None:
-            self.fast.refresh(self.weight)
+            self.fast.refresh()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         conv, _norm = self._sources

@@ -31,11 +31,10 @@ _KERNEL = (
 _OUTPUT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 _TILE, _READ = 4, 6
 """A tile of 4 x 4 outputs reads 6 x 6 inputs."""
-_MIN_CHANNELS, _MIN_TILES, _TILES_AT_ONCE = (
-    64,
-    32,
-    128,
-)  # below these the transforms cost more than they save; the cache
+_MIN_CHANNELS, _MIN_TILES = 64, 32
+"""With fewer, the transforms cost more than they save."""
+_TILES_AT_ONCE = 128
+"""What they are made into stays in the cache."""
 
 
 def pays(conv: nn.Conv2d) -> bool:
@@ -48,23 +47,16 @@ def pays(conv: nn.Conv2d) -> bool:
 class FastConv(nn.Module):
     """x (N, c, h, w) -> the 3 x 3 convolution of stride 1 and padding 1; which way is chosen by the size of x."""
 
-    _transformed: torch.Tensor
-
-    def __init__(self, out_channels: int, in_channels: int, like: torch.Tensor) -> None:
-        """Hold nothing yet: `refresh` gives the weights."""
+    def __init__(self, weight: torch.Tensor) -> None:
+        """By weights (out, in, 3, 3), which are read when first needed and when needed after a `refresh`."""
         super().__init__()
-        self._small: dict[tuple[int, int], torch.Tensor] = {}
-        self._weight = like
-        self.register_buffer("_transformed", like.new_zeros(_READ**2, in_channels, out_channels), persistent=False)
-
-    def refresh(self, weight: torch.Tensor) -> None:
-        """Take the weights (out, in, 3, 3) over."""
-        kernel = torch.tensor(_KERNEL, dtype=torch.float64)
-        twice = torch.kron(kernel, kernel).to(weight.dtype)
-        taps = weight.permute(2, 3, 1, 0).reshape(9, -1)
-        torch.mm(twice, taps, out=self._transformed.view(_READ**2, -1))
         self._weight = weight
-        self._small.clear()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Forget what was made of the weights."""
+        self._transformed: torch.Tensor | None = None
+        self._small: dict[tuple[int, int], torch.Tensor] = {}
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         """The output (N, out, h, w)."""
@@ -74,6 +66,8 @@ class FastConv(nn.Module):
         tiles = n * (height // _TILE) * (width // _TILE)
         if height % _TILE or width % _TILE or tiles < _MIN_TILES:
             return functional.conv2d(x, self._weight, bias, padding=1)
+        if self._transformed is None:
+            self._transformed = _transform(self._weight)
         found: torch.Tensor = _Winograd.apply(x, self._transformed)
         return found + bias.view(1, -1, 1, 1)
 
@@ -84,6 +78,13 @@ class FastConv(nn.Module):
             matrix = self._small[size] = _matrix(self._weight, *size)
         flat = x.permute(0, 2, 3, 1).reshape(len(x), -1) @ matrix
         return flat.view(len(x), *size, -1).permute(0, 3, 1, 2) + bias.view(1, -1, 1, 1)
+
+
+def _transform(weight: torch.Tensor) -> torch.Tensor:
+    """The weights (out, in, 3, 3) as Winograd's products take them: (36, in, out)."""
+    out, in_ = weight.shape[:2]
+    taps = weight.permute(2, 3, 1, 0).reshape(9, -1)
+    return torch.mm(_twice(_KERNEL, torch.float64).to(weight.dtype), taps).view(_READ**2, in_, out)
 
 
 def _matrix(weight: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -135,7 +136,7 @@ class _Winograd(torch.autograd.Function):
         return found.permute(0, 3, 1, 2), None
 
 
-def _twice(matrix: tuple[tuple[int, ...], ...], dtype: torch.dtype) -> torch.Tensor:
+def _twice(matrix: tuple[tuple[float, ...], ...], dtype: torch.dtype) -> torch.Tensor:
     """What acts on flattened tiles as the matrix does on their rows and on their columns."""
     once = torch.tensor(matrix, dtype=dtype)
     return torch.kron(once, once)
