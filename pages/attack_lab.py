@@ -3,8 +3,9 @@
 import streamlit as st
 
 from rnc import controls, lab_view
+from rnc.conditions import Condition, default_step_size, format_pixels, parse_pixels
 from rnc.figure_view import Figures
-from rnc.vocabulary import Condition, ConditionKind, Norm, TargetRule, default_step_size, format_pixels, parse_pixels
+from rnc.vocabulary import ConditionKind, Norm, TargetRule
 
 selection = controls.selection()
 figures = Figures("Attack lab")

@@ -18,13 +18,14 @@ from rnc import datasets, metrics
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd_steps
 from rnc.attacks.perturbation import next_class
 from rnc.attacks.pgd import Logits
+from rnc.conditions import Condition
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import FeatureSet, ImageBatch, feature_batches, gather
 from rnc.models import FeatureClassifier, weights
 from rnc.models.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.weights import CheckpointError
 from rnc.projection import PlanePCA
-from rnc.vocabulary import Condition, LabelRule, Split, TargetRule
+from rnc.vocabulary import LabelRule, Split, TargetRule
 
 __all__ = ["CheckpointError", "LabJob", "Outcome", "RecordedImages", "Subject", "load_subject"]
 

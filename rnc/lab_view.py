@@ -12,8 +12,9 @@ from rnc.charts.images import image_strip, perturbation_strip
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.projection import feature_plane
+from rnc.conditions import Condition
 from rnc.figure_view import Figures
-from rnc.vocabulary import Condition, Metric, Role, Split
+from rnc.vocabulary import Metric, Role, Split
 
 if TYPE_CHECKING:
     from rnc.lab import LabJob, Outcome

@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls
+from rnc.conditions import CLEAN
 from rnc.controls import Selection
 from rnc.geometry import SimplexPlane
-from rnc.vocabulary import CLEAN, ProjectionMethod
+from rnc.vocabulary import ProjectionMethod
 
 SIMPLEX = "Simplex plane"
 METHODS = [*(method.value.upper() for method in ProjectionMethod), SIMPLEX]

@@ -12,16 +12,8 @@ import torch
 import tyro
 
 from rnc import datasets, models
-from rnc.vocabulary import (
-    CLEAN,
-    Condition,
-    ConditionKind,
-    Norm,
-    Objective,
-    Role,
-    TargetRule,
-    parse_pixels,
-)
+from rnc.conditions import CLEAN, Condition, parse_pixels
+from rnc.vocabulary import ConditionKind, Norm, Objective, Role, TargetRule
 from train.schedule import parse_epochs
 from train.settings import Attack, attack
 

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from rnc import metrics
+from rnc.conditions import CLEAN, Condition
 from rnc.features import FeatureSet
 from rnc.models import FeatureClassifier
 from rnc.store.rows import Rows
-from rnc.vocabulary import CLEAN, FEATURES_LAYER, ClassMetric, Condition, ConditionKind, Metric, Split
+from rnc.vocabulary import FEATURES_LAYER, ClassMetric, ConditionKind, Metric, Split
 
 _TURNED = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)
 

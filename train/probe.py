@@ -10,6 +10,7 @@ import torch
 from rnc import metrics
 from rnc.attacks.perturbation import perturbation
 from rnc.attacks.pgd import Logits
+from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.features import (
     MEASURE_BATCH,
@@ -25,7 +26,7 @@ from rnc.models import FeatureClassifier
 from rnc.models.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.modes import model_mode
 from rnc.store.rows import Rows
-from rnc.vocabulary import CLEAN, Condition, ConditionKind, Metric, Role, Split
+from rnc.vocabulary import ConditionKind, Metric, Role, Split
 from train.findings import Spot, add_against_clean, add_classifier, add_layers, add_means, add_own, add_sample
 from train.ranks import Ranks
 

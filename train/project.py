@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from rnc.conditions import CLEAN, Condition
 from rnc.projection import UMAP_POINTS, PlanePCA, umap_plane
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import CLEAN, Condition, ProjectionMethod, Role, Split
+from rnc.vocabulary import ProjectionMethod, Role, Split
 from train.config import RunConfig
 from train.probe import Sample
 

@@ -7,7 +7,8 @@ from fnmatch import fnmatch
 from functools import partial
 from itertools import product
 
-from rnc.vocabulary import Condition, ConditionKind, Norm, Objective, TargetRule
+from rnc.conditions import Condition
+from rnc.vocabulary import ConditionKind, Norm, Objective, TargetRule
 from train.config import RunConfig
 from train.settings import attack
 

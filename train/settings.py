@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rnc.vocabulary import Norm, default_step_size
+from rnc.conditions import default_step_size
+from rnc.vocabulary import Norm
 
 
 @dataclass(frozen=True)

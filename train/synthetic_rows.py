@@ -9,19 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnc.conditions import CLEAN, Condition
 from rnc.store.rows import Rows, text_column
-from rnc.vocabulary import (
-    CLEAN,
-    FEATURES_LAYER,
-    PIXELS_LAYER,
-    ClassMetric,
-    Condition,
-    ConditionKind,
-    Metric,
-    Objective,
-    Role,
-    Split,
-)
+from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER, ClassMetric, ConditionKind, Metric, Objective, Role, Split
 from train.config import RunConfig
 
 NUM_CLASSES = 10

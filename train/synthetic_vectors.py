@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from rnc.conditions import CLEAN, Condition
 from rnc.projection import PlanePCA
 from rnc.store.rows import Rows
-from rnc.vocabulary import CLEAN, FEATURES_LAYER, Condition, ProjectionMethod, Role, Split
+from rnc.vocabulary import FEATURES_LAYER, ProjectionMethod, Role, Split
 from train.config import RunConfig
 from train.synthetic_rows import NUM_CLASSES, generator, hardness, progress
 

@@ -9,7 +9,8 @@ from rnc.attacks.noise import gaussian_noise, sign_noise
 from rnc.attacks.norm_balls import ball_of
 from rnc.attacks.pgd import Logits, pgd
 from rnc.attacks.randomness import SampleNoise
-from rnc.vocabulary import Condition, ConditionKind, LabelRule, TargetRule
+from rnc.conditions import Condition
+from rnc.vocabulary import ConditionKind, LabelRule, TargetRule
 
 
 @dataclass(frozen=True)

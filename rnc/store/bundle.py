@@ -20,6 +20,7 @@ from rnc.vocabulary import SYNTHETIC, RunState
 
 GALLERY_VARIABLE = "RNC_GALLERY"
 _GALLERY = Path(__file__).parents[2] / "data" / "gallery"
+_OLDEST_VERSION = 2  # since then columns have only been added; what a run's rows lack is NULL
 _LARGEST_NETWORK = 10_000_000
 _ROWS = {
     "run": "SELECT * REPLACE (NULL::VARCHAR AS host) FROM run WHERE run_id = $run",
@@ -118,20 +119,20 @@ def _lay_beside(connection: duckdb.DuckDBPyConnection, folder: Path, sql: str) -
             view = _BESIDE.get(table, _OTHERS_BESIDE).format(
                 own=database + table,
                 runs=database + "run",
-                files=f"read_parquet({_every(folder, table)})",
+                files=f"read_parquet({_every(folder, table)}, union_by_name = true)",
                 folder=_text(folder.resolve()),
             )
             connection.execute(f"CREATE TEMP VIEW {table} AS {view}")
 
 
 def _check_versions(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    others = connection.execute(
+    versions = connection.execute(
         f"SELECT file_name, decode(value) FROM parquet_kv_metadata({_every(folder, 'run')}) "
-        "WHERE decode(key) = 'schema_version' AND decode(value) <> ?",
-        [str(SCHEMA_VERSION)],
+        "WHERE decode(key) = 'schema_version' AND decode(value) NOT IN (SELECT unnest(?))",
+        [[str(version) for version in range(_OLDEST_VERSION, SCHEMA_VERSION + 1)]],
     ).fetchall()
-    if others:
-        name, version = Path(others[0][0]).parent.name, others[0][1]
+    if versions:
+        name, version = Path(versions[0][0]).parent.name, versions[0][1]
         raise StoreError(
             f"{folder / name} was published under schema version {version}, this program reads {SCHEMA_VERSION}; "
             f"publish it again, or take it out of the folder"

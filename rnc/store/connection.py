@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DEFAULT_STORE = Path("data/rnc.duckdb")
 STORE_VARIABLE = "RNC_STORE"
 
@@ -26,7 +26,20 @@ _UPGRADES = {  # from a version to the next; a store is brought up to date by th
             train_seconds DOUBLE, measure_seconds DOUBLE, images_per_second DOUBLE
         );
         UPDATE schema_version SET version = 2;
-    """
+    """,
+    2: """
+        ALTER TABLE condition ADD COLUMN objective VARCHAR;
+        ALTER TABLE condition ADD COLUMN momentum DOUBLE;
+        ALTER TABLE condition ADD COLUMN restarts INTEGER;
+        ALTER TABLE condition ADD COLUMN schedule VARCHAR;
+        ALTER TABLE condition ADD COLUMN target_class INTEGER;
+        ALTER TABLE epoch ADD COLUMN attack_seconds DOUBLE;
+        ALTER TABLE epoch ADD COLUMN store_seconds DOUBLE;
+        CREATE TABLE lab_result (
+            key VARCHAR, saved_at TIMESTAMP, title VARCHAR, request JSON, summary JSON, content BLOB
+        );
+        UPDATE schema_version SET version = 3;
+    """,
 }
 _DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
 _process_lock = threading.Lock()  # DuckDB refuses a read-only beside a read-write connection in one process

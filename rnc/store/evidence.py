@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from rnc.conditions import CLEAN
 from rnc.store.answers import CachedAnswers
 from rnc.vocabulary import (
-    CLEAN,
     FEATURES_LAYER,
     PIXELS_LAYER,
     TERMINAL_ACCURACY,

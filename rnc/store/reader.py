@@ -9,16 +9,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from rnc.conditions import CLEAN
 from rnc.store.evidence import SHOWN, EvidenceReader
-from rnc.vocabulary import (
-    CLEAN,
-    FEATURES_LAYER,
-    STALE_SECONDS,
-    SYNTHETIC,
-    ProjectionMethod,
-    RunState,
-    Split,
-)
+from rnc.vocabulary import FEATURES_LAYER, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
 
 _OLDER = {"width": 1.0, "subset": 0}
 """What configs of schema 1 leave unsaid."""

@@ -10,10 +10,12 @@ CREATE TABLE run (
     device VARCHAR, execution VARCHAR, data JSON, threads INTEGER, host VARCHAR, git_commit VARCHAR, versions JSON, error VARCHAR
 );
 
--- How images are made, whatever the run; the slug is the id.
+-- How images are made, whatever the run; the slug is the id. The last line is NULL where it is as PGD is usually run:
+-- cross entropy, no momentum, one start, steps of one size, no class of one's own choice.
 CREATE TABLE condition (
     condition VARCHAR, kind VARCHAR, norm VARCHAR, epsilon DOUBLE, step_size DOUBLE, steps INTEGER,
-    target_rule VARCHAR, label_rule VARCHAR
+    target_rule VARCHAR, label_rule VARCHAR,
+    objective VARCHAR, momentum DOUBLE, restarts INTEGER, schedule VARCHAR, target_class INTEGER
 );
 
 -- The part a condition plays for a run; a run may be measured under any number of attacks.
@@ -22,10 +24,11 @@ CREATE TABLE run_condition (run_id VARCHAR, condition VARCHAR, role VARCHAR);
 -- Stages of a run's network from the pixels on (depth 0, 1, ...); size is d of the flattened activation.
 CREATE TABLE layer (run_id VARCHAR, layer VARCHAR, depth INTEGER, size INTEGER);
 
--- One row a trained epoch: what it cost and what it trained with. Seconds of training and of the measurement after it.
+-- One row a trained epoch: what it trained with and what it cost: seconds of training, of them in the attack, and of the
+-- measurement and the writing to the store after it.
 CREATE TABLE epoch (
     run_id VARCHAR, epoch INTEGER, learning_rate DOUBLE, train_loss DOUBLE,
-    train_seconds DOUBLE, measure_seconds DOUBLE, images_per_second DOUBLE
+    train_seconds DOUBLE, measure_seconds DOUBLE, images_per_second DOUBLE, attack_seconds DOUBLE, store_seconds DOUBLE
 );
 
 -- Tall results. means_split and means_condition say whose class means were used.
@@ -62,6 +65,11 @@ CREATE TABLE leap (
 
 -- Model files; path is relative to the store's folder.
 CREATE TABLE checkpoint (run_id VARCHAR, epoch INTEGER, path VARCHAR, sha256 VARCHAR);
+
+-- Attacks of the lab that were kept; key names what determines the result, content is an npz of its arrays.
+CREATE TABLE lab_result (
+    key VARCHAR, saved_at TIMESTAMP, title VARCHAR, request JSON, summary JSON, content BLOB
+);
 
 -- For people who query by hand: metrics around their own means, with the run's main fields and the condition's role.
 CREATE VIEW measurement AS

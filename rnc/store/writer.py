@@ -7,9 +7,10 @@ from typing import Any
 
 import duckdb
 
+from rnc.conditions import Condition
 from rnc.store.connection import StoreError, writing
 from rnc.store.rows import Rows
-from rnc.vocabulary import Condition, Role, RunState
+from rnc.vocabulary import Role, RunState
 
 _RUN_TABLES = (
     "run",

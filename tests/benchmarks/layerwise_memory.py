@@ -13,9 +13,9 @@ import torch
 
 from rnc import datasets, metrics, models
 from rnc.attacks.perturbation import perturbation
+from rnc.conditions import CLEAN
 from rnc.datasets import ImageSet
 from rnc.features import image_batches, positions, stage_batches
-from rnc.vocabulary import CLEAN
 from tests.benchmarks.machine import megabytes
 
 

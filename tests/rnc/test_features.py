@@ -5,10 +5,11 @@ import torch
 
 from rnc import datasets, models
 from rnc.attacks.perturbation import Perturbed, perturbation
+from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.features import FeatureSet, feature_batches, gather, image_batches, positions, stage_batches
 from rnc.models import FeatureClassifier
-from rnc.vocabulary import CLEAN, PIXELS_LAYER, Condition, ConditionKind, Norm, TargetRule
+from rnc.vocabulary import PIXELS_LAYER, ConditionKind, Norm, TargetRule
 from tests.oracles import samples
 
 SIZE = 23

@@ -12,9 +12,10 @@ import torch
 
 from rnc import datasets, lab, metrics, models
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd
+from rnc.conditions import Condition
 from rnc.lab import LabJob, Outcome, RecordedImages, Subject, load_subject
 from rnc.models import weights
-from rnc.vocabulary import Condition, ConditionKind, Norm, Split, TargetRule
+from rnc.vocabulary import ConditionKind, Norm, Split, TargetRule
 
 ATTACK = Condition(ConditionKind.PGD, Norm.LINF, 0.2, 6, 0.05)
 IN_L2 = Condition(ConditionKind.PGD, Norm.L2, 1.0, 3)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rnc.vocabulary import CLEAN, Condition, Norm, Objective, Role
+from rnc.conditions import CLEAN, Condition
+from rnc.vocabulary import Norm, Objective, Role
 from train.config import RunConfig
 
 BAD: list[tuple[dict[str, Any], str]] = [

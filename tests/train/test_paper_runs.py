@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rnc.vocabulary import Condition, Norm, Objective, Role
+from rnc.conditions import Condition
+from rnc.vocabulary import Norm, Objective, Role
 from tests.conftest import ROOT
 from tests.synthetic_images import write_dataset
 from tests.train.small import ask

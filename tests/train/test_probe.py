@@ -11,9 +11,10 @@ import torch
 
 from rnc import datasets, metrics, models
 from rnc.attacks import SampleNoise, ball_of, gaussian_noise, pgd, sign_noise
+from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.models.modes import model_mode
-from rnc.vocabulary import CLEAN, FEATURES_LAYER, Condition, ConditionKind, Norm, Role, Split, TargetRule
+from rnc.vocabulary import FEATURES_LAYER, ConditionKind, Norm, Role, Split, TargetRule
 from train.probe import Measured, MeasuredSet, Plan, Probe, TrainedImages
 
 EPSILON = 0.12

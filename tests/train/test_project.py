@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnc.conditions import CLEAN
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import CLEAN, ProjectionMethod, Role, Split
+from rnc.vocabulary import ProjectionMethod, Role, Split
 from tests.rnc.store.hand_written import begin
 from tests.train.small import ask, small
 from train import project

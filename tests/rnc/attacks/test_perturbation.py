@@ -5,7 +5,8 @@ import torch
 
 from rnc.attacks import L2Ball, LinfBall, SampleNoise, ball_of, cross_entropy, gaussian_noise, pgd, sign_noise
 from rnc.attacks.perturbation import Perturbed, next_class, perturbation
-from rnc.vocabulary import CLEAN, Condition, ConditionKind, Norm, TargetRule
+from rnc.conditions import CLEAN, Condition
+from rnc.vocabulary import ConditionKind, Norm, TargetRule
 from tests.oracles import samples
 
 NET = samples.conv_net()

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from rnc.conditions import CLEAN, Condition
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import CLEAN, FEATURES_LAYER, Condition, ConditionKind, Norm, Role, TargetRule
+from rnc.vocabulary import FEATURES_LAYER, ConditionKind, Norm, Role, TargetRule
 
 PERTURBED = Condition(ConditionKind.PGD, Norm.LINF, 8 / 255, 10)
 TARGETED = Condition(ConditionKind.PGD, Norm.LINF, 8 / 255, 10, target_rule=TargetRule.NEXT)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnc.conditions import CLEAN
 from rnc.store.answers import as_text
 from rnc.store.reader import StoreReader
-from rnc.vocabulary import CLEAN
 from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
 
 QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rnc.models import weights
@@ -41,6 +43,9 @@ QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
     "evidence": lambda r, run: r.evidence([run], ["nc1", "angle"], 9),
     "last_values": lambda r, run: r.last_values(["nc1", "angle"]).query("run_id == @run"),
 }
+
+
+ADDED_IN_3 = {"objective", "momentum", "restarts", "schedule", "target_class", "attack_seconds", "store_seconds"}
 
 
 def only_run(store: Path) -> str:
@@ -194,3 +199,19 @@ def test_the_card_holds_the_command(tiny_store: Path, gallery: Path) -> None:
     with reading(tiny_store) as connection:
         device = connection.execute("SELECT device FROM run").fetchone()
     assert device and device[0] in card and str(RunState.FINISHED) in card
+
+
+def test_a_run_of_the_schema_before_is_read_beside_one_of_this(tiny_store: Path, tmp_path: Path) -> None:
+    run_id, folder = only_run(tiny_store), tmp_path / "gallery"
+    older = publish(tiny_store, run_id, folder).rename(folder / "older")
+    for path in older.glob("*.parquet"):
+        rows = pq.read_table(path)
+        rows = rows.drop_columns([name for name in rows.column_names if name in ADDED_IN_3])
+        if "run_id" in rows.column_names:
+            rows = rows.set_column(rows.column_names.index("run_id"), "run_id", pa.array(["older"] * len(rows)))
+        pq.write_table(rows.replace_schema_metadata({"schema_version": "2"}), path)
+    publish(tiny_store, run_id, folder)
+    reader = StoreReader(tmp_path / "none.duckdb", folder)
+    assert set(reader.runs()["run_id"]) == {"older", run_id}
+    per_run = reader.conditions(["older", run_id]).groupby("run_id")["condition"].agg(sorted)
+    assert per_run["older"] == per_run[run_id]

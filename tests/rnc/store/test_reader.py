@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnc.conditions import CLEAN, Condition
 from rnc.store import reader as store_reader
 from rnc.store.connection import reading, writing
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
-from rnc.vocabulary import CLEAN, STALE_SECONDS, Condition, RunState
+from rnc.vocabulary import STALE_SECONDS, RunState
 from tests.rnc.store.hand_written import CLASSES, L2, PERTURBED, TARGETED, add_metrics, begin
 
 

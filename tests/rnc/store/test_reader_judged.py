@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rnc.conditions import CLEAN, Condition
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
-from rnc.vocabulary import CLEAN, Condition, ConditionKind, Norm, Role
+from rnc.vocabulary import ConditionKind, Norm, Role
 from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, add_metrics, begin
 
 HALF = Condition(ConditionKind.PGD, Norm.LINF, 4 / 255, 10)

@@ -5,19 +5,21 @@ from typing import Any
 
 import pytest
 
+from rnc.conditions import CLEAN
 from rnc.store.connection import reading
 from rnc.store.rows import Rows
-from rnc.vocabulary import CLEAN, Role
+from rnc.vocabulary import Role
 from tests.rnc.store.hand_written import L2, PERTURBED, add_metrics, begin
 
 CONTRACT = {
     "schema_version": "version",
     "run": "run_id config classes state epochs_done started_at heartbeat_at finished_at wall_seconds device execution data "
     "threads host git_commit versions error",
-    "condition": "condition kind norm epsilon step_size steps target_rule label_rule",
+    "condition": "condition kind norm epsilon step_size steps target_rule label_rule "
+    "objective momentum restarts schedule target_class",
     "run_condition": "run_id condition role",
     "layer": "run_id layer depth size",
-    "epoch": "run_id epoch learning_rate train_loss train_seconds measure_seconds images_per_second",
+    "epoch": "run_id epoch learning_rate train_loss train_seconds measure_seconds images_per_second attack_seconds store_seconds",
     "metric": "run_id epoch split condition means_split means_condition layer metric value",
     "class_metric": "run_id epoch split condition means_split means_condition layer class metric value",
     "class_mean": "run_id epoch split condition layer class vector",
@@ -25,6 +27,7 @@ CONTRACT = {
     "feature": "run_id epoch split condition sample label predicted vector",
     "projection": "run_id epoch split condition method sample coordinates",
     "leap": "run_id epoch split condition true_class predicted_class count angle",
+    "lab_result": "key saved_at title request summary content",
     "checkpoint": "run_id epoch path sha256",
     "measurement": "run_id dataset model objective norm epsilon seed epoch split role condition layer metric value",
 }
@@ -81,7 +84,7 @@ def test_the_subset_of_sql_that_ducklake_runs(store: Path) -> None:
     assert ask(store, "SELECT * FROM duckdb_sequences()") == []
     assert ask(store, "SELECT * FROM duckdb_indexes()") == []
     types = {kind for (kind,) in ask(store, "SELECT DISTINCT data_type FROM information_schema.columns")}
-    assert types == {"VARCHAR", "JSON", "VARCHAR[]", "INTEGER", "TIMESTAMP", "DOUBLE", "FLOAT[]"}
+    assert types == {"VARCHAR", "JSON", "VARCHAR[]", "INTEGER", "TIMESTAMP", "DOUBLE", "FLOAT[]", "BLOB"}
 
 
 def test_claim_8_is_one_query(store: Path) -> None:

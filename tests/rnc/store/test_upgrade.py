@@ -13,13 +13,19 @@ from tests.rnc.store.hand_written import begin, one_epoch
 SCHEMAS = Path(__file__).parent
 
 
+@pytest.fixture(params=range(1, SCHEMA_VERSION))
+def version(request: pytest.FixtureRequest) -> int:
+    """Every version before this one."""
+    return request.param
+
+
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A store of version 1 with one finished run and a number."""
+def old(version: int, tmp_path: Path) -> Path:
+    """A store of that version with one finished run and a number."""
     path = tmp_path / "rnc.duckdb"
     with duckdb.connect(str(path)) as connection:
-        connection.execute((SCHEMAS / "schema_v1.sql").read_text())
-        connection.execute("INSERT INTO schema_version VALUES (1)")
+        connection.execute((SCHEMAS / f"schema_v{version}.sql").read_text())
+        connection.execute("INSERT INTO schema_version VALUES (?)", [version])
         connection.execute(
             "INSERT INTO run (run_id, config, classes, state, epochs_done, device) VALUES "
             """('old', '{"dataset": "digits", "epochs": 2}', ['a', 'b'], 'finished', 2, 'cpu')"""
@@ -44,9 +50,12 @@ def columns(path: Path) -> dict[str, set[tuple[str, str]]]:
     return tables
 
 
-def test_a_reader_says_how(old: Path) -> None:
+def test_a_reader_says_how(old: Path, version: int) -> None:
     before = old.read_bytes()
-    with pytest.raises(StoreError, match=f"schema version 1.*python -m rnc.store {old} --upgrade"), reading(old):
+    with (
+        pytest.raises(StoreError, match=f"schema version {version}.*python -m rnc.store {old} --upgrade"),
+        reading(old),
+    ):
         pytest.fail("it was opened")
     assert old.read_bytes() == before
 
@@ -67,11 +76,11 @@ def test_new_runs_stand_beside_the_old_ones(old: Path) -> None:
     assert set(StoreReader(old).runs()["run_id"]) == {"old", "new"}
 
 
-def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old: Path) -> None:
+def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old: Path, version: int) -> None:
     with pytest.raises(RuntimeError, match="cut"), writing(old):
         raise RuntimeError("cut")
     with duckdb.connect(str(old)) as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(version,)]
 
 
 def test_the_command_upgrades_and_lists(old: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnc.conditions import CLEAN, Condition
 from rnc.store.connection import StoreError, reading
 from rnc.store.rows import Rows
 from rnc.store.writer import RunExistsError, StoreWriter, run_state
-from rnc.vocabulary import CLEAN, Condition, Role, RunState
+from rnc.vocabulary import Role, RunState
 from tests.rnc.store.hand_written import (
     CLASSES,
     CONDITIONS,

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rnc.conditions import CLEAN
 from rnc.store import writer as store_writer
 from rnc.store.rows import Rows
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import CLEAN, RunState
+from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import add_metrics, begin
 
 EPOCHS = 30

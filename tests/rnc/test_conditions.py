@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.vocabulary import (
-    CLEAN,
-    Condition,
-    ConditionKind,
-    LabelRule,
-    Norm,
-    TargetRule,
-    default_step_size,
-    format_pixels,
-    parse_pixels,
-)
+from rnc.conditions import CLEAN, Condition, default_step_size, format_pixels, parse_pixels
+from rnc.vocabulary import ConditionKind, LabelRule, Norm, TargetRule
 
 SIZES = st.one_of(
     st.integers(1, 3000).map(lambda k: k / 255),
