@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import streamlit as st
 
 from rnc import controls
@@ -52,6 +53,13 @@ else:
 right.subheader("Measured under")
 conditions = controls.reader().conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
+spent = controls.reader().costs(picked)[["attack", "step", "measurement", "store"]].T[0]
+if spent.notna().all():
+    right.subheader("Where its time went")
+    shown = pd.DataFrame({"part": spent.index, "seconds": spent.values, "share": spent.values / spent.sum()})
+    share = st.column_config.ProgressColumn(format="percent", max_value=1.0)
+    seconds = st.column_config.NumberColumn(format="%.1f")
+    right.dataframe(shown, hide_index=True, key="costs", column_config={"share": share, "seconds": seconds})
 right.subheader("Made with")
 right.json(
     {"execution": run["execution"], "threads": int(run["threads"]), **json.loads(run["versions"])}, expanded=True

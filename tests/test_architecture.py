@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = ("rnc", "train", "pages", "app", "tests")
 LEFT_OF_THE_BAR = {
     "rnc.vocabulary", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics",
-    "rnc.projection", "rnc.devices",
+    "rnc.projection", "rnc.umap_process", "rnc.devices",
 }  # fmt: skip
 PAGE_MAY = {
     "rnc.vocabulary",
@@ -40,6 +40,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/metrics/", {"rnc.vocabulary", "torch"}),
     ("rnc/features.py", {"rnc.vocabulary", "rnc.datasets", "rnc.models", "torch"}),
     ("rnc/projection.py", {"rnc.vocabulary", "torch", "umap", "sklearn"}),
+    ("rnc/umap_process.py", {"rnc.projection"}),
     ("rnc/store/", {"rnc.vocabulary", "rnc.conditions", "duckdb", "pyarrow", "pandas"}),
     ("rnc/claims/", {"rnc.vocabulary", "pandas"}),
     ("rnc/charts/", {"rnc.vocabulary", "rnc.conditions", "altair", "pyarrow", "pandas", "vl_convert"}),

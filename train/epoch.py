@@ -18,6 +18,7 @@ from train.losses import TrainingLoss, training_images
 from train.probe import TrainedImages
 from train.ranks import Ranks
 from train.stopping import Diverged
+from train.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Trainer:
         self.optimizer = torch.optim.SGD(
             model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay, fused=True
         )
+        self.attack_watch = Stopwatch(execution.device)
         self._network = execution.compile(model)
         self._folded = self._fold(model)
         loss: nn.Module = TrainingLoss(self._network, config)
@@ -114,7 +116,8 @@ class Trainer:
         clean, labels = self._execution.place(data.images.pixels(mine)), data.images.labels[mine]
         noise = SampleNoise(config.seed * 1_000_003 + epoch, data.names[mine])
         with self._execution.autocast():
-            trained = training_images(self._network, clean, labels, config, noise, self._folded)
+            with self.attack_watch.running():
+                trained = training_images(self._network, clean, labels, config, noise, self._folded)
             loss = self._loss(clean, trained, labels)
         self.optimizer.zero_grad(set_to_none=True)
         (loss if ranks.count == 1 else loss * weight).backward()

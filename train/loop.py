@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from rnc import datasets, models
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
 from rnc.store.connection import StoreError
+from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
+from rnc.umap_process import UmapProcess
 from rnc.vocabulary import FEATURES_LAYER, HEARTBEAT_SECONDS, PIXELS_LAYER, RunState
 from train.checkpoint import forget_unknown, save_checkpoint
 from train.config import RunConfig
@@ -28,6 +30,7 @@ from train.provenance import provenance
 from train.ranks import Ranks, join_ranks
 from train.resume import Progress, ResumeFile, resume_path
 from train.stopping import OUT_OF_TIME, StopRun, TimeLimit, sigterm_stops
+from train.stopwatch import spent
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Heart:
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Beat from beside the block, a step that cannot be asked in between: UMAP's compiling alone may take a minute."""
+        """Beat from beside the block, a step that cannot be asked in between, such as waiting for UMAP."""
         over = threading.Event()
 
         def beat_on() -> None:
@@ -120,6 +123,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
         about = provenance(device, threads, str(leader.trainer), data.whole)
         with leader.entered(about):
             leader.go()
+    tqdm.write(f"{config.run_id}: {spent(StoreReader(options.store), config.run_id)}")
 
 
 class _Run:
@@ -198,17 +202,18 @@ class _Run:
             total=config.epochs, initial=progress.epoch, desc=title, unit="epoch", position=self.position,
             dynamic_ncols=True, disable=not self.ranks.first,
         )  # fmt: skip
-        with bar:
+        wants_umap = self.ranks.first and bool(config.umap_at())
+        with UmapProcess() if wants_umap else nullcontext() as umap, bar:
             if not progress.started:
                 self._measure(0, bar, None)
                 progress.started = True
                 self._save(always=True)
             for epoch in range(progress.epoch + 1, config.epochs + 1):
                 self._epoch(epoch, bar)
-        if self.ranks.first and config.umap_at() and self.projector.latest:
-            tqdm.write(f"{title}: projecting by UMAP")
-            with self.heart.beating():
-                self.projector.project_by_umap()
+            if umap and self.projector.latest:
+                bar.set_postfix_str("projecting by UMAP")
+                with self.heart.beating():
+                    self.projector.project_by_umap(umap.plane)
 
     def _epoch(self, epoch: int, bar: tqdm) -> None:
         config, device = self.config, self.execution.device
@@ -225,6 +230,7 @@ class _Run:
         row |= {
             "train_loss": loss,
             "train_seconds": seconds,
+            "attack_seconds": self.trainer.attack_watch.taken(),
             "images_per_second": len(self.data.training.images) / seconds,
         }
         self.progress.unwritten.append(row | {"measure_seconds": 0.0})

@@ -1,9 +1,11 @@
 """Keeps a run's sampled features and writes their projections: PCA as epochs land, UMAP once at the end."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from rnc.conditions import CLEAN, Condition
-from rnc.projection import UMAP_POINTS, PlanePCA, umap_plane
+from rnc.projection import UMAP_POINTS, PlanePCA
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
@@ -12,6 +14,8 @@ from train.config import RunConfig
 from train.probe import Sample
 
 Samples = dict[tuple[Split, Condition], Sample]
+Plane = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
+"""(clean features, others) -> coordinates (n, 2) of each, as `rnc.projection.umap_plane` gives them."""
 
 
 class Projector:
@@ -47,7 +51,7 @@ class Projector:
             sample = Sample(part["sample"].to_numpy(), part["label"].to_numpy(), vectors)
             self._epochs.setdefault(int(epoch), {})[Split(split), Condition.from_slug(condition)] = sample
 
-    def project_by_umap(self) -> None:
+    def project_by_umap(self, umap_plane: Plane) -> None:
         """UMAP of the training sample: fitted on the last epoch's clean features, all others transformed into that plane."""
         last = max(self._epochs)
         attacked = [c for role, c in self._config.conditions if role in (Role.PERTURBED, Role.TARGETED)]

@@ -171,6 +171,18 @@ class StoreReader(EvidenceReader):
         found = self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
         return found.assign(path=[str(self.path.parent / path) for path in found.get("path", [])])
 
+    def costs(self, run_id: str) -> pd.DataFrame:
+        """One row: epochs trained, and the seconds that their attack, step, measurement and store took in all.
+
+        NaN where a run was trained before these were recorded.
+        """
+        return self._ask(
+            """SELECT count(*) AS epochs, sum(attack_seconds) AS attack, sum(train_seconds - attack_seconds) AS step,
+                      sum(measure_seconds) AS measurement, sum(store_seconds) AS store
+               FROM epoch WHERE run_id = ?""",
+            run_id,
+        )
+
     def last_values(self, metrics: list[str], split: str = Split.TRAIN) -> pd.DataFrame:
         """run_id, epoch, shown, condition, means, metric, value at each run's last measured epoch.
 

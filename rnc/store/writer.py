@@ -1,6 +1,12 @@
-"""The only hand that writes the store. Each method is one transaction, and guards the keys that the SQL does not."""
+"""The only hand that writes the store. Each method is one transaction, and guards the keys that the SQL does not.
+
+What an epoch's writing took, its commit included, only a later transaction can tell: the next epoch's, or the run's end.
+"""
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +46,7 @@ class StoreWriter:
     def __init__(self, path: Path) -> None:
         """Name the store; nothing is opened until something is written."""
         self.path = path
+        self._untold: tuple[int, float] = (0, 0.0)  # the last epoch that was written, and what that has taken since
 
     def prepare(self) -> None:
         """Make the store where there is none. Raises StoreError, and touches nothing, where the file is no store."""
@@ -107,16 +114,17 @@ class StoreWriter:
 
     def write_epoch(self, run_id: str, epoch: int, rows: Rows) -> None:
         """Land all of a measured epoch, or nothing of it. Raises StoreError where the epoch is stored already."""
-        with writing(self.path) as connection:
+        with self._timed(epoch), writing(self.path) as connection:
             found = connection.execute("SELECT 1 FROM metric WHERE run_id = ? AND epoch = ? LIMIT 1", [run_id, epoch])
             if found.fetchone():
                 raise StoreError(f"epoch {epoch} of {run_id} is already in {self.path}")
             _insert(connection, rows)
+            self._tell_times(connection, run_id)
             self._beat(connection, run_id, epoch)
 
     def replace_projections(self, run_id: str, method: str, rows: Rows) -> None:
         """Put a new projection of a run in the place of the old one of that method, so that one basis serves all epochs."""
-        with writing(self.path) as connection:
+        with self._timed(), writing(self.path) as connection:
             connection.execute("DELETE FROM projection WHERE run_id = ? AND method = ?", [run_id, method])
             _insert(connection, rows)
 
@@ -128,10 +136,25 @@ class StoreWriter:
     def end_run(self, run_id: str, state: RunState, wall_seconds: float, error: str | None = None) -> None:
         """Close a run as finished or failed."""
         with writing(self.path) as connection:
+            self._tell_times(connection, run_id)
             connection.execute(
                 "UPDATE run SET state = ?, finished_at = ?, heartbeat_at = ?, wall_seconds = ?, error = ? WHERE run_id = ?",
                 [str(state), _now(), _now(), wall_seconds, error, run_id],
             )
+
+    @contextmanager
+    def _timed(self, epoch: int | None = None) -> Iterator[None]:
+        """Count the block's seconds to an epoch; without one, to the epoch written last."""
+        begin = time.monotonic()
+        yield
+        last, seconds = self._untold if epoch is None else (epoch, 0.0)
+        self._untold = last, seconds + time.monotonic() - begin
+
+    def _tell_times(self, connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+        epoch, seconds = self._untold
+        connection.execute(
+            "UPDATE epoch SET store_seconds = ? WHERE run_id = ? AND epoch = ?", [seconds, run_id, epoch]
+        )
 
     @staticmethod
     def _beat(connection: duckdb.DuckDBPyConnection, run_id: str, epochs_done: int) -> None:

@@ -107,7 +107,7 @@ def test_vectors_and_projections_are_kept_at_the_chosen_epochs(store: Path) -> N
 def test_every_epoch_says_what_it_cost(store: Path) -> None:
     found = ask(store, "SELECT * EXCLUDE (run_id) FROM epoch ORDER BY epoch")
     assert [at for at, *_rest in found] == [1, 2], "also those that are not measured"
-    for at, rate, loss, seconds, measuring, speed in found:
+    for at, rate, loss, seconds, measuring, speed, _attacking, _writing in found:
         assert rate == CONFIG.learning_rate_in(at) and 0 < loss < 10
         assert seconds > 0 and speed == pytest.approx(1400 / seconds) and (measuring > 0) is (at == 2)
 

@@ -83,17 +83,15 @@ class Plane:
 
 
 @pytest.fixture
-def plane(monkeypatch: pytest.MonkeyPatch) -> Plane:
-    found = Plane()
-    monkeypatch.setattr(project, "umap_plane", found)
-    return found
+def plane() -> Plane:
+    return Plane()
 
 
 def test_umap_takes_clean_and_the_runs_attacks_of_the_last_epoch(writer: StoreWriter, plane: Plane) -> None:
     projector, last = Projector(CONFIG, writer), samples(4)
     projector.add_epoch(4, last)
     projector.add_epoch(1, samples(1))
-    projector.project_by_umap()
+    projector.project_by_umap(plane)
     roles = dict(CONFIG.conditions)
     slugs = {"clean", roles[Role.PERTURBED].slug, roles[Role.TARGETED].slug}
     found = ask(writer.path, "SELECT DISTINCT epoch, split, condition FROM projection WHERE method = 'umap'")
@@ -111,7 +109,7 @@ def test_umap_takes_a_stated_number_of_points_spread_over_the_sample(
     monkeypatch.setattr(project, "UMAP_POINTS", 5)
     projector = Projector(CONFIG, writer)
     projector.add_epoch(0, samples(0))
-    projector.project_by_umap()
+    projector.project_by_umap(plane)
     taken = ask(writer.path, "SELECT DISTINCT sample FROM projection WHERE method = 'umap' ORDER BY 1")
     assert len(taken) == len(plane.clean) == 5 and taken[0] == (0,) and taken[-1] == (33,)
     assert {method for (method,) in ask(writer.path, "SELECT DISTINCT method FROM projection")} == set(ProjectionMethod)

@@ -1,0 +1,48 @@
+"""How long the parts of a run take."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from rnc.store.reader import StoreReader
+
+
+class Stopwatch:
+    """Adds up the seconds of a block that is entered again and again, without making a GPU wait at each."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Start at zero. On a GPU its own events are read, once, when the sum is taken."""
+        self._on_gpu = device.type == "cuda"
+        self._seconds = 0.0
+        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The block that counts."""
+        if not self._on_gpu:
+            begin = time.monotonic()
+            yield
+            self._seconds += time.monotonic() - begin
+            return
+        begin_event, end_event = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin_event.record()
+        yield
+        end_event.record()
+        self._events.append((begin_event, end_event))
+
+    def taken(self) -> float:
+        """The seconds so far; starts at zero again. Waits for a GPU to come to the last block's end."""
+        if self._events:
+            self._events[-1][1].synchronize()
+        seconds = self._seconds + sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
+        self._seconds, self._events = 0.0, []
+        return seconds
+
+
+def spent(reader: StoreReader, run_id: str) -> str:
+    """Where a run's time went: mean seconds an epoch of attack, step, measurement and writing to the store."""
+    row = reader.costs(run_id).iloc[0]
+    parts = (f"{name} {row[name] / row['epochs']:.2g} s" for name in ("attack", "step", "measurement", "store"))
+    return f"{row['epochs']:.0f} epochs, each on average: {', '.join(parts)}"
