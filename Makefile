@@ -39,6 +39,8 @@ bench: $(VENV)/.dev $(RIVALS)/.made ## speed against named baselines, a table ea
 	$(RIVALS)/bin/python -W ignore -m tests.benchmarks.attacks --json out/benchmarks/attacks.json
 	$(PY) -m tests.benchmarks.training --json out/benchmarks/training.json
 	$(PY) -m tests.benchmarks.epoch_split --json out/benchmarks/epoch_split.json
+	$(PY) -m tests.benchmarks.store --json out/benchmarks/store.json
+	$(PY) -m tests.benchmarks.projection --json out/benchmarks/projection.json
 	$(PY) -m tests.benchmarks.networks --json out/benchmarks/networks.json
 	$(PY) -m tests.benchmarks.layerwise_memory
 

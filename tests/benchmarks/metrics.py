@@ -7,7 +7,9 @@ covariances and a pseudo-inverse. `products` are the two that nobody avoids: fea
 centres. Then how the cost grows.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch.nn import functional
@@ -146,6 +148,21 @@ def growth(report: Report, repeats: int) -> None:
         )
 
 
+def growth_in_layers(report: Report, repeats: int) -> None:
+    """The exponent of the layerwise measurement's cost in the number of stages, each of 2,000 x 512."""
+    scene, sizes = Scene.made_up(2_000, 512, 10), [2, 8, 32]
+
+    def act(stages: int) -> None:
+        def passes() -> Iterator[tuple[Iterator[tuple[str, torch.Tensor]], torch.Tensor]]:
+            yield ((f"stage{k}", scene.features) for k in range(stages)), scene.labels
+
+        means = metrics.layer_means(passes, scene.num_classes)
+        metrics.layerwise(passes, means, means)
+
+    taken = list(in_turn({str(size): partial(act, size) for size in sizes}, repeats).values())
+    report.add(grows="layers", sizes=sizes, ms=[round(1e3 * s, 1) for s in taken], exponent=exponent(sizes, taken))
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = arguments(__doc__)
@@ -158,6 +175,7 @@ def main() -> None:
     for num_classes in (10, 100):
         compare(report, given.samples, given.d, num_classes, given.repeats)
     growth(report, given.repeats)
+    growth_in_layers(report, given.repeats)
     report.write(given.json)
 
 
