@@ -131,7 +131,9 @@ def test_the_same_runs_come_again_and_are_not_made_twice(
         assert main([count, "--epochs", str(EPOCHS), "--store", str(other)]) == 0
         assert said in capsys.readouterr().out
     for table in TABLES:
-        assert ask(store, f"SELECT * FROM {table} ORDER BY ALL") == ask(other, f"SELECT * FROM {table} ORDER BY ALL")
+        columns = "* EXCLUDE (store_seconds)" if table == "epoch" else "*"  # (measured, not made up)
+        rows = f"SELECT {columns} FROM {table} ORDER BY ALL"
+        assert ask(store, rows) == ask(other, rows), table
 
 
 def test_a_store_of_trained_runs_is_refused(own_tiny_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
