@@ -68,7 +68,7 @@ class MeanSums:
         if self._sums is None or self._counts is None:
             self._sums = torch.zeros(self._num_classes, h.shape[1], dtype=torch.float64, device=h.device)
             self._counts = torch.zeros(self._num_classes, dtype=torch.int64, device=h.device)
-        for rows in row_slices(h):
+        for rows in row_slices(h, share=4):
             self._sums.index_add_(0, y[rows], as_float64(h[rows]))
         self._counts.index_add_(0, y, torch.ones_like(y))
 

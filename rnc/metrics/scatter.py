@@ -91,7 +91,8 @@ class ScatterSums:
                 known = self._known[classes][:, None]
                 residuals, along = residuals.mul_(known), along * known
             self._along += along.square_().sum(0, dtype=torch.float64)
-            self._per_class.index_add_(0, classes, residuals.square_().sum(1, dtype=torch.float64))
+            lengths = torch.linalg.vector_norm(residuals, dim=1)  # (a product of the precision of the others)
+            self._per_class.index_add_(0, classes, lengths.to(torch.float64).square_())
         self._counts.index_add_(0, y, self._known[y].to(torch.int64))
 
     def _frame_for(self, dtype: torch.dtype) -> _Frame:

@@ -40,10 +40,10 @@ def working_dtype(features: torch.Tensor) -> torch.dtype:
     return torch.float32 if lower else torch.float64
 
 
-def row_slices(features: torch.Tensor) -> Iterator[slice]:
-    """The rows of features (N, d), a chunk at a time."""
+def row_slices(features: torch.Tensor, share: int = 1) -> Iterator[slice]:
+    """The rows of features (N, d), a chunk at a time, or a `share`-th of one where they are widened to float64."""
     most = _CHUNK["cpu" if features.device.type == "cpu" else "accelerator"]
-    rows = max(most // max(features.shape[1], 1), _LEAST_ROWS)
+    rows = max(most // share // max(features.shape[1], 1), _LEAST_ROWS)
     return (slice(begin, begin + rows) for begin in range(0, len(features), rows))
 
 
