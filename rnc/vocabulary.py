@@ -35,6 +35,11 @@ class ConditionKind(StrEnum):
 
     CLEAN = "clean"
     PGD = "pgd"
+    """Projected gradient descent (Madry et al. 2018); with momentum, MI-FGSM (Dong et al. 2018)."""
+    FGSM = "fgsm"
+    """One step of epsilon from the clean image (Goodfellow et al. 2015)."""
+    APGD = "apgd"
+    """PGD that chooses its step sizes by itself (Croce and Hein 2020)."""
     GAUSSIAN = "gaussian"
     SIGN_NOISE = "sign_noise"
     AS_TRAINED = "as_trained"
@@ -42,10 +47,37 @@ class ConditionKind(StrEnum):
 
 
 class TargetRule(StrEnum):
-    """Where a PGD attack drives a sample: away from its label, or to the next class, (y + 1) mod C."""
+    """Where an attack drives a sample: away from its label, or to a class."""
 
     UNTARGETED = "untargeted"
     NEXT = "next"
+    """The paper's, (y + 1) mod C."""
+    CLASS = "class"
+    """One class for all; a sample that is of it already is driven deeper into it."""
+    LIKELY = "likely"
+    """The wrong class that the network finds likeliest on the clean image."""
+
+
+class AttackObjective(StrEnum):
+    """What an attack climbs; formulas and sources: `rnc/attacks/objectives.py`."""
+
+    CROSS_ENTROPY = "cross_entropy"
+    KL = "kl"
+    """TRADES', the divergence from the clean prediction; no labels, so never targeted."""
+    MARGIN = "margin"
+    """Carlini and Wagner's: by how much the strongest other logit is ahead."""
+    DLR = "dlr"
+    """The difference of logits ratio (Croce and Hein 2020): the margin, free of the logits' scale."""
+
+
+class StepSchedule(StrEnum):
+    """How the step of PGD shrinks on its way, t = 0 ... T - 1; APGD halves its own."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    """1 - t/T."""
+    COSINE = "cosine"
+    """(1 + cos(pi t/T)) / 2 (Loshchilov and Hutter 2017; in an attack, Liu et al. 2022)."""
 
 
 class LabelRule(StrEnum):

@@ -80,7 +80,8 @@ def add_against_clean(spot: Spot, clean: Spot, train_clean: metrics.ClassMeans) 
     alignment = metrics.align(clean.means, spot.means)
     spot.add(alignment.summary(), spot.split, CLEAN)
     spot.add_per_class({name: getattr(alignment, name) for name in _TURNED}, spot.split, CLEAN)
-    if spot.condition.kind in (ConditionKind.PGD, ConditionKind.AS_TRAINED) and not spot.condition.relabelled:
+    attacked = spot.condition.is_attack or spot.condition.kind is ConditionKind.AS_TRAINED
+    if attacked and not spot.condition.relabelled:
         leaps = metrics.leaps(features, spot.found.true, spot.found.predicted, clean.means)
         true, predicted, counts, turned = leaps.clusters()
         spot.rows.add("leap", **spot.key, true_class=true, predicted_class=predicted, count=counts, angle=turned)

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.attacks import SampleNoise, ball_of, pgd, trades_attack
-from rnc.attacks.pgd import Logits
+from rnc.attacks.loop import Logits
 from rnc.models import FeatureClassifier
 from rnc.models.folding import FoldedCopy
 from rnc.models.modes import frozen_weights, model_mode

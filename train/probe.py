@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from rnc import metrics
+from rnc.attacks.loop import Logits
 from rnc.attacks.perturbation import perturbation
-from rnc.attacks.pgd import Logits
 from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.features import (

@@ -1,16 +1,19 @@
 """From a condition to the function that makes its images: the one place that reads a condition as an attack."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
+from rnc.attacks.apgd import apgd_steps
+from rnc.attacks.loop import AttackStep, Logits
 from rnc.attacks.noise import gaussian_noise, sign_noise
-from rnc.attacks.norm_balls import ball_of
-from rnc.attacks.pgd import Logits, pgd
+from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of
+from rnc.attacks.objectives import Objective, cross_entropy, dlr, kl_from, margin, targeted_dlr_from
+from rnc.attacks.pgd import pgd_steps
 from rnc.attacks.randomness import SampleNoise
 from rnc.conditions import Condition
-from rnc.vocabulary import ConditionKind, LabelRule, TargetRule
+from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, TargetRule
 
 
 @dataclass(frozen=True)
@@ -33,26 +36,133 @@ def next_class(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
 def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed: int) -> Perturbation:
     """The perturbation of a condition against a network; its random numbers depend on (seed, sample index) alone.
 
-    Raises ValueError for `as_trained`, whose images only the training knows.
+    Raises ValueError for `as_trained`, whose images only the training knows, and for what C classes do not allow.
     """
-    if condition.kind is ConditionKind.AS_TRAINED:
-        raise ValueError("the images that an epoch trained on cannot be made again; choose an attack, such as pgd")
+    check_condition(condition, num_classes)
 
     def perturb(images: torch.Tensor, labels: torch.Tensor, indices: torch.Tensor) -> Perturbed:
-        if condition.kind is ConditionKind.CLEAN:
-            return Perturbed(images, labels)
-        assert condition.norm is not None and condition.epsilon is not None
-        ball, noise = ball_of(condition.norm, condition.epsilon), SampleNoise(seed, indices)
-        if condition.kind is ConditionKind.GAUSSIAN:
-            return Perturbed(gaussian_noise(images, ball, noise), labels)
-        if condition.kind is ConditionKind.SIGN_NOISE:
-            return Perturbed(sign_noise(images, ball, noise), labels)
-        assert condition.steps is not None and condition.step_size is not None
-        targeted = condition.target_rule is not TargetRule.UNTARGETED
-        goal = next_class(labels, num_classes) if targeted else labels
-        images = pgd(
-            logits_fn, images, goal, ball, condition.steps, condition.step_size, targeted=targeted, generator=noise
-        )
-        return Perturbed(images, goal if condition.label_rule is LabelRule.TARGET else labels)
+        goals = goal(condition, logits_fn, images, labels, num_classes)
+        kept = images
+        for step in _steps(condition, logits_fn, images, labels, goals, SampleNoise(seed, indices)):
+            kept = step.kept
+        return Perturbed(kept, goals if condition.label_rule is LabelRule.TARGET else labels)
 
     return perturb
+
+
+def attack_steps(
+    condition: Condition,
+    logits_fn: Logits,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    num_classes: int,
+    noise: torch.Generator | SampleNoise | None = None,
+) -> Iterator[AttackStep]:
+    """Yield every point of a condition's attack on images (N, c, h, w) with true labels (N,), its starts included.
+
+    There are `rounds(condition)` of them; clean images and noise are a start alone. A consumer may stop at any point
+    and take `kept`. Raises ValueError as `check_condition` does, at once.
+    """
+    check_condition(condition, num_classes)
+    goals = goal(condition, logits_fn, images, labels, num_classes)
+    return _steps(condition, logits_fn, images, labels, goals, noise)
+
+
+def rounds(condition: Condition) -> int:
+    """How many points `attack_steps` yields: every restart's start and steps."""
+    if condition.kind is ConditionKind.FGSM:
+        return 2
+    return condition.restarts * ((condition.steps or 0) + 1)
+
+
+@torch.no_grad()
+def goal(
+    condition: Condition, logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor, num_classes: int
+) -> torch.Tensor:
+    """The labels (N,) that a condition's attack climbs away from, or its targets, to which it descends.
+
+    The likeliest wrong class takes a pass over the clean images. A target class is everybody's, also that of samples
+    which are of it already.
+    """
+    if condition.target_rule is TargetRule.NEXT:
+        return next_class(labels, num_classes)
+    if condition.target_rule is TargetRule.CLASS:
+        return torch.full_like(labels, condition.target_class or 0)
+    if condition.target_rule is TargetRule.LIKELY:
+        return logits_fn(images).scatter(1, labels[:, None], -torch.inf).argmax(1)
+    return labels
+
+
+def check_condition(condition: Condition, num_classes: int) -> None:
+    """Refuse a condition whose images cannot be made, or not with C classes. Raises ValueError, saying what to do."""
+    if condition.kind is ConditionKind.AS_TRAINED:
+        raise ValueError("the images that an epoch trained on cannot be made again; choose an attack, such as pgd")
+    least = 2 if condition.is_targeted or condition.objective is AttackObjective.MARGIN else 1
+    if condition.objective is AttackObjective.DLR:
+        least = 4 if condition.is_targeted else 3
+    if num_classes < least:
+        what = f"{'a targeted' if condition.is_targeted else 'an'} attack on {condition.objective}"
+        raise ValueError(
+            f"{what} needs at least {least} classes, there are {num_classes}; choose cross_entropy, untargeted"
+        )
+    if condition.target_class is not None and condition.target_class >= num_classes:
+        raise ValueError(f"target class {condition.target_class} does not exist; choose 0 to {num_classes - 1}")
+
+
+def _steps(
+    condition: Condition,
+    logits_fn: Logits,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    goals: torch.Tensor,
+    noise: torch.Generator | SampleNoise | None,
+) -> Iterator[AttackStep]:
+    if condition.kind is ConditionKind.CLEAN:
+        yield AttackStep(0, 0, images, images)
+        return
+    assert condition.norm is not None and condition.epsilon is not None
+    ball = ball_of(condition.norm, condition.epsilon)
+    if not condition.is_attack:
+        add = gaussian_noise if condition.kind is ConditionKind.GAUSSIAN else sign_noise
+        noisy = add(images, ball, noise)
+        yield AttackStep(0, 0, noisy, noisy)
+        return
+    objective = _objective(condition, logits_fn, images, labels)
+    yield from _attack(condition, logits_fn, images, goals, ball, objective, noise)
+
+
+def _attack(
+    condition: Condition,
+    logits_fn: Logits,
+    images: torch.Tensor,
+    goals: torch.Tensor,
+    ball: LinfBall | L2Ball,
+    objective: Objective,
+    noise: torch.Generator | SampleNoise | None,
+) -> Iterator[AttackStep]:
+    targeted, steps, step_size = condition.is_targeted, condition.steps, condition.step_size
+    if condition.kind is ConditionKind.APGD:
+        assert steps is not None
+        return apgd_steps(
+            logits_fn, images, goals, ball, steps,
+            targeted=targeted, objective=objective, restarts=condition.restarts, generator=noise,
+        )  # fmt: skip
+    if condition.kind is ConditionKind.FGSM:
+        steps, step_size = 1, ball.epsilon
+    assert steps is not None and step_size is not None
+    return pgd_steps(
+        logits_fn, images, goals, ball, steps, step_size,
+        targeted=targeted, objective=objective, momentum=condition.momentum, schedule=condition.schedule,
+        restarts=condition.restarts, start=images if condition.starts_clean else None, generator=noise,
+    )  # fmt: skip
+
+
+def _objective(condition: Condition, logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor) -> Objective:
+    if condition.objective is AttackObjective.KL:
+        with torch.no_grad():
+            return kl_from(logits_fn(images))
+    if condition.objective is AttackObjective.MARGIN:
+        return margin
+    if condition.objective is AttackObjective.DLR:
+        return targeted_dlr_from(labels) if condition.is_targeted else dlr
+    return cross_entropy

@@ -1,31 +1,16 @@
-"""Projected gradient descent: the one loop of this house (Madry et al. 2018; paper, section 2)."""
+"""Projected gradient descent (Madry et al. 2018; paper, section 2), with MI-FGSM's momentum and step-size schedules."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 
 import torch
 
+from rnc.attacks.loop import AttackStep, Climb, Logits, attack_loop, check_attack, check_size
 from rnc.attacks.norm_balls import Ball
 from rnc.attacks.objectives import Objective, cross_entropy
 from rnc.attacks.randomness import SampleNoise, as_noise
-
-Logits = Callable[[torch.Tensor], torch.Tensor]
-"""Images (N, c, h, w) in [0, 1] -> logits (N, C)."""
-
-
-@dataclass(frozen=True)
-class PGDStep:
-    """Where the attack stands: after `step` steps (0 is the start) of restart `restart` (from 0).
-
-    `images` are this restart's iterates. `kept` are what the attacker would hand over if stopped here: the best ends
-    of the finished restarts, or the iterates while the first one is under way.
-    """
-
-    restart: int
-    step: int
-    images: torch.Tensor
-    kept: torch.Tensor
+from rnc.vocabulary import StepSchedule
 
 
 def pgd(
@@ -38,6 +23,8 @@ def pgd(
     *,
     targeted: bool = False,
     objective: Objective = cross_entropy,
+    momentum: float = 0.0,
+    schedule: StepSchedule = StepSchedule.CONSTANT,
     restarts: int = 1,
     start: torch.Tensor | None = None,
     generator: torch.Generator | SampleNoise | None = None,
@@ -48,6 +35,7 @@ def pgd(
     `steps` steps of `step_size` (pixel units) from a random point of the ball, or from `start` (perturbed images) in the
     first restart. Of several restarts, each sample keeps the end that suits the attacker's objective best. The network's
     mode is the caller's choice and is not switched; parameters and their gradients stay as they are.
+    `momentum` is MI-FGSM's decay factor mu (Dong et al. 2018), `schedule` shrinks the steps.
     `check_pixels=False` spares a GPU the wait that looking at the pixels takes, where they are known to be in [0, 1].
     Raises ValueError for pixels outside [0, 1], shapes that do not match and counts that make no sense.
     """
@@ -61,6 +49,8 @@ def pgd(
         step_size,
         targeted=targeted,
         objective=objective,
+        momentum=momentum,
+        schedule=schedule,
         restarts=restarts,
         start=start,
         generator=generator,
@@ -81,74 +71,49 @@ def pgd_steps(
     *,
     targeted: bool = False,
     objective: Objective = cross_entropy,
+    momentum: float = 0.0,
+    schedule: StepSchedule = StepSchedule.CONSTANT,
     restarts: int = 1,
     start: torch.Tensor | None = None,
     generator: torch.Generator | SampleNoise | None = None,
     check_pixels: bool = True,
-) -> Iterator[PGDStep]:
+) -> Iterator[AttackStep]:
     """Yield every point of the attack that `pgd` runs, its starts included: restarts * (steps + 1) of them.
 
     Arguments and errors are those of `pgd`. A consumer may stop at any point and take `kept`.
     """
-    _check(images, labels, steps, step_size, restarts, start, check_pixels)
-    clean, noise = images.detach(), as_noise(generator)
-    sign = -1.0 if targeted else 1.0
-    kept, best = clean, None
-    for restart in range(restarts):
-        first = start.detach() - clean if start is not None and restart == 0 else ball.random_start(clean, noise)
-        current = ball.confine(clean, first)
-        for step in range(steps + 1):
-            if step > 0:
-                gradient = _input_gradient(logits_fn, current, labels, objective)
-                current = ball.confine(clean, current - clean + ball.ascend(sign * gradient, step_size))
-            if step == steps and restarts > 1:
-                kept, best = _keep_better(logits_fn, current, labels, objective, sign, kept, best)
-            yield PGDStep(restart, step, current, kept if best is not None else current)
+    check_attack(images, labels, steps, restarts, start, check_pixels)
+    check_size("step_size", step_size)
+    climb = Climb(logits_fn, images.detach(), labels, ball, objective, targeted)
+    sizes = [step_size * share(schedule, step, steps) for step in range(steps)]
+    yield from attack_loop(climb, partial(_walk, sizes, momentum), steps, restarts, start, as_noise(generator))
 
 
-def _input_gradient(
-    logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor, objective: Objective
-) -> torch.Tensor:
-    with torch.enable_grad():
-        images = images.detach().requires_grad_(True)
-        return torch.autograd.grad(objective(logits_fn(images), labels).sum(), images)[0]
+def share(schedule: StepSchedule, step: int, steps: int) -> float:
+    """What is left of the step size at step 0, 1, ... of `steps`; 1 at the first."""
+    if schedule is StepSchedule.LINEAR:
+        return 1 - step / steps
+    if schedule is StepSchedule.COSINE:
+        return (1 + math.cos(math.pi * step / steps)) / 2
+    return 1.0
 
 
-@torch.no_grad()
-def _keep_better(
-    logits_fn: Logits,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    objective: Objective,
-    sign: float,
-    kept: torch.Tensor,
-    best: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    value = sign * objective(logits_fn(images), labels)
-    if best is None:
-        return images, value
-    better = value > best
-    return torch.where(better.view(-1, 1, 1, 1), images, kept), torch.where(better, value, best)
+def _walk(
+    sizes: list[float], momentum: float, climb: Climb, start: torch.Tensor
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Step by step uphill; the attacker keeps the last point, however it compares with those before."""
+    images, gathered = start, torch.zeros((), dtype=start.dtype, device=start.device)
+    yield images, images
+    for size in sizes:
+        gradient = climb.gradient(images)
+        if momentum:  # g <- mu g + gradient / |gradient|_1 (Dong et al. 2018, equation 6)
+            gathered = momentum * gathered + _of_length_one(gradient)
+            gradient = gathered
+        images = climb.moved(images, climb.ball.ascend(gradient, size))
+        yield images, images
 
 
-def _check(
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    steps: int,
-    step_size: float,
-    restarts: int,
-    start: torch.Tensor | None,
-    check_pixels: bool,
-) -> None:
-    if images.dim() != 4 or labels.shape != images.shape[:1]:
-        raise ValueError(
-            f"images must be (N, c, h, w) and labels (N,); got {tuple(images.shape)}, {tuple(labels.shape)}"
-        )
-    if start is not None and start.shape != images.shape:
-        raise ValueError(f"start must have the shape of images, {tuple(images.shape)}; got {tuple(start.shape)}")
-    if steps < 0 or restarts < 1 or not 0 < step_size < math.inf:
-        raise ValueError(
-            f"steps >= 0, restarts >= 1 and a finite step_size > 0 are needed; got {steps}, {restarts}, {step_size}"
-        )
-    if check_pixels and not torch.all((images >= 0) & (images <= 1)):
-        raise ValueError("pixels must be in [0, 1]: pass images before normalisation, the model normalises inside")
+def _of_length_one(gradient: torch.Tensor) -> torch.Tensor:
+    """Each sample's gradient over its l_1 norm; none where it vanishes."""
+    lengths = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
+    return gradient / lengths.view(-1, 1, 1, 1)

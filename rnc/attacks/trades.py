@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import torch
 
+from rnc.attacks.loop import Logits
 from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of, norms
 from rnc.attacks.objectives import kl_from
-from rnc.attacks.pgd import Logits, pgd
+from rnc.attacks.pgd import pgd
 from rnc.attacks.randomness import SampleNoise, as_noise
 from rnc.vocabulary import Norm
 

@@ -91,7 +91,8 @@ class EvidenceReader(CachedAnswers):
         """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
 
         Of each run at initialisation and at its last measured epoch not after the cursor. `means` is own, clean (the
-        clean means of the same split) or train clean; `share` is epsilon over the run's for an untargeted PGD in its norm.
+        clean means of the same split) or train clean; `share` is epsilon over the run's for an untargeted PGD in its norm, with
+        no options.
         """
         measured = self.measured_epochs(run_ids)
         last = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"].max()
@@ -108,6 +109,7 @@ class EvidenceReader(CachedAnswers):
                 SELECT m.run_id, m.epoch, m.split, {SHOWN} AS shown,
                        CASE WHEN c.kind = '{ConditionKind.PGD}' AND c.target_rule = '{TargetRule.UNTARGETED}'
                              AND c.label_rule = '{LabelRule.TRUE}' AND c.norm = attack.norm
+                             AND coalesce(c.objective, c.schedule) IS NULL AND coalesce(c.momentum, c.restarts) IS NULL
                             THEN c.epsilon / attack.epsilon END AS share,
                        CASE WHEN m.means_condition = m.condition AND m.means_split = m.split THEN 'own'
                             WHEN m.means_split = m.split THEN 'clean' ELSE 'train clean' END AS means,

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _RUN_TABLES = (
     "run_condition",
     "layer",
 )
+_OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")
 _EPOCH_TABLES = (
     "epoch",
     "metric",
@@ -185,6 +187,9 @@ def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
 
 
 def _condition_row(condition: Condition) -> dict[str, Any]:
+    """What a condition is; its options are NULL where they are as usual."""
+    usual = {field.name: field.default for field in fields(Condition)}
+    options = {name: getattr(condition, name) for name in _OPTIONS}
     return {
         "condition": condition.slug,
         "kind": condition.kind,
@@ -194,6 +199,7 @@ def _condition_row(condition: Condition) -> dict[str, Any]:
         "steps": condition.steps,
         "target_rule": condition.target_rule,
         "label_rule": condition.label_rule,
+        **{name: None if value == usual[name] else value for name, value in options.items()},
     }
 
 

@@ -123,6 +123,21 @@ def test_a_condition_row_says_what_the_condition_is(store: Path, condition: Cond
     assert row == tuple(getattr(condition, column) for column in columns.split(", "))
 
 
+@pytest.mark.parametrize(
+    ("slug", "row"),
+    [
+        ("pgd-linf-0.1-10", (None, None, None, None, None)),
+        ("gaussian-linf-0.1", (None, None, None, None, None)),
+        ("pgd-linf-0.1-10-class0-margin-momentum0.5-cosine-restarts3", ("margin", 0.5, 3, "cosine", 0)),
+        ("apgd-linf-0.1-10-dlr", ("dlr", None, None, None, None)),
+    ],
+)
+def test_options_of_an_attack_are_null_where_they_are_as_usual(store: Path, slug: str, row: tuple) -> None:
+    begin(store, "a", [*CONDITIONS, (Role.EXTRA, Condition.from_slug(slug))])
+    columns = "objective, momentum, restarts, schedule, target_class"
+    assert ask(store, f"SELECT {columns} FROM condition WHERE condition = ?", slug) == [row]
+
+
 def test_a_finished_run_is_not_written_over(store: Path) -> None:
     full_run(store, "a").end_run("a", RunState.FINISHED, 1.0)
     before = snapshot(store, "a")

@@ -1,0 +1,16 @@
+"""How images are perturbed before they are measured: a condition and its name (`slug`), and sizes as people write them."""
+
+from rnc.conditions.condition import CLEAN, Condition
+from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
+from rnc.conditions.presets import UsualAttack, presets, usual_attack
+
+__all__ = [
+    "CLEAN",
+    "Condition",
+    "UsualAttack",
+    "default_step_size",
+    "format_pixels",
+    "parse_pixels",
+    "presets",
+    "usual_attack",
+]

@@ -1,0 +1,153 @@
+"""A condition: how images are perturbed before they are measured, and by which label."""
+
+import math
+from dataclasses import dataclass
+
+from rnc.conditions.labels import label_of
+from rnc.conditions.pixels import as_shown, default_step_size
+from rnc.conditions.slugs import read_slug, slug_of
+from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, StepSchedule, TargetRule
+
+_WITHOUT_SIZE = (ConditionKind.CLEAN, ConditionKind.AS_TRAINED)
+_ONE_STEP = {"target_rule", "target_class", "objective"}
+_OPTIONS = {  # which kinds have what, besides norm and epsilon
+    ConditionKind.PGD: {*_ONE_STEP, "steps", "step_size", "momentum", "restarts", "schedule"},
+    ConditionKind.APGD: {*_ONE_STEP, "steps", "restarts"},
+    ConditionKind.FGSM: _ONE_STEP,
+}
+_WHY = {
+    ConditionKind.APGD: "apgd chooses its steps and has its own momentum; choose pgd to set them",
+    ConditionKind.FGSM: "fgsm is one step of epsilon from the clean image; choose pgd with more steps or starts",
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How images are perturbed before they are measured, and by which label. Its `slug` names it everywhere.
+
+    `epsilon` and `step_size` are in pixel units ([0, 1] images); a step size of PGD left out is 2.5 epsilon / steps.
+    Raises ValueError, saying what to do, for a size that is not positive or a field that the kind does not have.
+    """
+
+    kind: ConditionKind
+    norm: Norm | None = None
+    epsilon: float | None = None
+    steps: int | None = None
+    step_size: float | None = None
+    target_rule: TargetRule | None = None
+    relabelled: bool = False
+    """Measured under the labels that the network decides for."""
+    objective: AttackObjective = AttackObjective.CROSS_ENTROPY
+    momentum: float = 0.0
+    """The decay factor mu of MI-FGSM (Dong et al. 2018), which then starts at the clean image; 0 is none."""
+    restarts: int = 1
+    """How many starts there are; every sample keeps the best end."""
+    schedule: StepSchedule = StepSchedule.CONSTANT
+    target_class: int | None = None
+    """Where the target rule is `class`."""
+
+    def __post_init__(self) -> None:
+        """Reject what is impossible, fill in the defaults, and keep sizes to the digits that the slug shows."""
+        if self.kind in _WITHOUT_SIZE and (self.norm is not None or self.epsilon is not None):
+            raise ValueError(f"the {self.kind} condition has no norm or epsilon; clean images have no size")
+        self._check_absent()
+        if self.kind in _WITHOUT_SIZE:
+            return
+        if self.norm is None:
+            raise ValueError(f"a {self.kind} condition needs a norm: linf or l2")
+        object.__setattr__(self, "epsilon", as_shown("epsilon", self.epsilon))
+        if self.is_attack:
+            object.__setattr__(self, "target_rule", self.target_rule or TargetRule.UNTARGETED)
+            self._check_aim()
+            self._complete_steps()
+
+    def _check_absent(self) -> None:
+        """Whatever the kind has no use for stands at its default."""
+        allowed = _OPTIONS.get(self.kind, set())
+        for name in sorted(_OPTIONS[ConditionKind.PGD] - allowed):
+            if getattr(self, name) != getattr(type(self), name):
+                why = _WHY.get(self.kind, "neither clean images nor noise have steps, a target or an objective")
+                raise ValueError(f"a {self.kind} condition has no {name.replace('_', ' ')}: {why}")
+
+    def _check_aim(self) -> None:
+        if (self.target_rule is TargetRule.CLASS) is (self.target_class is None):
+            raise ValueError(
+                "name a class with the target rule class, and only there: target_rule class, target_class 3"
+            )
+        if self.target_class is not None and self.target_class < 0:
+            raise ValueError(f"target class must be a class number >= 0, got {self.target_class}")
+        if self.objective is not AttackObjective.KL:
+            return
+        if self.is_targeted:
+            raise ValueError("kl knows no labels, so it has no target; choose cross_entropy, margin or dlr")
+        if self.starts_clean:
+            raise ValueError(
+                "kl has no gradient at the clean image, where fgsm and an attack with momentum start; choose pgd "
+                "without momentum, or another objective"
+            )
+
+    def _complete_steps(self) -> None:
+        if self.kind is ConditionKind.FGSM:
+            return
+        if self.steps is None or self.steps < 0:
+            raise ValueError(f"steps must be a whole number >= 0, got {self.steps}")
+        if self.restarts < 1:
+            raise ValueError(f"restarts must be a whole number >= 1, got {self.restarts}")
+        if not (self.momentum >= 0 and math.isfinite(self.momentum)):
+            raise ValueError(f"momentum must be a finite number >= 0, 0 for none, got {self.momentum}")
+        object.__setattr__(self, "momentum", float(f"{self.momentum:.10g}"))
+        if self.kind is ConditionKind.PGD:
+            object.__setattr__(self, "step_size", self._shown_step())
+
+    def _shown_step(self) -> float:
+        """The step as the slug says it, which leaves the usual one out."""
+        assert self.epsilon is not None and self.steps is not None
+        usual = default_step_size(self.epsilon, self.steps)
+        step_size = as_shown("step size", usual if self.step_size is None else self.step_size)
+        return as_shown("step size", usual) if math.isclose(step_size, usual, rel_tol=1e-9) else step_size
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether gradients of the network make its images."""
+        return self.kind in _OPTIONS
+
+    @property
+    def is_targeted(self) -> bool:
+        """Whether it drives samples to a class, not away from theirs."""
+        return self.target_rule not in (None, TargetRule.UNTARGETED)
+
+    @property
+    def starts_clean(self) -> bool:
+        """Whether an attack's first start is the clean image; other starts are random points of the ball."""
+        return self.kind is ConditionKind.FGSM or self.momentum > 0
+
+    @property
+    def label_rule(self) -> LabelRule:
+        """A targeted sample is measured by its target (paper, section 3), any other by its true label, unless relabelled."""
+        if self.relabelled:
+            return LabelRule.PREDICTED
+        return LabelRule.TARGET if self.is_targeted else LabelRule.TRUE
+
+    @property
+    def slug(self) -> str:
+        """The id of this condition: `clean`, `pgd-linf-8_255-10`, `pgd-l2-0.5-10-step15_255-next`, `gaussian-linf-0.1`."""
+        return slug_of(self)
+
+    @classmethod
+    def from_slug(cls, slug: str) -> "Condition":
+        """Read a slug back. Raises ValueError, naming an example, where it is none."""
+        try:
+            return cls(**read_slug(slug))
+        except (ValueError, OverflowError) as error:
+            raise ValueError(
+                f"{slug!r} is no condition ({error}); examples: clean, pgd-linf-8_255-10, pgd-l2-0.5-10-next, "
+                "apgd-linf-8_255-50-dlr, fgsm-linf-8_255, gaussian-linf-0.1"
+            ) from None
+
+    @property
+    def label(self) -> str:
+        """How people write it: `PGD-10, ℓ∞ ε = 8/255`."""
+        return label_of(self)
+
+
+CLEAN = Condition(ConditionKind.CLEAN)

@@ -1,0 +1,53 @@
+"""How people write a condition: `MI-FGSM-10, ℓ∞ ε = 8/255`, `targeted APGD-DLR-50, ℓ2 ε = 0.5, 3 restarts`."""
+
+from typing import TYPE_CHECKING
+
+from rnc.conditions.pixels import format_pixels
+from rnc.vocabulary import AttackObjective, ConditionKind, Norm, StepSchedule, TargetRule
+
+if TYPE_CHECKING:
+    from rnc.conditions.condition import Condition
+
+_OBJECTIVES = {
+    AttackObjective.CROSS_ENTROPY: "",
+    AttackObjective.KL: "-KL",
+    AttackObjective.MARGIN: "-CW",
+    AttackObjective.DLR: "-DLR",
+}
+
+
+def label_of(condition: "Condition") -> str:
+    """The label of a condition."""
+    parts = [_name(condition)]
+    if condition.norm is not None and condition.epsilon is not None:
+        parts.append(f"{'ℓ∞' if condition.norm is Norm.LINF else 'ℓ2'} ε = {format_pixels(condition.epsilon)}")
+    parts += _options(condition)
+    return ", ".join([*parts, "labelled by decision"] if condition.relabelled else parts)
+
+
+def _name(condition: "Condition") -> str:
+    """The attack's name and steps."""
+    if not condition.is_attack:
+        return str(condition.kind).replace("_", " ")
+    name = "MI-FGSM" if condition.momentum else str(condition.kind).upper()
+    objective = _OBJECTIVES[condition.objective]
+    if condition.kind is ConditionKind.APGD:
+        objective = objective or "-CE"
+    steps = "" if condition.steps is None else f"-{condition.steps}"
+    return f"{'targeted ' if condition.is_targeted else ''}{name}{objective}{steps}"
+
+
+def _options(condition: "Condition") -> list[str]:
+    """What is not as usual, in words; MI-FGSM's usual momentum is 1."""
+    parts = []
+    if condition.target_rule is TargetRule.CLASS:
+        parts.append(f"to class {condition.target_class}")
+    if condition.target_rule is TargetRule.LIKELY:
+        parts.append("to the likeliest wrong class")
+    if condition.momentum not in (0.0, 1.0):
+        parts.append(f"momentum {condition.momentum:g}")
+    if condition.schedule is not StepSchedule.CONSTANT:
+        parts.append(f"{condition.schedule} steps")
+    if condition.restarts > 1:
+        parts.append(f"{condition.restarts} restarts")
+    return parts

@@ -1,0 +1,33 @@
+"""Perturbation sizes as people write them."""
+
+import math
+from fractions import Fraction
+
+
+def format_pixels(value: float) -> str:
+    """Write a perturbation size the field's way: `8/255` where it is a multiple of 1/255, else the shortest decimal."""
+    value = float(f"{value:.10g}")
+    scaled = value * 255
+    if math.isfinite(scaled) and math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) > 0:
+        return f"{round(scaled)}/255"
+    return f"{value:.10g}"
+
+
+def parse_pixels(text: str) -> float:
+    """Read a perturbation size, `8/255` or `0.1`. Raises ValueError, saying what is accepted."""
+    try:
+        return float(Fraction(text.strip())) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise ValueError(f"{text!r} is not a number; write a decimal such as 0.1 or a fraction such as 8/255") from None
+
+
+def default_step_size(epsilon: float, steps: int) -> float:
+    """The customary PGD step, 2.5 epsilon / steps, which is the paper's 2/255 at 8/255 in 10 steps."""
+    return 2.5 * epsilon / max(steps, 1)
+
+
+def as_shown(name: str, value: float | None) -> float:
+    """The size as its text says it, so that a slug reads back to the same condition."""
+    if value is None or not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be a finite number > 0, got {value}")
+    return parse_pixels(format_pixels(value))

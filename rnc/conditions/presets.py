@@ -1,0 +1,64 @@
+"""The attacks that go with a data set, and those that the field customarily adds, by name."""
+
+from dataclasses import dataclass
+
+from rnc.conditions.condition import Condition
+from rnc.conditions.pixels import default_step_size
+from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
+
+
+@dataclass(frozen=True)
+class UsualAttack:
+    """PGD of `steps` steps of `step_size` in a ball of radius `epsilon`, in pixels of [0, 1]."""
+
+    norm: Norm
+    epsilon: float
+    steps: int
+    step_size: float
+
+
+def _attacks(linf: tuple[float, int, float], l2: tuple[float, int, float]) -> dict[Norm, UsualAttack]:
+    return {Norm.LINF: UsualAttack(Norm.LINF, *linf), Norm.L2: UsualAttack(Norm.L2, *l2)}
+
+
+_CIFAR = _attacks((8 / 255, 10, 2 / 255), (128 / 255, 10, 15 / 255))
+_ATTACKS = {
+    # Small enough for adversarial training to succeed, large enough to break standard training.
+    "digits": _attacks((0.14, 10, default_step_size(0.14, 10)), (1.0, 10, default_step_size(1.0, 10))),
+    # Customary for handwritten digits (Madry et al. 2018) and for clothes.
+    "mnist": _attacks((0.3, 40, 0.01), (2.0, 40, 0.1)),
+    "fashion_mnist": _attacks((0.1, 20, 0.01), (1.5, 20, 0.1)),
+    # The paper's (section 2).
+    "cifar10": _CIFAR,
+    "cifar100": _CIFAR,
+    "imagenette": _attacks((8 / 255, 5, 2 / 255), (1536 / 255, 5, 360 / 255)),
+}
+_APGD_STEPS = 100  # (Croce and Hein 2020)
+_MI_STEPS = 10  # (Dong et al. 2018, with momentum 1 and steps of epsilon / 10)
+
+
+def usual_attack(dataset: str, norm: Norm) -> UsualAttack:
+    """The PGD of training and measurement on a data set: the paper's; CIFAR's for a data set that is not listed."""
+    return _ATTACKS.get(dataset, _CIFAR)[norm]
+
+
+def presets(dataset: str) -> dict[str, Condition]:
+    """Attacks by the names that a menu shows: for either norm what the paper measures (section 3), then the field's others."""
+    return {f"{name}, {sign}": made for norm, sign in ((Norm.LINF, "ℓ∞"), (Norm.L2, "ℓ2"))
+            for name, made in _presets(usual_attack(dataset, norm)).items()}  # fmt: skip
+
+
+def _presets(usual: UsualAttack) -> dict[str, Condition]:
+    kind, ball = ConditionKind, (usual.norm, usual.epsilon)
+    pgd = (*ball, usual.steps, usual.step_size)
+    return {
+        "PGD": Condition(kind.PGD, *pgd),
+        "PGD to the next class": Condition(kind.PGD, *pgd, TargetRule.NEXT),
+        "Gaussian noise": Condition(kind.GAUSSIAN, *ball),
+        "sign noise": Condition(kind.SIGN_NOISE, *ball),
+        "PGD to the likeliest wrong class": Condition(kind.PGD, *pgd, TargetRule.LIKELY),
+        "FGSM": Condition(kind.FGSM, *ball),
+        "MI-FGSM": Condition(kind.PGD, *ball, _MI_STEPS, usual.epsilon / _MI_STEPS, momentum=1.0),
+        "APGD-CE": Condition(kind.APGD, *ball, _APGD_STEPS),
+        "APGD-DLR": Condition(kind.APGD, *ball, _APGD_STEPS, objective=AttackObjective.DLR),
+    }
