@@ -31,9 +31,13 @@ class Execution:
 
     @classmethod
     def choose(cls, device: torch.device, precision: Precision, compiled: bool) -> "Execution":
-        """What is asked for, `auto` being what helps on the device; channels_last helps or costs nothing everywhere."""
+        """What is asked for, `auto` being what helps on the device.
+
+        channels_last helps on GPUs and on CPUs up to AVX2; with AVX-512 it costs a fifth (docs/performance.md).
+        """
         bf16 = device.type == "cuda" if precision is Precision.AUTO else precision is Precision.BF16
-        return cls(device, bf16, compiled=compiled)
+        wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        return cls(device, bf16, channels_last=not wide, compiled=compiled)
 
     def autocast(self) -> AbstractContextManager:
         """The block in which a training step, its attack included, multiplies in the chosen precision."""

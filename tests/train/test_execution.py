@@ -76,6 +76,15 @@ def test_automatic_precision_is_bfloat16_on_a_gpu_alone() -> None:
     )
 
 
+@pytest.mark.parametrize(("capability", "channels_last"), [("AVX512", False), ("AVX2", True), ("DEFAULT", True)])
+def test_the_layout_is_the_one_that_pays_on_the_cpu(
+    capability: str, channels_last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert Execution.choose(CPU, Precision.AUTO, False).channels_last is channels_last
+    assert Execution.choose(torch.device("cuda"), Precision.AUTO, False).channels_last
+
+
 def test_the_store_is_told() -> None:
     assert str(PLAIN) == "float32" and str(Execution(CPU)) == "float32, channels_last"
     assert str(Execution(CPU, True, True, True)) == "bf16 training, channels_last, compiled"
