@@ -1,5 +1,6 @@
 """Run a network over a set of images under a perturbation: penultimate features, logits and the labels measured by."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -8,9 +9,12 @@ import torch
 
 from rnc.datasets import ImageSet
 from rnc.models import FeatureClassifier
-from rnc.vocabulary import PIXELS_LAYER
+from rnc.models.modes import model_mode
+from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
 MEASURE_BATCH = 500
+_MOST_PIXELS = MEASURE_BATCH * 3 * 64 * 64
+"""Of a batch: larger images come in smaller batches, so that what an attack holds of a network for them is bounded."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ def positions(count: int, batch_size: int = MEASURE_BATCH) -> list[torch.Tensor]
     return list(torch.arange(count).split(batch_size))
 
 
+def batch_size(image_shape: tuple[int, ...]) -> int:
+    """How many images (c, h, w) are looked at together: MEASURE_BATCH of up to 64 px, 40 of 224 px."""
+    return max(1, min(MEASURE_BATCH, _MOST_PIXELS // math.prod(image_shape)))
+
+
 def image_batches(
     data: ImageSet, perturb: Callable, names: torch.Tensor | None = None, parts: list[torch.Tensor] | None = None
 ) -> Iterator[ImageBatch]:
@@ -59,7 +68,7 @@ def image_batches(
     """
     device = data.labels.device
     names = torch.arange(len(data), device=device) if names is None else names
-    for part in positions(len(data)) if parts is None else parts:
+    for part in positions(len(data), batch_size(data.images.shape[1:])) if parts is None else parts:
         part = part.to(device)
         perturbed = perturb(data.pixels(part), data.labels[part], names[part])
         yield ImageBatch(perturbed.images, perturbed.labels, data.labels[part])
@@ -79,6 +88,14 @@ def stage_batches(
     """Yield, a batch, the activations (n, ...) by name from the pixels on, one after the other, and the labels (n,)."""
     for batch in batches:
         yield chain([(PIXELS_LAYER, batch.images)], model.activations(batch.images)), batch.labels
+
+
+@torch.no_grad()
+def stage_sizes(model: FeatureClassifier, image: torch.Tensor) -> list[tuple[str, int]]:
+    """(name, flattened size) of the input, of each stage and of the penultimate features, for one image (1, c, h, w)."""
+    with model_mode(model, training=False):
+        stages = [(name, activation.numel()) for name, activation in model.activations(image)]
+    return [(PIXELS_LAYER, image.numel()), *stages, (FEATURES_LAYER, model.weight.shape[1])]
 
 
 def gather(batches: Iterable[FeatureSet]) -> FeatureSet:

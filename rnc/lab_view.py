@@ -43,7 +43,7 @@ def start(
         from rnc import lab
 
         try:
-            recorded = lab.RecordedImages(run["dataset"], split, *_images_of(run, split))
+            recorded = lab.RecordedImages(run["images_from"], split, *_images_of(run, split))
             subject = lab.load_subject(Path(checkpoint["path"]), checkpoint["sha256"], recorded, count)
         except (lab.CheckpointError, ValueError) as error:
             st.error(controls.literal(str(error)))

@@ -21,6 +21,12 @@ class Objective(StrEnum):
     AT_EVAL_ATTACK = "at-eval-attack"
     TRADES = "trades"
     TRADES_RELEASED = "trades-released"
+    OWN = "own"
+    """A network that somebody brought along (`train.measure`): how it was trained, the store does not know."""
+
+
+TRAINED = tuple(objective for objective in Objective if objective is not Objective.OWN)
+"""The objectives that `train.run` trains by."""
 
 
 class Split(StrEnum):
@@ -123,6 +129,9 @@ class ProjectionMethod(StrEnum):
 
 PIXELS_LAYER, FEATURES_LAYER = "pixels", "features"
 """The layer names of the input images, at depth 0, and of the penultimate features h, the input of the last linear layer."""
+
+OWN_IMAGES = "own:"
+"""What the name of a data set begins with where it is no name, but says where images of one's own lie."""
 
 TERMINAL_ACCURACY = 0.999
 """Train accuracy from which on training is in its terminal phase (TPT)."""

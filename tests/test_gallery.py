@@ -11,7 +11,7 @@ from docs import gallery as documents
 from docs.gallery import GALLERY, Published
 from rnc.models import weights
 from rnc.store.bundle import published
-from rnc.vocabulary import Objective
+from rnc.vocabulary import TRAINED
 from tests.pages.app import charts, open_page
 from train.recipes import cpu_runs
 from train.run import parse
@@ -97,6 +97,6 @@ def test_every_page_shows_it_on_an_empty_store(page: str, monkeypatch: pytest.Mo
     app = open_page(page, tmp_path / "none.duckdb", monkeypatch)
     chosen = app.sidebar.multiselect(key="runs").value
     expected = {make().run_id for name, make in cpu_runs().items() if name.startswith("cifar10-tpt-")}
-    assert set(chosen) == expected and len(chosen) == len(Objective) - 1
+    assert set(chosen) == expected and len(chosen) == len(TRAINED) - 1
     assert "4 of 4 from the gallery" in app.sidebar.caption[0].value
     assert not app.error and (page in ("findings", "attack_lab", "runs") or charts(app))

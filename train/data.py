@@ -10,6 +10,7 @@ from rnc.datasets import ImageSet
 from rnc.vocabulary import Split
 from train.config import RunConfig
 from train.epoch import TrainingSet
+from train.measurement import MeasurementConfig
 from train.probe import MeasuredSet
 
 _FOREIGN_IMAGES = 1000  # at most, and no more than test images are measured: a mean needs no more
@@ -36,34 +37,48 @@ def load_data(config: RunConfig, root: Path | None, device: torch.device) -> Run
         _check_enough(config.subset, whole[Split.TRAIN], num_classes, "subset")
         names[Split.TRAIN] = whole[Split.TRAIN].balanced_indices(config.subset, num_classes)
         whole[Split.TRAIN] = whole[Split.TRAIN].take(names[Split.TRAIN])
-    chosen = {split: _measured(config, part, num_classes) for split, part in whole.items()}
+    chosen = {split: measured_positions(config, part, num_classes) for split, part in whole.items()}
     measured = {
-        split: MeasuredSet.choose(
-            part.take(chosen[split]).to(device), names[split][chosen[split]].to(device), config.sample_size, num_classes
-        )
+        split: measured_set(config, part, names[split], chosen[split], num_classes, device)
         for split, part in whole.items()
     }
     train = Split.TRAIN
     training = TrainingSet(whole[train].to(device), names[train].to(device), chosen[train].to(device))
-    most = min(_FOREIGN_IMAGES, len(measured[Split.TEST].images))
-    return RunData(training, measured, _foreign(config, root, most).to(device), whole)
+    shape, count = datasets.spec(config.dataset).image_shape, len(measured[Split.TEST].images)
+    foreign = foreign_images(config, shape, count, root)
+    return RunData(training, measured, foreign.to(device), whole)
 
 
-def _measured(config: RunConfig, part: ImageSet, num_classes: int) -> torch.Tensor:
+def measured_positions(config: MeasurementConfig, part: ImageSet, num_classes: int) -> torch.Tensor:
     """The positions of the measured images: all, or a balanced choice where there are more than wanted."""
     if not config.measure_subset or config.measure_subset >= len(part):
         return torch.arange(len(part))
     return part.balanced_indices(config.measure_subset, num_classes)
 
 
-def _foreign(config: RunConfig, root: Path | None, most: int) -> ImageSet:
-    """Test images of another data set, or uniform noise; at most so many."""
+def measured_set(
+    config: MeasurementConfig,
+    part: ImageSet,
+    names: torch.Tensor,
+    chosen: torch.Tensor,
+    num_classes: int,
+    device: torch.device,
+) -> MeasuredSet:
+    """The chosen images of a split, whose names (N,) in the data set are given, on a device."""
+    images = part.take(chosen).to(device)
+    return MeasuredSet.choose(images, names[chosen].to(device), config.sample_size, num_classes)
+
+
+def foreign_images(
+    config: MeasurementConfig, image_shape: tuple[int, int, int], count: int, root: Path | None
+) -> ImageSet:
+    """Test images of another data set, or uniform noise; at most so many, and no more than a mean needs."""
+    most = min(_FOREIGN_IMAGES, count)
     if config.ood_dataset != "noise":
         part = datasets.load(config.ood_dataset, Split.TEST, root)
         return part.take(part.balanced_indices(most, datasets.spec(config.ood_dataset).num_classes))
     generator = torch.Generator().manual_seed(_NOISE_SEED)
-    shape = (most, *datasets.spec(config.dataset).image_shape)
-    noise = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+    noise = torch.randint(256, (most, *image_shape), generator=generator, dtype=torch.uint8)
     return ImageSet(noise, torch.zeros(len(noise), dtype=torch.int64))
 
 

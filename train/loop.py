@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from rnc import datasets, models
 from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
 from rnc.store.connection import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
-from rnc.vocabulary import FEATURES_LAYER, HEARTBEAT_SECONDS, PIXELS_LAYER, RunState
+from rnc.vocabulary import HEARTBEAT_SECONDS, RunState
 from train.checkpoint import forget_unknown, save_checkpoint
 from train.config import RunConfig
 from train.data import RunData, load_data
@@ -171,7 +172,9 @@ class _Run:
             self.ranks.agree(entered)  # (the others wait for it)
         try:
             forget_unknown(self.options.store, config.run_id, -1 if landed is None else landed)
-            self.writer.write_layers(config.run_id, _layers(self.model, self.data))
+            names = self.data.training.names
+            first = self.data.training.images.pixels(torch.zeros(1, dtype=torch.int64, device=names.device))
+            self.writer.write_layers(config.run_id, stage_sizes(self.model, first))
             if landed is not None:
                 self.projector.restore()
             yield
@@ -276,13 +279,3 @@ class _Run:
     def _beat(self) -> None:
         if self.ranks.first:
             self.heart.beat()
-
-
-@torch.no_grad()
-def _layers(model: FeatureClassifier, data: RunData) -> list[tuple[str, int]]:
-    """(name, flattened size) of the input, each stage and the penultimate features."""
-    images = data.training.images.pixels(torch.zeros(1, dtype=torch.int64, device=data.training.names.device))
-    was_training = model.training
-    stages = [(name, activation.numel()) for name, activation in model.eval().activations(images)]
-    model.train(was_training)
-    return [(PIXELS_LAYER, images.numel()), *stages, (FEATURES_LAYER, model.weight.shape[1])]

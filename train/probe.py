@@ -13,9 +13,9 @@ from rnc.attacks.perturbation import perturbation
 from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.features import (
-    MEASURE_BATCH,
     FeatureSet,
     ImageBatch,
+    batch_size,
     feature_batches,
     gather,
     image_batches,
@@ -169,7 +169,8 @@ class Probe:
         if condition.kind is ConditionKind.AS_TRAINED and plan.trained is not None:
             return self._look_at_trained(model, part, plan.trained), list
         # (a process without a batch takes an empty one: it must take part in the sums over the processes)
-        parts = self._ranks.share(positions(len(part.images))) or [torch.empty(0, dtype=torch.int64)]
+        size = batch_size(part.images.images.shape[1:])
+        parts = self._ranks.share(positions(len(part.images), size)) or [torch.empty(0, dtype=torch.int64)]
         perturb = perturbation(images, logits_fn, self._num_classes, _ATTACK_SEED)
 
         def batches() -> Iterable[ImageBatch]:
@@ -188,7 +189,8 @@ class Probe:
         """Every process looks at the images that it trained on; together they come in the order of the set."""
         labels = part.images.labels[trained.positions]
         columns = (trained.images, labels, trained.positions.cpu())
-        batches = [list(column.split(MEASURE_BATCH)) for column in columns]
+        size = batch_size(part.images.images.shape[1:])
+        batches = [list(column.split(size)) for column in columns]
         found = feature_batches(
             model, (ImageBatch(images, true, true) for images, true in zip(*batches[:2], strict=True))
         )

@@ -10,7 +10,7 @@ from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import ProjectionMethod, Role, Split
-from train.config import RunConfig
+from train.measurement import MeasurementConfig
 from train.probe import Sample
 
 Samples = dict[tuple[Split, Condition], Sample]
@@ -21,7 +21,7 @@ Plane = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
 class Projector:
     """Projects train and test samples of every condition into planes fitted on clean training features."""
 
-    def __init__(self, config: RunConfig, writer: StoreWriter) -> None:
+    def __init__(self, config: MeasurementConfig, writer: StoreWriter) -> None:
         """Start with no epoch."""
         self._config, self._writer = config, writer
         self._epochs: dict[int, Samples] = {}

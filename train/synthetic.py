@@ -22,7 +22,7 @@ from rnc.store.connection import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER, SYNTHETIC, Norm, Objective, RunState
+from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER, SYNTHETIC, TRAINED, Norm, RunState
 from train.config import RunConfig
 from train.synthetic_rows import add_numbers
 from train.synthetic_vectors import FEATURE_SIZE, add_vectors
@@ -50,7 +50,7 @@ _PROVENANCE: dict[str, Any] = {
 def configs(epochs: int) -> Iterator[RunConfig]:
     """Endless runs to make up: a setting's five objectives with three seeds each, then the next setting."""
     for round_ in count():
-        for (dataset, model), norm, seed, objective in product(_NETWORKS, Norm, _SEEDS, Objective):
+        for (dataset, model), norm, seed, objective in product(_NETWORKS, Norm, _SEEDS, TRAINED):
             yield RunConfig(
                 dataset=dataset,
                 model=model,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rnc.datasets import layout
-from rnc.datasets.images import EncodedImage
+from rnc.datasets.images import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
 
@@ -31,11 +31,20 @@ class ImageFolder:
     def __iter__(self) -> Iterator[EncodedImage]:
         """The images. Raises DatasetError, naming the file, where one cannot be read."""
         for path, label in self._labels.items():
-            try:
-                content = path.read_bytes()
-            except OSError as error:
-                raise DatasetError(f"{path}: cannot be read ({error}); check its permissions") from error
-            yield EncodedImage(content, label, str(path))
+            yield EncodedImage(_content(path), label, str(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise DatasetError(f"{path}: cannot be read (it is no file); remove it, or check its permissions")
+        if path.stat().st_size > MOST_ENCODED_BYTES:
+            raise DatasetError(
+                f"{path}: is larger than {MOST_ENCODED_BYTES / 2**20:.0f} MB, and is not read; remove it"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); check its permissions") from error
 
 
 def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
@@ -46,19 +55,21 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
     """
     for folder in layout.folders(spec, root):
         for name in layout.split_names(split):
-            found = _class_folders(folder / name)
+            found = class_folders(folder / name)
             if found:
-                return ImageFolder(folder / name, _labelled(spec, folder / name, found))
+                return labelled(spec, folder / name, found)
     return None
 
 
-def _class_folders(folder: Path) -> list[Path]:
+def class_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, in the alphabet's order; none where it is no folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> dict[Path, int]:
+def labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> ImageFolder:
+    """The images of class folders. Raises DatasetError as `find` does."""
     labels: dict[Path, int] = {}
     for class_folder in class_folders:
         label = layout.label_of(spec, class_folder.name)
@@ -76,4 +87,4 @@ def _labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> dic
         raise DatasetError(
             f"{folder}: no {', '.join(SUFFIXES)} files of {', '.join(empty)}; there must be a folder of each class"
         )
-    return labels
+    return ImageFolder(folder, labels)

@@ -1,6 +1,8 @@
 """The one way from encoded images (PNG, JPEG, WebP) to an array of bytes, whatever source they come from."""
 
 import io
+import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -14,6 +16,13 @@ from rnc.vocabulary import Split
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+MOST_BYTES = 8 * 2**30
+"""Of a decoded split: whole sets are held in memory."""
+MOST_ENCODED_BYTES = 2**28
+_MOST_PIXELS = 2**26
+"""Of one image before it is resized: 8192 x 8192."""
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
+"""What Pillow may take an image for: some of its other readers start programs of their own."""
 # Modes of 8 bits a channel. Pillow clips deeper ones to white without a word.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
@@ -52,6 +61,11 @@ def decode(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray,
     where the source has more or fewer images than it said, or none of some class.
     """
     count = len(source)
+    if count * math.prod(spec.image_shape) > MOST_BYTES:
+        raise DatasetError(
+            f"{source}: {count} images of shape {spec.image_shape} are more than the {MOST_BYTES / 2**30:.0f} GiB that a set "
+            "may take; take fewer, or smaller ones"
+        )
     images, labels = np.empty((count, *spec.image_shape), np.uint8), np.empty(count, np.int64)
     read = 0
     with tqdm(total=count, desc=f"decoding {spec.name} {split}", unit="image", dynamic_ncols=True) as bar:
@@ -80,23 +94,49 @@ def _miscounted(source: Source, count: int) -> str:
 
 def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
     """One image (c, h, w) uint8, grey or RGB as the spec says. Raises DatasetError, naming its place."""
-    from PIL import Image
-
+    image = opened(encoded)
     try:
-        image: Image.Image = Image.open(io.BytesIO(encoded.content))
         image.load()
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
-        raise DatasetError(f"{encoded.place}: not a readable image ({error}); copy or download it again") from error
+        raise _unreadable(encoded, error) from error
     if image.mode not in _MODES:
         raise DatasetError(
             f"{encoded.place}: the image has more than 8 bits a channel (mode {image.mode}); save it as 8-bit grey or RGB"
         )
+    return fitted(spec, image, encoded.place)
+
+
+def opened(encoded: EncodedImage) -> "Image":
+    """An image of which the header alone is read. Raises DatasetError where it is none, or far too large."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # (the bound below is lower)
+            image: Image.Image = Image.open(io.BytesIO(encoded.content), formats=_FORMATS)
+    except Exception as error:  # (of all kinds, as for the decoders)
+        raise _unreadable(encoded, error) from error
+    if image.width * image.height > _MOST_PIXELS:
+        raise DatasetError(
+            f"{encoded.place}: the image is {image.width}x{image.height} pixels large, more than {_MOST_PIXELS} in all; "
+            "it is not read: make it smaller"
+        )
+    return image
+
+
+def fitted(spec: DatasetSpec, image: "Image", place: str) -> np.ndarray:
+    """An image's bytes (c, h, w), brought to the spec's channels and size. Raises DatasetError for a wrong size."""
     channels, height, width = spec.image_shape
     image = image.convert("L" if channels == 1 else "RGB")
     if image.size != (width, height):
-        image = _fit(spec, image, encoded.place)
+        image = _fit(spec, image, place)
     array = np.asarray(image)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+def _unreadable(encoded: EncodedImage, error: Exception) -> DatasetError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return DatasetError(f"{encoded.place}: not a readable image ({reason}); copy or download it again")
 
 
 def _fit(spec: DatasetSpec, image: "Image", place: str) -> "Image":

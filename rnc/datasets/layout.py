@@ -46,6 +46,8 @@ def label_of(spec: DatasetSpec, written: str) -> int | None:
 
     ImageNette's classes also go by their WordNet ids.
     """
+    if written in spec.classes:
+        return spec.classes.index(written)
     names = {_plain(name): label for label, name in enumerate(spec.classes)} | _ALSO_CALLED.get(spec.name, {})
     return names.get(_plain(written))
 

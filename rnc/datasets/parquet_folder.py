@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnc.datasets import layout
-from rnc.datasets.images import EncodedImage
+from rnc.datasets.images import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "fine_label")
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE, _LABELS_AT_ONCE = 500, 65_536
+_MOST_CLASSES = 100_000
+_MOST_AT_ONCE = 2**31
+"""Bytes of the rows that are read at once, were each as large as its whole row group: one image may be named many times."""
 _PART = re.compile(r"-(\d+)-of-(\d+)(-\w+)?\.parquet$")  # older files of the hub end with a hash
 
 
@@ -50,7 +53,7 @@ class ParquetFolder:
                 image_column, label_column = _image_column(schema, path), _label_column(schema, path)
                 _check_class_order(self.spec, schema, label_column, path)
                 row = 0
-                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[f"{image_column}.bytes", label_column]):
+                for batch in file.iter_batches(_rows_at_once(file), columns=[f"{image_column}.bytes", label_column]):
                     images, labels = batch.column(image_column).to_pylist(), batch.column(label_column).to_pylist()
                     for image, label in zip(images, labels, strict=True):
                         yield _encoded(image, label, f"{path}, row {row}")
@@ -64,12 +67,45 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
     """
     for folder in layout.folders(spec, root):
         for below in ("", "data", "plain_text", spec.name, "160px"):
-            for name in layout.split_names(split):
-                files = sorted((folder / below).glob(f"{name}-*.parquet"))
-                if files:
-                    _check_series(files)
-                    return ParquetFolder(spec, folder, files)
+            files = series(folder / below, split)
+            if files:
+                return ParquetFolder(spec, folder, files)
     return None
+
+
+def series(folder: Path, split: Split) -> list[Path]:
+    """The Parquet files of a split in a folder, none where there are none. Raises DatasetError as `find` does."""
+    for name in layout.split_names(split):
+        files = sorted(folder.glob(f"{name}-*.parquet"))
+        if files:
+            _check_series(files)
+            return files
+    return []
+
+
+def written_classes(path: Path) -> tuple[str, ...]:
+    """The class names in a file's header, as the hub writes them; where there are none, the numbers up to the largest label.
+
+    Raises DatasetError for a damaged file and for labels that are no class numbers.
+    """
+    import pyarrow.compute as pc
+
+    with _opened(path) as file:
+        schema = file.schema_arrow
+        column = _label_column(schema, path)
+        names = _names_in_header(schema, column)
+        if names is None:
+            largest = max(
+                (
+                    pc.max(batch.column(0)).as_py() or 0
+                    for batch in file.iter_batches(_LABELS_AT_ONCE, columns=[column])
+                ),
+                default=0,
+            )
+            if not 0 <= largest < _MOST_CLASSES:
+                raise DatasetError(f"{path}: the largest label is {largest}; number the classes from 0")
+            names = [str(label) for label in range(largest + 1)]
+    return tuple(names)
 
 
 def _check_series(files: list[Path]) -> None:
@@ -106,6 +142,11 @@ def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
         raise DatasetError(f"{path}: not a readable Parquet file ({error}); copy or download it again") from error
 
 
+def _rows_at_once(file: "pq.ParquetFile") -> int:
+    groups = (file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    return max(1, min(_ROWS_AT_ONCE, _MOST_AT_ONCE // max(max(groups, default=1), 1)))
+
+
 def _image_column(schema: "pa.Schema", path: Path) -> str:
     import pyarrow as pa
 
@@ -139,21 +180,27 @@ def _first_of(wanted: tuple[str, ...], schema: "pa.Schema", path: Path, what: st
 
 def _check_class_order(spec: DatasetSpec, schema: "pa.Schema", label_column: str, path: Path) -> None:
     """Compare the class names that the hub writes into a file's header; a file without any is taken at its word."""
-    try:
-        header = json.loads((schema.metadata or {})[b"huggingface"])
-        written = header["info"]["features"][label_column]["names"]
-        labels = [layout.label_of(spec, name) for name in written]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return
-    if labels != list(range(spec.num_classes)):
+    written = _names_in_header(schema, label_column)
+    if written is not None and [layout.label_of(spec, name) for name in written] != list(range(spec.num_classes)):
         raise DatasetError(
             f"{path}: its classes are {', '.join(written[:5])}, …, but those of {spec.name} are "
             f"{', '.join(spec.classes[:5])}, …, in this order; is this another data set?"
         )
 
 
+def _names_in_header(schema: "pa.Schema", label_column: str) -> list[str] | None:
+    try:
+        header = json.loads((schema.metadata or {})[b"huggingface"])
+        names = header["info"]["features"][label_column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+
+
 def _encoded(image: dict | None, label: int | None, place: str) -> EncodedImage:
     content = image["bytes"] if image else None
+    if content is not None and len(content) > MOST_ENCODED_BYTES:
+        raise DatasetError(f"{place}: the image has more than {MOST_ENCODED_BYTES / 2**20:.0f} MB, and is not read")
     if content is None:
         raise DatasetError(f"{place}: no image bytes; save the images inside the Parquet file, not beside it")
     if label is None:

@@ -6,25 +6,33 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rnc.datasets import cache, digits, image_folder, parquet_folder, torchvision_download
+from rnc.datasets import cache, digits, image_folder, own, parquet_folder, specs, torchvision_download
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images import Source
 from rnc.datasets.layout import data_root
-from rnc.datasets.specs import DatasetError, DatasetSpec, names, spec
+from rnc.datasets.specs import DatasetError, DatasetSpec, names
 from rnc.vocabulary import Split
 
 __all__ = ["DatasetError", "DatasetSpec", "data_root", "load", "names", "spec"]
 _LOG = logging.getLogger("rnc.datasets")
 
 
+def spec(name: str) -> DatasetSpec:
+    """The spec of a data set, or of an `OwnImages.reference`. Raises ValueError with the names there are."""
+    return own.from_reference(name).spec if own.is_reference(name) else specs.spec(name)
+
+
 def load(name: str, split: Split, root: Path | None = None) -> ImageSet:
     """The images and labels of one split, on the CPU, from the first source under `data_root(root)` that has them.
 
     Parquet files, then an image folder, then torchvision's files, which are downloaded where they are missing; the
-    logger `rnc.datasets` says which. Digits come with scikit-learn. Raises ValueError for an unknown name and
-    DatasetError, which says what to do, for images that are missing or damaged.
+    logger `rnc.datasets` says which. Digits come with scikit-learn, and an `OwnImages.reference` says where to look. Raises
+    ValueError for an unknown name and DatasetError, which says what to do, for images that are missing or damaged.
     """
-    found, split = spec(name), Split(split)
+    split = Split(split)
+    if own.is_reference(name):
+        return own.from_reference(name).load(split)
+    found = spec(name)
     if name == "digits":
         return _image_set(digits.load(split), digits.LEVELS)
     root = data_root(root)

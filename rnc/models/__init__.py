@@ -7,8 +7,9 @@ from rnc.models.interface import FeatureClassifier
 from rnc.models.preact_resnet import preact_resnet18
 from rnc.models.small_cnn import small_cnn
 from rnc.models.vgg import vgg11_bn
+from rnc.models.wrapped import wrap
 
-__all__ = ["FeatureClassifier", "build", "names"]
+__all__ = ["FeatureClassifier", "build", "names", "wrap"]
 
 _BUILDERS: dict[str, Callable[[DatasetSpec, float], FeatureClassifier]] = {
     "preact_resnet18": preact_resnet18,

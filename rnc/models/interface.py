@@ -1,6 +1,7 @@
 """What every network here is: pixels in; logits, penultimate features, stages, W and b out. It normalises inside."""
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -9,19 +10,17 @@ from rnc.datasets import DatasetSpec
 
 
 class FeatureClassifier(nn.Module):
-    """Named stages, a pooling step and one linear layer: logits = W h + b, with h the penultimate features (N, d)."""
+    """A network whose last layer is linear: logits = W h + b, with h the penultimate features (N, d)."""
 
     mean: torch.Tensor
     std: torch.Tensor
+    classifier: nn.Linear
 
-    def __init__(self, spec: DatasetSpec, stages: dict[str, nn.Module], pool: nn.Module, feature_size: int) -> None:
-        """Take the stages in the order of their names; `pool` must bring the last one to (N, feature_size)."""
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take the mean and std that pixels are normalised by, a number a channel."""
         super().__init__()
-        self.stages = nn.ModuleDict(stages)
-        self.pool = pool
-        self.classifier = nn.Linear(feature_size, spec.num_classes)
-        self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     @property
     def weight(self) -> torch.Tensor:
@@ -30,12 +29,40 @@ class FeatureClassifier(nn.Module):
 
     @property
     def bias(self) -> torch.Tensor:
-        """b (C,)."""
-        return self.classifier.bias
+        """b (C,); zeros where the layer has none."""
+        weight, bias = self.classifier.weight, self.classifier.bias
+        return weight.new_zeros(len(weight)) if bias is None else bias
+
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """What the layers see of images (N, c, h, w) in [0, 1]."""
+        return (images - self.mean) / self.std
+
+    @abstractmethod
+    def activations(self, images: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield (name, activation) of every stage for images (N, c, h, w) in [0, 1]."""
+
+    @abstractmethod
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """The penultimate features h (N, d)."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The logits (N, C)."""
+        return self.classifier(self.features(images))
+
+
+class StagedClassifier(FeatureClassifier):
+    """Named stages, a pooling step and the linear layer, one after the other."""
+
+    def __init__(self, spec: DatasetSpec, stages: dict[str, nn.Module], pool: nn.Module, feature_size: int) -> None:
+        """Take the stages in the order of their names; `pool` must bring the last one to (N, feature_size)."""
+        super().__init__(spec.mean, spec.std)
+        self.stages = nn.ModuleDict(stages)
+        self.pool = pool
+        self.classifier = nn.Linear(feature_size, spec.num_classes)
 
     def activations(self, images: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield (name, activation) of every stage for images (N, c, h, w) in [0, 1]."""
-        x = (images - self.mean) / self.std
+        x = self.normalised(images)
         for name, stage in self.stages.items():
             x = stage(x)
             yield name, x
@@ -46,7 +73,3 @@ class FeatureClassifier(nn.Module):
         for _name, x in self.activations(images):  # noqa: B007  (the last one is wanted)
             pass
         return self.pool(x)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits (N, C)."""
-        return self.classifier(self.features(images))

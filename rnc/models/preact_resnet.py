@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.interface import FeatureClassifier
+from rnc.models.interface import StagedClassifier
 from rnc.models.sizes import channels, is_large
 
 CHANNELS = (64, 128, 256, 512)
@@ -31,7 +31,7 @@ class PreActBlock(nn.Module):
         return self.conv2(self.relu(self.bn2(self.conv1(activated)))) + beside
 
 
-def preact_resnet18(spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
+def preact_resnet18(spec: DatasetSpec, width: float = 1.0) -> StagedClassifier:
     """Stages stem, block1 to block8 and final (BN-ReLU); h is the average over what is left of the image.
 
     No convolution has a bias; PyTorch's default initialisation. Images of 64 px and more take a 7x7 stride-2 stem with
@@ -45,7 +45,7 @@ def preact_resnet18(spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
             stages[f"block{len(stages)}"] = PreActBlock(before, after, stride)
             before = after
     stages["final"] = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU(inplace=True))
-    return FeatureClassifier(spec, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), before)
+    return StagedClassifier(spec, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), before)
 
 
 def _stem(spec: DatasetSpec, after: int) -> nn.Module:

@@ -3,14 +3,14 @@
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.interface import FeatureClassifier
+from rnc.models.interface import StagedClassifier
 from rnc.models.sizes import channels
 
 WIDTHS = (16, 16, 32, 64)
 _POOL_AFTER = 1  # index of the convolution that the max pool follows
 
 
-def small_cnn(spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
+def small_cnn(spec: DatasetSpec, width: float = 1.0) -> StagedClassifier:
     """Stages conv1 to conv4, each conv-BN-ReLU without bias; h is the average over what is left of the image."""
     stages: dict[str, nn.Module] = {}
     before = spec.image_shape[0]
@@ -21,4 +21,4 @@ def small_cnn(spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
             layers.append(nn.MaxPool2d(2))
         stages[f"conv{index + 1}"] = nn.Sequential(*layers)
         before = after
-    return FeatureClassifier(spec, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), before)
+    return StagedClassifier(spec, stages, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), before)

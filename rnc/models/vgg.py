@@ -3,7 +3,7 @@
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.interface import FeatureClassifier
+from rnc.models.interface import StagedClassifier
 from rnc.models.sizes import channels, is_large
 
 CHANNELS = (64, 128, 256, 256, 512, 512, 512, 512)
@@ -11,7 +11,7 @@ _POOLED_FIRST = (2, 3, 5, 7)  # convolutions whose input is halved: the pools af
 _LEAST_SIDE = 2 ** len(_POOLED_FIRST)
 
 
-def vgg11_bn(spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
+def vgg11_bn(spec: DatasetSpec, width: float = 1.0) -> StagedClassifier:
     """Stages conv1 to conv8, each 3x3 conv (with bias)-BN-ReLU; h is the average over what is left of the image.
 
     A 2x2 max pool belongs to the stage after it, so that a stage's activation is what its ReLU gives. Images of 64 px
@@ -29,7 +29,7 @@ def vgg11_bn(spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
         stages[f"conv{number}"] = nn.Sequential(*[nn.MaxPool2d(2)] * (number in _POOLED_FIRST), *layers)
         before = after
     pool = nn.Sequential(*[nn.MaxPool2d(2)] * is_large(spec), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    network = FeatureClassifier(spec, stages, pool, before)
+    network = StagedClassifier(spec, stages, pool, before)
     network.apply(_initialise)
     return network
 

@@ -5,6 +5,7 @@ Such a folder is read beside a store, as if its runs were in it. The gallery tha
 
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from rnc.store.card import run_card
+from rnc.store.card import run_card, without_folders
 from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
 from rnc.vocabulary import SYNTHETIC, RunState
 
@@ -23,7 +24,7 @@ _GALLERY = Path(__file__).parents[2] / "data" / "gallery"
 _OLDEST_VERSION = 2  # since then columns have only been added; what a run's rows lack is NULL
 _LARGEST_NETWORK = 10_000_000
 _ROWS = {
-    "run": "SELECT * REPLACE (NULL::VARCHAR AS host) FROM run WHERE run_id = $run",
+    "run": "SELECT * REPLACE (NULL::VARCHAR AS host, $config::JSON AS config) FROM run WHERE run_id = $run",
     "condition": "SELECT * FROM condition WHERE condition IN (SELECT condition FROM run_condition WHERE run_id = $run)",
     "checkpoint": "SELECT * REPLACE (run_id || '/' || parse_filename(path) AS path) FROM checkpoint "
     "WHERE run_id = $run AND parse_filename(path) = $network",
@@ -59,8 +60,9 @@ def published(folder: Path) -> list[str]:
 def publish(store: Path, run_id: str, folder: Path) -> Path:
     """Write a finished run of a store into the folder, in place of an older copy; returns the run's own folder.
 
-    The last network goes along where it is of at most 10 MB; the name of the machine does not. Raises StoreError, and
-    leaves the folder as it was, for a run that is not finished or is made up, and for a network that is missing or damaged.
+    The last network goes along where it is of at most 10 MB; names of the machine and of folders on it do not. Raises
+    StoreError, and leaves the folder as it was, for a run that is not finished or is made up, and for a network that is
+    missing or damaged.
     """
     final, partial = folder / run_id, folder / f".{run_id}.partial"
     with reading(store) as connection:
@@ -71,11 +73,14 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
             raise StoreError(f"{run_id} is synthetic: its numbers are made up, and are not published")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        config = json.dumps(without_folders(json.loads(found["config"].iloc[0])))
+        found = found.assign(config=config)
         try:
             network = _take_last_network(connection, store, run_id, partial)
             for table in _TABLES:
                 rows = _ROWS.get(table, f"SELECT * FROM {table} WHERE run_id = $run")
-                given = {"run": run_id} | ({"network": network} if "$network" in rows else {})
+                known = {"network": network, "config": config}
+                given = {"run": run_id} | {name: value for name, value in known.items() if f"${name}" in rows}
                 connection.execute(
                     f"COPY ({rows} ORDER BY ALL) TO {_text(partial / f'{table}.parquet')} "
                     f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{schema_version: '{SCHEMA_VERSION}'}})",

@@ -2,14 +2,35 @@
 
 import json
 import shlex
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
 
+from rnc.vocabulary import Objective
+
 
 def train_command(config: dict[str, Any]) -> str:
-    """The command that trains a run with this config (fields as stored), whatever the defaults of the day are."""
-    parts = ["python", "-m", "train.run"]
+    """The command that makes a run with this config (fields as stored), whatever the defaults of the day are.
+
+    A network that was brought along is measured again by it.
+    """
+    if config["objective"] == Objective.OWN:
+        own = config["own"]
+        settled = {"classifier": None, "stages": None, "name": own["name"] or None} | own["typed"]
+        measured = {name: value for name, value in config.items() if name not in _SAID_BY_FILES}
+        parts = ["python", "-m", "train.measure", *_flags(settled), *_flags(measured)]
+    else:
+        parts = ["python", "-m", "train.run", *_flags(config)]
+    return shlex.join(parts)
+
+
+_SAID_BY_FILES = ("own", "objective", "seed", "subset", "epochs", "measured_epochs")
+"""Fields of a network of one's own that its files and images say, or that nobody knows."""
+
+
+def _flags(config: dict[str, Any]) -> list[str]:
+    parts = []
     for name, value in config.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
@@ -18,7 +39,29 @@ def train_command(config: dict[str, Any]) -> str:
             parts += [f"--{flag}", *map(str, value)]
         elif value is not None:
             parts += [f"--{flag}", str(value)]
-    return shlex.join(parts)
+    return parts
+
+
+def without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """A config as it may be published: of a network that was brought along the files' names, not where they lay."""
+    if config["objective"] != Objective.OWN:
+        return config
+    own = config["own"]
+    typed = {name: _names(value) if name in _PATHS else value for name, value in own["typed"].items()}
+    images = own["images"]
+    if images is not None:
+        images = images | {name: _names(images[name]) for name in ("data", "test_data")}
+    return config | {"own": own | {"typed": typed, "images": images}}
+
+
+_PATHS = ("checkpoint", "data", "test_data")
+
+
+def _names(paths: Any) -> Any:
+    """The last part of a path, or of each."""
+    if isinstance(paths, list):
+        return [_names(path) for path in paths]
+    return None if paths is None else PurePath(paths).name
 
 
 def run_card(run: pd.Series) -> str:
@@ -36,7 +79,8 @@ def run_card(run: pd.Series) -> str:
         "data": f"`{run['data']}`",
     }
     rows = [f"| {name} | {fact} |" for name, fact in facts.items()]
-    again = ["Trained by (`--data-root` names the folder of images where it is not the usual one):", "```"]
+    made = "Measured" if config["objective"] == Objective.OWN else "Trained"
+    again = [f"{made} by (`--data-root` names the folder of images where it is not the usual one):", "```"]
     return "\n".join(
         [f"# {run['run_id']}", "", "| | |", "|---|---|", *rows, "", *again, train_command(config), "```", ""]
     )

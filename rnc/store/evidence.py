@@ -133,7 +133,8 @@ class EvidenceReader(CachedAnswers):
         """run_id, milestone, epoch: after which epochs the learning rate is lower (drop), and where TPT starts (terminal).
 
         The terminal phase of training starts at the first measured epoch whose train accuracy is at least 99.9 % on all
-        that the objective trains on: clean images, for AT perturbed ones, for TRADES both.
+        that the objective trains on: clean images, for AT perturbed ones, for TRADES both. Of networks that were trained
+        elsewhere clean images are looked at: what else they saw is unknown.
         """
         return self._ask(
             f"""WITH {MINE}, rate AS (

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rnc.conditions import CLEAN
 from rnc.store.evidence import SHOWN, EvidenceReader
-from rnc.vocabulary import FEATURES_LAYER, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
+from rnc.vocabulary import FEATURES_LAYER, OWN_IMAGES, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
 
 _OLDER = {"width": 1.0, "subset": 0}
 """What configs of schema 1 leave unsaid."""
@@ -25,7 +25,8 @@ class StoreReader(EvidenceReader):
     def runs(self) -> pd.DataFrame:
         """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
 
-        `published` says which ones are of the gallery and not of the store, `synthetic` which ones are made up.
+        `published` says which ones are of the gallery and not of the store, `synthetic` which ones are made up, and
+        `images_from` by which name `rnc.datasets` finds the images.
         """
         found = self._ask("SELECT * FROM run ORDER BY started_at DESC, run_id")
         if found.empty:
@@ -205,9 +206,17 @@ class StoreReader(EvidenceReader):
 
 def _with_configs(found: pd.DataFrame) -> pd.DataFrame:
     """Rows of table `run` with a column for each field of their configs, and what they are: published, synthetic."""
-    config = pd.DataFrame([_OLDER | json.loads(text) for text in found["config"]], index=found.index)
+    configs = [_OLDER | json.loads(text) for text in found["config"]]
+    config = pd.DataFrame(configs, index=found.index)
+    found = found.assign(images_from=[_images_from(one) for one in configs])
     found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
     return found.assign(synthetic=found["device"] == SYNTHETIC)
+
+
+def _images_from(config: dict) -> str:
+    """The data set's name; where images were brought along, a text that says where they lie (`rnc/datasets/own.py`)."""
+    images = config.get("own", {}).get("images")
+    return str(config["dataset"]) if images is None else OWN_IMAGES + json.dumps(images)
 
 
 def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

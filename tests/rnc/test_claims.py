@@ -16,6 +16,7 @@ ABOUT = {
     "at-eval-attack": AT,
     "trades": ["C9"],
     "trades-released": ["C9 released"],
+    "own": [],
 }
 CLASSES = [str(c) for c in range(10)]
 BETWEEN_VERTICES = math.acos(-1 / 9)

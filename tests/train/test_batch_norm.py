@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from rnc.models import FeatureClassifier, weights
-from rnc.vocabulary import Objective
+from rnc.vocabulary import TRAINED, Objective
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import Options, train_run
@@ -30,7 +30,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The objectives that the demo leaves out, as long and in the same settings, measured at the end alone."""
     store = tmp_path_factory.mktemp("others") / "rnc.duckdb"
     rare = {"measured_epochs": "last", "vector_epochs": "none", "layerwise_epochs": "none", "umap": False}
-    for objective in Objective:
+    for objective in TRAINED:
         if objective not in IN_DEMO:
             config = replace(demo()[0], objective=objective, measure_subset=100, **rare)
             train_run(config, Options(store, device="cpu", threads=1))
@@ -49,7 +49,7 @@ def last_network(store: Path, objective: Objective) -> FeatureClassifier:
     return weights.load(store.parent / path, digest)
 
 
-@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize("objective", TRAINED)
 def test_running_statistics_after_a_whole_training(objective: Objective, demo_store: Path, others: Path) -> None:
     network = last_network(demo_store if objective in IN_DEMO else others, objective)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rnc.store.writer import RunExistsError
-from rnc.vocabulary import Norm, Objective
+from rnc.vocabulary import TRAINED, Norm, Objective
 from tests.train.small import FLAGS, ask
 from train import recipes, run
 from train.config import RunConfig
@@ -61,7 +61,7 @@ def test_a_wrong_request(
     assert not store.parent.exists()
 
 
-@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize("objective", TRAINED)
 def test_objectives_are_given_by_their_names(objective: Objective) -> None:
     """As the help, the store and the addresses write them."""
     (command,) = parse(["--objective", str(objective)])

@@ -6,7 +6,7 @@ from torch import nn
 
 from rnc import datasets, models
 from rnc.datasets import DatasetSpec
-from rnc.models import FeatureClassifier
+from rnc.models.interface import FeatureClassifier, StagedClassifier
 from tests.oracles import samples
 
 DIGITS, CIFAR10, IMAGENETTE = (datasets.spec(name) for name in ("digits", "cifar10", "imagenette"))
@@ -72,7 +72,7 @@ def test_normalisation_is_inside(name: str, spec: DatasetSpec, width: float) -> 
 
 def test_each_channel_has_its_own_mean_and_std() -> None:
     spec = DatasetSpec("made", ("a", "b"), (2, 1, 1), (0.1, 0.2), (0.5, 0.25))
-    net = FeatureClassifier(spec, {"same": nn.Identity()}, nn.Flatten(), 2)
+    net = StagedClassifier(spec, {"same": nn.Identity()}, nn.Flatten(), 2)
     found = net.features(torch.tensor([0.6, 0.7]).view(1, 2, 1, 1))
     torch.testing.assert_close(found, torch.tensor([[1.0, 2.0]]))
     assert net(torch.rand(3, 2, 1, 1)).shape == (3, 2)

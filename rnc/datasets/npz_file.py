@@ -1,0 +1,121 @@
+"""Images and labels in an npz file: numbers alone (no pickle is read), and never more memory than its header may ask for.
+
+`images` (N, h, w), (N, h, w, c) or (N, c, h, w) uint8 and `labels` (N,) integers; or `train_images`, `train_labels` and
+`test_images`, `test_labels`.
+"""
+
+import math
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnc.datasets import layout
+from rnc.datasets.images import MOST_BYTES
+from rnc.datasets.specs import DatasetError
+from rnc.vocabulary import Split
+
+_CHANNELS = (1, 3)
+_MOST_RATIO, _SMALL = 200, 2**26
+"""Images are not packed more than so many times smaller; what unpacks to less than 64 MB need not prove it."""
+_LONGEST_HEADER = 10_000
+
+
+def arrays(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray] | None:
+    """Images (N, c, h, w) uint8 and labels (N,) int64 of a split; None where the file has no test part.
+
+    Raises DatasetError, naming the file and the array, for what is damaged, of another type or shape, or too large.
+    """
+    with _opened(path) as archive:
+        names = _names(archive, split, path)
+        if names is None:
+            return None
+        images, labels = (_read(archive, name, path) for name in names)
+    if images.dtype != np.uint8:
+        raise DatasetError(f"{path}: {names[0]} are {images.dtype}; save them as uint8, from 0 to 255")
+    if labels.dtype.kind not in "iu":
+        raise DatasetError(f"{path}: {names[1]} are {labels.dtype}, not integers; number the classes from 0")
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.ndim != 1 or images.ndim not in (3, 4) or len(images) != len(labels) or 0 in images.shape:
+        raise DatasetError(
+            f"{path}: {names[0]} have shape {images.shape} and {names[1]} {labels.shape}; "
+            "there must be images (N, h, w), (N, h, w, c) or (N, c, h, w), at least one, and a label each"
+        )
+    return _channels_first(images, path), labels.astype(np.int64)
+
+
+def has(path: Path, split: Split) -> bool:
+    """Whether there are arrays of a split. Raises DatasetError as `arrays` does."""
+    with _opened(path) as archive:
+        return _names(archive, split, path) is not None
+
+
+def _channels_first(images: np.ndarray, path: Path) -> np.ndarray:
+    if images.ndim == 3:
+        return images[:, None]
+    if images.shape[3] in _CHANNELS:
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    if images.shape[1] in _CHANNELS:
+        return images
+    raise DatasetError(f"{path}: images of shape {images.shape[1:]} have neither 1 nor 3 channels, first or last")
+
+
+def _names(archive: zipfile.ZipFile, split: Split, path: Path) -> tuple[str, str] | None:
+    there = sorted(name.removesuffix(".npy") for name in archive.namelist())
+    prefixes = [f"{name}_" for name in layout.split_names(split)] + [""] * (split is Split.TRAIN)
+    for prefix in prefixes:
+        if {f"{prefix}images", f"{prefix}labels"} <= set(there):
+            return f"{prefix}images", f"{prefix}labels"
+    if split is Split.TEST:
+        return None
+    raise DatasetError(
+        f"{path}: there must be arrays images and labels (or train_images and train_labels), but there are: "
+        + (", ".join(there[:20])[:200] or "none")
+    )
+
+
+def _read(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
+    """An array, read to the end, so that its checksum is compared."""
+    entry = archive.getinfo(f"{name}.npy")
+    if entry.file_size > MOST_BYTES or entry.file_size > max(_MOST_RATIO * entry.compress_size, _SMALL):
+        raise DatasetError(
+            f"{path}: {name} would unpack from {entry.compress_size} to {entry.file_size} bytes; it is not read. "
+            "Save fewer images, and without compression: numpy.savez"
+        )
+    with archive.open(entry) as file:
+        shape, fortran, dtype = _header(file)
+        if dtype.kind not in "biufc":
+            raise DatasetError(f"{path}: {name} holds {dtype}, not numbers, and objects are not read")
+        size = math.prod(shape) * dtype.itemsize
+        if size > min(MOST_BYTES, entry.file_size):
+            raise DatasetError(
+                f"{path}: {name} says to be of shape {shape}, but has {entry.file_size} bytes; save it again"
+            )
+        content = file.read(size)
+        if len(content) < size or file.read(1):
+            raise DatasetError(f"{path}: {name} is not of the shape {shape} that it says; save it again")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file, _LONGEST_HEADER)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file, _LONGEST_HEADER)
+    raise ValueError(f"npy version {version}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except DatasetError:
+        raise
+    except Exception as error:  # (a flipped bit may look like a password, a method or a header that does not end)
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise DatasetError(f"{path}: not a readable npz file ({reason}); copy it again") from error

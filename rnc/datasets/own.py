@@ -1,0 +1,242 @@
+"""A data set of one's own: a folder with a subfolder a class, Parquet files as the Hugging Face hub has them, or an npz file.
+
+`find` looks at it once and says what it is. `OwnImages.reference` is a text from which `datasets.load` finds the same images
+again, whoever asks.
+"""
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnc.datasets import cache, image_folder, layout, npz_file, parquet_folder
+from rnc.datasets.image_set import ImageSet
+from rnc.datasets.images import MOST_BYTES, Source, fitted, opened
+from rnc.datasets.specs import DatasetError, DatasetSpec
+from rnc.vocabulary import OWN_IMAGES, Split
+
+_MOST_SIDE = 4096
+_KINDS = "a folder with a subfolder a class, Parquet files, or an npz file"
+
+
+@dataclass(frozen=True)
+class OwnImages:
+    """Where the images lie, and what they are brought to."""
+
+    data: Path
+    """The training images, or a folder or npz file of both parts."""
+    test_data: Path | None
+    spec: DatasetSpec
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_reference` needs, with the whole paths: whoever looks for the images may stand in another folder."""
+        paths = {"data": self.data, "test_data": self.test_data}
+        resolved = {name: None if path is None else str(path.resolve()) for name, path in paths.items()}
+        spec = {"name": self.spec.name, "classes": list(self.spec.classes), "image_shape": list(self.spec.image_shape)}
+        return resolved | spec
+
+    @property
+    def reference(self) -> str:
+        """A text that `datasets.spec` and `datasets.load` take for a name."""
+        return OWN_IMAGES + json.dumps(self.to_json())
+
+    def splits(self) -> list[Split]:
+        """The parts there are; train always."""
+        return [
+            split for split in Split if split is Split.TRAIN or _place(self.data, self.test_data, split) is not None
+        ]
+
+    def load(self, split: Split) -> ImageSet:
+        """The images of a part. Raises DatasetError, naming the file, where they are missing, damaged or too many."""
+        place = _place(self.data, self.test_data, split)
+        if place is None:
+            raise DatasetError(f"{self.data} has no {split} images")
+        found = _loaded(self.spec, split, place)
+        images, labels = (torch.from_numpy(array) for array in found)
+        return ImageSet(images, labels)
+
+
+def find(
+    data: Path,
+    test_data: Path | None = None,
+    *,
+    name: str = "",
+    classes: tuple[str, ...] = (),
+    side: int = 0,
+    channels: int = 0,
+) -> OwnImages:
+    """Look at images: their class names, size and channels, where these are not given.
+
+    Class names, in the labels' order, are those of the subfolders in the alphabet's order (as torchvision's ImageFolder
+    has them), of the Parquet header, or numbers. Images are brought to `side` x `side` pixels by the shorter side and the
+    centre; without it to the shorter side of the first. Arrays stay of the size that they are. `channels` is 1 or 3 (3, or
+    the array's). Raises DatasetError where there are no images, or fewer than two classes.
+    """
+    if not 0 <= side <= _MOST_SIDE or channels not in (0, 1, 3):
+        raise DatasetError(
+            f"an image may be 1 to {_MOST_SIDE} pixels wide, of 1 or 3 channels; got {side} and {channels}"
+        )
+    place = _place(data, test_data, Split.TRAIN)
+    assert place is not None
+    names = classes or _classes(place)
+    repeated = [word for word, count in Counter(names).items() if count > 1]
+    if len(names) < 2 or repeated:
+        told = f"{repeated[0]} is named twice" if repeated else f"there is only {', '.join(names) or 'none'}"
+        raise DatasetError(f"{data}: at least two classes of different names are needed, but {told}")
+    shape = _shape(place, side, channels)
+    plain = "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in name or data.stem).strip("._")
+    spec = DatasetSpec(plain or "own", tuple(names), shape, (0.0,) * shape[0], (1.0,) * shape[0], any_size=True)
+    return OwnImages(data, test_data, spec)
+
+
+def is_reference(name: str) -> bool:
+    """Whether a data set's name is what `OwnImages.reference` made."""
+    return name.startswith(OWN_IMAGES)
+
+
+def from_reference(text: str) -> OwnImages:
+    """What a reference speaks of. Raises DatasetError where it makes no sense."""
+    try:
+        made = json.loads(text.removeprefix(OWN_IMAGES))
+        shape, names = tuple(made["image_shape"]), tuple(map(str, made["classes"]))
+        if len(shape) != 3 or shape[0] not in (1, 3) or not all(0 < side <= _MOST_SIDE for side in shape[1:]):
+            raise ValueError(f"images of shape {shape}")
+        test_data = None if made["test_data"] is None else Path(made["test_data"])
+        spec = DatasetSpec(str(made["name"]), names, shape, (0.0,) * shape[0], (1.0,) * shape[0], any_size=True)
+        return OwnImages(Path(made["data"]), test_data, spec)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DatasetError(
+            f"a store names images in a way that makes no sense ({error}); measure the network again"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A part of a set: class folders in a folder, some Parquet files, or an npz file."""
+
+    path: Path
+    folders: tuple[Path, ...] = ()
+    parquet: tuple[Path, ...] = ()
+    split: Split = Split.TRAIN
+    """Which part of an npz file it is."""
+
+    def source(self, spec: DatasetSpec) -> Source:
+        """The encoded images of a folder or of Parquet files."""
+        if self.parquet:
+            return parquet_folder.ParquetFolder(spec, self.parquet[0].parent, list(self.parquet))
+        return image_folder.labelled(spec, self.path, list(self.folders))
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The arrays of an npz file."""
+        return None if self.folders or self.parquet else npz_file.arrays(self.path, self.split)
+
+
+def _place(data: Path, test_data: Path | None, split: Split) -> _Place | None:
+    """Where a part lies; None for a test part that is not there. Raises DatasetError, saying what was looked for."""
+    if split is Split.TEST and test_data is not None:
+        return _place(test_data, None, Split.TEST) or _place(test_data, None, Split.TRAIN)
+    try:
+        found = _in_folder(data, split) if data.is_dir() else _in_file(data, split)
+    except OSError as error:
+        raise DatasetError(f"{data} cannot be read ({error}); check its permissions") from error
+    if found is None and split is Split.TRAIN:
+        raise DatasetError(f"{data}: no images are there; it must be {_KINDS}")
+    return found
+
+
+def _in_file(path: Path, split: Split) -> _Place | None:
+    if not path.is_file():
+        raise DatasetError(f"{path}: there is no such file or folder; it must be {_KINDS}")
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic == b"PAR1" or path.suffix == ".parquet":
+        return _Place(path, parquet=(path,)) if split is Split.TRAIN else None
+    if magic[:2] == b"PK" or path.suffix == ".npz":
+        return _Place(path, split=split) if split is Split.TRAIN or npz_file.has(path, split) else None
+    raise DatasetError(f"{path}: is neither Parquet nor npz; give {_KINDS}")
+
+
+def _in_folder(folder: Path, split: Split) -> _Place | None:
+    for below in (folder, folder / "data"):
+        files = parquet_folder.series(below, split)
+        if not files and split is Split.TRAIN and not parquet_folder.series(below, Split.TEST):
+            files = sorted(below.glob("*.parquet"))
+        if files:
+            return _Place(below, parquet=tuple(files))
+    for name in layout.split_names(split):
+        found = image_folder.class_folders(folder / name)
+        if found:
+            return _Place(folder / name, folders=tuple(found))
+    found = image_folder.class_folders(folder) if split is Split.TRAIN else []
+    return _Place(folder, folders=tuple(found)) if found else None
+
+
+def _classes(place: _Place) -> tuple[str, ...]:
+    if place.folders:
+        return tuple(folder.name for folder in place.folders)
+    if place.parquet:
+        return parquet_folder.written_classes(place.parquet[0])
+    arrays = place.arrays()
+    assert arrays is not None
+    largest = int(arrays[1].max())
+    if not 0 <= largest < len(arrays[1]):
+        raise DatasetError(f"{place.path}: the largest label is {largest}; number the classes from 0")
+    return tuple(str(label) for label in range(largest + 1))
+
+
+def _shape(place: _Place, side: int, channels: int) -> tuple[int, int, int]:
+    arrays = place.arrays()
+    if arrays is not None:
+        found = arrays[0].shape[1:]
+        return (channels or found[0], side or found[1], side or found[2])
+    if not side:
+        every = DatasetSpec("first", _classes(place), (3, 1, 1), (), ())
+        first = next(iter(place.source(every)), None)
+        if first is None:
+            raise DatasetError(f"{place.path}: there are no images")
+        side = min(opened(first).size)
+        if side > _MOST_SIDE:
+            raise DatasetError(
+                f"{first.place}: the image is larger than {_MOST_SIDE} pixels; name a smaller --image-size"
+            )
+    return (channels or 3, side, side)
+
+
+def _loaded(spec: DatasetSpec, split: Split, place: _Place) -> tuple[np.ndarray, np.ndarray]:
+    arrays = place.arrays()
+    if arrays is None:
+        return cache.decoded(spec, split, place.source(spec))
+    images, labels = arrays
+    present = np.bincount(labels, minlength=spec.num_classes) if _in_range(labels, spec.num_classes) else None
+    if present is None:
+        raise DatasetError(
+            f"{place.path}: labels go from {labels.min()} to {labels.max()}, but there are {spec.num_classes} classes, "
+            "numbered from 0"
+        )
+    absent = [name for name, count in zip(spec.classes, present, strict=True) if not count]
+    if absent:
+        raise DatasetError(f"{place.path}: no {split} images of {', '.join(absent[:5])}; each class must have some")
+    return _resized(spec, images, place), labels
+
+
+def _in_range(labels: np.ndarray, num_classes: int) -> bool:
+    return bool(labels.min() >= 0 and labels.max() < num_classes)
+
+
+def _resized(spec: DatasetSpec, images: np.ndarray, place: _Place) -> np.ndarray:
+    if images.shape[1:] == spec.image_shape:
+        return images
+    if len(images) * math.prod(spec.image_shape) > MOST_BYTES:
+        raise DatasetError(f"{place.path}: at {spec.image_shape} its images are too large to hold; name a smaller size")
+    from PIL import Image
+
+    def one(image: np.ndarray, number: int) -> Any:
+        picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+        return fitted(spec, picture, f"{place.path}, image {number}")
+
+    return np.stack([one(image, number) for number, image in enumerate(images)])

@@ -1,0 +1,214 @@
+"""The command line: `python -m train.measure --checkpoint FILE [FILE ...] --model NAME --data FOLDER_OR_FILE`."""
+
+import hashlib
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from rnc import datasets
+from rnc.datasets import DatasetSpec, own
+from rnc.datasets.own import OwnImages
+from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.models import FeatureClassifier
+from rnc.models.architecture import network
+from rnc.models.weights import CheckpointError, network_metadata
+from rnc.models.wrapped import check_normalisation
+from rnc.store.connection import StoreError, StoreWriteError, store_path
+from rnc.vocabulary import Split
+from train.execution import Execution, Precision
+from train.foreign import OwnRun, check_name, checkpoint_files, in_order
+from train.loop import Options
+from train.measurement import MeasurementConfig
+from train.measuring import Subject, load_weights, measure_run
+from train.stopping import StopRun
+
+_PROG = "python -m train.measure"
+_TYPED = ("checkpoint", "epochs", "data", "test_data", "classifier", "stages", "mean", "std")
+_TYPED_OF_IMAGES = ("image_size", "channels", "classes", "name")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Measure a network that was trained elsewhere, and write into the store what a trained run has.
+
+    Files of several epochs become curves. Weights are safetensors or a state dict of torch.save; no code in a file is run.
+    Images are a data set of this house (--dataset) or your own (--data). A measurement that was broken off goes on.
+    """
+
+    measurement: tyro.conf.OmitArgPrefixes[MeasurementConfig]
+    checkpoint: tuple[Path, ...] = ()
+    """The weights, a file an epoch; or a folder of them."""
+    epochs: tuple[int, ...] = ()
+    """The epochs that the files are of, in their order; the numbers in their names where not given."""
+    data: Path | None = None
+    """Images that the network was trained on: a folder with a subfolder a class, Parquet, or npz; all may have a test part."""
+    test_data: Path | None = None
+    """Images that it was not trained on, where they are not a part of --data."""
+    classifier: str | None = None
+    """The last linear layer's name in the network; found where not given."""
+    stages: tuple[str, ...] | None = None
+    """Submodules that are measured along the way; chosen where not given."""
+    mean: tuple[float, ...] = ()
+    """What pixels in [0, 1] are normalised by, one number or one a channel: 0, or the data set's own."""
+    std: tuple[float, ...] = ()
+    """The same: 1, or the data set's own."""
+    image_size: int = 0
+    """Bring images of your own to so many pixels a side; 0 is the size of the first, the shorter side where they differ."""
+    channels: int = 0
+    """1 for grey, 3 for colour; 0 is 3, or what an array has."""
+    classes: tuple[str, ...] = ()
+    """The names of your classes in the labels' order; those of the folders in the alphabet's order where not given."""
+    name: str = ""
+    """What the run is called; data set and model where not given."""
+    store: Path | None = None
+    """The DuckDB file to write; RNC_STORE, or data/rnc.duckdb, where not given."""
+    data_root: Path | None = None
+    """The folder of this house's data sets; RNC_DATA, or data/images, where not given."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:0."""
+    threads: int = 0
+    """CPU threads; 0 takes one for a small network and all cores for others."""
+    overwrite: bool = False
+    """Measure a stored run again, in place of what is there."""
+
+    def options(self) -> Options:
+        """Where and how."""
+        return Options(store_path(self.store), self.data_root, self.device, self.threads, overwrite=self.overwrite)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit code is 0, 1 where the measurement failed, 2 where the request or a file was wrong."""
+    try:
+        command = tyro.cli(
+            Annotated[Command, tyro.conf.EnumChoicesFromValues], prog=_PROG, args=arguments,
+            default=Command(MeasurementConfig()), config=(tyro.conf.EnumChoicesFromValues,),
+        )  # fmt: skip
+        measure(command)
+        return 0
+    except (CheckpointError, StoreWriteError) as error:
+        return _fail(error, 1)
+    except (StoreError, ValueError, OSError, MemoryError) as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("stopped; what was measured so far is in the store, and the same command goes on", 130)
+    except StopRun as stop:
+        return _fail(stop, stop.exit_code)
+
+
+def measure(command: Command) -> None:
+    """Check everything before the store is touched, then measure. Raises what `main` knows how to tell."""
+    options = command.options()
+    device = pick_device(options.device)
+    if options.threads < 0:
+        raise ValueError(f"threads must be 0 (automatic) or more, got {options.threads}")
+    files = in_order(checkpoint_files(command.checkpoint), command.epochs)
+    check_name(command.name)
+    images, spec = _images(command)
+    model = _network(command, spec)
+    whole = _loaded(command, images)
+    for epoch, path in files:
+        _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN]))
+    run = _run(command, files, images, spec, model, whole)
+    exact_float32()
+    execution = Execution.choose(device, Precision.FLOAT32, compiled=False)
+    threads = set_threads(model, options.threads)
+    execution.prepare(model)
+    measure_run(run, Subject(model, files, spec, whole), options, execution, threads)
+    _say(f"{run.run_id}: {len(files)} epochs are in {options.store}")
+
+
+def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
+    """The user's images where --data names some, and the spec of what is measured, normalised as asked for."""
+    given = command.measurement
+    if command.data is None:
+        if any((command.test_data, command.image_size, command.channels, command.classes)):
+            raise ValueError("--test-data, --image-size, --channels and --classes go with images of your own: --data")
+        if not given.dataset:
+            raise ValueError("name the images: --data FOLDER_OR_FILE for your own, or --dataset for one of this house")
+        images, spec = None, datasets.spec(given.dataset)
+    else:
+        images = own.find(
+            command.data, command.test_data, name=given.dataset, classes=command.classes,
+            side=command.image_size, channels=command.channels,
+        )  # fmt: skip
+        spec = images.spec
+    channels = spec.image_shape[0]
+    mean, std = (numbers * channels if len(numbers) == 1 else numbers for numbers in (command.mean, command.std))
+    spec = replace(spec, mean=mean or spec.mean, std=std or spec.std)
+    given.check_images(spec)
+    return images, spec
+
+
+def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
+    given = command.measurement
+    if not given.model:
+        raise ValueError("name the network: --model small_cnn, torchvision:resnet18, or module:function of your own")
+    check_normalisation(spec.image_shape[0], spec.mean, spec.std)
+    model = network(
+        given.model, spec, given.width, classifier=command.classifier, stages=command.stages, typed=True
+    )  # fmt: skip
+    if model.weight.shape[0] != spec.num_classes:
+        raise ValueError(
+            f"{given.model} has {model.weight.shape[0]} outputs, but there are images of {spec.num_classes} classes: "
+            f"{', '.join(spec.classes[:10])}; they must be the same classes"
+        )
+    return model
+
+
+def _loaded(command: Command, images: OwnImages | None) -> dict[Split, Any]:
+    if images is None:
+        return {split: datasets.load(command.measurement.dataset, split, command.data_root) for split in Split}
+    return {split: images.load(split) for split in images.splits()}
+
+
+def _run(
+    command: Command,
+    files: list[tuple[int, Path]],
+    images: OwnImages | None,
+    spec: DatasetSpec,
+    model: FeatureClassifier,
+    whole: dict[Split, Any],
+) -> OwnRun:
+    given = command.measurement
+    typed = {name: getattr(command, name) for name in (*_TYPED, *_TYPED_OF_IMAGES)}
+    shared = {name: getattr(given, name) for name in MeasurementConfig.__dataclass_fields__}
+    return OwnRun(
+        **shared | {"dataset": spec.name},
+        name=command.name,
+        epochs=tuple(epoch for epoch, _path in files),
+        sha256=tuple(_sha256(path) for _epoch, path in files),
+        fingerprints={split: part.fingerprint() for split, part in whole.items()},
+        network=network_metadata(given.model, spec, given.width, model),
+        images=None if images is None else images.to_json(),
+        typed={name: _plain(value) for name, value in typed.items() if value not in (None, (), 0, "")},
+    )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _say(*parts: str) -> None:
+    print("; ".join(parts))
+
+
+def _fail(reason: object, code: int) -> int:
+    """One line, whatever the reason looked like."""
+    text = " ".join(str(reason).split()) or type(reason).__name__
+    print(f"error: {text}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
