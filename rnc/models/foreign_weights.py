@@ -104,13 +104,16 @@ def _read_torch(path: Path, is_zip: bool) -> Any:
 
 
 def _check_zip(path: Path) -> None:
-    """torch stores its entries as they are: together they are never larger than the file."""
+    """torch stores its entries as they are, so that together they are never larger than the file, with a checksum each."""
     try:
         with zipfile.ZipFile(path) as archive:
             packed = sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
             packed = packed or any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+            damaged = None if packed else archive.testzip()  # (torch itself compares no checksums)
     except Exception as error:  # (zipfile raises whatever the damage looks like)
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
+    if damaged:
+        raise WeightsError(f"checkpoint {path} is damaged (the checksum of {damaged} is another); copy it again")
     if packed:
         raise WeightsError(
             f"checkpoint {path} is a compressed archive, which torch.save never makes; it is not unpacked"
