@@ -3,7 +3,8 @@
 
 CREATE TABLE schema_version (version INTEGER);
 
--- One row a training run. run_id = dataset-model-objective-norm-sSEED-hash8(config); classes in the labels' order.
+-- One row a training run, or a network that was brought along (objective own); classes in the labels' order.
+-- run_id = dataset-model-objective-norm-sSEED-hash8(config).
 CREATE TABLE run (
     run_id VARCHAR, config JSON, classes VARCHAR[], state VARCHAR, epochs_done INTEGER,
     started_at TIMESTAMP, heartbeat_at TIMESTAMP, finished_at TIMESTAMP, wall_seconds DOUBLE,

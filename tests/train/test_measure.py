@@ -1,0 +1,254 @@
+"""`train.measure`: files of epochs become curves, a broken-off measurement goes on, what is stored makes itself again."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from rnc import datasets, models
+from rnc.models import weights
+from rnc.store.bundle import publish
+from rnc.store.card import train_command
+from rnc.store.connection import reading
+from rnc.store.reader import StoreReader
+from rnc.vocabulary import Metric, Objective, Split
+from tests.train.malformed.network import CLASSES, MODEL, SIDE, small, write_images
+from tests.train.small import FLAGS, ask
+from train import measuring
+from train.config import RunConfig
+from train.foreign import checkpoint_files, in_order
+from train.measure import main
+from train.run import main as train
+
+FEW = ["--steps", "1", "--no-umap", "--epsilon-fractions", "0.5", "--sample-size", "6", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def brought(tmp_path: Path) -> Path:
+    """Weights of three epochs in a folder, and images of three classes with a test part."""
+    (tmp_path / "weights").mkdir()
+    for number, epoch in enumerate((2, 10, 0)):
+        torch.manual_seed(number)
+        torch.save({"state_dict": small().state_dict()}, tmp_path / "weights" / f"net_epoch{epoch}.pt")
+    write_images(tmp_path / "images" / "train", each=4)
+    write_images(tmp_path / "images" / "test", each=2)
+    return tmp_path
+
+
+def command(brought: Path, *more: str, store: str = "store") -> list[str]:
+    given = ["--checkpoint", str(brought / "weights"), "--data", str(brought / "images"), "--model", MODEL]
+    return [*given, *FEW, *more, "--store", str(brought / store / "rnc.duckdb")]
+
+
+def only(brought: Path, store: str = "store") -> tuple[StoreReader, pd.Series]:
+    reader = StoreReader(brought / store / "rnc.duckdb")
+    return reader, reader.runs().iloc[0]
+
+
+def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(brought)) == 0
+    said = capsys.readouterr().out
+    assert said.index("epoch 0") < said.index("epoch 2") < said.index("epoch 10")
+    assert "took the weights under 'state_dict'" in said
+    reader, run = only(brought)
+    curves = reader.curves([run.run_id], ["clean"], "train", [Metric.LOSS])
+    assert curves["epoch"].tolist() == [0, 2, 10]
+    images = datasets.load(run["images_from"], Split.TRAIN)
+    for epoch, seed in ((0, 2), (2, 0), (10, 1)):
+        torch.manual_seed(seed)
+        loss = torch.nn.functional.cross_entropy(small()(images.pixels()), images.labels)
+        assert curves.set_index("epoch")["value"][epoch] == pytest.approx(float(loss), rel=1e-5)
+    assert reader.checkpoints([run.run_id])["epoch"].tolist() == [0, 2, 10]
+    assert set(reader.projected(run.run_id)["epoch"]) == {0, 2, 10}
+    assert set(reader.layers([run.run_id], ["clean"], "test", 99)["layer"]) == {"pixels", "1", "features"}
+
+
+def test_rows_are_those_of_a_trained_run(brought: Path, tmp_path: Path) -> None:
+    """The same network measured by the trainer and brought along: every number but those of training is the same."""
+    trained = tmp_path / "trained" / "rnc.duckdb"
+    assert train([*FLAGS, "--store", str(trained)]) == 0
+    reader = StoreReader(trained)
+    kept = reader.checkpoints([reader.runs()["run_id"].item()])
+    store = tmp_path / "again" / "rnc.duckdb"
+    given = ["--dataset", "digits", "--model", "small_cnn", "--checkpoint", *kept["path"], "--store", str(store)]
+    assert main([*given, *FLAGS[2:]]) == 0
+    for table in ("metric", "class_metric", "class_mean", "classifier", "feature", "leap", "projection", "layer"):
+        columns = "* EXCLUDE (run_id)"
+        first, second = (ask(path, f"SELECT {columns} FROM {table} ORDER BY ALL") for path in (trained, store))
+        assert len(first) == len(second) > 0, table
+        assert _numbers(first) == pytest.approx(_numbers(second), rel=1e-6, abs=1e-7, nan_ok=True), table
+        assert _texts(first) == _texts(second)
+    assert ask(store, "SELECT count(*) FROM epoch") == [(0,)]
+
+
+def _numbers(rows: list[tuple]) -> list[float]:
+    flat = [value for row in rows for value in row]
+    flat = [number for value in flat for number in (value if isinstance(value, list) else [value])]
+    return [value for value in flat if isinstance(value, int | float)]
+
+
+def _texts(rows: list[tuple]) -> list[str]:
+    return [value for row in rows for value in row if isinstance(value, str)]
+
+
+def test_a_stored_run_is_refused_and_overwritten_on_request(brought: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(brought)) == 0
+    _reader, run = only(brought)
+    capsys.readouterr()
+    assert main(command(brought)) == 2
+    assert "already in" in capsys.readouterr().err
+    assert main(command(brought, "--overwrite")) == 0
+    assert only(brought)[0].runs()["run_id"].tolist() == [run.run_id]
+    assert only(brought)[1]["started_at"] > run["started_at"]
+
+
+def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(command(brought, store="whole")) == 0
+    load, seen = measuring.load_weights, []
+
+    def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet) -> list[str]:
+        seen.append(path.name)
+        if seen.count("net_epoch10.pt") == 1 and seen.count("net_epoch2.pt") == 1:
+            raise KeyboardInterrupt
+        return load(model, path, images)
+
+    monkeypatch.setattr(measuring, "load_weights", broken)
+    assert main(command(brought)) == 130
+    assert only(brought)[1]["state"] == "interrupted"
+    monkeypatch.setattr(measuring, "load_weights", load)
+    assert main(command(brought)) == 0
+    assert seen == ["net_epoch0.pt", "net_epoch2.pt", "net_epoch10.pt"], "before it went on"
+    stores = [brought / name / "rnc.duckdb" for name in ("whole", "store")]
+    for table in ("metric", "feature", "projection", "checkpoint", "leap"):
+        whole, two_parts = (ask(store, f"SELECT * FROM {table} ORDER BY ALL") for store in stores)
+        assert whole == two_parts, table
+
+
+def test_the_command_of_a_stored_run_makes_the_same_run(brought: Path) -> None:
+    more = [
+        "--name",
+        "mine",
+        "--mean",
+        "0.5",
+        "--std",
+        "0.2",
+        "0.3",
+        "0.25",
+        "--stages",
+        "1",
+        "--epochs",
+        "3",
+        "1",
+        "2",
+    ]
+    assert main(command(brought, *more, "--extra-conditions", "pgd-l2-0.5-1")) == 0
+    _reader, run = only(brought)
+    words = shlex.split(train_command(json.loads(run["config"])))
+    assert words[:3] == ["python", "-m", "train.measure"]
+    assert main([*words[3:], "--store", str(brought / "again" / "rnc.duckdb")]) == 0
+    assert only(brought, "again")[1]["run_id"] == run["run_id"] and run["run_id"].startswith("mine-own-linf-s0-")
+
+
+def test_the_key_is_of_what_is_measured_wherever_it_lies(brought: Path, tmp_path: Path) -> None:
+    assert main(command(brought)) == 0
+    (tmp_path / "moved").mkdir()
+    for name in ("weights", "images"):
+        (brought / name).rename(tmp_path / "moved" / name)
+    assert main(command(tmp_path / "moved", store="again")) == 0
+    assert only(brought)[1]["run_id"] == only(tmp_path / "moved", "again")[1]["run_id"]
+    torch.manual_seed(7)
+    torch.save(small().state_dict(), tmp_path / "moved" / "weights" / "net_epoch10.pt")
+    assert main(command(tmp_path / "moved", store="other")) == 0
+    assert only(brought)[1]["run_id"] != only(tmp_path / "moved", "other")[1]["run_id"]
+
+
+def test_published_it_says_nothing_of_folders(brought: Path, tmp_path: Path) -> None:
+    assert main(command(brought)) == 0
+    _reader, run = only(brought)
+    folder = publish(brought / "store" / "rnc.duckdb", run["run_id"], tmp_path / "gallery")
+    for file in folder.iterdir():
+        assert str(brought).encode() not in file.read_bytes(), file.name
+    card = (folder / "README.md").read_text()
+    assert "Measured by" in card and "--checkpoint weights --data images" in card
+    beside = StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery")
+    assert beside.runs()["published"].item() and list(beside.runs()["classes"].item()) == list(CLASSES)
+    with pytest.raises(datasets.DatasetError, match="no such file or folder"):
+        datasets.load(beside.runs()["images_from"].item(), Split.TRAIN)
+
+
+def test_own_and_trained_runs_stand_in_one_store(brought: Path) -> None:
+    assert train([*FLAGS, "--store", str(brought / "store" / "rnc.duckdb")]) == 0
+    assert main(command(brought)) == 0
+    runs = StoreReader(brought / "store" / "rnc.duckdb").runs().set_index("objective")
+    assert runs.loc["st", "images_from"] == "digits" and runs.loc["own", "images_from"].startswith("own:")
+    with reading(brought / "store" / "rnc.duckdb") as connection:
+        view = connection.execute("SELECT DISTINCT objective, seed FROM measurement ORDER BY ALL").fetchall()
+    assert view == [("own", 0), ("st", 1)]
+
+
+def test_weights_of_a_run_of_this_house_are_those_of_its_file(brought: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    net = models.build("small_cnn", datasets.DatasetSpec("x", CLASSES, (3, SIDE, SIDE), (0.5,) * 3, (0.5,) * 3))
+    save_file(net.state_dict(), tmp_path / "a.safetensors")
+    given = ["--checkpoint", str(tmp_path / "a.safetensors"), "--model", "small_cnn", "--mean", "0.5", "--std", "0.5"]
+    rest = ["--data", str(brought / "images"), *FEW, "--store", str(tmp_path / "s" / "rnc.duckdb")]
+    assert main([*given, *rest]) == 0
+    kept = only(tmp_path, "s")[0].checkpoints([only(tmp_path, "s")[1].run_id]).iloc[0]
+    images = torch.rand(2, 3, SIDE, SIDE)
+    torch.testing.assert_close(weights.load(Path(kept["path"]), kept["sha256"])(images), net.eval()(images))
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "expected"),
+    [
+        (["model.pt"], (), [1]),
+        (["resnet18.pth"], (), [1]),
+        (["resnet18_epoch7.pth"], (), [7]),
+        (["epoch-0002.safetensors", "epoch-0010.safetensors"], (), [2, 10]),
+        (["r18-3.pt", "r18-20.pt"], (), [3, 20]),
+        (["a.pt", "b.pt"], (5, 4), [4, 5]),
+        (["ckpt_1.pt"], (9,), [9]),
+    ],
+)
+def test_epochs_are_read_from_names_or_given(names: list[str], given: tuple[int, ...], expected: list[int]) -> None:
+    assert [epoch for epoch, _path in in_order([Path(name) for name in names], given)] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "given"),
+    [(["a.pt", "b.pt"], ()), (["a1.pt", "b1.pt"], ()), (["a.pt"], (1, 2)), (["a.pt", "b.pt"], (1, 1))],
+)
+def test_unclear_epochs_are_asked_for(names: list[str], given: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"needs an epoch of its own.*--epochs 0 10 20"):
+        in_order([Path(name) for name in names], given)
+
+
+def test_checkpoints_must_be_named() -> None:
+    with pytest.raises(ValueError, match="name the checkpoints"):
+        checkpoint_files(())
+
+
+def test_nobody_trains_by_the_objective_own() -> None:
+    with pytest.raises(ValueError, match=r"train\.measure measures a network of your own"):
+        RunConfig(objective=Objective.OWN)
+
+
+def test_pixels_are_normalised_as_asked(brought: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNC_MODELS", MODEL.partition(":")[0])
+    assert main(command(brought, "--mean", "0.5", "--std", "0.25")) == 0
+    reader, run = only(brought)
+    kept = reader.checkpoints([run.run_id]).iloc[0]
+    net, images = weights.load(Path(kept["path"]), kept["sha256"]), torch.rand(2, 3, SIDE, SIDE)
+    torch.manual_seed(2)
+    torch.testing.assert_close(net(images), small()((images - 0.5) / 0.25))
+    assert np.array_equal(net.mean.flatten().numpy(), np.float32([0.5] * 3))
