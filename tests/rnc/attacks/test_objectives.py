@@ -6,10 +6,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.attacks import LinfBall, SampleNoise, ball_of, cross_entropy, kl_from, pgd, pgd_steps
+from rnc.attacks import (
+    LinfBall,
+    SampleNoise,
+    ball_of,
+    cross_entropy,
+    dlr,
+    kl_from,
+    margin,
+    pgd,
+    pgd_steps,
+    targeted_dlr_from,
+)
 from rnc.vocabulary import Norm
+from tests.oracles import attack_oracle, samples
 from tests.oracles import collapse_oracle as oracle
-from tests.oracles import samples
 
 
 def logits(seed: int, n: int = 6, num_classes: int = 4) -> torch.Tensor:
@@ -92,3 +103,37 @@ def test_pgd_on_kl_ignores_labels_and_keeps_the_restart_of_highest_kl() -> None:
     )
     each = torch.stack([objective(net(step.images), labels) for step in path if step.step == 3])
     np.testing.assert_allclose(objective(net(ends[0]), labels).detach(), each.amax(0).detach(), rtol=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10_000), classes=st.integers(4, 7))
+def test_margin_and_ratios_agree_with_the_formulas(seed: int, classes: int) -> None:
+    z, y, t = logits(seed, 6, classes), samples.labels(seed, 6, classes), samples.labels(seed + 1, 6, classes)
+    found = {"margin": margin(z, y), "dlr": dlr(z, y)}
+    for name, values in found.items():
+        expected = [
+            float(attack_oracle.objective(name, row, int(label), None, row)) for row, label in zip(z, y, strict=True)
+        ]
+        np.testing.assert_allclose(values.numpy(), expected, rtol=1e-9, atol=1e-12)
+    aimed = zip(z, y, t, strict=True)
+    expected = [
+        -float(attack_oracle.objective("dlr", row, int(label), int(target), row)) for row, label, target in aimed
+    ]
+    np.testing.assert_allclose(targeted_dlr_from(y)(z, t).numpy(), expected, rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100), shift=st.floats(-10, 10))
+def test_margins_say_who_wins_and_ratios_know_no_scale(seed: int, factor: float, shift: float) -> None:
+    z, y, t = logits(seed, 6, 5), samples.labels(seed, 6, 5), samples.labels(seed + 1, 6, 5)
+    lost = z.argmax(1) != y
+    assert torch.equal(margin(z, y) > 0, lost) and torch.equal(dlr(z, y) > 0, lost)
+    assert bool(((dlr(z, y) >= -1) | lost).all())
+    torch.testing.assert_close(dlr(z * factor + shift, y), dlr(z, y), rtol=0, atol=1e-8)
+    objective = targeted_dlr_from(y)
+    torch.testing.assert_close(objective(z * factor + shift, t), objective(z, t), rtol=0, atol=1e-8)
+
+
+def test_ratios_of_equal_logits_are_zero() -> None:
+    z, y = torch.ones(3, 5, dtype=torch.float64), torch.tensor([0, 1, 2])
+    assert not dlr(z, y).any() and not targeted_dlr_from(y)(z, (y + 1) % 5).any()

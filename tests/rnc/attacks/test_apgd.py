@@ -1,0 +1,83 @@
+"""Auto-PGD is the paper's algorithm, sample by sample, and its checkpoints are the paper's."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from rnc.attacks import SampleNoise, attack_steps, goal
+from rnc.attacks.apgd import checkpoints
+from rnc.conditions import Condition
+from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
+from tests.oracles import attack_oracle as oracle
+from tests.oracles import samples
+
+CLASSES, SIZE = 5, 4
+AIMED = [*itertools.product(TargetRule, ("cross_entropy", "margin", "dlr")), (TargetRule.UNTARGETED, "kl")]
+CASES = [
+    Condition(
+        ConditionKind.APGD,
+        norm,
+        epsilon,
+        steps,
+        target_rule=rule,
+        target_class=2 if rule is TargetRule.CLASS else None,
+        objective=AttackObjective(objective),
+    )
+    for norm, epsilon in ((Norm.LINF, 0.15), (Norm.L2, 0.6))
+    for steps in (7, 40)
+    for rule, objective in AIMED
+]
+
+
+def flat_from(condition: Condition, values: list[float]) -> int:
+    """The first step taken from where the ratio is 1 whatever the logits: a label that came in third gives no direction."""
+    flat = condition.objective is AttackObjective.DLR and not condition.is_targeted
+    return next((k + 1 for k, value in enumerate(values) if flat and abs(value - 1) < 1e-9), len(values))
+
+
+@pytest.mark.parametrize("condition", CASES, ids=lambda c: c.slug)
+def test_it_is_the_papers_algorithm(condition: Condition) -> None:
+    net = samples.mlp(num_classes=CLASSES)
+    clean, labels = samples.images(1, SIZE), samples.labels(1, SIZE, CLASSES)
+    targets = goal(condition, net, clean, labels, CLASSES)
+    path = [*attack_steps(condition, net, clean, labels, CLASSES, SampleNoise(2, torch.arange(SIZE)))]
+    for i in range(SIZE):
+        with torch.no_grad():
+            before = net(clean[i : i + 1])[0]
+        target = int(targets[i]) if condition.is_targeted else None
+
+        def worth(
+            z: torch.Tensor, i: int = i, target: int | None = target, before: torch.Tensor = before
+        ) -> torch.Tensor:
+            return oracle.objective(condition.objective, z, int(labels[i]), target, before)
+
+        sizes = (str(condition.norm), condition.epsilon, condition.steps)
+        points, values, _etas = oracle.apgd_one(net, clean[i].numpy(), worth, *sizes, path[0].images[i].numpy())
+        for step, point in list(zip(path, points, strict=True))[: flat_from(condition, values)]:
+            np.testing.assert_allclose(step.images[i].numpy(), point, atol=1e-9)
+            best = points[int(np.argmax(values[: step.step + 1]))]
+            np.testing.assert_allclose(step.kept[i].numpy(), best, atol=1e-9)
+
+
+def test_the_cases_above_halve_at_some_reviews_and_not_at_others() -> None:
+    """Or they would prove nothing."""
+    net, clean, labels = samples.mlp(num_classes=CLASSES), samples.images(1, SIZE), samples.labels(1, SIZE, CLASSES)
+    halvings = set()
+    for i in range(SIZE):
+        worth = lambda z, i=i: oracle.objective("cross_entropy", z, int(labels[i]), None, z)  # noqa: E731
+        _points, _values, etas = oracle.apgd_one(net, clean[i].numpy(), worth, "l2", 0.6, 40, clean[i].numpy())
+        halvings.add(tuple(a != b for a, b in itertools.pairwise(etas)))
+    assert len(halvings) > 1
+    assert any(0 < sum(one) < len(oracle.checkpoints(40)) - 1 for one in halvings)
+
+
+def test_the_checkpoints_of_100_steps_are_those_of_the_paper() -> None:
+    """p = 0.22, 0.41, 0.57, 0.70, 0.80, 0.87, 0.93, 0.99: each gap 0.03 less than the last, and at least 0.06."""
+    assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 10, 50, 75, 100, 333, 1000])
+def test_checkpoints_are_reckoned_without_rounding(steps: int) -> None:
+    assert checkpoints(steps) == sorted({w for w in oracle.checkpoints(steps) if 0 < w < steps})
