@@ -7,23 +7,19 @@ gradients of the weights, too. Then how the cost grows with the steps, and, give
 """
 
 import argparse
-import hashlib
-import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import nn
 from torch.nn import functional
 
 from rnc import datasets, models
 from rnc.attacks import L2Ball, LinfBall, pgd
 from rnc.devices import exact_float32
-from rnc.models import weights
 from rnc.models.folding import CHECKED_IMAGES, folded_copy
-from rnc.vocabulary import Split
+from tests.benchmarks.checkpoints import load_attacked
 from tests.benchmarks.results import Report, arguments, exponent, in_turn
 
 NETWORKS = (("small_cnn", "digits"), ("vgg11_bn", "cifar10"), ("preact_resnet18", "cifar10"))
@@ -125,13 +121,8 @@ def robust_accuracy(
     report: Report, checkpoint: Path, data_root: Path | None, ball: Ball, given: argparse.Namespace
 ) -> None:
     """One row: the accuracy in % that each attack leaves, 1,000 images at a time."""
-    model = weights.load(checkpoint, hashlib.sha256(checkpoint.read_bytes()).hexdigest())
-    with safe_open(checkpoint, framework="pt") as file:
-        config = json.loads(file.metadata()["config"])
-    whole = datasets.load(config["dataset"], Split.TRAIN, data_root)
-    classes = datasets.spec(config["dataset"]).num_classes
-    chosen = whole.take(whole.balanced_indices(min(given.images, config["subset"] or len(whole)), classes))
-    images, labels = chosen.pixels(), chosen.labels
+    attacked = load_attacked(checkpoint, data_root, given.images)
+    model, images, labels = attacked.model, attacked.images, attacked.labels
     steps, size = given.steps, ball.epsilon / 4
     attacks = {"ours": ours(model, images, ball, steps, size), "plain": plain(model, ball, steps, size)}
     attacks |= libraries(model, ball, steps, size)
@@ -142,7 +133,7 @@ def robust_accuracy(
         return 100 * float(torch.cat(list(moved)).float().mean())
 
     report.add(
-        checkpoint=f"{config['model']} width {config['width']:g} {config['objective']}", images=len(labels),
+        checkpoint=attacked.name, images=len(labels),
         norm="l_inf" if isinstance(ball, LinfBall) else "l_2", clean=share(None),
         **{f"{name} %": share(attack) for name, attack in attacks.items()},
     )  # fmt: skip

@@ -148,3 +148,29 @@ def test_every_objective_has_a_formula() -> None:
     ends = [last(condition("pgd", "l2", rest)) for rest in kinds.values()]
     for one, other in itertools.combinations(ends, 2):
         assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("rest", "passes"),
+    [
+        ("pgd-linf-0.1-7", 7),
+        ("pgd-linf-0.1-7-momentum1-cosine", 7),
+        ("pgd-linf-0.1-7-next-dlr", 7),
+        ("pgd-linf-0.1-7-restarts3", 3 * (7 + 1)),
+        ("pgd-linf-0.1-7-likely", 1 + 7),
+        ("pgd-linf-0.1-7-kl", 1 + 7),
+        ("fgsm-l2-0.1", 1),
+        ("apgd-linf-0.1-7", 7 + 1),
+        ("gaussian-linf-0.1", 0),
+    ],
+)
+def test_no_pass_is_made_that_is_not_needed(rest: str, passes: int) -> None:
+    """Ends are judged where there are several, and APGD's points; the likeliest class and KL look at the clean images."""
+    made = []
+
+    def counted(images: torch.Tensor) -> torch.Tensor:
+        made.append(len(images))
+        return NET(images)
+
+    perturbation(Condition.from_slug(rest), counted, CLASSES, 0)(CLEAN, LABELS, torch.arange(SIZE))
+    assert made == [SIZE] * passes

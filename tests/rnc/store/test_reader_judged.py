@@ -13,13 +13,24 @@ from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, add_metrics, b
 
 HALF = Condition(ConditionKind.PGD, Norm.LINF, 4 / 255, 10)
 NOISE = Condition(ConditionKind.GAUSSIAN, Norm.LINF, 4 / 255)
+OTHER_ATTACKS = [
+    Condition.from_slug(slug)
+    for slug in (
+        "pgd-linf-4_255-10-momentum1",
+        "pgd-linf-4_255-10-margin",
+        "pgd-linf-4_255-10-cosine",
+        "pgd-linf-4_255-10-restarts5",
+        "apgd-linf-4_255-10",
+        "fgsm-linf-4_255",
+    )
+]
 RELABELLED = Condition(ConditionKind.PGD, Norm.LINF, 8 / 255, 10, relabelled=True)
 CONDITIONS = [
     (Role.CLEAN, CLEAN),
     (Role.PERTURBED, PERTURBED),
     (Role.TARGETED, TARGETED),
     (Role.RELABELLED, RELABELLED),
-    *((Role.EXTRA, condition) for condition in (HALF, NOISE, L2)),
+    *((Role.EXTRA, condition) for condition in (HALF, NOISE, L2, *OTHER_ATTACKS)),
 ]
 STAGES = ["pixels", "stage-1", "features"]
 
