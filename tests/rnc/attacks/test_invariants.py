@@ -246,3 +246,12 @@ def _draw(count: int) -> list[Condition]:
 
     collect()
     return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(condition=SMALL)
+def test_a_batch_of_no_images_is_one(condition: Condition) -> None:
+    """A process without a batch takes an empty one, so that it takes part in the sums over the processes."""
+    images, labels = samples.images(0, 1)[:0], samples.labels(0, 1, CLASSES)[:0]
+    path = [*attack_steps(condition, samples.mlp(num_classes=CLASSES), images, labels, CLASSES, SampleNoise(0, labels))]
+    assert len(path) == rounds(condition) and path[-1].kept.shape == images.shape
