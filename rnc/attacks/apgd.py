@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from rnc.attacks.loop import AttackStep, Climb, Logits, attack_loop, check_attack
+from rnc.attacks.loop import AttackStep, Climb, Logits, Worth, attack_loop, check_attack, choose
 from rnc.attacks.norm_balls import Ball
 from rnc.attacks.objectives import Objective, cross_entropy
 from rnc.attacks.randomness import SampleNoise, as_noise
@@ -30,7 +30,8 @@ def apgd_steps(
 ) -> Iterator[AttackStep]:
     """Yield every point of Auto-PGD from random points of the ball, the starts included: restarts * (steps + 1) of them.
 
-    Each sample keeps the best point that it has met, so that `kept` is never worse for the attacker than the start.
+    Each sample keeps the point that is worth most of all it has met (`Worth`): one that the network decides the attacker's
+    way, if any, and of those the one of the highest objective. So `kept` is never worse for him than the start.
     Arguments and errors are those of `pgd`; sizes of steps it finds by itself. It makes one pass more than PGD: the
     last point is judged, too.
     """
@@ -51,71 +52,57 @@ def checkpoints(steps: int) -> list[int]:
 def _walk(steps: int, climb: Climb, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Algorithm 1 of the paper. A review takes effect before the next step, so that no step is made and thrown away."""
     images = previous = start
-    found, reviews, reviewed = _Found(climb, start), checkpoints(steps), 0
+    found, reviews, reviewed = (
+        _Found(start, *_look(climb, start, steps == 0), 2 * climb.ball.epsilon),
+        checkpoints(steps),
+        0,
+    )
     for step in range(steps):
-        gradient = found.look_at(images)
-        yield images, found.best
+        yield images, found.kept
+        gradient = found.gradient
         if step in reviews:
             halved = found.review(step - reviewed)
-            images, gradient = _choose(halved, found.best, images), _choose(halved, found.best_gradient, gradient)
+            images, gradient = choose(halved, found.best, images), choose(halved, found.best_gradient, gradient)
             reviewed = step
-        ahead = climb.moved(images, _wide(found.step_sizes) * climb.ball.ascend(gradient, 1.0))
+        ahead = climb.moved(images, found.step_sizes.view(-1, 1, 1, 1) * climb.ball.ascend(gradient, 1.0))
         if step > 0:
             ahead = climb.moved(images, _MOMENTUM * (ahead - images) + (1 - _MOMENTUM) * (images - previous))
         images, previous = ahead, images
-    found.look_at_last(images)
-    yield images, found.best
+        found.arrive(images, *_look(climb, images, step + 1 == steps))
+    yield images, found.kept
+
+
+def _look(climb: Climb, images: torch.Tensor, last: bool) -> tuple[Worth, torch.Tensor]:
+    """What the points are worth, and the gradient there, which the last ones do not need."""
+    return (climb.worth(images), torch.zeros_like(images)) if last else climb.worth_and_gradient(images)
 
 
 class _Found:
-    """What a walk knows of each sample: its best point, its step size, and how often it has gained since the last review."""
+    """What a walk knows of each sample: the best points, the step size, and how often it has gained since the last review."""
 
-    def __init__(self, climb: Climb, start: torch.Tensor) -> None:
-        self._climb = climb
-        self.best, self.best_gradient = start, torch.zeros_like(start)
-        self._best_value = start.new_full((len(start),), -math.inf)
-        self._value = self._best_value
-        self.step_sizes = start.new_full((len(start),), 2 * climb.ball.epsilon)
-        self._gains = torch.zeros(len(start), dtype=torch.int64, device=start.device)
-        self._halved = torch.zeros(len(start), dtype=torch.bool, device=start.device)
-        self._reviewed_value: torch.Tensor | None = None
+    def __init__(self, start: torch.Tensor, worth: Worth, gradient: torch.Tensor, step_size: float) -> None:
+        self.kept, self._kept_worth = start, worth
+        self.best, self._best_value, self.best_gradient = start, worth.value, gradient  # (by the objective alone)
+        self.gradient, self._value = gradient, worth.value
+        self.step_sizes = torch.full_like(worth.value, step_size)
+        self._gains = torch.zeros_like(worth.won, dtype=torch.int64)
+        self._halved, self._reviewed_value = torch.zeros_like(worth.won), worth.value
 
-    def look_at(self, images: torch.Tensor) -> torch.Tensor:
-        """Judge the points reached; returns the uphill gradient there."""
-        value, gradient = self._climb.value_and_gradient(images)
-        better = self._judge(images, value)
-        self.best_gradient = _choose(better, gradient, self.best_gradient)
-        return gradient
-
-    def look_at_last(self, images: torch.Tensor) -> None:
-        """Judge the points reached, without a gradient."""
-        self._judge(images, self._climb.value(images))
-
-    def _judge(self, images: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        better = value > self._best_value
-        self.best = _choose(better, images, self.best)
-        self._best_value = torch.where(better, value, self._best_value)
-        if self._reviewed_value is None:  # (the start)
-            self._reviewed_value = value
-        else:
-            self._gains = self._gains + (value > self._value)
-        self._value = value
-        return better
+    def arrive(self, images: torch.Tensor, worth: Worth, gradient: torch.Tensor) -> None:
+        """Take in the points that a step led to."""
+        better = worth.above(self._kept_worth)
+        self.kept, self._kept_worth = choose(better, images, self.kept), worth.where(better, self._kept_worth)
+        higher = worth.value > self._best_value
+        self.best, self.best_gradient = choose(higher, images, self.best), choose(higher, gradient, self.best_gradient)
+        self._best_value = torch.where(higher, worth.value, self._best_value)
+        self._gains = self._gains + (worth.value > self._value)
+        self.gradient, self._value = gradient, worth.value
 
     def review(self, window: int) -> torch.Tensor:
         """Halve the steps of samples that gained too seldom, or nothing since a review that left the step; says which."""
-        assert self._reviewed_value is not None
         seldom = self._gains < _ENOUGH * window
         stuck = ~self._halved & (self._best_value == self._reviewed_value)
         self._halved, self._reviewed_value = seldom | stuck, self._best_value
         self._gains = torch.zeros_like(self._gains)
         self.step_sizes = torch.where(self._halved, self.step_sizes / 2, self.step_sizes)
         return self._halved
-
-
-def _wide(values: torch.Tensor) -> torch.Tensor:
-    return values.view(-1, 1, 1, 1)
-
-
-def _choose(which: torch.Tensor, these: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    return torch.where(_wide(which), these, others)

@@ -29,6 +29,24 @@ class AttackStep:
 
 
 @dataclass(frozen=True)
+class Worth:
+    """What images (N, c, h, w) are worth to the attacker: first that the network decides his way, then the objective."""
+
+    won: torch.Tensor
+    """(N,): whether the decision is wrong, or, targeted, the target."""
+    value: torch.Tensor
+    """(N,): the objective; the more, the better for him."""
+
+    def above(self, other: "Worth") -> torch.Tensor:
+        """Which samples (N,) are worth more than in another's place."""
+        return (self.won & ~other.won) | ((self.won == other.won) & (self.value > other.value))
+
+    def where(self, which: torch.Tensor, other: "Worth") -> "Worth":
+        """These where `which` (N,), and the other's elsewhere."""
+        return Worth(torch.where(which, self.won, other.won), torch.where(which, self.value, other.value))
+
+
+@dataclass(frozen=True)
 class Climb:
     """What is climbed, and where: an objective of the network around clean images (N, c, h, w), within a ball."""
 
@@ -41,21 +59,29 @@ class Climb:
     """Whether the objective is descended, to labels that are targets."""
 
     def gradient(self, images: torch.Tensor) -> torch.Tensor:
-        """The direction in which the attacker gains."""
-        return self.value_and_gradient(images)[1]
-
-    def value_and_gradient(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the attacker has, (N,), and the direction (N, c, h, w) in which he gains; one pass for both."""
+        """The direction (N, c, h, w) in which the attacker gains."""
         with torch.enable_grad():
             images = images.detach().requires_grad_(True)
             values = self.objective(self.logits_fn(images), self.labels)
+            return self._sign * torch.autograd.grad(values.sum(), images)[0]
+
+    def worth_and_gradient(self, images: torch.Tensor) -> tuple[Worth, torch.Tensor]:
+        """What images are worth, and the direction (N, c, h, w) in which the attacker gains; one pass for both."""
+        with torch.enable_grad():
+            images = images.detach().requires_grad_(True)
+            logits = self.logits_fn(images)
+            values = self.objective(logits, self.labels)
             gradient = torch.autograd.grad(values.sum(), images)[0]
-        return self._sign * values.detach(), self._sign * gradient
+        return self._worth(logits.detach(), values.detach()), self._sign * gradient
 
     @torch.no_grad()
-    def value(self, images: torch.Tensor) -> torch.Tensor:
-        """What the attacker has, (N,): the more, the better for him."""
-        return self._sign * self.objective(self.logits_fn(images), self.labels)
+    def worth(self, images: torch.Tensor) -> Worth:
+        """What images are worth to the attacker."""
+        logits = self.logits_fn(images)
+        return self._worth(logits, self.objective(logits, self.labels))
+
+    def _worth(self, logits: torch.Tensor, values: torch.Tensor) -> Worth:
+        return Worth((logits.argmax(1) == self.labels) == self.targeted, self._sign * values)
 
     def moved(self, images: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         """The image that a step leads to, in the ball and in [0, 1]."""
@@ -77,7 +103,7 @@ def attack_loop(
 
     The first start is `start` where one is given; every other is a random point of the ball.
     """
-    ended: tuple[torch.Tensor, torch.Tensor] | None = None
+    ended: tuple[torch.Tensor, Worth] | None = None
     for restart in range(restarts):
         given = start is not None and restart == 0
         first = (
@@ -90,15 +116,20 @@ def attack_loop(
 
 
 def _better(
-    climb: Climb, images: torch.Tensor, before: tuple[torch.Tensor, torch.Tensor] | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+    climb: Climb, images: torch.Tensor, before: tuple[torch.Tensor, Worth] | None
+) -> tuple[torch.Tensor, Worth]:
     """The better of two ends for each sample, and what it is worth."""
-    value = climb.value(images)
+    worth = climb.worth(images)
     if before is None:
-        return images, value
+        return images, worth
     kept, best = before
-    better = value > best
-    return torch.where(better.view(-1, 1, 1, 1), images, kept), torch.where(better, value, best)
+    better = worth.above(best)
+    return choose(better, images, kept), worth.where(better, best)
+
+
+def choose(which: torch.Tensor, these: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """These images (N, c, h, w) where `which` (N,), and the others elsewhere."""
+    return torch.where(which.view(-1, 1, 1, 1), these, others)
 
 
 def check_attack(

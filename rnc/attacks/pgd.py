@@ -33,8 +33,9 @@ def pgd(
     """Perturb images (N, c, h, w) inside `ball` and [0, 1] to raise the objective, or lower it for `targeted` labels.
 
     `steps` steps of `step_size` (pixel units) from a random point of the ball, or from `start` (perturbed images) in the
-    first restart. Of several restarts, each sample keeps the end that suits the attacker's objective best. The network's
-    mode is the caller's choice and is not switched; parameters and their gradients stay as they are.
+    first restart. Of several restarts, each sample keeps the end that is worth most to the attacker: one that the network
+    decides his way, if any, and of those the one with the best objective. The network's mode is the caller's choice and
+    is not switched; parameters and their gradients stay as they are.
     `momentum` is MI-FGSM's decay factor mu (Dong et al. 2018), `schedule` shrinks the steps.
     `check_pixels=False` spares a GPU the wait that looking at the pixels takes, where they are known to be in [0, 1].
     Raises ValueError for pixels outside [0, 1], shapes that do not match and counts that make no sense.

@@ -50,6 +50,12 @@ def objective(name: str, z: torch.Tensor, label: int, target: int | None, clean:
     return (z[target] - own) / (ranked[0] - (ranked[2] + ranked[3]) / 2)
 
 
+def rank(value: float, z: torch.Tensor, label: int, target: int | None) -> tuple[bool, float]:
+    """What the attacker prefers: first that the network decides his way, then the objective."""
+    decision = int(np.argmax(z.detach().numpy()))
+    return (decision != label if target is None else decision == target), value
+
+
 def worth_and_gradient(logits_fn: Logits, image: Floats, worth: Worth) -> tuple[float, Floats]:
     """What the attacker has at an image (c, h, w), and the gradient of it."""
     x = torch.tensor(image[None], dtype=torch.float64, requires_grad=True)

@@ -2,7 +2,8 @@
 
 In the ball and in [0, 1] to 1e-6 in float32 (1e-12 in float64), the same again from the same generator, starts that no
 batch changes, the network untouched, and a linear network's optimum. APGD's kept points are never worse than any it has
-met, its starts included; with restarts, what is kept is never worse than any restart's end. PGD, MI-FGSM and FGSM keep
+met, its starts included; with restarts, what is kept is never worse than any restart's end: worse being that the network
+does not decide the attacker's way, and then the objective. PGD, MI-FGSM and FGSM keep
 their last point, and do not promise that it is better than their first.
 """
 
@@ -38,16 +39,24 @@ def path_of(
     return [*attack_steps(condition, net, images[part], labels[part], CLASSES, SampleNoise(seed, part))]
 
 
-def worth(condition: Condition, seed: int, points: torch.Tensor) -> np.ndarray:
-    """What the attacker has at points (N, c, h, w), by the oracle's formulas."""
+def worth(condition: Condition, seed: int, points: torch.Tensor) -> list[tuple[bool, float]]:
+    """What points (N, c, h, w) are worth to the attacker, by the oracle's formulas: that he has his way, then the objective."""
     images, labels = samples.images(seed, SIZE), samples.labels(seed, SIZE, CLASSES)
     net = samples.mlp(num_classes=CLASSES, seed=seed)
     targets = goal(condition, net, images, labels, CLASSES)
     with torch.no_grad():
         before, logits = net(images), net(points)
     aim = [int(target) if condition.is_targeted else None for target in targets]
-    values = (oracle.objective(condition.objective, logits[i], int(labels[i]), aim[i], before[i]) for i in range(SIZE))
-    return np.array([float(value) for value in values])
+    found = []
+    for i in range(SIZE):
+        value = float(oracle.objective(condition.objective, logits[i], int(labels[i]), aim[i], before[i]))
+        found.append(oracle.rank(value, logits[i], int(labels[i]), aim[i]))
+    return found
+
+
+def no_worse(kept: list[tuple[bool, float]], other: list[tuple[bool, float]]) -> bool:
+    """Whether every sample is worth as much, but for rounding."""
+    return all((won, value + 1e-9) >= there for (won, value), there in zip(kept, other, strict=True))
 
 
 @settings(max_examples=150, deadline=None)
@@ -103,25 +112,25 @@ def test_starts_do_not_depend_on_the_batch(condition: Condition, seed: int, size
 @given(condition=LONG.filter(lambda c: c.kind is ConditionKind.APGD), seed=SEEDS)
 def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
-    met = np.stack([worth(condition, seed, step.images) for step in path])
-    kept = np.stack([worth(condition, seed, step.kept) for step in path])
+    met = [worth(condition, seed, step.images) for step in path]
+    kept = [worth(condition, seed, step.kept) for step in path]
     first = rounds(condition) // condition.restarts
-    best = np.maximum.accumulate(met, axis=0)
-    np.testing.assert_allclose(kept[:first], best[:first], atol=1e-9)
-    assert (np.diff(kept, axis=0) >= -1e-9).all()
-    np.testing.assert_allclose(kept[-1], best[-1], atol=1e-9)
+    for step in range(first):
+        assert all(no_worse(kept[step], other) for other in met[: step + 1])
+        assert kept[step] == [max(ranks) for ranks in zip(*met[: step + 1], strict=True)], "it is one of the points met"
+    assert all(no_worse(after, before) for before, after in itertools.pairwise(kept))
+    assert all(no_worse(kept[-1], other) for other in met)
 
 
 @settings(max_examples=100, deadline=None)
 @given(condition=SMALL.filter(lambda c: c.restarts > 1), seed=SEEDS)
 def test_of_several_restarts_each_sample_keeps_its_best_end(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
-    ends = [step.images for step in path if step.step == condition.steps]
-    best = np.max([worth(condition, seed, end) for end in ends], axis=0)
+    ends = [worth(condition, seed, step.images) for step in path if step.step == condition.steps]
     found = worth(condition, seed, path[-1].kept)
-    assert (found >= best - 1e-9).all()
+    assert all(no_worse(found, end) for end in ends)
     if condition.kind is not ConditionKind.APGD:
-        np.testing.assert_allclose(found, best, atol=1e-9)
+        assert all(any(no_worse([best], [end[i]]) for end in ends) for i, best in enumerate(found))
 
 
 @settings(max_examples=60, deadline=None)
@@ -205,8 +214,9 @@ def test_a_linear_networks_optimum_is_reached(
     kind: str, norm: Norm, rule: str, objective: str, epsilon: float, seed: int, bias: float
 ) -> None:
     """At the corner (l_inf, where [0, 1] may cut it off) or on the sphere (l_2, with room around the images)."""
-    if objective == "kl" and (rule or kind not in ("pgd", "apgd")):
-        rule, kind = "", "apgd"
+    if objective == "kl":  # (it has no targets, and no gradient at the clean image)
+        rule, kind = "", kind if kind in ("pgd", "apgd") else "apgd"
+    bias += 10 if objective == "kl" else 0  # (so that nothing is won: what is, comes before the divergence)
     name, _, option = kind.partition("-")
     steps = {"fgsm": "", "apgd": "-40"}.get(name, f"-50-step{epsilon / 2:.6f}")
     options = [f"{norm}-{epsilon:.6f}{steps}", *(part for part in (rule[1:], objective, option) if part)]
