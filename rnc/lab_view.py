@@ -17,7 +17,7 @@ from rnc.figure_view import Figures
 from rnc.vocabulary import Metric, Role, Split
 
 if TYPE_CHECKING:
-    from rnc.lab import LabJob, Outcome
+    from rnc.lab_thread import LabJob, Outcome
 
 _POLL_SECONDS = 0.4
 
@@ -40,7 +40,7 @@ def start(
 ) -> None:
     """Load the network and the images and begin; `request` names what was asked for, so that results are not misread."""
     with st.spinner("Loading torch and the network …"):
-        from rnc import lab
+        from rnc import lab_thread as lab
 
         try:
             recorded = lab.RecordedImages(run["images_from"], split, *_images_of(run, split))

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from rnc import datasets, lab, metrics, models
+from rnc import datasets, metrics, models
+from rnc import lab_thread as lab
 from rnc.attacks import PGDStep, SampleNoise, ball_of, pgd
 from rnc.conditions import Condition
-from rnc.lab import LabJob, Outcome, RecordedImages, Subject, load_subject
+from rnc.lab_thread import LabJob, Outcome, RecordedImages, Subject, load_subject
 from rnc.models import weights
 from rnc.vocabulary import ConditionKind, Norm, Split, TargetRule
 

@@ -1,6 +1,7 @@
 """The attack lab: a stored network, some images and an attack of one's own, run in a thread that can be stopped.
 
-The only place where the dashboard's side meets torch. No Streamlit: a page starts a `LabJob` and looks at it.
+The only place where the dashboard's side meets torch. No Streamlit: a page starts a `LabJob` and looks at it. It goes
+when the page asks `rnc.lab.client`, whose worker is a process.
 """
 
 import threading

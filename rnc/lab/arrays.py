@@ -1,0 +1,96 @@
+"""Dataclasses of arrays, frames and plain values as npz, to and fro: no pickle, and no more memory than was allowed."""
+
+import dataclasses
+import io
+import json
+import zipfile
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+Record = TypeVar("Record")
+_PLAIN = "plain"  # the member that holds what is neither array nor frame, as JSON
+_KINDS = "biufU"
+
+
+class ContentError(ValueError):
+    """Bytes that are no result of the lab, or a larger one than is read."""
+
+
+def to_bytes(record: Any, *, compressed: bool = False) -> bytes:
+    """The fields of a dataclass as an npz: arrays as they are, a frame by columns, the rest as JSON."""
+    arrays: dict[str, np.ndarray] = {}
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        elif isinstance(value, pd.DataFrame):
+            plain[field.name] = list(value.columns)
+            arrays |= {f"{field.name}/{name}": _column(value[name]) for name in value.columns}
+        else:
+            plain[field.name] = value
+    text = json.dumps({"record": type(record).__name__} | plain, default=_as_plain)
+    arrays[_PLAIN] = np.frombuffer(text.encode(), dtype=np.uint8)
+    content = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+def from_bytes(content: bytes, kinds: dict[str, type[Record]], most_bytes: int) -> Record:
+    """Read a record of one of these dataclasses, by name. Raises ContentError, before it takes more than `most_bytes`."""
+    try:
+        arrays = _members(content, most_bytes)
+        plain = json.loads(arrays.pop(_PLAIN).tobytes())
+        of = kinds[plain.pop("record")]
+        given: dict[str, Any] = {}
+        for field in dataclasses.fields(of):  # type: ignore[arg-type]
+            if field.type is np.ndarray:
+                given[field.name] = arrays[field.name]
+            elif field.type is pd.DataFrame:
+                given[field.name] = pd.DataFrame({name: arrays[f"{field.name}/{name}"] for name in plain[field.name]})
+            else:
+                given[field.name] = plain[field.name]
+        return of(**given)
+    except ContentError:
+        raise
+    except Exception as error:  # (what zip files and npy headers raise where they are damaged is nowhere listed)
+        raise ContentError(f"this is no result of the lab, or a damaged one ({error}); run the attack again") from None
+
+
+def _members(content: bytes, most_bytes: int) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        infos = archive.infolist()
+        if sum(info.file_size for info in infos) > most_bytes:
+            raise ContentError(f"this result takes more than {most_bytes >> 20} MiB unpacked, and is not read")
+        return {info.filename.removesuffix(".npy"): _array(archive.read(info)) for info in infos}
+
+
+def _array(member: bytes) -> np.ndarray:
+    """An npy file that is already in memory: its header is believed only where the bytes that follow bear it out."""
+    file = io.BytesIO(member)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    count = int(np.prod(shape, dtype=object))
+    if dtype.kind not in _KINDS or fortran or any(size < 0 for size in shape):
+        raise ContentError(f"this is no result of the lab: it holds an array of {dtype}")
+    body = memoryview(member)[file.tell() :]
+    if len(body) != count * dtype.itemsize:
+        raise ContentError("this is no result of the lab: an array's size is not that of its bytes")
+    return np.frombuffer(body, dtype).reshape(shape) if count else np.zeros(shape, dtype)
+
+
+def _column(values: pd.Series) -> np.ndarray:
+    """Texts as fixed-width ones: an object array would be pickled."""
+    found = values.to_numpy()
+    return found.astype(str) if found.dtype == object else found
+
+
+def _as_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not kept in a result")

@@ -1,0 +1,45 @@
+"""What requests are checked by."""
+
+import math
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+
+class RequestError(ValueError):
+    """A request that makes no sense; the message says what to do."""
+
+
+def whole(name: str, value: Any, least: int, most: int) -> None:
+    """Raise RequestError for what is no whole number from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise RequestError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+
+
+def text(name: str, value: Any) -> None:
+    """Raise RequestError for what is no text, or an empty one."""
+    if not isinstance(value, str) or not value:
+        raise RequestError(f"the {name} must be named; choose a run that kept a network")
+
+
+def member(of: type[StrEnum], name: str, value: Any) -> Any:
+    """The value as one of a closed list. Raises RequestError, naming the list."""
+    try:
+        return of(value)
+    except ValueError:
+        raise RequestError(f"{name} must be one of {', '.join(of)}, got {value!r}") from None
+
+
+def ascending(name: str, values: Any, most: int) -> tuple[float, ...]:
+    """The values as numbers >= 0. Raises RequestError where they are none, too many, or do not ascend."""
+    try:
+        found = tuple(float(value) + 0.0 for value in values)
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError(f"the {name} must be numbers, got {values!r}") from None
+    if not 1 <= len(found) <= most:
+        raise RequestError(f"give 1 to {most} {name}, not {len(found)}")
+    if not all(math.isfinite(value) and value >= 0 for value in found):
+        raise RequestError(f"the {name} must be finite and not negative")
+    if any(after <= before for before, after in pairwise(found)):
+        raise RequestError(f"the {name} must ascend, each but once")
+    return found

@@ -1,0 +1,64 @@
+"""How long a request will take, from how long others took: counted in passes of an image through the network."""
+
+import threading
+
+from rnc.conditions import Condition
+from rnc.lab.request import AttackRequest, Request, Source, SweepRequest
+from rnc.vocabulary import ConditionKind
+
+GRADIENT = 3.0  # passes that a gradient with respect to the pixels costs: one forward, and about two for the way back
+_LAYERS = 4.0  # passes that measuring every stage costs: two over clean and perturbed images
+_NEW = 0.5  # the weight of the latest measurement in a pace
+MASKING_ATTACKS = 4
+"""Attacks of the base's number of steps that the checks for masking run: the base, two larger radii, no radius."""
+
+
+def passes(request: Request) -> float:
+    """The passes of an image through a network that a request takes, about."""
+    if isinstance(request, AttackRequest):
+        each = _attack(request.condition, followed=True)
+    elif isinstance(request, SweepRequest):
+        each = sum(_attack(request.at(value), followed=False) for value in request.values)
+    else:
+        each = MASKING_ATTACKS * _attack(request.condition, followed=False)
+    return request.images * len(request.sources) * (each + _LAYERS * request.layers)
+
+
+def _attack(condition: Condition, *, followed: bool) -> float:
+    measured = 2.0
+    if condition.kind is not ConditionKind.PGD or not condition.steps:
+        return measured
+    return measured + condition.steps * (GRADIENT + followed)
+
+
+class Paces:
+    """Seconds a pass, by the kind of network and data set; safe to share between threads."""
+
+    def __init__(self) -> None:
+        """Start knowing none."""
+        self._lock = threading.Lock()
+        self._seconds: dict[tuple[str, str], float] = {}
+
+    def note(self, source: Source, seconds: float) -> None:
+        """Take in a measured pace, seconds a pass."""
+        with self._lock:
+            for name in _names(source):
+                before = self._seconds.get(name, seconds)
+                self._seconds[name] = (1 - _NEW) * before + _NEW * seconds
+
+    def known(self, source: Source) -> bool:
+        """Whether such a network ran here."""
+        with self._lock:
+            return any(name in self._seconds for name in _names(source))
+
+    def seconds(self, request: Request) -> float | None:
+        """What the request will take once it runs; None where no such network ran yet."""
+        with self._lock:
+            found = [next((self._seconds[n] for n in _names(s) if n in self._seconds), None) for s in request.sources]
+        known = [pace for pace in found if pace is not None]
+        return passes(request) * sum(known) / len(known) if len(known) == len(found) else None
+
+
+def _names(source: Source) -> list[tuple[str, str]]:
+    """From the narrow to the wide: this very network, then those of its name."""
+    return [(source.dataset, source.sha256), *([(source.dataset, source.model)] if source.model else [])]

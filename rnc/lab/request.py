@@ -1,0 +1,283 @@
+"""What the lab can be asked for: an attack, a sweep over its strength, the checks for gradient masking.
+
+A request says all that determines its result, as JSON to and fro; `key` is a hash of just that. Free of torch.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from rnc.conditions import CLEAN, Condition, default_step_size
+from rnc.lab.checks import RequestError, ascending, member, text, whole
+from rnc.vocabulary import ConditionKind, Split
+
+MOST_IMAGES = 50_000
+MOST_VALUES = 50
+MOST_STEPS = 1000
+MOST_WATCHED = 500
+_ENGINE = 1
+"""Counts up when the same request comes to mean another result: part of every key, so that kept results stay apart."""
+_MOST_SEED = 2**31 - 1
+_MOST_TEXT = 100_000
+
+
+class Axis(StrEnum):
+    """What a sweep varies."""
+
+    EPSILON = "epsilon"
+    STEPS = "steps"
+    STEP_SIZE = "step_size"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stored network and the images that it is attacked on, as a run recorded them. Raises RequestError."""
+
+    checkpoint: str
+    """The file. Where it lies does not matter for the result; its `sha256` does."""
+    sha256: str
+    run_id: str
+    epoch: int
+    dataset: str
+    split: Split
+    subset: int = 0
+    """How many images of the split the run took; 0 for all."""
+    fingerprint: str | None = None
+    """`ImageSet.fingerprint` of them; None where the run recorded none."""
+    model: str = ""
+    """What the network is called; networks of one name are expected to take equally long."""
+
+    def __post_init__(self) -> None:
+        """Check and bring to the types that are said."""
+        object.__setattr__(self, "split", member(Split, "split", self.split))
+        whole("epoch", self.epoch, 0, _MOST_SEED)
+        whole("subset", self.subset, 0, _MOST_SEED)
+        for name in ("checkpoint", "run_id", "dataset"):
+            text(f"{name} of a source", getattr(self, name))
+        if not isinstance(self.sha256, str) or len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise RequestError(f"the sha256 of a checkpoint has 64 hexadecimal digits, got {self.sha256!r}")
+        if not isinstance(self.model, str) or not isinstance(self.fingerprint, str | None):
+            raise RequestError("model and fingerprint of a source must be texts")
+
+    @property
+    def label(self) -> str:
+        """How people name it: `RUN · epoch 10 · test`."""
+        return f"{self.run_id} · epoch {self.epoch} · {self.split}"
+
+    @property
+    def determines(self) -> dict[str, Any]:
+        """The fields on which a result depends."""
+        names = ("sha256", "dataset", "split", "subset", "fingerprint")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class AttackRequest:
+    """One attack on class-balanced images of a source, followed step by step. Raises RequestError."""
+
+    source: Source
+    condition: Condition
+    images: int = 300
+    seed: int = 0
+    layers: bool = False
+    """Whether NC1 and nearest centre are measured at every stage of the network, before and after."""
+    watched: int = 200
+    """How many of the images are followed one by one."""
+
+    def __post_init__(self) -> None:
+        """Check all fields."""
+        _check_common(self)
+        _check_attack(self.condition)
+        whole("watched images", self.watched, 1, MOST_WATCHED)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The one source."""
+        return (self.source,)
+
+    @property
+    def key(self) -> str:
+        """Names the result: equal for two requests exactly where all that determines it is."""
+        return _key(self)
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """One attack at several strengths on one or two networks, on the same images and with the same seed.
+
+    Strength 0 of epsilon is the clean images, 0 steps the random start. Raises RequestError.
+    """
+
+    sources: tuple[Source, ...]
+    condition: Condition
+    over: Axis
+    values: tuple[float, ...]
+    """Ascending; of epsilon and step size in pixels of [0, 1], of steps whole numbers."""
+    images: int = 300
+    seed: int = 0
+    layers: bool = False
+
+    def __post_init__(self) -> None:
+        """Check all fields, and that every strength is an attack."""
+        object.__setattr__(self, "sources", tuple(self.sources))
+        object.__setattr__(self, "over", member(Axis, "what a sweep varies", self.over))
+        _check_common(self)
+        if not 1 <= len(self.sources) <= 2:
+            raise RequestError(f"a sweep compares one or two networks, got {len(self.sources)}")
+        first, last = self.sources[0], self.sources[-1]
+        if (first.dataset, first.split) != (last.dataset, last.split):
+            raise RequestError(
+                "two networks are compared on the same images; choose runs of one data set, and one split"
+            )
+        object.__setattr__(self, "values", _checked_values(self.over, self.values))
+        _check_attack(self.condition)
+        for value in self.values:
+            if (attack := self.at(value)) is not CLEAN:
+                _check_attack(attack)
+
+    def at(self, value: float) -> Condition:
+        """The attack of a strength; CLEAN at epsilon 0.
+
+        A customary step size (2.5 epsilon / steps) stays customary; one's own stays the same share of epsilon over
+        epsilon, and as it is over steps. Raises RequestError where the attack does not have what is varied.
+        """
+        base = self.condition
+        if self.over is Axis.EPSILON:
+            if value == 0:
+                return CLEAN
+            assert base.epsilon is not None
+            own = None if base.step_size is None else base.step_size * value / base.epsilon
+            return _changed(base, epsilon=value, step_size=None if _is_customary(base) else own)
+        if self.over is Axis.STEPS:
+            return _changed(base, steps=int(value), step_size=None if _is_customary(base) else base.step_size)
+        return _changed(base, step_size=value)
+
+    @property
+    def key(self) -> str:
+        """Names the result: equal for two requests exactly where all that determines it is."""
+        return _key(self)
+
+
+@dataclass(frozen=True)
+class MaskingRequest:
+    """The checks for gradient masking of an attack on a network (see `rnc.lab.results.MaskingResult`)."""
+
+    source: Source
+    condition: Condition
+    images: int = 300
+    seed: int = 0
+    layers: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Check all fields."""
+        _check_common(self)
+        _check_attack(self.condition)
+        if self.condition.kind in _NOISE or not self.condition.steps:
+            raise RequestError("the checks are about an attack that follows gradients; choose one of at least one step")
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The one source."""
+        return (self.source,)
+
+    @property
+    def key(self) -> str:
+        """Names the result: equal for two requests exactly where all that determines it is."""
+        return _key(self)
+
+
+Request = AttackRequest | SweepRequest | MaskingRequest
+_KINDS: dict[str, type[Request]] = {"attack": AttackRequest, "sweep": SweepRequest, "masking": MaskingRequest}
+_NOISE = (ConditionKind.GAUSSIAN, ConditionKind.SIGN_NOISE)
+
+
+def source_to_json(source: Source) -> dict[str, Any]:
+    """The source as a JSON object; `Source(**it)` reads it back."""
+    return {f.name: getattr(source, f.name) for f in fields(source)}
+
+
+def to_json(request: Request) -> str:
+    """The request as JSON text; `from_json` reads it back."""
+    kind = next(name for name, of in _KINDS.items() if isinstance(request, of))
+    return json.dumps({"kind": kind} | _plain(request))
+
+
+def from_json(content: str) -> Request:
+    """Read a request. Raises RequestError for anything else."""
+    if len(content) > _MOST_TEXT:
+        raise RequestError(f"this is no request of the lab: it is longer than {_MOST_TEXT} letters")
+    try:
+        given = json.loads(content)
+        of = _KINDS[given.pop("kind")]
+        if "source" in given:
+            given["source"] = Source(**given["source"])
+        if "sources" in given:
+            given["sources"] = tuple(Source(**source) for source in given["sources"])
+        given["condition"] = Condition.from_slug(given["condition"])
+        return of(**given)
+    except RequestError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
+        raise RequestError(f"this is no request of the lab ({error}); make it anew on the lab's page") from None
+
+
+def _plain(request: Request) -> dict[str, Any]:
+    """The fields that are given, as JSON has them."""
+    given: dict[str, Any] = {f.name: getattr(request, f.name) for f in fields(request) if f.init}
+    for name in ("source", "sources"):
+        if name in given:
+            found = [source_to_json(source) for source in request.sources]
+            given[name] = found if name == "sources" else found[0]
+    return given | {"condition": request.condition.slug}
+
+
+def _key(request: Request) -> str:
+    determined = _plain(request) | {"kind": type(request).__name__, "engine": _ENGINE}
+    determined.pop("source", None)
+    determined["sources"] = [source.determines for source in request.sources]
+    return hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
+
+
+def _check_common(request: Request) -> None:
+    whole("images", request.images, 1, MOST_IMAGES)
+    whole("seed", request.seed, 0, _MOST_SEED)
+    if not isinstance(request.layers, bool):
+        raise RequestError(f"layers is true or false, got {request.layers!r}")
+    if not isinstance(request.condition, Condition) or not all(isinstance(s, Source) for s in request.sources):
+        raise RequestError("a request needs a source and a condition")
+
+
+def _check_attack(condition: Condition) -> None:
+    if condition.kind in (ConditionKind.CLEAN, ConditionKind.AS_TRAINED):
+        raise RequestError(f"the condition {condition.slug!r} is no attack; choose one, such as pgd-linf-8_255-10")
+    if (condition.steps or 0) > MOST_STEPS:
+        raise RequestError(f"an attack takes at most {MOST_STEPS} steps here, got {condition.steps}")
+    if condition.relabelled:
+        raise RequestError("the lab measures by true labels or targets; choose the attack without relabelling")
+
+
+def _checked_values(over: Axis, values: Any) -> tuple[float, ...]:
+    found = ascending("values of a sweep", values, MOST_VALUES)
+    if over is Axis.STEPS and not all(value == int(value) for value in found):
+        raise RequestError("steps are whole numbers")
+    if over is Axis.STEP_SIZE and found[0] == 0:
+        raise RequestError("a step size is larger than 0")
+    return found
+
+
+def _is_customary(condition: Condition) -> bool:
+    if condition.step_size is None or condition.epsilon is None or condition.steps is None:
+        return False
+    return math.isclose(condition.step_size, default_step_size(condition.epsilon, condition.steps), rel_tol=1e-9)
+
+
+def _changed(condition: Condition, **changes: Any) -> Condition:
+    if any(getattr(condition, name) is None and value is not None for name, value in changes.items()):
+        raise RequestError(f"{condition.label} has no {' or '.join(changes)} to vary; vary epsilon, or choose PGD")
+    try:
+        return replace(condition, **changes)
+    except ValueError as error:
+        raise RequestError(str(error)) from None

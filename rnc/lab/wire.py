@@ -1,0 +1,54 @@
+"""Messages between the server and the lab's worker: a JSON object and, where there is one, a blob. No pickle."""
+
+import json
+import struct
+from typing import IO, Any
+
+_LENGTHS = struct.Struct(">II")
+_MOST_JSON = 2**22
+_MOST_BLOB = 2**28
+
+
+class WireError(Exception):
+    """Bytes that are no message."""
+
+
+def send(stream: IO[bytes], message: dict[str, Any], blob: bytes = b"") -> None:
+    """Write one message and flush it. Raises OSError where the other end is gone."""
+    text = json.dumps(message).encode()
+    if len(text) > _MOST_JSON or len(blob) > _MOST_BLOB:
+        raise WireError(f"a message of {len(text)} and {len(blob)} bytes is too large; ask for fewer images")
+    stream.write(_LENGTHS.pack(len(text), len(blob)) + text)
+    stream.write(blob)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
+    """The next message, or None where the other end is gone. Raises WireError for what is none."""
+    head = _exactly(stream, _LENGTHS.size)
+    if head is None:
+        return None
+    text_length, blob_length = _LENGTHS.unpack(head)
+    if text_length > _MOST_JSON or blob_length > _MOST_BLOB:
+        raise WireError("what came is no message of the lab")
+    text, blob = _exactly(stream, text_length), _exactly(stream, blob_length)
+    if text is None or blob is None:
+        return None
+    try:
+        message = json.loads(text)
+    except ValueError:
+        raise WireError("what came is no message of the lab") from None
+    if not isinstance(message, dict):
+        raise WireError("what came is no message of the lab")
+    return message, blob
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes | None:
+    parts: list[bytes] = []
+    while count:
+        part = stream.read(min(count, 2**20))
+        if not part:
+            return None
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,167 @@
+"""Results go through bytes unchanged; other bytes are refused before they take memory."""
+
+import dataclasses
+import io
+import json
+import zipfile
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnc.geometry import SimplexPlane
+from rnc.lab import arrays, results
+from rnc.lab.arrays import ContentError
+from rnc.lab.results import Result, from_bytes, size, summary, to_bytes
+from tests.rnc.lab.samples import attack_result, masking_result, sweep_result
+
+ALL = [attack_result(), sweep_result(), masking_result()]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Field by field, NaN equal to NaN."""
+    if isinstance(one, pd.DataFrame):
+        pd.testing.assert_frame_equal(one, other, check_dtype=len(one) > 0)
+        return True
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=True)
+    if dataclasses.is_dataclass(one):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one))
+    return repr(one) == repr(other)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("result", ALL, ids=lambda r: type(r).__name__)
+def test_bytes_there_and_back(result: Result, compressed: bool) -> None:
+    again = from_bytes(to_bytes(result, compressed=compressed))
+    assert type(again) is type(result) and same(result, again)
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 10))
+def test_any_shape_there_and_back(frames: int, watched: int, seed: int) -> None:
+    result = attack_result(frames, watched, seed)
+    assert same(result, from_bytes(to_bytes(result)))
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_damaged_bytes_are_refused_or_read(data: st.DataObject) -> None:
+    content = bytearray(to_bytes(ALL[data.draw(st.integers(0, 2))]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(content)))
+    with suppress(ContentError):
+        from_bytes(bytes(content[:cut] if data.draw(st.booleans()) else content))
+
+
+def npz(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in members.items():
+            archive.writestr(f"{name}.npy", member)
+    return content.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def text(value: Any) -> bytes:
+    return npy(np.frombuffer(json.dumps(value).encode(), np.uint8))
+
+
+HUGE = npy(np.zeros(3)).replace(b"(3,), }        ", b"(999999999999,),}")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK",
+        npy(np.zeros(3)),
+        npz(),
+        npz(plain=text(None)),
+        npz(plain=text({"record": "Popen"})),
+        npz(plain=text({"record": "MaskingResult"})),
+        npz(plain=text({"record": "SweepResult", "points": ["a"]})),
+        npz(plain=npy(np.array([{"a": 1}], dtype=object))),
+        npz(plain=HUGE),
+        npz(plain=b"\x93NUMPY\x01\x00"),
+        npz(plain=npy(np.zeros((2, 3), order="F"))),
+    ],
+)
+def test_what_is_no_result_is_refused(content: bytes) -> None:
+    with pytest.raises(ContentError):
+        from_bytes(content)
+
+
+def test_a_lying_header_takes_no_memory() -> None:
+    with pytest.raises(ContentError, match="size is not that of its bytes"):
+        arrays.from_bytes(npz(plain=HUGE), {}, 2**40)
+
+
+def test_a_bomb_is_refused_unopened() -> None:
+    bomb = npz(plain=npy(np.zeros(2**22)))
+    assert len(bomb) < 2**17
+    with pytest.raises(ContentError, match="more than 1 MiB"):
+        arrays.from_bytes(bomb, {}, 2**20)
+
+
+def test_arrays_that_do_not_belong_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="differ in the number of frames"):
+        dataclasses.replace(attack_result(), loss=np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("decisions", "expected"),
+    [([0, 0, 0], -1), ([0, 1, 1], 1), ([0, 1, 0], -1), ([0, 1, 2], 1), ([0, 1, 0, 2, 1], 3), ([0], -1), ([0, 0, 5], 2)],
+)
+def test_the_leap_is_where_the_decision_changes_for_good(decisions: list[int], expected: int) -> None:
+    result = attack_result(len(decisions), 2)
+    predicted = np.stack([decisions, [3] * len(decisions)], axis=1)
+    assert dataclasses.replace(result, predicted=predicted).leapt_at.tolist() == [expected, -1]
+
+
+def test_the_simplex_plane_is_that_of_the_whole_feature_space() -> None:
+    """Coordinates in the span of the class means lose nothing that the triangle shows."""
+    rng = np.random.default_rng(4)
+    means, features = rng.normal(size=(4, 9)), rng.normal(size=(3, 5, 9))
+    middle = means.mean(0)
+    basis = np.linalg.svd(means - middle, full_matrices=False)[2][:3]
+    result = dataclasses.replace(
+        attack_result(3, 5), means_span=(means - middle) @ basis.T, span=(features - middle) @ basis.T
+    )
+    plane = SimplexPlane(means[[3, 0, 2]])
+    points, vertices = result.simplex((3, 0, 2))
+    assert np.allclose(points, plane.project(features.reshape(-1, 9)).reshape(3, 5, 2))
+    assert np.allclose(vertices, plane.project(means[[3, 0, 2]]))
+
+
+def test_absent_classes_span_no_plane() -> None:
+    means = attack_result().means_span.copy()
+    means[1] = np.nan
+    with pytest.raises(ValueError, match="choose others"):
+        dataclasses.replace(attack_result(), means_span=means).simplex((0, 1, 2))
+
+
+@pytest.mark.parametrize("result", ALL, ids=lambda r: type(r).__name__)
+def test_summaries_are_strict_json(result: Result) -> None:
+    text = json.dumps(summary(result), allow_nan=False)
+    assert json.loads(text)["kind"] == type(result).__name__
+
+
+def test_the_size_is_that_of_what_is_held() -> None:
+    small, large = size(attack_result(4, 5)), size(attack_result(40, 50))
+    arrays_alone = sum(v.nbytes for v in vars(attack_result(40, 50)).values() if isinstance(v, np.ndarray))
+    assert small < arrays_alone <= large < 2 * arrays_alone
+
+
+def test_warnings_are_the_checks_that_found_something() -> None:
+    assert [check.name for check in masking_result().warnings] == ["cTrue"]
+    assert results.summary(masking_result())["warnings"] == ["cTrue"]
