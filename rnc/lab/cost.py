@@ -1,16 +1,16 @@
 """How long a request will take, from how long others took: counted in passes of an image through the network."""
 
 import threading
+from dataclasses import replace
 
 from rnc.conditions import Condition
-from rnc.lab.request import AttackRequest, Request, Source, SweepRequest
+from rnc.lab.request import UNBOUNDED_STEPS, AttackRequest, Request, Source, SweepRequest
 from rnc.vocabulary import ConditionKind
 
 GRADIENT = 3.0  # passes that a gradient with respect to the pixels costs: one forward, and about two for the way back
 _LAYERS = 4.0  # passes that measuring every stage costs: two over clean and perturbed images
+_MASKING_PASSES = 25.0  # the noise and the single step of the checks for masking
 _NEW = 0.5  # the weight of the latest measurement in a pace
-MASKING_ATTACKS = 4
-"""Attacks of the base's number of steps that the checks for masking run: the base, two larger radii, no radius."""
 
 
 def passes(request: Request) -> float:
@@ -20,15 +20,17 @@ def passes(request: Request) -> float:
     elif isinstance(request, SweepRequest):
         each = sum(_attack(request.at(value), followed=False) for value in request.values)
     else:
-        each = MASKING_ATTACKS * _attack(request.condition, followed=False)
+        base = request.condition
+        unbounded = replace(base, steps=max(base.steps or 0, UNBOUNDED_STEPS), step_size=None)
+        each = _MASKING_PASSES + _attack(base, followed=True)
+        each += sum(_attack(condition, followed=False) for condition in (base, base, unbounded))
     return request.images * len(request.sources) * (each + _LAYERS * request.layers)
 
 
 def _attack(condition: Condition, *, followed: bool) -> float:
     measured = 2.0
-    if condition.kind is not ConditionKind.PGD or not condition.steps:
-        return measured
-    return measured + condition.steps * (GRADIENT + followed)
+    steps = 1 if condition.kind is ConditionKind.FGSM else condition.restarts * (condition.steps or 0)
+    return measured + steps * (GRADIENT + followed)
 
 
 class Paces:

@@ -17,7 +17,10 @@ from rnc.vocabulary import ConditionKind, Split
 MOST_IMAGES = 50_000
 MOST_VALUES = 50
 MOST_STEPS = 1000
+MOST_RESTARTS = 20
 MOST_WATCHED = 500
+UNBOUNDED_STEPS = 40
+"""What the attack without bound takes at least, of the checks for masking."""
 _ENGINE = 1
 """Counts up when the same request comes to mean another result: part of every key, so that kept results stay apart."""
 _MOST_SEED = 2**31 - 1
@@ -175,8 +178,8 @@ class MaskingRequest:
         """Check all fields."""
         _check_common(self)
         _check_attack(self.condition)
-        if self.condition.kind in _NOISE or not self.condition.steps:
-            raise RequestError("the checks are about an attack that follows gradients; choose one of at least one step")
+        if self.condition.kind not in (ConditionKind.PGD, ConditionKind.APGD) or not self.condition.steps:
+            raise RequestError("the checks are about an attack in steps; choose PGD or APGD, of at least one step")
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -191,7 +194,6 @@ class MaskingRequest:
 
 Request = AttackRequest | SweepRequest | MaskingRequest
 _KINDS: dict[str, type[Request]] = {"attack": AttackRequest, "sweep": SweepRequest, "masking": MaskingRequest}
-_NOISE = (ConditionKind.GAUSSIAN, ConditionKind.SIGN_NOISE)
 
 
 def source_to_json(source: Source) -> dict[str, Any]:
@@ -255,6 +257,8 @@ def _check_attack(condition: Condition) -> None:
         raise RequestError(f"the condition {condition.slug!r} is no attack; choose one, such as pgd-linf-8_255-10")
     if (condition.steps or 0) > MOST_STEPS:
         raise RequestError(f"an attack takes at most {MOST_STEPS} steps here, got {condition.steps}")
+    if condition.restarts > MOST_RESTARTS:
+        raise RequestError(f"an attack starts at most {MOST_RESTARTS} times here, got {condition.restarts}")
     if condition.relabelled:
         raise RequestError("the lab measures by true labels or targets; choose the attack without relabelling")
 

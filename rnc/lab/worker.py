@@ -1,0 +1,138 @@
+"""The lab's worker: `python -m rnc.lab.worker`, one process that answers the server's requests one after the other.
+
+It ends when the server does, and is the first to go where the system runs out of memory, so that the server stays.
+"""
+
+import os
+import queue
+import resource
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from rnc.lab import pace, wire
+from rnc.lab.masking import check
+from rnc.lab.request import AttackRequest, Request, Source, SweepRequest, from_json
+from rnc.lab.results import Result, to_bytes
+from rnc.lab.subject import Library
+from rnc.lab.sweep import sweep
+from rnc.lab.trajectory import follow
+from rnc.models.weights import CheckpointError
+
+_SECONDS_BETWEEN = 0.1
+"""Messages of progress are no more frequent, but for those that bring a frame."""
+_EXPECTED = (ValueError, CheckpointError, FileNotFoundError)
+"""Errors whose message is written for people."""
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory", "bad alloc")
+
+
+class Worker:
+    """Reads requests from one stream and answers on another."""
+
+    def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
+        """Begin to listen; nothing is loaded yet."""
+        self._requests, self._answers = requests, answers
+        self._library = Library()
+        self._asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._unwanted = -1  # the number of the request that is to stop
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def serve(self) -> None:
+        """Answer until the memory has run out; the process ends by itself when the server is gone."""
+        wire.send(self._answers, {"kind": "started"})
+        while self._answer(self._asked.get()):
+            pass
+
+    def _listen(self) -> None:
+        with suppress(OSError, wire.WireError):
+            while (received := wire.receive(self._requests)) is not None:
+                message, _blob = received
+                if message["kind"] == "stop":
+                    self._unwanted = message["id"]
+                else:
+                    self._asked.put(message)
+        os._exit(0)  # (the server is gone; whatever is under way has no reader)
+
+    def _answer(self, message: dict[str, Any]) -> bool:
+        """Answer one request; whether another may follow."""
+        number = message["id"]
+        try:
+            if message["kind"] == "pace":
+                seconds = pace.seconds_a_pass(self._library.subject(Source(**message["source"]), pace.IMAGES))
+                wire.send(self._answers, {"kind": "pace", "id": number, "seconds": seconds})
+            else:
+                self._run(number, from_json(message["request"]))
+        except Exception as error:
+            told = _in_words(error)
+            wire.send(self._answers, {"kind": "failed", "id": number, "error": told, "fatal": _is_memory(error)})
+            return not _is_memory(error)
+        return True
+
+    def _run(self, number: int, request: Request) -> None:
+        if self._unwanted == number:
+            wire.send(self._answers, {"kind": "result", "id": number, "state": "stopped"})
+            return
+        result = self._result(request, _Reporter(self._answers, number), lambda: self._unwanted == number)
+        state = "stopped" if result.stopped else "done"
+        wire.send(self._answers, {"kind": "result", "id": number, "state": state}, to_bytes(result))
+
+    def _result(self, request: Request, report: "_Reporter", stopped: Any) -> Result:
+        if isinstance(request, AttackRequest):
+            return follow(self._library.subject(request.source, request.images), request, report, stopped)
+        if isinstance(request, SweepRequest):
+            return sweep(lambda source: self._library.subject(source, request.images), request, report, stopped)
+        return check(self._library.subject(request.source, request.images), request, report, stopped)
+
+
+class _Reporter:
+    """Tells the server how far a request is."""
+
+    def __init__(self, answers: IO[bytes], number: int) -> None:
+        self._answers, self._number, self._last = answers, number, 0.0
+
+    def __call__(self, done: int, total: int, row: dict[str, Any] | None) -> None:
+        now = time.monotonic()
+        if row is None and 0 < done < total and now - self._last < _SECONDS_BETWEEN:
+            return
+        self._last = now
+        wire.send(self._answers, {"kind": "progress", "id": self._number, "done": done, "total": total, "row": row})
+
+
+def _is_memory(error: Exception) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY)
+
+
+def _in_words(error: Exception) -> str:
+    if _is_memory(error):
+        return "The memory did not suffice for this; ask for fewer images. Other attacks go on in a new process."
+    if isinstance(error, _EXPECTED):
+        return str(error)
+    traceback.print_exception(error)
+    return f"The attack failed: {type(error).__name__}: {error}"
+
+
+def _go_first() -> None:
+    """Where the system must end a process for want of memory, let it be this one and not the server."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def main(arguments: list[str]) -> None:
+    """Serve on the process's own input and output; an argument bounds its address space, in bytes."""
+    if arguments:
+        resource.setrlimit(resource.RLIMIT_AS, (int(arguments[0]), int(arguments[0])))
+    _go_first()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # (what a library prints is no answer)
+    Worker(sys.stdin.buffer, answers).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
