@@ -66,6 +66,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/claims/", {"rnc.vocabulary", "pandas"}),
     ("rnc/charts/", {"rnc.vocabulary", "rnc.conditions", "altair", "pyarrow", "pandas", "vl_convert"}),
     *((f"rnc/lab/{part}.py", LAB_WITHOUT_TORCH) for part in LAB_OF_THE_SERVER),
+    ("rnc/lab/keeping.py", {"rnc.lab.request", "rnc.lab.results", "rnc.store"}),
     ("rnc/lab/", {*LEFT_OF_THE_BAR, "torch", "pandas"}),
     ("rnc/lab_thread.py", {*LEFT_OF_THE_BAR, "torch", "pandas"}),
     ("rnc/cursor.py", {"streamlit"}),

@@ -33,6 +33,12 @@ _COLUMNS_WITHOUT_STORE = [
     "split",
     "means",
     "milestone",
+    "key",
+    "saved_at",
+    "title",
+    "request",
+    "summary",
+    "bytes",
 ]
 
 

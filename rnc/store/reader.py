@@ -4,17 +4,31 @@ How they are cached: `rnc/store/answers.py`. Results are shared: do not change t
 """
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
 from rnc.conditions import CLEAN
+from rnc.store.connection import StoreMissingError
 from rnc.store.evidence import SHOWN, EvidenceReader
 from rnc.vocabulary import FEATURES_LAYER, OWN_IMAGES, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
 
 _OLDER = {"width": 1.0, "subset": 0}
 """What configs of schema 1 leave unsaid."""
+
+
+@dataclass(frozen=True)
+class KeptResult:
+    """A result of the lab as the store keeps it."""
+
+    title: str
+    saved_at: datetime
+    """UTC, without a zone."""
+    request: str
+    """JSON."""
+    content: bytes
 
 
 class StoreReader(EvidenceReader):
@@ -171,6 +185,23 @@ class StoreReader(EvidenceReader):
         """run_id, epoch, path, sha256."""
         found = self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
         return found.assign(path=[str(self.path.parent / path) for path in found.get("path", [])])
+
+    def lab_results(self) -> pd.DataFrame:
+        """key, saved_at (UTC), title, request (JSON), summary (JSON), bytes: the kept results of the lab, the newest first."""
+        return self._ask(
+            """SELECT key, saved_at, title, request, summary, octet_length(content) AS bytes
+               FROM lab_result ORDER BY saved_at DESC, key"""
+        )
+
+    def lab_result(self, key: str) -> KeptResult | None:
+        """One kept result with its content, or None. It is read anew each time: contents are large."""
+        sql = "SELECT title, saved_at, request, content FROM lab_result WHERE key = ?"
+        try:
+            with self._connection(sql) as connection:
+                found = connection.execute(sql, [key]).fetchone()
+        except StoreMissingError:
+            return None
+        return KeptResult(*found) if found else None
 
     def costs(self, run_id: str) -> pd.DataFrame:
         """One row: epochs trained, and the seconds that their attack, step, measurement and store took in all.

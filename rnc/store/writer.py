@@ -38,6 +38,10 @@ _EPOCH_TABLES = (
 )
 
 
+MOST_CONTENT = 64 * 2**20
+"""Bytes of a kept result of the lab."""
+
+
 class RunExistsError(StoreError):
     """The store already holds a finished run with this key."""
 
@@ -143,6 +147,32 @@ class StoreWriter:
                 "UPDATE run SET state = ?, finished_at = ?, heartbeat_at = ?, wall_seconds = ?, error = ? WHERE run_id = ?",
                 [str(state), _now(), _now(), wall_seconds, error, run_id],
             )
+
+    def save_lab_result(self, key: str, title: str, request: str, summary: str, content: bytes) -> bool:
+        """Keep a result of the lab (request and summary are JSON); whether it is new.
+
+        One that is kept already only takes the new title: its key says that the content is the same. Raises ValueError
+        for a content of more than MOST_CONTENT bytes.
+        """
+        if len(content) > MOST_CONTENT:
+            raise ValueError(
+                f"a result of {len(content) >> 20} MiB is more than the store keeps ({MOST_CONTENT >> 20} MiB); "
+                "ask for fewer watched images"
+            )
+        with writing(self.path) as connection:
+            if connection.execute("SELECT 1 FROM lab_result WHERE key = ?", [key]).fetchone():
+                connection.execute("UPDATE lab_result SET title = ? WHERE key = ?", [title, key])
+                return False
+            connection.execute(
+                "INSERT INTO lab_result (key, saved_at, title, request, summary, content) VALUES (?, ?, ?, ?, ?, ?)",
+                [key, _now(), title, request, summary, content],
+            )
+            return True
+
+    def delete_lab_result(self, key: str) -> None:
+        """Forget a kept result; nothing happens where there is none."""
+        with writing(self.path) as connection:
+            connection.execute("DELETE FROM lab_result WHERE key = ?", [key])
 
     @contextmanager
     def _timed(self, epoch: int | None = None) -> Iterator[None]:
