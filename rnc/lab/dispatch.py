@@ -14,6 +14,8 @@ from rnc.lab.ticket import Ticket, TicketState
 _TICK_SECONDS = 0.2
 _FIRST_START_SECONDS = 5.0  # about what importing torch takes, until a start has been measured
 
+_CLOSED = "The app was closed."
+
 Tick = Callable[[Ticket], None]
 
 
@@ -64,7 +66,7 @@ class Dispatcher:
                 tick(ticket)
         except WorkerGoneError as error:
             self._let_go()
-            ticket.end(TicketState.FAILED, error=str(error))
+            ticket.end(TicketState.FAILED, error=_CLOSED if self._closed else str(error))
         except Exception as error:  # (whatever it was, the queue goes on)
             self._let_go()
             ticket.end(TicketState.FAILED, error=f"The lab failed: {type(error).__name__}: {error}")
@@ -97,7 +99,7 @@ class Dispatcher:
     def _started(self) -> Child:
         with self._lock:
             if self._closed:
-                raise WorkerGoneError("The app was closed.")
+                raise WorkerGoneError(_CLOSED)
             if self._child is None or not self._child.alive:
                 began = time.monotonic()
                 self._child = Child(self._memory_limit)

@@ -5,7 +5,6 @@ It ends when the server does, and is the first to go where the system runs out o
 
 import os
 import queue
-import resource
 import sys
 import threading
 import time
@@ -127,6 +126,8 @@ def _go_first() -> None:
 def main(arguments: list[str]) -> None:
     """Serve on the process's own input and output; an argument bounds its address space, in bytes."""
     if arguments:
+        import resource  # (which Windows has not)
+
         resource.setrlimit(resource.RLIMIT_AS, (int(arguments[0]), int(arguments[0])))
     _go_first()
     answers = os.fdopen(os.dup(1), "wb")
