@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 UMAP_POINTS = 500
 _UMAP_SEED = 0
@@ -14,17 +13,20 @@ class PlanePCA:
     """The two leading principal directions of pooled clean features, with signs fixed so that refits do not flip."""
 
     def __init__(self, clean_features: Sequence[np.ndarray]) -> None:
-        """Fit on the clean features (n, d) of a run's stored epochs, pooled. Raises ValueError where there are none."""
+        """Fit on the clean features (n, d) of a run's stored epochs, pooled. Raises ValueError where there are too few."""
         if not clean_features:
             raise ValueError("PCA needs the features of at least one epoch")
         pooled = np.concatenate(clean_features).astype(np.float64)
-        self._pca = PCA(2, svd_solver="full").fit(pooled)
-        largest = np.abs(self._pca.components_).argmax(axis=1)
-        self._signs = np.sign(self._pca.components_[[0, 1], largest])
+        if min(pooled.shape) < 2:
+            raise ValueError(f"a plane needs two samples of two features at least, got {pooled.shape}")
+        self._mean = pooled.mean(axis=0)
+        directions = np.linalg.svd(pooled - self._mean, full_matrices=False)[2][:2]
+        largest = np.abs(directions).argmax(axis=1)
+        self._directions = directions * np.sign(directions[[0, 1], largest])[:, None]
 
     def transform(self, features: np.ndarray) -> np.ndarray:
         """Features (n, d) to coordinates (n, 2)."""
-        return self._pca.transform(features.astype(np.float64)) * self._signs
+        return (features.astype(np.float64) - self._mean) @ self._directions.T
 
 
 def umap_plane(clean: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -33,7 +35,10 @@ def umap_plane(clean: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarr
     Seeded, so single-threaded and repeatable. At most UMAP_POINTS clean rows are expected: the caller samples. Features
     of more than 50 dimensions are first brought to the 50 leading principal directions of the clean ones.
     """
-    from umap import UMAP  # importing it compiles: only who projects by UMAP pays
+    from sklearn.decomposition import (
+        PCA,
+    )  # (seconds to import, as is umap, which compiles: only who projects by it pays)
+    from umap import UMAP
 
     if min(clean.shape) > _UMAP_DIMENSIONS:
         pca = PCA(_UMAP_DIMENSIONS, svd_solver="covariance_eigh").fit(clean.astype(np.float64))

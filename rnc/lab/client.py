@@ -43,7 +43,8 @@ class LabClient:
         self._queue: deque[Ticket] = deque()
         self._current: Ticket | None = None
         self._to_prepare: Source | None = None
-        self._cache, self._dispatcher = ResultCache(cache_bytes), Dispatcher(memory_limit)
+        self._cache = ResultCache(cache_bytes)
+        self._dispatcher = Dispatcher(memory_limit, self._cache)
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -115,8 +116,7 @@ class LabClient:
                 self._dispatcher.measure_pace(work)
             elif not self._answer_from_cache(work):
                 self._dispatcher.work_on(work, self._look_around)
-                if work.is_whole and work.result is not None:
-                    self._cache.put(work.request.key, work.result)
+                if work.is_whole:
                     self._answer_others(work)
 
     def _next(self) -> Ticket | Source | None:

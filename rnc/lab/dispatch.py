@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rnc.lab import results
+from rnc.lab.cache import ResultCache
 from rnc.lab.child import Child, WorkerGoneError
 from rnc.lab.cost import Paces, passes
 from rnc.lab.request import Request, Source, source_to_json, to_json
@@ -22,9 +23,9 @@ Tick = Callable[[Ticket], None]
 class Dispatcher:
     """Holds the worker. `work_on` and `measure_pace` are one thread's; the rest is anybody's."""
 
-    def __init__(self, memory_limit: int | None) -> None:
-        """Start nothing yet."""
-        self._memory_limit = memory_limit
+    def __init__(self, memory_limit: int | None, cache: ResultCache) -> None:
+        """Start nothing yet. Whole results go into the cache before their tickets end."""
+        self._memory_limit, self._cache = memory_limit, cache
         self._child: Child | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -129,4 +130,6 @@ class Dispatcher:
             if state is TicketState.DONE:
                 for source in ticket.request.sources:
                     self._paces.note(source, ticket.running_seconds / passes(ticket.request))
+                if result is not None:
+                    self._cache.put(ticket.request.key, result)
             ticket.end(state, result)

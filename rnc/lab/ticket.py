@@ -1,5 +1,6 @@
 """What a session holds of the work that it asked for: look at it as often as you like, stop it at any time."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ import pandas as pd
 
 from rnc.lab.request import Request
 from rnc.lab.results import Result
+
+_LOOK_SECONDS = 0.2
 
 
 class TicketState(StrEnum):
@@ -80,10 +83,10 @@ class Ticket:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the end, at most so long; whether it came. Who waits counts as looking."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while not self._ended.wait(1.0 if until is None else min(max(until - time.monotonic(), 0.0), 1.0)):
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._ended.wait(min(max(until - time.monotonic(), 0.0), _LOOK_SECONDS)):
             self._looked_at = time.monotonic()
-            if until is not None and time.monotonic() >= until:
+            if self._looked_at >= until:
                 return False
         return True
 

@@ -11,11 +11,13 @@ from rnc.lab.keeping import find, keep
 from rnc.lab.request import AttackRequest, Axis, MaskingRequest, SweepRequest
 from rnc.lab.results import size
 from rnc.store.bundle import publish
-from rnc.store.connection import StoreError, reading
+from rnc.store.connection import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.writer import MOST_CONTENT, StoreWriter
+from rnc.vocabulary import RunState
 from tests.rnc.lab.samples import PGD, SOURCE, attack_result, masking_result, sweep_result
 from tests.rnc.lab.test_results import same
+from tests.rnc.store.hand_written import begin
 
 ATTACK = AttackRequest(SOURCE, PGD)
 ALL = [
@@ -108,12 +110,11 @@ def test_a_file_of_another_kind_is_left_as_it_is(store: Path) -> None:
     assert store.read_bytes() == b"a thesis" * 100
 
 
-def test_results_on_published_runs_are_kept_beside_them(own_tiny_store: Path, tmp_path: Path, store: Path) -> None:
+def test_results_on_published_runs_are_kept_beside_them(tmp_path: Path, store: Path) -> None:
     """The folder of published runs is never written; what is kept lands in one's own store, though it has no run."""
-    with reading(own_tiny_store) as connection:
-        run_id = connection.execute("SELECT run_id FROM run").fetchall()[0][0]
-    folder = tmp_path / "gallery"
-    publish(own_tiny_store, run_id, folder)
+    others, folder, run_id = tmp_path / "others.duckdb", tmp_path / "gallery", "published"
+    begin(others, run_id).end_run(run_id, RunState.FINISHED, 1.0)
+    publish(others, run_id, folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     reader = StoreReader(store, folder)
     assert reader.lab_results().empty

@@ -77,9 +77,7 @@ def test_targets_are_left_aside(honest: Subject) -> None:
     assert same(replace(run(honest, PGD + "-next"), seconds=0.0), replace(run(honest, PGD), seconds=0.0))
 
 
-@pytest.mark.parametrize(
-    ("stop_after", "expected"), [(1, []), (11, []), (13, ["loss"]), (14, ["loss", "one_step"])]
-)
+@pytest.mark.parametrize(("stop_after", "expected"), [(1, []), (11, []), (13, ["loss"]), (14, ["loss", "one_step"])])
 def test_stopped_it_has_the_checks_that_were_finished(honest: Subject, stop_after: int, expected: list[str]) -> None:
     found = run(honest, PGD, stop_after)
     assert found.stopped
