@@ -85,9 +85,11 @@ class Dispatcher:
             while True:
                 received = child.receive(_TICK_SECONDS)
                 if received is not None and received[0].get("id") == self._number:
-                    if received[0]["kind"] == "pace":
-                        self._paces.note(source, float(received[0]["seconds"]))
-                    return
+                    break
+            if received[0]["kind"] == "pace":
+                self._paces.note(source, float(received[0]["seconds"]))
+            elif received[0].get("fatal"):
+                self._let_go()
         except WorkerGoneError:
             self._let_go()
 
@@ -101,15 +103,16 @@ class Dispatcher:
         with self._lock:
             if self._closed:
                 raise WorkerGoneError(_CLOSED)
-            if self._child is None or not self._child.alive:
-                began = time.monotonic()
-                self._child = Child(self._memory_limit)
-            else:
+            if self._child is not None and self._child.alive:
                 return self._child
-        while (received := self._child.receive(_TICK_SECONDS)) is None or received[0]["kind"] != "started":
+            if self._child is not None:  # (it died when nobody asked anything of it)
+                self._child.end()
+            child = self._child = Child(self._memory_limit)
+        began = time.monotonic()
+        while (received := child.receive(_TICK_SECONDS)) is None or received[0]["kind"] != "started":
             pass
         self._start_seconds = time.monotonic() - began
-        return self._child
+        return child
 
     def _let_go(self) -> None:
         with self._lock:

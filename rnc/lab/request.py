@@ -24,7 +24,7 @@ UNBOUNDED_STEPS = 40
 _ENGINE = 1
 """Counts up when the same request comes to mean another result: part of every key, so that kept results stay apart."""
 _MOST_SEED = 2**31 - 1
-_MOST_TEXT = 100_000
+_MOST_TEXT = 2**20
 
 
 class Axis(StrEnum):

@@ -158,7 +158,7 @@ def _layers(subject: Subject, labels: torch.Tensor, kept: torch.Tensor, wanted: 
 def _some(features: torch.Tensor) -> torch.Tensor:
     """At most _PLANE_IMAGES rows, evenly."""
     count = min(len(features), _PLANE_IMAGES)
-    return features[torch.linspace(0, len(features) - 1, count, device=features.device).long()]
+    return features[torch.arange(count, device=features.device) * len(features) // count]
 
 
 def _single(x: torch.Tensor) -> np.ndarray:

@@ -318,3 +318,14 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_worker_that_dies_idle_is_replaced(client: LabClient, source: Source) -> None:
+    done(client.submit(attack(source, 700)))
+    pid = client.worker_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while client.worker_pid is not None:
+        time.sleep(0.01)
+    done(client.submit(attack(source, 701)))
+    assert client.worker_pid not in (None, pid)
