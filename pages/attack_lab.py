@@ -1,59 +1,60 @@
-"""Attack a stored network with a PGD of one's own, and see what happens to its features."""
+"""Attack a stored network, and see step by step what happens to its features."""
 
 import streamlit as st
 
-from rnc import controls, lab_view
-from rnc.conditions import Condition, default_step_size, format_pixels, parse_pixels
+from rnc import controls
 from rnc.figure_view import Figures
-from rnc.vocabulary import ConditionKind, Norm, TargetRule
+from rnc.lab.request import AttackRequest, MaskingRequest, Request, SweepRequest
+from rnc.lab_view.answers import draw_answer
+from rnc.lab_view.form import draw_attack_form, draw_sweep_form
+from rnc.lab_view.kept import KEPT, choose_kept, offer_to_keep
+from rnc.lab_view.network import choose_network, choose_other
+from rnc.lab_view.work import draw_work
+
+ATTACK, SWEEP, CHECK = "Attack", "Sweep", "Check for masking"
 
 selection = controls.selection()
 figures = Figures("Attack lab")
-reader = controls.reader()
-run = controls.focus_run(selection)
-checkpoints = reader.checkpoints([run.run_id])
-epoch = controls.epoch_not_after(checkpoints, run.run_id, selection.epoch)
-if epoch is None:
-    st.info("This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured.")
+activity = st.segmented_control(
+    "Activity",
+    [ATTACK, SWEEP, CHECK, KEPT],
+    default=ATTACK,
+    key="lab_do",
+    bind="query-params",
+    required=True,
+    label_visibility="collapsed",
+)
+if activity == KEPT:
+    kept = choose_kept()
+    if kept is not None:
+        draw_answer(kept, figures)
+    figures.offer()
     st.stop()
-checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0]
-st.caption(f"{run.run_id} · network of epoch {epoch} · {selection.split} images")
 
-bound = {"bind": "query-params"}
-first, second, third, fourth = st.columns(4)
-norms = {"ℓ∞": Norm.LINF, "ℓ2": Norm.L2}
-norm = norms[first.segmented_control("Norm", list(norms), default="ℓ∞", key="lab_norm", required=True, **bound) or "ℓ∞"]
-epsilon_text = second.text_input(
-    "Epsilon", format_pixels(run.epsilon), key="lab_epsilon", help="in pixels of [0, 1]; 0.1 or 8/255", **bound
-)
-steps = third.number_input("Steps", 0, 1000, 10, key="lab_steps", **bound)
-step_text = fourth.text_input(
-    "Step size",
-    "",
-    key="lab_step_size",
-    placeholder="2.5 ε / steps",
-    help="in pixels of [0, 1]; empty: 2.5 ε / steps",
-    **bound,
-)
-first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
-count = first.number_input(
-    "Images", 10, 50_000, 300, step=50, key="lab_images", help="balanced over the classes", **bound
-)
-restarts = second.number_input("Restarts", 1, 20, 1, key="lab_restarts", **bound)
-seed = third.number_input("Seed", 0, 2**31 - 1, 0, key="lab_seed", **bound)
-targeted = fourth.toggle("Targeted at class y + 1", key="lab_targeted", **bound)
-
+run = controls.focus_run(selection)
+source = choose_network(run, selection)
+if source is None:
+    st.stop()
+names = list(run.classes)
 try:
-    epsilon = parse_pixels(epsilon_text or "")
-    step_size = parse_pixels(step_text) if step_text else default_step_size(epsilon, int(steps))
-    rule = TargetRule.NEXT if targeted else TargetRule.UNTARGETED
-    condition = Condition(ConditionKind.PGD, norm, epsilon, int(steps), step_size, rule)
+    asked = draw_attack_form(run["dataset"], names, run["epsilon"], layerwise=activity != CHECK)
+    common = {"images": asked.images, "seed": asked.seed}
+    request: Request
+    if activity == SWEEP:
+        over, values = draw_sweep_form(asked.condition)
+        other = choose_other(run, source, selection)
+        sources = (source,) if other is None else (source, other)
+        request = SweepRequest(sources, asked.condition, over, values, layers=asked.layers, **common)
+    elif activity == CHECK:
+        request = MaskingRequest(source, asked.condition, **common)
+    else:
+        request = AttackRequest(source, asked.condition, layers=asked.layers, **common)
 except ValueError as error:
     st.error(controls.literal(str(error)))
     st.stop()
 
-request = (run.run_id, epoch, str(selection.split), condition.slug, int(count), int(restarts), int(seed))
-if st.button("Run PGD", type="primary", icon=":material/bolt:", key="lab_run", disabled=lab_view.running()):
-    lab_view.start(request, checkpoint, run, selection.split, condition, int(count), int(restarts), int(seed))
-lab_view.draw(request, figures)
+answer = draw_work(str(activity), request, names, {SWEEP: "Sweep", CHECK: "Check"}.get(str(activity), "Attack"))
+if answer is not None:
+    offer_to_keep(answer)
+    draw_answer(answer, figures)
 figures.offer()

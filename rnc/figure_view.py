@@ -45,7 +45,6 @@ class Figures:
             return
         with self._place.popover("Export", icon=":material/download:"):
             name = st.selectbox("Figure", list(self._drawn), key="export_figure")
-            chart, rows = self._drawn[name]
             left, right = st.columns(2)
             width = left.number_input("Width (inches)", 1.0, 20.0, 6.5, 0.25, key="export_width")
             points = right.number_input("Font size (points)", 4.0, 24.0, 9.0, 0.5, key="export_points")
@@ -53,18 +52,21 @@ class Figures:
                 for kind in FileKind:
                     st.download_button(
                         kind.upper(),
-                        partial(table_file, rows, kind)
-                        if kind.is_table
-                        else partial(picture_file, chart, kind, width, points),
+                        partial(self._file, name, kind, width, points),
                         file_name=f"{_slug(name)}.{kind}",
                         mime=_MIME[kind],
                         on_click="ignore",
                         key=f"export_{kind}",
                     )
-            sql = rows.attrs.get("sql")
+            sql = self._drawn[name][1].attrs.get("sql")
             if sql:
                 st.caption("The rows behind it, from the store (published runs lie in Parquet files beside it):")
                 st.code(sql, language="sql", wrap_lines=True)
+
+    def _file(self, name: str, kind: FileKind, width: float, points: float) -> bytes:
+        """A figure as it is when it is asked for: a film may have gone on since the page was drawn."""
+        chart, rows = self._drawn[name]
+        return table_file(rows, kind) if kind.is_table else picture_file(chart, kind, width, points)
 
 
 def _slug(name: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
+from rnc.charts.axes import value_axis
 from rnc.charts.labels import METRIC_INFO, MetricInfo
 from rnc.charts.palette import GREY, dash_scale, run_scale
 from rnc.charts.thinning import is_long, thinned
@@ -38,8 +39,7 @@ class Curves:
         """
         info = METRIC_INFO[metric]
         log = self.log and info.log_axis
-        y = alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=not log))
-        y = y.axis(format="~g" if log else ".3~g", tickCount=4)
+        y = value_axis(log)
         last = int(frame["epoch"].max()) if len(frame) else 0
         layers: list[alt.Chart] = [self._rule(), *self._marks()]
         if "low" in frame:

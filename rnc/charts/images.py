@@ -1,6 +1,9 @@
-"""Images before and after an attack, with what was added, as one picture."""
+"""Images before and after an attack, with what was added, as pictures."""
+
+import io
 
 import numpy as np
+from PIL import Image
 
 _GAP_SHARE = 8  # a gap is an eighth of an image wide
 
@@ -16,8 +19,26 @@ def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
     return (strip.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def perturbation_strip(clean: np.ndarray, perturbed: np.ndarray, epsilon: float) -> np.ndarray:
+def perturbation_strip(clean: np.ndarray, perturbed: np.ndarray, epsilon: float, cell: int = 96) -> np.ndarray:
     """What was added, as a strip: grey is 0, black and white are the largest change, at least epsilon / 10."""
     delta = perturbed - clean
-    largest = max(float(np.abs(delta).max()), epsilon / 10)
-    return image_strip(0.5 + delta / (2 * largest))
+    largest = max(float(np.abs(delta).max(initial=0.0)), epsilon / 10)
+    return image_strip(0.5 + delta / (2 * largest), cell)
+
+
+def before_and_after(clean: np.ndarray, perturbed: np.ndarray, epsilon: float, cell: int = 96) -> np.ndarray:
+    """Three strips, one below the other: clean (n, c, h, w), perturbed, and what was added; (height, width, 4) uint8."""
+    strips = [
+        image_strip(clean, cell),
+        image_strip(perturbed, cell),
+        perturbation_strip(clean, perturbed, epsilon, cell),
+    ]
+    gap = np.zeros((strips[0].shape[0] // _GAP_SHARE, *strips[0].shape[1:]), np.uint8)
+    return np.concatenate([strips[0], gap, strips[1], gap, strips[2]])
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A picture (height, width, 4) uint8 as a PNG file."""
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, format="PNG")
+    return content.getvalue()

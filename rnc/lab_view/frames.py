@@ -1,0 +1,43 @@
+"""The frames of an attack as a film: their names, and the points and values that each shows."""
+
+import numpy as np
+import pandas as pd
+
+from rnc.lab.results import CLEAN_STEP, AttackResult
+from rnc.vocabulary import Role
+
+
+def frame_names(frames: pd.DataFrame) -> list[str]:
+    """A name a row of (restart, step): clean, start, 1, 2, … and the ends of later restarts."""
+    special = {CLEAN_STEP: "clean", 0: "start"}
+    restarts, steps = (frames[name].to_numpy(dtype=np.int64) for name in ("restart", "step"))
+    return [
+        f"restart {restart + 1}" if restart > 0 else special.get(step, str(step))
+        for restart, step in zip(restarts.tolist(), steps.tolist(), strict=True)
+    ]
+
+
+def points(result: AttackResult, places: np.ndarray, frame: int, names: list[str]) -> pd.DataFrame:
+    """Every watched image clean and at a frame (shown, sample, label, predicted, x, y); places (T, n, 2)."""
+    parts = []
+    for shown, at in ((Role.CLEAN, 0), (Role.PERTURBED, frame)):
+        x, y = places[at].T
+        told = {"shown": str(shown), "sample": result.sample, "label": np.array(names)[result.label]}
+        parts.append(pd.DataFrame(told | {"predicted": np.array(names)[result.predicted[at]], "x": x, "y": y}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def step_values(result: AttackResult, metric: str) -> pd.DataFrame:
+    """One value a frame (frame, value), of the margin with the band between its tenth and ninetieth percentile."""
+    named = frame_names(result.frames)
+    if metric != "margin":
+        return pd.DataFrame({"frame": named, "value": result.frames[metric]})
+    low, high = np.quantile(result.margin, (0.1, 0.9), axis=1)
+    return pd.DataFrame({"frame": named, "value": result.margin.mean(axis=1), "low": low, "high": high})
+
+
+def leap_frames(result: AttackResult, names: list[str]) -> pd.DataFrame:
+    """A row a watched image that leaps for good (frame, label)."""
+    leapt = result.leapt_at >= 0
+    named = np.array(frame_names(result.frames))
+    return pd.DataFrame({"frame": named[result.leapt_at[leapt]], "label": np.array(names)[result.label[leapt]]})

@@ -1,0 +1,52 @@
+"""Which stored network is attacked, on which images, and which one it is compared with."""
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from rnc import controls
+from rnc.controls import Selection
+from rnc.lab.request import Source
+from rnc.vocabulary import Split
+
+
+def choose_network(run: pd.Series, selection: Selection) -> Source | None:
+    """The network of a run at the epoch cursor; None, after a word on the page, where it kept none."""
+    checkpoints = controls.reader().checkpoints([run.run_id])
+    epoch = controls.epoch_not_after(checkpoints, run.run_id, selection.epoch)
+    if epoch is None:
+        st.info("This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured.")
+        return None
+    st.caption(f"{run.run_id} · network of epoch {epoch} · {selection.split} images")
+    return _source(run, checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict(), selection.split)
+
+
+def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
+    """Another stored network to compare with, of the chosen runs on the same data set; None where nobody wants one."""
+    runs = controls.chosen_runs(selection)
+    runs = runs[runs["dataset"] == run["dataset"]]
+    checkpoints = controls.reader().checkpoints(list(runs.index))
+    found = {
+        f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
+        for row in checkpoints.sort_values(["run_id", "epoch"], ascending=[True, False]).to_dict("records")
+        if row["sha256"] != source.sha256
+    }
+    picked = st.selectbox(
+        "Compare with", list(found), index=None, key="lab_other", bind="query-params", placeholder="nothing",
+        help="another epoch of this run, or another chosen run of the same data set: on the same images, with the same seed",
+    )  # fmt: skip
+    if picked is None:
+        return None
+    row = found[picked]
+    return _source(runs.loc[row["run_id"]], row, selection.split)
+
+
+def _source(run: pd.Series, checkpoint: dict, split: Split) -> Source:
+    subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
+    data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
+    fingerprint = data.get(split, {}).get("fingerprint")
+    return Source(
+        checkpoint["path"], checkpoint["sha256"], run["run_id"], int(checkpoint["epoch"]), run["dataset"], split, subset,
+        fingerprint, f"{run['model']} width {run['width']:g}",
+    )  # fmt: skip

@@ -1,0 +1,68 @@
+"""What came of a sweep: every metric against the strength of the attack, one network or two."""
+
+import pandas as pd
+import streamlit as st
+
+from rnc.charts.labels import METRIC_INFO
+from rnc.charts.legend import curve_legend
+from rnc.charts.sweep import sweep_layers, sweep_panel
+from rnc.figure_view import Figures
+from rnc.lab.request import Axis, SweepRequest
+from rnc.lab.results import SweepResult
+from rnc.lab_view.attack import say_other_images
+from rnc.lab_view.work import Answer
+from rnc.vocabulary import FEATURES_LAYER, Metric
+
+_PANELS = [
+    Metric.ACCURACY,
+    Metric.NCC_ACCURACY,
+    Metric.ANGLE,
+    Metric.NC1,
+    Metric.NC2_EQUINORM,
+    Metric.NC2_EQUIANGULARITY,
+    Metric.NC3,
+    Metric.NC4,
+    Metric.LOSS,
+]
+_STRENGTHS = {Axis.EPSILON: "ε (pixels of [0, 1])", Axis.STEPS: "steps", Axis.STEP_SIZE: "step size (pixels of [0, 1])"}
+
+
+def draw_sweep(answer: Answer, figures: Figures) -> None:
+    """Small multiples over the strength, and along the network where that was asked for."""
+    result, request = answer.result, answer.request
+    assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
+    done = result.points["strength"].nunique()
+    of = f"{done} of {len(request.values)} strengths, stopped" if result.stopped else f"{done} strengths"
+    st.subheader(f"{request.condition.label} · over {str(request.over).replace('_', ' ')} · {of}", anchor=False)
+    st.caption(
+        f"{request.images} images, the same for all · seed {request.seed} · {result.device} · {result.seconds:.1f} s"
+    )
+    if not result.as_recorded:
+        say_other_images()
+    if result.points.empty:
+        st.info("Stopped before the first strength was measured.")
+        return
+    sources, pixels = [source.label for source in request.sources], request.over is not Axis.STEPS
+    named = result.points.assign(source=[sources[place] for place in result.points["source"]])
+    st.html(curve_legend(sources, []))
+    features = named[named["layer"] == FEATURES_LAYER]
+    for begin in range(0, len(_PANELS), 3):
+        for column, metric in zip(st.columns(3), _PANELS[begin : begin + 3], strict=True):
+            rows = features[features["metric"] == metric]
+            panel = sweep_panel(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)
+            figures.draw(column, panel, f"{METRIC_INFO[metric].label} against strength", key=f"lab_sweep_{metric}")
+    st.caption(
+        "Metrics are around the perturbed images' own class means (targeted ones by their targets); the angle is to the clean "
+        "means. Log axes leave out zeros."
+    )
+    if named["layer"].nunique() > 1:
+        _along_the_network(named, sources, figures, pixels)
+
+
+def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
+    st.subheader("Along the network", anchor=False)
+    for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
+        panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)
+        figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_sweep_layers_{metric}")
+    if len(sources) > 1:
+        st.caption(f"Solid: {sources[0]}. Dashed: {sources[1]}.")

@@ -1,0 +1,145 @@
+"""Work for the lab's process: what this session asked for, how far it is, and what came of it."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from rnc import controls
+from rnc.charts.attack_steps import step_panel
+from rnc.lab.client import LabBusyError, LabClient
+from rnc.lab.request import Request
+from rnc.lab.results import Result
+from rnc.lab.ticket import Ticket, TicketState
+from rnc.lab_view.frames import frame_names
+
+_POLL_SECONDS = 0.5  # of progress
+_LOOK_SECONDS = 2.0  # at the estimate
+_TICKETS, _PREPARED = "lab_tickets", "lab_prepared"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result, what it answers, and the names of the classes then."""
+
+    request: Request
+    result: Result
+    classes: list[str]
+
+
+@st.cache_resource(show_spinner=False)
+def client() -> LabClient:
+    """The lab of this server, shared by all sessions."""
+    return LabClient()
+
+
+def draw_work(activity: str, request: Request, classes: list[str], label: str) -> Answer | None:
+    """The button that runs a request, its progress, and its answer once there is one, of `activity`'s last request.
+
+    What the lab knows already is answered without a click: an address that was shared shows its result.
+    """
+    ticket, names = _tickets().get(activity, (None, classes))
+    expected = client().estimate(request)
+    if expected == 0.0 and (ticket is None or ticket.request.key != request.key):
+        ticket, names = _submit(activity, request, classes)
+    under_way = ticket is not None and not ticket.ended
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button(
+            label, type="primary", icon=":material/bolt:", key=f"lab_run_{activity}", disabled=under_way
+        )
+        if not under_way and (ticket is None or ticket.request.key != request.key):
+            _estimate(request)
+    if pressed:
+        _submit(activity, request, classes)
+        st.rerun()
+    if ticket is None:
+        st.caption("Set up an attack and run it: what it does to the network's geometry appears here.")
+        return None
+    if under_way:
+        _progress(activity)
+        return None
+    return _answer(ticket, request, names)
+
+
+def _answer(ticket: Ticket, request: Request, names: list[str]) -> Answer | None:
+    """What an ended ticket brought, after a word where it is not all that `request` asks for."""
+    if ticket.state is TicketState.FAILED:
+        st.error(controls.literal(ticket.error or "The attack failed."), icon=":material/error:")
+    elif ticket.result is None:
+        st.info("Stopped before anything was done.", icon=":material/stop_circle:")
+    elif ticket.request.key != request.key:
+        st.warning(
+            "These are the results of the request before; run the one above to replace them.", icon=":material/history:"
+        )
+    return None if ticket.result is None else Answer(ticket.request, ticket.result, names)
+
+
+def _tickets() -> dict[str, tuple[Ticket, list[str]]]:
+    return st.session_state.setdefault(_TICKETS, {})
+
+
+def _submit(activity: str, request: Request, classes: list[str]) -> tuple[Ticket | None, list[str]]:
+    try:
+        _tickets()[activity] = client().submit(request), classes
+    except LabBusyError as error:
+        st.error(controls.literal(str(error)), icon=":material/hourglass:")
+        st.stop()
+    return _tickets()[activity]
+
+
+@st.fragment(run_every=_LOOK_SECONDS)
+def _estimate(request: Request) -> None:
+    """How long it will take; the lab measures the pace of a network while people fill the form."""
+    seconds, waiting = client().estimate(request), client().waiting
+    if seconds is None and st.session_state.get(_PREPARED) != request.sources[0]:
+        st.session_state[_PREPARED] = request.sources[0]
+        client().prepare(request.sources[0])
+    if seconds is None:
+        told = "how long it takes is not known yet"
+    else:
+        told = f"takes about {_duration(seconds)}" if seconds else "the result is known"
+    st.caption(f":material/timer: {told}" + (f", after {waiting} others" if waiting else ""), width="content")
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _progress(activity: str) -> None:
+    """Where the ticket stands, what its steps have done so far, and the way to stop it."""
+    ticket, _names = _tickets()[activity]
+    if ticket.ended:
+        st.rerun(scope="app")
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.progress(*_standing(ticket))
+    waits = ticket.state is TicketState.QUEUED
+    if right.button("Leave" if waits else "Stop", key=f"lab_stop_{activity}", icon=":material/stop:"):
+        ticket.stop()
+    frames = ticket.partial
+    if len(frames) > 1:
+        named = frames.assign(frame=frame_names(frames))
+        for column, metric in zip(st.columns(3), ("loss", "accuracy", "nc1"), strict=True):
+            panel = step_panel(
+                named.rename(columns={metric: "value"})[["frame", "value"]], metric, list(named["frame"])
+            )
+            column.altair_chart(panel, alt=f"{metric} so far", key=f"lab_partial_{metric}")
+
+
+def _standing(ticket: Ticket) -> tuple[float, str]:
+    """The share that is done, and the words."""
+    if ticket.state is TicketState.QUEUED:
+        place = ticket.place
+        return 0.0, f"In the queue, {place} before this one" if place else "Its turn is next"
+    if ticket.state is TicketState.LOADING or not ticket.total:
+        return 0.0, "Loading the network and the images …"
+    left = ticket.seconds_left
+    words = f"round {ticket.done} of {ticket.total}" + ("" if left is None else f" · about {_duration(left)} left")
+    return ticket.done / ticket.total, words
+
+
+def table_of_metrics(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:
+    """A row a metric under its label, a column each of `columns`."""
+    table = pd.DataFrame(columns)
+    table.insert(0, "metric", [labels[name] for name in table.index])
+    return table

@@ -1,0 +1,135 @@
+"""The attack lab in a real browser: run, watch, stop, sweep, compare, play, open what was kept; four sessions at once."""
+
+import io
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import PATIENCE_MS, visit
+
+pytestmark = pytest.mark.browser
+
+Serve = Callable[[Path], str]
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def accuracy(page: Page) -> str:
+    """The share on the card, and the clean one below it."""
+    return page.get_by_test_id("stMetric").first.inner_text()
+
+
+def test_an_attack_is_watched_stopped_and_run(demo_store: Path, serve: Serve, page: Page) -> None:
+    """A long attack shows its steps while it runs and is stopped within them; a short one runs to its end."""
+    visit(page, serve(demo_store) + "/attack_lab?lab_steps=1000&lab_images=1400")
+    press(page, "Attack")
+    expect(page.get_by_text(re.compile(r"round \d+ of 1001"))).to_be_visible()
+    expect(
+        page.get_by_label("accuracy so far").or_(page.locator("[aria-label='accuracy so far']")).first
+    ).to_be_visible()
+    press(page, "Stop")
+    stopped = page.get_by_text(re.compile(r"stopped after \d+ steps"))
+    expect(stopped).to_be_visible()
+    assert 0 < int(re.search(r"after (\d+) steps", stopped.inner_text()).group(1)) < 1000
+    steps = page.get_by_role("spinbutton", name="Steps")
+    steps.fill("3")
+    steps.press("Enter")
+    expect(page.get_by_text("results of the request before")).to_be_visible()
+    press(page, "Attack")
+    expect(page.get_by_text("all 3 steps")).to_be_visible()
+    expect(page.get_by_text("results of the request before")).to_have_count(0)
+
+
+def test_the_steps_play(demo_store: Path, serve: Serve, page: Page) -> None:
+    """From the clean images to the last step without a hand, the features moving; then it rests."""
+    visit(page, serve(demo_store) + "/attack_lab?lab_steps=4&lab_images=50")
+    press(page, "Attack")
+    expect(page.get_by_text("all 4 steps")).to_be_visible()
+    film = page.locator(".st-key-lab_plane canvas, .st-key-lab_plane svg.marks").first
+    expect(film).to_be_visible()
+    at_the_end = film.screenshot()
+    page.locator(".st-key-lab_step_play").get_by_text("Play", exact=True).click()
+    seen = []
+    for step in ("clean", "start", "1", "2", "3"):
+        expect(page).to_have_url(re.compile(rf"lab_step={step}(&|$)"))
+        seen.append(film.screenshot())
+    assert len(set(seen)) > 1 and seen[0] != at_the_end
+    expect(page).not_to_have_url(re.compile("lab_step="))  # (the last one is where it rests, and needs no word)
+    play = (
+        page.locator(".st-key-lab_step_play")
+        .get_by_role("switch")
+        .or_(page.locator(".st-key-lab_step_play input"))
+        .first
+    )
+    expect(play).not_to_be_checked()
+
+
+def test_a_sweep_compares_two_networks(demo_store: Path, serve: Serve, page: Page) -> None:
+    address = "/attack_lab?lab_do=Sweep&lab_steps=2&lab_images=50&lab_points=3&run=ST&lab_other=AT+%C2%B7+epoch+60"
+    visit(page, serve(demo_store) + address)
+    press(page, "Sweep")
+    expect(page.get_by_text("3 strengths")).to_be_visible()
+    for of in ("-st-", "-at-"):
+        expect(page.get_by_text(re.compile(rf"digits-small_cnn{of}.* · epoch 60 · train")).last).to_be_visible()
+    expect(page.locator("[class*=st-key-lab_sweep_]")).to_have_count(9)
+
+
+def test_what_was_kept_opens_by_its_address(
+    demo_store: Path, tmp_path: Path, serve: Serve, page: Page, browser: Browser
+) -> None:
+    """On another server, which never ran it, in another browser; its images are taken along as they are."""
+    shutil.copytree(demo_store.parent, tmp_path / "copy")
+    store = tmp_path / "copy" / demo_store.name
+    visit(page, serve(store) + "/attack_lab?lab_steps=2&lab_images=30")
+    press(page, "Attack")
+    expect(page.get_by_text("all 2 steps")).to_be_visible()
+    told = accuracy(page)
+    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("textbox", name="Title").fill("two steps")
+    page.get_by_role("textbox", name="Title").press("Enter")
+    press(page, "Keep in the store")
+    expect(page.get_by_text("open it under")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("radio", name="Kept").or_(page.get_by_role("button", name="Kept")).first.click()
+    page.get_by_role("combobox", name=re.compile("Result")).click()
+    page.get_by_role("option", name=re.compile("two steps")).click()
+    expect(page).to_have_url(re.compile("lab_kept=[0-9a-f]{12}"))
+    address = page.url.split("/", 3)[3]
+    other = browser.new_context().new_page()
+    other.set_default_timeout(PATIENCE_MS)
+    visit(other, f"{serve(store)}/{address}")
+    expect(other.get_by_text("all 2 steps")).to_be_visible()
+    assert accuracy(other) == told
+    with other.expect_download() as download:
+        other.get_by_role("button", name=re.compile("npz of all")).click()
+    with np.load(io.BytesIO(download.value.path().read_bytes()), allow_pickle=False) as kept:
+        assert kept["clean"].shape == kept["perturbed"].shape == (30, 1, 8, 8)
+        assert 0 < np.abs(kept["perturbed"] - kept["clean"]).max() <= 0.14 + 1e-6
+    with other.expect_download() as download:
+        other.get_by_role("button", name="PNG of those shown").click()
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    other.context.close()
+
+
+def test_four_sessions_at_once_get_each_its_own(demo_store: Path, serve: Serve, browser: Browser) -> None:
+    """Four visitors, four attacks, one worker: they queue, and none sees another's result."""
+    server = serve(demo_store)
+    pages = []
+    for steps in (41, 42, 43, 44):
+        page = browser.new_context().new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        visit(page, f"{server}/attack_lab?lab_steps={steps}&lab_images=400")
+        pages.append((steps, page))
+    for _steps, page in pages:
+        press(page, "Attack")
+    for steps, page in pages:
+        expect(page.get_by_text(f"all {steps} steps")).to_be_visible()
+        expect(page.get_by_role("heading", name=re.compile(rf"PGD-{steps},.* 400 images"))).to_be_visible()
+        page.context.close()

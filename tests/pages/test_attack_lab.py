@@ -1,0 +1,272 @@
+"""The attack lab's page, with the real lab behind it: what it draws is what the lab answered."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rnc.conditions import Condition, presets
+from rnc.lab.request import MaskingRequest, SweepRequest
+from rnc.lab.results import AttackResult, MaskingResult, SweepResult
+from rnc.lab.ticket import Ticket
+from rnc.lab_view import work
+from rnc.store.reader import StoreReader
+from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
+from tests.pages.app import charts, open_page, rows
+
+SMALL: dict[str, Any] = {"lab_images": 40, "lab_steps": 3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_lab() -> Iterator[None]:
+    """The server's lab ends with this module."""
+    yield
+    work.client().close()
+    work.client.clear()
+
+
+def ticket_of(app: AppTest, activity: str) -> Ticket:
+    found: Ticket = app.session_state["lab_tickets"][activity][0]
+    return found
+
+
+def run(app: AppTest, activity: str) -> Ticket:
+    """Press the button and look until there is an end."""
+    app.button(key=f"lab_run_{activity}").click().run()
+    ticket = ticket_of(app, activity)
+    assert ticket.wait(120)
+    app.run()
+    assert not app.exception, app.exception
+    return ticket
+
+
+@pytest.fixture(scope="module")
+def attacked(tiny_store: Path) -> Iterator[tuple[AppTest, AttackResult]]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", **SMALL)
+        result = run(app, "Attack").result
+        assert isinstance(result, AttackResult)
+        yield app, result
+
+
+def test_the_steps_are_the_labs(attacked: tuple[AppTest, AttackResult]) -> None:
+    app, result = attacked
+    for metric in ("loss", "accuracy", "nc1", "ncc_accuracy", "angle"):
+        drawn = max(charts(app)[f"{metric} over the steps"]["rows"], key=len)
+        assert list(drawn["frame"]) == ["clean", "start", "1", "2", "3"]
+        assert drawn["value"].to_numpy() == pytest.approx(result.frames[metric].to_numpy(), nan_ok=True)
+    band = rows(app, "margin over the steps", "frame", "value", "low", "high").set_index("frame")
+    assert band.loc["3", "value"] == pytest.approx(result.margin[-1].mean())
+    assert (band["low"] <= band["value"]).all() and (band["value"] <= band["high"]).all()
+
+
+@pytest.mark.parametrize(("step", "frame"), [("clean", 0), ("1", 2), ("3", 4)])
+def test_the_film_shows_the_features_of_a_step(
+    step: str, frame: int, attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address says all; what the lab knows is shown without a click."""
+    _app, result = attacked
+    app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", lab_step=step, **SMALL)
+    drawn = rows(app, "projected features", "shown", "sample", "label", "x", "y")
+    for shown, at in (("clean", 0), ("perturbed", frame)):
+        points = drawn[drawn["shown"] == shown].set_index("sample").loc[list(result.sample)]
+        assert points[["x", "y"]].to_numpy() == pytest.approx(result.plane[at])
+        assert [int(label) for label in points["label"]] == list(result.label)
+
+
+def test_all_frames_share_their_axes(
+    attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def domains(step: str) -> set[str]:
+        app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", lab_step=step, **SMALL)
+        layers = charts(app)["projected features"]["spec"]["layer"]
+        return {str(layer["encoding"]["x"]["scale"]["domain"]) for layer in layers}
+
+    assert domains("clean") == domains("3") and len(domains("3")) == 1
+    assert attacked[1].plane[:, :, 0].max() > 0
+
+
+def test_the_simplex_plane_is_that_of_three_clean_means(
+    attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _app, result = attacked
+    chosen = ["3", "1", "8"]
+    app = open_page(
+        "attack_lab", tiny_store, monkeypatch, lab_layers="true", lab_plane_of="Simplex plane", lab_vertices=chosen, **SMALL
+    )  # fmt: skip
+    drawn = rows(app, "projected features", "shown", "sample", "label", "x", "y")
+    assert set(drawn["label"]) == set(chosen)
+    places, corners = result.simplex((3, 1, 8))
+    points = drawn[drawn["shown"] == "perturbed"].set_index("sample")
+    order = {sample: place for place, sample in enumerate(result.sample)}
+    for sample, point in points.iterrows():
+        assert point[["x", "y"]].to_numpy(dtype=float) == pytest.approx(places[-1, order[sample]])
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+    span = np.linalg.norm(result.means_span[[3, 1, 8]] - result.means_span[[8, 3, 1]], axis=1)
+    assert sides == pytest.approx(span, rel=1e-5), "isometric: the sides are those in feature space"
+
+
+def test_numbers_leaps_and_layers_are_the_labs(attacked: tuple[AppTest, AttackResult]) -> None:
+    app, result = attacked
+    table = next(frame.value for frame in app.dataframe if "perturbed" in frame.value and "clean" in frame.value)
+    assert list(table["clean"]) == pytest.approx(list(result.before.values()), nan_ok=True)
+    assert list(table["perturbed"]) == pytest.approx(list(result.after.values()), nan_ok=True)
+    leaps = rows(app, "leaping matrix", "true_class", "predicted_class", "count")
+    assert leaps["count"].sum() == result.leaps["count"].sum() == 40
+    moments = rows(app, "when images leap", "frame", "label")
+    assert len(moments) == (result.leapt_at >= 0).sum()
+    layers = rows(app, "NC1 · within-class variability along the network", "shown", "layer", "value")
+    expected = result.layers[result.layers["metric"] == Metric.NC1]
+    assert sorted(layers["value"]) == pytest.approx(sorted(expected["value"]))
+    assert any("watched images end with another decision" in caption.value for caption in app.caption)
+
+
+def test_images_are_filtered_by_what_became_of_them(
+    attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _app, result = attacked
+    count = len(result.clean_images)
+    leapt = result.predicted[0][:count] != result.predicted[-1][:count]
+    told = {}
+    for fate in ("leapt", "stayed"):
+        app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", lab_fate=fate, **SMALL)
+        told[fate] = [caption for image in app.get("image") for caption in image.captions]
+        expected = result.sample[:count][leapt if fate == "leapt" else ~leapt]
+        assert {int(text.split()[0].lstrip("#")) for text in told[fate]} <= set(expected.tolist())
+        assert len(told[fate]) == min(len(expected), 12)
+    assert not set(told["leapt"]) & set(told["stayed"])
+
+
+def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"lab_do": "Sweep", "lab_points": 3, "lab_most_epsilon": "0.2", **SMALL}
+    app = open_page("attack_lab", tiny_store, monkeypatch, **asked)
+    other = app.selectbox(key="lab_other")
+    assert other.value is None and other.options
+    other.select(other.options[-1]).run()
+    ticket = run(app, "Sweep")
+    result, request = ticket.result, ticket.request
+    assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
+    assert [source.epoch for source in request.sources] == [2, 0] and request.values == (0.0, 0.1, 0.2)
+    for metric, told in ((Metric.ACCURACY, "Accuracy"), (Metric.ANGLE, "Angle to clean means")):
+        drawn = rows(app, f"{told} against strength", "source", "strength", "value")
+        expected = result.points[(result.points["metric"] == metric) & (result.points["layer"] == "features")]
+        assert sorted(drawn["value"]) == pytest.approx(sorted(expected["value"]))
+        assert drawn["source"].nunique() == 2 and drawn["strength"].nunique() == 3
+
+
+def test_checks_are_told_one_by_one(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("attack_lab", tiny_store, monkeypatch, lab_do="Check for masking", **SMALL)
+    ticket = run(app, "Check for masking")
+    assert isinstance(ticket.request, MaskingRequest) and isinstance(ticket.result, MaskingResult)
+    told = " ".join(markdown.value for markdown in app.markdown)
+    assert ticket.result.checks and all(check.title in told for check in ticket.result.checks)
+    assert bool(app.warning) is bool(ticket.result.warnings)
+
+
+def test_a_result_is_kept_opened_by_its_address_and_forgotten(
+    own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept")
+    assert "Nothing is kept yet" in app.info[0].value
+    app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
+    result = run(app, "Attack").result
+    assert isinstance(result, AttackResult)
+    app.text_input(key="lab_title").set_value("a title *of mine*").run()
+    app.button(key="lab_keep").click().run()
+    assert "Kept" in app.success[0].value
+    found = StoreReader(own_tiny_store).lab_results()
+    assert list(found["title"]) == ["a title *of mine*"]
+    missing = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept", lab_kept="0123456789ab")
+    assert "not kept in this store" in missing.warning[0].value
+    address = found["key"][0][:12]
+    opened = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept", lab_kept=address)
+    drawn = rows(opened, "projected features", "shown", "sample", "x", "y")
+    assert len(drawn) == 2 * len(result.sample)
+    at_end = drawn[drawn["shown"] == "perturbed"].set_index("sample").loc[list(result.sample)]
+    assert at_end[["x", "y"]].to_numpy() == pytest.approx(result.plane[-1])
+    opened.button(key="lab_forget").click().run()
+    assert StoreReader(own_tiny_store).lab_results().empty
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"lab_epsilon": "a lot"}, "is not a number"),
+        ({"lab_epsilon": "0"}, "must be a finite number"),
+        ({"lab_step_size": "-1"}, "step size must be"),
+        ({"lab_target": "next class, y + 1", "lab_objective": "KL (TRADES)"}, "kl knows no labels"),
+        ({"lab_do": "Check for masking", "lab_attack": "Gaussian noise"}, "an attack in steps"),
+        ({"lab_do": "Sweep", "lab_attack": "FGSM", "lab_over": "steps"}, "vary epsilon"),
+        ({"lab_do": "Sweep", "lab_most_epsilon": "0"}, "larger than 0"),
+    ],
+)
+def test_what_is_no_attack_is_said(
+    wrong: dict[str, str], message: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("attack_lab", tiny_store, monkeypatch, **(SMALL | wrong))
+    assert message.lower() in app.error[0].value.replace("\\", "").lower()
+    assert not [button for button in app.button if button.key and button.key.startswith("lab_run")]
+
+
+def test_a_missing_network_is_named(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for checkpoint in own_tiny_store.parent.rglob("*.safetensors"):
+        checkpoint.unlink()
+    app = open_page("attack_lab", own_tiny_store, monkeypatch, epoch=1, **SMALL)
+    app.button(key="lab_run_Attack").click().run()
+    assert ticket_of(app, "Attack").wait(60)
+    app.run()
+    assert "safetensors" in app.error[0].value
+
+
+@pytest.mark.parametrize("name", list(presets("digits")))
+def test_a_preset_fills_the_form(name: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("attack_lab", tiny_store, monkeypatch)
+    app.selectbox(key="lab_preset").select(name).run()
+    app.number_input(key="lab_images").set_value(20).run()
+    assert not app.exception and not app.error
+    submitted = []
+    monkeypatch.setattr(work.client(), "submit", lambda request: submitted.append(request) or _NEVER)
+    app.button(key="lab_run_Attack").click().run()
+    assert submitted[0].condition == presets("digits")[name]
+
+
+class _Never(Ticket):
+    """A ticket that waits for ever."""
+
+    def __init__(self) -> None:
+        """Nothing is asked for."""
+
+    state = place = None  # type: ignore[assignment]
+
+
+_NEVER = _Never()
+
+
+def test_every_option_reaches_the_request(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {
+        "lab_norm": "ℓ2", "lab_epsilon": "128/255", "lab_step_size": "15/255", "lab_restarts": 2, "lab_target": "one class",
+        "lab_class": "4", "lab_objective": "margin (Carlini-Wagner)", "lab_momentum": 0.5, "lab_schedule": "cosine",
+        "lab_seed": 9,
+    }  # fmt: skip
+    app = open_page("attack_lab", tiny_store, monkeypatch, **(SMALL | asked))
+    assert not app.error
+    request = run(app, "Attack").request
+    condition = request.condition
+    assert (condition.target_rule, condition.target_class) == (TargetRule.CLASS, 4)
+    assert (condition.objective, condition.schedule) == (AttackObjective.MARGIN, StepSchedule.COSINE)
+    assert (condition.momentum, condition.restarts, request.seed, request.images) == (0.5, 2, 9, 40)
+    assert Condition.from_slug(condition.slug) == condition and condition.epsilon == pytest.approx(128 / 255)
+
+
+def test_a_result_of_another_request_says_so(
+    attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", **SMALL)
+    assert not app.warning
+    app.number_input(key="lab_seed").set_value(123).run()
+    assert "results of the request before" in app.warning[0].value
+    assert pd.notna(attacked[1].seconds)
