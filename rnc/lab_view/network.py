@@ -25,7 +25,7 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
 def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
     """Another stored network to compare with, of the chosen runs on the same data set; None where nobody wants one."""
     runs = controls.chosen_runs(selection)
-    runs = runs[runs["dataset"] == run["dataset"]]
+    runs = runs[runs["images_from"] == run["images_from"]]
     checkpoints = controls.reader().checkpoints(list(runs.index))
     found = {
         f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
@@ -47,6 +47,6 @@ def _source(run: pd.Series, checkpoint: dict, split: Split) -> Source:
     data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
     fingerprint = data.get(split, {}).get("fingerprint")
     return Source(
-        checkpoint["path"], checkpoint["sha256"], run["run_id"], int(checkpoint["epoch"]), run["dataset"], split, subset,
+        checkpoint["path"], checkpoint["sha256"], run["run_id"], int(checkpoint["epoch"]), run["images_from"], split, subset,
         fingerprint, f"{run['model']} width {run['width']:g}",
     )  # fmt: skip
