@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from rnc.lab.ticket import Ticket
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,6 +51,22 @@ def ordered(frame: pd.DataFrame) -> pd.DataFrame:
 def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     """The same rows, whatever their order and the width of their numbers."""
     pd.testing.assert_frame_equal(found, ordered(expected[list(found.columns)]), check_dtype=False, rtol=1e-6)
+
+
+def ticket_of(app: AppTest, activity: str) -> Ticket:
+    """What the attack lab was last asked for."""
+    found: Ticket = app.session_state["lab_tickets"][activity][0]
+    return found
+
+
+def answered(app: AppTest, activity: str) -> Ticket:
+    """Press the attack lab's button and look until there is an end; fails on an exception."""
+    app.button(key=f"lab_run_{activity}").click().run()
+    ticket = ticket_of(app, activity)
+    assert ticket.wait(120)
+    app.run()
+    assert not app.exception, app.exception
+    return ticket
 
 
 def _walk(block: Any) -> Any:

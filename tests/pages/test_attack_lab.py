@@ -16,7 +16,7 @@ from rnc.lab.ticket import Ticket
 from rnc.lab_view import work
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
-from tests.pages.app import charts, open_page, rows
+from tests.pages.app import answered, charts, open_page, rows, ticket_of
 
 SMALL: dict[str, Any] = {"lab_images": 40, "lab_steps": 3}
 
@@ -29,26 +29,11 @@ def _one_lab() -> Iterator[None]:
     work.client.clear()
 
 
-def ticket_of(app: AppTest, activity: str) -> Ticket:
-    found: Ticket = app.session_state["lab_tickets"][activity][0]
-    return found
-
-
-def run(app: AppTest, activity: str) -> Ticket:
-    """Press the button and look until there is an end."""
-    app.button(key=f"lab_run_{activity}").click().run()
-    ticket = ticket_of(app, activity)
-    assert ticket.wait(120)
-    app.run()
-    assert not app.exception, app.exception
-    return ticket
-
-
 @pytest.fixture(scope="module")
 def attacked(tiny_store: Path) -> Iterator[tuple[AppTest, AttackResult]]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", **SMALL)
-        result = run(app, "Attack").result
+        result = answered(app, "Attack").result
         assert isinstance(result, AttackResult)
         yield app, result
 
@@ -147,7 +132,7 @@ def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkey
     other = app.selectbox(key="lab_other")
     assert other.value is None and other.options
     other.select(other.options[-1]).run()
-    ticket = run(app, "Sweep")
+    ticket = answered(app, "Sweep")
     result, request = ticket.result, ticket.request
     assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
     assert [source.epoch for source in request.sources] == [2, 0] and request.values == (0.0, 0.1, 0.2)
@@ -160,7 +145,7 @@ def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkey
 
 def test_checks_are_told_one_by_one(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_do="Check for masking", **SMALL)
-    ticket = run(app, "Check for masking")
+    ticket = answered(app, "Check for masking")
     assert isinstance(ticket.request, MaskingRequest) and isinstance(ticket.result, MaskingResult)
     told = " ".join(markdown.value for markdown in app.markdown)
     assert ticket.result.checks and all(check.title in told for check in ticket.result.checks)
@@ -173,7 +158,7 @@ def test_a_result_is_kept_opened_by_its_address_and_forgotten(
     app = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept")
     assert "Nothing is kept yet" in app.info[0].value
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
-    result = run(app, "Attack").result
+    result = answered(app, "Attack").result
     assert isinstance(result, AttackResult)
     app.text_input(key="lab_title").set_value("a title *of mine*").run()
     app.button(key="lab_keep").click().run()
@@ -254,7 +239,7 @@ def test_every_option_reaches_the_request(tiny_store: Path, monkeypatch: pytest.
     }  # fmt: skip
     app = open_page("attack_lab", tiny_store, monkeypatch, **(SMALL | asked))
     assert not app.error
-    request = run(app, "Attack").request
+    request = answered(app, "Attack").request
     condition = request.condition
     assert (condition.target_rule, condition.target_class) == (TargetRule.CLASS, 4)
     assert (condition.objective, condition.schedule) == (AttackObjective.MARGIN, StepSchedule.COSINE)

@@ -13,10 +13,11 @@ from torchvision import models
 
 from rnc import datasets
 from rnc.charts.labels import METRIC_INFO
+from rnc.lab.results import AttackResult
 from rnc.models import weights
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Split
-from tests.pages.app import ROOT, charts, open_page, rows
+from tests.pages.app import ROOT, answered, charts, open_page, rows
 
 CLASSES = ("ant", "bee", "cow", "dog", "elk")
 STAGES = ["pixels", "conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "features"]
@@ -121,11 +122,12 @@ def test_the_runs_page_says_how_to_measure_it_again(
     assert app.code[0].value.startswith("python -m train.measure --name my-resnet --checkpoint ")
 
 
-def test_the_lab_offers_it_and_finds_network_and_images(
-    measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = open_page("attack_lab", measured, monkeypatch)
-    assert app.caption[0].value == f"{run_id} · network of epoch 3 · train images" and app.button(key="lab_run")
+def test_the_lab_attacks_it_on_its_own_images(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("attack_lab", measured, monkeypatch, lab_images=10, lab_steps=1)
+    assert app.caption[0].value == f"{run_id} · network of epoch 3 · train images"
+    result = answered(app, "Attack").result
+    assert isinstance(result, AttackResult) and result.as_recorded and result.clean_images.shape[1:] == (3, 32, 32)
+    assert "all 1 steps" in app.subheader[0].value and not app.warning
     reader = StoreReader(measured)
     run, kept = reader.runs().iloc[0], reader.checkpoints([run_id]).iloc[0]
     network = weights.load(Path(kept["path"]), kept["sha256"])
