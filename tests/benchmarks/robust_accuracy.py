@@ -100,15 +100,15 @@ def _foolbox(model: nn.Module, condition: Condition) -> Attack | None:
     return run
 
 
-def compare(report: Report, attacked: Attacked, condition: Condition) -> None:
+def compare(report: Report, attacked: Attacked, condition: Condition, seed: int = 0) -> None:
     """A row of the accuracy in % that each leaves, and, where all can be given targets, one of how many miss them."""
     model, images, labels = attacked.model, attacked.images, attacked.labels
     logits_fn = folded_copy(model, images[:CHECKED_IMAGES]) or model
     targets = goal(condition, logits_fn, images, labels, attacked.num_classes)
-    perturb, order = perturbation(condition, logits_fn, attacked.num_classes, seed=0), torch.arange(len(labels))
+    perturb, order = perturbation(condition, logits_fn, attacked.num_classes, seed), torch.arange(len(labels))
     found = {"ours": torch.cat([perturb(images[p], labels[p], p).images for p in order.split(BATCH)])}
     for name, attack in rivals(model, condition).items():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         found[name] = torch.cat([attack(images[p], labels[p], targets[p]) for p in order.split(BATCH)])
     for name, perturbed in found.items():
         _check(name, condition, perturbed - images)
@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, nargs="+", required=True)
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--images", type=int, default=1000, help="of the run's training images (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random starts (default %(default)s)")
     parser.add_argument("--norms", type=Norm, nargs="+", default=list(Norm), help="(default: both)")
     parser.add_argument("--apgd-steps", type=int, default=20, help="(default %(default)s)")
     given = parser.parse_args()
@@ -155,7 +156,7 @@ def main() -> None:
         attacked = load_attacked(checkpoint, given.data_root, given.images)
         for norm in given.norms:
             for condition in conditions(attacked.config["dataset"], norm, given.apgd_steps):
-                compare(report, attacked, condition)
+                compare(report, attacked, condition, given.seed)
     report.write(given.json)
 
 
