@@ -4,10 +4,11 @@ import threading
 from dataclasses import replace
 
 from rnc.conditions import Condition
-from rnc.lab.request import UNBOUNDED_STEPS, AttackRequest, Request, Source, SweepRequest
+from rnc.lab.request import MOST_FRAMES, UNBOUNDED_STEPS, AttackRequest, Request, Source, SweepRequest
 from rnc.vocabulary import ConditionKind
 
 GRADIENT = 3.0  # passes that a gradient with respect to the pixels costs: one forward, and about two for the way back
+_FRAME = 2.0  # passes that a frame costs: forward by the network itself (an attack's way is faster), and its metrics
 _LAYERS = 4.0  # passes that measuring every stage costs: two over clean and perturbed images
 _MASKING_PASSES = 25.0  # the noise and the single step of the checks for masking
 _NEW = 0.5  # the weight of the latest measurement in a pace
@@ -28,9 +29,11 @@ def passes(request: Request) -> float:
 
 
 def _attack(condition: Condition, *, followed: bool) -> float:
-    measured = 2.0
-    steps = 1 if condition.kind is ConditionKind.FGSM else condition.restarts * (condition.steps or 0)
-    return measured + steps * (GRADIENT + followed)
+    each = 1 if condition.kind is ConditionKind.FGSM else condition.steps or 0
+    frames = 2  # clean and perturbed
+    if followed:
+        frames = 1 + min(each + 1, MOST_FRAMES) + condition.restarts - 1
+    return condition.restarts * each * GRADIENT + frames * _FRAME
 
 
 class Paces:

@@ -19,6 +19,8 @@ MOST_VALUES = 50
 MOST_STEPS = 1000
 MOST_RESTARTS = 20
 MOST_WATCHED = 500
+MOST_FRAMES = 100
+"""Rounds of an attack's first restart that are kept as frames; of more, every second, third, ... is."""
 UNBOUNDED_STEPS = 40
 """What the attack without bound takes at least, of the checks for masking."""
 _ENGINE = 1

@@ -14,14 +14,12 @@ from rnc.attacks import rounds
 from rnc.conditions import Condition
 from rnc.features import FeatureSet
 from rnc.lab import measures
-from rnc.lab.request import AttackRequest
+from rnc.lab.request import MOST_FRAMES, AttackRequest
 from rnc.lab.results import CLEAN_STEP, AttackResult
 from rnc.lab.steps import Stopped, attack, goals, measured_by
 from rnc.lab.subject import Subject
 from rnc.projection import PlanePCA
 
-MOST_FRAMES = 100
-"""Rounds of the first restart that are kept as frames; of more, every second, third, ... is."""
 _PLANE_IMAGES = 2000
 """Clean images on whose features the plane is fitted; more do not move it."""
 _SHOWN_BYTES = 2**24
