@@ -13,7 +13,7 @@ from rnc.models.modes import model_mode
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
 MEASURE_BATCH = 500
-_MOST_PIXELS = MEASURE_BATCH * 3 * 64 * 64
+_MOST_PIXELS = MEASURE_BATCH * 3 * 40 * 40
 """Of a batch: larger images come in smaller batches, so that what an attack holds of a network for them is bounded."""
 
 
@@ -55,7 +55,7 @@ def positions(count: int, batch_size: int = MEASURE_BATCH) -> list[torch.Tensor]
 
 
 def batch_size(image_shape: tuple[int, ...]) -> int:
-    """How many images (c, h, w) are looked at together: MEASURE_BATCH of up to 64 px, 40 of 224 px."""
+    """How many images (c, h, w) are looked at together: MEASURE_BATCH of up to 40 px, 15 of 224 px."""
     return max(1, min(MEASURE_BATCH, _MOST_PIXELS // math.prod(image_shape)))
 
 

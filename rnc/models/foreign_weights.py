@@ -31,6 +31,8 @@ def read(path: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
     Raises WeightsError where the file is missing, damaged, or holds more than tensors.
     """
     try:
+        if path.exists() and not path.is_file():  # (to open a pipe would wait for ever)
+            raise WeightsError(f"checkpoint {path} is no file; name one of safetensors, or of torch.save")
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:

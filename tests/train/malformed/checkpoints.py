@@ -219,6 +219,8 @@ def _other_files() -> Iterator[Case]:
     yield "an empty folder", lambda path: path.mkdir()
     yield "a folder of other files", _folder_of_notes
     yield "a link to nothing", lambda path: path.symlink_to("nowhere")
+    yield "a link to /dev/zero", lambda path: path.symlink_to("/dev/zero")
+    yield "a pipe", lambda path: os.mkfifo(path)
 
 
 def _folder_of_notes(path: Path) -> None:

@@ -265,3 +265,5 @@ def _others() -> Iterator[Case]:
         yield f"data of random bytes {number}", _file(rng.bytes(int(rng.integers(8, 2000))))
     yield "no data", lambda path: None
     yield "data, a link to nothing", lambda path: path.symlink_to("nowhere")
+    yield "data, a link to /dev/zero", lambda path: path.symlink_to("/dev/zero")
+    yield "data, a pipe", lambda path: os.mkfifo(path)
