@@ -39,7 +39,8 @@ def brought(tmp_path: Path) -> Path:
     (tmp_path / "weights").mkdir()
     for number, epoch in enumerate((2, 10, 0)):
         torch.manual_seed(number)
-        torch.save({"state_dict": small().state_dict()}, tmp_path / "weights" / f"net_epoch{epoch}.pt")
+        state = {f"module.{name}": tensor for name, tensor in small().state_dict().items()}
+        torch.save({"state_dict": state}, tmp_path / "weights" / f"net_epoch{epoch}.pt")
     write_images(tmp_path / "images" / "train", each=4)
     write_images(tmp_path / "images" / "test", each=2)
     return tmp_path
@@ -59,7 +60,7 @@ def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.Captur
     assert main(command(brought)) == 0
     said = capsys.readouterr().out
     assert said.index("epoch 0") < said.index("epoch 2") < said.index("epoch 10")
-    assert "took the weights under 'state_dict'" in said
+    assert "took the weights under 'state_dict'; took 'module.' off every name" in said
     reader, run = only(brought)
     curves = reader.curves([run.run_id], ["clean"], "train", [Metric.LOSS])
     assert curves["epoch"].tolist() == [0, 2, 10]
@@ -67,7 +68,7 @@ def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.Captur
     for epoch, seed in ((0, 2), (2, 0), (10, 1)):
         torch.manual_seed(seed)
         loss = torch.nn.functional.cross_entropy(small()(images.pixels()), images.labels)
-        assert curves.set_index("epoch")["value"][epoch] == pytest.approx(float(loss), rel=1e-5)
+        assert curves.set_index("epoch")["value"][epoch] == pytest.approx(loss.item(), rel=1e-5)
     assert reader.checkpoints([run.run_id])["epoch"].tolist() == [0, 2, 10]
     assert set(reader.projected(run.run_id)["epoch"]) == {0, 2, 10}
     assert set(reader.layers([run.run_id], ["clean"], "test", 99)["layer"]) == {"pixels", "1", "features"}

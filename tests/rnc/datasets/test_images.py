@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 from torchvision import transforms
 
 from rnc import datasets
@@ -142,6 +142,23 @@ def test_a_flipped_bit_in_a_png_is_an_error() -> None:
 def test_what_is_no_image_is_an_error() -> None:
     with pytest.raises(DatasetError, match=r"here, row 7: not a readable image"):
         decode_image(RGB, encoded(b"<html>404</html>"))
+
+
+def test_no_image_starts_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would hand an EPS to Ghostscript, which runs what stands in it."""
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n"
+    with pytest.raises(DatasetError, match="not a readable image"):
+        decode_image(RGB, encoded(postscript))
+    assert not (tmp_path / "started").exists()
+
+
+def test_an_image_of_too_many_pixels_is_not_decoded() -> None:
+    with pytest.raises(DatasetError, match=r"here, row 7: the image is 9000x9000 pixels large.*it is not read"):
+        decode_image(TINY, encoded(content(Image.new("1", (9000, 9000)))))
 
 
 def test_a_source_is_decoded_in_its_order_with_a_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,9 @@ def _bad_pictures() -> Iterator[tuple[str, bytes]]:
     yield "PNG that says 60,000 x 60,000", _png_of_size(60_000, 60_000)
     yield "PNG that says 2^31 - 1 squared", _png_of_size(2**31 - 1, 2**31 - 1)
     yield "PNG of 0 x 0", _png_of_size(0, 0)
-    yield "PNG of 9,000 x 9,000 zeros", _png_of_size(9_000, 9_000)
+    whole = io.BytesIO()
+    Image.new("1", (9_000, 9_000)).save(whole, "PNG")  # (10 kB, and 240 MB as colours)
+    yield "PNG of 9,000 x 9,000, whole", whole.getvalue()
     yield (
         "BMP that says 40,000 x 40,000",
         b"BM" + struct.pack("<IHHIIiiHHIIiiII", 70, 0, 0, 54, 40, 40_000, 40_000, 1, 24, 0, 0, 0, 0, 0, 0),
