@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnc import datasets, lab, models
+from rnc import datasets, models
+from rnc.lab.request import Source
+from rnc.lab.subject import Library, Subject
 from rnc.models import FeatureClassifier, weights
 from rnc.store.rows import Rows
 from rnc.vocabulary import Split
@@ -31,8 +33,8 @@ def saved(tmp_path: Path) -> Saved:
     return tmp_path / row["path"], row["sha256"], net
 
 
-def load(path: Path, sha256: str) -> lab.Subject:
-    return lab.load_subject(path, sha256, lab.RecordedImages("digits", Split.TEST), 20)
+def load(path: Path, sha256: str) -> Subject:
+    return Library().subject(Source(str(path), sha256, CONFIG.run_id, 40, "digits", Split.TEST), 20)
 
 
 def test_a_network_reads_back_bit_by_bit(saved: Saved) -> None:
@@ -58,7 +60,7 @@ def test_a_tampered_file_is_refused(saved: Saved, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position] ^= 1
     path.write_bytes(content)
-    with pytest.raises(lab.CheckpointError, match=r"not the file that the store recorded.*--overwrite"):
+    with pytest.raises(weights.CheckpointError, match=r"not the file that the store recorded.*--overwrite"):
         load(path, digest)
 
 
@@ -67,19 +69,19 @@ def test_a_shortened_an_empty_and_another_networks_file_are_refused(saved: Saved
     whole = path.read_bytes()
     for content in (whole[:-1], b""):
         path.write_bytes(content)
-        with pytest.raises(lab.CheckpointError, match="not the file"):
+        with pytest.raises(weights.CheckpointError, match="not the file"):
             load(path, digest)
     with torch.no_grad():
         net.classifier.bias.add_(1)
     assert weights.save(net, path, CONFIG.to_json()) != digest
-    with pytest.raises(lab.CheckpointError, match="not the file"):
+    with pytest.raises(weights.CheckpointError, match="not the file"):
         load(path, digest)
 
 
 def test_a_missing_file_is_refused(saved: Saved) -> None:
     path, digest, _net = saved
     path.unlink()
-    with pytest.raises(lab.CheckpointError, match=r"cannot be read .*train the run again"):
+    with pytest.raises(weights.CheckpointError, match=r"cannot be read .*train the run again"):
         load(path, digest)
 
 
@@ -91,7 +93,7 @@ def test_a_save_that_breaks_leaves_the_old_file(saved: Saved, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", fail)
     rows = Rows()
-    with pytest.raises(lab.CheckpointError, match=r"cannot be written \(disk full\); free space"):
+    with pytest.raises(weights.CheckpointError, match=r"cannot be written \(disk full\); free space"):
         save_checkpoint(net, CONFIG, 40, path.parents[2] / "rnc.duckdb", rows)
     assert rows.tables() == {}
     load(path, digest)
