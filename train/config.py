@@ -66,7 +66,7 @@ class RunConfig(MeasurementConfig):
         check(not_negative, lambda value: value >= 0, ">= 0")
         check_least({name: getattr(self, name) for name in _LEAST}, _LEAST)
         check_fractions("lr_drops", self.lr_drops)
-        self.check_images(spec)
+        self.check_fits(spec)
         self.check_epochs()
 
     @property

@@ -138,7 +138,7 @@ def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
     channels = spec.image_shape[0]
     mean, std = (numbers * channels if len(numbers) == 1 else numbers for numbers in (command.mean, command.std))
     spec = replace(spec, mean=mean or spec.mean, std=std or spec.std)
-    given.check_images(spec)
+    given.check_fits(spec)
     return images, spec
 
 

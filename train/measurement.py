@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from rnc import datasets
+from rnc.attacks.perturbation import check_condition
 from rnc.conditions import CLEAN, Condition, parse_pixels
 from rnc.datasets import DatasetSpec
 from rnc.vocabulary import ConditionKind, Norm, Role, TargetRule
@@ -95,8 +96,10 @@ class MeasurementConfig:
         if any(Condition.from_slug(slug).kind is ConditionKind.AS_TRAINED for slug in self.extra_conditions):
             raise ValueError("as_trained is measured by itself where a run trains on perturbed images; leave it out")
 
-    def check_images(self, spec: DatasetSpec) -> None:
-        """Raise ValueError where the numbers of images and what is foreign do not fit a data set."""
+    def check_fits(self, spec: DatasetSpec) -> None:
+        """Raise ValueError where the numbers of images, the attacks or what is foreign do not fit a data set."""
+        for slug in self.extra_conditions:
+            check_condition(Condition.from_slug(slug), spec.num_classes)
         for name in ("subset", "measure_subset"):
             if 0 < getattr(self, name, 0) < spec.num_classes:
                 raise ValueError(

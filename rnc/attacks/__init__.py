@@ -13,14 +13,11 @@ from rnc.attacks.pgd import pgd, pgd_steps
 from rnc.attacks.randomness import SampleNoise
 from rnc.attacks.trades import trades_attack
 
-PGDStep = AttackStep  # (as the lab calls it)
-
 __all__ = [
     "AttackStep",
     "Ball",
     "L2Ball",
     "LinfBall",
-    "PGDStep",
     "SampleNoise",
     "apgd_steps",
     "attack_steps",

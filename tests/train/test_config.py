@@ -44,6 +44,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"layerwise_epochs": "7", "measured_epochs": "last"}, "not measured; measured are [60]"),
     ({"umap_epochs": "often"}, "'often' is no choice of epochs"),
     ({"extra_conditions": ("as_trained",)}, "as_trained is measured by itself"),
+    ({"extra_conditions": ("pgd-linf-0.1-10-class10",)}, "target class 10 does not exist; choose 0 to 9"),
     ({"extra_conditions": ("blur",)}, "examples: clean, pgd-linf-8_255-10"),
 ]
 POSITIVE, NOT_NEGATIVE = ("width", "epsilon", "step_size", "learning_rate"), ("momentum", "weight_decay", "trades_beta")
