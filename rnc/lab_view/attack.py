@@ -23,6 +23,15 @@ from rnc.vocabulary import Metric, Role
 _PLANES = ["PCA", "Simplex plane"]
 
 
+_CARDS = (
+    ("Accuracy", Metric.ACCURACY, "{:.1%}"),
+    ("Nearest centre", Metric.NCC_ACCURACY, "{:.1%}"),
+    ("NC1", Metric.NC1, "{:.3g}"),
+    ("NC2 equiangularity", Metric.NC2_EQUIANGULARITY, "{:.3f}"),
+)
+"""The metrics that matter most: label, name, format."""
+
+
 def draw_attack(answer: Answer, figures: Figures) -> None:
     """All of an attack's result, below its headline."""
     result, names = answer.result, answer.classes
@@ -56,20 +65,12 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
     )
     if not result.as_recorded:
         say_other_images()
-    cards = st.columns(5)
-    for card, (label, name, form) in zip(
-        cards,
-        (
-            ("Accuracy", Metric.ACCURACY, "{:.1%}"),
-            ("Nearest centre", Metric.NCC_ACCURACY, "{:.1%}"),
-            ("NC1", Metric.NC1, "{:.3g}"),
-            ("NC2 equiangularity", Metric.NC2_EQUIANGULARITY, "{:.3f}"),
-        ),
-        strict=False,
-    ):
-        before, after = result.before[name], result.after[name]
-        card.metric(label, form.format(after), f"clean {form.format(before)}", delta_color="off", delta_arrow="off")
-    cards[4].metric("Angle to clean means", f"{result.alignment[Metric.ANGLE]:.3f} rad")
+    with st.container(horizontal=True, gap="large"):
+        for label, name, form in _CARDS:
+            before, after = result.before[name], result.after[name]
+            told = f"clean {form.format(before)}"
+            st.metric(label, form.format(after), told, delta_color="off", delta_arrow="off", width="content")
+        st.metric("Angle to clean means", f"{result.alignment[Metric.ANGLE]:.3f} rad", width="content")
 
 
 def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: str) -> None:

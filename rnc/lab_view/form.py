@@ -54,13 +54,13 @@ def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerw
     `epsilon` is the one that the run was measured under; `layerwise` offers to measure every layer, too.
     """
     usual = presets(dataset)
-    first, second, third = st.columns([4, 5, 2], vertical_alignment="bottom")
-    first.selectbox(
-        "Preset", list(usual), index=None, key="lab_preset", placeholder="own settings",
+    row = st.container(horizontal=True, vertical_alignment="bottom")  # (in a narrow window it wraps)
+    row.selectbox(
+        "Preset", list(usual), index=None, key="lab_preset", placeholder="own settings", width=330,
         on_change=_fill_in, args=(usual, classes), help="fills the fields below; change them as you like",
     )  # fmt: skip
-    kind = KINDS[_one_of(second, "Attack", KINDS, "lab_attack")]
-    norm = NORMS[_one_of(third, "Norm", NORMS, "lab_norm")]
+    kind = KINDS[_one_of(row, "Attack", KINDS, "lab_attack")]
+    norm = NORMS[_one_of(row, "Norm", NORMS, "lab_norm")]
     fields = st.columns(4, vertical_alignment="bottom")
     told = _text(fields[0], "Epsilon", format_pixels(epsilon), "lab_epsilon", "in pixels of [0, 1]; 0.1 or 8/255")
     size = parse_pixels(told)
