@@ -41,17 +41,17 @@ def draw_work(activity: str, request: Request, classes: list[str], label: str) -
     ticket, names = _tickets().get(activity, (None, classes))
     expected = client().estimate(request)
     if expected == 0.0 and (ticket is None or ticket.request.key != request.key):
-        ticket, names = _submit(activity, request, classes)
+        _submit(activity, request, classes)
+        ticket, names = _tickets().get(activity, (None, classes))
     under_way = ticket is not None and not ticket.ended
     with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = st.button(
-            label, type="primary", icon=":material/bolt:", key=f"lab_run_{activity}", disabled=under_way
-        )
+        # (by callback: a press whose run is cut short by the next one would be lost)
+        st.button(
+            label, type="primary", icon=":material/bolt:", key=f"lab_run_{activity}", disabled=under_way,
+            on_click=_submit, args=(activity, request, classes),
+        )  # fmt: skip
         if not under_way and (ticket is None or ticket.request.key != request.key):
             _estimate(request)
-    if pressed:
-        _submit(activity, request, classes)
-        st.rerun()
     if ticket is None:
         st.caption("Set up an attack and run it: what it does to the network's geometry appears here.")
         return None
@@ -78,13 +78,12 @@ def _tickets() -> dict[str, tuple[Ticket, list[str]]]:
     return st.session_state.setdefault(_TICKETS, {})
 
 
-def _submit(activity: str, request: Request, classes: list[str]) -> tuple[Ticket | None, list[str]]:
+def _submit(activity: str, request: Request, classes: list[str]) -> None:
+    """Put a request into the queue; where that is full, the request before stays."""
     try:
         _tickets()[activity] = client().submit(request), classes
     except LabBusyError as error:
         st.error(controls.literal(str(error)), icon=":material/hourglass:")
-        st.stop()
-    return _tickets()[activity]
 
 
 @st.fragment(run_every=_LOOK_SECONDS)
