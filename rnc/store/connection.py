@@ -2,6 +2,7 @@
 
 import os
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -83,6 +84,8 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """One read-write transaction, committed at the end or rolled back on an error; makes the store where there is none."""
     with _process_lock:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make(path)
         connection = _connect(path, read_only=False)
         try:
             connection.begin()
@@ -112,6 +115,21 @@ def empty_store() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(":memory:") as connection:
         connection.execute(_SCHEMA.read_text())
         yield connection
+
+
+def _make(path: Path) -> None:
+    """An empty DuckDB file, made elsewhere and given its name when it is whole: nobody ever meets half a file.
+
+    Where that cannot be done (a folder that may not be written, a disk without hard links, another process that was
+    first) nothing is made here: connecting makes it in place, uses the other's, or says what is wrong.
+    """
+    with (
+        suppress(OSError, duckdb.Error),
+        tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder,
+    ):
+        made = Path(folder) / path.name
+        duckdb.connect(str(made)).close()
+        os.link(made, path)
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -18,7 +18,8 @@ Serve = Callable[[Path], str]
 
 
 def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+    """Press a button of the page itself: Streamlit shows a Stop of its own in the header while a page is drawn."""
+    page.get_by_test_id("stMainBlockContainer").get_by_role("button", name=name, exact=True).click()
 
 
 def accuracy(page: Page) -> str:

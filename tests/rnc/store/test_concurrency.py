@@ -13,10 +13,11 @@ from rnc.store.connection import StoreError, reading
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from tests.rnc.store.hand_written import begin
-from tests.rnc.store.writing_process import EPOCHS, METRICS, PAUSE, VECTORS, epoch_rows
+from tests.rnc.store.writing_process import EPOCHS, METRICS, NEW_STORES, PAUSE, VECTORS, epoch_rows
 
 ROOT = Path(__file__).resolve().parents[3]
 READERS, READS_EACH = 8, 25
+DUCKDB_HEADERS = 3 * 4096
 
 Other = Callable[[str, Path], subprocess.Popen]
 
@@ -92,6 +93,18 @@ class Watcher(threading.Thread):
         except BaseException as error:
             self.error = error
             self.halfway.set()
+
+
+def test_a_store_has_no_name_before_it_is_whole(tmp_path: Path, other: Other) -> None:
+    """Whoever opens a store while another process makes it would take half of its headers for a damaged file."""
+    process = other("make", tmp_path)
+    for name in range(NEW_STORES):
+        path = tmp_path / f"{name}.duckdb"
+        while not path.exists():
+            assert process.poll() in (None, 0)
+        assert path.stat().st_size >= DUCKDB_HEADERS
+    process.wait()
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [".duckdb"] * NEW_STORES
 
 
 def test_readers_and_a_writer_in_another_process(tmp_path: Path, other: Other) -> None:

@@ -18,6 +18,7 @@ EPOCHS = 30
 PAUSE = 10
 METRICS = 40
 VECTORS = 10
+NEW_STORES = 12
 
 
 def epoch_rows(epoch: int) -> Rows:
@@ -75,10 +76,18 @@ def hold_the_lock(store: Path) -> None:
         sys.stdin.read()
 
 
+def make_stores(folder: Path) -> None:
+    """One new store after the other."""
+    for name in range(NEW_STORES):
+        begin(folder / f"{name}.duckdb", "a")
+
+
 if __name__ == "__main__":
     action, path = sys.argv[1], Path(sys.argv[2])
     if action == "lock":
         hold_the_lock(path)
+    elif action == "make":
+        make_stores(path)
     else:
         begun = begin(path, "a")
         say("begun")
