@@ -4,6 +4,7 @@ import streamlit as st
 
 from rnc import controls
 from rnc.cursor import page_is_drawn
+from rnc.readonly import ReadOnlyError
 from rnc.store.connection import StoreError
 
 st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide", initial_sidebar_state=360)
@@ -25,7 +26,7 @@ try:
         controls.draw_empty_state()
     else:
         page.run()
-except StoreError as error:
+except (StoreError, ReadOnlyError) as error:
     st.error(controls.literal(str(error)), icon=":material/database:")
 finally:  # (a page may end by st.stop)
     page_is_drawn()

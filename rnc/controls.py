@@ -11,9 +11,11 @@ import streamlit as st
 
 from rnc.cursor import draw_cursor
 from rnc.launcher import Training
+from rnc.readonly import SAID, is_readonly, refuse_if_readonly
 from rnc.store.bundle import gallery_path
 from rnc.store.connection import store_path
 from rnc.store.reader import StoreReader
+from rnc.store.writer import StoreWriter
 from rnc.vocabulary import SYNTHETIC, Role, RunState, Split
 
 _APP = Path(__file__).parents[1] / "app.py"
@@ -65,6 +67,12 @@ def _training(path: Path) -> Training:
 def reader() -> StoreReader:
     """The reader of this app's store and of the gallery, shared by all sessions."""
     return _reader(store_path().resolve(), gallery_path())
+
+
+def writer() -> StoreWriter:
+    """The only way from a page to a change of the store; raises ReadOnlyError in a public view."""
+    refuse_if_readonly()
+    return StoreWriter(store_path().resolve())
 
 
 def training() -> Training:
@@ -216,6 +224,10 @@ def told_epochs(epochs: dict[str, int]) -> str:
 def draw_empty_state() -> None:
     """What to do where nothing is measured yet: train the demo from here, and watch it."""
     st.title("Nothing measured yet")
+    if is_readonly():
+        st.info(SAID, icon=":material/visibility:")
+        _training_status()
+        return
     st.markdown(
         f"The store `{store_path()}` holds no measured epoch. Train the demo here (three small networks on real "
         "handwritten digits: standard, adversarial, TRADES; a few minutes on two cores), or run\n"
@@ -241,7 +253,7 @@ def _training_status() -> None:
     for _index, run in active.iterrows():
         share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
         st.progress(share, f"{run['objective'].upper()}: epoch {run['epochs_done']} of {run['epochs']}")
-    if training().running and st.button("Stop training", key="stop_training"):
+    if training().running and not is_readonly() and st.button("Stop training", key="stop_training"):
         training().stop()
     if st.session_state.setdefault("landed", _landed()) != _landed():
         st.rerun(scope="app")

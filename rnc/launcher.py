@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rnc.readonly import refuse_if_readonly
+
 _ROOT = Path(__file__).resolve().parents[1]
 _LOG_LINES = 15
 
@@ -31,7 +33,8 @@ class Training:
         return self._process.poll() if self._process else None
 
     def start(self, recipe: str) -> None:
-        """Start a recipe, unless one is under way."""
+        """Start a recipe, unless one is under way. Raises ReadOnlyError in a public view."""
+        refuse_if_readonly()
         if self.running:
             return
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +45,11 @@ class Training:
             )
 
     def stop(self) -> None:
-        """Ask the whole group to stop, as Ctrl-C would; what was measured stays in the store."""
+        """Ask the whole group to stop, as Ctrl-C would; what was measured stays in the store.
+
+        Raises ReadOnlyError in a public view.
+        """
+        refuse_if_readonly()
         if self._process is not None and self.running:
             os.killpg(self._process.pid, signal.SIGINT)
 

@@ -8,8 +8,8 @@ import streamlit as st
 from rnc import controls
 from rnc.lab import keeping
 from rnc.lab_view.work import Answer
+from rnc.readonly import is_readonly
 from rnc.store.connection import StoreError
-from rnc.store.writer import StoreWriter
 
 KEPT = "Kept"
 _ADDRESS, _KEY_DIGITS = "lab_kept", 12
@@ -17,7 +17,7 @@ _ADDRESS, _KEY_DIGITS = "lab_kept", 12
 
 def offer_to_keep(answer: Answer) -> None:
     """A way to keep a whole result in the store, under a title of one's own."""
-    if answer.result.stopped:
+    if answer.result.stopped or is_readonly():
         return
     with st.popover("Keep", icon=":material/bookmark_add:", width="content"):
         title = st.text_input(
@@ -25,7 +25,7 @@ def offer_to_keep(answer: Answer) -> None:
         )
         if st.button("Keep in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
             try:
-                new = keeping.keep(_writer(), answer.request, answer.result, title)
+                new = keeping.keep(controls.writer(), answer.request, answer.result, title)
             except (ValueError, StoreError) as error:
                 st.error(controls.literal(str(error)))
                 return
@@ -36,7 +36,8 @@ def choose_kept() -> Answer | None:
     """Let people open one of the kept results; None, after a word on the page, where there is none to show."""
     found = controls.reader().lab_results()
     if found.empty:
-        st.info("Nothing is kept yet. Run an attack, a sweep or a check, and press “Keep” above its result.")
+        how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
+        st.info(f"Nothing is kept yet.{how}")
         return None
     titles = dict(zip(found["key"], found["title"], strict=True))
     asked = st.query_params.get(_ADDRESS, "")
@@ -51,19 +52,25 @@ def choose_kept() -> Answer | None:
     if picked is None:
         return None
     st.query_params[_ADDRESS] = picked[:_KEY_DIGITS]
-    with st.popover("Forget", icon=":material/delete:", width="content"):
-        st.caption("It is removed from the store; the same request gives it again.")
-        if st.button("Forget this result", key="lab_forget", type="primary"):
-            _writer().delete_lab_result(picked)
-            st.query_params.pop(_ADDRESS)
-            st.session_state.pop("lab_result")
-            st.rerun()
+    if not is_readonly():
+        _offer_to_forget(picked)
     try:
         kept = keeping.find(controls.reader(), picked)
     except ValueError as error:
         st.error(controls.literal(f"This result cannot be read: {error}"))
         return None
     return None if kept is None else Answer(kept.request, kept.result, _classes_of(kept.request.sources[0].run_id))
+
+
+def _offer_to_forget(key: str) -> None:
+    """A way to take the opened result out of the store."""
+    with st.popover("Forget", icon=":material/delete:", width="content"):
+        st.caption("It is removed from the store; the same request gives it again.")
+        if st.button("Forget this result", key="lab_forget", type="primary"):
+            controls.writer().delete_lab_result(key)
+            st.query_params.pop(_ADDRESS)
+            st.session_state.pop("lab_result")
+            st.rerun()
 
 
 _COLUMNS = {
@@ -93,7 +100,3 @@ def _classes_of(run_id: str) -> list[str]:
     runs = controls.reader().runs()
     found = runs[runs["run_id"] == run_id]
     return [str(number) for number in range(1000)] if found.empty else list(found["classes"].iloc[0])
-
-
-def _writer() -> StoreWriter:
-    return StoreWriter(controls.reader().path)
