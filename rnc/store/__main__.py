@@ -1,5 +1,6 @@
 """`python -m rnc.store [STORE] [--upgrade]`: list the runs of a store, after bringing it to this program's schema.
 
+An older store is copied before (`rnc-v2-2026-11-25.duckdb` beside it).
 The exit code is 1 where nothing is measured yet, 2 on errors.
 """
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import duckdb
 
+from rnc.store.backup import back_up
+
 SCHEMA_VERSION = 3
 DEFAULT_STORE = Path("data/rnc.duckdb")
 STORE_VARIABLE = "RNC_STORE"
@@ -88,6 +90,7 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             _make(path)
         connection = _connect(path, read_only=False)
         try:
+            _back_up_an_older_one(connection, path)
             connection.begin()
             if not _table_names(connection):
                 connection.execute(_SCHEMA.read_text())
@@ -168,6 +171,20 @@ def _unusable(path: Path, error: duckdb.Error) -> StoreError:
     return StoreError(
         f"{path} is not a DuckDB store, or is damaged; it was left as it is. Name another with --store. ({error})"
     )
+
+
+def _back_up_an_older_one(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade."""
+    if "schema_version" not in _table_names(connection) or (version := _version(connection)) not in _UPGRADES:
+        return
+    try:
+        connection.execute("CHECKPOINT")  # (all of it in the one file that is copied)
+        back_up(path, version)
+    except (OSError, *_DISK_ERRORS) as error:
+        raise StoreWriteError(
+            f"store {path} has schema version {version} and was left as it is, since no copy of it could be written "
+            f"beside it before the upgrade; free space on the disk, or allow writing in {path.parent} ({error})"
+        ) from error
 
 
 def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:

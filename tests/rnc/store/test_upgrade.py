@@ -1,12 +1,19 @@
 """A store of an older version is brought up to date by what writes to it, losing nothing; readers say how."""
 
+import re
+import resource
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from rnc.store import connection as store_connection
 from rnc.store.__main__ import main
-from rnc.store.connection import SCHEMA_VERSION, StoreError, reading, writing
+from rnc.store.backup import back_up
+from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreWriteError, reading, writing
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -79,6 +86,81 @@ def test_new_runs_stand_beside_the_old_ones(old: Path) -> None:
 def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old: Path, version: int) -> None:
     with pytest.raises(RuntimeError, match="cut"), writing(old):
         raise RuntimeError("cut")
+    with duckdb.connect(str(old)) as connection:
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(version,)]
+
+
+def copies(store: Path) -> list[Path]:
+    return sorted(path for path in store.parent.iterdir() if path != store)
+
+
+def test_a_copy_of_the_older_store_stays_beside_it(old: Path, version: int) -> None:
+    before = old.read_bytes()
+    with writing(old):
+        pass
+    (copy,) = copies(old)
+    assert re.fullmatch(rf"rnc-v{version}-\d{{4}}-\d\d-\d\d\.duckdb", copy.name)
+    assert copy.read_bytes() == before
+    with writing(old):
+        pass
+    assert copies(old) == [copy], "a store of this version needs none"
+
+
+def test_what_lay_in_the_log_of_a_killed_writer_is_in_the_copy(old: Path) -> None:
+    script = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('DELETE FROM metric'); os._exit(9)"
+    subprocess.run([sys.executable, "-c", script, str(old)], check=False)
+    assert old.with_name(old.name + ".wal").exists()
+    with writing(old):
+        pass
+    (copy,) = copies(old)
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM metric").fetchall() == [(0,)]
+
+
+def test_no_copy_is_replaced_and_the_same_one_serves_again(old: Path, version: int) -> None:
+    for _attempt in range(2):
+        with suppress(RuntimeError), writing(old):
+            raise RuntimeError("cut")
+    (copy,) = copies(old)
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("CREATE TABLE precious (x INTEGER)")
+    precious = copy.read_bytes()
+    with writing(old):
+        pass
+    assert copy.read_bytes() == precious and len(copies(old)) == 2
+
+
+def test_the_store_stays_locked_while_it_is_copied(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process would otherwise write between the copy and the upgrade."""
+    script = "import duckdb, sys; duckdb.connect(sys.argv[1])"
+    others: list[str] = []
+
+    def watched(store: Path, version: int) -> Path:
+        copy = back_up(store, version)
+        other = subprocess.run(
+            [sys.executable, "-c", script, str(store)], stderr=subprocess.PIPE, text=True, check=False
+        )
+        others.append(other.stderr)
+        return copy
+
+    monkeypatch.setattr(store_connection, "back_up", watched)
+    with writing(old):
+        pass
+    assert "Could not set lock" in others[0]
+
+
+def test_without_room_for_the_copy_nothing_is_upgraded(old: Path, version: int) -> None:
+    before, limits = old.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with (
+            pytest.raises(StoreWriteError, match=f"version {version} and was left as it is.*File too large"),
+            writing(old),
+        ):
+            pytest.fail("it was upgraded")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert copies(old) == []
     with duckdb.connect(str(old)) as connection:
         assert connection.execute("SELECT version FROM schema_version").fetchall() == [(version,)]
 
