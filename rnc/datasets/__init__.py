@@ -1,6 +1,6 @@
-"""Data sets by name: what each is (`spec`) and its images (`load`)."""
+"""Data sets by name: what each is (`spec`), its images (`load`), and a few of them without torch (`pick`)."""
 
 from rnc.datasets.image_set import ImageSet
-from rnc.datasets.registry import DatasetError, DatasetSpec, data_root, load, names, spec
+from rnc.datasets.registry import DatasetError, DatasetSpec, data_root, load, names, pick, spec
 
-__all__ = ["DatasetError", "DatasetSpec", "ImageSet", "data_root", "load", "names", "spec"]
+__all__ = ["DatasetError", "DatasetSpec", "ImageSet", "data_root", "load", "names", "pick", "spec"]

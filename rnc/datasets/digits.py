@@ -1,5 +1,8 @@
 """Handwritten digits bundled with scikit-learn: 1,797 real 8x8 images of 10 classes (UCI, Alpaydin and Kaynak 1998)."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from rnc.vocabulary import Split
@@ -17,11 +20,7 @@ def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
 
     The smallest class has 174 images, so that 140 + 34 of each class are used and the rest are left out.
     """
-    from sklearn.datasets import load_digits  # here, because who asks for a spec need not wait for scikit-learn
-
-    bunch = load_digits()
-    images = bunch.images.astype(np.uint8)[:, None]
-    labels = bunch.target.astype(np.int64)
+    images, labels = _bundled()
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
     wanted = (
         slice(0, TRAIN_PER_CLASS) if split is Split.TRAIN else slice(TRAIN_PER_CLASS, TRAIN_PER_CLASS + TEST_PER_CLASS)
@@ -29,3 +28,16 @@ def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
     chosen = np.concatenate([order[labels[order] == c][wanted] for c in range(10)])
     chosen = np.sort(chosen)
     return images[chosen], labels[chosen]
+
+
+def _bundled() -> tuple[np.ndarray, np.ndarray]:
+    """All images (1797, 1, 8, 8) and labels, from scikit-learn's file where it lies as ever: importing it takes seconds."""
+    package = find_spec("sklearn")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz" if package and package.origin else None
+    if file is not None and file.is_file():
+        table = np.loadtxt(file, np.uint8, delimiter=",")
+        return table[:, :-1].reshape(-1, 1, 8, 8), table[:, -1].astype(np.int64)
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return bunch.images.astype(np.uint8)[:, None], bunch.target.astype(np.int64)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from rnc.datasets import layout
 from rnc.datasets.images import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
@@ -32,6 +34,12 @@ class ImageFolder:
         """The images. Raises DatasetError, naming the file, where one cannot be read."""
         for path, label in self._labels.items():
             yield EncodedImage(_content(path), label, str(path))
+
+    def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
+        """Those at some places (n,). Raises DatasetError, naming the file, where one cannot be read."""
+        for place in places:
+            path = self.files[place]
+            yield EncodedImage(_content(path), self._labels[path], str(path))
 
 
 def _content(path: Path) -> bytes:

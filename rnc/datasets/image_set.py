@@ -2,9 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # (the dashboard reads specs and files of this package, and never loads torch)
+    import torch
 
 _ORDER_SEED = 0
 
@@ -13,8 +16,8 @@ _ORDER_SEED = 0
 class ImageSet:
     """Images (N, c, h, w) uint8 in 0..levels and labels (N,) int64, in a fixed order: a sample's index is its name."""
 
-    images: torch.Tensor
-    labels: torch.Tensor
+    images: "torch.Tensor"
+    labels: "torch.Tensor"
     levels: int = 255
     """The byte that stands for a pixel of 1."""
 
@@ -22,21 +25,23 @@ class ImageSet:
         """N."""
         return len(self.labels)
 
-    def pixels(self, indices: torch.Tensor | None = None) -> torch.Tensor:
+    def pixels(self, indices: "torch.Tensor | None" = None) -> "torch.Tensor":
         """The images (n, c, h, w) of some samples, or of all, as float32 in [0, 1]."""
         chosen = self.images if indices is None else self.images[indices]
-        return chosen.to(torch.float32) / self.levels
+        return chosen.float() / self.levels
 
-    def take(self, indices: torch.Tensor) -> "ImageSet":
+    def take(self, indices: "torch.Tensor") -> "ImageSet":
         """The set of some samples."""
         return ImageSet(self.images[indices], self.labels[indices], self.levels)
 
-    def balanced_indices(self, size: int, num_classes: int) -> torch.Tensor:
+    def balanced_indices(self, size: int, num_classes: int) -> "torch.Tensor":
         """The sorted indices of about `size` samples, as many of one class as of another, and at least one of each.
 
         Never more than `size`, unless it is less than one of each; fewer where the rarest class has fewer.
         Chosen by one fixed random order, so that a smaller choice lies within a larger one.
         """
+        import torch
+
         order = torch.from_numpy(np.random.default_rng(_ORDER_SEED).permutation(len(self)))
         labels = self.labels.cpu()[order]
         rarest = min(labels.unique(return_counts=True)[1].tolist(), default=0)
@@ -44,7 +49,7 @@ class ImageSet:
         chosen = [order[labels == c][:per_class] for c in range(num_classes)]
         return torch.cat(chosen).sort().values.to(self.labels.device)
 
-    def to(self, device: torch.device) -> "ImageSet":
+    def to(self, device: "torch.device") -> "ImageSet":
         """The same set on a device."""
         return ImageSet(self.images.to(device), self.labels.to(device), self.levels)
 

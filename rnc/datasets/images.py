@@ -52,6 +52,9 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[EncodedImage]:
         """The images. Raises DatasetError where a file or row is damaged."""
 
+    def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
+        """The images at some places (n,), rising, of 0..N-1; no others are read. Raises DatasetError likewise."""
+
 
 def decode(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, c, h, w) uint8 and labels (N,) int64 of a source, with a progress bar.

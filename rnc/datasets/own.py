@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from rnc.datasets import cache, image_folder, layout, npz_file, parquet_folder
+from rnc.datasets import cache, image_folder, layout, npz_file, parquet_folder, picking
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images import MOST_BYTES, Source, fitted, opened
 from rnc.datasets.specs import DatasetError, DatasetSpec
@@ -53,12 +52,23 @@ class OwnImages:
 
     def load(self, split: Split) -> ImageSet:
         """The images of a part. Raises DatasetError, naming the file, where they are missing, damaged or too many."""
+        import torch
+
+        images, labels = (torch.from_numpy(array) for array in _loaded(self.spec, split, self._there(split)))
+        return ImageSet(images, labels)
+
+    def pick(self, split: Split, indices: np.ndarray) -> picking.Picked:
+        """Some images of a part, without torch. Raises DatasetError as `load` does, but for images that are not picked."""
+        place = self._there(split)
+        if place.encoded:
+            return picking.from_source(self.spec, place.source(self.spec), indices)
+        return picking.from_arrays(*_loaded(self.spec, split, place), indices)
+
+    def _there(self, split: Split) -> "_Place":
         place = _place(self.data, self.test_data, split)
         if place is None:
             raise DatasetError(f"{self.data} has no {split} images")
-        found = _loaded(self.spec, split, place)
-        images, labels = (torch.from_numpy(array) for array in found)
-        return ImageSet(images, labels)
+        return place
 
 
 def find(
@@ -125,6 +135,11 @@ class _Place:
     split: Split = Split.TRAIN
     """Which part of an npz file it is."""
 
+    @property
+    def encoded(self) -> bool:
+        """Whether images lie there, and no arrays."""
+        return bool(self.folders or self.parquet)
+
     def source(self, spec: DatasetSpec) -> Source:
         """The encoded images of a folder or of Parquet files."""
         if self.parquet:
@@ -133,7 +148,7 @@ class _Place:
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The arrays of an npz file."""
-        return None if self.folders or self.parquet else npz_file.arrays(self.path, self.split)
+        return None if self.encoded else npz_file.arrays(self.path, self.split)
 
 
 def _place(data: Path, test_data: Path | None, split: Split) -> _Place | None:

@@ -2,10 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rnc.datasets import layout
 from rnc.datasets.images import MOST_ENCODED_BYTES, EncodedImage
@@ -49,15 +51,41 @@ class ParquetFolder:
         """The images in the order of files and rows. Raises DatasetError, naming file and row or column."""
         for path in self.files:
             with _opened(path) as file:
-                schema = file.schema_arrow
-                image_column, label_column = _image_column(schema, path), _label_column(schema, path)
-                _check_class_order(self.spec, schema, label_column, path)
-                row = 0
-                for batch in file.iter_batches(_rows_at_once(file), columns=[f"{image_column}.bytes", label_column]):
-                    images, labels = batch.column(image_column).to_pylist(), batch.column(label_column).to_pylist()
-                    for image, label in zip(images, labels, strict=True):
-                        yield _encoded(image, label, f"{path}, row {row}")
-                        row += 1
+                columns = self._columns(file, path)
+                yield from _images(file.iter_batches(_rows_at_once(file), columns=columns), path, 0)
+
+    def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
+        """The images at some places (n,), rising; only the row groups that they lie in are read. Raises DatasetError likewise."""
+        begin = 0
+        for path in self.files:
+            with _opened(path) as file:
+                columns, row = self._columns(file, path), 0
+                for group in range(file.num_row_groups):
+                    rows = file.metadata.row_group(group).num_rows
+                    here = places[(places >= begin) & (places < begin + rows)] - begin
+                    if len(here):
+                        batches = file.iter_batches(_rows_at_once(file), row_groups=[group], columns=columns)
+                        yield from _images(batches, path, row, set(here.tolist()))
+                    begin, row = begin + rows, row + rows
+
+    def _columns(self, file: "pq.ParquetFile", path: Path) -> list[str]:
+        schema = file.schema_arrow
+        image_column, label_column = _image_column(schema, path), _label_column(schema, path)
+        _check_class_order(self.spec, schema, label_column, path)
+        return [f"{image_column}.bytes", label_column]
+
+
+def _images(
+    batches: Iterable["pa.RecordBatch"], path: Path, first: int, wanted: set[int] | None = None
+) -> Iterator[EncodedImage]:
+    """The rows of an image and a label column, or those `wanted` of them, counted from 0; errors count from `first`."""
+    row = 0
+    for batch in batches:
+        images, labels = (batch.column(place) for place in (0, 1))
+        for at in range(batch.num_rows):
+            if wanted is None or row in wanted:
+                yield _encoded(images[at].as_py(), labels[at].as_py(), f"{path}, row {first + row}")
+            row += 1
 
 
 def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:

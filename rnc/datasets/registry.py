@@ -4,16 +4,26 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from rnc.datasets import cache, digits, image_folder, own, parquet_folder, specs, torchvision_download
+from rnc.datasets import (
+    author_files,
+    cache,
+    digits,
+    image_folder,
+    own,
+    parquet_folder,
+    picking,
+    specs,
+    torchvision_download,
+)
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images import Source
-from rnc.datasets.layout import data_root
+from rnc.datasets.layout import ROOT_VARIABLE, data_root
+from rnc.datasets.picking import Picked
 from rnc.datasets.specs import DatasetError, DatasetSpec, names
 from rnc.vocabulary import Split
 
-__all__ = ["DatasetError", "DatasetSpec", "data_root", "load", "names", "spec"]
+__all__ = ["DatasetError", "DatasetSpec", "data_root", "load", "names", "pick", "spec"]
 _LOG = logging.getLogger("rnc.datasets")
 
 
@@ -44,6 +54,27 @@ def load(name: str, split: Split, root: Path | None = None) -> ImageSet:
     return _image_set(cache.decoded(found, split, source))
 
 
+def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None) -> Picked:
+    """Some images of a split by their indices (n,), where it lies on this machine: nothing is downloaded, torch not loaded.
+
+    The sources are those of `load`, in its order. Raises ValueError for an unknown name and DatasetError, which says what to do.
+    """
+    split, root = Split(split), data_root(root)
+    if own.is_reference(name):
+        return own.from_reference(name).pick(split, indices)
+    found = spec(name)
+    if name == "digits":
+        return picking.from_arrays(*digits.load(split), indices, digits.LEVELS)
+    for kind in (parquet_folder, image_folder):
+        source: Source | None = kind.find(found, split, root)
+        if source is not None:
+            return picking.from_source(found, source, indices)
+    arrays = author_files.arrays(found, split, root)
+    if arrays is None:
+        raise DatasetError(f"no images of {name} {split} in {root}; name the folder that holds them by {ROOT_VARIABLE}")
+    return picking.from_arrays(*arrays, indices)
+
+
 def _source(found: DatasetSpec, split: Split, root: Path) -> Source | None:
     """The encoded images of a split; None where torchvision's are no images but arrays."""
     for kind in (parquet_folder, image_folder):
@@ -54,5 +85,7 @@ def _source(found: DatasetSpec, split: Split, root: Path) -> Source | None:
 
 
 def _image_set(arrays: tuple[np.ndarray, np.ndarray], levels: int = 255) -> ImageSet:
+    import torch  # (here, because the dashboard picks images without it)
+
     images, labels = (torch.from_numpy(array) for array in arrays)
     return ImageSet(images, labels, levels)

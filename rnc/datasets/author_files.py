@@ -1,0 +1,89 @@
+"""CIFAR and MNIST in their authors' own formats, as torchvision leaves them, read without torchvision."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnc.datasets.specs import DatasetError, DatasetSpec
+from rnc.vocabulary import Split
+
+_CIFAR = {
+    ("cifar10", Split.TRAIN): ("cifar-10-batches-py", [f"data_batch_{part}" for part in range(1, 6)], "labels"),
+    ("cifar10", Split.TEST): ("cifar-10-batches-py", ["test_batch"], "labels"),
+    ("cifar100", Split.TRAIN): ("cifar-100-python", ["train"], "fine_labels"),
+    ("cifar100", Split.TEST): ("cifar-100-python", ["test"], "fine_labels"),
+}
+_MNIST = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+_PREFIX = {Split.TRAIN: "train", Split.TEST: "t10k"}
+_UNSIGNED_BYTES = 8
+_HARMLESS = {
+    ("_reconstruct", "multiarray"),
+    ("_frombuffer", "numeric"),
+    ("ndarray", "numpy"),
+    ("dtype", "numpy"),
+    ("encode", "_codecs"),
+}
+"""What a pickled batch may name, and the last part of the module that has it: the parts of an array."""
+
+
+def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Images (N, c, h, w) uint8 and labels (N,) int64; None where the files are not there.
+
+    Raises DatasetError, naming the file, where one is damaged.
+    """
+    if spec.name in _MNIST:
+        return _mnist(root / _MNIST[spec.name] / "raw", split)
+    if (spec.name, split) in _CIFAR:
+        return _cifar(spec, split, root)
+    return None
+
+
+def _mnist(raw: Path, split: Split) -> tuple[np.ndarray, np.ndarray] | None:
+    paths = [raw / f"{_PREFIX[split]}-{name}-ubyte" for name in ("images-idx3", "labels-idx1")]
+    if not all(path.is_file() for path in paths):
+        return None
+    images, labels = map(_idx, paths)
+    return images[:, None], labels.astype(np.int64)
+
+
+def _idx(path: Path) -> np.ndarray:
+    """0, 0, the type, the number of dimensions; each length, big end first; the bytes."""
+    content = path.read_bytes()
+    head = 4 + 4 * content[3] if len(content) > 3 else 0
+    shape = np.frombuffer(content[4:head], ">u4") if head else np.zeros(0)
+    if content[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or len(content) != head + int(np.prod(shape)):
+        raise DatasetError(f"{path}: not a whole file of MNIST's format; download it again")
+    return np.frombuffer(content, np.uint8, offset=head).reshape(shape.astype(int))
+
+
+def _cifar(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    folder, names, key = _CIFAR[spec.name, split]
+    paths = [root / folder / name for name in names]
+    if not all(path.is_file() for path in paths):
+        return None
+    batches = [_batch(path, key) for path in paths]
+    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return images.reshape(-1, *spec.image_shape), labels
+
+
+def _batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """A pickled dictionary of `data` (n, 3072) and labels."""
+    try:
+        with path.open("rb") as file:
+            batch = _Arrays(file, encoding="latin1").load()
+        images, labels = np.asarray(batch["data"], np.uint8), np.asarray(batch[key], np.int64)
+    except Exception as error:  # (a damaged pickle raises whatever its bytes happen to mean)
+        raise DatasetError(f"{path}: not a readable batch of CIFAR ({error}); download it again") from error
+    return images, labels
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads dictionaries, lists and arrays, and nothing that could run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The few names that arrays need; old files say numpy.core for what is numpy._core now."""
+        if (name, module.rsplit(".", 1)[-1]) not in _HARMLESS or module.split(".")[0] not in ("numpy", "_codecs"):
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
