@@ -1,4 +1,4 @@
-"""Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here and in `evidence`.
+"""Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here, in `evidence` and in `samples`.
 
 How they are cached: `rnc/store/answers.py`. Results are shared: do not change them in place.
 """
@@ -12,7 +12,8 @@ import pandas as pd
 
 from rnc.conditions import CLEAN
 from rnc.store.connection import StoreMissingError
-from rnc.store.evidence import SHOWN, EvidenceReader
+from rnc.store.evidence import SHOWN
+from rnc.store.samples import SampleReader
 from rnc.vocabulary import FEATURES_LAYER, OWN_IMAGES, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
 
 _OLDER = {"width": 1.0, "subset": 0}
@@ -31,7 +32,7 @@ class KeptResult:
     content: bytes
 
 
-class StoreReader(EvidenceReader):
+class StoreReader(SampleReader):
     """Answers questions about one store file, and the published runs beside it. Safe to share between threads."""
 
     _told_runs: tuple[pd.DataFrame | None, pd.DataFrame] = (None, pd.DataFrame())
@@ -133,53 +134,12 @@ class StoreReader(EvidenceReader):
             condition,
         )
 
-    def projection(self, run_id: str, epoch: int, split: str, conditions: list[str], method: str) -> pd.DataFrame:
-        """shown, condition, sample, label, predicted, x, y of an epoch's sampled features."""
-        return self._ask(
-            f"""SELECT {SHOWN} AS shown, p.condition, p.sample, f.label, f.predicted,
-                      p.coordinates[1] AS x, p.coordinates[2] AS y
-               FROM projection p
-               JOIN feature f USING (run_id, epoch, split, condition, sample)
-               JOIN run_condition rc USING (run_id, condition)
-               WHERE p.run_id = ? AND p.epoch = ? AND p.split = ? AND list_contains(?, p.condition) AND p.method = ?
-               ORDER BY ALL""",
-            run_id,
-            epoch,
-            split,
-            conditions,
-            method,
-        )
-
-    def projected(self, run_id: str) -> pd.DataFrame:
-        """method, epoch, split, condition: the projections that are stored."""
-        return self._ask(
-            "SELECT DISTINCT method, epoch, split, condition FROM projection WHERE run_id = ? ORDER BY ALL", run_id
-        )
-
     def umap_is_due(self, run_id: str) -> bool:
         """Whether the run promised a UMAP that has not landed, while its trainer lives."""
         runs = self.runs()
         alive = runs[(runs["run_id"] == run_id) & (runs["state"] == RunState.RUNNING)]
         landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
         return not alive.empty and bool(alive["umap"].iloc[0]) and not landed
-
-    def sample(self, run_id: str, epoch: int, split: str, conditions: list[str]) -> pd.DataFrame:
-        """shown, condition, sample, label, predicted, vector of an epoch's sampled features."""
-        return self._ask(
-            f"""SELECT {SHOWN} AS shown, f.condition, f.sample, f.label, f.predicted, f.vector
-               FROM feature f JOIN run_condition rc USING (run_id, condition)
-               WHERE f.run_id = ? AND f.epoch = ? AND f.split = ? AND list_contains(?, f.condition) ORDER BY ALL""",
-            run_id,
-            epoch,
-            split,
-            conditions,
-        )
-
-    def features(self, run_id: str) -> pd.DataFrame:
-        """epoch, split, condition, sample, label, vector: every sampled feature of a run."""
-        return self._ask(
-            "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
-        )
 
     def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
         """run_id, epoch, path, sha256."""
