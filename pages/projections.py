@@ -1,49 +1,46 @@
-"""Sampled features in the plane, clean and perturbed, with arrows from one to the other."""
+"""Sampled features in the plane, clean and perturbed, with arrows from one to the other; and where they leap."""
 
 import streamlit as st
 
 from rnc import controls
-from rnc.charts.leaping import leaping_matrix
-from rnc.charts.projection import feature_plane
 from rnc.figure_view import Figures
-from rnc.projection_view import METHODS, find_plane
+from rnc.projection_view.choice import SIMPLEX, choose_first, choose_second, choose_vertices
+from rnc.projection_view.draw import SIDE_BY_SIDE, draw_map
+from rnc.projection_view.leaps import draw_all_leaps
+from rnc.projection_view.maps import MOST_DRAWN, find_plane
+from rnc.projection_view.panel import draw_panel
+from rnc.projection_view.picked import scope_of
+from rnc.projection_view.pictures import LARGE_ON_HOVER
+from rnc.store.samples import EVERY_SAMPLE
 
 selection = controls.selection()
 figures = Figures("Projections of the features")
-run = controls.focus_run(selection)
-left, right = st.columns([3, 1], vertical_alignment="bottom")
-method = left.segmented_control(
-    "Projection",
-    METHODS,
-    default=METHODS[0],
-    key="method",
-    bind="query-params",
-    required=True,
-    help="PCA: one basis for all epochs, fitted on the pooled clean features. UMAP: the last epoch, fitted on clean "
-    "features. Simplex plane: the plane through the clean means of three classes.",
-)
-arrows = right.toggle("Arrows from clean", True, key="arrows", bind="query-params")
+st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
+first = choose_first(selection)
+with st.container(horizontal=True, gap="large"):
+    arrows = st.toggle("Arrows from clean", True, key="arrows", bind="query-params")
+    every = st.toggle(
+        "All samples", key="all_samples", bind="query-params",
+        help=f"Else at most {MOST_DRAWN:,} are drawn, as many of each class; all of very many take a while",
+    )  # fmt: skip
+    two = st.toggle("Two maps", key="two", bind="query-params", help="with one selection")
+choices = [first, choose_second(first, selection)] if two else [first]
+simplex = any(choice.method == SIMPLEX for choice in choices)
+vertices = choose_vertices(first.names) if simplex else []
+scope = scope_of(first)
 
-condition = controls.condition_of(run.run_id, selection.shown)
-plane = find_plane(method or METHODS[0], run, selection, condition)
-if plane is None:
+maps = []
+with st.container(horizontal=True, key="side_by_side_maps", gap="medium"):
+    for place, choice in enumerate(choices):
+        with st.container():
+            plane = find_plane(choice, vertices, EVERY_SAMPLE if every else MOST_DRAWN)
+            if plane is not None:
+                draw_map(figures, choice, plane, scope, place, arrows=arrows)
+                maps.append((choice, plane))
+    panel = st.container() if not two else None
+if not maps:
     st.stop()
-names = list(run.classes)
-frame = controls.name_classes(plane.points, names, "label", "predicted")
-st.caption(
-    f"{run.run_id} · epoch {plane.epoch} · {selection.split} · {frame['sample'].nunique()} samples · {condition}"
-)
-wide, narrow = st.columns([3, 2])
-chart = feature_plane(frame, names, selection.shown, arrows=arrows, triangle=plane.triangle)
-figures.draw(wide, chart, "projected features", key="plane", width="stretch" if plane.triangle is None else "content")
-leaps = controls.reader().leaps(run.run_id, plane.epoch, selection.split, str(condition))
-if leaps.empty:
-    narrow.caption("Leaps are measured for attacks only: choose one as the condition to see where features go.")
-else:
-    leaps = controls.name_classes(leaps, names, "true_class", "predicted_class")
-    figures.draw(narrow, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="leaps")
-    away = leaps[leaps["true_class"] != leaps["predicted_class"]]
-    narrow.caption(
-        f"{away['count'].sum() / leaps['count'].sum():.1%} of the {selection.split} images are decided as another class."
-    )
+with panel or st.container():
+    draw_panel(scope, maps)
+draw_all_leaps(figures, maps)
 figures.offer()

@@ -84,7 +84,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/controls.py", CONTROLS_MAY),
     ("rnc/lab_view/", {*PAGE_MAY, "rnc.cursor", "rnc.lab.keeping", *(f"rnc.lab.{part}" for part in LAB_OF_THE_SERVER)}),
     ("rnc/figure_view.py", {"rnc.charts", "streamlit", "pandas"}),
-    ("rnc/projection_view.py", {"rnc.vocabulary", "rnc.conditions", "rnc.controls", "rnc.geometry", "streamlit", "pandas"}),
+    ("rnc/projection_view/", {*PAGE_MAY, "rnc.datasets"}),
     ("rnc/findings_view.py", {"rnc.vocabulary", "rnc.claims", "streamlit", "pandas"}),
     ("pages/findings.py", {*PAGE_MAY, "rnc.findings_view"}),
     ("pages/projections.py", {*PAGE_MAY, "rnc.projection_view"}),

@@ -1,11 +1,13 @@
 """Images before and after an attack, with what was added, as pictures."""
 
+import base64
 import io
 
 import numpy as np
 from PIL import Image
 
 _GAP_SHARE = 8  # a gap is an eighth of an image wide
+_COLOURS = 64  # (a third of the bytes of all colours, and at the size of a thumbnail nobody sees it)
 
 
 def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
@@ -42,3 +44,20 @@ def png(picture: np.ndarray) -> bytes:
     content = io.BytesIO()
     Image.fromarray(picture).save(content, format="PNG")
     return content.getvalue()
+
+
+def small_png(image: np.ndarray, side: int) -> bytes:
+    """An image (c, h, w) uint8 as a small PNG, no side longer than `side`: grey, or in 64 colours of its own."""
+    picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+    if max(picture.size) > side:
+        picture.thumbnail((side, side))
+    if len(image) > 1:
+        picture = picture.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    return content.getvalue()
+
+
+def data_uri(content: bytes) -> str:
+    """A PNG as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()

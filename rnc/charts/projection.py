@@ -1,5 +1,6 @@
 """Features in the plane, and where an attack moves them."""
 
+from collections.abc import Collection
 from typing import Any
 
 import altair as alt
@@ -16,6 +17,13 @@ _OUTSIDE = 1.3  # where the names of a triangle's vertices stand, from its middl
 PICKED_SAMPLE = "picked_sample"
 """The selection that `feature_plane` fills with the sample clicked on."""
 
+BRUSHED = "brushed"
+"""The selection that a `brush` fills with the box (x, y) drawn over it."""
+
+_DRAG = "[pointerdown[{}event.shiftKey], window:pointerup] > window:pointermove!"
+_FULL_SIZE = 400  # marks; more are drawn smaller
+_SIZE, _LEAST_SIZE = 42, 6
+
 
 def feature_plane(
     frame: pd.DataFrame,
@@ -26,54 +34,81 @@ def feature_plane(
     triangle: pd.DataFrame | None = None,
     reach: pd.DataFrame | None = None,
     path: pd.DataFrame | None = None,
+    brush: bool = False,
+    chosen: Collection[int] = (),
+    pictures: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
 
     With `arrows`, a line leads from each clean point to its perturbed self. `triangle` (label, x, y) has the vertices of a
     simplex plane, which are joined and named. The axes take in `reach` (x, y), too, where frames of a film share them.
-    `path` (x, y, place) is drawn as the way of one sample. Click a class in the legend to single it out.
+    `path` (x, y, place) is drawn as the way of one sample. Click a class in the legend to single it out. With a `brush`, dragging
+    draws a box, and moves the plane only with shift; `chosen` samples, where there are some here, stand out. `pictures` (sample,
+    image: a data URI) show on hover.
     """
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class")
     seen = frame if reach is None else pd.concat([frame[["x", "y"]], reach])
+    frame, singled = _single_out(frame, chosen, pick)
     across, up = _filled(seen) if triangle is None else _isometric(seen, triangle)
-    told: dict[str, Any] = {"title": "true class"}
-    if triangle is not None:  # legends inside the square: beside it they would take from its width
-        told = {"values": list(triangle["label"]), "orient": "top-left", "title": None}
-    legend = alt.Legend(symbolOpacity=1, **told)
+    legend, shapes = _legends(triangle, brush)
     place: dict[str, Any] = {
         "x": alt.X("x:Q", axis=None, scale=across),
         "y": alt.Y("y:Q", axis=None, scale=up),
         "color": alt.Color("label:N", scale=class_scale(classes), sort=classes, legend=legend),
     }
-    shapes = alt.Legend(title=None, symbolFillColor=GREY, orient="right" if triangle is None else "top-right")
-    points = _points(frame, perturbed, shapes).encode(
-        **place, opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06))
-    )
-    picked = alt.selection_point(fields=["sample"], name=PICKED_SAMPLE)
-    layers = [points.add_params(pick, picked)]
+    points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(singled, 0.85, 0.1))
+    layers = [points.add_params(pick, alt.selection_point(fields=["sample"], name=PICKED_SAMPLE))]
+    if brush:
+        layers[0] = layers[0].add_params(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!"), zoom=False))
     if arrows:
         lines = alt.Chart(_moves(frame, perturbed)).mark_rule(strokeWidth=1).encode(**place, x2="x2:Q", y2="y2:Q")
-        layers.insert(0, lines.encode(opacity=alt.condition(pick, alt.value(0.35), alt.value(0.02))))
+        layers.insert(0, lines.encode(opacity=_opacity(singled, 0.35, 0.02)))
     if path is not None:
         way = alt.Chart(path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
+    dragged: dict[str, Any] = {"translate": _DRAG.format("")} if brush else {}
+    moved = alt.selection_interval(name="moved", bind="scales", **dragged)
     if triangle is not None:
         layers += _simplex(triangle)
-        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).interactive()
-    return alt.LayerChart(layer=layers, height=HEIGHT).interactive()
+        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(moved)
+    return alt.LayerChart(layer=layers, height=HEIGHT).add_params(moved)
 
 
-def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend) -> alt.Chart:
+def _single_out(frame: pd.DataFrame, chosen: Collection[int], pick: alt.Parameter) -> tuple[pd.DataFrame, Any]:
+    """The frame that says which samples are chosen, drawn last, and what a mark must be not to be faint."""
+    found = frame["sample"].isin(list(chosen))
+    if not found.any():
+        return frame, pick
+    return frame.assign(chosen=found).sort_values("chosen", kind="stable"), pick & alt.datum.chosen
+
+
+def _opacity(singled: Any, strong: float, faint: float) -> Any:
+    return alt.when(singled).then(alt.value(strong)).otherwise(alt.value(faint))
+
+
+def _legends(triangle: pd.DataFrame | None, below: bool) -> tuple[alt.Legend, alt.Legend]:
+    """Of classes and of shapes: beside the plane, or below it; inside a square, from whose width they would take."""
+    shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
+    if triangle is not None:
+        told: dict[str, Any] = {"values": list(triangle["label"]), "orient": "top-left", "title": None}
+        return alt.Legend(symbolOpacity=1, **told), alt.Legend(orient="top-right", **shapes)
+    where: dict[str, Any] = {"orient": "bottom"} if below else {"orient": "right"}
+    columns: dict[str, Any] = {"columns": 5, "titleOrient": "left"} if below else {}
+    return alt.Legend(symbolOpacity=1, title="true class", **where, **columns), alt.Legend(**shapes, **where)
+
+
+def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
     """One mark a sample and condition, its shape the condition."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
-    return (
-        alt.Chart(frame)
-        .mark_point(size=42, filled=True)
-        .encode(
-            shape=alt.Shape("shown:N", scale=shapes, legend=legend),
-            tooltip=["sample:Q", alt.Tooltip("label:N", title="true"), "predicted:N", "shown:N"],
+    told = ["sample:Q", alt.Tooltip("label:N", title="true"), "predicted:N", "shown:N"]
+    size = max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE)
+    points = alt.Chart(frame).mark_point(size=size, filled=True)
+    if pictures is not None:
+        points = points.transform_lookup(
+            lookup="sample", from_=alt.LookupData(pictures, key="sample", fields=["image"])
         )
-    )
+        told.append("image:N")
+    return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend), tooltip=told)
 
 
 def _filled(seen: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:

@@ -1,20 +1,23 @@
 """Every chart is a valid Vega-Lite spec that holds exactly the rows it was given, and empty frames are no error."""
 
+import base64
+import io
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from rnc.charts.curves import Curves, layer_panel
 from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
-from rnc.charts.images import image_strip, perturbation_strip
+from rnc.charts.images import data_uri, image_strip, perturbation_strip, small_png
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.legend import curve_legend
 from rnc.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
-from rnc.charts.projection import feature_plane
+from rnc.charts.projection import BRUSHED, feature_plane
 from rnc.charts.seeds import over_seeds
 from rnc.vocabulary import Metric, Role
 
@@ -247,6 +250,53 @@ def test_arrows_lead_from_clean_to_perturbed() -> None:
     assert marks(spec) == ["rule", "point"]
 
 
+def test_chosen_samples_stand_out_and_are_drawn_last() -> None:
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, chosen=[4, 77]))
+    points, arrows = layers_of(spec, "point")[0], layers_of(spec, "rule")[0]
+    rows = spec["datasets"][points["data"]["name"]]
+    assert [(row["sample"], row["chosen"]) for row in rows] == [(9, False), (9, False), (4, True), (4, True)]
+    for layer in (points, arrows):
+        (strong,) = layer["encoding"]["opacity"]["condition"]
+        assert strong["test"] == {"and": [{"param": "picked_class"}, "datum.chosen"]}
+        assert strong["value"] > 3 * layer["encoding"]["opacity"]["value"]
+    nowhere = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False, chosen=[77]))
+    same_rows(data_of(nowhere, "x"), PLANE)
+    assert layers_of(nowhere, "point")[0]["encoding"]["opacity"]["condition"][0]["param"] == "picked_class"
+
+
+def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
+    names = {}
+    for brush in (False, True):
+        spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, brush=brush))
+        names[brush] = {parameter["name"]: parameter for parameter in spec["params"]}
+    assert set(names[True]) - set(names[False]) == {BRUSHED}
+    assert "!event.shiftKey" in names[True][BRUSHED]["select"]["on"]
+    assert (
+        "[event.shiftKey]" in names[True]["moved"]["select"]["translate"] and names[True]["moved"]["bind"] == "scales"
+    )
+    assert "translate" not in names[False]["moved"]["select"]
+
+
+def test_pictures_come_once_a_sample_whatever_the_conditions() -> None:
+    pictures = pd.DataFrame({"sample": [4, 9], "image": ["data:a", "data:b"]})
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False, pictures=pictures))
+    (points,) = layers_of(spec, "point")
+    (lookup,) = points["transform"]
+    assert lookup["lookup"] == lookup["from"]["key"] == "sample" and lookup["from"]["fields"] == ["image"]
+    assert spec["datasets"][lookup["from"]["data"]["name"]] == pictures.to_dict("records")
+    assert "image" in [told["field"] for told in points["encoding"]["tooltip"]]
+    same_rows(data_of(spec, "x"), PLANE)
+
+
+def test_marks_become_smaller_where_there_are_many() -> None:
+    many = pd.concat([PLANE] * 1000, ignore_index=True)
+    sizes = [
+        layers_of(spec_of(feature_plane(frame, NAMES, "perturbed", arrows=False)), "point")[0]["mark"]["size"]
+        for frame in (PLANE, many)
+    ]
+    assert sizes[0] == 42 and 5 < sizes[1] < 20
+
+
 TRIANGLE = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.5, -0.5, 1.0]})
 
 
@@ -329,3 +379,15 @@ def test_a_perturbation_is_grey_where_nothing_was_added() -> None:
     assert (strip[0, 0, 0], strip[0, 24, 0], strip[0, 48, 0]) == (255, 0, 128)
     assert set(perturbation_strip(clean, clean, 0.1)[:, :96, :3].ravel()) == {128}
     assert perturbation_strip(clean, clean + 0.001, 0.1)[0, 0, 0] < 150, "what is tiny beside epsilon looks tiny"
+
+
+@pytest.mark.parametrize(("channels", "side", "expected"), [(1, 48, 8), (3, 48, 8), (3, 4, 4)])
+def test_a_small_png_shows_its_image(channels: int, side: int, expected: int) -> None:
+    blocks = np.random.default_rng(0).integers(256, size=(channels, 2, 2), dtype=np.uint8)
+    image = blocks.repeat(4, axis=1).repeat(4, axis=2)
+    uri = data_uri(small_png(image, side))
+    assert uri.startswith("data:image/png;base64,")
+    picture = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
+    assert picture.size == (expected, expected)
+    shown = np.asarray(picture).transpose(2, 0, 1)[:, :: expected // 2, :: expected // 2]
+    np.testing.assert_allclose(shown, np.broadcast_to(blocks, (3, 2, 2)), atol=12 if side == 48 else 30)

@@ -1,6 +1,5 @@
 """Maps take at most so many samples, as many of one class as of another, and the same ones wherever they look."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

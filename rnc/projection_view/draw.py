@@ -1,0 +1,36 @@
+"""One map on the page."""
+
+import streamlit as st
+
+from rnc import controls
+from rnc.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
+from rnc.figure_view import Figures
+from rnc.projection_view.choice import MapChoice
+from rnc.projection_view.maps import Plane
+from rnc.projection_view.picked import picked_samples, picking
+from rnc.projection_view.pictures import hover_pictures
+
+SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
+[class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
+"""Containers whose parts stand side by side, and one below the other where the window is narrow."""
+
+
+def draw_map(figures: Figures, choice: MapChoice, plane: Plane, scope: str, place: int, *, arrows: bool) -> None:
+    """The points of a map, what it shows, and what happens when people drag a box over it or click a point."""
+    key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
+    st.caption(
+        f"{choice.run.run_id} · {choice.method} · epoch {plane.epoch} · {choice.split} · {plane.told} · {choice.condition}"
+    )
+    pictures = hover_pictures(choice, plane.points)
+    chart = feature_plane(
+        plane.points, choice.names, choice.shown, arrows=arrows, triangle=plane.triangle, brush=True,
+        chosen=picked_samples(scope), pictures=pictures.rows,
+    )  # fmt: skip
+    view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
+    chart_key, act = picking(key, scope, view, plane.points)
+    figures.draw(
+        st.container(key=key), chart, name, rows=plane.points, key=chart_key, on_select=act,
+        selection_mode=[PICKED_SAMPLE, BRUSHED], width="stretch" if plane.triangle is None else "content",
+    )  # fmt: skip
+    if pictures.why_not:
+        st.caption(controls.literal(pictures.why_not))

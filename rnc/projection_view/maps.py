@@ -1,0 +1,104 @@
+"""Where a map takes its points from: a stored projection, or the plane of three class means."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc import controls
+from rnc.conditions import CLEAN
+from rnc.geometry import SimplexPlane
+from rnc.projection_view.choice import SIMPLEX, MapChoice
+from rnc.vocabulary import ProjectionMethod
+
+MOST_DRAWN = 5_000
+"""Samples on a map at first; more take seconds to draw."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Points of one epoch (shown, condition, sample, label, predicted, x, y), labels as class names."""
+
+    epoch: int
+    points: pd.DataFrame
+    stored: int
+    """How many samples there are to draw."""
+    triangle: pd.DataFrame | None = None
+    """The vertices of a simplex plane (label, x, y)."""
+
+    @property
+    def told(self) -> str:
+        """How many samples are drawn, of how many."""
+        drawn = self.points["sample"].nunique()
+        return f"{drawn:,} samples" if drawn == self.stored else f"{drawn:,} of {self.stored:,} samples, class-balanced"
+
+
+Maps = list[tuple[MapChoice, Plane]]
+"""The maps that are drawn, the first one first."""
+
+
+def find_plane(choice: MapChoice, vertices: list[str], most: int) -> Plane | None:
+    """The points of at most so many samples; None, after a word on the page, where there are none."""
+    found = _simplex(choice, vertices, most) if choice.method == SIMPLEX else _stored(choice, most)
+    if found is None:
+        return None
+    epoch, points, triangle = found
+    stored = int(points["stored"].iloc[0])
+    named = controls.name_classes(points.drop(columns="stored"), choice.names, "label", "predicted")
+    named.attrs = points.attrs
+    return Plane(epoch, named, stored, triangle)
+
+
+_Found = tuple[int, pd.DataFrame, pd.DataFrame | None]
+
+
+def _stored(choice: MapChoice, most: int) -> _Found | None:
+    reader, run_id, method = controls.reader(), choice.run.run_id, choice.method
+    if method == ProjectionMethod.UMAP.value.upper() and reader.umap_is_due(run_id):
+        st.info(
+            "UMAP is being computed: it comes once, after the metrics of the last epoch.", icon=":material/hourglass:"
+        )
+        return None
+    stored = reader.projected(run_id).assign(run_id=run_id)
+    stored = stored[stored["method"] == method.lower()]
+    fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
+    epoch = controls.epoch_not_after(fitting, run_id, choice.cursor)
+    if epoch is None:
+        where = sorted({f"{row.split}, {row.condition}, epoch {row.epoch}" for row in stored.itertuples()})
+        st.info(
+            f"No {method} of {choice.split} features under {choice.shown} is stored up to the epoch cursor. "
+            + (f"Stored are: {'; '.join(where[:6])}." if where else "This run stored none.")
+        )
+        return None
+    asked = [CLEAN.slug, str(choice.condition)]
+    return epoch, reader.projection(run_id, epoch, choice.split, asked, method.lower(), most), None
+
+
+def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None:
+    """The samples of three classes in the plane of their clean class means."""
+    reader, run_id, split = controls.reader(), choice.run.run_id, choice.split
+    epoch = controls.epoch_not_after(reader.vector_epochs([run_id]), run_id, choice.cursor)
+    if len(vertices) < 3 or epoch is None:
+        st.info("Choose three classes." if epoch is not None else "This run kept no features up to the epoch cursor.")
+        return None
+    wanted = [choice.names.index(name) for name in vertices]
+    classes, means = reader.class_means(run_id, epoch, split, CLEAN.slug)
+    points = reader.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
+    if choice.condition not in set(points["condition"]):
+        st.info(f"No features under {choice.shown} were sampled of {split} images at epoch {epoch}.")
+        return None
+    if not set(wanted) <= set(classes):
+        st.info(f"This run kept no features of these classes on {split} images.")
+        return None
+    corners = means[[int(np.flatnonzero(classes == c)[0]) for c in wanted]]
+    try:
+        plane = SimplexPlane(corners)
+    except ValueError as error:
+        st.info(f"At epoch {epoch} {error}.")
+        return None
+    x, y = plane.project(np.stack(list(points["vector"]))).T
+    placed = points.drop(columns="vector").assign(x=x, y=y)
+    placed.attrs = points.attrs
+    flat = plane.project(corners)
+    return epoch, placed, pd.DataFrame({"label": vertices, "x": flat[:, 0], "y": flat[:, 1]})

@@ -1,0 +1,81 @@
+"""The images of samples, from the data set where it lies on this machine; or a line that says why there are none."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc import datasets
+from rnc.charts.images import data_uri, small_png
+from rnc.projection_view.choice import MapChoice
+from rnc.projection_view.maps import MOST_DRAWN
+from rnc.vocabulary import Split
+
+_HOVER_SIDE, _SHOWN_SIDE = 48, 160
+"""Pixels: images are as large as they are, but no larger."""
+
+LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
+    width: 96px; max-width: none; image-rendering: pixelated; display: block; border-radius: 4px;
+}</style>"""
+"""Thumbnails in tooltips, which are sent as small as they are."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Data URIs of images by sample, none where `why_not` says so."""
+
+    of: dict[int, str]
+    why_not: str = ""
+
+    @property
+    def rows(self) -> pd.DataFrame | None:
+        """sample, image; None where there are none."""
+        return pd.DataFrame({"sample": list(self.of), "image": list(self.of.values())}) if self.of else None
+
+
+def hover_pictures(choice: MapChoice, points: pd.DataFrame) -> Pictures:
+    """Thumbnails of all samples that are drawn (sample, label by name), unless these are very many."""
+    drawn = points.drop_duplicates("sample")
+    if len(drawn) > MOST_DRAWN:
+        return Pictures({}, f"No images on hover: there are only up to {MOST_DRAWN:,} samples.")
+    return _pictures(choice, drawn["sample"].to_numpy(), drawn["label"].tolist(), _HOVER_SIDE)
+
+
+def shown_pictures(choice: MapChoice, samples: pd.DataFrame) -> Pictures:
+    """Images of a few samples (sample, label by name) to look at."""
+    return _pictures(choice, samples["sample"].to_numpy(), samples["label"].tolist(), _SHOWN_SIDE)
+
+
+def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int) -> Pictures:
+    run = choice.run
+    if run["synthetic"]:
+        return Pictures({}, "No images: this run's numbers are made up.")
+    root = str(datasets.data_root())
+    return _read(run["images_from"], choice.split, samples.tolist(), [choice.names.index(n) for n in labels],
+                 _recorded(run, choice.split), side, root)  # fmt: skip
+
+
+def _recorded(run: pd.Series, split: Split) -> int | None:
+    """How many images the split had for the run; None where it took a part, or did not say."""
+    if split is Split.TRAIN and run.get("subset"):
+        return None
+    data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
+    return data.get(split, {}).get("images")
+
+
+@st.cache_data(max_entries=12, show_spinner="Reading images …")
+def _read(
+    images_from: str, split: Split, samples: list[int], labels: list[int], count: int | None, side: int, root: str
+) -> Pictures:
+    """Read and compare: indices say nothing where another source of the data set keeps its images in another order."""
+    try:
+        found = datasets.pick(images_from, Split(split), np.array(samples, dtype=int), None)
+    except (ValueError, OSError) as error:
+        return Pictures({}, f"No images: {error}")
+    if found.labels.tolist() != labels or count not in (None, found.count):
+        return Pictures({}, f"No images: those of {split} in {root} are others than the run's, or in another order.")
+    bytes_ = (found.images.astype(float) * 255 / found.levels).round().astype(np.uint8)
+    uris = [data_uri(small_png(image, side)) for image in bytes_]
+    return Pictures(dict(zip(samples, uris, strict=True)))

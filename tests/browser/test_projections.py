@@ -1,0 +1,116 @@
+"""The maps in a real browser: a box picks samples on both of them, images show on hover, and the selection stays."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import visit
+from tests.browser.test_browser import press_cursor
+
+pytestmark = pytest.mark.browser
+
+Serve = Callable[[Path], str]
+
+
+def map_of(page: Page, key: str) -> Locator:
+    """The drawing of the first map (plane) or of the one beside it."""
+    return page.locator(f".st-key-{key} canvas, .st-key-{key} svg.marks").first
+
+
+def drag(page: Page, drawing: Locator, begin: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a box between two corners, given as shares of the drawing."""
+    area = drawing.bounding_box()
+    assert area
+    corners = [(area["x"] + x * area["width"], area["y"] + y * area["height"]) for x, y in (begin, end)]
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    page.mouse.move(*corners[1], steps=4)
+    page.mouse.up()
+
+
+def until_it_looks_otherwise(drawing: Locator, before: bytes) -> None:
+    """Wait for a drawing to change: the headings of the page are there before."""
+    for _attempt in range(100):
+        if drawing.screenshot() != before:
+            return
+        drawing.page.wait_for_timeout(100)
+    pytest.fail("the drawing is as it was")
+
+
+def a_point(drawing: Locator) -> tuple[float, float]:
+    """Where on the page a mark is: amid pixels of a strong colour, which arrows do not have."""
+    area = drawing.bounding_box()
+    assert area
+    pixels = np.asarray(Image.open(io.BytesIO(drawing.screenshot())).convert("RGB")).astype(int)
+    strong = pixels.max(axis=2) - pixels.min(axis=2) > 90
+    around = np.lib.stride_tricks.sliding_window_view(strong, (5, 5)).all(axis=(2, 3))
+    y, x = np.argwhere(around)[0] + 2
+    return area["x"] + float(x), area["y"] + float(y)
+
+
+def picked(page: Page) -> list[int]:
+    """The samples that the address names."""
+    found = re.search(r"picked=([\d.]+)", page.url)
+    return [int(number) for number in found.group(1).split(".")] if found else []
+
+
+def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve: Serve, page: Page) -> None:
+    """A box, one more that adds, another epoch, a box on the other map, a reload: one selection, in the address too."""
+    visit(page, serve(demo_store) + "/projections?two=true")
+    heading = page.get_by_role("heading", name=re.compile(r"\d+ picked"))
+    expect(map_of(page, "beside")).to_be_visible()
+    before = map_of(page, "beside").screenshot()
+    drag(page, map_of(page, "plane"), (0.1, 0.1), (0.5, 0.5))
+    expect(heading).to_be_visible()
+    first = picked(page)
+    assert first and heading.inner_text() == f"{len(first)} picked"
+    until_it_looks_otherwise(map_of(page, "beside"), before)
+    images = page.locator("figure img[alt^='sample ']")
+    expect(images).to_have_count(min(len(first), 24))
+    expect(images.first).to_have_attribute("alt", re.compile(rf"sample {first[0]}, class \d"))
+
+    page.get_by_text("Add", exact=True).click()
+    drag(page, map_of(page, "plane"), (0.5, 0.5), (0.9, 0.9))
+    expect(heading).not_to_have_text(f"{len(first)} picked")
+    both = picked(page)
+    assert set(first) < set(both)
+
+    press_cursor(page, "Home")
+    expect(page.get_by_text(re.compile(r"· epoch 0 ·")).first).to_be_visible()
+    assert picked(page) == both and heading.inner_text() == f"{len(both)} picked"
+
+    page.get_by_text("Add", exact=True).click()
+    drag(page, map_of(page, "beside"), (0.2, 0.2), (0.6, 0.6))
+    expect(heading).not_to_have_text(f"{len(both)} picked")
+    other = picked(page)
+    page.reload()
+    expect(heading).to_have_text(f"{len(other)} picked")
+    with page.expect_download() as download:
+        page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="CSV", exact=True).click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "sample,class,clean (1),perturbed (1),leaps (1),clean (2),perturbed (2),leaps (2)"
+    assert [int(line.split(",")[0]) for line in lines[1:]] == other
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("heading", name="Nothing picked")).to_be_visible()
+
+
+def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_store: Path, serve: Serve, page: Page) -> None:
+    visit(page, serve(demo_store) + "/projections")
+    expect(map_of(page, "plane")).to_be_visible()
+    page.mouse.move(*a_point(map_of(page, "plane")))
+    tip = page.locator("#vg-tooltip-element.visible")
+    image = tip.locator("img")
+    expect(image).to_have_attribute("src", re.compile("^data:image/png;base64,"))
+    assert image.evaluate("image => [image.naturalWidth, image.clientWidth]") == [8, 96]
+    sample = re.search(r"sample\s+(\d+)", tip.inner_text())
+    assert sample
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.get_by_role("heading", name="1 picked")).to_be_visible()
+    assert picked(page) == [int(sample.group(1))]
