@@ -40,6 +40,7 @@ CONTROLS_MAY = {
 LAB_OF_THE_SERVER = (
     "__init__",
     "checks",
+    "source",
     "request",
     "arrays",
     "results",
@@ -84,7 +85,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/controls.py", CONTROLS_MAY),
     ("rnc/lab_view/", {*PAGE_MAY, "rnc.cursor", "rnc.lab.keeping", *(f"rnc.lab.{part}" for part in LAB_OF_THE_SERVER)}),
     ("rnc/figure_view.py", {"rnc.charts", "streamlit", "pandas"}),
-    ("rnc/projection_view/", {*PAGE_MAY, "rnc.datasets"}),
+    ("rnc/projection_view/", {*PAGE_MAY, "rnc.datasets", "rnc.lab_view", *(f"rnc.lab.{part}" for part in LAB_OF_THE_SERVER)}),
     ("rnc/findings_view.py", {"rnc.vocabulary", "rnc.claims", "streamlit", "pandas"}),
     ("pages/findings.py", {*PAGE_MAY, "rnc.findings_view"}),
     ("pages/projections.py", {*PAGE_MAY, "rnc.projection_view"}),

@@ -48,11 +48,24 @@ def png(picture: np.ndarray) -> bytes:
 
 def small_png(image: np.ndarray, side: int) -> bytes:
     """An image (c, h, w) uint8 as a small PNG, no side longer than `side`: grey, or in 64 colours of its own."""
-    picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+    picture = _picture(image)
     if max(picture.size) > side:
         picture.thumbnail((side, side))
     if len(image) > 1:
         picture = picture.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    return _encoded(picture)
+
+
+def full_png(image: np.ndarray) -> bytes:
+    """An image (c, h, w) uint8 as a PNG of every pixel and colour."""
+    return _encoded(_picture(image))
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def _encoded(picture: Image.Image) -> bytes:
     content = io.BytesIO()
     picture.save(content, format="PNG")
     return content.getvalue()

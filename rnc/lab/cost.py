@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 from rnc.conditions import Condition
-from rnc.lab.request import MOST_FRAMES, UNBOUNDED_STEPS, AttackRequest, Request, Source, SweepRequest
+from rnc.lab.request import MOST_FRAMES, UNBOUNDED_STEPS, AttackRequest, PicturesRequest, Request, Source, SweepRequest
 from rnc.vocabulary import ConditionKind
 
 GRADIENT = 3.0  # passes that a gradient with respect to the pixels costs: one forward, and about two for the way back
@@ -20,6 +20,8 @@ def passes(request: Request) -> float:
         each = _attack(request.condition, followed=True)
     elif isinstance(request, SweepRequest):
         each = sum(_attack(request.at(value), followed=False) for value in request.values)
+    elif isinstance(request, PicturesRequest):
+        each = _attack(request.condition, followed=False)
     else:
         base = request.condition
         unbounded = replace(base, steps=max(base.steps or 0, UNBOUNDED_STEPS), step_size=None)

@@ -1,4 +1,4 @@
-"""What the lab can be asked for: an attack, a sweep over its strength, the checks for gradient masking.
+"""What the lab can be asked for: an attack, a sweep over its strength, the checks for gradient masking, perturbed images.
 
 A request says all that determines its result, as JSON to and fro; `key` is a hash of just that. Free of torch.
 """
@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 from rnc.conditions import CLEAN, Condition, default_step_size
-from rnc.lab.checks import RequestError, ascending, member, text, whole
-from rnc.vocabulary import ConditionKind, Split
+from rnc.lab.checks import RequestError, ascending, member, whole
+from rnc.lab.source import Source, source_to_json
+from rnc.vocabulary import ConditionKind
 
 MOST_IMAGES = 50_000
 MOST_VALUES = 50
@@ -25,6 +26,8 @@ UNBOUNDED_STEPS = 40
 """What the attack without bound takes at least, of the checks for masking."""
 _ENGINE = 1
 """Counts up when the same request comes to mean another result: part of every key, so that kept results stay apart."""
+MOST_PICTURES = 200
+"""Images that are perturbed to be looked at."""
 _MOST_SEED = 2**31 - 1
 _MOST_TEXT = 2**20
 
@@ -35,48 +38,6 @@ class Axis(StrEnum):
     EPSILON = "epsilon"
     STEPS = "steps"
     STEP_SIZE = "step_size"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A stored network and the images that it is attacked on, as a run recorded them. Raises RequestError."""
-
-    checkpoint: str
-    """The file. Where it lies does not matter for the result; its `sha256` does."""
-    sha256: str
-    run_id: str
-    epoch: int
-    dataset: str
-    split: Split
-    subset: int = 0
-    """How many images of the split the run took; 0 for all."""
-    fingerprint: str | None = None
-    """`ImageSet.fingerprint` of them; None where the run recorded none."""
-    model: str = ""
-    """What the network is called; networks of one name are expected to take equally long."""
-
-    def __post_init__(self) -> None:
-        """Check and bring to the types that are said."""
-        object.__setattr__(self, "split", member(Split, "split", self.split))
-        whole("epoch", self.epoch, 0, _MOST_SEED)
-        whole("subset", self.subset, 0, _MOST_SEED)
-        for name in ("checkpoint", "run_id", "dataset"):
-            text(f"{name} of a source", getattr(self, name))
-        if not isinstance(self.sha256, str) or len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
-            raise RequestError(f"the sha256 of a checkpoint has 64 hexadecimal digits, got {self.sha256!r}")
-        if not isinstance(self.model, str) or not isinstance(self.fingerprint, str | None):
-            raise RequestError("model and fingerprint of a source must be texts")
-
-    @property
-    def label(self) -> str:
-        """How people name it: `RUN · epoch 10 · test`."""
-        return f"{self.run_id} · epoch {self.epoch} · {self.split}"
-
-    @property
-    def determines(self) -> dict[str, Any]:
-        """The fields on which a result depends."""
-        names = ("sha256", "dataset", "split", "subset", "fingerprint")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -194,13 +155,47 @@ class MaskingRequest:
         return _key(self)
 
 
-Request = AttackRequest | SweepRequest | MaskingRequest
-_KINDS: dict[str, type[Request]] = {"attack": AttackRequest, "sweep": SweepRequest, "masking": MaskingRequest}
+@dataclass(frozen=True)
+class PicturesRequest:
+    """Some images of a source by their indices, perturbed as they were when the run was measured. Raises RequestError."""
+
+    source: Source
+    condition: Condition
+    samples: tuple[int, ...]
+    """The images' indices in their data set, rising."""
+    images: int = field(default=0, init=False)
+    seed: int = field(default=0, init=False)
+    layers: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Check all fields."""
+        for sample in self.samples:
+            whole("the index of an image", sample, 0, _MOST_SEED)
+        object.__setattr__(self, "samples", tuple(sorted(set(self.samples))))
+        if len(self.samples) > MOST_PICTURES:
+            raise RequestError(f"at most {MOST_PICTURES} images are perturbed to be looked at, got {len(self.samples)}")
+        object.__setattr__(self, "images", len(self.samples))
+        _check_common(self)
+        _check_attack(self.condition)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The one source."""
+        return (self.source,)
+
+    @property
+    def key(self) -> str:
+        """Names the result: equal for two requests exactly where all that determines it is."""
+        return _key(self)
 
 
-def source_to_json(source: Source) -> dict[str, Any]:
-    """The source as a JSON object; `Source(**it)` reads it back."""
-    return {f.name: getattr(source, f.name) for f in fields(source)}
+Request = AttackRequest | SweepRequest | MaskingRequest | PicturesRequest
+_KINDS: dict[str, type[Request]] = {
+    "attack": AttackRequest,
+    "sweep": SweepRequest,
+    "masking": MaskingRequest,
+    "pictures": PicturesRequest,
+}
 
 
 def to_json(request: Request) -> str:

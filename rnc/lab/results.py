@@ -165,8 +165,29 @@ class MaskingResult:
         return [check for check in self.checks if check.warns]
 
 
-Result = AttackResult | SweepResult | MaskingResult
-_KINDS: dict[str, type[Result]] = {of.__name__: of for of in (AttackResult, SweepResult, MaskingResult)}
+@dataclass(frozen=True)
+class PicturesResult:
+    """Some images clean and perturbed, and what the network decides on them."""
+
+    condition: str
+    stopped: bool
+    as_recorded: bool
+    device: str
+    seconds: float
+    sample: np.ndarray
+    """(n,) their indices in the data set, rising."""
+    label: np.ndarray
+    """(n,) true classes."""
+    decided: np.ndarray
+    """(2, n) the classes decided for, clean and perturbed."""
+    clean_images: np.ndarray
+    """(n, c, h, w) float32 in [0, 1]."""
+    perturbed_images: np.ndarray
+    """(n, c, h, w) float32 in [0, 1]."""
+
+
+Result = AttackResult | SweepResult | MaskingResult | PicturesResult
+_KINDS: dict[str, type[Result]] = {of.__name__: of for of in (AttackResult, SweepResult, MaskingResult, PicturesResult)}
 
 
 def to_bytes(result: Result, *, compressed: bool = False) -> bytes:
@@ -193,6 +214,8 @@ def summary(result: Result) -> dict[str, Any]:
         told |= {"condition": result.condition, "before": result.before, "after": result.after, **result.alignment}
     elif isinstance(result, SweepResult):
         told |= {"over": result.over, "points": len(result.conditions)}
+    elif isinstance(result, PicturesResult):
+        told |= {"condition": result.condition, "images": len(result.sample)}
     else:
         told |= {"condition": result.condition, "warnings": [check.name for check in result.warnings]}
     return _strict(told)

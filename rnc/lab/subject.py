@@ -1,5 +1,6 @@
 """What the lab attacks: a stored network and a class-balanced choice of images, on the device that there is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -79,12 +80,25 @@ class Library:
         Raises CheckpointError where the file is missing or is not the one that the store recorded, DatasetError where
         there are no images of the data set, and ValueError where so many do not fit into memory.
         """
+        data, _fingerprint = self._load_images(source)
+        # (a smaller choice lies within a larger one, so that these are of those that the run took)
+        num_classes = datasets.spec(source.dataset).num_classes
+        return self._taken(source, data.balanced_indices(min(count, source.subset or len(data)), num_classes))
+
+    def named(self, source: Source, samples: Sequence[int]) -> Subject:
+        """A stored network and images of its source by their indices (n,). Raises as `subject`, and for an index too large."""
+        data, _fingerprint = self._load_images(source)
+        if samples and max(samples) >= len(data):
+            raise datasets.DatasetError(
+                f"{source.dataset} has {len(data)} images of {source.split}, but number {max(samples)} is asked for"
+            )
+        return self._taken(source, torch.tensor(samples, dtype=torch.int64))
+
+    def _taken(self, source: Source, indices: torch.Tensor) -> Subject:
         device = pick_device()
         exact_float32()
         data, fingerprint = self._load_images(source)
         num_classes = datasets.spec(source.dataset).num_classes
-        # (a smaller choice lies within a larger one, so that these are of those that the run took)
-        indices = data.balanced_indices(min(count, source.subset or len(data)), num_classes)
         _check_memory(len(indices), data.images[0].numel(), device)
         model = self._load_network(source, device)
         chosen = data.take(indices).to(device)

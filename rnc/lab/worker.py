@@ -17,7 +17,8 @@ import torch
 
 from rnc.lab import pace, wire
 from rnc.lab.masking import check
-from rnc.lab.request import AttackRequest, Request, Source, SweepRequest, from_json
+from rnc.lab.pictures import perturb
+from rnc.lab.request import AttackRequest, PicturesRequest, Request, Source, SweepRequest, from_json
 from rnc.lab.results import Result, to_bytes
 from rnc.lab.subject import Library
 from rnc.lab.sweep import sweep
@@ -86,6 +87,8 @@ class Worker:
             return follow(self._library.subject(request.source, request.images), request, report, stopped)
         if isinstance(request, SweepRequest):
             return sweep(lambda source: self._library.subject(source, request.images), request, report, stopped)
+        if isinstance(request, PicturesRequest):
+            return perturb(self._library.named(request.source, request.samples), request, report, stopped)
         return check(self._library.subject(request.source, request.images), request, report, stopped)
 
 

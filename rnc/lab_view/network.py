@@ -19,7 +19,7 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
         st.info("This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured.")
         return None
     st.caption(f"{run.run_id} · network of epoch {epoch} · {selection.split} images")
-    return _source(run, checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict(), selection.split)
+    return source_of(run, checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict(), selection.split)
 
 
 def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
@@ -39,10 +39,11 @@ def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source
     if picked is None:
         return None
     row = found[picked]
-    return _source(runs.loc[row["run_id"]], row, selection.split)
+    return source_of(runs.loc[row["run_id"]], row, selection.split)
 
 
-def _source(run: pd.Series, checkpoint: dict, split: Split) -> Source:
+def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
+    """What the lab needs to know of a run's stored network: a row of `StoreReader.checkpoints`."""
     subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
     data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
     fingerprint = data.get(split, {}).get("fingerprint")

@@ -8,13 +8,14 @@ import streamlit as st
 from rnc import controls
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import Maps
+from rnc.projection_view.perturbed import perturbed_pictures
 from rnc.projection_view.picked import ADDING, MOST_IN_ADDRESS, clear, picked_samples, write_address
-from rnc.projection_view.pictures import Pictures, shown_pictures
+from rnc.projection_view.pictures import shown_pictures
 from rnc.vocabulary import Role
 
 _MOST_SHOWN = 24
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:10px 8px;font-size:12px"
-_IMAGE = "width:100%;image-rendering:pixelated;border-radius:4px;display:block"
+_IMAGE = "width:100%;image-rendering:pixelated;border-radius:4px;display:block;margin-bottom:3px"
 
 
 def draw_panel(scope: str, maps: Maps) -> None:
@@ -68,18 +69,27 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
     if pictures.why_not:
         st.caption(controls.literal(pictures.why_not))
         return
-    st.html(f'<div style="{_GRID}">{"".join(_cell(row, pictures) for row in shown.to_dict("records"))}</div>')
+    place = st.container()
+    below = perturbed_pictures(maps, [int(sample) for sample in shown["sample"]])
+    cells = [_cell(row, [pictures.of, *below]) for row in shown.to_dict("records")]
+    place.html(f'<div style="{_GRID}">{"".join(cells)}</div>')
     if len(table) > len(shown):
         st.caption(f"The first {len(shown)} of {len(table):,} images; the table has all.")
 
 
-def _cell(row: dict, pictures: Pictures) -> str:
-    """An image, and below it its number, its class, and what the first network decides when perturbed."""
-    decided = next((row[name] for name in row if name not in ("sample", "label") and "clean" not in name), row["label"])
-    told = f"{row['label']}" + (f" → {decided}" if isinstance(decided, str) and decided != row["label"] else "")
-    alt = escape(f"sample {row['sample']}, class {told}", quote=True)
-    image = f'<img src="{pictures.of[row["sample"]]}" alt="{alt}" title="{alt}" style="{_IMAGE}">'
-    return f'<figure style="margin:0">{image}<figcaption>{escape(told)}<br>#{row["sample"]}</figcaption></figure>'
+def _cell(row: dict, pictures: list[dict[int, str]]) -> str:
+    """An image, clean and as far as there are any perturbed, its class and what the networks decide then, its number."""
+    decided = [row[name] for name in row if name not in ("sample", "label") and not name.startswith(("clean", "leaps"))]
+    told = f"{row['label']} → {' · '.join(str(name) for name in decided if isinstance(name, str))}"
+    name = escape(f"sample {row['sample']}, class {told}", quote=True)
+    kinds = ["", *[f", perturbed ({place})" for place in range(1, len(pictures))]]
+    images = [
+        f'<img src="{of[row["sample"]]}" alt="{name}{kind}" title="{name}{kind}" style="{_IMAGE}">'
+        for of, kind in zip(pictures, kinds, strict=True)
+        if row["sample"] in of
+    ]
+    caption = f"<figcaption>{escape(told)}<br>#{row['sample']}</figcaption>"
+    return f'<figure style="margin:0">{"".join(images)}{caption}</figure>'
 
 
 def _draw_table(table: pd.DataFrame, first: MapChoice) -> None:

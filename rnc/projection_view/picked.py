@@ -71,8 +71,9 @@ def picking(name: str, scope: str, view: tuple, points: pd.DataFrame) -> tuple[s
         box, clicked = state.get(BRUSHED) or {}, [int(row["sample"]) for row in state.get(PICKED_SAMPLE) or []]
         before_box, before_clicked = st.session_state.get(f"{key}_before", ({}, []))
         st.session_state[f"{key}_before"] = box, clicked
-        if box and box != before_box:
-            _pick(scope, inside(points, box))
+        within = inside(points, box) if box and box != before_box else []
+        if within:  # (a box around nothing is no act: it may have been drawn on a map that was just being replaced)
+            _pick(scope, within)
             st.session_state[f"{name}_box"] = view, picked_samples(scope)
         elif clicked and clicked != before_clicked:
             _pick(scope, clicked)

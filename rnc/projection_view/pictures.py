@@ -8,13 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from rnc import datasets
-from rnc.charts.images import data_uri, small_png
+from rnc.charts.images import data_uri, full_png, small_png
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import MOST_DRAWN
 from rnc.vocabulary import Split
 
-_HOVER_SIDE, _SHOWN_SIDE = 48, 160
-"""Pixels: images are as large as they are, but no larger."""
+_HOVER_SIDE = 48
+"""Pixels of a thumbnail's longer side, at most."""
 
 LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
     width: 96px; max-width: none; image-rendering: pixelated; display: block; border-radius: 4px;
@@ -45,10 +45,10 @@ def hover_pictures(choice: MapChoice, points: pd.DataFrame) -> Pictures:
 
 def shown_pictures(choice: MapChoice, samples: pd.DataFrame) -> Pictures:
     """Images of a few samples (sample, label by name) to look at."""
-    return _pictures(choice, samples["sample"].to_numpy(), samples["label"].tolist(), _SHOWN_SIDE)
+    return _pictures(choice, samples["sample"].to_numpy(), samples["label"].tolist(), None)
 
 
-def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int) -> Pictures:
+def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int | None) -> Pictures:
     run = choice.run
     if run["synthetic"]:
         return Pictures({}, "No images: this run's numbers are made up.")
@@ -67,7 +67,13 @@ def _recorded(run: pd.Series, split: Split) -> int | None:
 
 @st.cache_data(max_entries=12, show_spinner="Reading images …")
 def _read(
-    images_from: str, split: Split, samples: list[int], labels: list[int], count: int | None, side: int, root: str
+    images_from: str,
+    split: Split,
+    samples: list[int],
+    labels: list[int],
+    count: int | None,
+    side: int | None,
+    root: str,
 ) -> Pictures:
     """Read and compare: indices say nothing where another source of the data set keeps its images in another order."""
     try:
@@ -77,5 +83,5 @@ def _read(
     if found.labels.tolist() != labels or count not in (None, found.count):
         return Pictures({}, f"No images: those of {split} in {root} are others than the run's, or in another order.")
     bytes_ = (found.images.astype(float) * 255 / found.levels).round().astype(np.uint8)
-    uris = [data_uri(small_png(image, side)) for image in bytes_]
+    uris = [data_uri(full_png(image) if side is None else small_png(image, side)) for image in bytes_]
     return Pictures(dict(zip(samples, uris, strict=True)))

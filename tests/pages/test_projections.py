@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc import datasets
-from rnc.charts.images import data_uri, small_png
+from rnc.charts.images import data_uri, full_png, small_png
 from rnc.projection_view import maps, picked, pictures
 from rnc.store.reader import StoreReader
 from tests.pages.app import charts, open_page, rows
@@ -119,8 +119,8 @@ def test_hover_and_panel_show_the_images_of_the_data_set(demo_store: Path, monke
     assert sorted(hover.index) == samples_of(demo_store), "only of the points that are drawn"
     images = datasets.load("digits", "train").pixels().numpy()
     for sample in picks:
-        uri = data_uri(small_png((images[sample] * 255).round().astype("uint8"), 48))
-        assert hover[sample] == uri and uri in html(app)
+        image = (images[sample] * 255).round().astype("uint8")
+        assert hover[sample] == data_uri(small_png(image, 48)) and data_uri(full_png(image)) in html(app)
 
 
 def test_without_the_images_the_page_says_so(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,3 +202,24 @@ def test_a_large_selection_is_not_put_into_the_address(demo_store: Path, monkeyp
     monkeypatch.setattr(picked, "MOST_IN_ADDRESS", 2)
     app = open_page("projections", demo_store, monkeypatch, picked=".".join(map(str, samples_of(demo_store)[:3])))
     assert len(table(app)) == 3 and "picked" not in app.query_params
+
+
+def test_picked_images_are_perturbed_on_demand(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the stored networks of both maps, in the lab's process; of an epoch without a network that is said."""
+    picks = samples_of(demo_store)[:4]
+    asked = {"two": "true", "run": "ST", "beside_run": "AT", "picked": ".".join(map(str, picks))}
+    app = open_page("projections", demo_store, monkeypatch, **asked)
+    assert html(app).count("data:image/png") == len(picks)
+    app.button(key="perturb_picked").click().run()
+    tickets = list(app.session_state["picture_tickets"].values())
+    assert len(tickets) == 2 and all(ticket.wait(120) for ticket in tickets)
+    app.run()
+    assert not app.exception
+    shown = html(app)
+    assert shown.count("data:image/png") == 3 * len(picks)
+    for ticket in tickets:
+        assert ticket.result.sample.tolist() == picks
+        for image in (ticket.result.perturbed_images * 255).round().astype("uint8"):
+            assert data_uri(full_png(image)) in shown
+    app.sidebar.select_slider(key="epoch").set_value("3").run()
+    assert not app.exception

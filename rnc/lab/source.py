@@ -1,0 +1,56 @@
+"""What the lab looks at: a stored network, and the images that it is attacked on. Free of torch."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rnc.lab.checks import RequestError, member, text, whole
+from rnc.vocabulary import Split
+
+_MOST = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stored network and the images that it is attacked on, as a run recorded them. Raises RequestError."""
+
+    checkpoint: str
+    """The file. Where it lies does not matter for the result; its `sha256` does."""
+    sha256: str
+    run_id: str
+    epoch: int
+    dataset: str
+    split: Split
+    subset: int = 0
+    """How many images of the split the run took; 0 for all."""
+    fingerprint: str | None = None
+    """`ImageSet.fingerprint` of them; None where the run recorded none."""
+    model: str = ""
+    """What the network is called; networks of one name are expected to take equally long."""
+
+    def __post_init__(self) -> None:
+        """Check and bring to the types that are said."""
+        object.__setattr__(self, "split", member(Split, "split", self.split))
+        whole("epoch", self.epoch, 0, _MOST)
+        whole("subset", self.subset, 0, _MOST)
+        for name in ("checkpoint", "run_id", "dataset"):
+            text(f"{name} of a source", getattr(self, name))
+        if not isinstance(self.sha256, str) or len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise RequestError(f"the sha256 of a checkpoint has 64 hexadecimal digits, got {self.sha256!r}")
+        if not isinstance(self.model, str) or not isinstance(self.fingerprint, str | None):
+            raise RequestError("model and fingerprint of a source must be texts")
+
+    @property
+    def label(self) -> str:
+        """How people name it: `RUN · epoch 10 · test`."""
+        return f"{self.run_id} · epoch {self.epoch} · {self.split}"
+
+    @property
+    def determines(self) -> dict[str, Any]:
+        """The fields on which a result depends."""
+        names = ("sha256", "dataset", "split", "subset", "fingerprint")
+        return {name: getattr(self, name) for name in names}
+
+
+def source_to_json(source: Source) -> dict[str, Any]:
+    """The source as a JSON object; `Source(**it)` reads it back."""
+    return {f.name: getattr(source, f.name) for f in fields(source)}
