@@ -10,7 +10,7 @@ from rnc.charts.palette import GREY, class_scale
 from rnc.vocabulary import Role
 
 HEIGHT = 520
-_SQUARE = 500
+_SQUARE = 450
 _OUTSIDE = 1.3  # where the names of a triangle's vertices stand, from its middle
 
 

@@ -99,7 +99,7 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     lines = download.value.path().read_text().splitlines()
     assert lines[0] == "sample,class,clean (1),perturbed (1),leaps (1),clean (2),perturbed (2),leaps (2)"
     assert [int(line.split(",")[0]) for line in lines[1:]] == other
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
     expect(page.get_by_role("heading", name="Nothing picked")).to_be_visible()
 
 

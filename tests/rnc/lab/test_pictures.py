@@ -38,7 +38,7 @@ def test_what_names_no_images_is_refused(samples: tuple) -> None:
         PicturesRequest(SOURCE, Condition.from_slug("clean"), (1,))
 
 
-@pytest.mark.parametrize("slug", ["pgd-linf-0.2-3", "gaussian-linf-0.2"])
+@pytest.mark.parametrize("slug", ["pgd-linf-0.2-3", "sign_noise-linf-0.2"])
 def test_each_image_is_perturbed_alone_within_the_ball(subject: Subject, slug: str) -> None:
     condition = Condition.from_slug(slug)
     told: list[tuple] = []
