@@ -5,7 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["RNC_GALLERY"] = ""  # (the tests of the gallery name one)
 
-_USES_DEMO = "demo_store"
+_USES_DEMO, _GIVEN = "demo_store", "RNC_TEST_DEMO"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,35 +29,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def demo_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen | None, Path]]:
-    """The training of the real demo, begun; RNC_TEST_DEMO names a store that holds it already."""
-    given = os.environ.get("RNC_TEST_DEMO")
-    if given:
-        yield None, Path(given)
+def demo_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that the real demo is trained into, begun; `exit` in it says how it went.
+
+    Of several pytest processes (pytest-xdist) the first one trains it for all. RNC_TEST_DEMO names a store that holds it.
+    """
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = (tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent) / "demo"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        yield folder  # (another process trains it)
         return
-    store = tmp_path_factory.mktemp("demo") / "rnc.duckdb"
-    log = store.with_name("log").open("wb")
-    command = [sys.executable, "-m", "train.run", "demo", "--store", str(store)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-    yield process, store
-    process.kill()
-    log.close()
+    train = f"{sys.executable} -m train.run demo --store {folder / 'rnc.duckdb'}"
+    command = f"{train} > {folder / 'log'} 2>&1; echo $? > {folder / 'ended'}; mv {folder / 'ended'} {folder / 'exit'}"
+    process = subprocess.Popen(["sh", "-c", command], cwd=ROOT, start_new_session=True)
+    yield folder
+    if alone:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _begin_demo(request: pytest.FixtureRequest) -> None:
     """Begin the demo's training with the first test, if any test of this session needs it."""
-    if any(_USES_DEMO in getattr(item, "fixturenames", ()) for item in request.session.items):
+    needed = any(_USES_DEMO in getattr(item, "fixturenames", ()) for item in request.session.items)
+    if needed and not os.environ.get(_GIVEN):
         request.getfixturevalue("demo_training")
 
 
 @pytest.fixture(scope="session")
-def demo_store(demo_training: tuple[subprocess.Popen | None, Path]) -> Path:
+def demo_store(request: pytest.FixtureRequest) -> Path:
     """The store of the finished demo."""
-    process, store = demo_training
-    if process is not None and process.wait() != 0:
-        pytest.fail(f"training the demo failed:\n{store.with_name('log').read_text()[-2000:]}")
-    return store
+    if given := os.environ.get(_GIVEN):
+        return Path(given)
+    folder: Path = request.getfixturevalue("demo_training")
+    while not (folder / "exit").exists():  # (no clock but the suite's own time limit)
+        time.sleep(0.2)
+    if (folder / "exit").read_text().strip() != "0":
+        pytest.fail(f"training the demo failed:\n{(folder / 'log').read_text()[-2000:]}")
+    return folder / "rnc.duckdb"
 
 
 @pytest.fixture(scope="session")
