@@ -28,6 +28,7 @@ _ROWS = {
     "condition": "SELECT * FROM condition WHERE condition IN (SELECT condition FROM run_condition WHERE run_id = $run)",
     "checkpoint": "SELECT * REPLACE (run_id || '/' || parse_filename(path) AS path) FROM checkpoint "
     "WHERE run_id = $run AND parse_filename(path) = $network",
+    "run_mark": "SELECT * REPLACE (NULL::TIMESTAMP AS archived_at) FROM run_mark WHERE run_id = $run",
 }
 _TABLES = (
     *_ROWS,
@@ -120,7 +121,9 @@ def _lay_beside(connection: duckdb.DuckDBPyConnection, folder: Path, sql: str) -
     assert found
     database = '"' + found[0].replace('"', '""') + '".main.'
     for table in _TABLES:
-        if re.search(rf"\b{table}\b", sql):
+        if re.search(rf"\b{table}\b", sql) and any(
+            folder.glob(f"*/{table}.parquet")
+        ):  # (older runs have not all tables)
             view = _BESIDE.get(table, _OTHERS_BESIDE).format(
                 own=database + table,
                 runs=database + "run",

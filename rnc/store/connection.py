@@ -13,7 +13,7 @@ import duckdb
 
 from rnc.store.backup import back_up
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 DEFAULT_STORE = Path("data/rnc.duckdb")
 STORE_VARIABLE = "RNC_STORE"
 
@@ -42,6 +42,10 @@ _UPGRADES = {  # from a version to the next; a store is brought up to date by th
             key VARCHAR, saved_at TIMESTAMP, title VARCHAR, request JSON, summary JSON, content BLOB
         );
         UPDATE schema_version SET version = 3;
+    """,
+    3: """
+        CREATE TABLE run_mark (run_id VARCHAR, tags VARCHAR[], note VARCHAR, archived_at TIMESTAMP);
+        UPDATE schema_version SET version = 4;
     """,
 }
 _DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)

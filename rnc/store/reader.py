@@ -14,6 +14,7 @@ from rnc.conditions import CLEAN
 from rnc.store.connection import StoreMissingError
 from rnc.store.evidence import SHOWN
 from rnc.store.samples import SampleReader
+from rnc.store.upkeep import TABLES_OF_A_RUN
 from rnc.vocabulary import FEATURES_LAYER, OWN_IMAGES, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
 
 _OLDER = {"width": 1.0, "subset": 0}
@@ -40,10 +41,14 @@ class StoreReader(SampleReader):
     def runs(self) -> pd.DataFrame:
         """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
 
+        `tags` (a list), `note` and `archived` are what people say about them (`rnc/store/upkeep.py`).
         `published` says which ones are of the gallery and not of the store, `synthetic` which ones are made up, and
         `images_from` by which name `rnc.datasets` finds the images.
         """
-        found = self._ask("SELECT * FROM run ORDER BY started_at DESC, run_id")
+        found = self._ask(
+            """SELECT r.*, coalesce(m.tags, []) AS tags, coalesce(m.note, '') AS note, m.archived_at IS NOT NULL AS archived
+               FROM run r LEFT JOIN run_mark m ON m.run_id = r.run_id ORDER BY r.started_at DESC, r.run_id"""
+        )
         if found.empty:
             return found
         asked, told = self._told_runs
@@ -146,6 +151,14 @@ class StoreReader(SampleReader):
         found = self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
         return found.assign(path=[str(self.path.parent / path) for path in found.get("path", [])])
 
+    def rows_of(self, run_id: str) -> pd.DataFrame:
+        """table, rows: what the store holds of a run."""
+        counts = [
+            f"SELECT '{table}' AS \"table\", count(*) AS rows FROM {table} WHERE run_id = $run"
+            for table in TABLES_OF_A_RUN
+        ]
+        return self._ask(" UNION ALL ".join(counts), run=run_id)
+
     def lab_results(self) -> pd.DataFrame:
         """key, saved_at (UTC), title, request (JSON), summary (JSON), bytes: the kept results of the lab, the newest first."""
         return self._ask(
@@ -199,7 +212,7 @@ def _with_configs(found: pd.DataFrame) -> pd.DataFrame:
     """Rows of table `run` with a column for each field of their configs, and what they are: published, synthetic."""
     configs = [_OLDER | json.loads(text) for text in found["config"]]
     config = pd.DataFrame(configs, index=found.index)
-    found = found.assign(images_from=[_images_from(one) for one in configs])
+    found = found.assign(images_from=[_images_from(one) for one in configs], tags=found["tags"].map(list))
     found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
     return found.assign(synthetic=found["device"] == SYNTHETIC)
 

@@ -67,6 +67,10 @@ CREATE TABLE leap (
 -- Model files; path is relative to the store's folder.
 CREATE TABLE checkpoint (run_id VARCHAR, epoch INTEGER, path VARCHAR, sha256 VARCHAR);
 
+-- What people say about a run, at most one row each; it stays when the run is trained anew. archived_at (UTC) is NULL where
+-- the run is in sight.
+CREATE TABLE run_mark (run_id VARCHAR, tags VARCHAR[], note VARCHAR, archived_at TIMESTAMP);
+
 -- Attacks of the lab that were kept; key names what determines the result, content is an npz of its arrays.
 CREATE TABLE lab_result (
     key VARCHAR, saved_at TIMESTAMP, title VARCHAR, request JSON, summary JSON, content BLOB

@@ -17,26 +17,10 @@ import duckdb
 from rnc.conditions import Condition
 from rnc.store.connection import StoreError, writing
 from rnc.store.rows import Rows
+from rnc.store.upkeep import RunUpkeep, delete_rows, run_state
 from rnc.vocabulary import Role, RunState
 
-_RUN_TABLES = (
-    "run",
-    "run_condition",
-    "layer",
-)
 _OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")
-_EPOCH_TABLES = (
-    "epoch",
-    "metric",
-    "class_metric",
-    "class_mean",
-    "classifier",
-    "feature",
-    "projection",
-    "leap",
-    "checkpoint",
-)
-
 
 MOST_CONTENT = 64 * 2**20
 """Bytes of a kept result of the lab."""
@@ -46,12 +30,12 @@ class RunExistsError(StoreError):
     """The store already holds a finished run with this key."""
 
 
-class StoreWriter:
+class StoreWriter(RunUpkeep):
     """Writes runs to one store file."""
 
     def __init__(self, path: Path) -> None:
         """Name the store; nothing is opened until something is written."""
-        self.path = path
+        super().__init__(path)
         self._untold: tuple[int, float] = (0, 0.0)  # the last epoch that was written, and what that has taken since
 
     def prepare(self) -> None:
@@ -88,7 +72,7 @@ class StoreWriter:
                     f"{self.path} knows nothing of {run_id}, whose training is to go on after epoch {resume_after}; "
                     "name the store that it began in, or give --overwrite to begin anew"
                 )
-            _delete(connection, run_id, -1 if resume_after is None else resume_after)
+            delete_rows(connection, run_id, -1 if resume_after is None else resume_after)
             rows, now = Rows(), _now()
             rows.add(
                 "run",
@@ -193,20 +177,6 @@ class StoreWriter:
         connection.execute(
             "UPDATE run SET heartbeat_at = ?, epochs_done = ? WHERE run_id = ?", [_now(), epochs_done, run_id]
         )
-
-
-def run_state(connection: duckdb.DuckDBPyConnection, run_id: str) -> str | None:
-    """The stored state of a run, or None."""
-    found = connection.execute("SELECT state FROM run WHERE run_id = ?", [run_id]).fetchone()
-    return found[0] if found else None
-
-
-def _delete(connection: duckdb.DuckDBPyConnection, run_id: str, after: int) -> None:
-    """Remove a run, but for what belongs to its epochs up to `after`."""
-    for table in _RUN_TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
-    for table in _EPOCH_TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE run_id = ? AND epoch > ?", [run_id, after])
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:

@@ -27,6 +27,7 @@ CONTRACT = {
     "feature": "run_id epoch split condition sample label predicted vector",
     "projection": "run_id epoch split condition method sample coordinates",
     "leap": "run_id epoch split condition true_class predicted_class count angle",
+    "run_mark": "run_id tags note archived_at",
     "lab_result": "key saved_at title request summary content",
     "checkpoint": "run_id epoch path sha256",
     "measurement": "run_id dataset model objective norm epsilon seed epoch split role condition layer metric value",

@@ -37,7 +37,7 @@ def old(version: int, tmp_path: Path) -> Path:
             "INSERT INTO run (run_id, config, classes, state, epochs_done, device) VALUES "
             """('old', '{"dataset": "digits", "epochs": 2}', ['a', 'b'], 'finished', 2, 'cpu')"""
         )
-        connection.execute("INSERT INTO condition VALUES ('clean', 'clean', NULL, NULL, NULL, NULL, NULL, 'true')")
+        connection.execute("INSERT INTO condition (condition, kind, label_rule) VALUES ('clean', 'clean', 'true')")
         connection.execute("INSERT INTO run_condition VALUES ('old', 'clean', 'clean')")
         connection.execute(
             "INSERT INTO metric VALUES ('old', 2, 'train', 'clean', 'train', 'clean', 'features', 'nc1', 0.5)"

@@ -11,6 +11,7 @@ import pytest
 from rnc.conditions import CLEAN, Condition
 from rnc.store.connection import StoreError, reading
 from rnc.store.rows import Rows
+from rnc.store.upkeep import TABLES_OF_A_RUN
 from rnc.store.writer import RunExistsError, StoreWriter, run_state
 from rnc.vocabulary import Role, RunState
 from tests.rnc.store.hand_written import (
@@ -24,20 +25,6 @@ from tests.rnc.store.hand_written import (
     begin,
     config,
     one_epoch,
-)
-
-TABLES_OF_A_RUN = (
-    "run",
-    "run_condition",
-    "layer",
-    "metric",
-    "class_metric",
-    "class_mean",
-    "classifier",
-    "feature",
-    "projection",
-    "leap",
-    "checkpoint",
 )
 
 
@@ -63,6 +50,7 @@ def everywhere(run_id: str, epoch: int = 0) -> Rows:
     rows.add("projection", **spot, method="pca", sample=[4, 7], coordinates=np.eye(2))
     rows.add("leap", **spot, true_class=0, predicted_class=1, count=3, angle=0.1)
     rows.add("checkpoint", **key, path="checkpoints/x", sha256="00")
+    rows.add("epoch", **key, learning_rate=0.1)
     return rows
 
 
@@ -70,6 +58,7 @@ def full_run(path: Path, run_id: str) -> StoreWriter:
     writer = begin(path, run_id)
     writer.write_layers(run_id, [("pixels", 64), ("features", 8)])
     writer.write_epoch(run_id, 0, everywhere(run_id))
+    writer.annotate(run_id, ["tag"], "note")
     return writer
 
 
@@ -153,7 +142,7 @@ def test_overwrite_puts_the_new_run_in_its_place_and_leaves_others(store: Path) 
     other = snapshot(store, "b")
     begin(store, "a", CONDITIONS[:1], overwrite=True)
     found = snapshot(store, "a")
-    assert {table: len(rows) for table, rows in found.items() if rows} == {"run": 1, "run_condition": 1}
+    assert {table: len(rows) for table, rows in found.items() if rows} == {"run": 1, "run_condition": 1, "run_mark": 1}
     assert ask(store, "SELECT state, error FROM run WHERE run_id = 'a'") == [("running", None)]
     assert snapshot(store, "b") == other
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rnc.conditions import CLEAN
+from rnc.store import upkeep
 from rnc.store import writer as store_writer
 from rnc.store.rows import Rows
 from rnc.store.run_lock import run_lock
@@ -76,6 +77,20 @@ def hold_the_lock(store: Path) -> None:
         sys.stdin.read()
 
 
+def hang_while_deleting(store: Path, function: str) -> None:
+    """Delete run a, and stop for ever after the rows are gone (but not committed), or before its files are."""
+    real = getattr(upkeep, function)
+
+    def hang(*arguments: object) -> None:
+        if function == "delete_rows":
+            real(*arguments)
+        say("middle")
+        sys.stdin.read()
+
+    setattr(upkeep, function, hang)
+    StoreWriter(store).delete_run("a")
+
+
 def make_stores(folder: Path) -> None:
     """One new store after the other."""
     for name in range(NEW_STORES):
@@ -86,6 +101,8 @@ if __name__ == "__main__":
     action, path = sys.argv[1], Path(sys.argv[2])
     if action == "lock":
         hold_the_lock(path)
+    elif action in ("delete_rows", "_remove"):
+        hang_while_deleting(path, action)
     elif action == "make":
         make_stores(path)
     else:

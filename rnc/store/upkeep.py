@@ -1,0 +1,151 @@
+"""What people change about stored runs: their tags and note, whether they are out of sight, whether they are there at all."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from rnc.store.connection import StoreError, writing
+from rnc.store.run_lock import run_lock
+from rnc.vocabulary import STALE_SECONDS, RunState
+
+_RUN_TABLES = (
+    "run",
+    "run_condition",
+    "layer",
+)
+_EPOCH_TABLES = (
+    "epoch",
+    "metric",
+    "class_metric",
+    "class_mean",
+    "classifier",
+    "feature",
+    "projection",
+    "leap",
+    "checkpoint",
+)
+TABLES_OF_A_RUN = (*_RUN_TABLES, *_EPOCH_TABLES, "run_mark")
+
+LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 20, 10_000
+"""Characters, tags of a run, characters."""
+
+
+class RunUpkeep:
+    """Changes runs of one store file. Each method is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the store; nothing is opened until something is written."""
+        self.path = path
+
+    def annotate(self, run_id: str, tags: list[str], note: str) -> None:
+        """Put tags and a note in the place of a run's old ones; what stands in them is text and nothing else.
+
+        Raises ValueError where they are too long, StoreError where the store has no such run.
+        """
+        told = _tags(tags)
+        if len(note) > LONGEST_NOTE:
+            raise ValueError(f"a note has at most {LONGEST_NOTE:,} characters, this one has {len(note):,}")
+        with writing(self.path) as connection:
+            _mark(connection, self.path, run_id, tags=told, note=note.strip())
+
+    def archive(self, run_ids: list[str], archived: bool = True) -> None:
+        """Put runs out of sight, or back. Raises StoreError, and changes none, where the store has not all of them."""
+        with writing(self.path) as connection:
+            for run_id in run_ids:
+                _mark(connection, self.path, run_id, archived_at=_now() if archived else None)
+
+    def delete_run(self, run_id: str) -> None:
+        """Take a run out of the store, then its networks from the disk: a crash in between leaves files that nobody names.
+
+        Raises StoreError, and changes nothing, where the run is being trained or the store does not have it.
+        """
+        folder = networks_folder(self.path, run_id)
+        with run_lock(self.path, run_id):
+            with writing(self.path) as connection:
+                _refuse_a_trained_one(connection, self.path, run_id)
+                delete_rows(connection, run_id, -1)
+                connection.execute("DELETE FROM run_mark WHERE run_id = ?", [run_id])
+            try:
+                _remove(folder)
+            except OSError as error:
+                raise StoreError(
+                    f"{run_id} is out of the store, but {folder} could not be removed ({error}); remove it by hand"
+                ) from error
+
+
+def networks_folder(store: Path, run_id: str) -> Path:
+    """Where a run's networks lie. Raises StoreError for an id that is no name of a folder: stores come from others, too."""
+    if Path(run_id).name != run_id or run_id in ("", "..") or "\0" in run_id:
+        raise StoreError(f"{run_id!r} cannot be the id of a run: no folder is called so")
+    return store.parent / "checkpoints" / run_id
+
+
+def networks_of(store: Path, run_id: str) -> tuple[int, int]:
+    """How many files of a run lie on the disk, and their bytes in all."""
+    sizes = [path.stat().st_size for path in networks_folder(store, run_id).rglob("*") if path.is_file()]
+    return len(sizes), sum(sizes)
+
+
+def run_state(connection: duckdb.DuckDBPyConnection, run_id: str) -> str | None:
+    """The stored state of a run, or None."""
+    found = connection.execute("SELECT state FROM run WHERE run_id = ?", [run_id]).fetchone()
+    return found[0] if found else None
+
+
+def delete_rows(connection: duckdb.DuckDBPyConnection, run_id: str, after: int) -> None:
+    """Remove a run, but for what belongs to its epochs up to `after`, and for what people have said about it."""
+    for table in _RUN_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+    for table in _EPOCH_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ? AND epoch > ?", [run_id, after])
+
+
+def _tags(given: list[str]) -> list[str]:
+    """Tags without blanks around them, each once, in order. Raises ValueError where one is too long, or they are too many."""
+    tags = sorted({" ".join(tag.split()) for tag in given} - {""})
+    if long := [tag for tag in tags if len(tag) > LONGEST_TAG]:
+        raise ValueError(
+            f"a tag has at most {LONGEST_TAG} characters; {long[0][:LONGEST_TAG]}… is longer, make it a note"
+        )
+    if len(tags) > MOST_TAGS:
+        raise ValueError(f"a run has at most {MOST_TAGS} tags")
+    return tags
+
+
+def _mark(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, **changes: Any) -> None:
+    if run_state(connection, run_id) is None:
+        raise StoreError(f"no run {run_id} in {store}; it may have been deleted meanwhile, or is of the gallery")
+    if not connection.execute("SELECT 1 FROM run_mark WHERE run_id = ?", [run_id]).fetchone():
+        connection.execute("INSERT INTO run_mark (run_id, tags, note) VALUES (?, [], '')", [run_id])
+    for column, value in changes.items():
+        connection.execute(f"UPDATE run_mark SET {column} = ? WHERE run_id = ?", [value, run_id])
+
+
+def _refuse_a_trained_one(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> None:
+    """The lock tells of trainers on this machine; the heartbeat also of those that share a disk with it."""
+    found = connection.execute("SELECT state, heartbeat_at FROM run WHERE run_id = ?", [run_id]).fetchone()
+    if found is None:
+        raise StoreError(f"no run {run_id} in {store}; it may have been deleted meanwhile, or is of the gallery")
+    state, beat = found
+    if state == RunState.RUNNING and beat is not None and beat > _now() - timedelta(seconds=STALE_SECONDS):
+        raise StoreError(
+            f"run {run_id} is being trained: its last sign of life is less than {STALE_SECONDS:.0f} s old; stop it first"
+        )
+
+
+def _remove(folder: Path) -> None:
+    """Out of the way first, so that whoever trains the run anew meets all of the folder or nothing of it."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        condemned = folder.with_name(f".{folder.name}.deleted")
+        shutil.rmtree(condemned, ignore_errors=True)
+        shutil.rmtree(folder.rename(condemned))
+
+
+def _now() -> datetime:
+    """The time in UTC without a zone, as the store keeps it."""
+    return datetime.now(UTC).replace(tzinfo=None)
