@@ -35,15 +35,16 @@ def summary(frame: pd.DataFrame, cursor: int) -> pd.DataFrame:
     """A row a (metric, run label, condition): mean and std over seeds at the cursor, at the last epoch, and of the best.
 
     `frame` has metric, run, run_id, shown, condition, epoch and value. At the cursor is the last measured epoch not after
-    it; the best is each seed's own, `best epoch` their mean.
+    it; the best is each seed's own, `best epoch` their mean. A seed whose value is NaN there has none, and is left out.
     """
     ordered = frame.sort_values("epoch", ignore_index=True)
     line = ["metric", *_LINE]
-    sign = ordered["metric"].isin(MORE_IS_BETTER).map({True: -1, False: 1})
-    best = ordered.loc[ordered.assign(value=sign * ordered["value"]).groupby(line, sort=False)["value"].idxmin()]
+    known = ordered.dropna(subset="value")
+    sign = known["metric"].isin(MORE_IS_BETTER).map({True: -1, False: 1})
+    best = known.loc[known.assign(value=sign * known["value"]).groupby(line, sort=False)["value"].idxmin()]
     parts = {
-        "at cursor": ordered[ordered["epoch"] <= cursor].groupby(line)["value"].last(),
-        "last": ordered.groupby(line)["value"].last(),
+        "at cursor": ordered[ordered["epoch"] <= cursor].drop_duplicates(line, keep="last").set_index(line)["value"],
+        "last": ordered.drop_duplicates(line, keep="last").set_index(line)["value"],
         "best": best.set_index(line)["value"],
         "best epoch": best.set_index(line)["epoch"],
     }

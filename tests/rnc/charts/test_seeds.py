@@ -78,3 +78,12 @@ def test_the_summary_of_two_seeds() -> None:
 def test_a_single_seed_has_no_spread() -> None:
     found = summary(lines({"a1": [9.0, 2.0]}, [0, 10]).assign(metric="nc1"), cursor=5)
     assert found["at cursor"].tolist() == [9.0] and not any("±" in column for column in found)
+
+
+def test_a_value_that_is_none_is_not_made_up() -> None:
+    """The last epoch's NaN is not the epoch before it; a line without any number has no best, and breaks nothing."""
+    nan = float("nan")
+    frame = lines({"a1": [3.0, 1.0, nan], "a2": [5.0, 2.0, 4.0], "b1": [nan, nan, nan]}, [0, 10, 20])
+    found = summary(frame.assign(metric="nc1"), cursor=15).set_index("run")
+    assert found.loc["a", ["at cursor", "last", "best", "best epoch"]].tolist() == [1.5, 4.0, 1.5, 10.0]
+    assert found.loc["b", ["at cursor", "last", "best"]].isna().all()
