@@ -9,6 +9,7 @@ from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap, spect
 from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
+from rnc.geometry_view import draw_simplex_distances
 from rnc.vocabulary import ClassMetric, Role
 
 selection = controls.selection()
@@ -68,4 +69,5 @@ if len(spectra) == 2:
         left, cosine_heatmap(duality, present, simplex, title), "cosines of classifier and means", key="duality"
     )
     figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")
+draw_simplex_distances(selection, figures)
 figures.offer()

@@ -30,6 +30,36 @@ def spectrum(means: np.ndarray) -> np.ndarray:
     return values / np.sqrt((values**2).sum() / (len(means) - 1))
 
 
+def simplex_distances(means: np.ndarray) -> dict[str, np.ndarray]:
+    """How far class means (..., C, d), not centred, are from a simplex equiangular tight frame of any size: all 0 at one.
+
+    Each is of shape (...), NaN where means coincide with their mean:
+
+    - gram: || G/||G|| - (I - 11'/C)/sqrt(C-1) ||, Frobenius norms, G the Gram matrix (C, C) of the centred means; between 0
+      and sqrt(2). Zhu et al. 2021, A Geometric Analysis of Neural Collapse with Unconstrained Features, there of
+      the classifier's rows.
+    - cosines: mean |cos + 1/(C-1)| over pairs of centred means. Papyan, Han, Donoho 2020, figure 4.
+    - equinorm: standard deviation (unbiased) over mean of the centred means' norms. The same, figure 2.
+
+    Raises ValueError below C = 2.
+    """
+    num_classes = means.shape[-2]
+    vertex_cosine = simplex_cosine(num_classes)
+    centred = means - means.mean(axis=-2, keepdims=True)
+    gram = centred @ centred.swapaxes(-1, -2)
+    norms = np.sqrt(np.einsum("...cc->...c", gram))
+    simplex = (np.eye(num_classes) - 1 / num_classes) / np.sqrt(num_classes - 1)
+    pairs = ~np.eye(num_classes, dtype=bool)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = gram / np.linalg.norm(gram, axis=(-2, -1), keepdims=True)
+        cosines = gram / (norms[..., :, None] * norms[..., None, :])
+        return {
+            "gram": np.linalg.norm(unit - simplex, axis=(-2, -1)),
+            "cosines": np.abs(cosines - vertex_cosine)[..., pairs].mean(axis=-1),
+            "equinorm": norms.std(axis=-1, ddof=1) / norms.mean(axis=-1),
+        }
+
+
 class SimplexPlane:
     """The plane through three class means, isometric: three vertices of a simplex are an equilateral triangle in it.
 

@@ -4,8 +4,18 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.charts.axes import class_axis
+from rnc.charts.axes import class_axis, value_axis
+from rnc.charts.labels import MetricInfo
 from rnc.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
+
+SIMPLEX_DISTANCES = {
+    "gram": MetricInfo("Gram matrix off a simplex's", "‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖; 0 at a simplex, √2 at most", True),
+    "cosines": MetricInfo(
+        "Cosines off a simplex's", "mean |cos + 1/(C−1)| over pairs of classes; 0 at a simplex", True
+    ),
+    "equinorm": MetricInfo("Norms apart", "std / mean of the norms over classes; 0 at a simplex", True),
+}
+"""The distances of `rnc.geometry.simplex_distances`, in words."""
 
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
@@ -114,3 +124,33 @@ def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
     rule = alt.Chart(pd.DataFrame({"value": [1.0]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
     heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
     return alt.LayerChart(layer=[rule, lines, points], height=_BARS_HEIGHT, title=heading)
+
+
+def simplex_distance_lines(
+    frame: pd.DataFrame, info: MetricInfo, runs: list[str], conditions: list[str], cursor: int, *, log: bool
+) -> alt.LayerChart:
+    """A distance over epochs, a line a (run, condition), with a rule at the epoch cursor.
+
+    `frame` has run (label), run_id, shown (condition), condition, epoch and value. A log axis leaves out zeros.
+    """
+    drawn = frame[frame["value"] > 0] if log else frame
+    scale = alt.Scale(type="symlog" if log else "linear")
+    along = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
+    told = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
+    lines = (
+        alt.Chart(drawn)
+        .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
+        .encode(
+            x=along,
+            y=value_axis(log),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
+            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
+            detail="run_id:N",
+            tooltip=told,
+        )
+    )
+    rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=along)
+    heading = alt.TitleParams(
+        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
+    )
+    return alt.LayerChart(layer=[rule, lines], height=_BARS_HEIGHT, title=heading)

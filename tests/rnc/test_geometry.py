@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.geometry import SimplexPlane, centre, cosine_matrix, simplex_cosine, spectrum
-from tests.oracles import samples
+from rnc.geometry import SimplexPlane, centre, cosine_matrix, simplex_cosine, simplex_distances, spectrum
+from tests.oracles import collapse_oracle, samples
 
 
 def test_centred_means_sum_to_zero_and_the_given_ones_stay() -> None:
@@ -68,6 +68,52 @@ def test_the_spectrum_of_a_simplex_is_flat(num_classes: int) -> None:
 def test_the_spectrum_of_means_on_a_line_is_one_value() -> None:
     found = spectrum(np.outer(np.arange(4.0), np.ones(5)))
     assert found == pytest.approx([math.sqrt(3), 0, 0], abs=1e-7)
+
+
+def gram_distance(means: np.ndarray) -> float:
+    """The distance of normalised Gram matrices, entry by entry."""
+    count = len(means)
+    centred = [mean - sum(means) / count for mean in means]
+    gram = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in centred] for a in centred]
+    size = math.sqrt(sum(entry**2 for row in gram for entry in row))
+    total = 0.0
+    for i in range(count):
+        for j in range(count):
+            vertex = ((1.0 if i == j else 0.0) - 1 / count) / math.sqrt(count - 1)
+            total += (gram[i][j] / size - vertex) ** 2
+    return math.sqrt(total)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), num_classes=st.integers(2, 6), d=st.integers(2, 5))
+def test_distances_to_the_simplex_agree_with_the_loops(seed: int, num_classes: int, d: int) -> None:
+    means = np.random.default_rng(seed).normal(size=(2, num_classes, d)) + 3.0
+    found = simplex_distances(means)
+    for place, one in enumerate(means):
+        centred = one - one.mean(axis=0)
+        assert found["gram"][place] == pytest.approx(gram_distance(one), abs=1e-9)
+        assert found["cosines"][place] == pytest.approx(collapse_oracle.equiangularity(centred), abs=1e-9)
+        assert found["equinorm"][place] == pytest.approx(collapse_oracle.equinorm(centred), abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), num_classes=st.integers(2, 8), radius=st.floats(1e-3, 1e3))
+def test_a_simplex_of_any_size_anywhere_has_no_distance_and_others_have(
+    seed: int, num_classes: int, radius: float
+) -> None:
+    vertices = samples.simplex(num_classes, num_classes + 2, radius, seed) + radius
+    assert [float(value) for value in simplex_distances(vertices).values()] == pytest.approx([0, 0, 0], abs=1e-6)
+    moved = vertices.copy()
+    moved[0] += 0.5 * (vertices[0] - vertices.mean(axis=0)) + 0.2 * radius * np.eye(num_classes + 2)[0]
+    assert num_classes == 2 or simplex_distances(moved)["gram"] > 1e-3
+
+
+def test_means_on_a_line_are_far_from_a_simplex() -> None:
+    found = simplex_distances(np.outer([-1.0, 1.0, 0.0, 0.0], np.ones(3)))
+    assert found["gram"] == pytest.approx(math.sqrt(2 - 2 / math.sqrt(3)))  # (<E, G/||G||> = 1/sqrt(C-1))
+    assert np.isnan(found["cosines"]) and np.isnan(simplex_distances(np.ones((3, 2)))["gram"])
+    with pytest.raises(ValueError, match="at least two classes"):
+        simplex_distances(np.ones((1, 3)))
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,0 +1,64 @@
+"""How far the class means of the chosen runs are from an exact simplex, over epochs."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc import controls
+from rnc.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
+from rnc.charts.legend import curve_legend
+from rnc.figure_view import Figures
+from rnc.geometry import simplex_distances
+from rnc.vocabulary import Role
+
+_LINE = ["run_id", "shown", "condition", "epoch"]
+_HELP = r"""
+Computed from the stored class means $\mu_c$ alone, at every epoch that kept them, with
+$\tilde\mu_c = \mu_c - \frac{1}{C}\sum_k \mu_k$ and the Gram matrix $G_{ck} = \tilde\mu_c^\top \tilde\mu_k$:
+
+- **Gram matrix**: $\left\| G/\|G\|_F - \left(I - \frac{1}{C}\mathbf{1}\mathbf{1}^\top\right)/\sqrt{C-1} \right\|_F$,
+  angles and norms in one number, whatever the size of the simplex (Zhu et al. 2021, there of the classifier's rows)
+- **Cosines**: the mean of $\left|\cos(\tilde\mu_c, \tilde\mu_k) + \frac{1}{C-1}\right|$ over pairs (Papyan, Han, Donoho 2020)
+- **Norms**: the standard deviation (unbiased) of $\|\tilde\mu_c\|$ over their mean (the same)
+
+Where a condition leaves classes without samples, $C$ is the number of the others.
+"""
+
+
+def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
+    """run_id, shown, condition, epoch, and a column a distance, of class means (`StoreReader.means_over_epochs`).
+
+    Epochs with fewer than two classes have no row.
+    """
+    parts = []
+    counts = means.groupby(_LINE, sort=False)["class"].transform("size")
+    for count, alike in means.groupby(counts):  # (as many classes: one array)
+        if int(str(count)) < 2:
+            continue
+        vectors = np.stack(list(alike["vector"])).astype(np.float64)
+        found = simplex_distances(vectors.reshape(-1, int(str(count)), vectors.shape[1]))
+        parts.append(alike[_LINE].drop_duplicates().reset_index(drop=True).assign(**found))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=[*_LINE, *SIMPLEX_DISTANCES])
+
+
+def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> None:
+    """Three panels over epochs: the chosen runs, clean and under the shown condition."""
+    runs = controls.chosen_runs(selection)
+    shown = list(dict.fromkeys([str(Role.CLEAN), selection.shown]))
+    found = distances_over_epochs(controls.reader().means_over_epochs(selection.runs, shown, selection.split))
+    found = found.assign(run=found["run_id"].map(runs["label"]))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader("Distance to the simplex over epochs", anchor=False, help=_HELP)
+        log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="zeros are left out")
+    if found.empty:
+        st.info(f"The chosen runs kept no class means of {selection.split} images.")
+        return
+    st.html(curve_legend(list(runs["label"]), shown))
+    places = [*st.columns(2), *st.columns(2)]
+    for place, (name, info) in zip(places, SIMPLEX_DISTANCES.items(), strict=False):
+        lines = found[[*_LINE, "run"]].assign(value=found[name])
+        chart = simplex_distance_lines(lines, info, list(runs["label"]), shown, selection.epoch, log=log)
+        figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
+    least = found.loc[found.groupby("run_id", sort=False)["gram"].idxmin()]
+    at = "; ".join(f"{row.run} {row.gram:.3f} at epoch {row.epoch} ({row.shown})" for row in least.itertuples())
+    places[-1].caption(controls.literal(f"{selection.split} images. Nearest to a simplex by the Gram matrix: {at}."))
