@@ -1,4 +1,4 @@
-"""The runs in the store: state, place of origin and config."""
+"""The runs in the store: what they are, how to make each again, how their configs differ, and what people say about them."""
 
 import json
 
@@ -6,61 +6,54 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls
+from rnc.run_filter import clear_filter, current_filter
+from rnc.runs_view.changes import draw_marks, draw_outcome, draw_upkeep
+from rnc.runs_view.differences import draw_differences
+from rnc.runs_view.table import draw_table
 from rnc.store.card import train_command
 
-COLUMNS = [
-    "run_id",
-    "published",
-    "synthetic",
-    "state",
-    "epochs_done",
-    "epochs",
-    "started_at",
-    "wall_seconds",
-    "device",
-    "git_commit",
-    "error",
-]
-
-controls.selection()
+selection = controls.selection(may_be_none=True)
 st.title("Runs")
-runs = controls.reader().runs()
-own = int((~runs["published"]).sum())
-st.caption(f"{own} runs in `{controls.reader().path}`, {len(runs) - own} in the gallery that comes with the project")
-st.dataframe(
-    runs[COLUMNS],
-    hide_index=True,
-    key="runs_table",
-    column_config={
-        "run_id": st.column_config.TextColumn("run", width=330),
-        "published": st.column_config.CheckboxColumn("gallery"),
-        "epochs_done": st.column_config.NumberColumn("epochs done"),
-        "started_at": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm"),
-        "wall_seconds": st.column_config.NumberColumn("seconds", format="%.0f"),
-        "git_commit": "commit",
-    },
+every = controls.reader().runs()
+asked = current_filter(every)
+runs = every[asked.matches(every)]
+own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
+st.caption(
+    f"{len(runs)} shown of {own} in `{controls.reader().path}` and {len(every) - own} in the gallery that comes with the project"
+    + (f"; {hidden} archived" if hidden else "")
 )
+draw_outcome()
+if runs.empty:
+    st.info("No run is found by the filter in the sidebar.", icon=":material/filter_list_off:")
+    st.button("Clear the filter", on_click=clear_filter, key="clear_filter_here")
+    st.stop()
+draw_table(runs)
+draw_differences(controls.chosen_runs(selection))
+
+st.subheader("One run", anchor=False)
 picked = st.selectbox("Config of", list(runs["run_id"]), key="config_of", bind="query-params")
-run = runs.set_index("run_id").loc[picked]
+run = runs.set_index("run_id", drop=False).loc[picked]
 left, right = st.columns([2, 3])
-left.subheader("Config")
+with left:
+    draw_marks(run, [tag for tags in every["tags"] for tag in tags])
+left.subheader("Config", anchor=False)
 left.json(json.loads(run["config"]), expanded=True)
-right.subheader("Make it again")
+right.subheader("Make it again", anchor=False)
 if run["synthetic"]:
     right.caption("Made up by `python -m train.synthetic`: no command trains to these numbers.")
 else:
     right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
-right.subheader("Measured under")
+right.subheader("Measured under", anchor=False)
 conditions = controls.reader().conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
 spent = controls.reader().costs(picked)[["attack", "step", "measurement", "store"]].T[0]
 if spent.notna().all():
-    right.subheader("Where its time went")
+    right.subheader("Where its time went", anchor=False)
     shown = pd.DataFrame({"part": spent.index, "seconds": spent.values, "share": spent.values / spent.sum()})
     share = st.column_config.ProgressColumn(format="percent", max_value=1.0)
     seconds = st.column_config.NumberColumn(format="%.1f")
     right.dataframe(shown, hide_index=True, key="costs", column_config={"share": share, "seconds": seconds})
-right.subheader("Made with")
-right.json(
-    {"execution": run["execution"], "threads": int(run["threads"]), **json.loads(run["versions"])}, expanded=True
-)
+right.subheader("Made with", anchor=False)
+made = run[["device", "execution", "git_commit", "threads"]].dropna().astype(str).to_dict()
+right.json({**made, **json.loads(run["versions"])}, expanded=True)
+draw_upkeep(runs, picked)

@@ -12,6 +12,7 @@ import streamlit as st
 from rnc.cursor import draw_cursor
 from rnc.launcher import Training
 from rnc.readonly import SAID, is_readonly, refuse_if_readonly
+from rnc.run_filter import draw_filter
 from rnc.store.bundle import gallery_path
 from rnc.store.connection import store_path
 from rnc.store.reader import StoreReader
@@ -119,10 +120,12 @@ def draw_sidebar() -> Selection | None:
     if runs.empty:
         return None
     with st.sidebar:
+        asked, default = draw_filter(runs), _one_of_each_objective(runs[~runs["archived"]])
+        kept = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}  # (whatever is chosen stays)
         chosen = st.multiselect(
             "Runs",
-            list(runs["run_id"]),
-            default=_one_of_each_objective(runs),
+            list(runs[asked.matches(runs) | runs["run_id"].isin(kept)]["run_id"]),
+            default=default,
             key="runs",
             bind="query-params",
             help="dataset-model-objective-norm-seed-hash of the config",
@@ -161,7 +164,7 @@ def _say_what_is_made_up(chosen: pd.DataFrame) -> None:
         )
 
 
-def selection() -> Selection:
+def selection(*, may_be_none: bool = False) -> Selection:
     """The selection that `app.py` drew for this run of the script; ends the page with a hint if no run is chosen."""
     chosen: Selection | None = st.session_state.pop("selection", None)
     if chosen is None:
@@ -169,7 +172,7 @@ def selection() -> Selection:
         # then the app runs from here, and draws the page anew. Its st.navigation ends the old rule for good.
         runpy.run_path(str(_APP), run_name="__main__")
         st.stop()
-    if not chosen.runs:
+    if not chosen.runs and not may_be_none:
         st.info("Choose at least one run in the sidebar.", icon=":material/arrow_back:")
         st.stop()
     return chosen
@@ -260,11 +263,12 @@ def _training_status() -> None:
 
 
 def _landed() -> tuple:
-    """What the pages show changes with this: the runs, their states and their measured epochs, but not heartbeats."""
+    """What the pages show changes with this: the runs, what is said of them, their measured epochs, but no heartbeats."""
     runs = reader().runs()
     if runs.empty:
         return ()
-    return (*runs["run_id"], *runs["state"], *reader().measured_rows()["metrics"])
+    said = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
+    return (*said, *reader().measured_rows()["metrics"])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:

@@ -120,6 +120,20 @@ class StoreReader(SampleReader):
             )
         )
 
+    def means_over_epochs(self, run_ids: list[str], shown: list[str], split: str) -> pd.DataFrame:
+        """run_id, shown, condition, epoch, class, vector: the class means (not centred) at all epochs that have them."""
+        return self._ask(
+            f"""WITH mine AS MATERIALIZED (SELECT * FROM class_mean WHERE list_contains($runs, run_id))
+                SELECT m.run_id, {SHOWN} AS shown, m.condition, m.epoch, m.class, m.vector
+                FROM mine m
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                WHERE m.split = $split AND m.layer = '{FEATURES_LAYER}' AND list_contains($shown, shown)
+                ORDER BY m.run_id, shown, m.condition, m.epoch, m.class""",
+            runs=run_ids,
+            shown=shown,
+            split=split,
+        )
+
     def classifier(self, run_id: str, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The classes (C,) and the classifier's rows (C, d)."""
         return _vectors(

@@ -12,7 +12,7 @@ from tests.pages.app import answered, open_page
 from tests.pages.test_attack_lab import SMALL
 from tests.pages.test_pages import PAGES
 
-CHANGES = {"train_demo", "stop_training", "lab_keep", "lab_forget"}
+CHANGES = {"train_demo", "stop_training", "lab_keep", "lab_forget", "save_marks", "archive", "unarchive", "delete"}
 """The keys of all widgets that change something."""
 
 

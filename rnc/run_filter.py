@@ -1,0 +1,133 @@
+"""Which runs are looked at: by their main fields, tags and any word in their configs; archived ones only where asked for."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc.vocabulary import RunState
+
+FIELDS = {
+    "dataset": "Data set",
+    "model": "Architecture",
+    "objective": "Objective",
+    "norm": "Norm",
+    "seed": "Seed",
+    "state": "State",
+    "tags": "Tag",
+}
+"""The columns of a run that have a list of their own, and how they are called."""
+_PREFIX = "only_"
+_TEXT, _ARCHIVED = f"{_PREFIX}text", "archived"
+_MOST_CHOSEN = 30
+_HELP = (
+    "Every word must stand in the run's id, tags, note or a value of its config; `name:value` asks for a field of the config, "
+    "as in `momentum:0.9`"
+)
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """What is asked for; runs have to meet all of it."""
+
+    text: str = ""
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    """Field of FIELDS -> its values that will do; any where there is none."""
+    archived: bool = False
+    """Whether archived runs are shown too."""
+
+    def matches(self, runs: pd.DataFrame) -> pd.Series:
+        """Which rows of `StoreReader.runs` are found."""
+        found = ~runs["archived"].astype(bool) | self.archived
+        for name, wanted in self.fields.items():
+            if wanted:
+                found &= runs[name].map(lambda value, wanted=wanted: bool(set(_texts(value)) & set(wanted)))
+        if words := self.text.lower().split():
+            said = zip(runs["config"], runs["run_id"], runs["note"], runs["tags"], strict=True)
+            found &= np.array(
+                [_has(words, json.loads(config), [*told, *tags]) for config, *told, tags in said], dtype=bool
+            )
+        return found
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for anything; archived runs left aside."""
+        return bool(self.text.split() or any(self.fields.values()))
+
+
+def draw_filter(runs: pd.DataFrame) -> RunFilter:
+    """Draw the filter over these runs, its state in the address; what it asks for."""
+    asked = current_filter(runs)
+    found = runs[asked.matches(runs)]
+    told = f"Filter · {len(found)} of {len(runs)}" if len(found) < len(runs) else "Filter"
+    with st.popover(told, icon=":material/filter_list:", width="stretch"):
+        st.text_input(
+            "Search", key=_TEXT, bind="query-params", help=_HELP, type="search", placeholder="a word, or seed:3"
+        )
+        for name, label in FIELDS.items():
+            if options := _options(runs, name):
+                st.multiselect(label, options, key=_PREFIX + name, bind="query-params", placeholder="any")
+        st.toggle("Show archived runs", key=_ARCHIVED, bind="query-params")
+        with st.container(horizontal=True):
+            some = 0 < len(found) <= _MOST_CHOSEN
+            st.button(
+                f"Choose the {len(found)} found", on_click=_choose, args=(list(found["run_id"]),), key="choose_found",
+                disabled=not some, help=f"puts them in the place of the chosen runs, {_MOST_CHOSEN} at most",
+            )  # fmt: skip
+            st.button("Clear", on_click=clear_filter, key="clear_filter", disabled=not asked.asks)
+    return asked
+
+
+def current_filter(runs: pd.DataFrame) -> RunFilter:
+    """What the filter asks for before it is drawn: by its widgets, or by the address at a session's start."""
+    fields = {name: [v for v in _asked(_PREFIX + name) if v in _options(runs, name)] for name in FIELDS}
+    return RunFilter(" ".join(_asked(_TEXT)), fields, "true" in [str(on).lower() for on in _asked(_ARCHIVED)])
+
+
+def clear_filter() -> None:
+    """Ask for nothing any more; a callback."""
+    for name in FIELDS:
+        st.session_state[_PREFIX + name] = []
+    st.session_state[_TEXT] = ""
+
+
+def _choose(run_ids: list[str]) -> None:
+    st.session_state["runs"] = run_ids
+
+
+def _asked(key: str) -> list[Any]:
+    if key in st.session_state:
+        value = st.session_state[key]
+        return value if isinstance(value, list) else [value]
+    return st.query_params.get_all(key)
+
+
+def _options(runs: pd.DataFrame, name: str) -> list[str]:
+    if name == "state":
+        return [str(state) for state in RunState if state in set(runs["state"])]
+    return sorted({text for value in runs[name] for text in _texts(value)}, key=lambda text: (len(text), text))
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(part) for part in value] if isinstance(value, list) else [str(value)]
+
+
+def _has(words: list[str], config: dict[str, Any], told: list[str]) -> bool:
+    """Whether all words (lower case) stand in a config's values or what else is told of a run."""
+    said = "\n".join(map(str, [*told, *_leaves(config)])).lower()
+    return all(word in said or _field_is(config, word) for word in words)
+
+
+def _field_is(config: dict[str, Any], word: str) -> bool:
+    name, colon, value = word.partition(":")
+    return bool(colon) and name in config and value in {str(leaf).lower() for leaf in _leaves(config[name])}
+
+
+def _leaves(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return [leaf for part in value.values() for leaf in _leaves(part)]
+    return [leaf for part in value for leaf in _leaves(part)] if isinstance(value, list) else [value]

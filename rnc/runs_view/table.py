@@ -1,0 +1,58 @@
+"""The table of runs: what each is, how far it came, what people say about it."""
+
+import pandas as pd
+import streamlit as st
+
+from rnc.vocabulary import SYNTHETIC
+
+_COLUMNS = {
+    "run_id": st.column_config.TextColumn("run", width=300, pinned=True),
+    "state": st.column_config.TextColumn(width=80),
+    "epochs": st.column_config.TextColumn(width=75, help="measured, of those in the config"),
+    "tags": st.column_config.ListColumn(width=130),
+    "note": st.column_config.TextColumn(width=150),
+    "origin": st.column_config.TextColumn(
+        width=80, help="this store, the gallery that comes with the project, or made up"
+    ),
+    "started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm", width=125),
+    "took": st.column_config.TextColumn(width=70),
+    "error": st.column_config.TextColumn(width="medium"),
+}
+
+
+def listed(runs: pd.DataFrame) -> pd.DataFrame:
+    """What the table shows of runs (`StoreReader.runs`); columns that would be empty for all are left out."""
+    table = pd.DataFrame(
+        {
+            "run_id": runs["run_id"],
+            "state": runs["state"] + runs["archived"].map({True: ", archived", False: ""}),
+            "epochs": runs["epochs_done"].astype(str) + " / " + runs["epochs"].astype(str),
+            "tags": runs["tags"],
+            "note": runs["note"].str.split("\n").str[0],
+            "origin": [_origin(run) for run in runs.to_dict("records")],
+            "started": runs["started_at"],
+            "took": runs["wall_seconds"].map(duration),
+            "error": runs["error"].fillna(""),
+        }
+    )
+    return table.drop(columns=[name for name in ("tags", "note", "took", "error") if not table[name].str.len().any()])
+
+
+def draw_table(runs: pd.DataFrame) -> None:
+    """The runs that the filter found."""
+    st.dataframe(
+        listed(runs), hide_index=True, key="runs_table", column_config=_COLUMNS, alt="The runs found, one a row"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words, to two figures or so; nothing where they are unknown."""
+    if seconds is None or pd.isna(seconds):
+        return ""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _origin(run: dict) -> str:
+    return "gallery" if run["published"] else SYNTHETIC if run["synthetic"] else "store"

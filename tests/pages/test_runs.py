@@ -1,0 +1,213 @@
+"""The runs page: found by any field, tagged and noted, set side by side, put away, deleted after a word on what goes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Multiselect
+
+from rnc.readonly import VARIABLE
+from rnc.store.bundle import publish
+from rnc.store.reader import StoreReader
+from rnc.store.upkeep import networks_folder
+from rnc.store.writer import StoreWriter
+from rnc.vocabulary import RunState
+from tests.pages.app import open_page
+from tests.rnc.store.hand_written import begin, one_epoch
+
+NASTY = "<b>*bold*</b> [link](javascript:alert(1)) :red[x]"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Three finished runs; what sets them apart is the objective, and the seed of the last."""
+    path = tmp_path / "rnc.duckdb"
+    for run_id, objective, seed in (("one-st", "st", 1), ("two-at", "at", 1), ("three-at", "at", 2)):
+        writer = begin(path, run_id, objective=objective, seed=seed)
+        writer.write_epoch(run_id, 0, one_epoch(run_id, 0))
+        writer.write_epoch(run_id, 4, one_epoch(run_id, 4))
+        writer.end_run(run_id, RunState.FINISHED, 100.0)
+        networks_folder(path, run_id).mkdir(parents=True)
+        (networks_folder(path, run_id) / "epoch-0004.safetensors").write_bytes(b"x" * 2_000_000)
+    return path
+
+
+def listed(app: AppTest) -> set[str]:
+    """The runs in the table."""
+    return set(app.dataframe[0].value["run_id"])
+
+
+def offered(app: AppTest) -> set[str]:
+    """The runs in the sidebar's picker."""
+    return set(app.sidebar.multiselect(key="runs").options)
+
+
+def tags_of(app: AppTest) -> Multiselect:
+    """The field for tags."""
+    return next(field for field in app.multiselect if str(field.key).startswith("tags_"))
+
+
+def said(app: AppTest) -> str:
+    return " ".join(element.value for kind in ("success", "error", "caption", "markdown") for element in app.get(kind))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"only_objective": ["at"]}, {"two-at", "three-at"}),
+        ({"only_objective": ["at"], "only_seed": ["2"]}, {"three-at"}),
+        ({"only_seed": ["1", "2"]}, {"one-st", "two-at", "three-at"}),
+        ({"only_tags": ["paper"]}, {"one-st"}),
+        ({"only_text": "seed:2"}, {"three-at"}),
+        ({"only_text": "DIGITS at"}, {"two-at", "three-at"}),
+        ({"only_text": "why it"}, {"two-at"}),
+        ({"only_text": "nothing"}, set()),
+        ({"only_dataset": ["of another store"]}, {"one-st", "two-at", "three-at"}),
+    ],
+)
+def test_runs_are_found_by_the_address(
+    asked: dict, found: set[str], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both in the table and in the picker, which keeps what is chosen."""
+    StoreWriter(store).annotate("one-st", ["paper"], "")
+    StoreWriter(store).annotate("two-at", [], "this is why it broke")
+    app = open_page("runs", store, monkeypatch, runs=["one-st"], **asked)
+    assert offered(app) >= found | {"one-st"}
+    if not found:
+        assert "No run is found" in app.info[0].value
+        app.button(key="clear_filter_here").click().run()
+        assert len(listed(app)) == 3
+        return
+    assert listed(app) == found
+    if len(found) < 3:
+        assert f"Filter · {len(found)} of 3" in [block.proto.popover.label for block in app.sidebar.get("popover")]
+
+
+def test_what_the_filter_found_can_be_chosen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch, runs=["one-st"])
+    app.sidebar.multiselect(key="only_objective").set_value(["at"]).run()
+    assert app.sidebar.multiselect(key="runs").value == ["one-st"]
+    app.sidebar.button(key="choose_found").click().run()
+    assert set(app.sidebar.multiselect(key="runs").value) == {"two-at", "three-at"} == listed(app)
+    app.sidebar.button(key="clear_filter").click().run()
+    assert len(listed(app)) == 3 and not app.exception
+
+
+def test_tags_and_notes_are_kept_and_shown_as_typed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    tags_of(app).set_value(["paper", NASTY[:30]])
+    app.text_area[0].set_value(NASTY)
+    app.button(key="save_marks").click().run()
+    assert not app.exception and "Saved for two" in app.success[0].value
+    run = StoreReader(store).runs().set_index("run_id").loc["two-at"]
+    assert (run["tags"], run["note"]) == (sorted(["paper", NASTY[:30]]), NASTY)
+    table = app.dataframe[0].value.set_index("run_id")
+    assert list(table.loc["two-at", "tags"]) == run["tags"] and table.loc["two-at", "note"] == NASTY
+    assert app.text_area[0].value == NASTY and NASTY not in said(app)
+
+
+def test_what_is_too_long_is_said_and_not_kept(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    tags_of(app).set_value(["*" * 41])
+    app.button(key="save_marks").click().run()
+    assert "at most 40 characters" in app.error[0].value
+    assert StoreReader(store).runs()["tags"].map(len).sum() == 0
+
+
+def test_runs_of_the_gallery_say_that_they_cannot_be_changed(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(tmp_path / "other.duckdb", "shown", seed=9).write_epoch("shown", 4, one_epoch("shown", 4))
+    StoreWriter(tmp_path / "other.duckdb").end_run("shown", RunState.FINISHED, 1.0)
+    StoreWriter(tmp_path / "other.duckdb").annotate("shown", ["theirs"], NASTY)
+    publish(tmp_path / "other.duckdb", "shown", tmp_path / "gallery")
+    monkeypatch.setenv("RNC_GALLERY", str(tmp_path / "gallery"))
+    app = open_page("runs", store, monkeypatch, config_of="shown")
+    assert not app.text_area and "cannot be changed" in said(app)
+    assert app.get("text")[0].value == f"theirs\n{NASTY}"
+    assert "shown" not in app.multiselect(key="touched_shown").options
+
+
+def test_archived_runs_are_hidden_everywhere_until_asked_for(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch, runs=["one-st", "two-at"], config_of="two-at")
+    app.button(key="archive").click().run()
+    assert listed(app) == {"one-st", "three-at"} == offered(app)
+    assert app.sidebar.multiselect(key="runs").value == ["one-st"] and "1 archived" in said(app)
+    fresh = open_page("collapse", store, monkeypatch)
+    assert offered(fresh) == {"one-st", "three-at"} == set(fresh.sidebar.multiselect(key="runs").value)
+    asked = open_page("runs", store, monkeypatch, archived="true", config_of="two-at")
+    assert listed(asked) == {"one-st", "two-at", "three-at"} == offered(asked)
+    asked.button(key="unarchive").click().run()
+    assert not StoreReader(store).runs()["archived"].any()
+
+
+def test_all_runs_can_be_put_away_and_brought_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    StoreWriter(store).archive(["one-st", "two-at", "three-at"])
+    app = open_page("runs", store, monkeypatch)
+    assert "No run is found" in app.info[0].value
+    app.sidebar.toggle(key="archived").set_value(True).run()
+    app.multiselect(key="touched_three-at").set_value(["one-st", "two-at", "three-at"]).run()
+    app.button(key="unarchive").click().run()
+    assert not StoreReader(store).runs()["archived"].any() and not app.exception
+
+
+def test_deleting_says_what_goes_asks_and_takes_the_networks_along(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("runs", store, monkeypatch, runs=["one-st", "two-at"], config_of="two-at")
+    app.multiselect(key="touched_two-at").set_value(["two-at", "three-at"]).run()
+    app.button(key="delete").click().run()
+    goes = next(element.value for element in app.dataframe if "MB" in element.value).set_index("run")
+    held = int(StoreReader(store).rows_of("two-at")["rows"].sum())
+    assert goes.loc["two-at"].to_dict() == {"rows": held, "files": 1, "MB": 2.0}
+    assert "2 files of networks with 4.00 MB" in said(app)
+    app.button(key="delete_not").click().run()
+    assert len(StoreReader(store).runs()) == 3 and not [b for b in app.button if b.key == "delete_for_good"]
+    app.multiselect(key="touched_two-at").set_value(["two-at"]).run()
+    app.button(key="delete").click().run()
+    app.button(key="delete_for_good").click().run()
+    assert not app.exception and "is deleted" in app.success[0].value
+    assert listed(app) == {"one-st", "three-at"} and app.sidebar.multiselect(key="runs").value == ["one-st"]
+    assert [path.name for path in sorted((store.parent / "checkpoints").iterdir())] == ["one-st", "three-at"]
+
+
+def test_a_run_that_is_being_trained_stays_and_the_others_go(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(store, "under-way", seed=5).write_epoch("under-way", 0, one_epoch("under-way", 0))
+    app = open_page("runs", store, monkeypatch, config_of="under-way")
+    app.multiselect(key="touched_under-way").set_value(["under-way", "one-st"]).run()
+    app.button(key="delete").click().run()
+    app.button(key="delete_for_good").click().run()
+    assert "is being trained" in app.error[0].value and "one\\-st is deleted" in app.success[0].value
+    assert set(StoreReader(store).runs()["run_id"]) == {"under-way", "two-at", "three-at"}
+
+
+def test_configs_stand_side_by_side(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch, runs=["one-st", "three-at"])
+    table = next(element.value for element in app.dataframe if "field" in element.value).set_index("field")
+    assert table.to_dict("index") == {
+        "objective": {"ST seed 1": "st", "AT seed 2": "at"},
+        "seed": {"ST seed 1": "1", "AT seed 2": "2"},
+    }
+    app.toggle(key="all_fields").set_value(True).run()
+    assert len(next(element.value for element in app.dataframe if "field" in element.value)) == 8
+    app.sidebar.multiselect(key="runs").set_value(["one-st"]).run()
+    assert "Choose two or more runs" in said(app)
+
+
+def test_a_public_view_offers_none_of_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    StoreWriter(store).annotate("two-at", ["theirs"], NASTY)
+    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    assert not app.text_area and app.get("text")[0].value == f"theirs\n{NASTY}" and VARIABLE in said(app)
+    assert not [button for button in app.button if str(button.key) in ("save_marks", "archive", "delete")]
+
+
+def test_a_store_that_is_gone_in_between_is_said(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another window deleted the run."""
+    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    app.text_area[0].set_value("late")
+    StoreWriter(store).delete_run("two-at")
+    shutil.rmtree(store.parent / "checkpoints")
+    app.button(key="save_marks").click().run()
+    assert not app.exception and "no run two" in app.error[0].value.replace("\\", "")
