@@ -7,7 +7,7 @@ STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test setup demo check bench bench-pages readme-figures gallery clean
+.PHONY: run test setup demo check faults bench bench-pages readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -33,6 +33,10 @@ check: $(VENV)/.dev ## format, lint, types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+faults: $(VENV)/.dev ## 100 kills at random moments, and every other fault in full (some minutes)
+	$(PY) -m tests.faults.kills --kills 100 --log out/faults/kills.log
+	$(PY) -m pytest tests/faults tests/train/test_kill.py tests/train/test_endurance.py tests/rnc/store/test_concurrency.py
 
 bench: $(VENV)/.dev $(RIVALS)/.made ## speed against named baselines, a table each and JSON in out/benchmarks (most of an hour)
 	$(PY) -m tests.benchmarks.metrics --json out/benchmarks/metrics.json

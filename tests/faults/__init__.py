@@ -1,0 +1,1 @@
+"""Faults as they happen to people: killed, suspended, starved, corrupted, locked."""

@@ -1,0 +1,11 @@
+"""SIGKILL at random moments: a few of the kills that `make faults` makes a hundred of (`tests/faults/kills.py`)."""
+
+from pathlib import Path
+
+from tests.faults.kills import campaign, forkserver
+
+
+def test_random_kills_lose_nothing(tmp_path: Path) -> None:
+    tally = campaign(forkserver(), "st", 4, 7, tmp_path)
+    assert tally.clean() and tally.finished, str(tally)
+    assert sum(tally.hit.values()) == 4
