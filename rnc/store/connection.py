@@ -49,6 +49,12 @@ _UPGRADES = {  # from a version to the next; a store is brought up to date by th
     """,
 }
 _DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
+_REFUSALS = (
+    "read-only file system",
+    "permission denied",
+    "no space left",
+    "file too large",
+)  # (of the disk, not of DuckDB)
 _process_lock = threading.Lock()  # DuckDB refuses a read-only beside a read-write connection in one process
 
 
@@ -81,6 +87,8 @@ def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             _check_version(connection, path)
             yield connection
+        except _DISK_ERRORS as error:  # (a block is checked when it is read, which may be long after opening)
+            raise _unusable(path, error) from error
         finally:
             connection.close()
 
@@ -89,7 +97,10 @@ def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """One read-write transaction, committed at the end or rolled back on an error; makes the store where there is none."""
     with _process_lock:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _refused(path, error, read_only=False) from None
         if not path.exists():
             _make(path)
         connection = _connect(path, read_only=False)
@@ -147,7 +158,7 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             return duckdb.connect(str(path), read_only=read_only)
         except duckdb.Error as error:
             if not _is_lock_conflict(error):
-                raise _unusable(path, error) from None
+                raise _unusable(path, error, read_only=read_only) from None
             if time.monotonic() > deadline:
                 raise StoreBusyError(
                     f"store {path} has been in use by another process for {_PATIENCE_SECONDS:.0f} s; close the program "
@@ -162,7 +173,17 @@ def _is_lock_conflict(error: duckdb.Error) -> bool:
     return "could not set lock" in text or "conflicting lock" in text or "unique file handle conflict" in text
 
 
-def _unusable(path: Path, error: duckdb.Error) -> StoreError:
+def _refused(path: Path, error: Exception, *, read_only: bool) -> StoreError:
+    done, kind = ("read", StoreError) if read_only else ("written", StoreWriteError)
+    return kind(
+        f"store {path} cannot be {done}; what it holds is safe. Free space on the disk, allow it in {path.parent}, or name "
+        f"another with --store ({error})"
+    )
+
+
+def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> StoreError:
+    if any(word in str(error).lower() for word in _REFUSALS):
+        return _refused(path, error, read_only=read_only)
     # The message before the file: a trainer may have made the store in between.
     if "does not exist" in str(error).lower() or not path.exists() or path.stat().st_size == 0:
         return StoreMissingError(

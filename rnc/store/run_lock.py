@@ -6,15 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnc.store.connection import StoreError
+from rnc.store.connection import StoreError, StoreWriteError
 
 
 @contextmanager
 def run_lock(store: Path, run_id: str) -> Iterator[None]:
     """Hold the lock of a run. Raises StoreError where another process is training it into this store."""
     path = store.parent / "locks" / f"{run_id}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+")
+    except OSError as error:
+        raise StoreWriteError(
+            f"{path} cannot be written ({error.strerror}); free space on the disk or allow writing there, then start the same "
+            "command again"
+        ) from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,0 +1,99 @@
+"""Trainers that are suspended, starved, doubled, or whose clock jumps: the numbers are those of an undisturbed run."""
+
+import os
+import random
+import resource
+import signal
+import time
+from datetime import UTC, datetime, timedelta
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from rnc.store import writer
+from tests.faults.killed import config, run
+from tests.faults.kills import differences, forkserver, undisturbed
+from tests.train.small import ask
+
+OBJECTIVE = "st"
+
+
+@pytest.fixture(scope="module")
+def server() -> ForkServerContext:
+    return forkserver()
+
+
+@pytest.fixture(scope="module")
+def unbroken(server: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return undisturbed(server, OBJECTIVE, tmp_path_factory.mktemp("unbroken"))
+
+
+def starved(store: Path, most: int) -> None:
+    """Train where no file may grow beyond `most` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+    run(store, OBJECTIVE)
+
+
+def jumping(store: Path) -> None:
+    """Train while the clock jumps by up to ten days, both ways."""
+    chance = random.Random(3)
+
+    def now() -> datetime:
+        return datetime.now(UTC).replace(tzinfo=None) + timedelta(days=chance.uniform(-10, 10))
+
+    usual = time.time
+    time.time = lambda: usual() + chance.uniform(-1e6, 1e6)
+    writer._now = now
+    run(store, OBJECTIVE)
+
+
+def ended(process: BaseProcess) -> int | None:
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def whole(store: Path, unbroken: Path) -> None:
+    assert ask(store, "SELECT state, epochs_done FROM run") == [("finished", config(OBJECTIVE).epochs)]
+    assert differences(store, unbroken) == []
+
+
+def test_suspended_beside_a_second_trainer(server: ForkServerContext, unbroken: Path, tmp_path: Path) -> None:
+    """A trainer is stopped and let go again at random; one with the same run key is refused, and changes nothing."""
+    store, chance = tmp_path / "rnc.duckdb", random.Random(5)
+    first = server.Process(target=run, args=(store, OBJECTIVE))
+    first.start()
+    assert first.pid is not None
+    while first.is_alive() and not list(tmp_path.glob("locks/*.lock")):
+        time.sleep(0.01)
+    second = server.Process(target=run, args=(store, OBJECTIVE))
+    second.start()
+    while first.is_alive():
+        os.kill(first.pid, signal.SIGSTOP)
+        time.sleep(chance.uniform(0, 0.2))
+        os.kill(first.pid, signal.SIGCONT)
+        time.sleep(chance.uniform(0.1, 0.5))
+    first.join()
+    second.join()
+    assert (first.exitcode, second.exitcode) == (0, 1)
+    whole(store, unbroken)
+
+
+def test_starved_and_fed_again(server: ForkServerContext, unbroken: Path, tmp_path: Path) -> None:
+    """Files that may not grow end a run; what had landed is right, and with room it goes on to the same end."""
+    store, most = tmp_path / "rnc.duckdb", unbroken.stat().st_size // 2
+    assert ended(server.Process(target=starved, args=(store, most))) == 1
+    epochs = ask(store, "SELECT DISTINCT epoch FROM metric ORDER BY ALL")
+    in_them = "SELECT * FROM metric WHERE epoch <= ? ORDER BY ALL"
+    last = epochs[-1][0] if epochs else -1
+    assert last < config(OBJECTIVE).epochs and ask(store, in_them, last) == ask(unbroken, in_them, last)
+    assert ended(server.Process(target=run, args=(store, OBJECTIVE))) == 0
+    whole(store, unbroken)
+
+
+def test_a_clock_that_jumps(server: ForkServerContext, unbroken: Path, tmp_path: Path) -> None:
+    store = tmp_path / "rnc.duckdb"
+    assert ended(server.Process(target=jumping, args=(store,))) == 0
+    whole(store, unbroken)
