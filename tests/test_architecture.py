@@ -98,6 +98,8 @@ RULES: list[tuple[str, set[str]]] = [
     ("pages/attack_lab.py", {*PAGE_MAY, "rnc.lab_view", "rnc.lab.request"}),
     ("pages/", PAGE_MAY),
     ("app.py", {*PAGE_MAY, "rnc.cursor"}),
+    ("train/engines.py", {"rnc.devices", "train.sweep_job", "submitit", "torch"}),
+    ("train/sweep_job.py", {"rnc.vocabulary", "rnc.store", "train.stopping", "submitit"}),
     ("train/", {*LEFT_OF_THE_BAR, "rnc.store", "torch", "safetensors", "tyro", "tqdm"}),
     ("rnc/__init__.py", set()),
 ]  # fmt: skip

@@ -109,11 +109,3 @@ def _seconds(act: Callable[[], None], execution: Execution) -> float:
         act()
         found.append(seconds_since(begin, execution.device))
     return min(found)
-
-
-def describe(seconds: float) -> str:
-    """How people say it: `40 s`, `12 min`, `3.4 h`, `2.1 days`."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.0f} s"

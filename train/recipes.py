@@ -29,9 +29,6 @@ def demo() -> list[RunConfig]:
     return [RunConfig(objective=objective) for objective in (Objective.AT, Objective.TRADES, Objective.ST)]
 
 
-RECIPES: dict[str, Callable[[], list[RunConfig]]] = {"tiny": tiny, "demo": demo}
-
-
 def paper_run(dataset: str, model: str, objective: Objective, norm: Norm, seed: int) -> RunConfig:
     """A run of the paper, in its settings (section 2): 400 epochs, the learning rate dropping after 100 and 150."""
     return RunConfig(
@@ -57,6 +54,14 @@ def paper_runs() -> dict[str, Callable[[], RunConfig]]:
         chosen = (dataset, model, objective, norm, seed)
         named[f"{dataset}-{model}-{objective}{under}-s{seed}"] = partial(paper_run, *chosen)
     return named
+
+
+def paper() -> list[RunConfig]:
+    """All of the paper's runs, for `train.sweep`."""
+    return [make() for make in paper_runs().values()]
+
+
+RECIPES: dict[str, Callable[[], list[RunConfig]]] = {"tiny": tiny, "demo": demo, "paper": paper}
 
 
 def cpu_runs() -> dict[str, Callable[[], RunConfig]]:

@@ -16,9 +16,10 @@ from tqdm import tqdm
 from rnc.devices import cores, pick_device
 from rnc.models.weights import CheckpointError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
+from rnc.store.sweeps import in_words
 from rnc.store.writer import RunExistsError
 from train.config import RunConfig
-from train.cost import Estimate, describe
+from train.cost import Estimate
 from train.execution import Precision
 from train.loop import Options, train_run
 from train.ranks import leave_ranks
@@ -135,8 +136,8 @@ def _print_costs(configs: list[RunConfig], options: Options) -> int:
     for config in configs:
         seconds = estimate.seconds(config)
         total += seconds
-        print(f"{config.run_id}  {config.epochs} epochs  about {describe(seconds)}")
-    print(f"{len(configs)} runs, one after the other on {pick_device(options.device)}: about {describe(total)}")
+        print(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
+    print(f"{len(configs)} runs, one after the other on {pick_device(options.device)}: about {in_words(total)}")
     return 0
 
 
@@ -144,17 +145,18 @@ def parse(arguments: list[str]) -> list[Command]:
     """The commands, one a run, of a command line. Raises ValueError for a wrong recipe or value."""
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
     configs = find(named[0]) if named else [RunConfig()]
-    rest = arguments[len(named) :]
-    return [
-        tyro.cli(
-            Command,
-            prog=f"{_PROG} [RECIPE]",
-            args=rest,
-            default=Command(config),
-            config=(tyro.conf.EnumChoicesFromValues,),
-        )
-        for config in configs
-    ]
+    return [parse_one(config, arguments[len(named) :]) for config in configs]
+
+
+def parse_one(config: RunConfig, flags: list[str]) -> Command:
+    """The command of one run: a config that flags override. Raises ValueError for a wrong value."""
+    return tyro.cli(
+        Command,
+        prog=f"{_PROG} [RECIPE]",
+        args=flags,
+        default=Command(config),
+        config=(tyro.conf.EnumChoicesFromValues,),
+    )
 
 
 def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int:

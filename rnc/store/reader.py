@@ -202,6 +202,14 @@ class StoreReader(SampleReader):
             run_id,
         )
 
+    def paces(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, seconds: what an epoch of each run has taken on average, measurement and store included."""
+        return self._ask(
+            """SELECT run_id, avg(train_seconds + coalesce(measure_seconds, 0) + coalesce(store_seconds, 0)) AS seconds
+               FROM epoch WHERE list_contains(?, run_id) GROUP BY run_id ORDER BY run_id""",
+            run_ids,
+        )
+
     def last_values(self, metrics: list[str], split: str = Split.TRAIN) -> pd.DataFrame:
         """run_id, epoch, shown, condition, means, metric, value at each run's last measured epoch.
 

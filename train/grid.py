@@ -1,0 +1,51 @@
+"""A grid of runs from a command line: fields with several values are multiplied, `--seed 1,2,3 --objective st,at`."""
+
+from dataclasses import fields, replace
+from itertools import product
+
+from train.config import RunConfig
+from train.recipes import find
+from train.run import Command, parse_one
+
+_FIELDS = {field.name for field in fields(RunConfig)}
+_LISTS = {name for name in _FIELDS if name.endswith("_epochs")}
+"""Fields whose value may itself be a list with commas."""
+
+
+def grid(arguments: list[str]) -> tuple[list[RunConfig], Command]:
+    """The runs, each once, and the command that holds what they share.
+
+    The first argument may name a recipe, a run or a pattern. Raises ValueError for what is wrong.
+    """
+    named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
+    begun = find(named[0]) if named else [RunConfig()]
+    found: dict[str, RunConfig] = {}
+    for flags in multiplied(arguments[len(named) :]):
+        command = parse_one(begun[0], flags)
+        given = {name: getattr(command.config, name) for name in _named(flags)}
+        for config in begun:
+            made = replace(config, **given)
+            found.setdefault(made.run_id, made)
+    return list(found.values()), command
+
+
+def multiplied(flags: list[str]) -> list[list[str]]:
+    """One list of flags a combination: `a,b` after a field stands for both; epochs, which are lists, stay as they are."""
+    split = [part for flag in flags for part in (flag.split("=", 1) if flag.startswith("--") else [flag])]
+    options, field = [], ""
+    for part in split:
+        if part.startswith("--"):
+            field = _field(part)
+        several = not part.startswith("--") and field in _FIELDS - _LISTS and "," in part
+        options.append(part.split(",") if several else [part])
+    return [list(chosen) for chosen in product(*options)]
+
+
+def _named(flags: list[str]) -> set[str]:
+    """The fields that flags set: `--umap` and `--no-umap` both set `umap`."""
+    names = {_field(flag) for flag in flags if flag.startswith("--")}
+    return {name.removeprefix("no_") for name in names} & _FIELDS
+
+
+def _field(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")
