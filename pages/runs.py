@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from rnc import controls
+from rnc import controls, sweep_view
 from rnc.run_filter import clear_filter, current_filter
 from rnc.runs_view.changes import draw_marks, draw_outcome, draw_upkeep
 from rnc.runs_view.differences import draw_differences
@@ -23,6 +23,7 @@ st.caption(
     + (f"; {hidden} archived" if hidden else "")
 )
 draw_outcome()
+sweep_view.draw(controls.reader())
 if runs.empty:
     st.info("No run is found by the filter in the sidebar.", icon=":material/filter_list_off:")
     st.button("Clear the filter", on_click=clear_filter, key="clear_filter_here")

@@ -1,0 +1,27 @@
+"""How far the sweeps of a store are, on the runs page."""
+
+import streamlit as st
+
+from rnc.store.reader import StoreReader
+from rnc.store.sweeps import progress, sweeps_of
+from rnc.vocabulary import RunState
+
+_LOOK_SECONDS = 5
+
+
+def draw(reader: StoreReader) -> None:
+    """A bar a sweep, kept up to date; nothing where there is none."""
+    if sweeps_of(reader.path):
+        _bars(reader)
+
+
+@st.fragment(run_every=_LOOK_SECONDS)
+def _bars(reader: StoreReader) -> None:
+    st.subheader("Sweeps")
+    runs = reader.runs()
+    for sweep in sweeps_of(reader.path):
+        now = progress(sweep, runs, reader.paces(list(sweep.runs)))
+        st.progress(now.share, text=f"`{sweep.name}` on {sweep.engine}: {now}")
+        failed = [run_id for run_id, state in now.states.items() if state == RunState.FAILED]
+        if failed:
+            st.caption(f"Failed: {', '.join(failed)}. Try again: `python -m train.sweep {sweep.name} --retry-failed`")
