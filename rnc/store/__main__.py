@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     path = store_path(Path(named[0]) if named else None)
     reader = StoreReader(path)
     try:
-        if "--upgrade" in arguments and path.exists():
+        if "--upgrade" in arguments and path.is_file():
             StoreWriter(path).prepare()
         runs = reader.runs()
         measured = set(reader.measured_epochs(list(runs["run_id"]))["run_id"])

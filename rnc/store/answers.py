@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from rnc.store.bundle import reading_beside
+from rnc.store.bundle import published, reading_beside
 from rnc.store.connection import StoreMissingError, reading
 
 _CACHED_ANSWERS = 256
@@ -46,7 +46,12 @@ class CachedAnswers:
     """Asks one store file, and the published runs beside it. Safe to share between threads."""
 
     def __init__(self, path: Path, gallery: Path | None = None) -> None:
-        """Name the store, and a folder of published runs; where neither exists yet, every answer is empty."""
+        """Name the store, and a folder of published runs; where neither exists yet, every answer is empty.
+
+        The store may itself be such a folder: then its runs are all there is.
+        """
+        if path.is_dir() and published(path):
+            path, gallery = path / "rnc.duckdb", path
         self.path, self._gallery = path, gallery
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()

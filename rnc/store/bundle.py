@@ -65,7 +65,7 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
     StoreError, and leaves the folder as it was, for a run that is not finished or is made up, and for a network that is
     missing or damaged.
     """
-    final, partial = folder / run_id, folder / f".{run_id}.partial"
+    final, partial, older = folder / run_id, folder / f".{run_id}.partial", folder / f".{run_id}.older"
     with reading(store) as connection:
         found = connection.execute("SELECT * FROM run WHERE run_id = ?", [run_id]).df()
         if found.empty or found["state"].iloc[0] != RunState.FINISHED:
@@ -88,9 +88,13 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
                     given,
                 )
             (partial / "README.md").write_text(run_card(found.iloc[0]))
-            shutil.rmtree(final, ignore_errors=True)
+            if final.exists():  # (a folder that is not empty cannot be replaced in one step: the older copy makes way)
+                final.rename(older)
             partial.rename(final)
         finally:
+            if older.exists() and not final.exists():
+                older.rename(final)
+            shutil.rmtree(older, ignore_errors=True)
             shutil.rmtree(partial, ignore_errors=True)
     return final
 

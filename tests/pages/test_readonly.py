@@ -8,6 +8,8 @@ from streamlit.testing.v1 import AppTest
 from rnc import controls
 from rnc.launcher import Training
 from rnc.readonly import VARIABLE, ReadOnlyError, is_readonly
+from rnc.store.bundle import publish
+from rnc.store.reader import StoreReader
 from tests.pages.app import answered, open_page
 from tests.pages.test_attack_lab import SMALL
 from tests.pages.test_pages import PAGES
@@ -32,6 +34,13 @@ def test_no_page_offers_a_change(page: str, tiny_store: Path, tmp_path: Path, mo
     assert not keys(open_page(page, tiny_store, monkeypatch)) & CHANGES
     empty = open_page(page, tmp_path / "none.duckdb", monkeypatch)
     assert not keys(empty) & CHANGES and "public view" in empty.info[0].value
+
+
+def test_a_folder_of_published_runs_is_shown(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = StoreReader(tiny_store).runs()["run_id"][0]
+    publish(tiny_store, run_id, tmp_path)
+    app = open_page("runs", tmp_path, monkeypatch)
+    assert list(app.get("arrow_data_frame")[0].value["run_id"]) == [run_id]
 
 
 def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from rnc.models import weights
 from rnc.store import bundle
+from rnc.store.__main__ import main as store_main
 from rnc.store.bundle import publish, published
 from rnc.store.card import train_command
 from rnc.store.connection import StoreError, reading, writing
@@ -155,6 +156,57 @@ def test_another_schema_is_named(tiny_store: Path, tmp_path: Path, monkeypatch: 
         publish(tiny_store, run_id, tmp_path / "gallery")
     with pytest.raises(StoreError, match=rf"{run_id} was published under schema version 1.*publish it again"):
         StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery").runs()
+
+
+def test_every_table_is_the_stores(tiny_store: Path, gallery: Path) -> None:
+    """But for the host's name, which is left out, and for the networks before the last one."""
+    run_id, told = only_run(tiny_store), 0
+    with reading(tiny_store) as connection:
+        tables = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+        assert set(tables) - set(bundle._TABLES) <= {"schema_version", "lab_result"}
+        for table in bundle._TABLES:
+            sent = connection.execute(f"SELECT * FROM {table} ORDER BY ALL").df()
+            file = str(gallery / run_id / f"{table}.parquet")
+            arrived = connection.execute("SELECT * FROM read_parquet(?) ORDER BY ALL", [file]).df()
+            if table == "run":
+                sent, arrived = sent.drop(columns="host"), arrived.drop(columns="host")
+            if table == "checkpoint":
+                last = sent[sent["epoch"] == sent["epoch"].max()]
+                assert arrived["sha256"].tolist() == last["sha256"].tolist() and len(arrived) == 1
+                continue
+            pd.testing.assert_frame_equal(arrived, sent)
+            told += len(sent)
+    assert told > 1000
+
+
+def test_a_folder_is_a_store(tiny_store: Path, gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RNC_STORE=folder: its runs, and no others, not even the gallery's; nothing can be written there."""
+    reader, run_id = StoreReader(gallery, gallery.parent), only_run(tiny_store)
+    assert reader.runs()["run_id"].tolist() == [run_id] and reader.runs()["published"].all()
+    assert Path(reader.checkpoints([run_id])["path"].item()).exists()
+    assert store_main([str(gallery), "--upgrade"]) == 0
+    with pytest.raises(StoreError, match="is a folder"), writing(gallery):
+        pass
+
+
+def test_publishing_that_is_broken_off_leaves_the_older_copy(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = only_run(tiny_store)
+    publish(tiny_store, run_id, tmp_path)
+    before = {file.name: file.read_bytes() for file in (tmp_path / run_id).iterdir()}
+    rename = Path.rename
+
+    def renamed(self: Path, to: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with pytest.raises(KeyboardInterrupt):
+        publish(tiny_store, run_id, tmp_path)
+    assert {file.name: file.read_bytes() for file in (tmp_path / run_id).iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == [run_id]
 
 
 def test_a_run_that_is_added_is_seen(tiny_store: Path, tmp_path: Path) -> None:
