@@ -76,6 +76,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/features.py", {"rnc.vocabulary", "rnc.datasets", "rnc.models", "torch"}),
     ("rnc/projection.py", {"rnc.vocabulary", "torch", "umap", "sklearn"}),
     ("rnc/umap_process.py", {"rnc.projection"}),
+    ("rnc/store/lake.py", {"duckdb", "duckdb_extensions"}),
     ("rnc/store/", {"rnc.vocabulary", "rnc.conditions", "duckdb", "pyarrow", "pandas"}),
     ("rnc/claims/", {"rnc.vocabulary", "pandas"}),
     ("rnc/charts/", {"rnc.vocabulary", "rnc.conditions", "altair", "pyarrow", "pandas", "vl_convert", "PIL"}),

@@ -34,6 +34,7 @@ except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}; sweeps need more packages: pip install -r requirements-cluster.txt")
 
 _LOOK_SECONDS = 2.0
+_PATIENCE = 120.0  # for jobs that were told to end
 _TRAIN = ("python", "-m", "train.run")
 _NOT_FOR_SWEEPS = {
     "overwrite": "a run that goes on after a requeue would begin anew; train it again by train.run --overwrite",
@@ -206,12 +207,24 @@ def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
     for sweep in chosen:
         engine = pick_engine(sweep.engine)
         if given.cancel:
-            engine.cancel([job.job_id for job in sweep.jobs])
+            _cancel(sweep, engine)
         if given.retry_failed:
             codes.append(_go_on(sweep, store, given, failed_too=True))
         else:
             codes.append(_print_status(sweep, store, engine))
     return max(codes)
+
+
+def _cancel(sweep: Sweep, engine: Engine) -> None:
+    """End the jobs, and wait until they are gone: the runs then say so themselves, and the next command finds them free."""
+    jobs = [job.job_id for job in sweep.jobs]
+    alive, deadline = engine.alive(jobs), time.monotonic() + _PATIENCE
+    engine.cancel(sorted(alive))
+    while alive and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS / 4)
+        alive = engine.alive(jobs)
+    if alive:
+        raise EngineError(f"{sweep.name}: jobs {', '.join(sorted(alive))} have been told to end, and have not yet")
 
 
 def _print_status(sweep: Sweep, store: Path, engine: Engine) -> int:

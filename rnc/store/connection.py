@@ -6,11 +6,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import duckdb
 
+from rnc.store import lake
 from rnc.store.backup import back_up
 
 SCHEMA_VERSION = 4
@@ -75,8 +76,9 @@ class StoreWriteError(StoreError):
 
 
 def store_path(given: str | Path | None = None) -> Path:
-    """The store: the one given, or the environment's RNC_STORE, or data/rnc.duckdb."""
-    return Path(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
+    """The store: the one given, or the environment's RNC_STORE, or data/rnc.duckdb; of a lake, what stands for it."""
+    address = str(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
+    return lake.lake_file(address) if address.startswith(lake.SCHEME) else Path(address)
 
 
 @contextmanager
@@ -96,11 +98,11 @@ def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @contextmanager
 def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """One read-write transaction, committed at the end or rolled back on an error; makes the store where there is none."""
-    with _process_lock:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _refused(path, error, read_only=False) from None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error, read_only=False) from None
+    with _process_lock, _writers_turn(path):
         if not path.exists():
             _make(path)
         connection = _connect(path, read_only=False)
@@ -125,6 +127,25 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             raise
         finally:
             connection.close()
+
+
+def _writers_turn(path: Path) -> AbstractContextManager[None]:
+    """A DuckDB file locks out other writers by itself."""
+    return _lake_errors(lake.turn(path, _PATIENCE_SECONDS)) if lake.is_lake(path) else nullcontext()
+
+
+@contextmanager
+def _lake_errors(block: AbstractContextManager[None]) -> Iterator[None]:
+    """What goes wrong with a lake, as errors of a store."""
+    try:
+        with block:
+            yield
+    except lake.LakeMissingError as error:
+        raise StoreMissingError(str(error)) from None
+    except lake.LakeBusyError as error:
+        raise StoreBusyError(str(error)) from None
+    except lake.LakeError as error:
+        raise StoreError(str(error)) from None
 
 
 @contextmanager
@@ -152,6 +173,9 @@ def _make(path: Path) -> None:
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Connect, waiting with jitter while another process holds the file."""
+    if lake.is_lake(path):
+        with _lake_errors(nullcontext()):
+            return lake.connect(path, read_only=read_only)
     deadline, wait = time.monotonic() + _PATIENCE_SECONDS, _FIRST_WAIT_SECONDS
     while True:
         try:
@@ -199,7 +223,9 @@ def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> Sto
 
 
 def _back_up_an_older_one(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade."""
+    """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade. A lake keeps snapshots itself."""
+    if lake.is_lake(path):
+        return
     if "schema_version" not in _table_names(connection) or (version := _version(connection)) not in _UPGRADES:
         return
     try:
@@ -242,4 +268,5 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _table_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    return {row[0] for row in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()}
+    sql = "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database()"
+    return {row[0] for row in connection.execute(sql).fetchall()}

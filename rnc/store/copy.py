@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from rnc.store.connection import StoreError, StoreMissingError, reading, writing
+from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import run_state
 from rnc.vocabulary import RunState
@@ -61,8 +61,9 @@ def _read(source: Path, run_id: str) -> dict[str, pa.Table]:
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Those with rows of runs, whatever the schema has."""
-    sql = """SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_name)
-             WHERE column_name = 'run_id' AND table_type = 'BASE TABLE' ORDER BY table_name"""
+    sql = """SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_name)
+             WHERE column_name = 'run_id' AND table_type = 'BASE TABLE' AND table_catalog = current_database()
+             ORDER BY table_name"""
     return [name for (name,) in connection.execute(sql).fetchall()]
 
 
@@ -153,8 +154,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m rnc.store.copy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", type=Path, metavar="FROM")
-    parser.add_argument("target", type=Path, metavar="TO")
+    parser.add_argument("source", type=store_path, metavar="FROM")
+    parser.add_argument("target", type=store_path, metavar="TO")
     parser.add_argument("--run", nargs="+", default=["*"], metavar="RUN")
     given = parser.parse_args(arguments)
     try:

@@ -1,6 +1,7 @@
 """What another process does to a store: `python -m tests.rnc.store.writing_process ACTION STORE`; it says how far it is."""
 
 import itertools
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import add_metrics, begin
+from tests.rnc.store.postgres import stores_are_lakes
 
 EPOCHS = 30
 PAUSE = 10
@@ -98,6 +100,8 @@ def make_stores(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if "RNC_TEST_LAKE" in os.environ:
+        stores_are_lakes()
     action, path = sys.argv[1], Path(sys.argv[2])
     if action == "lock":
         hold_the_lock(path)
