@@ -58,7 +58,9 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     What it is taken from stays open, unlike with a file: it locks nobody out, and loading extensions takes long.
     """
     if not path.exists():
-        raise LakeMissingError(f"there is no store at {path}; name it by its address, ducklake:postgres:…")
+        raise LakeMissingError(
+            f"there is no store at {path}; train a run first, naming it by its address, ducklake:postgres:…"
+        )
     key = (os.getpid(), path.resolve(), path.read_text().strip(), read_only)
     for _attempt in range(2):
         if key not in _kept:

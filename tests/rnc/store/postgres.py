@@ -66,9 +66,9 @@ def stores_are_lakes() -> None:
         path.write_text(address.partition(" data=")[0] + "\n")
 
     def is_lake(path: Path) -> bool:
-        return (
-            path.suffix == ".lake" or not path.exists() or path.read_bytes()[: len(lake.SCHEME)] == lake.SCHEME.encode()
-        )
+        if path.suffix == ".lake" or not path.exists():
+            return True
+        return path.is_file() and path.read_bytes().startswith(lake.SCHEME.encode())
 
     connection._make = make
     lake.is_lake = is_lake

@@ -95,6 +95,7 @@ class Watcher(threading.Thread):
             self.halfway.set()
 
 
+@pytest.mark.one_file("the first bytes of a DuckDB file")
 def test_a_store_has_no_name_before_it_is_whole(tmp_path: Path, other: Other) -> None:
     """Whoever opens a store while another process makes it would take half of its headers for a damaged file."""
     process = other("make", tmp_path)

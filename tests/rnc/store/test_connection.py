@@ -44,6 +44,7 @@ def refused(path: Path, match: str, error: type[StoreError] = StoreError) -> Non
     assert not path.with_name(path.name + ".wal").exists()
 
 
+@pytest.mark.one_file("what stands for a lake is a text that this program writes")
 @pytest.mark.parametrize("content", [b"not a database\n" * 500, b"x", b"SQLite format 3\x00" + bytes(4096)])
 def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.txt"
@@ -52,11 +53,13 @@ def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     refused(path, re.escape(str(path)))
 
 
+@pytest.mark.one_file("a data base of PostgreSQL does not lose its end")
 def test_a_truncated_store(store: Path) -> None:
     store.write_bytes(store.read_bytes()[:5000])
     refused(store, "not a DuckDB store, or is damaged")
 
 
+@pytest.mark.one_file("made by DuckDB in a file")
 def test_a_duckdb_file_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "other.duckdb"
     with duckdb.connect(str(path)) as connection:
@@ -65,19 +68,19 @@ def test_a_duckdb_file_of_another_program(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema(store: Path) -> None:
-    with duckdb.connect(str(store)) as connection:
+    with writing(store) as connection:
         connection.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION + 1])
     refused(store, f"schema version {SCHEMA_VERSION + 1}.*upgrade this program")
 
 
 def test_a_schema_older_than_any(store: Path) -> None:
-    with duckdb.connect(str(store)) as connection:
+    with writing(store) as connection:
         connection.execute("UPDATE schema_version SET version = 0")
     refused(store, "schema version 0.*train into a new store")
 
 
 def test_a_schema_without_a_version(store: Path) -> None:
-    with duckdb.connect(str(store)) as connection:
+    with writing(store) as connection:
         connection.execute("DELETE FROM schema_version")
     refused(store, "schema version None")
 
@@ -94,6 +97,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert not path.parent.exists()
 
 
+@pytest.mark.one_file("made by DuckDB in a file")
 def test_a_store_without_tables_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "rnc.duckdb"
     duckdb.connect(str(path)).close()
@@ -174,6 +178,7 @@ def test_one_connection_at_a_time_in_this_process(store: Path) -> None:
     assert entered.is_set()
 
 
+@pytest.mark.one_file("the lock of a DuckDB file; of a lake: test_lake.py")
 def test_a_held_store_is_busy_after_our_patience(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
@@ -191,6 +196,7 @@ def test_a_held_store_is_busy_after_our_patience(store: Path, monkeypatch: pytes
     assert all(0 < wait <= 0.75 for wait in waits) and len(set(waits)) > len(waits) / 2
 
 
+@pytest.mark.one_file("the lock of a DuckDB file; of a lake: test_lake.py")
 def test_a_store_held_for_a_moment_is_waited_for(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect, failures = duckdb.connect, [duckdb.IOException("Could not set lock on file")] * 3
 
@@ -214,6 +220,7 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert store_path() == DEFAULT_STORE
 
 
+@pytest.mark.one_file("a file that appears")
 def test_a_store_made_while_it_was_asked_for_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,12 @@ from rnc.store.copy import copy_run, main
 def contents(store: Path) -> dict[str, pa.Table]:
     """Every table, whole."""
     with reading(store) as connection:
-        names = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
+        names = [
+            name
+            for (name,) in connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+            ).fetchall()
+        ]
         return {name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetch_arrow_table() for name in names}
 
 

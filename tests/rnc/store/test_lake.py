@@ -1,0 +1,60 @@
+"""A lake's address and the file that stands for it; what happens in it is told by the other tests under RNC_TEST_LAKE=1."""
+
+import multiprocessing
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from rnc.store import lake
+from rnc.store.connection import StoreBusyError, StoreError, reading, store_path, writing
+
+CATALOG = "ducklake:postgres:host=db.example port=5433 dbname=rnc"
+
+
+def test_an_address_becomes_the_file_that_stands_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNC_STORE", f"{CATALOG} data={tmp_path}/shared")
+    file = store_path()
+    assert file == tmp_path / "shared" / "rnc.lake" and lake.is_lake(file)
+    assert file.read_text() == CATALOG + "\n"
+    assert store_path(file) == file and store_path(f"ducklake:postgres:data={tmp_path}/shared dbname=rnc") == file
+    assert not lake.is_lake(tmp_path / "rnc.duckdb")
+
+
+def test_an_address_without_a_folder_is_refused() -> None:
+    with pytest.raises(ValueError, match="data=FOLDER"):
+        store_path(CATALOG)
+
+
+@pytest.mark.skipif(find_spec("duckdb_extensions") is not None, reason="the packages are here")
+def test_without_its_packages_the_error_says_which(tmp_path: Path) -> None:
+    store = store_path(f"{CATALOG} data={tmp_path}")
+    for opened in (reading, writing):
+        with pytest.raises(StoreError, match=r"requirements-lake\.txt"), opened(store):
+            pass
+
+
+def hold(path: Path, held: object, over: object) -> None:
+    with lake.turn(path, 1.0):
+        held.set()  # type: ignore[attr-defined]
+        over.wait()  # type: ignore[attr-defined]
+
+
+def test_writers_take_turns_and_say_when_it_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = store_path(f"{CATALOG} data={tmp_path}")
+    context = multiprocessing.get_context("spawn")
+    held, over = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(path, held, over))
+    other.start()
+    held.wait(60)
+    monkeypatch.setattr("rnc.store.connection._PATIENCE_SECONDS", 0.1)
+    with pytest.raises(StoreBusyError, match="others have written"), writing(path):
+        pass
+    over.set()
+    other.join()
+    before = path.stat().st_mtime_ns
+    time.sleep(0.02)
+    with lake.turn(path, 0.1):
+        pass
+    assert path.stat().st_mtime_ns > before  # (by which readers know that there is something new)
