@@ -66,6 +66,7 @@ def one_node(folder: Path) -> Iterator[str]:
         wait_for(lambda: "idle" in answer("sinfo", "--noheader", "--format=%T"), 60)
         yield host
     finally:
+        answer("scancel", "--signal=KILL", "--full", f"--user={getpass.getuser()}")  # (jobs outlive the daemons)
         for daemon in reversed(daemons):
             daemon.terminate()
             daemon.wait(20)

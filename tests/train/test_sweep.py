@@ -16,7 +16,8 @@ from train.loop import Options, train_run
 from train.sweep import main
 
 SMALL = ["--steps", "1", "--sample-size", "20", "--no-umap", "--layerwise-epochs", "none", "--device", "cpu"]
-TWELVE = ["--seed", "1,2,3,4,5,6", "--objective", "st,at", "--epochs", "4", "--measured-epochs", "0,1,4", *SMALL]
+FEW = ["--subset", "200", "--measure-subset", "50", "--epsilon-fractions", "0.5"]
+TWELVE = ["--seed", "1,2,3,4,5,6", "--objective", "st,at", "--epochs", "8", "--measured-epochs", "0,1,8", *FEW, *SMALL]
 
 
 def states(store: Path) -> dict[str, tuple[str, int]]:
@@ -35,9 +36,9 @@ def begun(store: Path, epochs: int) -> bool:
 
 def check_twelve(store: Path) -> None:
     """All are complete, and nothing is there twice."""
-    assert sorted(states(store).values()) == [("finished", 4)] * 12
+    assert sorted(states(store).values()) == [("finished", 8)] * 12
     assert ask(store, "SELECT count(*), count(DISTINCT run_id) FROM run") == [(12, 12)]
-    assert ask(store, "SELECT count(*), count(DISTINCT (run_id, epoch)) FROM epoch") == [(48, 48)]
+    assert ask(store, "SELECT count(*), count(DISTINCT (run_id, epoch)) FROM epoch") == [(96, 96)]
     key = "(run_id, epoch, split, condition, means_condition, means_split, layer, metric)"
     assert ask(store, f"SELECT count(*) - count(DISTINCT {key}) FROM metric") == [(0,)]
     assert ask(store, "SELECT count(DISTINCT (run_id, epoch)) FROM metric") == [(36,)]
@@ -61,7 +62,7 @@ def task_of(controller: str) -> int:
 
 def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     store = tmp_path / "rnc.duckdb"
-    flags = ["--learning-rate", "1e30,0.1", "--epochs", "30", "--measured-epochs", "0,1,30", *SMALL]
+    flags = ["--learning-rate", "1e30,0.1", "--epochs", "30", "--measured-epochs", "0,1,30", *FEW, *SMALL]
     command = [*flags, "--engine", "local", "--jobs", "2", "--store", str(store)]
     assert main([*command, "--detach"]) == 0
     fails, works = (config.run_id for config in grid(flags)[0])
@@ -80,7 +81,18 @@ def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path,
 
 def test_a_cancelled_sweep_stops_and_the_same_command_goes_on(tmp_path: Path) -> None:
     store = tmp_path / "rnc.duckdb"
-    command = ["--epochs", "40", "--measured-epochs", "0,1,40", *SMALL, "--engine", "local", "--store", str(store)]
+    command = [
+        "--epochs",
+        "40",
+        "--measured-epochs",
+        "0,1,40",
+        *FEW,
+        *SMALL,
+        "--engine",
+        "local",
+        "--store",
+        str(store),
+    ]
     assert main([*command, "--detach"]) == 0
     wait_for(lambda: begun(store, 1), 120)
     assert main(["--cancel", "--store", str(store)]) == 75
