@@ -17,7 +17,7 @@ import duckdb
 
 from rnc.store.card import run_card, without_folders
 from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
-from rnc.vocabulary import SYNTHETIC, RunState
+from rnc.vocabulary import FEATURES_LAYER, SYNTHETIC, Role, RunState
 
 GALLERY_VARIABLE = "RNC_GALLERY"
 _GALLERY = Path(__file__).parents[2] / "data" / "gallery"
@@ -35,6 +35,14 @@ _TABLES = (
     *("run_condition", "layer", "epoch", "metric", "class_metric", "class_mean", "classifier"),
     *("feature", "projection", "leap"),
 )
+_RESULTS = f"""
+    SELECT m.metric, rc.role, m.split, m.value FROM metric m JOIN run_condition rc USING (run_id, condition)
+    WHERE m.run_id = ? AND m.layer = '{FEATURES_LAYER}' AND m.means_split = m.split AND m.means_condition = m.condition
+      AND rc.role IN ('{Role.CLEAN}', '{Role.PERTURBED}')
+      AND m.epoch = (SELECT max(epoch) FROM metric last WHERE last.run_id = m.run_id)
+    ORDER BY m.metric, rc.role, m.split DESC
+"""
+"""What a card tells of the last epoch."""
 _BESIDE = {
     "run": "SELECT *, false AS published FROM {own} UNION ALL BY NAME "
     "SELECT *, true AS published FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
@@ -87,7 +95,8 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
                     f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{schema_version: '{SCHEMA_VERSION}'}})",
                     given,
                 )
-            (partial / "README.md").write_text(run_card(found.iloc[0]))
+            results = connection.execute(_RESULTS, [run_id]).df()
+            (partial / "README.md").write_text(run_card(found.iloc[0], results))
             if final.exists():  # (a folder that is not empty cannot be replaced in one step: the older copy makes way)
                 final.rename(older)
             partial.rename(final)

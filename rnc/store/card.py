@@ -64,8 +64,8 @@ def _names(paths: Any) -> Any:
     return None if paths is None else PurePath(paths).name
 
 
-def run_card(run: pd.Series) -> str:
-    """Markdown of one row of table `run`."""
+def run_card(run: pd.Series, results: pd.DataFrame) -> str:
+    """Markdown of one row of table `run` and its last epoch's numbers: metric, role, split, value."""
     config, versions = json.loads(run["config"]), json.loads(run["versions"])
     facts = {
         "objective": config["objective"],
@@ -79,8 +79,25 @@ def run_card(run: pd.Series) -> str:
         "data": f"`{run['data']}`",
     }
     rows = [f"| {name} | {fact} |" for name, fact in facts.items()]
+    table = results.pivot(index="metric", columns=["role", "split"], values="value")
+    heads = [f"{role}, {split}" for role, split in table.columns]
+    numbers = [f"| {name} | {' | '.join(f'{value:.4g}' for value in row)} |" for name, *row in table.itertuples()]
+    shown = [f"| at the last epoch | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|", *numbers]
     made = "Measured" if config["objective"] == Objective.OWN else "Trained"
     again = [f"{made} by (`--data-root` names the folder of images where it is not the usual one):", "```"]
     return "\n".join(
-        [f"# {run['run_id']}", "", "| | |", "|---|---|", *rows, "", *again, train_command(config), "```", ""]
+        [
+            f"# {run['run_id']}",
+            "",
+            "| | |",
+            "|---|---|",
+            *rows,
+            "",
+            *shown,
+            "",
+            *again,
+            train_command(config),
+            "```",
+            "",
+        ]
     )

@@ -255,7 +255,16 @@ def test_the_card_holds_the_command(tiny_store: Path, gallery: Path) -> None:
     assert command and parse(command[1].split())[0].config.run_id == only_run(tiny_store)
     with reading(tiny_store) as connection:
         device = connection.execute("SELECT device FROM run").fetchone()
+        accuracy = connection.execute(
+            """SELECT value FROM metric WHERE metric = 'accuracy' AND split = 'test' AND condition = 'clean'
+               AND layer = 'features' AND means_split = split AND means_condition = condition ORDER BY epoch DESC LIMIT 1"""
+        ).fetchone()
     assert device and device[0] in card and str(RunState.FINISHED) in card
+    heads, row = (
+        next(line for line in card.splitlines() if line.startswith(f"| {name} |")).split(" | ")
+        for name in ("at the last epoch", "accuracy")
+    )
+    assert accuracy and float(row[heads.index("clean, test")]) == pytest.approx(accuracy[0], rel=1e-3)
 
 
 def test_a_run_of_the_schema_before_is_read_beside_one_of_this(tiny_store: Path, tmp_path: Path) -> None:

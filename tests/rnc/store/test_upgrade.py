@@ -18,7 +18,7 @@ from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
 SCHEMAS = Path(__file__).parent
-pytestmark = pytest.mark.one_file("no lake is older than schema 3")
+pytestmark = pytest.mark.one_file("no lake is older than schema 4")
 
 
 @pytest.fixture(params=range(1, SCHEMA_VERSION))
