@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 RIVALS := .venv-rivals
+LAKE := .venv-lake
 PY := $(VENV)/bin/python
 STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test setup demo check faults bench bench-pages readme-figures gallery clean
+.PHONY: run test test-lake setup demo check faults bench bench-pages readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -23,6 +24,9 @@ run: setup ## set up, serve the app; if the store is empty, train the demo besid
 
 test: $(VENV)/.dev ## set up and run everything
 	$(PY) -m pytest
+
+test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of their own (Debian: postgresql)
+	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/rnc/store
 
 setup: $(VENV)/.app ## the environment of app and training
 
@@ -59,7 +63,7 @@ gallery: $(VENV)/.dev ## the tables and figures of data/gallery/README.md and do
 	$(PY) docs/gallery.py
 
 clean: ## remove the environment and caches; the store stays
-	rm -rf $(VENV) $(RIVALS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RIVALS) $(LAKE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv:
@@ -77,6 +81,11 @@ $(RIVALS)/.made: $(VENV)/.uv requirements-rivals.txt
 	$(VENV)/bin/uv pip install --quiet --python $(RIVALS)/bin/python -r requirements-rivals.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.app requirements-dev.txt
+$(LAKE)/.made: $(VENV)/.uv requirements-lake.txt requirements.txt
+	$(PYTHON) -m venv --without-pip $(LAKE)
+	$(VENV)/bin/uv pip install --quiet --python $(LAKE)/bin/python -r requirements.txt -r requirements-lake.txt pytest pytest-timeout hypothesis
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.app requirements-dev.txt requirements-cluster.txt
 	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements-dev.txt
 	touch $@
