@@ -4,12 +4,13 @@ import streamlit as st
 
 from rnc import controls
 from rnc.cursor import page_is_drawn
+from rnc.page_style import STYLE
 from rnc.readonly import ReadOnlyError
 from rnc.store.connection import StoreError
 
 st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide", initial_sidebar_state=360)
 
-st.html(controls.ENDS_OF_NAMES)
+st.html(STYLE)
 page = st.navigation(
     [
         st.Page("pages/findings.py", title="Findings", icon=":material/fact_check:", default=True),

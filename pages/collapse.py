@@ -70,7 +70,8 @@ st.caption(
     "trains on). The angle is to the clean class means of the same split, nearest centres are the clean class means of train; "
     "log axes leave out zeros." + (f" {THINNED}" if is_long(found[found["metric"] == Metric.ACCURACY]) else "")
 )
-st.subheader("In numbers", anchor=False, help="Mean and standard deviation over seeds; the best is each seed's own.")
+st.header("In numbers", anchor=False, help="Mean and standard deviation over seeds; the best is each seed's own.")
 number = {name: st.column_config.NumberColumn(format="%.4g") for name in ("at cursor", "last", "best")}
-st.dataframe(summary(found, selection.epoch), hide_index=True, key="summary", column_config=number)
+told = summary(found, selection.epoch).replace({"metric": {str(m): METRIC_INFO[m].label for m in metrics}})
+st.dataframe(told, hide_index=True, key="summary", column_config=number)
 figures.offer()

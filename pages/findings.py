@@ -15,6 +15,7 @@ st.markdown(
 evidence = controls.reader().evidence(selection.runs, list(USED), selection.epoch)
 judgements = judge(runs.reset_index(drop=True), evidence)
 findings_view.draw_matrix(judgements, runs["label"])
+st.header("Claim by claim", anchor=False)
 for first in range(0, len(judgements), 2):
     for column, judgement in zip(st.columns(2), judgements[first : first + 2], strict=False):
         with column:

@@ -38,13 +38,6 @@ _MARKS = ["published", "synthetic"]
 """What sets runs apart though they have one config; runs without come first."""
 
 
-ENDS_OF_NAMES = """<style>[data-tag] > span[title], [data-item-hl] {
-    display: block; align-content: center; direction: rtl; text-align: left;
-    overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
-}</style>"""
-"""Where a choice has too long a name, its end is shown: run ids begin alike, and end in objective, norm and seed."""
-
-
 @dataclass(frozen=True)
 class Selection:
     """What the sidebar says: the chosen runs, the epoch cursor, the condition set against clean, and the split."""

@@ -1,6 +1,7 @@
 """The findings page's matrix and cards: verdicts, the numbers behind them, and the way to the evidence."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +16,7 @@ LINKS = {
     "projections": "Projections and leaps",
     "layers": "Layers",
 }
+_MOST_ROWS, _HEIGHT = 12, 460  # (of many runs a card has many numbers; then they scroll)
 _Parameters = dict[str, str | Iterable[str]]
 ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
 NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
@@ -39,18 +41,11 @@ EVIDENCE: dict[str, tuple[str, _Parameters]] = {
 def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
     """Claims x runs: the verdict of each run that bears on a claim."""
     table = pd.DataFrame(
-        {
-            "claim": [f"{judgement.claim} · {judgement.title}" for judgement in judgements],
-            **{label: [SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
-        }
+        {label: [SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
+        index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
     )
-    st.dataframe(
-        table,
-        hide_index=True,
-        key="matrix",
-        height="content",
-        column_config={"claim": st.column_config.TextColumn(width=400, pinned=True)},
-    )
+    st.table(table, alt="claims by runs")
+    st.caption("An empty cell: the claim is not about such a run, or the run was not measured for it.")
 
 
 def draw_card(judgement: Judgement, labels: pd.Series) -> None:
@@ -70,13 +65,13 @@ def draw_card(judgement: Judgement, labels: pd.Series) -> None:
                 {
                     "run": [labels[n.run_id] for n in judgement.numbers],
                     "number": [n.name for n in judgement.numbers],
-                    "value": [n.value for n in judgement.numbers],
+                    "value": [f"{n.value:.4g}" for n in judgement.numbers],
                     "bound": [n.bound for n in judgement.numbers],
                     "met": ["yes" if n.met else "no" for n in judgement.numbers],
                 }
             )
-            formats = {"value": st.column_config.NumberColumn(format="%.4g")}
-            st.dataframe(table, hide_index=True, key=f"numbers_{judgement.claim}", column_config=formats)
+            height: Literal["content"] | int = "content" if len(table) <= _MOST_ROWS else _HEIGHT
+            st.table(table, hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
         else:
             st.caption("None of the chosen runs bears on this claim yet.")
         st.caption(f"Criterion: {judgement.criterion}")

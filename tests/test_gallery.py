@@ -82,7 +82,7 @@ def test_the_findings_page_judges_as_the_document(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("RNC_GALLERY", str(GALLERY))
     found = Published(GALLERY)
     app = open_page("findings", tmp_path / "none.duckdb", monkeypatch, runs=list(found.runs["run_id"]))
-    matrix: pd.DataFrame = app.dataframe[0].value.set_index("claim")
+    matrix: pd.DataFrame = app.table[0].value
     lines = documents.verdict_table(found).splitlines()[2:]
     for line in lines:
         claim, *verdicts = [cell.strip().strip("*") for cell in line.strip("|").split("|")]

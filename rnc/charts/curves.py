@@ -123,7 +123,12 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions
         alt.Chart(_positive(frame, log))
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
         .encode(
-            x=alt.X("layer:N", sort=stages, title="stage of the network", axis=alt.Axis(labelAngle=-40, grid=False)),
+            x=alt.X(
+                "layer:N",
+                sort=stages,
+                title="stage of the network",
+                axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False),
+            ),
             y=alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=not log)).axis(
                 format="~g" if log else ".3~g", tickCount=4
             ),

@@ -59,7 +59,7 @@ def draw_attack(answer: Answer, figures: Figures) -> None:
 def _headline(answer: Answer, result: AttackResult, condition: Condition) -> None:
     """What was done and the numbers that matter most."""
     done = f"stopped after {result.steps_done} steps" if result.stopped else f"all {result.steps_done} steps"
-    st.subheader(f"{condition.label} · {answer.request.images} images · {done}", anchor=False)
+    st.header(f"{condition.label} · {answer.request.images} images · {done}", anchor=False)
     st.caption(
         f"{answer.request.sources[0].label} · seed {answer.request.seed} · {result.device} · {result.seconds:.1f} s"
     )
@@ -155,7 +155,7 @@ def _numbers(result: AttackResult, figures: Figures) -> None:
         )  # fmt: skip
     if result.layers.empty:
         return
-    st.subheader("Along the network", anchor=False)
+    st.header("Along the network", anchor=False)
     shown = [str(Role.CLEAN), str(Role.PERTURBED)]
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
         frame = result.layers[result.layers["metric"] == metric].assign(run="", epoch=0)

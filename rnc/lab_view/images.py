@@ -21,7 +21,7 @@ _CELL = 128
 def draw_images(result: AttackResult, names: list[str], condition: Condition) -> None:
     """The shown images by what became of them, six to a row: clean, perturbed, and what was added."""
     kept, picked = _kept(result, names), st.session_state.get(IMAGE)
-    st.subheader("Images", anchor=False)
+    st.header("Images", anchor=False)
     chosen = _choose(kept, names)
     if picked in set(kept["sample"]):
         chosen = pd.concat([kept[kept["sample"] == picked], chosen[chosen["sample"] != picked]])

@@ -13,7 +13,7 @@ def draw_masking(answer: Answer) -> None:
     result = answer.result
     assert isinstance(result, MaskingResult)
     label = Condition.from_slug(result.condition).label
-    st.subheader(f"{label} · {result.images} images · {len(result.checks)} checks", anchor=False)
+    st.header(f"{label} · {result.images} images · {len(result.checks)} checks", anchor=False)
     st.caption(
         f"{answer.request.sources[0].label} · seed {answer.request.seed} · {result.device} · {result.seconds:.1f} s"
     )

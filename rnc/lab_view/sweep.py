@@ -33,7 +33,7 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
     assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
     done = result.points["strength"].nunique()
     of = f"{done} of {len(request.values)} strengths, stopped" if result.stopped else f"{done} strengths"
-    st.subheader(f"{request.condition.label} · over {str(request.over).replace('_', ' ')} · {of}", anchor=False)
+    st.header(f"{request.condition.label} · over {str(request.over).replace('_', ' ')} · {of}", anchor=False)
     st.caption(
         f"{request.images} images, the same for all · seed {request.seed} · {result.device} · {result.seconds:.1f} s"
     )
@@ -60,7 +60,7 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
 
 
 def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
-    st.subheader("Along the network", anchor=False)
+    st.header("Along the network", anchor=False)
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
         panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_sweep_layers_{metric}")

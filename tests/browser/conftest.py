@@ -81,3 +81,11 @@ def visit(page: Page, address: str) -> None:
                 raise
             page.wait_for_timeout(250)
     page.wait_for_selector("h1")
+
+
+def settle(page: Page) -> None:
+    """Wait until the server has run the page's script, and its charts are drawn."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
+    page.wait_for_function(
+        "[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(e => e.querySelector('canvas, svg.marks'))"
+    )

@@ -76,9 +76,9 @@ def test_its_rows_are_those_of_a_finished_run(measured: Path, run_id: str) -> No
 
 def test_findings_show_it_and_judge_nothing(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", measured, monkeypatch)
-    matrix = app.dataframe[0].value
+    matrix = app.table[0].value
     assert app.sidebar.multiselect(key="runs").value == [run_id]
-    assert list(matrix) == ["claim", "OWN"] and set(matrix["OWN"]) == {""}, "how it was trained, nobody knows"
+    assert list(matrix) == ["OWN"] and set(matrix["OWN"]) == {""}, "how it was trained, nobody knows"
 
 
 def test_curves_show_it(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_the_lab_attacks_it_on_its_own_images(measured: Path, run_id: str, monke
     assert app.caption[0].value == f"{run_id} · network of epoch 3 · train images"
     result = answered(app, "Attack").result
     assert isinstance(result, AttackResult) and result.as_recorded and result.clean_images.shape[1:] == (3, 32, 32)
-    assert "all 1 steps" in app.subheader[0].value and not app.warning
+    assert "all 1 steps" in app.header[0].value and not app.warning
     reader = StoreReader(measured)
     run, kept = reader.runs().iloc[0], reader.checkpoints([run_id]).iloc[0]
     network = weights.load(Path(kept["path"]), kept["sha256"])
