@@ -7,6 +7,7 @@ import streamlit as st
 from rnc import controls
 from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.charts.legend import curve_legend
+from rnc.charts.words import told_turns
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.geometry_view import draw_simplex_distances
@@ -21,9 +22,10 @@ if epoch is None:
     st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
     st.stop()
 st.caption(f"{run.run_id} · epoch {epoch} · {selection.split} images")
+answer = st.empty()
 
 names = list(run.classes)
-spectra = []
+spectra, off = [], {}
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = controls.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
@@ -33,10 +35,12 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     present = [names[c] for c in classes]
     simplex = simplex_cosine(len(present))
     cosines = cosine_matrix(centre(means))
-    off = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
+    off[shown] = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
     chart = cosine_heatmap(cosines, present, simplex, f"Cosines, {shown}")
     figures.draw(column, chart, f"cosines of centred class means, {shown}", key=f"cosines_{shown}")
-    column.caption(f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off:.3f} (NC2 equiangularity).")
+    column.caption(
+        f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off[shown]:.3f} (NC2 equiangularity)."
+    )
     values = spectrum(means)
     spectra.append(pd.DataFrame({"rank": np.arange(1, len(values) + 1), "value": values, "shown": shown}))
     if shown == selection.shown:
@@ -56,6 +60,9 @@ norms = norms[norms["shown"].isin([Role.CLEAN, selection.shown])]
 figures.draw(left, class_norms(norms, names), "norms of class means", key="norms")
 angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selection.shown)]
 angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
+mine = angles[angles["run_id"] == run.run_id]
+mine = mine.assign(**{"class": mine["class"].map(controls.literal)})
+answer.markdown(told_turns(mine, controls.literal(run.label), controls.literal(selection.shown), off))
 bars = class_angles(angles, names, list(labels.values()))
 figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
 right.html(curve_legend(list(labels.values()), []))

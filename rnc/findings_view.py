@@ -16,6 +16,7 @@ LINKS = {
     "projections": "Projections and leaps",
     "layers": "Layers",
 }
+_OF_ONE_RUN = ("geometry", "projections")  # (pages that look at one run: the link names one that the claim is about)
 _MOST_ROWS, _HEIGHT = 12, 460  # (of many runs a card has many numbers; then they scroll)
 _Parameters = dict[str, str | Iterable[str]]
 ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
@@ -76,4 +77,6 @@ def draw_card(judgement: Judgement, labels: pd.Series) -> None:
             st.caption("None of the chosen runs bears on this claim yet.")
         st.caption(f"Criterion: {judgement.criterion}")
         page, parameters = EVIDENCE[judgement.claim]
+        if page in _OF_ONE_RUN and judgement.numbers:
+            parameters = parameters | {"run": str(labels[judgement.numbers[0].run_id])}
         st.page_link(f"pages/{page}.py", label=LINKS[page], icon=":material/arrow_forward:", query_params=parameters)
