@@ -85,6 +85,11 @@ def _with_its_rows(chart: Any) -> Any:
     if isinstance(chart.data, pd.DataFrame):
         rows: list[Any] = alt.utils.sanitize_pandas_dataframe(chart.data).to_dict("records")
         inlined.data = alt.InlineData(values=rows)
+    if isinstance(
+        getattr(chart, "transform", None), list
+    ):  # (what is looked up shows on hover, and nobody hovers over a file)
+        kept = [step for step in chart.transform if not isinstance(step, alt.LookupTransform)]
+        inlined.transform = kept or alt.Undefined
     if isinstance(chart, alt.LayerChart):
         inlined.layer = [_with_its_rows(layer) for layer in chart.layer]
     return inlined

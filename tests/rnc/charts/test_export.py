@@ -101,3 +101,14 @@ def test_many_points_are_no_error() -> None:
     frame = pd.DataFrame({"x": range(6_000), "y": range(6_000)})
     chart = alt.Chart(frame).mark_point().encode(x="x:Q", y="y:Q")
     assert picture_file(chart, FileKind.PNG, 2.0).startswith(b"\x89PNG")
+
+
+def test_a_file_leaves_out_what_shows_on_hover() -> None:
+    """Thousands of thumbnails would be written into it, and nobody could see them."""
+    plane = pd.DataFrame(
+        {"shown": ["clean"], "sample": [1], "label": ["a"], "predicted": ["a"], "x": [0.0], "y": [0.0]}
+    )
+    pictures = pd.DataFrame({"sample": [1], "image": ["data:image/png;base64,AAAA"]})
+    chart = feature_plane(plane, NAMES, "perturbed", arrows=False, pictures=pictures)
+    assert b"AAAA" not in picture_file(chart, FileKind.SVG)
+    assert "AAAA" in str(chart.to_dict()["datasets"]), "the page has it"
