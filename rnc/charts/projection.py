@@ -23,6 +23,7 @@ BRUSHED = "brushed"
 _DRAG = "[pointerdown[{}event.shiftKey], window:pointerup] > window:pointermove!"
 _FULL_SIZE = 400  # marks; more are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
+_LETTERS_BELOW = 50  # of class names that stand side by side below a narrow plane
 
 
 def feature_plane(
@@ -50,7 +51,7 @@ def feature_plane(
     seen = frame if reach is None else pd.concat([frame[["x", "y"]], reach])
     frame, singled = _single_out(frame, chosen, pick)
     across, up = _filled(seen) if triangle is None else _isometric(seen, triangle)
-    legend, shapes = _legends(triangle, brush)
+    legend, shapes = _legends(classes, triangle, brush)
     place: dict[str, Any] = {
         "x": alt.X("x:Q", axis=None, scale=across),
         "y": alt.Y("y:Q", axis=None, scale=up),
@@ -86,15 +87,17 @@ def _opacity(singled: Any, strong: float, faint: float) -> Any:
     return alt.when(singled).then(alt.value(strong)).otherwise(alt.value(faint))
 
 
-def _legends(triangle: pd.DataFrame | None, below: bool) -> tuple[alt.Legend, alt.Legend]:
-    """Of classes and of shapes: beside the plane, or below it; inside a square, from whose width they would take."""
+def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) -> tuple[alt.Legend, alt.Legend]:
+    """Of classes and of shapes: beside the plane, or below and above it; inside a square, from whose width they would take."""
     shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
     if triangle is not None:
         told: dict[str, Any] = {"values": list(triangle["label"]), "orient": "top-left", "title": None}
         return alt.Legend(symbolOpacity=1, **told), alt.Legend(orient="top-right", **shapes)
-    where: dict[str, Any] = {"orient": "bottom"} if below else {"orient": "right"}
-    columns: dict[str, Any] = {"columns": 5, "titleOrient": "left"} if below else {}
-    return alt.Legend(symbolOpacity=1, title="true class", **where, **columns), alt.Legend(**shapes, **where)
+    if not narrow:
+        return alt.Legend(symbolOpacity=1, title="true class"), alt.Legend(**shapes)
+    columns = max(_LETTERS_BELOW // (max(map(len, classes), default=1) + 3), 1)
+    below: dict[str, Any] = {"orient": "bottom", "columns": columns, "titleOrient": "left", "title": "true class"}
+    return alt.Legend(symbolOpacity=1, **below), alt.Legend(orient="top", **shapes)
 
 
 def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:

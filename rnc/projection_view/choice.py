@@ -42,7 +42,7 @@ class MapChoice:
 
 def choose_first(selection: Selection) -> MapChoice:
     """The map that the sidebar's epoch, condition and split are about."""
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         with st.container(width="content"):
             run = controls.focus_run(selection)
         method = st.segmented_control(

@@ -9,7 +9,7 @@ from rnc import controls
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import Maps
 from rnc.projection_view.perturbed import perturbed_pictures
-from rnc.projection_view.picked import ADDING, MOST_IN_ADDRESS, clear, picked_samples, write_address
+from rnc.projection_view.picked import ADDING, MOST_IN_ADDRESS, clear, pick_decided, picked_samples, write_address
 from rnc.projection_view.pictures import shown_pictures
 from rnc.vocabulary import Role
 
@@ -30,10 +30,11 @@ def draw_panel(scope: str, maps: Maps) -> None:
         st.button(
             "Clear", on_click=clear, args=(scope,), key="clear_picked", disabled=not samples, icon=":material/close:"
         )
+        _offer_decisions(scope, maps)
     if not samples:
         st.caption(
-            "Drag a box over points to see their images here, on both maps where there are two; click one to pick it alone. "
-            "Shift and drag moves a map, the wheel zooms."
+            "Drag a box over points, or click one, to see the images here and the same samples on every map. "
+            "With shift, dragging moves a map; the wheel zooms."
         )
         return
     if table.empty:
@@ -45,6 +46,18 @@ def draw_panel(scope: str, maps: Maps) -> None:
         st.caption(f"{len(samples) - len(table):,} others are picked, but on no map that is drawn.")
     if not in_address:
         st.caption(f"The address keeps a selection of up to {MOST_IN_ADDRESS} samples; this one is larger.")
+
+
+def _offer_decisions(scope: str, maps: Maps) -> None:
+    """Another way to pick than by mouse: by what they are and what they are decided as."""
+    choice, plane = maps[0]
+    with st.popover("By decision", icon=":material/filter_alt:", width="content"):
+        st.multiselect("True class", choice.names, key="pick_true", placeholder="any")
+        st.multiselect(f"Decided as ({choice.shown})", choice.names, key="pick_decided", placeholder="any")
+        points = plane.points[plane.points["shown"] == choice.shown]
+        st.button(
+            "Pick", on_click=pick_decided, args=(scope, points, "pick_true", "pick_decided"), key="pick_by_decision"
+        )
 
 
 def picked_table(samples: list[int], maps: Maps) -> pd.DataFrame:

@@ -90,6 +90,15 @@ def inside(points: pd.DataFrame, box: dict[str, list[float]]) -> list[int]:
     return sorted({int(sample) for sample in points["sample"][within]})
 
 
+def pick_decided(scope: str, points: pd.DataFrame, true_key: str, decided_key: str) -> None:
+    """Pick those points (sample, label, predicted) of which people named class and decision, any where they named none."""
+    true, decided = (st.session_state.get(key) or [] for key in (true_key, decided_key))
+    here = points[
+        points["label"].isin(true or points["label"]) & points["predicted"].isin(decided or points["predicted"])
+    ]
+    _pick(scope, [int(sample) for sample in here["sample"]])
+
+
 def _pick(scope: str, samples: list[int]) -> None:
     before = picked_samples(scope) if st.session_state.get(ADDING) else []
     st.session_state[_PICKED] = {**st.session_state.get(_PICKED, {}), scope: sorted({*before, *samples})}

@@ -183,6 +183,21 @@ def test_maps_of_one_attack_draw_its_leaps_once(demo_store: Path, monkeypatch: p
     assert len([name for name in charts(app) if "leaping" in name]) == 4
 
 
+def test_samples_are_picked_by_what_they_are_decided_as(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("projections", demo_store, monkeypatch, run="ST")
+    app.multiselect(key="pick_true").set_value(["3", "5"]).run()
+    app.multiselect(key="pick_decided").set_value(["8"]).run()
+    app.button(key="pick_by_decision").click().run()
+    first = table(app)
+    assert len(first) and set(first["class"]) <= {"3", "5"} and set(first["perturbed"]) == {"8"}
+    points = rows(app, MAPS[0], "shown", "sample", "label", "predicted").query("shown == 'perturbed'")
+    assert set(first["sample"]) == set(points.query("label in ['3', '5'] and predicted == '8'")["sample"])
+    app.toggle(key="adding").set_value(True).run()
+    app.multiselect(key="pick_true").set_value([]).run()
+    app.button(key="pick_by_decision").click().run()
+    assert set(table(app)["sample"]) == set(points.query("predicted == '8'")["sample"]) | set(first["sample"])
+
+
 def test_a_box_holds_the_points_between_its_sides() -> None:
     points = pd.DataFrame({"sample": [1, 1, 2, 3], "x": [0.0, 5.0, 1.0, 1.0], "y": [0.0, 5.0, 1.0, 3.0]})
     assert picked.inside(points, {"x": [2.0, 0.5], "y": [2.0, 0.0]}) == [2]
