@@ -19,6 +19,10 @@ st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
 first = choose_first(selection)
 with st.container(horizontal=True, gap="large"):
     arrows = st.toggle("Arrows from clean", True, key="arrows", bind="query-params")
+    hover = st.toggle(
+        "Images on hover", True, key="hover", bind="query-params",
+        help="The images travel with the map: without them one of thousands of samples is drawn in half the time",
+    )  # fmt: skip
     every = st.toggle(
         "All samples", key="all_samples", bind="query-params",
         help=f"Else at most {MOST_DRAWN:,} are drawn, as many of each class; all of very many take a while",
@@ -35,7 +39,7 @@ with st.container(horizontal=True, key="side_by_side_maps", gap="medium"):
         with st.container():
             plane = find_plane(choice, vertices, EVERY_SAMPLE if every else MOST_DRAWN)
             if plane is not None:
-                draw_map(figures, choice, plane, scope, place, arrows=arrows)
+                draw_map(figures, choice, plane, scope, place, arrows=arrows, hover=hover)
                 maps.append((choice, plane))
     panel = st.container() if not two else None
 if not maps:

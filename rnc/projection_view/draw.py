@@ -8,20 +8,22 @@ from rnc.figure_view import Figures
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import Plane
 from rnc.projection_view.picked import picked_samples, picking
-from rnc.projection_view.pictures import hover_pictures
+from rnc.projection_view.pictures import Pictures, hover_pictures
 
 SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
 """Containers whose parts stand side by side, and one below the other where the window is narrow."""
 
 
-def draw_map(figures: Figures, choice: MapChoice, plane: Plane, scope: str, place: int, *, arrows: bool) -> None:
+def draw_map(
+    figures: Figures, choice: MapChoice, plane: Plane, scope: str, place: int, *, arrows: bool, hover: bool
+) -> None:
     """The points of a map, what it shows, and what happens when people drag a box over it or click a point."""
     key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
     st.caption(
         f"{choice.run.run_id} · {choice.method} · epoch {plane.epoch} · {choice.split} · {plane.told} · {choice.condition}"
     )
-    pictures = hover_pictures(choice, plane.points)
+    pictures = hover_pictures(choice, plane.points) if hover else Pictures({})
     chart = feature_plane(
         plane.points, choice.names, choice.shown, arrows=arrows, triangle=plane.triangle, brush=True,
         chosen=picked_samples(scope), pictures=pictures.rows,

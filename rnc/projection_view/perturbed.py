@@ -25,8 +25,7 @@ def perturbed_pictures(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
     """Of each map a data URI by sample, once the lab has made them; offers to make them where it can."""
     requests = [_request(choice, plane.epoch, samples) for choice, plane in maps]
     wanted = list({request.key: request for request in requests if request is not None}.values())
-    tickets: dict[str, Ticket] = st.session_state.setdefault(_TICKETS, {})
-    st.session_state[_TICKETS] = tickets = {r.key: tickets[r.key] for r in wanted if r.key in tickets}
+    tickets = _wanted_tickets({request.key for request in wanted})
     known = [request for request in wanted if request.key not in tickets and client().estimate(request) == 0.0]
     _submit(known)
     missing = [request for request in wanted if request.key not in tickets]
@@ -40,13 +39,22 @@ def perturbed_pictures(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
         ]
         if without:
             st.caption(
-                f"Perturbed images cannot be made of epoch {', '.join(without)}: it needs an attack and a kept network."
+                f"Of epoch {' and '.join(without)} there are the clean images alone: to perturb them takes an attack as "
+                "the condition and a network that was kept then."
             )
     if any(not ticket.ended for ticket in tickets.values()):
         _progress()
     for error in {ticket.error for ticket in tickets.values() if ticket.ended and ticket.error}:
         st.error(controls.literal(error), icon=":material/error:")
     return [_uris(tickets.get(request.key)) if request else {} for request in requests]
+
+
+def _wanted_tickets(keys: set[str]) -> dict[str, Ticket]:
+    """This session's tickets; those that nobody wants any more are stopped."""
+    tickets: dict[str, Ticket] = st.session_state.setdefault(_TICKETS, {})
+    for key in tickets.keys() - keys:
+        tickets.pop(key).stop()
+    return tickets
 
 
 def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PicturesRequest | None:

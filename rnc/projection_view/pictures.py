@@ -53,8 +53,12 @@ def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: i
     if run["synthetic"]:
         return Pictures({}, "No images: this run's numbers are made up.")
     root = str(datasets.data_root())
-    return _read(run["images_from"], choice.split, samples.tolist(), [choice.names.index(n) for n in labels],
-                 _recorded(run, choice.split), side, root)  # fmt: skip
+    numbers = np.array([choice.names.index(name) for name in labels], dtype=np.int64)
+    try:
+        uris = _read(run["images_from"], choice.split, samples, numbers, _recorded(run, choice.split), side, root)
+    except (ValueError, OSError) as error:  # (not cached: the images may be there the next time)
+        return Pictures({}, f"No images: {error}")
+    return Pictures(dict(zip(samples.tolist(), uris, strict=True)))
 
 
 def _recorded(run: pd.Series, split: Split) -> int | None:
@@ -69,19 +73,18 @@ def _recorded(run: pd.Series, split: Split) -> int | None:
 def _read(
     images_from: str,
     split: Split,
-    samples: list[int],
-    labels: list[int],
+    samples: np.ndarray,
+    labels: np.ndarray,
     count: int | None,
     side: int | None,
     root: str,
-) -> Pictures:
-    """Read and compare: indices say nothing where another source of the data set keeps its images in another order."""
-    try:
-        found = datasets.pick(images_from, Split(split), np.array(samples, dtype=int), None)
-    except (ValueError, OSError) as error:
-        return Pictures({}, f"No images: {error}")
-    if found.labels.tolist() != labels or count not in (None, found.count):
-        return Pictures({}, f"No images: those of {split} in {root} are others than the run's, or in another order.")
-    bytes_ = (found.images.astype(float) * 255 / found.levels).round().astype(np.uint8)
-    uris = [data_uri(full_png(image) if side is None else small_png(image, side)) for image in bytes_]
-    return Pictures(dict(zip(samples, uris, strict=True)))
+) -> list[str]:
+    """Read and compare: indices say nothing where another source of the data set keeps its images in another order.
+
+    Raises ValueError, as `datasets.pick` does, and where these are not the images of the run.
+    """
+    found = datasets.pick(images_from, Split(split), samples)
+    if not np.array_equal(found.labels, labels) or count not in (None, found.count):
+        raise ValueError(f"those of {split} in {root} are others than the run's, or in another order.")
+    levels = (np.arange(found.levels + 1) * 255 / found.levels).round().astype(np.uint8)
+    return [data_uri(full_png(image) if side is None else small_png(image, side)) for image in levels[found.images]]

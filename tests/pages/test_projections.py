@@ -123,6 +123,11 @@ def test_hover_and_panel_show_the_images_of_the_data_set(demo_store: Path, monke
         assert hover[sample] == data_uri(small_png(image, 48)) and data_uri(full_png(image)) in html(app)
 
 
+def test_images_on_hover_can_be_left_out(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("projections", demo_store, monkeypatch, hover="false")
+    assert not any("image" in frame for frame in charts(app)[MAPS[0]]["rows"])
+
+
 def test_without_the_images_the_page_says_so(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_arguments: Any) -> None:
         raise datasets.DatasetError("no images of digits train here")
