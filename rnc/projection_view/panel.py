@@ -85,6 +85,8 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
     place = st.container()
     below = perturbed_pictures(maps, [int(sample) for sample in shown["sample"]])
     cells = [_cell(row, [pictures.of, *below]) for row in shown.to_dict("records")]
+    if any(below):
+        place.caption("From the top: clean, and perturbed" + (", for each map in turn." if len(maps) > 1 else "."))
     place.html(f'<div style="{_GRID}">{"".join(cells)}</div>')
     if len(table) > len(shown):
         st.caption(f"The first {len(shown)} of {len(table):,} images; the table has all.")
