@@ -81,7 +81,7 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     heading = page.get_by_role("heading", name=re.compile(r"\d+ picked"))
     expect(map_of(page, "beside")).to_be_visible()
     before = map_of(page, "beside").screenshot()
-    box(page, "plane", (0.1, 0.1), (0.5, 0.5))
+    box(page, "plane", (0.15, 0.25), (0.5, 0.5))
     expect(heading).to_be_visible()
     first = picked(page)
     assert first and heading.inner_text() == f"{len(first)} picked"
@@ -91,7 +91,7 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     expect(images.first).to_have_attribute("alt", re.compile(rf"sample {first[0]}, class \d"))
 
     page.get_by_text("Add", exact=True).click()
-    box(page, "plane", (0.5, 0.5), (0.9, 0.9))
+    box(page, "plane", (0.5, 0.5), (0.85, 0.75))
     both = picked(page)
     assert set(first) < set(both)
 
@@ -102,7 +102,7 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     assert picked(page) == both and heading.inner_text() == f"{len(both)} picked"
 
     page.get_by_text("Add", exact=True).click()
-    box(page, "beside", (0.5, 0.2), (0.9, 0.5))
+    box(page, "beside", (0.5, 0.25), (0.85, 0.5))
     other = picked(page)
     page.reload()
     expect(heading).to_have_text(f"{len(other)} picked")
