@@ -79,6 +79,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/umap_process.py", {"rnc.projection"}),
     ("rnc/store/lake.py", {"duckdb", "duckdb_extensions"}),
     ("rnc/store/", {"rnc.vocabulary", "rnc.conditions", "duckdb", "pyarrow", "pandas"}),
+    ("rnc/doctor/", {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.store", "pandas"}),
     ("rnc/claims/", {"rnc.vocabulary", "pandas"}),
     ("rnc/charts/", {"rnc.vocabulary", "rnc.conditions", "altair", "pyarrow", "pandas", "vl_convert", "PIL"}),
     *((f"rnc/lab/{part}.py", LAB_WITHOUT_TORCH) for part in LAB_OF_THE_SERVER),

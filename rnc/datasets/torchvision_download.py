@@ -19,6 +19,20 @@ _SECONDS_WITHOUT_ANSWER = 30.0
 _LOG = logging.getLogger("rnc.datasets")
 
 
+_UNPACKED = {
+    "mnist": "MNIST/raw",
+    "fashion_mnist": "FashionMNIST/raw",
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+}
+
+
+def unpacked(spec: DatasetSpec, root: Path) -> str | None:
+    """The folder of torchvision's files of a data set, unread; None where there is none."""
+    name = _UNPACKED.get(spec.name)
+    return str(root / name) if name and (root / name).is_dir() else None
+
+
 def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, c, h, w) uint8 and labels (N,) int64 of MNIST, FashionMNIST, CIFAR-10 or CIFAR-100.
 

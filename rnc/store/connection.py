@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import tempfile
 import threading
 import time
@@ -65,6 +66,10 @@ class StoreError(Exception):
 
 class StoreMissingError(StoreError):
     """There is no store yet, or nothing was ever written to it."""
+
+
+class StoreOlderError(StoreError):
+    """The store is of an older schema; whatever writes to it brings it up to date."""
 
 
 class StoreBusyError(StoreError):
@@ -185,11 +190,26 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
                 raise _unusable(path, error, read_only=read_only) from None
             if time.monotonic() > deadline:
                 raise StoreBusyError(
-                    f"store {path} has been in use by another process for {_PATIENCE_SECONDS:.0f} s; close the program "
-                    "that holds it open (a DuckDB shell, a notebook) and try again"
+                    f"store {path} has been in use by another process for {_PATIENCE_SECONDS:.0f} s: "
+                    f"{_told_holder(error)}; close the program that holds it open (a DuckDB shell, a notebook) and try again"
                 ) from None
         time.sleep(wait * random.uniform(0.5, 1.5))
         wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+
+
+def holder(path: Path) -> str | None:
+    """Who holds a store at this moment, as `python3.12 (PID 4242)`; None where nobody does."""
+    with _process_lock:
+        try:
+            duckdb.connect(str(path), read_only=True).close()
+        except duckdb.Error as error:
+            return _told_holder(error) if _is_lock_conflict(error) else None
+    return None
+
+
+def _told_holder(error: duckdb.Error) -> str:
+    found = re.search(r"held in (\S*?)([^/\s]+) \(PID (\d+)\)", str(error))
+    return f"{found[2]} (PID {found[3]})" if found else "a process that the system does not name"
 
 
 def _is_lock_conflict(error: duckdb.Error) -> bool:
@@ -264,7 +284,9 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             advice = "upgrade this program"
         elif version in _UPGRADES:
             advice = f"bring it up to date, nothing is lost: python -m rnc.store {path} --upgrade"
-        raise StoreError(f"store {path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}")
+        raise (StoreOlderError if version in _UPGRADES else StoreError)(
+            f"store {path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}"
+        )
 
 
 def _table_names(connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -9,6 +9,20 @@ from pathlib import Path
 from rnc.store.connection import StoreError, StoreWriteError
 
 
+def trainer(store: Path, run_id: str) -> str | None:
+    """The process that trains a run into this store now, or None. Known on the machine that it runs on."""
+    try:
+        file = (store.parent / "locks" / f"{run_id}.lock").open()
+    except OSError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or "unknown"
+    return None
+
+
 @contextmanager
 def run_lock(store: Path, run_id: str) -> Iterator[None]:
     """Hold the lock of a run. Raises StoreError where another process is training it into this store."""

@@ -132,6 +132,14 @@ class StoreWriter(RunUpkeep):
                 [str(state), _now(), _now(), wall_seconds, error, run_id],
             )
 
+    def mark_interrupted(self, run_id: str) -> None:
+        """Note of a run that stands as running that its trainer is gone, as of its last heartbeat."""
+        with writing(self.path) as connection:
+            connection.execute(
+                "UPDATE run SET state = ?, finished_at = heartbeat_at, error = ? WHERE run_id = ? AND state = ?",
+                [str(RunState.INTERRUPTED), "its trainer ended without a word", run_id, str(RunState.RUNNING)],
+            )
+
     def save_lab_result(self, key: str, title: str, request: str, summary: str, content: bytes) -> bool:
         """Keep a result of the lab (request and summary are JSON); whether it is new.
 

@@ -1,0 +1,1 @@
+"""`python -m rnc.doctor`: what this installation and its store are like, what is wrong, and what can be repaired."""

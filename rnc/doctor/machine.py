@@ -1,0 +1,68 @@
+"""What does not depend on the store: versions, device, threads, data sets."""
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rnc import datasets
+from rnc.datasets import image_folder, parquet_folder, torchvision_download
+from rnc.datasets.specs import DatasetError
+from rnc.devices import cores, pick_device
+from rnc.doctor.finding import Finding, Level
+from rnc.vocabulary import Split
+
+_PACKAGES = (
+    "torch", "torchvision", "streamlit", "altair", "duckdb", "pyarrow", "numpy", "pandas", "scikit-learn",
+    "umap-learn", "safetensors", "tyro", "vl-convert-python",
+)  # fmt: skip
+
+
+def examine_machine() -> Iterator[Finding]:
+    """Versions, with what is missing; where networks run, and on how many threads."""
+    found = {package: _version(package) for package in _PACKAGES}
+    told = ", ".join(f"{package} {number}" for package, number in found.items() if number)
+    yield Finding(Level.OK, f"python {platform.python_version()} on {platform.system()} {platform.machine()}; {told}")
+    for package in (package for package, number in found.items() if number is None):
+        yield Finding(Level.TROUBLE, f"{package} is not installed: pip install -r requirements.txt")
+    asked = os.environ.get("OMP_NUM_THREADS")
+    yield Finding(
+        Level.OK,
+        f"device {pick_device()}, {cores()} cores for this process"
+        + (f", OMP_NUM_THREADS={asked}" if asked else "; small networks train on one thread"),
+    )
+
+
+def examine_datasets(root: Path) -> Iterator[Finding]:
+    """Which data sets are there; nothing is decoded or downloaded."""
+    here = []
+    for name in datasets.names():
+        try:
+            if place := _place(name, root):
+                here.append(f"{name} ({place})")
+        except DatasetError as error:
+            yield Finding(Level.TROUBLE, f"data set {name}: {error}")
+    missing = [name for name in datasets.names() if not any(place.startswith(f"{name} ") for place in here)]
+    yield Finding(Level.OK, f"data sets found under {root}: {', '.join(here)}")
+    if missing:
+        yield Finding(Level.NOTE, f"not there, downloaded when first asked for: {', '.join(missing)}")
+
+
+def _place(name: str, root: Path) -> str | None:
+    """Where a data set's images are, or None."""
+    if name == "digits":
+        return "bundled"
+    spec = datasets.spec(name)
+    for find in (parquet_folder.find, image_folder.find):
+        source = find(spec, Split.TRAIN, root)
+        if source is not None:
+            return str(source)
+    return torchvision_download.unpacked(spec, root)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,121 @@
+"""The store: who holds it, whether all of it can be read, and whether runs and networks are as it says."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from rnc.doctor.finding import Finding, Level
+from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, StoreOlderError, holder, reading
+from rnc.store.integrity import damaged_tables
+from rnc.store.reader import StoreReader
+from rnc.store.run_lock import run_lock
+from rnc.store.writer import StoreWriter
+from rnc.vocabulary import RunState
+
+_LITTLE_ROOM = 2**30  # bytes
+_AT_ONCE = 2**20
+
+
+def examine_store(path: Path) -> Iterator[Finding]:
+    """Everything about a store but what lies around it (`leftovers.py`)."""
+    held_by = holder(path)
+    if held_by:
+        yield Finding(Level.NOTE, f"store {path} is held by {held_by} at this moment; what follows waits for it")
+    try:
+        with reading(path):  # (a reader answers for a missing store: it is empty)
+            pass
+        runs = StoreReader(path).runs()
+    except StoreOlderError as error:
+        yield Finding(Level.TROUBLE, str(error), lambda: _upgrade(path))
+        return
+    except StoreMissingError as error:
+        yield Finding(Level.NOTE, str(error))
+        return
+    except StoreError as error:
+        yield Finding(Level.TROUBLE, f"{error}{_copies(path)}")
+        return
+    yield Finding(Level.OK, f"store {path}: {len(runs)} runs, schema version {SCHEMA_VERSION}{_states(runs)}")
+    yield from _room(path)
+    damaged = damaged_tables(path)
+    for table, reason in damaged.items():
+        yield Finding(Level.TROUBLE, f"table {table} of {path} cannot be read whole ({reason}){_copies(path)}")
+    if path.with_name(path.name + ".wal").exists() and not held_by:
+        text = f"{path.name}.wal is what a killed writer had committed last; the next one takes it up, nothing is lost"
+        yield Finding(Level.NOTE, text, lambda: _take_up(path))
+    yield from _stale(path, runs)
+    yield from _networks(path, runs)
+
+
+def _states(runs: pd.DataFrame) -> str:
+    counts = runs["state"].value_counts().to_dict() if len(runs) else {}
+    return "".join(f", {count} {state}" for state, count in counts.items())
+
+
+def _room(path: Path) -> Iterator[Finding]:
+    free = shutil.disk_usage(path.parent).free
+    if free < _LITTLE_ROOM:
+        yield Finding(Level.NOTE, f"only {free >> 20} MiB are free on the disk of {path}")
+
+
+def _copies(path: Path) -> str:
+    """Where copies from before an upgrade lie, as the end of a sentence."""
+    copies = sorted(path.parent.glob(f"{path.stem}-v*-*{path.suffix}"))
+    return f"; a copy from before an upgrade: {copies[-1]}" if copies else ""
+
+
+def _upgrade(path: Path) -> str:
+    StoreWriter(path).prepare()
+    return f"brought {path} to schema version {SCHEMA_VERSION}{_copies(path)}"
+
+
+def _take_up(path: Path) -> str:
+    StoreWriter(path).prepare()
+    return f"took {path.name}.wal up into {path}"
+
+
+def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
+    """Runs that the store calls running and whose trainer is gone; the reader shows them as interrupted."""
+    if runs.empty:
+        return
+    for run_id in runs[(runs["state"] == RunState.INTERRUPTED) & runs["finished_at"].isna()]["run_id"]:
+
+        def repair(run_id: str = run_id) -> str:
+            with run_lock(path, run_id):  # (a trainer that lives after all keeps its run)
+                StoreWriter(path).mark_interrupted(run_id)
+            return f"noted that {run_id} was interrupted"
+
+        yield Finding(
+            Level.TROUBLE, f"run {run_id} stands as running, but its trainer is gone; its command goes on", repair
+        )
+
+
+def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
+    """Stored networks whose file is missing, or is not the one of the store's SHA-256."""
+    kept = StoreReader(path).checkpoints(list(runs["run_id"]))
+    bad = 0
+    for row in kept.to_dict("records"):
+        reason = _difference(Path(row["path"]), row["sha256"])
+        if reason:
+            bad += 1
+            advice = "restore the file, or train the run again with --overwrite"
+            yield Finding(Level.TROUBLE, f"network {row['path']} of {row['run_id']} {reason}; {advice}")
+    if not bad and len(kept):
+        yield Finding(Level.OK, f"{len(kept)} networks are there, byte for byte as they were stored")
+
+
+def _difference(path: Path, sha256: str) -> str | None:
+    try:
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while part := file.read(_AT_ONCE):
+                digest.update(part)
+                size += len(part)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    found = digest.hexdigest()
+    if found == sha256:
+        return None
+    return f"differs ({size} bytes, SHA-256 {found[:12]}…, the store says {sha256[:12]}…)"
