@@ -80,8 +80,9 @@ def run_card(run: pd.Series, results: pd.DataFrame) -> str:
     }
     rows = [f"| {name} | {fact} |" for name, fact in facts.items()]
     table = results.pivot(index="metric", columns=["role", "split"], values="value")
-    heads = [f"{role}, {split}" for role, split in table.columns]
-    numbers = [f"| {name} | {' | '.join(f'{value:.4g}' for value in row)} |" for name, *row in table.itertuples()]
+    heads = [", ".join(column) for column in table.columns]
+    rounded = zip(table.index, table.to_numpy(), strict=True)
+    numbers = [f"| {name} | {' | '.join(f'{value:.4g}' for value in row)} |" for name, row in rounded]
     shown = [f"| at the last epoch | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|", *numbers]
     made = "Measured" if config["objective"] == Objective.OWN else "Trained"
     again = [f"{made} by (`--data-root` names the folder of images where it is not the usual one):", "```"]

@@ -87,7 +87,10 @@ def _attach(path: Path, catalog: str, read_only: bool) -> duckdb.DuckDBPyConnect
     except ModuleNotFoundError:
         raise LakeError("DuckLake needs an environment with requirements-lake.txt; see docs/scale.md") from None
     folder = Path.home() / ".cache" / "rnc" / "duckdb"
-    settings = {"extension_directory": str(folder), "autoinstall_known_extensions": "false"}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "extension_directory": str(folder),
+        "autoinstall_known_extensions": "false",
+    }
     connection = duckdb.connect(":memory:", config=settings)
     data = _text(f"{path.with_suffix('.data')}/")
     options = f"DATA_PATH {data}" + (", READ_ONLY" if read_only else "")
