@@ -3,12 +3,13 @@
 import io
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.browser.conftest import visit
 from tests.browser.test_browser import press_cursor
@@ -51,8 +52,9 @@ def box(page: Page, key: str, begin: tuple[float, float], end: tuple[float, floa
 def until_it_looks_otherwise(drawing: Locator, before: bytes) -> None:
     """Wait for a drawing to change: the headings of the page are there before."""
     for _attempt in range(100):
-        if drawing.screenshot() != before:
-            return
+        with suppress(Error):  # (the element is another one while the map is drawn anew)
+            if drawing.screenshot(timeout=5_000) != before:
+                return
         drawing.page.wait_for_timeout(100)
     pytest.fail("the drawing is as it was")
 
