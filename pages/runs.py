@@ -19,8 +19,8 @@ asked = current_filter(every)
 runs = every[asked.matches(every)]
 own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
 st.caption(
-    f"{len(runs)} shown of {own} in `{controls.reader().path}` and {len(every) - own} in the gallery that comes with the project"
-    + (f"; {hidden} archived" if hidden else "")
+    f"{len(runs)} of {len(every)} runs: {own} in `{controls.reader().path}`, {len(every) - own} in the gallery that comes with "
+    f"the project{f'; {hidden} archived' if hidden else ''}"
 )
 draw_outcome()
 sweep_view.draw(controls.reader())

@@ -6,16 +6,16 @@ import streamlit as st
 from rnc.vocabulary import SYNTHETIC
 
 _COLUMNS = {
-    "run_id": st.column_config.TextColumn("run", width=300, pinned=True),
-    "state": st.column_config.TextColumn(width=80),
-    "epochs": st.column_config.TextColumn(width=75, help="measured, of those in the config"),
-    "tags": st.column_config.ListColumn(width=130),
-    "note": st.column_config.TextColumn(width=150),
+    "run_id": st.column_config.TextColumn("run", width=330, pinned=True),
+    "state": st.column_config.TextColumn(width=75),
+    "epochs": st.column_config.TextColumn(width=65, help="measured, of those in the config"),
+    "tags": st.column_config.ListColumn(width=110),
+    "note": st.column_config.TextColumn(width=120),
     "origin": st.column_config.TextColumn(
-        width=80, help="this store, the gallery that comes with the project, or made up"
+        width=65, help="this store, the gallery that comes with the project, or made up"
     ),
-    "started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm", width=125),
-    "took": st.column_config.TextColumn(width=70),
+    "started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm", width=115),
+    "took": st.column_config.TextColumn(width=60),
     "error": st.column_config.TextColumn(width="medium"),
 }
 
