@@ -230,6 +230,8 @@ def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> Sto
         return _refused(path, error, read_only=read_only)
     # The message before the file: a trainer may have made the store in between.
     if "does not exist" in str(error).lower() or not path.exists() or path.stat().st_size == 0:
+        if not read_only:  # (it was to be made)
+            return _refused(path, error, read_only=False)
         return StoreMissingError(
             f"there is no store at {path}; train a run first: python -m train.run demo --store {path}"
         )

@@ -23,8 +23,8 @@ from train.epoch import Trainer
 from train.loop import Options, train_run
 
 RUN = {
-    "epochs": 6, "subset": 200, "batch_size": 32, "measure_subset": 100, "measured_epochs": "0,1,2,3,4,6",
-    "layerwise_epochs": "last", "epsilon_fractions": (),
+    "epochs": 4, "subset": 100, "batch_size": 25, "measure_subset": 40, "measured_epochs": "0,1,2,4",
+    "layerwise_epochs": "none", "epsilon_fractions": (),
 }  # fmt: skip
 
 
@@ -126,8 +126,8 @@ def kill_once(server: ForkServerContext, store: Path, objective: str, aim: Phase
     path.unlink(missing_ok=True)
     note = Note(path)
     note.put(2, aim)
-    awaited, delay = chance.randint(1, {Phase.STEP: 12}.get(aim, 4)), chance.uniform(0, _LONGEST_DELAY[aim])
-    process = server.Process(target=run, args=(store, objective, path))
+    awaited, delay = chance.randint(1, {Phase.STEP: 8}.get(aim, 4)), chance.uniform(0, _LONGEST_DELAY[aim])
+    process = server.Process(target=run, args=(store, objective, path), daemon=True)
     process.start()
     assert process.pid is not None
     while process.is_alive() and note.get(1) < awaited:

@@ -8,6 +8,7 @@ import argparse
 import multiprocessing
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -39,7 +40,7 @@ def forkserver() -> ForkServerContext:
 def undisturbed(server: ForkServerContext, objective: str, folder: Path) -> Path:
     """The store of a run that nobody touched."""
     store = folder / "rnc.duckdb"
-    process = server.Process(target=run, args=(store, objective))
+    process = server.Process(target=run, args=(store, objective), daemon=True)
     process.start()
     process.join()
     assert process.exitcode == 0
@@ -107,7 +108,7 @@ def campaign(
                         f"{objective} run {tally.finished}: killed in {death.phase.name.lower()}, landed {seen}\n"
                     )
         else:
-            process = server.Process(target=run, args=(store, objective))
+            process = server.Process(target=run, args=(store, objective), daemon=True)
             process.start()
             process.join()
         tally.finished += 1
@@ -136,6 +137,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log", type=Path)
     asked = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # (trainings end with it)
     server, clean = forkserver(), True
     if asked.log:
         asked.log.parent.mkdir(parents=True, exist_ok=True)
