@@ -164,16 +164,18 @@ def empty_store() -> Iterator[duckdb.DuckDBPyConnection]:
 def _make(path: Path) -> None:
     """An empty DuckDB file, made elsewhere and given its name when it is whole: nobody ever meets half a file.
 
-    Where that cannot be done (a folder that may not be written, a disk without hard links, another process that was
-    first) nothing is made here: connecting makes it in place, uses the other's, or says what is wrong.
+    Where that cannot be done (a disk without hard links, another process that was first) nothing is made here: connecting
+    makes it in place, or uses the other's. Raises StoreWriteError where the disk refuses: what connecting would leave
+    there is no store, and in the way of the next attempt.
     """
-    with (
-        suppress(OSError, duckdb.Error),
-        tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder,
-    ):
-        made = Path(folder) / path.name
-        duckdb.connect(str(made)).close()
-        os.link(made, path)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+            made = Path(folder) / path.name
+            duckdb.connect(str(made)).close()
+            os.link(made, path)
+    except (OSError, duckdb.Error) as error:
+        if any(word in str(error).lower() for word in _REFUSALS):
+            raise _refused(path, error, read_only=False) from None
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
