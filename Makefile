@@ -8,7 +8,7 @@ STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test test-lake setup demo check faults bench bench-pages readme-figures gallery clean
+.PHONY: run test test-lake setup demo check audit faults bench bench-pages readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -37,6 +37,11 @@ check: $(VENV)/.dev ## format, lint, types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+audit: $(VENV)/.dev ## ask the registry's database of advisories about every installed package; needs the network
+	$(VENV)/bin/uv pip install --quiet --python $(PY) pip-audit
+	@$(PY) -m pip_audit --progress-spinner off || { code=$$?; \
+	  echo "make audit: an advisory above, or the advisories could not be asked for (it needs the network)" >&2; exit $$code; }
 
 faults: $(VENV)/.dev ## 100 kills at random moments, and every other fault in full (some minutes)
 	$(PY) -m tests.faults.kills --kills 100 --log out/faults/kills.log

@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from rnc import controls
+from rnc import controls, log
 from rnc.cursor import page_is_drawn
+from rnc.error_view import telling
 from rnc.page_style import STYLE
-from rnc.readonly import ReadOnlyError
-from rnc.store.connection import StoreError
+from rnc.store.connection import store_path
 
 st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide", initial_sidebar_state=360)
 
+log.set_up(store_path().resolve(), console=True)
 st.html(STYLE)
 page = st.navigation(
     [
@@ -23,11 +24,10 @@ page = st.navigation(
     ]
 )
 try:
-    if controls.draw_sidebar() is None:
-        controls.draw_empty_state()
-    else:
-        page.run()
-except (StoreError, ReadOnlyError) as error:
-    st.error(controls.literal(str(error)), icon=":material/database:")
+    with telling():
+        if controls.draw_sidebar() is None:
+            controls.draw_empty_state()
+        else:
+            page.run()
 finally:  # (a page may end by st.stop)
     page_is_drawn()

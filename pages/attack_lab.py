@@ -3,6 +3,7 @@
 import streamlit as st
 
 from rnc import controls
+from rnc.error_view import show_error
 from rnc.figure_view import Figures
 from rnc.lab.request import AttackRequest, MaskingRequest, Request, SweepRequest
 from rnc.lab_view.answers import draw_answer
@@ -50,7 +51,7 @@ try:
     else:
         request = AttackRequest(source, asked.condition, layers=asked.layers, **common)
 except ValueError as error:
-    st.error(controls.literal(str(error)))
+    show_error(str(error))
     st.stop()
 
 answer = draw_work(str(activity), request, names, {SWEEP: "Sweep", CHECK: "Check"}.get(str(activity), "Attack"))

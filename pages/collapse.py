@@ -9,6 +9,7 @@ from rnc.charts.legend import curve_legend
 from rnc.charts.seeds import over_seeds, smoothed, summary
 from rnc.charts.thinning import THINNED, is_long
 from rnc.figure_view import Figures
+from rnc.markdown import inert
 from rnc.vocabulary import Metric, Role
 
 # What is drawn, and around which class means it is measured (a docstring here would be printed on the page).
@@ -35,6 +36,7 @@ shown = st.pills(
     selection_mode="multi",
     default=[str(Role.CLEAN), selection.shown],
     key="conditions",
+    format_func=inert,
     bind="query-params",
 )
 bound = {"bind": "query-params"}

@@ -1,7 +1,6 @@
 """Shared Streamlit controls: the store, the selection in the sidebar, the empty state. The state is the URL."""
 
 import json
-import re
 import runpy
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from rnc.cursor import draw_cursor
+from rnc.error_view import fragment_telling, show_error
 from rnc.launcher import Training
+from rnc.markdown import inert
+from rnc.markdown import literal as literal
 from rnc.readonly import SAID, is_readonly, refuse_if_readonly
 from rnc.run_filter import draw_filter
 from rnc.store.bundle import gallery_path
@@ -86,7 +88,8 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
         labels.append(" ".join(filter(None, [*words, f"({SYNTHETIC})" if run["synthetic"] else ""])))
     alike = pd.Series(labels).duplicated(keep=False)
     ends = [f" {run_id.rsplit('-', 1)[-1]}" if twin else "" for run_id, twin in zip(runs["run_id"], alike, strict=True)]
-    return {run_id: label + end for run_id, label, end in zip(runs["run_id"], labels, ends, strict=True)}
+    told_apart = zip(runs["run_id"], labels, ends, strict=True)
+    return {run_id: inert(label + end) for run_id, label, end in told_apart}  # (buttons and captions read Markdown)
 
 
 def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
@@ -98,11 +101,6 @@ def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
     first = runs.assign(seed=0, config=configs).drop_duplicates("config")
     label = dict(zip(first["config"], run_labels(first).values(), strict=True))
     return {run_id: label[config] for run_id, config in zip(runs["run_id"], configs, strict=True)}
-
-
-def literal(text: str) -> str:
-    """A text that Markdown shows as it is: paths and patterns have stars and underscores, names may have anything."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>$:~^=&])", r"\\\1", text)
 
 
 def draw_sidebar() -> Selection | None:
@@ -235,11 +233,13 @@ def draw_empty_state() -> None:
         training().start("demo")
         st.rerun()
     if training().exit_code:
-        st.error(f"Training ended with exit code {training().exit_code}:\n```\n{training().log_tail()}\n```")
+        show_error(f"Training ended with exit code {training().exit_code}; what it said last:")
+        st.code(training().log_tail(), language=None)
     _training_status()
 
 
 @st.fragment(run_every=_POLL_SECONDS)
+@fragment_telling
 def _training_status() -> None:
     """Progress of the runs under way; reruns the app when a measured epoch has landed."""
     runs = reader().runs()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from rnc.error_view import fragment_telling
+
 _LAST = "last"
 _SECONDS_A_STOP = 1.2
 
@@ -33,7 +35,7 @@ def draw_film(label: str, frames: list[str], draw: Callable[[str], None], *, key
     playing = _play(f"{key}_play", "from frame to frame")
     st.session_state[f"{key}_is_drawn"] = False
     every = _SECONDS_A_STOP if playing else None
-    st.fragment(_show_film, run_every=every)(label, frames, draw, key, help, playing)
+    st.fragment(fragment_telling(_show_film), run_every=every)(label, frames, draw, key, help, playing)
 
 
 def _show_film(label: str, frames: list[str], draw: Callable[[str], None], key: str, help: str, playing: bool) -> None:
@@ -72,6 +74,7 @@ def next_stop(stops: list[str], at: str) -> str:
 
 
 @st.fragment(run_every=_SECONDS_A_STOP)
+@fragment_telling
 def _advance(stops: list[str], at: str) -> None:
     """Move on when the drawn page has been seen long enough."""
     if time.monotonic() - st.session_state["page_seen_at"] < 0.9 * _SECONDS_A_STOP:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rnc import log
 from rnc.readonly import refuse_if_readonly
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -39,10 +40,11 @@ class Training:
             return
         self._log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "train.run", recipe, "--store", str(self._store)]
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, cwd=_ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command, cwd=_ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )
+        log.event("training started", recipe=recipe, process=self._process.pid)
 
     def stop(self) -> None:
         """Ask the whole group to stop, as Ctrl-C would; what was measured stays in the store.
@@ -51,6 +53,7 @@ class Training:
         """
         refuse_if_readonly()
         if self._process is not None and self.running:
+            log.event("training stopped", process=self._process.pid)
             os.killpg(self._process.pid, signal.SIGINT)
 
     def log_tail(self) -> str:

@@ -1,5 +1,6 @@
 """One run from initialisation to its last epoch: train, measure, store; stopped at any moment, it goes on."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from rnc import datasets, models
+from rnc import datasets, log, models
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
@@ -168,6 +169,9 @@ class _Run:
                 overwrite=self.options.overwrite, resume_after=landed,
             )  # fmt: skip
             entered = True
+            log.event(
+                "run goes on" if landed else "run begun", run=config.run_id, epoch=landed or 0, device=about["device"]
+            )
         finally:
             self.ranks.agree(entered)  # (the others wait for it)
         try:
@@ -188,6 +192,8 @@ class _Run:
         self.resume.remove()
 
     def _end(self, state: RunState, reason: str | None = None) -> None:
+        level = logging.ERROR if state is RunState.FAILED else logging.INFO
+        log.event(f"run {state}", level, run=self.config.run_id, epoch=self.progress.epoch, reason=reason)
         try:
             self.writer.end_run(self.config.run_id, state, self._seconds(), reason)
         except StoreError:  # (the disk is full, say: what ended the run is the better thing to report)

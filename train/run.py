@@ -13,6 +13,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
+from rnc import log
 from rnc.devices import cores, pick_device
 from rnc.models.weights import CheckpointError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
@@ -99,6 +100,7 @@ def main(arguments: list[str]) -> int:
     if commands[0].list_runs:
         print("\n".join(paper_runs()))
         return 0
+    log.set_up(options.store)
     try:
         if commands[0].dry_run:
             return _print_costs(configs, options)
@@ -166,7 +168,10 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
     workers = min(jobs, len(configs))
     todo = list(enumerate(configs))
     under_way: dict[Future[None], RunConfig] = {}
-    with sigterm_stops(), ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with (
+        sigterm_stops(),
+        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(options.store,)) as pool,
+    ):
         try:
             while todo or under_way:
                 while todo and len(under_way) < workers:  # (a run that was never submitted cannot begin after Ctrl-C)
@@ -194,6 +199,11 @@ def _outcome(run_id: str, ended: Future[None]) -> int:
         tqdm.write(f"{run_id}: failed: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _begin_worker(store: Path) -> None:
+    log.set_up(store)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -18,6 +18,7 @@ from rnc.lab.results import AttackResult
 from rnc.lab_view.frames import frame_names, leap_frames, points, step_values
 from rnc.lab_view.images import IMAGE, draw_images
 from rnc.lab_view.work import Answer, table_of_metrics
+from rnc.markdown import inert
 from rnc.vocabulary import Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
@@ -61,7 +62,7 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
     done = f"stopped after {result.steps_done} steps" if result.stopped else f"all {result.steps_done} steps"
     st.header(f"{condition.label} · {answer.request.images} images · {done}", anchor=False)
     st.caption(
-        f"{answer.request.sources[0].label} · seed {answer.request.seed} · {result.device} · {result.seconds:.1f} s"
+        f"{inert(answer.request.sources[0].label)} · seed {answer.request.seed} · {result.device} · {result.seconds:.1f} s"
     )
     if not result.as_recorded:
         say_other_images()

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls
+from rnc.error_view import show_error
 from rnc.lab import keeping
 from rnc.lab_view.work import Answer
 from rnc.readonly import is_readonly
@@ -27,7 +28,7 @@ def offer_to_keep(answer: Answer) -> None:
             try:
                 new = keeping.keep(controls.writer(), answer.request, answer.result, title)
             except (ValueError, StoreError) as error:
-                st.error(controls.literal(str(error)))
+                show_error(str(error))
                 return
             st.success(f"{'Kept' if new else 'It was kept already, and has this title now'}: open it under “{KEPT}”.")
 
@@ -57,7 +58,7 @@ def choose_kept() -> Answer | None:
     try:
         kept = keeping.find(controls.reader(), picked)
     except ValueError as error:
-        st.error(controls.literal(f"This result cannot be read: {error}"))
+        show_error(f"This result cannot be read: {error}")
         return None
     return None if kept is None else Answer(kept.request, kept.result, _classes_of(kept.request.sources[0].run_id))
 

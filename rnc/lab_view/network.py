@@ -8,6 +8,7 @@ import streamlit as st
 from rnc import controls
 from rnc.controls import Selection
 from rnc.lab.request import Source
+from rnc.markdown import inert
 from rnc.vocabulary import Split
 
 
@@ -18,7 +19,7 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
     if epoch is None:
         st.info("This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured.")
         return None
-    st.caption(f"{run.run_id} · network of epoch {epoch} · {selection.split} images")
+    st.caption(f"{inert(run.run_id)} · network of epoch {epoch} · {selection.split} images")
     return source_of(run, checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict(), selection.split)
 
 

@@ -11,6 +11,7 @@ from rnc.lab.request import Axis, SweepRequest
 from rnc.lab.results import SweepResult
 from rnc.lab_view.attack import say_other_images
 from rnc.lab_view.work import Answer
+from rnc.markdown import inert
 from rnc.vocabulary import FEATURES_LAYER, Metric
 
 _PANELS = [
@@ -42,7 +43,7 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
     if result.points.empty:
         st.info("Stopped before the first strength was measured.")
         return
-    sources, pixels = [source.label for source in request.sources], request.over is not Axis.STEPS
+    sources, pixels = [inert(source.label) for source in request.sources], request.over is not Axis.STEPS
     named = result.points.assign(source=[sources[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
     features = named[named["layer"] == FEATURES_LAYER]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from rnc import controls
 from rnc.charts.attack_steps import step_panel
+from rnc.error_view import fragment_telling, show_error
 from rnc.lab.client import LabBusyError, LabClient
 from rnc.lab.request import Request
 from rnc.lab.results import Result
@@ -64,7 +64,7 @@ def draw_work(activity: str, request: Request, classes: list[str], label: str) -
 def _answer(ticket: Ticket, request: Request, names: list[str]) -> Answer | None:
     """What an ended ticket brought, after a word where it is not all that `request` asks for."""
     if ticket.state is TicketState.FAILED:
-        st.error(controls.literal(ticket.error or "The attack failed."), icon=":material/error:")
+        show_error(ticket.error or "The attack failed.")
     elif ticket.result is None:
         st.info("Stopped before anything was done.", icon=":material/stop_circle:")
     elif ticket.request.key != request.key:
@@ -83,10 +83,11 @@ def _submit(activity: str, request: Request, classes: list[str]) -> None:
     try:
         _tickets()[activity] = client().submit(request), classes
     except LabBusyError as error:
-        st.error(controls.literal(str(error)), icon=":material/hourglass:")
+        show_error(str(error), icon=":material/hourglass:")
 
 
 @st.fragment(run_every=_LOOK_SECONDS)
+@fragment_telling
 def _estimate(request: Request) -> None:
     """How long it will take; the lab measures the pace of a network while people fill the form."""
     seconds, waiting = client().estimate(request), client().waiting
@@ -105,6 +106,7 @@ def _duration(seconds: float) -> str:
 
 
 @st.fragment(run_every=_POLL_SECONDS)
+@fragment_telling
 def _progress(activity: str) -> None:
     """Where the ticket stands, what its steps have done so far, and the way to stop it."""
     ticket, _names = _tickets()[activity]

@@ -8,6 +8,7 @@ import streamlit as st
 from rnc import controls
 from rnc.charts.images import data_uri, full_png
 from rnc.conditions import Condition
+from rnc.error_view import show_error
 from rnc.lab.client import LabBusyError
 from rnc.lab.request import PicturesRequest
 from rnc.lab.results import PicturesResult
@@ -45,7 +46,7 @@ def perturbed_pictures(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
     if any(not ticket.ended for ticket in tickets.values()):
         _progress()
     for error in {ticket.error for ticket in tickets.values() if ticket.ended and ticket.error}:
-        st.error(controls.literal(error), icon=":material/error:")
+        show_error(error)
     return [_uris(tickets.get(request.key)) if request else {} for request in requests]
 
 
@@ -75,7 +76,7 @@ def _submit(requests: list[PicturesRequest]) -> None:
         try:
             st.session_state[_TICKETS][request.key] = client().submit(request)
         except LabBusyError as error:
-            st.error(controls.literal(str(error)), icon=":material/hourglass:")
+            show_error(str(error), icon=":material/hourglass:")
 
 
 @st.fragment(run_every=_POLL_SECONDS)

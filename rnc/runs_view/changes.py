@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls
+from rnc.error_view import show_error
 from rnc.readonly import SAID, ReadOnlyError, is_readonly
 from rnc.store.connection import StoreError
 from rnc.store.upkeep import LONGEST_NOTE, MOST_TAGS, networks_of
@@ -17,7 +18,10 @@ _OUTCOME, _CONDEMNED = "runs_outcome", "runs_condemned"
 def draw_outcome() -> None:
     """Say once what the last press brought."""
     for kind, text in st.session_state.pop(_OUTCOME, []):
-        (st.error if kind == "error" else st.success)(controls.literal(text))
+        if kind == "error":
+            show_error(text)
+        else:
+            st.success(controls.literal(text))
 
 
 def draw_marks(run: pd.Series, known: list[str]) -> None:
@@ -83,7 +87,7 @@ def _confirm(condemned: list[str]) -> None:
         try:
             held = [networks_of(reader.path, run_id) for run_id in condemned]
         except (StoreError, OSError) as error:
-            st.error(controls.literal(str(error)))
+            show_error(str(error))
             return
         rows = [int(reader.rows_of(run_id)["rows"].sum()) for run_id in condemned]
         files, sizes = zip(*held, strict=True)

@@ -1,5 +1,6 @@
 """Open, one transaction, close. A held connection locks every other process out, so none is held (design, decision 3)."""
 
+import logging
 import os
 import random
 import re
@@ -57,6 +58,7 @@ _REFUSALS = (
     "no space left",
     "file too large",
 )  # (of the disk, not of DuckDB)
+_LOG = logging.getLogger("rnc.store")
 _process_lock = threading.Lock()  # DuckDB refuses a read-only beside a read-write connection in one process
 
 
@@ -254,7 +256,8 @@ def _back_up_an_older_one(connection: duckdb.DuckDBPyConnection, path: Path) -> 
         return
     try:
         connection.execute("CHECKPOINT")  # (all of it in the one file that is copied)
-        back_up(path, version)
+        copy = back_up(path, version)
+        _LOG.info("store copied before its upgrade", extra={"fields": {"copy": copy, "version": version}})
     except (OSError, *_DISK_ERRORS) as error:
         raise StoreWriteError(
             f"store {path} has schema version {version} and was left as it is, since no copy of it could be written "

@@ -11,12 +11,17 @@ import numpy as np
 import pandas as pd
 
 from rnc.conditions import CLEAN
-from rnc.store.connection import StoreMissingError
+from rnc.store.connection import StoreError, StoreMissingError
 from rnc.store.evidence import SHOWN
 from rnc.store.samples import SampleReader
 from rnc.store.upkeep import TABLES_OF_A_RUN
 from rnc.vocabulary import FEATURES_LAYER, OWN_IMAGES, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
 
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "dataset": str, "model": str, "objective": str, "norm": str, "epochs": int, "seed": int,
+    "width": (int, float), "subset": int,
+}  # fmt: skip
+"""What pages rely on in every config."""
 _OLDER = {"width": 1.0, "subset": 0}
 """What configs of schema 1 leave unsaid."""
 
@@ -232,11 +237,22 @@ class StoreReader(SampleReader):
 
 def _with_configs(found: pd.DataFrame) -> pd.DataFrame:
     """Rows of table `run` with a column for each field of their configs, and what they are: published, synthetic."""
-    configs = [_OLDER | json.loads(text) for text in found["config"]]
+    configs = [_config(*run) for run in zip(found["run_id"], found["config"], strict=True)]
     config = pd.DataFrame(configs, index=found.index)
     found = found.assign(images_from=[_images_from(one) for one in configs], tags=found["tags"].map(list))
     found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
     return found.assign(synthetic=found["device"] == SYNTHETIC)
+
+
+def _config(run_id: str, text: str) -> dict:
+    """The fields of a run's config. Raises StoreError where pages could make nothing of them."""
+    try:
+        config = _OLDER | json.loads(text)
+        if all(isinstance(config[name], kind) for name, kind in _FIELDS.items()):
+            return config
+    except (TypeError, ValueError, KeyError, RecursionError):
+        pass
+    raise StoreError(f"run {run_id} has a config that makes no sense: {text[:80]!r}; take the run out of the store")
 
 
 def _images_from(config: dict) -> str:

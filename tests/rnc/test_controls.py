@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from rnc.controls import _one_of_each_objective, labels_over_seeds, literal, told_epochs
+from rnc.controls import _one_of_each_objective, labels_over_seeds, told_epochs
+from rnc.markdown import literal
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}

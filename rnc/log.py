@@ -1,0 +1,118 @@
+"""The log: one JSON object a line and event, in `rnc.log` beside the store, and on the server's standard error.
+
+Whatever a page calls an error carries an id that is in the log. The same sentence keeps its id and is logged once, however
+often pages are drawn anew. RNC_LOG names another file, or none where it is empty.
+"""
+
+import json
+import logging
+import os
+import secrets
+import sys
+import threading
+import traceback
+from collections import OrderedDict
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "RNC_LOG"
+MOST_BYTES = 10 * 2**20
+"""Of a log file; then it becomes `rnc.log.1`, in place of the one before."""
+_MOST_IDS = 512
+_LOG = logging.getLogger("rnc")
+_ids: OrderedDict[str, str] = OrderedDict()
+_ids_lock = threading.Lock()
+
+
+class JsonLines(logging.Formatter):
+    """time (UTC), level, event, pid, what the event tells, and the traceback of an exception, all in one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A JSON object without a line break."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            "pid": record.process,
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[1]:
+            line["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        return json.dumps(line, default=str)
+
+
+class _File(logging.Handler):
+    """Opened for each line, so that processes share it and a full disk, or a folder that may not be written, costs lines only."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            if self.path.exists() and self.path.stat().st_size > MOST_BYTES:
+                self.path.replace(self.path.with_name(self.path.name + ".1"))
+            with self.path.open("a") as file:
+                file.write(self.format(record) + "\n")
+
+
+class _OneLine(logging.Filter):
+    """Streamlit's word about an exception that no page caught, which would fill many lines, becomes an event of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return True
+        exception(error)
+        return False
+
+
+def set_up(store: Path, *, console: bool = False) -> None:
+    """Let this process log beside a store, and on standard error where `console` is set; at any time again."""
+    given = os.environ.get(VARIABLE)
+    path = store.parent / "rnc.log" if given is None else Path(given) if given else None
+    wanted: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
+    if path is not None:
+        wanted.append(_File(path))
+    for handler in [handler for handler in _LOG.handlers if isinstance(handler.formatter, JsonLines)]:
+        _LOG.removeHandler(handler)
+    for handler in wanted:
+        handler.setFormatter(JsonLines())
+        _LOG.addHandler(handler)
+    _LOG.setLevel(logging.INFO)
+    _LOG.propagate = False
+    streamlit = logging.getLogger("streamlit.error_util")
+    if console and not any(isinstance(known, _OneLine) for known in streamlit.filters):
+        streamlit.addFilter(_OneLine())
+
+
+def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
+    """Log that something happened."""
+    _LOG.log(level, name, extra={"fields": fields})
+
+
+def shown(text: str, **fields: Any) -> str:
+    """The id of an error that a page shows, logged when it is first shown."""
+    with _ids_lock:
+        known = _ids.get(text)
+        if known is None:
+            known = _ids[text] = secrets.token_hex(4)
+            event("error shown", logging.ERROR, id=known, text=text, **fields)
+        _ids.move_to_end(text)
+        while len(_ids) > _MOST_IDS:
+            _ids.popitem(last=False)
+        return known
+
+
+def exception(error: BaseException) -> str:
+    """The id of an exception, logged with its traceback when it is first met."""
+    known: str | None = getattr(error, "_rnc_id", None)
+    if known is None:
+        known = secrets.token_hex(4)
+        with suppress(AttributeError):
+            error._rnc_id = known  # type: ignore[attr-defined]
+        fields = {"id": known, "text": f"{type(error).__name__}: {error}"}
+        _LOG.error("exception", exc_info=error, extra={"fields": fields})
+    return known

@@ -1,0 +1,115 @@
+"""One line an event; what a page shows as an error is in the log under its id, once."""
+
+import json
+import logging
+import resource
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rnc import log
+from rnc.log import _ids
+from tests.pages.app import open_page
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    _ids.clear()
+    log.set_up(tmp_path / "rnc.duckdb")
+    return tmp_path / "rnc.log"
+
+
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_event_is_a_line(lines: Path) -> None:
+    log.event("run begun", run="a\nb", path=Path("x"))
+    logging.getLogger("rnc.datasets").info("cifar10 train: %s", "somewhere")
+    first, second = read(lines)
+    assert (
+        first["event"] == "run begun" and first["run"] == "a\nb" and first["path"] == "x" and first["level"] == "info"
+    )
+    assert second["event"] == "cifar10 train: somewhere" and second["time"] >= first["time"]
+
+
+def test_an_error_keeps_its_id_and_is_logged_once(lines: Path) -> None:
+    ids = [log.shown("the disk is full") for _again in range(3)]
+    assert len(set(ids)) == 1 and log.shown("another") != ids[0]
+    assert (read(lines)[0]["id"], read(lines)[0]["text"]) == (ids[0], "the disk is full")
+    assert len(read(lines)) == 2
+
+
+def test_the_ids_held_are_bounded(lines: Path) -> None:
+    for number in range(log._MOST_IDS + 50):
+        log.shown(str(number))
+    assert len(_ids) == log._MOST_IDS
+
+
+def test_a_traceback_is_one_line(lines: Path) -> None:
+    error = ValueError("two\nlines")
+    assert log.exception(error) == log.exception(error)
+    (line,) = read(lines)
+    assert line["traceback"] == "ValueError: two\nlines\n" and line["text"] == "ValueError: two\nlines"
+
+
+def test_a_full_log_makes_room(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MOST_BYTES", 300)
+    for number in range(20):
+        log.event(f"event {number}")
+    assert lines.stat().st_size < 600 and lines.with_name("rnc.log.1").stat().st_size < 600
+    assert read(lines)[-1]["event"] == "event 19"
+
+
+def test_no_room_costs_lines_and_nothing_else(lines: Path) -> None:
+    log.event("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (lines.stat().st_size, limits[1]))
+    try:
+        log.event("lost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log.event("after")
+    assert [line["event"] for line in read(lines)] == ["before", "after"]
+
+
+@pytest.mark.parametrize(("given", "name"), [("", None), ("elsewhere.log", "elsewhere.log")])
+def test_the_environment_names_the_file(
+    given: str, name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNC_LOG", str(tmp_path / given) if given else "")
+    log.set_up(tmp_path / "rnc.duckdb")
+    log.event("here")
+    assert [path.name for path in tmp_path.iterdir()] == ([name] if name else [])
+
+
+def test_what_a_page_calls_an_error_is_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ids.clear()
+    store = tmp_path / "rnc.duckdb"
+    store.write_text("no store")
+    app = open_page("collapse", store, monkeypatch)
+    app.run()
+    (line,) = read(tmp_path / "rnc.log")
+    assert line["event"] == "error shown" and f"(error `{line['id']}` in the log)" in app.error[0].value
+    assert line["text"].startswith(f"{store} is not a DuckDB store")
+
+
+def test_what_no_page_caught_is_told_without_a_traceback_and_logged_with_one(lines: Path) -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from rnc.error_view import fragment_telling, telling
+
+        @st.fragment
+        @fragment_telling
+        def part() -> None:
+            raise ZeroDivisionError("inside")
+
+        with telling():
+            part()
+
+    app = AppTest.from_function(page).run()
+    (line,) = read(lines)
+    assert "ZeroDivisionError: inside" in line["text"] and "Traceback" in line["traceback"]
+    assert app.error[0].value.endswith(f"(error `{line['id']}` in the log)") and "inside" not in app.error[0].value

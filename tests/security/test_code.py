@@ -1,0 +1,116 @@
+"""What the program's own code may not contain: unpickling, code from text, shells, SQL from input, HTML from names."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import ROOT, python_files
+
+FORBIDDEN_MODULES = {
+    "pickle",
+    "cPickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "marshal",
+    "shelve",
+    "yaml",
+    "xmlrpc",
+    "code",
+}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pd.read_pickle"}
+SQL_CALLS = {"execute", "executemany", "_ask", "sql", "query", "from_query"}
+SQL_NAMES = {
+    "rnc/store/writer.py": {"table"},  # of _RUN_TABLES, _EPOCH_TABLES, and of Rows, which knows the schema's alone
+    "rnc/store/integrity.py": {"table"},  # as the database lists them
+    "rnc/store/bundle.py": {
+        "table", "rows", "view", "sql", "_text(partial / f'{table}.parquet')", "_every(folder, 'run')", "COPY", "_COPY",
+    },
+    "rnc/store/connection.py": {"_SCHEMA.read_text()", "_UPGRADES[version]"},
+    "rnc/store/reader.py": {"sql"},
+    "rnc/store/answers.py": {"sql"},
+}  # fmt: skip
+"""What may stand in SQL besides constants: names from closed lists, files of the server's own, quoted."""
+HTML_OF = {"controls.ENDS_OF_NAMES", "curve_legend"}
+
+
+def name_of(call: ast.Call) -> str:
+    return ast.unparse(call.func)
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def option(call: ast.Call, name: str) -> str | None:
+    return next((ast.unparse(given.value) for given in call.keywords if given.arg == name), None)
+
+
+def wrong(path: str, source: str) -> list[str]:
+    """What a file does that none may."""
+    tree = ast.parse(source)
+    found = [name for node in ast.walk(tree) for name in _modules(node) if name.split(".")[0] in FORBIDDEN_MODULES]
+    for call in calls(tree):
+        found += _wrong_call(call)
+        if name_of(call).split(".")[-1] in SQL_CALLS and call.args:
+            found += [f"SQL with {part}" for part in _from_input(call.args[0], path)]
+    return found
+
+
+def _modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def _wrong_call(call: ast.Call) -> list[str]:
+    name = name_of(call)
+    rules = {
+        name: name in FORBIDDEN_CALLS,
+        f"{name} in a shell": option(call, "shell") not in (None, "False"),
+        "torch.load without weights_only=True": name == "torch.load" and option(call, "weights_only") != "True",
+        f"{name} with pickles": option(call, "allow_pickle") not in (None, "False"),
+        f"{name} with HTML": bool(option(call, "unsafe_allow_html") or option(call, "unsafe_allow_javascript")),
+        f"{name} of a text of others": name.endswith((".html", ".iframe")) and not _is_html_of_ours(call),
+    }
+    return [rule for rule, broken in rules.items() if broken]
+
+
+def _is_html_of_ours(call: ast.Call) -> bool:
+    return ast.unparse(call.args[0]).split("(")[0] in HTML_OF
+
+
+def _from_input(sql: ast.expr, path: str) -> list[str]:
+    """Parts of an SQL text that are neither constants nor of the list above."""
+    if isinstance(sql, ast.Constant):
+        return []
+    if isinstance(sql, ast.JoinedStr):
+        return [
+            part
+            for value in sql.values
+            if isinstance(value, ast.FormattedValue)
+            for part in _from_input(value.value, path)
+        ]
+    if isinstance(sql, ast.BinOp):
+        return _from_input(sql.left, path) + _from_input(sql.right, path)
+    text = ast.unparse(sql)
+    constant = any(part.lstrip("_").isupper() for part in text.split("."))
+    return [] if constant or text in SQL_NAMES.get(path, ()) else [text]
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in python_files()])
+def test_no_file_does_what_none_may(path: str) -> None:
+    assert wrong(path, Path(ROOT, path).read_text()) == []
+
+
+@pytest.mark.parametrize("source", [
+    "import pickle", "from marshal import loads", "torch.load(path)", "torch.load(path, weights_only=False)",
+    "np.load(path, allow_pickle=True)", "eval(text)", "subprocess.run(text, shell=True)", "os.system(text)",
+    "connection.execute(f'SELECT * FROM run WHERE run_id = {run_id}')", "connection.execute('SELECT ' + asked)",
+    "connection.execute(asked)", "reader._ask('SELECT ' + f'{name}')", "st.markdown(name, unsafe_allow_html=True)",
+    "st.html(f'<b>{name}</b>')",
+])  # fmt: skip
+def test_the_test_above_can_fail(source: str) -> None:
+    assert wrong("rnc/any.py", source)
