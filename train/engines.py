@@ -123,7 +123,9 @@ class Local:
                 store, some, min(at_a_time, len(some)), options.ranks, gpus, options.time_limit, requeues=False
             )
             executor = submitit.LocalExecutor(folder)
-            executor.update_parameters(timeout_min=_FOREVER_MINUTES, gpus_per_node=torch.cuda.device_count())
+            executor.update_parameters(
+                timeout_min=_FOREVER_MINUTES, gpus_per_node=torch.cuda.device_count(), visible_gpus=_visible_gpus()
+            )
             with _outliving():
                 given[executor.submit(job).job_id] = list(some)
         return given
@@ -146,6 +148,11 @@ def pick_engine(name: str) -> Engine:
     if name not in engines:
         raise ValueError(f"unknown engine {name!r}; use auto, slurm or local")
     return engines[name]
+
+
+def _visible_gpus() -> tuple[int, ...]:
+    """The numbers that CUDA_VISIBLE_DEVICES names, which submitit would replace; none where all GPUs may be used."""
+    return tuple(int(part) for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdigit())
 
 
 def _answers(command: str) -> bool:

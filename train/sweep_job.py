@@ -90,8 +90,9 @@ class SweepJob:
     def _gpus_of(self, slot: int) -> dict[str, str]:
         if self.gpus <= self.ranks:
             return {}
+        visible = os.environ["CUDA_VISIBLE_DEVICES"].split(",")  # (submitit has set it)
         first = slot * self.ranks
-        return {"CUDA_VISIBLE_DEVICES": ",".join(str((first + i) % self.gpus) for i in range(self.ranks))}
+        return {"CUDA_VISIBLE_DEVICES": ",".join(visible[(first + i) % len(visible)] for i in range(self.ranks))}
 
     def _collect(self) -> dict[str, int]:
         """The runs that have ended since, with their codes."""

@@ -1,0 +1,19 @@
+"""The runs page says how far the sweeps of its store are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rnc.store.reader import StoreReader
+from rnc.store.sweeps import PlannedRun, Sweep
+from tests.pages.app import open_page
+
+
+def test_progress_is_on_the_runs_page(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not open_page("runs", own_tiny_store, monkeypatch).get("progress")
+    run = StoreReader(own_tiny_store).runs().iloc[0]
+    planned = PlannedRun(json.loads(run["config"]), 2, 1.0)
+    Sweep("tiny-1", "slurm", {}, {run["run_id"]: planned, "other": planned}).save(own_tiny_store)
+    (shown,) = open_page("runs", own_tiny_store, monkeypatch).get("progress")
+    assert shown.proto.value == 50 and shown.proto.text == "`tiny-1` on slurm: 1 of 2 finished, 1 waiting"
