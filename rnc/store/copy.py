@@ -64,7 +64,8 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     sql = """SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_name)
              WHERE column_name = 'run_id' AND table_type = 'BASE TABLE' AND table_catalog = current_database()
              ORDER BY table_name"""
-    return [name for (name,) in connection.execute(sql).fetchall()]
+    found = [name for (name,) in connection.execute(sql).fetchall()]
+    return [name for name in found if name.isidentifier()]  # (others are none of ours, and SQL is made of these)
 
 
 def _of_run(table: str) -> str:
