@@ -15,6 +15,7 @@ import duckdb
 
 from rnc.store import lake
 from rnc.store.backup import back_up
+from rnc.store.upgrades import UPGRADES
 
 SCHEMA_VERSION = 4
 DEFAULT_STORE = Path("data/rnc.duckdb")
@@ -23,34 +24,6 @@ STORE_VARIABLE = "RNC_STORE"
 _PATIENCE_SECONDS = 30.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_UPGRADES = {  # from a version to the next; a store is brought up to date by the first command that writes to it
-    1: """
-        ALTER TABLE run ADD COLUMN execution VARCHAR;
-        ALTER TABLE run ADD COLUMN data JSON;
-        CREATE TABLE epoch (
-            run_id VARCHAR, epoch INTEGER, learning_rate DOUBLE, train_loss DOUBLE,
-            train_seconds DOUBLE, measure_seconds DOUBLE, images_per_second DOUBLE
-        );
-        UPDATE schema_version SET version = 2;
-    """,
-    2: """
-        ALTER TABLE condition ADD COLUMN objective VARCHAR;
-        ALTER TABLE condition ADD COLUMN momentum DOUBLE;
-        ALTER TABLE condition ADD COLUMN restarts INTEGER;
-        ALTER TABLE condition ADD COLUMN schedule VARCHAR;
-        ALTER TABLE condition ADD COLUMN target_class INTEGER;
-        ALTER TABLE epoch ADD COLUMN attack_seconds DOUBLE;
-        ALTER TABLE epoch ADD COLUMN store_seconds DOUBLE;
-        CREATE TABLE lab_result (
-            key VARCHAR, saved_at TIMESTAMP, title VARCHAR, request JSON, summary JSON, content BLOB
-        );
-        UPDATE schema_version SET version = 3;
-    """,
-    3: """
-        CREATE TABLE run_mark (run_id VARCHAR, tags VARCHAR[], note VARCHAR, archived_at TIMESTAMP);
-        UPDATE schema_version SET version = 4;
-    """,
-}
 _DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
 _REFUSALS = (
     "read-only file system",
@@ -252,7 +225,7 @@ def _back_up_an_older_one(connection: duckdb.DuckDBPyConnection, path: Path) -> 
     """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade. A lake keeps snapshots itself."""
     if lake.is_lake(path):
         return
-    if "schema_version" not in _table_names(connection) or (version := _version(connection)) not in _UPGRADES:
+    if "schema_version" not in _table_names(connection) or (version := _version(connection)) not in UPGRADES:
         return
     try:
         connection.execute("CHECKPOINT")  # (all of it in the one file that is copied)
@@ -269,8 +242,8 @@ def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring an older store to this schema, inside the caller's transaction."""
     if "schema_version" not in _table_names(connection):
         return
-    while (version := _version(connection)) in _UPGRADES:
-        connection.execute(_UPGRADES[version])
+    while (version := _version(connection)) in UPGRADES:
+        connection.execute(UPGRADES[version])
 
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
@@ -289,9 +262,9 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         advice = "train into a new store"
         if version and version > SCHEMA_VERSION:
             advice = "upgrade this program"
-        elif version in _UPGRADES:
+        elif version in UPGRADES:
             advice = f"bring it up to date, nothing is lost: python -m rnc.store {path} --upgrade"
-        raise (StoreOlderError if version in _UPGRADES else StoreError)(
+        raise (StoreOlderError if version in UPGRADES else StoreError)(
             f"store {path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}"
         )
 

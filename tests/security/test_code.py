@@ -32,7 +32,7 @@ SQL_NAMES = {
     "rnc/store/copy.py": {"name", "known", "sql"},  # identifiers that the database lists, and texts of the file's own
     "rnc/store/lake.py": {"extension", "options", "_text(catalog)"},  # constants, and the server's own address, quoted
     "rnc/store/bundle.py": {"table", "rows", "view", "_text(partial / f'{table}.parquet')", "_every(folder, 'run')"},
-    "rnc/store/connection.py": {"_SCHEMA.read_text()", "_UPGRADES[version]", "sql"},
+    "rnc/store/connection.py": {"_SCHEMA.read_text()", "UPGRADES[version]", "sql"},
     "rnc/store/reader.py": {"sql"},
     "rnc/store/answers.py": {"sql"},
 }
