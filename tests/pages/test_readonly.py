@@ -40,7 +40,7 @@ def test_a_folder_of_published_runs_is_shown(tiny_store: Path, tmp_path: Path, m
     run_id = StoreReader(tiny_store).runs()["run_id"][0]
     publish(tiny_store, run_id, tmp_path)
     app = open_page("runs", tmp_path, monkeypatch)
-    assert list(app.get("arrow_data_frame")[0].value["run_id"]) == [run_id]
+    assert list(app.dataframe[0].value["run_id"]) == [run_id]
 
 
 def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
