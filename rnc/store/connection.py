@@ -120,12 +120,9 @@ def _lake_errors(block: AbstractContextManager[None]) -> Iterator[None]:
     try:
         with block:
             yield
-    except lake.LakeMissingError as error:
-        raise StoreMissingError(str(error)) from None
-    except lake.LakeBusyError as error:
-        raise StoreBusyError(str(error)) from None
     except lake.LakeError as error:
-        raise StoreError(str(error)) from None
+        kinds = {lake.LakeMissingError: StoreMissingError, lake.LakeBusyError: StoreBusyError}
+        raise kinds.get(type(error), StoreError)(str(error)) from None
 
 
 @contextmanager
