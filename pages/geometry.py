@@ -73,9 +73,8 @@ left.caption(f"{run.label} at epoch {at[run.run_id]}. At a simplex all norms are
 if len(spectra) == 2:
     left, right = st.columns(2)
     title = f"Cosines of classifier rows (down) and class means, {selection.shown}"
-    figures.draw(
-        left, cosine_heatmap(duality, present, simplex, title), "cosines of classifier and means", key="duality"
-    )
+    duals = cosine_heatmap(duality, present, simplex, title)
+    figures.draw(left, duals, "cosines of classifier and means", key="duality")
     figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")
 draw_simplex_distances(selection, figures)
 figures.offer()
