@@ -17,10 +17,10 @@ CONTRAST = """
 ROOM = """
 [data-testid="stMainBlockContainer"] { padding-inline: clamp(1rem, 3.5vw, 5rem) !important; }
 @media (min-width: 769px) {
-    [data-testid="stSidebar"][aria-expanded="true"] { min-width: clamp(280px, 28vw, 360px) !important; }
+    [data-testid="stSidebar"][data-collapsed="false"] { min-width: clamp(280px, 28vw, 360px) !important; }
 }
 @media (min-width: 769px) and (max-width: 1285px) {
-    [data-testid="stSidebar"][aria-expanded="true"] { max-width: max(28vw, 280px) !important; }
+    [data-testid="stSidebar"][data-collapsed="false"] { max-width: max(28vw, 280px) !important; }
 }
 """
 """In a narrow window the charts get the room: Streamlit's margins and the sidebar would take half of 1024 pixels.
