@@ -6,6 +6,6 @@ from tests.faults.kills import campaign, forkserver
 
 
 def test_random_kills_lose_nothing(tmp_path: Path) -> None:
-    tally = campaign(forkserver(), "st", 4, 7, tmp_path)
+    tally = campaign(forkserver(), "st", 3, 7, tmp_path)
     assert tally.clean() and tally.finished, str(tally)
-    assert sum(tally.hit.values()) == 4
+    assert sum(tally.hit.values()) == 3

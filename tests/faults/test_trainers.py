@@ -1,8 +1,7 @@
-"""Trainers that are suspended, starved, doubled, or whose clock jumps: the numbers are those of an undisturbed run."""
+"""Trainers that are suspended, doubled, or whose clock jumps: the numbers are those of an undisturbed run."""
 
 import os
 import random
-import resource
 import signal
 import time
 from datetime import UTC, datetime, timedelta
@@ -28,12 +27,6 @@ def server() -> ForkServerContext:
 @pytest.fixture(scope="module")
 def unbroken(server: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return undisturbed(server, OBJECTIVE, tmp_path_factory.mktemp("unbroken"))
-
-
-def starved(store: Path, most: int) -> None:
-    """Train where no file may grow beyond `most` bytes."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
-    run(store, OBJECTIVE)
 
 
 def jumping(store: Path) -> None:
@@ -78,18 +71,6 @@ def test_suspended_beside_a_second_trainer(server: ForkServerContext, unbroken: 
     first.join()
     second.join()
     assert (first.exitcode, second.exitcode) == (0, 1)
-    whole(store, unbroken)
-
-
-def test_starved_and_fed_again(server: ForkServerContext, unbroken: Path, tmp_path: Path) -> None:
-    """Files that may not grow end a run; what had landed is right, and with room it goes on to the same end."""
-    store, most = tmp_path / "rnc.duckdb", unbroken.stat().st_size // 2
-    assert ended(server.Process(target=starved, args=(store, most))) == 1
-    epochs = ask(store, "SELECT DISTINCT epoch FROM metric ORDER BY ALL")
-    in_them = "SELECT * FROM metric WHERE epoch <= ? ORDER BY ALL"
-    last = epochs[-1][0] if epochs else -1
-    assert last < config(OBJECTIVE).epochs and ask(store, in_them, last) == ask(unbroken, in_them, last)
-    assert ended(server.Process(target=run, args=(store, OBJECTIVE))) == 0
     whole(store, unbroken)
 
 
