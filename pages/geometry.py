@@ -31,7 +31,7 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
     if len(classes) < 2:
         column.info(
-            f"This run kept no class means of {selection.split} images under {controls.literal(shown)} at epoch {epoch}."
+            f"It kept no class means of {selection.split} images under {controls.literal(shown)} at epoch {epoch}."
         )
         continue
     present = [names[c] for c in classes]
