@@ -11,6 +11,7 @@ from rnc.charts.words import told_turns
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.geometry_view import draw_simplex_distances
+from rnc.markdown import inert
 from rnc.vocabulary import ClassMetric, Role
 
 selection = controls.selection()
@@ -21,7 +22,7 @@ epoch = controls.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id,
 if epoch is None:
     st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
     st.stop()
-st.caption(f"{controls.literal(run.run_id)} · epoch {epoch} · {selection.split} images")
+st.caption(f"{inert(run.run_id)} · epoch {epoch} · {selection.split} images")
 answer = st.empty()
 
 names = list(run.classes)
@@ -30,9 +31,7 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     condition = controls.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
     if len(classes) < 2:
-        column.info(
-            f"It kept no class means of {selection.split} images under {controls.literal(shown)} at epoch {epoch}."
-        )
+        column.info(f"This run kept no class means of {selection.split} images under {inert(shown)} at epoch {epoch}.")
         continue
     present = [names[c] for c in classes]
     simplex = simplex_cosine(len(present))
