@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import ParamSpec
 
 import streamlit as st
+from streamlit.errors import FragmentHandledException
 
 from rnc import log
 from rnc.markdown import literal
@@ -25,6 +26,8 @@ def telling() -> Iterator[None]:
     """Say that something went wrong in the program, where it does, and let it go on to whoever else listens."""
     try:
         yield
+    except FragmentHandledException:  # (told by the part of the page where it happened)
+        raise
     except (StoreError, ReadOnlyError) as error:  # (they say what to do)
         show_error(str(error), icon=":material/database:")
     except Exception as error:

@@ -7,6 +7,8 @@ import streamlit as st
 
 from rnc import controls
 from rnc.controls import Selection
+from rnc.error_view import show_error
+from rnc.lab.checks import RequestError
 from rnc.lab.request import Source
 from rnc.markdown import inert
 from rnc.vocabulary import Split
@@ -20,7 +22,11 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
         st.info("This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured.")
         return None
     st.caption(f"{inert(run.run_id)} · network of epoch {epoch} · {selection.split} images")
-    return source_of(run, checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict(), selection.split)
+    try:
+        return source_of(run, checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict(), selection.split)
+    except RequestError as error:  # (of a store that another program wrote)
+        show_error(f"The network that the store names cannot be attacked: {error}.")
+        return None
 
 
 def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
@@ -40,11 +46,18 @@ def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source
     if picked is None:
         return None
     row = found[picked]
-    return source_of(runs.loc[row["run_id"]], row, selection.split)
+    try:
+        return source_of(runs.loc[row["run_id"]], row, selection.split)
+    except RequestError as error:
+        show_error(f"The network to compare with cannot be attacked: {error}.")
+        return None
 
 
 def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
-    """What the lab needs to know of a run's stored network: a row of `StoreReader.checkpoints`."""
+    """What the lab needs to know of a run's stored network: a row of `StoreReader.checkpoints`.
+
+    Raises RequestError where the row makes no sense.
+    """
     subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
     data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
     fingerprint = data.get(split, {}).get("fingerprint")

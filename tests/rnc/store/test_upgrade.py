@@ -1,5 +1,6 @@
 """A store of an older version is brought up to date by what writes to it, losing nothing; readers say how."""
 
+import json
 import re
 import resource
 import subprocess
@@ -18,6 +19,10 @@ from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
 SCHEMAS = Path(__file__).parent
+CONFIG = json.dumps(
+    {"dataset": "digits", "model": "small_cnn", "objective": "st", "norm": "linf", "epochs": 2, "seed": 1}
+)
+"""As version 1 kept it: width and subset came later."""
 pytestmark = pytest.mark.one_file("no lake is older than schema 4")
 
 
@@ -36,7 +41,8 @@ def old(version: int, tmp_path: Path) -> Path:
         connection.execute("INSERT INTO schema_version VALUES (?)", [version])
         connection.execute(
             "INSERT INTO run (run_id, config, classes, state, epochs_done, device) VALUES "
-            """('old', '{"dataset": "digits", "epochs": 2}', ['a', 'b'], 'finished', 2, 'cpu')"""
+            "('old', ?, ['a', 'b'], 'finished', 2, 'cpu')",
+            [CONFIG],
         )
         connection.execute("INSERT INTO condition (condition, kind, label_rule) VALUES ('clean', 'clean', 'true')")
         connection.execute("INSERT INTO run_condition VALUES ('old', 'clean', 'clean')")
