@@ -64,8 +64,8 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PicturesReque
     found = checkpoints[checkpoints["epoch"] == epoch]
     if found.empty or choice.condition is None or not samples:
         return None
-    source = source_of(choice.run, found.iloc[0].to_dict(), choice.split)
     try:
+        source = source_of(choice.run, found.iloc[0].to_dict(), choice.split)
         return PicturesRequest(source, replace(Condition.from_slug(choice.condition), relabelled=False), tuple(samples))
     except ValueError:  # such as the very images that an epoch trained on
         return None
