@@ -22,8 +22,8 @@ run: setup ## set up, serve the app; if the store is empty, train the demo besid
 	@echo "The dashboard comes up at http://localhost:$(PORT)"
 	RNC_STORE="$(STORE)" $(VENV)/bin/streamlit run app.py --server.port $(PORT)
 
-test: $(VENV)/.dev ## set up and run everything
-	$(PY) -m pytest
+test: $(VENV)/.dev ## set up and run everything, in two processes
+	$(PY) -m pytest -n 2 --dist loadfile
 
 test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of their own (Debian: postgresql)
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/rnc/store

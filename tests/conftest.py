@@ -71,6 +71,14 @@ def demo_store(request: pytest.FixtureRequest) -> Path:
     return folder / "rnc.duckdb"
 
 
+@pytest.fixture(autouse=True)
+def _own_main() -> Iterator[None]:
+    """Streamlit's AppTest puts a page in the place of `__main__`, which processes that a later test starts would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one tiny run."""

@@ -11,6 +11,7 @@ from rnc.store.connection import StoreError
 from rnc.store.sweeps import sweeps_of
 from tests.train.slurm import answer, installed, one_node, wait_for
 from tests.train.small import ask
+from train.engines import Local
 from train.grid import grid
 from train.loop import Options, train_run
 from train.sweep import main
@@ -83,9 +84,9 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on(tmp_path: Path) ->
     store = tmp_path / "rnc.duckdb"
     command = [
         "--epochs",
-        "40",
+        "80",
         "--measured-epochs",
-        "0,1,40",
+        "0,1,80",
         *FEW,
         *SMALL,
         "--engine",
@@ -96,9 +97,10 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on(tmp_path: Path) ->
     assert main([*command, "--detach"]) == 0
     wait_for(lambda: begun(store, 1), 120)
     assert main(["--cancel", "--store", str(store)]) == 75
-    wait_for(lambda: [state for state, _ in states(store).values()] == ["interrupted"], 30)
+    wait_for(lambda: [state for state, _ in states(store).values()] == ["interrupted"], 120)
+    wait_for(lambda: not Local().alive([sweeps_of(store)[0].jobs[0].job_id]), 120)
     assert main(command) == 0
-    assert list(states(store).values()) == [("finished", 40)]
+    assert list(states(store).values()) == [("finished", 80)]
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
