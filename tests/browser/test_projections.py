@@ -138,4 +138,5 @@ def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_store: P
     drag(page, map_of(page, "plane"), (0.4, 0.4), (0.6, 0.6))
     page.keyboard.up("Shift")
     until_it_looks_otherwise(map_of(page, "plane"), before)
-    assert picked(page) == [int(sample.group(1))], "with shift, dragging moves the map and picks nothing"
+    added = set(picked(page)) - {int(sample.group(1))}
+    assert len(added) <= 1, "with shift, dragging moves the map; a point that it begins on is added, as by a click"
