@@ -8,7 +8,7 @@ import json
 import math
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from rnc.conditions import CLEAN, Condition, default_step_size
 from rnc.lab.checks import RequestError, ascending, member, whole
@@ -40,8 +40,28 @@ class Axis(StrEnum):
     STEP_SIZE = "step_size"
 
 
+class _Keyed:
+    """A request whose result has a name."""
+
+    @property
+    def key(self) -> str:
+        """Names the result: equal for two requests exactly where all that determines it is."""
+        return _key(cast("Request", self))
+
+
+class _OfOneSource(_Keyed):
+    """A request about one network."""
+
+    source: Source
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The one source."""
+        return (self.source,)
+
+
 @dataclass(frozen=True)
-class AttackRequest:
+class AttackRequest(_OfOneSource):
     """One attack on class-balanced images of a source, followed step by step. Raises RequestError."""
 
     source: Source
@@ -59,19 +79,9 @@ class AttackRequest:
         _check_attack(self.condition)
         whole("watched images", self.watched, 1, MOST_WATCHED)
 
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The one source."""
-        return (self.source,)
-
-    @property
-    def key(self) -> str:
-        """Names the result: equal for two requests exactly where all that determines it is."""
-        return _key(self)
-
 
 @dataclass(frozen=True)
-class SweepRequest:
+class SweepRequest(_Keyed):
     """One attack at several strengths on one or two networks, on the same images and with the same seed.
 
     Strength 0 of epsilon is the clean images, 0 steps the random start. Raises RequestError.
@@ -121,14 +131,9 @@ class SweepRequest:
             return _changed(base, steps=int(value), step_size=None if _is_customary(base) else base.step_size)
         return _changed(base, step_size=value)
 
-    @property
-    def key(self) -> str:
-        """Names the result: equal for two requests exactly where all that determines it is."""
-        return _key(self)
-
 
 @dataclass(frozen=True)
-class MaskingRequest:
+class MaskingRequest(_OfOneSource):
     """The checks for gradient masking of an attack on a network (see `rnc.lab.results.MaskingResult`)."""
 
     source: Source
@@ -144,19 +149,9 @@ class MaskingRequest:
         if self.condition.kind not in (ConditionKind.PGD, ConditionKind.APGD) or not self.condition.steps:
             raise RequestError("the checks are about an attack in steps; choose PGD or APGD, of at least one step")
 
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The one source."""
-        return (self.source,)
-
-    @property
-    def key(self) -> str:
-        """Names the result: equal for two requests exactly where all that determines it is."""
-        return _key(self)
-
 
 @dataclass(frozen=True)
-class PicturesRequest:
+class PicturesRequest(_OfOneSource):
     """Some images of a source by their indices, perturbed as they were when the run was measured. Raises RequestError."""
 
     source: Source
@@ -177,16 +172,6 @@ class PicturesRequest:
         object.__setattr__(self, "images", len(self.samples))
         _check_common(self)
         _check_attack(self.condition)
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """The one source."""
-        return (self.source,)
-
-    @property
-    def key(self) -> str:
-        """Names the result: equal for two requests exactly where all that determines it is."""
-        return _key(self)
 
 
 Request = AttackRequest | SweepRequest | MaskingRequest | PicturesRequest
