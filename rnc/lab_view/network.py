@@ -22,11 +22,8 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
         st.info("This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured.")
         return None
     st.caption(f"{inert(run.run_id)} · network of epoch {epoch} · {selection.split} images")
-    try:
-        return source_of(run, checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict(), selection.split)
-    except RequestError as error:  # (of a store that another program wrote)
-        show_error(f"The network that the store names cannot be attacked: {error}.")
-        return None
+    checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()
+    return _attackable(run, checkpoint, selection.split, "The network that the store names")
 
 
 def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
@@ -46,10 +43,15 @@ def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source
     if picked is None:
         return None
     row = found[picked]
+    return _attackable(runs.loc[row["run_id"]], row, selection.split, "The network to compare with")
+
+
+def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> Source | None:
+    """A stored network; None, after a word on the page, where the store, written by another program, makes no sense."""
     try:
-        return source_of(runs.loc[row["run_id"]], row, selection.split)
+        return source_of(run, checkpoint, split)
     except RequestError as error:
-        show_error(f"The network to compare with cannot be attacked: {error}.")
+        show_error(f"{what} cannot be attacked: {error}.")
         return None
 
 
