@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> int:
     log.set_up(options.store)
     try:
         if commands[0].dry_run:
-            return _print_costs(configs, options)
+            return print_costs(configs, options, f"one after the other on {pick_device(options.device)}: about {{}}")
         options.check()
         if len(configs) > 1:
             return _train_several(configs, options, commands[0].jobs or cores())
@@ -132,14 +132,14 @@ def _train_one(config: RunConfig, options: Options) -> int:
         leave_ranks()
 
 
-def _print_costs(configs: list[RunConfig], options: Options) -> int:
-    """A line a run, and the sum."""
+def print_costs(configs: list[RunConfig], options: Options, sum_as: str) -> int:
+    """A line a run, and the sum, said by a sentence with {} for it; the exit code."""
     estimate, total = Estimate(options), 0.0
     for config in configs:
         seconds = estimate.seconds(config)
         total += seconds
         print(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
-    print(f"{len(configs)} runs, one after the other on {pick_device(options.device)}: about {in_words(total)}")
+    print(f"{len(configs)} runs, {sum_as.format(in_words(total))}")
     return 0
 
 

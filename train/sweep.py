@@ -20,12 +20,12 @@ from tqdm import tqdm
 from rnc.store.card import train_command
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
-from rnc.store.sweeps import Job, PlannedRun, Sweep, SweepProgress, in_words, progress, sweep_folder, sweeps_of
+from rnc.store.sweeps import Job, PlannedRun, Sweep, SweepProgress, progress, sweep_folder, sweeps_of
 from rnc.vocabulary import RunState
 from train.config import RunConfig
 from train.cost import Estimate
 from train.grid import grid
-from train.run import Command
+from train.run import Command, print_costs
 from train.stopping import OUT_OF_TIME
 
 try:
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         configs, command = grid(rest)
         _check(command)
         if command.dry_run:
-            return _print_plan(configs, command)
+            return print_costs(configs, command.options(), "about {} of one such machine as this")
         command.options().check()
         sweep = _planned(_name(rest, configs), configs, command, given)
         return _go_on(sweep, command.options().store.resolve(), given, failed_too=False)
@@ -82,16 +82,6 @@ def _check(command: Command) -> None:
     for name, instead in _NOT_FOR_SWEEPS.items():
         if getattr(command, name):
             raise ValueError(f"--{name.removesuffix('_runs')} is not for sweeps: {instead}")
-
-
-def _print_plan(configs: list[RunConfig], command: Command) -> int:
-    estimate, total = Estimate(command.options()), 0.0
-    for config in configs:
-        seconds = estimate.seconds(config)
-        total += seconds
-        print(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
-    print(f"{len(configs)} runs, about {in_words(total)} of one such machine as this")
-    return 0
 
 
 def _name(arguments: list[str], configs: list[RunConfig]) -> str:
