@@ -71,21 +71,29 @@ class _OneLine(logging.Filter):
 
 def set_up(store: Path, *, console: bool = False) -> None:
     """Let this process log beside a store, and on standard error where `console` is set; at any time again."""
+    _LOG.setLevel(logging.INFO)
+    _LOG.propagate = False
     given = os.environ.get(VARIABLE)
     path = store.parent / "rnc.log" if given is None else Path(given) if given else None
     wanted: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
     if path is not None:
         wanted.append(_File(path))
-    for handler in [handler for handler in _LOG.handlers if isinstance(handler.formatter, JsonLines)]:
+    ours = [handler for handler in _LOG.handlers if isinstance(handler.formatter, JsonLines)]
+    if [_target(handler) for handler in ours] == [_target(handler) for handler in wanted]:
+        return  # (pages ask at every rerun; a line of another session must not fall in between)
+    for handler in ours:
         _LOG.removeHandler(handler)
     for handler in wanted:
         handler.setFormatter(JsonLines())
         _LOG.addHandler(handler)
-    _LOG.setLevel(logging.INFO)
-    _LOG.propagate = False
     streamlit = logging.getLogger("streamlit.error_util")
     if console and not any(isinstance(known, _OneLine) for known in streamlit.filters):
         streamlit.addFilter(_OneLine())
+
+
+def _target(handler: logging.Handler) -> object:
+    """Where a handler of ours writes to."""
+    return handler.path if isinstance(handler, _File) else getattr(handler, "stream", None)
 
 
 def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
