@@ -11,7 +11,7 @@ import itertools
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -108,8 +108,13 @@ def test_starts_do_not_depend_on_the_batch(condition: Condition, seed: int, size
         assert all(torch.equal(start, full[part]) for start, full in zip(starts, whole, strict=True))
 
 
+TWINS = Condition(ConditionKind.APGD, Norm.L2, 0.0625, 21, objective=AttackObjective.KL)
+"""At seed 15 two points met are worth the same but for the last digit, which the attack's order of summing gets otherwise."""
+
+
 @settings(max_examples=50, deadline=None)
 @given(condition=LONG.filter(lambda c: c.kind is ConditionKind.APGD), seed=SEEDS)
+@example(condition=TWINS, seed=15)
 def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
     met = [worth(condition, seed, step.images) for step in path]
@@ -117,7 +122,8 @@ def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Conditi
     first = rounds(condition) // condition.restarts
     for step in range(first):
         assert all(no_worse(kept[step], other) for other in met[: step + 1])
-        assert kept[step] == [max(ranks) for ranks in zip(*met[: step + 1], strict=True)], "it is one of the points met"
+        points = zip(*met[: step + 1], strict=True)
+        assert all(one in those for one, those in zip(kept[step], points, strict=True)), "it is one of the points met"
     assert all(no_worse(after, before) for before, after in itertools.pairwise(kept))
     assert all(no_worse(kept[-1], other) for other in met)
 
