@@ -35,8 +35,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 @contextmanager
-def app(store: Path, gallery: str | None) -> Iterator[str]:
-    """The address of a server on a store and a folder of published runs (None: the one that the app takes by itself)."""
+def served(store: Path, gallery: str | None) -> Iterator[tuple[str, int]]:
+    """The address of a server on a store and a folder of published runs (None: the one that the app takes), and its process."""
     with closing(socket.socket()) as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -44,10 +44,17 @@ def app(store: Path, gallery: str | None) -> Iterator[str]:
     named = {"RNC_STORE": str(store)} | ({} if gallery is None else {"RNC_GALLERY": gallery})
     server = subprocess.Popen(command, cwd=ROOT, env=os.environ | named)
     try:
-        yield f"http://localhost:{port}"
+        yield f"http://localhost:{port}", server.pid
     finally:
         server.terminate()
         server.wait()
+
+
+@contextmanager
+def app(store: Path, gallery: str | None) -> Iterator[str]:
+    """The address of such a server."""
+    with served(store, gallery) as (address, _process):
+        yield address
 
 
 @contextmanager
