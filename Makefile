@@ -8,7 +8,7 @@ STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test test-lake setup demo check audit faults bench bench-pages readme-figures gallery clean
+.PHONY: run test test-lake setup demo check audit faults load soak bench bench-pages readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -40,12 +40,19 @@ check: $(VENV)/.dev ## format, lint, types
 
 audit: $(VENV)/.dev ## ask the registry's database of advisories about every installed package; needs the network
 	$(VENV)/bin/uv pip install --quiet --python $(PY) pip-audit
-	@$(PY) -m pip_audit --progress-spinner off || { code=$$?; \
+	@$(PY) -m pip_audit --strict --progress-spinner off || { code=$$?; \
 	  echo "make audit: an advisory above, or the advisories could not be asked for (it needs the network)" >&2; exit $$code; }
 
-faults: $(VENV)/.dev ## 100 kills at random moments, and every other fault in full (some minutes)
+faults: $(VENV)/.dev load soak ## and 100 kills at random moments, and every other fault in full (two hours)
 	$(PY) -m tests.faults.kills --kills 100 --log out/faults/kills.log
-	$(PY) -m pytest tests/faults tests/train/test_kill.py tests/train/test_endurance.py tests/rnc/store/test_concurrency.py
+	$(PY) -m pytest tests/faults tests/security tests/train/malformed tests/train/test_kill.py tests/train/test_endurance.py \
+	  tests/rnc/store/test_concurrency.py
+
+load: $(VENV)/.dev ## 20 readers and 4 trainers on one store for ten minutes
+	$(PY) -m tests.faults.load
+
+soak: $(VENV)/.dev demo-if-empty ## a browser clicks through the store for an hour; the server's memory
+	$(PY) -m tests.faults.soak --store "$(STORE)" --log out/faults/soak.log
 
 bench: $(VENV)/.dev $(RIVALS)/.made ## speed against named baselines, a table each and JSON in out/benchmarks (most of an hour)
 	$(PY) -m tests.benchmarks.metrics --json out/benchmarks/metrics.json

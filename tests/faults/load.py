@@ -79,8 +79,8 @@ def _told(seconds: list[float]) -> str:
     return f"median {median:.2f} s, 99th percentile {late:.2f} s"
 
 
-def train(store: Path, number: int, until: float, told: Any) -> None:
-    """Train one small run after another until it is time; tells (rows that landed, seconds of waiting, what went wrong)."""
+def train(store: Path, number: int, until: Any, told: Any) -> None:
+    """Train one small run after another until the shared moment; tells (rows landed, seconds of waiting, what went wrong)."""
     tally: Tally = Counter()
     waits: list[float] = []
     error = ""
@@ -90,7 +90,7 @@ def train(store: Path, number: int, until: float, told: Any) -> None:
             for turn in count():
                 config = small(**RUN, objective=_OBJECTIVES[turn % 2], seed=1000 * (number + 1) + turn)
                 train_run(config, Options(store, device="cpu", threads=1))
-                if time.time() > until:
+                if time.time() > until.value:
                     break
         except Exception as failure:
             error = f"{type(failure).__name__}: {failure}"
@@ -110,7 +110,8 @@ def _watch(tally: Tally, waits: list[float]) -> None:
     def write_epoch(self: Any, run_id: str, epoch: int, rows: Any) -> None:
         usual_epoch(self, run_id, epoch, rows)
         for table, content in rows.tables().items():
-            tally[table, run_id, epoch] += content.num_rows
+            keys = zip(content["run_id"].to_pylist(), content["epoch"].to_pylist(), strict=True)
+            tally.update((table, *key) for key in keys)
 
     writer.writing = writing  # type: ignore[assignment]
     writer.StoreWriter.write_epoch = write_epoch  # type: ignore[method-assign]
@@ -135,8 +136,13 @@ async def read(address: str, number: int, until: float, outcome: Outcome) -> Non
         outcome.errors.update(visitor.errors)
 
 
-async def _all_read(address: str, readers: int, until: float, outcome: Outcome) -> None:
+async def _all_read(address: str, readers: int, seconds: float, outcome: Outcome) -> float:
+    """So many readers from the server's first page on; the moment that all stopped looking."""
+    async with Visitor(address) as first:
+        await first.visit(PAGES[0])
+    until = time.time() + seconds
     await asyncio.gather(*(read(address, number, until, outcome) for number in range(readers)))
+    return until
 
 
 def load(folder: Path, readers: int, writers: int, seconds: float) -> Outcome:
@@ -144,12 +150,12 @@ def load(folder: Path, readers: int, writers: int, seconds: float) -> Outcome:
     store, outcome = folder / "rnc.duckdb", Outcome()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["train.loop"])
-    told, until = context.Queue(), time.time() + seconds
+    told, until = context.Queue(), context.Value("d", float("inf"))
     trainers = [context.Process(target=train, args=(store, n, until, told), daemon=True) for n in range(writers)]
     for trainer in trainers:
         trainer.start()
     with served(store, "") as (address, _process):
-        asyncio.run(_all_read(address, readers, until, outcome))
+        until.value = asyncio.run(_all_read(address, readers, seconds, outcome))
         for _trainer in trainers:
             tally, waits, error = told.get(timeout=_LAST_RUN)
             outcome.landed += tally

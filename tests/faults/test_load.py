@@ -1,0 +1,17 @@
+"""A short spell of what `make load` does for ten minutes, and that its count can tell a lost row."""
+
+from pathlib import Path
+
+import duckdb
+
+from tests.faults.load import load, stored
+
+
+def test_nothing_is_lost_while_others_read(tmp_path: Path) -> None:
+    outcome = load(tmp_path, readers=3, writers=2, seconds=10)
+    assert outcome.clean(), str(outcome)
+    store = tmp_path / "rnc.duckdb"
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("DELETE FROM class_metric WHERE rowid IN (SELECT rowid FROM class_metric LIMIT 3)")
+    tables = sorted({table for table, _run, _epoch in outcome.landed})
+    assert (outcome.landed - stored(store, tables)).total() == 3
