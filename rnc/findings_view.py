@@ -5,8 +5,11 @@ from typing import Literal
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from rnc.charts.claims import course_panel
 from rnc.claims import Judgement, Verdict
+from rnc.figure_view import Figures
 from rnc.vocabulary import Role, Split
 
 SIGNS = {Verdict.SUPPORTED: "✓ supported", Verdict.CONTRADICTED: "✗ contradicted", Verdict.NOT_MEASURED: ""}
@@ -18,6 +21,8 @@ LINKS = {
 }
 _OF_ONE_RUN = ("geometry", "projections")  # (pages that look at one run: the link names one that the claim is about)
 _MOST_ROWS, _HEIGHT = 12, 460  # (of many runs a card has many numbers; then they scroll)
+BETWEEN = 10
+"""Epochs at which the course of a number is drawn, beside the first and the last."""
 _Parameters = dict[str, str | Iterable[str]]
 ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
 NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
@@ -49,9 +54,13 @@ def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
     st.caption("An empty cell: the claim is not about such a run, or the run was not measured for it.")
 
 
-def draw_card(judgement: Judgement, labels: pd.Series) -> None:
-    """One claim: verdict, statement, the numbers that decide it, and the link to its evidence."""
-    with st.container(border=True, height="stretch"):
+def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: str) -> None:
+    """One claim: verdict, statement, the numbers that decide it, the course of one, and the link to its evidence.
+
+    `sql` is what the evidence came by.
+    """
+    card = st.container(border=True, height="stretch")
+    with card:
         match judgement.verdict:
             case Verdict.SUPPORTED:
                 st.badge(judgement.verdict, icon=":material/check:", color="green")
@@ -62,17 +71,8 @@ def draw_card(judgement: Judgement, labels: pd.Series) -> None:
         st.subheader(f"{judgement.claim} · {judgement.title}", anchor=False)
         st.markdown(judgement.statement)
         if judgement.numbers:
-            table = pd.DataFrame(
-                {
-                    "run": [labels[n.run_id] for n in judgement.numbers],
-                    "number": [n.name for n in judgement.numbers],
-                    "value": [f"{n.value:.4g}" for n in judgement.numbers],
-                    "bound": [n.bound for n in judgement.numbers],
-                    "met": ["yes" if n.met else "no" for n in judgement.numbers],
-                }
-            )
-            height: Literal["content"] | int = "content" if len(table) <= _MOST_ROWS else _HEIGHT
-            st.table(table, hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
+            _draw_numbers(judgement, labels)
+            _draw_course(judgement, labels, figures, card, sql)
         else:
             st.caption("None of the chosen runs bears on this claim yet.")
         st.caption(f"Criterion: {judgement.criterion}")
@@ -80,3 +80,29 @@ def draw_card(judgement: Judgement, labels: pd.Series) -> None:
         if page in _OF_ONE_RUN and judgement.numbers:
             parameters = parameters | {"run": str(labels[judgement.numbers[0].run_id])}
         st.page_link(f"pages/{page}.py", label=LINKS[page], icon=":material/arrow_forward:", query_params=parameters)
+
+
+def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
+    table = pd.DataFrame(
+        {
+            "run": [labels[n.run_id] for n in judgement.numbers],
+            "number": [n.name for n in judgement.numbers],
+            "value": [f"{n.value:.4g}" for n in judgement.numbers],
+            "bound": [n.bound.replace(" ", "\N{NO-BREAK SPACE}") for n in judgement.numbers],
+            "met": ["yes" if n.met else "no" for n in judgement.numbers],
+        }
+    )
+    height: Literal["content"] | int = "content" if len(table) <= _MOST_ROWS else _HEIGHT
+    st.table(table, hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
+
+
+def _draw_course(judgement: Judgement, labels: pd.Series, figures: Figures, card: DeltaGenerator, sql: str) -> None:
+    """The number that tells most, over epochs, where there is more than one."""
+    points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
+    frame = pd.DataFrame(points, columns=["run", "epoch", "value"])
+    if frame["epoch"].nunique() > 1:
+        number = judgement.course[0][1]
+        panel = course_panel(frame, number.name, number.limit, list(labels))
+        frame.attrs["sql"] = sql
+        name = f"{judgement.claim}: {number.name} over epochs"
+        figures.draw(card, panel, name, frame, key=f"course_{judgement.claim}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from rnc.charts.axes import value_axis
+from rnc.charts.axes import epoch_axis, value_axis
 from rnc.charts.labels import METRIC_INFO, MetricInfo
 from rnc.charts.palette import GREY, dash_scale, run_scale
 from rnc.charts.thinning import is_long, thinned
@@ -62,7 +62,7 @@ class Curves:
         told.append(alt.Tooltip("value:Q", format=".4g", title=str(metric)))
         told += [alt.Tooltip("seeds:Q")] if "seeds" in drawn else []
         return alt.Chart(drawn).encode(
-            x=self._epochs(last),
+            x=epoch_axis(last, log=self.log_epochs),
             y=y,
             color=self._colour(),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(self.conditions), legend=None),
@@ -96,12 +96,6 @@ class Curves:
 
     def _colour(self) -> alt.Color:
         return alt.Color("run:N", scale=run_scale(self.runs), legend=None)
-
-    def _epochs(self, last: int) -> alt.X:
-        axis = alt.Axis(values=_ticks(last), grid=False) if self.log_epochs else alt.Axis(grid=False, tickCount=6)
-        return alt.X(
-            "epoch:Q", title="epoch", scale=alt.Scale(type="symlog" if self.log_epochs else "linear"), axis=axis
-        )
 
 
 def _positive(frame: pd.DataFrame, log: bool) -> pd.DataFrame:
@@ -145,9 +139,3 @@ def _title(info: MetricInfo) -> alt.TitleParams:
     return alt.TitleParams(
         info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
     )
-
-
-def _ticks(last: int) -> list[int]:
-    """Epochs worth naming on a symlog axis: 0, 1, 3, 10, 30, ... up to the last."""
-    steps = [0] + [m * 10**k for k in range(6) for m in (1, 3)]
-    return [s for s in steps if s <= last * 0.7] + [last]

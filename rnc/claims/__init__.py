@@ -34,6 +34,8 @@ class Judgement:
     statement: str
     criterion: str
     numbers: list[Number]
+    course: list[tuple[int, Number]]
+    """The number that tells most, of the same runs, at every epoch that the evidence has: (epoch, number)."""
 
     @property
     def verdict(self) -> Verdict:
@@ -54,8 +56,8 @@ def _verdict(numbers: list[Number]) -> Verdict:
 def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
     """Judge every claim on runs (run_id, objective, classes) and what `StoreReader.evidence` answers of them.
 
-    Each run is judged at the last epoch that the evidence has of it. Runs that are at their initialisation, or of which a
-    number of a claim is missing, do not count for it.
+    Each run is judged at the last epoch that the evidence has of it; the others make the course of a number. Runs that are at
+    their initialisation, or of which a number of a claim is missing, do not count for it.
     """
     found = {run_id: values for run_id, values in evidence.groupby("run_id") if values["epoch"].max() > 0}
     judged = [
@@ -68,11 +70,17 @@ def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
 
 def _judge(claim: Claim, runs: list[RunEvidence]) -> Judgement:
     numbers: list[Number] = []
+    course: list[tuple[int, Number]] = []
     for run in runs:
         if claim.bears_on(run):
             of_run = claim.evaluate(run)
             if not any(math.isnan(number.value) for number in of_run):
                 numbers += of_run
-    return Judgement(
-        claim.name, claim.title, claim.statement, claim.criterion + (OF_FITTED if claim.of_fitted else ""), numbers
-    )
+                course += _course(claim, run)
+    criterion = claim.criterion + (OF_FITTED if claim.of_fitted else "")
+    return Judgement(claim.name, claim.title, claim.statement, criterion, numbers, course)
+
+
+def _course(claim: Claim, run: RunEvidence) -> list[tuple[int, Number]]:
+    found = [(epoch, number) for epoch in run.epochs for number in claim.evaluate(run.until(epoch))]
+    return [(epoch, number) for epoch, number in found if number.name == claim.drawn and math.isfinite(number.value)]

@@ -56,6 +56,8 @@ class Claim:
     criterion: str
     objectives: tuple[Objective, ...]
     evaluate: Callable[[RunEvidence], list[Number]]
+    drawn: str
+    """The number that is drawn over epochs."""
     of_fitted: bool = False
     """Whether it speaks only of networks that fit their clean training images (TPT): others do not bear on it."""
 
@@ -69,8 +71,7 @@ def _c1(run: RunEvidence) -> list[Number]:
     numbers = [run.at_least("train accuracy", run.at(Role.CLEAN, Metric.ACCURACY), TERMINAL_ACCURACY)]
     numbers.append(run.at_most("NC1 now / at start", run.against_start(Role.CLEAN, Metric.NC1), _COLLAPSED))
     for metric in COLLAPSE[1:]:
-        share = run.against_start(Role.CLEAN, metric)
-        numbers.append(Number(run.run_id, f"{_SHORT[metric]} now / at start", share, "< 1", share < 1))
+        numbers.append(run.below(f"{_SHORT[metric]} now / at start", run.against_start(Role.CLEAN, metric), 1))
     return numbers
 
 
@@ -188,6 +189,7 @@ CLAIMS = (
         f"Train accuracy ≥ {TERMINAL_ACCURACY:.1%}; NC1 is at most {_COLLAPSED} of its start, NC2 to NC4 are below theirs.",
         (Objective.ST,),
         _c1,
+        "NC1 now / at start",
     ),
     Claim(
         "C2",
@@ -197,6 +199,7 @@ CLAIMS = (
         "so is NC1 at half of epsilon where that is measured.",
         (Objective.ST,),
         _c2,
+        "NC1, perturbed / clean",
         of_fitted=True,
     ),
     Claim(
@@ -207,6 +210,7 @@ CLAIMS = (
         "are nearer to the clean ones than half-way between two vertices, arccos(−1/(C−1)).",
         (Objective.ST,),
         _c3,
+        "NC1, relabelled / clean",
         of_fitted=True,
     ),
     Claim(
@@ -217,6 +221,7 @@ CLAIMS = (
         f"{_SIMPLEX_LOST} times the clean one, and the mean angle to the clean means at most {_ALIGNED} rad.",
         (Objective.ST,),
         _c4,
+        "angle to the target's vertex (rad)",
         of_fitted=True,
     ),
     Claim(
@@ -227,6 +232,7 @@ CLAIMS = (
         f"{_ALIGNED} rad.",
         (Objective.ST,),
         _c5,
+        "NC1, Gaussian / clean",
         of_fitted=True,
     ),
     Claim(
@@ -237,6 +243,7 @@ CLAIMS = (
         "at the start.",
         _AT,
         _c6,
+        "NC1 perturbed now / clean at start",
     ),
     Claim(
         "C7",
@@ -245,6 +252,7 @@ CLAIMS = (
         f"The mean angle between centred class means is at most {_ALIGNED} rad.",
         _AT,
         _c7,
+        "mean angle clean to perturbed (rad)",
     ),
     Claim(
         "C8",
@@ -254,6 +262,7 @@ CLAIMS = (
         f"accuracy (means of clean training data) is at least {_AS_ROBUST} of the network's.",
         _AT,
         _c8,
+        "under PGD, train: nearest centre / network",
     ),
     Claim(
         "C9",
@@ -262,6 +271,7 @@ CLAIMS = (
         _C9_CRITERION,
         (Objective.TRADES,),
         _c9,
+        "NC1 perturbed now / clean at start",
     ),
     Claim(
         "C9 released",
@@ -270,6 +280,7 @@ CLAIMS = (
         _C9_CRITERION,
         (Objective.TRADES_RELEASED,),
         _c9,
+        "NC1 perturbed now / clean at start",
     ),
     Claim(
         "C10",
@@ -279,6 +290,7 @@ CLAIMS = (
         f"stage of the first half has a nearest-centre accuracy at least {_EARLY_RESISTS} above that of the features.",
         (Objective.ST,),
         _c10,
+        "under PGD: nearest centre, early − last",
         of_fitted=True,
     ),
     Claim(
@@ -289,6 +301,7 @@ CLAIMS = (
         "it was trained on.",
         (Objective.ST, *_AT),
         _c11,
+        "NC1 clean, test / train",
         of_fitted=True,
     ),
 )

@@ -1,5 +1,6 @@
 """Questions that look at runs as a whole: how far they came, what claims are judged by, what happens along the network."""
 
+import numpy as np
 import pandas as pd
 
 from rnc.conditions import CLEAN
@@ -23,6 +24,13 @@ SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
 MINE = "mine AS MATERIALIZED (SELECT * FROM metric WHERE list_contains($runs, run_id))"
 """The metric rows of some runs, for a WITH. Materialised, because DuckDB would else read every column that is asked about,
 of every run: run ids begin alike, and its statistics of texts keep eight bytes. Three times as long over 20 million rows."""
+
+
+def spread(epochs: list[int], between: int) -> list[int]:
+    """Initialisation, the last of some epochs, and at most so many between, evenly apart on a logarithmic scale."""
+    steps = np.geomspace(1, epochs[-1] + 1, between + 2)[:-1] - 1
+    nearest = np.abs(np.subtract.outer(steps, epochs)).argmin(axis=1)
+    return sorted({0, epochs[-1], *(epochs[i] for i in nearest[1:])})
 
 
 class EvidenceReader(CachedAnswers):
@@ -87,21 +95,24 @@ class EvidenceReader(CachedAnswers):
             cursor=cursor,
         )
 
-    def evidence(self, run_ids: list[str], metrics: list[str], cursor: int) -> pd.DataFrame:
+    def evidence(self, run_ids: list[str], metrics: list[str], cursor: int, *, between: int = 0) -> pd.DataFrame:
         """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
 
-        Of each run at initialisation and at its last measured epoch not after the cursor. `means` is own, clean (the
+        Of each run at initialisation, at its last measured epoch not after the cursor, and at so many of those between,
+        closest where training is young. `means` is own, clean (the
         clean means of the same split) or train clean; `share` is epsilon over the run's for an untargeted PGD in its norm, with
         no options.
         """
         measured = self.measured_epochs(run_ids)
-        last = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"].max()
+        of_runs = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"]
+        wanted = [
+            (str(run_id), epoch) for run_id, epochs in of_runs for epoch in spread([int(e) for e in epochs], between)
+        ]
         return self._ask(
             f"""WITH mine AS MATERIALIZED (
-                   SELECT * FROM metric
-                   WHERE list_contains($runs, run_id) AND (epoch = 0 OR epoch BETWEEN $first AND $last)
-                ), last AS (
-                   SELECT unnest($runs) AS run_id, unnest($epochs) AS epoch
+                   SELECT * FROM metric WHERE list_contains($runs, run_id) AND list_contains($epochs, epoch)
+                ), wanted AS (
+                   SELECT unnest($wanted_runs) AS run_id, unnest($wanted_epochs) AS epoch
                 ), attack AS (
                    SELECT rc.run_id, c.norm, c.epsilon
                    FROM run_condition rc JOIN condition c USING (condition) WHERE rc.role = '{Role.PERTURBED}'
@@ -115,17 +126,17 @@ class EvidenceReader(CachedAnswers):
                             WHEN m.means_split = m.split THEN 'clean' ELSE 'train clean' END AS means,
                        m.layer, layer.depth, m.metric, m.value
                 FROM mine m
-                JOIN last ON last.run_id = m.run_id AND (m.epoch = 0 OR m.epoch = last.epoch)
+                JOIN wanted ON wanted.run_id = m.run_id AND wanted.epoch = m.epoch
                 JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
                 JOIN condition c ON c.condition = m.condition
                 LEFT JOIN attack ON attack.run_id = m.run_id
                 LEFT JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
                 WHERE list_contains($metrics, m.metric) AND m.means_condition IN (m.condition, '{CLEAN.slug}')
                 ORDER BY ALL""",
-            runs=[str(run_id) for run_id in last.index],
-            epochs=[int(epoch) for epoch in last],
-            first=int(last.min()) if len(last) else 0,
-            last=int(last.max()) if len(last) else 0,
+            runs=run_ids,
+            epochs=sorted({epoch for _run_id, epoch in wanted}),
+            wanted_runs=[run_id for run_id, _epoch in wanted],
+            wanted_epochs=[epoch for _run_id, epoch in wanted],
             metrics=metrics,
         )
 

@@ -217,6 +217,15 @@ def test_findings_follow_the_cursor(demo_store: Path, monkeypatch: pytest.Monkey
     )
 
 
+def test_the_course_of_a_claim_ends_at_its_number(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    drawn = {name: chart["rows"][0] for name, chart in charts(app).items()}
+    assert {name.split(":")[0] for name in drawn} >= {"C1", "C6", "C9"}
+    course = drawn["C7: mean angle clean to perturbed (rad) over epochs"]
+    assert float(card(app, "mean angle")["value"].iloc[0]) == pytest.approx(course["value"].iloc[-1], rel=1e-3)
+    assert course["epoch"].iloc[0] == 0 and course["epoch"].iloc[-1] == 60 and len(course) > 6
+
+
 def test_the_matrix_of_findings_is_the_judges(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
     reader = StoreReader(demo_store)
@@ -255,7 +264,7 @@ def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.Mon
     assert f'"objective": "{runs["objective"].iloc[-1]}"' in app.json[0].value.replace('":"', '": "')
 
 
-@pytest.mark.parametrize("page", ["collapse", "geometry", "projections", "layers"])
+@pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers"])
 def test_every_figure_can_be_taken_along(page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(page, tiny_store, monkeypatch)
     assert app.selectbox(key="export_figure").options == list(charts(app))

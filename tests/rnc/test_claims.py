@@ -134,6 +134,29 @@ def test_numbers_on_the_bounds_support_the_claims_about_an_objective(objective: 
     assert all(number.met for j in found.values() for number in j.numbers)
 
 
+@pytest.mark.parametrize("objective", ["st", "at", "trades", "trades-released"])
+def test_the_course_of_a_claim_is_one_of_its_numbers_at_every_epoch(objective: str) -> None:
+    """At the first epoch most claims do not hold, and networks fit nothing: the course is drawn all the same."""
+    found = verdicts((objective, of(objective)))
+    for name in ABOUT[objective]:
+        course = found[name].course
+        assert [epoch for epoch, _number in course] == list(EPOCHS)
+        assert course[-1][1] in found[name].numbers
+        assert len({(number.name, number.bound) for _epoch, number in course}) == 1
+        earlier = judge(table(objective), frame("0", {what: (v[0], v[0]) for what, v in of(objective).items()}))
+        shown = {number.name: number for j in earlier for number in j.numbers if j.claim == name}
+        assert not shown or shown[course[0][1].name] == course[0][1]
+
+
+def test_a_course_leaves_out_what_is_not_measured() -> None:
+    """Between two measured epochs, and where a run's numbers do not suffice for a verdict."""
+    values = pd.concat([frame("0", ST), frame("0", {What("clean", "accuracy"): (0.3, 0.4)}, (10, 20))])
+    (found,) = (j for j in judge(table("st"), values) if j.claim == "C1")
+    assert [epoch for epoch, _number in found.course] == list(EPOCHS)
+    without = {what: pair for what, pair in ST.items() if what.metric != "nc4"}
+    assert verdicts(("st", without))["C1"].course == []
+
+
 @pytest.mark.parametrize(
     ("claim", "objective", "values", "bounds"),
     [

@@ -48,7 +48,7 @@ def configs(draw: st.DrawFn) -> RunConfig:
     return RunConfig(**fields)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(config=configs())
 def test_the_command_makes_the_very_run_again(config: RunConfig) -> None:
     stored = json.loads(json.dumps(config.to_json()))

@@ -59,7 +59,7 @@ def no_worse(kept: list[tuple[bool, float]], other: list[tuple[bool, float]]) ->
     return all((won, value + 1e-9) >= there for (won, value), there in zip(kept, other, strict=True))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(condition=SMALL, seed=SEEDS, single=st.booleans())
 def test_every_point_is_in_the_ball_and_an_image(condition: Condition, seed: int, single: bool) -> None:
     dtype = torch.float32 if single else torch.float64
@@ -73,7 +73,7 @@ def test_every_point_is_in_the_ball_and_an_image(condition: Condition, seed: int
         assert float(images.min()) >= 0 and float(images.max()) <= 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(condition=SMALL, seed=SEEDS)
 def test_there_are_as_many_points_as_rounds_restart_by_restart(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
@@ -82,7 +82,7 @@ def test_there_are_as_many_points_as_rounds_restart_by_restart(condition: Condit
     assert [(p.restart, p.step) for p in path] == [*itertools.product(range(condition.restarts), range(steps + 1))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(condition=SMALL, seed=SEEDS)
 def test_the_same_generator_gives_the_same_images_bit_by_bit(condition: Condition, seed: int) -> None:
     for one, other in zip(path_of(condition, seed), path_of(condition, seed), strict=True):
@@ -96,7 +96,7 @@ def test_the_same_generator_gives_the_same_images_bit_by_bit(condition: Conditio
     assert torch.equal(*ends)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(condition=SMALL, seed=SEEDS, size=st.integers(1, 3))
 def test_starts_do_not_depend_on_the_batch(condition: Condition, seed: int, size: int) -> None:
     whole = [step.images for step in path_of(condition, seed) if step.step == 0]
@@ -112,7 +112,7 @@ TWINS = Condition(ConditionKind.APGD, Norm.L2, 0.0625, 21, objective=AttackObjec
 """At seed 15 two points met are worth the same but for the last digit, which the attack's order of summing gets otherwise."""
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(condition=LONG.filter(lambda c: c.kind is ConditionKind.APGD), seed=SEEDS)
 @example(condition=TWINS, seed=15)
 def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Condition, seed: int) -> None:
@@ -128,7 +128,7 @@ def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Conditi
     assert all(no_worse(kept[-1], other) for other in met)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(condition=SMALL.filter(lambda c: c.restarts > 1), seed=SEEDS)
 def test_of_several_restarts_each_sample_keeps_its_best_end(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
@@ -139,7 +139,7 @@ def test_of_several_restarts_each_sample_keeps_its_best_end(condition: Condition
         assert all(any(no_worse([best], [end[i]]) for end in ends) for i, best in enumerate(found))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(condition=SMALL, seed=SEEDS)
 def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(condition: Condition, seed: int) -> None:
     images, labels = samples.images(seed, SIZE), samples.labels(seed, SIZE, CLASSES)
@@ -150,7 +150,7 @@ def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(cond
     assert torch.equal(made.labels, goal(condition, net, images, labels, CLASSES) if measured else labels)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     condition=attacks(sizes=st.floats(0.01, 0.5), steps=3, restarts=2, classes=10),
     has_grad=st.booleans(),
@@ -206,7 +206,7 @@ class Linear(nn.Module):
         return torch.stack([s, torch.zeros_like(s), rest, rest], dim=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     kind=st.sampled_from(WALKS),
     norm=st.sampled_from(Norm),
@@ -255,7 +255,7 @@ def test_the_cases_above_are_all_that_a_condition_can_name() -> None:
 def _draw(count: int) -> list[Condition]:
     found: list[Condition] = []
 
-    @settings(max_examples=count, deadline=None, database=None)
+    @settings(max_examples=count, database=None)
     @given(condition=SMALL)
     def collect(condition: Condition) -> None:
         found.append(condition)
@@ -264,7 +264,7 @@ def _draw(count: int) -> list[Condition]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(condition=SMALL)
 def test_a_batch_of_no_images_is_one(condition: Condition) -> None:
     """A process without a batch takes an empty one, so that it takes part in the sums over the processes."""

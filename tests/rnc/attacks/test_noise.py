@@ -47,7 +47,7 @@ def test_linf_gaussian_noise_has_sd_epsilon() -> None:
     assert float(delta.abs().max()) > 0.1  # matched in size only: it leaves the ball
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), norm=st.sampled_from(Norm), epsilon=st.floats(1e-3, 3.0))
 def test_noisy_pixels_stay_in_range_and_keep_their_type(seed: int, norm: Norm, epsilon: float) -> None:
     for dtype in (torch.float32, torch.float64):

@@ -38,7 +38,7 @@ def test_a_radius_must_be_a_finite_number_above_zero(ball: type[LinfBall] | type
         ball(epsilon)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     norm=st.sampled_from(Norm),
@@ -63,7 +63,7 @@ def test_what_is_inside_is_not_moved(norm: Norm) -> None:
     assert torch.equal(ball_of(norm, 0.11).project(torch.zeros(SHAPE)), torch.zeros(SHAPE))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), norm=st.sampled_from(Norm), step_size=st.floats(1e-3, 2.0))
 def test_a_step_is_the_formulas(seed: int, norm: Norm, step_size: float) -> None:
     gradient = deltas(seed, 0.7)
@@ -75,7 +75,7 @@ def test_a_step_is_the_formulas(seed: int, norm: Norm, step_size: float) -> None
     np.testing.assert_allclose(size_in(norm, found)[1:].numpy(), step_size, rtol=1e-8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), norm=st.sampled_from(Norm), epsilon=st.floats(1e-3, 3.0), single=st.booleans())
 def test_random_starts_are_inside(seed: int, norm: Norm, epsilon: float, single: bool) -> None:
     like = torch.zeros(SHAPE, dtype=torch.float32 if single else torch.float64)

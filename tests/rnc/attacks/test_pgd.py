@@ -25,7 +25,7 @@ def excess(images: torch.Tensor, clean: torch.Tensor, norm: Norm, epsilon: float
     return max(float(size.max()) - epsilon, -float(images.min()), float(images.max()) - 1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     norm=st.sampled_from(Norm),
@@ -69,7 +69,7 @@ def test_every_iterate_stays_in_ball_and_box(
             assert excess(images, clean, norm, epsilon) <= (1e-6 if single else 1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     norm=st.sampled_from(Norm),

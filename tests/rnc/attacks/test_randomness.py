@@ -22,7 +22,7 @@ def draw(seed: int, indices: torch.Tensor, kind: str, like: torch.Tensor = DOUBL
     return values
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(-5, 2**31),
     order=st.permutations(range(20)),

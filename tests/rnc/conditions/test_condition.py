@@ -25,7 +25,7 @@ ATTACKS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(condition=st.one_of(st.just(CLEAN), NOISES, ATTACKS))
 def test_a_slug_reads_back(condition: Condition) -> None:
     found = Condition.from_slug(condition.slug)
@@ -50,7 +50,7 @@ def test_a_size_a_billionth_beside_a_round_one_keeps_its_slug(condition: Conditi
     assert Condition.from_slug(condition.slug).slug == condition.slug
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(k=st.integers(1, 3000), steps=st.integers(0, 100), norm=st.sampled_from(Norm), rule=st.sampled_from(TWO_RULES))
 def test_a_multiple_of_a_255th_reads_back_exactly(k: int, steps: int, norm: Norm, rule: TargetRule) -> None:
     condition = Condition(ConditionKind.PGD, norm, k / 255, steps, target_rule=rule)
@@ -138,7 +138,7 @@ def test_a_slug_that_is_taken_can_be_written_again() -> None:
     assert Condition.from_slug(condition.slug).epsilon == pytest.approx(1e308)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(slug=st.text(max_size=30) | st.text("pgdclinfgausse-_0123456789.tx", max_size=30))
 def test_any_text_is_a_condition_or_a_value_error(slug: str) -> None:
     try:
@@ -186,7 +186,7 @@ def test_pixels_are_written_the_fields_way(value: float, text: str) -> None:
     assert parse_pixels(text) == value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=SIZES)
 def test_written_pixels_read_back(value: float) -> None:
     assert parse_pixels(format_pixels(value)) == pytest.approx(value, rel=2e-9)

@@ -88,7 +88,7 @@ def test_other_modes_become_rgb_or_grey(mode: str) -> None:
     assert np.array_equal(decode_image(grey, encoded(data))[0], np.asarray(image.convert("L")))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_any_size_is_resized_and_cropped_as_torchvision_does(width: int, height: int) -> None:
     image = random_image(width, height)

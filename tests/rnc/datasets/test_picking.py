@@ -28,7 +28,7 @@ def same_as_loaded(name: str, split: Split, root: Path, indices: list[int]) -> N
     np.testing.assert_array_equal(picked.pixels(), loaded.pixels().numpy()[indices])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 339), max_size=8))
 def test_digits(indices: list[int]) -> None:
     same_as_loaded("digits", Split.TEST, Path("none"), indices)

@@ -27,7 +27,7 @@ def planar(angle: float, d: int) -> Floats:
     return q
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), d=st.integers(2, 6), num_classes=st.integers(2, 5))
 def test_agrees_with_arccos(seed: int, d: int, num_classes: int) -> None:
     a, y, _w, _b = clouds(seed, [3] * num_classes, d)

@@ -24,7 +24,7 @@ def scene(seed: int, counts: list[int], d: int) -> tuple[Floats, Floats, Ints]:
     return around + np.random.default_rng(seed + 1).normal(size=around.shape) + 0.5, around, labels
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=SEEDS,
     counts=st.lists(st.integers(0, 6), min_size=2, max_size=6).filter(lambda c: sum(map(bool, c)) > 1),
@@ -76,7 +76,7 @@ def test_features_that_leapt_to_the_next_vertex_in_closed_form() -> None:
     assert found[Metric.NCC_ACCURACY] == 0.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=SEEDS, rotation=SEEDS, scale=st.floats(1e-3, 1e3), shift=st.floats(-10, 10))
 def test_what_moves_both_conditions_changes_nothing(seed: int, rotation: int, scale: float, shift: float) -> None:
     features, around, labels = scene(seed, [7, 4, 0, 12], 6)

@@ -19,7 +19,7 @@ def scene(seed: int, counts: list[int], d: int = 4) -> tuple[Floats, Ints, Ints,
     return clean + rng.normal(size=clean.shape), true, rng.integers(0, len(counts), len(true)), clean
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     counts=st.lists(st.integers(0, 6), min_size=2, max_size=5).filter(lambda c: sum(n > 0 for n in c) > 1),

@@ -11,7 +11,7 @@ from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import clouds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     counts=st.lists(st.integers(0, 5), min_size=2, max_size=6).filter(lambda c: sum(c) > 0),

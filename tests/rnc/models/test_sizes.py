@@ -21,7 +21,6 @@ def sized(height: int, width: int, colours: int = 3) -> DatasetSpec:
     return DatasetSpec("made", tuple("abc"), (colours, height, width), (0.5,) * colours, (0.25,) * colours)
 
 
-@settings(deadline=None)
 @given(BASES, FACTORS)
 @example(1, 1e-9)
 @example(64, 1 / 256)
@@ -31,13 +30,11 @@ def test_channels_are_the_nearest_whole_number_and_never_none(base: int, width: 
     assert found == 1 or abs(found - base * width) <= 0.5
 
 
-@settings(deadline=None)
 @given(BASES, FACTORS, FACTORS)
 def test_a_wider_network_is_nowhere_narrower(base: int, one: float, other: float) -> None:
     assert channels(base, min(one, other)) <= channels(base, max(one, other))
 
 
-@settings(deadline=None)
 @given(BASES)
 def test_width_one_is_the_full_network(base: int) -> None:
     assert channels(base, 1.0) == channels(base, 1) == base
@@ -84,7 +81,7 @@ def test_the_shorter_side_says_whether_images_are_large(height: int, width: int,
 
 
 @pytest.mark.parametrize("name", models.names())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(16, 80), st.integers(16, 80), st.sampled_from([1, 3]))
 @example(16, 16, 3)
 @example(64, 64, 1)

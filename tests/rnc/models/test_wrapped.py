@@ -84,7 +84,7 @@ def test_stages_are_what_a_pass_by_hand_gives(their: tuple[nn.Module, str, str])
     assert seen == list(found) and (last in found or last.startswith("features"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=5),
     st.integers(2, 5),

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
+from rnc.store.evidence import spread
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.vocabulary import ConditionKind, Norm, Role
@@ -104,6 +107,19 @@ def test_evidence_is_of_the_initialisation_and_the_last_epoch(reader: StoreReade
     assert found.groupby("run_id")["epoch"].unique().map(sorted).to_dict() == {"a": [0, 4], "b": [1]}
     assert set(reader.evidence(["a"], ["nc1"], 3)["epoch"]) == {0, 2}
     assert set(found["metric"]) == {"nc1"} and reader.evidence([], ["nc1"], 9).empty
+
+
+@given(st.sets(st.integers(1, 500), min_size=1), st.integers(0, 20))
+def test_epochs_between_are_measured_ones_and_few(epochs: set[int], between: int) -> None:
+    chosen = spread(sorted(epochs), between)
+    assert chosen == sorted(set(chosen)) and chosen[0] == 0 and chosen[-1] == max(epochs)
+    assert set(chosen) <= epochs | {0} and len(chosen) <= between + 2
+
+
+def test_evidence_has_epochs_between(reader: StoreReader) -> None:
+    assert spread(list(range(401)), 4) == [0, 2, 10, 35, 120, 400]
+    found = reader.evidence(["a", "b"], ["nc1"], 9, between=9)
+    assert found.groupby("run_id")["epoch"].unique().map(sorted).to_dict() == {"a": [0, 2, 4], "b": [1]}
 
 
 def test_evidence_says_around_which_means_and_of_which_layer(reader: StoreReader) -> None:

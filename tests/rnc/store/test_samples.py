@@ -33,7 +33,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
     return StoreReader(path)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 100))
 def test_a_choice_is_balanced_nested_and_the_same_everywhere(reader: StoreReader, most: int) -> None:
     both = ["clean", PERTURBED.slug]
