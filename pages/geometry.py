@@ -72,7 +72,7 @@ right.caption(f"Runs of the same classes, each at its last measured epoch up to 
 left.caption(f"{run.label} at epoch {at[run.run_id]}. At a simplex all norms are equal (NC2 equinorm).")
 if len(spectra) == 2:
     left, right = st.columns(2)
-    title = f"Cosines of classifier rows (down) and class means, {selection.shown}"
+    title = f"Cosines of rows of W and means, {selection.shown}"
     duals = cosine_heatmap(duality, present, simplex, title)
     figures.draw(left, duals, "cosines of classifier and means", key="duality")
     figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")

@@ -12,7 +12,11 @@ from rnc.claims import Judgement, Verdict
 from rnc.figure_view import Figures
 from rnc.vocabulary import Role, Split
 
-SIGNS = {Verdict.SUPPORTED: "✓ supported", Verdict.CONTRADICTED: "✗ contradicted", Verdict.NOT_MEASURED: ""}
+SIGNS = {
+    Verdict.SUPPORTED: "✓\N{NO-BREAK SPACE}supported",
+    Verdict.CONTRADICTED: "✗\N{NO-BREAK SPACE}contradicted",
+    Verdict.NOT_MEASURED: "",
+}
 LINKS = {
     "collapse": "Collapse curves",
     "geometry": "Geometry of the class means",

@@ -12,6 +12,7 @@ from rnc.charts.thinning import is_long, thinned
 from rnc.vocabulary import Metric
 
 PANEL_HEIGHT = 300
+_LAYERS_HEIGHT = 400
 _FAINT = 0.3
 
 
@@ -131,7 +132,7 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
             tooltip=["run:N", "shown:N", "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
         )
-        .properties(height=PANEL_HEIGHT, title=_title(info))
+        .properties(height=_LAYERS_HEIGHT, title=_title(info))
     )
 
 

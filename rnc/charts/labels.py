@@ -55,9 +55,7 @@ METRIC_INFO = {
     Metric.NCC_ACCURACY: MetricInfo(
         "Nearest-centre accuracy", "share whose nearest class mean is their label's", False
     ),
-    Metric.ANGLE: MetricInfo(
-        "Angle to clean means", "mean angle (rad) between clean and perturbed centred class means", False
-    ),
+    Metric.ANGLE: MetricInfo("Angle to clean means", "mean angle (rad) to the clean centred class means", False),
     Metric.ANGLE_UNCENTRED: MetricInfo("Angle to clean means, not centred", "mean angle (rad) of class means", False),
     Metric.DISTANCE: MetricInfo("Distance to clean means", "mean distance between centred class means", True),
     Metric.DISTANCE_UNCENTRED: MetricInfo("Distance to clean means, not centred", "mean distance of class means", True),

@@ -41,8 +41,14 @@ _EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
 
 
 def run_scale(labels: list[str]) -> alt.Scale:
-    """A run's colour, by its place among the chosen runs."""
-    return alt.Scale(domain=labels, range=[RUNS[i % len(RUNS)] for i in range(len(labels))])
+    """A run's colour, by its place among the chosen runs; after the eighth the same hues darker, then lighter."""
+    return alt.Scale(domain=labels, range=[_shade(*divmod(i, len(RUNS))) for i in range(len(labels))])
+
+
+def _shade(turn: int, place: int) -> str:
+    ground, share = ((0, 0.0), (0, 0.45), (255, 0.5))[turn % 3]
+    parts = (int(RUNS[place][i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(part + share * (ground - part)):02X}" for part in parts)
 
 
 def class_scale(classes: list[str]) -> alt.Scale:

@@ -19,7 +19,11 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
     checkpoints = controls.reader().checkpoints([run.run_id])
     epoch = controls.epoch_not_after(checkpoints, run.run_id, selection.epoch)
     if epoch is None:
-        st.info("This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured.")
+        st.info(
+            "This run is made up: there is no network to attack. Choose a trained run."
+            if run.synthetic
+            else "This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured."
+        )
         return None
     st.caption(f"{inert(run.run_id)} · network of epoch {epoch} · {selection.split} images")
     checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()

@@ -159,12 +159,19 @@ def test_the_same_conditions_have_the_same_dash_on_every_page() -> None:
     assert len({tuple(dash) for dash in extra["range"]}) == 3
 
 
-@pytest.mark.parametrize(("scale", "colours"), [(run_scale, RUNS), (class_scale, CLASSES)])
-def test_colours_go_by_place_and_start_over(scale: Any, colours: list[str]) -> None:
-    assert len(set(colours)) == len(colours)
-    names = [f"n{i}" for i in range(len(colours) + 2)]
-    found = scale(names).to_dict()
-    assert found["domain"] == names and found["range"] == [*colours, *colours[:2]]
+def test_colours_of_classes_go_by_place_and_start_over() -> None:
+    assert len(set(CLASSES)) == len(CLASSES)
+    names = [f"n{i}" for i in range(len(CLASSES) + 2)]
+    found = class_scale(names).to_dict()
+    assert found["domain"] == names and found["range"] == [*CLASSES, *CLASSES[:2]]
+
+
+def test_colours_of_runs_are_three_times_as_many_as_hues() -> None:
+    names = [f"n{i}" for i in range(3 * len(RUNS) + 1)]
+    found = run_scale(names).to_dict()["range"]
+    assert found[: len(RUNS)] == RUNS and found[-1] == RUNS[0]
+    assert len(set(found)) == 3 * len(RUNS)
+    assert found[len(RUNS)] == "#003F62"  # (0, 114, 178) nearer to black by 45 %
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 12, 13])
