@@ -21,7 +21,7 @@ from rnc import datasets, models
 from rnc.store.connection import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
-from rnc.store.writer import StoreWriter
+from rnc.store.writer import StoreWriter, WholeRun
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER, SYNTHETIC, TRAINED, Norm, RunState
 from train.config import RunConfig
 from train.synthetic_rows import add_numbers
@@ -36,6 +36,7 @@ _NETWORKS = (
 )
 _SEEDS = (1, 2, 3)
 _SAMPLE_SIZE = 60
+_AT_A_TIME = 16  # runs a transaction: each costs a look through the store, and their rows wait in memory
 _PROVENANCE: dict[str, Any] = {
     "device": SYNTHETIC,
     "execution": None,
@@ -81,9 +82,11 @@ def fill(store: Path, runs: int, epochs: int) -> int:
     present = finished_runs(store)
     wanted = {run_key(config): config for config in islice(configs(epochs), runs)}
     new = {run_id: config for run_id, config in wanted.items() if run_id not in present}
-    writer = StoreWriter(store)
-    for run_id, config in tqdm(new.items(), unit="run", disable=None):
-        _make_up(writer, run_id, config)
+    writer, left = StoreWriter(store), iter(new.items())
+    with tqdm(total=len(new), unit="run", disable=None) as bar:
+        while some := [_made_up(run_id, config) for run_id, config in islice(left, _AT_A_TIME)]:
+            writer.add_whole_runs(some)
+            bar.update(len(some))
     return len(new)
 
 
@@ -101,17 +104,14 @@ def finished_runs(store: Path) -> set[str]:
     return set(found[found["state"] == RunState.FINISHED]["run_id"])
 
 
-def _make_up(writer: StoreWriter, run_id: str, config: RunConfig) -> None:
+def _made_up(run_id: str, config: RunConfig) -> WholeRun:
     layers = _layers(config.dataset, config.model, config.width)
     rows = Rows()
     add_numbers(rows, config, run_id, [name for name, _size in layers[:-1]])
     add_vectors(rows, config, run_id)
     classes = list(datasets.spec(config.dataset).classes)
     conditions = config.conditions + config.conditions_at_end
-    writer.begin_run(run_id, config.to_json(), classes, _PROVENANCE, conditions)
-    writer.write_layers(run_id, layers)
-    writer.write_epoch(run_id, config.epochs, rows)  # (all epochs at once: a transaction an epoch would take hours)
-    writer.end_run(run_id, RunState.FINISHED, wall_seconds=0.0)
+    return WholeRun(run_id, config.to_json(), classes, _PROVENANCE, conditions, layers, rows)
 
 
 @cache

@@ -28,14 +28,19 @@ class Rows:
         arrays = {name: _column(value if name in sequences else [value] * length) for name, value in columns.items()}
         self._chunks[table].append(pa.table(arrays))
 
+    def extend(self, others: "Rows") -> None:
+        """Add all that others hold."""
+        for table, chunks in others._chunks.items():
+            self._chunks[table] += chunks
+
     def tables(self) -> dict[str, pa.Table]:
         """The gathered rows of every table."""
         return {name: pa.concat_tables(chunks, promote_options="permissive") for name, chunks in self._chunks.items()}
 
 
 def text_column(texts: Sequence[str], places: np.ndarray) -> pa.Array:
-    """A long column of few texts, by the place (rows,) of each row's text among them: no Python string a row."""
-    return pa.array([str(text) for text in texts]).take(places)
+    """A long column of few texts, by the place (rows,) of each row's text among them: each text is there once."""
+    return pa.DictionaryArray.from_arrays(places.astype(np.int32), [str(text) for text in texts])
 
 
 def _is_sequence(value: Any) -> bool:

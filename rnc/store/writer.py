@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,19 @@ MOST_CONTENT = 64 * 2**20
 
 class RunExistsError(StoreError):
     """The store already holds a finished run with this key."""
+
+
+@dataclass(frozen=True)
+class WholeRun:
+    """All that the store holds of a run, networks aside; the arguments are those of the writer's methods."""
+
+    run_id: str
+    config: dict
+    classes: list[str]
+    provenance: dict[str, Any]
+    conditions: list[tuple[Role, Condition]]
+    layers: list[tuple[str, int]]
+    rows: Rows
 
 
 class StoreWriter(RunUpkeep):
@@ -72,32 +85,48 @@ class StoreWriter(RunUpkeep):
                     f"{self.path} knows nothing of {run_id}, whose training is to go on after epoch {resume_after}; "
                     "name the store that it began in, or give --overwrite to begin anew"
                 )
-            delete_rows(connection, run_id, -1 if resume_after is None else resume_after)
+            if state is not None:  # (a search through all rows of the store, which may be many)
+                delete_rows(connection, run_id, -1 if resume_after is None else resume_after)
             rows, now = Rows(), _now()
-            rows.add(
-                "run",
-                run_id=run_id,
-                config=json.dumps(config),
-                classes=[classes],
-                state=RunState.RUNNING,
-                epochs_done=resume_after or 0,
-                started_at=now,
-                heartbeat_at=now,
-                **provenance | {name: json.dumps(provenance[name]) for name in ("versions", "data")},
-            )
-            known = {slug for (slug,) in connection.execute("SELECT condition FROM condition").fetchall()}
-            for role, condition in conditions:
-                rows.add("run_condition", run_id=run_id, condition=condition.slug, role=role)
-                if condition.slug not in known:
-                    known.add(condition.slug)
-                    rows.add("condition", **_condition_row(condition))
+            begun = {
+                "state": RunState.RUNNING,
+                "epochs_done": resume_after or 0,
+                "started_at": now,
+                "heartbeat_at": now,
+            }
+            _add_run(rows, run_id, config, classes, provenance | begun)
+            _add_conditions(rows, run_id, conditions, _known_conditions(connection))
             _insert(connection, rows)
+
+    def add_whole_runs(self, runs: list[WholeRun]) -> None:
+        """Enter runs that are finished already, all in one transaction; one that the store has unfinished gives way.
+
+        Raises RunExistsError where it has one that is finished.
+        """
+        with writing(self.path) as connection:
+            rows, known, now = Rows(), _known_conditions(connection), _now()
+            for run in runs:
+                state = run_state(connection, run.run_id)
+                if state == RunState.FINISHED:
+                    raise RunExistsError(f"run {run.run_id} is already in {self.path}, finished")
+                if state is not None:
+                    delete_rows(connection, run.run_id, -1)
+                times = dict.fromkeys(("started_at", "heartbeat_at", "finished_at"), now)
+                ended = {"state": RunState.FINISHED, "epochs_done": run.config["epochs"], "wall_seconds": 0.0}
+                _add_run(rows, run.run_id, run.config, run.classes, run.provenance | ended | times)
+                _add_conditions(rows, run.run_id, run.conditions, known)
+                _add_layers(rows, run.run_id, run.layers)
+                rows.extend(run.rows)
+            connection.execute(
+                "SET threads = 1"
+            )  # (what several insert in turns is packed again at the end, in twice the time)
+            _insert(connection, rows)
+            connection.execute("RESET threads")
 
     def write_layers(self, run_id: str, layers: list[tuple[str, int]]) -> None:
         """Enter the stages (name, size) of a run's network, from the pixels on."""
         rows = Rows()
-        names, sizes = [name for name, _size in layers], [size for _name, size in layers]
-        rows.add("layer", run_id=run_id, layer=names, depth=range(len(names)), size=sizes)
+        _add_layers(rows, run_id, layers)
         with writing(self.path) as connection:
             connection.execute("DELETE FROM layer WHERE run_id = ?", [run_id])
             _insert(connection, rows)
@@ -185,6 +214,29 @@ class StoreWriter(RunUpkeep):
         connection.execute(
             "UPDATE run SET heartbeat_at = ?, epochs_done = ? WHERE run_id = ?", [_now(), epochs_done, run_id]
         )
+
+
+def _known_conditions(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {slug for (slug,) in connection.execute("SELECT condition FROM condition").fetchall()}
+
+
+def _add_run(rows: Rows, run_id: str, config: dict, classes: list[str], rest: dict[str, Any]) -> None:
+    texts = {name: json.dumps(rest[name]) for name in ("versions", "data")}
+    rows.add("run", run_id=run_id, config=json.dumps(config), classes=[classes], **rest | texts)
+
+
+def _add_conditions(rows: Rows, run_id: str, conditions: list[tuple[Role, Condition]], known: set[str]) -> None:
+    """The parts that conditions play for a run, and those conditions that are not known yet, which then are."""
+    for role, condition in conditions:
+        rows.add("run_condition", run_id=run_id, condition=condition.slug, role=role)
+        if condition.slug not in known:
+            known.add(condition.slug)
+            rows.add("condition", **_condition_row(condition))
+
+
+def _add_layers(rows: Rows, run_id: str, layers: list[tuple[str, int]]) -> None:
+    names, sizes = [name for name, _size in layers], [size for _name, size in layers]
+    rows.add("layer", run_id=run_id, layer=names, depth=range(len(names)), size=sizes)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
 from rnc.store.answers import as_text
+from rnc.store.connection import reading
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
 
@@ -28,7 +29,7 @@ def test_the_text_asked_by_hand_gives_the_same_rows(name: str, tmp_path: Path) -
     path = tmp_path / "rnc.duckdb"
     begin(path, "it's").write_epoch("it's", 1, one_epoch("it's", 1, 0.25))
     answer = QUESTIONS[name](StoreReader(path))
-    with duckdb.connect(str(path), read_only=True) as connection:
+    with reading(path) as connection:
         by_hand = connection.execute(answer.attrs["sql"]).df()
     pd.testing.assert_frame_equal(by_hand, answer)
     assert len(answer) == (name in ("curves", "against_clean", "evidence"))
