@@ -67,7 +67,7 @@ def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with _process_lock:
         connection = _connect(path, read_only=True)
         try:
-            _check_version(connection, path)
+            _check_version(connection, path, _version(connection))
             yield connection
         except _DISK_ERRORS as error:  # (a block is checked when it is read, which may be long after opening)
             raise _unusable(path, error) from error
@@ -87,13 +87,17 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             _make(path)
         connection = _connect(path, read_only=False)
         try:
-            _back_up_an_older_one(connection, path)
+            version = _version(connection)  # (which nobody else changes until this connection is closed)
+            if version in UPGRADES and not lake.is_lake(path):  # (a lake keeps snapshots itself)
+                _back_up(connection, path, version)
             connection.begin()
-            if not _table_names(connection):
+            if version is None and not _table_names(connection):
                 connection.execute(_SCHEMA.read_text())
-                connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
-            _upgrade(connection)
-            _check_version(connection, path)
+                connection.execute("INSERT INTO schema_version VALUES (?)", [version := SCHEMA_VERSION])
+            while version in UPGRADES:
+                connection.execute(UPGRADES[version])
+                version = _version(connection)
+            _check_version(connection, path, version)
             yield connection
             connection.commit()
         except BaseException as error:
@@ -218,12 +222,8 @@ def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> Sto
     )
 
 
-def _back_up_an_older_one(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade. A lake keeps snapshots itself."""
-    if lake.is_lake(path):
-        return
-    if "schema_version" not in _table_names(connection) or (version := _version(connection)) not in UPGRADES:
-        return
+def _back_up(connection: duckdb.DuckDBPyConnection, path: Path, version: int) -> None:
+    """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade."""
     try:
         connection.execute("CHECKPOINT")  # (all of it in the one file that is copied)
         copy = back_up(path, version)
@@ -235,35 +235,31 @@ def _back_up_an_older_one(connection: duckdb.DuckDBPyConnection, path: Path) -> 
         ) from error
 
 
-def _upgrade(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring an older store to this schema, inside the caller's transaction."""
-    if "schema_version" not in _table_names(connection):
-        return
-    while (version := _version(connection)) in UPGRADES:
-        connection.execute(UPGRADES[version])
-
-
 def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
-    found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    """The schema's version; None where nothing says so. Of a lake it is asked far sooner than which tables there are."""
+    try:
+        found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return None
     return found[0] if found else None
 
 
-def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _check_version(connection: duckdb.DuckDBPyConnection, path: Path, version: int | None) -> None:
+    if version == SCHEMA_VERSION:
+        return
     tables = _table_names(connection)
     if not tables:
         raise StoreMissingError(f"store {path} is empty; train a run first: python -m train.run demo --store {path}")
     if "schema_version" not in tables:
         raise StoreError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
-    version = _version(connection)
-    if version != SCHEMA_VERSION:
-        advice = "train into a new store"
-        if version and version > SCHEMA_VERSION:
-            advice = "upgrade this program"
-        elif version in UPGRADES:
-            advice = f"bring it up to date, nothing is lost: python -m rnc.store {path} --upgrade"
-        raise (StoreOlderError if version in UPGRADES else StoreError)(
-            f"store {path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}"
-        )
+    advice = "train into a new store"
+    if version and version > SCHEMA_VERSION:
+        advice = "upgrade this program"
+    elif version in UPGRADES:
+        advice = f"bring it up to date, nothing is lost: python -m rnc.store {path} --upgrade"
+    raise (StoreOlderError if version in UPGRADES else StoreError)(
+        f"store {path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}"
+    )
 
 
 def _table_names(connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -112,9 +112,8 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        folder.chmod(0o755)
         rows = [measure("DuckDB file", folder / "file" / "rnc.duckdb", given.seconds)]
-        with postgres.server(folder) as server:
+        with postgres.server() as server:
             lake = store_path(postgres.new_lake(server, folder / "lake"))
             rows.append(measure("DuckLake, PostgreSQL", lake, given.seconds))
     for row in rows:

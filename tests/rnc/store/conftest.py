@@ -15,14 +15,11 @@ LAKE = bool(os.environ.get("RNC_TEST_LAKE"))
 
 
 @pytest.fixture(scope="session", autouse=LAKE)
-def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def catalog() -> Iterator[str]:
     """A PostgreSQL server; under RNC_TEST_LAKE, whatever store a test makes is a lake there."""
     if postgres.programs() is None:
         pytest.skip("no PostgreSQL here: apt-get install postgresql")
-    folder = tmp_path_factory.mktemp("postgres")
-    for part in (folder, folder.parent, folder.parent.parent):  # (the server is another user, where we are root)
-        part.chmod(0o755)
-    with postgres.server(folder) as server:
+    with postgres.server(durable=False) as server:
         os.environ[postgres.VARIABLE] = server
         if LAKE:
             postgres.stores_are_lakes()

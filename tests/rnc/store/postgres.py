@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own for tests of the lake, with Debian's programs, on a port of its own, in a folder of its own."""
+"""A PostgreSQL of one's own for tests of the lake, with Debian's programs, on a port and in a folder of its own."""
 
 import itertools
 import os
@@ -6,6 +6,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,25 +25,30 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """The server runs within the block; what libpq needs to reach it, but for the data base's name."""
+def server(*, durable: bool = True) -> Iterator[str]:
+    """The server runs within the block; what libpq needs to reach it, but for the data base's name.
+
+    One that is not durable spares the waits for the disk. Its folder is of its own: pytest closes those of root to the user
+    that the server runs as whenever another session of it begins.
+    """
     where, port = programs(), _free_port()
     assert where is not None
-    data = folder / "postgres"
-    data.mkdir(parents=True)
-    run: list[str] = []
-    if os.geteuid() == 0:  # (which PostgreSQL refuses to serve as)
-        user = pwd.getpwnam("postgres")
-        os.chown(data, user.pw_uid, user.pw_gid)
-        run = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    quiet = {"stdout": subprocess.DEVNULL, "check": True, "cwd": "/"}
-    subprocess.run([*run, where / "initdb", "-D", data, "-A", "trust", "-U", "rnc", "--no-sync"], **quiet)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on"
-    subprocess.run([*run, where / "pg_ctl", "-D", data, "-l", data / "log", "-o", options, "-w", "start"], **quiet)
-    try:
-        yield f"host=127.0.0.1 port={port} user=rnc"
-    finally:
-        subprocess.run([*run, where / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **quiet)
+    with tempfile.TemporaryDirectory(prefix="rnc-postgres-") as folder:
+        run: list[str] = []
+        if os.geteuid() == 0:  # (which PostgreSQL refuses to serve as)
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            run = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        quiet = {"stdout": subprocess.DEVNULL, "check": True, "cwd": "/"}
+        subprocess.run([*run, where / "initdb", "-D", folder, "-A", "trust", "-U", "rnc", "--no-sync"], **quiet)
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        options += "" if durable else " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        control = [*run, where / "pg_ctl", "-D", folder]
+        subprocess.run([*control, "-l", f"{folder}/log", "-o", options, "-w", "start"], **quiet)
+        try:
+            yield f"host=127.0.0.1 port={port} user=rnc"
+        finally:
+            subprocess.run([*control, "-m", "immediate", "stop"], **quiet)
 
 
 def new_lake(given: str, folder: Path) -> str:

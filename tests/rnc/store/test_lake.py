@@ -1,6 +1,7 @@
 """A lake's address and the file that stands for it; what happens in it is told by the other tests under RNC_TEST_LAKE=1."""
 
 import multiprocessing
+import os
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,10 @@ def test_an_address_becomes_the_file_that_stands_for_it(tmp_path: Path, monkeypa
     assert file == tmp_path / "shared" / "rnc.lake" and lake.is_lake(file)
     assert file.read_text() == CATALOG + "\n"
     assert store_path(file) == file and store_path(f"ducklake:postgres:data={tmp_path}/shared dbname=rnc") == file
+
+
+@pytest.mark.skipif("RNC_TEST_LAKE" in os.environ, reason="there every store is a lake")
+def test_a_duckdb_file_is_no_lake(tmp_path: Path) -> None:
     assert not lake.is_lake(tmp_path / "rnc.duckdb")
 
 
