@@ -110,7 +110,7 @@ class EvidenceReader(CachedAnswers):
         ]
         return self._ask(
             f"""WITH mine AS MATERIALIZED (
-                   SELECT * FROM metric WHERE list_contains($runs, run_id) AND list_contains($epochs, epoch)
+                   SELECT * FROM metric WHERE list_contains($epochs, epoch) AND list_contains($runs, run_id)
                 ), wanted AS (
                    SELECT unnest($wanted_runs) AS run_id, unnest($wanted_epochs) AS epoch
                 ), attack AS (

@@ -2,7 +2,8 @@
 
 `.venv-lake/bin/python -m tests.benchmarks.shared_store --seconds 300 [--json FILE]` starts 4 writer processes, each with a
 run of its own, and 4 readers, for so long on each kind of store. A writer lands epoch after epoch (METRICS rows and VECTORS
-vectors, then a heartbeat); a reader asks how far all are, and checks that no epoch is there in part.
+vectors, then a heartbeat); a reader asks how far all are, and checks that no epoch is there in part. Of a commit's seconds,
+those are waited that pass until the store is open and the writer's own.
 """
 
 import argparse
@@ -11,12 +12,15 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnc.conditions import CLEAN
+from rnc.store import connection
 from rnc.store.connection import reading, store_path
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
@@ -40,14 +44,49 @@ def epoch_rows(run_id: str, epoch: int) -> Rows:
     return rows
 
 
+class Waiting:
+    """The seconds until `writing` had the store to itself: the lock of a file, the turn of a lake; of this process."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        connection._connect = self._timed(connection._connect)
+        connection._writers_turn = self._until_entered(connection._writers_turn)
+
+    def _timed(self, act: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return act(*arguments, **named)
+            finally:
+                self.seconds += time.perf_counter() - begin
+
+        return timed
+
+    def _until_entered(self, block: Any) -> Any:
+        @contextmanager
+        def entered(*arguments: Any) -> Iterator[None]:
+            begin = time.perf_counter()
+            with block(*arguments):
+                self.seconds += time.perf_counter() - begin
+                yield
+
+        return entered
+
+    def taken(self) -> float:
+        """The seconds since this was asked last."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+
 def write(store: Path, run_id: str, until: float, told: Any) -> None:
-    """Epochs until it is time; (run_id, epochs, seconds of each epoch's commit)."""
-    writer, seconds = StoreWriter(store), []
+    """Epochs until it is time; (run_id, [(seconds of each epoch's commit, of them waited)])."""
+    writer, waiting, seconds = StoreWriter(store), Waiting(), []
     while time.time() < until:
         rows = epoch_rows(run_id, len(seconds))
+        waiting.taken()
         start = time.perf_counter()
         writer.write_epoch(run_id, len(seconds), rows)
-        seconds.append(time.perf_counter() - start)
+        seconds.append((time.perf_counter() - start, waiting.taken()))
         writer.heartbeat(run_id, len(seconds))
     writer.end_run(run_id, RunState.FINISHED, 1.0)
     told.put(("writer", run_id, seconds))
@@ -59,8 +98,8 @@ def read(store: Path, name: str, until: float, told: Any) -> None:
     wrong, before = 0, {}
     while time.time() < until:
         start = time.perf_counter()
-        with reading(store) as connection:
-            found = connection.execute(_WHOLE).fetchall()
+        with reading(store) as opened:
+            found = opened.execute(_WHOLE).fetchall()
         seconds.append(time.perf_counter() - start)
         wrong += sum((metrics, vectors) != (METRICS, VECTORS) for _run, _epoch, metrics, vectors in found)
         now = {run: sum(row[0] == run for row in found) for run in {row[0] for row in found}}
@@ -85,12 +124,12 @@ def measure(kind: str, store: Path, seconds: float) -> dict[str, Any]:
         process.join()
     commits = {name: values for part, name, values in answers if part == "writer"}
     reads = [values for part, _name, values in answers if part == "reader"]
-    with reading(store) as connection:
-        found = connection.execute(_WHOLE).fetchall()
+    with reading(store) as opened:
+        found = opened.execute(_WHOLE).fetchall()
     expected = {(run, epoch, METRICS, VECTORS) for run, of_run in commits.items() for epoch in range(len(of_run))}
     if set(found) != expected or len(found) != len(expected) or any(values[0] for values in reads):
         raise RuntimeError(f"{kind}: {len(found)} epochs in the store, {len(expected)} written; readers: {reads}")
-    taken = np.array([second for of_run in commits.values() for second in of_run])
+    taken, waited = np.array([times for of_run in commits.values() for times in of_run]).T
     answered = np.array([second for values in reads for second in values[1:]])
     return {
         "store": kind,
@@ -98,6 +137,8 @@ def measure(kind: str, store: Path, seconds: float) -> dict[str, Any]:
         "lost": len(expected - set(found)),
         "commit_median": float(np.median(taken)),
         "commit_p99": float(np.quantile(taken, 0.99)),
+        "waited_median": float(np.median(waited)),
+        "work_median": float(np.median(taken - waited)),
         "reads": len(answered),
         "read_median": float(np.median(answered)),
         "read_p99": float(np.quantile(answered, 0.99)),

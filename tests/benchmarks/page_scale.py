@@ -1,0 +1,101 @@
+"""How waiting grows with a store: `python -m tests.benchmarks.page_scale STORE STORE … [--repeats 3] [--json FILE]`.
+
+STOREs of different numbers of runs (`python -m train.synthetic`) take turns in one run. Pages are those of
+`tests.benchmarks.pages`, timed in the browser. Questions are the reader's, each asked anew of a reader that remembers nothing,
+about what the app chooses by itself; they count seconds of work of the processor, which other programs do not lengthen. A row
+has the median for each store, the exponent of growth (the slope of log time over log runs), and the line that fits best:
+seconds that are always there, and more for every 1,000 runs.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from docs.tools import chromium
+from rnc.claims import USED
+from rnc.controls import _one_of_each_objective
+from rnc.store.reader import StoreReader
+from rnc.vocabulary import Metric, ProjectionMethod, Role, Split
+from tests.benchmarks.pages import Case, common_stops, once
+from tests.benchmarks.results import Acts, Report, arguments, exponent, in_turn
+
+_SHOWN = [str(Role.CLEAN), str(Role.PERTURBED)]
+_CURVES = {Metric.NC1: "own", Metric.NC4: "own", Metric.ACCURACY: "own", Metric.ANGLE: "clean"}
+
+
+def questions(store: Path) -> Acts:
+    """What pages ask of a store, about one run of each objective at its last epoch."""
+    known = StoreReader(store)
+    chosen = _one_of_each_objective(known.runs())
+    run, epochs = chosen[0], {run: int(known.measured_epochs([run])["epoch"].max()) for run in chosen}
+    last, train = max(epochs.values()), str(Split.TRAIN)
+    attack = known.conditions([run]).set_index("shown")["condition"][str(Role.PERTURBED)]
+    asked = {
+        "runs": lambda r: r.runs(),
+        "measured_rows": lambda r: r.measured_rows(),
+        "measured_epochs": lambda r: r.measured_epochs(chosen),
+        "conditions": lambda r: r.conditions(chosen),
+        "over_epochs": lambda r: r.over_epochs(chosen, _SHOWN, train, _CURVES),
+        "milestones": lambda r: r.milestones(chosen),
+        "evidence": lambda r: r.evidence(chosen, list(USED), last),
+        "layers": lambda r: r.layers(chosen, _SHOWN, train, last),
+        "class_metrics": lambda r: r.class_metrics(epochs, train),
+        "class_means": lambda r: r.class_means(run, last, train, attack),
+        "vector_epochs": lambda r: r.vector_epochs(chosen),
+        "leaps": lambda r: r.leaps(run, last, train, attack),
+        "projection": lambda r: r.projection(run, last, train, ["clean", attack], ProjectionMethod.PCA, 500),
+        "sample": lambda r: r.sample(run, last, train, ["clean", attack], most=500),
+        "costs": lambda r: r.costs(run),
+        "paces": lambda r: r.paces(chosen),
+    }
+    return {name: partial(_anew, store, ask) for name, ask in asked.items()}
+
+
+def _anew(store: Path, ask: object) -> None:
+    ask(StoreReader(store))  # type: ignore[operator]
+
+
+def fitted(runs: list[float], seconds: list[float]) -> dict[str, float]:
+    """The exponent, and the line through the points."""
+    slope, always = np.polyfit(runs, seconds, 1)
+    return {"exponent": exponent(runs, seconds), "always s": float(always), "s per 1,000 runs": float(1000 * slope)}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = arguments(__doc__, repeats=3)
+    parser.add_argument("stores", type=Path, nargs="+", metavar="STORE")
+    parser.add_argument("--only", choices=("questions", "pages"))
+    given = parser.parse_args()
+    if len(given.stores) < 2:
+        parser.error("growth needs two stores or more")
+    torch.set_num_threads(1)
+    counts = {store: len(StoreReader(store).runs()) for store in given.stores}
+    sizes = {f"{count} runs": f"{store.stat().st_size / 1e6:.0f} MB" for store, count in counts.items()}
+    report = Report("pages and questions against the size of the store", {"repeats": given.repeats, **sizes})
+    runs = [float(count) for count in counts.values()]
+    if given.only != "pages":
+        of_stores = {store: questions(store) for store in counts}
+        for name in of_stores[given.stores[0]]:
+            acts = {f"{counts[store]} runs": asked[name] for store, asked in of_stores.items()}
+            taken = in_turn(acts, given.repeats)
+            report.add(question=name, **taken, **fitted(runs, list(taken.values())))
+    if given.only != "questions":
+        cases = [Case(f"{count} runs", store) for store, count in counts.items()]
+        stops = common_stops(cases, given.repeats)
+        with chromium() as browser:
+            for repeat in range(given.repeats):
+                for case in cases:
+                    sys.stderr.write(f"pages: {case.name}, {repeat + 1} of {given.repeats}\n")
+                    once(browser, case, stops)
+        for act in cases[0].seconds:
+            taken = {case.name: float(np.median(case.seconds[act])) for case in cases}
+            report.add(page=act, **taken, **fitted(runs, list(taken.values())))
+    report.write(given.json)
+
+
+if __name__ == "__main__":
+    main()
