@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
@@ -43,6 +43,7 @@ def test_the_text_goes_along_with_what_is_drawn(tmp_path: Path) -> None:
     assert drawn.attrs["sql"] == answer.attrs["sql"] and drawn.attrs["sql"].startswith("WITH mine AS")
 
 
+@settings(deadline=None)
 @given(st.text(), st.lists(st.text(), min_size=1), st.integers(0, 10**9))
 def test_any_text_stays_a_text(one: str, several: list[str], number: int) -> None:
     one, several = one.replace("\0", ""), [text.replace("\0", "") for text in several]
