@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -89,3 +90,43 @@ def settle(page: Page) -> None:
     page.wait_for_function(
         "[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(e => e.querySelector('canvas, svg.marks'))"
     )
+
+
+class ScriptRuns:
+    """The runs of a page's script that the server tells the browser of, from before the page is opened on."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.ended: list[int] = []
+        page.on("websocket", lambda socket: socket.on("framereceived", self._note))
+
+    def _note(self, frame: bytes | str) -> None:
+        message = ForwardMsg.FromString(frame) if isinstance(frame, bytes) else ForwardMsg()
+        if message.WhichOneof("type") == "script_finished":
+            self.ended.append(message.script_finished)
+
+    @property
+    def whole(self) -> int:
+        """Runs of all of the script."""
+        return self.ended.count(ForwardMsg.FINISHED_SUCCESSFULLY)
+
+    @property
+    def fragments_since(self) -> int:
+        """Runs since then of a fragment alone, as that which looks for news every few seconds."""
+        whole = [place for place, kind in enumerate(self.ended) if kind == ForwardMsg.FINISHED_SUCCESSFULLY]
+        return self.ended[max(whole, default=0) :].count(ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
+
+    def wait_until(self, reached: Callable[[], bool]) -> None:
+        """Listen until something is so."""
+        for _moment in range(PATIENCE_MS // 50):
+            if reached():
+                return
+            self._page.wait_for_timeout(50)
+        pytest.fail(f"the script ran {self.whole} times, and since then a fragment {self.fragments_since} times")
+
+    def one_more(self, act: Callable[[], object]) -> None:
+        """Act, and wait until the script has run for it."""
+        before = self.whole
+        act()
+        self.wait_until(lambda: self.whole > before)
+        settle(self._page)
