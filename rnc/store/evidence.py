@@ -99,9 +99,8 @@ class EvidenceReader(CachedAnswers):
         """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
 
         Of each run at initialisation, at its last measured epoch not after the cursor, and at so many of those between,
-        closest where training is young. `means` is own, clean (the
-        clean means of the same split) or train clean; `share` is epsilon over the run's for an untargeted PGD in its norm, with
-        no options.
+        closest where training is young. `means` is own, clean (the clean means of the same split) or train clean; `share` is
+        epsilon over the run's for an untargeted PGD in its norm, with no options.
         """
         measured = self.measured_epochs(run_ids)
         of_runs = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"]
