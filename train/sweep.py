@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,11 @@ def _shared_flags(command: Command) -> list[str]:
 
 
 def _go_on(sweep: Sweep, store: Path, given: argparse.Namespace, *, failed_too: bool) -> int:
-    """Hand in what is neither finished nor in a job's hands, and watch."""
+    """Hand in what is neither finished nor in a job's hands, and watch. A job that was told to end is waited for first."""
     engine = pick_engine(sweep.engine)
+    if ending := engine.alive([job.job_id for job in sweep.jobs if job.cancelled]):
+        print(f"{sweep.name}: jobs {', '.join(sorted(ending))} were cancelled and have not ended yet; waiting for them")
+        _until_gone(sweep, engine, ending)
     held = _held(sweep, engine)
     states = _progress(sweep, store).states
     done = {RunState.FINISHED} if failed_too else {RunState.FINISHED, RunState.FAILED}
@@ -197,7 +201,7 @@ def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
     for sweep in chosen:
         engine = pick_engine(sweep.engine)
         if given.cancel:
-            _cancel(sweep, engine)
+            _cancel(sweep, store, engine)
         if given.retry_failed:
             codes.append(_go_on(sweep, store, given, failed_too=True))
         else:
@@ -205,16 +209,25 @@ def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
     return max(codes)
 
 
-def _cancel(sweep: Sweep, engine: Engine) -> None:
+def _cancel(sweep: Sweep, store: Path, engine: Engine) -> None:
     """End the jobs, and wait until they are gone: the runs then say so themselves, and the next command finds them free."""
-    jobs = [job.job_id for job in sweep.jobs]
-    alive, deadline = engine.alive(jobs), time.monotonic() + _PATIENCE
+    alive = engine.alive([job.job_id for job in sweep.jobs])
+    sweep.jobs = [replace(job, cancelled=job.cancelled or job.job_id in alive) for job in sweep.jobs]
+    sweep.save(store)
     engine.cancel(sorted(alive))
-    while alive and time.monotonic() < deadline:
+    _until_gone(sweep, engine, alive)
+
+
+def _until_gone(sweep: Sweep, engine: Engine, jobs: set[str]) -> None:
+    """Wait for jobs that were told to end. Raises EngineError where that takes too long."""
+    deadline = time.monotonic() + _PATIENCE
+    while alive := engine.alive(sorted(jobs)):
+        if time.monotonic() > deadline:
+            raise EngineError(
+                f"{sweep.name}: jobs {', '.join(sorted(alive))} have been told to end, and have not yet; they do at their "
+                "epochs' ends. Start the sweep again then"
+            )
         time.sleep(_LOOK_SECONDS / 4)
-        alive = engine.alive(jobs)
-    if alive:
-        raise EngineError(f"{sweep.name}: jobs {', '.join(sorted(alive))} have been told to end, and have not yet")
 
 
 def _print_status(sweep: Sweep, store: Path, engine: Engine) -> int:

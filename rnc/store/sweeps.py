@@ -31,6 +31,8 @@ class Job:
 
     job_id: str
     run_ids: list[str]
+    cancelled: bool = False
+    """Whether it was told to end, which may take until its runs' epochs do."""
 
 
 @dataclass

@@ -1,0 +1,86 @@
+"""How a sweep deals out its runs: again where they failed, several a job, several processes a run, after one cancelled."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from rnc.store.sweeps import sweeps_of
+from tests.train.slurm import wait_for
+from tests.train.small import ask
+from tests.train.test_sweep import FEW, SMALL, begun, states, task_of
+from train import sweep
+from train.grid import grid
+from train.sweep import main
+
+SHORT = ["--epochs", "2", "--measured-epochs", "0,2", *FEW, *SMALL]
+
+
+def logs(store: Path) -> str:
+    return "".join(file.read_text() for file in (store.parent / "sweeps").glob("*/jobs/*.out"))
+
+
+def jobs(store: Path) -> list[list[str]]:
+    """The runs of each job."""
+    return [job.run_ids for job in sweeps_of(store)[0].jobs]
+
+
+def test_what_failed_is_handed_in_again_when_it_is_asked_for(tmp_path: Path) -> None:
+    store = tmp_path / "rnc.duckdb"
+    flags = ["--seed", "1,2", *SHORT]
+    fails, works = (config.run_id for config in grid(flags)[0])
+    in_the_way = tmp_path / "checkpoints" / fails
+    in_the_way.parent.mkdir()
+    in_the_way.write_text("no folder")
+    command = [*flags, "--engine", "local", "--store", str(store)]
+    assert main(command) == 1
+    assert {run_id: state for run_id, (state, _) in states(store).items()} == {fails: "failed", works: "finished"}
+    in_the_way.unlink()
+    assert main(command) == 1 and len(jobs(store)) == 1  # (what failed would fail again, for all it knows)
+    assert main(["--retry-failed", "--store", str(store)]) == 0
+    assert jobs(store) == [[fails, works], [fails]]
+    assert set(states(store).values()) == {("finished", 2)}
+    assert logs(store).count(f"{works}: begins") == 1 and logs(store).count(f"{fails}: begins") == 2
+    assert main(["--retry-failed", "--store", str(store)]) == 0 and len(jobs(store)) == 2
+
+
+def test_runs_are_packed_into_jobs(tmp_path: Path) -> None:
+    store = tmp_path / "rnc.duckdb"
+    flags = ["--seed", "1,2,3", *SHORT]
+    first, second, third = (config.run_id for config in grid(flags)[0])
+    assert main([*flags, "--engine", "local", "--pack", "2", "--store", str(store)]) == 0
+    assert jobs(store) == [[first, second], [third]]
+    assert sorted(states(store).values()) == [("finished", 2)] * 3
+    assert logs(store).count(": begins") == 3
+
+
+def test_a_run_of_a_sweep_has_several_processes(tmp_path: Path) -> None:
+    store = tmp_path / "rnc.duckdb"
+    assert main([*SHORT, "--engine", "local", "--ranks", "2", "--store", str(store)]) == 0
+    assert ask(store, "SELECT state, epochs_done, execution LIKE '%, 2 processes' FROM run") == [("finished", 2, True)]
+    assert ask(store, "SELECT count(*), count(DISTINCT epoch) FROM epoch") == [(2, 2)]
+
+
+def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    store = tmp_path / "rnc.duckdb"
+    flags = ["--epochs", "40", "--measured-epochs", "0,1,40", *FEW, *SMALL]
+    command = [*flags, "--engine", "local", "--store", str(store)]
+    assert main([*command, "--detach"]) == 0
+    wait_for(lambda: begun(store, 1), 600)
+    task = task_of(sweeps_of(store)[0].jobs[0].job_id)
+    os.kill(task, signal.SIGSTOP)  # (a job that takes its time to end)
+    with monkeypatch.context() as hurry:
+        hurry.setattr(sweep, "_PATIENCE", 0.0)
+        assert main(["--cancel", "--store", str(store)]) == 2
+        assert "have been told to end, and have not yet" in capsys.readouterr().err
+        assert main(command) == 2 and len(jobs(store)) == 1
+    lets_go = threading.Timer(2.0, os.kill, (task, signal.SIGCONT))
+    lets_go.start()
+    assert main(command) == 0
+    lets_go.join()
+    assert "were cancelled and have not ended yet; waiting for them" in capsys.readouterr().out
+    assert len(jobs(store)) == 2 and set(states(store).values()) == {("finished", 40)}
