@@ -83,13 +83,9 @@ def _with_its_rows(chart: Any) -> Any:
     """The chart with its rows written into it: Altair's way to do that is global to the process, and Streamlit switches it."""
     inlined = chart.copy(deep=False)
     if isinstance(chart.data, pd.DataFrame):
-        rows: list[Any] = alt.utils.sanitize_pandas_dataframe(chart.data).to_dict("records")
+        seen = chart.data.drop(columns="image", errors="ignore")  # (it shows on hover, and nobody hovers over a file)
+        rows: list[Any] = alt.utils.sanitize_pandas_dataframe(seen).to_dict("records")
         inlined.data = alt.InlineData(values=rows)
-    if isinstance(
-        getattr(chart, "transform", None), list
-    ):  # (what is looked up shows on hover, and nobody hovers over a file)
-        kept = [step for step in chart.transform if not isinstance(step, alt.LookupTransform)]
-        inlined.transform = kept or alt.Undefined
     if isinstance(chart, alt.LayerChart):
         inlined.layer = [_with_its_rows(layer) for layer in chart.layer]
     return inlined

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 _GAP_SHARE = 8  # a gap is an eighth of an image wide
-_COLOURS = 64  # (a third of the bytes of all colours, and at the size of a thumbnail nobody sees it)
+_JPEG = {"quality": 85, "subsampling": 0}
+"""Of small images: half the bytes of a PNG, as near to the image as one of 64 colours, and made in a fifth of its time."""
 
 
 def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
@@ -46,14 +47,12 @@ def png(picture: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def small_png(image: np.ndarray, side: int) -> bytes:
-    """An image (c, h, w) uint8 as a small PNG, no side longer than `side`: grey, or in 64 colours of its own."""
+def small_uri(image: np.ndarray, side: int) -> str:
+    """An image (c, h, w) uint8 as an address that holds it, no side longer than `side`: grey as PNG, colours as JPEG."""
     picture = _picture(image)
     if max(picture.size) > side:
         picture.thumbnail((side, side))
-    if len(image) > 1:
-        picture = picture.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    return _encoded(picture)
+    return data_uri(_encoded(picture)) if len(image) == 1 else data_uri(_encoded(picture, "JPEG", **_JPEG), "jpeg")
 
 
 def full_png(image: np.ndarray) -> bytes:
@@ -65,12 +64,12 @@ def _picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 
-def _encoded(picture: Image.Image) -> bytes:
+def _encoded(picture: Image.Image, kind: str = "PNG", **options: int) -> bytes:
     content = io.BytesIO()
-    picture.save(content, format="PNG")
+    picture.save(content, format=kind, **options)
     return content.getvalue()
 
 
-def data_uri(content: bytes) -> str:
-    """A PNG as an address that holds it."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+def data_uri(content: bytes, kind: str = "png") -> str:
+    """An image file as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

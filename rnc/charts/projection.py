@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from rnc.charts.palette import GREY, class_scale
@@ -23,6 +24,9 @@ BRUSHED = "brushed"
 _DRAG = "[pointerdown[{}event.shiftKey], window:pointerup] > window:pointermove!"
 _FULL_SIZE = 400  # marks; more are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
+_TOLD = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
+_TOLD_WITH_IMAGE = _TOLD[:-1] + ", image: datum.image}"
+"""What shows on hover: an expression for each mark, which Vega-Lite's own (from an encoding) would be five times as long."""
 _LETTERS_BELOW = 50  # of class names that stand side by side below a narrow plane
 
 
@@ -55,14 +59,15 @@ def feature_plane(
     place: dict[str, Any] = {
         "x": alt.X("x:Q", axis=None, scale=across),
         "y": alt.Y("y:Q", axis=None, scale=up),
-        "color": alt.Color("label:N", scale=class_scale(classes), sort=classes, legend=legend),
+        "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
     points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(singled, 0.85, 0.1))
     layers = [points.add_params(pick, alt.selection_point(fields=["sample"], name=PICKED_SAMPLE))]
     if brush:
         layers[0] = layers[0].add_params(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!"), zoom=False))
     if arrows:
-        lines = alt.Chart(_moves(frame, perturbed)).mark_rule(strokeWidth=1).encode(**place, x2="x2:Q", y2="y2:Q")
+        moves = _sent(_moves(frame, perturbed), "x2", "y2")
+        lines = alt.Chart(moves).mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
         layers.insert(0, lines.encode(opacity=_opacity(singled, 0.35, 0.02)))
     if path is not None:
         way = alt.Chart(path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
@@ -103,15 +108,21 @@ def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) ->
 def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
     """One mark a sample and condition, its shape the condition."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
-    told = ["sample:Q", alt.Tooltip("label:N", title="true"), "predicted:N", "shown:N"]
     size = max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE)
-    points = alt.Chart(frame).mark_point(size=size, filled=True)
-    if pictures is not None:
-        points = points.transform_lookup(
-            lookup="sample", from_=alt.LookupData(pictures, key="sample", fields=["image"])
-        )
-        told.append("image:N")
-    return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend), tooltip=told)
+    sent = _sent(frame, "predicted", "shown")
+    if pictures is not None:  # (as a code, too: whatever the conditions, an image travels once)
+        sent = sent.assign(image=sent["sample"].map(pictures.set_index("sample")["image"]).astype("category"))
+    told = alt.ExprRef(_TOLD if pictures is None else _TOLD_WITH_IMAGE)
+    points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=told, invalid=None)
+    return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
+
+
+def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
+    """Where the marks are, and what else they need: a browser reads tables cell by cell, and texts slower than codes."""
+    needed = [name for name in ("sample", "label", "x", "y", "chosen", *more) if name in frame]
+    sent = frame[needed].replace([np.inf, -np.inf], np.nan).dropna(subset=["x", "y"])
+    texts = [name for name in ("label", "predicted", "shown") if name in needed]
+    return sent.assign(**{name: sent[name].astype("category") for name in texts})
 
 
 def _filled(seen: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:

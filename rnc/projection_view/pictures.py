@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc import datasets
-from rnc.charts.images import data_uri, full_png, small_png
+from rnc.charts.images import data_uri, full_png, small_uri
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import MOST_DRAWN
 from rnc.vocabulary import Split
@@ -53,7 +53,8 @@ def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: i
     if run["synthetic"]:
         return Pictures({}, "No images: this run's numbers are made up.")
     root = str(datasets.data_root())
-    numbers = np.array([choice.names.index(name) for name in labels], dtype=np.int64)
+    number = {name: place for place, name in enumerate(choice.names)}
+    numbers = np.array([number[name] for name in labels], dtype=np.int64)
     try:
         uris = _read(run["images_from"], choice.split, samples, numbers, _recorded(run, choice.split), side, root)
     except (ValueError, OSError) as error:  # (not cached: the images may be there the next time)
@@ -87,4 +88,4 @@ def _read(
     if not np.array_equal(found.labels, labels) or count not in (None, found.count):
         raise ValueError(f"those of {split} in {root} are others than the run's, or in another order.")
     levels = (np.arange(found.levels + 1) * 255 / found.levels).round().astype(np.uint8)
-    return [data_uri(full_png(image) if side is None else small_png(image, side)) for image in levels[found.images]]
+    return [data_uri(full_png(image)) if side is None else small_uri(image, side) for image in levels[found.images]]

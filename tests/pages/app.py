@@ -31,9 +31,16 @@ def charts(app: AppTest) -> dict[str, dict[str, Any]]:
     for element in _walk(app.main):
         if type(element).__name__ == "UnknownElement" and element.type == "vega_lite_chart":
             proto = element.proto
-            frames = [pa.ipc.open_stream(dataset.data.data).read_all().to_pandas() for dataset in proto.datasets]
+            frames = [_frame(dataset.data.data) for dataset in proto.datasets]
             found[proto.alt] = {"spec": json.loads(proto.spec), "rows": frames}
     return found
+
+
+def _frame(sent: bytes) -> pd.DataFrame:
+    """A table as it was sent, texts that travel as codes being texts."""
+    frame = pa.ipc.open_stream(sent).read_all().to_pandas()
+    codes = frame.select_dtypes("category")
+    return frame.assign(**{name: codes[name].astype(codes[name].cat.categories.dtype) for name in codes})
 
 
 def rows(app: AppTest, alternative: str, *columns: str) -> pd.DataFrame:

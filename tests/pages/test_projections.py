@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc import datasets
-from rnc.charts.images import data_uri, full_png, small_png
+from rnc.charts.images import data_uri, full_png, small_uri
 from rnc.projection_view import maps, picked, pictures
 from rnc.store.reader import StoreReader
 from tests.pages.app import charts, open_page, rows
@@ -115,12 +115,12 @@ def test_the_table_says_what_the_networks_decide(demo_store: Path, monkeypatch: 
 def test_hover_and_panel_show_the_images_of_the_data_set(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picks = samples_of(demo_store)[:3]
     app = open_page("projections", demo_store, monkeypatch, picked=".".join(map(str, picks)))
-    hover = rows(app, MAPS[0], "sample", "image").set_index("sample")["image"]
+    hover = rows(app, MAPS[0], "sample", "image").drop_duplicates("sample").set_index("sample")["image"]
     assert sorted(hover.index) == samples_of(demo_store), "only of the points that are drawn"
     images = datasets.load("digits", "train").pixels().numpy()
     for sample in picks:
         image = (images[sample] * 255).round().astype("uint8")
-        assert hover[sample] == data_uri(small_png(image, 48)) and data_uri(full_png(image)) in html(app)
+        assert hover[sample] == small_uri(image, 48) and data_uri(full_png(image)) in html(app)
 
 
 def test_images_on_hover_can_be_left_out(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

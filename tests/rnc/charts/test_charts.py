@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from rnc.charts.curves import Curves, layer_panel
+from rnc.charts.export import shown_rows
 from rnc.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
-from rnc.charts.images import data_uri, image_strip, perturbation_strip, small_png
+from rnc.charts.images import image_strip, perturbation_strip, small_uri
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.legend import curve_legend
@@ -286,13 +287,18 @@ def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
 
 def test_pictures_come_once_a_sample_whatever_the_conditions() -> None:
     pictures = pd.DataFrame({"sample": [4, 9], "image": ["data:a", "data:b"]})
-    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False, pictures=pictures))
+    chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, pictures=pictures)
+    spec = spec_of(chart)
     (points,) = layers_of(spec, "point")
-    (lookup,) = points["transform"]
-    assert lookup["lookup"] == lookup["from"]["key"] == "sample" and lookup["from"]["fields"] == ["image"]
-    assert spec["datasets"][lookup["from"]["data"]["name"]] == pictures.to_dict("records")
-    assert "image" in [told["field"] for told in points["encoding"]["tooltip"]]
-    same_rows(data_of(spec, "x"), PLANE)
+    sent = shown_rows(chart)["image"].cat
+    assert sent.codes.tolist() == [0, 1, 0, 1] and sent.categories.tolist() == ["data:a", "data:b"]
+    assert "image: datum.image" in points["mark"]["tooltip"]["expr"]
+    same_rows(data_of(spec, "x"), PLANE.assign(image=["data:a", "data:b"] * 2))
+
+
+def test_a_point_that_is_nowhere_is_not_drawn() -> None:
+    lost = PLANE.assign(x=[0.0, np.nan, 2.0, np.inf])
+    same_rows(data_of(spec_of(feature_plane(lost, NAMES, "perturbed", arrows=False)), "x"), PLANE.iloc[[0, 2]])
 
 
 def test_marks_become_smaller_where_there_are_many() -> None:
@@ -389,11 +395,11 @@ def test_a_perturbation_is_grey_where_nothing_was_added() -> None:
 
 
 @pytest.mark.parametrize(("channels", "side", "expected"), [(1, 48, 8), (3, 48, 8), (3, 4, 4)])
-def test_a_small_png_shows_its_image(channels: int, side: int, expected: int) -> None:
+def test_a_small_image_shows_what_it_is_of(channels: int, side: int, expected: int) -> None:
     blocks = np.random.default_rng(0).integers(256, size=(channels, 2, 2), dtype=np.uint8)
     image = blocks.repeat(4, axis=1).repeat(4, axis=2)
-    uri = data_uri(small_png(image, side))
-    assert uri.startswith("data:image/png;base64,")
+    uri = small_uri(image, side)
+    assert uri.startswith("data:image/png;base64," if channels == 1 else "data:image/jpeg;base64,")
     picture = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
     assert picture.size == (expected, expected)
     shown = np.asarray(picture).transpose(2, 0, 1)[:, :: expected // 2, :: expected // 2]
