@@ -7,14 +7,18 @@ import re
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from rnc.store import lake
 from rnc.store.backup import back_up
+from rnc.store.sharing import Sharing
+from rnc.store.turns import turn, turn_file
 from rnc.store.upgrades import UPGRADES
 
 SCHEMA_VERSION = 4
@@ -22,7 +26,7 @@ DEFAULT_STORE = Path("data/rnc.duckdb")
 STORE_VARIABLE = "RNC_STORE"
 
 _PATIENCE_SECONDS = 30.0
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # (of programs that take no turns)
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
 _REFUSALS = (
@@ -32,7 +36,8 @@ _REFUSALS = (
     "file too large",
 )  # (of the disk, not of DuckDB)
 _LOG = logging.getLogger("rnc.store")
-_process_lock = threading.Lock()  # DuckDB refuses a read-only beside a read-write connection in one process
+_sharings: defaultdict[Path, Sharing] = defaultdict(Sharing)
+_sharings_lock = threading.Lock()
 
 
 class StoreError(Exception):
@@ -64,12 +69,38 @@ def store_path(given: str | Path | None = None) -> Path:
 @contextmanager
 def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A short read-only connection to an existing store. Raises StoreError where it is none, or is of another schema."""
-    with _process_lock:
+    with _joined(path) as connection:
+        try:
+            yield connection
+        except _DISK_ERRORS as error:  # (a block is checked when it is read, which may be long after opening)
+            raise _unusable(path, error) from error
+
+
+def _sharing(path: Path) -> Sharing:
+    with _sharings_lock:
+        return _sharings[path.resolve()]
+
+
+@contextmanager
+def _joined(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Of a file, whatever this process has open already; of a lake, which locks nobody out, a connection of its own."""
+    sharing = _sharing(path)
+    if lake.is_lake(path):
+        with sharing.alone(), _opened(path) as connection:
+            yield connection
+    else:
+        with sharing.joined(partial(_opened, path)) as connection:
+            yield connection
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with nullcontext() if lake.is_lake(path) else turn(turn_file(path), _PATIENCE_SECONDS, shared=True):
         connection = _connect(path, read_only=True)
         try:
             _check_version(connection, path, _version(connection))
             yield connection
-        except _DISK_ERRORS as error:  # (a block is checked when it is read, which may be long after opening)
+        except _DISK_ERRORS as error:
             raise _unusable(path, error) from error
         finally:
             connection.close()
@@ -82,7 +113,7 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _refused(path, error, read_only=False) from None
-    with _process_lock, _writers_turn(path):
+    with _sharing(path).alone(), _writers_turn(path):
         if not path.exists():
             _make(path)
         connection = _connect(path, read_only=False)
@@ -113,9 +144,11 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
-def _writers_turn(path: Path) -> AbstractContextManager[None]:
-    """A DuckDB file locks out other writers by itself."""
-    return _lake_errors(lake.turn(path, _PATIENCE_SECONDS)) if lake.is_lake(path) else nullcontext()
+def _writers_turn(path: Path) -> AbstractContextManager[object]:
+    """A lake's writers must take turns. A file locks out others by itself: there a turn is but the shorter way to wait."""
+    if lake.is_lake(path):
+        return _lake_errors(lake.turn(path, _PATIENCE_SECONDS))
+    return turn(turn_file(path), _PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -177,7 +210,7 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 def holder(path: Path) -> str | None:
     """Who holds a store at this moment, as `python3.12 (PID 4242)`; None where nobody does."""
-    with _process_lock:
+    with _sharing(path).alone():
         try:
             duckdb.connect(str(path), read_only=True).close()
         except duckdb.Error as error:

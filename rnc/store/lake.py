@@ -5,20 +5,19 @@ folder a small file, `rnc.lake`, holds the address and stands for the store: che
 beside a DuckDB file, and its time of change says that something was written. Passwords belong into ~/.pgpass.
 """
 
-import fcntl
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
+from rnc.store import turns
+
 SCHEME = "ducklake:"
 _SUFFIX = ".lake"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
-_LOOK_SECONDS = 0.005
 
 
 class LakeError(Exception):
@@ -124,16 +123,8 @@ def turn(path: Path, patience: float) -> Iterator[None]:
 
     Readers need no turn: they see the snapshot of their beginning. What was written makes the lake's file newer.
     """
-    file, deadline = path.parent / "locks" / "writer.lock", time.monotonic() + patience
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LakeBusyError(f"others have written to {path} for {patience:.0f} s") from None
-                time.sleep(_LOOK_SECONDS)
+    with turns.turn(path.parent / "locks" / "writer.lock", patience) as came:
+        if not came:
+            raise LakeBusyError(f"others have written to {path} for {patience:.0f} s")
         yield
         os.utime(path)

@@ -1,0 +1,84 @@
+"""One read-only connection for all threads of a process that ask a store at the same time.
+
+Opening is most of what a short question costs, and beside several writers every opening waits for its turn: twenty sessions
+that opened one after another came to a standstill. Whoever asks while a connection is open, or waits to be, joins it; it is
+closed as soon as nobody asks any more.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+import duckdb
+
+_LONGEST_SECONDS = 0.5
+"""After so long nobody joins any more: writers wait."""
+_Opening = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
+class Sharing:
+    """What the threads of this process have open of one store: a connection to read, or, one of them alone, to write."""
+
+    def __init__(self) -> None:
+        """Nothing."""
+        self._changed = threading.Condition()
+        self._open: tuple[duckdb.DuckDBPyConnection, ExitStack] | None = None
+        self._taken = False
+        self._users, self._since = 0, 0.0
+
+    @contextmanager
+    def joined(self, opening: _Opening) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of the connection that is open, or of the one that `opening` opens."""
+        cursor = self._join(opening)
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+            self._leave()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other thread of this process has a connection: DuckDB refuses a reading one beside a writing one."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken and self._open is None)
+            self._taken = True
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _join(self, opening: _Opening) -> duckdb.DuckDBPyConnection:
+        with self._changed:
+            self._changed.wait_for(self._may_join)
+            if self._open is not None:
+                self._users += 1
+                return self._open[0].cursor()
+            self._taken = True
+        stack = ExitStack()
+        try:
+            connection = stack.enter_context(opening())
+        except BaseException:
+            self._release()
+            raise
+        with self._changed:
+            self._open, self._since, self._users = (connection, stack), time.monotonic(), 1
+            self._taken = False
+            self._changed.notify_all()
+            return connection.cursor()
+
+    def _may_join(self) -> bool:
+        return not self._taken and (self._open is None or time.monotonic() - self._since < _LONGEST_SECONDS)
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._users -= 1
+            if self._users == 0 and self._open is not None:
+                stack, self._open = self._open[1], None
+                stack.close()
+                self._changed.notify_all()
+
+    def _release(self) -> None:
+        with self._changed:
+            self._taken = False
+            self._changed.notify_all()

@@ -1,0 +1,48 @@
+"""Turns at a store, by a lock file beside it that is looked at every few milliseconds.
+
+To open a store only to hear that another has it costs thousands of such looks; whoever waited longest between two tries came
+last. The lock is the operating system's: it ends with the process that holds it.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOOK_SECONDS = 0.005
+
+
+def turn_file(store: Path) -> Path:
+    """Where those who use a store take turns."""
+    return store.parent / "locks" / f"{store.name}.turn"
+
+
+@contextmanager
+def turn(file: Path, patience: float, *, shared: bool = False) -> Iterator[bool]:
+    """Whether the turn came within so many seconds; until the block's end no other process has it, or none but sharing ones.
+
+    Where there is nothing to lock (a folder that cannot be written to, a disk that knows no locks), it comes at once.
+    """
+    try:
+        if not shared:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        opened = file.open("r" if shared else "a")
+    except OSError:
+        yield True
+        return
+    with opened:
+        yield _locked(opened.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX, time.monotonic() + patience)
+
+
+def _locked(file: int, kind: int, until: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+        except OSError:
+            return True
+        time.sleep(_LOOK_SECONDS)
