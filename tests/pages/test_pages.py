@@ -1,5 +1,6 @@
 """Every page on an empty, a tiny and the demo store: no exception, and the charts hold what the reader answers."""
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from rnc import controls
 from rnc.charts.labels import METRIC_INFO
 from rnc.claims import USED, Verdict, judge
 from rnc.controls import run_labels
@@ -262,6 +264,18 @@ def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.Mon
     same(ordered(app.dataframe[0].value[["run_id", "state", "epochs"]]), runs.assign(epochs=told))
     app.selectbox(key="config_of").set_value(runs["run_id"].iloc[-1]).run()
     assert f'"objective": "{runs["objective"].iloc[-1]}"' in app.json[0].value.replace('":"', '": "')
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_comes_to_its_end_while_epochs_land_faster(
+    page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began anew for each, and beside some small trainings nobody ever saw it whole."""
+    landed = count()
+    monkeypatch.setattr(controls, "_landed", lambda: (next(landed),))
+    app = open_page(page, tiny_store, monkeypatch)
+    assert not app.exception and app.title
+    assert app.session_state["landed"] < (next(landed),)  # (so that the next look begins it anew)
 
 
 @pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers"])
