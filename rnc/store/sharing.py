@@ -1,8 +1,7 @@
 """One read-only connection for all threads of a process that ask a store at the same time.
 
-Opening is most of what a short question costs, and beside several writers every opening waits for its turn: twenty sessions
-that opened one after another came to a standstill. Whoever asks while a connection is open, or waits to be, joins it; it is
-closed as soon as nobody asks any more.
+Opening is most of what a short question costs, and beside several writers every opening waits for its turn. Whoever asks while
+a connection is open, or waits to be, joins it; it is closed as soon as nobody asks any more.
 """
 
 import threading
@@ -75,8 +74,8 @@ class Sharing:
             self._users -= 1
             if self._users == 0 and self._open is not None:
                 stack, self._open = self._open[1], None
+                self._changed.notify_all()  # (who wakes up waits until this block has ended)
                 stack.close()
-                self._changed.notify_all()
 
     def _release(self) -> None:
         with self._changed:
