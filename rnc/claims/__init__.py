@@ -11,8 +11,9 @@ from enum import StrEnum
 
 import pandas as pd
 
+from rnc.claims.claim import Claim
 from rnc.claims.evidence import Number, RunEvidence
-from rnc.claims.rules import CLAIMS, OF_FITTED, USED, Claim
+from rnc.claims.rules import CLAIMS, OF_FITTED, USED
 
 __all__ = ["USED", "Judgement", "Number", "Verdict", "judge"]
 

@@ -1,11 +1,10 @@
 """The paper's claims C1 to C11 (paper.md, section 4): what decides each, in words and as numbers with bounds."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pandas as pd
 
+from rnc.claims.claim import Claim
 from rnc.claims.evidence import Number, RunEvidence, ratio
 from rnc.vocabulary import TERMINAL_ACCURACY, Metric, Objective, Role, Split
 
@@ -44,27 +43,6 @@ _SHORT = {
     Metric.NC4: "NC4",
 }
 _AT = (Objective.AT, Objective.AT_EVAL_ATTACK)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim in words, whom it is about, and the numbers that decide it."""
-
-    name: str
-    title: str
-    statement: str
-    criterion: str
-    objectives: tuple[Objective, ...]
-    evaluate: Callable[[RunEvidence], list[Number]]
-    drawn: str
-    """The number that is drawn over epochs."""
-    of_fitted: bool = False
-    """Whether it speaks only of networks that fit their clean training images (TPT): others do not bear on it."""
-
-    def bears_on(self, run: RunEvidence) -> bool:
-        """Whether the run is one that the claim speaks of."""
-        fitted = run.at(Role.CLEAN, Metric.ACCURACY) >= TERMINAL_ACCURACY
-        return run.objective in self.objectives and (fitted or not self.of_fitted)
 
 
 def _c1(run: RunEvidence) -> list[Number]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from rnc.store import turns
+from rnc.store.turns import turn as take_turn
 
 SCHEME = "ducklake:"
 _SUFFIX = ".lake"
@@ -123,7 +123,7 @@ def turn(path: Path, patience: float) -> Iterator[None]:
 
     Readers need no turn: they see the snapshot of their beginning. What was written makes the lake's file newer.
     """
-    with turns.turn(path.parent / "locks" / "writer.lock", patience) as came:
+    with take_turn(path.parent / "locks" / "writer.lock", patience) as came:
         if not came:
             raise LakeBusyError(f"others have written to {path} for {patience:.0f} s")
         yield
