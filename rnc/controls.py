@@ -105,13 +105,18 @@ def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
 
 def draw_sidebar() -> Selection | None:
     """Draw the shared selection; None while there is no measured run to select."""
-    shown_now = _landed()
+    landed = _landed()
     # What lands while a page is drawn is for the next look: else one that takes longer than an epoch never comes to its end.
     st.session_state.pop("landed", None)
+    selection = _draw_selection()
+    st.session_state["landed"] = landed
+    return selection
+
+
+def _draw_selection() -> Selection | None:
     runs = reader().runs()
     runs = runs[runs["run_id"].isin(reader().measured_rows()["run_id"])]
     if runs.empty:
-        st.session_state["landed"] = shown_now
         return None
     with st.sidebar:
         asked, default = draw_filter(runs), _one_of_each_objective(runs[~runs["archived"]])
@@ -144,7 +149,6 @@ def draw_sidebar() -> Selection | None:
         )
         st.session_state["selection"] = chosen_now = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
         _training_status()
-    st.session_state["landed"] = shown_now
     _say_what_is_made_up(runs[runs["run_id"].isin(chosen)])
     return chosen_now
 
