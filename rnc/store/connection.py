@@ -25,7 +25,7 @@ SCHEMA_VERSION = 4
 DEFAULT_STORE = Path("data/rnc.duckdb")
 STORE_VARIABLE = "RNC_STORE"
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS, _LAKE_PATIENCE_SECONDS = 30.0, 300.0  # (a lake has many writers, each a matter of seconds)
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # (of programs that take no turns)
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
@@ -147,7 +147,7 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def _writers_turn(path: Path) -> AbstractContextManager[object]:
     """A lake's writers must take turns. A file locks out others by itself: there a turn is but the shorter way to wait."""
     if lake.is_lake(path):
-        return _lake_errors(lake.turn(path, _PATIENCE_SECONDS))
+        return _lake_errors(lake.turn(path, _LAKE_PATIENCE_SECONDS))
     return turn(turn_file(path), _PATIENCE_SECONDS)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_LOOK_SECONDS = 0.005
+_LOOK_SECONDS = 0.02
+"""Between the looks of one who has just come. They look the more often the longer they have waited: else chance would decide."""
 
 
 def turn_file(store: Path) -> Path:
@@ -32,17 +33,18 @@ def turn(file: Path, patience: float, *, shared: bool = False) -> Iterator[bool]
         yield True
         return
     with opened:
-        yield _locked(opened.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX, time.monotonic() + patience)
+        yield _locked(opened.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience)
 
 
-def _locked(file: int, kind: int, until: float) -> bool:
+def _locked(file: int, kind: int, patience: float) -> bool:
+    begin = time.monotonic()
     while True:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if time.monotonic() > until:
+            if (waited := time.monotonic() - begin) > patience:
                 return False
         except OSError:
             return True
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_LOOK_SECONDS / (1 + waited))

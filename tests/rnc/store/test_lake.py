@@ -53,7 +53,7 @@ def test_writers_take_turns_and_say_when_it_takes_too_long(tmp_path: Path, monke
     other = context.Process(target=hold, args=(path, held, over))
     other.start()
     held.wait(60)
-    monkeypatch.setattr("rnc.store.connection._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("rnc.store.connection._LAKE_PATIENCE_SECONDS", 0.1)
     with pytest.raises(StoreBusyError, match="others have written"), writing(path):
         pass
     over.set()
