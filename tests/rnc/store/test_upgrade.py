@@ -98,7 +98,7 @@ def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old: Path, version: in
 
 
 def copies(store: Path) -> list[Path]:
-    return sorted(path for path in store.parent.iterdir() if path != store)
+    return sorted(path for path in store.parent.iterdir() if path.is_file() and path != store)
 
 
 def test_a_copy_of_the_older_store_stays_beside_it(old: Path, version: int) -> None:
