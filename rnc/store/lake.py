@@ -123,7 +123,10 @@ def turn(path: Path, patience: float) -> Iterator[None]:
 
     Readers need no turn: they see the snapshot of their beginning. What was written makes the lake's file newer.
     """
-    with take_turn(path.parent / "locks" / "writer.lock", patience) as came:
+    file = path.parent / "locks" / "writer.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()  # (a lake is not written to without a turn: where there can be no lock file, this fails)
+    with take_turn(file, patience) as came:
         if not came:
             raise LakeBusyError(f"others have written to {path} for {patience:.0f} s")
         yield

@@ -31,9 +31,9 @@ class Sharing:
         """A cursor of the connection that is open, or of the one that `opening` opens."""
         cursor = self._join(opening)
         try:
-            yield cursor
+            with cursor:
+                yield cursor
         finally:
-            cursor.close()
             self._leave()
 
     @contextmanager
