@@ -22,6 +22,7 @@ _USUAL_SECONDS = 24 * 3600.0
 _NOTICE_SECONDS = 120  # between the engine's notice and the job's end: time for an epoch's transaction and a save
 _MOST_REQUEUES = 1000  # of jobs out of time; those that make no progress are seen on the runs page
 _FOREVER_MINUTES = 60 * 24 * 365
+_ENDED = ("Z", "X")  # states of proc(5): a zombie, and one that is gone
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Local:
 
     def alive(self, job_ids: list[str]) -> set[str]:
         """Those whose controlling process lives, and is submitit's: numbers of processes are used again."""
-        return {job_id for job_id in job_ids if b"submitit.local" in _command_line(job_id)}
+        return {job_id for job_id in job_ids if _controls_a_job(job_id)}
 
     def cancel(self, job_ids: list[str]) -> None:
         """SIGTERM, which submitit's controller hands on to the job."""
@@ -168,11 +169,14 @@ def _numbers(given: dict[str, str]) -> dict[str, Any]:
     return {name: int(value) if value.isdigit() else value for name, value in given.items()}
 
 
-def _command_line(process: str) -> bytes:
+def _controls_a_job(process: str) -> bool:
+    """Whether it is a controller of submitit's. One just started has no command line yet, one that has ended none more."""
     try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
+        command = Path(f"/proc/{process}/cmdline").read_bytes()
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return b""
+        return False
+    return b"submitit.local" in command or (not command and state not in _ENDED)
 
 
 @contextmanager

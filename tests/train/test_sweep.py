@@ -56,9 +56,9 @@ def check_as_undisturbed(store: Path, run_id: str, flags: list[str], tmp_path: P
     assert networks(store, run_id) == networks(tmp_path / "alone" / "rnc.duckdb", run_id)
 
 
-def task_of(controller: str) -> int:
-    """The process that does the work of a job of submitit's local engine."""
-    return int(Path(f"/proc/{controller}/task/{controller}/children").read_text().split()[0])
+def child_of(process: str | int) -> int:
+    """Of the controller of a job on submitit's local engine, the job; of that, the run."""
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
 
 
 def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -69,7 +69,7 @@ def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path,
     fails, works = (config.run_id for config in grid(flags)[0])
     job = sweeps_of(store)[0].jobs[0].job_id
     wait_for(lambda: states(store).get(works, ("", 0))[1] >= 1, 120)
-    os.kill(task_of(job), signal.SIGUSR2)
+    os.kill(child_of(job), signal.SIGUSR2)
     assert main(command) == 1  # (hands in nothing more, watches)
     assert len(sweeps_of(store)[0].jobs) == 1
     assert {run_id: state for run_id, (state, _) in states(store).items()} == {fails: "failed", works: "finished"}
@@ -117,7 +117,7 @@ def test_twelve_runs_on_the_local_engine(tmp_path: Path) -> None:
     command = [*TWELVE, "--engine", "local", "--jobs", "2", "--store", str(store)]
     assert main([*command, "--detach"]) == 0
     wait_for(lambda: begun(store, 1), 120)
-    os.kill(task_of(sweeps_of(store)[0].jobs[0].job_id), signal.SIGUSR2)
+    os.kill(child_of(sweeps_of(store)[0].jobs[0].job_id), signal.SIGUSR2)
     assert main(command) == 0
     check_twelve(store)
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import pytest
 from rnc.store.sweeps import sweeps_of
 from tests.train.slurm import wait_for
 from tests.train.small import ask
-from tests.train.test_sweep import FEW, SMALL, begun, states, task_of
+from tests.train.test_sweep import FEW, SMALL, begun, child_of, states
 from train import sweep
+from train.engines import Local
 from train.grid import grid
 from train.sweep import main
 
@@ -25,6 +28,18 @@ def logs(store: Path) -> str:
 def jobs(store: Path) -> list[list[str]]:
     """The runs of each job."""
     return [job.run_ids for job in sweeps_of(store)[0].jobs]
+
+
+def test_a_job_is_alive_from_its_start_to_its_end() -> None:
+    for _ in range(50):  # (a process has no command line while its program is loaded: of these, a quarter)
+        controller = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "submitit.local"])
+        assert Local().alive([str(controller.pid)]) == {str(controller.pid)}
+        controller.kill()
+        os.waitid(os.P_PID, controller.pid, os.WEXITED | os.WNOWAIT)
+        assert Local().alive([str(controller.pid)]) == set()  # (a zombie)
+        controller.wait()
+        assert Local().alive([str(controller.pid)]) == set()
+    assert Local().alive([str(os.getpid())]) == set()
 
 
 def test_what_failed_is_handed_in_again_when_it_is_asked_for(tmp_path: Path) -> None:
@@ -71,16 +86,20 @@ def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
     command = [*flags, "--engine", "local", "--store", str(store)]
     assert main([*command, "--detach"]) == 0
     wait_for(lambda: begun(store, 1), 600)
-    task = task_of(sweeps_of(store)[0].jobs[0].job_id)
-    os.kill(task, signal.SIGSTOP)  # (a job that takes its time to end)
+    task = child_of(sweeps_of(store)[0].jobs[0].job_id)
+    run = child_of(task)
+    for process in (run, task):  # (a job that takes its time to end)
+        os.kill(process, signal.SIGSTOP)
     with monkeypatch.context() as hurry:
         hurry.setattr(sweep, "_PATIENCE", 0.0)
         assert main(["--cancel", "--store", str(store)]) == 2
         assert "have been told to end, and have not yet" in capsys.readouterr().err
         assert main(command) == 2 and len(jobs(store)) == 1
-    lets_go = threading.Timer(2.0, os.kill, (task, signal.SIGCONT))
-    lets_go.start()
+    let_go = [threading.Timer(seconds, os.kill, (one, signal.SIGCONT)) for seconds, one in ((2.0, task), (3.0, run))]
+    for timer in let_go:
+        timer.start()
     assert main(command) == 0
-    lets_go.join()
+    for timer in let_go:
+        timer.join()
     assert "were cancelled and have not ended yet; waiting for them" in capsys.readouterr().out
     assert len(jobs(store)) == 2 and set(states(store).values()) == {("finished", 40)}
