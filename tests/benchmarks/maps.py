@@ -1,8 +1,9 @@
 """How long a map takes to draw by the number of samples on it: `python -m tests.benchmarks.maps`.
 
-A store of one run with 20,000 samples of CIFAR's shape (random images, which no PNG makes smaller), in the real server and a
-headless Chromium: the page's first visit, one more, and a box over the map, with the 5,000 samples that are drawn at first,
-without and with their images, and with all 20,000. From the act to the page at rest, all charts drawn; servers are fresh.
+A store of one run with 20,000 samples of CIFAR's shape (random images, which nothing makes smaller), in the real server and a
+headless Chromium. From the collapse page, where the app was opened, to the map of 5,000 samples with their images, which is how
+it is drawn at first; a toggle (without arrows; without images; all 20,000, which have no images), and as it then is, a return
+to the map and a box over it. Each from the click to the page at rest, all charts drawn; servers are fresh.
 
 Not a test: nothing is asserted about time, and pytest does not collect it. Compare two results of the same machine only.
 """
@@ -18,6 +19,7 @@ import torch
 from playwright.sync_api import Browser, Error, Page
 
 from docs.tools import app, chromium
+from rnc import datasets
 from rnc.conditions import CLEAN, Condition
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
@@ -30,15 +32,19 @@ from tests.synthetic_images import write_parquet
 _SAMPLES, _CLASSES, _FEATURES = 20_000, 10, 16
 _TITLE = PAGES["Projections"]
 _PGD = Condition(ConditionKind.PGD, Norm.LINF, 8 / 255, 10)
+_DEFAULT = "5,000 of 20,000 samples"
+_TOGGLES = {"Arrows from clean": _DEFAULT, "Images on hover": _DEFAULT, "All samples": " 20,000 samples"}
+"""By what they are called: how many samples stand on the page once they were clicked."""
 _NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def make(folder: Path) -> Path:
-    """The store, and the data set beside it."""
+def make(folder: Path, data: Path | None) -> Path:
+    """The store, and the data set beside it where CIFAR-10 is not in `data`."""
     numbers = np.random.default_rng(0)
-    labels = np.arange(_SAMPLES) % _CLASSES
-    pictures = numbers.integers(256, size=(_SAMPLES, 3, 32, 32), dtype=np.uint8)
-    write_parquet(folder, "cifar10", Split.TRAIN, pictures, labels)
+    if data is None:
+        pictures = numbers.integers(256, size=(_SAMPLES, 3, 32, 32), dtype=np.uint8)
+        write_parquet(folder, "cifar10", Split.TRAIN, pictures, np.arange(_SAMPLES) % _CLASSES)
+    labels = datasets.pick("cifar10", Split.TRAIN, np.arange(_SAMPLES), data or folder).labels
     config = {
         "dataset": "cifar10", "model": "none", "objective": "st", "norm": "linf", "epsilon": 8 / 255, "seed": 1, "epochs": 1,
         "umap": False, "width": 1.0, "subset": 0,
@@ -70,13 +76,16 @@ def make(folder: Path) -> Path:
 
 
 def once(browser: Browser, case: Case, count: str) -> None:
-    """A fresh server: the first visit, the second, and a box over the middle of the map."""
+    """A fresh server whose first chart was drawn: to the map, a toggle on it, away and back, and a box over its middle."""
     with app(case.store, "") as address:
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         page = context.new_page()
-        _open(page, f"{address}/runs", "Runs")
-        case.note("first visit", timed(lambda: page.goto(f"{address}/projections{case.address}"), page, _TITLE, count))
-        case.note("second visit", timed(page.reload, page, _TITLE, count))
+        _open(page, f"{address}/collapse", "Collapse")
+        case.note("first visit", timed(lambda: _go(page, "Projections"), page, _TITLE, _DEFAULT))
+        case.note("toggle", timed(lambda: _toggle(page, case.name), page, _TITLE, count))
+        _go(page, "Collapse")
+        wait(page, PAGES["Collapse"])
+        case.note("return", timed(lambda: _go(page, "Projections"), page, _TITLE, count))
         area = page.locator(".st-key-plane canvas, .st-key-plane svg.marks").first.bounding_box()
         assert area
         page.mouse.move(area["x"] + 0.45 * area["width"], area["y"] + 0.45 * area["height"])
@@ -86,6 +95,15 @@ def once(browser: Browser, case: Case, count: str) -> None:
         context.close()
 
 
+def _go(page: Page, name: str) -> None:
+    page.get_by_test_id("stSidebarNav").get_by_text(name, exact=True).click()
+
+
+def _toggle(page: Page, name: str) -> None:
+    page.get_by_text(name, exact=True).click()
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="running"]')
+
+
 def _open(page: Page, address: str, title: str) -> None:
     for _attempt in range(600):
         try:
@@ -93,7 +111,7 @@ def _open(page: Page, address: str, title: str) -> None:
             break
         except Error:
             page.wait_for_timeout(100)
-    wait(page, title)
+    wait(page, PAGES[title])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,20 +119,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="fresh servers a case (default 5)")
     parser.add_argument("--json", type=Path, help="write the result to this file")
+    parser.add_argument("--data", type=Path, help="a folder with CIFAR-10, for its images in place of random ones")
     given = parser.parse_args(arguments)
     if given.repeats < 1:
         parser.error("--repeats must be at least 1")
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
-        store = make(Path(folder))
-        os.environ["RNC_DATA"] = folder
-        addresses = {"5,000": "?hover=false", "5,000 with images": "", "all 20,000": "?all_samples=true"}
-        cases = [Case(name, store, address) for name, address in addresses.items()]
+        store = make(Path(folder), given.data)
+        os.environ["RNC_DATA"] = str(given.data or folder)
+        cases = [Case(toggle, store) for toggle in _TOGGLES]
         described = machine(torch.device("cpu"))
         for _repeat in range(given.repeats):
             for case in cases:
-                once(browser, case, " 20,000 samples" if "all" in case.name else "5,000 of 20,000 samples")
+                once(browser, case, _TOGGLES[case.name])
         size = f"{store.stat().st_size / 1e6:.0f} MB"
-    found = {"machine": described, "settings": {"repeats": given.repeats, "store": size}, "rows": rows(cases)}
+    found = {
+        "machine": described,
+        "settings": {"repeats": given.repeats, "images": "CIFAR-10" if given.data else "random", "store": size},
+        "rows": rows(cases),
+    }
     sys.stdout.write(table(found))
     write_json(found, given.json)
 
