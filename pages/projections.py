@@ -17,7 +17,7 @@ selection = controls.selection()
 figures = Figures("Projections of the features")
 st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
 first = choose_first(selection)
-with st.container(horizontal=True, gap="large"):
+with st.container(horizontal=True, gap="medium"):
     arrows = st.toggle("Arrows from clean", True, key="arrows", bind="query-params")
     hover = st.toggle(
         "Images on hover", True, key="hover", bind="query-params",
