@@ -121,12 +121,10 @@ def _text(value: str) -> str:
 def turn(path: Path, patience: float) -> Iterator[None]:
     """Writers of a lake take turns, by a lock in its folder: DuckLake lets one of two that change a table at once fail.
 
-    Readers need no turn: they see the snapshot of their beginning. What was written makes the lake's file newer.
+    Readers need no turn: they see the snapshot of their beginning. What was written makes the lake's file newer. Raises
+    OSError where nothing can be locked: a lake is not written to without a turn.
     """
-    file = path.parent / "locks" / "writer.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch()  # (a lake is not written to without a turn: where there can be no lock file, this fails)
-    with take_turn(file, patience) as came:
+    with take_turn(path.parent / "locks" / "writer.lock", patience, needed=True) as came:
         if not came:
             raise LakeBusyError(f"others have written to {path} for {patience:.0f} s")
         yield

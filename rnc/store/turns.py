@@ -20,23 +20,26 @@ def turn_file(store: Path) -> Path:
 
 
 @contextmanager
-def turn(file: Path, patience: float, *, shared: bool = False) -> Iterator[bool]:
+def turn(file: Path, patience: float, *, shared: bool = False, needed: bool = False) -> Iterator[bool]:
     """Whether the turn came within so many seconds; until the block's end no other process has it, or none but sharing ones.
 
-    Where there is nothing to lock (a folder that cannot be written to, a disk that knows no locks), it comes at once.
+    Where there is nothing to lock (a folder that cannot be written to, a disk that knows no locks), it comes at once; where
+    it is `needed` for more than a short wait, that raises OSError.
     """
     try:
         if not shared:
             file.parent.mkdir(parents=True, exist_ok=True)
         opened = file.open("r" if shared else "a")
     except OSError:
+        if needed:
+            raise
         yield True
         return
     with opened:
-        yield _locked(opened.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience)
+        yield _locked(opened.fileno(), fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience, needed)
 
 
-def _locked(file: int, kind: int, patience: float) -> bool:
+def _locked(file: int, kind: int, patience: float, needed: bool) -> bool:
     begin = time.monotonic()
     while True:
         try:
@@ -46,5 +49,7 @@ def _locked(file: int, kind: int, patience: float) -> bool:
             if (waited := time.monotonic() - begin) > patience:
                 return False
         except OSError:
+            if needed:
+                raise
             return True
         time.sleep(_LOOK_SECONDS / (1 + waited))

@@ -25,7 +25,7 @@ from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import ConditionKind, Norm, Role, Split
 from tests.benchmarks.machine import machine
-from tests.benchmarks.pages import PAGES, Case, rows, table, timed, wait
+from tests.benchmarks.pages import PAGES, Case, go, rows, table, timed, wait
 from tests.benchmarks.results import write_json
 from tests.synthetic_images import write_parquet
 
@@ -81,11 +81,11 @@ def once(browser: Browser, case: Case, count: str) -> None:
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         page = context.new_page()
         _open(page, f"{address}/collapse", "Collapse")
-        case.note("first visit", timed(lambda: _go(page, "Projections"), page, _TITLE, _DEFAULT))
+        case.note("first visit", timed(lambda: go(page, "Projections"), page, _TITLE, _DEFAULT))
         case.note("toggle", timed(lambda: _toggle(page, case.name), page, _TITLE, count))
-        _go(page, "Collapse")
+        go(page, "Collapse")
         wait(page, PAGES["Collapse"])
-        case.note("return", timed(lambda: _go(page, "Projections"), page, _TITLE, count))
+        case.note("return", timed(lambda: go(page, "Projections"), page, _TITLE, count))
         area = page.locator(".st-key-plane canvas, .st-key-plane svg.marks").first.bounding_box()
         assert area
         page.mouse.move(area["x"] + 0.45 * area["width"], area["y"] + 0.45 * area["height"])
@@ -93,10 +93,6 @@ def once(browser: Browser, case: Case, count: str) -> None:
         page.mouse.move(area["x"] + 0.55 * area["width"], area["y"] + 0.55 * area["height"], steps=3)
         case.note("box", timed(page.mouse.up, page, _TITLE, r"[\d,]+ picked"))
         context.close()
-
-
-def _go(page: Page, name: str) -> None:
-    page.get_by_test_id("stSidebarNav").get_by_text(name, exact=True).click()
 
 
 def _toggle(page: Page, name: str) -> None:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from urllib.parse import urlencode
@@ -75,6 +76,11 @@ def wait(page: Page, title: str, word: str = "") -> None:
     page.evaluate(_IDLE)
 
 
+def go(page: Page, name: str) -> None:
+    """Click the page's name in the navigation."""
+    page.get_by_test_id("stSidebarNav").get_by_text(name, exact=True).click()
+
+
 def timed(act: Callable[[], object], page: Page, title: str, word: str = "") -> float:
     """Seconds from an act of the user's to the page at rest."""
     begin = time.perf_counter()
@@ -94,10 +100,9 @@ def once(browser: Browser, case: Case, stops: list[int]) -> None:
         case.note("cold start", time.perf_counter() - begin)
         others = [name for name in PAGES if name != _FIRST]
         for round_, name in chain((("first", n) for n in others), (("switch", n) for n in [_FIRST, *others])):
-            link = page.get_by_test_id("stSidebarNav").get_by_text(name, exact=True)
-            case.note(f"{round_} {name}", timed(link.click, page, PAGES[name]))
+            case.note(f"{round_} {name}", timed(partial(go, page, name), page, PAGES[name]))
         for name in _MOVED:
-            page.get_by_test_id("stSidebarNav").get_by_text(name, exact=True).click()
+            go(page, name)
             wait(page, PAGES[name])
             move_cursor(page, case, name, stops)
         context.close()

@@ -17,7 +17,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page
 
 from docs.tools import chromium, served, visit
-from tests.benchmarks.pages import PAGES, wait
+from tests.benchmarks.pages import PAGES, go, wait
 
 _THINKING_MS = 1_000
 _ALLOWED = 1.10
@@ -39,7 +39,7 @@ def clicks(browser: Browser, address: str) -> Iterator[tuple[Page, str]]:
         page = context.new_page()
         visit(page, f"{address}/collapse", settle_ms=0)
         for name, title in PAGES.items():
-            page.get_by_test_id("stSidebarNav").get_by_text(name, exact=True).click()
+            go(page, name)
             wait(page, title)
             yield page, title
             sliders = page.get_by_test_id("stMain").get_by_role("slider")

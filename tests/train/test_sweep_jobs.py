@@ -1,11 +1,12 @@
 """How a sweep deals out its runs: again where they failed, several a job, several processes a run, after one cancelled."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,12 @@ def logs(store: Path) -> str:
 def jobs(store: Path) -> list[list[str]]:
     """The runs of each job."""
     return [job.run_ids for job in sweeps_of(store)[0].jobs]
+
+
+def is_told(process: int) -> bool:
+    """Whether SIGTERM waits for a process that stands still."""
+    pending = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{process}/status").read_text())
+    return pending is not None and bool(int(pending[1], 16) & 1 << signal.SIGTERM - 1)
 
 
 def test_a_job_is_alive_from_its_start_to_its_end() -> None:
@@ -95,11 +102,15 @@ def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
         assert main(["--cancel", "--store", str(store)]) == 2
         assert "have been told to end, and have not yet" in capsys.readouterr().err
         assert main(command) == 2 and len(jobs(store)) == 1
-    let_go = [threading.Timer(seconds, os.kill, (one, signal.SIGCONT)) for seconds, one in ((2.0, task), (3.0, run))]
-    for timer in let_go:
-        timer.start()
+    until_gone = sweep._until_gone
+
+    def let_go_and_wait(*waited_for: Any) -> None:
+        os.kill(task, signal.SIGCONT)
+        wait_for(lambda: is_told(run), 60)
+        os.kill(run, signal.SIGCONT)
+        until_gone(*waited_for)
+
+    monkeypatch.setattr(sweep, "_until_gone", let_go_and_wait)
     assert main(command) == 0
-    for timer in let_go:
-        timer.join()
     assert "were cancelled and have not ended yet; waiting for them" in capsys.readouterr().out
     assert len(jobs(store)) == 2 and set(states(store).values()) == {("finished", 40)}

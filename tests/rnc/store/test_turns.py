@@ -1,5 +1,7 @@
 """Turns between processes."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +47,16 @@ def test_where_no_file_can_be_made_the_turn_comes_at_once(tmp_path: Path) -> Non
     (tmp_path / "locks").write_text("no folder")
     with turn(turn_file(tmp_path / "rnc.duckdb"), 0) as came:
         assert came
+    with pytest.raises(FileExistsError), turn(turn_file(tmp_path / "rnc.duckdb"), 0, needed=True):
+        pass
+
+
+def test_a_disk_may_know_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_arguments: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with turn(turn_file(tmp_path / "rnc.duckdb"), 0) as came:
+        assert came
+    with pytest.raises(OSError, match="no locks"), turn(turn_file(tmp_path / "rnc.duckdb"), 0, needed=True):
+        pass
