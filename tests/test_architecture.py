@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("rnc", "train", "pages", "app", "tests")
 LEFT_OF_THE_BAR = {
-    "rnc.vocabulary", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics",
-    "rnc.projection", "rnc.umap_process", "rnc.devices",
+    "rnc.vocabulary", "rnc.safe_paths", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features",
+    "rnc.metrics", "rnc.projection", "rnc.umap_process", "rnc.devices",
 }  # fmt: skip
 PAGE_MAY = {
     "rnc.vocabulary",
@@ -58,6 +58,7 @@ LAB_OF_THE_SERVER = (
     "client",
 )
 LAB_WITHOUT_TORCH = {
+    "rnc.safe_paths",
     "rnc.vocabulary",
     "rnc.conditions",
     "rnc.geometry",
@@ -72,25 +73,26 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/geometry.py", set()),
     ("rnc/readonly.py", set()),
     ("rnc/page_style.py", set()),
-    ("rnc/log.py", set()),
+    ("rnc/log.py", {"rnc.safe_paths"}),
     ("rnc/markdown.py", set()),
+    ("rnc/safe_paths.py", set()),
     ("rnc/error_view.py", {"rnc.log", "rnc.markdown", "rnc.readonly", "rnc.store", "streamlit"}),
-    ("rnc/launcher.py", {"rnc.log", "rnc.readonly"}),
+    ("rnc/launcher.py", {"rnc.safe_paths", "rnc.log", "rnc.readonly"}),
     ("rnc/devices.py", {"torch"}),
-    ("rnc/datasets/", {"rnc.vocabulary", "torch", "torchvision", "sklearn", "pyarrow", "PIL", "tqdm"}),
-    ("rnc/models/", {"rnc.vocabulary", "rnc.datasets", "torch", "torchvision", "safetensors"}),
+    ("rnc/datasets/", {"rnc.safe_paths", "rnc.vocabulary", "torch", "torchvision", "sklearn", "pyarrow", "PIL", "tqdm"}),
+    ("rnc/models/", {"rnc.safe_paths", "rnc.vocabulary", "rnc.datasets", "torch", "torchvision", "safetensors"}),
     ("rnc/attacks/", {"rnc.vocabulary", "rnc.conditions", "torch"}),
     ("rnc/metrics/", {"rnc.vocabulary", "torch"}),
     ("rnc/features.py", {"rnc.vocabulary", "rnc.datasets", "rnc.models", "torch"}),
     ("rnc/projection.py", {"rnc.vocabulary", "torch", "umap", "sklearn"}),
     ("rnc/umap_process.py", {"rnc.projection"}),
-    ("rnc/store/lake.py", {"rnc.store.turns", "duckdb", "duckdb_extensions"}),
-    ("rnc/store/", {"rnc.vocabulary", "rnc.conditions", "duckdb", "pyarrow", "pandas"}),
-    ("rnc/doctor/", {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.store", "pandas"}),
+    ("rnc/store/lake.py", {"rnc.safe_paths", "rnc.store.turns", "duckdb", "duckdb_extensions"}),
+    ("rnc/store/", {"rnc.safe_paths", "rnc.vocabulary", "rnc.conditions", "duckdb", "pyarrow", "pandas"}),
+    ("rnc/doctor/", {"rnc.safe_paths", "rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.store", "pandas"}),
     ("rnc/claims/", {"rnc.vocabulary", "pandas"}),
     ("rnc/charts/", {"rnc.vocabulary", "rnc.conditions", "altair", "pyarrow", "pandas", "vl_convert", "PIL"}),
     *((f"rnc/lab/{part}.py", LAB_WITHOUT_TORCH) for part in LAB_OF_THE_SERVER),
-    ("rnc/lab/keeping.py", {"rnc.lab.request", "rnc.lab.results", "rnc.store"}),
+    ("rnc/lab/keeping.py", {"rnc.safe_paths", "rnc.lab.request", "rnc.lab.results", "rnc.store"}),
     ("rnc/lab/", {*LEFT_OF_THE_BAR, "torch", "pandas"}),
     ("rnc/cursor.py", {"rnc.error_view", "streamlit"}),
     ("rnc/run_filter.py", {"rnc.vocabulary", "streamlit", "pandas"}),
@@ -109,9 +111,9 @@ RULES: list[tuple[str, set[str]]] = [
     ("pages/attack_lab.py", {*PAGE_MAY, "rnc.lab_view", "rnc.lab.request"}),
     ("pages/", PAGE_MAY),
     ("app.py", {*PAGE_MAY, "rnc.cursor", "rnc.log", "rnc.page_style"}),
-    ("train/engines.py", {"rnc.devices", "train.sweep_job", "submitit", "torch"}),
-    ("train/sweep_job.py", {"rnc.vocabulary", "rnc.store", "train.stopping", "submitit"}),
-    ("train/", {*LEFT_OF_THE_BAR, "rnc.log", "rnc.store", "torch", "safetensors", "tyro", "tqdm"}),
+    ("train/engines.py", {"rnc.safe_paths", "rnc.devices", "train.sweep_job", "submitit", "torch"}),
+    ("train/sweep_job.py", {"rnc.safe_paths", "rnc.vocabulary", "rnc.store", "train.stopping", "submitit"}),
+    ("train/", {"rnc.safe_paths", *LEFT_OF_THE_BAR, "rnc.log", "rnc.store", "torch", "safetensors", "tyro", "tqdm"}),
     ("rnc/__init__.py", set()),
 ]  # fmt: skip
 
