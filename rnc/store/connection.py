@@ -17,6 +17,8 @@ import duckdb
 
 from rnc.store import lake
 from rnc.store.backup import back_up
+from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreOlderError, StoreWriteError
+from rnc.store.files import real_path
 from rnc.store.sharing import Sharing
 from rnc.store.turns import turn, turn_file
 from rnc.store.upgrades import UPGRADES
@@ -40,30 +42,13 @@ _sharings: defaultdict[Path, Sharing] = defaultdict(Sharing)
 _sharings_lock = threading.Lock()
 
 
-class StoreError(Exception):
-    """A store that cannot be used; the message says why and what to do."""
-
-
-class StoreMissingError(StoreError):
-    """There is no store yet, or nothing was ever written to it."""
-
-
-class StoreOlderError(StoreError):
-    """The store is of an older schema; whatever writes to it brings it up to date."""
-
-
-class StoreBusyError(StoreError):
-    """Another process held the store for longer than we wait."""
-
-
-class StoreWriteError(StoreError):
-    """The disk refused; what had landed before is safe."""
-
-
 def store_path(given: str | Path | None = None) -> Path:
-    """The store: the one given, or the environment's RNC_STORE, or data/rnc.duckdb; of a lake, what stands for it."""
+    """Return the store's absolute path, all links followed: networks, locks and logs lie beside the file itself.
+
+    The store is the one given, or the environment's RNC_STORE, or data/rnc.duckdb; of a lake, the file that stands for it.
+    """
     address = str(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
-    return lake.lake_file(address) if address.startswith(lake.SCHEME) else Path(address)
+    return real_path(lake.lake_file(address) if address.startswith(lake.SCHEME) else Path(address))
 
 
 @contextmanager

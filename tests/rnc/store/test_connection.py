@@ -212,12 +212,17 @@ def test_a_store_held_for_a_moment_is_waited_for(store: Path, monkeypatch: pytes
 
 def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RNC_STORE", raising=False)
-    assert store_path() == DEFAULT_STORE == Path("data/rnc.duckdb")
+    monkeypatch.chdir(tmp_path)
+    assert store_path() == tmp_path / DEFAULT_STORE and Path("data/rnc.duckdb") == DEFAULT_STORE
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "env"))
     assert store_path() == tmp_path / "env"
     assert store_path(tmp_path / "given") == tmp_path / "given"
     monkeypatch.setenv("RNC_STORE", "")
-    assert store_path() == DEFAULT_STORE
+    assert store_path() == tmp_path / DEFAULT_STORE
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "rnc.duckdb")
+    assert store_path("link") == tmp_path / "elsewhere" / "rnc.duckdb"
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert store_path("circle") == tmp_path / "circle"
 
 
 @pytest.mark.one_file("a file that appears")

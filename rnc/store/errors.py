@@ -1,0 +1,21 @@
+"""What can be wrong with a store. Each message says what happened, why, and what to do."""
+
+
+class StoreError(Exception):
+    """A store that cannot be used; the message says why and what to do."""
+
+
+class StoreMissingError(StoreError):
+    """There is no store yet, or nothing was ever written to it."""
+
+
+class StoreOlderError(StoreError):
+    """The store is of an older schema; whatever writes to it brings it up to date."""
+
+
+class StoreBusyError(StoreError):
+    """Another process held the store for longer than we wait."""
+
+
+class StoreWriteError(StoreError):
+    """The disk refused; what had landed before is safe."""
