@@ -111,6 +111,15 @@ def open_to_append(path: Path, what: str) -> BinaryIO:
     return os.fdopen(_descriptor(path, what, os.O_WRONLY | os.O_APPEND | os.O_CREAT, None), "ab")
 
 
+def open_new_file(path: Path) -> BinaryIO:
+    """Open a new file for writing. What has the name already, a link for example, is taken away and not written through.
+
+    Raises OSError as usual.
+    """
+    path.unlink(missing_ok=True)
+    return path.open("xb")  # (O_EXCL follows no link)
+
+
 def read_plain_file(path: Path, what: str, *, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
     """Return the content of a plain file of at most `most_bytes`; raises as `open_plain_file` does."""
     with open_plain_file(path, what, most_bytes=most_bytes) as file:

@@ -4,24 +4,42 @@ Kept are the epochs that the config names (`checkpoint_epochs`), and, until the 
 which it goes on (`train/resume.py`). Nothing else stays.
 """
 
+import re
 from pathlib import Path
+from typing import Any
 
 from rnc.models import FeatureClassifier, weights
+from rnc.store.files import is_plain_folder, networks_folder, run_file, store_folder
 from rnc.store.rows import Rows
 from train.config import RunConfig
+
+_WRITTEN = re.compile(
+    r"epoch-(?P<epoch>\d{1,10})\.safetensors|(?P<half>\.?(epoch-\d{1,10}|resume)\.safetensors\.partial)"
+)
+"""The names of the networks that a training writes, and of what it, or a copy, leaves when it is killed meanwhile."""
 
 
 def save_checkpoint(model: FeatureClassifier, config: RunConfig, epoch: int, store: Path, rows: Rows) -> None:
     """Write the network of an epoch to disk, then enter it in `rows`: the file is whole before its row can land."""
-    relative = Path("checkpoints") / config.run_id / f"epoch-{epoch:04d}.safetensors"
-    metadata = config.to_json() | {"epoch": epoch, "run_id": config.run_id}
-    digest = weights.save(model, store.parent / relative, metadata)
-    rows.add("checkpoint", run_id=config.run_id, epoch=epoch, path=relative.as_posix(), sha256=digest)
+    save_network(model, config.run_id, epoch, config.to_json(), store, rows)
+
+
+def save_network(
+    model: FeatureClassifier, run_id: str, epoch: int, metadata: dict[str, Any], store: Path, rows: Rows
+) -> None:
+    """Like `save_checkpoint`, of any run, with the metadata that the network is rebuilt by."""
+    path = run_file(store, run_id, f"epoch-{epoch:04d}.safetensors")
+    digest = weights.save(model, path, metadata | {"epoch": epoch, "run_id": run_id})
+    recorded = path.relative_to(store_folder(store)).as_posix()
+    rows.add("checkpoint", run_id=run_id, epoch=epoch, path=recorded, sha256=digest)
 
 
 def forget_unknown(store: Path, run_id: str, after: int) -> None:
     """Remove the networks of epochs after `after`, whose rows are not in the store, and half-written files."""
-    folder = store.parent / "checkpoints" / run_id
-    for path in (*folder.glob("epoch-*.safetensors"), *folder.glob("*.partial")):
-        if path.suffix == ".partial" or int(path.stem.removeprefix("epoch-")) > after:
+    folder = networks_folder(store, run_id)
+    if not is_plain_folder(folder):
+        return
+    for path in folder.iterdir():
+        found = _WRITTEN.fullmatch(path.name)
+        if found and (found["half"] or int(found["epoch"]) > after):
             path.unlink()

@@ -16,6 +16,7 @@ from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
 from rnc.store.connection import StoreError
+from rnc.store.neighbours import refuse_networks_of_others
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
@@ -121,6 +122,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
             follower.go()
         return
     with sigterm_stops(), run_lock(options.store, config.run_id):
+        refuse_networks_of_others(options.store, config.run_id)
         leader = run()
         about = provenance(device, threads, str(leader.trainer), data.whole)
         with leader.entered(about):

@@ -10,15 +10,17 @@ from tqdm import tqdm
 
 from rnc.datasets import DatasetSpec, ImageSet
 from rnc.features import stage_sizes
-from rnc.models import FeatureClassifier, weights
+from rnc.models import FeatureClassifier
 from rnc.models.foreign_weights import fill, read
 from rnc.models.wrapped import WrappedClassifier
 from rnc.store.connection import StoreError
+from rnc.store.neighbours import refuse_networks_of_others
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
 from rnc.vocabulary import RunState, Split
+from train.checkpoint import save_network
 from train.data import foreign_images, measured_positions, measured_set
 from train.execution import Execution
 from train.foreign import OwnRun
@@ -61,6 +63,7 @@ def measure_run(run: OwnRun, subject: Subject, options: Options, execution: Exec
     Raises RunExistsError where the run is finished; StoreError where it is under way elsewhere, or the store is none.
     """
     with sigterm_stops(), run_lock(options.store, run.run_id):
+        refuse_networks_of_others(options.store, run.run_id)
         _Measuring(run, subject, options, execution, threads).go()
 
 
@@ -135,10 +138,7 @@ class _Measuring:
         )  # fmt: skip
         measured = self.probe.measure(model, plan, self.heart.beat)
         if epoch in run.checkpoints_at():
-            relative = Path("checkpoints") / run.run_id / f"epoch-{epoch:04d}.safetensors"
-            metadata = run.network | {"epoch": epoch, "run_id": run.run_id}
-            digest = weights.save(model, self.options.store.parent / relative, metadata)
-            measured.rows.add("checkpoint", run_id=run.run_id, epoch=epoch, path=relative.as_posix(), sha256=digest)
+            save_network(model, run.run_id, epoch, run.network, self.options.store, measured.rows)
         self.writer.write_epoch(run.run_id, epoch, measured.rows)
         if plan.keep_vectors:
             self.projector.add_epoch(epoch, measured.samples)

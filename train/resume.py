@@ -16,6 +16,7 @@ from safetensors.torch import save as tensors_to_bytes
 
 from rnc.models import FeatureClassifier
 from rnc.models.weights import write_whole
+from rnc.store.files import resume_file
 
 _COST = 20  # a save may take one part in so many of the time since the last one
 _MOMENTUM = "momentum_buffer"
@@ -23,7 +24,7 @@ _MOMENTUM = "momentum_buffer"
 
 def resume_path(store: Path, run_id: str) -> Path:
     """Where a run's file lies: beside its checkpoints."""
-    return store.parent / "checkpoints" / run_id / "resume.safetensors"
+    return resume_file(store, run_id)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from safetensors.torch import save as tensors_to_bytes
 from rnc import datasets, models
 from rnc.datasets import DatasetSpec
 from rnc.models.architecture import ForbiddenModel, network, wrap_arguments
+from rnc.safe_paths import open_new_file
 
 _SPEC = ("classes", "image_shape", "mean", "std")
 _MOST_PIXELS = 2**24
@@ -40,7 +41,7 @@ def write_whole(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with open_new_file(partial) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

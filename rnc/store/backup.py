@@ -30,15 +30,20 @@ def back_up(store: Path, version: int) -> Path:
 def _copy(store: Path, suffix: str) -> Path:
     for number in itertools.count(1):
         copy = store.with_name(f"{store.stem}-{suffix}{f'-{number}' if number > 1 else ''}{store.suffix}")
-        if not copy.exists():
+        if not os.path.lexists(copy):
             break
-        if filecmp.cmp(store, copy, shallow=False):
+        if not copy.is_symlink() and filecmp.cmp(store, copy, shallow=False):
             return copy
     partial = copy.with_name(copy.name + ".partial")
     try:
-        shutil.copyfile(store, partial)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
+        partial.unlink(missing_ok=True)
+        with (
+            store.open("rb") as file,
+            partial.open("xb") as written,
+        ):  # (O_EXCL: a link in its place is not written through)
+            shutil.copyfileobj(file, written)
+            written.flush()
+            os.fsync(written.fileno())
         partial.replace(copy)
     except OSError:
         partial.unlink(missing_ok=True)

@@ -17,10 +17,17 @@ import duckdb
 
 from rnc.store import lake
 from rnc.store.backup import back_up
-from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreOlderError, StoreWriteError
-from rnc.store.files import real_path
+from rnc.store.errors import (
+    StoreBusyError,
+    StoreError,
+    StoreForeignError,
+    StoreMissingError,
+    StoreOlderError,
+    StoreWriteError,
+)
+from rnc.store.files import real_path, turn_file
 from rnc.store.sharing import Sharing
-from rnc.store.turns import turn, turn_file
+from rnc.store.turns import turn
 from rnc.store.upgrades import UPGRADES
 
 SCHEMA_VERSION = 4
@@ -269,7 +276,7 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path, version: i
     if not tables:
         raise StoreMissingError(f"store {path} is empty; train a run first: python -m train.run demo --store {path}")
     if "schema_version" not in tables:
-        raise StoreError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
+        raise StoreForeignError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
     advice = "train into a new store"
     if version and version > SCHEMA_VERSION:
         advice = "upgrade this program"

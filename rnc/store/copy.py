@@ -2,14 +2,13 @@
 
 A RUN is a run id or a pattern such as 'cifar10-*'; without one all runs go along. What TO has already it keeps: a finished
 run is skipped, an unfinished one gives way. Interrupted copies leave TO as it was: rows land in one transaction, after
-the networks. Counts, contents and hashes are compared before it is committed. The exit code is 2 on errors.
+the networks. Counts, contents and hashes are compared before it is committed. FROM may be a stranger's: of a run whose id or
+networks lead out of its folder nothing is copied. The exit code is 2 where a run could not be copied; the others are.
 """
 
 import argparse
-import hashlib
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -17,8 +16,13 @@ import duckdb
 import pyarrow as pa
 
 from rnc.command_line import fail, run_command, say
-from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
+from rnc.safe_paths import shown
+from rnc.store.connection import reading, store_path, writing
+from rnc.store.copied_files import networks_beside
+from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
+from rnc.store.files import checked_run_id, lock_file, real_path
 from rnc.store.run_lock import run_lock
+from rnc.store.upkeep import TABLES_OF_A_RUN
 from rnc.store.writer import run_state
 from rnc.vocabulary import RunState
 
@@ -26,19 +30,38 @@ _CONDITIONS = "SELECT * FROM condition WHERE condition IN (SELECT condition FROM
 
 
 def copy_run(source: Path, target: Path, run_id: str) -> bool:
-    """Bring a run into the target store; whether it was not there yet, finished.
+    """Bring a run into the target store; return whether it was not there yet, finished.
 
     Raises StoreError, and leaves the target as it was, where a run is still being trained, a network is missing or
-    damaged, or what arrived is not what was sent.
+    damaged, its id or a recorded path leads elsewhere, or what arrived is not what was sent.
     """
-    with run_lock(source, run_id), run_lock(target, run_id):
+    refuse_one_store(source, target)
+    with _locked(source, target, checked_run_id(run_id)):
         if _is_finished(target, run_id):
             return False
         tables = _read(source, run_id)
-        with _networks_beside(source, target, run_id, tables["checkpoint"]) as place, writing(target) as connection:
+        recorded = dict(
+            zip(tables["checkpoint"]["path"].to_pylist(), tables["checkpoint"]["sha256"].to_pylist(), strict=True)
+        )
+        with networks_beside(source, target, run_id, recorded) as place, writing(target) as connection:
             _land(connection, run_id, tables)
             place()
     return True
+
+
+def refuse_one_store(source: Path, target: Path) -> None:
+    """Raise StoreError where two paths are names of one store."""
+    one, other = real_path(source), real_path(target)
+    if one == other or (one.exists() and other.exists() and one.samefile(other)):
+        raise StoreError(f"{source} and {target} are one store; name another one to copy into")
+
+
+@contextmanager
+def _locked(source: Path, target: Path, run_id: str) -> Iterator[None]:
+    """Hold the run's lock beside both stores; stores in one folder have one lock."""
+    shared = lock_file(source, run_id) == lock_file(target, run_id)
+    with run_lock(source, run_id), nullcontext() if shared else run_lock(target, run_id):
+        yield
 
 
 def _is_finished(store: Path, run_id: str) -> bool:
@@ -48,24 +71,15 @@ def _is_finished(store: Path, run_id: str) -> bool:
 
 
 def _read(source: Path, run_id: str) -> dict[str, pa.Table]:
-    """All rows of a run, table by table, as they are at one moment."""
+    """Return all rows of a run, table by table, as they are at one moment."""
     with reading(source) as connection:
         connection.begin()
-        found = {name: _rows(connection, _of_run(name), run_id) for name in _tables(connection)}
+        found = {name: _rows(connection, _of_run(name), run_id) for name in TABLES_OF_A_RUN}
         found["condition"] = _rows(connection, _CONDITIONS, run_id)
         connection.rollback()
     if not found["run"].num_rows:
         raise StoreError(f"no run {run_id} in {source}; list them: python -m rnc.store {source}")
     return found
-
-
-def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Those with rows of runs, whatever the schema has."""
-    sql = """SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_catalog, table_name)
-             WHERE column_name = 'run_id' AND table_type = 'BASE TABLE' AND table_catalog = current_database()
-             ORDER BY table_name"""
-    found = [name for (name,) in connection.execute(sql).fetchall()]
-    return [name for name in found if name.isidentifier()]  # (others are none of ours, and SQL is made of these)
 
 
 def _of_run(table: str) -> str:
@@ -74,62 +88,6 @@ def _of_run(table: str) -> str:
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, run_id: str) -> pa.Table:
     return connection.execute(f"{sql} ORDER BY ALL", [run_id]).fetch_arrow_table()
-
-
-@contextmanager
-def _networks_beside(source: Path, target: Path, run_id: str, checkpoints: pa.Table) -> Iterator[Callable[[], None]]:
-    """Copy the networks, and what an unfinished run goes on from, under other names; what is yielded puts them in place.
-
-    Where the block fails, the files in their places are those of before.
-    """
-    wanted = dict(zip(checkpoints["path"].to_pylist(), checkpoints["sha256"].to_pylist(), strict=True))
-    resume = Path("checkpoints") / run_id / "resume.safetensors"
-    if (source.parent / resume).exists():
-        wanted[str(resume)] = _digest(source.parent / resume)
-    finals = [target.parent / name for name in wanted]
-    placed: list[Path] = []
-    try:
-        for name, digest in wanted.items():
-            _stage(source.parent / name, target.parent / name, digest)
-        yield lambda: _place(finals, placed)
-    except BaseException:
-        for final in placed:
-            final.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                _beside(final, "before").replace(final)
-        raise
-    finally:
-        for final in finals:
-            _beside(final, "partial").unlink(missing_ok=True)
-            _beside(final, "before").unlink(missing_ok=True)
-
-
-def _stage(file: Path, final: Path, digest: str) -> None:
-    """Copy a file beside its place, and compare what arrived with its hash."""
-    if not file.exists():
-        raise StoreError(f"network {file} is missing; nothing of its run was copied")
-    final.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, _beside(final, "partial"))
-    if _digest(_beside(final, "partial")) != digest:
-        raise StoreError(f"network {file} is damaged; nothing of its run was copied")
-
-
-def _place(finals: list[Path], placed: list[Path]) -> None:
-    """Give files their names, and note each in `placed`; what had one of these names is kept beside it."""
-    for final in finals:
-        if final.exists():
-            final.replace(_beside(final, "before"))
-        placed.append(final)
-        _beside(final, "partial").replace(final)
-
-
-def _beside(file: Path, kind: str) -> Path:
-    return file.with_name(f".{file.name}.{kind}")
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _land(connection: duckdb.DuckDBPyConnection, run_id: str, tables: dict[str, pa.Table]) -> None:
@@ -159,18 +117,32 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("target", type=store_path, metavar="TO")
     parser.add_argument("--run", nargs="+", default=["*"], metavar="RUN")
     given = parser.parse_args(arguments)
+    code = 0
     try:
+        refuse_one_store(given.source, given.target)
         for run_id in _chosen(given.source, given.run):
-            new = copy_run(given.source, given.target, run_id)
-            say(f"{run_id}: {'copied' if new else 'already there, finished'}")
-    except StoreError as error:
+            code = max(code, _copied(given.source, given.target, run_id))
+    except (StoreError, OSError) as error:
         return fail(error, 2)
+    return code
+
+
+def _copied(source: Path, target: Path, run_id: str) -> int:
+    """Copy one run, and say how it went; return the exit code. What would stop the other runs, too, is raised."""
+    try:
+        new = copy_run(source, target, run_id)
+    except (StoreBusyError, StoreWriteError):
+        raise
+    except (StoreError, duckdb.Error) as error:
+        return fail(f"run {shown(str(run_id))} was not copied: {error}", 2)
+    say(f"{run_id}: {'copied' if new else 'already there, finished'}")
     return 0
 
 
 def _chosen(source: Path, wanted: list[str]) -> list[str]:
     with reading(source) as connection:
-        present = [run_id for (run_id,) in connection.execute("SELECT run_id FROM run ORDER BY run_id").fetchall()]
+        found = connection.execute("SELECT DISTINCT run_id FROM run ORDER BY run_id").fetchall()
+    present = [str(run_id) for (run_id,) in found]
     for pattern in wanted:
         if not any(fnmatch(run_id, pattern) for run_id in present):
             raise StoreError(f"no run {pattern} in {source}; list them: python -m rnc.store {source}")

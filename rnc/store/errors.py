@@ -13,6 +13,10 @@ class StoreOlderError(StoreError):
     """The store is of an older schema; whatever writes to it brings it up to date."""
 
 
+class StoreForeignError(StoreError):
+    """A DuckDB file that is no store, but of another program."""
+
+
 class StoreBusyError(StoreError):
     """Another process held the store for longer than we wait."""
 

@@ -1,6 +1,43 @@
-"""Where things lie beside a store."""
+"""Where things lie beside a store, and whether they may be used. Every path that is made of a store's words is made here.
 
+A store, or the folder around it, may come from a stranger: run ids and recorded paths are checked before they become a path,
+and no link is followed out of the store's folder (`rnc/safe_paths.py`). All functions raise StoreError where something is
+refused. A store that is reached through a link has its networks, locks and logs beside the file that the link leads to.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from rnc.safe_paths import (
+    UnsafePathError,
+    checked_name,
+    open_lock_file,
+    open_new_file,
+    open_plain_file,
+    path_inside,
+    shown,
+)
+from rnc.store.errors import StoreError
+
+MOST_NETWORK_BYTES = 16 * 2**30
+"""Of one network, or of the state that a run goes on from. Larger files are refused unread."""
+RESUME_NAME = "resume.safetensors"
+_CHECKPOINTS, _LOCKS, _LEFTOVERS = "checkpoints", "locks", "leftovers"
+_AT_ONCE = 2**20
+
+
+@contextmanager
+def unsafe_is_store_error() -> Iterator[None]:
+    """Raise StoreError in the place of UnsafePathError."""
+    try:
+        yield
+    except UnsafePathError as error:
+        raise StoreError(str(error)) from None
 
 
 def real_path(store: Path) -> Path:
@@ -9,3 +46,140 @@ def real_path(store: Path) -> Path:
         return store.resolve()
     except (OSError, RuntimeError):
         return store.absolute()  # (opening it says what is wrong)
+
+
+def store_folder(store: Path) -> Path:
+    """Return the folder that a store lies in."""
+    return real_path(store).parent
+
+
+def checked_run_id(run_id: object) -> str:
+    """Return a run id that can be a part of a path."""
+    try:
+        return checked_name(run_id, "run id")
+    except UnsafePathError as error:
+        raise StoreError(f"{error}; it cannot be the id of a run") from None
+
+
+def checkpoints_folder(store: Path) -> Path:
+    """Return the folder in which runs have their folders of networks. It need not exist."""
+    return _inside(store_folder(store), _CHECKPOINTS, "the folder of networks")
+
+
+def networks_folder(store: Path, run_id: str) -> Path:
+    """Return the folder of a run's networks. It need not exist; where it is a link it is not followed."""
+    return checkpoints_folder(store) / checked_run_id(run_id)
+
+
+def run_file(store: Path, run_id: str, name: str) -> Path:
+    """Return the path of a file in the folder of a run's networks; no link on the way leads out of the store's folder."""
+    return _inside(store_folder(store), f"{_CHECKPOINTS}/{checked_run_id(run_id)}/{name}", "network")
+
+
+def resume_file(store: Path, run_id: str) -> Path:
+    """Return the file from which an unfinished run goes on."""
+    return run_file(store, run_id, RESUME_NAME)
+
+
+def recorded_network(store: Path, run_id: str, recorded: object) -> Path:
+    """Return the path of a network that a store records of a run: `checkpoints/RUN/NAME.safetensors`, and nothing else."""
+    parts = recorded.split("/") if isinstance(recorded, str) else []
+    if parts[:-1] != [_CHECKPOINTS, checked_run_id(run_id)] or not parts[-1].endswith(".safetensors"):
+        raise StoreError(
+            f"network {shown(str(recorded))} of {run_id} is not used: the networks of a run lie in "
+            f"{_CHECKPOINTS}/{run_id}, and are safetensors files"
+        )
+    return run_file(store, run_id, parts[-1])
+
+
+def network_inside(home: Path, path: str) -> Path:
+    """Return the path of a network that must be an existing plain file in the folder `home`, for example a gallery.
+
+    `path` is absolute, or relative to `home`.
+    """
+    prefix = f"{home}/"
+    found = _inside(home, path.removeprefix(prefix), "network")
+    with open_network(found):
+        return found
+
+
+def open_network(path: Path) -> BinaryIO:
+    """Open a network, which must be a plain file of bounded size."""
+    try:
+        with unsafe_is_store_error():
+            return open_plain_file(path, "network", most_bytes=MOST_NETWORK_BYTES)
+    except OSError as error:
+        raise StoreError(f"network {path} cannot be read ({error.strerror})") from None
+
+
+def sha256_of(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 and the size of a network."""
+    digest, size = hashlib.sha256(), 0
+    with open_network(path) as file:
+        while part := file.read(_AT_ONCE):
+            digest.update(part)
+            size += len(part)
+    return digest.hexdigest(), size
+
+
+def copy_network(path: Path, target: Path) -> str:
+    """Copy a network to a path where nothing is yet; return the SHA-256 of what was copied. Raises OSError, too."""
+    digest = hashlib.sha256()
+    with open_network(path) as file, open_new_file(target) as copy:
+        while part := file.read(_AT_ONCE):
+            digest.update(part)
+            copy.write(part)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return digest.hexdigest()
+
+
+def lock_file(store: Path, run_id: str) -> Path:
+    """Return the file that whoever trains a run holds locked."""
+    return _locks_folder(store) / f"{checked_run_id(run_id)}.lock"
+
+
+def turn_file(store: Path) -> Path:
+    """Return the file by which those who use a store take turns."""
+    return _locks_folder(store) / f"{real_path(store).name}.turn"
+
+
+def writers_lock(store: Path) -> Path:
+    """Return the file by which the writers of a lake take turns."""
+    return _locks_folder(store) / "writer.lock"
+
+
+def open_lock(path: Path, *, create: bool) -> BinaryIO:
+    """Open a lock file, which must be a plain file; nothing of it is changed. Raises OSError, too."""
+    with unsafe_is_store_error():
+        return open_lock_file(path, create=create)
+
+
+def leftovers_folder(store: Path) -> Path:
+    """Return the folder into which networks are moved that belong to no run."""
+    return _inside(store_folder(store), _LEFTOVERS, "the folder of leftovers")
+
+
+def is_plain_folder(path: Path) -> bool:
+    """Return whether a path is a folder itself, and no link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def is_plain_file(path: Path) -> bool:
+    """Return whether a path is a plain file itself, and no link to one."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _locks_folder(store: Path) -> Path:
+    return _inside(store_folder(store), _LOCKS, "the folder of locks")
+
+
+def _inside(folder: Path, recorded: str, what: str) -> Path:
+    with unsafe_is_store_error():
+        return path_inside(folder, recorded, what)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from rnc.store.files import writers_lock
 from rnc.store.turns import turn as take_turn
 
 SCHEME = "ducklake:"
@@ -124,7 +125,7 @@ def turn(path: Path, patience: float) -> Iterator[None]:
     Readers need no turn: they see the snapshot of their beginning. What was written makes the lake's file newer. Raises
     OSError where nothing can be locked: a lake is not written to without a turn.
     """
-    with take_turn(path.parent / "locks" / "writer.lock", patience, needed=True) as came:
+    with take_turn(writers_lock(path), patience, needed=True) as came:
         if not came:
             raise LakeBusyError(f"others have written to {path} for {patience:.0f} s")
         yield

@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rnc.store.files import open_lock
+
 _LOOK_SECONDS = 0.02
 """Between the looks of one who has just come. They look the more often the longer they have waited: else chance would decide."""
-
-
-def turn_file(store: Path) -> Path:
-    """Where those who use a store take turns."""
-    return store.parent / "locks" / f"{store.name}.turn"
 
 
 @contextmanager
@@ -24,12 +21,13 @@ def turn(file: Path, patience: float, *, shared: bool = False, needed: bool = Fa
     """Whether the turn came within so many seconds; until the block's end no other process has it, or none but sharing ones.
 
     Where there is nothing to lock (a folder that cannot be written to, a disk that knows no locks), it comes at once; where
-    it is `needed` for more than a short wait, that raises OSError.
+    it is `needed` for more than a short wait, that raises OSError. Raises StoreError, at once, where a link, a pipe or
+    anything else that is no plain file is in the place of the lock file.
     """
     try:
         if not shared:
             file.parent.mkdir(parents=True, exist_ok=True)
-        opened = file.open("r" if shared else "a")
+        opened = open_lock(file, create=not shared)
     except OSError:
         if needed:
             raise

@@ -1,13 +1,18 @@
 """What people change about stored runs: their tags and note, whether they are out of sight, whether they are there at all."""
 
+import os
 import shutil
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from rnc.store.connection import StoreError, writing
+from rnc.store.connection import writing
+from rnc.store.errors import StoreError
+from rnc.store.files import networks_folder
+from rnc.store.neighbours import users_of_networks
 from rnc.store.run_lock import run_lock
 from rnc.vocabulary import STALE_SECONDS, RunState
 
@@ -60,7 +65,8 @@ class RunUpkeep:
     def delete_run(self, run_id: str) -> None:
         """Take a run out of the store, then its networks from the disk: a crash in between leaves files that nobody names.
 
-        Raises StoreError, and changes nothing, where the run is being trained or the store does not have it.
+        The networks stay where another store in the folder names them, too, or cannot be asked. Raises StoreError, and
+        changes nothing, where the run is being trained or the store does not have it.
         """
         folder = networks_folder(self.path, run_id)
         with run_lock(self.path, run_id):
@@ -68,6 +74,14 @@ class RunUpkeep:
                 _refuse_a_trained_one(connection, self.path, run_id)
                 delete_rows(connection, run_id, -1)
                 connection.execute("DELETE FROM run_mark WHERE run_id = ?", [run_id])
+            naming, unknown = users_of_networks(self.path, run_id)
+            if unknown and not naming:
+                raise StoreError(
+                    f"{run_id} is out of the store, but {folder} was left, since {unknown[0].name} beside it, which could not "
+                    "be asked, may need these networks, too; remove them by hand if it does not"
+                )
+            if naming:
+                return
             try:
                 _remove(folder)
             except OSError as error:
@@ -76,16 +90,13 @@ class RunUpkeep:
                 ) from error
 
 
-def networks_folder(store: Path, run_id: str) -> Path:
-    """Where a run's networks lie. Raises StoreError for an id that is no name of a folder: stores come from others, too."""
-    if Path(run_id).name != run_id or run_id in ("", "..") or "\0" in run_id:
-        raise StoreError(f"{run_id!r} cannot be the id of a run: no folder is called so")
-    return store.parent / "checkpoints" / run_id
-
-
 def networks_of(store: Path, run_id: str) -> tuple[int, int]:
-    """How many files of a run lie on the disk, and their bytes in all."""
-    sizes = [path.stat().st_size for path in networks_folder(store, run_id).rglob("*") if path.is_file()]
+    """Return how many files of a run lie on the disk, and their bytes in all; no link is followed."""
+    sizes = []
+    if not (folder := networks_folder(store, run_id)).is_symlink():
+        for place, _folders, names in os.walk(folder):
+            found = [Path(place, name).lstat() for name in names]
+            sizes += [file.st_size for file in found if stat.S_ISREG(file.st_mode)]
     return len(sizes), sum(sizes)
 
 

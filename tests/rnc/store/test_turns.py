@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rnc.store.turns import turn, turn_file
+from rnc.store.files import turn_file
+from rnc.store.turns import turn
 
 HOLD = """import sys
 from pathlib import Path

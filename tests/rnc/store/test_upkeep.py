@@ -7,8 +7,9 @@ import pytest
 
 from rnc.store.bundle import publish
 from rnc.store.connection import StoreError
+from rnc.store.files import networks_folder
 from rnc.store.reader import StoreReader
-from rnc.store.upkeep import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS, networks_folder, networks_of
+from rnc.store.upkeep import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS, networks_of
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin, one_epoch

@@ -1,0 +1,82 @@
+"""Other stores in the folder of a store. They share its folder of networks: what one of them names must stay."""
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from rnc.safe_paths import UnsafePathError, open_plain_file
+from rnc.store.connection import reading
+from rnc.store.errors import StoreError, StoreForeignError, StoreMissingError
+from rnc.store.files import is_plain_file, networks_folder, real_path, store_folder
+from rnc.store.lake import is_lake
+
+_MAGIC, _MAGIC_PLACE = b"DUCK", 8
+"""How a DuckDB file begins, after a checksum of eight bytes, whatever its name."""
+
+
+def other_stores(store: Path) -> list[Path]:
+    """Return the DuckDB files and lakes that lie beside a store, but for its own copies from before an upgrade."""
+    own = real_path(store)
+    found = (path for path in sorted(store_folder(store).iterdir()) if path.name != own.name)
+    return [path for path in found if _is_store(path) and not _is_backup(path, own)]
+
+
+def users_of_networks(store: Path, run_id: str) -> tuple[list[Path], list[Path]]:
+    """Return which other stores name networks of a run, and of which ones that cannot be said.
+
+    Those are damaged or busy ones, ones of another schema, and lakes: whose catalog may lie on any machine, and is not asked.
+    Both are empty where there are no files of such a run.
+    """
+    naming: list[Path] = []
+    unknown: list[Path] = []
+    if not networks_folder(store, run_id).exists():
+        return naming, unknown
+    for other in other_stores(store):
+        try:
+            if is_lake(other):
+                unknown.append(other)
+            elif _names(other, run_id):
+                naming.append(other)
+        except (StoreError, duckdb.Error):
+            unknown.append(other)
+    return naming, unknown
+
+
+def refuse_networks_of_others(store: Path, run_id: str) -> None:
+    """Raise StoreError where another store of the folder names the networks that training a run would replace."""
+    naming, _unknown = users_of_networks(store, run_id)
+    if naming:
+        raise StoreError(
+            f"the networks of {run_id} in {networks_folder(store, run_id)} belong to {naming[0].name}, too, which lies beside "
+            f"{real_path(store).name}, and would be replaced; name a store in another folder"
+        )
+
+
+def _names(other: Path, run_id: str) -> bool:
+    try:
+        with reading(other) as connection:
+            sql = "SELECT 1 FROM checkpoint WHERE run_id = $run UNION ALL SELECT 1 FROM run WHERE run_id = $run LIMIT 1"
+            return connection.execute(sql, {"run": run_id}).fetchone() is not None
+    except (StoreMissingError, StoreForeignError):
+        return False
+
+
+def _is_store(path: Path) -> bool:
+    if not is_plain_file(path):
+        return False
+    return is_lake(path) or _begins_as_duckdb(path)
+
+
+def _begins_as_duckdb(path: Path) -> bool:
+    try:
+        with open_plain_file(path, "file") as file:
+            return file.read(_MAGIC_PLACE + len(_MAGIC))[_MAGIC_PLACE:] == _MAGIC
+    except (UnsafePathError, OSError):
+        return False
+
+
+def _is_backup(path: Path, store: Path) -> bool:
+    """Return whether a file is called as copies of a store from before an upgrade are (`rnc/store/backup.py`)."""
+    name = rf"{re.escape(store.stem)}-v\d+-\d{{4}}-\d\d-\d\d(-\d+)?{re.escape(store.suffix)}"
+    return re.fullmatch(name, path.name) is not None
