@@ -4,25 +4,28 @@ Such a folder is read beside a store, as if its runs were in it. The gallery tha
 """
 
 import glob
-import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 from rnc.store.card import run_card, without_folders
-from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
+from rnc.store.connection import SCHEMA_VERSION, empty_store, reading
+from rnc.store.errors import StoreError, StoreMissingError
+from rnc.store.files import checked_run_id, copy_network, open_network, recorded_network
+from rnc.store.published_folder import CARD, run_folder
 from rnc.vocabulary import FEATURES_LAYER, SYNTHETIC, Role, RunState
 
 GALLERY_VARIABLE = "RNC_GALLERY"
 _GALLERY = Path(__file__).parents[2] / "data" / "gallery"
 _OLDEST_VERSION = 2  # since then columns have only been added; what a run's rows lack is NULL
 _LARGEST_NETWORK = 10_000_000
+_ROWS_AT_ONCE = 50_000
 _ROWS = {
     "run": "SELECT * REPLACE (NULL::VARCHAR AS host, $config::JSON AS config) FROM run WHERE run_id = $run",
     "condition": "SELECT * FROM condition WHERE condition IN (SELECT condition FROM run_condition WHERE run_id = $run)",
@@ -67,45 +70,47 @@ def published(folder: Path) -> list[str]:
 
 
 def publish(store: Path, run_id: str, folder: Path) -> Path:
-    """Write a finished run of a store into the folder, in place of an older copy; returns the run's own folder.
+    """Write a finished run of a store into the folder, in place of an older copy; return the run's own folder.
 
     The last network goes along where it is of at most 10 MB; names of the machine and of folders on it do not. Raises
-    StoreError, and leaves the folder as it was, for a run that is not finished or is made up, and for a network that is
-    missing or damaged.
+    StoreError, and leaves the folder as it was, for a run that is not finished or is made up, for an id or a network's path
+    that leads elsewhere, for a network that is missing or damaged, and where something else has the folder's name.
     """
-    final, partial, older = folder / run_id, folder / f".{run_id}.partial", folder / f".{run_id}.older"
+    checked_run_id(run_id)
     with reading(store) as connection:
-        found = connection.execute("SELECT * FROM run WHERE run_id = ?", [run_id]).df()
-        if found.empty or found["state"].iloc[0] != RunState.FINISHED:
+        found = connection.execute("SELECT * FROM run WHERE run_id = ? LIMIT 2", [run_id]).df()
+        if len(found) != 1 or found["state"].iloc[0] != RunState.FINISHED:
             raise StoreError(f"{run_id} is not a finished run of {store}; list them: python -m rnc.store {store}")
         if found["device"].iloc[0] == SYNTHETIC:
             raise StoreError(f"{run_id} is synthetic: its numbers are made up, and are not published")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        config = json.dumps(without_folders(json.loads(found["config"].iloc[0])))
-        found = found.assign(config=config)
+        network = _last_network(connection, store, run_id)
         try:
-            network = _take_last_network(connection, store, run_id, partial)
+            config = json.dumps(without_folders(json.loads(found["config"].iloc[0])))
+            results = connection.execute(_RESULTS, [run_id]).df()
+            card = run_card(found.assign(config=config).iloc[0], results)
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+            raise StoreError(
+                f"run {run_id} has a config or facts that make no sense ({error}); train it again"
+            ) from None
+        with run_folder(folder, run_id, _TABLES) as made:
+            if network is not None:
+                _take_network(*network, made)
             for table in _TABLES:
                 rows = _ROWS.get(table, f"SELECT * FROM {table} WHERE run_id = $run")
-                known = {"network": network, "config": config}
+                known = {"network": None if network is None else network[0].name, "config": config}
                 given = {"run": run_id} | {name: value for name, value in known.items() if f"${name}" in rows}
-                connection.execute(
-                    f"COPY ({rows} ORDER BY ALL) TO {_text(partial / f'{table}.parquet')} "
-                    f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{schema_version: '{SCHEMA_VERSION}'}})",
-                    given,
-                )
-            results = connection.execute(_RESULTS, [run_id]).df()
-            (partial / "README.md").write_text(run_card(found.iloc[0], results))
-            if final.exists():  # (a folder that is not empty cannot be replaced in one step: the older copy makes way)
-                final.rename(older)
-            partial.rename(final)
-        finally:
-            if older.exists() and not final.exists():
-                older.rename(final)
-            shutil.rmtree(older, ignore_errors=True)
-            shutil.rmtree(partial, ignore_errors=True)
-    return final
+                _write_rows(connection.execute(f"{rows} ORDER BY ALL", given), made / f"{table}.parquet")
+            (made / CARD).write_text(card)
+    return folder / run_id
+
+
+def _write_rows(answer: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Write the rows of a query that was executed as Parquet. By Arrow: the connection may write no file."""
+    batches = answer.to_arrow_reader(_ROWS_AT_ONCE)
+    schema = batches.schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
 
 
 @contextmanager
@@ -160,20 +165,21 @@ def _check_versions(connection: duckdb.DuckDBPyConnection, folder: Path) -> None
         )
 
 
-def _take_last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, target: Path) -> str | None:
-    """Copy the last network; its file's name, or None where none was kept or it is too large."""
+def _last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> tuple[Path, str] | None:
+    """Return the last network and its SHA-256, or None where none was kept or it is too large."""
     last = connection.execute(
         "SELECT path, sha256 FROM checkpoint WHERE run_id = ? ORDER BY epoch DESC LIMIT 1", [run_id]
     ).fetchone()
     if last is None:
         return None
-    source = store.parent / last[0]
-    if not source.exists() or hashlib.sha256(source.read_bytes()).hexdigest() != last[1]:
-        raise StoreError(f"network {source} is missing or damaged; train the run again with --overwrite")
-    if source.stat().st_size > _LARGEST_NETWORK:
-        return None
-    shutil.copyfile(source, target / source.name)
-    return source.name
+    path = recorded_network(store, run_id, last[0])
+    with open_network(path) as file:
+        return None if os.fstat(file.fileno()).st_size > _LARGEST_NETWORK else (path, last[1])
+
+
+def _take_network(path: Path, sha256: str, target: Path) -> None:
+    if copy_network(path, target / path.name) != sha256:
+        raise StoreError(f"network {path} is missing or damaged; train the run again with --overwrite")
 
 
 def _every(folder: Path, table: str) -> str:

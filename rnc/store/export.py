@@ -1,7 +1,7 @@
 """`python -m rnc.store.export RUN … --to FOLDER [--store STORE]`: publish finished runs, one subfolder a run.
 
 A RUN is a run id or a pattern such as 'cifar10-*'. `RNC_GALLERY=FOLDER` shows the folder beside one's own store. The exit
-code is 2 on errors.
+code is 2 where a run could not be published; the others are.
 """
 
 import argparse
@@ -9,8 +9,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from rnc.command_line import fail, run_command, say
+from rnc.safe_paths import shown
 from rnc.store.bundle import publish
-from rnc.store.connection import StoreError, store_path
+from rnc.store.connection import store_path
+from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.reader import StoreReader
 
 
@@ -24,16 +26,28 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--store", type=Path)
     given = parser.parse_args(arguments)
     store = store_path(given.store)
+    code = 0
     try:
         present = list(StoreReader(store).runs()["run_id"])
         for wanted in given.runs:
-            chosen = [run_id for run_id in present if fnmatch(run_id, wanted)]
+            chosen = [run_id for run_id in present if fnmatch(str(run_id), wanted)]
             if not chosen:
                 raise StoreError(f"no run {wanted} in {store}; list them: python -m rnc.store {store}")
             for run_id in chosen:
-                say(publish(store, run_id, given.to))
-    except StoreError as error:
+                code = max(code, _published(store, run_id, given.to))
+    except (StoreError, OSError) as error:
         return fail(error, 2)
+    return code
+
+
+def _published(store: Path, run_id: str, folder: Path) -> int:
+    """Publish one run, and say how it went; return the exit code. What would stop the other runs, too, is raised."""
+    try:
+        say(publish(store, run_id, folder))
+    except StoreBusyError:
+        raise
+    except StoreError as error:
+        return fail(f"run {shown(str(run_id))} was not published: {error}", 2)
     return 0
 
 

@@ -1,6 +1,8 @@
 """Published runs answer every question as their store does, alone and beside another store, and say nothing they should not."""
 
+import fcntl
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -282,3 +284,40 @@ def test_a_run_of_the_schema_before_is_read_beside_one_of_this(tiny_store: Path,
     assert set(reader.runs()["run_id"]) == {"older", run_id}
     per_run = reader.conditions(["older", run_id]).groupby("run_id")["condition"].agg(sorted)
     assert per_run["older"] == per_run[run_id]
+
+
+def test_what_killed_exports_left_is_taken_up_by_the_next_and_nothing_else(tiny_store: Path, tmp_path: Path) -> None:
+    """Half a folder is removed, an older copy that had made way comes back; what an export did not make stays."""
+    run_id, folder = only_run(tiny_store), tmp_path / "gallery"
+    shutil.copytree(publish(tiny_store, run_id, folder), folder / ".gone.older")
+    for half in (f".{run_id}.partial", ".else.partial"):
+        shutil.copytree(folder / run_id, folder / half)
+        (folder / half / "run.parquet").unlink()
+    shutil.copytree(folder / run_id, folder / f".{run_id}.older")
+    others = [".mine.partial", ".empty.partial", ".run.older", ".file.partial"]
+    for name in others[:3]:
+        (folder / name).mkdir()
+    (folder / ".mine.partial" / "thesis.txt").write_text("mine")
+    (folder / ".run.older" / "metric.parquet").write_text("not a whole run")
+    (folder / ".file.partial").write_text("mine")
+    (folder / ".link.older").symlink_to(folder / run_id)
+    publish(tiny_store, run_id, folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([run_id, "gone", ".link.older", *others])
+    assert (folder / "gone" / "run.parquet").exists() and (folder / ".mine.partial" / "thesis.txt").exists()
+
+
+def test_an_export_under_way_is_left_alone(tiny_store: Path, tmp_path: Path) -> None:
+    run_id = only_run(tiny_store)
+    for name in ("other", run_id):
+        half = tmp_path / f".{name}.partial"
+        half.mkdir()
+        (half / "metric.parquet").write_text("half")
+        writer = os.open(half, os.O_RDONLY)
+        fcntl.flock(writer, fcntl.LOCK_EX)  # (as an export in another process does)
+        if name == "other":
+            publish(tiny_store, run_id, tmp_path)
+        else:
+            with pytest.raises(StoreError, match="another process that exports this run"):
+                publish(tiny_store, run_id, tmp_path)
+        os.close(writer)
+        assert (half / "metric.parquet").read_text() == "half"

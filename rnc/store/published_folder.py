@@ -1,0 +1,125 @@
+"""The folder of a published run: made under a hidden name, and put in the place of an older one only when it is whole.
+
+Nothing is removed or replaced but what an export made: plain folders that hold nothing but files with an export's names. What
+an export that was killed left is taken up by the next one. Tested in `tests/rnc/store/test_bundle.py` and
+`tests/security/test_paths.py`.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rnc.store.errors import StoreError
+from rnc.store.files import is_plain_file, is_plain_folder
+
+CARD = "README.md"
+_HIDDEN = re.compile(r"\.(?P<run>.+)\.(?P<kind>partial|older)")
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+@contextmanager
+def run_folder(folder: Path, run_id: str, tables: Collection[str]) -> Iterator[Path]:
+    """Yield an empty folder; where the block ends well it becomes `folder/run_id`, in place of an older copy.
+
+    `run_id` must be a checked name, `tables` names the tables that a published run may have. Raises StoreError, and leaves
+    all as it is, where something else than a published run has that name, or another process exports the run.
+    """
+    final, partial, older = folder / run_id, _hidden(folder, run_id, "partial"), _hidden(folder, run_id, "older")
+    folder.mkdir(parents=True, exist_ok=True)
+    tidy(folder, tables)
+    for path in (final, partial, older):
+        _refuse_in_the_way(path, tables, whole=path == final)
+    with _claimed(partial):
+        try:
+            yield partial
+            if final.exists():  # (a folder that is not empty cannot be replaced in one step: the older copy makes way)
+                final.rename(older)
+            partial.rename(final)
+        finally:
+            if older.exists() and not final.exists():
+                older.rename(final)
+            shutil.rmtree(older, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def tidy(folder: Path, tables: Collection[str]) -> None:
+    """Remove what exports that were killed left in a folder; a run whose older copy had just made way gets it back.
+
+    What another process exports at this moment stays.
+    """
+    found = [(path, match) for path in folder.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
+    ended = {match["run"] for _path, match in found if not _is_exported_now(_hidden(folder, match["run"], "partial"))}
+    for path, match in found:
+        ours = _is_of_an_export(path, tables, whole=match["kind"] == "older") and any(path.iterdir())
+        if not ours or match["run"] not in ended:
+            continue
+        final = folder / match["run"]
+        if match["kind"] == "older" and not os.path.lexists(final):
+            path.rename(final)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _hidden(folder: Path, run_id: str, kind: str) -> Path:
+    return folder / f".{run_id}.{kind}"
+
+
+def _refuse_in_the_way(path: Path, tables: Collection[str], *, whole: bool) -> None:
+    if os.path.lexists(path) and not _is_of_an_export(path, tables, whole=whole):
+        raise StoreError(
+            f"{path} is in the way and was left as it is: it is no folder that an export made, or holds other files, too; "
+            "move it away or name another folder"
+        )
+
+
+def _is_of_an_export(path: Path, tables: Collection[str], *, whole: bool) -> bool:
+    """Return whether a path is a plain folder with nothing but an export's plain files in it; of a whole one `run.parquet`."""
+    if not is_plain_folder(path):
+        return False
+    names = {file.name for file in path.iterdir()}
+    known = {CARD, *(f"{table}.parquet" for table in tables)}
+    if not all(is_plain_file(path / name) for name in names):
+        return False
+    foreign = {name for name in names - known if not name.endswith(".safetensors")}
+    return not foreign and ("run.parquet" in names or not whole)
+
+
+@contextmanager
+def _claimed(partial: Path) -> Iterator[None]:
+    """Make a folder anew and hold its lock, by which other exports know that somebody writes it."""
+    if _is_exported_now(partial):
+        raise StoreError(f"{partial} is written by another process that exports this run; wait for it")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    descriptor = os.open(partial, _OPEN_FOLDER)
+    try:
+        with suppress(OSError):  # (a disk that knows no locks)
+            _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_exported_now(partial: Path) -> bool:
+    """Return whether another process holds the lock of a folder; where that cannot be said, it is taken to."""
+    if not is_plain_folder(partial):
+        return False
+    descriptor = os.open(partial, _OPEN_FOLDER)
+    try:
+        return not _lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
