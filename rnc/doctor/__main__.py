@@ -7,21 +7,25 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnc.command_line import run_command, say
+from rnc.command_line import fail, run_command, say
 from rnc.datasets import data_root
 from rnc.doctor.finding import Finding, Level
 from rnc.doctor.leftovers import examine_leftovers
 from rnc.doctor.machine import examine_datasets, examine_machine
 from rnc.doctor.store import examine_store
-from rnc.store.connection import StoreError, store_path
+from rnc.store.connection import store_path
+from rnc.store.errors import StoreError
 
 
 def examine(store: Path, images: Path) -> Iterator[Finding]:
     """All findings, as they are made."""
     yield from examine_machine()
     yield from examine_datasets(images)
-    yield from examine_store(store)
-    yield from examine_leftovers(store)
+    for part in (examine_store, examine_leftovers):
+        try:
+            yield from part(store)
+        except Exception as error:  # (a stranger's store may be wrong in any way, and the other findings still count)
+            yield Finding(Level.TROUBLE, f"{store} could not be examined to the end ({type(error).__name__}: {error})")
 
 
 def main(arguments: list[str]) -> int:
@@ -31,8 +35,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data-root", type=Path, help="the folder of the images; RNC_DATA, or data/images")
     parser.add_argument("--repair", action="store_true", help="rebuild what can be rebuilt")
     asked = parser.parse_args(arguments)
-    left = 0
-    for finding in examine(store_path(asked.store), data_root(asked.data_root)):
+    store, left = store_path(asked.store), 0
+    if store.is_dir():
+        return fail(_is_a_folder(store), 2)
+    for finding in examine(store, data_root(asked.data_root)):
         say(f"{finding.level:<8} {finding.text}")
         if asked.repair and (finding.repair or finding.level is Level.TROUBLE):
             left += not _repaired(finding)
@@ -41,6 +47,12 @@ def main(arguments: list[str]) -> int:
             if finding.repair:
                 say(f"{'':<8} --repair mends it")
     return 1 if left else 0
+
+
+def _is_a_folder(store: Path) -> str:
+    if any(store.glob("[!.]*/run.parquet")):
+        return f"{store} is a folder of published runs and no store: there is nothing to repair; RNC_GALLERY={store} shows it"
+    return f"{store} is a folder and no store; name a file, such as {store / 'rnc.duckdb'}"
 
 
 def _repaired(finding: Finding) -> bool:

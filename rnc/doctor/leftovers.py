@@ -1,5 +1,11 @@
-"""What lies around a store and belongs to nothing: half-written files, and networks of runs that are gone from it."""
+"""What lies around a store and belongs to nothing: half-written files, and networks of runs that are gone from it.
 
+Nothing is touched but what this program provably made for the store at hand: files and folders with exactly the names that
+it gives to half-written ones, and folders of networks while no other store lies beside it. Anything else is only told of.
+"""
+
+import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -7,60 +13,133 @@ from functools import partial
 from pathlib import Path
 
 from rnc.doctor.finding import Finding, Level
-from rnc.store.connection import StoreError
+from rnc.safe_paths import UnsafePathError, open_plain_file
+from rnc.store.errors import StoreError
+from rnc.store.files import checkpoints_folder, is_plain_file, is_plain_folder, leftovers_folder, store_folder
+from rnc.store.neighbours import other_stores
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import trainer
 from rnc.vocabulary import STALE_SECONDS
 
-SET_ASIDE = "leftovers"
-"""The folder beside the store into which networks are moved."""
+_HALF_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")
+_NETWORK = re.compile(r"(epoch-\d{1,10}|resume)\.safetensors")
+_DELETED = re.compile(r"\..+\.deleted")
+_MOST_HEADER = 16 * 2**20
+"""Bytes of the header of a safetensors file; those of this program's networks are far smaller."""
 
 
 def examine_leftovers(store: Path) -> Iterator[Finding]:
     """Files nobody finishes any more are removed; whole networks are moved aside, since they may be somebody's."""
-    for path in half_written(store):
-        yield Finding(Level.TROUBLE, f"{path} was never finished by whoever wrote it", partial(_remove, path))
     try:
         known = set(StoreReader(store).runs()["run_id"])
-    except StoreError:
-        return  # (said elsewhere; without the store nobody knows whose they are)
-    if not store.exists():
-        return
-    others = [other for other in store.parent.glob("*.duckdb") if other != store and not _is_copy(other, store)]
-    for folder in sorted((store.parent / "checkpoints").glob("*/")):
-        if folder.name in known or trainer(store, folder.name):
-            continue
+        others = other_stores(store) if store.parent.is_dir() else []
+        for path in _half_written(store, known, others):
+            yield Finding(Level.TROUBLE, f"{path} was never finished by whoever wrote it", partial(_remove, path))
+        if store.exists():
+            yield from _unknown_networks(store, known, others)
+    except StoreError as error:
+        yield Finding(Level.NOTE, f"what lies around {store} was not examined: {error}")
+
+
+def _unknown_networks(store: Path, known: set[str], others: list[Path]) -> Iterator[Finding]:
+    """Folders of networks that belong to no run of the store, and whether they can have belonged to one."""
+    for folder in _run_folders(store):
         text = f"{folder} belongs to no run of {store}"
+        if folder.name in known:
+            continue
         if others:
             yield Finding(Level.NOTE, f"{text}; perhaps to one of {others[0].name}, which lies beside it")
-        else:
-            yield Finding(Level.TROUBLE, text, partial(_set_aside, folder, store.parent / SET_ASIDE))
+        elif not _holds_networks_of_ours(folder):
+            yield Finding(Level.NOTE, f"{text}, and holds other things than its networks; it is left as it is")
+        elif not trainer(store, folder.name):
+            yield Finding(Level.TROUBLE, text, partial(_set_aside, folder, store))
 
 
-def half_written(store: Path) -> list[Path]:
-    """Temporary files and folders by the store or beside networks that nobody has touched for a while."""
-    candidates = [*store.parent.glob(f".{store.name}-*"), *store.parent.glob("*.partial")]
-    for folder in (store.parent / "checkpoints").glob("*/"):
-        if not trainer(store, folder.name):
-            candidates += folder.glob("*.partial")
+def _run_folders(store: Path) -> list[Path]:
+    """Plain folders in the folder of networks, but for hidden ones."""
+    place = checkpoints_folder(store)
+    found = place.iterdir() if is_plain_folder(place) else ()
+    return sorted(path for path in found if is_plain_folder(path) and not path.name.startswith("."))
+
+
+def _holds_networks_of_ours(folder: Path) -> bool:
+    """Return whether all in a folder are networks that this program wrote for the run of that name."""
+    files = list(folder.iterdir())
+    return bool(files) and all(_is_network_of_ours(file) for file in files)
+
+
+def _is_network_of_ours(file: Path) -> bool:
+    if not _NETWORK.fullmatch(file.name):
+        return False
+    metadata = _metadata(file)
+    if file.name.startswith("resume"):  # (which does not say of which run it is)
+        return isinstance(metadata.get("progress"), str)
+    try:
+        return bool(json.loads(str(metadata["config"]))["run_id"] == file.parent.name)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return False
+
+
+def _metadata(file: Path) -> dict[str, object]:
+    """Return the metadata in the header of a safetensors file: eight bytes of its length, and JSON."""
+    try:
+        with open_plain_file(file, "network") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length)) if length <= _MOST_HEADER else {}
+        found = header["__metadata__"]
+    except (UnsafePathError, OSError, KeyError, TypeError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _half_written(store: Path, known: set[str], others: list[Path]) -> list[Path]:
+    """Return temporary files and folders of this store that nobody has touched for a while.
+
+    Those of runs that it does not know may be another store's, where there is one.
+    """
+    if not store.parent.is_dir():
+        return []
+    found = [path for path in store_folder(store).iterdir() if _is_half_store(path, store)]
+    for folder in _run_folders(store):
+        halves = [path for path in folder.iterdir() if _HALF_NETWORK.fullmatch(path.name) and is_plain_file(path)]
+        if halves and (folder.name in known or not others) and not trainer(store, folder.name):
+            found += halves
+    place = checkpoints_folder(store)
+    if not others and is_plain_folder(place):
+        found += [path for path in place.iterdir() if _DELETED.fullmatch(path.name) and _holds_only_networks(path)]
     oldest_alive = time.time() - STALE_SECONDS
-    return sorted(path for path in candidates if path.lstat().st_mtime < oldest_alive)
+    return sorted(path for path in found if path.lstat().st_mtime < oldest_alive)
 
 
-def _is_copy(other: Path, store: Path) -> bool:
-    return other.name.startswith(f"{store.stem}-v")
+def _is_half_store(path: Path, store: Path) -> bool:
+    """Return whether a path is a store that was being made, or a copy of it from before an upgrade that was being written."""
+    name, stem, suffix = (re.escape(text) for text in (store.name, store.stem, store.suffix))
+    if re.fullmatch(rf"{stem}-v\d+-\d{{4}}-\d\d-\d\d(-\d+)?{suffix}\.partial", path.name):
+        return is_plain_file(path)
+    if not re.fullmatch(rf"\.{name}-[a-z0-9_]{{8}}", path.name) or not is_plain_folder(path):
+        return False
+    return all(is_plain_file(file) and file.name.startswith(store.name) for file in path.iterdir())
+
+
+def _holds_only_networks(folder: Path) -> bool:
+    """Return whether a folder that a deletion condemned holds files of networks and nothing else."""
+    if not is_plain_folder(folder):
+        return False
+    names = (_NETWORK, _HALF_NETWORK)
+    return all(is_plain_file(file) and any(name.fullmatch(file.name) for name in names) for file in folder.iterdir())
 
 
 def _remove(path: Path) -> str:
-    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    shutil.rmtree(path) if is_plain_folder(path) else path.unlink()
     return f"removed {path}"
 
 
-def _set_aside(folder: Path, place: Path) -> str:
+def _set_aside(folder: Path, store: Path) -> str:
+    place = leftovers_folder(store)
     place.mkdir(exist_ok=True)
     target = place / folder.name
     number = 1
-    while target.exists():
+    while target.is_symlink() or target.exists():
         number += 1
         target = place / f"{folder.name}-{number}"
     folder.rename(target)

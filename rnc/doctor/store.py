@@ -1,6 +1,5 @@
 """The store: who holds it, whether all of it can be read, and whether runs and networks are as it says."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from rnc.doctor.finding import Finding, Level
-from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, StoreOlderError, holder, reading
+from rnc.store.connection import SCHEMA_VERSION, holder, reading
+from rnc.store.errors import StoreError, StoreMissingError, StoreOlderError
+from rnc.store.files import sha256_of
 from rnc.store.integrity import damaged_tables
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
@@ -16,7 +17,6 @@ from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 
 _LITTLE_ROOM = 2**30  # bytes
-_AT_ONCE = 2**20
 
 
 def examine_store(path: Path) -> Iterator[Finding]:
@@ -94,10 +94,11 @@ def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 
 def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
     """Stored networks whose file is missing, or is not the one of the store's SHA-256."""
-    kept = StoreReader(path).checkpoints(list(runs["run_id"]))
+    reader = StoreReader(path)
+    kept = reader.checkpoints(list(runs["run_id"]))
     bad = 0
     for row in kept.to_dict("records"):
-        reason = _difference(Path(row["path"]), row["sha256"])
+        reason = _difference(reader, row["path"], row["sha256"])
         if reason:
             bad += 1
             advice = "restore the file, or train the run again with --overwrite"
@@ -106,16 +107,12 @@ def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
         yield Finding(Level.OK, f"{len(kept)} networks are there, byte for byte as they were stored")
 
 
-def _difference(path: Path, sha256: str) -> str | None:
+def _difference(reader: StoreReader, path: str, sha256: str) -> str | None:
+    """Return how a network differs from what is stored, or None. Of files outside the store's folder nothing is told."""
     try:
-        digest, size = hashlib.sha256(), 0
-        with path.open("rb") as file:
-            while part := file.read(_AT_ONCE):
-                digest.update(part)
-                size += len(part)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    found = digest.hexdigest()
+        found, size = sha256_of(reader.network(path))
+    except StoreError as error:
+        return f"cannot be used ({error})"
     if found == sha256:
         return None
-    return f"differs ({size} bytes, SHA-256 {found[:12]}…, the store says {sha256[:12]}…)"
+    return f"differs ({size} bytes, SHA-256 {found[:12]}…, the store says {str(sha256)[:12]}…)"

@@ -11,6 +11,7 @@ from rnc.error_view import show_error
 from rnc.lab.checks import RequestError
 from rnc.lab.request import Source
 from rnc.markdown import inert
+from rnc.store.errors import StoreError
 from rnc.vocabulary import Split
 
 
@@ -62,12 +63,18 @@ def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> So
 def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
     """What the lab needs to know of a run's stored network: a row of `StoreReader.checkpoints`.
 
-    Raises RequestError where the row makes no sense.
+    Raises RequestError where the row makes no sense, or its file is none in the store's folder; it is not opened then.
     """
-    subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
-    data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
-    fingerprint = data.get(split, {}).get("fingerprint")
+    try:
+        subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
+        data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
+        fingerprint = data.get(split, {}).get("fingerprint")
+        file, epoch = controls.reader().network(checkpoint["path"]), int(checkpoint["epoch"])
+        model = f"{run['model']} width {run['width']:g}"
+    except StoreError as error:
+        raise RequestError(str(error)) from None
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RequestError(f"what the store says of it makes no sense ({error})") from None
     return Source(
-        checkpoint["path"], checkpoint["sha256"], run["run_id"], int(checkpoint["epoch"]), run["images_from"], split, subset,
-        fingerprint, f"{run['model']} width {run['width']:g}",
-    )  # fmt: skip
+        str(file), checkpoint["sha256"], run["run_id"], epoch, run["images_from"], split, subset, fingerprint, model
+    )

@@ -6,6 +6,7 @@ How they are cached: `rnc/store/answers.py`. Results are shared: do not change t
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from rnc.conditions import CLEAN
 from rnc.store.connection import StoreError, StoreMissingError
 from rnc.store.evidence import SHOWN
+from rnc.store.files import network_inside
 from rnc.store.samples import SampleReader
 from rnc.store.upkeep import TABLES_OF_A_RUN
 from rnc.vocabulary import FEATURES_LAYER, OWN_IMAGES, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
@@ -166,9 +168,18 @@ class StoreReader(SampleReader):
         return not alive.empty and bool(alive["umap"].iloc[0]) and not landed
 
     def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, epoch, path, sha256."""
+        """run_id, epoch, path, sha256. Paths are as they were recorded, by a stranger perhaps: `network` checks one."""
         found = self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
-        return found.assign(path=[str(self.path.parent / path) for path in found.get("path", [])])
+        return found.assign(path=[str(self.path.parent / str(path)) for path in found.get("path", [])])
+
+    def network(self, path: str) -> Path:
+        """Return the file of a row of `checkpoints`, which must be an existing plain file in the store's folder or the gallery.
+
+        Raises StoreError for any other path, before it is opened.
+        """
+        homes = [home.resolve() for home in (self._gallery, self.path.parent) if home is not None]
+        home = next((home for home in homes if path.startswith(f"{home}/")), self.path.parent)
+        return network_inside(home, path)
 
     def rows_of(self, run_id: str) -> pd.DataFrame:
         """table, rows: what the store holds of a run."""

@@ -1,5 +1,6 @@
 """The doctor names what is wrong with a store, mends what can be rebuilt, and leaves the rest as it was."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import duckdb
 import pytest
 
 from rnc.doctor.__main__ import main
+from rnc.store.bundle import publish
 from rnc.store.connection import reading
 from rnc.store.run_lock import run_lock
 from rnc.vocabulary import STALE_SECONDS
@@ -73,26 +75,160 @@ def test_networks_that_miss_or_differ(store: Path, capsys: pytest.CaptureFixture
     assert f"{second} of" in out and f"differs ({len(content)} bytes" in out
 
 
-def test_leftovers_go_or_are_set_aside(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder,) = store.parent.glob("checkpoints/*/")
-    gone = folder.with_name("a-run-that-was-deleted")
-    shutil.copytree(folder, gone)
-    kept = {path.name: path.read_bytes() for path in gone.iterdir()}
-    old = [folder / "resume.safetensors.partial", store.with_name("x.duckdb.partial")]
-    fresh = folder / "epoch-0009.safetensors.partial"
-    for path in (*old, fresh):
-        path.write_bytes(b"half")
-    temporary = store.with_name(f".{store.name}-abc")
-    temporary.mkdir()
-    for path in (*old, temporary):
+def age(*paths: Path) -> None:
+    """Let nobody have touched some files for a while."""
+    for path in paths:
         os.utime(path, (time.time() - STALE_SECONDS - 1,) * 2)
+
+
+def forget_runs(store: Path) -> None:
+    """Take the runs out of a store, as a deletion does that is killed before the networks go."""
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("DELETE FROM run; DELETE FROM checkpoint")
+
+
+def test_leftovers_go_or_are_set_aside(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (gone,) = store.parent.glob("checkpoints/*/")
+    forget_runs(store)
+    kept = {path.name: path.read_bytes() for path in gone.iterdir()}
+    old = [
+        gone / "resume.safetensors.partial", gone / ".epoch-0001.safetensors.partial",
+        store.with_name("rnc-v3-2026-11-28.duckdb.partial"),
+    ]  # fmt: skip
+    for path in old:
+        path.write_bytes(b"half")
+    temporary, condemned = store.with_name(f".{store.name}-abc_d123"), gone.with_name(".a.deleted")
+    for folder in (temporary, condemned):
+        folder.mkdir()
+    (temporary / store.name).write_bytes(b"half")
+    (condemned / "epoch-0001.safetensors").write_bytes(b"half")
+    age(*old, temporary, condemned)
+    fresh = gone / "epoch-0009.safetensors.partial"
+    fresh.write_bytes(b"half")
     code, out = told(store, capsys)
-    assert code == 1 and out.count("was never finished") == 3 and gone.exists()
+    assert code == 1 and out.count("was never finished") == 5 and gone.exists()
+    fresh.unlink()
     code, out = told(store, capsys, "--repair")
     assert code == 0, out
-    assert fresh.exists() and not any(path.exists() for path in (*old, temporary, gone))
+    assert not any(path.exists() for path in (*old, temporary, condemned, gone))
     aside = store.parent / "leftovers" / gone.name
     assert kept == {path.name: path.read_bytes() for path in aside.iterdir()}
+
+
+def test_what_another_program_left_half_stays(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A browser's download, say, and whatever else only looks like something of ours."""
+    (folder,) = store.parent.glob("checkpoints/*/")
+    names = [
+        "ubuntu.iso.partial",
+        "x.duckdb.partial",
+        f".{store.name}-backup",
+        ".rnc.duckdb-2-abcdefgh",
+        ".other.duckdb-abcdefgh",
+    ]
+    others = [*(store.with_name(name) for name in names), folder / "mine.partial", folder / "epoch-1.txt.partial"]
+    for path in others:
+        path.write_bytes(b"half")
+    mine = store.with_name(f".{store.name}-abcdefgh")
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("mine")
+    age(*others, mine)
+    code, out = told(store, capsys, "--repair")
+    assert code == 0 and "never finished" not in out and all(path.exists() for path in (*others, mine / "thesis.tex"))
+
+
+@pytest.mark.parametrize("kind", ["a note", "another run's", "a link", "a linked folder", "empty", "resume of others"])
+def test_a_folder_that_may_be_somebodys_stays(kind: str, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (gone,) = store.parent.glob("checkpoints/*/")
+    forget_runs(store)
+    if kind == "a note":
+        (gone / "notes.txt").write_text("mine")
+    elif kind == "another run's":
+        gone = gone.rename(gone.with_name("resnet18-of-mine"))
+    elif kind == "a link":
+        (gone / "epoch-0007.safetensors").symlink_to(gone / "epoch-0001.safetensors")
+    elif kind == "a linked folder":
+        gone.rename(store.parent / "elsewhere")
+        gone.symlink_to(store.parent / "elsewhere")
+    else:
+        for path in gone.iterdir():
+            path.unlink()
+        if kind == "resume of others":
+            (gone / "resume.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+    before = {path: path.lstat().st_ino for path in store.parent.rglob("*")}
+    told(store, capsys, "--repair")
+    assert before == {path: path.lstat().st_ino for path in store.parent.rglob("*")}
+    assert not (store.parent / "leftovers").exists()
+
+
+def test_a_home_in_the_place_of_the_networks_is_not_moved(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`checkpoints` is a link to a folder of folders."""
+    home = tmp_path / "home"
+    (home / "thesis").mkdir(parents=True)
+    shutil.rmtree(store.parent / "checkpoints")
+    (store.parent / "checkpoints").symlink_to(home)
+    code, out = told(store, capsys, "--repair")
+    assert code == 1 and "by a link" in out and (home / "thesis").is_dir()
+
+
+@pytest.mark.parametrize(
+    "name", ["other.duckdb", "other.db", "other", "rnc.duckdb.bak", "rnc-v2-mine.duckdb", "rnc.lake"]
+)
+def test_networks_are_not_moved_where_another_store_may_own_them(
+    name: str, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it is called; and a half-written network of it is not removed."""
+    other, (folder,) = store.with_name(name), store.parent.glob("checkpoints/*/")
+    if name.endswith(".lake"):
+        other.write_text("ducklake:postgres:host=db.example dbname=rnc\n")
+    else:
+        shutil.copyfile(store, other)
+    forget_runs(store)
+    half = folder / "resume.safetensors.partial"
+    half.write_bytes(b"half")
+    age(half)
+    code, out = told(store, capsys, "--repair")
+    assert code == 0 and f"perhaps to one of {name}" in out and half.exists() and folder.exists()
+
+
+def test_a_copy_from_before_an_upgrade_is_no_other_store(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copyfile(store, store.with_name("rnc-v3-2026-11-28.duckdb"))
+    forget_runs(store)
+    code, out = told(store, capsys, "--repair")
+    assert code == 0 and "moved" in out
+
+
+def test_a_network_elsewhere_is_not_opened(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor is a part of its hash told."""
+    secret = tmp_path / "secret"
+    secret.write_text("a key")
+    pipe = store.parent / "checkpoints" / "pipe.safetensors"
+    os.mkfifo(pipe)
+    recorded = [str(secret), "../secret", "/dev/zero", "/proc/self/fd/0", "checkpoints/pipe.safetensors", "", "a\0b"]
+    with duckdb.connect(str(store)) as connection:
+        for path in recorded:
+            connection.execute("INSERT INTO checkpoint SELECT run_id, 9, ?, 'x' FROM run", [path])
+    code, out = told(store, capsys, "--repair")
+    assert code == 1 and out.count("cannot be used (network") == len(recorded)
+    assert hashlib.sha256(b"a key").hexdigest()[:12] not in out
+
+
+def test_a_folder_is_no_store(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ((run_id,),) = ask(store, "SELECT run_id FROM run")
+    publish(store, run_id, tmp_path / "gallery")
+    for folder, words in (
+        (tmp_path / "gallery", "folder of published runs and no store"),
+        (tmp_path, "is a folder and no"),
+    ):
+        assert main([str(folder), "--repair"]) == 2 and words in capsys.readouterr().err
+
+
+def test_a_store_that_makes_no_sense_is_a_finding(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("UPDATE run SET run_id = chr(27) || ']0;owned' || chr(7), config = '{\"dataset\": 3}'")
+    code, out = told(store, capsys, "--repair")
+    assert code == 1 and "\x1b" not in out and "makes no sense" in out
 
 
 def test_networks_of_another_store_in_the_folder_stay(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
