@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rnc.models.foreign_weights import SUFFIXES
-from rnc.vocabulary import Objective, Split
+from rnc.safe_paths import UnsafePathError, checked_name
+from rnc.vocabulary import Norm, Objective, Split
 from train.measurement import Epochs, MeasurementConfig
 
 _NUMBER = re.compile(r"(?:epoch|ep|checkpoint|ckpt|e)[-_=. ]?(\d+)", re.IGNORECASE)
@@ -65,8 +66,22 @@ class OwnRun(MeasurementConfig):
         decides = self.to_json()
         decides["own"] = {"sha256": self.sha256, "network": self.network, "fingerprints": self.fingerprints}
         digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
-        plain = re.sub(r"[^\w.]+", "_", self.model)
-        return f"{self.name or f'{self.dataset}-{plain}'}-{Objective.OWN}-{self.norm}-s0-{digest}"
+        return f"{_title(self.name, self.dataset, self.model)}-{Objective.OWN}-{self.norm}-s0-{digest}"
+
+
+def _title(name: str, dataset: str, model: str) -> str:
+    """Return how a run's id begins."""
+    plain = re.sub(r"[^\w.]+", "_", model)
+    return name or f"{dataset}-{plain}"
+
+
+def check_names(name: str, dataset: str, model: str) -> None:
+    """Raise ValueError for names of which a run's id would be made that could not be a folder's name."""
+    check_name(name)
+    try:
+        checked_name(f"{_title(name, dataset, model)}-{Objective.OWN}-{Norm.LINF}-s0-{'0' * 8}", "id of the run")
+    except UnsafePathError as error:
+        raise ValueError(f"{error}; give it another one: --name NAME") from None
 
 
 def check_name(name: str) -> None:

@@ -19,7 +19,7 @@ from rnc.models.wrapped import check_normalisation
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
 from train.execution import Execution, Precision
-from train.foreign import OwnRun, check_name, checkpoint_files, in_order
+from train.foreign import OwnRun, check_name, check_names, checkpoint_files, in_order
 from train.loop import Options
 from train.measurement import MeasurementConfig
 from train.measuring import Subject, load_weights, measure_run
@@ -107,6 +107,7 @@ def measure(command: Command) -> None:
     files = in_order(checkpoint_files(command.checkpoint), command.epochs)
     check_name(command.name)
     images, spec = _images(command)
+    check_names(command.name, spec.name, command.measurement.model)
     model = _network(command, spec)
     whole = _loaded(command, images)
     for epoch, path in files:

@@ -17,6 +17,7 @@ from rnc.datasets import cache, image_folder, layout, npz_file, parquet_folder, 
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images import MOST_BYTES, Source, fitted, opened
 from rnc.datasets.specs import DatasetError, DatasetSpec
+from rnc.safe_paths import UnsafePathError, checked_name
 from rnc.vocabulary import OWN_IMAGES, Split
 
 _MOST_SIDE = 4096
@@ -117,9 +118,10 @@ def from_reference(text: str) -> OwnImages:
         if len(shape) != 3 or shape[0] not in (1, 3) or not all(0 < side <= _MOST_SIDE for side in shape[1:]):
             raise ValueError(f"images of shape {shape}")
         test_data = None if made["test_data"] is None else Path(made["test_data"])
-        spec = DatasetSpec(str(made["name"]), names, shape, (0.0,) * shape[0], (1.0,) * shape[0], any_size=True)
+        name = checked_name(made["name"], "data set")  # (the cache's files are called by it)
+        spec = DatasetSpec(name, names, shape, (0.0,) * shape[0], (1.0,) * shape[0], any_size=True)
         return OwnImages(Path(made["data"]), test_data, spec)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UnsafePathError) as error:
         raise DatasetError(
             f"a store names images in a way that makes no sense ({error}); measure the network again"
         ) from None

@@ -4,18 +4,27 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from rnc import controls
+from rnc.lab.checks import RequestError
+from rnc.lab_view.network import source_of
 from rnc.store import copy, export
-from rnc.store.connection import StoreError, reading, writing
+from rnc.store.backup import back_up
+from rnc.store.connection import SCHEMA_VERSION, StoreError, reading, writing
+from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock, trainer
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import RunState
+from rnc.vocabulary import RunState, Split
 from tests.rnc.store.hand_written import begin, one_epoch
 from tests.security.hostile_names import RUN_IDS, plant, snapshot
+from train.run import main as train
 
 CONTENT = b"import os  # a stranger's program\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -311,3 +320,120 @@ def test_deleting_follows_no_link(given: Path, guard: Path) -> None:
     (given.parent / "checkpoints").symlink_to(guard)
     with pytest.raises(StoreError, match="by a link"):
         StoreWriter(given).delete_run("again")
+
+
+def test_the_app_opens_no_network_elsewhere(given: Path, guard: Path, tmp_path: Path) -> None:
+    """Neither of a store nor of a folder of published runs, and it tells nothing of what is there."""
+    hashes = add_hostile_networks(given, guard)
+    export.main(["good", "--store", str(given), "--to", str(tmp_path / "guard.out")])
+    rows = tmp_path / "guard.out" / "good" / "checkpoint.parquet"
+    for store, gallery in ((given, None), (given, tmp_path / "guard.out")):
+        reader = StoreReader(store, gallery)
+        kept = reader.checkpoints(["good", *(f"bad{number}" for number in range(len(RECORDED)))])
+        for row in kept.to_dict("records"):
+            if row["run_id"] == "good":
+                assert reader.network(row["path"]).read_bytes() == CONTENT
+            elif not Path(row["path"].replace("\0", "")).resolve().is_relative_to(given.parent):
+                with pytest.raises(StoreError, match="network") as refusal:
+                    reader.network(row["path"])
+                assert not any(found[:12] in str(refusal.value) for found in hashes)
+    published = pq.read_table(rows)
+    for recorded in ("../../guard/app.py", str(guard / "app.py"), "good/../../guard/app.py", "/dev/zero"):
+        paths = published.set_column(published.column_names.index("path"), "path", pa.array([recorded]))
+        pq.write_table(paths.replace_schema_metadata(published.schema.metadata), rows)
+        reader = StoreReader(tmp_path / "none.duckdb", tmp_path / "guard.out")
+        with pytest.raises(StoreError, match="network"):
+            reader.network(reader.checkpoints(["good"])["path"].item())
+
+
+def test_the_lab_is_handed_no_network_elsewhere(
+    given: Path, guard: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (given.parent / "pipe.safetensors").unlink(missing_ok=True)
+    os.mkfifo(given.parent / "pipe.safetensors")
+    monkeypatch.setattr(controls, "reader", lambda: StoreReader(given))
+    run = StoreReader(given).runs().iloc[0]
+    row = StoreReader(given).checkpoints(["good"]).iloc[0].to_dict() | {"sha256": "ab" * 32}
+    assert source_of(run, row, Split.TEST).checkpoint == str(given.parent / "checkpoints/good/epoch-0001.safetensors")
+    for path in (
+        str(guard / "app.py"),
+        f"{given.parent}/../guard/app.py",
+        "/dev/zero",
+        str(given.parent / "pipe.safetensors"),
+    ):
+        with pytest.raises(RequestError, match="network"):
+            source_of(run, row | {"path": path}, Split.TEST)
+
+
+def test_two_stores_in_a_folder_keep_each_others_networks(given: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the other one is called; when the last one that names them lets go, they go."""
+    other, networks = given.with_name("other.sqlite"), given.parent / "checkpoints" / "good"
+    shutil.copyfile(given, other)
+    StoreWriter(given).delete_run("good")
+    assert run_ids(given) == [] and (networks / "epoch-0001.safetensors").read_bytes() == CONTENT
+    StoreWriter(other).delete_run("good")
+    assert not networks.exists()
+
+
+def test_networks_stay_where_another_store_cannot_be_asked(given: Path) -> None:
+    lake = given.with_name("shared.lake")
+    lake.write_text("ducklake:postgres:host=db.example dbname=rnc\n")
+    with pytest.raises(StoreError, match=r"shared\.lake beside it, which could not be asked"):
+        StoreWriter(given).delete_run("good")
+    assert run_ids(given) == [] and (given.parent / "checkpoints" / "good").exists()
+
+
+def test_a_file_of_another_program_and_a_copy_from_before_an_upgrade_keep_no_networks(given: Path) -> None:
+    with duckdb.connect(str(given.with_name("notes.duckdb"))) as connection:
+        connection.execute("CREATE TABLE checkpoint (run_id VARCHAR)")
+    shutil.copyfile(given, given.with_name("rnc-v3-2026-11-28.duckdb"))
+    StoreWriter(given).delete_run("good")
+    assert not (given.parent / "checkpoints" / "good").exists()
+
+
+def test_a_copy_does_not_replace_the_networks_of_another_store(
+    given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others, mine = tmp_path / "guard.mine" / "others.db", tmp_path / "guard.mine" / "rnc.duckdb"
+    add_run(others, "good", "checkpoints/good/epoch-0001.safetensors")
+    file = others.parent / "checkpoints" / "good" / "epoch-0001.safetensors"
+    file.write_bytes(b"another training of the same run")
+    assert copy.main([str(given), str(mine)]) == 2 and "others.db beside it may need" in capsys.readouterr().err
+    assert file.read_bytes() == b"another training of the same run"
+    assert others.parent.joinpath("rnc.duckdb").exists() is False
+
+
+def test_training_does_not_replace_the_networks_of_another_store(
+    tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_store.parent, tmp_path / "data")
+    before, other = snapshot(tmp_path / "data" / "checkpoints"), tmp_path / "data" / "other.duckdb"
+    assert train(["tiny", "--store", str(other)]) == 2
+    assert "belong to rnc.duckdb, too" in capsys.readouterr().err
+    assert snapshot(tmp_path / "data" / "checkpoints") == before and run_ids(other) == []
+
+
+def test_training_does_not_write_through_links(
+    tiny_store: Path, tmp_path: Path, guard: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of somebody's, in which one trains."""
+    store = tmp_path / "data" / "rnc.duckdb"
+    run_id = run_ids(tiny_store)[0]
+    networks = store.parent / "checkpoints" / run_id
+    networks.mkdir(parents=True)
+    (networks / "epoch-0000.safetensors.partial").symlink_to(guard / ".bashrc")
+    (networks / "resume.safetensors.partial").symlink_to(guard / "uv.lock")
+    assert train(["tiny", "--store", str(store)]) == 0
+    assert not any(path.is_symlink() for path in networks.iterdir())
+    shutil.rmtree(store.parent)
+    store.parent.mkdir()
+    (store.parent / "checkpoints").symlink_to(guard / "precious")
+    assert train(["tiny", "--store", str(store)]) == 2 and "by a link" in capsys.readouterr().err
+
+
+def test_a_copy_before_an_upgrade_is_not_written_through_a_link(given: Path, guard: Path) -> None:
+    name = f"rnc-v{SCHEMA_VERSION}-{datetime.now(UTC):%Y-%m-%d}"
+    (given.parent / f"{name}-2.duckdb.partial").symlink_to(guard / ".bashrc")
+    (given.parent / f"{name}.duckdb").symlink_to(guard / "app.py")
+    made = back_up(given, SCHEMA_VERSION)
+    assert made.name == f"{name}-2.duckdb" and made.read_bytes() == given.read_bytes()

@@ -19,7 +19,7 @@ from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Objective, Split
 from tests.train.malformed.network import CLASSES, MODEL, SIDE, small, write_images
 from tests.train.small import FLAGS, ask
-from train import measuring
+from train import measure, measuring
 from train.config import RunConfig
 from train.foreign import checkpoint_files, in_order
 from train.measure import main
@@ -253,3 +253,15 @@ def test_pixels_are_normalised_as_asked(brought: Path, monkeypatch: pytest.Monke
     torch.manual_seed(2)
     torch.testing.assert_close(net(images), small()((images - 0.5) / 0.25))
     assert np.array_equal(net.mean.flatten().numpy(), np.float32([0.5] * 3))
+
+
+def test_a_name_that_no_folder_can_have_is_refused_before_anything_is_loaded(
+    brought: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*_arguments: object) -> None:
+        pytest.fail("weights were loaded")
+
+    monkeypatch.setattr(measure, "load_weights", load)
+    for name in (["--dataset", "d" * 190], ["--name", "../x"]):
+        assert main(command(brought, *name)) == 2
+        assert "name" in capsys.readouterr().err and not (brought / "store").exists()

@@ -154,7 +154,9 @@ def test_arrays_in_any_customary_layout(layout: str, channels: int, tmp_path: Pa
 @pytest.mark.parametrize(
     "text",
     ["own:", "own:3", "own:{}", 'own:{"data": 3}', "own:[", 'own:{"data": "a", "test_data": null, "name": "x", "classes": ["a"],'
-     ' "image_shape": [3, 99999999, 1]}'],
+     ' "image_shape": [3, 99999999, 1]}',
+     *(f'own:{{"data": "a", "test_data": null, "name": "{name}", "classes": ["a"], "image_shape": [3, 8, 8]}}'
+       for name in ("../../x", "/tmp/x", "", "a\\u0000"))],
 )  # fmt: skip
 def test_a_reference_that_makes_no_sense(text: str) -> None:
     with pytest.raises(DatasetError, match=r"makes no sense.*measure the network again"):
