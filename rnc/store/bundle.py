@@ -1,27 +1,24 @@
-"""Published runs: a folder with a subfolder a run, in it its rows as Parquet, one file a table, its last network and a card.
+"""Publish finished runs: a folder with a subfolder a run, in it its rows as Parquet, its last network and a card.
 
-Such a folder is read beside a store, as if its runs were in it. The gallery that ships with the project is one.
+`published_runs.py` reads such folders.
 """
 
-import glob
 import hashlib
 import json
 import os
-import re
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
 
 from rnc.store.card import run_card, without_folders
-from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
+from rnc.store.connection import SCHEMA_VERSION, StoreError, reading
+from rnc.store.published_runs import PUBLISHED_TABLES
+from rnc.store.quoting import quoted_text
 from rnc.vocabulary import FEATURES_LAYER, SYNTHETIC, Role, RunState
 
 GALLERY_VARIABLE = "RNC_GALLERY"
 _GALLERY = Path(__file__).parents[2] / "data" / "gallery"
-_OLDEST_VERSION = 2  # since then columns have only been added; what a run's rows lack is NULL
 _LARGEST_NETWORK = 10_000_000
 _ROWS = {
     "run": "SELECT * REPLACE (NULL::VARCHAR AS host, $config::JSON AS config) FROM run WHERE run_id = $run",
@@ -30,11 +27,6 @@ _ROWS = {
     "WHERE run_id = $run AND parse_filename(path) = $network",
     "run_mark": "SELECT * REPLACE (NULL::TIMESTAMP AS archived_at) FROM run_mark WHERE run_id = $run",
 }
-_TABLES = (
-    *_ROWS,
-    *("run_condition", "layer", "epoch", "metric", "class_metric", "class_mean", "classifier"),
-    *("feature", "projection", "leap"),
-)
 _RESULTS = f"""
     SELECT m.metric, rc.role, m.split, m.value FROM metric m JOIN run_condition rc USING (run_id, condition)
     WHERE m.run_id = ? AND m.layer = '{FEATURES_LAYER}' AND m.means_split = m.split AND m.means_condition = m.condition
@@ -43,27 +35,12 @@ _RESULTS = f"""
     ORDER BY m.metric, rc.role, m.split DESC
 """
 """What a card tells of the last epoch."""
-_BESIDE = {
-    "run": "SELECT *, false AS published FROM {own} UNION ALL BY NAME "
-    "SELECT *, true AS published FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
-    "condition": "SELECT * FROM {own} UNION BY NAME SELECT * FROM {files}",
-    "checkpoint": "SELECT * FROM {own} UNION ALL BY NAME SELECT * REPLACE ({folder} || '/' || path AS path) "
-    "FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
-}
-_OTHERS_BESIDE = (
-    "SELECT * FROM {own} UNION ALL BY NAME SELECT * FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})"
-)
 
 
 def gallery_path() -> Path | None:
     """The folder of published runs that the app shows: RNC_GALLERY (empty for none), or data/gallery of the project."""
     given = os.environ.get(GALLERY_VARIABLE)
     return _GALLERY if given is None else Path(given) if given else None
-
-
-def published(folder: Path) -> list[str]:
-    """The ids of the runs in a folder, none where there is no such folder."""
-    return sorted(rows.parent.name for rows in folder.glob("*/run.parquet"))
 
 
 def publish(store: Path, run_id: str, folder: Path) -> Path:
@@ -74,7 +51,7 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
     missing or damaged.
     """
     final, partial, older = folder / run_id, folder / f".{run_id}.partial", folder / f".{run_id}.older"
-    with reading(store) as connection:
+    with reading(store, folder.resolve()) as connection:  # (which may write files there, and nowhere else)
         found = connection.execute("SELECT * FROM run WHERE run_id = ?", [run_id]).df()
         if found.empty or found["state"].iloc[0] != RunState.FINISHED:
             raise StoreError(f"{run_id} is not a finished run of {store}; list them: python -m rnc.store {store}")
@@ -86,12 +63,12 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
         found = found.assign(config=config)
         try:
             network = _take_last_network(connection, store, run_id, partial)
-            for table in _TABLES:
+            for table in PUBLISHED_TABLES:
                 rows = _ROWS.get(table, f"SELECT * FROM {table} WHERE run_id = $run")
                 known = {"network": network, "config": config}
                 given = {"run": run_id} | {name: value for name, value in known.items() if f"${name}" in rows}
                 connection.execute(
-                    f"COPY ({rows} ORDER BY ALL) TO {_text(partial / f'{table}.parquet')} "
+                    f"COPY ({rows} ORDER BY ALL) TO {quoted_text((partial / f'{table}.parquet').resolve())} "
                     f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{schema_version: '{SCHEMA_VERSION}'}})",
                     given,
                 )
@@ -108,58 +85,6 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
     return final
 
 
-@contextmanager
-def reading_beside(store: Path, folder: Path, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Like `reading`, the tables that `sql` names also having the rows of the folder's runs; the store may be missing.
-
-    Table `run` has a column `published` more. A run that is in both is the store's. Raises StoreError where a run was
-    published under another schema.
-    """
-    with ExitStack() as opened:
-        try:
-            connection = opened.enter_context(reading(store))
-        except StoreMissingError:
-            if not published(folder):
-                raise
-            connection = opened.enter_context(empty_store())
-        if published(folder):
-            _lay_beside(connection, folder, sql)
-        yield connection
-
-
-def _lay_beside(connection: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> None:
-    """Hide the tables that `sql` names behind temporary views of theirs and the folder's rows."""
-    _check_versions(connection, folder)
-    found = connection.execute("SELECT current_database()").fetchone()
-    assert found
-    database = '"' + found[0].replace('"', '""') + '".main.'
-    for table in _TABLES:
-        if re.search(rf"\b{table}\b", sql) and any(
-            folder.glob(f"*/{table}.parquet")
-        ):  # (older runs have not all tables)
-            view = _BESIDE.get(table, _OTHERS_BESIDE).format(
-                own=database + table,
-                runs=database + "run",
-                files=f"read_parquet({_every(folder, table)}, union_by_name = true)",
-                folder=_text(folder.resolve()),
-            )
-            connection.execute(f"CREATE TEMP VIEW {table} AS {view}")
-
-
-def _check_versions(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    versions = connection.execute(
-        f"SELECT file_name, decode(value) FROM parquet_kv_metadata({_every(folder, 'run')}) "
-        "WHERE decode(key) = 'schema_version' AND decode(value) NOT IN (SELECT unnest(?))",
-        [[str(version) for version in range(_OLDEST_VERSION, SCHEMA_VERSION + 1)]],
-    ).fetchall()
-    if versions:
-        name, version = Path(versions[0][0]).parent.name, versions[0][1]
-        raise StoreError(
-            f"{folder / name} was published under schema version {version}, this program reads {SCHEMA_VERSION}; "
-            f"publish it again, or take it out of the folder"
-        )
-
-
 def _take_last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, target: Path) -> str | None:
     """Copy the last network; its file's name, or None where none was kept or it is too large."""
     last = connection.execute(
@@ -174,12 +99,3 @@ def _take_last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_i
         return None
     shutil.copyfile(source, target / source.name)
     return source.name
-
-
-def _every(folder: Path, table: str) -> str:
-    """The files of a table, one a run, as an SQL text."""
-    return _text(Path(glob.escape(str(folder))) / "*" / f"{table}.parquet")
-
-
-def _text(value: Path) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
