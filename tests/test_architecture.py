@@ -87,7 +87,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/features.py", {"rnc.vocabulary", "rnc.datasets", "rnc.models", "torch"}),
     ("rnc/projection.py", {"rnc.vocabulary", "torch", "umap", "sklearn"}),
     ("rnc/umap_process.py", {"rnc.projection"}),
-    ("rnc/store/lake.py", {"rnc.safe_paths", "rnc.store.files", "rnc.store.turns", "duckdb", "duckdb_extensions"}),
+    ("rnc/store/lake.py", {"rnc.safe_paths", "rnc.store", "duckdb", "duckdb_extensions"}),
     ("rnc/store/", {"rnc.safe_paths", "rnc.command_line", "rnc.vocabulary", "rnc.conditions", "duckdb", "pyarrow", "pandas"}),
     ("rnc/doctor/", {"rnc.safe_paths", "rnc.command_line", "rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.store",
                      "pandas"}),

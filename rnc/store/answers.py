@@ -14,11 +14,22 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
-from rnc.store.bundle import published, reading_beside
-from rnc.store.connection import StoreMissingError, reading
+from rnc.store.connection import StoreError, StoreMissingError, reading
+from rnc.store.database import too_large
+from rnc.store.published_runs import (
+    PUBLISHED_TABLES,
+    is_published_folder,
+    leave_out_damaged,
+    published_runs,
+    reading_beside,
+)
 
 _CACHED_ANSWERS = 256
+MOST_ANSWER_ROWS, MOST_ANSWER_BYTES = 5_000_000, 2**30
+"""Of one question. The largest of a store of 1,500 runs has 600,000 rows."""
+_ROWS_AT_ONCE = 2048
 _Version = tuple[int, ...]
 _COLUMNS_WITHOUT_STORE = [
     "run_id",
@@ -50,7 +61,7 @@ class CachedAnswers:
 
         The store may itself be such a folder: then its runs are all there is.
         """
-        if path.is_dir() and published(path):
+        if is_published_folder(path):
             path, gallery = path / "rnc.duckdb", path
         self.path, self._gallery = path, gallery
         self._lock = threading.Lock()
@@ -67,8 +78,12 @@ class CachedAnswers:
                 parts += [0, 0]
         return tuple(parts)
 
+    def left_out(self) -> dict[str, str]:
+        """Return why published runs are not read: the name of each one's folder, and the reason."""
+        return {} if self._gallery is None else published_runs(self._gallery).left_out
+
     def _connection(self, sql: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        return reading(self.path) if self._gallery is None else reading_beside(self.path, self._gallery, sql)
+        return reading(self.path) if self._gallery is None else reading_beside(self.path, self._gallery, _tables(sql))
 
     def _ask(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
         """The cached answer, or a new one; empty where there is no store yet. `attrs["sql"]` is what people can ask by hand."""
@@ -78,9 +93,8 @@ class CachedAnswers:
                 self._answers.move_to_end(key)
                 return self._answers[key]
         try:
-            with self._connection(sql) as connection:
-                answer = connection.execute(sql, named or list(arguments)).df()
-                answer.attrs["sql"] = as_text(sql, *arguments, **named)
+            answer = self._answer(sql, named or list(arguments))
+            answer.attrs["sql"] = as_text(sql, *arguments, **named)
         except StoreMissingError:
             return pd.DataFrame(columns=_COLUMNS_WITHOUT_STORE)
         with self._lock:
@@ -88,6 +102,45 @@ class CachedAnswers:
             while len(self._answers) > _CACHED_ANSWERS:
                 self._answers.popitem(last=False)
         return answer
+
+    def _answer(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
+        """Ask the store; where published runs turn out to be damaged, ask again without them."""
+        try:
+            with self._connection(sql) as connection:
+                return bounded(connection, self.path, sql, arguments)
+        except (StoreError, duckdb.Error) as error:
+            if isinstance(error, StoreMissingError) or self._gallery is None:
+                raise
+            if not leave_out_damaged(self._gallery, _tables(sql)):
+                raise
+        with self._connection(sql) as connection:
+            return bounded(connection, self.path, sql, arguments)
+
+
+def bounded(
+    connection: duckdb.DuckDBPyConnection, path: Path, sql: str, arguments: list[Any] | dict[str, Any]
+) -> pd.DataFrame:
+    """Return the answer to a question. Raises StoreError for one of too many rows or bytes before it is all in memory."""
+    try:
+        found = connection.execute(f"{sql}\nLIMIT {MOST_ANSWER_ROWS + 1}", arguments).fetch_record_batch(_ROWS_AT_ONCE)
+        batches, rows, size = [], 0, 0
+        for batch in found:
+            batches.append(batch)
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+            if rows > MOST_ANSWER_ROWS or size > MOST_ANSWER_BYTES:
+                raise StoreError(
+                    f"an answer of store {path} is too large: more than {MOST_ANSWER_ROWS:,} rows or "
+                    f"{MOST_ANSWER_BYTES // 2**20:,} MiB (from {', '.join(sorted(_tables(sql))) or 'its tables'}); "
+                    "choose fewer runs, or ask the store in SQL"
+                )
+        return connection.from_arrow(pa.Table.from_batches(batches, found.schema)).df()
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        raise too_large(path, error) from error
+
+
+def _tables(sql: str) -> frozenset[str]:
+    """Return the tables that a question names."""
+    return frozenset(table for table in PUBLISHED_TABLES if re.search(rf"\b{table}\b", sql))
 
 
 def as_text(sql: str, *arguments: Any, **named: Any) -> str:

@@ -3,7 +3,6 @@
 import logging
 import os
 import random
-import re
 import tempfile
 import threading
 import time
@@ -16,7 +15,10 @@ from pathlib import Path
 import duckdb
 
 from rnc.store import lake
+from rnc.store.addresses import DEFAULT_STORE, STORE_VARIABLE, store_path
 from rnc.store.backup import back_up
+from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, tables_found
+from rnc.store.database import check_is_database, is_lock_conflict, open_database, told_holder, too_large
 from rnc.store.errors import (
     StoreBusyError,
     StoreError,
@@ -25,18 +27,19 @@ from rnc.store.errors import (
     StoreOlderError,
     StoreWriteError,
 )
-from rnc.store.files import real_path, turn_file
+from rnc.store.files import turn_file
 from rnc.store.sharing import Sharing
 from rnc.store.turns import turn
 from rnc.store.upgrades import UPGRADES
 
+__all__ = [
+    "DEFAULT_STORE", "STORE_VARIABLE", "StoreBusyError", "StoreError", "StoreMissingError", "StoreOlderError", "StoreWriteError",
+    "store_path",
+]  # fmt: skip
 SCHEMA_VERSION = 4
-DEFAULT_STORE = Path("data/rnc.duckdb")
-STORE_VARIABLE = "RNC_STORE"
 
 _PATIENCE_SECONDS, _LAKE_PATIENCE_SECONDS = 30.0, 300.0  # (a lake has many writers, each a matter of seconds)
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # (of programs that take no turns)
-_SCHEMA = Path(__file__).with_name("schema.sql")
 _DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
 _REFUSALS = (
     "read-only file system",
@@ -49,21 +52,19 @@ _sharings: defaultdict[Path, Sharing] = defaultdict(Sharing)
 _sharings_lock = threading.Lock()
 
 
-def store_path(given: str | Path | None = None) -> Path:
-    """Return the store's absolute path, all links followed: networks, locks and logs lie beside the file itself.
-
-    The store is the one given, or the environment's RNC_STORE, or data/rnc.duckdb; of a lake, the file that stands for it.
-    """
-    address = str(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
-    return real_path(lake.lake_file(address) if address.startswith(lake.SCHEME) else Path(address))
-
-
 @contextmanager
-def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A short read-only connection to an existing store. Raises StoreError where it is none, or is of another schema."""
-    with _joined(path) as connection:
+def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a short read-only connection to an existing store.
+
+    Files in `folder`, one of published runs, may be read beside it, and no others. Raises StoreError where the file is no
+    store, is of another schema, or has anything that the schema does not (`rnc/store/catalog.py`), and where a question
+    needs more memory than is allowed.
+    """
+    with _joined(path, folder) as connection:
         try:
             yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise too_large(path, error) from error
         except _DISK_ERRORS as error:  # (a block is checked when it is read, which may be long after opening)
             raise _unusable(path, error) from error
 
@@ -74,24 +75,26 @@ def _sharing(path: Path) -> Sharing:
 
 
 @contextmanager
-def _joined(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Of a file, whatever this process has open already; of a lake, which locks nobody out, a connection of its own."""
+def _joined(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Join the connection that this process has open; a lake locks nobody out, and gives each thread its own."""
     sharing = _sharing(path)
     if lake.is_lake(path):
-        with sharing.alone(), _opened(path) as connection:
+        with sharing.alone(), _opened(path, folder) as connection:
             yield connection
     else:
-        with sharing.joined(partial(_opened, path)) as connection:
+        with sharing.joined(partial(_opened, path, folder), folder) as connection:
             yield connection
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     with nullcontext() if lake.is_lake(path) else turn(turn_file(path), _PATIENCE_SECONDS, shared=True):
-        connection = _connect(path, read_only=True)
+        connection = _connect(path, read_only=True, folder=folder)
         try:
-            _check_version(connection, path, _version(connection))
+            _check(connection, path)
             yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise too_large(path, error) from error
         except _DISK_ERRORS as error:
             raise _unusable(path, error) from error
         finally:
@@ -99,28 +102,14 @@ def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """One read-write transaction, committed at the end or rolled back on an error; makes the store where there is none."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _refused(path, error, read_only=False) from None
+def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One read-write transaction; makes the store where there is none. Raises as `reading` does, before anything is made."""
     with _sharing(path).alone(), _writers_turn(path):
         if not path.exists():
             _make(path)
-        connection = _connect(path, read_only=False)
+        connection = _connect(path, read_only=False, threads=threads)
         try:
-            version = _version(connection)  # (which nobody else changes until this connection is closed)
-            if version in UPGRADES and not lake.is_lake(path):  # (a lake keeps snapshots itself)
-                _back_up(connection, path, version)
-            connection.begin()
-            if version is None and not _table_names(connection):
-                connection.execute(_SCHEMA.read_text())
-                connection.execute("INSERT INTO schema_version VALUES (?)", [version := SCHEMA_VERSION])
-            while version in UPGRADES:
-                connection.execute(UPGRADES[version])
-                version = _version(connection)
-            _check_version(connection, path, version)
+            _begin(connection, path)
             yield connection
             connection.commit()
         except BaseException as error:
@@ -136,10 +125,30 @@ def writing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.close()
 
 
+def _begin(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Begin a transaction, and bring the store to this version's schema within it."""
+    version = _check(connection, path, to_write=True)  # (nobody changes it until this connection is closed)
+    if version in UPGRADES and not lake.is_lake(path):  # (a lake keeps snapshots itself)
+        _back_up(connection, path, version)
+    connection.begin()
+    if version is None:
+        connection.execute(SCHEMA.read_text())
+        connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
+    elif version in UPGRADES:
+        for step in range(version, SCHEMA_VERSION):
+            connection.execute(UPGRADES[step])
+        _check(connection, path)
+
+
 def _writers_turn(path: Path) -> AbstractContextManager[object]:
     """A lake's writers must take turns. A file locks out others by itself: there a turn is but the shorter way to wait."""
     if lake.is_lake(path):
         return _lake_errors(lake.turn(path, _LAKE_PATIENCE_SECONDS))
+    check_is_database(path)  # (before a folder is made beside what may be anything)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error, read_only=False) from None
     return turn(turn_file(path), _PATIENCE_SECONDS)
 
 
@@ -155,15 +164,15 @@ def _lake_errors(block: AbstractContextManager[None]) -> Iterator[None]:
 
 
 @contextmanager
-def empty_store() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A store in memory that holds nothing."""
-    with duckdb.connect(":memory:") as connection:
-        connection.execute(_SCHEMA.read_text())
+def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a store in memory that holds nothing; files in `folder` may be read beside it."""
+    with open_database(None, folder=folder) as connection:
+        connection.execute(SCHEMA.read_text())
         yield connection
 
 
 def _make(path: Path) -> None:
-    """An empty DuckDB file, made elsewhere and given its name when it is whole: nobody ever meets half a file.
+    """An empty DuckDB file, made elsewhere and given its name when it is whole.
 
     Where that cannot be done (a disk without hard links, another process that was first) nothing is made here: connecting
     makes it in place, or uses the other's. Raises StoreWriteError where the disk refuses: what connecting would leave
@@ -172,29 +181,33 @@ def _make(path: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
             made = Path(folder) / path.name
-            duckdb.connect(str(made)).close()
+            open_database(made).close()
             os.link(made, path)
     except (OSError, duckdb.Error) as error:
         if any(word in str(error).lower() for word in _REFUSALS):
             raise _refused(path, error, read_only=False) from None
 
 
-def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _connect(
+    path: Path, *, read_only: bool, folder: Path | None = None, threads: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """Connect, waiting with jitter while another process holds the file."""
     if lake.is_lake(path):
         with _lake_errors(nullcontext()):
-            return lake.connect(path, read_only=read_only)
+            return lake.connect(path, read_only=read_only, folder=folder)
+    if read_only and not path.exists():
+        raise _missing(path)
     deadline, wait = time.monotonic() + _PATIENCE_SECONDS, _FIRST_WAIT_SECONDS
     while True:
         try:
-            return duckdb.connect(str(path), read_only=read_only)
+            return open_database(path, read_only=read_only, folder=folder, threads=threads)
         except duckdb.Error as error:
-            if not _is_lock_conflict(error):
+            if not is_lock_conflict(error):
                 raise _unusable(path, error, read_only=read_only) from None
             if time.monotonic() > deadline:
                 raise StoreBusyError(
                     f"store {path} has been in use by another process for {_PATIENCE_SECONDS:.0f} s: "
-                    f"{_told_holder(error)}; close the program that holds it open (a DuckDB shell, a notebook) and try again"
+                    f"{told_holder(error)}; close the program that holds it open (a DuckDB shell, a notebook) and try again"
                 ) from None
         time.sleep(wait * random.uniform(0.5, 1.5))
         wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
@@ -204,20 +217,12 @@ def holder(path: Path) -> str | None:
     """Who holds a store at this moment, as `python3.12 (PID 4242)`; None where nobody does."""
     with _sharing(path).alone():
         try:
-            duckdb.connect(str(path), read_only=True).close()
+            open_database(path, read_only=True).close()
         except duckdb.Error as error:
-            return _told_holder(error) if _is_lock_conflict(error) else None
+            return told_holder(error) if is_lock_conflict(error) else None
+        except StoreError:
+            return None  # (no file that could be held)
     return None
-
-
-def _told_holder(error: duckdb.Error) -> str:
-    found = re.search(r"held in (\S*?)([^/\s]+) \(PID (\d+)\)", str(error))
-    return f"{found[2]} (PID {found[3]})" if found else "a process that the system does not name"
-
-
-def _is_lock_conflict(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return "could not set lock" in text or "conflicting lock" in text or "unique file handle conflict" in text
 
 
 def _refused(path: Path, error: Exception, *, read_only: bool) -> StoreError:
@@ -228,6 +233,10 @@ def _refused(path: Path, error: Exception, *, read_only: bool) -> StoreError:
     )
 
 
+def _missing(path: Path) -> StoreMissingError:
+    return StoreMissingError(f"there is no store at {path}; train a run first: python -m train.run demo --store {path}")
+
+
 def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> StoreError:
     if any(word in str(error).lower() for word in _REFUSALS):
         return _refused(path, error, read_only=read_only)
@@ -235,9 +244,7 @@ def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> Sto
     if "does not exist" in str(error).lower() or not path.exists() or path.stat().st_size == 0:
         if not read_only:  # (it was to be made)
             return _refused(path, error, read_only=False)
-        return StoreMissingError(
-            f"there is no store at {path}; train a run first: python -m train.run demo --store {path}"
-        )
+        return _missing(path)
     if path.is_dir():
         return StoreError(f"store {path} is a folder; name a file, such as {path / 'rnc.duckdb'}")
     if "newer version" in str(error).lower() or "storage version" in str(error).lower():
@@ -260,33 +267,33 @@ def _back_up(connection: duckdb.DuckDBPyConnection, path: Path, version: int) ->
         ) from error
 
 
-def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
-    """The schema's version; None where nothing says so. Of a lake it is asked far sooner than which tables there are."""
-    try:
-        found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
-    except (duckdb.CatalogException, duckdb.BinderException):
-        return None
-    return found[0] if found else None
+def _check(connection: duckdb.DuckDBPyConnection, path: Path, *, to_write: bool = False) -> int | None:
+    """Check all that a store defines before anything of it is read, and return its schema version.
 
-
-def _check_version(connection: duckdb.DuckDBPyConnection, path: Path, version: int | None) -> None:
-    if version == SCHEMA_VERSION:
-        return
-    tables = _table_names(connection)
-    if not tables:
+    Raises StoreError where it cannot be used. One that is to be written to may be older, or empty (None).
+    """
+    found = tables_found(connection, path)
+    if not found:
+        check_definitions(connection, path)
+        if to_write:
+            return None
         raise StoreMissingError(f"store {path} is empty; train a run first: python -m train.run demo --store {path}")
-    if "schema_version" not in tables:
+    if found.get(VERSION_TABLE) != {"version": "INTEGER"}:
         raise StoreForeignError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
+    version = (connection.execute(f"SELECT max(version) FROM main.{VERSION_TABLE}").fetchone() or (None,))[0]
+    if version != SCHEMA_VERSION and not (to_write and version in UPGRADES):
+        raise _of_other_version(path, version)
+    check_definitions(connection, path)
+    check_columns(found, path, complete=version == SCHEMA_VERSION)
+    return version
+
+
+def _of_other_version(path: Path, version: int | None) -> StoreError:
     advice = "train into a new store"
     if version and version > SCHEMA_VERSION:
         advice = "upgrade this program"
     elif version in UPGRADES:
         advice = f"bring it up to date, nothing is lost: python -m rnc.store {path} --upgrade"
-    raise (StoreOlderError if version in UPGRADES else StoreError)(
+    return (StoreOlderError if version in UPGRADES else StoreError)(
         f"store {path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}"
     )
-
-
-def _table_names(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    sql = "SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database()"
-    return {row[0] for row in connection.execute(sql).fetchall()}

@@ -23,3 +23,7 @@ class StoreBusyError(StoreError):
 
 class StoreWriteError(StoreError):
     """The disk refused; what had landed before is safe."""
+
+
+class StoreAddressError(StoreError, ValueError):
+    """An address that names no store."""

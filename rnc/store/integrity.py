@@ -1,24 +1,26 @@
-"""Whether all of a store can be read: DuckDB checks a block's checksum when it reads the block, and not before."""
+"""Read all of a store: DuckDB checks a block's checksum when it reads the block, and not before."""
 
 from pathlib import Path
 
 import duckdb
 
+from rnc.store.catalog import schema_tables
 from rnc.store.connection import StoreError, reading
+from rnc.store.quoting import quoted_name
 
 
 def damaged_tables(path: Path) -> dict[str, str]:
-    """Table -> why, for each table of which some block cannot be read; empty for a whole store.
+    """Return why, for each table of the schema of which some block cannot be read; empty for a whole store.
 
-    Raises StoreError where it cannot be opened at all.
+    Raises StoreError where the store cannot be opened at all.
     """
-    with reading(path) as connection:
-        found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary ORDER BY ALL").fetchall()
+    with reading(path):
+        pass
     damaged = {}
-    for (table,) in found:
+    for table in sorted(schema_tables()):
         try:
             with reading(path) as connection:  # (anew: after such an error a connection answers nothing any more)
-                connection.execute(f'SELECT count(hash(t)) FROM "{table}" t').fetchall()
+                connection.execute(f"SELECT count(hash(t)) FROM {quoted_name(table)} t").fetchall()
         except (StoreError, duckdb.Error) as error:
             damaged[table] = " ".join(str(error).split())[:200]
     return damaged

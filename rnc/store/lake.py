@@ -13,10 +13,17 @@ from pathlib import Path
 
 import duckdb
 
+from rnc.safe_paths import UnsafePathError, read_plain_file, shown
+from rnc.store.database import lock, settings
 from rnc.store.files import writers_lock
+from rnc.store.quoting import quoted_text
 from rnc.store.turns import turn as take_turn
 
 SCHEME = "ducklake:"
+_LIBPQ_NAMES = ("host", "hostaddr", "port", "dbname", "user", "connect_timeout", "sslmode", "application_name")
+_LIBPQ_VALUE = re.compile(r"[\w./@%+:-]{1,200}")
+_MOST_BYTES = 4096
+"""Of the file that stands for a lake."""
 _SUFFIX = ".lake"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
 
@@ -34,17 +41,62 @@ class LakeBusyError(LakeError):
 
 
 def lake_file(address: str) -> Path:
-    """The file that stands for the lake of an address, made where there is none. Raises ValueError where no folder is named."""
-    found = re.search(r"(?:^|\s)data=(\S+)", address.removeprefix(SCHEME).replace("postgres:", "", 1))
-    if not found:
-        raise ValueError(f"{address} names no folder: ducklake:postgres:host=HOST dbname=NAME data=FOLDER")
-    folder = Path(found[1]).resolve()
+    """Return the file that stands for the lake of an address, and make it where there is none.
+
+    Raises LakeError for an address that is none, names no folder or holds a password, and where the folder belongs to a
+    lake with another catalog.
+    """
+    catalog, folder = _parts(address)
     folder.mkdir(parents=True, exist_ok=True)
-    catalog = re.sub(r"\s*\bdata=\S+", "", address).strip()
     file = folder / f"rnc{_SUFFIX}"
-    if not file.exists():
-        file.write_text(catalog + "\n")
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as made:
+            made.write(catalog + "\n")
+    except FileExistsError:
+        known = _catalog_of(file)
+        if sorted(known.split()) != sorted(catalog.split()):
+            raise LakeError(
+                f"{folder} belongs to another lake, {known}; name another folder with data=, or that lake"
+            ) from None
     return file
+
+
+def _parts(address: str) -> tuple[str, Path]:
+    """Return the catalog of an address and the folder of its data."""
+    usage = f"{SCHEME}postgres:host=HOST dbname=NAME data=FOLDER"
+    words = address.removeprefix(f"{SCHEME}postgres:").split()
+    folders = [word.removeprefix("data=") for word in words if word.startswith("data=")]
+    if not address.startswith(f"{SCHEME}postgres:") or len(folders) != 1 or not folders[0]:
+        raise LakeError(f"{shown(address)} names no folder of a lake; an address is {usage}")
+    catalog = f"{SCHEME}postgres:" + " ".join(word for word in words if not word.startswith("data="))
+    return _checked(catalog), Path(folders[0]).expanduser().resolve()
+
+
+def _checked(catalog: str) -> str:
+    """Return a catalog's address, of nothing but the parts that lead to a database. Raises LakeError."""
+    for word in catalog.removeprefix(f"{SCHEME}postgres:").split():
+        name, _equals, value = word.partition("=")
+        if "password" in name.lower() or "://" in word:
+            raise LakeError(
+                "a lake's address holds no password, since all who read its folder would read it, and is no URL: give "
+                "host=HOST dbname=NAME, and put the password into ~/.pgpass or the file that PGPASSFILE names"
+            )
+        if name not in _LIBPQ_NAMES or not _LIBPQ_VALUE.fullmatch(value):
+            raise LakeError(
+                f"{shown(word)} is no part of a lake's address; there are {', '.join(_LIBPQ_NAMES)} and data, as NAME=VALUE"
+            )
+    return catalog
+
+
+def _catalog_of(file: Path) -> str:
+    """Return the catalog's address that a lake's file holds. Raises LakeError."""
+    try:
+        text = read_plain_file(file, "lake", most_bytes=_MOST_BYTES).decode().strip()
+    except (UnsafePathError, OSError, UnicodeDecodeError) as error:
+        raise LakeError(f"{file} cannot be read: {error}") from None
+    if not text.startswith(f"{SCHEME}postgres:") or "\n" in text:
+        raise LakeError(f"{file} is no file of a lake; name the lake by its address, {SCHEME}postgres:…")
+    return _checked(text)
 
 
 def is_lake(path: Path) -> bool:
@@ -52,21 +104,22 @@ def is_lake(path: Path) -> bool:
     return path.suffix == _SUFFIX
 
 
-def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
     """A connection whose tables are the lake's, to be closed after use. Raises LakeError, saying what to do.
 
-    What it is taken from stays open, unlike with a file: it locks nobody out, and loading extensions takes long.
+    Files in `folder`, one of published runs, may be read beside it. What it is taken from stays open, unlike with a file:
+    it locks nobody out, and loading extensions takes long.
     """
     if not path.exists():
         raise LakeMissingError(
             f"there is no store at {path}; train a run first, naming it by its address, ducklake:postgres:…"
         )
-    key = (os.getpid(), path.resolve(), path.read_text().strip(), read_only)
+    key = (os.getpid(), path.resolve(), _catalog_of(path), read_only, folder)
     for _attempt in range(2):
         if key not in _kept:
             while len(_kept) >= _MOST_KEPT:
                 _kept.pop(next(iter(_kept))).close()
-            _kept[key] = _attach(path, key[2], read_only)
+            _kept[key] = _attach(path, key[2], read_only, folder)
         try:
             connection = _kept[key].cursor()
             connection.execute("USE lake").execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()
@@ -81,23 +134,22 @@ _kept: dict[tuple, duckdb.DuckDBPyConnection] = {}
 _MOST_KEPT = 4
 
 
-def _attach(path: Path, catalog: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> duckdb.DuckDBPyConnection:
     try:
         from duckdb_extensions.extension_importer import import_extension
     except ModuleNotFoundError:
         raise LakeError("DuckLake needs an environment with requirements-lake.txt; see docs/scale.md") from None
-    folder = Path.home() / ".cache" / "rnc" / "duckdb"
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "extension_directory": str(folder),
-        "autoinstall_known_extensions": "false",
-    }
-    connection = duckdb.connect(":memory:", config=settings)
-    data = _text(f"{path.with_suffix('.data')}/")
-    options = f"DATA_PATH {data}" + (", READ_ONLY" if read_only else "")
+    cache = Path.home() / ".cache" / "rnc" / "duckdb"
+    own = {"extension_directory": str(cache), "temp_directory": str(cache / "spilled")}
+    connection = duckdb.connect(":memory:", config=settings() | own)
+    data = path.with_suffix(".data")
+    options = f"DATA_PATH {quoted_text(f'{data}/')}" + (", READ_ONLY" if read_only else "")
     try:
         for extension in _EXTENSIONS:
             _load(connection, extension, import_extension)
-        connection.execute(f"ATTACH {_text(catalog)} AS lake ({options})")
+        connection.execute(f"ATTACH {quoted_text(catalog)} AS lake ({options})")
+        # (whatever paths somebody wrote into the catalog: only this lake's own data are read)
+        lock(connection, [data, *([] if folder is None else [folder])])
     except duckdb.Error as error:
         connection.close()
         if "does not exist" in str(error) or "no existing" in str(error).lower():
@@ -112,10 +164,6 @@ def _load(connection: duckdb.DuckDBPyConnection, extension: str, install: object
     except duckdb.Error:
         install(extension, con=connection)  # type: ignore[operator]
         connection.execute(f"LOAD {extension}")
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 @contextmanager

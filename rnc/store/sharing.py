@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 
 import duckdb
 
@@ -25,11 +26,15 @@ class Sharing:
         self._open: tuple[duckdb.DuckDBPyConnection, ExitStack] | None = None
         self._taken = False
         self._users, self._since = 0, 0.0
+        self._folder: Path | None = None
 
     @contextmanager
-    def joined(self, opening: _Opening) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of the connection that is open, or of the one that `opening` opens."""
-        cursor = self._join(opening)
+    def joined(self, opening: _Opening, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of the connection that is open, or of the one that `opening` opens.
+
+        Only those that may read files in the same `folder` share a connection: DuckDB has one configuration for a file.
+        """
+        cursor = self._join(opening, folder)
         try:
             with cursor:
                 yield cursor
@@ -47,13 +52,13 @@ class Sharing:
         finally:
             self._release()
 
-    def _join(self, opening: _Opening) -> duckdb.DuckDBPyConnection:
+    def _join(self, opening: _Opening, folder: Path | None) -> duckdb.DuckDBPyConnection:
         with self._changed:
-            self._changed.wait_for(self._may_join)
+            self._changed.wait_for(lambda: self._may_join(folder))
             if self._open is not None:
                 self._users += 1
                 return self._open[0].cursor()
-            self._taken = True
+            self._taken, self._folder = True, folder
         stack = ExitStack()
         try:
             connection = stack.enter_context(opening())
@@ -66,8 +71,9 @@ class Sharing:
             self._changed.notify_all()
             return connection.cursor()
 
-    def _may_join(self) -> bool:
-        return not self._taken and (self._open is None or time.monotonic() - self._since < _LONGEST_SECONDS)
+    def _may_join(self, folder: Path | None) -> bool:
+        shared = folder == self._folder and time.monotonic() - self._since < _LONGEST_SECONDS
+        return not self._taken and (self._open is None or shared)
 
     def _leave(self) -> None:
         with self._changed:

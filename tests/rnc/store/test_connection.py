@@ -182,7 +182,7 @@ def test_one_connection_at_a_time_in_this_process(store: Path) -> None:
 def test_a_held_store_is_busy_after_our_patience(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
-    def locked(path: str, read_only: bool) -> None:
+    def locked(path: str, read_only: bool, config: dict) -> None:
         calls.append(path)
         raise duckdb.IOException("IO Error: Could not set lock on file: Conflicting lock is held")
 
@@ -200,10 +200,10 @@ def test_a_held_store_is_busy_after_our_patience(store: Path, monkeypatch: pytes
 def test_a_store_held_for_a_moment_is_waited_for(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect, failures = duckdb.connect, [duckdb.IOException("Could not set lock on file")] * 3
 
-    def sometimes(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def sometimes(path: str, read_only: bool, config: dict) -> duckdb.DuckDBPyConnection:
         if failures:
             raise failures.pop()
-        return connect(path, read_only=read_only)
+        return connect(path, read_only=read_only, config=config)
 
     monkeypatch.setattr(store_connection.duckdb, "connect", sometimes)
     monkeypatch.setattr(store_connection.time, "sleep", lambda _seconds: None)

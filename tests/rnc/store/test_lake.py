@@ -19,7 +19,10 @@ def test_an_address_becomes_the_file_that_stands_for_it(tmp_path: Path, monkeypa
     file = store_path()
     assert file == tmp_path / "shared" / "rnc.lake" and lake.is_lake(file)
     assert file.read_text() == CATALOG + "\n"
-    assert store_path(file) == file and store_path(f"ducklake:postgres:data={tmp_path}/shared dbname=rnc") == file
+    assert (
+        store_path(file) == file
+        and store_path(f"ducklake:postgres:data={tmp_path}/shared dbname=rnc port=5433 host=db.example") == file
+    )
 
 
 @pytest.mark.skipif("RNC_TEST_LAKE" in os.environ, reason="there every store is a lake")
@@ -28,8 +31,27 @@ def test_a_duckdb_file_is_no_lake(tmp_path: Path) -> None:
 
 
 def test_an_address_without_a_folder_is_refused() -> None:
-    with pytest.raises(ValueError, match="data=FOLDER"):
+    with pytest.raises(StoreError, match="data=FOLDER"):
         store_path(CATALOG)
+
+
+@pytest.mark.parametrize(
+    "word", ["password=x", "passfile=/home/x", "service=x", "options=-c", "host=$(id)", "postgresql://a:b@c/d"]
+)
+def test_an_address_with_a_password_or_other_options_is_refused(word: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError):
+        store_path(f"{CATALOG} {word} data={tmp_path}/shared")
+    assert not (tmp_path / "shared").exists()
+
+
+def test_a_folder_belongs_to_one_catalog(tmp_path: Path) -> None:
+    file = store_path(f"{CATALOG} data={tmp_path}")
+    assert file.stat().st_mode & 0o077 == 0
+    with pytest.raises(StoreError, match="belongs to another lake"):
+        store_path(f"{CATALOG.replace('dbname=rnc', 'dbname=other')} data={tmp_path}")
+    file.write_text("ducklake:postgres:host=x password=y\n")
+    with pytest.raises(StoreError, match="password"), reading(file):
+        pass
 
 
 @pytest.mark.skipif(find_spec("duckdb_extensions") is not None, reason="the packages are here")

@@ -1,0 +1,149 @@
+"""Compare what a store's file defines with the schema.
+
+A view, a macro or a generated column that a stranger put in the place of a table would be run by every page. Only tables that
+have the schema's columns are read; tables under other names are somebody's own, and nothing here reads them.
+"""
+
+import threading
+import time
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from rnc.safe_paths import shown
+from rnc.store.database import open_database
+from rnc.store.errors import StoreError
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+VERSION_TABLE = "schema_version"
+_OWN_VIEW = "measurement"
+"""For people who query by hand; no query of this program reads it."""
+_MOST_COLUMNS = 10_000
+MOST_ROWS = {
+    VERSION_TABLE: 100, "run": 100_000, "condition": 100_000, "run_condition": 5_000_000, "layer": 10_000_000,
+    "checkpoint": 50_000_000, "run_mark": 100_000, "lab_result": 100_000, "epoch": 100_000_000,
+}  # fmt: skip
+"""Of the tables that pages read whole. A run has one row in `run`, and 1,500 runs of 400 epochs have 600,000 in `epoch`."""
+_MACROS_KNOWN_SECONDS = 60.0
+
+Columns = dict[str, str]
+"""Column name -> DuckDB's type, in lower and upper case."""
+_FOUND = f"""
+    SELECT columns.table_name, column_name, data_type, column_default, estimated_size, tables.sql
+    FROM duckdb_columns() columns JOIN duckdb_tables() tables USING (database_name, schema_name, table_name)
+    WHERE columns.database_name = current_database() AND columns.schema_name = 'main'
+    ORDER BY ALL LIMIT {_MOST_COLUMNS + 1}
+"""
+_DEFINITIONS = """
+    SELECT 'view', view_name, NULL FROM duckdb_views() WHERE database_name = current_database() AND NOT internal
+    UNION ALL SELECT 'schema', schema_name, NULL FROM duckdb_schemas()
+        WHERE database_name = current_database() AND NOT internal AND schema_name <> 'main'
+    UNION ALL SELECT 'type', type_name, NULL FROM duckdb_types()
+        WHERE database_name = current_database() AND NOT internal
+    UNION ALL SELECT 'constraint', constraint_text, table_name FROM duckdb_constraints()
+        WHERE database_name = current_database()
+    LIMIT 1000
+"""
+_MACROS = """
+    SELECT 'macro', function_name, NULL FROM duckdb_functions()
+    WHERE database_name = current_database() AND NOT internal LIMIT 1000
+"""
+_without_macros: dict[tuple, tuple[int, float]] = {}
+_without_macros_lock = threading.Lock()
+
+
+def tables_found(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Columns]:
+    """Return the tables of a store with their columns, and check those that the schema knows.
+
+    Raises StoreError, naming it, for a column of the schema's tables that computes something or is of another type, and
+    for more rows than pages could read. An empty file has no tables.
+    """
+    found: dict[str, Columns] = {}
+    rows = connection.execute(_FOUND).fetchall()
+    if len(rows) > _MOST_COLUMNS:
+        raise StoreError(f"{path} has more than {_MOST_COLUMNS:,} columns; it is no store of this program")
+    for table, column, kind, default, size, sql in rows:
+        name = table.lower()
+        found.setdefault(name, {})[column.lower()] = _type(kind)
+        if name in _schema():
+            if (default or "NULL").upper() != "NULL" or "GENERATED" in (sql or "").upper():
+                raise _refusal(path, "generated or default value in column", f"{table}.{column}")
+            if (size or 0) > (most := MOST_ROWS.get(name, 2**40)):
+                raise StoreError(f"table {name} of {path} has {size:,} rows; at most {most:,} are read")
+    return found
+
+
+def check_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise StoreError, naming it, for a view, macro, type, schema or constraint that somebody added to a store."""
+    for kind, name, table in [*connection.execute(_DEFINITIONS).fetchall(), *_macros(connection, path)]:
+        own = (kind == "view" and name == _OWN_VIEW) or (kind == "constraint" and table.lower() not in _schema())
+        if not own:
+            raise _refusal(path, kind, name)
+
+
+def check_columns(found: dict[str, Columns], path: Path, *, complete: bool) -> None:
+    """Raise StoreError, naming it, for a column that the schema does not have or has with another type.
+
+    `complete` says that the store is of this version, so that no table or column may be missing either.
+    """
+    for table, wanted in _schema().items():
+        columns = found.get(table, {})
+        for column, kind in columns.items():
+            if wanted.get(column) != kind:
+                expected = f"it should be {wanted[column]}" if column in wanted else "the schema has no such column"
+                raise StoreError(
+                    f"column {shown(f'{table}.{column}')} of {path} is {kind[:80]}, {expected}; the store was changed by "
+                    "hand or made by another program, and is not read"
+                )
+        if complete and (missing := [column for column in wanted if column not in columns]):
+            raise StoreError(
+                f"table {table} of {path} lacks {', '.join(missing)}; the store was changed by hand or made by another "
+                "program, and is not read"
+            )
+
+
+@cache
+def _schema() -> dict[str, Columns]:
+    """Return the tables of this version's schema."""
+    with open_database(None) as connection:
+        connection.execute(SCHEMA.read_text())
+        tables: dict[str, Columns] = {}
+        for table, column, kind, *_rest in connection.execute(_FOUND).fetchall():
+            tables.setdefault(table, {})[column] = _type(kind)
+        return tables
+
+
+def schema_tables() -> dict[str, Columns]:
+    """Return a copy of the schema's tables: name -> columns (name -> type)."""
+    return {table: dict(columns) for table, columns in _schema().items()}
+
+
+def _type(kind: str) -> str:
+    """Return a type as it is compared: JSON is a text that DuckDB shows in another way."""
+    return kind.upper().replace("JSON", "VARCHAR")
+
+
+def _macros(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, str, None]]:
+    """Return the macros of a store. DuckDB takes long to list them, so that a file without is not asked at every opening."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return connection.execute(_MACROS).fetchall()
+    key, now = (path, stat.st_dev, stat.st_ino), time.monotonic()
+    with _without_macros_lock:
+        modified, checked = _without_macros.get(key, (0, float("-inf")))
+    if modified == stat.st_mtime_ns or now - checked < _MACROS_KNOWN_SECONDS:
+        return []
+    found = connection.execute(_MACROS).fetchall()
+    if not found:
+        with _without_macros_lock:
+            _without_macros[key] = stat.st_mtime_ns, now
+    return found
+
+
+def _refusal(path: Path, kind: str, name: str) -> StoreError:
+    return StoreError(
+        f"store {path} has a {kind} {shown(name)}, which this program did not make and will not run; if it is yours, drop "
+        "it, otherwise do not use the store"
+    )

@@ -1,0 +1,141 @@
+"""Open DuckDB so that nothing in a file can reach outside of it.
+
+A store may have been made by a stranger. Every connection of this program is made here: it opens no other file (but the
+published runs that are read beside a store), loads no extension, keeps to a share of the memory, and nothing that is asked
+of it can change these settings.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from rnc.safe_paths import open_plain_file, shown
+from rnc.store.errors import StoreError
+from rnc.store.quoting import quoted_text
+
+MEMORY_VARIABLE = "RNC_MEMORY_LIMIT"
+"""Bounds what a question to a store may take, as DuckDB writes sizes: `2GB`."""
+MOST_MEMORY_BYTES, _MEMORY_SHARE = 4 * 2**30, 0.25
+"""The default bound: a quarter of the machine's memory, at most 4 GiB."""
+_LEAST_MEMORY_BYTES = 256 * 2**20
+MOST_SPILLED = "20GB"
+"""What a question that is larger than the memory may put on the disk, in a folder beside the store."""
+_MAGIC, _MAGIC_AT = b"DUCK", 8
+_LOG_SUFFIXES = (".wal", ".wal.checkpoint", ".wal.recovery")
+_SIZE = re.compile(r"\d{1,6}(\.\d{1,3})? ?([KMGT]i?B)", re.IGNORECASE)
+Setting = str | bool | int | float | list[str]
+
+
+def open_database(
+    path: Path | None, *, read_only: bool = False, folder: Path | None = None, threads: int | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection to a DuckDB file (None for one in memory) that reads no other file but those in `folder`.
+
+    Raises StoreError where something else than a plain DuckDB file lies at `path` or in the place of its write-ahead log,
+    and duckdb.Error as usual. `folder` is one of published runs.
+    """
+    if path is not None:
+        path = path.resolve()  # (its owner may reach it by a link)
+        _check_kinds(path)
+    # (what stands in `config` before a file is opened holds while its write-ahead log is read, too)
+    connection = duckdb.connect(
+        ":memory:" if path is None else str(path),
+        read_only=read_only,
+        config=settings() | ({} if threads is None else {"threads": threads}),
+    )
+    try:
+        lock(connection, [] if folder is None else [folder])
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def settings() -> dict[str, Setting]:
+    """Return the settings that every connection is made with."""
+    return {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "memory_limit": memory_limit(),
+        "max_temp_directory_size": MOST_SPILLED,
+    }
+
+
+def lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) -> None:
+    """Switch off access to files outside some folders, and the changing of settings, for the connection's whole life."""
+    if folders:
+        allowed = ", ".join(quoted_text(folder.resolve()) for folder in folders)
+        connection.execute(f"SET allowed_directories = [{allowed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def memory_limit() -> str:
+    """Return the bound of a connection's memory. Raises StoreError where RNC_MEMORY_LIMIT is no size."""
+    given = os.environ.get(MEMORY_VARIABLE, "").strip()
+    if not given:
+        share = int(_MEMORY_SHARE * _machine_memory())
+        return f"{max(min(share, MOST_MEMORY_BYTES), _LEAST_MEMORY_BYTES) // 2**20}MiB"
+    if not _SIZE.fullmatch(given):
+        raise StoreError(f"{MEMORY_VARIABLE}={shown(given)} is no size; give one such as 2GB")
+    return given
+
+
+def too_large(path: Path, error: Exception) -> StoreError:
+    """Return the error of a question that needs more memory than is allowed."""
+    return StoreError(
+        f"what was asked of store {path} needs more memory than is allowed; choose fewer runs, or allow more with "
+        f"{MEMORY_VARIABLE}=8GB ({' '.join(str(error).split())[:200]})"
+    )
+
+
+def told_holder(error: duckdb.Error) -> str:
+    """Return the process that holds a file, as DuckDB's error names it: `python3.12 (PID 4242)`."""
+    found = re.search(r"held in (\S*?)([^/\s]+) \(PID (\d+)\)", str(error))
+    return f"{found[2]} (PID {found[3]})" if found else "a process that the system does not name"
+
+
+def is_lock_conflict(error: duckdb.Error) -> bool:
+    """Return whether an error says that another process has the file open."""
+    text = str(error).lower()
+    return "could not set lock" in text or "conflicting lock" in text or "unique file handle conflict" in text
+
+
+def _machine_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 4 * MOST_MEMORY_BYTES
+
+
+def check_is_database(path: Path) -> None:
+    """Raise StoreError where something lies at `path` that is no DuckDB file, without waiting for it or changing anything.
+
+    No other thread of this process may have the file open: closing it here would end that one's lock (POSIX).
+    """
+    _check_kinds(path)
+    with suppress(OSError), open_plain_file(path, "store") as file:
+        head = file.read(_MAGIC_AT + len(_MAGIC))
+        if head and head[_MAGIC_AT:] != _MAGIC:
+            raise StoreError(
+                f"{path} is not a DuckDB store, or is damaged; it was left as it is. Name another with --store. "
+                "(It does not begin as a DuckDB file does.)"
+            )
+
+
+def _check_kinds(path: Path) -> None:
+    """Raise StoreError before DuckDB would wait for a pipe, read a device, or follow a link that a stranger left."""
+    if path.is_dir():
+        raise StoreError(f"store {path} is a folder; name a file, such as {path / 'rnc.duckdb'}")
+    for name in ("", *_LOG_SUFFIXES):
+        file = path.with_name(path.name + name)
+        if os.path.lexists(file) and (file.is_symlink() or not file.is_file()):
+            advice = f"remove it; {path} was left as it is" if name else "name another with --store"
+            raise StoreError(f"{shown(str(file))} is no plain file but a link, a pipe or a device; {advice}")
+    spilled = path.with_name(f"{path.name}.tmp")
+    if os.path.lexists(spilled) and (spilled.is_symlink() or not spilled.is_dir()):
+        raise StoreError(f"{shown(str(spilled))} is in the place of DuckDB's own temporary folder; remove it")

@@ -1,0 +1,253 @@
+"""Read published runs: a folder with a subfolder a run, in it the run's rows as Parquet, one file a table.
+
+Such a folder is read beside a store, as if its runs were in it. The gallery that ships with the project is one. It may also come
+from a stranger: each run is examined before DuckDB reads it, and one that is damaged or not as `publish` writes it is left
+out, with the reason, while the others and the store itself are read as usual.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, shown
+from rnc.store.catalog import Columns, schema_tables
+from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
+from rnc.store.quoting import quoted_name, quoted_text
+
+OLDEST_VERSION = 2  # since then columns have only been added; what a run's rows lack is NULL
+PUBLISHED_TABLES = (
+    "run", "condition", "checkpoint", "run_mark", "run_condition", "layer", "epoch", "metric", "class_metric", "class_mean",
+    "classifier", "feature", "projection", "leap",
+)  # fmt: skip
+MOST_ROWS = {
+    "run": 1, "run_mark": 1, "condition": 1_000, "run_condition": 1_000, "checkpoint": 1_000, "layer": 10_000,
+    "epoch": 100_000, "classifier": 5_000_000, "class_mean": 20_000_000, "feature": 20_000_000,
+}  # fmt: skip
+"""Rows of one run in one file."""
+MOST_ROWS_OF_OTHERS = 50_000_000
+MOST_RUNS = 10_000
+_MOST_FILE_BYTES = 4 * 2**30
+_MOST_FOOTER_BYTES = 16 * 2**20
+_BESIDE = {
+    "run": "SELECT *, false AS published FROM {own} UNION ALL BY NAME "
+    "SELECT *, true AS published FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
+    # (of a condition there is one row: the store's, or that of any run)
+    "condition": "SELECT * FROM {own} UNION ALL BY NAME SELECT DISTINCT ON (condition) * FROM {files} "
+    "WHERE condition NOT IN (SELECT condition FROM {own})",
+    "checkpoint": "SELECT * FROM {own} UNION ALL BY NAME SELECT * REPLACE ({folder} || '/' || path AS path) "
+    "FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
+}
+_OTHERS_BESIDE = (
+    "SELECT * FROM {own} UNION ALL BY NAME SELECT * FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})"
+)
+
+
+@dataclass(frozen=True)
+class PublishedRuns:
+    """The runs of a folder."""
+
+    files: dict[str, dict[str, Path]]
+    """Run id -> table -> Parquet file, of the runs that are read."""
+    left_out: dict[str, str]
+    """Name of a subfolder -> why it is not read."""
+
+
+_known: dict[Path, tuple[tuple, PublishedRuns]] = {}
+_damaged: dict[Path, dict[str, tuple[int, str]]] = {}
+_lock = threading.Lock()
+
+
+def published_runs(folder: Path) -> PublishedRuns:
+    """Examine the runs of a folder; none where there is no such folder. What was examined before and has not changed is known."""
+    home = folder.resolve()
+    subfolders = _subfolders(home)
+    signature = tuple(subfolders.items())
+    with _lock:
+        known = _known.get(home)
+        damaged = dict(_damaged.get(home, {}))
+    if known is None or known[0] != signature:
+        known = signature, _examine_all(home, list(subfolders))
+        with _lock:
+            _known[home] = known
+    runs = known[1]
+    bad = {name: reason for name, (modified, reason) in damaged.items() if subfolders.get(name) == modified}
+    if not bad:
+        return runs
+    files = {name: tables for name, tables in runs.files.items() if name not in bad}
+    return PublishedRuns(files, runs.left_out | bad)
+
+
+def published(folder: Path) -> list[str]:
+    """Return the ids of the runs in a folder that are read, none where there is no such folder."""
+    return sorted(published_runs(folder).files)
+
+
+def is_published_folder(folder: Path) -> bool:
+    """Return whether a folder holds published runs, readable or not."""
+    return folder.is_dir() and any((folder / name / "run.parquet").exists() for name in _subfolders(folder.resolve()))
+
+
+@contextmanager
+def reading_beside(store: Path, folder: Path, tables: frozenset[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Like `reading`, some tables also having the rows of the folder's runs; the store may be missing.
+
+    Table `run` has a column `published` more. A run that is in both is the store's.
+    """
+    runs = published_runs(folder)
+    with ExitStack() as opened:
+        try:
+            connection = opened.enter_context(reading(store, folder.resolve() if runs.files else None))
+        except StoreMissingError:
+            if not runs.files:
+                raise
+            connection = opened.enter_context(empty_store(folder.resolve()))
+        if runs.files:
+            _lay_beside(connection, folder.resolve(), runs, tables)
+        yield connection
+
+
+def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
+    """Read every file of some tables to its end, and leave out the runs of which that fails; return whether there is one."""
+    home, found = folder.resolve(), {}
+    for run_id, files in published_runs(folder).files.items():
+        for table in tables & files.keys():
+            try:
+                with empty_store(home) as connection:
+                    connection.execute(
+                        f"SELECT count(hash(t)) FROM read_parquet({quoted_text(files[table])}) t"
+                    ).fetchall()
+            except (duckdb.Error, StoreError) as error:
+                reason = f"{table}.parquet cannot be read ({' '.join(str(error).split())[:160]})"
+                found[run_id] = ((home / run_id).stat().st_mtime_ns, reason)
+    with _lock:
+        _damaged.setdefault(home, {}).update(found)
+    return bool(found)
+
+
+def _subfolders(home: Path) -> dict[str, int]:
+    """Return the name and time of change of each visible subfolder that is no link."""
+    try:
+        return {
+            entry.name: entry.stat(follow_symlinks=False).st_mtime_ns
+            for entry in sorted(home.iterdir())
+            if not entry.name.startswith(".") and entry.is_dir() and not entry.is_symlink()
+        }
+    except OSError:
+        return {}
+
+
+def _examine_all(home: Path, names: list[str]) -> PublishedRuns:
+    files: dict[str, dict[str, Path]] = {}
+    left_out: dict[str, str] = {}
+    for name in names:
+        if not (home / name / "run.parquet").exists():
+            continue  # (no run of ours)
+        try:
+            if len(files) >= MOST_RUNS:
+                raise StoreError(f"a folder has at most {MOST_RUNS:,} runs")
+            files[checked_name(name, "run id")] = _examine(home, name)
+        except (StoreError, UnsafePathError) as error:
+            left_out[name] = str(error)
+        except (OSError, pa.ArrowException, ValueError, MemoryError) as error:
+            left_out[name] = f"its files cannot be read ({' '.join(str(error).split())[:160]})"
+    return PublishedRuns(files, left_out)
+
+
+def _examine(home: Path, name: str) -> dict[str, Path]:
+    """Return the files of a run, table by table. Raises StoreError, UnsafePathError, OSError or pyarrow's errors."""
+    files = {}
+    for table in PUBLISHED_TABLES:
+        recorded = f"{name}/{table}.parquet"
+        if (home / recorded).is_symlink() or (home / recorded).exists():
+            files[table] = path_inside(home, recorded, "file")
+            _examine_file(files[table], name, table, schema_tables()[table])
+    return files
+
+
+def _examine_file(path: Path, run_id: str, table: str, wanted: Columns) -> None:
+    with open_plain_file(path, "file", most_bytes=_MOST_FILE_BYTES) as file:
+        opened = pq.ParquetFile(
+            file, thrift_string_size_limit=_MOST_FOOTER_BYTES, thrift_container_size_limit=_MOST_FOOTER_BYTES
+        )
+        _check_version(opened.metadata.metadata or {}, table)
+        most = MOST_ROWS.get(table, MOST_ROWS_OF_OTHERS)
+        if opened.metadata.num_rows > most:
+            raise StoreError(
+                f"{table}.parquet has {opened.metadata.num_rows:,} rows; at most {most:,} of a run are read"
+            )
+        for field in opened.schema_arrow:
+            kind = _type(field.type)
+            if kind != wanted.get(field.name.lower()):
+                raise StoreError(
+                    f"column {shown(field.name)} of {table}.parquet is {kind}; the schema has no such column"
+                )
+        if "run_id" in wanted and opened.metadata.num_rows:
+            _check_run(opened, run_id, table)
+        if table == "checkpoint":
+            for recorded in opened.read(["path"])["path"].to_pylist():
+                if not isinstance(recorded, str) or recorded.split("/")[:-1] != [run_id]:
+                    raise StoreError(f"network {shown(str(recorded))} does not lie in the run's folder")
+                path_inside(path.parents[1], recorded, "network")
+
+
+def _check_version(metadata: dict[bytes, bytes], table: str) -> None:
+    version = metadata.get(b"schema_version", b"").decode(errors="replace")
+    if version not in {str(number) for number in range(OLDEST_VERSION, SCHEMA_VERSION + 1)}:
+        raise StoreError(
+            f"it was published under schema version {shown(version) if version else 'none'}, this program reads "
+            f"{OLDEST_VERSION} to {SCHEMA_VERSION}; publish it again, or take it out of the folder"
+        )
+
+
+def _check_run(opened: pq.ParquetFile, run_id: str, table: str) -> None:
+    """Raise StoreError where rows belong to another run: by the footer's statistics, or else by the rows themselves."""
+    names = opened.schema_arrow.names
+    if "run_id" not in names:
+        raise StoreError(f"{table}.parquet has no column run_id")
+    found: set[object] = set()
+    for group in range(opened.metadata.num_row_groups):
+        statistics = opened.metadata.row_group(group).column(names.index("run_id")).statistics
+        if statistics is None or not statistics.has_min_max or statistics.null_count:
+            found |= set(opened.read_row_group(group, columns=["run_id"])["run_id"].unique().to_pylist())
+        else:
+            found |= {statistics.min, statistics.max}
+    if found != {run_id}:
+        other = next(iter(found - {run_id}), None)
+        raise StoreError(f"{table}.parquet has rows of another run, {shown(str(other))}")
+
+
+def _type(kind: pa.DataType) -> str:
+    """Return an Arrow type as DuckDB's, JSON as text."""
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"{_type(kind.value_type)}[]"
+    names = {
+        pa.string(): "VARCHAR", pa.large_string(): "VARCHAR", pa.int32(): "INTEGER", pa.float64(): "DOUBLE",
+        pa.float32(): "FLOAT", pa.timestamp("us"): "TIMESTAMP", pa.binary(): "BLOB",
+    }  # fmt: skip
+    return names.get(kind, str(kind))
+
+
+def _lay_beside(connection: duckdb.DuckDBPyConnection, home: Path, runs: PublishedRuns, tables: frozenset[str]) -> None:
+    """Hide tables behind temporary views of theirs and the folder's rows."""
+    found = connection.execute("SELECT current_database()").fetchone()
+    assert found
+    database = quoted_name(found[0]) + ".main."
+    for table in sorted(tables):
+        paths = [files[table] for files in runs.files.values() if table in files]  # (older runs have not all tables)
+        if paths:
+            listed = ", ".join(quoted_text(path) for path in paths)
+            view = _BESIDE.get(table, _OTHERS_BESIDE).format(
+                own=database + table,
+                runs=database + "run",
+                files=f"read_parquet([{listed}], union_by_name = true)",
+                folder=quoted_text(home),
+            )
+            connection.execute(f"CREATE TEMP VIEW {table} AS {view}")
