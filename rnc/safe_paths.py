@@ -103,6 +103,14 @@ def open_lock_file(path: Path, *, create: bool) -> BinaryIO:
     return os.fdopen(_descriptor(path, "lock file", flags, None), "r+b" if create else "rb")
 
 
+def open_to_append(path: Path, what: str) -> BinaryIO:
+    """Open a plain file, made where there is none, so that all that is written comes after what it holds.
+
+    Raises UnsafePathError for anything that is no plain file (a link, a pipe), and OSError as usual.
+    """
+    return os.fdopen(_descriptor(path, what, os.O_WRONLY | os.O_APPEND | os.O_CREAT, None), "ab")
+
+
 def read_plain_file(path: Path, what: str, *, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
     """Return the content of a plain file of at most `most_bytes`; raises as `open_plain_file` does."""
     with open_plain_file(path, what, most_bytes=most_bytes) as file:

@@ -11,6 +11,7 @@ from rnc.safe_paths import (
     checked_name,
     open_lock_file,
     open_plain_file,
+    open_to_append,
     path_inside,
     read_plain_file,
     shown,
@@ -125,3 +126,17 @@ def test_texts_are_shown_without_effect() -> None:
     assert shown("a\x1b[2Jb\n") == r"'a\x1b[2Jb\n'"
     assert len(shown("x" * 10_000)) < 100
     shown("\ud800").encode()
+
+
+def test_what_is_appended_goes_to_a_plain_file_alone(tmp_path: Path) -> None:
+    for _turn in range(2):
+        with open_to_append(tmp_path / "log", "log") as file:
+            file.write(b"line")
+    assert (tmp_path / "log").read_bytes() == b"lineline"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    (tmp_path / "leading on").symlink_to(tmp_path / "made")
+    for name in ("pipe", "link", "leading on"):
+        with pytest.raises(UnsafePathError):
+            open_to_append(tmp_path / name, "log")
+    assert not (tmp_path / "made").exists() and (tmp_path / "log").read_bytes() == b"lineline"
