@@ -4,10 +4,10 @@ Without --repair nothing is changed. With it, what can be rebuilt is, and what c
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from rnc.command_line import run_command, say
 from rnc.datasets import data_root
 from rnc.doctor.finding import Finding, Level
 from rnc.doctor.leftovers import examine_leftovers
@@ -33,28 +33,29 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     left = 0
     for finding in examine(store_path(asked.store), data_root(asked.data_root)):
-        print(f"{finding.level:<8} {finding.text}")
+        say(f"{finding.level:<8} {finding.text}")
         if asked.repair and (finding.repair or finding.level is Level.TROUBLE):
             left += not _repaired(finding)
         elif finding.level is Level.TROUBLE:
             left += 1
             if finding.repair:
-                print(f"{'':<8} --repair mends it")
+                say(f"{'':<8} --repair mends it")
     return 1 if left else 0
 
 
 def _repaired(finding: Finding) -> bool:
     """Whether it is mended now."""
     if finding.repair is None:
-        print(f"{'left':<8} this cannot be rebuilt from what is here")
+        say(f"{'left':<8} this cannot be rebuilt from what is here")
         return False
     try:
-        print(f"{'repaired':<8} {finding.repair()}")
+        done = finding.repair()
     except (StoreError, OSError) as error:
-        print(f"{'left':<8} not repaired: {error}")
+        say(f"{'left':<8} not repaired: {error}")
         return False
+    say(f"{'repaired':<8} {done}")
     return True
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

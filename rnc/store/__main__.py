@@ -4,9 +4,9 @@ An older store is copied before (`rnc-v2-2026-11-25.duckdb` beside it).
 The exit code is 1 where nothing is measured yet, 2 on errors.
 """
 
-import sys
 from pathlib import Path
 
+from rnc.command_line import fail, run_command, say
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
@@ -23,14 +23,13 @@ def main(arguments: list[str]) -> int:
         runs = reader.runs()
         measured = set(reader.measured_epochs(list(runs["run_id"]))["run_id"])
     except StoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return fail(error, 2)
     for run in runs.itertuples():
-        print(f"{run.run_id}  {run.state}  epoch {run.epochs_done} of {run.epochs}")
+        say(f"{run.run_id}  {run.state}  epoch {run.epochs_done} of {run.epochs}")
     if not measured:
-        print(f"{path}: nothing measured yet")
+        say(f"{path}: nothing measured yet")
     return 0 if measured else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

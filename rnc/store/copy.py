@@ -8,7 +8,6 @@ the networks. Counts, contents and hashes are compared before it is committed. T
 import argparse
 import hashlib
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
@@ -17,6 +16,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from rnc.command_line import fail, run_command, say
 from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import run_state
@@ -162,10 +162,9 @@ def main(arguments: list[str]) -> int:
     try:
         for run_id in _chosen(given.source, given.run):
             new = copy_run(given.source, given.target, run_id)
-            print(f"{run_id}: {'copied' if new else 'already there, finished'}")
+            say(f"{run_id}: {'copied' if new else 'already there, finished'}")
     except StoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return fail(error, 2)
     return 0
 
 
@@ -179,4 +178,4 @@ def _chosen(source: Path, wanted: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

@@ -5,10 +5,10 @@ code is 2 on errors.
 """
 
 import argparse
-import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
+from rnc.command_line import fail, run_command, say
 from rnc.store.bundle import publish
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
@@ -31,12 +31,11 @@ def main(arguments: list[str]) -> int:
             if not chosen:
                 raise StoreError(f"no run {wanted} in {store}; list them: python -m rnc.store {store}")
             for run_id in chosen:
-                print(publish(store, run_id, given.to))
+                say(publish(store, run_id, given.to))
     except StoreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return fail(error, 2)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)
