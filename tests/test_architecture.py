@@ -107,7 +107,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/runs_view/", {"rnc.error_view", "rnc.vocabulary", "rnc.controls", "rnc.readonly", "rnc.store", "streamlit", "pandas"}),
     ("pages/runs.py", {*PAGE_MAY, "rnc.run_filter", "rnc.runs_view", "rnc.sweep_view"}),
     ("pages/geometry.py", {*PAGE_MAY, "rnc.geometry_view"}),
-    ("rnc/sweep_view.py", {"rnc.vocabulary", "rnc.store", "streamlit"}),
+    ("rnc/sweep_view.py", {"rnc.markdown", "rnc.vocabulary", "rnc.store", "streamlit"}),
     ("pages/findings.py", {*PAGE_MAY, "rnc.findings_view"}),
     ("pages/projections.py", {*PAGE_MAY, "rnc.projection_view"}),
     ("pages/attack_lab.py", {*PAGE_MAY, "rnc.lab_view", "rnc.lab.request"}),
