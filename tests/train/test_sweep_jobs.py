@@ -101,9 +101,7 @@ def test_the_runs_of_a_killed_controller_are_found_and_ended(tmp_path: Path) -> 
     assert run.wait(60) == -signal.SIGTERM and Local().alive([job], tmp_path) == []
 
 
-def test_cancel_ends_the_run_whose_controller_was_killed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cancel_ends_the_run_whose_controller_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "rnc.duckdb"
     flags = ["--epochs", "5000", "--measured-epochs", "0,1,5000", *FEW, *SMALL]
     assert main([*flags, "--engine", "local", "--store", str(store), "--detach"]) == 0
@@ -116,14 +114,12 @@ def test_cancel_ends_the_run_whose_controller_was_killed(
     assert not identity(run) and [state for state, _ in states(store).values()] == ["interrupted"]
 
 
-def test_cancel_says_so_where_a_run_goes_on_in_nobodys_job(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cancel_says_so_where_a_run_goes_on_in_nobodys_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "rnc.duckdb"
     (config,) = grid(SHORT)[0]
-    Sweep("here-1", "local", {}, {config.run_id: PlannedRun(config.to_json(), 2, 1.0)}, [Job("1", [config.run_id])]).save(
-        store
-    )
+    Sweep(
+        "here-1", "local", {}, {config.run_id: PlannedRun(config.to_json(), 2, 1.0)}, [Job("1", [config.run_id])]
+    ).save(store)
     StoreWriter(store).prepare()
     with run_lock(store, config.run_id):
         assert main(["--cancel", "--store", str(store)]) == 2
