@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rnc.command_line import fail, printable, run_command, say
+from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import trainer
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
         more = {"pack": given.pack, "ranks": given.ranks, "slurm": dict(_pair(text) for text in given.slurm)}
         sweep = planned(sweep_name(rest, configs), configs, command, pick_engine(given.engine).name, more)
         return _go_on(sweep, command.options().store.resolve(), given, failed_too=False)
-    except (StoreError, EngineError, ValueError) as error:
+    except (StoreError, EngineError, UnsafePathError, ValueError) as error:
         return fail(error, 2)
 
 
@@ -159,7 +160,7 @@ def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
     for sweep in _chosen(asked.name, store):
         try:
             codes.append(_look_after_one(sweep, store, given, asked.data_root))
-        except (StoreError, EngineError, ValueError) as error:
+        except (StoreError, EngineError, UnsafePathError, ValueError) as error:
             codes.append(fail(error, 2))
     return max(codes)
 
