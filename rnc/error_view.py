@@ -11,6 +11,7 @@ from streamlit.errors import FragmentHandledException
 from rnc import log
 from rnc.markdown import literal
 from rnc.readonly import ReadOnlyError
+from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError
 
 _Arguments = ParamSpec("_Arguments")
@@ -28,7 +29,7 @@ def telling() -> Iterator[None]:
         yield
     except FragmentHandledException:  # (told by the part of the page where it happened)
         raise
-    except (StoreError, ReadOnlyError) as error:  # (they say what to do)
+    except (StoreError, ReadOnlyError, UnsafePathError) as error:  # (they say what to do)
         show_error(str(error), icon=":material/database:")
     except Exception as error:
         text = (

@@ -1,21 +1,27 @@
 """The log: one JSON object a line and event, in `rnc.log` beside the store, and on the server's standard error.
 
 Whatever a page calls an error carries an id that is in the log. The same sentence keeps its id and is logged once, however
-often pages are drawn anew. RNC_LOG names another file, or none where it is empty.
+often pages are drawn anew. RNC_LOG names another file, or none where it is empty. Control characters are written as JSON's
+escapes. Where the file cannot be written, standard error has one warning, and the program goes on without a log.
 """
 
 import json
 import logging
 import os
 import secrets
+import stat
 import sys
 import threading
 import traceback
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any
+
+from rnc.safe_paths import UnsafePathError, open_to_append
+from rnc.safe_paths import shown as shown_safely
 
 VARIABLE = "RNC_LOG"
 MOST_BYTES = 10 * 2**20
@@ -44,18 +50,50 @@ class JsonLines(logging.Formatter):
 
 
 class _File(logging.Handler):
-    """Opened for each line, so that processes share it and a full disk, or a folder that may not be written, costs lines only."""
+    """Opened for each line, so that processes share it and a full disk, or a folder that may not be written, costs lines only.
 
-    def __init__(self, path: Path) -> None:
+    Beside a store, whose folder may be somebody else's, it is a plain file or nothing: no link is followed and no pipe is
+    opened. Where RNC_LOG names it (`chosen`), a link is followed, and a pipe or a terminal gets the lines that it takes at
+    once: one that nobody reads, or that is full, loses them, and makes nobody wait.
+    """
+
+    def __init__(self, path: Path, *, chosen: bool) -> None:
         super().__init__()
-        self.path = path
+        self.path, self.chosen, self._warned = path, chosen, False
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):
-            if self.path.exists() and self.path.stat().st_size > MOST_BYTES:
-                self.path.replace(self.path.with_name(self.path.name + ".1"))
-            with self.path.open("a") as file:
-                file.write(self.format(record) + "\n")
+        try:
+            line = (self.format(record) + "\n").encode()
+            self._make_room()
+            with _open_chosen(self.path) if self.chosen else open_to_append(self.path, "log") as file:
+                file.write(line)
+        except BlockingIOError:  # (a full pipe)
+            pass
+        except (OSError, UnsafePathError) as error:
+            self._warn(error)
+
+    def _make_room(self) -> None:
+        """Rename a file that is full. What has the other name is replaced, not followed."""
+        try:
+            status = self.path.stat() if self.chosen else self.path.lstat()
+        except FileNotFoundError:
+            return
+        if stat.S_ISREG(status.st_mode) and status.st_size > MOST_BYTES:
+            path = self.path.resolve() if self.chosen else self.path
+            path.replace(path.with_name(path.name + ".1"))
+
+    def _warn(self, error: Exception) -> None:
+        """Say once, where the server's own words are, that there is no log."""
+        if not self._warned:
+            self._warned = True
+            with suppress(OSError, ValueError):  # (standard error may be closed)
+                sys.stderr.write(f"warning: {shown_safely(str(self.path), 200)} gets no log lines: {error}\n")
+
+
+def _open_chosen(path: Path) -> FileIO:
+    """Open what the user named, whatever it is, without waiting for the other end of a pipe."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    return FileIO(os.open(path, flags, 0o644), "wb")
 
 
 class _OneLine(logging.Filter):
@@ -77,7 +115,7 @@ def set_up(store: Path, *, console: bool = False) -> None:
     path = store.parent / "rnc.log" if given is None else Path(given) if given else None
     wanted: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
     if path is not None:
-        wanted.append(_File(path))
+        wanted.append(_File(path, chosen=given is not None))
     ours = [handler for handler in _LOG.handlers if isinstance(handler.formatter, JsonLines)]
     if [_target(handler) for handler in ours] == [_target(handler) for handler in wanted]:
         return  # (pages ask at every rerun; a line of another session must not fall in between)

@@ -2,16 +2,20 @@
 
 import streamlit as st
 
+from rnc.markdown import literal
 from rnc.store.reader import StoreReader
-from rnc.store.sweeps import progress, sweeps_of
+from rnc.store.sweeps import find_sweeps, progress, said_left_out, sweeps_of
 from rnc.vocabulary import RunState
 
 _LOOK_SECONDS = 5
 
 
 def draw(reader: StoreReader) -> None:
-    """A bar a sweep, kept up to date; nothing where there is none."""
-    if sweeps_of(reader.path):
+    """A bar a sweep, kept up to date, and which sweeps are left out and why; nothing where there is none."""
+    found = find_sweeps(reader.path)
+    for name, reason in found.left_out.items():
+        st.caption(literal(said_left_out(name, reason)))
+    if found.sweeps:
         _bars(reader)
 
 

@@ -2,44 +2,33 @@
 
 import math
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import submitit
 import torch
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
+from rnc.command_line import printable
 from rnc.devices import cores
+from rnc.processes import identity
+from rnc.safe_paths import UnsafePathError, path_inside
+from rnc.store.sweeps import Job
+from train.job_options import JobOptions
+from train.local_jobs import end_jobs, job_folder, processes_of
 from train.sweep_job import SweepJob
 
 _USUAL_SECONDS = 24 * 3600.0
 _NOTICE_SECONDS = 120  # between the engine's notice and the job's end: time for an epoch's transaction and a save
 _MOST_REQUEUES = 1000  # of jobs out of time; those that make no progress are seen on the runs page
 _FOREVER_MINUTES = 60 * 24 * 365
-_ENDED = ("Z", "X")  # states of proc(5): a zombie, and one that is gone
-
-
-@dataclass(frozen=True)
-class JobOptions:
-    """How jobs are made of runs."""
-
-    pack: int
-    """Runs a job; 0 is one on SLURM, all on this machine."""
-    at_a_time: int
-    """Runs at a time in a job; 0 is all of a packed job, and one a core or GPU on this machine."""
-    ranks: int
-    """Processes of a run, one a GPU."""
-    on_gpus: bool
-    time_limit: float | None
-    """Seconds of a job."""
-    slurm: dict[str, str]
-    """Further parameters of sbatch, as submitit names them."""
 
 
 class EngineError(Exception):
@@ -47,19 +36,17 @@ class EngineError(Exception):
 
 
 class Engine(Protocol):
-    """Takes jobs, knows which ones it still has, and ends them."""
+    """Takes jobs, knows which ones it still has, and ends them. `folder` is the sweep's."""
 
     name: str
 
-    def submit(
-        self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions
-    ) -> dict[str, list[str]]:
-        """Hand in runs (id -> arguments of train.run); the ids of the jobs, each with its runs."""
+    def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
+        """Hand in runs (id -> arguments of train.run)."""
 
-    def alive(self, job_ids: list[str]) -> set[str]:
+    def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
         """Those that are queued or running."""
 
-    def cancel(self, job_ids: list[str]) -> None:
+    def cancel(self, jobs: list[Job], folder: Path) -> None:
         """End jobs; their runs stop as by SIGTERM."""
 
 
@@ -68,9 +55,7 @@ class Slurm:
 
     name = "slurm"
 
-    def submit(
-        self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions
-    ) -> dict[str, list[str]]:
+    def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
         """One array of jobs. Raises EngineError with sbatch's words where it refuses."""
         seconds = options.time_limit or _USUAL_SECONDS
         notice = round(min(_NOTICE_SECONDS, seconds / 4))
@@ -79,32 +64,36 @@ class Slurm:
             SweepJob(store, some, options.at_a_time or len(some), options.ranks, 0, seconds - 2 * notice, requeues=True)
             for some in _parts(runs, pack)
         ]
-        executor = submitit.SlurmExecutor(folder, max_num_timeout=_MOST_REQUEUES)
+        own = _own_folder(folder)
         gpus = {"gpus_per_node": options.ranks} if options.on_gpus else {}
         try:
+            executor = submitit.SlurmExecutor(own, max_num_timeout=_MOST_REQUEUES)
             executor.update_parameters(
-                job_name=folder.parent.name, time=math.ceil(seconds / 60), signal_delay_s=notice,
-                additional_parameters={"requeue": True}, **gpus, **_numbers(options.slurm),
+                job_name=folder.name, time=math.ceil(seconds / 60), signal_delay_s=notice,
+                additional_parameters={"requeue": True}, **gpus | options.for_sbatch(),
             )  # fmt: skip
             with executor.batch():
                 given = [executor.submit(job) for job in jobs]
-        except (ValueError, FailedJobError, FailedSubmissionError) as error:
+        except (ValueError, RuntimeError, FailedJobError, FailedSubmissionError) as error:
             raise EngineError(str(error)) from None
-        return {one.job_id: list(job.commands) for one, job in zip(given, jobs, strict=True)}
+        return [Job(one.job_id, list(job.commands), folder=own.name) for one, job in zip(given, jobs, strict=True)]
 
-    def alive(self, job_ids: list[str]) -> set[str]:
-        """Those in the queue, whatever their state."""
+    def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
+        """Those in the queue, whatever their state, whose batch script lies in the folder that they are said to have."""
         found = subprocess.run(
-            ["squeue", "--array", "--noheader", "--format=%i"], capture_output=True, text=True, check=False
+            ["squeue", "--array", "--noheader", "--format=%i|%o"], capture_output=True, text=True, check=False
         )
         if found.returncode:
             raise EngineError(found.stderr.strip())
-        return set(found.stdout.split()) & set(job_ids)
+        queued = dict(line.strip().split("|", 1) for line in found.stdout.splitlines() if "|" in line)
+        return [job for job in jobs if _is_script_in(queued.get(job.job_id, ""), job_folder(folder, job))]
 
-    def cancel(self, job_ids: list[str]) -> None:
+    def cancel(self, jobs: list[Job], folder: Path) -> None:
         """`scancel`."""
-        if job_ids:
-            subprocess.run(["scancel", *job_ids], check=True)
+        if ids := sorted(job.job_id for job in self.alive(jobs, folder)):
+            ended = subprocess.run(["scancel", *ids], capture_output=True, text=True, check=False)
+            if ended.returncode:
+                raise EngineError(f"scancel did not end jobs {', '.join(ids)}: {ended.stderr.strip()}")
 
 
 class Local:
@@ -112,33 +101,32 @@ class Local:
 
     name = "local"
 
-    def submit(
-        self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions
-    ) -> dict[str, list[str]]:
+    def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
         """Start the job's process."""
         gpus = torch.cuda.device_count() if options.on_gpus else 0
         at_a_time = options.at_a_time or max(1, (gpus or cores()) // options.ranks)
-        given = {}
+        given = []
         for some in _parts(runs, options.pack or len(runs)):
             job = SweepJob(
                 store, some, min(at_a_time, len(some)), options.ranks, gpus, options.time_limit, requeues=False
             )
-            executor = submitit.LocalExecutor(folder)
+            own = _own_folder(folder)
+            executor = submitit.LocalExecutor(own)
             executor.update_parameters(
                 timeout_min=_FOREVER_MINUTES, gpus_per_node=torch.cuda.device_count(), visible_gpus=_visible_gpus()
             )
             with _outliving():
-                given[executor.submit(job).job_id] = list(some)
+                number = executor.submit(job).job_id
+            given.append(Job(number, list(some), folder=own.name, process=identity(int(number))))
         return given
 
-    def alive(self, job_ids: list[str]) -> set[str]:
-        """Those whose controlling process lives, and is submitit's: numbers of processes are used again."""
-        return {job_id for job_id in job_ids if _controls_a_job(job_id)}
+    def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
+        """Those of which any process lives: also where the controlling one was killed and a run goes on."""
+        return [job for job, _processes in processes_of(jobs, folder)]
 
-    def cancel(self, job_ids: list[str]) -> None:
-        """SIGTERM, which submitit's controller hands on to the job."""
-        for job_id in self.alive(job_ids):
-            os.kill(int(job_id), signal.SIGTERM)
+    def cancel(self, jobs: list[Job], folder: Path) -> None:
+        """SIGTERM, which submitit's controller hands on to the job, and the job to its runs."""
+        end_jobs(jobs, folder)
 
 
 def pick_engine(name: str) -> Engine:
@@ -149,6 +137,28 @@ def pick_engine(name: str) -> Engine:
     if name not in engines:
         raise ValueError(f"unknown engine {name!r}; use auto, slurm or local")
     return engines[name]
+
+
+def _own_folder(folder: Path) -> Path:
+    """Make a new folder for jobs of a sweep: what is read from it and run, and written into it, nobody has put there before.
+
+    Raises EngineError where the sweep's folder is not one that jobs can lie in.
+    """
+    if printable(str(folder)) != str(folder):  # (it becomes a line of a batch script)
+        raise EngineError(f"{printable(str(folder))} has control characters in its name; jobs cannot lie there")
+    try:
+        place = path_inside(folder, "jobs", "folder")
+        place.mkdir(parents=True, exist_ok=True)
+        own = place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        own.mkdir()
+    except (UnsafePathError, OSError) as error:
+        raise EngineError(f"no folder for jobs can be made in {folder}: {error}") from None
+    return own
+
+
+def _is_script_in(command: str, folder: Path) -> bool:
+    """Return whether a command is a file of a folder."""
+    return command.startswith(f"{folder}/") and "/" not in command.removeprefix(f"{folder}/").split(" ")[0]
 
 
 def _visible_gpus() -> tuple[int, ...]:
@@ -163,20 +173,6 @@ def _answers(command: str) -> bool:
 def _parts(runs: dict[str, list[str]], size: int) -> list[dict[str, list[str]]]:
     items = list(runs.items())
     return [dict(items[first : first + size]) for first in range(0, len(items), size)]
-
-
-def _numbers(given: dict[str, str]) -> dict[str, Any]:
-    return {name: int(value) if value.isdigit() else value for name, value in given.items()}
-
-
-def _controls_a_job(process: str) -> bool:
-    """Whether it is a controller of submitit's. One just started has no command line yet, one that has ended none more."""
-    try:
-        command = Path(f"/proc/{process}/cmdline").read_bytes()
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return b"submitit.local" in command or (not command and state not in _ENDED)
 
 
 @contextmanager

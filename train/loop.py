@@ -150,7 +150,7 @@ class _Run:
         num_classes = datasets.spec(config.dataset).num_classes
         self.probe = Probe(config.run_id, data.measured, data.foreign, num_classes, ranks)
         self.projector = Projector(config, self.writer)
-        self.resume = ResumeFile(resume_path(options.store, config.run_id))
+        self.resume = ResumeFile(resume_path(options.store, config.run_id), config)
         if options.overwrite and ranks.first:
             self.resume.remove()
         ranks.wait()

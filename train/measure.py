@@ -1,7 +1,6 @@
 """The command line: `python -m train.measure --checkpoint FILE [FILE ...] --model NAME --data FOLDER_OR_FILE`."""
 
 import hashlib
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from rnc import datasets
+from rnc.command_line import fail, run_command, say
 from rnc.datasets import DatasetSpec, own
 from rnc.datasets.own import OwnImages
 from rnc.devices import exact_float32, pick_device, set_threads
@@ -16,6 +16,7 @@ from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import check_normalisation
+from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
 from train.execution import Execution, Precision
@@ -88,14 +89,16 @@ def main(arguments: list[str]) -> int:
         )  # fmt: skip
         measure(command)
         return 0
+    except BrokenPipeError:  # (nobody reads what is printed: `run_command` knows how that ends)
+        raise
     except (CheckpointError, StoreWriteError) as error:
-        return _fail(error, 1)
-    except (StoreError, ValueError, OSError, MemoryError) as error:
-        return _fail(error, 2)
+        return fail(error, 1)
+    except (StoreError, UnsafePathError, ValueError, OSError, MemoryError) as error:
+        return fail(error, 2)
     except KeyboardInterrupt:
-        return _fail("stopped; what was measured so far is in the store, and the same command goes on", 130)
+        return fail("stopped; what was measured so far is in the store, and the same command goes on", 130)
     except StopRun as stop:
-        return _fail(stop, stop.exit_code)
+        return fail(stop, stop.exit_code)
 
 
 def measure(command: Command) -> None:
@@ -201,15 +204,8 @@ def _sha256(path: Path) -> str:
 
 
 def _say(*parts: str) -> None:
-    print("; ".join(parts))
-
-
-def _fail(reason: object, code: int) -> int:
-    """One line, whatever the reason looked like."""
-    text = " ".join(str(reason).split()) or type(reason).__name__
-    print(f"error: {text}", file=sys.stderr)
-    return code
+    say("; ".join(parts))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

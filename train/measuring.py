@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from rnc.command_line import printable
 from rnc.datasets import DatasetSpec, ImageSet
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
@@ -90,7 +91,9 @@ class _Measuring:
         landed = self._landed()
         with self._entered(landed), UmapProcess() if self.run.umap_at() else nullcontext() as umap:
             left = [(epoch, path) for epoch, path in self.subject.files if landed is None or epoch > landed]
-            for epoch, path in tqdm(left, desc=f"measuring {self.run.run_id}", unit="epoch", dynamic_ncols=True):
+            for epoch, path in tqdm(
+                left, desc=f"measuring {printable(self.run.run_id)}", unit="epoch", dynamic_ncols=True
+            ):
                 self._measure(epoch, path)
             if umap and self.projector.latest:
                 with self.heart.beating():

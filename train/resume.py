@@ -1,25 +1,36 @@
 """What a run needs to go on where it was: network, momentum and the epochs not yet in the store, in one file a run.
 
 Everything random is a function of (seed, epoch, sample), so that nothing else has to be kept. The file is written at
-epochs' ends, as often as costs little, and removed when the run has finished.
+epochs' ends, as often as costs little, and removed when the run has finished. All of it is checked before any is used.
 """
 
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
+from rnc import log
 from rnc.models import FeatureClassifier
 from rnc.models.weights import write_whole
+from rnc.safe_paths import UnsafePathError, read_plain_file
 from rnc.store.files import resume_file
+from train.config import RunConfig
+from train.resume_content import ResumeError, check_tensors, digest, header_metadata
 
 _COST = 20  # a save may take one part in so many of the time since the last one
 _MOMENTUM = "momentum_buffer"
+_MOST_HEADER_BYTES = 16 * 2**20  # names, shapes and the rows of epochs, besides the tensors
+_ROW = {
+    "run_id", "epoch", "learning_rate", "train_loss", "train_seconds", "attack_seconds", "images_per_second",
+    "measure_seconds",
+}  # fmt: skip
 
 
 def resume_path(store: Path, run_id: str) -> Path:
@@ -45,13 +56,33 @@ class Progress:
         """The last epoch that the store holds all of, or None; what it holds of later ones is done again."""
         return self.epoch - len(self.unwritten) if self.started else None
 
+    def check(self, config: RunConfig) -> None:
+        """Raise ResumeError where this cannot be the progress of a run."""
+        if not _is_whole(self.epoch) or not 0 <= self.epoch <= config.epochs:
+            raise ResumeError(f"it stands at epoch {str(self.epoch)[:40]!r} of {config.epochs}")
+        if not isinstance(self.started, bool) or not _is_number(self.seconds) or not 0 <= self.seconds < math.inf:
+            raise ResumeError("it does not say how far the run was")
+        if (
+            not isinstance(self.unwritten, list)
+            or len(self.unwritten) > self.epoch
+            or (self.epoch and not self.started)
+        ):
+            raise ResumeError("the epochs that it counts contradict each other")
+        for epoch, row in enumerate(self.unwritten, start=self.epoch - len(self.unwritten) + 1):
+            if not isinstance(row, dict) or not {"run_id", "epoch"} <= set(row) <= _ROW:
+                raise ResumeError(f"its row of epoch {epoch} is none")
+            if row["run_id"] != config.run_id or row["epoch"] != epoch:
+                raise ResumeError(f"its row of epoch {epoch} is none")
+            if not all(value is None or _is_number(value) for name, value in row.items() if name != "run_id"):
+                raise ResumeError(f"its row of epoch {epoch} has something that is no number")
+
 
 class ResumeFile:
     """Saves and restores a run's state."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the file."""
-        self.path = path
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        """Name the file, and the run that it is of."""
+        self.path, self._config = path, config
         self._last, self._cost = time.monotonic(), 0.0
 
     def save_if_cheap(self, model: FeatureClassifier, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -68,27 +99,68 @@ class ResumeFile:
             if state.get(_MOMENTUM) is not None:
                 tensors[f"momentum.{names[id(parameter)]}"] = state[_MOMENTUM]
         cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        write_whole(self.path, tensors_to_bytes(cpu, metadata={"progress": json.dumps(vars(progress))}))
+        metadata = {"progress": json.dumps(vars(progress)), "run_id": self._config.run_id}
+        write_whole(self.path, tensors_to_bytes(cpu, metadata=metadata | {"sha256": digest(cpu, metadata)}))
         self._last = time.monotonic()
         self._cost = self._last - begin
 
     def restore(self, model: FeatureClassifier, optimizer: torch.optim.Optimizer) -> Progress:
-        """Bring network and optimiser to the saved state; a run that has none starts. Raises ValueError for a damaged file."""
-        if not self.path.exists():
-            return Progress()
+        """Bring network and optimiser to the saved state; a run that has none starts.
+
+        Raises ValueError, and changes nothing, where the file is damaged, of another run or of another network.
+        """
+        wanted = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        may_be: dict[str, torch.Tensor] = {
+            f"momentum.{name}": parameter for name, parameter in model.named_parameters()
+        }
+        room = sum(tensor.nbytes for tensor in (*wanted.values(), *may_be.values())) + _MOST_HEADER_BYTES
         try:
-            with safe_open(self.path, framework="pt") as file:
-                progress = Progress(**json.loads(file.metadata()["progress"]))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path} is damaged ({error}); give --overwrite to train the run again") from None
-        model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+            content = read_plain_file(self.path, "file", most_bytes=room)
+            progress, tensors = self._checked(content)
+            check_tensors(tensors, wanted, may_be)
+        except FileNotFoundError:
+            return Progress()
+        except (ResumeError, UnsafePathError, SafetensorError, OSError) as error:
+            raise ValueError(
+                f"{self.path}, from which the run is to go on, cannot be used: {error}. Put back a whole copy of it, or give "
+                "--overwrite to train the run again; nothing has been changed"
+            ) from None
+        model.load_state_dict({name.removeprefix("model."): tensors[name] for name in wanted})
         for name, parameter in model.named_parameters():
             if f"momentum.{name}" in tensors:
                 momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
                 optimizer.state[parameter][_MOMENTUM] = momentum
         return progress
 
+    def _checked(self, content: bytes) -> tuple[Progress, dict[str, torch.Tensor]]:
+        """Return what a file holds, if it is whole and of this run."""
+        metadata = header_metadata(content)
+        tensors = tensors_from_bytes(content)
+        recorded = metadata.pop("sha256", None)
+        if recorded is None:
+            log.event("resume file of an older version, without a checksum", run=self._config.run_id, path=self.path)
+        elif recorded != digest(tensors, metadata):
+            raise ResumeError("it is damaged: its content is not that of its checksum")
+        if metadata.get("run_id", self._config.run_id) != self._config.run_id:
+            raise ResumeError("it is of another run")
+        try:
+            progress = Progress(**json.loads(metadata["progress"]))
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise ResumeError("it is damaged: it does not say how far the run was") from None
+        progress.check(self._config)
+        return progress, tensors
+
     def remove(self) -> None:
-        """Forget the state."""
-        self.path.unlink(missing_ok=True)
+        """Forget the state. Raises ValueError where something has the file's name that cannot be removed."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ValueError(f"{self.path} cannot be removed ({error.strerror}); remove it yourself") from None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -14,8 +14,10 @@ import tyro
 from tqdm import tqdm
 
 from rnc import log
+from rnc.command_line import fail, printable, run_command, say
 from rnc.devices import cores, pick_device
 from rnc.models.weights import CheckpointError
+from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.store.sweeps import in_words
 from rnc.store.writer import RunExistsError
@@ -94,12 +96,11 @@ def main(arguments: list[str]) -> int:
     try:
         commands = parse(arguments)
     except ValueError as error:
-        return _fail(str(error), 2)
+        return fail(error, 2)
     configs = list({command.config.run_id: command.config for command in commands}.values())
     options = commands[0].options()
     if commands[0].list_runs:
-        print("\n".join(paper_runs()))
-        return 0
+        return _list_runs()
     log.set_up(options.store)
     try:
         if commands[0].dry_run:
@@ -108,11 +109,11 @@ def main(arguments: list[str]) -> int:
         if len(configs) > 1:
             return _train_several(configs, options, commands[0].jobs or cores())
     except (StoreError, ValueError) as error:
-        return _fail(str(error), 2)
+        return fail(error, 2)
     except KeyboardInterrupt:
-        return _fail(_STOPPED, 130)
+        return fail(_STOPPED, 130)
     except StopRun as stop:
-        return _fail(str(stop), stop.exit_code)
+        return fail(stop, stop.exit_code)
     return _train_one(configs[0], options)
 
 
@@ -120,16 +121,22 @@ def _train_one(config: RunConfig, options: Options) -> int:
     try:
         train_run(config, options)
         return 0
-    except (CheckpointError, StoreWriteError, ValueError) as error:
-        return _fail(str(error), 1)
+    except (CheckpointError, StoreWriteError, UnsafePathError, ValueError) as error:
+        return fail(error, 1)
     except StoreError as error:
-        return _fail(str(error), 2)
+        return fail(error, 2)
     except KeyboardInterrupt:
-        return _fail(_STOPPED, 130)
+        return fail(_STOPPED, 130)
     except StopRun as stop:
-        return _fail(str(stop), stop.exit_code)
+        return fail(stop, stop.exit_code)
     finally:
         leave_ranks()
+
+
+def _list_runs() -> int:
+    for name in paper_runs():
+        say(name)
+    return 0
 
 
 def print_costs(configs: list[RunConfig], options: Options, sum_as: str) -> int:
@@ -138,8 +145,8 @@ def print_costs(configs: list[RunConfig], options: Options, sum_as: str) -> int:
     for config in configs:
         seconds = estimate.seconds(config)
         total += seconds
-        print(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
-    print(f"{len(configs)} runs, {sum_as.format(in_words(total))}")
+        say(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
+    say(f"{len(configs)} runs, {sum_as.format(in_words(total))}")
     return 0
 
 
@@ -191,12 +198,12 @@ def _outcome(run_id: str, ended: Future[None]) -> int:
     try:
         ended.result()
     except RunExistsError:
-        tqdm.write(f"{run_id}: already finished, skipped (--overwrite trains it again)")
+        tqdm.write(f"{printable(run_id)}: already finished, skipped (--overwrite trains it again)")
     except StopRun as stop:
-        tqdm.write(f"{run_id}: {stop}", file=sys.stderr)
+        tqdm.write(printable(f"{run_id}: {stop}"), file=sys.stderr)
         return stop.exit_code
     except Exception as error:
-        tqdm.write(f"{run_id}: failed: {error}", file=sys.stderr)
+        tqdm.write(printable(f"{run_id}: failed: {error}"), file=sys.stderr)
         return 1
     return 0
 
@@ -218,10 +225,5 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

@@ -6,7 +6,6 @@ that holds trained runs is refused. Runs that are there already are skipped. The
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from functools import cache
 from itertools import count, islice, product
@@ -18,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from rnc import datasets, models
+from rnc.command_line import fail, run_command, say
 from rnc.store.connection import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
@@ -136,13 +136,12 @@ def main(arguments: list[str]) -> int:
     try:
         made = fill(given.store, given.runs, given.epochs)
     except (StoreError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(
+        return fail(error, 2)
+    say(
         f"{given.store}: {made} synthetic runs of {given.epochs} epochs made up, {given.runs - made} were there already"
     )
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnc import launcher
 from rnc.launcher import Training
+from rnc.safe_paths import UnsafePathError
 
 FAKE = """
 import os, sys
@@ -117,3 +121,81 @@ def test_a_relative_store_is_the_one_of_the_app(tmp_path: Path, monkeypatch: pyt
     training.stop()
     assert wait_for_end(training) == 130
     assert f"'{tmp_path}/here/rnc.duckdb'" in training.log_tail() and (tmp_path / "here" / "training.log").exists()
+
+
+def started_again(store: Path) -> Training:
+    """What a server that was started anew, or another one, has."""
+    return Training(store)
+
+
+def test_five_clicks_start_one_training(
+    training: Training, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From five sessions at once, of one server and of two, each of which looks before any has begun."""
+    other, started = started_again(tmp_path / "data" / "rnc.duckdb"), []
+    usual, together = subprocess.Popen, threading.Barrier(5)
+
+    def slow_start(*given: Any, **named: Any) -> subprocess.Popen:
+        started.append(usual(*given, **named))
+        return started[-1]
+
+    monkeypatch.setattr(launcher.subprocess, "Popen", slow_start)
+
+    def click(one: Training) -> None:
+        together.wait()
+        one.start("tiny")
+
+    clicks = [threading.Thread(target=click, args=(one,)) for one in (training, other, training, other, training)]
+    for thread in clicks:
+        thread.start()
+    for thread in clicks:
+        thread.join()
+    try:
+        assert len(started) == 1
+        assert training.running and other.running and training.exit_code is None and other.exit_code is None
+        assert ready.read_text() == "ready"
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert not training.running and not other.running
+
+
+def test_a_training_outlives_its_server_and_the_next_one_finds_and_stops_it(
+    training: Training, ready: Path, tmp_path: Path
+) -> None:
+    training.start("tiny")
+    assert ready.read_text() == "ready"
+    process = training._process
+    assert process is not None
+    again = started_again(tmp_path / "data" / "rnc.duckdb")
+    assert again.running and again.exit_code is None
+    again.start("demo")
+    assert again._process is None and "argv ['tiny'" in again.log_tail(), "the log of the one under way stays"
+    started_again(tmp_path / "data" / "other.duckdb").stop()  # (another store's, in the same folder)
+    assert training.running
+    again.stop()
+    assert process.wait(100) == 130 and not again.running
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "pipe"])
+def test_a_log_that_is_no_plain_file_is_not_written(kind: str, training: Training, ready: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "training.log"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / ("precious" if kind == "link" else "made"))
+    with pytest.raises(UnsafePathError, match="a pipe" if kind == "pipe" else "a link"):
+        training.start("tiny")
+    assert (tmp_path / "precious").read_text() == "mine" and not (tmp_path / "made").exists()
+    assert not training.running and training._process is None
+    assert "mine" not in training.log_tail()
+
+
+def test_the_log_tail_sends_nothing_to_a_terminal_and_is_read_from_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "training.log"
+    log.write_bytes(b"old\n" * 10**6 + b"\x1b[31mred\x1b[0m\n\x1b]0;title\x07\n")
+    assert Training(tmp_path / "rnc.duckdb").log_tail().splitlines()[-2:] == ["red", r"\x1b]0;title\x07"]

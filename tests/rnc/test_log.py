@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import resource
 from pathlib import Path
 
@@ -113,3 +114,70 @@ def test_what_no_page_caught_is_told_without_a_traceback_and_logged_with_one(lin
     (line,) = read(lines)
     assert "ZeroDivisionError: inside" in line["text"] and "Traceback" in line["traceback"]
     assert app.error[0].value.endswith(f"(error `{line['id']}` in the log)") and "inside" not in app.error[0].value
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "pipe", "folder"])
+def test_what_is_no_plain_file_beside_a_store_is_left_alone(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link would lead to a shell's start-up file, and a config with a command in it would be its new line."""
+    data, precious = tmp_path / "data", tmp_path / "precious"
+    data.mkdir()
+    precious.write_text("mine\n")
+    path = data / "rnc.log"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(precious if kind == "link" else tmp_path / "made")
+    log.set_up(data / "rnc.duckdb")
+    for _line in range(3):
+        log.event("run begun", run="$(touch owned)")
+    assert precious.read_text() == "mine\n" and not (tmp_path / "made").exists()
+    assert [entry.name for entry in data.iterdir()] == ["rnc.log"]
+    assert capsys.readouterr().err.count("gets no log lines") == 1
+
+
+def test_a_full_log_beside_a_store_does_not_follow_its_second_name(
+    lines: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    lines.with_name("rnc.log.1").symlink_to(precious)
+    monkeypatch.setattr(log, "MOST_BYTES", 300)
+    for number in range(10):
+        log.event(f"event {number}")
+    assert precious.read_text() == "mine" and not lines.with_name("rnc.log.1").is_symlink()
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_that_the_user_names_makes_nobody_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("RNC_LOG", str(pipe))
+    log.set_up(tmp_path / "rnc.duckdb")
+    log.event("nobody reads")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    log.event("read")
+    for _line in range(1_000):  # (far more than a pipe holds)
+        log.event("x" * 1_000)
+    assert json.loads(os.read(reader, 1_000).splitlines()[0])["event"] == "read"
+    os.close(reader)
+
+
+def test_a_link_that_the_user_names_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    monkeypatch.setenv("RNC_LOG", str(tmp_path / "link"))
+    monkeypatch.setattr(log, "MOST_BYTES", 300)
+    log.set_up(tmp_path / "rnc.duckdb")
+    for number in range(10):
+        log.event(f"event {number}")
+    assert (tmp_path / "link").is_symlink() and read(tmp_path / "file")[-1]["event"] == "event 9"
+    assert (tmp_path / "file.1").exists()
+
+
+def test_control_characters_are_escapes(lines: Path) -> None:
+    log.event("\x1b]0;title\x07\u202e\ud800\n")
+    assert b"\x1b" not in lines.read_bytes() and lines.read_bytes().count(b"\n") == 1

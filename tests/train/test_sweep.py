@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnc.store.connection import StoreError
-from rnc.store.sweeps import sweeps_of
+from rnc.store.sweeps import sweep_folder, sweeps_of
 from tests.train.slurm import answer, installed, one_node, wait_for
 from tests.train.small import ask
 from train.engines import Local
@@ -73,7 +73,7 @@ def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path,
     assert main(command) == 1  # (hands in nothing more, watches)
     assert len(sweeps_of(store)[0].jobs) == 1
     assert {run_id: state for run_id, (state, _) in states(store).items()} == {fails: "failed", works: "finished"}
-    log = next((store.parent / "sweeps").glob("*/jobs/*.out")).read_text()
+    log = next((store.parent / "sweeps").glob("*/jobs/*/*.out")).read_text()
     assert log.count(f"{works}: begins") == 2 and "preempted" in log + log.replace("out", "err")
     check_as_undisturbed(store, works, flags, tmp_path)
     assert main(["--status", "--store", str(store)]) == 1
@@ -98,7 +98,8 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on(tmp_path: Path) ->
     wait_for(lambda: begun(store, 1), 120)
     assert main(["--cancel", "--store", str(store)]) == 75
     wait_for(lambda: [state for state, _ in states(store).values()] == ["interrupted"], 120)
-    wait_for(lambda: not Local().alive([sweeps_of(store)[0].jobs[0].job_id]), 120)
+    (found,) = sweeps_of(store)
+    assert not Local().alive(found.jobs, sweep_folder(store, found.name))
     assert main(command) == 0
     assert list(states(store).values()) == [("finished", 80)]
 

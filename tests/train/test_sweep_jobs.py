@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from rnc.store.sweeps import sweeps_of
+from rnc.processes import identity
+from rnc.store.run_lock import run_lock
+from rnc.store.sweeps import Job, PlannedRun, Sweep, sweeps_of
+from rnc.store.writer import StoreWriter
 from tests.train.slurm import wait_for
 from tests.train.small import ask
 from tests.train.test_sweep import FEW, SMALL, begun, child_of, states
@@ -23,7 +26,7 @@ SHORT = ["--epochs", "2", "--measured-epochs", "0,2", *FEW, *SMALL]
 
 
 def logs(store: Path) -> str:
-    return "".join(file.read_text() for file in (store.parent / "sweeps").glob("*/jobs/*.out"))
+    return "".join(file.read_text() for file in (store.parent / "sweeps").glob("*/jobs/*/*.out"))
 
 
 def jobs(store: Path) -> list[list[str]]:
@@ -37,16 +40,91 @@ def is_told(process: int) -> bool:
     return pending is not None and bool(int(pending[1], 16) & 1 << signal.SIGTERM - 1)
 
 
-def test_a_job_is_alive_from_its_start_to_its_end() -> None:
-    for _ in range(50):  # (a process has no command line while its program is loaded: of these, a quarter)
-        controller = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "submitit.local"])
-        assert Local().alive([str(controller.pid)]) == {str(controller.pid)}
-        controller.kill()
-        os.waitid(os.P_PID, controller.pid, os.WEXITED | os.WNOWAIT)
-        assert Local().alive([str(controller.pid)]) == set()  # (a zombie)
-        controller.wait()
-        assert Local().alive([str(controller.pid)]) == set()
-    assert Local().alive([str(os.getpid())]) == set()
+WAIT = "import time; print(flush=True); time.sleep(60)"
+
+
+def controller(folder: Path, **more: str) -> subprocess.Popen:
+    """A process with the command line of a job's controller, which does nothing."""
+    command = [sys.executable, "-c", WAIT, "-m", "submitit.local._local", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | more)
+
+
+def test_a_job_is_alive_from_its_start_to_its_end(tmp_path: Path) -> None:
+    folder = tmp_path / "jobs" / "one"
+    for _ in range(20):  # (a process has no command line while its program is loaded: of these, a quarter)
+        process = controller(folder)
+        job = Job(str(process.pid), [], folder="one", process=identity(process.pid))
+        assert Local().alive([job], tmp_path) == [job]
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert Local().alive([job], tmp_path) == []  # (a zombie)
+        process.wait()
+        assert Local().alive([job], tmp_path) == []
+
+
+def test_a_number_in_a_file_is_no_job(tmp_path: Path) -> None:
+    """That of this process, of a kernel thread, of another sweep's job, of a program that has the folder as its argument."""
+    here = os.getpid()
+    elsewhere = controller(tmp_path / "other" / "jobs" / "one")
+    reading = subprocess.Popen([sys.executable, "-c", WAIT, str(tmp_path / "jobs")], stdout=subprocess.DEVNULL)
+    numbers = [1, 2, 3, here, elsewhere.pid, reading.pid, 4_194_303, 2**40]
+    jobs = [Job(str(n), [], folder=name, process=identity(n)) for n in numbers for name in ("", "one")]
+    try:
+        assert Local().alive(jobs, tmp_path) == []
+        Local().cancel(jobs, tmp_path)
+        assert elsewhere.poll() is None and reading.poll() is None
+    finally:
+        for process in (elsewhere, reading):
+            process.kill()
+            process.wait()
+
+
+def test_a_job_of_the_version_before_is_found(tmp_path: Path) -> None:
+    """It has no folder of its own, and nobody wrote down which process it was."""
+    process = controller(tmp_path / "jobs")
+    job = Job(str(process.pid), ["a"])
+    wait_for(lambda: Local().alive([job], tmp_path) == [job], 60)
+    Local().cancel([job], tmp_path)
+    assert process.wait(60) == -signal.SIGTERM and Local().alive([job], tmp_path) == []
+
+
+def test_the_runs_of_a_killed_controller_are_found_and_ended(tmp_path: Path) -> None:
+    folder = tmp_path / "jobs" / "one"
+    number = str(2**22 - 7)  # (of a process that is gone)
+    run = subprocess.Popen(
+        [sys.executable, "-c", WAIT], stdout=subprocess.DEVNULL,
+        env=os.environ | {"SUBMITIT_FOLDER": str(folder), "SUBMITIT_LOCAL_JOB_ID": number},
+    )  # fmt: skip
+    job = Job(number, ["a"], folder="one", process="0" * 36 + ":1")
+    wait_for(lambda: Local().alive([job], tmp_path) == [job], 60)
+    Local().cancel([job], tmp_path)
+    assert run.wait(60) == -signal.SIGTERM and Local().alive([job], tmp_path) == []
+
+
+def test_cancel_ends_the_run_whose_controller_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "rnc.duckdb"
+    flags = ["--epochs", "5000", "--measured-epochs", "0,1,5000", *FEW, *SMALL]
+    assert main([*flags, "--engine", "local", "--store", str(store), "--detach"]) == 0
+    wait_for(lambda: begun(store, 1), 600)
+    number = int(sweeps_of(store)[0].jobs[0].job_id)
+    run = child_of(child_of(number))
+    os.kill(number, signal.SIGKILL)
+    assert main(["--status", "--store", str(store)]) == 75 and "in a job of local" in capsys.readouterr().out
+    assert main(["--cancel", "--store", str(store)]) == 75
+    assert not identity(run) and [state for state, _ in states(store).values()] == ["interrupted"]
+
+
+def test_cancel_says_so_where_a_run_goes_on_in_nobodys_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "rnc.duckdb"
+    (config,) = grid(SHORT)[0]
+    Sweep(
+        "here-1", "local", {}, {config.run_id: PlannedRun(config.to_json(), 2, 1.0)}, [Job("1", [config.run_id])]
+    ).save(store)
+    StoreWriter(store).prepare()
+    with run_lock(store, config.run_id):
+        assert main(["--cancel", "--store", str(store)]) == 2
+    assert f"{config.run_id} (process {os.getpid()})" in capsys.readouterr().err
+    assert main(["--cancel", "--store", str(store)]) == 75
 
 
 def test_what_failed_is_handed_in_again_when_it_is_asked_for(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Processes of this machine as /proc has them: which ones there are, and what proves that a number is still the same one.
+
+A number that a file names proves nothing: numbers are used again, kernel threads have some, and files may be a stranger's.
+Where there is no /proc, no process is found.
+"""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+_PROC = Path("/proc")
+_ENDED = ("Z", "X")
+_STATE, _PARENT, _GROUP, _FLAGS, _STARTED = 0, 1, 2, 6, 19  # fields of proc(5)'s stat, from the state on
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD
+
+
+def own_processes() -> list[int]:
+    """Return the numbers of this user's processes that have not ended, without threads of the kernel."""
+    return [number for number in _numbers() if _is_own(number)]
+
+
+def identity(number: int) -> str:
+    """Return what tells a process from all others before and after it: the machine's start, and its own; "" where it is gone.
+
+    It stays the same when the process loads another program.
+    """
+    stat = _stat(number)
+    if not _lives(stat):
+        return ""
+    with suppress(OSError):
+        return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()}:{stat[_STARTED]}"
+    return ""
+
+
+def arguments(number: int) -> list[str]:
+    """Return a process's command line; empty where it is gone, is another user's or is only just being loaded."""
+    return [os.fsdecode(part) for part in _read(number, "cmdline").split(b"\0")[:-1]]
+
+
+def environment(number: int) -> set[str]:
+    """Return the NAME=VALUE that a process began with; empty where it is gone, is another user's or is being loaded."""
+    return {os.fsdecode(part) for part in _read(number, "environ").split(b"\0")}
+
+
+def parent(number: int) -> int:
+    """Return the number of a process's parent; 0 where it is gone."""
+    stat = _stat(number)
+    return int(stat[_PARENT]) if stat else 0
+
+
+def group(number: int) -> int:
+    """Return the number of a process's group; 0 where it is gone."""
+    stat = _stat(number)
+    return int(stat[_GROUP]) if stat else 0
+
+
+def writes_to(number: int, file: os.stat_result) -> bool:
+    """Return whether a process's standard output is a file."""
+    try:
+        found = (_PROC / str(number) / "fd" / "1").stat()
+    except OSError:
+        return False
+    return os.path.samestat(found, file)
+
+
+def send(number: int, which: signal.Signals, proof: str) -> bool:
+    """Send a signal to a process whose `identity` is `proof`, and to no other; return whether it was there."""
+    if not proof:
+        return False
+    try:
+        handle = os.pidfd_open(number)
+    except OSError:
+        return False
+    try:
+        if identity(number) != proof:  # (the handle is of one process, whatever becomes of its number)
+            return False
+        signal.pidfd_send_signal(handle, which)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _numbers() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(_PROC) if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _is_own(number: int) -> bool:
+    try:
+        owner = (_PROC / str(number)).stat().st_uid
+    except OSError:
+        return False
+    stat = _stat(number)
+    return owner == os.geteuid() and _lives(stat) and not int(stat[_FLAGS]) & _KERNEL_THREAD
+
+
+def _lives(stat: list[str]) -> bool:
+    return bool(stat) and stat[_STATE] not in _ENDED
+
+
+def _stat(number: int) -> list[str]:
+    """Return the fields of a process's `stat` after its name, which may hold anything; empty where it is gone."""
+    return os.fsdecode(_read(number, "stat")).rpartition(")")[2].split()
+
+
+def _read(number: int, name: str) -> bytes:
+    with suppress(OSError):
+        return (_PROC / str(number) / name).read_bytes()
+    return b""

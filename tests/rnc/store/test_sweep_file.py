@@ -1,0 +1,188 @@
+"""The file of a sweep may be a stranger's: one that makes no sense is named and left out, and leads nowhere."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from rnc.store import sweep_file
+from rnc.store.connection import StoreWriteError
+from rnc.store.sweep_file import Job, PlannedRun, Sweep, sweep_folder
+from rnc.store.sweeps import progress, sweeps_of
+
+GOOD = Sweep("good-1", "local", {}, {"a": PlannedRun({"seed": 1}, 10, 1.0)}, [Job("17", ["a"])])
+
+
+def fields(**changed: Any) -> dict[str, Any]:
+    run = {"config": {"seed": 1}, "epochs": 10, "seconds": 1.0}
+    job = {"job_id": "17", "run_ids": ["a"], "cancelled": False}
+    return {"name": "bad", "engine": "local", "options": {}, "runs": {"a": run}, "jobs": [job]} | changed
+
+
+def run(**changed: Any) -> dict[str, Any]:
+    return fields(runs={"a": fields()["runs"]["a"] | changed})
+
+
+def job(**changed: Any) -> dict[str, Any]:
+    return fields(jobs=[fields()["jobs"][0] | changed])
+
+
+BAD = {
+    "not JSON": "{",
+    "no text": b"\xff\xfe{}",
+    "deep": "[" * 100_000,
+    "a list": "[]",
+    "a name that is a number": json.dumps({"name": 1}),
+    "twice": '{"name": "bad", "name": "bad"}',
+    "not a number": json.dumps(run(seconds=float("nan"))),
+    "infinite": json.dumps(run(seconds=float("inf"))),
+    "infinite in disguise": json.dumps(run(seconds=5)).replace('"seconds": 5', '"seconds": 1e999'),
+    "digits": json.dumps(run(epochs=5)).replace('"epochs": 5', f'"epochs": {"9" * 5000}'),
+    "a newer version": json.dumps(fields(version=3)),
+    "a field of a newer version": json.dumps(fields(priority=3)),
+    "a run's field of a newer version": json.dumps(run(priority=3)),
+    "a job's field of a newer version": json.dumps(job(priority=3)),
+    "an option of a newer version": json.dumps(fields(options={"priority": 3})),
+    "a field less": json.dumps({name: value for name, value in fields().items() if name != "jobs"}),
+    "another name": json.dumps(fields(name="good-1")),
+    "an engine": json.dumps(fields(engine="cloud")),
+    "an engine that is a list": json.dumps(fields(engine=["local"])),
+    "no runs": json.dumps(fields(runs={}, jobs=[])),
+    "runs in a list": json.dumps(fields(runs=["a"])),
+    "a run's name": json.dumps(fields(runs={"../a": fields()["runs"]["a"]}, jobs=[])),
+    "a run without config": json.dumps(run(config=None)),
+    "an empty config": json.dumps(run(config={})),
+    "epochs below 0": json.dumps(run(epochs=-1)),
+    "epochs without end": json.dumps(run(epochs=2**31 - 1)),
+    "epochs in a half": json.dumps(run(epochs=1.5)),
+    "epochs that contradict": json.dumps(run(config={"epochs": 11})),
+    "epochs true": json.dumps(run(epochs=True)),
+    "seconds below 0": json.dumps(run(seconds=-1)),
+    "seconds in a text": json.dumps(run(seconds="1")),
+    "a job of another's run": json.dumps(job(run_ids=["b"])),
+    "a job's number": json.dumps(job(job_id="-9")),
+    "a job's number that is one": json.dumps(job(job_id=17)),
+    "a job's options": json.dumps(job(job_id="--user=root")),
+    "a job's folder": json.dumps(job(folder="../../x")),
+    "a job's process": json.dumps(job(process="1")),
+    "jobs that are none": json.dumps(fields(jobs={"a": 1})),
+    "packed by -1": json.dumps(fields(options={"pack": -1})),
+    "ranks": json.dumps(fields(options={"ranks": 10**9})),
+    "a limit": json.dumps(fields(options={"time_limit": "soon"})),
+    "flags": json.dumps(fields(options={"flags": "--overwrite"})),
+    "slurm": json.dumps(fields(options={"slurm": {"setup": ["rm"]}})),
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    found = tmp_path / "data" / "rnc.duckdb"
+    GOOD.save(found)
+    (found.parent / "sweeps" / "bad").mkdir()
+    return found
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=list(BAD))
+def test_a_file_that_makes_no_sense_is_left_out(store: Path, content: str | bytes) -> None:
+    file = store.parent / "sweeps" / "bad" / "sweep.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert sweeps_of(store) == [GOOD]
+    (reason,) = [why for name, why in sweep_file.find_sweeps(store).left_out.items() if name == "bad"]
+    assert reason and len(reason) < 400 and reason.isprintable()
+    assert ("update" in reason) == (
+        file.read_text(errors="replace").find('"priority"') > 0 or '"version"' in str(content)
+    )
+
+
+def test_what_is_whole_is_taken(store: Path) -> None:
+    """Also of the version before, whose jobs had neither folder nor process."""
+    file = store.parent / "sweeps" / "bad" / "sweep.json"
+    file.write_text(json.dumps(fields()))
+    assert [sweep.name for sweep in sweeps_of(store)] == ["bad", "good-1"]
+    assert sweeps_of(store)[0].jobs == [Job("17", ["a"])]
+    file.write_text(json.dumps(run(epochs=0)))
+    now = progress(sweeps_of(store)[0], pd.DataFrame({"run_id": ["a"], "state": ["running"], "epochs_done": [5]}), NONE)
+    assert now.share == 0
+
+
+NONE = pd.DataFrame({"run_id": [], "seconds": []})
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_a_link_a_device_or_a_huge_file_is_left_out(store: Path, tmp_path: Path) -> None:
+    folder = store.parent / "sweeps"
+    for name in ("pipe", "link", "device", "huge", "folder"):
+        (folder / name).mkdir()
+    os.mkfifo(folder / "pipe" / "sweep.json")
+    (folder / "link" / "sweep.json").symlink_to(folder / "good-1" / "sweep.json")
+    (folder / "device" / "sweep.json").symlink_to("/dev/zero")
+    (folder / "folder" / "sweep.json").mkdir()
+    with (folder / "huge" / "sweep.json").open("wb") as huge:
+        huge.truncate(2**40)
+    Sweep("outside", "local", {}, GOOD.runs).save(tmp_path / "elsewhere" / "rnc.duckdb")
+    (folder / "outside").symlink_to(tmp_path / "elsewhere" / "sweeps" / "outside")
+    (folder / "again").symlink_to(folder / "good-1")
+    (folder / "notes.txt").write_text("no folder")
+    (folder / ".hidden").mkdir()
+    assert sweeps_of(store) == [GOOD]
+    assert list(sweep_file.find_sweeps(store).left_out) == [
+        "again",
+        "device",
+        "folder",
+        "huge",
+        "link",
+        "outside",
+        "pipe",
+    ]
+
+
+def test_the_folder_of_the_sweeps_is_not_followed_out(store: Path, tmp_path: Path) -> None:
+    (store.parent / "sweeps").rename(tmp_path / "precious")
+    (store.parent / "sweeps").symlink_to(tmp_path / "precious")
+    before = sorted(tmp_path.rglob("*"))
+    assert sweeps_of(store) == []
+    with pytest.raises(StoreWriteError, match="leads out of"):
+        GOOD.save(store)
+    with pytest.raises(StoreWriteError, match="leads out of"):
+        sweep_folder(store, "good-1")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "", ".hidden", "a b", "a%jb", "a\nb", "a'b", "ä" * 3])
+def test_a_sweep_is_not_saved_under_a_name_that_leads_elsewhere(store: Path, tmp_path: Path, name: str) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreWriteError):
+        Sweep(name, "local", {}, GOOD.runs).save(store)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_many_large_files_are_not_all_read(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_file, "MOST_BYTES_TOGETHER", 2_000)
+    for number in range(9):
+        Sweep(f"s-{number}", "local", {}, {"a": PlannedRun({"text": "x" * 400}, 1, 1.0)}).save(store)
+    found = sweep_file.find_sweeps(store)
+    assert 2 <= len(found.sweeps) <= 4 and "no more are read" in found.left_out["s-8"]
+
+
+def test_a_file_is_read_again_where_it_changed_and_once_where_not(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, parsed = store.parent / "sweeps" / "good-1" / "sweep.json", []
+    checked = sweep_file.checked_sweep
+    monkeypatch.setattr(sweep_file, "checked_sweep", lambda *given: parsed.append(given) or checked(*given))
+    os.utime(file, (1_000, 1_000))
+    sweeps_of(store)[0].jobs.clear()  # (what somebody does with what was found is not found by the next one)
+    assert sweeps_of(store) == [GOOD] and len(parsed) == 1
+    GOOD.save(store)
+    assert sweeps_of(store) == [GOOD] == sweeps_of(store) and len(parsed) == 3
+
+
+@pytest.mark.parametrize(
+    ("done", "pace"), [(float("nan"), 1.0), (-5, 1.0), (10**12, 1.0), (5, float("inf")), (5, float("nan")), (5, -1.0)]
+)
+def test_no_number_of_a_store_spoils_the_progress(done: float, pace: float) -> None:
+    runs = pd.DataFrame({"run_id": ["a"], "state": ["running"], "epochs_done": [done]})
+    now = progress(GOOD, runs, pd.DataFrame({"run_id": ["a"], "seconds": [pace]}))
+    assert 0 <= now.share <= 1 and (now.seconds_left is None or 0 <= now.seconds_left <= 10)
+    assert "nan" not in str(now) and "inf" not in str(now)
