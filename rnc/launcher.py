@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from rnc import log
@@ -64,3 +65,17 @@ class Training:
             return ""
         lines = [line.replace("\x1b[A", "") for line in re.split(r"[\r\n]+", text)]
         return "\n".join([line for line in lines if line.strip()][-_LOG_LINES:])
+
+
+_trainings: dict[Path, Training] = {}
+_trainings_lock = threading.Lock()
+
+
+def training_of(store: Path) -> Training:
+    """Return the one training of this server into a store.
+
+    It is not in Streamlit's cache, which any visitor's browser may clear: the run under way would be forgotten, and another
+    could be started beside it.
+    """
+    with _trainings_lock:
+        return _trainings.setdefault(store.resolve(), Training(store))

@@ -26,7 +26,6 @@ def _one_lab() -> Iterator[None]:
     """The server's lab ends with this module."""
     yield
     work.client().close()
-    work.client.clear()
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +213,7 @@ def test_a_preset_fills_the_form(name: str, tiny_store: Path, monkeypatch: pytes
     app.number_input(key="lab_images").set_value(20).run()
     assert not app.exception and not app.error
     submitted = []
-    monkeypatch.setattr(work.client(), "submit", lambda request: submitted.append(request) or _NEVER)
+    monkeypatch.setattr(work.client(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER)
     app.button(key="lab_run_Attack").click().run()
     assert submitted[0].condition == presets("digits")[name]
 
