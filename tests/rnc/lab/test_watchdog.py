@@ -248,12 +248,14 @@ def test_a_part_that_raises(name: str, error: BaseException, make: Make, monkeyp
         return original(*given, **named)
 
     client = make(patience_seconds=1000.0)
+    serves(client)
+    thread = client._thread
     monkeypatch.setattr(of, method, once)
-    client.prepare(request().source)
+    client.prepare(replace(request("estimate").source, sha256="cd" * 32))
     first = client.submit(request("die" if name == "the worker's end" else "ok"))
     assert first.wait(PATIENCE)
     serves(client)
-    assert broken.is_set()
+    assert broken.is_set() and (client._thread is thread) is not isinstance(error, SystemExit)
 
 
 def test_a_thread_that_has_died_is_missed_by_those_who_look(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
