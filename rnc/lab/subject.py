@@ -102,6 +102,11 @@ class Library:
         num_classes = datasets.spec(source.dataset).num_classes
         _check_memory(len(indices), data.images[0].numel(), device)
         model = self._load_network(source, device)
+        if len(model.weight) != num_classes:
+            raise ValueError(
+                f"the network decides among {len(model.weight)} classes, but its images are of {num_classes}; the store names "
+                "another data set than the network was made for"
+            )
         chosen = data.take(indices).to(device)
         as_recorded = source.fingerprint in (None, fingerprint)
         return Subject(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes, as_recorded)

@@ -59,6 +59,14 @@ def test_the_last_network_and_data_set_are_held_and_no_other(source: Source, mon
     assert loads.count("rnc.datasets") == 3 and loads.count("rnc.models.weights") == 1
 
 
+def test_a_network_of_another_number_of_classes_is_refused(source: Source, tmp_path: Path) -> None:
+    spec = replace(datasets.spec("digits"), classes=("a", "b", "c"))
+    net, path = models.build("small_cnn", spec, 0.25), tmp_path / "three.safetensors"
+    sha256 = weights.save(net, path, weights.network_metadata("small_cnn", spec, 0.25, net))
+    with pytest.raises(ValueError, match="decides among 3 classes, but its images are of 10"):
+        Library().subject(replace(source, checkpoint=str(path), sha256=sha256), 20)
+
+
 def test_images_that_are_not_on_this_machine_are_not_downloaded(
     source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
