@@ -30,7 +30,7 @@ def _packed(message: dict[str, Any], blob_length: int) -> bytes:
     if len(text) > _MOST_JSON or blob_length > _MOST_BLOB:
         raise WireError(
             f"what is asked for or answered is too large: {len(text):,} bytes of text and {blob_length:,} of arrays; at most "
-            f"{_MOST_JSON:,} and {_MOST_BLOB:,} are possible. Ask for fewer images"
+            f"{_MOST_JSON:,} and {_MOST_BLOB:,} are possible; ask for fewer images"
         )
     return _LENGTHS.pack(len(text), blob_length) + text
 
