@@ -10,7 +10,7 @@ import streamlit as st
 
 from rnc.cursor import draw_cursor
 from rnc.error_view import fragment_telling, show_error
-from rnc.launcher import Training
+from rnc.launcher import Training, training_of
 from rnc.markdown import inert
 from rnc.markdown import literal as literal
 from rnc.readonly import SAID, is_readonly, refuse_if_readonly
@@ -55,11 +55,6 @@ def _reader(path: Path, gallery: Path | None) -> StoreReader:
     return StoreReader(path, gallery)
 
 
-@st.cache_resource(show_spinner=False)
-def _training(path: Path) -> Training:
-    return Training(path)
-
-
 def reader() -> StoreReader:
     """The reader of this app's store and of the gallery, shared by all sessions."""
     return _reader(store_path().resolve(), gallery_path())
@@ -73,7 +68,7 @@ def writer() -> StoreWriter:
 
 def training() -> Training:
     """The training that this app may start into its store."""
-    return _training(store_path().resolve())
+    return training_of(store_path().resolve())
 
 
 def run_labels(runs: pd.DataFrame) -> dict[str, str]:

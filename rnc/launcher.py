@@ -131,3 +131,17 @@ def _lock(file: int) -> bool:
         except OSError:
             return True
     return False
+
+
+_trainings: dict[Path, Training] = {}
+_trainings_lock = threading.Lock()
+
+
+def training_of(store: Path) -> Training:
+    """Return the one training of this server into a store.
+
+    It is not in Streamlit's cache, which any visitor's browser may clear: the run under way would be forgotten, and another
+    could be started beside it.
+    """
+    with _trainings_lock:
+        return _trainings.setdefault(store.resolve(), Training(store))

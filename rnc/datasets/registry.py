@@ -32,12 +32,13 @@ def spec(name: str) -> DatasetSpec:
     return own.from_reference(name).spec if own.is_reference(name) else specs.spec(name)
 
 
-def load(name: str, split: Split, root: Path | None = None) -> ImageSet:
+def load(name: str, split: Split, root: Path | None = None, *, download: bool = True) -> ImageSet:
     """The images and labels of one split, on the CPU, from the first source under `data_root(root)` that has them.
 
-    Parquet files, then an image folder, then torchvision's files, which are downloaded where they are missing; the
-    logger `rnc.datasets` says which. Digits come with scikit-learn, and an `OwnImages.reference` says where to look. Raises
-    ValueError for an unknown name and DatasetError, which says what to do, for images that are missing or damaged.
+    Parquet files, then an image folder, then torchvision's files, which are downloaded where they are missing (with
+    `download=False` they must be there); the logger `rnc.datasets` says which. Digits come with scikit-learn, and an
+    `OwnImages.reference` says where to look. Raises ValueError for an unknown name and DatasetError, which says what to do,
+    for images that are missing or damaged.
     """
     split = Split(split)
     if own.is_reference(name):
@@ -46,10 +47,12 @@ def load(name: str, split: Split, root: Path | None = None) -> ImageSet:
     if name == "digits":
         return _image_set(digits.load(split), digits.LEVELS)
     root = data_root(root)
-    source = _source(found, split, root)
+    source = _source(found, split, root, download)
     if source is None:
-        _LOG.info("%s %s: torchvision's files in %s, downloaded if missing", name, split, root)
-        return _image_set(torchvision_download.arrays(found, split, root))
+        _LOG.info(
+            "%s %s: torchvision's files in %s%s", name, split, root, ", downloaded if missing" if download else ""
+        )
+        return _image_set(torchvision_download.arrays(found, split, root, download=download))
     _LOG.info("%s %s: %s", name, split, source)
     return _image_set(cache.decoded(found, split, source))
 
@@ -75,13 +78,15 @@ def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None)
     return picking.from_arrays(*arrays, indices)
 
 
-def _source(found: DatasetSpec, split: Split, root: Path) -> Source | None:
+def _source(found: DatasetSpec, split: Split, root: Path, download: bool) -> Source | None:
     """The encoded images of a split; None where torchvision's are no images but arrays."""
     for kind in (parquet_folder, image_folder):
         source: Source | None = kind.find(found, split, root)
         if source is not None:
             return source
-    return torchvision_download.imagenette(found, split, root) if found.name == "imagenette" else None
+    if found.name != "imagenette":
+        return None
+    return torchvision_download.imagenette(found, split, root, download=download)
 
 
 def _image_set(arrays: tuple[np.ndarray, np.ndarray], levels: int = 255) -> ImageSet:

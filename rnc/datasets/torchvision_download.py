@@ -33,16 +33,21 @@ def unpacked(spec: DatasetSpec, root: Path) -> str | None:
     return str(root / name) if name and (root / name).is_dir() else None
 
 
-def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.ndarray]:
+def arrays(spec: DatasetSpec, split: Split, root: Path, *, download: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, c, h, w) uint8 and labels (N,) int64 of MNIST, FashionMNIST, CIFAR-10 or CIFAR-100.
 
-    Raises DatasetError, saying where was looked and what to do, if they are not there and cannot be downloaded.
+    Raises DatasetError, saying where was looked and what to do, if they are not there and cannot, or with `download=False`
+    must not, be downloaded.
     """
-    with _explained(spec, split, root):
+    with _explained(spec, split, root, download):
         from torchvision import datasets
 
-        with _alone(root), _impatient():
-            found = getattr(datasets, _CLASSES[spec.name])(str(root), train=split is Split.TRAIN, download=True)
+        with ExitStack() as held:
+            if download:
+                held.enter_context(_alone(root))
+                held.enter_context(_impatient())
+            made_by = getattr(datasets, _CLASSES[spec.name])
+            found = made_by(str(root), train=split is Split.TRAIN, download=download)
         images, labels = np.asarray(found.data), np.asarray(found.targets, np.int64)
         images = images[:, None] if spec.image_shape[0] == 1 else images.transpose(0, 3, 1, 2)
         if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8:
@@ -52,12 +57,15 @@ def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.
         return np.ascontiguousarray(images), labels
 
 
-def imagenette(spec: DatasetSpec, split: Split, root: Path) -> image_folder.ImageFolder:
+def imagenette(spec: DatasetSpec, split: Split, root: Path, *, download: bool = True) -> image_folder.ImageFolder:
     """The image folder of ImageNette's 160 px release, downloaded to where `image_folder.find` sees it.
 
-    Raises DatasetError, saying where was looked and what to do, if it cannot be downloaded.
+    Raises DatasetError, saying where was looked and what to do, if it cannot, or with `download=False` must not, be
+    downloaded.
     """
-    with _explained(spec, split, root):
+    with _explained(spec, split, root, download):
+        if not download:
+            raise FileNotFoundError(f"there is no folder {layout.IMAGENETTE_RELEASE}")
         from torchvision import datasets
 
         with _alone(root), _impatient():
@@ -75,7 +83,7 @@ def imagenette(spec: DatasetSpec, split: Split, root: Path) -> image_folder.Imag
 
 
 @contextmanager
-def _explained(spec: DatasetSpec, split: Split, root: Path) -> Iterator[None]:
+def _explained(spec: DatasetSpec, split: Split, root: Path, download: bool) -> Iterator[None]:
     try:
         yield
     except DatasetError:
@@ -84,6 +92,13 @@ def _explained(spec: DatasetSpec, split: Split, root: Path) -> Iterator[None]:
         places = " or ".join(str(path) for path in layout.folders(spec, root))
         names = "|".join(layout.split_names(split))
         reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
+        if not download:
+            raise DatasetError(
+                f"the images of {spec.name} {split} are not on this machine: looked in {places} for Parquet files and image "
+                f"folders, and in {root} for torchvision's files. Nothing is downloaded unasked; to download them, run "
+                f"python -c \"from rnc import datasets; datasets.load('{spec.name}', '{split}')\" in the folder of this "
+                f"program, or name the folder that holds them by {layout.ROOT_VARIABLE}"
+            ) from error
         raise DatasetError(
             f"no images of {spec.name} {split}. Looked in {places} for Parquet files ({names})-*.parquet and for image "
             f"folders ({names})/CLASS/*.png, then let torchvision look in {root} and download; it failed: {reason}. "

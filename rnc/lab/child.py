@@ -2,41 +2,61 @@
 
 import os
 import queue
+import select
 import signal
 import subprocess
-import sys
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rnc import log
 from rnc.lab import wire
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SECONDS_TO_END = 5.0
+_SECONDS_TO_SEND = 10.0
+_MOST_HELD = 4
+"""Messages that wait to be received; a worker that sends more waits."""
+_OTHERS_GO_ON = "Try again: other attacks go on in a new process."
 
 Message = tuple[dict[str, Any], bytes]
 
 
 class WorkerGoneError(Exception):
-    """The worker ended while something was asked of it; the message says how and what to do."""
+    """The worker ended, or could not be started, when something was asked of it; the message says how and what to do."""
 
 
 class Child:
-    """One `python -m rnc.lab.worker`, from the moment this is made."""
+    """One worker process, from the moment this is made, in a process group of its own."""
 
-    def __init__(self, memory_limit: int | None = None) -> None:
-        """Start it. Ctrl-C reaches the server alone, who decides; `memory_limit` bounds its address space, in bytes."""
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start it. Ctrl-C reaches the server alone, which decides.
+
+        Raises WorkerGoneError where the system has no process, file handle, thread or memory to give.
+        """
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-        limit = [] if memory_limit is None else [str(memory_limit)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "rnc.lab.worker", *limit],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
-        )  # fmt: skip
-        self._sending = threading.Lock()
-        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._listener = threading.Thread(target=self._listen, name="lab-inbox", daemon=True)
-        self._listener.start()
+        self._inbox: queue.Queue[Message | None] = queue.Queue(_MOST_HELD)
+        self._sending, self._ended, self._garbled = threading.Lock(), False, False
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
+            )  # fmt: skip
+        except (OSError, MemoryError, ValueError, subprocess.SubprocessError) as error:
+            raise WorkerGoneError(_not_started(error)) from error
+        try:
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
+            self._listener = threading.Thread(target=self._listen, name="lab-inbox", daemon=True)
+            self._listener.start()
+        except (OSError, RuntimeError, MemoryError) as error:
+            self._kill()
+            self._process.wait()
+            self._close()
+            raise WorkerGoneError(_not_started(error)) from error
 
     @property
     def pid(self) -> int:
@@ -45,59 +65,111 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
-        return self._process.poll() is None
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Tell it something. Raises WorkerGoneError."""
-        assert self._process.stdin is not None
+        """Whether it runs. Its number is not given away by asking: `end` may still mean its group by it."""
         try:
-            with self._sending:
-                wire.send(self._process.stdin, message)
-        except (OSError, ValueError):
-            raise WorkerGoneError(self._last_words()) from None
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False
+
+    def send(self, content: bytes) -> None:
+        """Tell it something (of `wire.packed`). Raises WorkerGoneError, also where it takes nothing for 10 s."""
+        assert self._process.stdin is not None
+        rest, until = memoryview(content), time.monotonic() + _SECONDS_TO_SEND
+        with self._sending:
+            try:
+                poll, handle = select.poll(), self._process.stdin.fileno()
+                poll.register(handle, select.POLLOUT)
+                while rest and time.monotonic() < until:
+                    if poll.poll(100):
+                        with suppress(BlockingIOError):
+                            rest = rest[os.write(handle, rest) :]
+            except (OSError, ValueError):
+                raise WorkerGoneError(self._last_words()) from None
+        if rest:
+            raise WorkerGoneError(f"The attack's process takes no requests any more, and was ended. {_OTHERS_GO_ON}")
 
     def receive(self, seconds: float) -> Message | None:
         """The next message, None where none came in time. Raises WorkerGoneError."""
         try:
             message = self._inbox.get(timeout=seconds)
         except queue.Empty:
-            return None
+            if self._listener.is_alive():
+                return None
+            message = None
         if message is None:
             raise WorkerGoneError(self._last_words())
         return message
 
     def end(self) -> None:
-        """End it, whatever it is at."""
-        self._process.kill()
+        """End it and whatever it has started, whatever it is at."""
+        self._ended = True
+        self._kill()
         self._process.wait()
-        self._listener.join()
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            with self._sending, suppress(OSError):  # (what was still to be written has no reader)
-                stream.close()
+        self._listener.join(_SECONDS_TO_END)
+        self._close()
+
+    def _kill(self) -> None:
+        """End the process group. (The process is not waited for before: until then nobody else gets its number.)"""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _close(self) -> None:
+        with self._sending, suppress(OSError):  # (what was still to be written has no reader)
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        listening = getattr(self, "_listener", None)
+        if self._process.stdout is not None and not (listening and listening.is_alive()):
+            self._process.stdout.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         try:
-            while (message := wire.receive(self._process.stdout)) is not None:
-                self._inbox.put(message)
-        except (OSError, ValueError, wire.WireError):
-            self._process.kill()
-        self._inbox.put(None)
+            while (message := wire.receive(self._process.stdout)) is not None and self._hold(message):
+                pass
+        except Exception as error:  # (whatever it sent)
+            if not self._ended:
+                self._garbled = True
+                log.event("lab: the worker's answers cannot be read", 40, process=self.pid, error=repr(error))
+            self._kill()
+        finally:
+            self._hold(None)
+
+    def _hold(self, message: Message | None) -> bool:
+        """Wait for room, then hold a message; whether more is wanted."""
+        while not self._ended:
+            with suppress(queue.Full):
+                self._inbox.put(message, timeout=0.2)
+                return True
+        return False
 
     def _last_words(self) -> str:
-        try:
-            code = self._process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            code = self._process.wait()
+        until = time.monotonic() + _SECONDS_TO_END
+        while (lives := self.alive) and time.monotonic() < until:
+            time.sleep(0.01)
+        self._kill()
+        code = self._process.wait()
+        log.event("lab: the worker ended", 40, process=self.pid, code=code)
+        if self._garbled:
+            return f"The attack's process answered what cannot be read, and was ended. {_OTHERS_GO_ON}"
+        if lives:
+            return f"The attack's process answers nothing more, and was ended. {_OTHERS_GO_ON}"
         if code == -signal.SIGKILL:
             return (
                 "The attack's process was killed, most likely by the system for want of memory; ask for fewer images, "
                 "or try again. Other attacks go on in a new process."
             )
-        return (
-            f"The attack's process ended unexpectedly (code {code}); the server's log has what it said. "
-            "Try again: other attacks go on in a new process."
+        memory = (
+            " (most likely for want of memory)" if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS) else ""
         )
+        return (
+            f"The attack's process ended unexpectedly (code {code}){memory}; the server's log has what it said. "
+            f"{_OTHERS_GO_ON}"
+        )
+
+
+def _not_started(error: BaseException) -> str:
+    return (
+        f"The attack's process could not be started ({getattr(error, 'strerror', None) or error}); the machine has no "
+        "processes, file handles or memory left for it. Try again in a moment."
+    )

@@ -1,18 +1,21 @@
-"""One request at a time through the worker: starts it when it is needed, and again when it has died."""
+"""One request at a time through the worker: starts it when it is needed, and again when it has died or was ended."""
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rnc.lab import results
+from rnc import log
+from rnc.lab import results, wire
 from rnc.lab.cache import ResultCache
 from rnc.lab.child import Child, WorkerGoneError
 from rnc.lab.cost import Paces, passes
+from rnc.lab.limits import SECONDS_VARIABLE, Limits, told_seconds
 from rnc.lab.request import Request, Source, source_to_json, to_json
 from rnc.lab.ticket import Ticket, TicketState
 
-_TICK_SECONDS = 0.2
 _FIRST_START_SECONDS = 5.0  # about what importing torch takes, until a start has been measured
 
 _CLOSED = "The app was closed."
@@ -20,17 +23,30 @@ _CLOSED = "The app was closed."
 Tick = Callable[[Ticket], None]
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """The end of a request that is wanted before it is done."""
+
+    state: TicketState
+    reason: str | None
+    wanted_at: float
+
+
+class _EndedByForceError(Exception):
+    """The worker did not stop in time."""
+
+
 class Dispatcher:
     """Holds the worker. `work_on` and `measure_pace` are one thread's; the rest is anybody's."""
 
-    def __init__(self, memory_limit: int | None, cache: ResultCache) -> None:
-        """Start nothing yet. Whole results go into the cache before their tickets end."""
-        self._memory_limit, self._cache = memory_limit, cache
+    def __init__(self, limits: Limits, cache: ResultCache, command: Sequence[str]) -> None:
+        """Start nothing yet. `command` starts a worker; whole results go into the cache before their tickets end."""
+        self._limits, self._cache, self._command = limits, cache, command
         self._child: Child | None = None
         self._lock = threading.Lock()
         self._closed = False
         self._number = 0
-        self._stop_wanted: Ticket | None = None
+        self._wanted: tuple[Ticket, _Ending] | None = None
         self._paces, self._start_seconds = Paces(), _FIRST_START_SECONDS
 
     @property
@@ -54,52 +70,137 @@ class Dispatcher:
         """See a ticket through to its end; `tick` is called again and again meanwhile. Never raises."""
         try:
             ticket.load()
-            child = self._started()
-            self._number += 1
-            child.send({"kind": "run", "id": self._number, "request": to_json(ticket.request)})
-            while not ticket.is_over:
-                if self._stop_wanted is ticket:
-                    self._stop_wanted = None
-                    child.send({"kind": "stop", "id": self._number})
-                received = child.receive(_TICK_SECONDS)
-                if received is not None and received[0].get("id") == self._number:
-                    self._take(ticket, *received)
-                tick(ticket)
+            self._run(ticket, tick)
+        except wire.WireError as error:  # (too large a request: nothing was sent of it)
+            self._fail(ticket, str(error))
+        except _EndedByForceError:
+            self.abandon()
+            log.event("lab: a worker that did not stop in time was ended", logging.WARNING)
+            self._end_early(ticket)
         except WorkerGoneError as error:
-            self._let_go()
-            ticket.end(TicketState.FAILED, error=_CLOSED if self._closed else str(error))
+            self.abandon()
+            if self._ending(ticket) is not None and not self._closed:
+                self._end_early(ticket)
+            self._fail(ticket, _CLOSED if self._closed else str(error))
         except Exception as error:  # (whatever it was, the queue goes on)
-            self._let_go()
-            ticket.end(TicketState.FAILED, error=f"The lab failed: {type(error).__name__}: {error}")
+            self.abandon()
+            log.exception(error)
+            self._fail(ticket, f"The lab failed ({type(error).__name__}); try again: other attacks go on.")
 
-    def stop(self, ticket: Ticket) -> None:
-        """Ask the worker to end what it does for this ticket after the round under way."""
-        self._stop_wanted = ticket
+    def stop(self, ticket: Ticket, state: TicketState = TicketState.STOPPED, reason: str | None = None) -> None:
+        """Ask the worker to end what it does for this ticket after the round under way.
+
+        The ticket then has the given state and reason. A worker that does not answer in time is ended.
+        """
+        with self._lock:
+            if self._wanted is None or self._wanted[0] is not ticket:
+                self._wanted = ticket, _Ending(state, reason, time.monotonic())
 
     def measure_pace(self, source: Source) -> None:
-        """Let the worker load a network and measure its pace. Never raises: what goes wrong shows when it is asked for."""
+        """Let the worker load a network and measure its pace. Never raises: what goes wrong is logged."""
         try:
-            child = self._started()
-            self._number += 1
-            child.send({"kind": "pace", "id": self._number, "source": source_to_json(source)})
-            while True:
-                received = child.receive(_TICK_SECONDS)
-                if received is not None and received[0].get("id") == self._number:
-                    break
-            if received[0]["kind"] == "pace":
-                self._paces.note(source, float(received[0]["seconds"]))
-            elif received[0].get("fatal"):
-                self._let_go()
-        except WorkerGoneError:
-            self._let_go()
+            answer = self._paced(source)
+            if answer["kind"] == "pace":
+                self._paces.note(source, float(answer["seconds"]))
+                return
+            if answer.get("fatal"):
+                self.abandon()
+            error = str(answer.get("error"))
+        except wire.WireError as too_large:  # (nothing was sent of it)
+            error = str(too_large)
+        except Exception as failure:
+            self.abandon()
+            if self._closed:
+                return
+            if not isinstance(failure, WorkerGoneError):
+                log.exception(failure)
+            error = str(failure)
+        log.event("lab: the pace of a network is not known", logging.WARNING, run=source.run_id[:200], error=error)
+
+    def _paced(self, source: Source) -> dict[str, Any]:
+        """The worker's answer to the question for a pace. Raises WorkerGoneError, also where it takes too long."""
+        until = time.monotonic() + self._limits.prepare_seconds
+
+        def in_time() -> None:
+            if time.monotonic() > until:
+                raise WorkerGoneError(f"it took longer than {told_seconds(self._limits.prepare_seconds)}")
+
+        self._number += 1
+        asked = wire.packed({"kind": "pace", "id": self._number, "source": source_to_json(source)})
+        child = self._started(in_time)
+        child.send(asked)
+        while (received := child.receive(self._limits.tick_seconds)) is None or received[0].get("id") != self._number:
+            in_time()
+        return received[0]
 
     def close(self) -> None:
         """End the worker, and start no other."""
         with self._lock:
             self._closed = True
-        self._let_go()
+        self.abandon()
 
-    def _started(self) -> Child:
+    def abandon(self) -> None:
+        """End the worker, whatever it is at; the next request starts another. Never raises."""
+        with self._lock:
+            child, self._child = self._child, None
+        if child is not None:
+            try:
+                child.end()
+            except Exception as error:  # (the next request has a worker of its own)
+                log.exception(error)
+
+    def _run(self, ticket: Ticket, tick: Tick) -> None:
+        began = time.monotonic()
+
+        def look() -> None:
+            tick(ticket)
+            self._check_time(ticket, began)
+
+        self._number += 1
+        asked = wire.packed({"kind": "run", "id": self._number, "request": to_json(ticket.request)})
+        child = self._started(look)
+        child.send(asked)
+        told = False
+        while not ticket.is_over:
+            if self._ending(ticket) is not None and not told:
+                child.send(wire.packed({"kind": "stop", "id": self._number}))
+                told = True
+            received = child.receive(self._limits.tick_seconds)
+            if received is not None and received[0].get("id") == self._number:
+                self._take(ticket, *received)
+            if not ticket.is_over:
+                look()
+
+    def _check_time(self, ticket: Ticket, began: float) -> None:
+        """Let the request end where it takes too long, and the worker where it does not stop. Raises _EndedByForceError."""
+        most = self._limits.request_seconds
+        if time.monotonic() - began > most:
+            self.stop(ticket, TicketState.FAILED, (
+                f"This was ended after {told_seconds(most)}, as long as one request may take; ask for fewer images, steps or "
+                f"values ({SECONDS_VARIABLE}, in seconds, changes the limit of a server)."
+            ))  # fmt: skip
+        ending = self._ending(ticket)
+        if ending is not None and time.monotonic() - ending.wanted_at > self._limits.stop_seconds:
+            raise _EndedByForceError
+
+    def _ending(self, ticket: Ticket) -> _Ending | None:
+        wanted = self._wanted
+        return wanted[1] if wanted is not None and wanted[0] is ticket else None
+
+    def _end_early(self, ticket: Ticket, result: results.Result | None = None) -> None:
+        """End a ticket as was wanted, or as stopped by the worker where nobody wanted it."""
+        ending = self._ending(ticket)
+        if ending is None:
+            ticket.end(TicketState.STOPPED, result)
+        else:
+            ticket.end(ending.state, result, ending.reason)
+
+    def _fail(self, ticket: Ticket, error: str) -> None:
+        if not ticket.is_over and not self._closed:
+            log.event("lab: a request failed", logging.WARNING, text=error)
+        ticket.end(TicketState.FAILED, error=error)
+
+    def _started(self, look: Callable[[], None]) -> Child:
         with self._lock:
             if self._closed:
                 raise WorkerGoneError(_CLOSED)
@@ -107,32 +208,43 @@ class Dispatcher:
                 return self._child
             if self._child is not None:  # (it died when nobody asked anything of it)
                 self._child.end()
-            child = self._child = Child(self._memory_limit)
+            self._child = None
+            child = self._child = Child(self._command)
         began = time.monotonic()
-        while (received := child.receive(_TICK_SECONDS)) is None or received[0]["kind"] != "started":
-            pass
+        while (received := child.receive(self._limits.tick_seconds)) is None or received[0].get("kind") != "started":
+            if time.monotonic() - began > self._limits.start_seconds:
+                raise WorkerGoneError(
+                    f"The attack's process did not start within {told_seconds(self._limits.start_seconds)}, and was ended; "
+                    "try again when the machine has less to do."
+                )
+            look()
         self._start_seconds = time.monotonic() - began
+        log.event("lab: worker started", process=child.pid, seconds=round(self._start_seconds, 1))
         return child
 
-    def _let_go(self) -> None:
-        with self._lock:
-            child, self._child = self._child, None
-        if child is not None:
-            child.end()
-
     def _take(self, ticket: Ticket, message: dict[str, Any], blob: bytes) -> None:
-        if message["kind"] == "progress":
-            ticket.advance(message["done"], message["total"], message.get("row"))
-        elif message["kind"] == "failed":
+        kind = message["kind"]
+        if kind == "progress":
+            ticket.advance(int(message["done"]), int(message["total"]), message.get("row"))
+        elif kind == "failed":
             if message.get("fatal"):
-                self._let_go()
-            ticket.end(TicketState.FAILED, error=message["error"])
-        elif message["kind"] == "result":
+                self.abandon()
+            self._fail(ticket, str(message["error"]))
+        elif kind == "result":
             result = results.from_bytes(blob) if blob else None
-            state = TicketState(message["state"])
-            if state is TicketState.DONE:
-                for source in ticket.request.sources:
-                    self._paces.note(source, ticket.running_seconds / passes(ticket.request))
-                if result is not None:
-                    self._cache.put(ticket.request.key, result)
-            ticket.end(state, result)
+            if message["state"] == TicketState.DONE and result is not None:
+                self._note(ticket, result)
+                ticket.end(TicketState.DONE, result)
+            elif message["state"] == TicketState.STOPPED:
+                self._end_early(ticket, result)
+            else:
+                raise ValueError(f"a result in state {message['state']!r}")
+
+    def _note(self, ticket: Ticket, result: results.Result) -> None:
+        """Remember the pace and the result; the ticket has its result whatever goes wrong here."""
+        try:
+            for source in ticket.request.sources:
+                self._paces.note(source, ticket.running_seconds / passes(ticket.request))
+            self._cache.put(ticket.request.key, result)
+        except Exception as error:
+            log.exception(error)

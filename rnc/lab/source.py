@@ -1,12 +1,17 @@
 """What the lab looks at: a stored network, and the images that it is attacked on. Free of torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from rnc.lab.checks import RequestError, member, text, whole
+from rnc.safe_paths import UnsafePathError, path_inside, shown
 from rnc.vocabulary import Split
 
 _MOST = 2**31 - 1
+_MOST_LETTERS = {"checkpoint": 4096, "run_id": 1000, "dataset": 2**19, "model": 1000, "fingerprint": 200}
+"""Of each text; the data set may be a reference to images of one's own, with the names of its classes."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class Source:
         whole("subset", self.subset, 0, _MOST)
         for name in ("checkpoint", "run_id", "dataset"):
             text(f"{name} of a source", getattr(self, name))
+        for name, most in _MOST_LETTERS.items():
+            if isinstance(value := getattr(self, name), str) and len(value) > most:
+                raise RequestError(f"the {name} of a source may have {most:,} letters, got {len(value):,}")
         if not isinstance(self.sha256, str) or len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
             raise RequestError(f"the sha256 of a checkpoint has 64 hexadecimal digits, got {self.sha256!r}")
         if not isinstance(self.model, str) or not isinstance(self.fingerprint, str | None):
@@ -54,3 +62,20 @@ class Source:
 def source_to_json(source: Source) -> dict[str, Any]:
     """The source as a JSON object; `Source(**it)` reads it back."""
     return {f.name: getattr(source, f.name) for f in fields(source)}
+
+
+def check_place(source: Source, folders: Iterable[Path]) -> None:
+    """Raise RequestError unless the network lies inside one of the folders, after links are followed."""
+    place, reason = Path(source.checkpoint), ""
+    for folder in folders:
+        for home in (folder.absolute(), folder.resolve()):
+            if not place.is_relative_to(home):
+                continue
+            try:
+                path_inside(home, place.relative_to(home).as_posix(), "checkpoint")
+                return
+            except UnsafePathError as error:
+                reason = f": {error}"
+    raise RequestError(
+        f"the network {shown(source.checkpoint)} is not read{reason or ': it lies outside the folders of this store and gallery'}"
+    )

@@ -1,5 +1,6 @@
 """What the lab attacks: a stored network and a class-balanced choice of images, on the device that there is."""
 
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,6 +102,11 @@ class Library:
         num_classes = datasets.spec(source.dataset).num_classes
         _check_memory(len(indices), data.images[0].numel(), device)
         model = self._load_network(source, device)
+        if len(model.weight) != num_classes:
+            raise ValueError(
+                f"the network decides among {len(model.weight)} classes, but its images are of {num_classes}; the store names "
+                "another data set than the network was made for"
+            )
         chosen = data.take(indices).to(device)
         as_recorded = source.fingerprint in (None, fingerprint)
         return Subject(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes, as_recorded)
@@ -109,7 +115,7 @@ class Library:
         name = (source.dataset, source.split, source.subset)
         if self._images is None or self._images[0] != name:
             self._images = None
-            data = datasets.load(source.dataset, Split(source.split))
+            data = datasets.load(source.dataset, Split(source.split), download=False)
             if not len(data):
                 raise datasets.DatasetError(f"{source.dataset} has no images of {source.split}")
             classes = datasets.spec(source.dataset).num_classes
@@ -138,11 +144,21 @@ def _check_memory(count: int, numbers: int, device: torch.device) -> None:
 
 
 def _free_memory(device: torch.device) -> int | None:
-    """Bytes; None where the system does not say."""
+    """Bytes that may still be taken, of the machine and of this process's limit; None where the system does not say."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
+    free = _kilobytes("/proc/meminfo", "MemAvailable")
+    soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != resource.RLIM_INFINITY:
+        left = max(soft - (_kilobytes("/proc/self/status", "VmData") or 0), 0)
+        free = left if free is None else min(free, left)
+    return free
+
+
+def _kilobytes(path: str, name: str) -> int | None:
+    """A line of one of Linux's tables, in bytes."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        lines = Path(path).read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
     except (OSError, StopIteration, ValueError, IndexError):
         return None

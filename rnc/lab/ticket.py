@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from rnc.lab.request import Request
+from rnc.lab.request import MOST_FRAMES, MOST_RESTARTS, Request
 from rnc.lab.results import Result
 
 _LOOK_SECONDS = 0.2
+_MOST_ROWS = MOST_FRAMES + MOST_RESTARTS + 2
 
 
 class TicketState(StrEnum):
@@ -34,25 +35,35 @@ ENDED = frozenset({TicketState.DONE, TicketState.STOPPED, TicketState.FAILED})
 class Ticket:
     """One request under way. Every look at `state` says that somebody still waits for it."""
 
-    def __init__(self, request: Request, stop: Callable[["Ticket"], None], place: Callable[["Ticket"], int]) -> None:
-        """Tickets are made by `LabClient.submit`."""
+    def __init__(
+        self,
+        request: Request,
+        stop: Callable[["Ticket"], None],
+        place: Callable[["Ticket"], int],
+        look: Callable[[], None] = lambda: None,
+        visitor: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Tickets are made by `LabClient.submit`. `look` is called at every look; `visitor` is a session and an address."""
         self.request = request
+        self.visitor = visitor
         self.done, self.total = 0, 0
         """Rounds taken and to take; 0 of 0 until the work has begun."""
         self.result: Result | None = None
         self.error: str | None = None
-        """Why it failed, and what to do."""
+        """Why it failed or was stopped by others than the one who asked, and what to do."""
         self.from_cache = False
         self._state = TicketState.QUEUED
-        self._stop, self._place = stop, place
+        self._stop, self._place, self._look = stop, place, look
         self._rows: list[dict[str, Any]] = []
         self._looked_at = self._began = time.monotonic()
-        self._ended = threading.Event()
+        self._ended, self._ending = threading.Event(), threading.Lock()
 
     @property
     def state(self) -> TicketState:
         """Where the work stands."""
         self._looked_at = time.monotonic()
+        if self._state not in ENDED:
+            self._look()
         return self._state
 
     @property
@@ -86,6 +97,7 @@ class Ticket:
         until = math.inf if seconds is None else time.monotonic() + seconds
         while not self._ended.wait(min(max(until - time.monotonic(), 0.0), _LOOK_SECONDS)):
             self._looked_at = time.monotonic()
+            self._look()
             if self._looked_at >= until:
                 return False
         return True
@@ -118,18 +130,26 @@ class Ticket:
 
     def load(self) -> None:
         """It is this one's turn."""
-        self._state = TicketState.LOADING
+        with self._ending:
+            if self._state not in ENDED:
+                self._state = TicketState.LOADING
 
     def advance(self, done: int, total: int, row: dict[str, Any] | None) -> None:
         """Note the rounds done, and a frame's row."""
-        if self._state is not TicketState.RUNNING:
-            self._state, self._began = TicketState.RUNNING, time.monotonic()
+        with self._ending:
+            if self._state in ENDED:
+                return
+            if self._state is not TicketState.RUNNING:
+                self._state, self._began = TicketState.RUNNING, time.monotonic()
         self.done, self.total = done, total
-        if row is not None:
+        if row is not None and len(self._rows) < _MOST_ROWS:
             self._rows.append(row)
 
     def end(self, state: TicketState, result: Result | None = None, error: str | None = None) -> None:
-        """Nothing more will come."""
-        self.result, self.error = result, error
-        self._state = state
-        self._ended.set()
+        """Nothing more will come; what ended stays as it ended."""
+        with self._ending:
+            if self._state in ENDED:
+                return
+            self.result, self.error = result, error
+            self._state = state
+            self._ended.set()

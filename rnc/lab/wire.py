@@ -13,14 +13,26 @@ class WireError(Exception):
     """Bytes that are no message."""
 
 
+def packed(message: dict[str, Any]) -> bytes:
+    """The bytes of a message without a blob. Raises WireError for one that is too large."""
+    return _packed(message, 0)
+
+
 def send(stream: IO[bytes], message: dict[str, Any], blob: bytes = b"") -> None:
-    """Write one message and flush it. Raises OSError where the other end is gone."""
-    text = json.dumps(message).encode()
-    if len(text) > _MOST_JSON or len(blob) > _MOST_BLOB:
-        raise WireError(f"a message of {len(text)} and {len(blob)} bytes is too large; ask for fewer images")
-    stream.write(_LENGTHS.pack(len(text), len(blob)) + text)
+    """Write one message and flush it. Raises WireError for one that is too large, OSError where the other end is gone."""
+    stream.write(_packed(message, len(blob)))
     stream.write(blob)
     stream.flush()
+
+
+def _packed(message: dict[str, Any], blob_length: int) -> bytes:
+    text = json.dumps(message).encode()
+    if len(text) > _MOST_JSON or blob_length > _MOST_BLOB:
+        raise WireError(
+            f"what is asked for or answered is too large: {len(text):,} bytes of text and {blob_length:,} of arrays; at most "
+            f"{_MOST_JSON:,} and {_MOST_BLOB:,} are possible; ask for fewer images"
+        )
+    return _LENGTHS.pack(len(text), blob_length) + text
 
 
 def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
@@ -36,7 +48,7 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
         return None
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise WireError("what came is no message of the lab") from None
     if not isinstance(message, dict):
         raise WireError("what came is no message of the lab")

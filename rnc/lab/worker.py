@@ -1,10 +1,13 @@
 """The lab's worker: `python -m rnc.lab.worker`, one process that answers the server's requests one after the other.
 
-It ends when the server does, and is the first to go where the system runs out of memory, so that the server stays.
+It ends when the server does, with whatever it has started. It may allocate a limited amount of memory, and is the first to
+go where the system runs out of it, so that the server stays.
 """
 
 import os
 import queue
+import resource
+import signal
 import sys
 import threading
 import time
@@ -13,9 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from rnc.lab import pace, wire
+from rnc.lab.limits import MEMORY_VARIABLE
 from rnc.lab.masking import check
 from rnc.lab.pictures import perturb
 from rnc.lab.request import AttackRequest, PicturesRequest, Request, Source, SweepRequest, from_json
@@ -23,13 +25,13 @@ from rnc.lab.results import Result, to_bytes
 from rnc.lab.subject import Library
 from rnc.lab.sweep import sweep
 from rnc.lab.trajectory import follow
+from rnc.models.memory import is_want_of_memory
 from rnc.models.weights import CheckpointError
 
 _SECONDS_BETWEEN = 0.1
 """Messages of progress are no more frequent, but for those that bring a frame."""
-_EXPECTED = (ValueError, CheckpointError, FileNotFoundError)
+_EXPECTED = (ValueError, CheckpointError, FileNotFoundError, wire.WireError)
 """Errors whose message is written for people."""
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory", "bad alloc")
 
 
 class Worker:
@@ -57,7 +59,7 @@ class Worker:
                     self._unwanted = message["id"]
                 else:
                     self._asked.put(message)
-        os._exit(0)  # (the server is gone; whatever is under way has no reader)
+        _end_with_children()  # (the server is gone; whatever is under way has no reader)
 
     def _answer(self, message: dict[str, Any]) -> bool:
         """Answer one request; whether another may follow."""
@@ -70,8 +72,9 @@ class Worker:
                 self._run(number, from_json(message["request"]))
         except Exception as error:
             told = _in_words(error)
-            wire.send(self._answers, {"kind": "failed", "id": number, "error": told, "fatal": _is_memory(error)})
-            return not _is_memory(error)
+            fatal = is_want_of_memory(error)
+            wire.send(self._answers, {"kind": "failed", "id": number, "error": told, "fatal": fatal})
+            return not fatal
         return True
 
     def _run(self, number: int, request: Request) -> None:
@@ -106,14 +109,18 @@ class _Reporter:
         wire.send(self._answers, {"kind": "progress", "id": self._number, "done": done, "total": total, "row": row})
 
 
-def _is_memory(error: Exception) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY)
-
-
 def _in_words(error: Exception) -> str:
-    if _is_memory(error):
-        return "The memory did not suffice for this; ask for fewer images. Other attacks go on in a new process."
+    if is_want_of_memory(error):
+        limit = _memory_limit()
+        most = (
+            ""
+            if limit is None
+            else f" ({limit / 2**30:.1f} GiB; {MEMORY_VARIABLE}, in GiB, changes the limit of a server)"
+        )
+        return (
+            f"The memory that the attack's process may take did not suffice for this{most}; ask for fewer images. "
+            "Other attacks go on in a new process."
+        )
     if isinstance(error, _EXPECTED):
         return str(error)
     traceback.print_exception(error)
@@ -126,12 +133,28 @@ def _go_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def main(arguments: list[str]) -> None:
-    """Serve on the process's own input and output; an argument bounds its address space, in bytes."""
-    if arguments:
-        import resource  # (which Windows has not)
+def _end_with_children() -> None:
+    """End this process, and all of its process group where that is its own."""
+    with suppress(OSError):
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
 
-        resource.setrlimit(resource.RLIMIT_AS, (int(arguments[0]), int(arguments[0])))
+
+def _memory_limit() -> int | None:
+    """The bytes that this process may allocate; None for no limit."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def main(arguments: list[str]) -> None:
+    """Serve on the process's own input and output; an argument bounds what it may allocate, in bytes.
+
+    The limit is that of private memory that can be written, which the system refuses at once, with an error that can be
+    told: address space would also count files and a GPU's memory.
+    """
+    if arguments:
+        resource.setrlimit(resource.RLIMIT_DATA, (int(arguments[0]), int(arguments[0])))
     _go_first()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # (what a library prints is no answer)

@@ -1,6 +1,9 @@
 """Work for the lab's process: what this session asked for, how far it is, and what came of it."""
 
+import secrets
+import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -8,14 +11,18 @@ import streamlit as st
 from rnc.charts.attack_steps import step_panel
 from rnc.error_view import fragment_telling, show_error
 from rnc.lab.client import LabBusyError, LabClient
+from rnc.lab.limits import told_seconds
 from rnc.lab.request import Request
 from rnc.lab.results import Result
 from rnc.lab.ticket import Ticket, TicketState
 from rnc.lab_view.frames import frame_names
+from rnc.markdown import literal
+from rnc.store.bundle import gallery_path
+from rnc.store.connection import store_path
 
 _POLL_SECONDS = 0.5  # of progress
 _LOOK_SECONDS = 2.0  # at the estimate
-_TICKETS, _PREPARED = "lab_tickets", "lab_prepared"
+_TICKETS, _PREPARED, _SESSION = "lab_tickets", "lab_prepared", "lab_session"
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,31 @@ class Answer:
     classes: list[str]
 
 
-@st.cache_resource(show_spinner=False)
+_clients: list[LabClient] = []
+_clients_lock = threading.Lock()
+
+
 def client() -> LabClient:
-    """The lab of this server, shared by all sessions."""
-    return LabClient()
+    """The lab of this server, shared by all sessions: one, whatever a visitor sends.
+
+    It is not in Streamlit's cache, which any visitor's browser may clear: each time there would be another worker process.
+    """
+    with _clients_lock:
+        if not _clients or _clients[0].closed:
+            _clients[:] = [LabClient(folders=_folders)]
+        return _clients[0]
+
+
+def submit(request: Request) -> Ticket:
+    """Ask the lab for something in this visitor's name. Raises LabBusyError."""
+    session = st.session_state.setdefault(_SESSION, secrets.token_hex(16))
+    return client().submit(request, session, st.context.ip_address or "")
+
+
+def _folders() -> list[Path]:
+    """Where networks are read from: the store's folder, and the gallery."""
+    gallery = gallery_path()
+    return [store_path().resolve().parent, *([] if gallery is None else [gallery])]
 
 
 def draw_work(activity: str, request: Request, classes: list[str], label: str) -> Answer | None:
@@ -65,6 +93,8 @@ def _answer(ticket: Ticket, request: Request, names: list[str]) -> Answer | None
     """What an ended ticket brought, after a word where it is not all that `request` asks for."""
     if ticket.state is TicketState.FAILED:
         show_error(ticket.error or "The attack failed.")
+    elif ticket.error:
+        st.info(literal(ticket.error), icon=":material/stop_circle:")
     elif ticket.result is None:
         st.info("Stopped before anything was done.", icon=":material/stop_circle:")
     elif ticket.request.key != request.key:
@@ -81,7 +111,7 @@ def _tickets() -> dict[str, tuple[Ticket, list[str]]]:
 def _submit(activity: str, request: Request, classes: list[str]) -> None:
     """Put a request into the queue; where that is full, the request before stays."""
     try:
-        _tickets()[activity] = client().submit(request), classes
+        _tickets()[activity] = submit(request), classes
     except LabBusyError as error:
         show_error(str(error), icon=":material/hourglass:")
 
@@ -96,13 +126,11 @@ def _estimate(request: Request) -> None:
         client().prepare(request.sources[0])
     if seconds is None:
         told = "how long it takes is not known yet"
+    elif seconds > client().limits.request_seconds:
+        told = f"takes about {told_seconds(seconds)}: more than the {told_seconds(client().limits.request_seconds)} of a request"
     else:
-        told = f"takes about {_duration(seconds)}" if seconds else "the result is known"
+        told = f"takes about {told_seconds(seconds)}" if seconds else "the result is known"
     st.caption(f":material/timer: {told}" + (f", after {waiting} others" if waiting else ""), width="content")
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 @st.fragment(run_every=_POLL_SECONDS)
@@ -135,7 +163,7 @@ def _standing(ticket: Ticket) -> tuple[float, str]:
     if ticket.state is TicketState.LOADING or not ticket.total:
         return 0.0, "Loading the network and the images …"
     left = ticket.seconds_left
-    words = f"round {ticket.done} of {ticket.total}" + ("" if left is None else f" · about {_duration(left)} left")
+    words = f"round {ticket.done} of {ticket.total}" + ("" if left is None else f" · about {told_seconds(left)} left")
     return ticket.done / ticket.total, words
 
 

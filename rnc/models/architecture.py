@@ -40,17 +40,37 @@ def network(
     `classifier` and `stages` are those of `wrap`; a network of this house has its own. Raises ForbiddenModel, and
     ValueError as `wrap` does and for a name that means nothing.
     """
-    if ":" not in name:
-        if classifier is not None or stages is not None:
-            raise ValueError(
-                f"{name} is a network of this house, with stages and a classifier of its own; leave them out"
-            )
-        return _of_house(name, spec, width)
-    if width != 1.0:
-        raise ValueError(f"width is for networks of this house, {name} has none; leave it out")
-    kind, _colon, inner = name.partition(":")
-    module = _of_torchvision(inner, spec) if kind == TORCHVISION else _of_user(kind, inner, spec, typed)
+    check_options(name, width, classifier, stages)
+    module = bare_network(name, spec, width, typed=typed)
+    if isinstance(module, FeatureClassifier) and is_of_house(name):
+        return module
     return wrap(module, classifier, stages, image_shape=spec.image_shape, mean=spec.mean, std=spec.std)
+
+
+def bare_network(name: str, spec: DatasetSpec, width: float, *, typed: bool) -> nn.Module:
+    """Return the module that a name means, not yet wrapped. Raises as `network` does."""
+    if is_of_house(name):
+        return _of_house(name, spec, width)
+    kind, _colon, inner = name.partition(":")
+    return _of_torchvision(inner, spec) if kind == TORCHVISION else _of_user(kind, inner, spec, typed)
+
+
+def is_of_house(name: str) -> bool:
+    """Return whether the name is that of a network of this program, not of torchvision or of the user's code."""
+    return ":" not in name
+
+
+def is_of_user(name: str) -> bool:
+    """Return whether the name is `module:function`, code of the user's own."""
+    return not is_of_house(name) and name.partition(":")[0] != TORCHVISION
+
+
+def check_options(name: str, width: float, classifier: str | None, stages: Sequence[str] | None) -> None:
+    """Raise ValueError for options that the named network does not have."""
+    if is_of_house(name) and (classifier is not None or stages is not None):
+        raise ValueError(f"{name} is a network of this house, with stages and a classifier of its own; leave them out")
+    if not is_of_house(name) and width != 1.0:
+        raise ValueError(f"width is for networks of this house, {name} has none; leave it out")
 
 
 def wrap_arguments(model: FeatureClassifier) -> dict[str, Any]:

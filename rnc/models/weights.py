@@ -2,23 +2,39 @@
 
 import hashlib
 import json
-import math
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
+from torch import nn
 
-from rnc import datasets, models
+from rnc import models
 from rnc.datasets import DatasetSpec
-from rnc.models.architecture import ForbiddenModel, network, wrap_arguments
-from rnc.safe_paths import open_new_file
+from rnc.models import skeleton
+from rnc.models.architecture import (
+    ForbiddenModel,
+    bare_network,
+    check_options,
+    is_of_house,
+    is_of_user,
+    wrap_arguments,
+)
+from rnc.models.checkpoint_config import CheckpointConfig, ConfigMissingError, read_config
+from rnc.models.memory import is_want_of_memory
+from rnc.models.tensor_header import Header, HeaderError, read_header
+from rnc.safe_paths import UnsafePathError, open_new_file, open_plain_file
 
+MOST_FILE_BYTES = 4 * 2**30
+"""Of a model file; a billion parameters in float32."""
 _SPEC = ("classes", "image_shape", "mean", "std")
-_MOST_PIXELS = 2**24
-"""Of one image that a network may be rebuilt for."""
+_WRAPPED = "module."
+"""What the names of a wrapped network's tensors begin with."""
 
 
 class CheckpointError(Exception):
@@ -58,27 +74,42 @@ def write_whole(path: Path, content: bytes) -> None:
 def load(path: Path, sha256: str) -> models.FeatureClassifier:
     """Rebuild the network of a model file, in eval mode, on the CPU.
 
-    Raises CheckpointError where the file is missing, carries no config, its SHA-256 is not the given one, or it names code
-    of somebody's own that RNC_MODELS does not allow.
+    The file is read once: the bytes that are hashed are those that are used. Memory is bounded by their number, whatever
+    the metadata say. Raises CheckpointError where the file is missing, is no plain file or too large, carries no config, its
+    SHA-256 is not the given one, its tensors are not those of the network that it names, or it names code of somebody's own
+    that RNC_MODELS does not allow.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path} cannot be read ({error.strerror}); train the run again") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    content = _content(path)
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise CheckpointError(
-            f"checkpoint {path} is not the file that the store recorded: its SHA-256 is {found[:12]}…, "
-            f"the store says {sha256[:12]}…; restore the file or train the run again with --overwrite"
+            f"checkpoint {path} is not the file that the store recorded: its SHA-256 is another; "
+            "restore the file or train the run again with --overwrite"
         )
-    config = _metadata(path)
-    model = _rebuilt(config, path)
     try:
-        model.load_state_dict(tensors_from_bytes(content))
-    except (RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"checkpoint {path} is not of the network that it names ({reason})") from None
-    return model.eval()
+        header = read_header(content)
+        config = read_config(header.metadata)
+    except (HeaderError, ConfigMissingError) as error:
+        raise CheckpointError(f"checkpoint {path} carries no config in its metadata: {error}") from None
+    except ValueError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be rebuilt: {_in_one_line(error)}") from None
+    return _rebuilt(config, header, content, path).eval()
+
+
+def _content(path: Path) -> bytes:
+    """All bytes of a plain file, read once."""
+    try:
+        with open_plain_file(path, "checkpoint", most_bytes=MOST_FILE_BYTES) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(size + 1)
+    except UnsafePathError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from None
+    except OSError as error:
+        raise CheckpointError(
+            f"checkpoint {path} cannot be read ({error.strerror or error}); train the run again"
+        ) from None
+    if len(content) != size:
+        raise CheckpointError(f"checkpoint {path} cannot be read: it was changed meanwhile; try again")
+    return content
 
 
 def network_metadata(name: str, spec: DatasetSpec, width: float, model: models.FeatureClassifier) -> dict:
@@ -87,27 +118,61 @@ def network_metadata(name: str, spec: DatasetSpec, width: float, model: models.F
     return {"dataset": spec.name, "model": name, "width": width, "spec": made_for, "wrap": wrap_arguments(model)}
 
 
-def _rebuilt(config: dict, path: Path) -> models.FeatureClassifier:
-    """A fresh network of a file's config. Raises CheckpointError where it makes no sense or asks for code."""
-    if config["spec"] is None:
-        return models.build(config["model"], datasets.spec(config["dataset"]), config["width"])
+def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Path) -> models.FeatureClassifier:
+    """The network of a file, filled. Its shapes are compared with the file's before memory is taken for it."""
+    prefix = "" if is_of_house(config.model) else _WRAPPED
+    shapes = {name.removeprefix(prefix): shape for name, shape in header.shapes.items() if name.startswith(prefix)}
     try:
-        classes, shape, mean, std = (tuple(config["spec"][name]) for name in _SPEC)
-        spec = DatasetSpec(config["dataset"], classes, shape, mean, std)
-        if math.prod(spec.image_shape) > _MOST_PIXELS or len(spec.image_shape) != 3:
-            raise ValueError(f"images of shape {spec.image_shape}")
-        return network(config["model"], spec, config["width"], typed=False, **config["wrap"])
+        check_options(config.model, config.width, config.classifier, config.stages)
+        module = _bare(config)
+        if len(shapes) != len(header.shapes):
+            raise _OtherNetworkError(f"its tensors must all begin with {prefix!r}")
+        _refuse_other(skeleton.check_shapes, module, shapes)
+        if not is_of_house(config.model) and not is_of_user(config.model):
+            skeleton.check_trial_size(module, config.spec.image_shape)
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors_from_bytes(content).items()}
+        _refuse_other(skeleton.fill, module, tensors)
+        return _wrapped(module, config)
     except ForbiddenModel as error:
         raise CheckpointError(f"checkpoint {path}: {error}") from None
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"checkpoint {path} cannot be rebuilt: {error}") from None
+    except (_OtherNetworkError, SafetensorError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} is not of the network that it names ({_in_one_line(error)})"
+        ) from None
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
+        if is_want_of_memory(error):
+            raise
+        raise CheckpointError(f"checkpoint {path} cannot be rebuilt: {_in_one_line(error)}") from None
 
 
-def _metadata(path: Path) -> dict:
+def _bare(config: CheckpointConfig) -> nn.Module:
+    """The module without weights; of the user's own code, which RNC_MODELS allows, with those that the code makes."""
+    make = partial(bare_network, config.model, config.spec, config.width, typed=False)
+    return make() if is_of_user(config.model) else skeleton.built_without_memory(make)
+
+
+def _wrapped(module: nn.Module, config: CheckpointConfig) -> models.FeatureClassifier:
+    spec = config.spec
+    if isinstance(module, models.FeatureClassifier) and is_of_house(config.model):
+        return module
+    found = models.wrap(
+        module, config.classifier, config.stages, image_shape=spec.image_shape, mean=spec.mean, std=spec.std
+    )
+    if len(found.weight) != spec.num_classes:
+        raise ValueError(f"{spec.num_classes} classes are named, but the network decides among {len(found.weight)}")
+    return found
+
+
+def _refuse_other(check: Callable[[nn.Module, Any], None], module: nn.Module, given: Any) -> None:
     try:
-        with safe_open(path, framework="pt") as file:
-            config = json.loads(file.metadata()["config"])
-            found = {"dataset": config["dataset"], "model": config["model"], "width": config.get("width", 1.0)}
-            return found | {"spec": config.get("spec"), "wrap": config.get("wrap") or {}}
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:  # ValueError: a config that is no JSON
-        raise CheckpointError(f"checkpoint {path} carries no config in its metadata: {error}") from None
+        check(module, given)
+    except ValueError as error:
+        raise _OtherNetworkError(str(error)) from None
+
+
+class _OtherNetworkError(Exception):
+    """The file's tensors are not those of the network that its metadata name."""
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

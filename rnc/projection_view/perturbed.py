@@ -14,7 +14,7 @@ from rnc.lab.request import PicturesRequest
 from rnc.lab.results import PicturesResult
 from rnc.lab.ticket import Ticket
 from rnc.lab_view.network import source_of
-from rnc.lab_view.work import client
+from rnc.lab_view.work import client, submit
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import Maps
 
@@ -74,7 +74,7 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PicturesReque
 def _submit(requests: list[PicturesRequest]) -> None:
     for request in requests:
         try:
-            st.session_state[_TICKETS][request.key] = client().submit(request)
+            st.session_state[_TICKETS][request.key] = submit(request)
         except LabBusyError as error:
             show_error(str(error), icon=":material/hourglass:")
 

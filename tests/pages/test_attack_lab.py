@@ -1,6 +1,7 @@
 """The attack lab's page, with the real lab behind it: what it draws is what the lab answered."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from rnc.conditions import Condition, presets
 from rnc.lab.request import MaskingRequest, SweepRequest
 from rnc.lab.results import AttackResult, MaskingResult, SweepResult
-from rnc.lab.ticket import Ticket
+from rnc.lab.ticket import Ticket, TicketState
 from rnc.lab_view import work
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
@@ -26,7 +27,6 @@ def _one_lab() -> Iterator[None]:
     """The server's lab ends with this module."""
     yield
     work.client().close()
-    work.client.clear()
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_a_preset_fills_the_form(name: str, tiny_store: Path, monkeypatch: pytes
     app.number_input(key="lab_images").set_value(20).run()
     assert not app.exception and not app.error
     submitted = []
-    monkeypatch.setattr(work.client(), "submit", lambda request: submitted.append(request) or _NEVER)
+    monkeypatch.setattr(work.client(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER)
     app.button(key="lab_run_Attack").click().run()
     assert submitted[0].condition == presets("digits")[name]
 
@@ -255,3 +255,24 @@ def test_a_result_of_another_request_says_so(
     app.number_input(key="lab_seed").set_value(123).run()
     assert "results of the request before" in app.warning[0].value
     assert pd.notna(attacked[1].seconds)
+
+
+def test_who_comes_back_reads_why_an_attack_was_stopped(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what was done until then."""
+    app = open_page("attack_lab", tiny_store, monkeypatch, **SMALL)
+    ticket = answered(app, "Attack")
+    ticket._state, ticket.error = TicketState.STOPPED, "Nobody looked at this for 3 min, so it was stopped."
+    app.run()
+    assert "Nobody looked" in app.info[0].value.replace("\\", "") and "projected features" in charts(app)
+
+
+def test_a_session_may_ask_for_so_much_and_is_told(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("attack_lab", tiny_store, monkeypatch, lab_seed=77, **SMALL)
+    limits = replace(work.client().limits, queued_each=0)
+    monkeypatch.setattr(work.client(), "limits", limits)
+    app.button(key="lab_run_Attack").click().run()
+    assert "0 attacks of yours wait already" in app.error[0].value
+    monkeypatch.setattr(work.client(), "limits", replace(limits, queued_each=4, request_seconds=1e-9))
+    app.button(key="lab_run_Attack").click().run()
+    ticket = ticket_of(app, "Attack")
+    assert ticket.wait(120) and "one request may take" in (ticket.error or "")

@@ -223,3 +223,24 @@ def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     for name in ("mnist", "imagenette"):
         with pytest.raises(DatasetError, match=f"no images of {name}"):
             datasets.load(name, Split.TRAIN, tmp_path / "root")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100", "imagenette"])
+def test_nothing_is_downloaded_where_that_is_not_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_given, **_named: pytest.fail("another host was asked for"))
+    monkeypatch.setattr(
+        socket, "create_connection", lambda *_given, **_named: pytest.fail("another host was asked for")
+    )
+    root = tmp_path / "images"
+    with pytest.raises(DatasetError, match=rf"not on this machine: .*{root}.*datasets\.load\('{name}', 'test'\)"):
+        datasets.load(name, Split.TEST, root, download=False)
+    assert not root.exists()
+
+
+def test_what_is_there_is_read_without_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, _labels = files.write_cifar(tmp_path, "cifar10", monkeypatch)[Split.TEST]
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert np.array_equal(datasets.load("cifar10", Split.TEST, tmp_path, download=False).images, images)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -15,8 +15,8 @@ import torch
 
 from rnc import datasets, models
 from rnc.conditions import Condition
-from rnc.lab import client as client_module
 from rnc.lab.client import LabBusyError, LabClient, Ticket, TicketState
+from rnc.lab.limits import Limits
 from rnc.lab.request import AttackRequest, Axis, MaskingRequest, Request, Source, SweepRequest
 from rnc.lab.results import AttackResult
 from rnc.lab.subject import Library
@@ -228,21 +228,14 @@ def test_who_has_gone_leaves_the_queue_and_makes_room(
     under_way = client.submit(attack(source, 300, ENDLESS))
     until(under_way, TicketState.RUNNING)
     waits = client.submit(attack(source, 301, ENDLESS))
-    monkeypatch.setattr(client, "_patience", 1.0)
+    monkeypatch.setattr(client, "limits", replace(client.limits, patience_seconds=1.0))
     done(client.submit(attack(source, 310)))
     assert waits._state is TicketState.FAILED and waits.error is not None and "left the queue" in waits.error
     assert under_way._state is TicketState.STOPPED and under_way.result is not None
 
 
-def test_who_has_gone_but_keeps_nobody_waiting_is_served(
-    client: LabClient, source: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "_patience", 0.0)
-    assert client.submit(attack(source, 320)).wait(PATIENCE)
-
-
 def test_a_queue_has_an_end(client: LabClient, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MOST_QUEUED", 2)
+    monkeypatch.setattr(client, "limits", replace(client.limits, queued=2))
     tickets = [client.submit(attack(source, 400, ENDLESS))]
     until(tickets[0], TicketState.RUNNING)
     tickets += [client.submit(attack(source, 401 + k)) for k in range(2)]
@@ -263,12 +256,12 @@ def test_closing_ends_all(source: Source) -> None:
         client.submit(attack(source, 510))
 
 
-def _virtual_bytes(pid: int) -> int:
+def _private_bytes(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmPeak"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address spaces are limited on Linux")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is limited on Linux")
 def test_want_of_memory_fails_one_and_serves_the_next(client: LabClient, source: Source, tmp_path: Path) -> None:
     """A worker that may take little more than it has cannot read a large network; a small one it can."""
     done(client.submit(attack(source, 600)))
@@ -276,12 +269,12 @@ def test_want_of_memory_fails_one_and_serves_the_next(client: LabClient, source:
     path = tmp_path / "large.safetensors"
     with path.open("wb") as file:
         file.truncate(4 * 2**30)  # (its bytes take no room on the disk)
-    limited = LabClient(memory_limit=_virtual_bytes(client.worker_pid) + 100 * 2**20)
+    limited = LabClient(Limits(memory_bytes=_private_bytes(client.worker_pid) + 100 * 2**20))
     try:
         large = limited.submit(attack(replace(source, checkpoint=str(path), sha256="2" * 64), 0))
         following = limited.submit(attack(source, 601))
         assert large.wait(PATIENCE) and large.state is TicketState.FAILED
-        assert large.error is not None and "ask for fewer images" in large.error
+        assert large.error is not None and "ask for fewer images" in large.error and "RNC_LAB_MEMORY" in large.error
         assert same_work(done(following), direct(following.request))  # type: ignore[arg-type]
     finally:
         limited.close()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -43,9 +44,12 @@ def test_the_last_network_and_data_set_are_held_and_no_other(source: Source, mon
     loads: list[str] = []
     for module, name in ((weights, "load"), (datasets, "load")):
         original = getattr(module, name)
-        monkeypatch.setattr(
-            module, name, lambda *given, original=original, of=module.__name__: loads.append(of) or original(*given)
-        )
+
+        def counted(*given: Any, original: Any = original, of: str = module.__name__, **named: Any) -> Any:
+            loads.append(of)
+            return original(*given, **named)
+
+        monkeypatch.setattr(module, name, counted)
     library = Library()
     first, again = library.subject(source, 20), library.subject(source, 40)
     assert first.model is again.model and loads == ["rnc.datasets", "rnc.models.weights"]
@@ -53,6 +57,26 @@ def test_the_last_network_and_data_set_are_held_and_no_other(source: Source, mon
     assert loads == ["rnc.datasets", "rnc.models.weights", "rnc.datasets"]
     library.subject(source, 20)
     assert loads.count("rnc.datasets") == 3 and loads.count("rnc.models.weights") == 1
+
+
+def test_a_network_of_another_number_of_classes_is_refused(source: Source, tmp_path: Path) -> None:
+    spec = replace(datasets.spec("digits"), classes=("a", "b", "c"))
+    net, path = models.build("small_cnn", spec, 0.25), tmp_path / "three.safetensors"
+    sha256 = weights.save(net, path, weights.network_metadata("small_cnn", spec, 0.25, net))
+    with pytest.raises(ValueError, match="decides among 3 classes, but its images are of 10"):
+        Library().subject(replace(source, checkpoint=str(path), sha256=sha256), 20)
+
+
+def test_images_that_are_not_on_this_machine_are_not_downloaded(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that would is named: to look at a run asks no other host for anything."""
+    monkeypatch.setenv("RNC_DATA", str(tmp_path / "images"))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_given, **_named: pytest.fail("another host was asked for"))
+    for name in ("cifar10", "imagenette"):
+        with pytest.raises(datasets.DatasetError, match=rf"Nothing is downloaded unasked; .*load\('{name}', 'train'\)"):
+            Library().subject(replace(source, dataset=name), 20)
+    assert not (tmp_path / "images").exists()
 
 
 def test_a_network_is_checked_against_its_hash(source: Source) -> None:

@@ -1,0 +1,124 @@
+"""Limits of the lab: time and memory of a request, and how many requests wait. The environment changes those that matter."""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnc import log
+
+SECONDS_VARIABLE = "RNC_LAB_SECONDS"
+MEMORY_VARIABLE = "RNC_LAB_MEMORY"
+QUEUE_VARIABLE = "RNC_LAB_QUEUE"
+EACH_VARIABLE = "RNC_LAB_PER_SESSION"
+
+_SHARE_OF_MEMORY = 0.5
+_LEAST_BYTES = 3 * 2**29
+"""1.5 GiB: torch alone takes half of it."""
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the lab takes on at most."""
+
+    request_seconds: float = 1800.0
+    """Of one request, from its turn on; also the longest estimate with which a request is taken."""
+    memory_bytes: int | None = None
+    """What the worker process may allocate (not on a GPU); None for no limit."""
+    queued: int = 64
+    """Requests that wait, of all sessions."""
+    queued_each: int = 4
+    """Requests of one session that wait or are under way."""
+    queued_from_one_address: int = 16
+    """The same of all sessions from one network address, where it is known."""
+    patience_seconds: float = 180.0
+    """What nobody looks at for so long ends. Browsers let a tab in the background ask but once a minute."""
+    stop_seconds: float = 5.0
+    """From the wish that a request stops to the end of the worker, if it has not answered."""
+    start_seconds: float = 120.0
+    """For a worker to start."""
+    prepare_seconds: float = 60.0
+    """For the measurement of a network's pace."""
+    tick_seconds: float = 0.2
+    """Between two looks at what is under way."""
+
+    def refusal_of_time(self, seconds: float | None) -> str | None:
+        """Return why a request of so many estimated seconds is not taken; None if it is."""
+        if seconds is None or seconds <= self.request_seconds:
+            return None
+        return (
+            f"This would take about {told_seconds(seconds)}; one request may take {told_seconds(self.request_seconds)}. "
+            f"Ask for fewer images, steps or values ({SECONDS_VARIABLE}, in seconds, changes the limit of a server)."
+        )
+
+
+def from_environment() -> Limits:
+    """Return the limits with what the environment says; a value that is no number above 0 is logged and not used."""
+    usual = Limits()
+    gib = _number(MEMORY_VARIABLE, math.inf)
+    return Limits(
+        request_seconds=_number(SECONDS_VARIABLE, usual.request_seconds),
+        memory_bytes=usual_memory() if math.isinf(gib) else int(gib * _GIB),
+        queued=max(1, int(_number(QUEUE_VARIABLE, usual.queued))),
+        queued_each=max(1, int(_number(EACH_VARIABLE, usual.queued_each))),
+    )
+
+
+def usual_memory(machine: int | None = None) -> int | None:
+    """Return half of the machine's memory in bytes, but at least what torch needs; None where the system does not say."""
+    machine = machine_memory() if machine is None else machine
+    return None if machine is None else max(int(machine * _SHARE_OF_MEMORY), _LEAST_BYTES)
+
+
+def machine_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+    """Return the bytes that this process and its children may use: of the machine, or of its control group, if that is less."""
+    try:
+        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (ValueError, OSError, AttributeError):
+        found = []
+    for path in _limit_files(groups, own):
+        try:
+            found.append(int(path.read_text()))
+        except (OSError, ValueError):  # (there is none, or it is "max")
+            continue
+    return min((bytes_ for bytes_ in found if bytes_ > 0), default=None)
+
+
+def _limit_files(groups: Path, own: Path) -> Iterator[Path]:
+    """The files that may limit memory: of this process's control group and of those above it, in version 2 and 1."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _hierarchy, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers not in ("", "memory"):
+            continue
+        home, name = (groups, "memory.max") if controllers == "" else (groups / "memory", "memory.limit_in_bytes")
+        group = home / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(home):
+                yield folder / name
+
+
+def told_seconds(seconds: float) -> str:
+    """Return a duration in words: seconds, minutes or hours."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _number(variable: str, usual: float) -> float:
+    given = os.environ.get(variable, "").strip()
+    if not given:
+        return usual
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        log.shown(f"{variable} must be a number above 0, got {given[:80]!r}; the usual limit holds")
+        return usual
+    return number

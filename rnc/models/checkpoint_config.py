@@ -1,0 +1,124 @@
+"""The config in a checkpoint's metadata: which network it is, checked value by value before anything is built by it.
+
+Tests: tests/rnc/models/test_weights.py.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from rnc import datasets
+from rnc.datasets import DatasetSpec
+
+MOST_CLASSES = 100_000
+MOST_STAGES = 1_000
+MOST_WIDTH = 1_000.0
+MOST_SIDE = 4_096
+"""Pixels; images of one's own are not larger either (`datasets.own`)."""
+MOST_CHANNELS = 16
+MOST_PIXELS = 2**24
+"""Numbers of one image."""
+
+
+class ConfigMissingError(ValueError):
+    """The metadata hold no config: this is no checkpoint of this program."""
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What a network is rebuilt by."""
+
+    model: str
+    """A name that `architecture.network` knows."""
+    spec: DatasetSpec
+    width: float
+    described: bool
+    """Whether the file itself describes the images; if not, the spec is that of a data set of this program."""
+    classifier: str | None
+    """The linear layer of a wrapped network."""
+    stages: list[str] | None
+    """The stages of a wrapped network."""
+
+
+def read_config(metadata: dict[str, Any]) -> CheckpointConfig:
+    """Return the checked config. Raises ConfigMissingError where there is none, and ValueError for a value that is wrong."""
+    try:
+        config = json.loads(metadata["config"])
+    except KeyError:
+        raise ConfigMissingError("there is no entry 'config'") from None
+    except (TypeError, ValueError, RecursionError):
+        raise ConfigMissingError("the entry 'config' is no JSON") from None
+    if not isinstance(config, dict) or "dataset" not in config or "model" not in config:
+        raise ConfigMissingError("the entry 'config' names no dataset and model")
+    dataset, model = _text("dataset", config["dataset"]), _text("model", config["model"])
+    width = _number("width", config.get("width", 1.0))
+    if not 0 < width <= MOST_WIDTH:
+        raise ValueError(f"width must be greater than 0 and at most {MOST_WIDTH:g}, got {width:g}")
+    described = config.get("spec") is not None
+    spec = _spec(dataset, config["spec"]) if described else datasets.spec(dataset)
+    if spec.num_classes > MOST_CLASSES:
+        raise ValueError(f"{spec.num_classes:,} classes are named; at most {MOST_CLASSES:,} are possible")
+    wrap = config.get("wrap") or {}
+    if not isinstance(wrap, dict) or set(wrap) - {"classifier", "stages"}:
+        raise ValueError("wrap must be an object with 'classifier' and 'stages' alone")
+    classifier, stages = wrap.get("classifier"), wrap.get("stages")
+    return CheckpointConfig(
+        model, spec, width, described,
+        None if classifier is None else _text("classifier", classifier),
+        None if stages is None else _texts("stages", stages, MOST_STAGES),
+    )  # fmt: skip
+
+
+def _spec(dataset: str, given: Any) -> DatasetSpec:
+    if not isinstance(given, dict):
+        raise ValueError(f"spec must be an object, got {type(given).__name__}")
+    missing = [name for name in ("classes", "image_shape", "mean", "std") if name not in given]
+    if missing:
+        raise ValueError(f"spec has no {', '.join(missing)}")
+    classes = _texts("classes", given["classes"], MOST_CLASSES)
+    shape = given["image_shape"]
+    if not isinstance(shape, list) or len(shape) != 3 or not all(type(size) is int for size in shape):
+        raise ValueError("image_shape must be three whole numbers: channels, height, width")
+    channels, height, width = shape
+    if not (1 <= channels <= MOST_CHANNELS and 1 <= height <= MOST_SIDE and 1 <= width <= MOST_SIDE):
+        raise ValueError(
+            f"images may have 1 to {MOST_CHANNELS} channels and 1 to {MOST_SIDE} pixels a side, got {tuple(shape)}"
+        )
+    if math.prod(shape) > MOST_PIXELS:
+        raise ValueError(f"an image may have at most {MOST_PIXELS:,} numbers, {tuple(shape)} has {math.prod(shape):,}")
+    mean, std = (_numbers(name, given[name], channels) for name in ("mean", "std"))
+    if min(std) <= 0:
+        raise ValueError("std must be greater than 0")
+    return DatasetSpec(dataset, tuple(classes), (channels, height, width), tuple(mean), tuple(std))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text, got {type(value).__name__}")
+    return value
+
+
+def _texts(name: str, value: Any, most: int) -> list[str]:
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{name} must be a list of at most {most:,} texts")
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    """A finite float; JSON of Python also has NaN, Infinity and whole numbers too large for a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, got {type(value).__name__}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number")
+    return number
+
+
+def _numbers(name: str, value: Any, channels: int) -> list[float]:
+    if not isinstance(value, list) or len(value) not in (1, channels):
+        raise ValueError(f"{name} must be a list of one number, or of one for each of {channels} channels")
+    return [_number(name, item) for item in value]

@@ -1,0 +1,101 @@
+"""Networks without memory for their weights, to be compared with a file before anything is allocated, and then filled.
+
+What a file says of a network (its width, its number of classes, the size of its images) may be made up. On torch's `meta`
+device a network of any size takes no memory for its weights.
+Tests: tests/rnc/models/test_weights.py.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+MOST_TRIAL_BYTES = 8 * 2**30
+"""What the operations of a trial pass of two images may give together: 0.6 GiB of ResNet-152 at 224 pixels."""
+_TRIAL_IMAGES = 2
+_ALLOCATING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
+
+
+class _WithoutMemory(TorchFunctionMode):
+    """Weights are made on `meta`. Small tables (arange, tensor) stay real: some networks compute with them as they are made."""
+
+    def __torch_function__(self, func: Any, _types: Iterable[Any], args: Any = (), kwargs: Any = None) -> Any:
+        named = dict(kwargs or {})
+        if func in _ALLOCATING and named.get("device") is None:
+            named["device"] = torch.device("meta")
+        return func(*args, **named)
+
+
+def built_without_memory(make: Callable[[], nn.Module]) -> nn.Module:
+    """Return what `make` builds, its weights on the `meta` device."""
+    with _WithoutMemory():
+        return make()
+
+
+def check_shapes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError unless the file's tensors are those of the module's state, by name and shape."""
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    missing, unknown = own.keys() - shapes.keys(), shapes.keys() - own.keys()
+    for names, told in ((missing, "is missing"), (unknown, "is unknown to the network")):
+        if names:
+            raise ValueError(f"tensor {min(names)[:80]!r} {told}, as {len(names) - 1} others")
+    for name, shape in own.items():
+        if shapes[name] != shape:
+            raise ValueError(f"tensor {name[:80]!r} has shape {shapes[name]}, the network has {shape}")
+
+
+def fill(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Give a module its weights: those without memory become the tensors themselves, real ones are copied to.
+
+    Raises ValueError for a tensor of another kind of numbers, and where a part of the module is left without memory.
+    """
+    own = module.state_dict()
+    state = {name: _as_type(name, tensors[name], own[name].dtype) for name in own}
+    module.load_state_dict(state, assign=any(tensor.is_meta for tensor in own.values()))
+    left = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
+    if left:
+        raise ValueError(f"the file has no values for {left[0]!r}")
+
+
+def _as_type(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if tensor.is_floating_point() != dtype.is_floating_point or tensor.is_complex() or dtype.is_complex:
+        raise ValueError(f"tensor {name[:80]!r} holds {tensor.dtype}, the network {dtype}")
+    return tensor.to(dtype)
+
+
+class _Counting(TorchDispatchMode):
+    """Adds up the bytes that operations give. Raises ValueError at more than MOST_TRIAL_BYTES."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, _types: Iterable[Any], args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            given = {id(part) for part in tree_leaves(args)}
+            parts = [part for part in tree_leaves(made) if isinstance(part, torch.Tensor) and id(part) not in given]
+            self.bytes += sum(part.numel() * part.element_size() for part in parts)
+        if self.bytes > MOST_TRIAL_BYTES:
+            raise ValueError(
+                f"a pass of {_TRIAL_IMAGES} images takes more than {MOST_TRIAL_BYTES / 2**30:.0f} GiB; "
+                "the images that the file speaks of are too large for this network"
+            )
+        return made
+
+
+def check_trial_size(module: nn.Module, image_shape: tuple[int, int, int]) -> None:
+    """Raise ValueError where a pass of two images (c, h, w) would take more than MOST_TRIAL_BYTES, or fails by its shapes."""
+    shapes_only = copy.deepcopy(module).to("meta").eval()
+    images = torch.empty(_TRIAL_IMAGES, *image_shape, device="meta")
+    try:
+        with torch.no_grad(), _Counting():
+            shapes_only(images)
+    except (RuntimeError, NotImplementedError, AssertionError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"the network cannot take images of shape {image_shape}: {reason}") from None

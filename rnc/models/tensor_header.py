@@ -1,0 +1,63 @@
+"""The header of a safetensors file: its metadata, and the shapes of its tensors, checked before anything is allocated.
+
+The file begins with the header's length (8 bytes, little-endian); the header is JSON: `__metadata__`, and for every tensor
+its dtype, shape and place. Whether the places cover the file without overlap is checked by safetensors itself.
+Tests: tests/rnc/models/test_weights.py.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+MOST_HEADER_BYTES = 4 * 2**20
+"""About a hundred times what the largest network of torchvision needs."""
+MOST_TENSORS = 20_000
+_LENGTH_BYTES = 8
+_METADATA = "__metadata__"
+
+
+class HeaderError(ValueError):
+    """Bytes that are no safetensors file, or one whose header is too large or contradicts itself."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The metadata of a file, and the shape of each tensor by name."""
+
+    metadata: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def read_header(content: bytes) -> Header:
+    """Return the header of a whole file that is in memory. Raises HeaderError."""
+    length = int.from_bytes(content[:_LENGTH_BYTES], "little")
+    if len(content) < _LENGTH_BYTES or length > len(content) - _LENGTH_BYTES:
+        raise HeaderError("it is no safetensors file, or is cut short")
+    if length > MOST_HEADER_BYTES:
+        raise HeaderError(f"its header has {length:,} bytes; at most {MOST_HEADER_BYTES:,} are read")
+    try:
+        found = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_without_repeats)
+    except HeaderError:
+        raise
+    except (ValueError, RecursionError):
+        raise HeaderError("its header is no JSON") from None
+    if not isinstance(found, dict):
+        raise HeaderError("its header is no JSON object")
+    metadata = found.pop(_METADATA, {})
+    if not isinstance(metadata, dict) or len(found) > MOST_TENSORS:
+        raise HeaderError(f"its header must have an object of metadata and at most {MOST_TENSORS:,} tensors")
+    return Header(metadata, {name: _shape(name, entry) for name, entry in found.items()})
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise HeaderError("its header names something twice")
+    return found
+
+
+def _shape(name: str, entry: Any) -> tuple[int, ...]:
+    shape = entry.get("shape") if isinstance(entry, dict) else None
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise HeaderError(f"its header gives no shape for tensor {name[:80]!r}")
+    return tuple(shape)
