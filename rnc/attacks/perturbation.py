@@ -22,7 +22,12 @@ class Perturbed:
 
     images: torch.Tensor
     labels: torch.Tensor
+    without_gradient: torch.Tensor | None = None
+    """(N,) the images that the attack could not move, as `AttackStep` says; None for what follows no gradient."""
 
+
+_UNDERFLOWS = (AttackObjective.CROSS_ENTROPY, AttackObjective.KL)
+"""Objectives of softmax probabilities, which are exactly 0 and 1 in float32 where the logits are far apart."""
 
 Perturbation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Perturbed]
 """(clean images, true labels, sample indices in the data set) -> Perturbed."""
@@ -42,12 +47,24 @@ def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed
 
     def perturb(images: torch.Tensor, labels: torch.Tensor, indices: torch.Tensor) -> Perturbed:
         goals = goal(condition, logits_fn, images, labels, num_classes)
-        kept = images
-        for step in _steps(condition, logits_fn, images, labels, goals, SampleNoise(seed, indices)):
-            kept = step.kept
-        return Perturbed(kept, goals if condition.label_rule is LabelRule.TARGET else labels)
+        step = AttackStep(0, 0, images, images)
+        for step in _steps(condition, logits_fn, images, labels, goals, SampleNoise(seed, indices)):  # noqa: B007  (the last one is wanted)
+            pass
+        measured_by = goals if condition.label_rule is LabelRule.TARGET else labels
+        return Perturbed(step.kept, measured_by, step.without_gradient)
 
     return perturb
+
+
+def unmoved(condition: Condition, count: int, images: int) -> str | None:
+    """Say for how many of the images the attack had no gradient to follow; None where that is none of them."""
+    if not count:
+        return None
+    remedy = "; an attack on margin or dlr can" if condition.objective in _UNDERFLOWS else ""
+    return (
+        f"for {count} of {images} images the gradient of {condition.objective} is exactly 0 in float32: "
+        f"{condition.label} could not move them{remedy}"
+    )
 
 
 def attack_steps(
