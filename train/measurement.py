@@ -14,7 +14,7 @@ import tyro
 
 from rnc import datasets
 from rnc.attacks.perturbation import check_condition
-from rnc.conditions import CLEAN, Condition, parse_pixels
+from rnc.conditions import CLEAN, Condition, check_size, check_step_size, parse_pixels
 from rnc.datasets import DatasetSpec
 from rnc.vocabulary import ConditionKind, Norm, Role, TargetRule
 from train.schedule import parse_epochs
@@ -93,13 +93,15 @@ class MeasurementConfig:
         check({"step_size": self.attack.step_size}, lambda value: value > 0, "> 0")
         check_least({name: getattr(self, name) for name in _LEAST}, _LEAST)
         check_fractions("epsilon_fractions", self.epsilon_fractions)
+        check_size(self._perturbed)
+        check_step_size(self._perturbed)
         if any(Condition.from_slug(slug).kind is ConditionKind.AS_TRAINED for slug in self.extra_conditions):
             raise ValueError("as_trained is measured by itself where a run trains on perturbed images; leave it out")
 
     def check_fits(self, spec: DatasetSpec) -> None:
         """Raise ValueError where the numbers of images, the attacks or what is foreign do not fit a data set."""
-        for slug in self.extra_conditions:
-            check_condition(Condition.from_slug(slug), spec.num_classes)
+        for condition in (self._perturbed, *map(Condition.from_slug, self.extra_conditions)):
+            check_condition(condition, spec.num_classes, math.prod(spec.image_shape))
         for name in ("subset", "measure_subset"):
             if 0 < getattr(self, name, 0) < spec.num_classes:
                 raise ValueError(
@@ -139,12 +141,17 @@ class MeasurementConfig:
         return attack(self.dataset, self.norm, self.epsilon, self.steps, self.step_size)
 
     @property
+    def _perturbed(self) -> Condition:
+        """The images under the run's attack."""
+        return Condition(ConditionKind.PGD, self.norm, self.attack.epsilon, self.attack.steps, self.attack.step_size)
+
+    @property
     def conditions(self) -> list[tuple[Role, Condition]]:
         """What the run is measured under at every measured epoch, with the role of each; the clean condition first."""
         norm, epsilon, attack = self.norm, self.attack.epsilon, (self.attack.steps, self.attack.step_size)
         named = [
             (Role.CLEAN, CLEAN),
-            (Role.PERTURBED, Condition(ConditionKind.PGD, norm, epsilon, *attack)),
+            (Role.PERTURBED, self._perturbed),
             (Role.RELABELLED, Condition(ConditionKind.PGD, norm, epsilon, *attack, relabelled=True)),
             (Role.TARGETED, Condition(ConditionKind.PGD, norm, epsilon, *attack, TargetRule.NEXT)),
             (Role.GAUSSIAN, Condition(ConditionKind.GAUSSIAN, norm, epsilon)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from rnc.attacks.norm_balls import Ball, amplitudes
+from rnc.attacks.norm_balls import Ball, amplitudes, check_fits
 from rnc.attacks.objectives import Objective
 from rnc.attacks.randomness import Noise
 
@@ -148,6 +148,7 @@ def choose(which: torch.Tensor, these: torch.Tensor, others: torch.Tensor) -> to
 def check_attack(
     images: torch.Tensor,
     labels: torch.Tensor,
+    ball: Ball,
     steps: int,
     restarts: int,
     start: torch.Tensor | None,
@@ -158,6 +159,7 @@ def check_attack(
         raise ValueError(
             f"images must be (N, c, h, w) and labels (N,); got {tuple(images.shape)}, {tuple(labels.shape)}"
         )
+    check_fits(ball, images)
     if start is not None and start.shape != images.shape:
         raise ValueError(f"start must have the shape of images, {tuple(images.shape)}; got {tuple(start.shape)}")
     if steps < 0 or restarts < 1:

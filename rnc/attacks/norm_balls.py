@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 
 from rnc.attacks.randomness import Noise
+from rnc.conditions import check_epsilon
 from rnc.vocabulary import Norm
 
 
@@ -41,20 +42,21 @@ class _ClippedBall:
         return (clean + self.project(delta)).clamp(0.0, 1.0)
 
 
-def _check_epsilon(epsilon: float) -> None:
+def _check_epsilon(norm: Norm, epsilon: float) -> None:
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise ValueError(f"epsilon must be a finite number > 0, got {epsilon}")
+    check_epsilon(norm, epsilon)
 
 
 @dataclass(frozen=True)
 class LinfBall(_ClippedBall):
-    """Every pixel changes by at most epsilon. Raises ValueError for an epsilon that is not > 0."""
+    """Every pixel changes by at most epsilon. Raises ValueError for an epsilon that is not > 0, or is more than 1."""
 
     epsilon: float
 
     def __post_init__(self) -> None:
-        """Reject an empty ball."""
-        _check_epsilon(self.epsilon)
+        """Reject an empty ball, and one that is meant for pixels of 0 to 255."""
+        _check_epsilon(Norm.LINF, self.epsilon)
 
     def random_start(self, like: torch.Tensor, noise: Noise) -> torch.Tensor:
         """Uniform in the cube."""
@@ -71,13 +73,16 @@ class LinfBall(_ClippedBall):
 
 @dataclass(frozen=True)
 class L2Ball(_ClippedBall):
-    """An image's change has Euclidean norm at most epsilon. Raises ValueError for an epsilon that is not > 0."""
+    """An image's change has Euclidean norm at most epsilon.
+
+    Raises ValueError for an epsilon that is not > 0, or that no image has; attacks refuse one that theirs do not have.
+    """
 
     epsilon: float
 
     def __post_init__(self) -> None:
-        """Reject an empty ball."""
-        _check_epsilon(self.epsilon)
+        """Reject an empty ball, and one that is meant for pixels of 0 to 255."""
+        _check_epsilon(Norm.L2, self.epsilon)
 
     def random_start(self, like: torch.Tensor, noise: Noise) -> torch.Tensor:
         """A Gaussian direction times a uniform fraction of epsilon."""
@@ -104,6 +109,12 @@ class L2Ball(_ClippedBall):
 def ball_of(norm: Norm, epsilon: float) -> LinfBall | L2Ball:
     """The ball of a norm."""
     return LinfBall(epsilon) if Norm(norm) is Norm.LINF else L2Ball(epsilon)
+
+
+def check_fits(ball: Ball, images: torch.Tensor) -> None:
+    """Raise ValueError where a ball is larger than what images (N, c, h, w) in [0, 1] can differ by."""
+    if isinstance(ball, L2Ball):
+        check_epsilon(Norm.L2, ball.epsilon, math.prod(images.shape[1:]))
 
 
 def norms(x: torch.Tensor) -> torch.Tensor:

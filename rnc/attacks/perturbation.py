@@ -1,5 +1,6 @@
 """From a condition to the function that makes its images: the one place that reads a condition as an attack."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of
 from rnc.attacks.objectives import Objective, cross_entropy, dlr, kl_from, margin, targeted_dlr_from
 from rnc.attacks.pgd import pgd_steps
 from rnc.attacks.randomness import SampleNoise
-from rnc.conditions import Condition
+from rnc.conditions import Condition, check_size
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, TargetRule
 
 
@@ -46,6 +47,7 @@ def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed
     check_condition(condition, num_classes)
 
     def perturb(images: torch.Tensor, labels: torch.Tensor, indices: torch.Tensor) -> Perturbed:
+        check_size(condition, math.prod(images.shape[1:]))
         goals = goal(condition, logits_fn, images, labels, num_classes)
         step = AttackStep(0, 0, images, images)
         for step in _steps(condition, logits_fn, images, labels, goals, SampleNoise(seed, indices)):  # noqa: B007  (the last one is wanted)
@@ -80,7 +82,7 @@ def attack_steps(
     There are `rounds(condition)` of them; clean images and noise are a start alone. A consumer may stop at any point
     and take `kept`. Raises ValueError as `check_condition` does, at once.
     """
-    check_condition(condition, num_classes)
+    check_condition(condition, num_classes, math.prod(images.shape[1:]))
     goals = goal(condition, logits_fn, images, labels, num_classes)
     return _steps(condition, logits_fn, images, labels, goals, noise)
 
@@ -110,8 +112,12 @@ def goal(
     return labels
 
 
-def check_condition(condition: Condition, num_classes: int) -> None:
-    """Refuse a condition whose images cannot be made, or not with C classes. Raises ValueError, saying what to do."""
+def check_condition(condition: Condition, num_classes: int, numbers: int | None = None) -> None:
+    """Refuse a condition whose images cannot be made, or not with C classes, or not from images of so many numbers.
+
+    `numbers` are c * h * w, where they are known. Raises ValueError, saying what to do.
+    """
+    check_size(condition, numbers)
     if condition.kind is ConditionKind.AS_TRAINED:
         raise ValueError("the images that an epoch trained on cannot be made again; choose an attack, such as pgd")
     least = 2 if condition.is_targeted or condition.objective is AttackObjective.MARGIN else 1

@@ -83,7 +83,7 @@ def pgd_steps(
 
     Arguments and errors are those of `pgd`. A consumer may stop at any point and take `kept`.
     """
-    check_attack(images, labels, steps, restarts, start, check_pixels)
+    check_attack(images, labels, ball, steps, restarts, start, check_pixels)
     check_size("step_size", step_size)
     climb = Climb(logits_fn, images.detach(), labels, ball, objective, targeted)
     sizes = [step_size * share(schedule, step, steps) for step in range(steps)]
