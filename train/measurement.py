@@ -35,6 +35,9 @@ Pixels = Annotated[
 
 _FLOATS = ("width", "epsilon", "step_size")
 _LEAST = {"steps": 1, "sample_size": 1, "measure_subset": 0}
+_MOST = {"steps": 100_000, "sample_size": 1_000_000, "measure_subset": 10**9}
+_MOST_WIDTH = 64
+"""Times the full network: at 64 it has 64^2 times as many weights, more than any machine holds."""
 
 
 class Epochs(NamedTuple):
@@ -92,6 +95,8 @@ class MeasurementConfig:
         check({"epsilon": self.attack.epsilon, "width": self.width}, lambda value: value > 0, "> 0")
         check({"step_size": self.attack.step_size}, lambda value: value > 0, "> 0")
         check_least({name: getattr(self, name) for name in _LEAST}, _LEAST)
+        check_most({name: getattr(self, name) for name in _MOST}, _MOST)
+        check_most({"width": self.width}, {"width": _MOST_WIDTH}, "1 is the full network, 0.25 a narrow one")
         check_fractions("epsilon_fractions", self.epsilon_fractions)
         check_size(self._perturbed)
         check_step_size(self._perturbed)
@@ -235,6 +240,13 @@ def check_least(values: dict[str, int | None], least: dict[str, int]) -> None:
     for name, value in values.items():
         if value is not None and value < least[name]:
             raise ValueError(f"{name} must be at least {least[name]}, got {value}")
+
+
+def check_most(values: dict[str, float | None], most: dict[str, int], why: str = "no run needs more") -> None:
+    """Raise ValueError for a number above its most, saying why there is one."""
+    for name, value in values.items():
+        if value is not None and value > most[name]:
+            raise ValueError(f"{name} must be at most {most[name]:,}, got {value}; {why}")
 
 
 def check_fractions(name: str, fractions: tuple[float, ...]) -> None:
