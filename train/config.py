@@ -14,7 +14,7 @@ from train.schedule import parse_epochs
 _FLOATS = ("trades_beta", "learning_rate", "momentum", "weight_decay")
 _LEAST = {"epochs": 0, "batch_size": 2, "seed": 0, "subset": 0}
 _MOST = {"epochs": 1_000_000, "batch_size": 1_000_000, "subset": 10**9}
-_MOST_FLOATS = {"learning_rate": 1_000, "momentum": 1, "weight_decay": 1_000, "trades_beta": 1_000_000}
+_MOST_FLOATS = dict.fromkeys(("learning_rate", "weight_decay", "trades_beta"), 1e38)
 _MOST_SEED = {"seed": (2**63 - 1) // 1_000_003 - _MOST["epochs"]}
 _LEAST_FEATURES = 2
 
@@ -69,7 +69,8 @@ class RunConfig(MeasurementConfig):
         check(not_negative, lambda value: value >= 0, ">= 0")
         check_least({name: getattr(self, name) for name in _LEAST}, _LEAST)
         check_most({name: getattr(self, name) for name in _MOST}, _MOST)
-        check_most({name: getattr(self, name) for name in _MOST_FLOATS}, _MOST_FLOATS, "beyond it training diverges")
+        check_most({name: getattr(self, name) for name in _MOST_FLOATS}, _MOST_FLOATS, "float32 has no larger numbers")
+        check_most({"momentum": self.momentum}, {"momentum": 1}, "beyond it steps grow without end")
         check_most({"seed": self.seed}, _MOST_SEED, "the seeds of epochs, made from it, are numbers of 64 bits")
         check_fractions("lr_drops", self.lr_drops)
         self.check_fits(spec)

@@ -5,7 +5,7 @@ Runs that were trained here (`train/config.py`) and networks that were brought a
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -242,7 +242,7 @@ def check_least(values: dict[str, int | None], least: dict[str, int]) -> None:
             raise ValueError(f"{name} must be at least {least[name]}, got {value}")
 
 
-def check_most(values: dict[str, float | None], most: dict[str, int], why: str = "no run needs more") -> None:
+def check_most(values: dict[str, float | None], most: Mapping[str, float], why: str = "no run needs more") -> None:
     """Raise ValueError for a number above its most, saying why there is one."""
     for name, value in values.items():
         if value is not None and value > most[name]:

@@ -35,10 +35,10 @@ REFUSED = [
     (["--sample-size", "100000000"], "sample_size must be at most 1,000,000"),
     (["--subset", "100000000000"], "subset must be at most 1,000,000,000"),
     (["--measure-subset", "100000000000"], "measure_subset must be at most 1,000,000,000"),
-    (["--learning-rate", "1e6"], "learning_rate must be at most 1,000, got 1000000.0; beyond it training diverges"),
+    (["--learning-rate", "1e39"], "learning_rate must be at most 1e+38, got 1e+39; float32 has no larger numbers"),
     (["--momentum", "1.5"], "momentum must be at most 1"),
-    (["--weight-decay", "1e5"], "weight_decay must be at most 1,000"),
-    (["--trades-beta", "1e9"], "trades_beta must be at most 1,000,000"),
+    (["--weight-decay", "1e39"], "weight_decay must be at most 1e+38"),
+    (["--trades-beta", "1e39"], "trades_beta must be at most 1e+38"),
     (["--jobs", "-1"], "jobs must be at least 0"),
     (["--jobs", "100000"], "jobs must be at most 1,024"),
 ]
