@@ -6,6 +6,8 @@ import torch
 
 _SMALL_NETWORK = 1_000_000  # parameters; below it a second thread costs more than it brings
 
+MOST_THREADS = 1024
+
 
 def pick_device(name: str = "auto") -> torch.device:
     """`auto` is the GPU where there is one, each process's own under torchrun.
@@ -32,8 +34,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def check_threads(asked: int) -> None:
+    """Raise ValueError for a number of threads that torch cannot start: it would end the process without a word."""
+    if not 0 <= asked <= MOST_THREADS:
+        raise ValueError(
+            f"threads must be 0 (automatic) to {MOST_THREADS}, got {asked}; this machine has {cores()} cores, and more "
+            "threads than cores bring nothing"
+        )
+
+
 def set_threads(model: torch.nn.Module, asked: int = 0) -> int:
-    """Set and return torch's CPU threads: those asked for, or one for a small network and all cores for others."""
+    """Set and return torch's CPU threads: those asked for, or one for a small network and all cores for others.
+
+    Raises ValueError as `check_threads` does.
+    """
+    check_threads(asked)
     small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL_NETWORK
     threads = asked or (1 if small else cores())
     torch.set_num_threads(threads)

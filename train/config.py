@@ -8,11 +8,15 @@ import torch
 
 from rnc import datasets, models
 from rnc.vocabulary import TRAINED, Objective
-from train.measurement import Epochs, MeasurementConfig, check, check_fractions, check_least, converted
+from train.measurement import Epochs, MeasurementConfig, check, check_fractions, check_least, check_most, converted
 from train.schedule import parse_epochs
 
 _FLOATS = ("trades_beta", "learning_rate", "momentum", "weight_decay")
 _LEAST = {"epochs": 0, "batch_size": 2, "seed": 0, "subset": 0}
+_MOST = {"epochs": 1_000_000, "batch_size": 1_000_000, "subset": 10**9}
+_MOST_FLOATS = dict.fromkeys(("learning_rate", "weight_decay", "trades_beta"), 1e38)
+_MOST_SEED = {"seed": (2**63 - 1) // 1_000_003 - _MOST["epochs"]}
+_LEAST_FEATURES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +63,28 @@ class RunConfig(MeasurementConfig):
             )
         spec = datasets.spec(self.dataset)
         super().__post_init__()
-        with torch.device("meta"):  # (finds what is wrong with the network, and costs nothing)
-            models.build(self.model, spec, self.width)
+        self._check_network(spec)
         check({"learning_rate": self.learning_rate}, lambda value: value > 0, "> 0")
         not_negative = {name: getattr(self, name) for name in ("momentum", "weight_decay", "trades_beta")}
         check(not_negative, lambda value: value >= 0, ">= 0")
         check_least({name: getattr(self, name) for name in _LEAST}, _LEAST)
+        check_most({name: getattr(self, name) for name in _MOST}, _MOST)
+        check_most({name: getattr(self, name) for name in _MOST_FLOATS}, _MOST_FLOATS, "float32 has no larger numbers")
+        check_most({"momentum": self.momentum}, {"momentum": 1}, "beyond it steps grow without end")
+        check_most({"seed": self.seed}, _MOST_SEED, "the seeds of epochs, made from it, are numbers of 64 bits")
         check_fractions("lr_drops", self.lr_drops)
         self.check_fits(spec)
         self.check_epochs()
+
+    def _check_network(self, spec: datasets.DatasetSpec) -> None:
+        """Find what is wrong with the network, at no cost: it is laid out without memory. Raises ValueError."""
+        with torch.device("meta"):
+            features = models.build(self.model, spec, self.width).weight.shape[1]
+        if features < _LEAST_FEATURES:
+            raise ValueError(
+                f"width {self.width:g} leaves {self.model} {features} penultimate feature, and a map of features has two "
+                "axes; choose a larger width, such as 0.125"
+            )
 
     @property
     def records_training(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from rnc import datasets, models
 from rnc.devices import pick_device, set_threads
@@ -26,6 +27,8 @@ _IMAGES = {
 """Images for training and testing of the whole data sets."""
 
 _BATCH, _REPEATS = 32, 3
+_MOST_OPERATIONS, _LEAST_WIDTH = 10**10, 0.125
+"""Of a pass of one image, above which a narrower network is timed in its place; the full ones here stay below it."""
 
 
 class Estimate:
@@ -63,14 +66,35 @@ class Estimate:
         key = (config.model, config.width, spec.image_shape, spec.num_classes)
         if key not in self._timed:
             device = pick_device(self._options.device)
-            model = models.build(config.model, spec, config.width)
+            width, times = _width_to_time(config.model, config.width, spec)
+            model = models.build(config.model, spec, width)
             set_threads(model, self._options.threads)
-            execution = Execution.choose(device, self._options.precision, self._options.compiled)
+            execution = Execution.choose(device, self._options.precision, self._options.compiled, model)
             execution.prepare(model)
             images = execution.place(torch.rand(_BATCH, *spec.image_shape, device=device))
             labels = torch.arange(_BATCH, device=device) % spec.num_classes
-            self._timed[key] = _time_passes(model, images, labels, execution)
+            forward, attack_step, train_step = _time_passes(model, images, labels, execution)
+            self._timed[key] = times * forward, times * attack_step, times * train_step
         return self._timed[key]
+
+
+def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple[float, float]:
+    """The largest width, halved from the asked one, at which a pass costs little; and how many times more the asked one costs.
+
+    Operations are counted on networks without memory, so that no width is too large to be told what it would take.
+    """
+    asked = found = _operations(name, width, spec)
+    while found > _MOST_OPERATIONS and width > _LEAST_WIDTH:
+        width /= 2
+        found = _operations(name, width, spec)
+    return width, asked / found
+
+
+def _operations(name: str, width: float, spec: datasets.DatasetSpec) -> int:
+    """Multiplications and additions of a forward pass of one image."""
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        models.build(name, spec, width).eval()(torch.empty(1, *spec.image_shape))
+    return counter.get_total_flops()
 
 
 def _look(steps: int | None, role: Role, forward: float, attack_step: float) -> float:

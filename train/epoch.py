@@ -54,6 +54,17 @@ class Recorder:
         return TrainedImages(self._images[positions], positions)
 
 
+def batches(order: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+    """The batches of an order (N,): `size` each and what is left, of which a single image joins the batch before.
+
+    BatchNorm has no variance of one value, and fails on a batch of one image where a map is 1 x 1 pixels.
+    """
+    parts = order.split(size)
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        return (*parts[:-2], torch.cat(parts[-2:]))
+    return parts
+
+
 class Trainer:
     """The network, its optimiser and the way in which they meet a batch."""
 
@@ -66,6 +77,8 @@ class Trainer:
             model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay, fused=True
         )
         self.attack_watch = Stopwatch(execution.device)
+        self.joins_last = len(data.images) > config.batch_size and len(data.images) % config.batch_size == 1
+        """Whether an epoch's last batch would be a single image, which `batches` puts into the one before."""
         self._network = execution.compile(model)
         self._folded = self._fold(model)
         loss: nn.Module = TrainingLoss(self._network, config)
@@ -78,9 +91,10 @@ class Trainer:
 
     def __str__(self) -> str:
         """How it computes, for table `run`."""
-        return (
-            f"{self._execution}{'' if self._folded is None else ', eval-mode attacks on folded BatchNorm'}{self._ranks}"
-        )
+        parts = [str(self._execution)]
+        parts += ["eval-mode attacks on folded BatchNorm"] * (self._folded is not None)
+        parts += ["the last image joins the batch before it"] * self.joins_last
+        return ", ".join(parts) + str(self._ranks)
 
     def train_epoch(
         self, epoch: int, recorder: Recorder | None = None, beat: Callable[[], None] = lambda: None
@@ -95,7 +109,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
         order = torch.randperm(len(images), generator=generator).to(images.labels.device)
         total = torch.zeros((), dtype=torch.float64, device=images.labels.device)
-        for batch in order.split(config.batch_size):
+        for batch in batches(order, config.batch_size):
             total += self._step(batch, epoch, recorder)
             beat()
         mean = float(self._ranks.sum(total)) / len(images)

@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 import torch
 
 from rnc.models import FeatureClassifier
+from rnc.models.memory_layout import channels_last_is_safe
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -30,14 +31,18 @@ class Execution:
     compiled: bool = False
 
     @classmethod
-    def choose(cls, device: torch.device, precision: Precision, compiled: bool) -> "Execution":
+    def choose(
+        cls, device: torch.device, precision: Precision, compiled: bool, model: torch.nn.Module | None = None
+    ) -> "Execution":
         """What is asked for, `auto` being what helps on the device.
 
-        channels_last helps on GPUs and on CPUs up to AVX2; with AVX-512 it costs a fifth (docs/performance.md).
+        channels_last helps on GPUs and on CPUs up to AVX2; with AVX-512 it costs a fifth (docs/performance.md). A network
+        whose layers torch cannot compute so, where one is given, stays contiguous on a CPU.
         """
         bf16 = device.type == "cuda" if precision is Precision.AUTO else precision is Precision.BF16
         wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-        return cls(device, bf16, channels_last=not wide, compiled=compiled)
+        safe = device.type != "cpu" or model is None or channels_last_is_safe(model)
+        return cls(device, bf16, channels_last=safe and not wide, compiled=compiled)
 
     def autocast(self) -> AbstractContextManager:
         """The block in which a training step, its attack included, multiplies in the chosen precision."""

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from rnc import datasets, log, models
-from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
 from rnc.store.connection import StoreError
@@ -60,8 +60,7 @@ class Options:
     def check(self) -> None:
         """Make the store where there is none. Raises ValueError or StoreError where an option cannot be met."""
         pick_device(self.device)
-        if self.threads < 0:
-            raise ValueError(f"threads must be 0 (automatic) or more, got {self.threads}")
+        check_threads(self.threads)
         StoreWriter(self.store).prepare()
 
 
@@ -108,7 +107,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
     exact_float32()
     torch.manual_seed(config.seed)
     model = models.build(config.model, datasets.spec(config.dataset), config.width)
-    execution = Execution.choose(device, options.precision, options.compiled)
+    execution = Execution.choose(device, options.precision, options.compiled, model)
     threads = set_threads(model, options.threads)
     execution.prepare(model)
     data = load_data(config, options.data_root, device)
@@ -125,6 +124,9 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
         refuse_networks_of_others(options.store, config.run_id)
         leader = run()
         about = provenance(device, threads, str(leader.trainer), data.whole)
+        if leader.trainer.joins_last:
+            count, size = len(data.training.images), config.batch_size
+            tqdm.write(f"{config.run_id}: the last of {count} images joins the batch before it, which has {size + 1}")
         with leader.entered(about):
             leader.go()
     tqdm.write(f"{config.run_id}: {spent(StoreReader(options.store), config.run_id)}")

@@ -11,7 +11,7 @@ from rnc import datasets
 from rnc.command_line import fail, run_command, say
 from rnc.datasets import DatasetSpec, own
 from rnc.datasets.own import OwnImages
-from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
 from rnc.models.weights import CheckpointError, network_metadata
@@ -105,8 +105,7 @@ def measure(command: Command) -> None:
     """Check everything before the store is touched, then measure. Raises what `main` knows how to tell."""
     options = command.options()
     device = pick_device(options.device)
-    if options.threads < 0:
-        raise ValueError(f"threads must be 0 (automatic) or more, got {options.threads}")
+    check_threads(options.threads)
     files = in_order(checkpoint_files(command.checkpoint), command.epochs)
     check_name(command.name)
     images, spec = _images(command)
@@ -117,7 +116,7 @@ def measure(command: Command) -> None:
         _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN]))
     run = _run(command, files, images, spec, model, whole)
     exact_float32()
-    execution = Execution.choose(device, Precision.FLOAT32, compiled=False)
+    execution = Execution.choose(device, Precision.FLOAT32, compiled=False, model=model)
     threads = set_threads(model, options.threads)
     execution.prepare(model)
     measure_run(run, Subject(model, files, spec, whole), options, execution, threads)

@@ -5,7 +5,7 @@ Runs that were trained here (`train/config.py`) and networks that were brought a
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
@@ -14,7 +14,7 @@ import tyro
 
 from rnc import datasets
 from rnc.attacks.perturbation import check_condition
-from rnc.conditions import CLEAN, Condition, parse_pixels
+from rnc.conditions import CLEAN, Condition, check_size, check_step_size, parse_pixels
 from rnc.datasets import DatasetSpec
 from rnc.vocabulary import ConditionKind, Norm, Role, TargetRule
 from train.schedule import parse_epochs
@@ -35,6 +35,9 @@ Pixels = Annotated[
 
 _FLOATS = ("width", "epsilon", "step_size")
 _LEAST = {"steps": 1, "sample_size": 1, "measure_subset": 0}
+_MOST = {"steps": 100_000, "sample_size": 1_000_000, "measure_subset": 10**9}
+_MOST_WIDTH = 64
+"""Times the full network: at 64 it has 64^2 times as many weights, more than any machine holds."""
 
 
 class Epochs(NamedTuple):
@@ -92,14 +95,18 @@ class MeasurementConfig:
         check({"epsilon": self.attack.epsilon, "width": self.width}, lambda value: value > 0, "> 0")
         check({"step_size": self.attack.step_size}, lambda value: value > 0, "> 0")
         check_least({name: getattr(self, name) for name in _LEAST}, _LEAST)
+        check_most({name: getattr(self, name) for name in _MOST}, _MOST)
+        check_most({"width": self.width}, {"width": _MOST_WIDTH}, "1 is the full network, 0.25 a narrow one")
         check_fractions("epsilon_fractions", self.epsilon_fractions)
+        check_size(self._perturbed)
+        check_step_size(self._perturbed)
         if any(Condition.from_slug(slug).kind is ConditionKind.AS_TRAINED for slug in self.extra_conditions):
             raise ValueError("as_trained is measured by itself where a run trains on perturbed images; leave it out")
 
     def check_fits(self, spec: DatasetSpec) -> None:
         """Raise ValueError where the numbers of images, the attacks or what is foreign do not fit a data set."""
-        for slug in self.extra_conditions:
-            check_condition(Condition.from_slug(slug), spec.num_classes)
+        for condition in (self._perturbed, *map(Condition.from_slug, self.extra_conditions)):
+            check_condition(condition, spec.num_classes, math.prod(spec.image_shape))
         for name in ("subset", "measure_subset"):
             if 0 < getattr(self, name, 0) < spec.num_classes:
                 raise ValueError(
@@ -139,12 +146,17 @@ class MeasurementConfig:
         return attack(self.dataset, self.norm, self.epsilon, self.steps, self.step_size)
 
     @property
+    def _perturbed(self) -> Condition:
+        """The images under the run's attack."""
+        return Condition(ConditionKind.PGD, self.norm, self.attack.epsilon, self.attack.steps, self.attack.step_size)
+
+    @property
     def conditions(self) -> list[tuple[Role, Condition]]:
         """What the run is measured under at every measured epoch, with the role of each; the clean condition first."""
         norm, epsilon, attack = self.norm, self.attack.epsilon, (self.attack.steps, self.attack.step_size)
         named = [
             (Role.CLEAN, CLEAN),
-            (Role.PERTURBED, Condition(ConditionKind.PGD, norm, epsilon, *attack)),
+            (Role.PERTURBED, self._perturbed),
             (Role.RELABELLED, Condition(ConditionKind.PGD, norm, epsilon, *attack, relabelled=True)),
             (Role.TARGETED, Condition(ConditionKind.PGD, norm, epsilon, *attack, TargetRule.NEXT)),
             (Role.GAUSSIAN, Condition(ConditionKind.GAUSSIAN, norm, epsilon)),
@@ -228,6 +240,13 @@ def check_least(values: dict[str, int | None], least: dict[str, int]) -> None:
     for name, value in values.items():
         if value is not None and value < least[name]:
             raise ValueError(f"{name} must be at least {least[name]}, got {value}")
+
+
+def check_most(values: dict[str, float | None], most: Mapping[str, float], why: str = "no run needs more") -> None:
+    """Raise ValueError for a number above its most, saying why there is one."""
+    for name, value in values.items():
+        if value is not None and value > most[name]:
+            raise ValueError(f"{name} must be at most {most[name]:,}, got {value}; {why}")
 
 
 def check_fractions(name: str, fractions: tuple[float, ...]) -> None:

@@ -1,15 +1,17 @@
 """After an epoch: features under every condition -> metrics -> rows."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
-from rnc import metrics
+from rnc import log, metrics
 from rnc.attacks.loop import Logits
-from rnc.attacks.perturbation import perturbation
+from rnc.attacks.perturbation import Perturbation, Perturbed, perturbation, unmoved
 from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.features import (
@@ -171,10 +173,10 @@ class Probe:
         # (a process without a batch takes an empty one: it must take part in the sums over the processes)
         size = batch_size(part.images.images.shape[1:])
         parts = self._ranks.share(positions(len(part.images), size)) or [torch.empty(0, dtype=torch.int64)]
-        perturb = perturbation(images, logits_fn, self._num_classes, _ATTACK_SEED)
+        made_by = _Counting(perturbation(images, logits_fn, self._num_classes, _ATTACK_SEED), part.names.device)
 
         def batches() -> Iterable[ImageBatch]:
-            return image_batches(part.images, perturb, part.names, parts)
+            return image_batches(part.images, made_by, part.names, parts)
 
         if layered and condition != CLEAN:  # the stages are passed through twice, the attack is made once
             made = list(batches())
@@ -182,8 +184,18 @@ class Probe:
         else:
             again = batches
         found = self._gather(list(feature_batches(model, again())))
+        if images.is_attack:
+            self._tell_unmoved(plan.epoch, split, images, int(self._ranks.sum(made_by.without_gradient)))
         attacked[images] = found
         return found.relabelled() if condition.relabelled else found, again
+
+    def _tell_unmoved(self, epoch: int, split: Split, condition: Condition, count: int) -> None:
+        """Warn where an attack had no gradient to follow: what it leaves is then not the network's strength."""
+        told = unmoved(condition, count, len(self._sets[split].images))
+        if told is not None and self._ranks.first:
+            where = {"run": self._run_id, "epoch": epoch, "split": str(split), "condition": condition.slug}
+            log.event("attack without gradients", logging.WARNING, text=told, **where)
+            tqdm.write(f"{self._run_id}, epoch {epoch}, {split}: {told}")
 
     def _look_at_trained(self, model: FeatureClassifier, part: MeasuredSet, trained: TrainedImages) -> FeatureSet:
         """Every process looks at the images that it trained on; together they come in the order of the set."""
@@ -227,6 +239,20 @@ class Probe:
         sample = Sample(part.names[part.kept].cpu().numpy(), found.true[part.kept].cpu().numpy(), features)
         add_sample(spot, sample.indices, sample.labels, found.predicted[part.kept].cpu().numpy(), features)
         measured.samples[spot.split, spot.condition] = sample
+
+
+class _Counting:
+    """A perturbation that counts the images at which its attack has no gradient to follow."""
+
+    def __init__(self, perturb: Perturbation, device: torch.device) -> None:
+        self._perturb = perturb
+        self.without_gradient = torch.zeros((), dtype=torch.int64, device=device)
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, indices: torch.Tensor) -> Perturbed:
+        made = self._perturb(images, labels, indices)
+        if made.without_gradient is not None:
+            self.without_gradient += made.without_gradient.sum()
+        return made
 
 
 def _stages(model: FeatureClassifier, batches: Callable[[], Iterable[ImageBatch]]) -> Iterator:

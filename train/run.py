@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from rnc import log
 from rnc.command_line import fail, printable, run_command, say
-from rnc.devices import cores, pick_device
+from rnc.devices import check_threads, cores, pick_device
 from rnc.models.weights import CheckpointError
 from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
@@ -25,6 +25,7 @@ from train.config import RunConfig
 from train.cost import Estimate
 from train.execution import Precision
 from train.loop import Options, train_run
+from train.measurement import check_least, check_most
 from train.ranks import leave_ranks
 from train.recipes import find, paper_runs
 from train.stopping import StopRun, parse_duration, sigterm_stops
@@ -40,6 +41,7 @@ Duration = Annotated[
     ),
 ]
 
+_MOST_JOBS = 1024
 _PROG = "python -m train.run"
 _STOPPED = "stopped; what was measured so far is in the store"
 
@@ -76,6 +78,12 @@ class Command:
     """Print the runs of the paper, one a line, and train nothing."""
     dry_run: bool = False
     """Print what would run and what it would cost on this device, and train nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no machine can meet, before anything is made. Raises ValueError."""
+        check_least({"jobs": self.jobs}, {"jobs": 0})
+        check_most({"jobs": self.jobs}, {"jobs": _MOST_JOBS}, "each is a process with a network of its own")
+        check_threads(self.threads)
 
     def options(self) -> Options:
         """What every run of this command shares."""

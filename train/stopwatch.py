@@ -44,5 +44,7 @@ class Stopwatch:
 def spent(reader: StoreReader, run_id: str) -> str:
     """Where a run's time went: mean seconds an epoch of attack, step, measurement and writing to the store."""
     row = reader.costs(run_id).iloc[0]
+    if not row["epochs"] > 0:
+        return "0 epochs: nothing was trained, the initialisation is measured"
     parts = (f"{name} {row[name] / row['epochs']:.2g} s" for name in ("attack", "step", "measurement", "store"))
     return f"{row['epochs']:.0f} epochs, each on average: {', '.join(parts)}"

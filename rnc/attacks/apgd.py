@@ -35,7 +35,7 @@ def apgd_steps(
     Arguments and errors are those of `pgd`; sizes of steps it finds by itself. It makes one pass more than PGD: the
     last point is judged, too.
     """
-    check_attack(images, labels, steps, restarts, None, check_pixels)
+    check_attack(images, labels, ball, steps, restarts, None, check_pixels)
     climb = Climb(logits_fn, images.detach(), labels, ball, objective, targeted)
     yield from attack_loop(climb, partial(_walk, steps), steps, restarts, None, as_noise(generator))
 

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
-from rnc.attacks.norm_balls import Ball
+from rnc.attacks.norm_balls import Ball, amplitudes, check_fits
 from rnc.attacks.objectives import Objective
 from rnc.attacks.randomness import Noise
 
@@ -26,6 +26,11 @@ class AttackStep:
     step: int
     images: torch.Tensor
     kept: torch.Tensor
+    without_gradient: torch.Tensor | None = None
+    """(N,) the images at which every gradient so far, of all restarts, was exactly 0: the attack cannot move them.
+
+    None before the first gradient, and for what follows none. In float32 it happens at cross entropies that are 0.
+    """
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Worth:
         return Worth(torch.where(which, self.won, other.won), torch.where(which, self.value, other.value))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Climb:
     """What is climbed, and where: an objective of the network around clean images (N, c, h, w), within a ball."""
 
@@ -57,13 +62,15 @@ class Climb:
     objective: Objective
     targeted: bool = False
     """Whether the objective is descended, to labels that are targets."""
+    without_gradient: torch.Tensor | None = field(default=None, init=False)
+    """(N,) where every gradient so far was exactly 0."""
 
     def gradient(self, images: torch.Tensor) -> torch.Tensor:
         """The direction (N, c, h, w) in which the attacker gains."""
         with torch.enable_grad():
             images = images.detach().requires_grad_(True)
             values = self.objective(self.logits_fn(images), self.labels)
-            return self._sign * torch.autograd.grad(values.sum(), images)[0]
+            return self._noted(torch.autograd.grad(values.sum(), images)[0])
 
     def worth_and_gradient(self, images: torch.Tensor) -> tuple[Worth, torch.Tensor]:
         """What images are worth, and the direction (N, c, h, w) in which the attacker gains; one pass for both."""
@@ -72,7 +79,13 @@ class Climb:
             logits = self.logits_fn(images)
             values = self.objective(logits, self.labels)
             gradient = torch.autograd.grad(values.sum(), images)[0]
-        return self._worth(logits.detach(), values.detach()), self._sign * gradient
+        return self._worth(logits.detach(), values.detach()), self._noted(gradient)
+
+    def _noted(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The attacker's direction, its zeros noted."""
+        zero = amplitudes(gradient) == 0
+        self.without_gradient = zero if self.without_gradient is None else self.without_gradient & zero
+        return self._sign * gradient
 
     @torch.no_grad()
     def worth(self, images: torch.Tensor) -> Worth:
@@ -112,7 +125,7 @@ def attack_loop(
         for step, (images, best) in enumerate(walk(climb, climb.ball.confine(climb.clean, first))):
             if step == steps and restarts > 1:
                 ended = _better(climb, best, ended)
-            yield AttackStep(restart, step, images, best if ended is None else ended[0])
+            yield AttackStep(restart, step, images, best if ended is None else ended[0], climb.without_gradient)
 
 
 def _better(
@@ -135,6 +148,7 @@ def choose(which: torch.Tensor, these: torch.Tensor, others: torch.Tensor) -> to
 def check_attack(
     images: torch.Tensor,
     labels: torch.Tensor,
+    ball: Ball,
     steps: int,
     restarts: int,
     start: torch.Tensor | None,
@@ -145,6 +159,7 @@ def check_attack(
         raise ValueError(
             f"images must be (N, c, h, w) and labels (N,); got {tuple(images.shape)}, {tuple(labels.shape)}"
         )
+    check_fits(ball, images)
     if start is not None and start.shape != images.shape:
         raise ValueError(f"start must have the shape of images, {tuple(images.shape)}; got {tuple(start.shape)}")
     if steps < 0 or restarts < 1:

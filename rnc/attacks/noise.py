@@ -2,7 +2,7 @@
 
 import torch
 
-from rnc.attacks.norm_balls import L2Ball, LinfBall, scale_to
+from rnc.attacks.norm_balls import L2Ball, LinfBall, check_fits, scale_to
 from rnc.attacks.randomness import SampleNoise, as_noise
 
 
@@ -13,6 +13,7 @@ def gaussian_noise(
 
     As in the paper, the l_inf variant is matched in size only: single pixels may leave the l_inf ball.
     """
+    check_fits(ball, images)
     normal = as_noise(generator).normal(images.shape, images)
     return _add(images, ball.epsilon * normal if isinstance(ball, LinfBall) else scale_to(normal, ball.epsilon))
 
@@ -21,6 +22,7 @@ def sign_noise(
     images: torch.Tensor, ball: LinfBall | L2Ball, generator: torch.Generator | SampleNoise | None = None
 ) -> torch.Tensor:
     """Add random signs times epsilon (l_inf), or random signs scaled to norm epsilon (l_2), and clip to [0, 1]."""
+    check_fits(ball, images)
     uniform = as_noise(generator).uniform(images.shape, images)
     signs = torch.where(uniform < 0.5, -1.0, 1.0).to(images.dtype)
     return _add(images, ball.epsilon * signs if isinstance(ball, LinfBall) else scale_to(signs, ball.epsilon))

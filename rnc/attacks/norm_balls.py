@@ -7,9 +7,8 @@ from typing import Protocol
 import torch
 
 from rnc.attacks.randomness import Noise
+from rnc.conditions import check_epsilon
 from rnc.vocabulary import Norm
-
-_TINY = 1e-10  # added to an l_2 norm before dividing by it; paper, section 2
 
 
 class Ball(Protocol):
@@ -43,20 +42,21 @@ class _ClippedBall:
         return (clean + self.project(delta)).clamp(0.0, 1.0)
 
 
-def _check_epsilon(epsilon: float) -> None:
+def _check_epsilon(norm: Norm, epsilon: float) -> None:
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise ValueError(f"epsilon must be a finite number > 0, got {epsilon}")
+    check_epsilon(norm, epsilon)
 
 
 @dataclass(frozen=True)
 class LinfBall(_ClippedBall):
-    """Every pixel changes by at most epsilon. Raises ValueError for an epsilon that is not > 0."""
+    """Every pixel changes by at most epsilon. Raises ValueError for an epsilon that is not > 0, or is more than 1."""
 
     epsilon: float
 
     def __post_init__(self) -> None:
-        """Reject an empty ball."""
-        _check_epsilon(self.epsilon)
+        """Reject an empty ball, and one that is meant for pixels of 0 to 255."""
+        _check_epsilon(Norm.LINF, self.epsilon)
 
     def random_start(self, like: torch.Tensor, noise: Noise) -> torch.Tensor:
         """Uniform in the cube."""
@@ -73,13 +73,16 @@ class LinfBall(_ClippedBall):
 
 @dataclass(frozen=True)
 class L2Ball(_ClippedBall):
-    """An image's change has Euclidean norm at most epsilon. Raises ValueError for an epsilon that is not > 0."""
+    """An image's change has Euclidean norm at most epsilon.
+
+    Raises ValueError for an epsilon that is not > 0, or that no image has; attacks refuse one that theirs do not have.
+    """
 
     epsilon: float
 
     def __post_init__(self) -> None:
-        """Reject an empty ball."""
-        _check_epsilon(self.epsilon)
+        """Reject an empty ball, and one that is meant for pixels of 0 to 255."""
+        _check_epsilon(Norm.L2, self.epsilon)
 
     def random_start(self, like: torch.Tensor, noise: Noise) -> torch.Tensor:
         """A Gaussian direction times a uniform fraction of epsilon."""
@@ -87,13 +90,20 @@ class L2Ball(_ClippedBall):
         return scale_to(noise.normal(like.shape, like), fraction * self.epsilon)
 
     def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
-        """The step along the normalised gradient."""
-        return step_size * gradient / (_per_sample(gradient, norms(gradient)) + _TINY)
+        """The step along the normalised gradient: of full length however small the gradient is, none where it is 0.
+
+        The paper divides by the norm + 1e-10, which stops the attack on a network that is sure of its decisions: its
+        gradients are far smaller than 1e-10, and their squares are 0 in float32. At other gradients the two agree.
+        """
+        return scale_to(gradient, step_size)
 
     def project(self, delta: torch.Tensor) -> torch.Tensor:
-        """Shorten what is too long."""
-        factor = (self.epsilon / norms(delta).clamp_min(_TINY)).clamp_max(1.0)
-        return delta * _per_sample(delta, factor)
+        """Shorten what is longer than epsilon to epsilon, and leave the rest as it is."""
+        unit, largest = _divided_by_largest(delta)
+        lengths = _norms_of_divided(unit)
+        outside = largest.double() * lengths > self.epsilon
+        shortened = unit * _per_sample(unit, (self.epsilon / lengths).to(unit.dtype))
+        return torch.where(_per_sample(delta, outside), shortened, delta)
 
 
 def ball_of(norm: Norm, epsilon: float) -> LinfBall | L2Ball:
@@ -101,14 +111,39 @@ def ball_of(norm: Norm, epsilon: float) -> LinfBall | L2Ball:
     return LinfBall(epsilon) if Norm(norm) is Norm.LINF else L2Ball(epsilon)
 
 
+def check_fits(ball: Ball, images: torch.Tensor) -> None:
+    """Raise ValueError where a ball is larger than what images (N, c, h, w) in [0, 1] can differ by."""
+    if isinstance(ball, L2Ball):
+        check_epsilon(Norm.L2, ball.epsilon, math.prod(images.shape[1:]))
+
+
 def norms(x: torch.Tensor) -> torch.Tensor:
-    """The Euclidean norm (N,) of each sample of x (N, ...)."""
-    return x.flatten(1).norm(dim=1)
+    """The Euclidean norm (N,) of each sample of x (N, ...), also where the squares are too small or large for its dtype."""
+    unit, largest = _divided_by_largest(x)
+    return (largest * _norms_of_divided(unit)).to(x.dtype)
 
 
 def scale_to(x: torch.Tensor, length: torch.Tensor | float) -> torch.Tensor:
-    """Each sample of x (N, ...) brought to a Euclidean length, one number or (N,)."""
-    return x * _per_sample(x, length / norms(x).clamp_min(_TINY))
+    """Each sample of x (N, ...) brought to a Euclidean length, one number or (N,); a sample that is 0 stays 0."""
+    unit, _largest = _divided_by_largest(x)
+    return unit * _per_sample(unit, (length / _norms_of_divided(unit)).to(x.dtype))
+
+
+def amplitudes(x: torch.Tensor) -> torch.Tensor:
+    """The largest absolute entry (N,) of each sample of x (N, ...): 0 only where all entries are."""
+    entries = tuple(range(1, x.dim()))
+    return torch.maximum(x.amax(entries), -x.amin(entries))
+
+
+def _divided_by_largest(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each sample over its largest absolute entry (0 where all are 0), and these entries (N,)."""
+    largest = amplitudes(x)
+    return x / _per_sample(x, torch.where(largest == 0, 1.0, largest)), largest
+
+
+def _norms_of_divided(unit: torch.Tensor) -> torch.Tensor:
+    """The norms (N,) in float64 of samples whose largest absolute entry is 1; 1 also for a sample that is 0."""
+    return torch.linalg.vector_norm(unit, dim=tuple(range(1, unit.dim())), dtype=torch.float64).clamp_min(1.0)
 
 
 def _per_sample(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

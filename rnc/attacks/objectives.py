@@ -8,7 +8,7 @@ from torch.nn import functional
 Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """(logits (N, C), labels (N,)) -> one value per sample (N,)."""
 
-_TINY = 1e-12  # where all the logits that a ratio looks at are alike
+_TINY = 1e-12  # stands for a difference of logits that is 0, and is added to no other: a ratio knows no scale
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ def dlr(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     Neither a shift nor a factor of the logits changes it, so that steep networks keep a gradient.
     """
     largest = logits.topk(3, dim=1).values
-    return margin(logits, labels) / (largest[:, 0] - largest[:, 2] + _TINY)
+    return margin(logits, labels) / _not_zero(largest[:, 0] - largest[:, 2])
 
 
 def targeted_dlr_from(true_labels: torch.Tensor) -> Objective:
@@ -56,9 +56,14 @@ def targeted_dlr_from(true_labels: torch.Tensor) -> Objective:
     def targeted_dlr(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         largest = logits.topk(4, dim=1).values
         own = torch.where(targets == true_labels, _strongest_other(logits, targets), _logit(logits, true_labels))
-        return (own - _logit(logits, targets)) / (largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2 + _TINY)
+        return (own - _logit(logits, targets)) / _not_zero(largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2)
 
     return targeted_dlr
+
+
+def _not_zero(difference: torch.Tensor) -> torch.Tensor:
+    """The difference (N,) of logits as it is, and the smallest stand-in where all the logits in it are alike."""
+    return torch.where(difference > 0, difference, _TINY)
 
 
 def _logit(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

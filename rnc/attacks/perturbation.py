@@ -1,5 +1,6 @@
 """From a condition to the function that makes its images: the one place that reads a condition as an attack."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of
 from rnc.attacks.objectives import Objective, cross_entropy, dlr, kl_from, margin, targeted_dlr_from
 from rnc.attacks.pgd import pgd_steps
 from rnc.attacks.randomness import SampleNoise
-from rnc.conditions import Condition
+from rnc.conditions import Condition, check_size
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, TargetRule
 
 
@@ -22,7 +23,12 @@ class Perturbed:
 
     images: torch.Tensor
     labels: torch.Tensor
+    without_gradient: torch.Tensor | None = None
+    """(N,) the images that the attack could not move, as `AttackStep` says; None for what follows no gradient."""
 
+
+_UNDERFLOWS = (AttackObjective.CROSS_ENTROPY, AttackObjective.KL)
+"""Objectives of softmax probabilities, which are exactly 0 and 1 in float32 where the logits are far apart."""
 
 Perturbation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Perturbed]
 """(clean images, true labels, sample indices in the data set) -> Perturbed."""
@@ -41,13 +47,26 @@ def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed
     check_condition(condition, num_classes)
 
     def perturb(images: torch.Tensor, labels: torch.Tensor, indices: torch.Tensor) -> Perturbed:
+        check_size(condition, math.prod(images.shape[1:]))
         goals = goal(condition, logits_fn, images, labels, num_classes)
-        kept = images
-        for step in _steps(condition, logits_fn, images, labels, goals, SampleNoise(seed, indices)):
-            kept = step.kept
-        return Perturbed(kept, goals if condition.label_rule is LabelRule.TARGET else labels)
+        step = AttackStep(0, 0, images, images)
+        for step in _steps(condition, logits_fn, images, labels, goals, SampleNoise(seed, indices)):  # noqa: B007  (the last one is wanted)
+            pass
+        measured_by = goals if condition.label_rule is LabelRule.TARGET else labels
+        return Perturbed(step.kept, measured_by, step.without_gradient)
 
     return perturb
+
+
+def unmoved(condition: Condition, count: int, images: int) -> str | None:
+    """Say for how many of the images the attack had no gradient to follow; None where that is none of them."""
+    if not count:
+        return None
+    remedy = "; an attack on margin or dlr can" if condition.objective in _UNDERFLOWS else ""
+    return (
+        f"for {count} of {images} images the gradient of {condition.objective} is exactly 0 in float32: "
+        f"{condition.label} could not move them{remedy}"
+    )
 
 
 def attack_steps(
@@ -63,7 +82,7 @@ def attack_steps(
     There are `rounds(condition)` of them; clean images and noise are a start alone. A consumer may stop at any point
     and take `kept`. Raises ValueError as `check_condition` does, at once.
     """
-    check_condition(condition, num_classes)
+    check_condition(condition, num_classes, math.prod(images.shape[1:]))
     goals = goal(condition, logits_fn, images, labels, num_classes)
     return _steps(condition, logits_fn, images, labels, goals, noise)
 
@@ -93,8 +112,12 @@ def goal(
     return labels
 
 
-def check_condition(condition: Condition, num_classes: int) -> None:
-    """Refuse a condition whose images cannot be made, or not with C classes. Raises ValueError, saying what to do."""
+def check_condition(condition: Condition, num_classes: int, numbers: int | None = None) -> None:
+    """Refuse a condition whose images cannot be made, or not with C classes, or not from images of so many numbers.
+
+    `numbers` are c * h * w, where they are known. Raises ValueError, saying what to do.
+    """
+    check_size(condition, numbers)
     if condition.kind is ConditionKind.AS_TRAINED:
         raise ValueError("the images that an epoch trained on cannot be made again; choose an attack, such as pgd")
     least = 2 if condition.is_targeted or condition.objective is AttackObjective.MARGIN else 1

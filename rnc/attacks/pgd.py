@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from rnc.attacks.loop import AttackStep, Climb, Logits, attack_loop, check_attack, check_size
-from rnc.attacks.norm_balls import Ball
+from rnc.attacks.norm_balls import Ball, amplitudes
 from rnc.attacks.objectives import Objective, cross_entropy
 from rnc.attacks.randomness import SampleNoise, as_noise
 from rnc.vocabulary import StepSchedule
@@ -83,7 +83,7 @@ def pgd_steps(
 
     Arguments and errors are those of `pgd`. A consumer may stop at any point and take `kept`.
     """
-    check_attack(images, labels, steps, restarts, start, check_pixels)
+    check_attack(images, labels, ball, steps, restarts, start, check_pixels)
     check_size("step_size", step_size)
     climb = Climb(logits_fn, images.detach(), labels, ball, objective, targeted)
     sizes = [step_size * share(schedule, step, steps) for step in range(steps)]
@@ -115,6 +115,11 @@ def _walk(
 
 
 def _of_length_one(gradient: torch.Tensor) -> torch.Tensor:
-    """Each sample's gradient over its l_1 norm; none where it vanishes."""
-    lengths = gradient.flatten(1).abs().sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
-    return gradient / lengths.view(-1, 1, 1, 1)
+    """Each sample's gradient over its l_1 norm, however small it is; 0 where it is 0."""
+    largest = _per_sample(amplitudes(gradient))
+    unit = gradient / torch.where(largest == 0, 1.0, largest)
+    return unit / _per_sample(unit.abs().sum((1, 2, 3)).clamp_min(1.0))
+
+
+def _per_sample(values: torch.Tensor) -> torch.Tensor:
+    return values.view(-1, 1, 1, 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from rnc.attacks.loop import Logits
-from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of, norms
+from rnc.attacks.norm_balls import L2Ball, LinfBall, amplitudes, ball_of
 from rnc.attacks.objectives import kl_from
 from rnc.attacks.pgd import pgd
 from rnc.attacks.randomness import SampleNoise, as_noise
@@ -23,7 +23,7 @@ class TradesL2Ball(L2Ball):
 
     def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """The step along the normalised gradient, or in a random direction where there is none."""
-        vanished = (norms(gradient) == 0).view(-1, *(1,) * (gradient.dim() - 1))
+        vanished = (amplitudes(gradient) == 0).view(-1, *(1,) * (gradient.dim() - 1))
         return super().ascend(torch.where(vanished, self.direction, gradient), step_size)
 
     def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:

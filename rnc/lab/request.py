@@ -6,11 +6,12 @@ A request says all that determines its result, as JSON to and fro; `key` is a ha
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, cast
 
-from rnc.conditions import CLEAN, Condition, default_step_size
+from rnc.conditions import CLEAN, Condition, check_size, check_step_size, default_step_size
 from rnc.lab.checks import RequestError, ascending, member, whole
 from rnc.lab.source import Source, source_to_json
 from rnc.vocabulary import ConditionKind
@@ -232,6 +233,7 @@ def _check_common(request: Request) -> None:
         raise RequestError(f"layers is true or false, got {request.layers!r}")
     if not isinstance(request.condition, Condition) or not all(isinstance(s, Source) for s in request.sources):
         raise RequestError("a request needs a source and a condition")
+    _asked(check_step_size, request.condition)
 
 
 def _check_attack(condition: Condition) -> None:
@@ -241,8 +243,17 @@ def _check_attack(condition: Condition) -> None:
         raise RequestError(f"an attack takes at most {MOST_STEPS} steps here, got {condition.steps}")
     if condition.restarts > MOST_RESTARTS:
         raise RequestError(f"an attack starts at most {MOST_RESTARTS} times here, got {condition.restarts}")
+    _asked(check_size, condition)
     if condition.relabelled:
         raise RequestError("the lab measures by true labels or targets; choose the attack without relabelling")
+
+
+def _asked(check: Callable[[Condition], None], condition: Condition) -> None:
+    """A check of conditions, as one of requests."""
+    try:
+        check(condition)
+    except ValueError as error:
+        raise RequestError(str(error)) from None
 
 
 def _checked_values(over: Axis, values: Any) -> tuple[float, ...]:

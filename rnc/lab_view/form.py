@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.conditions import Condition, default_step_size, format_pixels, parse_pixels, presets
+from rnc.conditions import Condition, default_step_size, format_pixels, largest_epsilon, parse_pixels, presets
 from rnc.lab.request import MOST_IMAGES, MOST_STEPS, MOST_VALUES, Axis
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, StepSchedule, TargetRule
 
@@ -131,7 +131,7 @@ def draw_sweep_form(condition: Condition) -> tuple[Axis, tuple[float, ...]]:
     told = _text(
         fields[1],
         "Up to",
-        format_pixels(2 * (condition.epsilon or 0.0)),
+        format_pixels(min(2 * (condition.epsilon or 0.0), largest_epsilon(condition.norm or Norm.LINF))),
         f"lab_most_{over}",
         "in pixels of [0, 1]; 0.1 or 16/255",
     )

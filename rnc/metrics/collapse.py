@@ -6,7 +6,7 @@ from torch.nn import functional
 from rnc.metrics.class_statistics import ClassMeans, class_means
 from rnc.metrics.kin import kin
 from rnc.metrics.scatter import Scatter, scatter_around
-from rnc.metrics.streaming import Array, as_float64, row_slices, working_dtype
+from rnc.metrics.streaming import Array, as_float64, check_finite, power_of_two, row_slices, working_dtype
 from rnc.vocabulary import Metric
 
 MEASURED = (
@@ -22,29 +22,47 @@ MEASURED = (
     Metric.NCC_ACCURACY,
 )
 """What `measure` returns."""
+_SMALL, _LARGE = 1e-25, 1e30
+"""Products of a feature and a weight between these leave room in float32 for sums of many, and for their last digits."""
 
 
-def measure(features: Array, labels: Array, weight: Array, bias: Array, num_classes: int) -> dict[str, float]:
+def measure(features: Array, labels: Array, weight: Array, bias: Array | None, num_classes: int) -> dict[str, float]:
     """All collapse metrics of one set of features around its own class means, as plain floats by metric name.
 
-    features (N, d) are penultimate features, labels (N,) in 0..C-1, weight (C, d), bias (C,). Keys: nc1,
-    nc2_equinorm, nc2_equiangularity, nc2_equinorm_w, nc2_equiangularity_w, nc3, nc4, accuracy, loss, ncc_accuracy.
+    features (N, d) are penultimate features, labels (N,) in 0..C-1, weight (C, d), bias (C,) or None for zeros. Keys:
+    nc1, nc2_equinorm, nc2_equiangularity, nc2_equinorm_w, nc2_equiangularity_w, nc3, nc4, accuracy, loss, ncc_accuracy.
     Conventions: NC1 is divided by C; stds are unbiased; NC4 is disagreement; absent classes are left out.
-    A metric that the data do not define (one class present, say) is NaN. Raises ValueError as `class_means` does.
+    A metric that the data do not define (one class present, say) is NaN. Raises ValueError as `class_means` does, and for
+    weights or biases that are not finite.
     """
-    h, y, w, b = torch.as_tensor(features).detach(), torch.as_tensor(labels), as_float64(weight), as_float64(bias)
+    h, y, w = torch.as_tensor(features).detach(), torch.as_tensor(labels), as_float64(weight)
+    b = w.new_zeros(num_classes) if bias is None else as_float64(bias)
     if w.shape != (num_classes, h.shape[-1]) or b.shape != (num_classes,):
         raise ValueError(f"weight must be (C, d) and bias (C,) for C = {num_classes}, d = {h.shape[-1]}")
+    check_finite(w, "weights")
+    check_finite(b, "biases")
     means = class_means([(h, y)], num_classes)
-    scatter, dtype = scatter_around([(h, y)], means), working_dtype(h)
-    logits = torch.addmm(b.to(dtype), h.to(dtype), w.to(dtype).T)
-    values = collapse(means, scatter, w) | classifier_metrics(y, logits, scatter.nearest)
+    scatter = scatter_around([(h, y)], means)
+    values = collapse(means, scatter, w) | classifier_metrics(y, _logits(h, w, b), scatter.nearest)
     return {str(name): values[name] for name in MEASURED}
 
 
+def _logits(h: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """W h + b (N, C) in the precision of the features, in float64 where the products are too large or small for float32."""
+    dtype = working_dtype(h)
+    size = 1 / float(power_of_two(h)) / float(power_of_two(w))
+    if not _SMALL < size < _LARGE:
+        dtype = torch.float64
+    return torch.addmm(b.to(dtype), h.to(dtype), w.to(dtype).T)
+
+
 def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric, float]:
-    """The metrics that need statistics and W (C, d) only: NC1, NC2 of means and classifier, NC3, and `kin`."""
+    """The metrics that need statistics and W (C, d) only: NC1, NC2 of means and classifier, NC3, and `kin`.
+
+    Raises ValueError for weights of a class present that are not finite.
+    """
     centred, rows = means.centred[means.present], as_float64(weight)[means.present]
+    check_finite(rows, "weights")
     return {
         Metric.NC1: nc1(means, scatter),
         Metric.NC2_EQUINORM: equinorm(centred),
@@ -61,9 +79,11 @@ def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric,
 def classifier_metrics(labels: Array, logits: Array, nearest: torch.Tensor) -> dict[Metric, float]:
     """The metrics of decisions: NC4, accuracy, loss (nats) and nearest centre, given logits (N, C).
 
-    `nearest` (N,) are the classes of the nearest means, as `Scatter` holds them.
+    `nearest` (N,) are the classes of the nearest means, as `Scatter` holds them. Raises ValueError for logits that are NaN.
     """
     found = torch.as_tensor(logits).detach()
+    if bool(found.isnan().any()):
+        raise ValueError("logits hold NaN; the network has diverged (try a smaller learning rate)")
     y, nearest = torch.as_tensor(labels).to(found.device, torch.int64), nearest.to(found.device)
     decided, loss = found.argmax(1), found.new_zeros((), dtype=torch.float64)
     for rows in row_slices(found):

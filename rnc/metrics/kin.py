@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from rnc.metrics.class_statistics import ClassMeans
 from rnc.metrics.scatter import Scatter
-from rnc.metrics.streaming import as_float64
+from rnc.metrics.streaming import as_float64, check_finite
 from rnc.vocabulary import Metric
 
 
@@ -58,8 +58,12 @@ def unc3(means: ClassMeans, rows: torch.Tensor) -> float:
 
 
 def nc5(means: ClassMeans, foreign_mean: torch.Tensor | np.ndarray) -> float:
-    """Mean over classes of |cos(mu_c, m)|, m (d,) the mean feature of a foreign data set (Ammar et al. 2024)."""
+    """Mean over classes of |cos(mu_c, m)|, m (d,) the mean feature of a foreign data set (Ammar et al. 2024).
+
+    Raises ValueError for a mean that is not finite.
+    """
     centres, foreign = means.means[means.present], as_float64(foreign_mean).to(means.means.device)
+    check_finite(foreign, "features of the foreign data set")
     return float(functional.cosine_similarity(centres, foreign[None], dim=1, eps=0.0).abs().mean())
 
 

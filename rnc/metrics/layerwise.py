@@ -6,7 +6,7 @@ import torch
 
 from rnc.metrics.class_statistics import ClassMeans, MeanSums
 from rnc.metrics.collapse import nc1
-from rnc.metrics.nearest_centre import nearest_centre
+from rnc.metrics.nearest_centre import nearest_of_finite
 from rnc.metrics.scatter import ScatterSums
 from rnc.metrics.streaming import Reduce, alone
 from rnc.vocabulary import Metric
@@ -56,7 +56,7 @@ class _Stage:
 
     def add(self, features: torch.Tensor, labels: torch.Tensor) -> None:
         self._scatter.add(features, labels)
-        nearest = nearest_centre(features, self._centres)
+        nearest = nearest_of_finite(features, self._centres)  # (the scatter asks whether they are finite)
         self._hits_and_samples[0] += (nearest == labels.to(nearest.device)).sum()
         self._hits_and_samples[1] += len(labels)
 

@@ -3,19 +3,30 @@
 import torch
 
 from rnc.metrics.class_statistics import ClassMeans
-from rnc.metrics.streaming import Array, Shift, row_slices, working_dtype
+from rnc.metrics.streaming import Array, Shift, check_finite, power_of_two, row_slices, working_dtype
 
 
 def nearest_centre(features: Array, means: ClassMeans) -> torch.Tensor:
     """argmin over the present classes of the distance from h (N, d) to the class mean, as classes (N,).
 
-    `scatter_around` finds the same around the means that it measures by, with no product of its own.
+    `scatter_around` finds the same around the means that it measures by, with no product of its own. Raises ValueError
+    for a feature that is not finite.
     """
-    # norm(h - mu)^2 = norm(h)^2 - 2 (h.mu - norm(mu)^2 / 2): one matmul ranks the centres. Centring first keeps digits.
     h = torch.as_tensor(features).detach()
+    for rows in row_slices(h):
+        check_finite(torch.stack(torch.aminmax(h[rows])))
+    return nearest_of_finite(h, means)
+
+
+def nearest_of_finite(h: torch.Tensor, means: ClassMeans) -> torch.Tensor:
+    """`nearest_centre` of features (N, d) that are known to be finite: it never makes a GPU wait."""
+    # norm(h - mu)^2 = norm(h)^2 - 2 (h.mu - norm(mu)^2 / 2): one matmul ranks the centres. Centring first keeps digits,
+    # and scaling by a power of two keeps the squares in the range of float32.
     dtype = working_dtype(h)
-    centres = means.centred[means.present]
-    centred, half = Shift(means.global_mean[None], dtype), (centres.square().sum(1) / 2).to(dtype)
+    parts = list(row_slices(h))
+    scale = power_of_two(means.means[means.present], *(h[rows] for rows in parts[:1]))
+    centres = means.centred[means.present] * scale
+    centred, half = Shift(means.global_mean[None], dtype, scale), (centres.square().sum(1) / 2).to(dtype)
     origin, centres = torch.zeros(len(h), dtype=torch.int64, device=h.device), centres.to(dtype)
-    found = [torch.addmm(-half, centred(h[rows], origin[rows]), centres.T).argmax(1) for rows in row_slices(h)]
+    found = [torch.addmm(-half, centred(h[rows], origin[rows]), centres.T).argmax(1) for rows in parts]
     return means.present[torch.cat([origin[:0], *found])]

@@ -19,6 +19,7 @@ from rnc.metrics.streaming import (
     alone,
     check_finite,
     checked,
+    power_of_two,
     row_slices,
     working_dtype,
 )
@@ -39,14 +40,19 @@ class Scatter:
 
 
 class _Frame:
-    """The given means in the precision of the features, where the classes lie in it, and what ranks them."""
+    """The given means in the precision of the features, where the classes lie in it, and what ranks them.
 
-    def __init__(self, means: ClassMeans, dtype: torch.dtype) -> None:
+    All of it is multiplied by a power of two, so that squares stay in the range of float32 whatever the features' size.
+    """
+
+    def __init__(self, means: ClassMeans, features: torch.Tensor, dtype: torch.dtype) -> None:
+        """Choose the scale by the means and by some of the features (n, d)."""
         known = (means.counts > 0)[:, None]
         _values, vectors = means.directions
-        self.residuals = Shift(torch.where(known, means.means, means.global_mean), dtype)
+        self.scale = power_of_two(means.means[means.present], features)
+        self.residuals = Shift(torch.where(known, means.means, means.global_mean), dtype, self.scale)
         self.directions = vectors.to(dtype)  # (k, d)
-        places = torch.where(known, means.centred, 0.0) @ vectors.T  # (C, k)
+        places = torch.where(known, means.centred, 0.0) @ vectors.T * self.scale  # (C, k)
         self._places = places[means.present].to(dtype)
         # norm(h - mu_c)^2 / 2 falls as h.mu_c - norm(mu_c)^2 / 2 grows, all measured from the global mean; the part of it
         # that h's own class gives is looked up
@@ -59,7 +65,11 @@ class _Frame:
 
 
 class ScatterSums:
-    """Squares of the residuals around given means, batch by batch."""
+    """Squares of the residuals around given means, batch by batch.
+
+    Features may be of any size that float32 has, as long as the means, or the first of them, are not 2^60 times smaller
+    than others.
+    """
 
     def __init__(self, means: ClassMeans, nearest: bool = False) -> None:
         """Start with no sample; `nearest` asks for the nearest means, too."""
@@ -78,11 +88,11 @@ class ScatterSums:
         Raises ValueError for other shapes.
         """
         h, y = checked(features, labels, self._means.means.device)
-        y, frame = self._labels.take(y), self._frame_for(working_dtype(h))
+        y = self._labels.take(y)
         if self._nearest is not None:
             self._nearest.append(torch.empty_like(y))
         for rows in row_slices(h):
-            classes = y[rows]
+            classes, frame = y[rows], self._frame_for(h[rows])
             residuals = frame.residuals(h[rows], classes)
             along = residuals @ frame.directions.T
             if self._nearest is not None:
@@ -90,14 +100,16 @@ class ScatterSums:
             if not self._complete:
                 known = self._known[classes][:, None]
                 residuals, along = residuals.mul_(known), along * known
-            self._along += along.square_().sum(0, dtype=torch.float64)
+            self._along += along.square_().sum(0, dtype=torch.float64) / frame.scale.square()
             lengths = torch.linalg.vector_norm(residuals, dim=1)  # (a product of the precision of the others)
-            self._per_class.index_add_(0, classes, lengths.to(torch.float64).square_())
+            self._per_class.index_add_(0, classes, (lengths.to(torch.float64) / frame.scale).square_())
         self._counts.index_add_(0, y, self._known[y].to(torch.int64))
 
-    def _frame_for(self, dtype: torch.dtype) -> _Frame:
+    def _frame_for(self, features: torch.Tensor) -> _Frame:
+        """The frame in which features (n, d) are measured, made for the first of them."""
+        dtype = working_dtype(features)
         if self._frame is None or self._frame[0] != dtype:
-            self._frame = dtype, _Frame(self._means, dtype)
+            self._frame = dtype, _Frame(self._means, features, dtype)
         return self._frame[1]
 
     def scatter(self, reduce: Reduce = alone) -> Scatter:

@@ -90,30 +90,45 @@ def check_labels(labels: torch.Tensor, num_classes: int) -> None:
     seen.check()
 
 
-def check_finite(sums: torch.Tensor) -> None:
-    """In the sums, any feature that is not finite shows: cheaper than a look at each, and all processes raise together."""
+def check_finite(sums: torch.Tensor, what: str = "features") -> None:
+    """Raise ValueError, saying what is not finite. In sums any number that is not shows: cheaper than a look at each."""
     if not torch.isfinite(sums).all():
-        raise ValueError("features hold NaN or infinite values; the network has diverged (try a smaller learning rate)")
+        raise ValueError(f"{what} hold NaN or infinite values; the network has diverged (try a smaller learning rate)")
+
+
+def power_of_two(*values: torch.Tensor) -> torch.Tensor:
+    """The power of two (1,), in float64, that brings the largest absolute value of all to between 0.5 and 1.
+
+    To multiply by it changes no digit, and brings squares of what is very large or small into the range of float32.
+    It is 1 where all are 0, and at most 2^126 and at least 2^-126, so that it is an ordinary number of float32.
+    """
+    ends = [torch.stack(torch.aminmax(value)).double().abs().amax(0, keepdim=True) for value in values if value.numel()]
+    largest = torch.cat([values[0].new_zeros(1, dtype=torch.float64), *ends]).amax(0, keepdim=True)
+    mantissa, _exponent = torch.frexp(largest)
+    return torch.where(largest > 0, mantissa / largest, 1.0).clamp(2.0**-126, 2.0**126)
 
 
 class Shift:
     """Subtracts float64 rows from features without rounding the rows: in float32 they are kept as a sum of two numbers.
 
-    So float32 residuals are exact to their own last digit, also where they are tiny beside the mean. The space is used
-    again: a result holds until the next call.
+    So float32 residuals are exact to their own last digit, also where they are tiny beside the mean. Both are multiplied
+    by `scale` before, a power of two (1,): residuals are of scaled features. The space is used again: a result holds
+    until the next call.
     """
 
-    def __init__(self, rows: torch.Tensor, dtype: torch.dtype) -> None:
-        """Take the table of rows (R, d) in float64, and the dtype of the residuals."""
-        self._high = rows.to(dtype)
+    def __init__(self, rows: torch.Tensor, dtype: torch.dtype, scale: torch.Tensor) -> None:
+        """Take the table of rows (R, d) in float64, the dtype of the residuals, and the scale."""
+        rows = rows * scale
+        self._high, self._scale = rows.to(dtype), scale.to(dtype)
         self._low = (rows - self._high).to(dtype) if dtype != torch.float64 else None
         self._space: list[torch.Tensor] = []
 
     def __call__(self, features: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
-        """Features (n, d) minus their rows `of` (n,), (n, d)."""
+        """Scaled features (n, d) minus their scaled rows `of` (n,), (n, d)."""
         residuals, taken = (space[: len(features)] for space in self._spaces(features.shape))
         torch.index_select(self._high, 0, of, out=taken)
-        torch.sub(features, taken, out=residuals)
+        torch.mul(features, self._scale, out=residuals)
+        residuals.sub_(taken)
         if self._low is not None:
             torch.index_select(self._low, 0, of, out=taken)
             residuals.sub_(taken)

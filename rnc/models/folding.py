@@ -11,6 +11,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from rnc.models import winograd
+from rnc.models.memory_layout import channels_last_is_safe
 from rnc.models.modes import model_mode
 
 CHECKED_IMAGES = 32
@@ -71,6 +72,8 @@ class FoldedCopy(nn.Module):
 
 def folded_copy(model: nn.Module, images: torch.Tensor) -> FoldedCopy | None:
     """A copy that agrees with the network in eval mode on images (N, c, h, w); None where there is none to be had."""
+    if not channels_last_is_safe(model):
+        return None
     try:
         copy = FoldedCopy(model).refresh()
         with torch.no_grad(), model_mode(model, training=False):

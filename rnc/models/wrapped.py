@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from rnc.conditions import check_of_pixels
 from rnc.models.interface import FeatureClassifier
 from rnc.models.trial import Trial, try_out
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
@@ -169,6 +170,8 @@ def check_normalisation(channels: int, mean: Sequence[float], std: Sequence[floa
     for what, numbers in (("mean", mean), ("std", std)):
         if len(numbers) not in (1, channels) or not bool(torch.isfinite(torch.tensor(numbers)).all()):
             raise ValueError(f"{what} must be one finite number, or one for each of {channels} channels, got {numbers}")
+        for number in numbers:
+            check_of_pixels(what, number)
     if any(number <= 0 for number in std):
         raise ValueError(f"std must be greater than 0, got {std}")
 

@@ -77,7 +77,8 @@ def mi_fgsm_one(
     x, gathered = clean, np.zeros_like(clean)
     for size in sizes:
         gradient = worth_and_gradient(logits_fn, x, worth)[1]
-        gathered = momentum * gathered + gradient / np.abs(gradient).sum()
+        unit = gradient / np.abs(gradient).max()
+        gathered = momentum * gathered + unit / np.abs(unit).sum()
         x = confined(clean, x + step_along(gathered, norm, size), norm, epsilon)
     return x
 

@@ -12,7 +12,7 @@ from rnc.vocabulary import TRAINED, Norm
 from train.config import RunConfig
 from train.run import parse
 
-SIZES = st.floats(1e-6, 4.0, allow_subnormal=False)
+SIZES = st.floats(1e-6, 1.0, allow_subnormal=False)
 FRACTIONS = st.lists(st.floats(0.01, 0.99), max_size=3).map(tuple)
 
 

@@ -45,6 +45,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"umap_epochs": "often"}, "'often' is no choice of epochs"),
     ({"extra_conditions": ("as_trained",)}, "as_trained is measured by itself"),
     ({"extra_conditions": ("pgd-linf-0.1-10-class10",)}, "target class 10 does not exist; choose 0 to 9"),
+    ({"epsilon": 8.0}, "epsilon 8 is more than the whole range of pixels, [0, 1]; did you mean 8/255?"),
+    ({"epsilon": 128.0, "norm": "l2"}, "white one, 8, with pixels in [0, 1]; did you mean 128/255?"),
+    ({"epsilon": 12.0, "norm": "l2"}, "white one, 8, with pixels in [0, 1]; did you mean 12/255?"),
+    ({"step_size": 2.0}, "step size 2 is more than the whole range of pixels, [0, 1]; did you mean 2/255?"),
+    ({"extra_conditions": ("pgd-linf-8-10",)}, "epsilon 8 is more than the whole range"),
+    ({"extra_conditions": ("gaussian-l2-9",)}, "did you mean 9/255?"),
     ({"extra_conditions": ("blur",)}, "examples: clean, pgd-linf-8_255-10"),
 ]
 POSITIVE, NOT_NEGATIVE = ("width", "epsilon", "step_size", "learning_rate"), ("momentum", "weight_decay", "trades_beta")

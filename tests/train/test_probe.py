@@ -1,5 +1,6 @@
 """The rows of an epoch against `rnc.metrics` and the attacks called directly: by which labels, around whose means."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -373,3 +374,21 @@ def test_measuring_leaves_the_network_alone_and_beats(
     assert all(parameter.grad is None for parameter in net.parameters())
     assert len(beats) == 4 and found.samples == {}
     assert set(found.rows.tables()) == {"metric", "class_metric", "leap"}
+
+
+def test_attacks_without_a_gradient_are_told(
+    net: models.FeatureClassifier,
+    sets: dict[Split, MeasuredSet],
+    foreign: ImageSet,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Logits far apart have a cross entropy of exactly 0 in float32; noise needs no gradient."""
+    Probe("a", sets, foreign, 10).measure(net, Plan(0, [NAMED[0], NAMED[1], NAMED[4]], keep_vectors=False))
+    assert "could not move" not in capsys.readouterr().out
+    sure = copy.deepcopy(net)
+    with torch.no_grad():
+        sure.classifier.weight.mul_(1e5)
+    Probe("a", sets, foreign, 10).measure(sure, Plan(4, [NAMED[0], NAMED[1], NAMED[4]], keep_vectors=False))
+    told = [line for line in capsys.readouterr().out.splitlines() if "could not move" in line]
+    assert len(told) == 2 and told[0].startswith("a, epoch 4, train: for ") and " of 120 images" in told[0]
+    assert told[1].startswith("a, epoch 4, test: for ") and " of 60 images" in told[1]

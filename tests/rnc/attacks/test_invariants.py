@@ -25,7 +25,7 @@ from tests.rnc.conditions.every import attacks
 
 CLASSES, SIZE = 5, 4
 SEEDS = st.integers(0, 10_000)
-SMALL = attacks(sizes=st.floats(1e-3, 1.5), steps=6, restarts=3, classes=CLASSES)
+SMALL = attacks(sizes=st.floats(1e-3, 1.0), steps=6, restarts=3, classes=CLASSES)
 LONG = attacks(sizes=st.floats(0.01, 1.0), steps=25, restarts=2, classes=CLASSES)
 
 

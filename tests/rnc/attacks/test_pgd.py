@@ -32,7 +32,7 @@ def excess(images: torch.Tensor, clean: torch.Tensor, norm: Norm, epsilon: float
     targeted=st.booleans(),
     restarts=st.integers(1, 3),
     steps=st.integers(0, 4),
-    epsilon=st.floats(1e-3, 1.5),
+    epsilon=st.floats(1e-3, 1.0),
     step_share=st.floats(0.05, 3.0),
     given_start=st.booleans(),
     single=st.booleans(),

@@ -52,7 +52,7 @@ masking_requests = st.builds(MaskingRequest, sources, attacks.filter(lambda a: a
 
 def sweep_values(over: Axis) -> st.SearchStrategy[tuple[float, ...]]:
     each = {
-        Axis.EPSILON: st.floats(1e-6, 2) | st.just(0.0),
+        Axis.EPSILON: st.floats(1e-6, 1) | st.just(0.0),
         Axis.STEPS: st.integers(0, 300).map(float),
         Axis.STEP_SIZE: st.floats(1e-6, 1),
     }[over]

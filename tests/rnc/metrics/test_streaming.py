@@ -128,7 +128,7 @@ def test_memory_does_not_grow_with_the_samples() -> None:
 
 
 def test_a_shift_reuses_its_space() -> None:
-    shift = Shift(torch.eye(3, dtype=torch.float64), torch.float32)
+    shift = Shift(torch.eye(3, dtype=torch.float64), torch.float32, torch.ones(1, dtype=torch.float64))
     first = shift(torch.ones(5, 3), torch.tensor([0, 1, 2, 0, 1]))
     assert first.tolist()[0] == [0.0, 1.0, 1.0]
     assert shift(torch.ones(4, 3), torch.tensor([2, 2, 2, 2])).data_ptr() == first.data_ptr()

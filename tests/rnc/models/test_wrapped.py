@@ -222,6 +222,8 @@ REFUSED = [
     (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), {"classifier": "fc"}, "'fc' is no linear layer.*; there are: 1$"),
     (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), {"stages": ["conv"]}, "stage 'conv'.* is no part of it.*there are: 0$"),
     (Softmaxed(), {"mean": (0.1, 0.2)}, "mean must be one finite number, or one for each of 3 channels"),
+    (Softmaxed(), {"mean": (123.7,)}, "mean 123.7 is more than the whole range of pixels"),
+    (Softmaxed(), {"std": (0.2, 58.4, 0.2)}, "std 58.4 is more than the whole range of pixels"),
     (Softmaxed(), {"std": (0.1, 0.2, 0.0)}, "std must be greater than 0"),
 ]  # fmt: skip
 
