@@ -18,12 +18,14 @@ from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import check_normalisation
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
+from train.data import shortages
 from train.execution import Execution, Precision
 from train.foreign import OwnRun, check_name, checkpoint_files, in_order
 from train.loop import Options
 from train.measurement import MeasurementConfig
 from train.measuring import Subject, load_weights, measure_run
 from train.stopping import StopRun
+from train.summary import summary
 
 _PROG = "python -m train.measure"
 _TYPED = ("checkpoint", "epochs", "data", "test_data", "classifier", "stages", "mean", "std")
@@ -116,8 +118,11 @@ def measure(command: Command) -> None:
     execution = Execution.choose(device, Precision.FLOAT32, compiled=False)
     threads = set_threads(model, options.threads)
     execution.prepare(model)
+    for split, part in whole.items():
+        for shortage in shortages(part, spec.classes, run.measure_subset, run.sample_size):
+            _say(f"{split}: {shortage}")
     measure_run(run, Subject(model, files, spec, whole), options, execution, threads)
-    _say(f"{run.run_id}: {len(files)} epochs are in {options.store}")
+    _say(summary(run, options.store, whole, spec.classes, ""))
 
 
 def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from rnc.datasets import DatasetSpec, ImageSet
@@ -71,10 +72,10 @@ class _Measuring:
         self.run, self.subject, self.options, self.execution = run, subject, options, execution
         self.writer, self.begin = StoreWriter(options.store), time.monotonic()
         num_classes, device = subject.spec.num_classes, execution.device
-        names = {split: measured_positions(run, part, num_classes) for split, part in subject.whole.items()}
+        chosen_of = {split: measured_positions(run, part, num_classes) for split, part in subject.whole.items()}
         sets = {
-            split: measured_set(run, part, chosen, chosen, num_classes, device)
-            for (split, part), chosen in zip(subject.whole.items(), names.values(), strict=True)
+            split: measured_set(run, part, torch.arange(len(part)), chosen, num_classes, device)
+            for (split, part), chosen in zip(subject.whole.items(), chosen_of.values(), strict=True)
         }
         last = list(sets.values())[-1]
         foreign = foreign_images(run, subject.spec.image_shape, len(last.images), options.data_root).to(device)

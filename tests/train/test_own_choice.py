@@ -1,0 +1,85 @@
+"""Which images of one's own a measurement takes (train/measuring.py, train/data.py), and what its last line says of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rnc.datasets import ImageSet
+from rnc.store.reader import StoreReader
+from tests.train.malformed.network import MODEL, state, write_images
+from train.data import shortages
+from train.measure import main
+
+FEW = ["--steps", "1", "--no-umap", "--epsilon-fractions", "0.5", "--threads", "1", "--layerwise-epochs", "none"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNC_CACHE", str(tmp_path / "cache"))
+
+
+def uneven(path: Path, counts: tuple[int, ...]) -> Path:
+    """An npz file with so many images of each class."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.random.default_rng(0).integers(256, size=(len(labels), 8, 8, 3), dtype=np.uint8)
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+def measured(tmp_path: Path, data: Path, *more: str) -> int:
+    torch.save(state(), tmp_path / "weights.pth")
+    given = ["--checkpoint", str(tmp_path / "weights.pth"), "--data", str(data), "--model", MODEL, *FEW, *more]
+    return main([*given, "--store", str(tmp_path / "store" / "rnc.duckdb")])
+
+
+def test_a_subset_of_each_split_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path / "images" / "train", each=5)
+    write_images(tmp_path / "images" / "test", each=3)
+    assert measured(tmp_path, tmp_path / "images", "--measure-subset", "6", "--sample-size", "6") == 0
+    reader = StoreReader(tmp_path / "store" / "rnc.duckdb")
+    features = reader.features(reader.runs()["run_id"].item())
+    for split, most in (("train", 15), ("test", 9)):
+        names = set(features[features["split"] == split]["sample"])
+        assert len(names) == 6 and max(names) < most
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "train: 6 of 15 images measured" in last and "test: 6 of 9 images measured" in last
+
+
+def test_what_balance_allows_is_taken_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = uneven(tmp_path / "set.npz", (100, 20, 4))
+    assert measured(tmp_path, data, "--measure-subset", "90") == 0
+    said = capsys.readouterr().out
+    assert (
+        "train: 12 images are measured where 90 were asked for: 4 of each class, for class 2 has no more; "
+        "--measure-subset 0 measures all 124"
+    ) in said
+
+
+def test_kept_features_that_balance_shrinks_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = uneven(tmp_path / "set.npz", (30, 20, 4))
+    assert measured(tmp_path, data, "--sample-size", "30") == 0
+    said = capsys.readouterr().out
+    assert (
+        "train: the features of 12 images are kept where 30 were asked for: 4 of each class, for class 2 has no more"
+        in said
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "subset", "sample", "lines"),
+    [
+        ((5, 5, 5), 0, 200, 0),
+        ((5, 5, 5), 6, 6, 0),
+        ((5, 5, 4), 100, 200, 0),
+        ((5, 5, 4), 13, 12, 0),
+        ((9, 9, 1), 9, 3, 1),
+        ((9, 9, 1), 0, 9, 1),
+        ((9, 9, 1), 9, 9, 1),
+    ],
+)
+def test_nothing_is_said_where_all_is_taken(counts: tuple[int, ...], subset: int, sample: int, lines: int) -> None:
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor(counts))
+    part = ImageSet(torch.zeros(len(labels), 1, 1, 1, dtype=torch.uint8), labels)
+    assert len(shortages(part, ("a", "b", "c"), subset, sample)) == lines
