@@ -117,7 +117,9 @@ def measure(command: Command) -> None:
     exact_float32()
     execution = Execution.choose(device, Precision.FLOAT32, compiled=False)
     threads = set_threads(model, options.threads)
-    execution.prepare(model)
+    execution, told = execution.prepared(model, spec.image_shape)
+    if told:
+        _say(told)
     for split, part in whole.items():
         for shortage in shortages(part, spec.classes, run.measure_subset, run.sample_size):
             _say(f"{split}: {shortage}")
