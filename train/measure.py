@@ -18,9 +18,11 @@ from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import check_normalisation
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
+from train.checkpoint_files import checkpoint_files
 from train.data import shortages
+from train.epoch_names import in_order
 from train.execution import Execution, Precision
-from train.foreign import OwnRun, check_name, checkpoint_files, in_order
+from train.foreign import OwnRun, check_name
 from train.loop import Options
 from train.measurement import MeasurementConfig
 from train.measuring import Subject, load_weights, measure_run
@@ -106,7 +108,9 @@ def measure(command: Command) -> None:
     device = pick_device(options.device)
     if options.threads < 0:
         raise ValueError(f"threads must be 0 (automatic) or more, got {options.threads}")
-    files = in_order(checkpoint_files(command.checkpoint), command.epochs)
+    found, told = checkpoint_files(command.checkpoint, command.epochs)
+    files, how = in_order(found, command.epochs)
+    _say(*told, f"epochs: {how}")
     check_name(command.name)
     images, spec = _images(command)
     model = _network(command, spec)

@@ -25,21 +25,44 @@ class WeightsError(ValueError):
     """A file of weights that cannot be used: the message names it and says what to do."""
 
 
+class NoWeightsError(WeightsError):
+    """A file that is whole and holds no weights, such as an optimiser's."""
+
+
+def holds_weights(path: Path) -> bool:
+    """Return whether a file holds weights, without reading them; a damaged or unsafe file raises WeightsError."""
+    start = _start(path)
+    if start == _ZIP and not _has_tensors(path):
+        return False
+    if start != _ZIP and start[:2] not in _PICKLES:
+        return True
+    try:
+        _state_in(_read_torch(path, start == _ZIP, peek=True), path)
+    except NoWeightsError:
+        return False
+    return True
+
+
 def read(path: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
     """The state dict of a file, on the CPU, and what was done to find it in there, in words.
 
     Raises WeightsError where the file is missing, damaged, or holds more than tensors.
     """
+    start = _start(path)
+    is_torch = start == _ZIP or start[:2] in _PICKLES
+    found = _read_torch(path, start == _ZIP) if is_torch else _read_safetensors(path)
+    return _state_in(found, path)
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of a file."""
     try:
         if path.exists() and not path.is_file():  # (to open a pipe would wait for ever)
             raise WeightsError(f"checkpoint {path} is no file; name one of safetensors, or of torch.save")
         with path.open("rb") as file:
-            start = file.read(4)
+            return file.read(4)
     except OSError as error:
         raise WeightsError(f"checkpoint {path} cannot be read ({error.strerror or error})") from None
-    is_torch = start == _ZIP or start[:2] in _PICKLES
-    found = _read_torch(path, start == _ZIP) if is_torch else _read_safetensors(path)
-    return _state_in(found, path)
 
 
 def fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> list[str]:
@@ -90,11 +113,12 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         ) from None
 
 
-def _read_torch(path: Path, is_zip: bool) -> Any:
+def _read_torch(path: Path, is_zip: bool, peek: bool = False) -> Any:
+    """What a file of torch.save holds; to peek maps the tensors of an archive into memory and compares no checksums."""
     if is_zip:
-        _check_zip(path)
+        _check_zip(path, whole=not peek)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=peek and is_zip)
     except Exception as error:  # (the unpickler raises whatever the damage looks like)
         reason = _short(error)
         if "weights_only" in str(error).lower() or "unsupported" in reason.lower():
@@ -105,13 +129,22 @@ def _read_torch(path: Path, is_zip: bool) -> Any:
         raise WeightsError(f"checkpoint {path} is damaged ({reason}); copy it again") from None
 
 
-def _check_zip(path: Path) -> None:
+def _has_tensors(path: Path) -> bool:
+    """Return whether an archive of torch.save has entries for the numbers of tensors."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/data/" in name for name in archive.namelist())
+    except Exception as error:  # (zipfile raises whatever the damage looks like)
+        raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
+
+
+def _check_zip(path: Path, *, whole: bool) -> None:
     """torch stores its entries as they are, so that together they are never larger than the file, with a checksum each."""
     try:
         with zipfile.ZipFile(path) as archive:
             packed = sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
             packed = packed or any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
-            damaged = None if packed else archive.testzip()  # (torch itself compares no checksums)
+            damaged = archive.testzip() if whole and not packed else None  # (torch itself compares no checksums)
     except Exception as error:  # (zipfile raises whatever the damage looks like)
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
     if damaged:
@@ -134,7 +167,9 @@ def _state_in(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], list[str
         found = found[key]
         done.append(f"took the weights under {key!r}")
     if not isinstance(found, dict) or not found:
-        raise WeightsError(f"checkpoint {path} holds no state dict; save one: torch.save(model.state_dict(), FILE)")
+        raise NoWeightsError(f"checkpoint {path} holds no state dict; save one: torch.save(model.state_dict(), FILE)")
+    if not any(isinstance(value, torch.Tensor) for value in found.values()):
+        raise NoWeightsError(f"checkpoint {path} holds no state dict; save one: torch.save(model.state_dict(), FILE)")
     for name, value in found.items():
         if not isinstance(name, str) or not _is_plain(value):
             raise WeightsError(

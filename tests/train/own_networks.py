@@ -1,6 +1,5 @@
 """Networks as people bring them, small: images of 3 x 8 x 8 pixels and three classes unless asked otherwise."""
 
-
 import torch
 from torch import nn
 from torch.nn import functional
