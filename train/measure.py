@@ -108,9 +108,9 @@ def measure(command: Command) -> None:
     device = pick_device(options.device)
     if options.threads < 0:
         raise ValueError(f"threads must be 0 (automatic) or more, got {options.threads}")
-    found, told = checkpoint_files(command.checkpoint, command.epochs)
+    found, skipped = checkpoint_files(command.checkpoint, command.epochs)
     files, how = in_order(found, command.epochs)
-    _say(*told, f"epochs: {how}")
+    _say(*skipped, f"epochs: {how}")
     check_name(command.name)
     images, spec = _images(command)
     model = _network(command, spec)
