@@ -113,6 +113,9 @@ def measure(command: Command) -> None:
     _say(*skipped, f"epochs: {how}")
     check_name(command.name)
     images, spec = _images(command)
+    left_out = [] if images is None else images.left_out()
+    for sentence in left_out:
+        _say(f"left out: {sentence}")
     model = _network(command, spec)
     whole = _loaded(command, images)
     for epoch, path in files:
@@ -128,7 +131,7 @@ def measure(command: Command) -> None:
         for shortage in shortages(part, spec.classes, run.measure_subset, run.sample_size):
             _say(f"{split}: {shortage}")
     measure_run(run, Subject(model, files, spec, whole), options, execution, threads)
-    _say(summary(run, options.store, whole, spec.classes, ""))
+    _say(summary(run, options.store, whole, spec.classes, "; ".join(left_out)))
 
 
 def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:

@@ -83,3 +83,29 @@ def test_nothing_is_said_where_all_is_taken(counts: tuple[int, ...], subset: int
     labels = torch.repeat_interleave(torch.arange(3), torch.tensor(counts))
     part = ImageSet(torch.zeros(len(labels), 1, 1, 1, dtype=torch.uint8), labels)
     assert len(shortages(part, ("a", "b", "c"), subset, sample)) == lines
+
+
+def test_the_last_line_says_what_was_measured_and_what_was_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, each in (("Train", 4), ("validation", 3), ("Test", 2)):
+        write_images(tmp_path / "images" / name, each=each)
+    (tmp_path / "images" / "Train" / "ant" / "boxes.txt").write_text("x")
+    assert measured(tmp_path, tmp_path / "images") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    for words in (
+        "train: all 12 images measured, accuracy at epoch 1 ",
+        " % clean and ",
+        " % under pgd-linf-8_255-1",
+        "test: all 6 images measured",
+        "3 classes",
+        "left out: 'validation', for 'Test' is the test part; files in the class folders that are no images: 1 .txt",
+    ):
+        assert words in last, last
+
+
+def test_a_set_without_a_test_part_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path / "images")
+    assert measured(tmp_path, tmp_path / "images") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "test: no images; 3 classes; left out: nothing" in last
