@@ -30,6 +30,7 @@ from train.provenance import provenance
 from train.stopping import StopRun, sigterm_stops
 
 _CHECKED_IMAGES = 8
+_SAME = 1e-3  # of the largest logit: what rounding leaves far behind
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ def load_weights(model: FeatureClassifier, path: Path, images: ImageSet) -> list
     few = images.take(images.balanced_indices(_CHECKED_IMAGES, 1)).pixels().to(model.mean.device)
     if not bool(model.eval()(few).isfinite().all()):
         raise ValueError(f"checkpoint {path}: the network's logits are NaN or infinite; take an earlier checkpoint")
+    apart = model.mismatch(few) if isinstance(model, WrappedClassifier) else 0.0
+    if apart > _SAME:
+        raise ValueError(
+            f"checkpoint {path}: with its weights the logits differ by {100 * apart:.3g} % of the largest logit from W h + b, "
+            f"W and b being those of {model.classifier_name}; the network must end in a linear layer"
+        )
     return done
 
 

@@ -204,7 +204,7 @@ class Tokens(Softmaxed):
 
 class Paired(Softmaxed):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.fc(x.flatten(1)), x
+        return self.fc(x.flatten(1)).sum(), x
 
 
 BROKEN = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
