@@ -30,7 +30,7 @@ from train.stopping import StopRun
 from train.summary import summary
 
 _PROG = "python -m train.measure"
-_TYPED = ("checkpoint", "epochs", "data", "test_data", "classifier", "stages", "mean", "std")
+_TYPED = ("checkpoint", "epochs", "weights_key", "data", "test_data", "classifier", "stages", "mean", "std")
 _TYPED_OF_IMAGES = ("image_size", "channels", "classes", "name")
 
 
@@ -51,6 +51,8 @@ class Command:
     """Images that the network was trained on: a folder with a subfolder a class, Parquet, or npz; all may have a test part."""
     test_data: Path | None = None
     """Images that it was not trained on, where they are not a part of --data."""
+    weights_key: str = ""
+    """Where in the files the weights lie, as model_ema, or model/student; found where not given."""
     classifier: str | None = None
     """The last linear layer's name in the network; found where not given."""
     stages: tuple[str, ...] | None = None
@@ -119,7 +121,7 @@ def measure(command: Command) -> None:
     model = _network(command, spec)
     whole = _loaded(command, images)
     for epoch, path in files:
-        _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN]))
+        _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN], command.weights_key))
     run = _run(command, files, images, spec, model, whole)
     exact_float32()
     execution = Execution.choose(device, Precision.FLOAT32, compiled=False)
@@ -130,7 +132,7 @@ def measure(command: Command) -> None:
     for split, part in whole.items():
         for shortage in shortages(part, spec.classes, run.measure_subset, run.sample_size):
             _say(f"{split}: {shortage}")
-    measure_run(run, Subject(model, files, spec, whole), options, execution, threads)
+    measure_run(run, Subject(model, files, spec, whole, command.weights_key), options, execution, threads)
     _say(summary(run, options.store, whole, spec.classes, "; ".join(left_out)))
 
 
@@ -195,7 +197,8 @@ def _run(
         epochs=tuple(epoch for epoch, _path in files),
         sha256=tuple(_sha256(path) for _epoch, path in files),
         fingerprints={split: part.fingerprint() for split, part in whole.items()},
-        network=network_metadata(given.model, spec, given.width, model),
+        network=network_metadata(given.model, spec, given.width, model)
+        | ({"weights_key": command.weights_key} if command.weights_key else {}),
         images=None if images is None else images.to_json(),
         typed={name: _plain(value) for name, value in typed.items() if value not in (None, (), 0, "")},
     )

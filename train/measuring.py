@@ -42,14 +42,16 @@ class Subject:
     """By epochs."""
     spec: DatasetSpec
     whole: dict[Split, ImageSet]
+    weights_key: str = ""
+    """Where in the files the weights lie; empty where that is to be found."""
 
 
-def load_weights(model: FeatureClassifier, path: Path, images: ImageSet) -> list[str]:
-    """Bring a network to the weights of a file; returns what was done to find them, in words.
+def load_weights(model: FeatureClassifier, path: Path, images: ImageSet, key: str = "") -> list[str]:
+    """Bring a network to the weights of a file, under a key there; returns what was done to find them, in words.
 
     Raises WeightsError, and ValueError where they give no finite logits for the images.
     """
-    state, done = read(path)
+    state, done = read(path, key)
     done += fill(model.module if isinstance(model, WrappedClassifier) else model, state, path)
     few = images.take(images.balanced_indices(_CHECKED_IMAGES, 1)).pixels().to(model.mean.device)
     if not bool(model.eval()(few).isfinite().all()):
@@ -136,7 +138,7 @@ class _Measuring:
 
     def _measure(self, epoch: int, path: Path) -> None:
         run, model = self.run, self.subject.model
-        load_weights(model, path, self.subject.whole[Split.TRAIN])
+        load_weights(model, path, self.subject.whole[Split.TRAIN], self.subject.weights_key)
         plan = Plan(
             epoch, run.conditions, epoch in run.vectors_at(), epoch in run.layerwise_at(),
             run.conditions_at_end if epoch == run.epochs[-1] else [],

@@ -149,10 +149,12 @@ def _refused(trial: Trial, names: list[str], layers: list[str], differences: dic
     taken = trial.inputs[name]
     if name not in differences and (trial.calls[name].times > 1 or taken.dim() != 2):
         return f"{name} must see each image once, as features (N, d), but is given {tuple(taken.shape)}"
-    measured = f", but they differ by {100 * differences[name]:.3g} % of the largest logit from W h + b"
+    measured = ""
+    if name in differences:
+        measured = f", but they differ by {100 * differences[name]:.3g} % of the largest logit from W h + b"
     return (
         f"the network's outputs are not those of {name}: it must end in that layer, without a softmax or other layers "
-        f"after it{measured if name in differences else ''}; its linear layers are: {listed(layers)}"
+        f"after it{measured}; its linear layers are: {listed(layers)}"
     )
 
 

@@ -117,11 +117,11 @@ def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: p
     assert main(command(brought, store="whole")) == 0
     load, seen = measuring.load_weights, []
 
-    def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet) -> list[str]:
+    def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet, key: str) -> list[str]:
         seen.append(path.name)
         if seen.count("net_epoch10.pt") == 1 and seen.count("net_epoch2.pt") == 1:
             raise KeyboardInterrupt
-        return load(model, path, images)
+        return load(model, path, images, key)
 
     monkeypatch.setattr(measuring, "load_weights", broken)
     assert main(command(brought)) == 130
