@@ -14,6 +14,7 @@ from rnc.datasets.own import OwnImages
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
+from rnc.models.builders import parsed_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import check_normalisation
 from rnc.store.connection import StoreError, StoreWriteError, store_path
@@ -30,7 +31,18 @@ from train.stopping import StopRun
 from train.summary import summary
 
 _PROG = "python -m train.measure"
-_TYPED = ("checkpoint", "epochs", "weights_key", "data", "test_data", "classifier", "stages", "mean", "std")
+_TYPED = (
+    "checkpoint",
+    "epochs",
+    "weights_key",
+    "data",
+    "test_data",
+    "classifier",
+    "model_args",
+    "stages",
+    "mean",
+    "std",
+)
 _TYPED_OF_IMAGES = ("image_size", "channels", "classes", "name")
 
 
@@ -55,6 +67,8 @@ class Command:
     """Where in the files the weights lie, as model_ema, or model/student; found where not given."""
     classifier: str | None = None
     """The last linear layer's name in the network; found where not given."""
+    model_args: tuple[str, ...] = ()
+    """What the network is built with beside the number of classes, as key=value: in_channels=3 depths=[1,1]."""
     stages: tuple[str, ...] | None = None
     """Submodules that are measured along the way; chosen where not given."""
     mean: tuple[float, ...] = ()
@@ -161,10 +175,13 @@ def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
 def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
     given = command.measurement
     if not given.model:
-        raise ValueError("name the network: --model small_cnn, torchvision:resnet18, or module:function of your own")
+        raise ValueError(
+            "name the network: --model small_cnn, torchvision:resnet18, timm:NAME, hf:TYPE, or module:function"
+        )
     check_normalisation(spec.image_shape[0], spec.mean, spec.std)
     model = network(
-        given.model, spec, given.width, classifier=command.classifier, stages=command.stages, typed=True
+        given.model, spec, given.width, classifier=command.classifier, stages=command.stages,
+        arguments=parsed_arguments(command.model_args), typed=True,
     )  # fmt: skip
     if model.weight.shape[0] != spec.num_classes:
         raise ValueError(

@@ -1,5 +1,7 @@
 """Which images of one's own a measurement takes (train/measuring.py, train/data.py), and what its last line says of them."""
 
+import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,10 @@ import pytest
 import torch
 
 from rnc.datasets import ImageSet
+from rnc.store.card import train_command
 from rnc.store.reader import StoreReader
 from tests.train.malformed.network import MODEL, state, write_images
+from tests.train.own_networks import HERE, chosen
 from train.data import shortages
 from train.measure import main
 
@@ -109,3 +113,22 @@ def test_a_set_without_a_test_part_says_so(tmp_path: Path, capsys: pytest.Captur
     assert measured(tmp_path, tmp_path / "images") == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "test: no images; 3 classes; left out: nothing" in last
+
+
+def test_options_of_the_builder_and_the_weights_key_are_kept(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, other = chosen(3, 3, 5, act="relu"), chosen(3, 3, 5, act="relu")
+    torch.save({"model": net.state_dict(), "model_ema": other.state_dict()}, tmp_path / "w.pt")
+    data, runs = write_images(tmp_path / "images"), []
+    options = ["--model-args", "in_channels=3", "width=5", "act=relu"]
+    for number, key in enumerate((["--weights-key", "model_ema"], [])):
+        store = tmp_path / f"store{number}" / "rnc.duckdb"
+        given = ["--checkpoint", str(tmp_path / "w.pt"), "--data", str(data), "--model", f"{HERE}:chosen"]
+        assert main([*given, *options, *key, *FEW, "--store", str(store)]) == 0
+        runs.append(StoreReader(store).runs().iloc[0])
+        again = shlex.split(train_command(json.loads(runs[-1]["config"])))
+        assert main([*again[3:], "--store", str(tmp_path / f"again{number}" / "rnc.duckdb")]) == 0
+        assert StoreReader(tmp_path / f"again{number}" / "rnc.duckdb").runs()["run_id"].item() == runs[-1]["run_id"]
+        kept = StoreReader(store).classifier(runs[-1]["run_id"], 1)[1]
+        assert np.allclose(kept, (other if key else net)[-1].weight.detach().numpy())
+    assert runs[0]["run_id"] != runs[1]["run_id"]
