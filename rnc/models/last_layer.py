@@ -93,7 +93,9 @@ def find_last_layer(module: nn.Module, trial: Trial, image_shape: tuple[int, int
     """
     layers = list(trial.inputs)
     if not layers:
-        raise ValueError("the network has no linear layer that a pass calls; it must end in one, logits = W h + b")
+        raise ValueError(
+            f"the network has no linear layer that a pass calls; it must end in one, logits = W h + b{_unused(module, trial)}"
+        )
     if asked is not None and asked not in layers:
         raise ValueError(f"{asked!r} is no linear layer of the network; there are: {listed(layers)}")
     names = layers[::-1] if asked is None else [asked]
@@ -105,7 +107,7 @@ def find_last_layer(module: nn.Module, trial: Trial, image_shape: tuple[int, int
                 if difference <= _TOLERANCE:
                     return form
                 differences[name] = min(difference, differences.get(name, difference))
-    raise ValueError(_refused(trial, names, layers, differences))
+    raise ValueError(_refused(trial, names, layers, differences) + _unused(module, trial))
 
 
 def apart(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -155,6 +157,17 @@ def _refused(trial: Trial, names: list[str], layers: list[str], differences: dic
     return (
         f"the network's outputs are not those of {name}: it must end in that layer, without a softmax or other layers "
         f"after it{measured}; its linear layers are: {listed(layers)}"
+    )
+
+
+def _unused(module: nn.Module, trial: Trial) -> str:
+    """Words on linear layers whose weights a function may use, without a call that could be overheard."""
+    names = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name not in trial.calls]
+    if not names:
+        return ""
+    return (
+        f"; a pass does not call {listed(names)}: where its weights are used by a function, as in "
+        "functional.linear(h, fc.weight), put that into the forward of a module of its own"
     )
 
 
