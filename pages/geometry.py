@@ -10,7 +10,7 @@ from rnc.charts.legend import curve_legend
 from rnc.charts.words import told_turns
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
-from rnc.geometry_view import draw_simplex_distances
+from rnc.geometry_view import draw_simplex_distances, why_undefined
 from rnc.markdown import inert
 from rnc.vocabulary import ClassMetric, Role
 
@@ -30,8 +30,8 @@ spectra, off = [], {}
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = controls.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
-    if len(classes) < 2:
-        column.info(f"This run kept no class means of {selection.split} images under {inert(shown)} at epoch {epoch}.")
+    if why := why_undefined(means, f"{selection.split} images under {inert(shown)} at epoch {epoch}"):
+        column.info(why)
         continue
     present = [names[c] for c in classes]
     simplex = simplex_cosine(len(present))

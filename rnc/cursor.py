@@ -10,17 +10,18 @@ from rnc.error_view import fragment_telling
 
 _LAST = "last"
 _SECONDS_A_STOP = 1.2
+_MOST_STOPS = 2000
 
 
 def draw_cursor(epochs: list[int]) -> int:
-    """The cursor over all epochs of the chosen runs, measured (`epochs`, rising) or not; `last` follows a run under way."""
+    """The cursor over the epochs of the chosen runs, of which `epochs`, rising, are measured; `last` follows a run under way."""
     if not epochs or epochs[-1] == 0:
         return 0
     if "cursor_to" in st.session_state:  # (a widget's state can be set before it is drawn, not after)
         st.session_state["epoch"] = st.session_state.pop("cursor_to")
     picked = _slider(
         "Epoch",
-        [*map(str, range(epochs[-1])), _LAST],
+        stops_of(epochs),
         "epoch",
         "Every chart shows the last measured epoch of a run that is not after this one",
     )
@@ -28,6 +29,15 @@ def draw_cursor(epochs: list[int]) -> int:
         st.session_state["page_seen_at"] = math.inf
         _advance([*map(str, epochs[:-1]), _LAST], picked)
     return epochs[-1] if picked == _LAST else int(picked)
+
+
+def stops_of(epochs: list[int]) -> list[str]:
+    """Return the cursor's stops: every epoch up to the last measured one; the measured ones where there are too many.
+
+    Networks of one's own may count in steps or dates, of which a slider cannot hold all.
+    """
+    all_of_them = epochs[-1] <= _MOST_STOPS
+    return [*map(str, range(epochs[-1]) if all_of_them else epochs[:-1]), _LAST]
 
 
 def draw_film(label: str, frames: list[str], draw: Callable[[str], None], *, key: str, help: str) -> None:

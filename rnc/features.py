@@ -79,7 +79,7 @@ def feature_batches(model: FeatureClassifier, batches: Iterable[ImageBatch]) -> 
     for batch in batches:
         with torch.no_grad():
             h = model.features(batch.images)
-            yield FeatureSet(h, model.classifier(h), batch.labels, batch.true)
+            yield FeatureSet(h, model.logits_of(h), batch.labels, batch.true)
 
 
 def stage_batches(

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_SAME = 1e-7
+
 
 def centre(means: np.ndarray) -> np.ndarray:
     """Class means (C, d) minus their unweighted mean."""
@@ -25,9 +27,18 @@ def simplex_cosine(num_classes: int) -> float:
 
 
 def spectrum(means: np.ndarray) -> np.ndarray:
-    """The C - 1 leading singular values of centred class means (C, d) over their root mean square: all 1 at a simplex."""
+    """The C - 1 leading singular values of centred class means (C, d) over their root mean square: all 1 at a simplex.
+
+    NaN where the means are all alike.
+    """
     values = np.linalg.svd(centre(means), compute_uv=False)[: len(means) - 1]
-    return values / np.sqrt((values**2).sum() / (len(means) - 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return values / np.sqrt((values**2).sum() / (len(means) - 1))
+
+
+def are_alike(means: np.ndarray) -> bool:
+    """Return whether class means (C, d) are all the same up to the rounding of float32: they span no geometry."""
+    return bool(np.abs(centre(means)).max() <= _SAME * np.abs(means).max())
 
 
 def simplex_distances(means: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from rnc import controls
 from rnc.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
-from rnc.geometry import simplex_distances
+from rnc.geometry import are_alike, simplex_distances
 from rnc.vocabulary import Role
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
@@ -25,6 +25,9 @@ Where a condition leaves classes without samples, $C$ is the number of the other
 """
 
 
+ALIKE = "not defined: all class means are alike"
+
+
 def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
     """run_id, shown, condition, epoch, and a column a distance, of class means (`StoreReader.means_over_epochs`).
 
@@ -36,7 +39,9 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
         if int(str(count)) < 2:
             continue
         vectors = np.stack(list(alike["vector"])).astype(np.float64)
-        found = simplex_distances(vectors.reshape(-1, int(str(count)), vectors.shape[1]))
+        vectors = vectors.reshape(-1, int(str(count)), vectors.shape[1])
+        same = np.array([are_alike(spot) for spot in vectors])
+        found = {name: np.where(same, np.nan, values) for name, values in simplex_distances(vectors).items()}
         parts.append(alike[_LINE].drop_duplicates().reset_index(drop=True).assign(**found))
     return pd.concat(parts) if parts else pd.DataFrame(columns=[*_LINE, *SIMPLEX_DISTANCES])
 
@@ -59,6 +64,21 @@ def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> N
         lines = found[[*_LINE, "run"]].assign(value=found[name])
         chart = simplex_distance_lines(lines, info, list(runs["label"]), shown, selection.epoch, log=log)
         figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
-    least = found.loc[found.groupby("run_id", sort=False)["gram"].idxmin()]
-    at = "; ".join(f"{row.run} {row.gram:.3f} at epoch {row.epoch} ({row.shown})" for row in least.itertuples())
+    at = told_nearest(found)
     places[-1].caption(controls.literal(f"{selection.split} images. Nearest to a simplex by the Gram matrix: {at}."))
+
+
+def told_nearest(found: pd.DataFrame) -> str:
+    """Return, run by run, the least distance by the Gram matrix (`distances_over_epochs`, with the runs' labels), in words."""
+    defined = found.dropna(subset=["gram"])
+    least = defined.loc[defined.groupby("run_id", sort=False)["gram"].idxmin()]
+    told = [f"{row.run} {row.gram:.3f} at epoch {row.epoch} ({row.shown})" for row in least.itertuples()]
+    others = found.loc[~found["run_id"].isin(defined["run_id"]), "run"].unique()
+    return "; ".join(told + [f"{label} {ALIKE}" for label in others])
+
+
+def why_undefined(means: np.ndarray, what: str) -> str:
+    """Return why class means (C, d) of `what` have no geometry, in words; empty where they have."""
+    if len(means) < 2:
+        return f"This run kept no class means of {what}."
+    return f"{what}: {ALIKE}." if are_alike(means) else ""

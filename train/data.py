@@ -1,5 +1,6 @@
 """From a config to the images of a run: which are trained on, which are measured, and what is foreign to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class RunData:
     foreign: ImageSet
     whole: dict[Split, ImageSet]
     """What was trained on and tested on, for the record; on the CPU."""
+    shortages: list[str]
+    """Sentences on the choices that are smaller than was asked for."""
 
 
 def load_data(config: RunConfig, root: Path | None, device: torch.device) -> RunData:
@@ -46,7 +49,14 @@ def load_data(config: RunConfig, root: Path | None, device: torch.device) -> Run
     training = TrainingSet(whole[train].to(device), names[train].to(device), chosen[train].to(device))
     shape, count = datasets.spec(config.dataset).image_shape, len(measured[Split.TEST].images)
     foreign = foreign_images(config, shape, count, root)
-    return RunData(training, measured, foreign.to(device), whole)
+    told = [
+        f"{split}: {sentence}"
+        for split, part in whole.items()
+        for sentence in shortages(
+            part, datasets.spec(config.dataset).classes, config.measure_subset, config.sample_size
+        )
+    ]
+    return RunData(training, measured, foreign.to(device), whole, told)
 
 
 def measured_positions(config: MeasurementConfig, part: ImageSet, num_classes: int) -> torch.Tensor:
@@ -67,6 +77,28 @@ def measured_set(
     """The chosen images of a split, whose names (N,) in the data set are given, on a device."""
     images = part.take(chosen).to(device)
     return MeasuredSet.choose(images, names[chosen].to(device), config.sample_size, num_classes)
+
+
+def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) -> list[str]:
+    """Sentences on the choices that are smaller than was asked for because a class has too few images.
+
+    `subset` images of a split are measured (0 is all) and the features of `sample` of them are kept, both as many of one
+    class as of another.
+    """
+    label, rarest = part.rarest()
+    balance = f"{rarest} of each class, for class {classes[label]} has no more"
+    told, count = [], len(part)
+    if 0 < subset < count and subset // len(classes) > rarest:
+        told.append(
+            f"{rarest * len(classes)} images are measured where {subset} were asked for: {balance}; "
+            f"--measure-subset 0 measures all {count}"
+        )
+        count = rarest * len(classes)
+    elif subset:
+        count = min(subset, count)
+    if min(sample, count) // len(classes) > rarest:
+        told.append(f"the features of {rarest * len(classes)} images are kept where {sample} were asked for: {balance}")
+    return told
 
 
 def foreign_images(

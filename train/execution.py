@@ -1,7 +1,7 @@
 """How a run is computed on its device: what makes it fast and should not show in the result beyond rounding."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar, cast
 
@@ -9,6 +9,7 @@ import torch
 
 from rnc.models import FeatureClassifier
 from rnc.models.memory_layout import channels_last_is_safe
+from rnc.models.modes import model_mode
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -19,6 +20,9 @@ class Precision(StrEnum):
     AUTO = "auto"
     FLOAT32 = "float32"
     BF16 = "bf16"
+
+
+_TRIED_IMAGES = 2
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,27 @@ class Execution:
         placed = model.to(self.device)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
+    def prepared(self, model: FeatureClassifier, image_shape: tuple[int, int, int]) -> tuple["Execution", str]:
+        """Prepare a network that somebody else wrote, and try a pass with images (c, h, w) in the chosen memory layout.
+
+        Returns the execution that holds, and a sentence where that is not this one: code with `.view` takes contiguous
+        memory alone. Raises what the network raises in contiguous memory too.
+        """
+        self.prepare(model)
+        if not self.channels_last:
+            return self, ""
+        try:
+            _try_pass(model, self.place(torch.zeros(_TRIED_IMAGES, *image_shape, device=self.device)))
+        except RuntimeError as error:
+            plain = replace(self, channels_last=False)
+            model.to(memory_format=torch.contiguous_format)
+            _try_pass(model, torch.zeros(_TRIED_IMAGES, *image_shape, device=self.device))
+            return (
+                plain,
+                f"the network is run in contiguous memory, for it cannot run in channels_last: {_short(error)}",
+            )
+        return self, ""
+
     def compile(self, model: Network) -> Network:
         """The same network, its passes compiled where that was asked for."""
         return cast(Network, torch.compile(model)) if self.compiled else model
@@ -66,3 +91,15 @@ class Execution:
         parts = ["bf16 training" if self.bf16 else "float32"]
         parts += ["channels_last"] * self.channels_last + ["compiled"] * self.compiled
         return ", ".join(parts)
+
+
+def _try_pass(model: FeatureClassifier, images: torch.Tensor) -> None:
+    """A pass in eval mode and the gradient in the pixels, as an attack takes it."""
+    asking = images.requires_grad_()
+    with model_mode(model, training=False), torch.enable_grad():
+        torch.autograd.grad(model(asking).sum(), asking)
+
+
+def _short(error: BaseException) -> str:
+    """The first sentence of an error."""
+    return " ".join(str(error).split()).split(". ")[0][:160]

@@ -4,17 +4,11 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from rnc.models.foreign_weights import SUFFIXES
 from rnc.safe_paths import UnsafePathError, checked_name
-from rnc.vocabulary import Norm, Objective, Split
+from rnc.vocabulary import Objective, Split
 from train.measurement import Epochs, MeasurementConfig
-
-_NUMBER = re.compile(r"(?:epoch|ep|checkpoint|ckpt|e)[-_=. ]?(\d+)", re.IGNORECASE)
-_LAST_NUMBER = re.compile(r"(\d+)\D*$")
-_MOST_EPOCH = 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,46 +82,3 @@ def check_name(name: str) -> None:
     """Raise ValueError for a name that could not be a part of a folder's name and of an address."""
     if name and not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,79}", name, re.ASCII):
         raise ValueError(f"name must be of letters, digits and . _ -, at most 80 of them, got {name!r}")
-
-
-def checkpoint_files(given: tuple[Path, ...]) -> list[Path]:
-    """The files that are named, and those of the folders that are. Raises ValueError where there are none."""
-    files: list[Path] = []
-    for path in given:
-        if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
-            if not inside:
-                raise ValueError(f"checkpoint {path} is a folder without {', '.join(SUFFIXES)} files")
-            files += inside
-        else:
-            files.append(path)
-    if not files:
-        raise ValueError("name the checkpoints: --checkpoint FILE [FILE ...], or a folder of them")
-    return files
-
-
-def in_order(files: list[Path], given: tuple[int, ...]) -> list[tuple[int, Path]]:
-    """(epoch, file) by epochs: those given, else the numbers in the files' names; a single file without is of epoch 1.
-
-    Raises ValueError, asking for --epochs, where they are not one a file, each once.
-    """
-    numbers = list(given) or _numbers_in([file.stem for file in files])
-    if (
-        len(numbers) != len(files)
-        or len(set(numbers)) < len(numbers)
-        or not all(0 <= n <= _MOST_EPOCH for n in numbers)
-    ):
-        raise ValueError(
-            f"each of the {len(files)} checkpoints needs an epoch of its own, but there are {numbers}; "
-            "give them in the order of the files: --epochs 0 10 20"
-        )
-    return sorted(zip(numbers, files, strict=True))
-
-
-def _numbers_in(stems: list[str]) -> list[int]:
-    for pattern in (_NUMBER, _LAST_NUMBER):
-        found = [pattern.search(stem) for stem in stems]
-        numbers = [int(match[1]) for match in found if match]
-        if len(set(numbers)) == len(stems) and (pattern is _NUMBER or len(stems) > 1):
-            return numbers
-    return [1] if len(stems) == 1 else []

@@ -120,6 +120,8 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
         if ranks.agree(True):
             follower.go()
         return
+    for shortage in data.shortages:
+        tqdm.write(f"{config.run_id}: {shortage}")
     with sigterm_stops(), run_lock(options.store, config.run_id):
         refuse_networks_of_others(options.store, config.run_id)
         leader = run()

@@ -14,20 +14,36 @@ from rnc.datasets.own import OwnImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
+from rnc.models.builders import parsed_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import check_normalisation
 from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
+from train.checkpoint_files import checkpoint_files
+from train.data import shortages
+from train.epoch_names import in_order
 from train.execution import Execution, Precision
-from train.foreign import OwnRun, check_name, check_names, checkpoint_files, in_order
+from train.foreign import OwnRun, check_name, check_names
 from train.loop import Options
 from train.measurement import MeasurementConfig
 from train.measuring import Subject, load_weights, measure_run
 from train.stopping import StopRun
+from train.summary import summary
 
 _PROG = "python -m train.measure"
-_TYPED = ("checkpoint", "epochs", "data", "test_data", "classifier", "stages", "mean", "std")
+_TYPED = (
+    "checkpoint",
+    "epochs",
+    "weights_key",
+    "data",
+    "test_data",
+    "classifier",
+    "model_args",
+    "stages",
+    "mean",
+    "std",
+)
 _TYPED_OF_IMAGES = ("image_size", "channels", "classes", "name")
 
 
@@ -48,8 +64,12 @@ class Command:
     """Images that the network was trained on: a folder with a subfolder a class, Parquet, or npz; all may have a test part."""
     test_data: Path | None = None
     """Images that it was not trained on, where they are not a part of --data."""
+    weights_key: str = ""
+    """Where in the files the weights lie, as model_ema, or model/student; found where not given."""
     classifier: str | None = None
     """The last linear layer's name in the network; found where not given."""
+    model_args: tuple[str, ...] = ()
+    """What the network is built with beside the number of classes, as key=value: in_channels=3 depths=[1,1]."""
     stages: tuple[str, ...] | None = None
     """Submodules that are measured along the way; chosen where not given."""
     mean: tuple[float, ...] = ()
@@ -106,21 +126,31 @@ def measure(command: Command) -> None:
     options = command.options()
     device = pick_device(options.device)
     check_threads(options.threads)
-    files = in_order(checkpoint_files(command.checkpoint), command.epochs)
+    found, skipped = checkpoint_files(command.checkpoint, command.epochs)
+    files, how = in_order(found, command.epochs)
+    _say(*skipped, f"epochs: {how}")
     check_name(command.name)
     images, spec = _images(command)
     check_names(command.name, spec.name, command.measurement.model)
+    left_out = [] if images is None else images.left_out()
+    for sentence in left_out:
+        _say(f"left out: {sentence}")
     model = _network(command, spec)
     whole = _loaded(command, images)
     for epoch, path in files:
-        _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN]))
+        _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN], command.weights_key))
     run = _run(command, files, images, spec, model, whole)
     exact_float32()
     execution = Execution.choose(device, Precision.FLOAT32, compiled=False, model=model)
     threads = set_threads(model, options.threads)
-    execution.prepare(model)
-    measure_run(run, Subject(model, files, spec, whole), options, execution, threads)
-    _say(f"{run.run_id}: {len(files)} epochs are in {options.store}")
+    execution, told = execution.prepared(model, spec.image_shape)
+    if told:
+        _say(told)
+    for split, part in whole.items():
+        for shortage in shortages(part, spec.classes, run.measure_subset, run.sample_size):
+            _say(f"{split}: {shortage}")
+    measure_run(run, Subject(model, files, spec, whole, command.weights_key), options, execution, threads)
+    _say(summary(run, options.store, whole, spec.classes, "; ".join(left_out)))
 
 
 def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
@@ -148,10 +178,13 @@ def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
 def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
     given = command.measurement
     if not given.model:
-        raise ValueError("name the network: --model small_cnn, torchvision:resnet18, or module:function of your own")
+        raise ValueError(
+            "name the network: --model small_cnn, torchvision:resnet18, timm:NAME, hf:TYPE, or module:function"
+        )
     check_normalisation(spec.image_shape[0], spec.mean, spec.std)
     model = network(
-        given.model, spec, given.width, classifier=command.classifier, stages=command.stages, typed=True
+        given.model, spec, given.width, classifier=command.classifier, stages=command.stages,
+        arguments=parsed_arguments(command.model_args), typed=True,
     )  # fmt: skip
     if model.weight.shape[0] != spec.num_classes:
         raise ValueError(
@@ -184,7 +217,8 @@ def _run(
         epochs=tuple(epoch for epoch, _path in files),
         sha256=tuple(_sha256(path) for _epoch, path in files),
         fingerprints={split: part.fingerprint() for split, part in whole.items()},
-        network=network_metadata(given.model, spec, given.width, model),
+        network=network_metadata(given.model, spec, given.width, model)
+        | ({"weights_key": command.weights_key} if command.weights_key else {}),
         images=None if images is None else images.to_json(),
         typed={name: _plain(value) for name, value in typed.items() if value not in (None, (), 0, "")},
     )

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from rnc.command_line import printable
@@ -32,6 +33,7 @@ from train.provenance import provenance
 from train.stopping import StopRun, sigterm_stops
 
 _CHECKED_IMAGES = 8
+_SAME = 1e-3  # of the largest logit: what rounding leaves far behind
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,26 @@ class Subject:
     """By epochs."""
     spec: DatasetSpec
     whole: dict[Split, ImageSet]
+    weights_key: str = ""
+    """Where in the files the weights lie; empty where that is to be found."""
 
 
-def load_weights(model: FeatureClassifier, path: Path, images: ImageSet) -> list[str]:
-    """Bring a network to the weights of a file; returns what was done to find them, in words.
+def load_weights(model: FeatureClassifier, path: Path, images: ImageSet, key: str = "") -> list[str]:
+    """Bring a network to the weights of a file, under a key there; returns what was done to find them, in words.
 
     Raises WeightsError, and ValueError where they give no finite logits for the images.
     """
-    state, done = read(path)
+    state, done = read(path, key)
     done += fill(model.module if isinstance(model, WrappedClassifier) else model, state, path)
     few = images.take(images.balanced_indices(_CHECKED_IMAGES, 1)).pixels().to(model.mean.device)
     if not bool(model.eval()(few).isfinite().all()):
         raise ValueError(f"checkpoint {path}: the network's logits are NaN or infinite; take an earlier checkpoint")
+    apart = model.mismatch(few) if isinstance(model, WrappedClassifier) else 0.0
+    if apart > _SAME:
+        raise ValueError(
+            f"checkpoint {path}: with its weights the logits differ by {100 * apart:.3g} % of the largest logit from W h + b, "
+            f"W and b being those of {model.classifier_name}; the network must end in a linear layer"
+        )
     return done
 
 
@@ -75,10 +85,10 @@ class _Measuring:
         self.run, self.subject, self.options, self.execution = run, subject, options, execution
         self.writer, self.begin = StoreWriter(options.store), time.monotonic()
         num_classes, device = subject.spec.num_classes, execution.device
-        names = {split: measured_positions(run, part, num_classes) for split, part in subject.whole.items()}
+        chosen_of = {split: measured_positions(run, part, num_classes) for split, part in subject.whole.items()}
         sets = {
-            split: measured_set(run, part, chosen, chosen, num_classes, device)
-            for (split, part), chosen in zip(subject.whole.items(), names.values(), strict=True)
+            split: measured_set(run, part, torch.arange(len(part)), chosen, num_classes, device)
+            for (split, part), chosen in zip(subject.whole.items(), chosen_of.values(), strict=True)
         }
         last = list(sets.values())[-1]
         foreign = foreign_images(run, subject.spec.image_shape, len(last.images), options.data_root).to(device)
@@ -134,7 +144,7 @@ class _Measuring:
 
     def _measure(self, epoch: int, path: Path) -> None:
         run, model = self.run, self.subject.model
-        load_weights(model, path, self.subject.whole[Split.TRAIN])
+        load_weights(model, path, self.subject.whole[Split.TRAIN], self.subject.weights_key)
         plan = Plan(
             epoch, run.conditions, epoch in run.vectors_at(), epoch in run.layerwise_at(),
             run.conditions_at_end if epoch == run.epochs[-1] else [],

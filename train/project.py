@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from rnc.conditions import CLEAN, Condition
 from rnc.projection import UMAP_POINTS, PlanePCA
@@ -17,6 +18,9 @@ Samples = dict[tuple[Split, Condition], Sample]
 Plane = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
 """(clean features, others) -> coordinates (n, 2) of each, as `rnc.projection.umap_plane` gives them."""
 
+_LEAST_UMAP = 4
+"""Points: its first layout takes three directions of fewer than these."""
+
 
 class Projector:
     """Projects train and test samples of every condition into planes fitted on clean training features."""
@@ -25,6 +29,7 @@ class Projector:
         """Start with no epoch."""
         self._config, self._writer = config, writer
         self._epochs: dict[int, Samples] = {}
+        self._told: set[str] = set()
 
     @property
     def latest(self) -> Samples | None:
@@ -34,7 +39,11 @@ class Projector:
     def add_epoch(self, epoch: int, samples: Samples) -> None:
         """Take an epoch in, refit PCA on all clean training features so far, and store every epoch in the new basis."""
         self._epochs[epoch] = samples
-        pca = PlanePCA([stored[Split.TRAIN, CLEAN].features for stored in self._epochs.values()])
+        try:
+            pca = PlanePCA([stored[Split.TRAIN, CLEAN].features for stored in self._epochs.values()])
+        except ValueError as error:
+            self._leave_out("PCA", error)
+            return
         rows = Rows()
         for stored_epoch, stored in self._epochs.items():
             for (split, condition), sample in stored.items():
@@ -58,12 +67,26 @@ class Projector:
         epochs = sorted({*self._config.umap_at(), last} & set(self._epochs), reverse=True)
         chosen = [(epoch, condition) for epoch in epochs for condition in (CLEAN, *attacked)]
         taken = _spread(len(self._epochs[last][Split.TRAIN, CLEAN].indices), UMAP_POINTS)
+        if len(taken) < _LEAST_UMAP:
+            self._leave_out("UMAP", f"it needs the features of at least {_LEAST_UMAP} images, there are {len(taken)}")
+            return
         clean, *others = (self._epochs[epoch][Split.TRAIN, condition].features[taken] for epoch, condition in chosen)
+        try:
+            planes = umap_plane(clean, others)
+        except RuntimeError as error:
+            self._leave_out("UMAP", error)
+            return
         rows = Rows()
-        for (epoch, condition), plane in zip(chosen, umap_plane(clean, others), strict=True):
+        for (epoch, condition), plane in zip(chosen, planes, strict=True):
             indices = self._epochs[epoch][Split.TRAIN, condition].indices[taken]
             self._add(rows, ProjectionMethod.UMAP, epoch, Split.TRAIN, condition, indices, plane)
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.UMAP, rows)
+
+    def _leave_out(self, method: str, reason: object) -> None:
+        """Say once that there is no such projection of the run, and why: the rest of the run stands without it."""
+        if method not in self._told:
+            self._told.add(method)
+            tqdm.write(f"{self._config.run_id}: no {method}: {reason}")
 
     def _add(
         self,

@@ -21,7 +21,7 @@ def value_axis(log: bool, ticks: int = 4) -> alt.Y:
 
 def epoch_axis(last: int, *, log: bool) -> alt.X:
     """The horizontal axis of `epoch`, up to the last; with `log`, epochs that are worth naming: 0, 1, 3, 10, 30, ..."""
-    steps = [0] + [m * 10**k for k in range(6) for m in (1, 3)]
+    steps = [0] + [m * 10**k for k in range(10) for m in (1, 3)]
     ticks = [step for step in steps if step <= last * 0.7] + [last]
     axis = alt.Axis(values=ticks, grid=False) if log else alt.Axis(grid=False, tickCount=6)
     return alt.X("epoch:Q", title="epoch", scale=alt.Scale(type="symlog" if log else "linear"), axis=axis)

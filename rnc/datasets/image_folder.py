@@ -1,5 +1,7 @@
-"""Images as files, a folder a class: `{root}/{folder}/{split}/{class}/*.png`, and JPEG and WebP likewise."""
+"""Images as files, a folder a class: `{root}/{folder}/{split}/{class}/**/*.png`, and every format that torchvision takes."""
 
+import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,11 @@ from rnc.datasets.images import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-"""Whatever else lies in a class folder is left out."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm", ".jfif")
+"""Those of torchvision's ImageFolder, and .jfif. Whatever else lies in a class folder is left out."""
+
+
+_LISTED = 6
 
 
 class ImageFolder:
@@ -62,10 +67,10 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
     has no images.
     """
     for folder in layout.folders(spec, root):
-        for name in layout.split_names(split):
-            found = class_folders(folder / name)
+        for part in layout.split_folders(folder, split):
+            found = class_folders(part)
             if found:
-                return labelled(spec, folder / name, found)
+                return labelled(spec, part, found)
     return None
 
 
@@ -74,6 +79,51 @@ def class_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def walked(folder: Path) -> Iterator[Path]:
+    """Yield what lies in a folder and in its folders, in the order of torchvision's ImageFolder: links are followed, once.
+
+    A folder that is called like an image is yielded as if it were one, so that reading it says what is wrong; so is a hidden
+    folder, which is not entered. Raises DatasetError for a folder that cannot be read.
+    """
+    seen: set[tuple[int, int]] = set()
+    found: list[tuple[str, list[str]]] = []
+
+    def fail(error: OSError) -> None:
+        raise DatasetError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions") from error
+
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=fail):
+        status = os.stat(root)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        strange = [name for name in folders if name.startswith(".") or Path(name).suffix.lower() in SUFFIXES]
+        folders[:] = [name for name in folders if name not in strange]
+        found.append((root, files + strange))
+    for root, names in sorted(found):
+        yield from (Path(root) / name for name in sorted(names))
+
+
+def left_out(class_folders: list[Path]) -> list[str]:
+    """Return sentences on the files of class folders that are not taken, counted by their suffixes."""
+    counts: Counter[str] = Counter()
+    for class_folder in class_folders:
+        for path in walked(class_folder):
+            if not _is_taken(path):
+                counts["hidden" if path.name.startswith(".") else path.suffix.lower() or "without a suffix"] += 1
+    return [f"files in the class folders that are no images: {_counted(counts)}"] if counts else []
+
+
+def _counted(counts: Counter[str]) -> str:
+    rest = sum(count for _kind, count in counts.most_common()[_LISTED:])
+    told = [f"{count} {kind}" for kind, count in counts.most_common(_LISTED)]
+    return ", ".join(told + [f"{rest} others"] * bool(rest))
+
+
+def _is_taken(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> ImageFolder:
@@ -88,8 +138,7 @@ def labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> Imag
             )
         if label in labels.values():
             raise DatasetError(f"{folder}: two folders are {spec.classes[label]}; keep one of them")
-        files = sorted(class_folder.iterdir())
-        labels |= {path: label for path in files if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")}
+        labels |= {path: label for path in walked(class_folder) if _is_taken(path)}
     empty = [name for label, name in enumerate(spec.classes) if label not in set(labels.values())]
     if empty:
         raise DatasetError(

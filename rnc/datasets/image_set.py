@@ -44,10 +44,15 @@ class ImageSet:
 
         order = torch.from_numpy(np.random.default_rng(_ORDER_SEED).permutation(len(self)))
         labels = self.labels.cpu()[order]
-        rarest = min(labels.unique(return_counts=True)[1].tolist(), default=0)
-        per_class = min(max(size // num_classes, 1), rarest)
+        per_class = min(max(size // num_classes, 1), self.rarest()[1])
         chosen = [order[labels == c][:per_class] for c in range(num_classes)]
         return torch.cat(chosen).sort().values.to(self.labels.device)
+
+    def rarest(self) -> tuple[int, int]:
+        """The label of the class with the fewest images, of those present, and their number; (-1, 0) for an empty set."""
+        labels, counts = (part.tolist() for part in self.labels.cpu().unique(return_counts=True))
+        fewest = min(counts, default=0)
+        return (labels[counts.index(fewest)], fewest) if counts else (-1, 0)
 
     def to(self, device: "torch.device") -> "ImageSet":
         """The same set on a device."""

@@ -53,6 +53,19 @@ def has(path: Path, split: Split) -> bool:
         return _names(archive, split, path) is not None
 
 
+def left_out(path: Path, *, test_alone: bool) -> list[str]:
+    """Return the names of the arrays that are not taken; `test_alone` says that the file is there for its test part alone.
+
+    Raises DatasetError as `arrays` does.
+    """
+    with _opened(path) as archive:
+        taken = {split: _names(archive, split, path) for split in Split if split is Split.TEST or not test_alone}
+        if not any(taken.values()):
+            taken[Split.TRAIN] = _names(archive, Split.TRAIN, path)
+        used = {name for names in taken.values() for name in names or ()}
+        return sorted({name.removesuffix(".npy") for name in archive.namelist()} - used)
+
+
 def _channels_first(images: np.ndarray, path: Path) -> np.ndarray:
     if images.ndim == 3:
         return images[:, None]
@@ -65,10 +78,11 @@ def _channels_first(images: np.ndarray, path: Path) -> np.ndarray:
 
 def _names(archive: zipfile.ZipFile, split: Split, path: Path) -> tuple[str, str] | None:
     there = sorted(name.removesuffix(".npy") for name in archive.namelist())
+    as_written = {name.lower(): name for name in reversed(there)}
     prefixes = [f"{name}_" for name in layout.split_names(split)] + [""] * (split is Split.TRAIN)
     for prefix in prefixes:
-        if {f"{prefix}images", f"{prefix}labels"} <= set(there):
-            return f"{prefix}images", f"{prefix}labels"
+        if {f"{prefix}images", f"{prefix}labels"} <= set(as_written):
+            return as_written[f"{prefix}images"], as_written[f"{prefix}labels"]
     if split is Split.TEST:
         return None
     raise DatasetError(

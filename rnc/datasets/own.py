@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rnc.datasets import cache, image_folder, layout, npz_file, parquet_folder, picking
+from rnc.datasets import cache, image_folder, npz_file, parquet_folder, picking
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images import MOST_BYTES, Source, fitted, opened
+from rnc.datasets.parts import listed, parts_of
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.safe_paths import UnsafePathError, checked_name
 from rnc.vocabulary import OWN_IMAGES, Split
@@ -50,6 +51,15 @@ class OwnImages:
         return [
             split for split in Split if split is Split.TRAIN or _place(self.data, self.test_data, split) is not None
         ]
+
+    def left_out(self) -> list[str]:
+        """Return sentences on what lies beside the images and is not taken; none where everything is."""
+        told = _left_out(self.data, False)
+        if self.test_data is None:
+            return told
+        if _place(self.data, None, Split.TEST) is not None:
+            told.append(f"the test part of {self.data.name}, for {self.test_data.name} is given")
+        return told + _left_out(self.test_data, True)
 
     def load(self, split: Split) -> ImageSet:
         """The images of a part. Raises DatasetError, naming the file, where they are missing, damaged or too many."""
@@ -145,7 +155,8 @@ class _Place:
     def source(self, spec: DatasetSpec) -> Source:
         """The encoded images of a folder or of Parquet files."""
         if self.parquet:
-            return parquet_folder.ParquetFolder(spec, self.parquet[0].parent, list(self.parquet))
+            folder = self.path if self.path.is_dir() else self.path.parent
+            return parquet_folder.ParquetFolder(spec, folder, list(self.parquet))
         return image_folder.labelled(spec, self.path, list(self.folders))
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -179,25 +190,30 @@ def _in_file(path: Path, split: Split) -> _Place | None:
 
 
 def _in_folder(folder: Path, split: Split) -> _Place | None:
-    for below in (folder, folder / "data"):
-        files = parquet_folder.series(below, split)
-        if not files and split is Split.TRAIN and not parquet_folder.series(below, Split.TEST):
-            files = sorted(below.glob("*.parquet"))
-        if files:
-            return _Place(below, parquet=tuple(files))
-    for name in layout.split_names(split):
-        found = image_folder.class_folders(folder / name)
-        if found:
-            return _Place(folder / name, folders=tuple(found))
-    found = image_folder.class_folders(folder) if split is Split.TRAIN else []
-    return _Place(folder, folders=tuple(found)) if found else None
+    part = parts_of(folder).found.get(split)
+    return None if part is None else _Place(part.path, part.folders, part.parquet)
+
+
+def _left_out(data: Path, test_alone: bool) -> list[str]:
+    """Sentences on what of a folder or file is not taken; `test_alone` says that it is there for its test part alone."""
+    if not data.is_dir():
+        place = _in_file(data, Split.TRAIN)
+        if place is None or place.encoded:
+            return []
+        arrays = npz_file.left_out(data, test_alone=test_alone)
+        return [f"arrays {listed(arrays)} in {data.name}"] if arrays else []
+    parts = parts_of(data)
+    used = [split for split in parts.found if not test_alone or split is Split.TEST] or list(parts.found)
+    told = [f"the {split} part of {data.name}" for split in parts.found if split not in used]
+    inside = [folder for split in used for folder in parts.found[split].folders]
+    return parts.left_out + told + image_folder.left_out(inside)
 
 
 def _classes(place: _Place) -> tuple[str, ...]:
     if place.folders:
         return tuple(folder.name for folder in place.folders)
     if place.parquet:
-        return parquet_folder.written_classes(place.parquet[0])
+        return parquet_folder.written_classes(place.parquet)
     arrays = place.arrays()
     assert arrays is not None
     largest = int(arrays[1].max())

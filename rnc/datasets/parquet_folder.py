@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,41 +103,53 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 
 def series(folder: Path, split: Split) -> list[Path]:
     """The Parquet files of a split in a folder, none where there are none. Raises DatasetError as `find` does."""
-    for name in layout.split_names(split):
-        files = sorted(folder.glob(f"{name}-*.parquet"))
-        if files:
-            _check_series(files)
-            return files
+    there = sorted(folder.glob("*-*.parquet"))
+    called = [name for path in there if layout.split_of(name := path.name.partition("-")[0]) is split]
+    for name in sorted(set(called), key=layout.rank):
+        files = [path for path in there if path.name.startswith(f"{name}-")]
+        check_series(files)
+        return files
     return []
 
 
-def written_classes(path: Path) -> tuple[str, ...]:
-    """The class names in a file's header, as the hub writes them; where there are none, the numbers up to the largest label.
+def written_classes(files: Sequence[Path]) -> tuple[str, ...]:
+    """Return the class names in the header of some files, as the hub writes them; else the numbers up to the largest label.
 
     Raises DatasetError for a damaged file and for labels that are no class numbers.
     """
+    largest = 0
+    for path in files:
+        with _opened(path) as file:
+            names = _names_in_header(file.schema_arrow, _label_column(file.schema_arrow, path))
+            if names is not None:
+                return tuple(names)
+            largest = max(largest, _largest_label(file, path))
+    return tuple(str(label) for label in range(largest + 1))
+
+
+def _largest_label(file: "pq.ParquetFile", path: Path) -> int:
     import pyarrow.compute as pc
 
-    with _opened(path) as file:
-        schema = file.schema_arrow
-        column = _label_column(schema, path)
-        names = _names_in_header(schema, column)
-        if names is None:
-            largest = max(
-                (
-                    pc.max(batch.column(0)).as_py() or 0
-                    for batch in file.iter_batches(_LABELS_AT_ONCE, columns=[column])
-                ),
-                default=0,
-            )
-            if not 0 <= largest < _MOST_CLASSES:
-                raise DatasetError(f"{path}: the largest label is {largest}; number the classes from 0")
-            names = [str(label) for label in range(largest + 1)]
-    return tuple(names)
+    column = _label_column(file.schema_arrow, path)
+    batches = file.iter_batches(_LABELS_AT_ONCE, columns=[column])
+    largest = max((pc.max(batch.column(0)).as_py() or 0 for batch in batches), default=0)
+    if not 0 <= largest < _MOST_CLASSES:
+        raise DatasetError(f"{path}: the largest label is {largest}; number the classes from 0")
+    return largest
 
 
-def _check_series(files: list[Path]) -> None:
-    """`train-00000-of-00003.parquet` says that there are three: neither a part nor a series twice may pass for all."""
+def check_series(files: list[Path]) -> None:
+    """Raise DatasetError where the names of a split's files say that some are missing, or that there are several series.
+
+    `train-00000-of-00003.parquet` says that there are three; `0000.parquet`, `0001.parquet` count from 0.
+    """
+    counted = [int(path.stem) for path in files if path.stem.isdecimal()]
+    gaps = sorted(set(range(max(counted, default=0))) - set(counted)) if len(counted) == len(files) else []
+    if gaps:
+        raise DatasetError(
+            f"{files[0].parent}: of the files up to {files[-1].name}, those numbered {', '.join(map(str, gaps[:20]))} are "
+            "missing; copy or download them"
+        )
     found = [_PART.search(path.name) for path in files]
     parts = [(int(part[1]), int(part[2])) for part in found if part]
     if not parts:

@@ -10,9 +10,12 @@ from typing import Any
 
 from rnc import datasets
 from rnc.datasets import DatasetSpec
+from rnc.models.builders import Arguments, checked_arguments
 
 MOST_CLASSES = 100_000
 MOST_STAGES = 1_000
+MOST_ARGUMENT = 100_000
+"""The largest number among the options of a builder that a file names."""
 MOST_WIDTH = 1_000.0
 MOST_SIDE = 4_096
 """Pixels; images of one's own are not larger either (`datasets.own`)."""
@@ -39,6 +42,8 @@ class CheckpointConfig:
     """The linear layer of a wrapped network."""
     stages: list[str] | None
     """The stages of a wrapped network."""
+    arguments: Arguments
+    """Options of the function that builds a wrapped network."""
 
 
 def read_config(metadata: dict[str, Any]) -> CheckpointConfig:
@@ -60,14 +65,30 @@ def read_config(metadata: dict[str, Any]) -> CheckpointConfig:
     if spec.num_classes > MOST_CLASSES:
         raise ValueError(f"{spec.num_classes:,} classes are named; at most {MOST_CLASSES:,} are possible")
     wrap = config.get("wrap") or {}
-    if not isinstance(wrap, dict) or set(wrap) - {"classifier", "stages"}:
-        raise ValueError("wrap must be an object with 'classifier' and 'stages' alone")
+    if not isinstance(wrap, dict) or set(wrap) - {"classifier", "stages", "arguments"}:
+        raise ValueError("wrap must be an object with 'classifier', 'stages' and 'arguments' alone")
     classifier, stages = wrap.get("classifier"), wrap.get("stages")
     return CheckpointConfig(
         model, spec, width, described,
         None if classifier is None else _text("classifier", classifier),
         None if stages is None else _texts("stages", stages, MOST_STAGES),
+        _arguments(wrap.get("arguments") or {}),
     )  # fmt: skip
+
+
+def _arguments(given: Any) -> Arguments:
+    """The checked options of a builder; each number that could become a size or a loop is bounded."""
+    found = checked_arguments(given)
+
+    def check(value: Any) -> None:
+        if isinstance(value, list | tuple):
+            for item in value:
+                check(item)
+        elif isinstance(value, int | float) and abs(value) > MOST_ARGUMENT:
+            raise ValueError(f"options of a network are at most {MOST_ARGUMENT:,}, got {value}")
+
+    check(list(found.values()))
+    return found
 
 
 def _spec(dataset: str, given: Any) -> DatasetSpec:

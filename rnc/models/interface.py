@@ -33,6 +33,10 @@ class FeatureClassifier(nn.Module):
         weight, bias = self.classifier.weight, self.classifier.bias
         return weight.new_zeros(len(weight)) if bias is None else bias
 
+    def logits_of(self, features: torch.Tensor) -> torch.Tensor:
+        """The logits (N, C) of penultimate features (N, d)."""
+        return self.classifier(features)
+
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """What the layers see of images (N, c, h, w) in [0, 1]."""
         return (images - self.mean) / self.std

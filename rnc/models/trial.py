@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from rnc.models.modes import model_mode
+from rnc.models.outputs import Key, element, tensors_in
 
 _IMAGES = 2
 _SEED = 0
+_SAME = 1e-5  # of the largest logit, between two passes
 
 
 @dataclass
@@ -35,9 +37,9 @@ class Call:
 
 @dataclass
 class Trial:
-    """The logits (2, C) of a pass, what each linear layer took in, and the calls by name in their order."""
+    """What a pass gave that may be logits (2, C), what each linear layer took in, and the calls by name in their order."""
 
-    logits: torch.Tensor
+    outputs: dict[Key, torch.Tensor] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
     inputs: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -47,21 +49,30 @@ class Trial:
         return [name for name, call in self.calls.items() if call.times == 1 and call.gives_a_batch]
 
 
-def try_out(module: nn.Module, image_shape: tuple[int, int, int]) -> Trial:
-    """Pass two random images (c, h, w) through a module in eval mode; its modes are left as they were.
-
-    Raises ValueError, saying what to do, where it cannot take them, gives no finite logits (N, C), or no gradient.
-    """
+def random_images(module: nn.Module, image_shape: tuple[int, int, int]) -> torch.Tensor:
+    """Return two random images (2, c, h, w), always the same, where the module's weights are."""
     generator = torch.Generator().manual_seed(_SEED)
     given = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
-    images = torch.rand(_IMAGES, *image_shape, generator=generator).to(given).requires_grad_()
-    trial, hooks = Trial(torch.empty(0)), []
+    return torch.rand(_IMAGES, *image_shape, generator=generator).to(given)
+
+
+def try_out(module: nn.Module, image_shape: tuple[int, int, int]) -> Trial:
+    """Pass two random images (c, h, w) through a module in eval mode, twice; its modes are left as they were.
+
+    Raises ValueError, saying what to do, where it cannot take them, gives no finite logits (N, C), no gradient, or other
+    logits the second time.
+    """
+    images = random_images(module, image_shape).requires_grad_()
+    trial, hooks = Trial(), []
     for name, part in module.named_modules():
         if name:
-            hooks.append(part.register_forward_hook(_watcher(name, trial)))
+            hooks.append(part.register_forward_hook(_watcher(name, trial), with_kwargs=True))
     try:
         with model_mode(module, training=False), torch.enable_grad():
-            trial.logits = module(images)
+            output = module(images)
+            while hooks:
+                hooks.pop().remove()
+            again = module(images)
     except Exception as error:  # (whatever a foreign module raises)
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
@@ -70,29 +81,53 @@ def try_out(module: nn.Module, image_shape: tuple[int, int, int]) -> Trial:
     finally:
         for hook in hooks:
             hook.remove()
-    _check_logits(trial.logits, images)
+    trial.outputs = _logits_in(output, images)
+    _check_repeated(trial.outputs, again)
     return trial
 
 
-def _watcher(name: str, trial: Trial) -> Callable[[nn.Module, Any, Any], None]:
-    def watch(part: nn.Module, inputs: Any, output: Any) -> None:
+def _watcher(name: str, trial: Trial) -> Callable[..., None]:
+    def watch(part: nn.Module, inputs: Any, options: dict[str, Any], output: Any) -> None:
         call = trial.calls.setdefault(name, Call())
         call.times += 1
         call.output = output
         call.version = output._version if isinstance(output, torch.Tensor) and not output.is_inference() else 0
-        if isinstance(part, nn.Linear) and inputs and isinstance(inputs[0], torch.Tensor):
-            trial.inputs[name] = inputs[0]
+        taken = next(iter((*inputs, *options.values())), None)
+        if _may_be_last(part) and isinstance(taken, torch.Tensor):
+            trial.inputs[name] = taken
 
     return watch
 
 
-def _check_logits(logits: Any, images: torch.Tensor) -> None:
-    if not isinstance(logits, torch.Tensor) or logits.dim() != 2 or len(logits) != len(images) or logits.shape[1] < 2:
-        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+def _may_be_last(part: nn.Module) -> bool:
+    """Return whether a module is a linear layer, or one of somebody's own with a matrix of weights."""
+    return isinstance(part, nn.Linear) or any(p.dim() == 2 for p in part.parameters(recurse=False))
+
+
+def _logits_in(output: Any, images: torch.Tensor) -> dict[Key, torch.Tensor]:
+    """The tensors of an output that may be logits: (N, C) of two classes or more, finite, and with a gradient."""
+    tensors = tensors_in(output)
+    shaped = {k: t for k, t in tensors.items() if t.dim() == 2 and len(t) == len(images) and t.shape[1] > 1}
+    if not shaped:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise ValueError(
             f"the network must give logits (N, C) of at least two classes, but gives {found} for {len(images)} images"
         )
-    if not bool(torch.isfinite(logits).all()):
+    finite = {key: tensor for key, tensor in shaped.items() if bool(torch.isfinite(tensor).all())}
+    if not finite:
         raise ValueError("the network's logits are NaN or infinite on random images; are its weights whole?")
-    if not logits.requires_grad:
+    attackable = {key: tensor for key, tensor in finite.items() if tensor.requires_grad}
+    if not attackable:
         raise ValueError("the network gives no gradient in its pixels, so that it cannot be attacked; remove no_grad")
+    return attackable
+
+
+def _check_repeated(outputs: dict[Key, torch.Tensor], again: Any) -> None:
+    for key, tensor in outputs.items():
+        difference = (element(again, key) - tensor).detach().abs().max()
+        apart = float(difference / tensor.detach().abs().max().clamp_min(1e-12))
+        if not apart <= _SAME:
+            raise ValueError(
+                f"the network gives other logits for the same images the second time: they differ by {100 * apart:.3g} % of "
+                "the largest; dropout or noise stays on in eval mode: use nn.Dropout, or training=self.training"
+            )

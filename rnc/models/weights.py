@@ -147,7 +147,7 @@ def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Pat
 
 def _bare(config: CheckpointConfig) -> nn.Module:
     """The module without weights; of the user's own code, which RNC_MODELS allows, with those that the code makes."""
-    make = partial(bare_network, config.model, config.spec, config.width, typed=False)
+    make = partial(bare_network, config.model, config.spec, config.width, config.arguments, typed=False)
     return make() if is_of_user(config.model) else skeleton.built_without_memory(make)
 
 
@@ -158,6 +158,7 @@ def _wrapped(module: nn.Module, config: CheckpointConfig) -> models.FeatureClass
     found = models.wrap(
         module, config.classifier, config.stages, image_shape=spec.image_shape, mean=spec.mean, std=spec.std
     )
+    found.arguments = config.arguments
     if len(found.weight) != spec.num_classes:
         raise ValueError(f"{spec.num_classes} classes are named, but the network decides among {len(found.weight)}")
     return found

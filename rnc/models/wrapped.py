@@ -6,32 +6,54 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from rnc.conditions import check_of_pixels
 from rnc.models.interface import FeatureClassifier
+from rnc.models.last_layer import LastLayer, apart, find_last_layer, listed
+from rnc.models.modes import model_mode
+from rnc.models.outputs import element
 from rnc.models.trial import Trial, try_out
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
-_LISTED = 40
 _FEW_STAGES = 4
-_TOLERANCE = 1e-4  # of the largest logit
 
 
 class WrappedClassifier(FeatureClassifier):
     """A module whose stages and features are overheard by hooks that last for one pass."""
 
-    def __init__(
-        self, module: nn.Module, classifier: str, stages: dict[str, bool], mean: Sequence[float], std: Sequence[float]
-    ) -> None:
-        """Take the names of the linear layer and of the stages, with whether a stage's output is overwritten later."""
+    def __init__(self, last: LastLayer, stages: dict[str, bool], mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take the last layer and the names of the stages, with whether a stage's output is overwritten later."""
         super().__init__(mean, std)
-        self.module = module
+        self.module = last.module
         # Past nn.Module, which would list the layer twice, once as a part of `module`.
-        object.__setattr__(self, "classifier", module.get_submodule(classifier))
-        self.classifier_name, self._stages = classifier, stages
-        weight = self.classifier.weight
-        self.to(device=weight.device)
-        self.mean, self.std = self.mean.to(weight.dtype), self.std.to(weight.dtype)
+        object.__setattr__(self, "classifier", last.layer)
+        self._last, self.classifier_name, self._stages = last, last.name, stages
+        self.arguments: dict[str, Any] = {}
+        """What the module was built with beside the number of classes."""
+        given = next(last.module.parameters())
+        self.to(device=given.device)
+        self.mean, self.std = self.mean.to(given.dtype), self.std.to(given.dtype)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """W (C, d) as the network uses it."""
+        return self._last.weight_and_bias()[0]
+
+    @property
+    def bias(self) -> torch.Tensor:
+        """b (C,) as the network uses it; zeros where it has none."""
+        return self._last.weight_and_bias()[1]
+
+    def logits_of(self, features: torch.Tensor) -> torch.Tensor:
+        """The logits (N, C) of penultimate features (N, d)."""
+        return functional.linear(features, *self._last.weight_and_bias())
+
+    @torch.no_grad()
+    def mismatch(self, images: torch.Tensor) -> float:
+        """Return how far the logits are from W h + b on images (N, c, h, w) in eval mode, as a share of the largest."""
+        with model_mode(self, training=False):
+            return apart(self.logits_of(self.features(images)), self(images))
 
     @property
     def stage_names(self) -> list[str]:
@@ -57,19 +79,19 @@ class WrappedClassifier(FeatureClassifier):
             yield _told(name), held.pop(name)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The penultimate features h (N, d): what the linear layer takes in."""
+        """The penultimate features h (N, d): what the linear layer takes in, of length 1 where it normalises them."""
         held: list[torch.Tensor] = []
 
-        def keep(_part: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            held.append(inputs[0])
+        def keep(_part: nn.Module, inputs: tuple[torch.Tensor, ...], options: dict[str, Any]) -> None:
+            held.append(next(iter((*inputs, *options.values()))))
 
-        with _hooked([self.classifier.register_forward_pre_hook(keep)]):
+        with _hooked([self.classifier.register_forward_pre_hook(keep, with_kwargs=True)]):
             self.module(self.normalised(images))
-        return held[-1]
+        return self._last.features(held[-1])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The logits (N, C)."""
-        return self.module(self.normalised(images))
+        return element(self.module(self.normalised(images)), self._last.key)
 
 
 def wrap(
@@ -81,44 +103,23 @@ def wrap(
     mean: Sequence[float] = (0.0,),
     std: Sequence[float] = (1.0,),
 ) -> WrappedClassifier:
-    """A classifier (images (N, c, h, w) to logits (N, C)) as this house's parts take it: pixels in [0, 1], all outputs.
+    """A classifier as this house's parts take it: pixels in [0, 1], all outputs.
 
-    `classifier` and `stages` name submodules: the last linear layer (found where not named), and what is looked at on the
-    way (None chooses: its direct parts that have weights, or theirs where those are few). `mean` and `std`, a number each
-    or one a channel, normalise the pixels; without them the module sees pixels as they are. Nothing is copied: the weights
-    stay the module's, and train and eval reach it. A trial pass with images of `image_shape` (c, h, w) checks all this.
+    It takes images (N, c, h, w) and gives logits (N, C), or a tuple, dict or object that has them. `classifier` and
+    `stages` name submodules: the last linear layer (found where not named; one that normalises its weights or features
+    counts), and what is looked at on the way (None chooses: its direct parts that have weights, or theirs where those are
+    few). `mean` and `std`, a number each or one a channel, normalise the pixels; without them the module sees pixels as
+    they are. Nothing is copied: the weights stay the module's, and train and eval reach it. A trial pass with images of
+    `image_shape` (c, h, w) checks all this.
 
     Raises ValueError, with the names there are, where the module does not end in that layer or a stage is none.
     """
     check_normalisation(image_shape[0], mean, std)
     trial = try_out(module, image_shape)
-    name = _classifier(module, trial, classifier)
+    last = find_last_layer(module, trial, image_shape, classifier)
+    name = last.name
     chosen = _default_stages(module, trial, name) if stages is None else _checked_stages(module, trial, name, stages)
-    return WrappedClassifier(module, name, {stage: trial.calls[stage].overwritten for stage in chosen}, mean, std)
-
-
-def _classifier(module: nn.Module, trial: Trial, asked: str | None) -> str:
-    linear = list(trial.inputs)
-    if not linear:
-        raise ValueError("the network has no linear layer; it must end in one, logits = W h + b")
-    name = linear[-1] if asked is None else asked
-    if name not in trial.inputs:
-        raise ValueError(f"{name!r} is no linear layer of the network; there are: {_listed(linear)}")
-    h, layer = trial.inputs[name], module.get_submodule(name)
-    assert isinstance(layer, nn.Linear)
-    if trial.calls[name].times > 1 or h.dim() != 2:
-        raise ValueError(f"{name} must see each image once, as features (N, d), but is given {tuple(h.shape)}")
-    with torch.no_grad():
-        found = layer(h)
-    logits = trial.logits.detach()
-    if found.shape != logits.shape or bool(
-        (found - logits).abs().max() > _TOLERANCE * logits.abs().max().clamp_min(1e-12)
-    ):
-        raise ValueError(
-            f"the network's outputs are not those of {name}: it must end in that layer, without a softmax or other layers "
-            f"after it; its linear layers are: {_listed(linear)}"
-        )
-    return name
+    return WrappedClassifier(last, {stage: trial.calls[stage].overwritten for stage in chosen}, mean, std)
 
 
 def _checked_stages(module: nn.Module, trial: Trial, classifier: str, asked: Sequence[str]) -> list[str]:
@@ -128,7 +129,7 @@ def _checked_stages(module: nn.Module, trial: Trial, classifier: str, asked: Seq
         if name not in there:
             call = trial.calls.get(name)
             why = "is no part of it that a pass calls" if call is None else "does not give one batch of numbers a pass"
-            raise ValueError(f"stage {name!r} of the network {why}; there are: {_listed(there)}")
+            raise ValueError(f"stage {name!r} of the network {why}; there are: {listed(there)}")
     return [name for name in there if name in set(asked)]
 
 
@@ -174,11 +175,6 @@ def check_normalisation(channels: int, mean: Sequence[float], std: Sequence[floa
             check_of_pixels(what, number)
     if any(number <= 0 for number in std):
         raise ValueError(f"std must be greater than 0, got {std}")
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
 
 
 def _told(name: str) -> str:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from rnc.charts.geometry import SIMPLEX_DISTANCES
-from rnc.geometry_view import distances_over_epochs
+from rnc.geometry_view import distances_over_epochs, told_nearest
+from rnc.store.connection import writing
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric
 from tests.pages.app import open_page, rows
@@ -38,3 +39,22 @@ def test_epochs_with_other_classes_are_of_their_own_simplex() -> None:
     found = distances_over_epochs(means.assign(run_id="a", shown="clean", condition="clean"))
     assert sorted(found["epoch"]) == [0, 1]
     np.testing.assert_allclose(found[list(SIMPLEX_DISTANCES)], 0, atol=1e-7)
+
+
+def test_class_means_that_are_all_alike_have_no_simplex(
+    own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    with writing(own_tiny_store) as connection:
+        connection.execute("UPDATE class_mean SET vector = list_transform(vector, x -> 0.7)")
+    app = open_page("geometry", own_tiny_store, monkeypatch)
+    said = " ".join(element.value for element in (*app.info, *app.caption, *app.markdown)).replace("\\", "")
+    assert said.count("not defined: all class means are alike") == 3 and "nan" not in said.lower()
+    assert not [warning for warning in recwarn if "divide" in str(warning.message)]
+
+
+def test_the_other_runs_are_told_of_beside_them() -> None:
+    run = {"shown": "clean", "condition": "clean", "epoch": 3}
+    found = pd.DataFrame(
+        [{"run": "a", "run_id": "a", "gram": 0.25, **run}, {"run": "b", "run_id": "b", "gram": np.nan, **run}]
+    )
+    assert told_nearest(found) == "a 0.250 at epoch 3 (clean); b not defined: all class means are alike"

@@ -2,18 +2,24 @@
 
 import shutil
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from rnc import datasets, models
 from rnc.vocabulary import Objective
-from tests.train.small import small
+from tests.train.malformed.network import small as plain_network
+from tests.train.malformed.network import write_images
+from tests.train.own_networks import HERE, Viewed
+from tests.train.small import ask, small
 from train.config import RunConfig
 from train.data import load_data
 from train.epoch import Trainer
 from train.execution import Execution, Precision
+from train.measure import main as measure
 from train.ranks import Ranks
 
 CPU = torch.device("cpu")
@@ -88,3 +94,31 @@ def test_the_layout_is_the_one_that_pays_on_the_cpu(
 def test_the_store_is_told() -> None:
     assert str(PLAIN) == "float32" and str(Execution(CPU)) == "float32, channels_last"
     assert str(Execution(CPU, True, True, True)) == "bf16 training, channels_last, compiled"
+
+
+@pytest.mark.parametrize("kind", [Viewed, plain_network])
+def test_a_network_that_needs_contiguous_memory_gets_it(kind: Callable[[], torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    model = models.wrap(kind(), image_shape=(3, 8, 8)).eval()
+    images = torch.rand(4, 3, 8, 8)
+    expected = model(images)
+    execution, told = Execution(CPU).prepared(model, (3, 8, 8))
+    assert execution.channels_last is (kind is not Viewed)
+    assert ("channels_last" in told and "contiguous" in told) is (kind is Viewed)
+    torch.testing.assert_close(model(images), expected)
+    torch.testing.assert_close(model(execution.place(images)), expected)
+    assert str(execution) == ("float32" if kind is Viewed else "float32, channels_last")
+
+
+def test_a_network_with_views_is_measured_where_channels_last_pays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setenv("RNC_CACHE", str(tmp_path / "cache"))
+    torch.save(Viewed().state_dict(), tmp_path / "lenet.pt")
+    given = ["--checkpoint", str(tmp_path / "lenet.pt"), "--data", str(write_images(tmp_path / "images"))]
+    more = ["--steps", "1", "--no-umap", "--epsilon-fractions", "0.5", "--threads", "1"]
+    store = tmp_path / "store" / "rnc.duckdb"
+    assert measure([*given, "--model", f"{HERE}:viewed", *more, "--store", str(store)]) == 0
+    assert "contiguous" in capsys.readouterr().out
+    assert ask(store, "SELECT execution FROM run") == [("float32, measured only",)]

@@ -20,8 +20,8 @@ from rnc.vocabulary import Metric, Objective, Split
 from tests.train.malformed.network import CLASSES, MODEL, SIDE, small, write_images
 from tests.train.small import FLAGS, ask
 from train import measure, measuring
+from train.checkpoint_files import checkpoint_files
 from train.config import RunConfig
-from train.foreign import checkpoint_files, in_order
 from train.measure import main
 from train.run import main as train
 
@@ -117,11 +117,11 @@ def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: p
     assert main(command(brought, store="whole")) == 0
     load, seen = measuring.load_weights, []
 
-    def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet) -> list[str]:
+    def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet, key: str) -> list[str]:
         seen.append(path.name)
         if seen.count("net_epoch10.pt") == 1 and seen.count("net_epoch2.pt") == 1:
             raise KeyboardInterrupt
-        return load(model, path, images)
+        return load(model, path, images, key)
 
     monkeypatch.setattr(measuring, "load_weights", broken)
     assert main(command(brought)) == 130
@@ -209,34 +209,9 @@ def test_weights_of_a_run_of_this_house_are_those_of_its_file(brought: Path, tmp
     torch.testing.assert_close(weights.load(Path(kept["path"]), kept["sha256"])(images), net.eval()(images))
 
 
-@pytest.mark.parametrize(
-    ("names", "given", "expected"),
-    [
-        (["model.pt"], (), [1]),
-        (["resnet18.pth"], (), [1]),
-        (["resnet18_epoch7.pth"], (), [7]),
-        (["epoch-0002.safetensors", "epoch-0010.safetensors"], (), [2, 10]),
-        (["r18-3.pt", "r18-20.pt"], (), [3, 20]),
-        (["a.pt", "b.pt"], (5, 4), [4, 5]),
-        (["ckpt_1.pt"], (9,), [9]),
-    ],
-)
-def test_epochs_are_read_from_names_or_given(names: list[str], given: tuple[int, ...], expected: list[int]) -> None:
-    assert [epoch for epoch, _path in in_order([Path(name) for name in names], given)] == expected
-
-
-@pytest.mark.parametrize(
-    ("names", "given"),
-    [(["a.pt", "b.pt"], ()), (["a1.pt", "b1.pt"], ()), (["a.pt"], (1, 2)), (["a.pt", "b.pt"], (1, 1))],
-)
-def test_unclear_epochs_are_asked_for(names: list[str], given: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"needs an epoch of its own.*--epochs 0 10 20"):
-        in_order([Path(name) for name in names], given)
-
-
 def test_checkpoints_must_be_named() -> None:
     with pytest.raises(ValueError, match="name the checkpoints"):
-        checkpoint_files(())
+        checkpoint_files((), ())
 
 
 def test_nobody_trains_by_the_objective_own() -> None:

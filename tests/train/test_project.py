@@ -113,3 +113,36 @@ def test_umap_takes_a_stated_number_of_points_spread_over_the_sample(
     taken = ask(writer.path, "SELECT DISTINCT sample FROM projection WHERE method = 'umap' ORDER BY 1")
     assert len(taken) == len(plane.clean) == 5 and taken[0] == (0,) and taken[-1] == (33,)
     assert {method for (method,) in ask(writer.path, "SELECT DISTINCT method FROM projection")} == set(ProjectionMethod)
+
+
+def failing(_clean: np.ndarray, _others: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """As the process of UMAP, where it ends."""
+    raise RuntimeError("UMAP failed: its process ended with code 1")
+
+
+@pytest.mark.parametrize(
+    ("count", "d", "sentence"),
+    [
+        (12, 1, "no PCA: a plane needs two samples of two features at least"),
+        (3, 5, "no UMAP: it needs the features of at least 4"),
+    ],
+)
+def test_a_projection_of_too_little_is_left_out_with_a_sentence(
+    count: int, d: int, sentence: str, writer: StoreWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    projector, method = Projector(CONFIG, writer), "pca" if d == 1 else "umap"
+    for epoch in (0, 1):
+        found = {key: Sample(s.indices, s.labels, s.features[:, :d]) for key, s in samples(epoch, count).items()}
+        projector.add_epoch(epoch, found)
+    if d > 1:
+        projector.project_by_umap(failing)
+    assert capsys.readouterr().out.count(f"{CONFIG.run_id}: {sentence}") == 1
+    assert ask(writer.path, f"SELECT count(*) FROM projection WHERE method = '{method}'") == [(0,)]
+
+
+def test_where_umap_fails_the_rest_of_the_run_stands(writer: StoreWriter, capsys: pytest.CaptureFixture[str]) -> None:
+    projector = Projector(CONFIG, writer)
+    projector.add_epoch(0, samples(0))
+    projector.project_by_umap(failing)
+    assert f"{CONFIG.run_id}: no UMAP: UMAP failed" in capsys.readouterr().out
+    assert ask(writer.path, "SELECT DISTINCT method FROM projection") == [("pca",)]

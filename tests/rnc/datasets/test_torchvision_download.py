@@ -135,7 +135,7 @@ def test_without_network_the_message_says_where_was_looked_and_what_to_do(tmp_pa
         datasets.load(name, Split.TEST, tmp_path / "root")
     message = str(caught.value)
     for part in (
-        f"no images of {name} test", str(tmp_path / "root" / name), "(test|validation|val)-*.parquet",
+        f"no images of {name} test", str(tmp_path / "root" / name), "|dev|eval|evaluation)-*.parquet",
         "CLASS/*.png", "Connection refused", "--data-root or RNC_DATA", "connect this machine to the network",
     ):  # fmt: skip
         assert part in message

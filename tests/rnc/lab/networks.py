@@ -57,8 +57,11 @@ class Before(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         return self.net.features(self.function(images))
 
+    def logits_of(self, features: torch.Tensor) -> torch.Tensor:
+        return self.classifier(features)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.features(images))
+        return self.logits_of(self.features(images))
 
 
 def behind(subject: Subject, function: Callable[[torch.Tensor], torch.Tensor]) -> Subject:

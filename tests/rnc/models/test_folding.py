@@ -9,8 +9,10 @@ from torch.nn import functional
 
 from rnc import datasets, models
 from rnc.attacks import LinfBall, pgd
+from rnc.models import wrap
 from rnc.models.folding import FoldedCopy, folded_copy
 from rnc.models.modes import model_mode
+from tests.train.own_networks import Viewed
 
 CIFAR10 = datasets.spec("cifar10")
 FOLDED = {"small_cnn": 4, "vgg11_bn": 8, "preact_resnet18": 8}
@@ -132,3 +134,8 @@ def test_what_cannot_be_traced_or_does_not_agree_is_left_alone() -> None:
 
     assert folded_copy(Branching(), images()) is None
     assert folded_copy(Noisy(), images().float()) is None
+
+
+def test_a_network_that_cannot_be_folded_is_left_as_it_is_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert folded_copy(wrap(Viewed(), image_shape=(3, 8, 8)).eval(), torch.rand(2, 3, 8, 8)) is None
+    assert capsys.readouterr().err == ""

@@ -204,7 +204,7 @@ class Tokens(Softmaxed):
 
 class Paired(Softmaxed):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.fc(x.flatten(1)), x
+        return self.fc(x.flatten(1)).sum(), x
 
 
 BROKEN = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
@@ -220,6 +220,7 @@ REFUSED = [
     (nn.Sequential(nn.Flatten(), nn.Linear(13, 3)), {}, r"cannot take images of shape \(3, 2, 2\): .*mat1 and mat2"),
     (BROKEN, {}, "logits are NaN or infinite on random images"),
     (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), {"classifier": "fc"}, "'fc' is no linear layer.*; there are: 1$"),
+    (nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 3)), {"classifier": "1"}, "not those of 1: it must end in"),
     (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), {"stages": ["conv"]}, "stage 'conv'.* is no part of it.*there are: 0$"),
     (Softmaxed(), {"mean": (0.1, 0.2)}, "mean must be one finite number, or one for each of 3 channels"),
     (Softmaxed(), {"mean": (123.7,)}, "mean 123.7 is more than the whole range of pixels"),

@@ -1,0 +1,182 @@
+"""The last layer as a network uses it: logits = W h + b with the weights and features that are in force in eval mode.
+
+Most layers are plain: W and b are their parameters. Others make W of their parameters at every pass (weight and spectral
+normalisation, hooks) or bring the features to length 1 first (cosine classifiers); a scale may follow. Their W and b are
+read off the layer itself, by unit vectors, so that they are those of any weights that are loaded later.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from rnc.models.modes import model_mode
+from rnc.models.outputs import Key, element
+from rnc.models.trial import Trial, random_images
+
+_TOLERANCE = 1e-4  # of the largest logit
+_LISTED = 40
+_PROBED_AT_ONCE = 2**24
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """A layer of a module, and how its logits come about."""
+
+    module: nn.Module
+    image_shape: tuple[int, int, int]
+    name: str
+    size: int
+    """d."""
+    key: Key
+    """Where the logits are in what the module gives."""
+    plain: bool
+    """Whether W is the layer's parameter as it is."""
+    normalised: bool
+    """Whether the features are brought to length 1."""
+    scaled: bool
+    """Whether the layer's outputs are multiplied by a number before they are the logits."""
+
+    @property
+    def layer(self) -> nn.Module:
+        """The layer itself."""
+        return self.module.get_submodule(self.name)
+
+    def features(self, taken: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, d) that the weights are multiplied by, from what the layer takes in."""
+        return functional.normalize(taken) if self.normalised else taken
+
+    def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return W (C, d) and b (C,) in force; the module's modes and buffers stay as they are."""
+        weight, bias = self._parameters() if self.plain else self._probed()
+        scale = self._scale() if self.scaled else 1.0
+        return (weight, bias) if scale == 1.0 else (scale * weight, scale * bias)
+
+    def difference(self, taken: torch.Tensor, logits: torch.Tensor) -> float:
+        """Return how far logits (N, C) are from W h + b at most, as a share of the largest logit."""
+        weight, bias = self.weight_and_bias()
+        return apart(functional.linear(self.features(taken), weight, bias), logits)
+
+    def _parameters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        weight, bias = self.layer.get_parameter("weight"), self.layer._parameters.get("bias")
+        return weight, weight.new_zeros(len(weight)) if bias is None else bias
+
+    @torch.no_grad()
+    def _probed(self) -> tuple[torch.Tensor, torch.Tensor]:
+        like = next(self.module.parameters())
+        layer, rows = self.layer, []
+        with model_mode(layer, training=False):
+            first = torch.zeros(1, self.size, dtype=like.dtype, device=like.device)
+            first[0, 0] = 1
+            bias = (layer(first) + layer(-first))[0] / 2
+            for places in torch.arange(self.size, device=like.device).split(max(1, _PROBED_AT_ONCE // self.size)):
+                rows.append(layer(functional.one_hot(places, self.size).to(like.dtype)) - bias)
+        return torch.cat(rows).T.contiguous(), bias
+
+    @torch.no_grad()
+    def _scale(self) -> float:
+        """The number that the layer's outputs are multiplied by, from a pass; exactly 1 where it is 1 up to rounding."""
+        with model_mode(self.module, training=False), outputs_of(self.layer) as held:
+            logits = element(self.module(random_images(self.module, self.image_shape)), self.key)
+        scale = _factor(held[-1], logits)
+        return 1.0 if abs(scale - 1) < 1e-6 else scale
+
+
+def find_last_layer(module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], asked: str | None) -> LastLayer:
+    """Return the last layer, by its name where asked for, and which of the module's outputs are its logits.
+
+    Raises ValueError, with the linear layers there are and the measured difference, where no output is W h + b.
+    """
+    layers = list(trial.inputs)
+    if not layers:
+        raise ValueError(
+            f"the network has no linear layer that a pass calls; it must end in one, logits = W h + b{_unused(module, trial)}"
+        )
+    if asked is not None and asked not in layers:
+        raise ValueError(f"{asked!r} is no linear layer of the network; there are: {listed(layers)}")
+    names = layers[::-1] if asked is None else [asked]
+    differences: dict[str, float] = {}
+    for key, logits in trial.outputs.items():
+        for name in names:
+            for form in _forms(module, trial, image_shape, name, key):
+                difference = form.difference(trial.inputs[name], logits)
+                if difference <= _TOLERANCE:
+                    return form
+                differences[name] = min(difference, differences.get(name, difference))
+    raise ValueError(_refused(trial, names, layers, differences) + _unused(module, trial))
+
+
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the largest difference of two tensors, as a share of the largest number of the second."""
+    one, other = one.detach(), other.detach()
+    return float((one - other).abs().max() / other.abs().max().clamp_min(1e-12))
+
+
+def listed(names: list[str]) -> str:
+    """Names in one line, the first of them where they are many."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _forms(
+    module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], name: str, key: Key
+) -> Iterator[LastLayer]:
+    """Yield the ways in which a layer may make the logits; none where it cannot."""
+    taken, given, logits = trial.inputs[name], trial.calls[name].output, trial.outputs[key]
+    if trial.calls[name].times > 1 or taken.dim() != 2 or not isinstance(given, torch.Tensor):
+        return
+    scale = 1.0 if given is logits else _factor(given, logits) if given.shape == logits.shape else 0.0
+    if given.shape != logits.shape or not scale > 0:
+        return
+    weight = module.get_submodule(name)._parameters.get("weight")
+    shared = (module, image_shape, name, taken.shape[1], key)
+    if weight is not None and weight.shape == (logits.shape[1], taken.shape[1]):
+        yield LastLayer(*shared, plain=True, normalised=False, scaled=given is not logits)
+    for normalised in (False, True):
+        yield LastLayer(*shared, plain=False, normalised=normalised, scaled=given is not logits)
+
+
+def _factor(given: torch.Tensor, logits: torch.Tensor) -> float:
+    """The number that takes a layer's outputs to the logits, by least squares."""
+    given, logits = given.detach(), logits.detach()
+    return float((given * logits).sum() / (given * given).sum().clamp_min(1e-30))
+
+
+def _refused(trial: Trial, names: list[str], layers: list[str], differences: dict[str, float]) -> str:
+    name = next(iter(differences), names[0])
+    taken = trial.inputs[name]
+    if name not in differences and (trial.calls[name].times > 1 or taken.dim() != 2):
+        return f"{name} must see each image once, as features (N, d), but is given {tuple(taken.shape)}"
+    measured = ""
+    if name in differences:
+        measured = f", but they differ by {100 * differences[name]:.3g} % of the largest logit from W h + b"
+    return (
+        f"the network's outputs are not those of {name}: it must end in that layer, without a softmax or other layers "
+        f"after it{measured}; its linear layers are: {listed(layers)}"
+    )
+
+
+def _unused(module: nn.Module, trial: Trial) -> str:
+    """Words on linear layers whose weights a function may use, without a call that could be overheard."""
+    names = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name not in trial.calls]
+    if not names:
+        return ""
+    return (
+        f"; a pass does not call {listed(names)}: where its weights are used by a function, as in "
+        "functional.linear(h, fc.weight), put that into the forward of a module of its own"
+    )
+
+
+@contextmanager
+def outputs_of(layer: nn.Module) -> Iterator[list[Any]]:
+    """Collect what a layer gives within the block."""
+    held: list[Any] = []
+    hook = layer.register_forward_hook(lambda _part, _inputs, output: held.append(output))
+    try:
+        yield held
+    finally:
+        hook.remove()

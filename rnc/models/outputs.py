@@ -1,0 +1,35 @@
+"""The logits among what a network gives: a tensor, a tuple, a dict, or an object with attributes. Tests: test_last_layer.py."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+Key = int | str | None
+"""Where the logits are in an output: a place, a key or an attribute; None where the output is the logits."""
+_FIRST = ("logits", "out", "output")
+
+
+def tensors_in(output: Any) -> dict[Key, torch.Tensor]:
+    """Return the tensors of an output by their keys; those that are usually the logits come first."""
+    if isinstance(output, torch.Tensor):
+        return {None: output}
+    if isinstance(output, Mapping):
+        found: dict[Key, Any] = {key: value for key, value in output.items() if isinstance(key, str)}
+    elif isinstance(output, tuple | list):
+        found = dict(enumerate(output))
+    else:
+        found = dict(getattr(output, "__dict__", {}))
+    keys = sorted(found, key=lambda key: key not in _FIRST)
+    return {key: found[key] for key in keys if isinstance(found[key], torch.Tensor)}
+
+
+def element(output: Any, key: Key) -> torch.Tensor:
+    """Return the tensor of an output that `tensors_in` gave under a key."""
+    if key is None:
+        found: torch.Tensor = output
+    elif isinstance(key, str) and not isinstance(output, Mapping):
+        found = getattr(output, key)
+    else:
+        found = output[key]
+    return found
