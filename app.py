@@ -1,33 +1,50 @@
-"""The dashboard: page setup, navigation, and the selection that all pages share. Start with `streamlit run app.py`."""
+"""The dashboard: page setup, navigation, and the selection that all pages share. Start with `streamlit run app.py`.
+
+Streamlit imports this file once, to serve it, and runs it as a script for every visitor.
+"""
+
+from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from rnc import controls, log
 from rnc.cursor import page_is_drawn
 from rnc.error_view import telling
 from rnc.page_style import STYLE
+from rnc.request_guard import RequestGuard
 from rnc.store.connection import store_path
 
-st.set_page_config("Robust neural collapse", page_icon=":material/hub:", layout="wide", initial_sidebar_state=360)
+ICON = Path(__file__).parent / "rnc" / "icon.svg"
 
-log.set_up(store_path().resolve(), console=True)
-st.html(STYLE)
-page = st.navigation(
-    [
-        st.Page("pages/findings.py", title="Findings", icon=":material/fact_check:", default=True),
-        st.Page("pages/collapse.py", title="Collapse", icon=":material/show_chart:"),
-        st.Page("pages/geometry.py", title="Geometry", icon=":material/change_history:"),
-        st.Page("pages/projections.py", title="Projections", icon=":material/scatter_plot:"),
-        st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
-        st.Page("pages/attack_lab.py", title="Attack lab", icon=":material/science:"),
-        st.Page("pages/runs.py", title="Runs", icon=":material/table:"),
-    ]
-)
-try:
-    with telling():
-        if controls.draw_sidebar() is None:
-            controls.draw_empty_state()
-        else:
-            page.run()
-finally:  # (a page may end by st.stop)
-    page_is_drawn()
+
+def draw() -> None:
+    """Draw the page that the visitor asked for."""
+    st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
+    log.set_up(store_path().resolve(), console=True)
+    st.html(STYLE)
+    page = st.navigation(
+        [
+            st.Page("pages/findings.py", title="Findings", icon=":material/fact_check:", default=True),
+            st.Page("pages/collapse.py", title="Collapse", icon=":material/show_chart:"),
+            st.Page("pages/geometry.py", title="Geometry", icon=":material/change_history:"),
+            st.Page("pages/projections.py", title="Projections", icon=":material/scatter_plot:"),
+            st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
+            st.Page("pages/attack_lab.py", title="Attack lab", icon=":material/science:"),
+            st.Page("pages/runs.py", title="Runs", icon=":material/table:"),
+        ]
+    )
+    try:
+        with telling():
+            if controls.draw_sidebar() is None:
+                controls.draw_empty_state()
+            else:
+                page.run()
+    finally:  # (a page may end by st.stop)
+        page_is_drawn()
+
+
+if __name__ == "__main__":
+    draw()
+else:
+    app = st.App(__file__, middleware=[Middleware(RequestGuard)])

@@ -128,7 +128,8 @@ def _draw_selection() -> Selection | None:
             st.caption(
                 f":material/collections_bookmark: {ours} of {len(chosen)} from the gallery that comes with the project"
             )
-        epoch = draw_cursor(sorted(reader().measured_epochs(chosen)["epoch"].unique().tolist()))
+        measured = reader().measured_epochs(chosen)["epoch"].dropna().unique()
+        epoch = draw_cursor(sorted(int(epoch) for epoch in measured if epoch >= 0))
         names = reader().conditions(chosen)["shown"].unique().tolist()
         options = [name for name in _ordered(names) if name != Role.CLEAN]
         shown = st.selectbox(

@@ -1,7 +1,9 @@
 """The epoch cursor that all pages share, and films: sliders that play, over the measured epochs or an attack's steps."""
 
 import math
+import re
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 
 import streamlit as st
@@ -10,34 +12,51 @@ from rnc.error_view import fragment_telling
 
 _LAST = "last"
 _SECONDS_A_STOP = 1.2
-_MOST_STOPS = 2000
+MOST_STOPS = 2_000
+"""Epochs that the cursor offers; a browser is sent all of them as texts."""
 
 
 def draw_cursor(epochs: list[int]) -> int:
-    """The cursor over the epochs of the chosen runs, of which `epochs`, rising, are measured; `last` follows a run under way."""
-    if not epochs or epochs[-1] == 0:
-        return 0
+    """Draw the cursor over the measured `epochs` of the chosen runs, rising, and return the chosen one.
+
+    `last` stands for the last of them, and follows a run under way. An address may name any epoch: the cursor then stands at
+    the last measured one that is not after it.
+    """
+    if len(epochs) < 2:
+        return epochs[0] if epochs else 0
     if "cursor_to" in st.session_state:  # (a widget's state can be set before it is drawn, not after)
         st.session_state["epoch"] = st.session_state.pop("cursor_to")
-    picked = _slider(
-        "Epoch",
-        stops_of(epochs),
-        "epoch",
-        "Every chart shows the last measured epoch of a run that is not after this one",
-    )
+    asked = str(st.session_state.get("epoch", st.query_params.get("epoch", _LAST)))
+    stops = cursor_stops(epochs, at := nearest_stop(epochs, asked))
+    if at != asked:
+        st.session_state["epoch"] = at
+    help = "Every chart shows the last measured epoch of a run that is not after this one"
+    picked = _slider("Epoch", stops, "epoch", help)
     if _play("play", "over the measured epochs of the chosen runs"):
         st.session_state["page_seen_at"] = math.inf
-        _advance([*map(str, epochs[:-1]), _LAST], picked)
+        _advance(stops, picked)
     return epochs[-1] if picked == _LAST else int(picked)
 
 
-def stops_of(epochs: list[int]) -> list[str]:
-    """Return the cursor's stops: every epoch up to the last measured one; the measured ones where there are too many.
+def nearest_stop(epochs: list[int], asked: str) -> str:
+    """Return the last of the rising `epochs` not after the one asked for, as text; the first where all are after it.
 
-    Networks of one's own may count in steps or dates, of which a slider cannot hold all.
+    The last epoch, and whatever is no whole number, is `last`.
     """
-    all_of_them = epochs[-1] <= _MOST_STOPS
-    return [*map(str, range(epochs[-1]) if all_of_them else epochs[:-1]), _LAST]
+    if not re.fullmatch(r"-?[0-9]{1,18}", asked):
+        return _LAST
+    at = epochs[max(bisect_right(epochs, int(asked)) - 1, 0)]
+    return _LAST if at == epochs[-1] else str(at)
+
+
+def cursor_stops(epochs: list[int], at: str) -> list[str]:
+    """Return the options of the cursor: the rising `epochs` as texts, `last` in place of the last.
+
+    Of more than MOST_STOPS, that many are offered, evenly spaced, and `at` among them.
+    """
+    every = -(-len(epochs) // MOST_STOPS)
+    offered = epochs[:-1:every] if at == _LAST else sorted({*epochs[:-1:every], int(at)})
+    return [*map(str, offered), _LAST]
 
 
 def draw_film(label: str, frames: list[str], draw: Callable[[str], None], *, key: str, help: str) -> None:

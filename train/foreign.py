@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rnc.safe_paths import UnsafePathError, checked_name
-from rnc.vocabulary import Objective, Split
+from rnc.vocabulary import Norm, Objective, Split
 from train.measurement import Epochs, MeasurementConfig
 
 

@@ -123,7 +123,7 @@ def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Pat
     prefix = "" if is_of_house(config.model) else _WRAPPED
     shapes = {name.removeprefix(prefix): shape for name, shape in header.shapes.items() if name.startswith(prefix)}
     try:
-        check_options(config.model, config.width, config.classifier, config.stages)
+        check_options(config.model, config.width, config.classifier, config.stages, config.arguments)
         module = _bare(config)
         if len(shapes) != len(header.shapes):
             raise _OtherNetworkError(f"its tensors must all begin with {prefix!r}")

@@ -1,8 +1,8 @@
-"""Where playing a slider leads."""
+"""The stops of the epoch cursor, what an address makes of it, and where playing a slider leads."""
 
 import pytest
 
-from rnc.cursor import next_stop, stops_of
+from rnc.cursor import MOST_STOPS, cursor_stops, nearest_stop, next_stop
 
 STOPS = ["0", "1", "5", "last"]
 
@@ -26,11 +26,23 @@ def test_a_films_frames_may_have_any_names() -> None:
     assert [next_stop(frames, at) for at in frames] == [*frames[1:], "clean"]
 
 
-def test_every_epoch_is_a_stop_of_a_training() -> None:
-    assert stops_of([0, 2, 5]) == ["0", "1", "2", "3", "4", "last"]
-    assert len(stops_of([0, 400])) == 401
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("last", "last"), ("0", "0"), ("3", "1"), ("5", "5"), ("499999", "5"), ("500000", "last"), ("9" * 18, "last"),
+        ("9" * 40, "last"), ("9" * 50_000, "last"), ("-1", "0"), ("1.5", "last"), ("", "last"), ("\u0663", "last"),
+        ("nonsense", "last"),
+    ],
+)  # fmt: skip
+def test_an_address_names_any_epoch(asked: str, expected: str) -> None:
+    assert nearest_stop([0, 1, 5, 500_000], asked) == expected
 
 
-@pytest.mark.parametrize("epochs", [[391, 39_100, 391_000], [20231201, 20240131, 20240229]], ids=["steps", "dates"])
-def test_where_epochs_are_steps_or_dates_the_measured_ones_are_the_stops(epochs: list[int]) -> None:
-    assert stops_of(epochs) == [*map(str, epochs[:-1]), "last"]
+def test_the_cursor_offers_the_measured_epochs() -> None:
+    assert cursor_stops([0, 7, 2_147_483_647], "last") == ["0", "7", "last"]
+
+
+def test_the_cursor_offers_some_of_very_many_and_the_one_asked_for() -> None:
+    stops = cursor_stops(list(range(1_000_000)), "123457")
+    assert len(stops) <= MOST_STOPS + 2 and stops[0] == "0" and stops[-1] == "last" and "123457" in stops
+    assert stops[:-1] == sorted(stops[:-1], key=int)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,16 +18,14 @@ from tests.conftest import ROOT
 _CANARY = "the contents of a file that nobody may see"
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A server's port, with `secret.txt` beside its store."""
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "secret.txt").write_text(_CANARY)
+@contextmanager
+def served(folder: Path, *flags: str, **settings: str) -> Iterator[int]:
+    """A server on a store in a folder, by its port."""
     with closing(socket.socket()) as free:
         free.bind(("localhost", 0))
         number = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={number}"]
-    environment = os.environ | {"RNC_STORE": str(folder / "rnc.duckdb")}
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={number}", *flags]
+    environment = os.environ | {"RNC_STORE": str(folder / "rnc.duckdb")} | settings
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:
@@ -41,6 +39,15 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     finally:
         server.kill()
         server.wait()
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A server's port, with `secret.txt` beside its store."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "secret.txt").write_text(_CANARY)
+    with served(folder) as number:
+        yield number
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
@@ -65,24 +72,92 @@ def test_it_listens_on_this_machine_alone(port: int) -> None:
             other.connect(("127.0.0.2", port))
 
 
-def websocket(port: int, origin: str) -> int:
+def websocket(port: int, origin: str | None, **headers: str) -> int:
+    """The status that a browser gets which asks for a session from a page of this origin."""
+    asked = headers if origin is None else headers | {"Origin": origin}
     return ask(
-        port, "GET", "/_stcore/stream", Connection="Upgrade", Upgrade="websocket", Origin=origin, Sec_WebSocket_Version="13",
-        Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==",
+        port, "GET", "/_stcore/stream", Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Version="13",
+        Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==", **asked,
     )[0]  # fmt: skip
 
 
-def test_a_session_is_for_pages_of_its_own(port: int) -> None:
-    assert websocket(port, f"http://localhost:{port}") == 101
-    for origin in ("http://evil.example", f"http://localhost.evil.example:{port}", "null", "file://"):
-        assert websocket(port, origin) == 403, origin
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
+def test_a_session_is_for_pages_of_its_own(port: int, name: str) -> None:
+    assert websocket(port, f"http://{name}:{port}".lower(), Host=f"{name}:{port}") == 101
+    assert ask(port, "GET", "/", Host=f"{name}:{port}")[0] == 200
 
 
-def test_what_is_sent_needs_a_session_and_a_token(port: int) -> None:
+@pytest.mark.parametrize("origin", [
+    "http://evil.example", "http://localhost.evil.example:{port}", "null", "file://", "http://localhost", "http://localhost:1",
+    "http://127.0.0.1:{port}", "http://localhost:{port}@evil.example", "http://evil.example:{port}", "",
+    "http://localhost:{port}/x", "ftp://localhost:{port}", "http://localhost:{other}", "http://0.0.0.0:{port}",
+])  # fmt: skip
+def test_pages_of_other_origins_and_ports_get_nothing(port: int, origin: str) -> None:
+    told = origin.format(port=port, other=port + 1)
+    assert websocket(port, told) == 403
+    assert ask(port, "GET", "/", Origin=told)[0] == 403
+
+
+@pytest.mark.parametrize("host", [
+    "evil.example", "evil.example:{port}", "localhost.evil.example", "evil.example.localhost:{port}", "localhost@evil.example",
+    "127.0.0.1.evil.example:{port}", "", "2130706433:{port}", "[::1", "localhost:{port}/x",
+])  # fmt: skip
+def test_a_name_that_is_not_ours_gets_nothing(port: int, host: str) -> None:
+    """DNS rebinding: a site points its own name at this machine, so that Host and Origin agree."""
+    told = host.format(port=port)
+    assert websocket(port, f"http://{told}", Host=told) in (400, 403)
+    assert websocket(port, None, Host=told) in (400, 403)
+    for path in ("/", "/_stcore/host-config", "/media/x"):
+        assert ask(port, "GET", path, Host=told)[0] in (400, 403), path
+
+
+def test_a_container_is_asked_for_its_health_by_any_address(port: int) -> None:
+    assert ask(port, "GET", "/_stcore/health", Host="10.1.2.3:8501")[0] == 200
+
+
+def test_it_is_served_under_the_names_of_the_setting(tmp_path: Path) -> None:
+    flags = ("--server.allowedHosts=rnc.example.org", "--server.allowedHosts=*.lab.example.org")
+    with served(tmp_path, *flags) as port:
+        for name in ("rnc.example.org", "a.lab.example.org", f"RNC.example.org.:{port}"):
+            assert ask(port, "GET", "/", Host=name)[0] == 200, name
+        assert websocket(port, "https://rnc.example.org", Host="rnc.example.org") == 101
+        assert websocket(port, "https://rnc.example.org:8443", Host="rnc.example.org") == 403
+        for name in ("lab.example.org", "evil.example", "xrnc.example.org", "localhost"):
+            assert ask(port, "GET", "/", Host=name)[0] == 403, name
+
+
+def test_the_setting_may_come_by_the_environment(tmp_path: Path) -> None:
+    settings = {
+        "STREAMLIT_SERVER_ALLOWED_HOSTS": "localhost rnc.example.org",
+        "STREAMLIT_SERVER_CORS_ALLOWED_ORIGINS": "https://portal.example.org",
+    }
+    with served(tmp_path, **settings) as port:
+        assert ask(port, "GET", "/", Host="rnc.example.org")[0] == 200
+        assert websocket(port, f"http://localhost:{port}") == 101
+        assert websocket(port, "https://portal.example.org", Host="rnc.example.org") == 101
+        assert ask(port, "GET", "/", Host="evil.example")[0] == 403
+
+
+def test_an_answer_says_that_browsers_ask_no_other_host(port: int) -> None:
+    connection = http.client.HTTPConnection("localhost", port, timeout=20)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    assert "img-src 'self' data: blob:;" in (answer.getheader("Content-Security-Policy") or "")
+    connection.close()
+
+
+def test_no_data_is_taken(port: int) -> None:
+    """Whoever has a session and a token could fill the memory with files otherwise, which no page asks for."""
+    token = "_streamlit_xsrf=2|01234567|0123456789abcdef0123456789abcdef|1700000000"
+    for method in ("PUT", "POST", "DELETE", "PATCH"):
+        status, _content = ask(port, method, "/_stcore/upload_file/session/file", b"x" * 1000, Cookie=token)
+        assert status == 405, method
+
+
+def test_what_is_sent_is_refused_wherever_it_goes(port: int) -> None:
     for method in ("PUT", "POST", "DELETE"):
         for path in ("/_stcore/upload_file/x/y", "/_stcore/upload_file/../../x/y", "/"):
-            status, _content = ask(port, method, path, b"x" * 2_000_000)
-            assert 400 <= status < 500, (method, path, status)
+            assert ask(port, method, path, b"x" * 2_000_000)[0] == 405, (method, path)
 
 
 TRAVERSALS = [
