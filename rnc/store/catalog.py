@@ -5,7 +5,6 @@ have the schema's columns are read; tables under other names are somebody's own,
 """
 
 import threading
-import time
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +24,6 @@ MOST_ROWS = {
     "checkpoint": 50_000_000, "run_mark": 100_000, "lab_result": 100_000, "epoch": 100_000_000,
 }  # fmt: skip
 """Of the tables that pages read whole. A run has one row in `run`, and 1,500 runs of 400 epochs have 600,000 in `epoch`."""
-_MACROS_KNOWN_SECONDS = 60.0
 
 Columns = dict[str, str]
 """Column name -> DuckDB's type, in lower and upper case."""
@@ -49,7 +47,7 @@ _MACROS = """
     SELECT 'macro', function_name, NULL FROM duckdb_functions()
     WHERE database_name = current_database() AND NOT internal LIMIT 1000
 """
-_without_macros: dict[tuple, tuple[int, float]] = {}
+_without_macros: dict[Path, tuple] = {}
 _without_macros_lock = threading.Lock()
 
 
@@ -125,21 +123,24 @@ def _type(kind: str) -> str:
 
 
 def _macros(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, str, None]]:
-    """Return the macros of a store. DuckDB takes long to list them, so that a file without is not asked at every opening."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return connection.execute(_MACROS).fetchall()
-    key, now = (path, stat.st_dev, stat.st_ino), time.monotonic()
+    """Return the macros of a store. DuckDB takes long to list them: a file that has not changed is not asked again."""
+    state = tuple(_state(file) for file in (path, path.with_name(path.name + ".wal")))
     with _without_macros_lock:
-        modified, checked = _without_macros.get(key, (0, float("-inf")))
-    if modified == stat.st_mtime_ns or now - checked < _MACROS_KNOWN_SECONDS:
-        return []
+        if _without_macros.get(path) == state:
+            return []
     found = connection.execute(_MACROS).fetchall()
     if not found:
         with _without_macros_lock:
-            _without_macros[key] = stat.st_mtime_ns, now
+            _without_macros[path] = state
     return found
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    try:
+        stat = file.stat()
+        return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
+    except OSError:
+        return ()
 
 
 def _refusal(path: Path, kind: str, name: str) -> StoreError:

@@ -117,6 +117,7 @@ def check_is_database(path: Path) -> None:
 
     No other thread of this process may have the file open: closing it here would end that one's lock (POSIX).
     """
+    path = path.resolve()
     _check_kinds(path)
     with suppress(OSError), open_plain_file(path, "store") as file:
         head = file.read(_MAGIC_AT + len(_MAGIC))
@@ -135,7 +136,7 @@ def _check_kinds(path: Path) -> None:
         file = path.with_name(path.name + name)
         if os.path.lexists(file) and (file.is_symlink() or not file.is_file()):
             advice = f"remove it; {path} was left as it is" if name else "name another with --store"
-            raise StoreError(f"{shown(str(file))} is no plain file but a link, a pipe or a device; {advice}")
+            raise StoreError(f"{shown(str(file), 500)} is no plain file but a link, a pipe or a device; {advice}")
     spilled = path.with_name(f"{path.name}.tmp")
     if os.path.lexists(spilled) and (spilled.is_symlink() or not spilled.is_dir()):
-        raise StoreError(f"{shown(str(spilled))} is in the place of DuckDB's own temporary folder; remove it")
+        raise StoreError(f"{shown(str(spilled), 500)} is in the place of DuckDB's own temporary folder; remove it")

@@ -54,11 +54,15 @@ def lake_file(address: str) -> Path:
             made.write(catalog + "\n")
     except FileExistsError:
         known = _catalog_of(file)
-        if sorted(known.split()) != sorted(catalog.split()):
+        if sorted(_words(known)) != sorted(_words(catalog)):
             raise LakeError(
                 f"{folder} belongs to another lake, {known}; name another folder with data=, or that lake"
             ) from None
     return file
+
+
+def _words(catalog: str) -> list[str]:
+    return catalog.removeprefix(f"{SCHEME}postgres:").split()
 
 
 def _parts(address: str) -> tuple[str, Path]:

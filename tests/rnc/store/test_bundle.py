@@ -166,7 +166,7 @@ def test_another_schema_is_named(tiny_store: Path, tmp_path: Path, monkeypatch: 
 def test_every_table_is_the_stores(tiny_store: Path, gallery: Path) -> None:
     """But for the host's name, which is left out, and for the networks before the last one."""
     run_id, told = only_run(tiny_store), 0
-    with reading(tiny_store) as connection:
+    with reading(tiny_store, gallery.resolve()) as connection:
         tables = [
             name
             for (name,) in connection.execute(
