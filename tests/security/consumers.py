@@ -1,5 +1,6 @@
 """Everything that this program does with a store, each as a step that a process of its own takes (`job_server.py`)."""
 
+import glob
 import io
 import os
 import re
@@ -14,9 +15,10 @@ from tests.security.guard import World
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """What a terminal would act upon."""
 _ACTIVE = re.compile(r"!\[|\]\(|<(?:script|img|iframe|svg|a)\b|:(?:red|blue|material)\w*\[|https?://evil")
-_READS_MARKDOWN = (
-    "markdown", "caption", "info", "warning", "error", "success", "header", "subheader", "title", "button", "checkbox",
-    "toggle", "radio", "selectbox", "multiselect", "slider", "select_slider", "text_input", "number_input", "text_area",
+_IS_MARKDOWN = ("markdown", "caption", "info", "warning", "error", "success", "header", "subheader", "title")
+_HAS_MARKDOWN = (
+    "button", "checkbox", "toggle", "radio", "selectbox", "multiselect", "slider", "select_slider",
+    "text_input", "number_input", "text_area",
 )  # fmt: skip
 
 
@@ -75,14 +77,22 @@ def _doctor(world: World, which: str, options: dict[str, Any], _findings: Findin
 def _copy(world: World, _which: str, options: dict[str, Any], _findings: Findings) -> str:
     from rnc.store.copy import main
 
-    return _exit(main, _address(world, options), str(options.get("to", world.mine)))
+    chosen = [] if "run" not in options else ["--run", _pattern(options["run"])]
+    return _exit(main, _address(world, options), str(options.get("to", world.mine)), *chosen)
+
+
+def _pattern(run_id: str) -> str:
+    """The pattern of this run id alone; a dash at its beginning is no option."""
+    escaped = glob.escape(run_id)
+    return f"[-]{escaped[1:]}" if escaped.startswith("-") else escaped
 
 
 def _export(world: World, _which: str, options: dict[str, Any], _findings: Findings) -> str:
     from rnc.store.export import main
 
     to = str(options.get("to", world.out))
-    return _exit(main, "*", "--store", _address(world, options), "--to", to)
+    chosen = _pattern(options["run"]) if "run" in options else "*"
+    return _exit(main, chosen, "--store", _address(world, options), "--to", to)
 
 
 def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings) -> str:
@@ -142,15 +152,12 @@ def _look_at(app: Any, findings: Findings) -> None:
 
 def _markdown(app: Any) -> Iterator[str]:
     """Every text of a page that the browser reads as Markdown."""
-    for kind in _READS_MARKDOWN:
-        for element in getattr(app, kind):
-            yield from (
-                text
-                for text in (getattr(element, "value", None), getattr(element, "label", None))
-                if isinstance(text, str)
-            )
-            if kind == "radio":
-                yield from map(str, getattr(element, "options", []))
+    for kind in _IS_MARKDOWN:
+        yield from (element.value for element in getattr(app, kind))
+    for kind in _HAS_MARKDOWN:
+        yield from (element.label for element in getattr(app, kind))
+    for radio in app.radio:
+        yield from map(str, radio.options)
     for element in app._tree:
         proto = getattr(element, "proto", None)
         name = type(proto).__name__

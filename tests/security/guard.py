@@ -98,12 +98,13 @@ def make_world(root: Path) -> World:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text} {MARKER} {name}\n")
     os.mkfifo(world.victim / "pipe")
+    (world.victim / "zero").symlink_to("/dev/zero")  # (by way of a link: no test may harm the device)
     for folder in (world.given, world.scratch):
         folder.mkdir(parents=True)
     (world.given.parent / "app.py").write_text("print('the app of the stranger')\n")
     (world.given.parent / "uv.lock").write_text("the stranger's\n")
     for path in (*world.victim.rglob("*"), world.victim / "precious"):
-        os.utime(path, (_OLD, _OLD))
+        os.utime(path, (_OLD, _OLD), follow_symlinks=False)
     return world
 
 

@@ -39,7 +39,7 @@ TEXTS = {
     "pipe": "pipe",
     "link": "way-out/secret.txt",
     "link to a folder": "way-out",
-    "device": "/dev/zero",
+    "device": "{victim}/zero",
     "descriptor": "/proc/self/fd/0",
     "address": "https://evil.example/x.png",
     "terminal": "\x1b]0;owned\x07\x1b[2J\r\nroot# \u202e",
@@ -138,69 +138,97 @@ def _columns(folder: Path) -> list[Column]:
     return found
 
 
+FULL = os.environ.get("RNC_HOSTILE") == "full"
+"""Whether each hostile value is tried in a store of its own (half an hour), and not together with others (minutes)."""
+TOGETHER = [[name] for name in TEXTS] if FULL else [list(TEXTS)]
+
+
 def text(name: str, world: World) -> str:
     """A hostile text that speaks of this world's files."""
     return TEXTS[name].replace("{victim}", str(world.victim))
 
 
-def ids(base: Base, world: World, value: str) -> None:
-    """The id of the run RUN is the text, wherever it stands; and so its networks' folder, where there can be one."""
+def ids(base: Base, world: World, values: list[str]) -> None:
+    """Runs whose ids are the texts, wherever these stand."""
     base.copy(world)
     with duckdb.connect(str(world.store)) as connection:
-        for column in base.columns:
-            if column.name == "run_id":
-                connection.execute(f"UPDATE {column.table} SET run_id = ? WHERE run_id = ?", [value, RUN])
+        for value in values:
+            _add_run(base, connection, value)
 
 
-def texts(base: Base, world: World, value: str) -> None:
-    """The text stands in every other text column of the run RUN: in all rows of small tables, in some rows of large ones."""
+def _add_run(base: Base, connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    """A copy of RUN under another id; of large tables some of the rows."""
+    for column in base.columns:
+        if column.name == "run_id":
+            some = " AND rowid % 4 = 0" if column.table in ("feature", "projection", "class_mean", "classifier") else ""
+            connection.execute(
+                f"INSERT INTO {column.table} SELECT * REPLACE (? AS run_id) FROM {column.table} WHERE run_id = ?{some}",
+                [run_id, RUN],
+            )
+
+
+def texts(base: Base, world: World, values: list[str]) -> list[str]:
+    """Each text stands in every other text column of a run: in all rows of small tables, in some rows of large ones.
+
+    Returns the ids of these runs.
+    """
     base.copy(world)
+    runs = [f"{RUN}{number}" for number in range(len(values))]
     with duckdb.connect(str(world.store)) as connection:
-        for column in _of_type(base, "VARCHAR"):
-            if column.name not in ("run_id", "state"):
-                where = _some_rows(base, column)
-                connection.execute(f"UPDATE {column.table} SET {column.name} = ? WHERE {where}", [value])
-        slug = "(SELECT max(condition) FROM run_condition WHERE role = 'extra')"
-        for column in _of_type(base, "VARCHAR"):  # (one condition and one layer under the text throughout)
-            if column.name in ("condition", "means_condition"):
-                connection.execute(f"UPDATE {column.table} SET {column.name} = ? WHERE {column.name} = {slug}", [value])
-            if column.name == "layer":
-                connection.execute(f"UPDATE {column.table} SET layer = ? WHERE layer = 'stage2'", [value])
-        connection.execute("UPDATE run_mark SET tags = [$x, 'x' || $x] WHERE run_id = $run", {"x": value, "run": RUN})
-        connection.execute("UPDATE run SET classes = list_transform(classes, (c, i) -> concat($x, i)) WHERE run_id = $run", {
-            "x": value, "run": RUN,
-        })  # fmt: skip
-        _texts_in_json(connection, value)
+        for run_id, value in zip(runs, values, strict=True):
+            _add_run(base, connection, run_id)
+            _texts_of_one(base, connection, run_id, value)
+        (request,) = connection.execute("SELECT request FROM lab_result").fetchone() or ("{}",)
+        for number, value in enumerate(values):
+            known = json.loads(request)
+            known["source"] |= {"checkpoint": value or "x", "run_id": value or "x", "model": value}
+            connection.execute(
+                "INSERT INTO lab_result SELECT * REPLACE (? AS key, ? AS title, ? AS request, ? AS summary) FROM lab_result "
+                "WHERE title = 'a kept result'",
+                [f"{number:02}{value}", value, json.dumps(known), json.dumps({"kind": value, "seconds": value})],
+            )
+    return runs
 
 
-def _texts_in_json(connection: duckdb.DuckDBPyConnection, value: str) -> None:
-    (config,) = connection.execute("SELECT config FROM run WHERE run_id = ?", [RUN]).fetchone() or ("{}",)
+def _texts_of_one(base: Base, connection: duckdb.DuckDBPyConnection, run_id: str, value: str) -> None:
+    given = {"x": value, "run": run_id}
+    connection.execute("INSERT INTO condition SELECT * REPLACE ($x AS condition, $x AS norm) FROM condition WHERE "
+                       "condition <> 'clean' LIMIT 1", {"x": value})  # fmt: skip
+    connection.execute("INSERT INTO run_condition VALUES ($run, $x, 'extra')", given)
+    connection.execute("INSERT INTO metric SELECT * REPLACE ($x AS condition, $x AS means_condition) FROM metric WHERE "
+                       "run_id = $run AND condition = means_condition AND condition = 'clean'", given)  # fmt: skip
+    for table in ("layer", "metric"):
+        connection.execute(f"UPDATE {table} SET layer = $x WHERE run_id = $run AND layer = 'stage2'", given)
+    for column in _of_type(base, "VARCHAR"):
+        if column.table not in ("lab_result", "condition") and column.name not in ("run_id", "state"):
+            where = _some_rows(base, column, run_id)
+            connection.execute(f"UPDATE {column.table} SET {column.name} = ? WHERE {where}", [value])
+    connection.execute("UPDATE run_mark SET tags = [$x, 'x' || $x] WHERE run_id = $run", given)
+    connection.execute(
+        "UPDATE run SET classes = list_transform(classes, (c, i) -> concat($x, i)) WHERE run_id = $run", given
+    )
+    (config,) = connection.execute("SELECT config FROM run WHERE run_id = ?", [run_id]).fetchone() or ("{}",)
     told = json.loads(config) | {"model": value, "norm": value, "objective": value, f"x{value}": value}
-    values = {
+    contents = {
         "config": told, "data": {"train": {"images": 5, "fingerprint": value}, value: value}, "versions": {value: value},
     }  # fmt: skip
-    for name, content in values.items():
-        connection.execute(f"UPDATE run SET {name} = ? WHERE run_id = ?", [json.dumps(content), RUN])
-    (request,) = connection.execute("SELECT request FROM lab_result").fetchone() or ("{}",)
-    known = json.loads(request)
-    known["source"] |= {"checkpoint": value or "x", "run_id": value or "x", "model": value}
-    connection.execute(
-        "UPDATE lab_result SET request = ?, summary = ?",
-        [json.dumps(known), json.dumps({"kind": value, "seconds": value})],
-    )
+    for name, content in contents.items():
+        connection.execute(f"UPDATE run SET {name} = ? WHERE run_id = ?", [json.dumps(content), run_id])
 
 
-def paths(base: Base, world: World, value: str) -> None:
-    """The text is the path of the networks of RUN, with the right hash where there is such a file, and where its images lie."""
+def paths(base: Base, world: World, values: list[str]) -> list[str]:
+    """Each text is the path of a run's networks, with the right hash where the stranger has such a file; the runs' ids."""
     base.copy(world)
+    runs = [f"{RUN}{number}" for number in range(len(values))]
     with duckdb.connect(str(world.store)) as connection:
-        rows = connection.execute("SELECT epoch FROM checkpoint WHERE run_id = ? ORDER BY epoch", [RUN]).fetchall()
-        ways = (value, f"checkpoints/{RUN}/{value}", f"checkpoints/../{value}")
-        for (epoch,), way in zip(rows, ways, strict=True):
-            connection.execute(
-                "UPDATE checkpoint SET path = ?, sha256 = ? WHERE run_id = ? AND epoch = ?",
-                [way, _right_hash(world, way), RUN, epoch],
-            )
+        for run_id, value in zip(runs, values, strict=True):
+            _add_run(base, connection, run_id)
+            for epoch, way in enumerate((f"checkpoints/{RUN}/{value}", f"checkpoints/../{value}", value)):
+                connection.execute(
+                    "UPDATE checkpoint SET path = ?, sha256 = ? WHERE run_id = ? AND epoch = ?",
+                    [way, _right_hash(world, way), run_id, epoch],
+                )
+    return runs
 
 
 def _right_hash(world: World, way: str) -> str:
@@ -313,10 +341,10 @@ def _of_type(base: Base, *types: str) -> Iterator[Column]:
     return (column for column in base.columns if column.type in types)
 
 
-def _some_rows(base: Base, column: Column) -> str:
+def _some_rows(base: Base, column: Column, run_id: str = RUN) -> str:
     of_run = any(other.table == column.table and other.name == "run_id" for other in base.columns)
     small = column.table in ("run", "run_mark", "checkpoint", "lab_result", "schema_version")
-    parts = [f"run_id = '{RUN}'"] if of_run else []
+    parts = [f"run_id = '{run_id}'"] if of_run else []
     parts += [] if small else [f"hash(rowid, '{column.name}') % 5 = 0"]
     return " AND ".join(parts) if column.table != "schema_version" and parts else "true" if parts or small else "false"
 

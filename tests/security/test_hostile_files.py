@@ -12,9 +12,9 @@ import duckdb
 import pytest
 
 from tests.security.guard import World
-from tests.security.hostile_stores import HONEST, RUN, Base
+from tests.security.hostile_stores import FULL, HONEST, RUN, Base
 from tests.security.job_server import Server
-from tests.security.test_hostile_stores import COMMANDS, LAST, deleting, page
+from tests.security.test_hostile_stores import LAST, deleting, page
 
 _SCHEMAS = Path(__file__).parents[1] / "rnc" / "store"
 
@@ -129,34 +129,39 @@ def _version(connection: duckdb.DuckDBPyConnection) -> Any:
     return connection.execute("SELECT max(version) FROM schema_version").fetchone()[0]  # type: ignore[index]
 
 
+def _set(world: World, base: Base, *traps: str) -> None:
+    """The honest store with traps around it, all of it as old as what nobody finishes any more."""
+    base.copy(world)
+    for trap in traps:
+        _TRAPS[trap](world)
+    for path in world.given.rglob("*"):
+        os.utime(path, (_OLD, _OLD), follow_symlinks=False)
+
+
 @pytest.mark.parametrize("trap", _TRAPS)
 def test_traps_beside_a_store(trap: str, server: Server, base: Base, world: World) -> None:
     """Each is passed by or refused in words."""
-    base.copy(world)
-    _TRAPS[trap](world)
-    for path in world.given.rglob("*"):  # (as old as leftovers are; nothing that a link leads to is touched)
-        os.utime(path, (_OLD, _OLD), follow_symlinks=False)
-    steps = [*COMMANDS, page("runs", RUN), *LAST]
-    if "network" in trap or "checkpoints" in trap:
-        steps = [*steps[:-2], page("attack_lab", RUN), deleting(RUN), *LAST]
-    if "training" in trap:
-        steps = ["train"]
-    report = server.run(world, steps)
-    report.assert_harmless()
+    _set(world, base, trap)
+    of_networks = [page("attack_lab", RUN), deleting(RUN)] if "network" in trap or "checkpoints" in trap else []
+    steps = ["train"] if "training" in trap else ["copy", "export", page("runs", RUN), *of_networks, *LAST]
+    server.run(world, steps).assert_harmless()
 
 
-@pytest.mark.parametrize("trap", ["network is a pipe", "network is a device", "network is huge", "networks lead out"])
+@pytest.mark.parametrize(
+    "trap", ["network is a pipe", "network is a device", "network is huge", "networks lead out"][: 4 if FULL else 2]
+)
 def test_the_lab_passes_traps_by(trap: str, server: Server, base: Base, world: World) -> None:
-    base.copy(world)
-    _TRAPS[trap](world)
+    _set(world, base, trap)
     server.run(world, [("lab", {"honest": str(base.store)})]).assert_harmless()
 
 
-@pytest.mark.parametrize("name", ["torch.py", "numpy.py", "json.py", "rnc.py", "sitecustomize.py"])
-def test_modules_beside_a_store_are_not_imported(name: str, server: Server, base: Base, world: World) -> None:
+def test_modules_beside_a_store_are_not_imported(server: Server, base: Base, world: World) -> None:
     """Where somebody stands in the stranger's folder when the lab starts its worker."""
     base.copy(world)
-    (world.given / name).write_text(f"open({str(world.victim / 'made')!r}, 'w').write('x')\nraise SystemExit('mine')\n")
+    for name in ("torch.py", "numpy.py", "json.py", "rnc.py", "sitecustomize.py"):
+        (world.given / name).write_text(
+            f"open({str(world.victim / 'made')!r}, 'w').write('x')\nraise SystemExit('mine')\n"
+        )
     server.run(world, [("lab", {"honest": str(base.store), "in": str(world.given)})]).assert_harmless()
 
 
@@ -165,8 +170,8 @@ def test_the_address_of_a_store_is_looked_at_first(server: Server, base: Base, w
     base.copy(world)
     addresses = [
         "md:x", "https://evil.example/x.duckdb", "s3://evil/x.duckdb", "postgres:host=evil.example", "sqlite:x",
-        "ducklake:nothing", ":memory:",
-        "/dev/zero", "/dev/null", "/proc/self/fd/0", str(world.victim / "secret.txt"), str(world.victim / "pipe"),
+        "ducklake:nothing", ":memory:", str(world.victim / "zero"),
+        "/dev/null", "/proc/self/fd/0", str(world.victim / "secret.txt"), str(world.victim / "pipe"),
         str(world.victim), "", "x\0y", "x" * 5000, "a?b.duckdb", "memory", str(world.victim / "none" / "x.duckdb"),
     ]  # fmt: skip
     steps = [

@@ -11,7 +11,7 @@ import pytest
 from tests.security import hostile_stores as make
 from tests.security.consumers import PAGES
 from tests.security.guard import World
-from tests.security.hostile_stores import RUN, TEXTS, Base
+from tests.security.hostile_stores import FULL, RUN, TEXTS, TOGETHER, Base
 from tests.security.job_server import Server
 
 COMMANDS = ["list", "doctor", "copy", "export"]
@@ -47,37 +47,34 @@ def test_the_generator_reaches_every_column(base: Base) -> None:
     assert len(TEXTS) >= 12 and len(base.tables) >= 15
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_texts_as_run_ids(key: str, server: Server, base: Base, world: World) -> None:
-    value = make.text(key, world)
-    make.ids(base, world, value)
-    steps = [
-        *COMMANDS,
-        page("runs"),
-        page("runs", value, config_of=value),
-        page("attack_lab", value),
-        deleting(value),
-        *LAST,
-    ]
-    report = server.run(world, steps)
-    report.assert_harmless()
+def _id(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else "all"
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_texts_in_every_other_column(key: str, server: Server, base: Base, world: World) -> None:
-    place = list(TEXTS).index(key)
-    make.texts(base, world, make.text(key, world))
-    some = [page(PAGES[(2 * place + shift) % 6], RUN, "honest") for shift in range(2)]
-    kept = page("attack_lab", RUN, lab_do="Kept", lab_kept="")
-    report = server.run(world, [*COMMANDS, "kept", page("runs", RUN), *some, kept, *LAST])
-    report.assert_harmless()
+@pytest.mark.parametrize("keys", TOGETHER, ids=_id)
+def test_texts_as_run_ids(keys: list[str], server: Server, base: Base, world: World) -> None:
+    values = [make.text(key, world) for key in keys]
+    make.ids(base, world, values)
+    each = [(step, {"run": value}) for value in values for step in ("copy", "export")]
+    shown = [page("attack_lab", *values), *(deleting(value) for value in values)]
+    server.run(world, [*COMMANDS, *each, page("runs", *values), *shown, *LAST]).assert_harmless()
 
 
-@pytest.mark.parametrize("key", TEXTS)
-def test_texts_as_paths_of_networks(key: str, server: Server, base: Base, world: World) -> None:
-    make.paths(base, world, make.text(key, world))
-    report = server.run(world, ["doctor", "copy", "export", page("attack_lab", RUN), "doctor:repair"])
-    report.assert_harmless()
+@pytest.mark.parametrize("keys", TOGETHER, ids=_id)
+def test_texts_in_every_other_column(keys: list[str], server: Server, base: Base, world: World) -> None:
+    runs = make.texts(base, world, [make.text(key, world) for key in keys])
+    each = [("export", {"run": run_id}) for run_id in runs]
+    some = [page(name, *runs) for name in PAGES]
+    kept = page("attack_lab", RUN, lab_do="Kept", lab_kept="0")
+    server.run(world, [*COMMANDS, *each, "kept", *some, kept, *LAST]).assert_harmless()
+
+
+@pytest.mark.parametrize("keys", TOGETHER, ids=_id)
+def test_texts_as_paths_of_networks(keys: list[str], server: Server, base: Base, world: World) -> None:
+    runs = make.paths(base, world, [make.text(key, world) for key in keys])
+    each = [(step, {"run": run_id}) for run_id in runs for step in ("copy", "export")]
+    lab = ("lab", {"honest": str(base.store)})
+    server.run(world, ["doctor", *each, page("attack_lab", *runs), "doctor:repair", lab]).assert_harmless()
 
 
 def test_networks_that_lie_elsewhere_are_not_copied(server: Server, base: Base, world: World) -> None:
@@ -86,14 +83,9 @@ def test_networks_that_lie_elsewhere_are_not_copied(server: Server, base: Base, 
     report.assert_harmless()
 
 
-@pytest.mark.parametrize("key", ["pipe", "link", "device", "descriptor", "parent", "nul", "long"])
-def test_the_lab_opens_no_such_path(key: str, server: Server, base: Base, world: World) -> None:
-    make.paths(base, world, make.text(key, world))
-    report = server.run(world, [("lab", {"honest": str(base.store)})])
-    report.assert_harmless()
-
-
-@pytest.mark.parametrize("place", ["{victim}", "{victim}/pipe", "/dev/zero", "{victim}/secret.txt", "../../victim"])
+@pytest.mark.parametrize(
+    "place", ["{victim}/pipe", "{victim}", "/dev/zero", "{victim}/secret.txt", "../../victim"][: 5 if FULL else 1]
+)
 def test_images_of_one_s_own_are_not_looked_for_anywhere(place: str, server: Server, base: Base, world: World) -> None:
     make.own_images(base, world, place.replace("{victim}", str(world.victim)))
     report = server.run(world, ["export", page("projections", RUN), page("runs", RUN), page("attack_lab", RUN), "lab"])
@@ -107,7 +99,7 @@ def test_fields_of_a_config_do_not_stand_for_columns(server: Server, base: Base,
     report.assert_harmless()
 
 
-@pytest.mark.parametrize("turn", range(8))
+@pytest.mark.parametrize("turn", range(8 if FULL else 3))
 def test_numbers(turn: int, server: Server, base: Base, world: World) -> None:
     make.numbers(base, world, turn)
     some = [page(name, RUN, "honest") for name in PAGES]
@@ -117,7 +109,9 @@ def test_numbers(turn: int, server: Server, base: Base, world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", make.IN_JSON, ids=lambda value: repr(value)[:12] if not isinstance(value, int) else "whole"
+    "value",
+    make.IN_JSON if FULL else make.IN_JSON[3:9:2],
+    ids=lambda value: repr(value)[:12] if not isinstance(value, int) else "whole",
 )
 def test_numbers_in_a_config(value: Any, server: Server, base: Base, world: World) -> None:
     make.numbers_in_json(base, world, value)
@@ -148,7 +142,7 @@ def test_a_view_in_place_of_a_table(table: str, server: Server, base: Base, worl
     make.viewed(base, world, table, TABLES.index(table))
     asked = {"lab_do": "Kept"} if table == "lab_result" else {}
     shown = page(ON_PAGE.get(table, "runs"), RUN, **asked)
-    report = server.run(world, ["list", shown, "copy", "export", *LAST])
+    report = server.run(world, [shown, "copy", "export", *LAST])
     report.assert_harmless()
     assert refused(report.steps[shown[0]]), "a view is refused in words"
 
@@ -157,10 +151,8 @@ def refused(step: str) -> bool:
     return " 1 errors" in step
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", TABLES[:-1] if FULL else ["run", "run_mark", "metric"])
 def test_a_computed_column(table: str, server: Server, base: Base, world: World) -> None:
-    if table == "schema_version":
-        pytest.skip("a table needs one column that is not computed")
     make.generated(base, world, table)
     shown = page(ON_PAGE.get(table, "runs"), RUN)
     report = server.run(world, ["list", shown, "export", "doctor:repair"])
@@ -169,7 +161,10 @@ def test_a_computed_column(table: str, server: Server, base: Base, world: World)
 
 
 @pytest.mark.parametrize(
-    "name", ["list_contains", "coalesce", "max", "count", "parse_filename", "duckdb_", "current_database", ""]
+    "name",
+    ["coalesce", ""]
+    if not FULL
+    else ["coalesce", "list_contains", "max", "count", "parse_filename", "duckdb_", "current_", ""],
 )
 def test_macros_in_place_of_functions(name: str, server: Server, base: Base, world: World) -> None:
     make.macros(base, world, which=lambda macro: macro.startswith(name))
@@ -196,7 +191,7 @@ def test_objects_with_hostile_names(server: Server, base: Base, world: World) ->
     report.assert_harmless()
 
 
-@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("turn", range(4 if FULL else 1))
 def test_columns_of_other_types(turn: int, server: Server, base: Base, world: World) -> None:
     make.types(base, world, turn)
     report = server.run(world, [*COMMANDS, *(page(name, RUN) for name in PAGES), *LAST])
@@ -213,14 +208,26 @@ def test_bombs(bomb: str, server: Server, base: Base, world: World) -> None:
     report.assert_harmless()
 
 
-@pytest.mark.parametrize(
-    "name", ["temp", "system", "memory", "main", "run", "lake", 'x"; y', "it's", "a?b", "semi:colon", "md:x", "*"]
-)
-def test_names_of_a_store_s_file(name: str, server: Server, base: Base, world: World) -> None:
-    """As the name of the file: it is used, or refused in words."""
+def test_names_of_a_store_s_file(server: Server, base: Base, world: World) -> None:
+    """As the name of the file, a store is used, or refused in words."""
     base.copy(world)
-    store = world.store.rename(world.given / f"{name}.duckdb")
-    given = {"store": str(store)}
-    shown = ("page:runs", given | {"asked": {"runs": [RUN]}})
-    report = server.run(world, [(step, given) for step in (*COMMANDS, *LAST)] + [shown])
-    report.assert_harmless()
+    steps: list[Step] = []
+    for name in (
+        "temp",
+        "system",
+        "memory",
+        "main",
+        "run",
+        "lake",
+        'x"; y',
+        "it's",
+        "a?b",
+        "semi:colon",
+        "md:x",
+        "*",
+        "\x1b[2J",
+    ):
+        (world.given / f"{name}.duckdb").hardlink_to(world.store)
+        given: dict[str, Any] = {"store": str(world.given / f"{name}.duckdb")}
+        steps += [("list", given), ("export", given), ("page:runs", given | {"asked": {"runs": [RUN]}})]
+    server.run(world, steps).assert_harmless()
