@@ -187,7 +187,7 @@ def _lab(world: World, _which: str, options: dict[str, Any], findings: Findings)
         for store in options.get("stores", [_address(world, options)]):
             for request in _requests(Path(store), told):
                 ticket = client.submit(request)
-                if not ticket.wait(options.get("seconds", 15)):
+                if not ticket.wait(options.get("seconds", 45)):
                     ticket.stop()
                     if not ticket.wait(10):
                         findings.append(f"Stop does not end an attack on {store}")
@@ -195,7 +195,7 @@ def _lab(world: World, _which: str, options: dict[str, Any], findings: Findings)
                 told.append(f"{Path(store).parent.name}: {ticket.state} {ticket.error or ''}")
         for request in _requests(Path(options["honest"]), told) if "honest" in options else []:
             ticket = client.submit(request)
-            if not ticket.wait(60) or ticket.error:
+            if not ticket.wait(90) or ticket.error:
                 findings.append(f"after that an honest attack does not work: {ticket.error}")
     finally:
         client.close()

@@ -96,6 +96,10 @@ class Base:
         os.mkfifo(world.given / "pipe")
         (world.given / "way-out").symlink_to(world.victim)
 
+    def beside(self, world: World) -> str:
+        """Another copy, as an honest store of the victim's."""
+        return str(shutil.copytree(self.store.parent, world.scratch / "honest") / self.store.name)
+
 
 def make_base(tiny_store: Path, folder: Path) -> Base:
     """A small copy of a tiny store: the run RUN, its twin HONEST and one kept result."""

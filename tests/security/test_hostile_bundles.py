@@ -176,7 +176,7 @@ _TRAPS: dict[str, Callable[[Path], None]] = {
     "a cut file": _replace("metric.parquet", lambda f, _v: f.write_bytes(b"PAR1" + b"x" * 100)),
     "an empty file": _replace("run.parquet", lambda f, _v: f.write_bytes(b"")),
     "a footer of 4 GB": _replace("run.parquet", lambda f, _v: f.write_bytes(b"PAR1" + b"\xff\xff\xff\xff" + b"PAR1")),
-    "a huge file": _replace("run.parquet", lambda f, _v: os.truncate(f.open("wb").fileno(), 2**37)),
+    "a huge file": _replace("run.parquet", lambda f, _v: (f.write_bytes(b""), os.truncate(f, 2**33)) and None),
     "a network that is a pipe": _replace("epoch-0002.safetensors", lambda f, _v: os.mkfifo(f)),
     "a network that leads out": _replace("epoch-0002.safetensors", lambda f, v: f.symlink_to(v / "secret.txt")),
     "a path that leads out": _each("checkpoint", constant("path", "../../victim/secret.txt")),

@@ -212,7 +212,7 @@ _ADDRESSES: dict[str, str | Callable[[Path, World], Any]] = {
     "a pipe": lambda file, _world: os.mkfifo(file),
     "a link": lambda file, world: file.symlink_to(world.victim / "secret.txt"),
     "a device": lambda file, _world: file.symlink_to("/dev/zero"),
-    "huge": lambda file, _world: os.truncate(file.open("wb").fileno(), 2**37),
+    "huge": lambda file, _world: (file.write_bytes(b""), os.truncate(file, 2**33)),
     "a folder": lambda file, _world: file.mkdir(),
     "data leads out": lambda file, world: _data_leads_out(file, world),
     "locks lead out": lambda file, world: _locks(file, lambda locks: locks.symlink_to(world.victim / "precious")),

@@ -73,7 +73,7 @@ def test_texts_in_every_other_column(keys: list[str], server: Server, base: Base
 def test_texts_as_paths_of_networks(keys: list[str], server: Server, base: Base, world: World) -> None:
     runs = make.paths(base, world, [make.text(key, world) for key in keys])
     each = [(step, {"run": run_id}) for run_id in runs for step in ("copy", "export")]
-    lab = ("lab", {"honest": str(base.store)})
+    lab = ("lab", {"honest": base.beside(world)})
     server.run(world, ["doctor", *each, page("attack_lab", *runs), "doctor:repair", lab]).assert_harmless()
 
 
