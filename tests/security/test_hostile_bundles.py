@@ -144,6 +144,12 @@ def _replace(name: str, by: Callable[[Path, Path], None]) -> Callable[[Path], No
     return change
 
 
+def _huge(file: Path) -> None:
+    """8 GB that take no room."""
+    file.touch()
+    os.truncate(file, 2**33)
+
+
 def _with_column(name: str, values: Callable[[int], pa.Array]) -> Callable[[pa.Table], pa.Table]:
     return lambda table: (table.drop_columns(name) if name in table.column_names else table).append_column(
         name, values(len(table))
@@ -176,7 +182,7 @@ _TRAPS: dict[str, Callable[[Path], None]] = {
     "a cut file": _replace("metric.parquet", lambda f, _v: f.write_bytes(b"PAR1" + b"x" * 100)),
     "an empty file": _replace("run.parquet", lambda f, _v: f.write_bytes(b"")),
     "a footer of 4 GB": _replace("run.parquet", lambda f, _v: f.write_bytes(b"PAR1" + b"\xff\xff\xff\xff" + b"PAR1")),
-    "a huge file": _replace("run.parquet", lambda f, _v: (f.write_bytes(b""), os.truncate(f, 2**33)) and None),
+    "a huge file": _replace("run.parquet", lambda f, _v: _huge(f)),
     "a network that is a pipe": _replace("epoch-0002.safetensors", lambda f, _v: os.mkfifo(f)),
     "a network that leads out": _replace("epoch-0002.safetensors", lambda f, v: f.symlink_to(v / "secret.txt")),
     "a path that leads out": _each("checkpoint", constant("path", "../../victim/secret.txt")),
