@@ -1,9 +1,12 @@
 """Everything that this program does with a store, each as a step that a process of its own takes (`job_server.py`)."""
 
 import glob
+import hashlib
 import io
 import os
 import re
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,6 +113,7 @@ def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings
             told.append(str(type(keeping.find(reader, key)).__name__))
         except (ValueError, StoreError) as error:
             told.append(str(error)[:100])
+    _say(told)
     return f"{len(told)} kept results"
 
 
@@ -198,6 +202,7 @@ def _lab(world: World, _which: str, options: dict[str, Any], findings: Findings)
             if not ticket.wait(90) or ticket.error:
                 findings.append(f"after that an honest attack does not work: {ticket.error}")
     finally:
+        _say(told)
         client.close()
     return f"{len(told)} attacks"
 
@@ -229,7 +234,9 @@ def _train(world: World, _which: str, options: dict[str, Any], _findings: Findin
     try:
         training = Training(Path(_address(world, options)))
         training.start("demo")
-        training._process.wait() if training._process else None
+        if training._process is not None:
+            training._process.wait()
+        _say([training.log_tail()])
     finally:
         sys.executable = real
     return "started"
@@ -242,9 +249,46 @@ def _sweeps(world: World, _which: str, options: dict[str, Any], _findings: Findi
     return f"{len(found)} sweeps"
 
 
+def _say(lines: list[str]) -> None:
+    """Print what a visitor is told, so that it is looked at as all that is printed."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _misdeed(world: World, which: str, _options: dict[str, Any], _findings: Findings) -> str:
+    """What no step may do, one of each, by which the tests show that they would see it."""
+    secret = world.victim / "secret.txt"
+    if which == "hang":
+        (world.victim / "pipe").read_text()
+    elif which == "call":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:  # (which sends nothing)
+            one.connect(("192.0.2.1", 9))
+    elif which == "leave":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    elif which == "memory":
+        len(bytearray(b"x" * 3 * 2**30))
+    elif which == "crash":
+        os.abort()
+    else:
+        {
+            "read": secret.read_bytes,
+            "print": lambda: _say([secret.read_text()]),
+            "digest": lambda: _say([hashlib.sha256(secret.read_bytes()).hexdigest()]),
+            "make": (world.victim / "made").touch,
+            "change": lambda: secret.write_text("x"),
+            "remove": secret.unlink,
+            "link": lambda: (world.victim / "made").symlink_to(secret),
+            "run": lambda: subprocess.run(["/bin/ls"], check=False),
+            "terminal": lambda: _say(["\x1b[2J"]),
+            "traceback": lambda: _say(["Traceback (most recent call last):", "ValueError: x"]),
+            "raise": lambda: 1 // 0,
+            "write": lambda: (world.given / "written").write_bytes(secret.read_bytes()),
+        }[which]()
+    return "done"
+
+
 _STEPS = {
     "list": _list, "doctor": _doctor, "copy": _copy, "export": _export, "kept": _kept, "page": _page, "lab": _lab,
-    "train": _train, "sweeps": _sweeps,
+    "train": _train, "sweeps": _sweeps, "misdeed": _misdeed,
 }  # fmt: skip
 PAGES = ("findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")
 

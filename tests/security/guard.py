@@ -98,7 +98,7 @@ def make_world(root: Path) -> World:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text} {MARKER} {name}\n")
     os.mkfifo(world.victim / "pipe")
-    (world.victim / "zero").symlink_to("/dev/zero")  # (by way of a link: no test may harm the device)
+    _make_device(world.victim / "zero")
     for folder in (world.given, world.scratch):
         folder.mkdir(parents=True)
     (world.given.parent / "app.py").write_text("print('the app of the stranger')\n")
@@ -106,6 +106,16 @@ def make_world(root: Path) -> World:
     for path in (*world.victim.rglob("*"), world.victim / "precious"):
         os.utime(path, (_OLD, _OLD), follow_symlinks=False)
     return world
+
+
+def _make_device(path: Path) -> None:
+    """A device of the victim's own, that no test may harm the machine's; where that is not permitted, a link to it."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        path.open("rb").close()
+    except OSError:
+        path.unlink(missing_ok=True)
+        path.symlink_to("/dev/zero")
 
 
 def fingerprint(world: World) -> dict[str, tuple]:

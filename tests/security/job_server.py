@@ -61,10 +61,10 @@ class Report:
 class Server:
     """The process that takes jobs, traced where the system offers it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, traced: bool = True) -> None:
         """Start it; its log of system calls lies in the folder."""
         self._log = folder / "strace.log"
-        prefix = tracing.command(self._log)
+        prefix = tracing.command(self._log) if traced else []
         self.traces = bool(prefix)
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         for name in ("RNC_STORE", "RNC_LOG", "RNC_DATA", "RNC_MODELS", "RNC_READONLY"):
@@ -84,7 +84,7 @@ class Server:
         wanted = [(step, {}) if isinstance(step, str) else step for step in steps]
         job = {
             "id": str(self._number), "root": str(world.root), "steps": wanted, "watch": not self.traces,
-            "secrets": [secret.decode() for secret in secrets],
+            "may_read": [str(path) for path in may_read], "secrets": [secret.decode() for secret in secrets],
         }  # fmt: skip
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(job) + "\n")
@@ -183,8 +183,8 @@ def _child(job: dict[str, Any], steps: list[Any], answers: int) -> None:
             said = consumers.captured(output)
         consumers.check_output(said, secrets, findings)
         if job["watch"]:
-            own = (ROOT, world.given, world.out, world.scratch, world.mine.parent)
-            findings += [f"{what}" for what in watch.outside(heard, world.given, *own)]
+            done = [call for call in tracing.heard(heard, name) if call.path not in job["may_read"]]
+            findings += tracing.outside(done, world)
         answer = {"end": name, "how": ended, "said": said[-3000:], "findings": findings}
         os.write(answers, (json.dumps(answer) + "\n").encode())
     os._exit(0)

@@ -177,7 +177,7 @@ _TRAPS: dict[str, Callable[[Path], None]] = {
     "a pipe": _replace("run.parquet", lambda f, _v: os.mkfifo(f)),
     "a pipe among rows": _replace("run_condition.parquet", lambda f, _v: os.mkfifo(f)),
     "a link that leads out": _replace("run.parquet", lambda f, v: f.symlink_to(v / "secret.txt")),
-    "a device": _replace("run.parquet", lambda f, _v: f.symlink_to("/dev/zero")),
+    "a device": _replace("run.parquet", lambda f, v: f.symlink_to(v / "zero")),
     "a folder": _replace("run.parquet", lambda f, _v: f.mkdir()),
     "a cut file": _replace("metric.parquet", lambda f, _v: f.write_bytes(b"PAR1" + b"x" * 100)),
     "an empty file": _replace("run.parquet", lambda f, _v: f.write_bytes(b"")),
