@@ -27,6 +27,7 @@ test: $(VENV)/.dev ## set up and run everything, in two processes
 
 test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of their own (Debian: postgresql)
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/rnc/store
+	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/security/test_hostile_lake.py
 
 setup: $(VENV)/.app ## the environment of app and training
 

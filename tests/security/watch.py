@@ -21,6 +21,8 @@ _EVENTS = {
     "os.listdir",
     "os.scandir",
 }
+_CALLS = {"socket.connect": 1, "socket.getaddrinfo": 0}
+"""Which argument says who is called."""
 _STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"}
 _OF_THE_PROGRAM = (
     ROOT,
@@ -33,8 +35,13 @@ _armed: list[list[tuple[str, str]]] = []
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if _armed and (event in _EVENTS or event in _STARTS):
+    if _armed and (event in _EVENTS or event in _STARTS or event in _CALLS):
         what = arguments[0]
+        if event in _CALLS:
+            called = arguments[_CALLS[event]]
+            what = f"{called}" if isinstance(called, tuple) or event == "socket.getaddrinfo" else ""
+            if not what or "127.0.0.1" in what or "'::1'" in what or what == "localhost":
+                return
         if event in _STARTS:
             what = " ".join(map(str, arguments[1])) if len(arguments) > 1 and arguments[1] else str(what)
         if isinstance(what, bytes):
