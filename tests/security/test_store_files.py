@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rnc.doctor.__main__ import main as doctor
-from rnc.store import answers, catalog, database, published_runs
+from rnc.store import answers, catalog, published_runs
 from rnc.store.bundle import publish
 from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
 from rnc.store.export import main as export
@@ -99,7 +99,7 @@ def test_a_macro_that_is_added_later_is_found(store: Path) -> None:
 
 def test_no_connection_reads_the_machine(store: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
-    for opened in (reading(store), reading(store, tmp_path / "folder"), database.open_database(store)):
+    for opened in (reading(store), reading(store, tmp_path / "folder")):
         with opened as connection:
             for sql in (
                 f"SELECT * FROM read_text('{tmp_path}/secret')", f"SELECT * FROM glob('{tmp_path}/*')",
