@@ -21,7 +21,6 @@ ICON = Path(__file__).parent / "rnc" / "icon.svg"
 def draw() -> None:
     """Draw the page that the visitor asked for."""
     st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
-    log.set_up(store_path().resolve(), console=True)
     st.html(STYLE)
     page = st.navigation(
         [
@@ -36,6 +35,7 @@ def draw() -> None:
     )
     try:
         with telling():
+            log.set_up(store_path().resolve(), console=True)
             if controls.draw_sidebar() is None:
                 controls.draw_empty_state()
             else:

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from rnc.safe_paths import shown
+from rnc.store import lake
 from rnc.store.database import open_database
 from rnc.store.errors import StoreError
 
@@ -25,40 +26,44 @@ MOST_ROWS = {
 }  # fmt: skip
 """Of the tables that pages read whole. A run has one row in `run`, and 1,500 runs of 400 epochs have 600,000 in `epoch`."""
 
+# (system.main: else a macro of the store that is called duckdb_functions would be asked whether there are macros)
 Columns = dict[str, str]
 """Column name -> DuckDB's type, in lower and upper case."""
 _FOUND = f"""
     SELECT columns.table_name, column_name, data_type, column_default, estimated_size, tables.sql
-    FROM duckdb_columns() columns JOIN duckdb_tables() tables USING (database_name, schema_name, table_name)
-    WHERE columns.database_name = current_database() AND columns.schema_name = 'main'
+    FROM system.main.duckdb_columns() columns
+    JOIN system.main.duckdb_tables() tables USING (database_name, schema_name, table_name)
+    WHERE columns.database_name = system.main.current_database() AND columns.schema_name = 'main'
     ORDER BY ALL LIMIT {_MOST_COLUMNS + 1}
 """
 _DEFINITIONS = """
-    SELECT 'view', view_name, NULL FROM duckdb_views() WHERE database_name = current_database() AND NOT internal
-    UNION ALL SELECT 'schema', schema_name, NULL FROM duckdb_schemas()
-        WHERE database_name = current_database() AND NOT internal AND schema_name <> 'main'
-    UNION ALL SELECT 'type', type_name, NULL FROM duckdb_types()
-        WHERE database_name = current_database() AND NOT internal
-    UNION ALL SELECT 'constraint', constraint_text, table_name FROM duckdb_constraints()
-        WHERE database_name = current_database()
+    SELECT 'view', view_name, NULL FROM system.main.duckdb_views()
+        WHERE database_name = system.main.current_database() AND NOT internal
+    UNION ALL SELECT 'schema', schema_name, NULL FROM system.main.duckdb_schemas()
+        WHERE database_name = system.main.current_database() AND NOT internal AND schema_name <> 'main'
+    UNION ALL SELECT 'type', type_name, NULL FROM system.main.duckdb_types()
+        WHERE database_name = system.main.current_database() AND NOT internal
+    UNION ALL SELECT 'constraint', constraint_text, table_name FROM system.main.duckdb_constraints()
+        WHERE database_name = system.main.current_database()
     LIMIT 1000
 """
 _MACROS = """
-    SELECT 'macro', function_name, NULL FROM duckdb_functions()
-    WHERE database_name = current_database() AND NOT internal LIMIT 1000
+    SELECT 'macro', function_name, NULL FROM system.main.duckdb_functions()
+    WHERE database_name = system.main.current_database() AND NOT internal LIMIT 1000
 """
-_without_macros: dict[Path, tuple] = {}
-_without_macros_lock = threading.Lock()
+_known: dict[tuple[Path, str], tuple[tuple, list[tuple]]] = {}
+"""(store, question) -> the state of its files, and the answer."""
+_known_lock = threading.Lock()
 
 
-def tables_found(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, Columns]:
+def tables_found(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: bool = False) -> dict[str, Columns]:
     """Return the tables of a store with their columns, and check those that the schema knows.
 
     Raises StoreError, naming it, for a column of the schema's tables that computes something or is of another type, and
     for more rows than pages could read. An empty file has no tables.
     """
     found: dict[str, Columns] = {}
-    rows = connection.execute(_FOUND).fetchall()
+    rows = _listed(connection, path, _FOUND, anew=anew)
     if len(rows) > _MOST_COLUMNS:
         raise StoreError(f"{path} has more than {_MOST_COLUMNS:,} columns; it is no store of this program")
     for table, column, kind, default, size, sql in rows:
@@ -72,9 +77,18 @@ def tables_found(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str,
     return found
 
 
-def check_definitions(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def stored_version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Return the version that a store says its schema has. No function is called: a macro could have its name."""
+    found = connection.execute(
+        f"SELECT version FROM main.{VERSION_TABLE} ORDER BY version DESC NULLS LAST LIMIT 1"
+    ).fetchone()
+    return found[0] if found else None
+
+
+def check_definitions(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: bool = False) -> None:
     """Raise StoreError, naming it, for a view, macro, type, schema or constraint that somebody added to a store."""
-    for kind, name, table in [*connection.execute(_DEFINITIONS).fetchall(), *_macros(connection, path)]:
+    found = [row for sql in (_DEFINITIONS, _MACROS) for row in _listed(connection, path, sql, anew=anew)]
+    for kind, name, table in found:
         own = (kind == "view" and name == _OWN_VIEW) or (kind == "constraint" and table.lower() not in _schema())
         if not own:
             raise _refusal(path, kind, name)
@@ -122,23 +136,27 @@ def _type(kind: str) -> str:
     return kind.upper().replace("JSON", "VARCHAR")
 
 
-def _macros(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, str, None]]:
-    """Return the macros of a store. DuckDB takes long to list them: a file that has not changed is not asked again."""
+def _listed(connection: duckdb.DuckDBPyConnection, path: Path, sql: str, *, anew: bool) -> list[tuple]:
+    """Return what DuckDB lists of a store. It takes longer than opening: a file that has not changed is not asked again.
+
+    `anew` is for what a transaction has changed that is not in the file yet; a lake's catalog is in no file.
+    """
+    if anew or lake.is_lake(path):
+        return connection.execute(sql).fetchall()
     state = tuple(_state(file) for file in (path, path.with_name(path.name + ".wal")))
-    with _without_macros_lock:
-        if _without_macros.get(path) == state:
-            return []
-    found = connection.execute(_MACROS).fetchall()
-    if not found:
-        with _without_macros_lock:
-            _without_macros[path] = state
-    return found
+    with _known_lock:
+        known = _known.get((path, sql))
+    if known is None or known[0] != state:
+        known = state, connection.execute(sql).fetchall()
+        with _known_lock:
+            _known[path, sql] = known
+    return known[1]
 
 
 def _state(file: Path) -> tuple[int, ...]:
     try:
         stat = file.stat()
-        return stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size
+        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns  # (the last cannot be set)
     except OSError:
         return ()
 

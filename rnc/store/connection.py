@@ -17,7 +17,7 @@ import duckdb
 from rnc.store import lake
 from rnc.store.addresses import DEFAULT_STORE, STORE_VARIABLE, store_path
 from rnc.store.backup import back_up
-from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, tables_found
+from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_version, tables_found
 from rnc.store.database import check_is_database, is_lock_conflict, open_database, told_holder, too_large
 from rnc.store.errors import (
     StoreBusyError,
@@ -47,6 +47,7 @@ _REFUSALS = (
     "no space left",
     "file too large",
 )  # (of the disk, not of DuckDB)
+_MISSING = "there is no store at {0}; train a run first: python -m train.run demo --store {0}"
 _LOG = logging.getLogger("rnc.store")
 _sharings: defaultdict[Path, Sharing] = defaultdict(Sharing)
 _sharings_lock = threading.Lock()
@@ -65,7 +66,7 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise too_large(path, error) from error
-        except _DISK_ERRORS as error:  # (a block is checked when it is read, which may be long after opening)
+        except _DISK_ERRORS as error:  # (blocks are checked when they are read, maybe long after opening)
             raise _unusable(path, error) from error
 
 
@@ -137,7 +138,7 @@ def _begin(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     elif version in UPGRADES:
         for step in range(version, SCHEMA_VERSION):
             connection.execute(UPGRADES[step])
-        _check(connection, path)
+        _check(connection, path, anew=True)
 
 
 def _writers_turn(path: Path) -> AbstractContextManager[object]:
@@ -174,7 +175,7 @@ def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnectio
 def _make(path: Path) -> None:
     """An empty DuckDB file, made elsewhere and given its name when it is whole.
 
-    Where that cannot be done (a disk without hard links, another process that was first) nothing is made here: connecting
+    Where that cannot be done (no hard links, another process that was first) nothing is made here: connecting
     makes it in place, or uses the other's. Raises StoreWriteError where the disk refuses: what connecting would leave
     there is no store, and in the way of the next attempt.
     """
@@ -196,7 +197,7 @@ def _connect(
         with _lake_errors(nullcontext()):
             return lake.connect(path, read_only=read_only, folder=folder)
     if read_only and not path.exists():
-        raise _missing(path)
+        raise StoreMissingError(_MISSING.format(path))
     deadline, wait = time.monotonic() + _PATIENCE_SECONDS, _FIRST_WAIT_SECONDS
     while True:
         try:
@@ -233,10 +234,6 @@ def _refused(path: Path, error: Exception, *, read_only: bool) -> StoreError:
     )
 
 
-def _missing(path: Path) -> StoreMissingError:
-    return StoreMissingError(f"there is no store at {path}; train a run first: python -m train.run demo --store {path}")
-
-
 def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> StoreError:
     if any(word in str(error).lower() for word in _REFUSALS):
         return _refused(path, error, read_only=read_only)
@@ -244,7 +241,7 @@ def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> Sto
     if "does not exist" in str(error).lower() or not path.exists() or path.stat().st_size == 0:
         if not read_only:  # (it was to be made)
             return _refused(path, error, read_only=False)
-        return _missing(path)
+        return StoreMissingError(_MISSING.format(path))
     if path.is_dir():
         return StoreError(f"store {path} is a folder; name a file, such as {path / 'rnc.duckdb'}")
     if "newer version" in str(error).lower() or "storage version" in str(error).lower():
@@ -267,12 +264,14 @@ def _back_up(connection: duckdb.DuckDBPyConnection, path: Path, version: int) ->
         ) from error
 
 
-def _check(connection: duckdb.DuckDBPyConnection, path: Path, *, to_write: bool = False) -> int | None:
+def _check(
+    connection: duckdb.DuckDBPyConnection, path: Path, *, to_write: bool = False, anew: bool = False
+) -> int | None:
     """Check all that a store defines before anything of it is read, and return its schema version.
 
     Raises StoreError where it cannot be used. One that is to be written to may be older, or empty (None).
     """
-    found = tables_found(connection, path)
+    found = tables_found(connection, path, anew=anew)
     if not found:
         check_definitions(connection, path)
         if to_write:
@@ -280,10 +279,10 @@ def _check(connection: duckdb.DuckDBPyConnection, path: Path, *, to_write: bool 
         raise StoreMissingError(f"store {path} is empty; train a run first: python -m train.run demo --store {path}")
     if found.get(VERSION_TABLE) != {"version": "INTEGER"}:
         raise StoreForeignError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
-    version = (connection.execute(f"SELECT max(version) FROM main.{VERSION_TABLE}").fetchone() or (None,))[0]
+    version = stored_version(connection)
     if version != SCHEMA_VERSION and not (to_write and version in UPGRADES):
         raise _of_other_version(path, version)
-    check_definitions(connection, path)
+    check_definitions(connection, path, anew=anew)
     check_columns(found, path, complete=version == SCHEMA_VERSION)
     return version
 

@@ -7,8 +7,9 @@ out, with the reason, while the others and the store itself are read as usual.
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,8 @@ import pyarrow.parquet as pq
 from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, shown
 from rnc.store.catalog import Columns, schema_tables
 from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
+from rnc.store.database import open_database
+from rnc.store.published_rows import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
 
 OLDEST_VERSION = 2  # since then columns have only been added; what a run's rows lack is NULL
@@ -67,7 +70,7 @@ def published_runs(folder: Path) -> PublishedRuns:
     """Examine the runs of a folder; none where there is no such folder. What was examined before and has not changed is known."""
     home = folder.resolve()
     subfolders = _subfolders(home)
-    signature = tuple(subfolders.items())
+    signature = tuple((name, modified, _states(home / name)) for name, modified in subfolders.items())
     with _lock:
         known = _known.get(home)
         damaged = dict(_damaged.get(home, {}))
@@ -142,7 +145,31 @@ def _subfolders(home: Path) -> dict[str, int]:
         return {}
 
 
+def _states(run: Path) -> tuple[tuple[int, ...], ...]:
+    """Return what changes when one of a run's files does: a folder's own time does not, where a file is written over."""
+    states = []
+    for table in PUBLISHED_TABLES:
+        with suppress(OSError):
+            stat = (run / f"{table}.parquet").lstat()
+            states.append((stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+    return tuple(states)
+
+
 def _examine_all(home: Path, names: list[str]) -> PublishedRuns:
+    files, left_out = _examine_footers(home, names)
+    if not files:
+        return PublishedRuns(files, left_out)
+    opening = partial(open_database, None, folder=home)
+    with opening() as connection:
+        for table in PUBLISHED_TABLES:
+            of_table = [tables[table] for tables in files.values() if table in tables]
+            most = MOST_ROWS.get(table, MOST_ROWS_OF_OTHERS)
+            for file, reason in bad_files(connection, opening, of_table, table, most) if of_table else ():
+                left_out.setdefault(file.parent.name, reason)
+    return PublishedRuns({name: tables for name, tables in files.items() if name not in left_out}, left_out)
+
+
+def _examine_footers(home: Path, names: list[str]) -> tuple[dict[str, dict[str, Path]], dict[str, str]]:
     files: dict[str, dict[str, Path]] = {}
     left_out: dict[str, str] = {}
     for name in names:
@@ -156,7 +183,7 @@ def _examine_all(home: Path, names: list[str]) -> PublishedRuns:
             left_out[name] = str(error)
         except (OSError, pa.ArrowException, ValueError, MemoryError) as error:
             left_out[name] = f"its files cannot be read ({' '.join(str(error).split())[:160]})"
-    return PublishedRuns(files, left_out)
+    return files, left_out
 
 
 def _examine(home: Path, name: str) -> dict[str, Path]:
@@ -187,8 +214,6 @@ def _examine_file(path: Path, run_id: str, table: str, wanted: Columns) -> None:
                 raise StoreError(
                     f"column {shown(field.name)} of {table}.parquet is {kind}; the schema has no such column"
                 )
-        if "run_id" in wanted and opened.metadata.num_rows:
-            _check_run(opened, run_id, table)
         if table == "checkpoint":
             for recorded in opened.read(["path"])["path"].to_pylist():
                 if not isinstance(recorded, str) or recorded.split("/")[:-1] != [run_id]:
@@ -203,23 +228,6 @@ def _check_version(metadata: dict[bytes, bytes], table: str) -> None:
             f"it was published under schema version {shown(version) if version else 'none'}, this program reads "
             f"{OLDEST_VERSION} to {SCHEMA_VERSION}; publish it again, or take it out of the folder"
         )
-
-
-def _check_run(opened: pq.ParquetFile, run_id: str, table: str) -> None:
-    """Raise StoreError where rows belong to another run: by the footer's statistics, or else by the rows themselves."""
-    names = opened.schema_arrow.names
-    if "run_id" not in names:
-        raise StoreError(f"{table}.parquet has no column run_id")
-    found: set[object] = set()
-    for group in range(opened.metadata.num_row_groups):
-        statistics = opened.metadata.row_group(group).column(names.index("run_id")).statistics
-        if statistics is None or not statistics.has_min_max or statistics.null_count:
-            found |= set(opened.read_row_group(group, columns=["run_id"])["run_id"].unique().to_pylist())
-        else:
-            found |= {statistics.min, statistics.max}
-    if found != {run_id}:
-        other = next(iter(found - {run_id}), None)
-        raise StoreError(f"{table}.parquet has rows of another run, {shown(str(other))}")
 
 
 def _type(kind: pa.DataType) -> str:

@@ -25,14 +25,20 @@ FORBIDDEN_MODULES = {
 }
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pd.read_pickle"}
 SQL_CALLS = {"execute", "executemany", "_ask", "sql", "query", "from_query"}
+QUOTING = ("quoted_name", "quoted_text")
+"""The functions that make any text harmless in SQL (`rnc/store/quoting.py`)."""
 SQL_NAMES = {
     "rnc/store/writer.py": {"table"},  # of Rows, which knows the schema's alone
     "rnc/store/upkeep.py": {"table", "column"},  # of TABLES_OF_A_RUN, and tags, note, archived_at
-    "rnc/store/integrity.py": {"table"},  # as the database lists them
     "rnc/store/copy.py": {"name", "known", "sql"},  # identifiers that the database lists, and texts of the file's own
-    "rnc/store/lake.py": {"extension", "options", "_text(catalog)"},  # constants, and the server's own address, quoted
-    "rnc/store/bundle.py": {"table", "rows", "view", "_text(partial / f'{table}.parquet')", "_every(folder, 'run')"},
-    "rnc/store/connection.py": {"_SCHEMA.read_text()", "UPGRADES[version]", "sql"},
+    "rnc/store/database.py": {"allowed"},  # folders, quoted
+    "rnc/store/lake.py": {"extension", "options"},  # constants, and a path, quoted
+    "rnc/store/bundle.py": {"table", "rows"},
+    "rnc/store/published_runs.py": {"table", "view"},  # of the schema, and files, quoted
+    "rnc/store/published_rows.py": {"source", "key", "widest"},  # files and the schema's columns, quoted
+    "rnc/store/connection.py": {"SCHEMA.read_text()", "UPGRADES[step]"},
+    "rnc/store/catalog.py": {"SCHEMA.read_text()", "sql"},
+    "rnc/store/neighbours.py": {"sql"},
     "rnc/store/reader.py": {"sql"},
     "rnc/store/answers.py": {"sql"},
 }
@@ -103,6 +109,8 @@ def _from_input(sql: ast.expr, path: str) -> list[str]:
         ]
     if isinstance(sql, ast.BinOp):
         return _from_input(sql.left, path) + _from_input(sql.right, path)
+    if isinstance(sql, ast.Call) and name_of(sql) in QUOTING:
+        return []
     text = ast.unparse(sql)
     constant = any(part.lstrip("_").isupper() for part in text.split("."))
     return [] if constant or text in SQL_NAMES.get(path, ()) else [text]
