@@ -179,5 +179,11 @@ def test_a_link_that_the_user_names_is_followed(tmp_path: Path, monkeypatch: pyt
 
 
 def test_control_characters_are_escapes(lines: Path) -> None:
-    log.event("\x1b]0;title\x07\u202e\ud800\n")
+    log.event("\x1b]0;title\x07\u202e\n")
     assert b"\x1b" not in lines.read_bytes() and lines.read_bytes().count(b"\n") == 1
+
+
+def test_half_a_character_is_an_escape() -> None:
+    """Formatted here: the text of a logged event goes into the test's report, which takes no such character."""
+    record = logging.LogRecord("rnc", logging.INFO, __file__, 1, "\ud800", None, None)
+    assert r"\ud800" in log.JsonLines().format(record)
