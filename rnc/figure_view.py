@@ -8,7 +8,10 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rnc import log
 from rnc.charts.export import Figure, FileKind, picture_file, shown_rows, table_file
+from rnc.charts.renderer import RenderError
+from rnc.error_view import show_error
 
 _MIME = {
     FileKind.SVG: "image/svg+xml",
@@ -28,6 +31,7 @@ class Figures:
             st.title(title, width="content")
             self._place = st.container(width="content")
         self._drawn: dict[str, tuple[Figure, pd.DataFrame]] = {}
+        self._failed: list[str] = st.session_state.setdefault("export_failed", [])
 
     def draw(
         self, where: DeltaGenerator, chart: Figure, alt: str, rows: pd.DataFrame | None = None, **options: Any
@@ -44,6 +48,8 @@ class Figures:
         if not self._drawn:
             return
         with self._place.popover("Export", icon=":material/download:"):
+            while self._failed:  # (Streamlit says that a download failed, and not why)
+                show_error(self._failed.pop())
             name = st.selectbox("Figure", list(self._drawn), key="export_figure")
             left, right = st.columns(2)
             width = left.number_input("Width (inches)", 1.0, 20.0, 6.5, 0.25, key="export_width")
@@ -66,7 +72,12 @@ class Figures:
     def _file(self, name: str, kind: FileKind, width: float, points: float) -> bytes:
         """A figure as it is when it is asked for: a film may have gone on since the page was drawn."""
         chart, rows = self._drawn[name]
-        return table_file(rows, kind) if kind.is_table else picture_file(chart, kind, width, points)
+        try:
+            return table_file(rows, kind) if kind.is_table else picture_file(chart, kind, width, points)
+        except RenderError as error:
+            log.event("export failed", figure=name, kind=kind, why=str(error))
+            self._failed.append(str(error))
+            raise
 
 
 def _slug(name: str) -> str:
