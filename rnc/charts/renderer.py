@@ -182,7 +182,7 @@ def _drawn(spec: dict[str, Any], kind: str, options: dict[str, float]) -> bytes:
         return vl_convert.svg_to_pdf(spec["svg"])
     if kind == "svg":
         return vl_convert.vegalite_to_svg(spec).encode()
-    return vl_convert.vegalite_to_png(spec, **options)
+    return vl_convert.vegalite_to_png(spec, scale=options["scale"], ppi=options["ppi"])
 
 
 if __name__ == "__main__":
