@@ -12,6 +12,7 @@ from rnc import log
 from rnc.charts.export import Figure, FileKind, picture_file, shown_rows, table_file
 from rnc.charts.renderer import RenderError
 from rnc.error_view import show_error
+from rnc.markdown import Markdown, plain
 
 _MIME = {
     FileKind.SVG: "image/svg+xml",
@@ -25,7 +26,7 @@ _MIME = {
 class Figures:
     """The figures of one page: its title, the charts as they are drawn, and beside the title what exports them."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: Markdown) -> None:
         """Draw the page's title, and keep the place beside it."""
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.title(title, width="content")
@@ -57,7 +58,7 @@ class Figures:
             with st.container(horizontal=True):
                 for kind in FileKind:
                     st.download_button(
-                        kind.upper(),
+                        plain(kind.upper()),
                         partial(self._file, name, kind, width, points),
                         file_name=f"{_slug(name)}.{kind}",
                         mime=_MIME[kind],

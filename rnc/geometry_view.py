@@ -9,6 +9,7 @@ from rnc.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
 from rnc.geometry import simplex_distances
+from rnc.markdown import plain
 from rnc.vocabulary import Role
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
@@ -51,7 +52,7 @@ def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> N
         st.subheader("Distance to the simplex over epochs", anchor=False, help=_HELP)
         log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="zeros are left out")
     if found.empty:
-        st.info(f"The chosen runs kept no class means of {selection.split} images.")
+        st.info(f"The chosen runs kept no class means of {plain(selection.split)} images.")
         return
     st.html(curve_legend(list(runs["label"]), shown))
     places = [*st.columns(2), *st.columns(2)]
@@ -60,5 +61,7 @@ def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> N
         chart = simplex_distance_lines(lines, info, list(runs["label"]), shown, selection.epoch, log=log)
         figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
     least = found.loc[found.groupby("run_id", sort=False)["gram"].idxmin()]
-    at = "; ".join(f"{row.run} {row.gram:.3f} at epoch {row.epoch} ({row.shown})" for row in least.itertuples())
-    places[-1].caption(controls.literal(f"{selection.split} images. Nearest to a simplex by the Gram matrix: {at}."))
+    at = "; ".join(
+        f"{plain(row.run)} {row.gram:.3f} at epoch {row.epoch:d} ({plain(row.shown)})" for row in least.itertuples()
+    )
+    places[-1].caption(f"{plain(selection.split)} images. Nearest to a simplex by the Gram matrix: {at}.")

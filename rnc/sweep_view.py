@@ -1,12 +1,16 @@
 """How far the sweeps of a store are, on the runs page."""
 
+import shlex
+
 import streamlit as st
 
+from rnc.markdown import clean, plain
 from rnc.store.reader import StoreReader
 from rnc.store.sweeps import progress, sweeps_of
 from rnc.vocabulary import RunState
 
 _LOOK_SECONDS = 5
+_MOST_NAMED = 20
 
 
 def draw(reader: StoreReader) -> None:
@@ -21,7 +25,8 @@ def _bars(reader: StoreReader) -> None:
     runs = reader.runs()
     for sweep in sweeps_of(reader.path):
         now = progress(sweep, runs, reader.paces(list(sweep.runs)))
-        st.progress(now.share, text=f"`{sweep.name}` on {sweep.engine}: {now}")
+        st.progress(now.share, text=f"{plain(sweep.name)} on {plain(sweep.engine)}: {plain(now)}")
         failed = [run_id for run_id, state in now.states.items() if state == RunState.FAILED]
         if failed:
-            st.caption(f"Failed: {', '.join(failed)}. Try again: `python -m train.sweep {sweep.name} --retry-failed`")
+            st.caption(f"Failed: {', '.join(map(plain, failed[:_MOST_NAMED]))}. Try again:")
+            st.code(f"python -m train.sweep {shlex.quote(clean(sweep.name))} --retry-failed", language="bash")

@@ -74,7 +74,7 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/readonly.py", set()),
     ("rnc/page_style.py", set()),
     ("rnc/log.py", {"rnc.safe_paths"}),
-    ("rnc/markdown.py", set()),
+    ("rnc/markdown.py", {"pandas"}),
     ("rnc/safe_paths.py", set()),
     ("rnc/error_view.py", {"rnc.log", "rnc.markdown", "rnc.readonly", "rnc.store", "streamlit"}),
     ("rnc/launcher.py", {"rnc.safe_paths", "rnc.log", "rnc.readonly"}),

@@ -12,6 +12,7 @@ from rnc.lab.request import Request
 from rnc.lab.results import Result
 from rnc.lab.ticket import Ticket, TicketState
 from rnc.lab_view.frames import frame_names
+from rnc.markdown import Markdown
 
 _POLL_SECONDS = 0.5  # of progress
 _LOOK_SECONDS = 2.0  # at the estimate
@@ -33,7 +34,7 @@ def client() -> LabClient:
     return LabClient()
 
 
-def draw_work(activity: str, request: Request, classes: list[str], label: str) -> Answer | None:
+def draw_work(activity: str, request: Request, classes: list[str], label: Markdown) -> Answer | None:
     """The button that runs a request, its progress, and its answer once there is one, of `activity`'s last request.
 
     What the lab knows already is answered without a click: an address that was shared shows its result.
@@ -98,10 +99,10 @@ def _estimate(request: Request) -> None:
         told = "how long it takes is not known yet"
     else:
         told = f"takes about {_duration(seconds)}" if seconds else "the result is known"
-    st.caption(f":material/timer: {told}" + (f", after {waiting} others" if waiting else ""), width="content")
+    st.caption(f":material/timer: {told}" + (f", after {waiting:d} others" if waiting else ""), width="content")
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float) -> Markdown:
     return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
@@ -113,7 +114,7 @@ def _progress(activity: str) -> None:
     if ticket.ended:
         st.rerun(scope="app")
     left, right = st.columns([5, 1], vertical_alignment="center")
-    left.progress(*_standing(ticket))
+    left.progress(_share(ticket), _standing(ticket))
     waits = ticket.state is TicketState.QUEUED
     if right.button("Leave" if waits else "Stop", key=f"lab_stop_{activity}", icon=":material/stop:"):
         ticket.stop()
@@ -127,16 +128,21 @@ def _progress(activity: str) -> None:
             column.altair_chart(panel, alt=f"{metric} so far", key=f"lab_partial_{metric}")
 
 
-def _standing(ticket: Ticket) -> tuple[float, str]:
-    """The share that is done, and the words."""
+def _share(ticket: Ticket) -> float:
+    """The share that is done."""
+    waits = ticket.state in (TicketState.QUEUED, TicketState.LOADING) or not ticket.total
+    return 0.0 if waits else min(ticket.done / ticket.total, 1.0)
+
+
+def _standing(ticket: Ticket) -> Markdown:
+    """Where a ticket stands, in words."""
     if ticket.state is TicketState.QUEUED:
         place = ticket.place
-        return 0.0, f"In the queue, {place} before this one" if place else "Its turn is next"
+        return f"In the queue, {place:d} before this one" if place else "Its turn is next"
     if ticket.state is TicketState.LOADING or not ticket.total:
-        return 0.0, "Loading the network and the images …"
+        return "Loading the network and the images …"
     left = ticket.seconds_left
-    words = f"round {ticket.done} of {ticket.total}" + ("" if left is None else f" · about {_duration(left)} left")
-    return ticket.done / ticket.total, words
+    return f"round {ticket.done:d} of {ticket.total:d}" + ("" if left is None else f" · about {_duration(left)} left")
 
 
 def table_of_metrics(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:
