@@ -13,6 +13,7 @@ from rnc.lab_view.network import choose_network, choose_other
 from rnc.lab_view.work import draw_work
 
 ATTACK, SWEEP, CHECK = "Attack", "Sweep", "Check for masking"
+LABELS = {ATTACK: "Attack", SWEEP: "Sweep", CHECK: "Check"}
 
 selection = controls.selection()
 figures = Figures("Attack lab")
@@ -54,7 +55,7 @@ except ValueError as error:
     show_error(str(error))
     st.stop()
 
-answer = draw_work(str(activity), request, names, {SWEEP: "Sweep", CHECK: "Check"}.get(str(activity), "Attack"))
+answer = draw_work(str(activity), request, names, LABELS[activity or ATTACK])
 if answer is not None:
     offer_to_keep(answer)
     draw_answer(answer, figures)

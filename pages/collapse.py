@@ -9,7 +9,7 @@ from rnc.charts.legend import curve_legend
 from rnc.charts.seeds import over_seeds, smoothed, summary
 from rnc.charts.thinning import THINNED, is_long
 from rnc.figure_view import Figures
-from rnc.markdown import inert
+from rnc.markdown import plain
 from rnc.vocabulary import Metric, Role
 
 # What is drawn, and around which class means it is measured (a docstring here would be printed on the page).
@@ -36,7 +36,7 @@ shown = st.pills(
     selection_mode="multi",
     default=[str(Role.CLEAN), selection.shown],
     key="conditions",
-    format_func=inert,
+    format_func=plain,
     bind="query-params",
 )
 bound = {"bind": "query-params"}
@@ -67,9 +67,9 @@ for pair in zip(metrics[::2], metrics[1::2], strict=True):
         panel = curves.panel(averaged, metric, None if averaged is raw else raw)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", averaged, key=f"curve_{metric}")
 st.caption(
-    f"{selection.split} images. Solid lines are clean. The dashed rule is the epoch cursor, at epoch {selection.epoch}; grey "
-    "bars are drops of the learning rate, a triangle is where a run's terminal phase starts (99.9 % train accuracy on what it "
-    "trains on). The angle is to the clean class means of the same split, nearest centres are the clean class means of train; "
+    f"{plain(selection.split)} images. Solid lines are clean. The dashed rule is the epoch cursor, at epoch {selection.epoch:d}; "
+    "grey bars are drops of the learning rate, a triangle is where a run's terminal phase starts (99.9 % train accuracy on what "
+    "it trains on). The angle is to the clean class means of the same split, nearest centres are the clean class means of train; "
     "log axes leave out zeros." + (f" {THINNED}" if is_long(found[found["metric"] == Metric.ACCURACY]) else "")
 )
 st.header("In numbers", anchor=False, help="Mean and standard deviation over seeds; the best is each seed's own.")

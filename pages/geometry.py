@@ -11,7 +11,7 @@ from rnc.charts.words import told_turns
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.geometry_view import draw_simplex_distances, why_undefined
-from rnc.markdown import inert
+from rnc.markdown import plain
 from rnc.vocabulary import ClassMetric, Role
 
 selection = controls.selection()
@@ -22,7 +22,7 @@ epoch = controls.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id,
 if epoch is None:
     st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
     st.stop()
-st.caption(f"{inert(run.run_id)} · epoch {epoch} · {selection.split} images")
+st.caption(f"{plain(run.run_id)} · epoch {epoch:d} · {plain(selection.split)} images")
 answer = st.empty()
 
 names = list(run.classes)
@@ -30,7 +30,7 @@ spectra, off = [], {}
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = controls.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
-    if why := why_undefined(means, f"{selection.split} images under {inert(shown)} at epoch {epoch}"):
+    if why := why_undefined(means, f"{plain(selection.split)} images under {plain(shown)} at epoch {epoch:d}"):
         column.info(why)
         continue
     present = [names[c] for c in classes]
@@ -62,14 +62,13 @@ figures.draw(left, class_norms(norms, names), "norms of class means", key="norms
 angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selection.shown)]
 angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
 mine = angles[angles["run_id"] == run.run_id]
-mine = mine.assign(**{"class": mine["class"].map(controls.literal)})
-answer.markdown(told_turns(mine, controls.literal(run.label), controls.literal(selection.shown), off))
+answer.markdown(told_turns(mine, run.label, selection.shown, off))
 bars = class_angles(angles, names, list(labels.values()))
 figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
 right.html(curve_legend(list(labels.values()), []))
 told = controls.told_epochs({labels[run_id]: last for run_id, last in at.items()})
 right.caption(f"Runs of the same classes, each at its last measured epoch up to the cursor: {told}.")
-left.caption(f"{run.label} at epoch {at[run.run_id]}. At a simplex all norms are equal (NC2 equinorm).")
+left.caption(f"{plain(run.label)} at epoch {at[run.run_id]:d}. At a simplex all norms are equal (NC2 equinorm).")
 if len(spectra) == 2:
     left, right = st.columns(2)
     title = f"Cosines of rows of W and means, {selection.shown}"

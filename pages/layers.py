@@ -7,6 +7,7 @@ from rnc.charts.curves import layer_panel
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
+from rnc.markdown import plain
 from rnc.vocabulary import Metric, Role
 
 selection = controls.selection()
@@ -16,7 +17,7 @@ shown = [str(Role.CLEAN), selection.shown]
 found = controls.reader().layers(selection.runs, shown, selection.split, selection.epoch)
 if found.empty:
     st.info(
-        f"No stage of the chosen runs is measured on {selection.split} images up to the epoch cursor; move it, or train "
+        f"No stage of the chosen runs is measured on {plain(selection.split)} images up to the epoch cursor; move it, or train "
         "with --layerwise-epochs measured."
     )
     st.stop()
@@ -25,7 +26,7 @@ labels = list(runs["label"])
 found = found.assign(run=found["run_id"].map(runs["label"]))
 if found[found["shown"] == selection.shown]["layer"].nunique() < 2:
     st.info(
-        f"Stages are measured under clean and perturbed images only; of {selection.shown} there are the features alone."
+        f"Stages are measured under clean and perturbed images only; of {plain(selection.shown)} there are the features alone."
     )
 st.html(curve_legend(labels, shown))
 for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
@@ -33,7 +34,7 @@ for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), stri
     figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"layers_{metric}")
 epochs = found.drop_duplicates("run_id").set_index("run")["epoch"]
 st.caption(
-    f"{selection.split} images; "
+    f"{plain(selection.split)} images; "
     + controls.told_epochs(epochs.to_dict())
     + ". NC1 is around the condition's own class means, nearest-centre accuracy by the clean class means of train. The "
     "attack is made against the whole network."

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls, sweep_view
+from rnc.markdown import plain
 from rnc.run_filter import clear_filter, current_filter
 from rnc.runs_view.changes import draw_marks, draw_outcome, draw_upkeep
 from rnc.runs_view.differences import draw_differences
@@ -19,8 +20,8 @@ asked = current_filter(every)
 runs = every[asked.matches(every)]
 own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
 st.caption(
-    f"{len(runs)} of {len(every)} runs: {own} in `{controls.reader().path}`, {len(every) - own} in the gallery that comes with "
-    f"the project{f'; {hidden} archived' if hidden else ''}"
+    f"{len(runs)} of {len(every)} runs: {own:d} in {plain(controls.reader().path)}, {len(every) - own:d} in the gallery that "
+    f"comes with the project{f'; {hidden:d} archived' if hidden else ''}"
 )
 draw_outcome()
 sweep_view.draw(controls.reader())

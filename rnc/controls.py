@@ -11,8 +11,7 @@ import streamlit as st
 from rnc.cursor import draw_cursor
 from rnc.error_view import fragment_telling, show_error
 from rnc.launcher import Training, training_of
-from rnc.markdown import inert
-from rnc.markdown import literal as literal
+from rnc.markdown import Markdown, clean, plain
 from rnc.readonly import SAID, is_readonly, refuse_if_readonly
 from rnc.run_filter import draw_filter
 from rnc.store.bundle import gallery_path
@@ -84,7 +83,7 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     alike = pd.Series(labels).duplicated(keep=False)
     ends = [f" {run_id.rsplit('-', 1)[-1]}" if twin else "" for run_id, twin in zip(runs["run_id"], alike, strict=True)]
     told_apart = zip(runs["run_id"], labels, ends, strict=True)
-    return {run_id: inert(label + end) for run_id, label, end in told_apart}  # (buttons and captions read Markdown)
+    return {run_id: clean(label + end) for run_id, label, end in told_apart}
 
 
 def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
@@ -126,7 +125,7 @@ def _draw_selection() -> Selection | None:
         )
         if ours := int(runs[runs["run_id"].isin(chosen)]["published"].sum()):
             st.caption(
-                f":material/collections_bookmark: {ours} of {len(chosen)} from the gallery that comes with the project"
+                f":material/collections_bookmark: {ours:d} of {len(chosen)} from the gallery that comes with the project"
             )
         measured = reader().measured_epochs(chosen)["epoch"].dropna().unique()
         epoch = draw_cursor(sorted(int(epoch) for epoch in measured if epoch >= 0))
@@ -141,8 +140,9 @@ def _draw_selection() -> Selection | None:
             "or an extra condition by name",
         )
         split = st.segmented_control(
-            "Split", [str(s) for s in Split], default=str(Split.TRAIN), key="split", bind="query-params", required=True
-        )
+            "Split", [str(s) for s in Split], default=str(Split.TRAIN), key="split", bind="query-params", required=True,
+            format_func=plain,
+        )  # fmt: skip
         st.session_state["selection"] = chosen_now = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
         _training_status()
     _say_what_is_made_up(runs[runs["run_id"].isin(chosen)])
@@ -153,7 +153,7 @@ def _say_what_is_made_up(chosen: pd.DataFrame) -> None:
     """Above every page's title: that numbers below were never measured."""
     if made_up := int(chosen["synthetic"].sum()):
         st.warning(
-            f"Synthetic: {made_up} of {len(chosen)} chosen runs are made up, to try the dashboard at scale. No network was "
+            f"Synthetic: {made_up:d} of {len(chosen)} chosen runs are made up, to try the dashboard at scale. No network was "
             "trained for them; their numbers say nothing of any.",
             icon=":material/science_off:",
         )
@@ -184,7 +184,13 @@ def focus_run(selection: Selection) -> pd.Series:
     runs = chosen_runs(selection)
     labels = dict(zip(runs["label"], runs["run_id"], strict=True))
     picked = st.segmented_control(
-        "Run", list(labels), default=next(iter(labels)), key="run", bind="query-params", required=True
+        "Run",
+        list(labels),
+        default=next(iter(labels)),
+        key="run",
+        bind="query-params",
+        required=True,
+        format_func=plain,
     )
     return runs.set_index("label", drop=False).loc[picked or runs["label"].iloc[0]].squeeze()
 
@@ -212,11 +218,11 @@ def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None
     return None if epochs.empty else int(epochs.max())
 
 
-def told_epochs(epochs: dict[str, int]) -> str:
+def told_epochs(epochs: dict[str, int]) -> Markdown:
     """Which epoch each run (label) is shown at, in words; once for all of them where it is one."""
     if len(epochs) > 1 and len(set(epochs.values())) == 1:
-        return f"all at epoch {next(iter(epochs.values()))}"
-    return ", ".join(f"{label} at epoch {epoch}" for label, epoch in epochs.items())
+        return f"all at epoch {next(iter(epochs.values())):d}"
+    return ", ".join(f"{plain(label)} at epoch {epoch:d}" for label, epoch in epochs.items())
 
 
 def draw_empty_state() -> None:
@@ -227,7 +233,7 @@ def draw_empty_state() -> None:
         _training_status()
         return
     st.markdown(
-        f"The store `{store_path()}` holds no measured epoch. Train the demo here (three small networks on real "
+        f"The store {plain(store_path())} holds no measured epoch. Train the demo here (three small networks on real "
         "handwritten digits: standard, adversarial, TRADES; a few minutes on two cores), or run\n"
         "```\npython -m train.run demo\n```\n"
         "The pages fill as soon as the first epoch is measured."
@@ -237,7 +243,7 @@ def draw_empty_state() -> None:
         training().start("demo")
         st.rerun()
     if training().exit_code:
-        show_error(f"Training ended with exit code {training().exit_code}; what it said last:")
+        show_error(f"Training ended with exit code {training().exit_code:d}; what it said last:")
         st.code(training().log_tail(), language=None)
     _training_status()
 
@@ -252,7 +258,9 @@ def _training_status() -> None:
         st.progress(0.0, "starting …")
     for _index, run in active.iterrows():
         share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
-        st.progress(share, f"{run['objective'].upper()}: epoch {run['epochs_done']} of {run['epochs']}")
+        st.progress(
+            share, f"{plain(run['objective'].upper())}: epoch {plain(run['epochs_done'])} of {plain(run['epochs'])}"
+        )
     if training().running and not is_readonly() and st.button("Stop training", key="stop_training"):
         training().stop()
     now = _landed()

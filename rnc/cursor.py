@@ -9,6 +9,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from rnc.error_view import fragment_telling
+from rnc.markdown import Markdown
 
 _LAST = "last"
 _SECONDS_A_STOP = 1.2
@@ -59,7 +60,7 @@ def cursor_stops(epochs: list[int], at: str) -> list[str]:
     return [*map(str, offered), _LAST]
 
 
-def draw_film(label: str, frames: list[str], draw: Callable[[str], None], *, key: str, help: str) -> None:
+def draw_film(label: Markdown, frames: list[str], draw: Callable[[str], None], *, key: str, help: Markdown) -> None:
     """A slider over frames, at the last one at first, with `draw`, which shows one; these alone run anew from stop to stop."""
     playing = _play(f"{key}_play", "from frame to frame")
     st.session_state[f"{key}_is_drawn"] = False
@@ -67,7 +68,9 @@ def draw_film(label: str, frames: list[str], draw: Callable[[str], None], *, key
     st.fragment(fragment_telling(_show_film), run_every=every)(label, frames, draw, key, help, playing)
 
 
-def _show_film(label: str, frames: list[str], draw: Callable[[str], None], key: str, help: str, playing: bool) -> None:
+def _show_film(
+    label: Markdown, frames: list[str], draw: Callable[[str], None], key: str, help: Markdown, playing: bool
+) -> None:
     at = st.session_state.get(key, frames[-1])
     if playing and st.session_state[f"{key}_is_drawn"]:
         at = next_stop(frames, at if at in frames else frames[-1])
@@ -79,11 +82,11 @@ def _show_film(label: str, frames: list[str], draw: Callable[[str], None], key: 
     st.session_state[f"{key}_is_drawn"] = True
 
 
-def _slider(label: str, options: list[str], key: str, help: str) -> str:
+def _slider(label: Markdown, options: list[str], key: str, help: Markdown) -> str:
     return str(st.select_slider(label, options, value=options[-1], key=key, bind="query-params", help=help))
 
 
-def _play(key: str, help: str) -> bool:
+def _play(key: str, help: Markdown) -> bool:
     """Whether people let it play; it ends by itself where `<key>_is_over` is set."""
     if st.session_state.pop(f"{key}_is_over", False):
         st.session_state[key] = False

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.errors import FragmentHandledException
 
 from rnc import log
-from rnc.markdown import literal
+from rnc.markdown import MOST_OF_A_MESSAGE, Markdown, plain
 from rnc.readonly import ReadOnlyError
 from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError
@@ -19,7 +19,7 @@ _Arguments = ParamSpec("_Arguments")
 
 def show_error(text: str, icon: str = ":material/error:") -> None:
     """An error that people can do something about, word for word."""
-    st.error(f"{literal(text)} {_told(log.shown(text))}", icon=icon)
+    st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
 
 
 @contextmanager
@@ -50,5 +50,5 @@ def fragment_telling(draw: Callable[_Arguments, None]) -> Callable[_Arguments, N
     return told
 
 
-def _told(identity: str) -> str:
-    return f"(error `{identity}` in the log)"
+def _told(identity: str) -> Markdown:
+    return f"(error {plain(identity)} in the log)"

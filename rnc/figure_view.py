@@ -8,7 +8,11 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rnc import log
 from rnc.charts.export import Figure, FileKind, picture_file, shown_rows, table_file
+from rnc.charts.renderer import RenderError
+from rnc.error_view import show_error
+from rnc.markdown import Markdown, plain
 
 _MIME = {
     FileKind.SVG: "image/svg+xml",
@@ -22,12 +26,13 @@ _MIME = {
 class Figures:
     """The figures of one page: its title, the charts as they are drawn, and beside the title what exports them."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: Markdown) -> None:
         """Draw the page's title, and keep the place beside it."""
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.title(title, width="content")
             self._place = st.container(width="content")
         self._drawn: dict[str, tuple[Figure, pd.DataFrame]] = {}
+        self._failed: list[str] = st.session_state.setdefault("export_failed", [])
 
     def draw(
         self, where: DeltaGenerator, chart: Figure, alt: str, rows: pd.DataFrame | None = None, **options: Any
@@ -44,6 +49,8 @@ class Figures:
         if not self._drawn:
             return
         with self._place.popover("Export", icon=":material/download:"):
+            while self._failed:  # (Streamlit says that a download failed, and not why)
+                show_error(self._failed.pop())
             name = st.selectbox("Figure", list(self._drawn), key="export_figure")
             left, right = st.columns(2)
             width = left.number_input("Width (inches)", 1.0, 20.0, 6.5, 0.25, key="export_width")
@@ -51,7 +58,7 @@ class Figures:
             with st.container(horizontal=True):
                 for kind in FileKind:
                     st.download_button(
-                        kind.upper(),
+                        plain(kind.upper()),
                         partial(self._file, name, kind, width, points),
                         file_name=f"{_slug(name)}.{kind}",
                         mime=_MIME[kind],
@@ -66,7 +73,12 @@ class Figures:
     def _file(self, name: str, kind: FileKind, width: float, points: float) -> bytes:
         """A figure as it is when it is asked for: a film may have gone on since the page was drawn."""
         chart, rows = self._drawn[name]
-        return table_file(rows, kind) if kind.is_table else picture_file(chart, kind, width, points)
+        try:
+            return table_file(rows, kind) if kind.is_table else picture_file(chart, kind, width, points)
+        except RenderError as error:
+            log.event("export failed", figure=name, kind=kind, why=str(error))
+            self._failed.append(str(error))
+            raise
 
 
 def _slug(name: str) -> str:

@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from rnc.charts.claims import course_panel
 from rnc.claims import Judgement, Verdict
 from rnc.figure_view import Figures
+from rnc.markdown import MOST_OF_A_MESSAGE, plain, plain_table
 from rnc.vocabulary import Role, Split
 
 SIGNS = {
@@ -54,7 +55,7 @@ def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
         {label: [SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
         index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
     )
-    st.table(table, alt="claims by runs")
+    st.table(plain_table(table), alt="claims by runs")
     st.caption("An empty cell: the claim is not about such a run, or the run was not measured for it.")
 
 
@@ -67,22 +68,22 @@ def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: st
     with card:
         match judgement.verdict:
             case Verdict.SUPPORTED:
-                st.badge(judgement.verdict, icon=":material/check:", color="green")
+                st.badge(plain(judgement.verdict), icon=":material/check:", color="green")
             case Verdict.CONTRADICTED:
-                st.badge(judgement.verdict, icon=":material/close:", color="red")
+                st.badge(plain(judgement.verdict), icon=":material/close:", color="red")
             case Verdict.NOT_MEASURED:
-                st.badge(judgement.verdict, icon=":material/remove:", color="gray")
-        st.subheader(f"{judgement.claim} · {judgement.title}", anchor=False)
-        st.markdown(judgement.statement)
+                st.badge(plain(judgement.verdict), icon=":material/remove:", color="gray")
+        st.subheader(f"{plain(judgement.claim)} · {plain(judgement.title)}", anchor=False)
+        st.markdown(plain(judgement.statement, MOST_OF_A_MESSAGE))
         if judgement.numbers:
             _draw_numbers(judgement, labels)
             _draw_course(judgement, labels, figures, card, sql)
         else:
             st.caption("None of the chosen runs bears on this claim yet.")
-        st.caption(f"Criterion: {judgement.criterion}")
+        st.caption(f"Criterion: {plain(judgement.criterion, MOST_OF_A_MESSAGE)}")
         page, parameters = EVIDENCE[judgement.claim]
         if page in _OF_ONE_RUN and judgement.numbers:
-            parameters = parameters | {"run": str(labels[judgement.numbers[0].run_id])}
+            parameters = parameters | {"run": plain(labels[judgement.numbers[0].run_id])}
         st.page_link(f"pages/{page}.py", label=LINKS[page], icon=":material/arrow_forward:", query_params=parameters)
 
 
@@ -97,7 +98,7 @@ def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
         }
     )
     height: Literal["content"] | int = "content" if len(table) <= _MOST_ROWS else _HEIGHT
-    st.table(table, hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
+    st.table(plain_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
 
 
 def _draw_course(judgement: Judgement, labels: pd.Series, figures: Figures, card: DeltaGenerator, sql: str) -> None:

@@ -9,6 +9,7 @@ from rnc.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
 from rnc.geometry import are_alike, simplex_distances
+from rnc.markdown import Markdown, plain
 from rnc.vocabulary import Role
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
@@ -56,7 +57,7 @@ def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> N
         st.subheader("Distance to the simplex over epochs", anchor=False, help=_HELP)
         log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="zeros are left out")
     if found.empty:
-        st.info(f"The chosen runs kept no class means of {selection.split} images.")
+        st.info(f"The chosen runs kept no class means of {plain(selection.split)} images.")
         return
     st.html(curve_legend(list(runs["label"]), shown))
     places = [*st.columns(2), *st.columns(2)]
@@ -64,20 +65,22 @@ def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> N
         lines = found[[*_LINE, "run"]].assign(value=found[name])
         chart = simplex_distance_lines(lines, info, list(runs["label"]), shown, selection.epoch, log=log)
         figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
-    at = told_nearest(found)
-    places[-1].caption(controls.literal(f"{selection.split} images. Nearest to a simplex by the Gram matrix: {at}."))
+    told = told_nearest(found)
+    places[-1].caption(f"{plain(selection.split)} images. Nearest to a simplex by the Gram matrix: {told}.")
 
 
-def told_nearest(found: pd.DataFrame) -> str:
+def told_nearest(found: pd.DataFrame) -> Markdown:
     """Return, run by run, the least distance by the Gram matrix (`distances_over_epochs`, with the runs' labels), in words."""
     defined = found.dropna(subset=["gram"])
     least = defined.loc[defined.groupby("run_id", sort=False)["gram"].idxmin()]
-    told = [f"{row.run} {row.gram:.3f} at epoch {row.epoch} ({row.shown})" for row in least.itertuples()]
+    told = [
+        f"{plain(row.run)} {row.gram:.3f} at epoch {row.epoch:d} ({plain(row.shown)})" for row in least.itertuples()
+    ]
     others = found.loc[~found["run_id"].isin(defined["run_id"]), "run"].unique()
-    return "; ".join(told + [f"{label} {ALIKE}" for label in others])
+    return "; ".join([*told, *(f"{plain(label)} {ALIKE}" for label in others)])
 
 
-def why_undefined(means: np.ndarray, what: str) -> str:
+def why_undefined(means: np.ndarray, what: Markdown) -> Markdown:
     """Return why class means (C, d) of `what` have no geometry, in words; empty where they have."""
     if len(means) < 2:
         return f"This run kept no class means of {what}."

@@ -8,6 +8,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from rnc.charts.renderer import Renderer, RenderError
+
+MOST_ROWS = 100_000
+"""Rows of a chart that is drawn as a file: its specification is built in the server's memory, at half a kB a row."""
+_RENDERER = Renderer()
 _POINTS_PER_INCH, _PIXELS_PER_INCH, _DOTS_PER_INCH = 72, 96, 300
 _POINTS_PER_PIXEL = _POINTS_PER_INCH / _PIXELS_PER_INCH
 _FONTS = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
@@ -52,18 +57,25 @@ def table_file(rows: pd.DataFrame, kind: FileKind) -> bytes:
 def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_points: float = 9) -> bytes:
     """The chart as SVG, PDF or PNG, as wide as asked for, legends and axes included; PNG has 300 dots an inch.
 
-    The defaults are TMLR's text width and a size that is read beside its text.
+    The defaults are TMLR's text width and a size that is read beside its text. Raises RenderError where it cannot be drawn.
     """
-    import vl_convert  # (a JavaScript engine: loaded with the first picture)
-
+    held = sum(len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame))
+    if held > MOST_ROWS:
+        raise RenderError(
+            f"This figure shows {held:,} rows, and a file at most {MOST_ROWS:,}; take its table, or show less."
+        )
     spec = _for_paper(chart, width_inches, font_points)
     match kind:
         case FileKind.SVG:
-            return vl_convert.vegalite_to_svg(spec).encode()
+            return _RENDERER.render(spec, "svg")
         case FileKind.PDF:
-            return vl_convert.svg_to_pdf(_shrunk(vl_convert.vegalite_to_svg(spec)))
+            return _RENDERER.render({"svg": _shrunk(_RENDERER.render(spec, "svg").decode())}, "pdf")
         case _:
-            return vl_convert.vegalite_to_png(spec, scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
+            return _RENDERER.render(spec, "png", scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
+
+
+def _parts(chart: Figure) -> list[Any]:
+    return [chart, *getattr(chart, "layer", [])]
 
 
 def _shrunk(svg: str) -> str:
@@ -75,7 +87,7 @@ def _shrunk(svg: str) -> str:
 
 def shown_rows(chart: Figure) -> pd.DataFrame:
     """The rows behind a chart; of several layers those of the one that shows the most."""
-    frames = [part.data for part in (chart, *getattr(chart, "layer", [])) if isinstance(part.data, pd.DataFrame)]
+    frames = [part.data for part in _parts(chart) if isinstance(part.data, pd.DataFrame)]
     return max(frames, key=len)
 
 

@@ -2,22 +2,25 @@
 
 import pandas as pd
 
+from rnc.markdown import Markdown, plain
 
-def told_turns(angles: pd.DataFrame, run: str, shown: str, off: dict[str, float]) -> str:
+
+def told_turns(angles: pd.DataFrame, run: str, shown: str, off: dict[str, float]) -> Markdown:
     """Which class mean of a run a condition turns most and least, and what that does to the simplex.
 
-    `angles` has class and degrees (to the clean mean), `off` the mean |cos + 1/(C−1)| by condition. Names are
-    Markdown already. Says nothing of what is not measured.
+    `angles` has class and degrees (to the clean mean), `off` the mean |cos + 1/(C−1)| by condition. Says nothing
+    of what is not measured.
     """
     said = []
     if len(angles):
         ordered = angles.sort_values("degrees")
         least, most = ordered.iloc[0], ordered.iloc[-1]
         said.append(
-            f"**{shown}** turns class **{most['class']}** of {run} most, by **{most['degrees']:.1f}°**, and class "
-            f"{least['class']} least, by {least['degrees']:.1f}°; the mean over classes is {angles['degrees'].mean():.1f}°."
+            f"**{plain(shown)}** turns class **{plain(most['class'])}** of {plain(run)} most, by "
+            f"**{most['degrees']:.1f}°**, and class {plain(least['class'])} least, by {least['degrees']:.1f}°; the mean over "
+            f"classes is {angles['degrees'].mean():.1f}°."
         )
     if off:
-        told = ", ".join(f"{value:.3f} under {name}" for name, value in off.items())
+        told = ", ".join(f"{value:.3f} under {plain(name)}" for name, value in off.items())
         said.append(f"The cosines of its class means are off a simplex's by {told}, in the mean.")
     return " ".join(said)

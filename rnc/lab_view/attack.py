@@ -18,7 +18,7 @@ from rnc.lab.results import AttackResult
 from rnc.lab_view.frames import frame_names, leap_frames, points, step_values
 from rnc.lab_view.images import IMAGE, draw_images
 from rnc.lab_view.work import Answer, table_of_metrics
-from rnc.markdown import inert
+from rnc.markdown import plain
 from rnc.vocabulary import Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
@@ -59,18 +59,16 @@ def draw_attack(answer: Answer, figures: Figures) -> None:
 
 def _headline(answer: Answer, result: AttackResult, condition: Condition) -> None:
     """What was done and the numbers that matter most."""
-    done = f"stopped after {result.steps_done} steps" if result.stopped else f"all {result.steps_done} steps"
-    st.header(f"{condition.label} · {answer.request.images} images · {done}", anchor=False)
-    st.caption(
-        f"{inert(answer.request.sources[0].label)} · seed {answer.request.seed} · {result.device} · {result.seconds:.1f} s"
-    )
+    done = f"stopped after {result.steps_done:d} steps" if result.stopped else f"all {result.steps_done:d} steps"
+    st.header(f"{plain(condition.label)} · {answer.request.images:d} images · {done}", anchor=False)
+    draw_origin(answer)
     if not result.as_recorded:
         say_other_images()
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:
             before, after = result.before[name], result.after[name]
-            told = f"clean {form.format(before)}"
-            st.metric(label, form.format(after), told, delta_color="off", delta_arrow="off", width="content")
+            told = f"clean {plain(form.format(before))}"
+            st.metric(label, plain(form.format(after)), told, delta_color="off", delta_arrow="off", width="content")
         st.metric("Angle to clean means", f"{result.alignment[Metric.ANGLE]:.3f} rad", width="content")
 
 
@@ -83,6 +81,14 @@ def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: st
     for place, metric in enumerate(STEP_METRICS):
         panel = step_panel(step_values(result, metric), metric, frames, at)
         figures.draw((first, second)[place % 2], panel, f"{metric} over the steps", key=f"lab_steps_{metric}")
+
+
+def draw_origin(answer: Answer) -> None:
+    """Which network an answer is of, and what it took."""
+    result, request = answer.result, answer.request
+    st.caption(
+        f"{plain(request.sources[0].label)} · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
+    )
 
 
 def say_other_images() -> None:
@@ -111,7 +117,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
         try:
             places, corners = result.simplex((wanted[0], wanted[1], wanted[2]))
         except ValueError as error:
-            st.info(f"No plane: {error}.")
+            st.info(f"No plane: {plain(error)}.")
             return
         triangle = pd.DataFrame({"label": chosen, "x": corners[:, 0], "y": corners[:, 1]})
         watched = pd.Series(result.label).isin(wanted)
@@ -129,7 +135,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
         width="stretch" if triangle is None else "content",
     )  # fmt: skip
     st.caption(
-        f"{shown['sample'].nunique()} watched images; circles are clean, triangles as they are at this step. Click a point to "
+        f"{shown['sample'].nunique():d} watched images; circles are clean, triangles as they are at this step. Click a point to "
         "follow its image."
     )
 

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from rnc.conditions import Condition, default_step_size, format_pixels, largest_epsilon, parse_pixels, presets
 from rnc.lab.request import MOST_IMAGES, MOST_STEPS, MOST_VALUES, Axis
+from rnc.markdown import Markdown, plain
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, StepSchedule, TargetRule
 
 _BOUND: Any = {"bind": "query-params"}
@@ -142,16 +143,21 @@ def draw_sweep_form(condition: Condition) -> tuple[Axis, tuple[float, ...]]:
     return over, tuple(most_size * (i + first) / (points - 1 + first) for i in range(points))
 
 
-def _one_of(where: DeltaGenerator, label: str, choices: dict, key: str) -> str:
+def _one_of(where: DeltaGenerator, label: Markdown, choices: dict, key: str) -> str:
     first = next(iter(choices))
-    return where.segmented_control(label, list(choices), default=first, key=key, required=True, **_BOUND) or first
+    picked = where.segmented_control(
+        label, list(choices), default=first, key=key, required=True, format_func=plain, **_BOUND
+    )
+    return picked or first
 
 
-def _picked(where: DeltaGenerator, label: str, choices: list[str], key: str, help: str | None = None) -> str:
+def _picked(where: DeltaGenerator, label: Markdown, choices: list[str], key: str, help: Markdown | None = None) -> str:
     return str(where.selectbox(label, choices, key=key, help=help, **_BOUND))
 
 
-def _text(where: DeltaGenerator, label: str, default: str, key: str, help: str, placeholder: str | None = None) -> str:
+def _text(
+    where: DeltaGenerator, label: Markdown, default: str, key: str, help: Markdown, placeholder: str | None = None
+) -> str:
     return (where.text_input(label, default, key=key, help=help, placeholder=placeholder, **_BOUND) or "").strip()
 
 

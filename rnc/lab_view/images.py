@@ -9,6 +9,7 @@ import streamlit as st
 from rnc.charts.images import before_and_after, png
 from rnc.conditions import Condition
 from rnc.lab.results import AttackResult
+from rnc.markdown import clean, plain
 
 IMAGE = "lab_image"
 """Where the session keeps the sample that is followed."""
@@ -26,7 +27,9 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
     if picked in set(kept["sample"]):
         chosen = pd.concat([kept[kept["sample"] == picked], chosen[chosen["sample"] != picked]])
     elif picked is not None:
-        st.caption(f"Of image {picked} only the features were kept; images are kept of the first {len(kept)} watched.")
+        st.caption(
+            f"Of image {picked:d} only the features were kept; images are kept of the first {len(kept)} watched."
+        )
     if chosen.empty:
         st.info("No kept image is like that.")
         return
@@ -38,10 +41,11 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
             one = slice(place, place + 1)
             epsilon = condition.epsilon or 0.0
             picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
-            told = f"{row.true}: {row.before} {row.sure_before:.0%} → {row.after} {row.sure_after:.0%}"
+            before, after = f"{row.before} {row.sure_before:.0%}", f"{row.after} {row.sure_after:.0%}"
+            told = clean(f"{row.true}: {before} → {after}")
             column.image(
                 picture,
-                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample} {told}",
+                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {plain(told)}",
                 alt=told,
                 width="stretch",
             )

@@ -4,19 +4,18 @@ import streamlit as st
 
 from rnc.conditions import Condition
 from rnc.lab.results import MaskingResult
-from rnc.lab_view.attack import say_other_images
+from rnc.lab_view.attack import draw_origin, say_other_images
 from rnc.lab_view.work import Answer
+from rnc.markdown import MOST_OF_A_MESSAGE, plain
 
 
 def draw_masking(answer: Answer) -> None:
     """A verdict, then the checks, those that warn first."""
     result = answer.result
     assert isinstance(result, MaskingResult)
-    label = Condition.from_slug(result.condition).label
-    st.header(f"{label} · {result.images} images · {len(result.checks)} checks", anchor=False)
-    st.caption(
-        f"{answer.request.sources[0].label} · seed {answer.request.seed} · {result.device} · {result.seconds:.1f} s"
-    )
+    label = plain(Condition.from_slug(result.condition).label)
+    st.header(f"{label} · {result.images:d} images · {len(result.checks)} checks", anchor=False)
+    draw_origin(answer)
     if not result.as_recorded:
         say_other_images()
     if result.stopped:
@@ -34,5 +33,5 @@ def draw_masking(answer: Answer) -> None:
     for check in sorted(result.checks, key=lambda check: not check.warns):
         with st.container(border=True):
             verdict = ":material/warning: Seen" if check.warns else ":material/check: Not seen"
-            st.markdown(f"{verdict}: **{check.title}**  \n{check.finding}")
-            st.caption(check.source)
+            st.markdown(f"{verdict}: **{plain(check.title)}**  \n{plain(check.finding, MOST_OF_A_MESSAGE)}")
+            st.caption(plain(check.source))

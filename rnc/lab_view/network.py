@@ -10,7 +10,7 @@ from rnc.controls import Selection
 from rnc.error_view import show_error
 from rnc.lab.checks import RequestError
 from rnc.lab.request import Source
-from rnc.markdown import inert
+from rnc.markdown import plain
 from rnc.store.errors import StoreError
 from rnc.vocabulary import Split
 
@@ -26,7 +26,7 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
             else "This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured."
         )
         return None
-    st.caption(f"{inert(run.run_id)} · network of epoch {epoch} · {selection.split} images")
+    st.caption(f"{plain(run.run_id)} · network of epoch {epoch:d} · {plain(selection.split)} images")
     checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()
     return _attackable(run, checkpoint, selection.split, "The network that the store names")
 

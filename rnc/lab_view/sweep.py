@@ -11,7 +11,7 @@ from rnc.lab.request import Axis, SweepRequest
 from rnc.lab.results import SweepResult
 from rnc.lab_view.attack import say_other_images
 from rnc.lab_view.work import Answer
-from rnc.markdown import inert
+from rnc.markdown import clean, plain
 from rnc.vocabulary import FEATURES_LAYER, Metric
 
 _PANELS = [
@@ -33,17 +33,18 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
     result, request = answer.result, answer.request
     assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
     done = result.points["strength"].nunique()
-    of = f"{done} of {len(request.values)} strengths, stopped" if result.stopped else f"{done} strengths"
-    st.header(f"{request.condition.label} · over {str(request.over).replace('_', ' ')} · {of}", anchor=False)
+    of = f"{done:d} of {len(request.values)} strengths, stopped" if result.stopped else f"{done:d} strengths"
+    over = plain(str(request.over).replace("_", " "))
+    st.header(f"{plain(request.condition.label)} · over {over} · {of}", anchor=False)
     st.caption(
-        f"{request.images} images, the same for all · seed {request.seed} · {result.device} · {result.seconds:.1f} s"
+        f"{request.images:d} images, the same for all · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
     )
     if not result.as_recorded:
         say_other_images()
     if result.points.empty:
         st.info("Stopped before the first strength was measured.")
         return
-    sources, pixels = [inert(source.label) for source in request.sources], request.over is not Axis.STEPS
+    sources, pixels = [clean(source.label) for source in request.sources], request.over is not Axis.STEPS
     named = result.points.assign(source=[sources[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
     features = named[named["layer"] == FEATURES_LAYER]
@@ -66,4 +67,4 @@ def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures
         panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_sweep_layers_{metric}")
     if len(sources) > 1:
-        st.caption(f"Solid: {sources[0]}. Dashed: {sources[1]}.")
+        st.caption(f"Solid: {plain(sources[0])}. Dashed: {plain(sources[1])}.")

@@ -16,7 +16,7 @@ from rnc.lab.request import Request
 from rnc.lab.results import Result
 from rnc.lab.ticket import Ticket, TicketState
 from rnc.lab_view.frames import frame_names
-from rnc.markdown import literal
+from rnc.markdown import MOST_OF_A_MESSAGE, Markdown, plain
 from rnc.store.bundle import gallery_path
 from rnc.store.connection import store_path
 
@@ -61,7 +61,7 @@ def _folders() -> list[Path]:
     return [store_path().resolve().parent, *([] if gallery is None else [gallery])]
 
 
-def draw_work(activity: str, request: Request, classes: list[str], label: str) -> Answer | None:
+def draw_work(activity: str, request: Request, classes: list[str], label: Markdown) -> Answer | None:
     """The button that runs a request, its progress, and its answer once there is one, of `activity`'s last request.
 
     What the lab knows already is answered without a click: an address that was shared shows its result.
@@ -94,7 +94,7 @@ def _answer(ticket: Ticket, request: Request, names: list[str]) -> Answer | None
     if ticket.state is TicketState.FAILED:
         show_error(ticket.error or "The attack failed.")
     elif ticket.error:
-        st.info(literal(ticket.error), icon=":material/stop_circle:")
+        st.info(plain(ticket.error, MOST_OF_A_MESSAGE), icon=":material/stop_circle:")
     elif ticket.result is None:
         st.info("Stopped before anything was done.", icon=":material/stop_circle:")
     elif ticket.request.key != request.key:
@@ -127,10 +127,11 @@ def _estimate(request: Request) -> None:
     if seconds is None:
         told = "how long it takes is not known yet"
     elif seconds > client().limits.request_seconds:
-        told = f"takes about {told_seconds(seconds)}: more than the {told_seconds(client().limits.request_seconds)} of a request"
+        most = plain(told_seconds(client().limits.request_seconds))
+        told = f"takes about {plain(told_seconds(seconds))}: more than the {most} of a request"
     else:
-        told = f"takes about {told_seconds(seconds)}" if seconds else "the result is known"
-    st.caption(f":material/timer: {told}" + (f", after {waiting} others" if waiting else ""), width="content")
+        told = f"takes about {plain(told_seconds(seconds))}" if seconds else "the result is known"
+    st.caption(f":material/timer: {told}" + (f", after {waiting:d} others" if waiting else ""), width="content")
 
 
 @st.fragment(run_every=_POLL_SECONDS)
@@ -141,7 +142,7 @@ def _progress(activity: str) -> None:
     if ticket.ended:
         st.rerun(scope="app")
     left, right = st.columns([5, 1], vertical_alignment="center")
-    left.progress(*_standing(ticket))
+    left.progress(_share(ticket), _standing(ticket))
     waits = ticket.state is TicketState.QUEUED
     if right.button("Leave" if waits else "Stop", key=f"lab_stop_{activity}", icon=":material/stop:"):
         ticket.stop()
@@ -155,16 +156,22 @@ def _progress(activity: str) -> None:
             column.altair_chart(panel, alt=f"{metric} so far", key=f"lab_partial_{metric}")
 
 
-def _standing(ticket: Ticket) -> tuple[float, str]:
-    """The share that is done, and the words."""
+def _share(ticket: Ticket) -> float:
+    """The share that is done."""
+    waits = ticket.state in (TicketState.QUEUED, TicketState.LOADING) or not ticket.total
+    return 0.0 if waits else min(ticket.done / ticket.total, 1.0)
+
+
+def _standing(ticket: Ticket) -> Markdown:
+    """Where a ticket stands, in words."""
     if ticket.state is TicketState.QUEUED:
         place = ticket.place
-        return 0.0, f"In the queue, {place} before this one" if place else "Its turn is next"
+        return f"In the queue, {place:d} before this one" if place else "Its turn is next"
     if ticket.state is TicketState.LOADING or not ticket.total:
-        return 0.0, "Loading the network and the images …"
+        return "Loading the network and the images …"
     left = ticket.seconds_left
-    words = f"round {ticket.done} of {ticket.total}" + ("" if left is None else f" · about {told_seconds(left)} left")
-    return ticket.done / ticket.total, words
+    words = f"round {ticket.done:d} of {ticket.total:d}"
+    return words + ("" if left is None else f" · about {plain(told_seconds(left))} left")
 
 
 def table_of_metrics(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:

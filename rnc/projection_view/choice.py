@@ -7,6 +7,7 @@ import streamlit as st
 
 from rnc import controls
 from rnc.controls import Selection
+from rnc.markdown import Markdown, plain
 from rnc.vocabulary import ProjectionMethod, Role, Split
 
 SIMPLEX = "Simplex plane"
@@ -47,7 +48,7 @@ def choose_first(selection: Selection) -> MapChoice:
             run = controls.focus_run(selection)
         method = st.segmented_control(
             "Projection", METHODS, default=METHODS[0], key="method", bind="query-params", required=True,
-            help=_ABOUT_METHODS, width="content",
+            help=_ABOUT_METHODS, width="content", format_func=plain,
         )  # fmt: skip
     return MapChoice(run, selection.epoch, selection.shown, selection.split, method or METHODS[0])
 
@@ -79,7 +80,7 @@ def choose_vertices(names: list[str]) -> list[str]:
     )  # fmt: skip
 
 
-def _select(label: str, options: list[str], key: str, help: str, *, another: bool = False) -> str | None:
+def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, another: bool = False) -> str | None:
     """One of the options, or None: as the first map has it, which it is at first unless it shall be `another`."""
     listed = [_LIKEWISE, *options]
     picked = st.selectbox(label, listed, int(another), key=key, bind="query-params", help=help, width=190)

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from rnc import controls
 from rnc.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
 from rnc.figure_view import Figures
+from rnc.markdown import MOST_OF_A_MESSAGE, plain
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import Plane
 from rnc.projection_view.picked import picked_samples, picking
@@ -21,7 +21,8 @@ def draw_map(
     """The points of a map, what it shows, and what happens when people drag a box over it or click a point."""
     key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
     st.caption(
-        f"{choice.run.run_id} · {choice.method} · epoch {plane.epoch} · {choice.split} · {plane.told} · {choice.condition}"
+        f"{plain(choice.run.run_id)} · {plain(choice.method)} · epoch {plane.epoch:d} · {plain(choice.split)} · "
+        f"{plane.told()} · {plain(choice.condition)}"
     )
     pictures = hover_pictures(choice, plane.points) if hover else Pictures({})
     chart = feature_plane(
@@ -35,4 +36,4 @@ def draw_map(
         selection_mode=[PICKED_SAMPLE, BRUSHED], width="stretch" if plane.triangle is None else "content",
     )  # fmt: skip
     if pictures.why_not:
-        st.caption(controls.literal(pictures.why_not))
+        st.caption(plain(pictures.why_not, MOST_OF_A_MESSAGE))

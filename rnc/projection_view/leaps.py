@@ -7,21 +7,23 @@ from rnc import controls
 from rnc.charts.flows import leap_flows, top_flows
 from rnc.charts.leaping import leaping_matrix
 from rnc.figure_view import Figures
+from rnc.markdown import Markdown, plain
 from rnc.projection_view.choice import MapChoice
 from rnc.projection_view.maps import Maps
 
 
 def draw_all_leaps(figures: Figures, maps: Maps) -> None:
     """The leaps of every map, once where maps differ in their projection alone."""
-    told: dict[tuple, str] = {}
+    told = set()
     for place, (choice, plane) in enumerate(maps):
         what = (choice.run.run_id, plane.epoch, choice.condition)
         if what not in told:
-            told[what] = f" ({place + 1})" if len(maps) > 1 else ""
-            _draw_leaps(figures, choice, plane.epoch, told[what])
+            told.add(what)
+            of = f" ({place + 1:d})" if len(maps) > 1 else ""
+            _draw_leaps(figures, choice, plane.epoch, of)
 
 
-def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: str) -> None:
+def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: Markdown) -> None:
     """The leaps of a map's run, epoch and condition; `of` says of which map, where there are two."""
     names = choice.names
     leaps = controls.reader().leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
@@ -42,11 +44,9 @@ def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: str) -> Non
     st.caption(_told(leaps, flows, choice))
 
 
-def _told(leaps: pd.DataFrame, flows: pd.DataFrame, choice: MapChoice) -> str:
+def _told(leaps: pd.DataFrame, flows: pd.DataFrame, choice: MapChoice) -> Markdown:
     away = leaps[leaps["true_class"] != leaps["predicted_class"]]
-    told = (
-        f"{away['count'].sum() / leaps['count'].sum():.1%} of the {choice.split} images are decided as another class."
-    )
+    told = f"{away['count'].sum() / leaps['count'].sum():.1%} of the {plain(choice.split)} images are decided as another class."
     if len(flows) < len(away):
         share = flows["count"].sum() / away["count"].sum()
         told += f" The {len(flows)} largest of {len(away)} flows are drawn: {share:.0%} of the leaps."

@@ -9,11 +9,13 @@ import streamlit as st
 from rnc import controls
 from rnc.conditions import CLEAN
 from rnc.geometry import SimplexPlane
+from rnc.markdown import Markdown, plain
 from rnc.projection_view.choice import SIMPLEX, MapChoice
 from rnc.vocabulary import ProjectionMethod
 
 MOST_DRAWN = 5_000
 """Samples on a map at first; more take seconds to draw."""
+_MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,7 @@ class Plane:
     triangle: pd.DataFrame | None = None
     """The vertices of a simplex plane (label, x, y)."""
 
-    @property
-    def told(self) -> str:
+    def told(self) -> Markdown:
         """How many samples are drawn, of how many."""
         drawn = self.points["sample"].nunique()
         return f"{drawn:,} samples" if drawn == self.stored else f"{drawn:,} of {self.stored:,} samples, class-balanced"
@@ -65,10 +66,11 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
     fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
     epoch = controls.epoch_not_after(fitting, run_id, choice.cursor)
     if epoch is None:
-        where = sorted({f"{row.split}, {row.condition}, epoch {row.epoch}" for row in stored.itertuples()})
+        found = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
+        where = [f"{plain(split)}, {plain(condition)}, epoch {at:d}" for split, condition, at in found[:_MOST_NAMED]]
         st.info(
-            f"No {method} of {choice.split} features under {choice.shown} is stored up to the epoch cursor. "
-            + (f"Stored are: {'; '.join(where[:6])}." if where else "This run stored none.")
+            f"No {plain(method)} of {plain(choice.split)} features under {plain(choice.shown)} is stored up to the epoch cursor. "
+            + (f"Stored are: {'; '.join(where)}." if where else "This run stored none.")
         )
         return None
     asked = [CLEAN.slug, str(choice.condition)]
@@ -86,16 +88,16 @@ def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None
     classes, means = reader.class_means(run_id, epoch, split, CLEAN.slug)
     points = reader.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
     if choice.condition not in set(points["condition"]):
-        st.info(f"No features under {choice.shown} were sampled of {split} images at epoch {epoch}.")
+        st.info(f"No features under {plain(choice.shown)} were sampled of {plain(split)} images at epoch {epoch:d}.")
         return None
     if not set(wanted) <= set(classes):
-        st.info(f"This run kept no features of these classes on {split} images.")
+        st.info(f"This run kept no features of these classes on {plain(split)} images.")
         return None
     corners = means[[int(np.flatnonzero(classes == c)[0]) for c in wanted]]
     try:
         plane = SimplexPlane(corners)
     except ValueError as error:
-        st.info(f"At epoch {epoch} {error}.")
+        st.info(f"At epoch {epoch:d} {plain(error)}.")
         return None
     x, y = plane.project(np.stack(list(points["vector"]))).T
     placed = points.drop(columns="vector").assign(x=x, y=y)

@@ -36,7 +36,7 @@ def perturbed_pictures(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
             st.button("Perturb them", on_click=_submit, args=(missing,), key="perturb_picked", icon=":material/bolt:",
                       help="in the attack lab's process, by the stored network and with the seed of the measurement")  # fmt: skip
         without = [
-            str(plane.epoch) for (_choice, plane), request in zip(maps, requests, strict=True) if request is None
+            f"{plane.epoch:d}" for (_choice, plane), request in zip(maps, requests, strict=True) if request is None
         ]
         if without:
             st.caption(

@@ -8,6 +8,7 @@ import streamlit as st
 
 from rnc import controls
 from rnc.error_view import show_error
+from rnc.markdown import MOST_OF_A_MESSAGE, plain
 from rnc.readonly import SAID, ReadOnlyError, is_readonly
 from rnc.store.connection import StoreError
 from rnc.store.upkeep import LONGEST_NOTE, MOST_TAGS, networks_of
@@ -21,7 +22,7 @@ def draw_outcome() -> None:
         if kind == "error":
             show_error(text)
         else:
-            st.success(controls.literal(text))
+            st.success(plain(text, MOST_OF_A_MESSAGE))
 
 
 def draw_marks(run: pd.Series, known: list[str]) -> None:
@@ -100,7 +101,7 @@ def _confirm(condemned: list[str]) -> None:
             goes, hide_index=True, key="goes", column_config=number, alt="What deleting would remove, a row a run"
         )
         st.caption(
-            f"{sum(rows):,} rows of the store, {sum(files)} files of networks with {sum(sizes) / 1e6:,.2f} MB. Results of the "
+            f"{sum(rows):,} rows of the store, {sum(files):d} files of networks with {sum(sizes) / 1e6:,.2f} MB. Results of the "
             "lab that were kept stay. A run that is being trained is refused. The command beside its config trains it again."
         )
         with st.container(horizontal=True):

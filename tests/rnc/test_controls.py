@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from rnc.controls import _one_of_each_objective, labels_over_seeds, told_epochs
-from rnc.markdown import literal
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}
@@ -83,7 +82,3 @@ def test_epochs_are_told_once_where_they_are_one() -> None:
     assert told_epochs({"ST": 4, "AT": 4}) == "all at epoch 4"
     assert told_epochs({"ST": 4, "AT": 3}) == "ST at epoch 4, AT at epoch 3"
     assert told_epochs({"ST": 4}) == "ST at epoch 4"
-
-
-def test_markdown_shows_the_text_itself() -> None:
-    assert literal("a *b* <c> :red[d] $e$ _f_") == r"a \*b\* \<c\> \:red\[d\] \$e\$ \_f\_"

@@ -65,7 +65,7 @@ def opened() -> Iterator[list[tuple[str, str]]]:
 
 
 def outside(heard: list[tuple[str, str]], data: Path) -> list[tuple[str, str]]:
-    """What of it is neither in the data folder nor the program's own or the system's; the lab's worker may be started."""
+    """What of it is neither in the data folder nor the program's own or the system's; its helper processes may start."""
     return [
         (event, what)
         for event, what in heard
@@ -74,7 +74,7 @@ def outside(heard: list[tuple[str, str]], data: Path) -> list[tuple[str, str]]:
 
 
 def _is_own_program(command: str) -> bool:
-    return "-m rnc.lab.worker" in command
+    return "-m rnc.lab.worker" in command or "-m rnc.charts.renderer" in command
 
 
 def _may_be_opened(path: str, data: Path) -> bool:

@@ -1,0 +1,61 @@
+"""Hostile texts in a real browser: whatever they are made of, it is shown, and nothing comes of it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from playwright.sync_api import Page
+
+from rnc.markdown import clean
+from tests.browser.conftest import ROOT, settle, visit
+from tests.security.test_hostile import EVIL
+
+pytestmark = pytest.mark.browser
+
+TEXTS = [
+    *(text.format(secret="/etc/passwd") for text in EVIL if text.strip()),
+    ":smile:", ":material/home:", ":material_home:", ":streamlit:", ":red[x]", ":red-background[x]", ":blue-badge[x]",
+    ":small[x]",
+    ":tooltip[x]{help=y}", "www.evil.example", "http://evil.example/x", "https://evil.example", "me@evil.example", "<http://e.example>",
+    "$$x$$", "\\(x\\)", "```x```", "~~x~~", "~x~", "==x==", "_x_", "__x__", "***x***", "# x", "- x", "1. x", "> x", "| a | b |",
+    "a -> b", "a <- b", "a -- b", "a >= b", "a <= b", "a <-> b", "a ~= b", "&lt;b&gt;", "&#60;", "[x]: http://evil.example",
+    "[^1]", "![x][y]", "<b>x</b>", "<!-- x -->", "---", "***", ":+1:", "x:smile:y", "\\:smile:", "\\[x](http://evil.example)",
+    "![](//evil.example/x.png)", "[x]\n(http://evil.example)", "`` ` ``", "a\\*b", "&copy;", "H~2~O", "x^2^", "[ ] x", "- [x] x",
+]  # fmt: skip
+_SHOWN = """box => ({
+    texts: [...box.querySelectorAll('[data-testid=stMarkdownContainer]')].map(e => e.textContent),
+    made: [...box.querySelectorAll('[data-testid=stMarkdownContainer] *')].map(e => e.tagName + ' ' + e.className)
+        .filter(name => !/^(P|SPAN|DIV) ?(st-emotion.*)?$/.test(name)),
+    styled: [...box.querySelectorAll('[data-testid=stMarkdownContainer] [style]')].map(e => e.outerHTML),
+})"""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with closing(socket.socket()) as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    script = str(ROOT / "tests" / "browser" / "markdown_app.py")
+    command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}", "--server.headless=true"]
+    environment = os.environ | {"RNC_TEST_TEXTS": json.dumps(TEXTS), "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield f"http://localhost:{port}"
+    server.kill()
+    server.wait()
+
+
+def test_hostile_texts_are_shown_as_they_are(address: str, page: Page) -> None:
+    visit(page, address)
+    settle(page)
+    wrong = []
+    for number, text in enumerate(TEXTS):
+        found = page.locator(f".st-key-text_{number}").first.evaluate(_SHOWN)
+        told = {" ".join(one.replace("\N{WORD JOINER}", "").split()) for one in found["texts"]} - {"label"}
+        if told != {" ".join(clean(text).split())} or found["made"] or found["styled"]:
+            wrong.append((text[:60], [one[:80] for one in told], found["made"][:3], found["styled"][:2]))
+    assert wrong == []

@@ -1,0 +1,32 @@
+"""A figure that cannot be drawn as a file: the page says why, and goes on."""
+
+from pathlib import Path
+
+import pytest
+
+from rnc import figure_view
+from rnc.charts.export import FileKind
+from rnc.charts.renderer import RenderError
+from rnc.figure_view import Figures
+from tests.pages.app import open_page
+
+
+def test_a_failed_export_says_why(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: list[Figures] = []
+    offer = Figures.offer
+
+    def offer_and_note(figures: Figures) -> None:
+        offered.append(figures)
+        offer(figures)
+
+    def fail(*_arguments: object) -> bytes:
+        raise RenderError("it needs more than it may take")
+
+    monkeypatch.setattr(Figures, "offer", offer_and_note)
+    monkeypatch.setattr(figure_view, "picture_file", fail)
+    app = open_page("layers", tiny_store, monkeypatch)
+    with pytest.raises(RenderError):
+        offered[-1]._file(next(iter(offered[-1]._drawn)), FileKind.PNG, 6.5, 9)
+    app.run()
+    assert "it needs more than it may take" in app.error[0].value
+    assert not app.run().error
