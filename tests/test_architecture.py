@@ -109,7 +109,10 @@ RULES: list[tuple[str, set[str]]] = [
     ("rnc/projection_view/", {*PAGE_MAY, "rnc.datasets", "rnc.lab_view", *(f"rnc.lab.{part}" for part in LAB_OF_THE_SERVER)}),
     ("rnc/geometry_view.py", {*PAGE_MAY}),
     ("rnc/findings_view.py", {*PAGE_MAY}),
-    ("rnc/runs_view/", {"rnc.markdown", "rnc.error_view", "rnc.vocabulary", "rnc.controls", "rnc.readonly", "rnc.store", "streamlit", "pandas"}),
+    (
+        "rnc/runs_view/",
+        {"rnc.markdown", "rnc.error_view", "rnc.vocabulary", "rnc.controls", "rnc.readonly", "rnc.store", "streamlit", "pandas"},
+    ),
     ("pages/runs.py", {*PAGE_MAY, "rnc.run_filter", "rnc.runs_view", "rnc.sweep_view"}),
     ("pages/geometry.py", {*PAGE_MAY, "rnc.geometry_view"}),
     ("rnc/sweep_view.py", {"rnc.markdown", "rnc.vocabulary", "rnc.store", "streamlit"}),

@@ -118,7 +118,7 @@ class ResumeFile:
             content = read_plain_file(self.path, "file", most_bytes=room)
             progress, tensors = self._checked(content)
             check_tensors(tensors, wanted, may_be)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Progress()
         except (ResumeError, UnsafePathError, SafetensorError, OSError) as error:
             raise ValueError(

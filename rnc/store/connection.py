@@ -19,6 +19,7 @@ from rnc.store.addresses import DEFAULT_STORE, STORE_VARIABLE, store_path
 from rnc.store.backup import back_up
 from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_version, tables_found
 from rnc.store.database import check_is_database, is_lock_conflict, open_database, told_holder, too_large
+from rnc.store.disk_errors import DISK_ERRORS, is_refusal, missing, refused, unusable
 from rnc.store.errors import (
     StoreBusyError,
     StoreError,
@@ -40,14 +41,6 @@ SCHEMA_VERSION = 4
 
 _PATIENCE_SECONDS, _LAKE_PATIENCE_SECONDS = 30.0, 300.0  # (a lake has many writers, each a matter of seconds)
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # (of programs that take no turns)
-_DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
-_REFUSALS = (
-    "read-only file system",
-    "permission denied",
-    "no space left",
-    "file too large",
-)  # (of the disk, not of DuckDB)
-_MISSING = "there is no store at {0}; train a run first: python -m train.run demo --store {0}"
 _LOG = logging.getLogger("rnc.store")
 _sharings: defaultdict[Path, Sharing] = defaultdict(Sharing)
 _sharings_lock = threading.Lock()
@@ -66,8 +59,8 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise too_large(path, error) from error
-        except _DISK_ERRORS as error:  # (blocks are checked when they are read, maybe long after opening)
-            raise _unusable(path, error) from error
+        except DISK_ERRORS as error:  # (blocks are checked when they are read, maybe long after opening)
+            raise unusable(path, error) from error
 
 
 def _sharing(path: Path) -> Sharing:
@@ -96,8 +89,8 @@ def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnecti
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise too_large(path, error) from error
-        except _DISK_ERRORS as error:
-            raise _unusable(path, error) from error
+        except DISK_ERRORS as error:
+            raise unusable(path, error) from error
         finally:
             connection.close()
 
@@ -116,7 +109,7 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
         except BaseException as error:
             with suppress(duckdb.Error):  # (a commit that failed has rolled back already)
                 connection.rollback()
-            if isinstance(error, _DISK_ERRORS):
+            if isinstance(error, DISK_ERRORS):
                 raise StoreWriteError(
                     f"store {path} could not be written; what had landed before is safe. Free space on the disk and start "
                     f"the same command again: it goes on ({error})"
@@ -149,7 +142,7 @@ def _writers_turn(path: Path) -> AbstractContextManager[object]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refused(path, error, read_only=False) from None
+        raise refused(path, error, read_only=False) from None
     return turn(turn_file(path), _PATIENCE_SECONDS)
 
 
@@ -185,8 +178,8 @@ def _make(path: Path) -> None:
             open_database(made).close()
             os.link(made, path)
     except (OSError, duckdb.Error) as error:
-        if any(word in str(error).lower() for word in _REFUSALS):
-            raise _refused(path, error, read_only=False) from None
+        if is_refusal(error):
+            raise refused(path, error, read_only=False) from None
 
 
 def _connect(
@@ -197,14 +190,14 @@ def _connect(
         with _lake_errors(nullcontext()):
             return lake.connect(path, read_only=read_only, folder=folder)
     if read_only and not path.exists():
-        raise StoreMissingError(_MISSING.format(path))
+        raise missing(path)
     deadline, wait = time.monotonic() + _PATIENCE_SECONDS, _FIRST_WAIT_SECONDS
     while True:
         try:
             return open_database(path, read_only=read_only, folder=folder, threads=threads)
         except duckdb.Error as error:
             if not is_lock_conflict(error):
-                raise _unusable(path, error, read_only=read_only) from None
+                raise unusable(path, error, read_only=read_only) from None
             if time.monotonic() > deadline:
                 raise StoreBusyError(
                     f"store {path} has been in use by another process for {_PATIENCE_SECONDS:.0f} s: "
@@ -226,38 +219,13 @@ def holder(path: Path) -> str | None:
     return None
 
 
-def _refused(path: Path, error: Exception, *, read_only: bool) -> StoreError:
-    done, kind = ("read", StoreError) if read_only else ("written", StoreWriteError)
-    return kind(
-        f"store {path} cannot be {done}; what it holds is safe. Free space on the disk, allow it in {path.parent}, or name "
-        f"another with --store ({error})"
-    )
-
-
-def _unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> StoreError:
-    if any(word in str(error).lower() for word in _REFUSALS):
-        return _refused(path, error, read_only=read_only)
-    # The message before the file: a trainer may have made the store in between.
-    if "does not exist" in str(error).lower() or not path.exists() or path.stat().st_size == 0:
-        if not read_only:  # (it was to be made)
-            return _refused(path, error, read_only=False)
-        return StoreMissingError(_MISSING.format(path))
-    if path.is_dir():
-        return StoreError(f"store {path} is a folder; name a file, such as {path / 'rnc.duckdb'}")
-    if "newer version" in str(error).lower() or "storage version" in str(error).lower():
-        return StoreError(f"store {path} was written by a newer DuckDB than is installed; upgrade the duckdb package")
-    return StoreError(
-        f"{path} is not a DuckDB store, or is damaged; it was left as it is. Name another with --store. ({error})"
-    )
-
-
 def _back_up(connection: duckdb.DuckDBPyConnection, path: Path, version: int) -> None:
     """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade."""
     try:
         connection.execute("CHECKPOINT")  # (all of it in the one file that is copied)
         copy = back_up(path, version)
         _LOG.info("store copied before its upgrade", extra={"fields": {"copy": copy, "version": version}})
-    except (OSError, *_DISK_ERRORS) as error:
+    except (OSError, *DISK_ERRORS) as error:
         raise StoreWriteError(
             f"store {path} has schema version {version} and was left as it is, since no copy of it could be written "
             f"beside it before the upgrade; free space on the disk, or allow writing in {path.parent} ({error})"

@@ -203,10 +203,8 @@ def test_a_missing_network_is_named(own_tiny_store: Path, monkeypatch: pytest.Mo
     for checkpoint in own_tiny_store.parent.rglob("*.safetensors"):
         checkpoint.unlink()
     app = open_page("attack_lab", own_tiny_store, monkeypatch, epoch=1, **SMALL)
-    app.button(key="lab_run_Attack").click().run()
-    assert ticket_of(app, "Attack").wait(60)
-    app.run()
-    assert "safetensors" in app.error[0].value
+    assert "epoch-0001.safetensors" in app.error[0].value.replace("\\", "")
+    assert not [button for button in app.button if button.key and button.key.startswith("lab_run")]
 
 
 @pytest.mark.parametrize("name", list(presets("digits")))

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from rnc import datasets, log, models
 from rnc.models import FeatureClassifier
+from rnc.store.errors import StoreError
 from tests.train.small import FLAGS, small
 from train.resume import Progress, ResumeFile, resume_path
 from train.run import main
@@ -186,7 +187,7 @@ def test_what_is_no_plain_file_or_too_large_is_not_read(
 def test_a_folder_that_leads_out_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "checkpoints").symlink_to(tmp_path)
-    with pytest.raises(ValueError, match="leads out of"):
+    with pytest.raises(StoreError, match="leads out of"):
         resume_path(tmp_path / "data" / "rnc.duckdb", CONFIG.run_id)
 
 

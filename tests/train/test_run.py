@@ -96,7 +96,7 @@ def test_overrides_apply_to_every_run_of_a_recipe() -> None:
     assert len({c.config.run_id for c in [*plain, *found]}) == 6
     for command in found:
         assert (command.config.epochs, command.config.lr_drops, command.config.umap) == (5, (0.5,), False)
-        assert command.options() == Options(Path("x"), overwrite=True)
+        assert command.options() == Options(Path("x").absolute(), overwrite=True)
 
 
 def test_a_run_is_trained_and_its_key_taken(own_tiny_store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,10 +60,9 @@ def test_the_rows_are_those_of_a_trained_run(objective: str, table: str, store: 
     trained = duckdb.sql(
         sql.format(table=files[table], roles=files["run_condition"], run=config.run_id, epoch=config.epochs)
     ).df()
+    asked = sql.format(table=table, roles="run_condition", run=run_of(reader, objective), epoch=EPOCHS)
     with duckdb.connect(str(store), read_only=True) as connection:
-        made_up = connection.execute(
-            sql.format(table=table, roles="run_condition", run=run_of(reader, objective), epoch=EPOCHS)
-        ).df()
+        made_up = connection.execute(asked).df()
     assert keys(made_up) == keys(trained) and trained["condition"].nunique() >= 7
 
 

@@ -67,6 +67,16 @@ def test_a_duckdb_file_of_another_program(tmp_path: Path) -> None:
     refused(path, "another program")
 
 
+@pytest.mark.one_file("a lake's rows lie in another process")
+def test_a_store_that_this_process_has_open_otherwise(store: Path) -> None:
+    with (
+        duckdb.connect(str(store), read_only=True),
+        pytest.raises(StoreError, match="close that connection"),
+        reading(store),
+    ):
+        pytest.fail("it was opened")
+
+
 def test_a_newer_schema(store: Path) -> None:
     with writing(store) as connection:
         connection.execute("UPDATE schema_version SET version = ?", [SCHEMA_VERSION + 1])

@@ -1,0 +1,58 @@
+"""Say in words what DuckDB or the disk has against a store's file, and what to do."""
+
+from pathlib import Path
+
+import duckdb
+
+from rnc.store.errors import StoreError, StoreMissingError, StoreWriteError
+
+DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
+"""What DuckDB raises where a file cannot be read or written."""
+_REFUSALS = (
+    "read-only file system",
+    "permission denied",
+    "no space left",
+    "file too large",
+)  # (of the disk, not of DuckDB)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether an error says that the disk does not allow what was tried."""
+    return any(word in str(error).lower() for word in _REFUSALS)
+
+
+def missing(path: Path) -> StoreMissingError:
+    """Return the error of a store that is not there."""
+    return StoreMissingError(f"there is no store at {path}; train a run first: python -m train.run demo --store {path}")
+
+
+def refused(path: Path, error: Exception, *, read_only: bool) -> StoreError:
+    """Return the error of a store that the disk does not let us read or write."""
+    done, kind = ("read", StoreError) if read_only else ("written", StoreWriteError)
+    return kind(
+        f"store {path} cannot be {done}; what it holds is safe. Free space on the disk, allow it in {path.parent}, or name "
+        f"another with --store ({error})"
+    )
+
+
+def unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> StoreError:
+    """Return the error of a store that DuckDB does not open, by the reason that it gives."""
+    if is_refusal(error):
+        return refused(path, error, read_only=read_only)
+    # The message before the file: a trainer may have made the store in between.
+    if "does not exist" in str(error).lower() or not path.exists() or path.stat().st_size == 0:
+        if not read_only:  # (it was to be made)
+            return refused(path, error, read_only=False)
+        return missing(path)
+    if path.is_dir():
+        return StoreError(f"store {path} is a folder; name a file, such as {path / 'rnc.duckdb'}")
+    if "newer version" in str(error).lower() or "storage version" in str(error).lower():
+        return StoreError(f"store {path} was written by a newer DuckDB than is installed; upgrade the duckdb package")
+    if "different configuration" in str(error).lower():
+        return StoreError(
+            f"store {path} is open in this process by duckdb.connect, with other settings than a store is read with; close "
+            "that connection, then try again"
+        )
+    return StoreError(
+        f"{path} is not a DuckDB store, or is damaged; it was left as it is. Name another with --store. ({error})"
+    )
