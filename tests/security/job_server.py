@@ -148,6 +148,7 @@ def _environment(job: dict[str, Any], world: World) -> None:
         HOME=str(world.root / "home"), TMPDIR=str(world.scratch), RNC_DATA=str(world.scratch / "images"), RNC_GALLERY="",
         XDG_CACHE_HOME=str(world.scratch / "cache"), XDG_CONFIG_HOME=str(world.scratch / "config"),
     )  # fmt: skip
+    os.environ["RNC_STORE_MEMORY"] = "512MB"
     os.environ[_JOB] = job["id"]
     tempfile.tempdir = None
     here = world.victim / "here"
