@@ -34,7 +34,7 @@ STEP_SECONDS, LAB_SECONDS = 30.0, 180.0
 """A step that has not ended by then hangs; they take a second or two. The lab's ends what hangs by itself."""
 _JOB = "RNC_HOSTILE_JOB"
 _SAID = "said.txt"
-_GRACE_SECONDS = 30.0
+GRACE_SECONDS = 30.0
 """In which processes of a job may end after it: a worker notices that its server is gone."""
 
 
@@ -76,7 +76,12 @@ class Server:
         self._read, self._number = 0, 0
 
     def run(
-        self, world: World, steps: list[tuple[str, dict[str, Any]] | str], may_read: tuple[Path, ...] = ()
+        self,
+        world: World,
+        steps: list[tuple[str, dict[str, Any]] | str],
+        may_read: tuple[Path, ...] = (),
+        grace: float = GRACE_SECONDS,
+        patience: float = STEP_SECONDS,
     ) -> Report:
         """Take steps on a stranger's store in a world; what they did wrong. Files that a step names may be read."""
         self._number += 1
@@ -84,7 +89,8 @@ class Server:
         wanted = [(step, {}) if isinstance(step, str) else step for step in steps]
         job = {
             "id": str(self._number), "root": str(world.root), "steps": wanted, "watch": not self.traces,
-            "may_read": [str(path) for path in may_read], "secrets": [secret.decode() for secret in secrets],
+            "may_read": [str(path) for path in may_read], "grace": grace, "patience": patience,
+            "secrets": [secret.decode() for secret in secrets],
         }  # fmt: skip
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(job) + "\n")
@@ -148,7 +154,7 @@ def _environment(job: dict[str, Any], world: World) -> None:
         HOME=str(world.root / "home"), TMPDIR=str(world.scratch), RNC_DATA=str(world.scratch / "images"), RNC_GALLERY="",
         XDG_CACHE_HOME=str(world.scratch / "cache"), XDG_CONFIG_HOME=str(world.scratch / "config"),
     )  # fmt: skip
-    os.environ["RNC_STORE_MEMORY"] = "512MB"
+    os.environ["RNC_MEMORY_LIMIT"] = "512MB"
     os.environ[_JOB] = job["id"]
     tempfile.tempdir = None
     here = world.victim / "here"
@@ -208,7 +214,7 @@ def _run(job: dict[str, Any], baseline: int) -> dict[str, Any]:
         finally:
             os._exit(70)
     os.close(outbound)
-    under_way = _follow(inbound, steps, findings)
+    under_way = _follow(inbound, steps, findings, job["patience"])
     os.close(inbound)
     if under_way == "hangs":
         os.kill(pid, signal.SIGKILL)
@@ -217,7 +223,7 @@ def _run(job: dict[str, Any], baseline: int) -> dict[str, Any]:
         said = (Path(job["root"]) / "scratch" / _SAID).read_text(errors="replace")[-300:]
         findings.append(f"{under_way}: its process ended with status {status} ({usage.ru_maxrss >> 10} MiB): {said}")
     _mark("")  # (what follows is no step's)
-    survivors = _survivors(job["id"], pid)
+    survivors = _survivors(job["id"], pid, job["grace"])
     findings += [f"process {other} outlives the job: {words}" for other, words in survivors.items()]
     for other in survivors:
         with suppress(ProcessLookupError):
@@ -228,11 +234,11 @@ def _run(job: dict[str, Any], baseline: int) -> dict[str, Any]:
     return {"steps": steps, "findings": findings}
 
 
-def _follow(inbound: int, steps: dict[str, str], findings: list[str]) -> str:
+def _follow(inbound: int, steps: dict[str, str], findings: list[str], patience: float) -> str:
     """Read what the child says until its end; `hangs`, or the step that it died in, or nothing."""
     rest, step, began = b"", "", 0.0
     while True:
-        seconds = LAB_SECONDS if step.startswith("lab") else STEP_SECONDS
+        seconds = LAB_SECONDS if step.startswith("lab") else patience
         ready, _, _ = select.select([inbound], [], [], seconds)
         if not ready:
             findings.append(f"{step}: hangs, for {seconds:.0f} s")
@@ -255,9 +261,9 @@ def _follow(inbound: int, steps: dict[str, str], findings: list[str]) -> str:
             step = ""
 
 
-def _survivors(job: str, session: int) -> dict[int, str]:
+def _survivors(job: str, session: int, grace: float) -> dict[int, str]:
     """Processes of a job that are still there after a while."""
-    until = time.monotonic() + _GRACE_SECONDS
+    until = time.monotonic() + grace
     while (found := _of_job(job, session)) and time.monotonic() < until:
         time.sleep(0.1)
     return found

@@ -45,13 +45,13 @@ def either(
 
 @pytest.mark.parametrize("misdeed", MISDEEDS)
 def test_what_no_step_may_do_is_found(misdeed: str, either: Server, world: World) -> None:
-    report = either.run(world, [f"misdeed:{misdeed}"])
+    report = either.run(world, [f"misdeed:{misdeed}"], grace=1.0)
     expected = MISDEEDS[misdeed].replace("{victim}", str(world.victim))
     assert any(expected in finding for finding in report.findings), report.wrong
 
 
 def test_what_hangs_is_ended(server: Server, world: World) -> None:
-    report = server.run(world, ["misdeed:hang", "list"])
+    report = server.run(world, ["misdeed:hang", "list"], patience=2.0)
     assert "misdeed:hang: hangs" in report.wrong and not job_server._of_job(str(server._number), -1)
 
 
