@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc import log
-from rnc.charts.export import Figure, FileKind, picture_file, shown_rows, table_file
+from rnc.charts.export import Figure, FileKind, picture_file, rows_held, shown_rows, table_file
 from rnc.charts.renderer import RenderError
 from rnc.error_view import show_error
 from rnc.markdown import Markdown, plain
@@ -21,6 +21,9 @@ _MIME = {
     FileKind.CSV: "text/csv",
     FileKind.PARQUET: "application/vnd.apache.parquet",
 }
+
+MOST_DRAWN_ROWS = 200_000
+"""Rows of one chart: the browser gets all of them."""
 
 
 class Figures:
@@ -41,7 +44,14 @@ class Figures:
 
         `rows` are what it tells, where a chart has several layers and that is not the largest.
         """
-        where.altair_chart(chart, alt=alt, **options)
+        if (held := rows_held(chart)) > MOST_DRAWN_ROWS:
+            where.warning(
+                f"This figure would have {held:,d} points, and a page draws at most {MOST_DRAWN_ROWS:,d}. Choose fewer runs, "
+                "conditions or layers; its table can be exported.",
+                icon=":material/bar_chart_off:",
+            )
+        else:
+            where.altair_chart(chart, alt=alt, **options)
         self._drawn[alt] = chart, shown_rows(chart) if rows is None else rows
 
     def offer(self) -> None:

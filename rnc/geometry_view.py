@@ -26,6 +26,8 @@ Where a condition leaves classes without samples, $C$ is the number of the other
 """
 
 
+_MOST_NUMBERS = 2**24
+"""Of the Gram matrices that are computed at once: an eighth of a GiB of float64."""
 ALIKE = "not defined: all class means are alike"
 
 
@@ -42,7 +44,9 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
         vectors = np.stack(list(alike["vector"])).astype(np.float64)
         vectors = vectors.reshape(-1, int(str(count)), vectors.shape[1])
         same = np.array([are_alike(spot) for spot in vectors])
-        found = {name: np.where(same, np.nan, values) for name, values in simplex_distances(vectors).items()}
+        at_once = max(_MOST_NUMBERS // int(str(count)) ** 2, 1)
+        parted = [simplex_distances(vectors[begin : begin + at_once]) for begin in range(0, len(vectors), at_once)]
+        found = {name: np.where(same, np.nan, np.concatenate([part[name] for part in parted])) for name in parted[0]}
         parts.append(alike[_LINE].drop_duplicates().reset_index(drop=True).assign(**found))
     return pd.concat(parts) if parts else pd.DataFrame(columns=[*_LINE, *SIMPLEX_DISTANCES])
 

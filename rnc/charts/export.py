@@ -59,7 +59,9 @@ def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_
 
     The defaults are TMLR's text width and a size that is read beside its text. Raises RenderError where it cannot be drawn.
     """
-    held = sum(len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame))
+    held = sum(
+        len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)
+    )  # (each writes them anew)
     if held > MOST_ROWS:
         raise RenderError(
             f"This figure shows {held:,} rows, and a file at most {MOST_ROWS:,}; take its table, or show less."
@@ -72,6 +74,12 @@ def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_
             return _RENDERER.render({"svg": _shrunk(_RENDERER.render(spec, "svg").decode())}, "pdf")
         case _:
             return _RENDERER.render(spec, "png", scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
+
+
+def rows_held(chart: Figure) -> int:
+    """Return how many rows a chart's layers hold together; rows that several layers show count once."""
+    frames = {id(part.data): len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)}
+    return sum(frames.values())
 
 
 def _parts(chart: Figure) -> list[Any]:

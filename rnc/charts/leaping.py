@@ -6,6 +6,8 @@ import pandas as pd
 from rnc.charts.axes import class_axis
 
 _HEIGHT = 470
+_MOST_CLASSES = 300
+"""Above it, pairs that no sample went between are left out of the matrix."""
 
 
 def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.Chart:
@@ -13,8 +15,11 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
 
     `frame` has class names in both columns, count and angle (rad to the clean mean of the predicted class).
     """
-    every_pair = pd.MultiIndex.from_product([classes, classes], names=["true_class", "predicted_class"])
-    frame = frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
+    if len(classes) <= _MOST_CLASSES:
+        every_pair = pd.MultiIndex.from_product([classes, classes], names=["true_class", "predicted_class"])
+        frame = (
+            frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
+        )
     frame = frame.assign(share=frame["count"] / frame.groupby("true_class")["count"].transform("sum"))
     return (
         alt.Chart(frame)

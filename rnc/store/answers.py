@@ -26,7 +26,8 @@ from rnc.store.published_runs import (
     reading_beside,
 )
 
-_CACHED_ANSWERS = 256
+_CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
+"""What is kept of earlier answers at most; the newest is kept whatever its size."""
 MOST_ANSWER_ROWS, MOST_ANSWER_BYTES = 5_000_000, 2**30
 """Of one question. The largest of a store of 1,500 runs has 600,000 rows."""
 _ROWS_AT_ONCE = 2048
@@ -99,8 +100,9 @@ class CachedAnswers:
             return pd.DataFrame(columns=_COLUMNS_WITHOUT_STORE)
         with self._lock:
             self._answers[key] = answer
-            while len(self._answers) > _CACHED_ANSWERS:
-                self._answers.popitem(last=False)
+            kept = sum(one.attrs["bytes"] for one in self._answers.values())
+            while len(self._answers) > 1 and (len(self._answers) > _CACHED_ANSWERS or kept > _CACHED_BYTES):
+                kept -= self._answers.popitem(last=False)[1].attrs["bytes"]
         return answer
 
     def _answer(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
@@ -133,7 +135,9 @@ def bounded(
                     f"{MOST_ANSWER_BYTES // 2**20:,} MiB (from {', '.join(sorted(_tables(sql))) or 'its tables'}); "
                     "choose fewer runs, or ask the store in SQL"
                 )
-        return connection.from_arrow(pa.Table.from_batches(batches, found.schema)).df()
+        answer = connection.from_arrow(pa.Table.from_batches(batches, found.schema)).df()
+        answer.attrs["bytes"] = size
+        return answer
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise too_large(path, error) from error
 

@@ -4,6 +4,7 @@ How they are cached: `rnc/store/answers.py`. Results are shared: do not change t
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,12 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 """What pages rely on in every config."""
 _OLDER = {"width": 1.0, "subset": 0}
 """What configs of schema 1 leave unsaid."""
+MOST_CLASSES = 4096
+"""Classes of one run: what pages compute and draw grows with their square."""
+MOST_CLASS_NAME = 200
+"""Characters of a class's name."""
+MOST_VECTOR_NUMBERS = 2**26
+"""Of the class means, or of the classifier's rows, of one epoch: half a GiB of float64."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +256,8 @@ class StoreReader(SampleReader):
 def _with_configs(found: pd.DataFrame) -> pd.DataFrame:
     """Rows of table `run` with a column for each field of their configs, and what they are: published, synthetic."""
     configs = [_config(*run) for run in zip(found["run_id"], found["config"], strict=True)]
+    for run_id, classes in zip(found["run_id"], found["classes"], strict=True):
+        check_classes(run_id, classes)
     config = pd.DataFrame(configs, index=found.index)
     found = found.assign(images_from=[_images_from(one) for one in configs], tags=found["tags"].map(list))
     found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
@@ -272,7 +281,31 @@ def _images_from(config: dict) -> str:
     return str(config["dataset"]) if images is None else OWN_IMAGES + json.dumps(images)
 
 
+def check_classes(run_id: str, classes: Sequence[str | None] | None) -> None:
+    """Raise StoreError where a run has more classes, or longer names of them, than pages can show."""
+    names = [] if classes is None else list(classes)
+    if len(names) > MOST_CLASSES:
+        raise StoreError(
+            f"run {run_id} has {len(names):,} classes; at most {MOST_CLASSES:,} are read; take the run out of the store"
+        )
+    if wrong := [name for name in names if name is None or len(name) > MOST_CLASS_NAME]:
+        raise StoreError(
+            f"run {run_id} has a class whose name {'is missing' if wrong[0] is None else f'has {len(wrong[0]):,} characters'}; "
+            f"at most {MOST_CLASS_NAME} are read; take the run out of the store"
+        )
+
+
 def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The classes (C',) and their vectors (C', d). Raises StoreError where they are no such thing, or are too many."""
     if found.empty:
         return np.zeros(0, dtype=int), np.zeros((0, 0))
-    return found["class"].to_numpy(), np.stack(list(found["vector"])).astype(np.float64)
+    classes = found["class"].to_numpy()
+    widths = {0 if vector is None else len(vector) for vector in found["vector"]}
+    if len(classes) > MOST_CLASSES or len(classes) * max(widths) > MOST_VECTOR_NUMBERS:
+        raise StoreError(
+            f"{len(classes):,} class vectors of {max(widths):,} numbers are stored for one epoch; at most "
+            f"{MOST_CLASSES:,} vectors and {MOST_VECTOR_NUMBERS:,} numbers are read"
+        )
+    if len(widths) > 1 or found["class"].isna().any() or (classes < 0).any() or found["class"].duplicated().any():
+        raise StoreError("the class vectors of an epoch make no sense: they differ in length, or name a class twice")
+    return classes, np.stack(list(found["vector"])).astype(np.float64)

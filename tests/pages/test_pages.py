@@ -203,8 +203,9 @@ def test_umap_says_where_it_is(demo_store: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def card(app: AppTest, number: str) -> pd.DataFrame:
-    """The findings card that has a number of this name."""
+    """The findings card that has a number of this name, its texts as a browser shows them."""
     tables = [element.value for element in app.table if "number" in element.value]
+    tables = [table.map(lambda text: text.replace("\\", "") if isinstance(text, str) else text) for table in tables]
     return next(table for table in tables if number in " ".join(table["number"]))
 
 
