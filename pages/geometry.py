@@ -5,12 +5,12 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls
-from rnc.charts.geometry import MOST_CLASSES_OF_A_MATRIX, class_angles, class_norms, cosine_heatmap, spectrum_lines
+from rnc.charts.geometry import class_angles, class_norms, spectrum_lines
 from rnc.charts.legend import curve_legend
 from rnc.charts.words import told_turns
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
-from rnc.geometry_view import draw_simplex_distances, why_undefined
+from rnc.geometry_view import draw_cosines, draw_simplex_distances, why_undefined
 from rnc.markdown import plain
 from rnc.vocabulary import ClassMetric, Role
 
@@ -37,13 +37,10 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     simplex = simplex_cosine(len(present))
     cosines = cosine_matrix(centre(means))
     off[shown] = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
-    if len(present) <= MOST_CLASSES_OF_A_MATRIX:
-        chart = cosine_heatmap(cosines, present, simplex, f"Cosines, {shown}")
-        figures.draw(column, chart, f"cosines of centred class means, {shown}", key=f"cosines_{shown}")
-    else:
-        column.info(
-            f"Cosines of {len(present):,d} classes are not drawn pair by pair: at most {MOST_CLASSES_OF_A_MATRIX:d}."
-        )
+    title = f"Cosines, {shown}"
+    draw_cosines(
+        figures, column, cosines, present, title, f"cosines of centred class means, {shown}", f"cosines_{shown}"
+    )
     column.caption(
         f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off[shown]:.3f} (NC2 equiangularity)."
     )
@@ -76,9 +73,8 @@ right.caption(f"Runs of the same classes, each at its last measured epoch up to 
 left.caption(f"{plain(run.label)} at epoch {at[run.run_id]:d}. At a simplex all norms are equal (NC2 equinorm).")
 if len(spectra) == 2:
     left, right = st.columns(2)
-    if len(present) <= MOST_CLASSES_OF_A_MATRIX:
-        duals = cosine_heatmap(duality, present, simplex, f"Cosines of rows of W and means, {selection.shown}")
-        figures.draw(left, duals, "cosines of classifier and means", key="duality")
+    title = f"Cosines of rows of W and means, {selection.shown}"
+    draw_cosines(figures, left, duality, present, title, "cosines of classifier and means", "duality")
     figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")
 draw_simplex_distances(selection, figures)
 figures.offer()

@@ -6,12 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from rnc import controls, sweep_view
-from rnc.markdown import plain
+from rnc.markdown import MOST_OF_A_MESSAGE, plain
+from rnc.readonly import told_store
 from rnc.run_filter import clear_filter, current_filter
 from rnc.runs_view.changes import draw_marks, draw_outcome, draw_upkeep
 from rnc.runs_view.differences import draw_differences
 from rnc.runs_view.table import draw_table
 from rnc.store.card import train_command
+
+MOST_LEFT_OUT_NAMED = 10
 
 selection = controls.selection(may_be_none=True)
 st.title("Runs")
@@ -20,10 +23,15 @@ asked = current_filter(every)
 runs = every[asked.matches(every)]
 own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
 st.caption(
-    f"{len(runs)} of {len(every)} runs: {own:d} in {plain(controls.reader().path)}, {len(every) - own:d} in the gallery that "
-    f"comes with the project{f'; {hidden:d} archived' if hidden else ''}"
+    f"{len(runs)} of {len(every)} runs: {own:d} in {plain(told_store(controls.reader().path))}, {len(every) - own:d} in the "
+    f"gallery that comes with the project{f'; {hidden:d} archived' if hidden else ''}"
 )
 draw_outcome()
+left_out = controls.reader().left_out()
+for name, reason in list(left_out.items())[:MOST_LEFT_OUT_NAMED]:
+    st.caption(f"Published run {plain(name)} is left out: {plain(reason, MOST_OF_A_MESSAGE)}.")
+if len(left_out) > MOST_LEFT_OUT_NAMED:
+    st.caption(f"{len(left_out) - MOST_LEFT_OUT_NAMED:,d} more published runs are left out.")
 sweep_view.draw(controls.reader())
 if runs.empty:
     st.info("No run is found by the filter in the sidebar.", icon=":material/filter_list_off:")

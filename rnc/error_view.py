@@ -10,8 +10,9 @@ from streamlit.errors import FragmentHandledException
 
 from rnc import log
 from rnc.markdown import MOST_OF_A_MESSAGE, Markdown, plain
-from rnc.readonly import ReadOnlyError
+from rnc.readonly import ReadOnlyError, without_folder
 from rnc.safe_paths import UnsafePathError
+from rnc.store.addresses import store_path
 from rnc.store.connection import StoreError
 
 _Arguments = ParamSpec("_Arguments")
@@ -19,7 +20,8 @@ _Arguments = ParamSpec("_Arguments")
 
 def show_error(text: str, icon: str = ":material/error:") -> None:
     """An error that people can do something about, word for word."""
-    st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
+    told = without_folder(text, store_path())
+    st.error(f"{plain(told, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
 
 
 @contextmanager
@@ -51,4 +53,4 @@ def fragment_telling(draw: Callable[_Arguments, None]) -> Callable[_Arguments, N
 
 
 def _told(identity: str) -> Markdown:
-    return f"(error {plain(identity)} in the log)"
+    return f"(error `{plain(identity)}` in the log)"

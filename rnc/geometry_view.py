@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from rnc import controls
-from rnc.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
+from rnc.charts.geometry import SIMPLEX_DISTANCES, cosine_heatmap, simplex_distance_lines
 from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
-from rnc.geometry import are_alike, simplex_distances
+from rnc.geometry import are_alike, simplex_cosine, simplex_distances
 from rnc.markdown import Markdown, plain
 from rnc.vocabulary import Role
 
@@ -26,6 +27,8 @@ Where a condition leaves classes without samples, $C$ is the number of the other
 """
 
 
+_MOST_CLASSES = 300
+"""More are not drawn pair by pair: the browser would get a rectangle for each."""
 _MOST_NUMBERS = 2**24
 """Of the Gram matrices that are computed at once: an eighth of a GiB of float64."""
 ALIKE = "not defined: all class means are alike"
@@ -49,6 +52,18 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
         found = {name: np.where(same, np.nan, np.concatenate([part[name] for part in parted])) for name in parted[0]}
         parts.append(alike[_LINE].drop_duplicates().reset_index(drop=True).assign(**found))
     return pd.concat(parts) if parts else pd.DataFrame(columns=[*_LINE, *SIMPLEX_DISTANCES])
+
+
+def draw_cosines(
+    figures: Figures, place: DeltaGenerator, cosines: np.ndarray, classes: list[str], title: str, alt: str, key: str
+) -> None:
+    """A heat map of cosines (C, C) between classes; a word where these are too many to be drawn pair by pair."""
+    if len(classes) > _MOST_CLASSES:
+        place.info(
+            f"{plain(title)}: {len(classes):,d} classes are not drawn pair by pair, at most {_MOST_CLASSES:d} are."
+        )
+        return
+    figures.draw(place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key)
 
 
 def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> None:

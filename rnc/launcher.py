@@ -1,7 +1,7 @@
 """Start and stop training from the app: a subprocess that reports through the store (design, decision 10).
 
-One training at a time writes `training.log` beside the store. It holds a lock on that file, which the operating system takes
-back when the last of its processes ends. So it is one however often, from however many sessions and servers it is asked
+One training at a time writes `STORE.training.log` beside the store. It holds a lock on that file, which the operating system
+takes back when the last of its processes ends. So it is one however often, from however many sessions and servers it is asked
 for, and a server that was started anew finds the training that is still under way.
 """
 
@@ -32,9 +32,9 @@ class Training:
     """One `python -m train.run` at a time, in a process group of its own. All methods may be called from any thread."""
 
     def __init__(self, store: Path) -> None:
-        """Train into this store; the log lies beside it as `training.log`."""
+        """Train into this store; the log lies beside it, under its name and `.training.log`."""
         self._store = store.resolve()
-        self._log = self._store.with_name("training.log")
+        self._log = self._store.with_name(f"{self._store.name}.training.log")
         self._process: subprocess.Popen | None = None
         self._starting = threading.Lock()
 

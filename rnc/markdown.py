@@ -22,7 +22,8 @@ _KEPT = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _SYNTAX = re.compile(r"[\\`*\[\]{}|<>$~&]|(?<![^\W_])_|_(?![^\W_])|^[#+=-]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
-_FOUND_LATER = re.compile(r"(?<=[:@])(?=[\w+/-])|(?<=www)(?=\.)|(?<=[-<>~])(?=\\?[-=>])", re.IGNORECASE)
+_ARROW = re.compile(r"(?<!\S)([-<>~])([-=]?[->=])(?!\S)")
+_FOUND_LATER = re.compile(r"(?<=[:@])(?=[\w+/-])|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 def clean(text: object, most: int = MOST) -> str:
@@ -42,7 +43,8 @@ def plain(text: object, most: int = MOST) -> Markdown:
     What has a meaning in Markdown is escaped. Addresses, `:icons:`, arrows and the like are found by Streamlit in what is left
     when escapes are gone: there an invisible character stands between. Names as people give them are left as they are.
     """
-    escaped = _SYNTAX.sub(lambda found: "\\" + found[0], clean(text, most).strip())
+    told = _ARROW.sub(rf"\1{_JOINER}\2", clean(text, most).strip())  # (in a command, `--store` is to be copied)
+    escaped = _SYNTAX.sub(lambda found: "\\" + found[0], told)
     return _FOUND_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 
 

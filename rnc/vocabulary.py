@@ -130,6 +130,8 @@ class ProjectionMethod(StrEnum):
 PIXELS_LAYER, FEATURES_LAYER = "pixels", "features"
 """The layer names of the input images, at depth 0, and of the penultimate features h, the input of the last linear layer."""
 
+MOST_RESULT_BYTES = 2**28
+"""Of a result of the lab, as it is sent and kept."""
 OWN_IMAGES = "own:"
 """What the name of a data set begins with where it is no name, but says where images of one's own lie."""
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # In a background job SIGINT is ignored, and the runs that tests interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+_STATE = tempfile.TemporaryDirectory(prefix="rnc-tests-")
+os.environ["XDG_STATE_HOME"] = _STATE.name  # (what train.measure notes there is not of whoever runs the tests)
 os.environ["RNC_GALLERY"] = ""  # (the tests of the gallery name one)
 
 # No test is about how long something takes: the machine may be busy.

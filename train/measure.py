@@ -9,7 +9,7 @@ import tyro
 
 from rnc import datasets
 from rnc.command_line import fail, run_command, say
-from rnc.datasets import DatasetSpec, own
+from rnc.datasets import DatasetSpec, image_folders, own
 from rnc.datasets.own import OwnImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
@@ -168,11 +168,23 @@ def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
             side=command.image_size, channels=command.channels,
         )  # fmt: skip
         spec = images.spec
+        _note(images)
     channels = spec.image_shape[0]
     mean, std = (numbers * channels if len(numbers) == 1 else numbers for numbers in (command.mean, command.std))
     spec = replace(spec, mean=mean or spec.mean, std=std or spec.std)
     given.check_fits(spec)
     return images, spec
+
+
+def _note(images: OwnImages) -> None:
+    """Let the app on this account read the images for the store that will name them."""
+    try:
+        image_folders.note(images)
+    except OSError as error:
+        _say(
+            f"the app will not show or attack these images, for their folder could not be noted ({error}); start it with "
+            f"{image_folders.FOLDERS_VARIABLE}={images.data.resolve()}"
+        )
 
 
 def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:

@@ -17,8 +17,6 @@ SIMPLEX_DISTANCES = {
 }
 """The distances of `rnc.geometry.simplex_distances`, in words."""
 
-MOST_CLASSES_OF_A_MATRIX = 300
-"""More are not drawn pair by pair: the browser would get a rectangle for each."""
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
 

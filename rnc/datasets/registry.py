@@ -10,6 +10,7 @@ from rnc.datasets import (
     cache,
     digits,
     image_folder,
+    image_folders,
     own,
     parquet_folder,
     picking,
@@ -37,12 +38,12 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
 
     Parquet files, then an image folder, then torchvision's files, which are downloaded where they are missing (with
     `download=False` they must be there); the logger `rnc.datasets` says which. Digits come with scikit-learn, and an
-    `OwnImages.reference` says where to look. Raises ValueError for an unknown name and DatasetError, which says what to do,
-    for images that are missing or damaged.
+    `OwnImages.reference` says where to look (in a folder that `image_folders` lets be read). Raises ValueError for an unknown
+    name and DatasetError, which says what to do, for images that are missing or damaged.
     """
     split = Split(split)
     if own.is_reference(name):
-        return own.from_reference(name).load(split)
+        return _readable(name).load(split)
     found = spec(name)
     if name == "digits":
         return _image_set(digits.load(split), digits.LEVELS)
@@ -64,7 +65,7 @@ def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None)
     """
     split, root = Split(split), data_root(root)
     if own.is_reference(name):
-        return own.from_reference(name).pick(split, indices)
+        return _readable(name).pick(split, indices)
     found = spec(name)
     if name == "digits":
         return picking.from_arrays(*digits.load(split), indices, digits.LEVELS)
@@ -76,6 +77,13 @@ def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None)
     if arrays is None:
         raise DatasetError(f"no images of {name} {split} in {root}; name the folder that holds them by {ROOT_VARIABLE}")
     return picking.from_arrays(*arrays, indices)
+
+
+def _readable(reference: str) -> own.OwnImages:
+    """Return images of one's own. Raises DatasetError where a store names a folder that it has no right to name."""
+    images = own.from_reference(reference)
+    image_folders.check(images)
+    return images
 
 
 def _source(found: DatasetSpec, split: Split, root: Path, download: bool) -> Source | None:

@@ -14,9 +14,8 @@ import pandas as pd
 
 from rnc.geometry import SimplexPlane
 from rnc.lab import arrays
+from rnc.vocabulary import MOST_RESULT_BYTES
 
-MOST_BYTES = 256 * 2**20
-"""The largest result that is read."""
 CLEAN_STEP = -1
 """What `step` says of the frame of the clean images, which comes before the start (0)."""
 
@@ -196,8 +195,8 @@ def to_bytes(result: Result, *, compressed: bool = False) -> bytes:
 
 
 def from_bytes(content: bytes) -> Result:
-    """Read a result. Raises `arrays.ContentError` for anything else, and for one larger than MOST_BYTES."""
-    return arrays.from_bytes(content, _KINDS, MOST_BYTES)
+    """Read a result. Raises `arrays.ContentError` for anything else, and for one larger than MOST_RESULT_BYTES."""
+    return arrays.from_bytes(content, _KINDS, MOST_RESULT_BYTES)
 
 
 def size(result: Result) -> int:

@@ -43,6 +43,8 @@ _DEFINITIONS = """
         WHERE database_name = system.main.current_database() AND NOT internal AND schema_name <> 'main'
     UNION ALL SELECT 'type', type_name, NULL FROM system.main.duckdb_types()
         WHERE database_name = system.main.current_database() AND NOT internal
+    UNION ALL SELECT 'index', index_name, table_name FROM system.main.duckdb_indexes()
+        WHERE database_name = system.main.current_database()
     UNION ALL SELECT 'constraint', constraint_text, table_name FROM system.main.duckdb_constraints()
         WHERE database_name = system.main.current_database()
     LIMIT 1000
@@ -86,10 +88,12 @@ def stored_version(connection: duckdb.DuckDBPyConnection) -> int | None:
 
 
 def check_definitions(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: bool = False) -> None:
-    """Raise StoreError, naming it, for a view, macro, type, schema or constraint that somebody added to a store."""
+    """Raise StoreError, naming it, for a view, macro, type, schema, index or constraint that somebody added to a store."""
     found = [row for sql in (_DEFINITIONS, _MACROS) for row in _listed(connection, path, sql, anew=anew)]
     for kind, name, table in found:
-        own = (kind == "view" and name == _OWN_VIEW) or (kind == "constraint" and table.lower() not in _schema())
+        own = (kind == "view" and name == _OWN_VIEW) or (
+            kind in ("constraint", "index") and table.lower() not in _schema()
+        )
         if not own:
             raise _refusal(path, kind, name)
 

@@ -17,6 +17,7 @@ from rnc.safe_paths import shown
 from rnc.store.catalog import schema_tables
 from rnc.store.errors import StoreError
 from rnc.store.quoting import quoted_name, quoted_text
+from rnc.store.run_rows import checked_config
 from rnc.vocabulary import LabelRule
 
 MOST_TEXT_BYTES, MOST_ITEMS = 1_000_000, 1_000_000
@@ -70,6 +71,8 @@ def _bad_rows(
                 raise StoreError(f"{file.name} has rows of another run")
             if table == "condition":
                 _check_conditions(connection, file)
+            if table == "run":
+                _check_run(connection, file)
         except StoreError as error:
             yield file, str(error)
 
@@ -89,6 +92,13 @@ def _check_widths(file: Path, kinds: dict[str, str], widths: list[Any]) -> None:
         most = MOST_TEXT_BYTES if kind.startswith("VARCHAR") else MOST_ITEMS if kind.endswith("[]") else math.inf
         if isinstance(width, int) and width > most:
             raise StoreError(f"{file.name} has an entry of {width:,} in column {name}; at most {most:,} are read")
+
+
+def _check_run(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Raise StoreError where pages could make nothing of a run: they would show none of the others either."""
+    sql = f"SELECT run_id, config, classes FROM read_parquet({quoted_text(file)})"
+    for run_id, config, classes in connection.execute(sql).fetchall():
+        checked_config(run_id, config, classes)
 
 
 def _check_conditions(connection: duckdb.DuckDBPyConnection, file: Path) -> None:

@@ -3,8 +3,6 @@
 How they are cached: `rnc/store/answers.py`. Results are shared: do not change them in place.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,21 +14,18 @@ from rnc.conditions import CLEAN
 from rnc.store.connection import StoreError, StoreMissingError
 from rnc.store.evidence import SHOWN
 from rnc.store.files import network_inside
+from rnc.store.run_rows import MOST_CLASSES, with_configs
 from rnc.store.samples import SampleReader
 from rnc.store.upkeep import TABLES_OF_A_RUN
-from rnc.vocabulary import FEATURES_LAYER, OWN_IMAGES, STALE_SECONDS, SYNTHETIC, ProjectionMethod, RunState, Split
+from rnc.vocabulary import (
+    FEATURES_LAYER,
+    MOST_RESULT_BYTES,
+    STALE_SECONDS,
+    ProjectionMethod,
+    RunState,
+    Split,
+)
 
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "dataset": str, "model": str, "objective": str, "norm": str, "epochs": int, "seed": int,
-    "width": (int, float), "subset": int,
-}  # fmt: skip
-"""What pages rely on in every config."""
-_OLDER = {"width": 1.0, "subset": 0}
-"""What configs of schema 1 leave unsaid."""
-MOST_CLASSES = 4096
-"""Classes of one run: what pages compute and draw grows with their square."""
-MOST_CLASS_NAME = 200
-"""Characters of a class's name."""
 MOST_VECTOR_NUMBERS = 2**26
 """Of the class means, or of the classifier's rows, of one epoch: half a GiB of float64."""
 
@@ -67,7 +62,7 @@ class StoreReader(SampleReader):
             return found
         asked, told = self._told_runs
         if asked is not found:  # (pages ask several times, and there may be hundreds of configs to read)
-            told = _with_configs(found)
+            told = with_configs(found)
             self._told_runs = found, told
         oldest_alive = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=STALE_SECONDS)
         stale = (told["state"] == RunState.RUNNING) & (told["heartbeat_at"] < oldest_alive)
@@ -204,10 +199,19 @@ class StoreReader(SampleReader):
         )
 
     def lab_result(self, key: str) -> KeptResult | None:
-        """One kept result with its content, or None. It is read anew each time: contents are large."""
+        """One kept result with its content, or None. It is read anew each time: contents are large.
+
+        Raises StoreError where it is larger than any that this program keeps.
+        """
+        size = "SELECT max(octet_length(content)) FROM lab_result WHERE key = ?"
         sql = "SELECT title, saved_at, request, content FROM lab_result WHERE key = ?"
         try:
             with self._connection(sql) as connection:
+                (held,) = connection.execute(size, [key]).fetchone() or (0,)
+                if (held or 0) > MOST_RESULT_BYTES:
+                    raise StoreError(
+                        f"a kept result has {held:,} bytes; at most {MOST_RESULT_BYTES:,} are read; forget it"
+                    )
                 found = connection.execute(sql, [key]).fetchone()
         except StoreMissingError:
             return None
@@ -250,48 +254,6 @@ class StoreReader(SampleReader):
             metrics,
             FEATURES_LAYER,
             CLEAN.slug,
-        )
-
-
-def _with_configs(found: pd.DataFrame) -> pd.DataFrame:
-    """Rows of table `run` with a column for each field of their configs, and what they are: published, synthetic."""
-    configs = [_config(*run) for run in zip(found["run_id"], found["config"], strict=True)]
-    for run_id, classes in zip(found["run_id"], found["classes"], strict=True):
-        check_classes(run_id, classes)
-    config = pd.DataFrame(configs, index=found.index)
-    found = found.assign(images_from=[_images_from(one) for one in configs], tags=found["tags"].map(list))
-    found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
-    return found.assign(synthetic=found["device"] == SYNTHETIC)
-
-
-def _config(run_id: str, text: str) -> dict:
-    """The fields of a run's config. Raises StoreError where pages could make nothing of them."""
-    try:
-        config = _OLDER | json.loads(text)
-        if all(isinstance(config[name], kind) for name, kind in _FIELDS.items()):
-            return config
-    except (TypeError, ValueError, KeyError, RecursionError):
-        pass
-    raise StoreError(f"run {run_id} has a config that makes no sense: {text[:80]!r}; take the run out of the store")
-
-
-def _images_from(config: dict) -> str:
-    """The data set's name; where images were brought along, a text that says where they lie (`rnc/datasets/own.py`)."""
-    images = config.get("own", {}).get("images")
-    return str(config["dataset"]) if images is None else OWN_IMAGES + json.dumps(images)
-
-
-def check_classes(run_id: str, classes: Sequence[str | None] | None) -> None:
-    """Raise StoreError where a run has more classes, or longer names of them, than pages can show."""
-    names = [] if classes is None else list(classes)
-    if len(names) > MOST_CLASSES:
-        raise StoreError(
-            f"run {run_id} has {len(names):,} classes; at most {MOST_CLASSES:,} are read; take the run out of the store"
-        )
-    if wrong := [name for name in names if name is None or len(name) > MOST_CLASS_NAME]:
-        raise StoreError(
-            f"run {run_id} has a class whose name {'is missing' if wrong[0] is None else f'has {len(wrong[0]):,} characters'}; "
-            f"at most {MOST_CLASS_NAME} are read; take the run out of the store"
         )
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.charts.geometry import MOST_CLASSES_OF_A_MATRIX
 from rnc.charts.leaping import leaping_matrix
 from rnc.geometry import simplex_distances
 from rnc.geometry_view import distances_over_epochs
 from rnc.store.errors import StoreError
-from rnc.store.reader import MOST_CLASSES, StoreReader
+from rnc.store.reader import StoreReader
+from rnc.store.run_rows import MOST_CLASSES
 from tests.pages.app import charts, open_page
 
 
@@ -76,13 +76,23 @@ def test_very_many_rows_are_not_sent_to_the_browser(tiny_store: Path, monkeypatc
     assert not charts(app) and "draws at most 5" in app.warning[0].value
 
 
+def test_cosines_of_too_many_classes_are_not_drawn_pair_by_pair(
+    tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnc.geometry_view._MOST_CLASSES", 9)
+    app = open_page("geometry", tiny_store, monkeypatch)
+    assert not any("cosines of c" in name for name in charts(app))
+    told = app.info[0].value
+    assert told == "Cosines, clean: 10 classes are not drawn pair by pair, at most 9 are."
+
+
 def test_many_classes_are_drawn_by_the_pairs_that_there_are() -> None:
     names = [f"c{number}" for number in range(2_000)]
     frame = pd.DataFrame({"true_class": ["c0"], "predicted_class": ["c1"], "count": [3], "angle": [0.1]})
     chart = leaping_matrix(frame, names, "x")
     assert isinstance(chart, alt.Chart) and len(chart.data) == 1
-    few = leaping_matrix(frame, names[:MOST_CLASSES_OF_A_MATRIX], "x")
-    assert len(few.data) == MOST_CLASSES_OF_A_MATRIX**2
+    few = leaping_matrix(frame, names[:300], "x")
+    assert len(few.data) == 300**2
 
 
 def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,16 @@ def test_a_folder_of_published_runs_is_shown(tiny_store: Path, tmp_path: Path, m
     assert list(app.dataframe[0].value["run_id"]) == [run_id]
 
 
+def test_visitors_learn_no_folder_of_the_machine(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [caption.value.replace("\\", "") for caption in open_page("runs", own_tiny_store, monkeypatch).caption]
+    assert any(own_tiny_store.name in text for text in told)
+    assert not any(str(own_tiny_store.parent) in text for text in told)
+    for network in own_tiny_store.parent.rglob("*.safetensors"):
+        network.unlink()
+    error = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL).error[0].value.replace("\\", "")
+    assert "epoch-0002.safetensors" in error and str(own_tiny_store.parent) not in error
+
+
 def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)

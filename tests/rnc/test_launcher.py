@@ -76,7 +76,7 @@ def test_an_unknown_recipe_fails_and_the_log_says_why(training: Training, tmp_pa
     training.start("no-such-recipe")
     assert wait_for_end(training) == 2 and not training.running
     assert training.log_tail().startswith("error: unknown recipe 'no-such-recipe'; there are: tiny, demo, ")
-    assert [file.name for file in (tmp_path / "data").iterdir()] == ["training.log"]
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["rnc.duckdb.training.log"]
 
 
 def test_a_running_one_is_alone_and_stops(training: Training, ready: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_it_can_be_started_again_with_a_new_log(training: Training, ready: Path)
 
 
 def test_the_log_tail_is_short_and_readable(tmp_path: Path) -> None:
-    log = tmp_path / "training.log"
+    log = tmp_path / "rnc.duckdb.training.log"
     training = Training(tmp_path / "rnc.duckdb")
     log.write_bytes(b"".join(b"line %d\r\n\n" % i for i in range(40)) + b"\x1b[Aat: 10%\xff\rat: 20%\x1b[A\n   \n")
     lines = training.log_tail().splitlines()
@@ -120,7 +120,10 @@ def test_a_relative_store_is_the_one_of_the_app(tmp_path: Path, monkeypatch: pyt
     assert ready.read_text() == "ready"
     training.stop()
     assert wait_for_end(training) == 130
-    assert f"'{tmp_path}/here/rnc.duckdb'" in training.log_tail() and (tmp_path / "here" / "training.log").exists()
+    assert (
+        f"'{tmp_path}/here/rnc.duckdb'" in training.log_tail()
+        and (tmp_path / "here" / "rnc.duckdb.training.log").exists()
+    )
 
 
 def started_again(store: Path) -> Training:
@@ -183,7 +186,7 @@ def test_a_training_outlives_its_server_and_the_next_one_finds_and_stops_it(
 def test_a_log_that_is_no_plain_file_is_not_written(kind: str, training: Training, ready: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "data").mkdir()
-    path = tmp_path / "data" / "training.log"
+    path = tmp_path / "data" / "rnc.duckdb.training.log"
     if kind == "pipe":
         os.mkfifo(path)
     else:
@@ -196,6 +199,6 @@ def test_a_log_that_is_no_plain_file_is_not_written(kind: str, training: Trainin
 
 
 def test_the_log_tail_sends_nothing_to_a_terminal_and_is_read_from_its_end(tmp_path: Path) -> None:
-    log = tmp_path / "training.log"
+    log = tmp_path / "rnc.duckdb.training.log"
     log.write_bytes(b"old\n" * 10**6 + b"\x1b[31mred\x1b[0m\n\x1b]0;title\x07\n")
     assert Training(tmp_path / "rnc.duckdb").log_tail().splitlines()[-2:] == ["red", r"\x1b]0;title\x07"]

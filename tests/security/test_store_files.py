@@ -74,6 +74,7 @@ DEFINITIONS = {
     "default": "ALTER TABLE run_mark ALTER note SET DEFAULT current_setting('home_directory')",
     "type": "CREATE TYPE mood AS ENUM ('a')",
     "schema": "CREATE SCHEMA other",
+    "index": "CREATE INDEX mine ON run (run_id)",
     "constraint": "CREATE OR REPLACE TABLE run_mark (run_id VARCHAR CHECK (length(run_id) < 9), tags VARCHAR[], "
     "note VARCHAR, archived_at TIMESTAMP)",
     "view": "CREATE VIEW mine AS SELECT 1 AS a",

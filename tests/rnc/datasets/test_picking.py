@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rnc import datasets
-from rnc.datasets import DatasetError, own
+from rnc.datasets import DatasetError, image_folders, own
 from rnc.vocabulary import Split
 from tests.rnc.datasets import torchvision_files as files
 from tests.synthetic_images import write_dataset
@@ -106,6 +106,9 @@ def test_images_of_ones_own(kind: str, tmp_path: Path) -> None:
             (data / f"class {label}").mkdir(parents=True, exist_ok=True)
             Image.fromarray(images[i]).save(data / f"class {label}" / f"{i}.png")
     name = own.find(data).reference
+    with pytest.raises(DatasetError, match="the store names"):
+        datasets.pick(name, Split.TRAIN, np.array([5, 1]))
+    image_folders.note(own.find(data))
     same_as_loaded(name, Split.TRAIN, tmp_path, [5, 1])
     with pytest.raises(DatasetError, match="has no test images"):
         datasets.pick(name, Split.TEST, np.array([0]))

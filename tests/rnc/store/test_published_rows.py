@@ -67,6 +67,21 @@ def test_no_run_gives_a_condition_another_meaning(column: str, value: object, ga
     assert after[["condition", "epsilon", "steps"]].equals(before[["condition", "epsilon", "steps"]])
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("config", "[]", "config that makes no sense"),
+        ("config", "{", "config that makes no sense"),
+        ("classes", ["a"] * 5_000, "5,000 classes"),
+        ("classes", ["x" * 1_000], "1,000 characters"),
+        ("classes", ["a", None], "missing"),
+    ],
+)
+def test_a_run_that_pages_could_make_nothing_of(column: str, value: object, reason: str, gallery: Path) -> None:
+    change(gallery / "evil" / "run.parquet", with_column(column, value))
+    assert list(left_out(gallery, reason).runs()["run_id"]) == ["good"]
+
+
 def test_endless_texts_in_a_few_kilobytes(gallery: Path) -> None:
     """600 times the same 10 MB: nothing of it becomes memory."""
     file = gallery / "evil" / "class_metric.parquet"

@@ -1,0 +1,74 @@
+"""The folders of one's own images that may be read for a store that names them.
+
+A store says where the images of a network of one's own lie. One that a stranger made could name any folder of this machine,
+and pages would show what is in it. So images are read only from folders that `train.measure` was given on this account
+before, which it notes in a file in the home folder, and from those that `RNC_IMAGES` names.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from rnc.datasets.own import OwnImages
+from rnc.datasets.specs import DatasetError
+
+FOLDERS_VARIABLE = "RNC_IMAGES"
+"""Folders that may be read besides, separated as in PATH."""
+_MOST_BYTES = 2**20
+
+
+def note(images: OwnImages) -> None:
+    """Note that images may be read for stores from now on. Raises OSError where the home folder cannot be written to."""
+    told = {str(path) for path in _places(images)} - {str(path) for path in _noted()}
+    if not told:
+        return
+    file = noted_in()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write("".join(json.dumps(path) + "\n" for path in sorted(told)))
+
+
+def check(images: OwnImages) -> None:
+    """Raise DatasetError where a store names images that nobody of this account has measured a network on."""
+    given = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    allowed = [*_noted(), *(Path(folder).expanduser().resolve() for folder in given if folder)]
+    if any(not path.is_absolute() for path in (images.data, images.test_data) if path is not None):
+        raise DatasetError(
+            f"no such file or folder: {images.data}; a published run comes without the images of its author"
+        )
+    try:
+        places = _places(images)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DatasetError(f"the store names images in a place that makes no sense ({error})") from None
+    for place in places:
+        if not any(place.is_relative_to(folder) for folder in allowed):
+            raise DatasetError(
+                f"the store names {place}, where no network was measured from this account; its images are read when you "
+                f"start the app with {FOLDERS_VARIABLE}={place}"
+            )
+
+
+def noted_in() -> Path:
+    """Return the file of the folders that were measured, whether it exists or not."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "rnc" / "image_folders.jsonl"
+
+
+def _places(images: OwnImages) -> list[Path]:
+    return [path.resolve() for path in (images.data, images.test_data) if path is not None]
+
+
+def _noted() -> list[Path]:
+    """The folders in the file; a line that is none is passed over."""
+    try:
+        with noted_in().open(encoding="utf-8") as lines:
+            text = lines.read(_MOST_BYTES)
+    except (OSError, UnicodeDecodeError, RuntimeError):  # (there is none; no home)
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(Path(json.loads(line)))
+        except (ValueError, TypeError):
+            continue
+    return [path for path in found if path.is_absolute()]
