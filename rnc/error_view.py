@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ParamSpec
 
 import streamlit as st
@@ -20,8 +20,9 @@ _Arguments = ParamSpec("_Arguments")
 
 def show_error(text: str, icon: str = ":material/error:") -> None:
     """An error that people can do something about, word for word."""
-    told = without_folder(text, store_path())
-    st.error(f"{plain(told, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
+    with suppress(StoreError):  # (where the address itself is what is wrong)
+        text = without_folder(text, store_path())
+    st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
 
 
 @contextmanager

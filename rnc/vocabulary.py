@@ -130,6 +130,8 @@ class ProjectionMethod(StrEnum):
 PIXELS_LAYER, FEATURES_LAYER = "pixels", "features"
 """The layer names of the input images, at depth 0, and of the penultimate features h, the input of the last linear layer."""
 
+MOST_NETWORK_BYTES = 4 * 2**30
+"""Of a file that holds a network: a billion parameters in float32. Larger ones are refused unread."""
 MOST_RESULT_BYTES = 2**28
 """Of a result of the lab, as it is sent and kept."""
 OWN_IMAGES = "own:"

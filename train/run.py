@@ -103,10 +103,10 @@ def main(arguments: list[str]) -> int:
     """Run the command; the exit code is 0, 1 where a run failed, 2 where the request was wrong, 75 out of time."""
     try:
         commands = parse(arguments)
-    except ValueError as error:
+        options = commands[0].options()
+    except (StoreError, ValueError) as error:
         return fail(error, 2)
     configs = list({command.config.run_id: command.config for command in commands}.values())
-    options = commands[0].options()
     if commands[0].list_runs:
         return _list_runs()
     log.set_up(options.store)

@@ -152,7 +152,7 @@ def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
     """--status, --cancel, --retry-failed of the sweeps whose names begin with what is given; one's trouble stops no other."""
     parser = argparse.ArgumentParser(prog="python -m train.sweep", allow_abbrev=False)
     parser.add_argument("name", nargs="?", default="")
-    parser.add_argument("--store", type=Path)
+    parser.add_argument("--store")
     parser.add_argument("--data-root", type=Path)
     asked = parser.parse_args(rest)
     store = store_path(asked.store).resolve()

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from rnc import datasets, models
 from rnc.command_line import fail, run_command, say
-from rnc.store.connection import StoreError
+from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter, WholeRun
@@ -131,10 +131,10 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("runs", type=int, metavar="RUNS")
     parser.add_argument("--epochs", type=int, default=400)
-    parser.add_argument("--store", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--store", required=True, metavar="FILE")
     given = parser.parse_args(arguments)
     try:
-        made = fill(given.store, given.runs, given.epochs)
+        made = fill(store_path(given.store), given.runs, given.epochs)
     except (StoreError, ValueError) as error:
         return fail(error, 2)
     say(

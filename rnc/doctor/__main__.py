@@ -35,7 +35,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data-root", type=Path, help="the folder of the images; RNC_DATA, or data/images")
     parser.add_argument("--repair", action="store_true", help="rebuild what can be rebuilt")
     asked = parser.parse_args(arguments)
-    store, left = store_path(asked.store), 0
+    try:
+        store, left = store_path(asked.store), 0
+    except StoreError as error:
+        return fail(error, 2)
     if store.is_dir():
         return fail(_is_a_folder(store), 2)
     for finding in examine(store, data_root(asked.data_root)):

@@ -29,9 +29,8 @@ from rnc.models.checkpoint_config import CheckpointConfig, ConfigMissingError, r
 from rnc.models.memory import is_want_of_memory
 from rnc.models.tensor_header import Header, HeaderError, read_header
 from rnc.safe_paths import UnsafePathError, open_new_file, open_plain_file
+from rnc.vocabulary import MOST_NETWORK_BYTES
 
-MOST_FILE_BYTES = 4 * 2**30
-"""Of a model file; a billion parameters in float32."""
 _SPEC = ("classes", "image_shape", "mean", "std")
 _WRAPPED = "module."
 """What the names of a wrapped network's tensors begin with."""
@@ -98,7 +97,7 @@ def load(path: Path, sha256: str) -> models.FeatureClassifier:
 def _content(path: Path) -> bytes:
     """All bytes of a plain file, read once."""
     try:
-        with open_plain_file(path, "checkpoint", most_bytes=MOST_FILE_BYTES) as file:
+        with open_plain_file(path, "checkpoint", most_bytes=MOST_NETWORK_BYTES) as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(size + 1)
     except UnsafePathError as error:

@@ -4,8 +4,6 @@ An older store is copied before (`rnc-v2-2026-11-25.duckdb` beside it).
 The exit code is 1 where nothing is measured yet, 2 on errors.
 """
 
-from pathlib import Path
-
 from rnc.command_line import fail, run_command, say
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
@@ -15,9 +13,9 @@ from rnc.store.writer import StoreWriter
 def main(arguments: list[str]) -> int:
     """Print one line a run."""
     named = [argument for argument in arguments if argument != "--upgrade"]
-    path = store_path(Path(named[0]) if named else None)
-    reader = StoreReader(path)
     try:
+        path = store_path(named[0] if named else None)
+        reader = StoreReader(path)
         if "--upgrade" in arguments and path.is_file():
             StoreWriter(path).prepare()
         runs = reader.runs()

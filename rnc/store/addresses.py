@@ -2,11 +2,14 @@
 
 import os
 import re
+import stat
+from functools import cache
 from pathlib import Path
 
 from rnc.safe_paths import shown
 from rnc.store import lake
-from rnc.store.errors import StoreAddressError
+from rnc.store.database import check_is_database
+from rnc.store.errors import StoreAddressError, StoreError
 from rnc.store.files import real_path
 
 DEFAULT_STORE = Path("data/rnc.duckdb")
@@ -18,8 +21,8 @@ def store_path(given: str | Path | None = None) -> Path:
     """Return the store's absolute path, all links followed: networks, locks and logs lie beside the file itself.
 
     The store is the one given, or the environment's RNC_STORE, or data/rnc.duckdb; of a lake, the file that stands for it.
-    Raises StoreAddressError for an address that is no file of this machine and no lake: DuckDB would download an extension
-    for `md:x` or `s3://…`, and keep nothing in `:memory:`.
+    Raises StoreAddressError for an address that is no file of this machine and no lake (DuckDB would download an extension
+    for `md:x` or `s3://…`, and keep nothing in `:memory:`), and for a link to what is no store.
     """
     address = str(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
     if address.startswith(lake.SCHEME):
@@ -37,6 +40,43 @@ def store_path(given: str | Path | None = None) -> Path:
             "file of that name), or a lake as ducklake:postgres:host=HOST dbname=NAME data=FOLDER"
         )
     try:
-        return real_path(Path(address).expanduser())
+        given = Path(address).expanduser()
     except RuntimeError as error:
         raise StoreAddressError(f"store {shown(address)} cannot be found: {error}") from None
+    try:
+        path, is_link = real_path(given), given.is_symlink()
+    except OSError as error:
+        raise StoreAddressError(f"store {shown(address)} cannot be found: {error.strerror}") from None
+    if is_link and not _may_be_followed(path):
+        raise StoreAddressError(
+            f"store {shown(address)} is a link to {shown(str(path))}, which is no store; name the store itself"
+        )
+    return path
+
+
+def _may_be_followed(path: Path) -> bool:
+    """Return whether what a link leads to is a store, a lake or a folder of published runs.
+
+    Whatever else it leads to would have locks and logs laid beside it by whoever opens a stranger's folder.
+    """
+    try:
+        if path.is_dir():
+            return any(path.glob("*/run.parquet"))
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and (lake.is_lake(path) or _is_database(path, status.st_dev, status.st_ino))
+
+
+@cache
+def _is_database(path: Path, device: int, inode: int) -> bool:
+    """Return whether a plain file begins as a DuckDB file does.
+
+    It is looked at once: closing a file that DuckDB has open in this process would end DuckDB's lock on it (POSIX).
+    """
+    del device, inode
+    try:
+        check_is_database(path)
+    except StoreError:
+        return False
+    return path.stat().st_size > 0

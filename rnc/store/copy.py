@@ -113,15 +113,16 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m rnc.store.copy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", type=store_path, metavar="FROM")
-    parser.add_argument("target", type=store_path, metavar="TO")
+    parser.add_argument("source", metavar="FROM")
+    parser.add_argument("target", metavar="TO")
     parser.add_argument("--run", nargs="+", default=["*"], metavar="RUN")
     given = parser.parse_args(arguments)
     code = 0
     try:
-        refuse_one_store(given.source, given.target)
-        for run_id in _chosen(given.source, given.run):
-            code = max(code, _copied(given.source, given.target, run_id))
+        source, target = store_path(given.source), store_path(given.target)
+        refuse_one_store(source, target)
+        for run_id in _chosen(source, given.run):
+            code = max(code, _copied(source, target, run_id))
     except (StoreError, OSError) as error:
         return fail(error, 2)
     return code

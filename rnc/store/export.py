@@ -23,11 +23,11 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("runs", nargs="+", metavar="RUN")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--store", type=Path)
+    parser.add_argument("--store")
     given = parser.parse_args(arguments)
-    store = store_path(given.store)
     code = 0
     try:
+        store = store_path(given.store)
         present = list(StoreReader(store).runs()["run_id"])
         for wanted in given.runs:
             chosen = [run_id for run_id in present if fnmatch(str(run_id), wanted)]

@@ -23,9 +23,10 @@ from rnc.safe_paths import (
     shown,
 )
 from rnc.store.errors import StoreError
+from rnc.vocabulary import MOST_NETWORK_BYTES
 
-MOST_NETWORK_BYTES = 16 * 2**30
-"""Of one network, or of the state that a run goes on from. Larger files are refused unread."""
+_RESUME_SHARE = 3
+"""What a run goes on from holds a number of momentum for each parameter besides, and may be this much larger."""
 RESUME_NAME = "resume.safetensors"
 _CHECKPOINTS, _LOCKS, _LEFTOVERS = "checkpoints", "locks", "leftovers"
 _AT_ONCE = 2**20
@@ -107,7 +108,8 @@ def open_network(path: Path) -> BinaryIO:
     """Open a network, which must be a plain file of bounded size."""
     try:
         with unsafe_is_store_error():
-            return open_plain_file(path, "network", most_bytes=MOST_NETWORK_BYTES)
+            most = MOST_NETWORK_BYTES * (_RESUME_SHARE if path.name == RESUME_NAME else 1)
+            return open_plain_file(path, "network", most_bytes=most)
     except OSError as error:
         raise StoreError(f"network {path} cannot be read ({error.strerror})") from None
 

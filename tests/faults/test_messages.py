@@ -11,8 +11,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from rnc.datasets import image_folders
+from rnc.datasets.own import OwnImages
+from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.models import weights
 from rnc.models.weights import CheckpointError
+from rnc.store import answers
 from rnc.store import connection as store_connection
 from rnc.store.connection import SCHEMA_VERSION, StoreError, reading
 from rnc.store.reader import StoreReader
@@ -115,19 +119,32 @@ def flip(store: Path) -> None:
     store.write_bytes(content)
 
 
-def version(number: int) -> Callable[[Path], None]:
+def changed(statement: str) -> Callable[[Path], None]:
     def change(store: Path) -> None:
         with duckdb.connect(str(store)) as connection:
-            connection.execute("UPDATE schema_version SET version = ?", [number])
+            connection.execute(statement)
 
     return change
+
+
+def link_the_log(store: Path) -> None:
+    store.with_name(f"{store.name}.wal").symlink_to(store)
 
 
 SPOILED = {
     "the store is cut short": cut,
     "a bit of the store has flipped": flip,
-    "the store is of a newer schema": version(SCHEMA_VERSION + 1),
-    "the store is of an older schema": version(SCHEMA_VERSION - 1),
+    "the store is of a newer schema": changed(f"UPDATE schema_version SET version = {SCHEMA_VERSION + 1}"),
+    "the store is of an older schema": changed(f"UPDATE schema_version SET version = {SCHEMA_VERSION - 1}"),
+    "the store defines a view": changed("CREATE VIEW mine AS SELECT content FROM read_text('/etc/hostname')"),
+    "the store defines a macro": changed("CREATE MACRO coalesce(a, b) AS current_setting('home_directory')"),
+    "a column computes something": changed(
+        "ALTER TABLE run_mark ALTER note SET DEFAULT current_setting('home_directory')"
+    ),
+    "a column is of another type": changed("ALTER TABLE metric ALTER value TYPE VARCHAR"),
+    "a link lies where the write-ahead log should": link_the_log,
+    "a run has a config that makes no sense": changed("UPDATE run SET config = '[1]'"),
+    "a run has too many classes": changed("UPDATE run SET classes = range(5000)"),
 }
 
 
@@ -148,8 +165,38 @@ def test_a_spoiled_store_on_a_page(state: str, store: Path, monkeypatch: pytest.
     SPOILED[state](store)
     with shown(store, state, monkeypatch):
         pass
+    store.with_name(f"{store.name}.wal").unlink(missing_ok=True)
     store.write_bytes(good)
     assert epochs(store) == landed
+
+
+def test_an_answer_that_is_too_large(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MOST_ANSWER_ROWS", 0)
+    with shown(store, "an answer is too large", monkeypatch):
+        pass
+
+
+def test_a_store_that_this_process_has_open_otherwise(store: Path) -> None:
+    with duckdb.connect(str(store), read_only=True), pytest.raises(StoreError) as error:
+        epochs(store)
+    is_said("another part of this process has the store open", str(error.value))
+    assert epochs(store)
+
+
+def test_images_that_nobody_here_measured(tmp_path: Path) -> None:
+    spec = DatasetSpec("mine", ("a", "b"), (3, 8, 8), (0.0,) * 3, (1.0,) * 3, any_size=True)
+    with pytest.raises(DatasetError) as error:
+        image_folders.check(OwnImages(tmp_path, None, spec))
+    is_said("the images of a run lie where no network was measured", str(error.value))
+
+
+def test_a_damaged_published_run(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gallery" / "theirs").mkdir(parents=True)
+    (tmp_path / "gallery" / "theirs" / "run.parquet").write_text("no table")
+    monkeypatch.setenv("RNC_GALLERY", str(tmp_path / "gallery"))
+    captions = [re.sub(r"\\(.)", r"\1", caption.value) for caption in open_page("runs", store, monkeypatch).caption]
+    is_said("a published run is damaged", next(caption for caption in captions if "theirs" in caption))
+    assert epochs(store)
 
 
 def test_every_flipped_bit_is_found_or_harmless(store: Path) -> None:
@@ -209,4 +256,4 @@ def test_a_run_that_is_trained_already(store: Path) -> None:
 def test_every_row_of_the_table_is_tried() -> None:
     """A row that no test names says nothing."""
     source = Path(__file__).read_text()
-    assert len(MESSAGES) == 11 and all(f'"{state}"' in source for state in MESSAGES)
+    assert len(MESSAGES) == 22 and all(f'"{state}"' in source for state in MESSAGES)

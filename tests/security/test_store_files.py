@@ -1,6 +1,7 @@
 """Stores and bundles that a stranger made: what they define is not run, what they name is not opened, and no size is trusted."""
 
 import ast
+import importlib
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,8 @@ from rnc.store.bundle import publish
 from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
 from rnc.store.export import main as export
 from rnc.store.reader import StoreReader
+from rnc.store.writer import StoreWriter
+from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin, one_epoch
 from tests.test_architecture import python_files
 
@@ -137,6 +140,59 @@ def test_an_address_that_names_no_file_is_refused_in_words(
     with pytest.raises(StoreError):
         store_path(address)
     assert list(tmp_path.iterdir()) == []
+
+
+COMMANDS: dict[str, tuple[str, list[str]]] = {
+    "list": ("rnc.store.__main__", ["{}"]),
+    "upgrade": ("rnc.store.__main__", ["{}", "--upgrade"]),
+    "doctor": ("rnc.doctor.__main__", ["{}", "--repair"]),
+    "copy": ("rnc.store.copy", ["{}", "mine.duckdb"]),
+    "copy to": ("rnc.store.copy", ["mine.duckdb", "{}"]),
+    "export": ("rnc.store.export", ["*", "--store", "{}", "--to", "out"]),
+    "train": ("train.run", ["demo", "--store", "{}"]),
+    "train several": ("train.run", ["demo", "--dry-run", "--store", "{}"]),
+    "sweep": ("train.sweep", ["--seed", "1", "--store", "{}"]),
+    "cancel": ("train.sweep", ["--cancel", "--store", "{}"]),
+    "measure": (
+        "train.measure",
+        ["--checkpoint", "x.pt", "--model", "small_cnn", "--dataset", "digits", "--store", "{}"],
+    ),
+    "synthetic": ("train.synthetic", ["3", "--store", "{}"]),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_takes_an_address_that_names_no_file(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Links to what is no store, and those in a circle, are told as well; nothing is made anywhere."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "secret").write_text("mine")
+    (tmp_path / "there" / "empty").touch()
+    for name, target in (("a", "b"), ("b", "a"), ("zero", "/dev/zero"), ("fd", "/proc/self/fd/0"), ("none", "../there/none"),
+                         ("secret", "../there/secret"), ("folder", "../there"), ("empty", "../there/empty")):  # fmt: skip
+        (tmp_path / "here" / name).symlink_to(target)
+    monkeypatch.chdir(tmp_path / "here")
+    before = sorted(tmp_path.rglob("*"))
+    module, words = COMMANDS[command]
+    main = importlib.import_module(module).main
+    links = [path.name for path in sorted((tmp_path / "here").iterdir())]
+    for address in [*ADDRESSES, *links, "x" * 5000]:
+        code = main([word.replace("{}", address) for word in words])
+        error = capsys.readouterr().err
+        assert code == 2 and error.startswith("error: ") and ("store" in error or "lake" in error), (address, error)
+        assert sorted(tmp_path.rglob("*")) == before, address
+
+
+def test_links_to_stores_and_to_folders_of_published_runs_are_followed(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link").symlink_to(store)
+    assert store_path(tmp_path / "elsewhere" / "link") == store.resolve()
+    StoreWriter(store).end_run("r", RunState.FINISHED, 1.0)
+    publish(store, "r", tmp_path / "bundle")
+    (tmp_path / "elsewhere" / "published").symlink_to(tmp_path / "bundle")
+    assert store_path(tmp_path / "elsewhere" / "published") == (tmp_path / "bundle").resolve()
 
 
 def test_a_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,7 +205,7 @@ def test_a_link_a_pipe_and_a_device_are_not_read(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large"
     with path.open("wb") as file:
-        file.truncate(weights.MOST_FILE_BYTES + 1)
+        file.truncate(weights.MOST_NETWORK_BYTES + 1)
     with pytest.raises(CheckpointError, match=r"cannot be read: .* at most 4,294,967,296 are read"):
         weights.load(path, "0" * 64)
 
