@@ -20,10 +20,10 @@ MOST_OF_A_MESSAGE = 2_000
 _JOINER = "\N{WORD JOINER}"
 _KEPT = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_SYNTAX = re.compile(r"[\\`*\[\]{}|<>$~&]|(?<![^\W_])_|_(?![^\W_])|^[#+=-]")
+_SYNTAX = re.compile(r"[\\`*\[\]{}|<>$~&]|(?<![^\W_])_|_(?![^\W_])|:(?=[A-Za-z])|^[#+=-]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 _ARROW = re.compile(r"(?<!\S)([-<>~])([-=]?[->=])(?!\S)")
-_FOUND_LATER = re.compile(r"(?<=[:@])(?=[\w+/-])|(?<=www)(?=\.)", re.IGNORECASE)
+_FOUND_LATER = re.compile(r"(?<=:)(?=//|[\w+/-]+\\?:)|(?<=@)(?=\w)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 def clean(text: object, most: int = MOST) -> str:

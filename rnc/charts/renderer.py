@@ -154,7 +154,9 @@ def _limit(memory: int) -> None:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         # (of what is written to: the engine reserves 32 GB of addresses that it never uses)
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:

@@ -154,7 +154,9 @@ def main(arguments: list[str]) -> None:
     told: address space would also count files and a GPU's memory.
     """
     if arguments:
-        resource.setrlimit(resource.RLIMIT_DATA, (int(arguments[0]), int(arguments[0])))
+        _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = int(arguments[0]) if hard == resource.RLIM_INFINITY else min(int(arguments[0]), hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     _go_first()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # (what a library prints is no answer)

@@ -16,6 +16,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from rnc.safe_paths import shown
 from rnc.store.connection import StoreError, StoreMissingError, reading
 from rnc.store.database import too_large
 from rnc.store.published_runs import (
@@ -30,7 +31,15 @@ _CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
 """What is kept of earlier answers at most; the newest is kept whatever its size."""
 MOST_ANSWER_ROWS, MOST_ANSWER_BYTES = 5_000_000, 2**30
 """Of one question. The largest of a store of 1,500 runs has 600,000 rows."""
+MOST_SECONDS = 20.0
+"""Of one question. The slowest of a store of 1,500 runs takes about one."""
 _ROWS_AT_ONCE = 2048
+_KEYS = {
+    "run": "run_id", "condition": "condition", "run_mark": "run_id", "run_condition": "run_id, condition",
+    "layer": "run_id, layer", "checkpoint": "run_id, epoch",
+}  # fmt: skip
+"""The columns by which there is one row, of the tables that questions join: a row that is there many times would multiply all
+others."""
 _Version = tuple[int, ...]
 _COLUMNS_WITHOUT_STORE = [
     "run_id",
@@ -67,6 +76,7 @@ class CachedAnswers:
         self.path, self._gallery = path, gallery
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
+        self._checked: dict[str, _Version] = {}
 
     def version(self) -> _Version:
         """What changes when the store does: mtime and size of the file, of its write-ahead log and of the gallery's folder."""
@@ -108,21 +118,46 @@ class CachedAnswers:
     def _answer(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
         """Ask the store; where published runs turn out to be damaged, ask again without them."""
         try:
-            with self._connection(sql) as connection:
-                return bounded(connection, self.path, sql, arguments)
+            return self._answer_once(sql, arguments)
         except (StoreError, duckdb.Error) as error:
             if isinstance(error, StoreMissingError) or self._gallery is None:
                 raise
             if not leave_out_damaged(self._gallery, _tables(sql)):
                 raise
+        return self._answer_once(sql, arguments)
+
+    def _answer_once(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
         with self._connection(sql) as connection:
+            version = self.version()
+            for table in sorted(_tables(sql) & _KEYS.keys()):
+                if self._checked.get(table) != version:
+                    _check_key(connection, self.path, table)
+                    self._checked[table] = version
             return bounded(connection, self.path, sql, arguments)
+
+
+def _check_key(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:
+    key = _KEYS[table]
+    found = connection.execute(
+        f"SELECT concat_ws(', ', {key}), count(*) FROM {table} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
+    ).fetchone()
+    if found:
+        raise StoreError(
+            f"table {table} of {path} has {found[1]:,} rows of {shown(str(found[0]))}, where there should be one; the store was "
+            "changed by hand or made by another program, and is not read"
+        )
 
 
 def bounded(
     connection: duckdb.DuckDBPyConnection, path: Path, sql: str, arguments: list[Any] | dict[str, Any]
 ) -> pd.DataFrame:
-    """Return the answer to a question. Raises StoreError for one of too many rows or bytes before it is all in memory."""
+    """Return the answer to a question.
+
+    Raises StoreError for one of too many rows or bytes before it is all in memory, and for one that takes too long.
+    """
+    timer = threading.Timer(MOST_SECONDS, connection.interrupt)
+    timer.daemon = True
+    timer.start()
     try:
         found = connection.execute(f"{sql}\nLIMIT {MOST_ANSWER_ROWS + 1}", arguments).fetch_record_batch(_ROWS_AT_ONCE)
         batches, rows, size = [], 0, 0
@@ -138,8 +173,15 @@ def bounded(
         answer = connection.from_arrow(pa.Table.from_batches(batches, found.schema)).df()
         answer.attrs["bytes"] = size
         return answer
+    except duckdb.InterruptException as error:
+        raise StoreError(
+            f"a question to store {path} takes more than {MOST_SECONDS:g} s (of {', '.join(sorted(_tables(sql)))}); choose fewer "
+            "runs, or ask the store in SQL"
+        ) from error
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise too_large(path, error) from error
+    finally:
+        timer.cancel()
 
 
 def _tables(sql: str) -> frozenset[str]:

@@ -5,6 +5,7 @@ import pandas as pd
 
 from rnc.conditions import CLEAN
 from rnc.store.answers import CachedAnswers
+from rnc.store.errors import StoreError
 from rnc.vocabulary import (
     FEATURES_LAYER,
     PIXELS_LAYER,
@@ -20,7 +21,8 @@ from rnc.vocabulary import (
 SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
 """How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
 
-
+MOST_EPOCHS = 100_000
+"""Measured epochs of one run: each is a place of the cursor."""
 MINE = "mine AS MATERIALIZED (SELECT * FROM metric WHERE list_contains($runs, run_id))"
 """The metric rows of some runs, for a WITH. Materialised, because DuckDB would else read every column that is asked about,
 of every run: run ids begin alike, and its statistics of texts keep eight bytes. Three times as long over 20 million rows."""
@@ -42,9 +44,15 @@ class EvidenceReader(CachedAnswers):
 
     def measured_epochs(self, run_ids: list[str]) -> pd.DataFrame:
         """run_id, epoch: the epochs that are measured."""
-        return self._ask(
+        found = self._ask(
             "SELECT DISTINCT run_id, epoch FROM metric WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
         )
+        if len(found) > MOST_EPOCHS and (most := found["run_id"].value_counts()).iloc[0] > MOST_EPOCHS:
+            raise StoreError(
+                f"run {most.index[0]} has {most.iloc[0]:,} measured epochs; at most {MOST_EPOCHS:,} are read; take the run out "
+                "of the store"
+            )
+        return found
 
     def over_epochs(self, run_ids: list[str], shown: list[str], split: str, wanted: dict[str, str]) -> pd.DataFrame:
         """run_id, shown, condition, metric, epoch, value of the penultimate layer, in one pass over the store.

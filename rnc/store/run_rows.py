@@ -3,18 +3,19 @@
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from rnc.store.errors import StoreError
 from rnc.vocabulary import OWN_IMAGES, SYNTHETIC
 
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    "dataset": str, "model": str, "objective": str, "norm": str, "epochs": int, "seed": int,
-    "width": (int, float), "subset": int,
-}  # fmt: skip
+_TEXTS = ("dataset", "model", "objective", "norm")
+_NUMBERS: dict[str, type | tuple[type, ...]] = {"epochs": int, "seed": int, "subset": int, "width": (int, float)}
 """What pages rely on in every config."""
 _OLDER = {"width": 1.0, "subset": 0}
 """What configs of schema 1 leave unsaid."""
+_MOST_NUMBER = 2**53
+"""Larger numbers are none that a float64 or a chart's axis holds."""
 MOST_CLASSES = 4096
 """Classes of one run: what pages compute and draw grows with their square."""
 MOST_CLASS_NAME = 200
@@ -29,10 +30,17 @@ def with_configs(found: pd.DataFrame) -> pd.DataFrame:
             configs.append(checked_config(run_id, config, classes))
         except StoreError as error:
             raise StoreError(f"{error}; take the run out of the store") from None
+    if found["run_id"].duplicated().any():
+        doubled = found["run_id"][found["run_id"].duplicated()].iloc[0]
+        raise StoreError(f"run {doubled} is in the store more than once; take all but one of its rows out of table run")
+    found = found.assign(
+        images_from=[_images_from(one) for one in configs],
+        tags=found["tags"].map(list),
+        published=found.get("published", False),
+        synthetic=found["device"] == SYNTHETIC,
+    )
     config = pd.DataFrame(configs, index=found.index)
-    found = found.assign(images_from=[_images_from(one) for one in configs], tags=found["tags"].map(list))
-    found = found.assign(**{name: config[name] for name in config.columns}, published=found.get("published", False))
-    return found.assign(synthetic=found["device"] == SYNTHETIC)
+    return found.assign(**{name: config[name] for name in config.columns if name not in found})
 
 
 def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None) -> dict:
@@ -41,19 +49,22 @@ def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None)
     Raises StoreError where pages could make nothing of them, and where the run has more classes, or longer names of them,
     than pages can show.
     """
-    names = [] if classes is None else list(classes)
-    if len(names) > MOST_CLASSES:
-        raise StoreError(f"run {run_id} has {len(names):,} classes; at most {MOST_CLASSES:,} are read")
-    if wrong := [name for name in names if name is None or len(name) > MOST_CLASS_NAME]:
-        told = "is missing" if wrong[0] is None else f"has {len(wrong[0]):,} characters"
+    if not isinstance(classes, Sequence | np.ndarray) or isinstance(classes, str):
+        raise StoreError(f"run {run_id} names no classes")
+    if len(classes) > MOST_CLASSES:
+        raise StoreError(f"run {run_id} has {len(classes):,} classes; at most {MOST_CLASSES:,} are read")
+    if wrong := [name for name in classes if not isinstance(name, str) or len(name) > MOST_CLASS_NAME]:
+        told = f"has {len(wrong[0]):,} characters" if isinstance(wrong[0], str) else "is missing"
         raise StoreError(f"run {run_id} has a class whose name {told}; at most {MOST_CLASS_NAME} are read")
     try:
         config = _OLDER | json.loads(text)
-        if all(isinstance(config[name], kind) for name, kind in _FIELDS.items()):
+        texts = all(isinstance(config[name], str) for name in _TEXTS)
+        numbers = all(isinstance(config[name], kind) for name, kind in _NUMBERS.items())
+        if texts and numbers and all(abs(config[name]) <= _MOST_NUMBER for name in _NUMBERS):
             return config
     except (TypeError, ValueError, KeyError, RecursionError):
         pass
-    raise StoreError(f"run {run_id} has a config that makes no sense: {text[:80]!r}")
+    raise StoreError(f"run {run_id} has a config that makes no sense: {str(text)[:80]!r}")
 
 
 def _images_from(config: dict) -> str:

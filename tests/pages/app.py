@@ -1,6 +1,7 @@
 """Driving the app without a browser: open a page, choose, and read the rows behind its charts."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ def open_page(page: str, store: Path, monkeypatch: pytest.MonkeyPatch, **paramet
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception, app.exception
     return app
+
+
+def seen(markdown: str) -> str:
+    """What a browser shows of a text that went through `rnc.markdown.plain`."""
+    return re.sub(r"\\(.)", r"\1", markdown).replace("\N{WORD JOINER}", "")
 
 
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:

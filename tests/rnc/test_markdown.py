@@ -21,6 +21,7 @@ def test_names_as_people_give_them_are_left_as_they_are(name: str) -> None:
     ("_f_ a_b __init__", r"\_f\_ a_b \_\_init\_\_"),
     ("# x", r"\# x"), ("- x", r"\- x"), ("12. x", r"12\. x"), ("1) x", r"1\) x"), ("=== x", r"\=== x"), ("> x", r"\> x"),
     ("python -m rnc.store a.duckdb --upgrade", "python -m rnc.store a.duckdb --upgrade"), ("pgd-linf->b", r"pgd-linf-\>b"),
+    ("C:/x 12:30 host:8501 ./md:x", r"C:/x 12:30 host:8501 ./md\:x"), (":red a:b", r"\:red a\:b"),
     ("a\\", r"a\\"), ("    x", "x"), ("a\nb\r\n# c", "a b  # c"), ("a\u2028b", "a\ufffdb"),
 ])  # fmt: skip
 def test_what_has_a_meaning_is_escaped(text: str, escaped: str) -> None:
@@ -28,11 +29,11 @@ def test_what_has_a_meaning_is_escaped(text: str, escaped: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    ":smile:", ":material/home:", ":red", "http://evil.example", "HTTPS://evil.example", "www.evil.example", "WWW.evil.example",
+    ":smile:", ":material/home:", "http://evil.example", "HTTPS://evil.example", "www.evil.example", "WWW.evil.example",
     "me@evil.example", "a :+1: b", "ftp://evil.example", "mailto:me@evil.example", "a -- b",
 ])  # fmt: skip
 def test_what_is_found_after_the_escapes_has_a_character_between(text: str) -> None:
-    assert "\N{WORD JOINER}" in plain(text) and plain(text).replace("\N{WORD JOINER}", "") == text
+    assert "\N{WORD JOINER}" in plain(text) and plain(text).replace("\N{WORD JOINER}", "").replace("\\", "") == text
 
 
 @pytest.mark.parametrize(

@@ -230,9 +230,13 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("RNC_STORE", "")
     assert store_path() == tmp_path / DEFAULT_STORE
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "rnc.duckdb")
-    assert store_path("link") == tmp_path / "elsewhere" / "rnc.duckdb"
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    assert store_path("circle") == tmp_path / "circle"
+    for name in ("link", "circle"):
+        with pytest.raises(StoreError, match="is a link to .*, which is no store"):
+            store_path(name)
+    with writing(tmp_path / "elsewhere" / "rnc.duckdb"):
+        pass
+    assert store_path("link") == tmp_path / "elsewhere" / "rnc.duckdb"
 
 
 @pytest.mark.one_file("a file that appears")
