@@ -46,7 +46,7 @@ audit: $(VENV)/.dev ## ask the registry's database of advisories about every ins
 
 faults: $(VENV)/.dev load soak ## and 100 kills at random moments, and every other fault in full (two hours)
 	$(PY) -m tests.faults.kills --kills 100 --log out/faults/kills.log
-	$(PY) -m pytest tests/faults tests/security tests/train/malformed tests/train/test_kill.py tests/train/test_endurance.py \
+	RNC_TEST_HOSTILE=1 $(PY) -m pytest tests/faults tests/security tests/train/malformed tests/train/test_kill.py tests/train/test_endurance.py \
 	  tests/rnc/store/test_concurrency.py
 
 load: $(VENV)/.dev ## 20 readers and 4 trainers on one store for ten minutes

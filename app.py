@@ -13,7 +13,7 @@ from rnc.cursor import page_is_drawn
 from rnc.error_view import telling
 from rnc.page_style import STYLE
 from rnc.request_guard import RequestGuard
-from rnc.store.connection import store_path
+from rnc.store.addresses import to_log_beside
 
 ICON = Path(__file__).parent / "rnc" / "icon.svg"
 
@@ -35,7 +35,7 @@ def draw() -> None:
     )
     try:
         with telling():
-            log.set_up(store_path().resolve(), console=True)
+            log.set_up(to_log_beside(controls.reader().path), console=True)
             if controls.draw_sidebar() is None:
                 controls.draw_empty_state()
             else:

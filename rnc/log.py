@@ -107,12 +107,13 @@ class _OneLine(logging.Filter):
         return False
 
 
-def set_up(store: Path, *, console: bool = False) -> None:
-    """Let this process log beside a store, and on standard error where `console` is set; at any time again."""
+def set_up(store: Path | None, *, console: bool = False) -> None:
+    """Let this process log beside a store (None for no file), and on standard error where `console` is set; at any time again."""
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
     given = os.environ.get(VARIABLE)
-    path = store.parent / "rnc.log" if given is None else Path(given) if given else None
+    beside = None if store is None else store.parent / "rnc.log"
+    path = beside if given is None else Path(given) if given else None
     wanted: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
     if path is not None:
         wanted.append(_File(path, chosen=given is not None))

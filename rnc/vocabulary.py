@@ -132,6 +132,8 @@ PIXELS_LAYER, FEATURES_LAYER = "pixels", "features"
 
 MOST_NETWORK_BYTES = 4 * 2**30
 """Of a file that holds a network: a billion parameters in float32. Larger ones are refused unread."""
+MOST_EPOCHS = 100_000
+"""Measured epochs of one run that are read: each is a place of the cursor."""
 MOST_RESULT_BYTES = 2**28
 """Of a result of the lab, as it is sent and kept."""
 OWN_IMAGES = "own:"

@@ -18,7 +18,8 @@ from rnc.command_line import fail, printable, run_command, say
 from rnc.devices import check_threads, cores, pick_device
 from rnc.models.weights import CheckpointError
 from rnc.safe_paths import UnsafePathError
-from rnc.store.connection import StoreError, StoreWriteError, store_path
+from rnc.store.addresses import store_path, to_log_beside
+from rnc.store.connection import StoreError, StoreWriteError
 from rnc.store.sweeps import in_words
 from rnc.store.writer import RunExistsError
 from train.config import RunConfig
@@ -109,7 +110,7 @@ def main(arguments: list[str]) -> int:
     configs = list({command.config.run_id: command.config for command in commands}.values())
     if commands[0].list_runs:
         return _list_runs()
-    log.set_up(options.store)
+    log.set_up(to_log_beside(options.store))
     try:
         if commands[0].dry_run:
             return print_costs(configs, options, f"one after the other on {pick_device(options.device)}: about {{}}")
@@ -217,7 +218,7 @@ def _outcome(run_id: str, ended: Future[None]) -> int:
 
 
 def _begin_worker(store: Path) -> None:
-    log.set_up(store)
+    log.set_up(to_log_beside(store))
     _end_with_parent()
 
 

@@ -30,13 +30,14 @@ _MOST_HEADER = 16 * 2**20
 
 def examine_leftovers(store: Path) -> Iterator[Finding]:
     """Files nobody finishes any more are removed; whole networks are moved aside, since they may be somebody's."""
+    if not store.exists():  # (nothing here can be its own)
+        return
     try:
         known = set(StoreReader(store).runs()["run_id"])
-        others = other_stores(store) if store.parent.is_dir() else []
+        others = other_stores(store)
         for path in _half_written(store, known, others):
             yield Finding(Level.TROUBLE, f"{path} was never finished by whoever wrote it", partial(_remove, path))
-        if store.exists():
-            yield from _unknown_networks(store, known, others)
+        yield from _unknown_networks(store, known, others)
     except StoreError as error:
         yield Finding(Level.NOTE, f"what lies around {store} was not examined: {error}")
 

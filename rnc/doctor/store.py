@@ -9,7 +9,7 @@ import pandas as pd
 from rnc.doctor.finding import Finding, Level
 from rnc.store.connection import SCHEMA_VERSION, holder, reading
 from rnc.store.errors import StoreError, StoreMissingError, StoreOlderError
-from rnc.store.files import sha256_of
+from rnc.store.files import is_plain_file, sha256_of
 from rnc.store.integrity import damaged_tables
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
@@ -62,6 +62,8 @@ def _room(path: Path) -> Iterator[Finding]:
 
 def _copies(path: Path) -> str:
     """Where copies from before an upgrade lie, as the end of a sentence."""
+    if not is_plain_file(path):
+        return ""
     copies = sorted(path.parent.glob(f"{path.stem}-v*-*{path.suffix}"))
     return f"; a copy from before an upgrade: {copies[-1]}" if copies else ""
 

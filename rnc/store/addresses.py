@@ -54,6 +54,15 @@ def store_path(given: str | Path | None = None) -> Path:
     return path
 
 
+def to_log_beside(path: Path) -> Path | None:
+    """Return a store's path where a log may lie beside it: it is a store, or is not there yet; None beside anything else."""
+    try:
+        there = os.path.lexists(path)
+    except (OSError, ValueError):
+        return None
+    return path if not there or _may_be_followed(path) else None
+
+
 def _may_be_followed(path: Path) -> bool:
     """Return whether what a link leads to is a store, a lake or a folder of published runs.
 

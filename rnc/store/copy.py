@@ -24,8 +24,10 @@ from rnc.store.files import checked_run_id, lock_file, real_path
 from rnc.store.run_lock import run_lock
 from rnc.store.upkeep import TABLES_OF_A_RUN
 from rnc.store.writer import run_state
-from rnc.vocabulary import RunState
+from rnc.vocabulary import MOST_EPOCHS, RunState
 
+MOST_COPIED_ROWS = 20_000_000
+"""Of one run in one table."""
 _CONDITIONS = "SELECT * FROM condition WHERE condition IN (SELECT condition FROM run_condition WHERE run_id = ?)"
 
 
@@ -74,12 +76,27 @@ def _read(source: Path, run_id: str) -> dict[str, pa.Table]:
     """Return all rows of a run, table by table, as they are at one moment."""
     with reading(source) as connection:
         connection.begin()
+        _check_size(connection, source, run_id)
         found = {name: _rows(connection, _of_run(name), run_id) for name in TABLES_OF_A_RUN}
         found["condition"] = _rows(connection, _CONDITIONS, run_id)
         connection.rollback()
     if not found["run"].num_rows:
         raise StoreError(f"no run {run_id} in {source}; list them: python -m rnc.store {source}")
     return found
+
+
+def _check_size(connection: duckdb.DuckDBPyConnection, source: Path, run_id: str) -> None:
+    """Raise StoreError where a run has more rows than are held in memory at once."""
+    for name in TABLES_OF_A_RUN:
+        (rows,) = connection.execute(f"SELECT count(*) FROM {name} WHERE run_id = ?", [run_id]).fetchone() or (0,)
+        if rows > MOST_COPIED_ROWS:
+            raise StoreError(
+                f"run {run_id} has {rows:,} rows in table {name} of {source}; at most {MOST_COPIED_ROWS:,} are copied"
+            )
+    sql = "SELECT count(DISTINCT epoch) FROM metric WHERE run_id = ?"
+    (epochs,) = connection.execute(sql, [run_id]).fetchone() or (0,)
+    if epochs > MOST_EPOCHS:
+        raise StoreError(f"run {run_id} has {epochs:,} measured epochs in {source}; at most {MOST_EPOCHS:,} are copied")
 
 
 def _of_run(table: str) -> str:

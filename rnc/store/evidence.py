@@ -8,6 +8,7 @@ from rnc.store.answers import CachedAnswers
 from rnc.store.errors import StoreError
 from rnc.vocabulary import (
     FEATURES_LAYER,
+    MOST_EPOCHS,
     PIXELS_LAYER,
     TERMINAL_ACCURACY,
     ConditionKind,
@@ -21,8 +22,6 @@ from rnc.vocabulary import (
 SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
 """How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
 
-MOST_EPOCHS = 100_000
-"""Measured epochs of one run: each is a place of the cursor."""
 MINE = "mine AS MATERIALIZED (SELECT * FROM metric WHERE list_contains($runs, run_id))"
 """The metric rows of some runs, for a WITH. Materialised, because DuckDB would else read every column that is asked about,
 of every run: run ids begin alike, and its statistics of texts keep eight bytes. Three times as long over 20 million rows."""

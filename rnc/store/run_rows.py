@@ -59,7 +59,9 @@ def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None)
     try:
         config = _OLDER | json.loads(text)
         texts = all(isinstance(config[name], str) for name in _TEXTS)
-        numbers = all(isinstance(config[name], kind) for name, kind in _NUMBERS.items())
+        numbers = all(
+            isinstance(config[name], kind) and not isinstance(config[name], bool) for name, kind in _NUMBERS.items()
+        )
         if texts and numbers and all(abs(config[name]) <= _MOST_NUMBER for name in _NUMBERS):
             return config
     except (TypeError, ValueError, KeyError, RecursionError):

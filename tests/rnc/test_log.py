@@ -88,12 +88,18 @@ def test_the_environment_names_the_file(
 def test_what_a_page_calls_an_error_is_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _ids.clear()
     store = tmp_path / "rnc.duckdb"
-    store.write_text("no store")
+    store.write_bytes(bytes(8) + b"DUCK, but damaged" + bytes(5000))
     app = open_page("collapse", store, monkeypatch)
     app.run()
     (line,) = read(tmp_path / "rnc.log")
     assert line["event"] == "error shown" and f"(error `{line['id']}` in the log)" in app.error[0].value
     assert line["text"].startswith(f"{store} is not a DuckDB store")
+
+
+def test_no_log_is_laid_beside_what_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "passwd").write_text("root:x:0:0")
+    assert open_page("collapse", tmp_path / "passwd", monkeypatch).error
+    assert [path.name for path in tmp_path.iterdir()] == ["passwd"]
 
 
 def test_what_no_page_caught_is_told_without_a_traceback_and_logged_with_one(lines: Path) -> None:

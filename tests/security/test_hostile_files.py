@@ -178,6 +178,7 @@ def test_the_address_of_a_store_is_looked_at_first(server: Server, base: Base, w
         (step, {"store": address})
         for address in addresses
         for step in ("list", "doctor:repair", "copy", "export", "page:runs")
+        if not (step == "page:runs" and "\0" in address)  # (an environment holds no such thing)
     ]
     named = (world.victim / "secret.txt", world.victim, world.victim.parent)
     server.run(world, steps, may_read=named).assert_harmless()

@@ -207,8 +207,8 @@ def test_a_network_elsewhere_is_not_opened(store: Path, tmp_path: Path, capsys: 
     os.mkfifo(pipe)
     recorded = [str(secret), "../secret", "/dev/zero", "/proc/self/fd/0", "checkpoints/pipe.safetensors", "", "a\0b"]
     with duckdb.connect(str(store)) as connection:
-        for path in recorded:
-            connection.execute("INSERT INTO checkpoint SELECT run_id, 9, ?, 'x' FROM run", [path])
+        for epoch, path in enumerate(recorded, 9):
+            connection.execute("INSERT INTO checkpoint SELECT run_id, ?, ?, 'x' FROM run", [epoch, path])
     code, out = told(store, capsys, "--repair")
     assert code == 1 and out.count("cannot be used (network") == len(recorded)
     assert hashlib.sha256(b"a key").hexdigest()[:12] not in out

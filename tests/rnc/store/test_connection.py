@@ -232,7 +232,7 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "rnc.duckdb")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     for name in ("link", "circle"):
-        with pytest.raises(StoreError, match="is a link to .*, which is no store"):
+        with pytest.raises(StoreError, match=r"is a link to .*, which is no store"):
             store_path(name)
     with writing(tmp_path / "elsewhere" / "rnc.duckdb"):
         pass
