@@ -159,7 +159,7 @@ def bounded(
     timer.daemon = True
     timer.start()
     try:
-        found = connection.execute(f"{sql}\nLIMIT {MOST_ANSWER_ROWS + 1}", arguments).fetch_record_batch(_ROWS_AT_ONCE)
+        found = connection.execute(f"{sql}\nLIMIT {MOST_ANSWER_ROWS + 1}", arguments).to_arrow_reader(_ROWS_AT_ONCE)
         batches, rows, size = [], 0, 0
         for batch in found:
             batches.append(batch)

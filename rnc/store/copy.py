@@ -104,7 +104,7 @@ def _of_run(table: str) -> str:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, run_id: str) -> pa.Table:
-    return connection.execute(f"{sql} ORDER BY ALL", [run_id]).fetch_arrow_table()
+    return connection.execute(f"{sql} ORDER BY ALL", [run_id]).to_arrow_table()
 
 
 def _land(connection: duckdb.DuckDBPyConnection, run_id: str, tables: dict[str, pa.Table]) -> None:

@@ -104,7 +104,7 @@ def _check_run(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
 def _check_conditions(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
     """Raise StoreError where a condition is not what its slug says: other runs under that slug would change their meaning."""
     source = connection.execute(f"SELECT * FROM read_parquet({quoted_text(file)})")
-    for row in source.fetch_arrow_table().to_pylist():
+    for row in source.to_arrow_table().to_pylist():
         try:
             said = Condition.from_slug(row["condition"])
         except (ValueError, AttributeError, TypeError, AssertionError):
