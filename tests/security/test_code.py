@@ -35,12 +35,12 @@ SQL_NAMES = {
     "rnc/store/lake.py": {"extension", "options"},  # constants, and a path, quoted
     "rnc/store/bundle.py": {"table", "rows"},
     "rnc/store/published_runs.py": {"table", "view"},  # of the schema, and files, quoted
-    "rnc/store/published_rows.py": {"source", "key", "widest"},  # files and the schema's columns, quoted
+    "rnc/store/published_rows.py": {"source", "key", "widest", "sql"},  # files and the schema's columns, quoted
     "rnc/store/connection.py": {"SCHEMA.read_text()", "UPGRADES[step]"},
     "rnc/store/catalog.py": {"SCHEMA.read_text()", "sql"},
     "rnc/store/neighbours.py": {"sql"},
-    "rnc/store/reader.py": {"sql"},
-    "rnc/store/answers.py": {"sql"},
+    "rnc/store/reader.py": {"sql", "size"},
+    "rnc/store/answers.py": {"sql", "key", "table"},  # the last two of _KEYS
 }
 """What may stand in SQL besides constants: names from closed lists, files of the server's own, quoted."""
 HTML_OF = {"STYLE", "SIDE_BY_SIDE + LARGE_ON_HOVER", "curve_legend", "f'''<div style=\"{_GRID}\">{''.join"}
