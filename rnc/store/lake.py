@@ -147,6 +147,8 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
     own = {"extension_directory": str(cache), "temp_directory": str(cache / "spilled")}
     connection = duckdb.connect(":memory:", config=settings() | own)
     data = path.with_suffix(".data")
+    if not read_only:
+        _make_data_folder(data)
     options = f"DATA_PATH {quoted_text(f'{data}/')}" + (", READ_ONLY" if read_only else "")
     try:
         for extension in _EXTENSIONS:
@@ -160,6 +162,14 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
             raise LakeMissingError(f"nothing was written to {path} yet ({error})") from None
         raise LakeError(f"{path} cannot be reached: {error}") from None
     return connection
+
+
+def _make_data_folder(data: Path) -> None:
+    """Make the folder of a lake's data: once a connection is locked, DuckDB makes folders inside of it alone."""
+    try:
+        (data / "main").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(f"{data} cannot be made: {error.strerror}") from None
 
 
 def _load(connection: duckdb.DuckDBPyConnection, extension: str, install: object) -> None:
