@@ -80,7 +80,9 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         store = Path(shutil.copy(asked.store, folder))
-        shutil.copytree(asked.store.resolve().parent / "checkpoints", store.parent / "checkpoints")  # (the lab attacks them)
+        shutil.copytree(
+            asked.store.resolve().parent / "checkpoints", store.parent / "checkpoints"
+        )  # (the lab attacks them)
         readings, errors = soak(store, 60 * asked.minutes)
     if asked.log:
         asked.log.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,8 @@ from rnc.store.connection import StoreError
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
+pytestmark = pytest.mark.one_file("rows are put into the file by hand")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
