@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rnc.safe_paths import shown
 from rnc.store import lake
-from rnc.store.database import check_is_database
-from rnc.store.errors import StoreAddressError, StoreError
+from rnc.store.database import begins_as_duckdb
+from rnc.store.errors import StoreAddressError
 from rnc.store.files import real_path
 
 DEFAULT_STORE = Path("data/rnc.duckdb")
@@ -84,8 +84,4 @@ def _is_database(path: Path, device: int, inode: int) -> bool:
     It is looked at once: closing a file that DuckDB has open in this process would end DuckDB's lock on it (POSIX).
     """
     del device, inode
-    try:
-        check_is_database(path)
-    except StoreError:
-        return False
-    return path.stat().st_size > 0
+    return begins_as_duckdb(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from rnc.safe_paths import open_plain_file, shown
+from rnc.safe_paths import UnsafePathError, open_plain_file, shown
 from rnc.store.errors import StoreError
 from rnc.store.quoting import quoted_text
 
@@ -110,6 +110,18 @@ def _machine_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return 4 * MOST_MEMORY_BYTES
+
+
+def begins_as_duckdb(path: Path) -> bool:
+    """Return whether a plain file begins as a DuckDB file does: with four letters after a checksum, whatever its name.
+
+    No other thread of this process may have the file open: closing it here would end that one's lock (POSIX).
+    """
+    try:
+        with open_plain_file(path, "file") as file:
+            return file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] == _MAGIC
+    except (UnsafePathError, OSError):
+        return False
 
 
 def check_is_database(path: Path) -> None:

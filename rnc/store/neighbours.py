@@ -5,14 +5,11 @@ from pathlib import Path
 
 import duckdb
 
-from rnc.safe_paths import UnsafePathError, open_plain_file
 from rnc.store.connection import reading
+from rnc.store.database import begins_as_duckdb
 from rnc.store.errors import StoreError, StoreForeignError, StoreMissingError
 from rnc.store.files import is_plain_file, networks_folder, real_path, store_folder
 from rnc.store.lake import is_lake
-
-_MAGIC, _MAGIC_PLACE = b"DUCK", 8
-"""How a DuckDB file begins, after a checksum of eight bytes, whatever its name."""
 
 
 def other_stores(store: Path) -> list[Path]:
@@ -65,15 +62,7 @@ def _names(other: Path, run_id: str) -> bool:
 def _is_store(path: Path) -> bool:
     if not is_plain_file(path):
         return False
-    return is_lake(path) or _begins_as_duckdb(path)
-
-
-def _begins_as_duckdb(path: Path) -> bool:
-    try:
-        with open_plain_file(path, "file") as file:
-            return file.read(_MAGIC_PLACE + len(_MAGIC))[_MAGIC_PLACE:] == _MAGIC
-    except (UnsafePathError, OSError):
-        return False
+    return is_lake(path) or begins_as_duckdb(path)
 
 
 def _is_backup(path: Path, store: Path) -> bool:
