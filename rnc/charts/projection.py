@@ -22,6 +22,8 @@ BRUSHED = "brushed"
 """The selection that a `brush` fills with the box (x, y) drawn over it."""
 
 _DRAG = "[pointerdown[{}event.shiftKey], window:pointerup] > window:pointermove!"
+_CLICK = "click[!event.shiftKey]"
+"""With a brush, shift is for moving the plane: the end of a drag is a click, too, on whatever mark is there by then."""
 _FULL_SIZE = 400  # marks; more are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
 _TOLD = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
@@ -62,7 +64,8 @@ def feature_plane(
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
     points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(singled, 0.85, 0.1))
-    layers = [points.add_params(pick, alt.selection_point(fields=["sample"], name=PICKED_SAMPLE))]
+    clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if brush else {}
+    layers = [points.add_params(pick, alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
     if brush:
         layers[0] = layers[0].add_params(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!"), zoom=False))
     if arrows:

@@ -18,7 +18,7 @@ from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.legend import curve_legend
 from rnc.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
-from rnc.charts.projection import BRUSHED, feature_plane
+from rnc.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
 from rnc.charts.seeds import over_seeds
 from rnc.vocabulary import Metric, Role
 
@@ -279,6 +279,8 @@ def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
         names[brush] = {parameter["name"]: parameter for parameter in spec["params"]}
     assert set(names[True]) - set(names[False]) == {BRUSHED}
     assert "!event.shiftKey" in names[True][BRUSHED]["select"]["on"]
+    assert names[True][PICKED_SAMPLE]["select"]["on"] == "click[!event.shiftKey]"
+    assert "on" not in names[False][PICKED_SAMPLE]["select"]
     assert (
         "[event.shiftKey]" in names[True]["moved"]["select"]["translate"] and names[True]["moved"]["bind"] == "scales"
     )
