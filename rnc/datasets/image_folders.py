@@ -5,27 +5,21 @@ and pages would show what is in it. So images are read only from folders that `t
 before, which it notes in a file in the home folder, and from those that `RNC_IMAGES` names.
 """
 
-import json
 import os
 from pathlib import Path
 
+from rnc import state_files
 from rnc.datasets.own import OwnImages
 from rnc.datasets.specs import DatasetError
 
 FOLDERS_VARIABLE = "RNC_IMAGES"
 """Folders that may be read besides, separated as in PATH."""
-_MOST_BYTES = 2**20
+_FILE = "image_folders.jsonl"
 
 
 def note(images: OwnImages) -> None:
     """Note that images may be read for stores from now on. Raises OSError where the home folder cannot be written to."""
-    told = {str(path) for path in _places(images)} - {str(path) for path in _noted()}
-    if not told:
-        return
-    file = noted_in()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write("".join(json.dumps(path) + "\n" for path in sorted(told)))
+    state_files.note(_FILE, [str(path) for path in _places(images)])
 
 
 def check(images: OwnImages) -> None:
@@ -50,8 +44,7 @@ def check(images: OwnImages) -> None:
 
 def noted_in() -> Path:
     """Return the file of the folders that were measured, whether it exists or not."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "rnc" / "image_folders.jsonl"
+    return state_files.state_file(_FILE)
 
 
 def _places(images: OwnImages) -> list[Path]:
@@ -59,16 +52,4 @@ def _places(images: OwnImages) -> list[Path]:
 
 
 def _noted() -> list[Path]:
-    """The folders in the file; a line that is none is passed over."""
-    try:
-        with noted_in().open(encoding="utf-8") as lines:
-            text = lines.read(_MOST_BYTES)
-    except (OSError, UnicodeDecodeError, RuntimeError):  # (there is none; no home)
-        return []
-    found = []
-    for line in text.splitlines():
-        try:
-            found.append(Path(json.loads(line)))
-        except (ValueError, TypeError):
-            continue
-    return [path for path in found if path.is_absolute()]
+    return [path for path in map(Path, state_files.noted(_FILE)) if path.is_absolute()]

@@ -19,7 +19,7 @@ from rnc.store.addresses import DEFAULT_STORE, STORE_VARIABLE, store_path
 from rnc.store.backup import back_up
 from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_version, tables_found
 from rnc.store.database import check_is_database, is_lock_conflict, open_database, told_holder, too_large
-from rnc.store.disk_errors import DISK_ERRORS, is_refusal, missing, refused, unusable
+from rnc.store.disk_errors import DISK_ERRORS, READ_ERRORS, is_refusal, missing, refused, unusable
 from rnc.store.errors import (
     StoreBusyError,
     StoreError,
@@ -59,7 +59,7 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise too_large(path, error) from error
-        except DISK_ERRORS as error:  # (blocks are checked when they are read, maybe long after opening)
+        except READ_ERRORS as error:  # (blocks are checked when they are read, maybe long after opening)
             raise unusable(path, error) from error
 
 
@@ -89,7 +89,7 @@ def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnecti
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise too_large(path, error) from error
-        except DISK_ERRORS as error:
+        except READ_ERRORS as error:
             raise unusable(path, error) from error
         finally:
             connection.close()
@@ -114,6 +114,8 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
                     f"store {path} could not be written; what had landed before is safe. Free space on the disk and start "
                     f"the same command again: it goes on ({error})"
                 ) from error
+            if isinstance(error, duckdb.PermissionException):
+                raise unusable(path, error, read_only=False) from error
             raise
         finally:
             connection.close()

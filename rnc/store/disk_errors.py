@@ -8,6 +8,8 @@ from rnc.store.errors import StoreError, StoreMissingError, StoreWriteError
 
 DISK_ERRORS = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
 """What DuckDB raises where a file cannot be read or written."""
+READ_ERRORS = (*DISK_ERRORS, duckdb.PermissionException)
+"""What it raises besides where a lake's catalog names files outside of the lake."""
 _REFUSALS = (
     "read-only file system",
     "permission denied",
@@ -37,6 +39,11 @@ def refused(path: Path, error: Exception, *, read_only: bool) -> StoreError:
 
 def unusable(path: Path, error: duckdb.Error, *, read_only: bool = True) -> StoreError:
     """Return the error of a store that DuckDB does not open, by the reason that it gives."""
+    if isinstance(error, duckdb.PermissionException):
+        return StoreError(
+            f"{path} names files outside of its own folder, which are not read; its catalog was made by another program or "
+            f"changed by hand ({error})"
+        )
     if is_refusal(error):
         return refused(path, error, read_only=read_only)
     # The message before the file: a trainer may have made the store in between.

@@ -3,6 +3,9 @@
 The address is `ducklake:postgres:host=… dbname=… data=FOLDER`; `data` names the shared folder, the rest is libpq's. In the
 folder a small file, `rnc.lake`, holds the address and stands for the store: checkpoints, locks and sweeps lie beside it as
 beside a DuckDB file, and its time of change says that something was written. Passwords belong into ~/.pgpass.
+
+The folder may be a stranger's. So its file alone leads to a database only where the same one was given by its address on
+this account before, which is noted in the home folder; and no question to a catalog may take long.
 """
 
 import os
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from rnc import state_files
 from rnc.safe_paths import UnsafePathError, read_plain_file, shown
 from rnc.store.database import lock, settings
 from rnc.store.files import writers_lock
@@ -26,6 +30,9 @@ _MOST_BYTES = 4096
 """Of the file that stands for a lake."""
 _SUFFIX = ".lake"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
+_KNOWN = "lakes.jsonl"
+_CONNECT_SECONDS, _READ_SECONDS, _WRITE_SECONDS = 10, 10, 300
+"""How long a catalog's server may take to be reached, and for one of the statements that reading and writing send it."""
 
 
 class LakeError(Exception):
@@ -47,6 +54,7 @@ def lake_file(address: str) -> Path:
     lake with another catalog.
     """
     catalog, folder = _parts(address)
+    note_catalog(catalog)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"rnc{_SUFFIX}"
     try:
@@ -54,11 +62,35 @@ def lake_file(address: str) -> Path:
             made.write(catalog + "\n")
     except FileExistsError:
         known = _catalog_of(file)
-        if sorted(_words(known)) != sorted(_words(catalog)):
+        if _told(known) != _told(catalog):
             raise LakeError(
                 f"{folder} belongs to another lake, {known}; name another folder with data=, or that lake"
             ) from None
     return file
+
+
+def note_catalog(catalog: str) -> None:
+    """Note that a lake's file may name a catalog from now on. Raises LakeError where the home folder cannot be written to."""
+    try:
+        state_files.note(_KNOWN, [_told(catalog)])
+    except (OSError, RuntimeError) as error:
+        raise LakeError(
+            f"the lake's address cannot be noted in {state_files.state_file(_KNOWN)} ({error}); name a folder that can be "
+            "written to in XDG_STATE_HOME"
+        ) from None
+
+
+def _check_is_known(path: Path, catalog: str) -> None:
+    if _told(catalog) not in state_files.noted(_KNOWN):
+        raise LakeError(
+            f"{path} names a database that was not given on this account before: {_told(catalog)}. If it is yours, name the "
+            f"lake by its address: {catalog} data={path.parent}"
+        )
+
+
+def _told(catalog: str) -> str:
+    """Return a catalog's address in one way of the many in which it can be written."""
+    return " ".join(sorted(_words(catalog)))
 
 
 def _words(catalog: str) -> list[str]:
@@ -118,7 +150,9 @@ def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckd
         raise LakeMissingError(
             f"there is no store at {path}; train a run first, naming it by its address, ducklake:postgres:…"
         )
-    key = (os.getpid(), path.resolve(), _catalog_of(path), read_only, folder)
+    catalog = _catalog_of(path)
+    _check_is_known(path, catalog)
+    key = (os.getpid(), path.resolve(), catalog, read_only, folder)
     for _attempt in range(2):
         if key not in _kept:
             while len(_kept) >= _MOST_KEPT:
@@ -131,6 +165,8 @@ def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckd
         except duckdb.Error as error:  # (the server was started anew, say)
             _kept.pop(key).close()
             failed = error
+            if _took_long(error):
+                break
     raise LakeError(f"{path} cannot be reached: {failed}")
 
 
@@ -153,7 +189,7 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
     try:
         for extension in _EXTENSIONS:
             _load(connection, extension, import_extension)
-        connection.execute(f"ATTACH {quoted_text(catalog)} AS lake ({options})")
+        connection.execute(f"ATTACH {quoted_text(_bounded(catalog, read_only))} AS lake ({options})")
         # (whatever paths somebody wrote into the catalog: only this lake's own data are read)
         lock(connection, [data, *([] if folder is None else [folder])])
     except duckdb.Error as error:
@@ -162,6 +198,17 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
             raise LakeMissingError(f"nothing was written to {path} yet ({error})") from None
         raise LakeError(f"{path} cannot be reached: {error}") from None
     return connection
+
+
+def _bounded(catalog: str, read_only: bool) -> str:
+    """Return a catalog's address with bounds of time: views in a stranger's catalog can make its server wait for ever."""
+    seconds = _READ_SECONDS if read_only else _WRITE_SECONDS
+    reached = "" if "connect_timeout=" in catalog else f" connect_timeout={_CONNECT_SECONDS}"
+    return f"{catalog}{reached} options='-c statement_timeout={seconds}s'"
+
+
+def _took_long(error: duckdb.Error) -> bool:
+    return "statement timeout" in str(error)
 
 
 def _make_data_folder(data: Path) -> None:

@@ -176,6 +176,14 @@ def test_an_answer_that_is_too_large(store: Path, monkeypatch: pytest.MonkeyPatc
         pass
 
 
+def test_a_lake_that_nobody_here_named(tmp_path: Path) -> None:
+    given = tmp_path / "rnc.lake"
+    given.write_text("ducklake:postgres:host=db.example dbname=theirs\n")
+    with pytest.raises(StoreError) as error:
+        epochs(given)
+    is_said("the file of a lake names a database that nobody here named", str(error.value))
+
+
 def test_a_store_that_this_process_has_open_otherwise(store: Path) -> None:
     with duckdb.connect(str(store), read_only=True), pytest.raises(StoreError) as error:
         epochs(store)

@@ -144,9 +144,11 @@ def test_views(table: str, number: int, server: Server, shared: Lake, world: Wor
         "run_mark": f"run_id, tags, {expression} AS note, archived_at",
         "condition": f"* REPLACE ({expression} AS norm)",
     }
-    shared.change(
-        f"ALTER TABLE {table} RENAME TO other", f"CREATE VIEW {table} AS SELECT {columns[table]} FROM other"
-    ) if number not in (4, 9) else shared.change(f"DROP TABLE {table}", f"CREATE VIEW {table} AS SELECT 1 AS run_id")
+    view = f"CREATE VIEW {table} AS SELECT {columns[table]} FROM other"
+    try:
+        shared.change(f"ALTER TABLE {table} RENAME TO other", view)
+    except duckdb.BinderException:  # (DuckDB tries what a view reads, and makes none of what cannot be read here)
+        shared.change(f"DROP TABLE IF EXISTS {table}", f"CREATE VIEW {table} AS SELECT 1 AS run_id")
     report = server.run(world, steps(shared))
     report.assert_harmless()
     assert " 1 errors" in report.steps["page:runs"], "a view is refused in words"

@@ -69,7 +69,9 @@ def stores_are_lakes() -> None:
 
     def make(path: Path) -> None:
         address = new_lake(os.environ[VARIABLE], path.parent)
-        path.write_text(address.partition(" data=")[0] + "\n")
+        catalog = address.partition(" data=")[0]
+        lake.note_catalog(catalog)
+        path.write_text(catalog + "\n")
 
     def is_lake(path: Path) -> bool:
         if path.suffix == ".lake" or not path.exists():

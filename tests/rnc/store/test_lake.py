@@ -54,6 +54,47 @@ def test_a_folder_belongs_to_one_catalog(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_alone_leads_to_no_database_that_nobody_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's `rnc.lake` names whatever host it likes; the address, given once on this account, makes it one's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    given = tmp_path / "given" / "rnc.lake"
+    given.parent.mkdir()
+    given.write_text(CATALOG + "\n")
+    monkeypatch.setattr(lake, "_attach", lambda *_arguments: pytest.fail("a database was asked for"))
+    with pytest.raises(StoreError, match=r"not given on this account.*data=/"), reading(given):
+        pass
+    attached: list[str] = []
+    monkeypatch.setattr(lake, "_attach", lambda _path, catalog, *_rest: attached.append(catalog) or pytest.skip())
+    words = CATALOG.removeprefix("ducklake:postgres:").split()
+    assert store_path(f"ducklake:postgres:{' '.join(reversed(words))} data={given.parent}") == given
+    with pytest.raises(pytest.skip.Exception), reading(given):
+        pass
+    assert attached == [CATALOG]
+
+
+def test_an_address_that_cannot_be_noted_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(StoreError, match="XDG_STATE_HOME"):
+        store_path(f"{CATALOG} data={tmp_path}/shared")
+
+
+def test_a_link_called_a_lake_leads_to_a_lake_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what else it leads to is not opened."""
+    other = tmp_path / "secret.txt"
+    other.write_text("secret")
+    (tmp_path / "rnc.lake").symlink_to(other)
+    monkeypatch.setattr("rnc.store.addresses.begins_as_duckdb", lambda _path: pytest.fail("it was read"))
+    with pytest.raises(StoreError, match="is a link to"):
+        store_path(tmp_path / "rnc.lake")
+
+
+def test_no_catalog_may_take_its_time() -> None:
+    bounded = lake._bounded(CATALOG, read_only=True)
+    assert bounded == f"{CATALOG} connect_timeout=10 options='-c statement_timeout=10s'"
+    assert "connect_timeout=10" not in lake._bounded(f"{CATALOG} connect_timeout=3", read_only=False)
+
+
 @pytest.mark.skipif(find_spec("duckdb_extensions") is not None, reason="the packages are here")
 def test_without_its_packages_the_error_says_which(tmp_path: Path) -> None:
     store = store_path(f"{CATALOG} data={tmp_path}")

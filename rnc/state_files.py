@@ -1,0 +1,46 @@
+"""What this account has named itself, noted in the home folder: a stranger's store may then lead there, and nowhere else.
+
+One text a line, as JSON, in files of `~/.local/state/rnc` (or of XDG_STATE_HOME).
+"""
+
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+_MOST_BYTES = 2**20
+
+
+def state_file(name: str) -> Path:
+    """Return the file of that name, whether it exists or not."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "rnc" / name
+
+
+def note(name: str, texts: Collection[str]) -> None:
+    """Add texts to the file of that name, those that are not there. Raises OSError where it cannot be written."""
+    new = set(texts) - set(noted(name))
+    if not new:
+        return
+    file = state_file(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write("".join(json.dumps(text) + "\n" for text in sorted(new)))
+
+
+def noted(name: str) -> list[str]:
+    """Return the texts in the file of that name; a line that is none is passed over."""
+    try:
+        with state_file(name).open(encoding="utf-8") as lines:
+            whole = lines.read(_MOST_BYTES)
+    except (OSError, UnicodeDecodeError, RuntimeError):  # (there is none; no home)
+        return []
+    found = []
+    for line in whole.splitlines():
+        try:
+            text = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(text, str):
+            found.append(text)
+    return found
