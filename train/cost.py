@@ -49,7 +49,7 @@ class Estimate:
             Objective.ST: train_step,
             Objective.AT: attack + 2 * forward + train_step,
             Objective.AT_EVAL_ATTACK: attack + train_step,
-            Objective.TRADES: attack + forward + 2 * train_step,
+            Objective.TRADES: attack + 2 * forward + 2 * train_step,
             Objective.TRADES_RELEASED: attack + forward + 2 * train_step,
         }
         measured = sum(min(config.measure_subset or images, images) for images in (train, test))

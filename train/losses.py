@@ -21,15 +21,17 @@ class BatchNormModes:
 
     attack: bool
     loss: bool
-    clean_passes: int = 0
-    """Train-mode passes that bring no gradient: the released AT code makes one after the attack and one on clean images."""
+    perturbed_again: bool = False
+    """A pass without gradient on the perturbed images, before the loss: the released AT code makes one."""
+    clean_again: bool = False
+    """A pass without gradient on the clean images, after the loss: so do the released AT code and TRADES' authors."""
 
 
 MODES = {
     Objective.ST: BatchNormModes(attack=False, loss=True),
-    Objective.AT: BatchNormModes(attack=True, loss=True, clean_passes=1),
+    Objective.AT: BatchNormModes(attack=True, loss=True, perturbed_again=True, clean_again=True),
     Objective.AT_EVAL_ATTACK: BatchNormModes(attack=False, loss=True),
-    Objective.TRADES: BatchNormModes(attack=False, loss=True),
+    Objective.TRADES: BatchNormModes(attack=False, loss=True, clean_again=True),
     Objective.TRADES_RELEASED: BatchNormModes(attack=False, loss=False),
 }
 _KL = (Objective.TRADES, Objective.TRADES_RELEASED)
@@ -75,17 +77,24 @@ class TrainingLoss(nn.Module):
         """The loss in nats; BatchNorm moves as `MODES` says, and the network's mode is left as it was."""
         modes = MODES[self._config.objective]
         with model_mode(self.model, training=modes.loss):
-            if self._config.objective in _KL:
-                return self._trades_loss(images, trained, labels)
-            if modes.clean_passes:
+            if modes.perturbed_again:
                 _pass_without_gradient(self.model, trained)
-            loss = functional.cross_entropy(self.model(trained), labels)
-            if modes.clean_passes:
+            loss = self._loss(images, trained, labels)
+            if modes.clean_again:
                 _pass_without_gradient(self.model, images)
             return loss
 
+    def _loss(self, images: torch.Tensor, trained: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self._config.objective not in _KL:
+            return functional.cross_entropy(self.model(trained), labels)
+        return self._trades_loss(images, trained, labels)
+
     def _trades_loss(self, images: torch.Tensor, trained: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross entropy plus beta KL(clean || perturbed); the gradient flows through both (Zhang et al. 2019)."""
+        """Cross entropy plus beta KL(clean || perturbed); the gradient flows through both (Zhang et al. 2019).
+
+        Its authors' code asks for the clean logits twice, once for each term. Both are the same, and so is their gradient:
+        of the second pass there stays what it does to BatchNorm's running statistics (`clean_again`).
+        """
         clean_logits = self.model(images)
         perturbed_log = self.model(trained).log_softmax(1)
         divergence = functional.kl_div(perturbed_log, clean_logits.softmax(1), reduction="batchmean")

@@ -122,7 +122,7 @@ def attack_loop(
         first = (
             start.detach() - climb.clean if given and start is not None else climb.ball.random_start(climb.clean, noise)
         )
-        for step, (images, best) in enumerate(walk(climb, climb.ball.confine(climb.clean, first))):
+        for step, (images, best) in enumerate(walk(climb, climb.ball.begin(climb.clean, first))):
             if step == steps and restarts > 1:
                 ended = _better(climb, best, ended)
             yield AttackStep(restart, step, images, best if ended is None else ended[0], climb.without_gradient)

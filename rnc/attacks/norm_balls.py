@@ -21,6 +21,9 @@ class Ball(Protocol):
     def random_start(self, like: torch.Tensor, noise: Noise) -> torch.Tensor:
         """A random delta inside the ball."""
 
+    def begin(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+        """The image at which an attack takes its first gradient."""
+
     def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """The step of length `step_size` (in this norm) along the gradient."""
 
@@ -40,6 +43,10 @@ class _ClippedBall:
     def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """The image at clean + delta, brought into the ball and then into [0, 1]."""
         return (clean + self.project(delta)).clamp(0.0, 1.0)
+
+    def begin(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+        """The image at clean + delta, brought into the ball and into [0, 1]: attacks begin at images."""
+        return self.confine(clean, delta)
 
 
 def _check_epsilon(norm: Norm, epsilon: float) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from rnc.attacks.loop import Logits
-from rnc.attacks.norm_balls import L2Ball, LinfBall, amplitudes, ball_of
+from rnc.attacks.norm_balls import L2Ball, LinfBall, amplitudes
 from rnc.attacks.objectives import kl_from
 from rnc.attacks.pgd import pgd
 from rnc.attacks.randomness import SampleNoise, as_noise
@@ -14,8 +14,21 @@ from rnc.vocabulary import Norm
 _START_SD = 0.001  # it starts at 0.001 N(0, 1); paper, section 2
 
 
+class _UnclippedStart:
+    """TRADES takes its first gradient at its random start as it is, maybe outside of [0, 1]; what follows is confined."""
+
+    def begin(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+        """The point at clean + delta."""
+        return clean + delta
+
+
 @dataclass(frozen=True)
-class TradesL2Ball(L2Ball):
+class TradesLinfBall(_UnclippedStart, LinfBall):
+    """The l_inf ball of TRADES."""
+
+
+@dataclass(frozen=True)
+class TradesL2Ball(_UnclippedStart, L2Ball):
     """The l_2 ball of TRADES: a random direction where the gradient vanishes, and clipped before it is projected."""
 
     direction: torch.Tensor = field(compare=False)
@@ -44,16 +57,18 @@ def trades_attack(
 ) -> torch.Tensor:
     """Perturb images (N, c, h, w) in [0, 1] to raise KL(p(clean) || p(perturbed)); labels (N,) play no part.
 
+    As in the authors' code, the start at 0.001 N(0, 1) is not clipped before the first gradient; what is returned always is.
     `step_size` is that of l_inf; in l_2 TRADES takes steps of 2 epsilon / steps. Modes are the caller's choice, as in `pgd`.
     """
     noise = as_noise(generator)
     with torch.no_grad():
         objective = kl_from(logits_fn(images))
     start = images + _START_SD * noise.normal(images.shape, images)
-    ball: LinfBall | L2Ball = ball_of(norm, epsilon)
-    if isinstance(ball, L2Ball):
+    ball: TradesLinfBall | TradesL2Ball = TradesLinfBall(epsilon)
+    if Norm(norm) is Norm.L2:
         ball = TradesL2Ball(epsilon, noise.normal(images.shape, images))
         step_size = 2 * epsilon / max(steps, 1)
-    return pgd(
+    perturbed = pgd(
         logits_fn, images, labels, ball, steps, step_size, objective=objective, start=start, check_pixels=check_pixels
     )
+    return perturbed if steps else perturbed.clamp(0.0, 1.0)

@@ -31,7 +31,7 @@ _MOST_BYTES = 4096
 _SUFFIX = ".lake"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
 _KNOWN = "lakes.jsonl"
-_CONNECT_SECONDS, _READ_SECONDS, _WRITE_SECONDS = 10, 10, 300
+_CONNECT_SECONDS, _READ_SECONDS, _WRITE_SECONDS = 10, 10, 20
 """How long a catalog's server may take to be reached, and for one of the statements that reading and writing send it."""
 
 

@@ -52,9 +52,10 @@ def plain_epoch(config: RunConfig, data: TrainingSet) -> Callable[[], None]:
                 loss = functional.cross_entropy(logits, y)
             loss.backward()
             optimizer.step()
-            if modes.clean_passes:
-                with torch.no_grad():
+            with torch.no_grad():
+                if modes.perturbed_again:
                     model(x)
+                if modes.clean_again:
                     model(clean)
 
     return epoch

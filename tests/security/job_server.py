@@ -153,6 +153,7 @@ def _environment(job: dict[str, Any], world: World) -> None:
     os.environ.update(
         HOME=str(world.root / "home"), TMPDIR=str(world.scratch), RNC_DATA=str(world.scratch / "images"), RNC_GALLERY="",
         XDG_CACHE_HOME=str(world.scratch / "cache"), XDG_CONFIG_HOME=str(world.scratch / "config"),
+        XDG_STATE_HOME=str(world.scratch / "state"),
     )  # fmt: skip
     os.environ["RNC_MEMORY_LIMIT"] = "512MB"
     os.environ[_JOB] = job["id"]

@@ -20,7 +20,7 @@ UPDATES = {
     Objective.ST: 1,
     Objective.AT: 10 + 3,  # each attack step, once after the attack, the perturbed batch, the clean batch
     Objective.AT_EVAL_ATTACK: 1,
-    Objective.TRADES: 2,  # the clean and the perturbed batch
+    Objective.TRADES: 3,  # the clean batch, the perturbed one, and the clean one again
     Objective.TRADES_RELEASED: 0,
 }
 

@@ -73,7 +73,7 @@ PASSES = {
     Objective.ST: 1,
     Objective.AT: 13,
     Objective.AT_EVAL_ATTACK: 1,
-    Objective.TRADES: 2,
+    Objective.TRADES: 3,
     Objective.TRADES_RELEASED: 0,
 }
 

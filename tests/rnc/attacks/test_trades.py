@@ -40,7 +40,7 @@ def climb(norm: Norm, steps: int) -> torch.Tensor:
     epsilon = EPSILON[norm]
     for image, offset in zip(images, start, strict=True):
         p = network(image[None]).softmax(1)[0].detach()
-        at = (image + offset).clamp(0, 1) if norm is Norm.LINF else shortened(image, image + offset, epsilon)
+        at = image + offset
         for _step in range(steps):
             at = at.detach().requires_grad_(True)
             q = network(at[None]).softmax(1)[0]
