@@ -10,6 +10,7 @@ from rnc.charts.seeds import over_seeds, smoothed, summary
 from rnc.charts.thinning import THINNED, is_long
 from rnc.figure_view import Figures
 from rnc.markdown import plain
+from rnc.run_labels import labels_over_seeds
 from rnc.vocabulary import Metric, Role
 
 # What is drawn, and around which class means it is measured (a docstring here would be printed on the page).
@@ -51,7 +52,7 @@ if not shown:
     st.info("Choose at least one condition.")
     st.stop()
 
-names = controls.labels_over_seeds(runs) if together else dict(runs["label"])
+names = labels_over_seeds(runs) if together else dict(runs["label"])
 labels = list(dict.fromkeys(names.values()))
 found = reader.over_epochs(selection.runs, shown, selection.split, PANELS)
 marks = reader.milestones(selection.runs)

@@ -1,6 +1,5 @@
 """Shared Streamlit controls: the store, the selection in the sidebar, the empty state. The state is the URL."""
 
-import json
 import runpy
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,32 +10,21 @@ import streamlit as st
 from rnc.cursor import draw_cursor
 from rnc.error_view import fragment_telling, show_error
 from rnc.launcher import Training, training_of
-from rnc.markdown import Markdown, clean, plain
+from rnc.markdown import Markdown, plain
 from rnc.readonly import SAID, is_readonly, refuse_if_readonly
 from rnc.run_filter import draw_filter
+from rnc.run_labels import MARKS, run_labels
 from rnc.store.bundle import gallery_path
 from rnc.store.connection import store_path
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import SYNTHETIC, Role, RunState, Split
+from rnc.vocabulary import Role, RunState, Split
 
 _APP = Path(__file__).parents[1] / "app.py"
 _DEFAULT_RUNS = 5  # one of each objective
 _POLL_SECONDS = 3.0
-_TELLING = {
-    "dataset": "{}".format,
-    "model": "{}".format,
-    "width": "width {:g}".format,
-    "subset": lambda count: f"{count:,} images" if count else "all images",
-    "norm": "{}".format,
-    "seed": "seed {}".format,
-    "published": lambda of_gallery: "(gallery)" if of_gallery else "",
-}
-"""The fields that may tell runs apart in a legend, and how they are said."""
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
 """The fields that runs must share for their objectives to be compared."""
-_MARKS = ["published", "synthetic"]
-"""What sets runs apart though they have one config; runs without come first."""
 
 
 @dataclass(frozen=True)
@@ -68,33 +56,6 @@ def writer() -> StoreWriter:
 def training() -> Training:
     """The training that this app may start into its store."""
     return training_of(store_path().resolve())
-
-
-def run_labels(runs: pd.DataFrame) -> dict[str, str]:
-    """A short name a run: its objective, and those of dataset, model, width, images, norm, seed that tell the runs apart.
-
-    One whose numbers are made up says so in any case.
-    """
-    told = [field for field in _TELLING if runs[field].nunique() > 1]
-    labels = []
-    for run in runs.to_dict("records"):
-        words = [run["objective"].upper(), *(_TELLING[field](run[field]) for field in told)]
-        labels.append(" ".join(filter(None, [*words, f"({SYNTHETIC})" if run["synthetic"] else ""])))
-    alike = pd.Series(labels).duplicated(keep=False)
-    ends = [f" {run_id.rsplit('-', 1)[-1]}" if twin else "" for run_id, twin in zip(runs["run_id"], alike, strict=True)]
-    told_apart = zip(runs["run_id"], labels, ends, strict=True)
-    return {run_id: clean(label + end) for run_id, label, end in told_apart}
-
-
-def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
-    """A short name a run that runs of one config but for the seed share; those of the gallery, or made up, are apart."""
-    configs = [
-        json.dumps(json.loads(text) | {"seed": None} | {mark: bool(marks[mark]) for mark in _MARKS}, sort_keys=True)
-        for text, marks in zip(runs["config"], runs[_MARKS].to_dict("records"), strict=True)
-    ]
-    first = runs.assign(seed=0, config=configs).drop_duplicates("config")
-    label = dict(zip(first["config"], run_labels(first).values(), strict=True))
-    return {run_id: label[config] for run_id, config in zip(runs["run_id"], configs, strict=True)}
 
 
 def draw_sidebar() -> Selection | None:
@@ -283,7 +244,7 @@ def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
     The setting is the one with the most objectives, then the longest, then the newest; of the gallery only where the
     store has no run of its own, of those made up only where it has no other.
     """
-    for mark in _MARKS:
+    for mark in MARKS:
         runs = runs if runs[mark].all() else runs[~runs[mark]]
     newest_first = runs.assign(age=range(len(runs)))
     settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))

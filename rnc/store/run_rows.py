@@ -1,6 +1,7 @@
 """The rows of table `run` as pages read them: their configs taken apart, and refused where pages could make nothing of them."""
 
 import json
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ _MOST_NUMBER = 2**53
 """Larger numbers are none that a float64 or a chart's axis holds."""
 MOST_CLASSES = 4096
 """Classes of one run: what pages compute and draw grows with their square."""
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,79}", re.ASCII)
+"""What a run may be called (`train.measure --name`)."""
 MOST_CLASS_NAME = 200
 """Characters of a class's name."""
 
@@ -35,6 +38,7 @@ def with_configs(found: pd.DataFrame) -> pd.DataFrame:
         raise StoreError(f"run {doubled} is in the store more than once; take all but one of its rows out of table run")
     found = found.assign(
         images_from=[_images_from(one) for one in configs],
+        name=[_name(one) for one in configs],
         tags=found["tags"].map(list),
         published=found.get("published", False),
         synthetic=found["device"] == SYNTHETIC,
@@ -62,7 +66,8 @@ def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None)
         numbers = all(
             isinstance(config[name], kind) and not isinstance(config[name], bool) for name, kind in _NUMBERS.items()
         )
-        if texts and numbers and all(abs(config[name]) <= _MOST_NUMBER for name in _NUMBERS):
+        own = isinstance(config.get("own", {}), dict)
+        if texts and numbers and own and all(abs(config[name]) <= _MOST_NUMBER for name in _NUMBERS):
             return config
     except (TypeError, ValueError, KeyError, RecursionError):
         pass
@@ -73,3 +78,9 @@ def _images_from(config: dict) -> str:
     """The data set's name; where images were brought along, a text that says where they lie (`rnc/datasets/own.py`)."""
     images = config.get("own", {}).get("images")
     return str(config["dataset"]) if images is None else OWN_IMAGES + json.dumps(images)
+
+
+def _name(config: dict) -> str:
+    """Return the name that a run was given, or nothing."""
+    name = config.get("own", {}).get("name")
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""

@@ -78,7 +78,7 @@ def test_findings_show_it_and_judge_nothing(measured: Path, run_id: str, monkeyp
     app = open_page("findings", measured, monkeypatch)
     matrix = app.table[0].value
     assert app.sidebar.multiselect(key="runs").value == [run_id]
-    assert list(matrix) == ["OWN"] and set(matrix["OWN"]) == {""}, "how it was trained, nobody knows"
+    assert list(matrix) == ["my-resnet"] and set(matrix["my-resnet"]) == {""}, "how it was trained, nobody knows"
 
 
 def test_curves_show_it(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 from rnc import controls
 from rnc.charts.labels import METRIC_INFO
 from rnc.claims import USED, Verdict, judge
-from rnc.controls import run_labels
 from rnc.geometry import SimplexPlane, centre, cosine_matrix, spectrum
+from rnc.run_labels import run_labels
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric
 from tests.pages.app import charts, open_page, ordered, rows, same

@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from rnc.controls import _one_of_each_objective, labels_over_seeds, told_epochs
+from rnc.controls import _one_of_each_objective, told_epochs
+from rnc.run_labels import labels_over_seeds
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}
@@ -51,7 +52,7 @@ def test_made_up_runs_only_where_there_is_nothing_else() -> None:
 
 
 def named(*configs: dict) -> list[str]:
-    full = [SETTING | {"objective": "st", "seed": 1} | MARKS | config for config in configs]
+    full = [SETTING | {"objective": "st", "seed": 1, "name": ""} | MARKS | config for config in configs]
     rows = [
         config | {"run_id": f"run-{place}", "config": json.dumps({n: v for n, v in config.items() if n not in MARKS})}
         for place, config in enumerate(full)
@@ -67,6 +68,11 @@ def test_runs_that_differ_by_the_seed_alone_share_a_name() -> None:
 def test_runs_that_differ_in_what_is_not_told_keep_names_of_their_own() -> None:
     first, second = named({"seed": 1, "momentum": 0.9}, {"seed": 2, "momentum": 0.8})
     assert first != second
+
+
+def test_a_run_with_a_name_is_called_so() -> None:
+    assert named({"objective": "own", "name": "mine"}, {"seed": 2}) == ["mine", "ST"]
+    assert len({*named({"name": "mine"}, {"name": "mine", "seed": 2, "width": 0.5})}) == 2, "of one name, two labels"
 
 
 def test_a_run_of_the_gallery_says_so_beside_ones_own() -> None:

@@ -73,7 +73,7 @@ def test_a_run_of_too_many_epochs_is_named(store: Path) -> None:
     "fields",
     [
         '"width": 1e999', '"width": NaN', f'"width": {2**200}', f'"epochs": {-(2**70)}', '"epochs": "1"', '"seed": 1.5',
-        '"width": true', '"epochs": false', '"width": [1]', '"dataset": {}', '"model": null', '"subset": 1e300',
+        '"width": true', '"epochs": false', '"width": [1]', '"dataset": {}', '"model": null', '"subset": 1e300', '"own": 3',
     ],
 )  # fmt: skip
 def test_a_config_with_numbers_that_are_none_is_refused(fields: str, store: Path) -> None:
