@@ -30,6 +30,8 @@ _MOST_BYTES = 4096
 """Of the file that stands for a lake."""
 _SUFFIX = ".lake"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
+_OWN_KINDS = "'r', 'i', 'S'"
+"""What DuckLake makes in PostgreSQL: tables, indexes and sequences."""
 _KNOWN = "lakes.jsonl"
 _CONNECT_SECONDS, _READ_SECONDS, _WRITE_SECONDS = 10, 10, 20
 """How long a catalog's server may take to be reached, and for one of the statements that reading and writing send it."""
@@ -190,14 +192,29 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
         for extension in _EXTENSIONS:
             _load(connection, extension, import_extension)
         connection.execute(f"ATTACH {quoted_text(_bounded(catalog, read_only))} AS lake ({options})")
+        _check_catalog(connection, path)
         # (whatever paths somebody wrote into the catalog: only this lake's own data are read)
         lock(connection, [data, *([] if folder is None else [folder])])
+    except LakeError:
+        connection.close()
+        raise
     except duckdb.Error as error:
         connection.close()
         if "does not exist" in str(error) or "no existing" in str(error).lower():
             raise LakeMissingError(f"nothing was written to {path} yet ({error})") from None
         raise LakeError(f"{path} cannot be reached: {error}") from None
     return connection
+
+
+def _check_catalog(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise LakeError where DuckLake would read views for its own tables: they can give it any number of rows."""
+    sql = f"SELECT relname FROM pg_class WHERE relname LIKE 'ducklake_%' AND relkind NOT IN ({_OWN_KINDS}) LIMIT 1"
+    found = connection.execute(f"FROM postgres_query('__ducklake_metadata_lake', {quoted_text(sql)})").fetchone()
+    if found:
+        raise LakeError(
+            f"the catalog of {path} has something else than a table under the name {shown(str(found[0]))}, which this program "
+            "did not make and will not read"
+        )
 
 
 def _bounded(catalog: str, read_only: bool) -> str:
