@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from rnc import log, metrics
 from rnc.attacks.loop import Logits
-from rnc.attacks.perturbation import Perturbation, Perturbed, perturbation, unmoved
-from rnc.conditions import CLEAN, Condition
+from rnc.attacks.perturbation import Perturbation, Perturbed, perturbation
+from rnc.conditions import CLEAN, Condition, unmoved
 from rnc.datasets import ImageSet
 from rnc.features import (
     FeatureSet,

@@ -8,7 +8,7 @@ from rnc.attacks.loop import AttackStep
 from rnc.attacks.noise import gaussian_noise, sign_noise
 from rnc.attacks.norm_balls import Ball, L2Ball, LinfBall, ball_of
 from rnc.attacks.objectives import cross_entropy, dlr, kl_from, margin, targeted_dlr_from
-from rnc.attacks.perturbation import attack_steps, goal, perturbation, rounds, unmoved
+from rnc.attacks.perturbation import attack_steps, goal, perturbation, rounds
 from rnc.attacks.pgd import pgd, pgd_steps
 from rnc.attacks.randomness import SampleNoise
 from rnc.attacks.trades import trades_attack
@@ -35,5 +35,4 @@ __all__ = [
     "sign_noise",
     "targeted_dlr_from",
     "trades_attack",
-    "unmoved",
 ]

@@ -27,9 +27,6 @@ class Perturbed:
     """(N,) the images that the attack could not move, as `AttackStep` says; None for what follows no gradient."""
 
 
-_UNDERFLOWS = (AttackObjective.CROSS_ENTROPY, AttackObjective.KL)
-"""Objectives of softmax probabilities, which are exactly 0 and 1 in float32 where the logits are far apart."""
-
 Perturbation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Perturbed]
 """(clean images, true labels, sample indices in the data set) -> Perturbed."""
 
@@ -56,17 +53,6 @@ def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed
         return Perturbed(step.kept, measured_by, step.without_gradient)
 
     return perturb
-
-
-def unmoved(condition: Condition, count: int, images: int) -> str | None:
-    """Say for how many of the images the attack had no gradient to follow; None where that is none of them."""
-    if not count:
-        return None
-    remedy = "; an attack on margin or dlr can" if condition.objective in _UNDERFLOWS else ""
-    return (
-        f"for {count} of {images} images the gradient of {condition.objective} is exactly 0 in float32: "
-        f"{condition.label} could not move them{remedy}"
-    )
 
 
 def attack_steps(

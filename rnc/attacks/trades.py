@@ -64,8 +64,10 @@ def trades_attack(
     with torch.no_grad():
         objective = kl_from(logits_fn(images))
     start = images + _START_SD * noise.normal(images.shape, images)
-    ball: TradesLinfBall | TradesL2Ball = TradesLinfBall(epsilon)
-    if Norm(norm) is Norm.L2:
+    ball: TradesLinfBall | TradesL2Ball
+    if Norm(norm) is Norm.LINF:
+        ball = TradesLinfBall(epsilon)
+    else:
         ball = TradesL2Ball(epsilon, noise.normal(images.shape, images))
         step_size = 2 * epsilon / max(steps, 1)
     perturbed = pgd(

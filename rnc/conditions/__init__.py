@@ -1,6 +1,7 @@
 """How images are perturbed before they are measured: a condition and its name (`slug`), and sizes as people write them."""
 
 from rnc.conditions.condition import CLEAN, Condition
+from rnc.conditions.labels import unmoved
 from rnc.conditions.pixel_range import check_epsilon, check_of_pixels, check_size, check_step_size, largest_epsilon
 from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
 from rnc.conditions.presets import UsualAttack, presets, usual_attack
@@ -18,5 +19,6 @@ __all__ = [
     "largest_epsilon",
     "parse_pixels",
     "presets",
+    "unmoved",
     "usual_attack",
 ]

@@ -16,6 +16,10 @@ _OBJECTIVES = {
 }
 
 
+_UNDERFLOWS = (AttackObjective.CROSS_ENTROPY, AttackObjective.KL)
+"""Objectives of softmax probabilities, which are exactly 0 and 1 in float32 where the logits are far apart."""
+
+
 def label_of(condition: "Condition") -> str:
     """The label of a condition."""
     parts = [_name(condition)]
@@ -23,6 +27,17 @@ def label_of(condition: "Condition") -> str:
         parts.append(f"{'ℓ∞' if condition.norm is Norm.LINF else 'ℓ2'} ε = {format_pixels(condition.epsilon)}")
     parts += _options(condition)
     return ", ".join([*parts, "labelled by decision"] if condition.relabelled else parts)
+
+
+def unmoved(condition: "Condition", count: int, images: int) -> str | None:
+    """Say for how many of the images the attack had no gradient to follow; None where that is none of them."""
+    if not count:
+        return None
+    remedy = "; an attack on margin or dlr can" if condition.objective in _UNDERFLOWS else ""
+    return (
+        f"for {count} of {images} images the gradient of {condition.objective} is exactly 0 in float32: "
+        f"{label_of(condition)} could not move them{remedy}"
+    )
 
 
 def _name(condition: "Condition") -> str:

@@ -50,7 +50,9 @@ def from_bytes(content: bytes, kinds: dict[str, type[Record]], most_bytes: int) 
                 given[field.name] = arrays[field.name]
             elif field.type is pd.DataFrame:
                 given[field.name] = pd.DataFrame({name: arrays[f"{field.name}/{name}"] for name in plain[field.name]})
-            else:
+            elif (
+                field.name in plain or field.default is dataclasses.MISSING
+            ):  # (one with a default is newer than the record)
                 given[field.name] = plain[field.name]
         return of(**given)
     except ContentError:

@@ -76,6 +76,10 @@ class AttackResult:
     """(m, c, h, w) float32 in [0, 1], the first m of the watched images."""
     perturbed_images: np.ndarray
     """(m, c, h, w) float32 in [0, 1], the same at the end, to the last bit."""
+    without_gradient: int = 0
+    """At how many of all images every gradient was exactly 0 in float32, so that the attack could not move them."""
+    images: int = 0
+    """How many there are in all, maybe fewer than were asked for; 0 in results from before this was noted."""
 
     def __post_init__(self) -> None:
         """Raise ValueError where the arrays do not belong together."""
@@ -124,6 +128,8 @@ class SweepResult:
     ncc_accuracy alone). Metrics are around the perturbed images' own means, targeted ones by their targets; angle and
     its kin are against the clean means. `success` is the share of images where the attacker has what it wants.
     """
+    images: int = 0
+    """How many there are, maybe fewer than were asked for; 0 in results from before this was noted."""
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,16 @@ class Round:
     restart: int
     step: int
     kept: torch.Tensor
+    without_gradient: int = 0
+    """At how many of the images every gradient so far was exactly 0, so that the attack cannot move them."""
 
 
 def attack(subject: Subject, condition: Condition, seed: int) -> Iterator[Round]:
     """The rounds of an attack on all images of the subject; its random numbers depend on (seed, sample index) alone."""
     for steps in zip(*[_steps(subject, condition, seed, part) for part in subject.batches()], strict=True):
-        yield Round(steps[0].restart, steps[0].step, torch.cat([step.kept for step in steps]))
+        kept = torch.cat([step.kept for step in steps])
+        still = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
+        yield Round(steps[0].restart, steps[0].step, kept, still)
 
 
 def finish(

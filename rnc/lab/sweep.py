@@ -51,6 +51,7 @@ def sweep(load: Load, request: SweepRequest, progress: Progress, stopped: Stoppe
         device=device,
         points=pd.DataFrame(rows, columns=_COLUMNS),
         seconds=time.monotonic() - began,
+        images=0 if indices is None else len(indices),
     )
 
 

@@ -37,9 +37,9 @@ def follow(subject: Subject, request: AttackRequest, progress: Progress, stopped
     began, condition, total = time.monotonic(), request.condition, rounds(request.condition)
     path = _Path(subject, condition, request.watched)
     progress(0, total, path.rows[0])
-    done, starts, kept = 0, 0, subject.images
+    done, starts, kept, still = 0, 0, subject.images, 0
     for found in attack(subject, condition, request.seed):
-        done, starts, kept = done + 1, starts + (found.step == 0), found.kept
+        done, starts, kept, still = done + 1, starts + (found.step == 0), found.kept, found.without_gradient
         ended = done == total or stopped()
         row = None
         if ended or _is_frame(found.restart, found.step, total // condition.restarts):
@@ -57,6 +57,8 @@ def follow(subject: Subject, request: AttackRequest, progress: Progress, stopped
         layers=_layers(subject, path.measured, kept, request.layers),
         **path.fields(kept),
         seconds=time.monotonic() - began,
+        without_gradient=still,
+        images=len(subject.images),
     )
 
 

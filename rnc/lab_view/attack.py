@@ -11,7 +11,7 @@ from rnc.charts.curves import layer_panel
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.projection import PICKED_SAMPLE, feature_plane
-from rnc.conditions import Condition
+from rnc.conditions import Condition, unmoved
 from rnc.cursor import draw_film
 from rnc.figure_view import Figures
 from rnc.lab.results import AttackResult
@@ -60,10 +60,14 @@ def draw_attack(answer: Answer, figures: Figures) -> None:
 def _headline(answer: Answer, result: AttackResult, condition: Condition) -> None:
     """What was done and the numbers that matter most."""
     done = f"stopped after {result.steps_done:d} steps" if result.stopped else f"all {result.steps_done:d} steps"
-    st.header(f"{plain(condition.label)} · {answer.request.images:d} images · {done}", anchor=False)
+    taken = result.images or answer.request.images
+    st.header(f"{plain(condition.label)} · {taken:d} images · {done}", anchor=False)
     draw_origin(answer)
+    say_fewer_images(taken, answer.request.images)
     if not result.as_recorded:
         say_other_images()
+    if told := unmoved(condition, result.without_gradient, taken):
+        st.warning(plain(f"{told[0].upper()}{told[1:]}."), icon=":material/trending_flat:")
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:
             before, after = result.before[name], result.after[name]
@@ -89,6 +93,14 @@ def draw_origin(answer: Answer) -> None:
     st.caption(
         f"{plain(request.sources[0].label)} · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
     )
+
+
+def say_fewer_images(taken: int, asked: int) -> None:
+    """That fewer images than were asked for make a balanced choice, where that is so."""
+    if taken < asked:
+        st.caption(
+            f"{asked:d} images were asked for; {taken:d} is the nearest number with as many of one class as of another."
+        )
 
 
 def say_other_images() -> None:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from rnc.conditions import Condition
 from rnc.lab.results import MaskingResult
-from rnc.lab_view.attack import draw_origin, say_other_images
+from rnc.lab_view.attack import draw_origin, say_fewer_images, say_other_images
 from rnc.lab_view.work import Answer
 from rnc.markdown import MOST_OF_A_MESSAGE, plain
 
@@ -16,6 +16,7 @@ def draw_masking(answer: Answer) -> None:
     label = plain(Condition.from_slug(result.condition).label)
     st.header(f"{label} · {result.images:d} images · {len(result.checks)} checks", anchor=False)
     draw_origin(answer)
+    say_fewer_images(result.images, answer.request.images)
     if not result.as_recorded:
         say_other_images()
     if result.stopped:

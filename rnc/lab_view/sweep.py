@@ -9,7 +9,7 @@ from rnc.charts.sweep import sweep_layers, sweep_panel
 from rnc.figure_view import Figures
 from rnc.lab.request import Axis, SweepRequest
 from rnc.lab.results import SweepResult
-from rnc.lab_view.attack import say_other_images
+from rnc.lab_view.attack import say_fewer_images, say_other_images
 from rnc.lab_view.work import Answer
 from rnc.markdown import clean, plain
 from rnc.vocabulary import FEATURES_LAYER, Metric
@@ -36,9 +36,11 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
     of = f"{done:d} of {len(request.values)} strengths, stopped" if result.stopped else f"{done:d} strengths"
     over = plain(str(request.over).replace("_", " "))
     st.header(f"{plain(request.condition.label)} · over {over} · {of}", anchor=False)
+    taken = result.images or request.images
     st.caption(
-        f"{request.images:d} images, the same for all · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
+        f"{taken:d} images, the same for all · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
     )
+    say_fewer_images(taken, request.images)
     if not result.as_recorded:
         say_other_images()
     if result.points.empty:

@@ -110,6 +110,14 @@ def test_numbers_leaps_and_layers_are_the_labs(attacked: tuple[AppTest, AttackRe
     assert any("watched images end with another decision" in caption.value for caption in app.caption)
 
 
+def test_it_says_how_many_images_there_are(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """45 of ten classes are asked for: with as many of each there are 40."""
+    app = open_page("attack_lab", tiny_store, monkeypatch, lab_images=45, lab_steps=3)
+    answered(app, "Attack")
+    assert any("40 images" in header.value for header in app.header)
+    assert any("45 images were asked for; 40" in caption.value for caption in app.caption)
+
+
 def test_images_are_filtered_by_what_became_of_them(
     attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

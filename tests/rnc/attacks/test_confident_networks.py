@@ -8,12 +8,12 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rnc.attacks import LinfBall, SampleNoise, attack_steps, ball_of, perturbation, trades_attack, unmoved
+from rnc.attacks import LinfBall, SampleNoise, attack_steps, ball_of, perturbation, trades_attack
 from rnc.attacks.norm_balls import amplitudes, norms, scale_to
 from rnc.attacks.objectives import dlr, targeted_dlr_from
 from rnc.attacks.pgd import _of_length_one, pgd_steps
 from rnc.attacks.trades import TradesL2Ball
-from rnc.conditions import Condition
+from rnc.conditions import Condition, unmoved
 from rnc.vocabulary import Norm
 from tests.oracles import pgd_oracle as oracle
 from tests.oracles import samples

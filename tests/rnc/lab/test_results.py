@@ -101,6 +101,23 @@ def test_what_is_no_result_is_refused(content: bytes) -> None:
         from_bytes(content)
 
 
+@pytest.mark.parametrize("result", [attack_result(), sweep_result()], ids=lambda r: type(r).__name__)
+def test_a_result_from_before_a_field_was_added_is_read(result: Result) -> None:
+    """With the field's default; one that lacks another field is refused."""
+    with np.load(io.BytesIO(to_bytes(result))) as opened:
+        members = dict(opened)
+    for field, is_read in (("images", True), ("device", False)):
+        plain = json.loads(members["plain"].tobytes())
+        del plain[field]
+        changed = io.BytesIO()
+        np.savez(changed, **(members | {"plain": np.frombuffer(json.dumps(plain).encode(), np.uint8)}))
+        if is_read:
+            assert from_bytes(changed.getvalue()).images == 0  # type: ignore[union-attr]
+        else:
+            with pytest.raises(ContentError):
+                from_bytes(changed.getvalue())
+
+
 def test_a_lying_header_takes_no_memory() -> None:
     with pytest.raises(ContentError, match="size is not that of its bytes"):
         arrays.from_bytes(npz(plain=HUGE), {}, 2**40)

@@ -1,5 +1,6 @@
 """What the lab follows is the attack of `rnc.attacks`: to the end it is equal, stopped it is equal to fewer steps."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +103,21 @@ def test_every_attack_is_that_of_the_house(subject: Subject, condition: Conditio
     close(found.after, measured(subject, made.images, made.labels))
     assert found.rounds == rounds(condition) and not found.stopped
     assert np.array_equal(found.goal, made.labels[in_turn(subject.labels)].numpy())
+
+
+@pytest.mark.parametrize("batch", [None, 7])
+def test_images_that_the_attack_cannot_move_are_counted(subject: Subject, batch: int | None) -> None:
+    """A network so sure of its decisions that the cross entropy and its gradient are 0 in float32."""
+    sure = copy.deepcopy(subject.model).float()
+    with torch.no_grad():
+        sure.classifier.weight *= 1e6
+    confident = replace(subject, model=sure, images=subject.images.float(), batch=batch)
+    right = int((sure(confident.images).argmax(1) == subject.labels).sum())
+    short = Condition.from_slug("pgd-linf-0.0000001-1")
+    found = run(confident, short)
+    assert 0 < found.without_gradient <= right and found.images == len(subject.labels)
+    assert run(confident, Condition.from_slug("pgd-linf-0.0000001-1-margin")).without_gradient == 0
+    assert run(subject, ATTACK).without_gradient == 0
 
 
 @pytest.mark.parametrize("batch", [None, 7])
