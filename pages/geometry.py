@@ -10,7 +10,7 @@ from rnc.charts.legend import curve_legend
 from rnc.charts.words import told_turns
 from rnc.figure_view import Figures
 from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
-from rnc.geometry_view import draw_cosines, draw_simplex_distances, why_undefined
+from rnc.geometry_view import draw_cosines, draw_duality, draw_simplex_distances, duality_of, why_undefined
 from rnc.markdown import plain
 from rnc.vocabulary import ClassMetric, Role
 
@@ -26,7 +26,7 @@ st.caption(f"{plain(run.run_id)} · epoch {epoch:d} · {plain(selection.split)} 
 answer = st.empty()
 
 names = list(run.classes)
-spectra, off = [], {}
+spectra, off, duality = [], {}, None
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = controls.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
@@ -48,7 +48,7 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     spectra.append(pd.DataFrame({"rank": np.arange(1, len(values) + 1), "value": values, "shown": shown}))
     if shown == selection.shown:
         classified, rows = reader.classifier(run.run_id, epoch)
-        duality = cosine_matrix(rows[np.isin(classified, classes)], centre(means))
+        duality = duality_of(rows[np.isin(classified, classes)], means)
 
 measured, at, labels = reader.measured_epochs(selection.runs), {}, {}
 for one in controls.chosen_runs(selection).itertuples():
@@ -73,8 +73,7 @@ right.caption(f"Runs of the same classes, each at its last measured epoch up to 
 left.caption(f"{plain(run.label)} at epoch {at[run.run_id]:d}. At a simplex all norms are equal (NC2 equinorm).")
 if len(spectra) == 2:
     left, right = st.columns(2)
-    title = f"Cosines of rows of W and means, {selection.shown}"
-    draw_cosines(figures, left, duality, present, title, "cosines of classifier and means", "duality")
+    draw_duality(figures, left, duality, present, selection.shown)
     figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")
 draw_simplex_distances(selection, figures)
 figures.offer()

@@ -9,8 +9,9 @@ from rnc import controls
 from rnc.charts.geometry import SIMPLEX_DISTANCES, cosine_heatmap, simplex_distance_lines
 from rnc.charts.legend import curve_legend
 from rnc.figure_view import Figures
-from rnc.geometry import are_alike, simplex_cosine, simplex_distances
+from rnc.geometry import are_alike, centre, cosine_matrix, simplex_cosine, simplex_distances
 from rnc.markdown import Markdown, plain
+from rnc.store.vectors import as_matrix
 from rnc.vocabulary import Role
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
@@ -44,7 +45,8 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
     for count, alike in means.groupby(counts):  # (as many classes: one array)
         if int(str(count)) < 2:
             continue
-        vectors = np.stack(list(alike["vector"])).astype(np.float64)
+        vectors = as_matrix(alike["vector"])
+        vectors[~np.isfinite(vectors)] = np.nan
         vectors = vectors.reshape(-1, int(str(count)), vectors.shape[1])
         same = np.array([are_alike(spot) for spot in vectors])
         at_once = max(_MOST_NUMBERS // int(str(count)) ** 2, 1)
@@ -64,6 +66,22 @@ def draw_cosines(
         )
         return
     figures.draw(place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key)
+
+
+def duality_of(rows: np.ndarray, means: np.ndarray) -> np.ndarray | None:
+    """Return the cosines (C, C) of classifier rows (C, d) and centred class means (C, d), or None where these do not match."""
+    return cosine_matrix(rows, centre(means)) if rows.shape == means.shape else None
+
+
+def draw_duality(
+    figures: Figures, place: DeltaGenerator, duality: np.ndarray | None, classes: list[str], shown: str
+) -> None:
+    """The heat map of `duality_of`, or a word where there is none."""
+    if duality is None:
+        place.info("No classifier with the classes and the width of these means is stored of this epoch.")
+        return
+    title = f"Cosines of rows of W and means, {shown}"
+    draw_cosines(figures, place, duality, classes, title, "cosines of classifier and means", "duality")
 
 
 def draw_simplex_distances(selection: controls.Selection, figures: Figures) -> None:
@@ -103,4 +121,6 @@ def why_undefined(means: np.ndarray, what: Markdown) -> Markdown:
     """Return why class means (C, d) of `what` have no geometry, in words; empty where they have."""
     if len(means) < 2:
         return f"This run kept no class means of {what}."
+    if not np.isfinite(means).all():
+        return f"{what}: not defined: class means are not finite."
     return f"{what}: {ALIKE}." if are_alike(means) else ""

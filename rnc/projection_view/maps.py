@@ -11,6 +11,7 @@ from rnc.conditions import CLEAN
 from rnc.geometry import SimplexPlane
 from rnc.markdown import Markdown, plain
 from rnc.projection_view.choice import SIMPLEX, MapChoice
+from rnc.store.vectors import as_matrix
 from rnc.vocabulary import ProjectionMethod
 
 MOST_DRAWN = 5_000
@@ -45,6 +46,9 @@ def find_plane(choice: MapChoice, vertices: list[str], most: int) -> Plane | Non
     if found is None:
         return None
     epoch, points, triangle = found
+    if points.empty:
+        st.info(f"No {plain(choice.method)} of sampled features is stored at epoch {epoch:d}.")
+        return None
     stored = int(points["stored"].iloc[0])
     named = controls.name_classes(points.drop(columns="stored"), choice.names, "label", "predicted")
     named.attrs = points.attrs
@@ -99,7 +103,11 @@ def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None
     except ValueError as error:
         st.info(f"At epoch {epoch:d} {plain(error)}.")
         return None
-    x, y = plane.project(np.stack(list(points["vector"]))).T
+    vectors = as_matrix(points["vector"])
+    if vectors.shape[1] != corners.shape[1]:
+        st.info(f"At epoch {epoch:d} the sampled features are of another width than the class means.")
+        return None
+    x, y = plane.project(vectors).T
     placed = points.drop(columns="vector").assign(x=x, y=y)
     placed.attrs = points.attrs
     flat = plane.project(corners)

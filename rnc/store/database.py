@@ -152,3 +152,9 @@ def _check_kinds(path: Path) -> None:
     spilled = path.with_name(f"{path.name}.tmp")
     if os.path.lexists(spilled) and (spilled.is_symlink() or not spilled.is_dir()):
         raise StoreError(f"{shown(str(spilled), 500)} is in the place of DuckDB's own temporary folder; remove it")
+    for file in spilled.iterdir() if spilled.is_dir() else ():
+        if file.is_symlink() or not file.is_file():  # (it ends the whole process)
+            raise StoreError(
+                f"{shown(str(file), 500)} is no plain file but a link, a pipe or a folder, in DuckDB's own temporary folder; "
+                f"remove it; {path} was left as it is"
+            )

@@ -17,6 +17,7 @@ from rnc.store.files import network_inside
 from rnc.store.run_rows import MOST_CLASSES, with_configs
 from rnc.store.samples import SampleReader
 from rnc.store.upkeep import TABLES_OF_A_RUN
+from rnc.store.vectors import as_matrix
 from rnc.vocabulary import (
     FEATURES_LAYER,
     MOST_RESULT_BYTES,
@@ -262,12 +263,12 @@ def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     if found.empty:
         return np.zeros(0, dtype=int), np.zeros((0, 0))
     classes = found["class"].to_numpy()
-    widths = {0 if vector is None else len(vector) for vector in found["vector"]}
-    if len(classes) > MOST_CLASSES or len(classes) * max(widths) > MOST_VECTOR_NUMBERS:
+    width = max(0 if vector is None or vector is pd.NA else len(vector) for vector in found["vector"])
+    if len(classes) > MOST_CLASSES or len(classes) * width > MOST_VECTOR_NUMBERS:
         raise StoreError(
-            f"{len(classes):,} class vectors of {max(widths):,} numbers are stored for one epoch; at most "
+            f"{len(classes):,} class vectors of {width:,} numbers are stored for one epoch; at most "
             f"{MOST_CLASSES:,} vectors and {MOST_VECTOR_NUMBERS:,} numbers are read"
         )
-    if len(widths) > 1 or found["class"].isna().any() or (classes < 0).any() or found["class"].duplicated().any():
-        raise StoreError("the class vectors of an epoch make no sense: they differ in length, or name a class twice")
-    return classes, np.stack(list(found["vector"])).astype(np.float64)
+    if found["class"].isna().any() or (classes < 0).any() or found["class"].duplicated().any():
+        raise StoreError("the class vectors of an epoch make no sense: they name a class twice, or none")
+    return classes, as_matrix(found["vector"])

@@ -1,0 +1,20 @@
+"""Vectors as a store's answers have them, checked: a stranger's may be of any length, or missing."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rnc.store.errors import StoreError
+
+
+def as_matrix(vectors: Iterable[Any]) -> np.ndarray:
+    """Return vectors of one length, one or more numbers each, as rows (n, d) of float64; numbers may be NaN or infinite.
+
+    Raises StoreError where one is missing, has a missing number, or is of another length than the others.
+    """
+    rows = list(vectors)
+    is_whole = all(isinstance(row, np.ndarray) and not np.ma.is_masked(row) for row in rows)
+    if not is_whole or len({len(row) for row in rows}) != 1 or not len(rows[0]):
+        raise StoreError("stored vectors make no sense: they differ in length, or numbers are missing")
+    return np.stack(rows).astype(np.float64)
