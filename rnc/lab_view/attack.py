@@ -66,8 +66,8 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
     say_fewer_images(taken, answer.request.images)
     if not result.as_recorded:
         say_other_images()
-    if told := unmoved(condition, result.without_gradient, taken):
-        st.warning(plain(f"{told[0].upper()}{told[1:]}."), icon=":material/trending_flat:")
+    if still := unmoved(condition, result.without_gradient, taken):
+        st.warning(plain(f"{still[0].upper()}{still[1:]}."), icon=":material/trending_flat:")
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:
             before, after = result.before[name], result.after[name]
