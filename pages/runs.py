@@ -9,7 +9,7 @@ from rnc import controls, sweep_view
 from rnc.markdown import MOST_OF_A_MESSAGE, plain
 from rnc.readonly import told_store
 from rnc.run_filter import clear_filter, current_filter
-from rnc.runs_view.changes import draw_marks, draw_outcome, draw_upkeep
+from rnc.runs_view.changes import draw_marks, draw_outcome, draw_room, draw_upkeep
 from rnc.runs_view.differences import draw_differences
 from rnc.runs_view.table import draw_table
 from rnc.store.card import train_command
@@ -27,6 +27,7 @@ st.caption(
     f"gallery that comes with the project{f'; {hidden:d} archived' if hidden else ''}"
 )
 draw_outcome()
+draw_room()
 left_out = controls.reader().left_out()
 for name, reason in list(left_out.items())[:MOST_LEFT_OUT_NAMED]:
     st.caption(f"Published run {plain(name)} is left out: {plain(reason, MOST_OF_A_MESSAGE)}.")

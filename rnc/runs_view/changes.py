@@ -9,11 +9,13 @@ import streamlit as st
 from rnc import controls
 from rnc.error_view import show_error
 from rnc.markdown import MOST_OF_A_MESSAGE, plain
-from rnc.readonly import SAID, ReadOnlyError, is_readonly
+from rnc.readonly import SAID, ReadOnlyError, is_readonly, refuse_if_readonly
+from rnc.store.compact import compact
 from rnc.store.connection import StoreError
 from rnc.store.upkeep import LONGEST_NOTE, MOST_TAGS, networks_of
 
 _OUTCOME, _CONDEMNED = "runs_outcome", "runs_condemned"
+_WORTH_COMPACTING = 2**20  # bytes
 
 
 def draw_outcome() -> None:
@@ -23,6 +25,19 @@ def draw_outcome() -> None:
             show_error(text)
         else:
             st.success(plain(text, MOST_OF_A_MESSAGE))
+
+
+def draw_room() -> None:
+    """Offer to compact the store's file, where much of it holds nothing: DuckDB does not shrink it when runs are deleted."""
+    unused = controls.reader().unused_bytes()
+    if is_readonly() or unused < _WORTH_COMPACTING:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{unused / 1e6:,.0f} MB of the store's file hold nothing since runs were deleted.")
+        st.button(
+            "Compact the store", on_click=_compact, key="compact", icon=":material/compress:",
+            help="writes the file anew beside itself, compares the two and swaps them; trainings and pages wait meanwhile",
+        )  # fmt: skip
 
 
 def draw_marks(run: pd.Series, known: list[str]) -> None:
@@ -126,6 +141,15 @@ def _archive(run_ids: list[str], archived: bool) -> None:
 
 def _archive_all(run_ids: list[str], archived: bool) -> None:
     controls.writer().archive(run_ids, archived)
+
+
+def _compact() -> None:
+    _attempt([("The store is compacted.", _compact_store)])
+
+
+def _compact_store() -> None:
+    refuse_if_readonly()
+    compact(controls.reader().path)
 
 
 def _condemn(run_ids: list[str]) -> None:

@@ -1,10 +1,12 @@
-"""`python -m rnc.store [STORE] [--upgrade]`: list the runs of a store, after bringing it to this program's schema.
+"""`python -m rnc.store [STORE] [--upgrade] [--compact]`: list the runs of a store, after bringing it to this program's schema.
 
-An older store is copied before (`rnc-v2-2026-11-25.duckdb` beside it).
+An older store is copied before (`rnc-v2-2026-11-25.duckdb` beside it). `--compact` writes the file anew, without the room that
+deleted runs have left.
 The exit code is 1 where nothing is measured yet, 2 on errors.
 """
 
 from rnc.command_line import fail, run_command, say
+from rnc.store.compact import compact
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
@@ -12,12 +14,15 @@ from rnc.store.writer import StoreWriter
 
 def main(arguments: list[str]) -> int:
     """Print one line a run."""
-    named = [argument for argument in arguments if argument != "--upgrade"]
+    named = [argument for argument in arguments if argument not in ("--upgrade", "--compact")]
     try:
         path = store_path(named[0] if named else None)
         reader = StoreReader(path)
         if "--upgrade" in arguments and path.is_file():
             StoreWriter(path).prepare()
+        if "--compact" in arguments:
+            before, after = compact(path)
+            say(f"{path}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
         runs = reader.runs()
         measured = set(reader.measured_epochs(list(runs["run_id"]))["run_id"])
     except StoreError as error:

@@ -96,6 +96,13 @@ def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnecti
 
 
 @contextmanager
+def exclusively(path: Path) -> Iterator[None]:
+    """Keep a store from all other threads and processes that take turns at it; nothing is opened. Raises as `writing` does."""
+    with _sharing(path).alone(), _writers_turn(path):
+        yield
+
+
+@contextmanager
 def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """One read-write transaction; makes the store where there is none. Raises as `reading` does, before anything is made."""
     with _sharing(path).alone(), _writers_turn(path):

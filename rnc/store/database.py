@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from rnc.safe_paths import UnsafePathError, open_plain_file, shown
-from rnc.store.errors import StoreError
+from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.quoting import quoted_text
 
 MEMORY_VARIABLE = "RNC_MEMORY_LIMIT"
@@ -51,6 +51,28 @@ def open_database(
         lock(connection, [] if folder is None else [folder])
     except BaseException:
         connection.close()
+        raise
+    return connection
+
+
+def open_both(source: Path, target: Path) -> duckdb.DuckDBPyConnection:
+    """Return a connection to two DuckDB files, called source and target; no other process may open either meanwhile.
+
+    The target is made. Raises StoreError as `open_database` does, and StoreBusyError where another process has the source open.
+    """
+    source = source.resolve()
+    _check_kinds(source)
+    connection = duckdb.connect(":memory:", config=settings() | {"temp_directory": f"{target}.tmp"})
+    try:
+        connection.execute(f"ATTACH {quoted_text(source)} AS source")
+        connection.execute(f"ATTACH {quoted_text(target)} AS target")
+        lock(connection)
+    except duckdb.Error as error:
+        connection.close()
+        if is_lock_conflict(error):
+            raise StoreBusyError(
+                f"store {source} is in use by {told_holder(error)}; close that program and try again"
+            ) from None
         raise
     return connection
 

@@ -14,6 +14,7 @@ from rnc.conditions import CLEAN
 from rnc.store.connection import StoreError, StoreMissingError
 from rnc.store.evidence import SHOWN
 from rnc.store.files import network_inside
+from rnc.store.lake import is_lake
 from rnc.store.run_rows import MOST_CLASSES, with_configs
 from rnc.store.samples import SampleReader
 from rnc.store.upkeep import TABLES_OF_A_RUN
@@ -229,6 +230,16 @@ class StoreReader(SampleReader):
                FROM epoch WHERE run_id = ?""",
             run_id,
         )
+
+    def unused_bytes(self) -> int:
+        """Return how many bytes of the store's file hold nothing since rows were deleted; 0 where there is no such file."""
+        if is_lake(self.path):
+            return 0
+        found = self._ask(
+            """SELECT block_size * free_blocks AS bytes FROM pragma_database_size()
+               WHERE database_name = current_database()"""
+        )
+        return 0 if found.empty else int(found["bytes"].iloc[0])
 
     def paces(self, run_ids: list[str]) -> pd.DataFrame:
         """run_id, seconds: what an epoch of each run has taken on average, measurement and store included."""

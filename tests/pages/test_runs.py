@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Multiselect
@@ -182,6 +183,26 @@ def test_deleting_says_what_goes_asks_and_takes_the_networks_along(
     assert not app.exception and "is deleted" in app.success[0].value
     assert listed(app) == {"one-st", "three-at"} and app.sidebar.multiselect(key="runs").value == ["one-st"]
     assert [path.name for path in sorted((store.parent / "checkpoints").iterdir())] == ["one-st", "three-at"]
+
+
+def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]
+    with duckdb.connect(str(store)) as connection:
+        connection.execute(
+            "INSERT INTO metric SELECT m.* REPLACE (hash(r.range) / 3 AS value, 'gone' AS run_id) "
+            "FROM (FROM metric LIMIT 1) m, range(300000) r"
+        )
+        connection.execute("CHECKPOINT")
+        connection.execute("DELETE FROM metric WHERE run_id = 'gone'")
+    before = store.stat().st_size
+    monkeypatch.setenv(VARIABLE, "1")
+    assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]
+    monkeypatch.delenv(VARIABLE)
+    app = open_page("runs", store, monkeypatch)
+    assert any("hold nothing since runs were deleted" in caption.value for caption in app.caption)
+    app.button(key="compact").click().run()
+    assert app.success[0].value.startswith("The store is compacted") and store.stat().st_size < before
+    assert listed(app) == {"one-st", "two-at", "three-at"} and "compact" not in [button.key for button in app.button]
 
 
 def test_a_run_that_is_being_trained_stays_and_the_others_go(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

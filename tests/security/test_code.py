@@ -32,6 +32,7 @@ SQL_NAMES = {
     "rnc/store/upkeep.py": {"table", "column"},  # of TABLES_OF_A_RUN, and tags, note, archived_at
     "rnc/store/copy.py": {"name", "known", "sql"},  # identifiers that the database lists, and texts of the file's own
     "rnc/store/database.py": {"allowed"},  # folders, quoted
+    "rnc/store/compact.py": {"database"},  # one of two constants
     "rnc/store/lake.py": {"extension", "options"},  # constants, and a path, quoted
     "rnc/store/bundle.py": {"table", "rows"},
     "rnc/store/published_runs.py": {"table", "view"},  # of the schema, and files, quoted

@@ -1,0 +1,86 @@
+"""Write a store's file anew without the room that deleted rows have left: DuckDB keeps it for later, and never shrinks a file."""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from rnc.store import lake
+from rnc.store.connection import exclusively, reading
+from rnc.store.database import open_both
+from rnc.store.disk_errors import DISK_ERRORS
+from rnc.store.errors import StoreError, StoreWriteError
+from rnc.store.quoting import quoted_name
+
+
+def compact(path: Path) -> tuple[int, int]:
+    """Put a compacted copy of a store in its place, and return the bytes of the file before and after.
+
+    The copy has the name of the store only when it is whole, compared row count by row count, and on the disk; killed before,
+    the store is as it was. Others wait meanwhile, and a program that holds the file open is not waited for. Raises StoreError for
+    a lake and as `reading` does, StoreWriteError where there is no room for a copy.
+    """
+    if lake.is_lake(path):
+        raise StoreError(f"{path} stands for a lake, which has no file to be compacted")
+    with reading(path):  # (what this program did not make is refused by name)
+        pass
+    with exclusively(path):
+        made, before = path.with_name(f".{path.name}.compacted"), path.stat().st_size
+        if shutil.disk_usage(path.parent).free < before:
+            raise StoreWriteError(
+                f"store {path} was left as it is: its compacted copy may need {before:,} bytes, and the disk has fewer free"
+            )
+        try:
+            made.unlink(missing_ok=True)  # (of a process that was killed)
+            _replace(path, made)
+        except (OSError, *DISK_ERRORS) as error:
+            raise StoreWriteError(
+                f"store {path} was left as it is: no compacted copy could be written ({error})"
+            ) from error
+        finally:
+            for left in (made, made.with_name(f"{made.name}.wal")):
+                with suppress(OSError):
+                    left.unlink(missing_ok=True)
+        return before, path.stat().st_size
+
+
+def _replace(path: Path, made: Path) -> None:
+    """Copy a store into a new file, and give it the store's name while the old one is still held against other programs."""
+    with open_both(path, made) as connection:
+        connection.execute("CHECKPOINT source")
+        connection.execute("COPY FROM DATABASE source TO target")
+        _check_same(connection, path)
+        connection.execute("DETACH target")
+        shutil.copymode(path, made)
+        descriptor = os.open(made, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        made.replace(path)
+        _sync_folder(path.parent)
+
+
+def _check_same(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'source'").fetchall()
+    for (table,) in tables:
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {database}.main.{quoted_name(table)}").fetchone()
+            for database in ("source", "target")
+        ]
+        if counts[0] != counts[1]:
+            raise StoreError(
+                f"store {path} was left as it is: its copy has {counts[1]} rows of {table}, not {counts[0]}"
+            )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name on the disk, where the system can say so."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
