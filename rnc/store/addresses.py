@@ -47,7 +47,8 @@ def store_path(given: str | Path | None = None) -> Path:
         path, is_link = real_path(given), given.is_symlink()
     except OSError as error:
         raise StoreAddressError(f"store {shown(address)} cannot be found: {error.strerror}") from None
-    if is_link and not (lake.is_lake(path) if lake.is_lake(given) else _may_be_followed(path)):
+    to_lake = lake.is_lake(given)  # (what else a link called so leads to is not opened)
+    if is_link and not ((lake.is_lake(path) and path.is_file()) if to_lake else _may_be_followed(path)):
         raise StoreAddressError(
             f"store {shown(address)} is a link to {shown(str(path))}, which is no store; name the store itself"
         )

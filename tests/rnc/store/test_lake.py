@@ -87,6 +87,9 @@ def test_a_link_called_a_lake_leads_to_a_lake_alone(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("rnc.store.addresses.begins_as_duckdb", lambda _path: pytest.fail("it was read"))
     with pytest.raises(StoreError, match="is a link to"):
         store_path(tmp_path / "rnc.lake")
+    (tmp_path / "nothing.lake").symlink_to(tmp_path / "missing.lake")
+    with pytest.raises(StoreError, match="is a link to"):
+        store_path(tmp_path / "nothing.lake")
 
 
 def test_no_catalog_may_take_its_time() -> None:
