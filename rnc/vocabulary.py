@@ -136,6 +136,8 @@ MOST_EPOCHS = 100_000
 """Measured epochs of one run that are read: each is a place of the cursor."""
 MOST_RESULT_BYTES = 2**28
 """Of a result of the lab, as it is sent and kept."""
+RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}"
+"""What `train.measure --name` may call a run: a part of a folder's name and of an address."""
 OWN_IMAGES = "own:"
 """What the name of a data set begins with where it is no name, but says where images of one's own lie."""
 

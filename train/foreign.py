@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rnc.safe_paths import UnsafePathError, checked_name
-from rnc.vocabulary import Norm, Objective, Split
+from rnc.vocabulary import RUN_NAME, Norm, Objective, Split
 from train.measurement import Epochs, MeasurementConfig
 
 
@@ -80,5 +80,5 @@ def check_names(name: str, dataset: str, model: str) -> None:
 
 def check_name(name: str) -> None:
     """Raise ValueError for a name that could not be a part of a folder's name and of an address."""
-    if name and not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,79}", name, re.ASCII):
+    if name and not re.fullmatch(RUN_NAME, name):
         raise ValueError(f"name must be of letters, digits and . _ -, at most 80 of them, got {name!r}")

@@ -9,7 +9,7 @@ import streamlit as st
 from rnc import controls
 from rnc.error_view import show_error
 from rnc.markdown import MOST_OF_A_MESSAGE, plain
-from rnc.readonly import SAID, ReadOnlyError, is_readonly, refuse_if_readonly
+from rnc.readonly import SAID, ReadOnlyError, is_readonly
 from rnc.store.compact import compact
 from rnc.store.connection import StoreError
 from rnc.store.upkeep import LONGEST_NOTE, MOST_TAGS, networks_of
@@ -29,8 +29,7 @@ def draw_outcome() -> None:
 
 def draw_room() -> None:
     """Offer to compact the store's file, where much of it holds nothing: DuckDB does not shrink it when runs are deleted."""
-    unused = controls.reader().unused_bytes()
-    if is_readonly() or unused < _WORTH_COMPACTING:
+    if is_readonly() or (unused := controls.reader().unused_bytes()) < _WORTH_COMPACTING:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{unused / 1e6:,.0f} MB of the store's file hold nothing since runs were deleted.")
@@ -148,8 +147,7 @@ def _compact() -> None:
 
 
 def _compact_store() -> None:
-    refuse_if_readonly()
-    compact(controls.reader().path)
+    compact(controls.writer().path)
 
 
 def _condemn(run_ids: list[str]) -> None:

@@ -153,10 +153,10 @@ def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckd
             f"there is no store at {path}; train a run first, naming it by its address, ducklake:postgres:…"
         )
     catalog = _catalog_of(path)
-    _check_is_known(path, catalog)
     key = (os.getpid(), path.resolve(), catalog, read_only, folder)
     for _attempt in range(2):
         if key not in _kept:
+            _check_is_known(path, catalog)
             while len(_kept) >= _MOST_KEPT:
                 _kept.pop(next(iter(_kept))).close()
             _kept[key] = _attach(path, key[2], read_only, folder)

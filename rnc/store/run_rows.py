@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.store.errors import StoreError
-from rnc.vocabulary import OWN_IMAGES, SYNTHETIC
+from rnc.vocabulary import OWN_IMAGES, RUN_NAME, SYNTHETIC
 
 _TEXTS = ("dataset", "model", "objective", "norm")
 _NUMBERS: dict[str, type | tuple[type, ...]] = {"epochs": int, "seed": int, "subset": int, "width": (int, float)}
@@ -19,8 +19,6 @@ _MOST_NUMBER = 2**53
 """Larger numbers are none that a float64 or a chart's axis holds."""
 MOST_CLASSES = 4096
 """Classes of one run: what pages compute and draw grows with their square."""
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,79}", re.ASCII)
-"""What a run may be called (`train.measure --name`)."""
 MOST_CLASS_NAME = 200
 """Characters of a class's name."""
 
@@ -83,4 +81,4 @@ def _images_from(config: dict) -> str:
 def _name(config: dict) -> str:
     """Return the name that a run was given, or nothing."""
     name = config.get("own", {}).get("name")
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
+    return name if isinstance(name, str) and re.fullmatch(RUN_NAME, name) else ""
