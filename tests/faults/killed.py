@@ -7,10 +7,11 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ class Death:
     """The last epoch whose writing had returned in this process; -1 for none."""
 
 
+def send_signal(process: BaseProcess, number: signal.Signals) -> None:
+    """Send a started process a signal; if it has just ended, do nothing.
+
+    The fork server collects its children, so a process can be gone although `is_alive` has just said otherwise.
+    """
+    assert process.pid is not None
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, number)
+
+
 def kill_once(server: ForkServerContext, store: Path, objective: str, aim: Phase, chance: random.Random) -> Death:
     """Start or go on with the run, and SIGKILL it a random moment after a random entry to the phase `aim`."""
     path = store.with_name("note")
@@ -129,12 +140,10 @@ def kill_once(server: ForkServerContext, store: Path, objective: str, aim: Phase
     awaited, delay = chance.randint(1, {Phase.STEP: 8}.get(aim, 4)), chance.uniform(0, _LONGEST_DELAY[aim])
     process = server.Process(target=run, args=(store, objective, path), daemon=True)
     process.start()
-    assert process.pid is not None
     while process.is_alive() and note.get(1) < awaited:
         time.sleep(0.0002)
     time.sleep(delay)
-    if process.is_alive():
-        os.kill(process.pid, signal.SIGKILL)
+    send_signal(process, signal.SIGKILL)
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL), f"the run ended by itself: {process.exitcode}"
     return Death(process.exitcode != 0, Phase(note.get(0)), note.get(3) - 1)

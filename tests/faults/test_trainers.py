@@ -1,6 +1,5 @@
 """Trainers that are suspended, doubled, or whose clock jumps: the numbers are those of an undisturbed run."""
 
-import os
 import random
 import signal
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rnc.store import writer
-from tests.faults.killed import config, run
+from tests.faults.killed import config, run, send_signal
 from tests.faults.kills import differences, forkserver, undisturbed
 from tests.train.small import ask
 
@@ -58,15 +57,14 @@ def test_suspended_beside_a_second_trainer(server: ForkServerContext, unbroken: 
     store, chance = tmp_path / "rnc.duckdb", random.Random(5)
     first = server.Process(target=run, args=(store, OBJECTIVE))
     first.start()
-    assert first.pid is not None
     while first.is_alive() and not list(tmp_path.glob("locks/*.lock")):
         time.sleep(0.01)
     second = server.Process(target=run, args=(store, OBJECTIVE))
     second.start()
     while first.is_alive():
-        os.kill(first.pid, signal.SIGSTOP)
+        send_signal(first, signal.SIGSTOP)
         time.sleep(chance.uniform(0, 0.2))
-        os.kill(first.pid, signal.SIGCONT)
+        send_signal(first, signal.SIGCONT)
         time.sleep(chance.uniform(0.1, 0.5))
     first.join()
     second.join()
