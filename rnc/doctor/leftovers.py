@@ -6,7 +6,6 @@ it gives to half-written ones, and folders of networks while no other store lies
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +14,14 @@ from pathlib import Path
 from rnc.doctor.finding import Finding, Level
 from rnc.safe_paths import UnsafePathError, open_plain_file
 from rnc.store.errors import StoreError
-from rnc.store.files import checkpoints_folder, is_plain_file, is_plain_folder, leftovers_folder, store_folder
+from rnc.store.files import (
+    checkpoints_folder,
+    is_plain_file,
+    is_plain_folder,
+    leftovers_folder,
+    remove_whole,
+    store_folder,
+)
 from rnc.store.neighbours import other_stores
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import trainer
@@ -131,7 +137,7 @@ def _holds_only_networks(folder: Path) -> bool:
 
 
 def _remove(path: Path) -> str:
-    shutil.rmtree(path) if is_plain_folder(path) else path.unlink()
+    remove_whole(path)
     return f"removed {path}"
 
 

@@ -7,6 +7,7 @@ refused. A store that is reached through a link has its networks, locks and logs
 
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -176,6 +177,14 @@ def is_plain_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a folder and all in it, or the file, link or pipe of that name; links are not followed, and nothing may be there."""
+    if is_plain_folder(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _locks_folder(store: Path) -> Path:

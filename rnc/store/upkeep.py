@@ -1,7 +1,6 @@
 """What people change about stored runs: their tags and note, whether they are out of sight, whether they are there at all."""
 
 import os
-import shutil
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ import duckdb
 
 from rnc.store.connection import writing
 from rnc.store.errors import StoreError
-from rnc.store.files import networks_folder
+from rnc.store.files import is_plain_folder, networks_folder, remove_whole
 from rnc.store.neighbours import users_of_networks
 from rnc.store.run_lock import run_lock
 from rnc.vocabulary import STALE_SECONDS, RunState
@@ -149,12 +148,11 @@ def _refuse_a_trained_one(connection: duckdb.DuckDBPyConnection, store: Path, ru
 
 def _remove(folder: Path) -> None:
     """Out of the way first, so that whoever trains the run anew meets all of the folder or nothing of it."""
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
+    if is_plain_folder(folder):
         condemned = folder.with_name(f".{folder.name}.deleted")
-        shutil.rmtree(condemned, ignore_errors=True)
-        shutil.rmtree(folder.rename(condemned))
+        remove_whole(condemned)
+        folder = folder.rename(condemned)
+    remove_whole(folder)
 
 
 def _now() -> datetime:

@@ -1,5 +1,6 @@
 """Tags, notes, the archive and deletion: each is whole or did not happen, trainings go on beside them, neighbours stay."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -118,6 +119,19 @@ def test_a_link_in_the_place_of_a_folder_is_taken_away_and_what_it_leads_to_stay
     folder.symlink_to(store.parent / "disk")
     StoreWriter(store).delete_run("a")
     assert not folder.is_symlink() and len(list((store.parent / "disk").iterdir())) == 2
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "pipe", "folder"])
+def test_whatever_stands_where_a_deleted_folder_goes_is_taken_away(kind: str, store: Path) -> None:
+    folder, elsewhere = networks_folder(store, "a"), store.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    in_the_way = folder.with_name(f".{folder.name}.deleted")
+    make = {"file": in_the_way.touch, "folder": in_the_way.mkdir, "pipe": lambda: os.mkfifo(in_the_way)}
+    make.get(kind, lambda: in_the_way.symlink_to(elsewhere))()
+    StoreWriter(store).delete_run("a")
+    assert not folder.exists() and not in_the_way.is_symlink() and not in_the_way.exists()
+    assert (elsewhere / "kept").exists() and networks_of(store, "b") == (2, 12)
 
 
 def test_a_run_whose_trainer_holds_its_lock_is_refused(store: Path, other: Other) -> None:
