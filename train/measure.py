@@ -16,7 +16,7 @@ from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
 from rnc.models.builders import parsed_arguments
 from rnc.models.weights import CheckpointError, network_metadata
-from rnc.models.wrapped import check_normalisation
+from rnc.models.wrapped import WrappedClassifier, check_normalisation
 from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
@@ -136,6 +136,8 @@ def measure(command: Command) -> None:
     for sentence in left_out:
         _say(f"left out: {sentence}")
     model = _network(command, spec)
+    if isinstance(model, WrappedClassifier):
+        _say(model.told)
     whole = _loaded(command, images)
     for epoch, path in files:
         _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN], command.weights_key))

@@ -2,7 +2,8 @@
 
 Most layers are plain: W and b are their parameters. Others make W of their parameters at every pass (weight and spectral
 normalisation, hooks) or bring the features to length 1 first (cosine classifiers); a scale may follow. Their W and b are
-read off the layer itself, by unit vectors, so that they are those of any weights that are loaded later.
+read off the layer itself, by unit vectors, so that they are those of any weights that are loaded later. A network whose
+`forward` multiplies by itself, without a layer, has a `LastOperation`.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, element
+from rnc.models.outputs import Key, apart, element, factor
 from rnc.models.trial import Trial, random_images
 
 _TOLERANCE = 1e-4  # of the largest logit
@@ -45,6 +47,30 @@ class LastLayer:
     def layer(self) -> nn.Module:
         """The layer itself."""
         return self.module.get_submodule(self.name)
+
+    @property
+    def told(self) -> str:
+        """What it is, in words."""
+        added = [
+            "" if self.plain else "its weights as it uses them",
+            "its features brought to length 1" if self.normalised else "",
+            "its outputs multiplied by a number" if self.scaled else "",
+        ]
+        return ", ".join([self.name, *filter(None, added)])
+
+    @contextmanager
+    def overheard(self) -> Iterator[list[torch.Tensor]]:
+        """Collect what the layer takes in within the block."""
+        held: list[torch.Tensor] = []
+
+        def keep(_part: nn.Module, inputs: tuple[torch.Tensor, ...], options: dict[str, Any]) -> None:
+            held.append(next(iter((*inputs, *options.values()))))
+
+        hook = self.layer.register_forward_pre_hook(keep, with_kwargs=True)
+        try:
+            yield held
+        finally:
+            hook.remove()
 
     def features(self, taken: torch.Tensor) -> torch.Tensor:
         """Return the features (N, d) that the weights are multiplied by, from what the layer takes in."""
@@ -82,38 +108,36 @@ class LastLayer:
         """The number that the layer's outputs are multiplied by, from a pass; exactly 1 where it is 1 up to rounding."""
         with model_mode(self.module, training=False), outputs_of(self.layer) as held:
             logits = element(self.module(random_images(self.module, self.image_shape)), self.key)
-        scale = _factor(held[-1], logits)
+        scale = factor(held[-1], logits)
         return 1.0 if abs(scale - 1) < 1e-6 else scale
 
 
-def find_last_layer(module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], asked: str | None) -> LastLayer:
+def find_last_layer(
+    module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], asked: str | None
+) -> LastLayer | LastOperation:
     """Return the last layer, by its name where asked for, and which of the module's outputs are its logits.
 
-    Raises ValueError, with the linear layers there are and the measured difference, where no output is W h + b.
+    Where no module is that layer, it may be a product that `forward` computes. Raises ValueError, with the linear layers
+    there are and the measured difference, where no output is W h + b.
     """
     layers = list(trial.inputs)
-    if not layers:
-        raise ValueError(
-            f"the network has no linear layer that a pass calls; it must end in one, logits = W h + b{_unused(module, trial)}"
-        )
-    if asked is not None and asked not in layers:
+    if asked not in (None, FUNCTION, *layers):
         raise ValueError(f"{asked!r} is no linear layer of the network; there are: {listed(layers)}")
-    names = layers[::-1] if asked is None else [asked]
+    names = layers[::-1] if asked is None else [asked] if asked in layers else []
+    forms = (form for key in trial.outputs for name in names for form in _forms(module, trial, image_shape, name, key))
     differences: dict[str, float] = {}
-    for key, logits in trial.outputs.items():
-        for name in names:
-            for form in _forms(module, trial, image_shape, name, key):
-                difference = form.difference(trial.inputs[name], logits)
-                if difference <= _TOLERANCE:
-                    return form
-                differences[name] = min(difference, differences.get(name, difference))
+    for form in forms:
+        difference = form.difference(trial.inputs[form.name], trial.outputs[form.key])
+        if difference <= _TOLERANCE:
+            return form
+        differences[form.name] = min(difference, differences.get(form.name, difference))
+    if asked in (None, FUNCTION):
+        operation, least = find_last_operation(module, trial, image_shape, _TOLERANCE)
+        if operation is not None:
+            return operation
+        if least is not None and not names:
+            differences[FUNCTION] = least
     raise ValueError(_refused(trial, names, layers, differences) + _unused(module, trial))
-
-
-def apart(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Return the largest difference of two tensors, as a share of the largest number of the second."""
-    one, other = one.detach(), other.detach()
-    return float((one - other).abs().max() / other.abs().max().clamp_min(1e-12))
 
 
 def listed(names: list[str]) -> str:
@@ -129,7 +153,7 @@ def _forms(
     taken, given, logits = trial.inputs[name], trial.calls[name].output, trial.outputs[key]
     if trial.calls[name].times > 1 or taken.dim() != 2 or not isinstance(given, torch.Tensor):
         return
-    scale = 1.0 if given is logits else _factor(given, logits) if given.shape == logits.shape else 0.0
+    scale = 1.0 if given is logits else factor(given, logits) if given.shape == logits.shape else 0.0
     if given.shape != logits.shape or not scale > 0:
         return
     weight = module.get_submodule(name)._parameters.get("weight")
@@ -140,35 +164,31 @@ def _forms(
         yield LastLayer(*shared, plain=False, normalised=normalised, scaled=given is not logits)
 
 
-def _factor(given: torch.Tensor, logits: torch.Tensor) -> float:
-    """The number that takes a layer's outputs to the logits, by least squares."""
-    given, logits = given.detach(), logits.detach()
-    return float((given * logits).sum() / (given * given).sum().clamp_min(1e-30))
-
-
 def _refused(trial: Trial, names: list[str], layers: list[str], differences: dict[str, float]) -> str:
-    name = next(iter(differences), names[0])
+    name = next(iter(differences), names[0] if names else FUNCTION)
+    if name == FUNCTION:
+        measured = (
+            "" if name not in differences else f"; a product in its forward differs by {_share(differences[name])}"
+        )
+        return f"the network has no linear layer that a pass calls; it must end in one, logits = W h + b{measured}"
     taken = trial.inputs[name]
     if name not in differences and (trial.calls[name].times > 1 or taken.dim() != 2):
         return f"{name} must see each image once, as features (N, d), but is given {tuple(taken.shape)}"
-    measured = ""
-    if name in differences:
-        measured = f", but they differ by {100 * differences[name]:.3g} % of the largest logit from W h + b"
+    measured = f", but they differ by {_share(differences[name])}" if name in differences else ""
     return (
         f"the network's outputs are not those of {name}: it must end in that layer, without a softmax or other layers "
         f"after it{measured}; its linear layers are: {listed(layers)}"
     )
 
 
+def _share(difference: float) -> str:
+    return f"{100 * difference:.3g} % of the largest logit from W h + b"
+
+
 def _unused(module: nn.Module, trial: Trial) -> str:
     """Words on linear layers whose weights a function may use, without a call that could be overheard."""
     names = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name not in trial.calls]
-    if not names:
-        return ""
-    return (
-        f"; a pass does not call {listed(names)}: where its weights are used by a function, as in "
-        "functional.linear(h, fc.weight), put that into the forward of a module of its own"
-    )
+    return f"; a pass does not call {listed(names)}" if names else ""
 
 
 @contextmanager

@@ -33,3 +33,15 @@ def element(output: Any, key: Key) -> torch.Tensor:
     else:
         found = output[key]
     return found
+
+
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the largest difference of two tensors, as a share of the largest number of the second."""
+    one, other = one.detach(), other.detach()
+    return float((one - other).abs().max() / other.abs().max().clamp_min(1e-12))
+
+
+def factor(given: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Return the number that takes a tensor to another of its shape, by least squares."""
+    given, wanted = given.detach(), wanted.detach()
+    return float((given * wanted).sum() / (given * given).sum().clamp_min(1e-30))

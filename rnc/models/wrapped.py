@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from rnc.conditions import check_of_pixels
 from rnc.models.interface import FeatureClassifier
-from rnc.models.last_layer import LastLayer, apart, find_last_layer, listed
+from rnc.models.last_layer import LastLayer, find_last_layer, listed
+from rnc.models.last_operation import LastOperation
 from rnc.models.modes import model_mode
-from rnc.models.outputs import element
+from rnc.models.outputs import apart, element
 from rnc.models.trial import Trial, try_out
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
@@ -22,7 +23,9 @@ _FEW_STAGES = 4
 class WrappedClassifier(FeatureClassifier):
     """A module whose stages and features are overheard by hooks that last for one pass."""
 
-    def __init__(self, last: LastLayer, stages: dict[str, bool], mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, last: LastLayer | LastOperation, stages: dict[str, bool], mean: Sequence[float], std: Sequence[float]
+    ) -> None:
         """Take the last layer and the names of the stages, with whether a stage's output is overwritten later."""
         super().__init__(mean, std)
         self.module = last.module
@@ -48,6 +51,15 @@ class WrappedClassifier(FeatureClassifier):
     def logits_of(self, features: torch.Tensor) -> torch.Tensor:
         """The logits (N, C) of penultimate features (N, d)."""
         return functional.linear(features, *self._last.weight_and_bias())
+
+    @property
+    def told(self) -> str:
+        """What was found in the module, in words."""
+        outputs = "" if self._last.key is None else f"; its logits: {self._last.key!r} of what it gives"
+        stages = listed(self.stage_names) or "none"
+        return (
+            f"the network's last layer: {self._last.told} (d = {self.weight.shape[1]}){outputs}; its stages: {stages}"
+        )
 
     @torch.no_grad()
     def mismatch(self, images: torch.Tensor) -> float:
@@ -80,12 +92,7 @@ class WrappedClassifier(FeatureClassifier):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The penultimate features h (N, d): what the linear layer takes in, of length 1 where it normalises them."""
-        held: list[torch.Tensor] = []
-
-        def keep(_part: nn.Module, inputs: tuple[torch.Tensor, ...], options: dict[str, Any]) -> None:
-            held.append(next(iter((*inputs, *options.values()))))
-
-        with _hooked([self.classifier.register_forward_pre_hook(keep, with_kwargs=True)]):
+        with self._last.overheard() as held:
             self.module(self.normalised(images))
         return self._last.features(held[-1])
 

@@ -212,7 +212,7 @@ nn.init.constant_(BROKEN[1].weight, float("nan"))
 REFUSED = [
     (Softmaxed(), {}, r"not those of fc: it must end in that layer, without a softmax"),
     (Detached(), {}, "gives no gradient in its pixels"),
-    (Twice(), {}, "fc must see each image once"),
+    (Twice(), {"classifier": "fc"}, "fc must see each image once"),
     (Tokens(), {}, r"fc must see each image once, as features \(N, d\), but is given \(2, 1, 12\)"),
     (Paired(), {}, r"must give logits \(N, C\) of at least two classes, but gives tuple"),
     (nn.Flatten(), {}, "has no linear layer"),

@@ -1,0 +1,173 @@
+"""A last layer that is no module: a function of the network's own `forward` multiplies features with weights.
+
+So do many cosine classifiers: `scale * functional.linear(normalize(h), normalize(self.weight))`. The products of a pass are
+overheard; W, b and h are what goes into the one that makes the logits. Tests: tests/rnc/models/test_last_operation.py.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from rnc.models.modes import model_mode
+from rnc.models.outputs import Key, apart, element, factor
+from rnc.models.trial import Trial, random_images
+
+FUNCTION = "<linear function>"
+"""Its name where a layer's name is asked for."""
+_PRODUCTS = ("linear", "matmul", "__matmul__", "__rmatmul__", "mm", "addmm", "einsum")
+_COSINE = "cosine_similarity"
+_SAME = 1e-5  # of the largest number: how far a product may be from x @ W.T + b
+
+
+class Product(NamedTuple):
+    """What a function made of tensors."""
+
+    operands: tuple[torch.Tensor, ...]
+    output: torch.Tensor
+
+
+@dataclass(frozen=True)
+class LastOperation:
+    """A product in the pass of a module, whose output times a number, plus one number a class, are the logits."""
+
+    module: nn.Module
+    image_shape: tuple[int, int, int]
+    place: int
+    """Which of a pass's products it is."""
+    features_at: int
+    """Which operand the features (N, d) are."""
+    weight_at: int
+    """Which operand the weights are."""
+    transposed: bool
+    """Whether the weights lie as (d, C)."""
+    key: Key
+    """Where the logits are in what the module gives."""
+    name: str = FUNCTION
+
+    @property
+    def layer(self) -> None:
+        """There is none."""
+        return None
+
+    @property
+    def told(self) -> str:
+        """What it is, in words."""
+        return "a product that forward computes, without a layer of its own"
+
+    @contextmanager
+    def overheard(self) -> Iterator[list[torch.Tensor]]:
+        """Collect the features (N, d) of a pass within the block."""
+        held: list[torch.Tensor] = []
+        with _Products() as products:
+            yield held
+        held.append(products.found[self.place].operands[self.features_at])
+
+    def features(self, taken: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, d) that the weights are multiplied by: they are what the product takes."""
+        return taken
+
+    @torch.no_grad()
+    def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """W (C, d) and b (C,) as the network uses them, from a pass in eval mode; its modes and buffers stay."""
+        images = random_images(self.module, self.image_shape)
+        with model_mode(self.module, training=False), _Products() as products:
+            logits = element(self.module(images), self.key)
+        return self.read(products.found[self.place], logits)
+
+    def read(self, product: Product, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """W (C, d) and b (C,) from the product's operands and the logits (N, C) that were made of its output."""
+        h, weight = product.operands[self.features_at], product.operands[self.weight_at]
+        weight = weight.T if self.transposed else weight
+        bias = next((x for x in product.operands if x.dim() == 1), torch.zeros_like(logits[0]))
+        scale = factor(product.output, logits)
+        if apart(scale * product.output, logits) > _SAME:  # (something is added after it)
+            bare = functional.linear(h, weight)
+            scale = factor(bare - bare.mean(0), logits - logits.mean(0))
+            bias = (logits - scale * bare).mean(0) / scale if scale else bias
+        scale = 1.0 if abs(scale - 1) < 1e-6 else scale
+        return scale * weight, scale * bias
+
+
+def find_last_operation(
+    module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], tolerance: float
+) -> tuple[LastOperation | None, float | None]:
+    """Return the product that makes one of a trial's logits, and the least difference seen; None where there is none.
+
+    The difference is a share of the largest logit, on images that W and b were not read off.
+    """
+    others = 1 - random_images(module, image_shape)
+    with model_mode(module, training=False), torch.no_grad():
+        with _Products() as products:
+            module(random_images(module, image_shape))
+        with _Products() as again:
+            output = module(others)
+    least: float | None = None
+    for place in reversed(range(len(products.found))):
+        for key, logits in trial.outputs.items():
+            for form in _forms(module, image_shape, products.found[place], place, key, logits):
+                weight, bias = form.read(products.found[place], logits.detach())
+                h = again.found[place].operands[form.features_at]
+                found = apart(functional.linear(h, weight, bias), element(output, key))
+                if found <= tolerance:
+                    return form, found
+                least = found if least is None else min(found, least)
+    return None, least
+
+
+def _forms(
+    module: nn.Module, shape: tuple[int, int, int], product: Product, place: int, key: Key, logits: torch.Tensor
+) -> Iterator[LastOperation]:
+    """Yield the ways in which the operands of a product may be features and weights; none where they cannot."""
+    if product.output.shape != logits.shape:
+        return
+    bias = next((x for x in product.operands if x.shape == logits.shape[1:]), 0.0)
+    matrices = [at for at, operand in enumerate(product.operands) if operand.dim() == 2]
+    for features_at in (at for at in matrices if len(product.operands[at]) == len(logits)):
+        for weight_at in (at for at in matrices if at != features_at):
+            for transposed in (False, True):
+                h, weight = product.operands[features_at], product.operands[weight_at]
+                weight = weight.T if transposed else weight
+                if weight.shape != (logits.shape[1], h.shape[1]):
+                    continue
+                if apart(functional.linear(h, weight) + bias, product.output) <= _SAME:
+                    yield LastOperation(module, shape, place, features_at, weight_at, transposed, key)
+
+
+class _Products(TorchFunctionMode):
+    """Within the block, writes down the products of matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Product] = []
+
+    def __torch_function__(
+        self, function: Any, _types: Any, given: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        """Call the function, and keep its operands where it is a product with rows as output."""
+        output = function(*given, **(options or {}))
+        name = getattr(function, "__name__", "")
+        if name in (*_PRODUCTS, _COSINE) and output.dim() == 2:
+            operands = tuple(_tensors((*given, *(options or {}).values())))
+            self.found.append(Product(_directions(operands) if name == _COSINE else operands, output))
+        return output
+
+
+def _directions(operands: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Return what `cosine_similarity` of features (N, 1, d) and weights (1, C, d) multiplies: (N, d) and (C, d) of length 1."""
+    if any(operand.dim() != 3 for operand in operands):
+        return operands
+    return functional.normalize(operands[0][:, 0]), functional.normalize(operands[1][0])
+
+
+def _tensors(values: tuple[Any, ...]) -> Iterator[torch.Tensor]:
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(tuple(value))
