@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 RIVALS := .venv-rivals
 LAKE := .venv-lake
+OWN := .venv-own
 PY := $(VENV)/bin/python
 STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test test-lake setup demo check audit faults load soak bench bench-pages readme-figures gallery clean
+.PHONY: run test test-lake test-own setup demo check audit faults load soak bench bench-pages readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -28,6 +29,9 @@ test: $(VENV)/.dev ## set up and run everything, in two processes
 test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of their own (Debian: postgresql)
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/rnc/store
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/security/test_hostile_lake.py
+
+test-own: $(OWN)/.made ## networks of timm, transformers and Lightning themselves; RNC_TEST_DATA=FOLDER adds a folder's cifar100
+	$(OWN)/bin/python -m pytest tests/rnc/models/test_builders.py tests/train/test_networks_of_users.py tests/train/test_images_of_users.py
 
 setup: $(VENV)/.app ## the environment of app and training
 
@@ -76,7 +80,7 @@ gallery: $(VENV)/.dev ## the tables and figures of data/gallery/README.md and do
 	$(PY) docs/gallery.py
 
 clean: ## remove the environment and caches; the store stays
-	rm -rf $(VENV) $(RIVALS) $(LAKE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RIVALS) $(LAKE) $(OWN) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv:
@@ -97,6 +101,11 @@ $(RIVALS)/.made: $(VENV)/.uv requirements-rivals.txt
 $(LAKE)/.made: $(VENV)/.uv requirements-lake.txt requirements.txt
 	$(PYTHON) -m venv --without-pip $(LAKE)
 	$(VENV)/bin/uv pip install --quiet --python $(LAKE)/bin/python -r requirements.txt -r requirements-lake.txt pytest pytest-timeout hypothesis
+	touch $@
+
+$(OWN)/.made: $(VENV)/.uv requirements-own.txt requirements.txt
+	$(PYTHON) -m venv --without-pip $(OWN)
+	$(VENV)/bin/uv pip install --quiet --python $(OWN)/bin/python -r requirements.txt -r requirements-own.txt pytest pytest-timeout
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt requirements-cluster.txt
