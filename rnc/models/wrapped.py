@@ -141,8 +141,11 @@ def _checked_stages(module: nn.Module, trial: Trial, classifier: str, asked: Seq
 
 
 def _default_stages(module: nn.Module, trial: Trial, classifier: str) -> list[str]:
-    """The direct parts that have weights, opened where the classifier is inside, or where they are too few to tell of."""
-    parts = _parts(module, "", classifier)
+    """The direct parts that have weights, opened where the classifier is inside, or where they are too few to tell of.
+
+    A part that gives something else than a batch, such as an object, or is never called itself, is opened, too.
+    """
+    parts = _parts(module, trial, "", classifier)
     chosen = _with_weights(module, trial, parts)
     if len(chosen) < _FEW_STAGES:
         opened = [inner for name in parts for inner in _opened(module, name)]
@@ -150,12 +153,12 @@ def _default_stages(module: nn.Module, trial: Trial, classifier: str) -> list[st
     return chosen
 
 
-def _parts(module: nn.Module, prefix: str, classifier: str) -> list[str]:
-    found = []
+def _parts(module: nn.Module, trial: Trial, prefix: str, classifier: str) -> list[str]:
+    there, found = set(trial.stages), []
     for child, part in module.named_children():
         name = prefix + child
-        if classifier.startswith(f"{name}."):
-            found += _parts(part, f"{name}.", classifier)
+        if classifier.startswith(f"{name}.") or (name not in there and any(True for _ in part.children())):
+            found += _parts(part, trial, f"{name}.", classifier)
         elif name != classifier:
             found.append(name)
     return found

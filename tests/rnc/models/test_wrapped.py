@@ -171,6 +171,34 @@ def test_stages_come_in_the_order_of_the_pass_whatever_order_they_are_named_in()
     assert list(wrap(net.module, "fc", [], image_shape=SHAPE).activations(images())) == []
 
 
+class Encoder(nn.Module):
+    """Gives a dict, and calls the parts of a list: as the encoders of transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.blocks = nn.Conv2d(3, 4, 3), nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return {"last": x, "pooled": x.mean((2, 3))}
+
+
+class Encoded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.fc = Encoder(), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.encoder(x)["pooled"])
+
+
+def test_parts_that_give_no_batch_are_opened_for_stages() -> None:
+    net = wrap(Encoded(), image_shape=(3, 8, 8))
+    assert net.stage_names == ["encoder.stem", "encoder.blocks.0", "encoder.blocks.1", "encoder.blocks.2"]
+
+
 def test_a_stage_may_not_be_called_as_the_features_are() -> None:
     net = wrap(theirs.vgg11(num_classes=4), None, ["features"], image_shape=SHAPE)
     assert [name for name, _x in net.activations(images())] == ["features (stage)"]
