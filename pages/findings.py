@@ -14,6 +14,7 @@ st.markdown(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
     "TMLR 2024), judged on the chosen runs, each at its last measured epoch not after the cursor."
 )
+findings_view.tell_unjudged(runs)
 evidence = controls.reader().evidence(selection.runs, list(USED), selection.epoch, between=findings_view.BETWEEN)
 judgements = judge(runs.reset_index(drop=True), evidence)
 findings_view.draw_matrix(judgements, runs["label"])

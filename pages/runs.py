@@ -42,13 +42,15 @@ draw_table(runs)
 draw_differences(controls.chosen_runs(selection))
 
 st.subheader("One run", anchor=False)
-picked = st.selectbox("Config of", list(runs["run_id"]), key="config_of", bind="query-params")
+there = list(runs["run_id"])
+first = next((there.index(run_id) for run_id in selection.runs if run_id in there), 0)  # (of those chosen, if any is)
+picked = st.selectbox("Config of", there, first, key="config_of", bind="query-params")
 run = runs.set_index("run_id", drop=False).loc[picked]
 left, right = st.columns([2, 3])
 with left:
     draw_marks(run, [tag for tags in every["tags"] for tag in tags])
 left.subheader("Config", anchor=False)
-left.json(json.loads(run["config"]), expanded=True)
+left.json(json.loads(run["config"]), expanded=2)  # (inside lie the names of all classes, a thousand maybe)
 right.subheader("Make it again", anchor=False)
 if run["synthetic"]:
     right.caption("Made up by `python -m train.synthetic`: no command trains to these numbers.")

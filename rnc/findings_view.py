@@ -11,7 +11,7 @@ from rnc.charts.claims import course_panel
 from rnc.claims import Judgement, Verdict
 from rnc.figure_view import Figures
 from rnc.markdown import MOST_OF_A_MESSAGE, plain, plain_table
-from rnc.vocabulary import Role, Split
+from rnc.vocabulary import Objective, Role, Split
 
 SIGNS = {
     Verdict.SUPPORTED: "✓\N{NO-BREAK SPACE}supported",
@@ -26,6 +26,7 @@ LINKS = {
 }
 _OF_ONE_RUN = ("geometry", "projections")  # (pages that look at one run: the link names one that the claim is about)
 _MOST_ROWS, _HEIGHT = 12, 460  # (of many runs a card has many numbers; then they scroll)
+_MOST_NAMED = 5
 BETWEEN = 10
 """Epochs at which the course of a number is drawn, beside the first and the last."""
 _Parameters = dict[str, str | Iterable[str]]
@@ -59,6 +60,17 @@ def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
     st.caption("An empty cell: the claim is not about such a run, or the run was not measured for it.")
 
 
+def tell_unjudged(runs: pd.DataFrame) -> None:
+    """Say, where there are any, which runs (with `objective`, `label`) no claim is judged by."""
+    own = [plain(label) for label in runs.loc[runs["objective"] == Objective.OWN, "label"]]
+    if own:
+        more = f" and {len(own) - _MOST_NAMED} more" if len(own) > _MOST_NAMED else ""
+        st.info(
+            f"No claim is judged by {', '.join(own[:_MOST_NAMED])}{more}: brought along by `train.measure`, and how they were "
+            "trained nobody here knows. What was measured is on the other pages.", icon=":material/info:"
+        )  # fmt: skip
+
+
 def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: str) -> None:
     """One claim: verdict, statement, the numbers that decide it, the course of one, and the link to its evidence.
 
@@ -79,7 +91,7 @@ def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: st
             _draw_numbers(judgement, labels)
             _draw_course(judgement, labels, figures, card, sql)
         else:
-            st.caption("None of the chosen runs bears on this claim yet.")
+            st.caption("None of the chosen runs bears on this claim.")
         st.caption(f"Criterion: {plain(judgement.criterion, MOST_OF_A_MESSAGE)}")
         page, parameters = EVIDENCE[judgement.claim]
         if page in _OF_ONE_RUN and judgement.numbers:

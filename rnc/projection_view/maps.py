@@ -12,7 +12,7 @@ from rnc.geometry import SimplexPlane
 from rnc.markdown import Markdown, plain
 from rnc.projection_view.choice import SIMPLEX, MapChoice
 from rnc.store.vectors import as_matrix
-from rnc.vocabulary import ProjectionMethod
+from rnc.vocabulary import ProjectionMethod, Split
 
 MOST_DRAWN = 5_000
 """Samples on a map at first; more take seconds to draw."""
@@ -74,11 +74,21 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
         where = [f"{plain(split)}, {plain(condition)}, epoch {at:d}" for split, condition, at in found[:_MOST_NAMED]]
         st.info(
             f"No {plain(method)} of {plain(choice.split)} features under {plain(choice.shown)} is stored up to the epoch cursor. "
-            + (f"Stored are: {'; '.join(where)}." if where else "This run stored none.")
+            + (f"Stored are: {'; '.join(where)}." if where else _why_none(run_id, method))
         )
         return None
     asked = [CLEAN.slug, str(choice.condition)]
     return epoch, reader.projection(run_id, epoch, choice.split, asked, method.lower(), most), None
+
+
+def _why_none(run_id: str, method: str) -> str:
+    """Say why a run has no projection of a kind, where that can be told."""
+    epochs = controls.reader().vector_epochs([run_id])["epoch"]
+    if len(epochs) and method == ProjectionMethod.PCA.value.upper():
+        _classes, means = controls.reader().class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
+        if means.shape[1] == 1:
+            return "A plane has two axes, but this network has one penultimate feature."
+    return "This run stored none."
 
 
 def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None:

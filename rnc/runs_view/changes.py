@@ -32,7 +32,9 @@ def draw_room() -> None:
     if is_readonly() or (unused := controls.reader().unused_bytes()) < _WORTH_COMPACTING:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{unused / 1e6:,.0f} MB of the store's file hold nothing since runs were deleted.")
+        st.caption(
+            f"{unused / 1e6:,.0f} MB of the store's file hold nothing: rows that were there were replaced or deleted."
+        )
         st.button(
             "Compact the store", on_click=_compact, key="compact", icon=":material/compress:",
             help="writes the file anew beside itself, compares the two and swaps them; trainings and pages wait meanwhile",

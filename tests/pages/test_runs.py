@@ -185,6 +185,16 @@ def test_deleting_says_what_goes_asks_and_takes_the_networks_along(
     assert [path.name for path in sorted((store.parent / "checkpoints").iterdir())] == ["one-st", "three-at"]
 
 
+def test_the_config_shown_is_of_a_chosen_run_and_its_lists_are_folded(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run_id in ("two-at", "one-st"):
+        app = open_page("runs", store, monkeypatch, runs=[run_id])
+        assert app.selectbox(key="config_of").value == run_id
+    shown = next(element for element in app.json if "objective" in element.value)
+    assert shown.proto.max_expand_depth == 2, "the names of 200 classes took seven screens"
+
+
 def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]
     with duckdb.connect(str(store)) as connection:
@@ -199,7 +209,7 @@ def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch:
     assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]
     monkeypatch.delenv(VARIABLE)
     app = open_page("runs", store, monkeypatch)
-    assert any("hold nothing since runs were deleted" in caption.value for caption in app.caption)
+    assert any("of the store's file hold nothing" in caption.value for caption in app.caption)
     app.button(key="compact").click().run()
     assert app.success[0].value.startswith("The store is compacted") and store.stat().st_size < before
     assert listed(app) == {"one-st", "two-at", "three-at"} and "compact" not in [button.key for button in app.button]

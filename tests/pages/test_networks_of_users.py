@@ -1,0 +1,72 @@
+"""Networks and images that people bring are on every page: one feature, many classes, products that forward computes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.pages.app import open_page, seen
+from tests.train.malformed.network import CLASSES, picture
+from tests.train.user_networks import HERE, SIDE, cosine_in_forward, plain
+from train.measure import main
+
+PAGES = ["findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs"]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a network of one feature, one that multiplies by itself, and one of 40 classes with long names."""
+    folder = tmp_path_factory.mktemp("users")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNC_CACHE", str(folder / "cache"))
+        many = tuple(f"Ranunculus_repens_subspecies_number_{number}_of_the_collection" for number in range(40))
+        nets = {
+            "one": (plain(3, 1), ["plain", "--model-args", "width=1"], CLASSES),
+            "cosine": (cosine_in_forward(3), ["cosine_in_forward"], CLASSES),
+            "many": (plain(40), ["plain"], many),
+        }
+        for name, (net, model, classes) in nets.items():
+            torch.save(net.state_dict(), folder / f"{name}_epoch1.pt")
+            for number, label in enumerate(classes):
+                (folder / name / label).mkdir(parents=True)
+                for each in range(3):
+                    content = picture(seed=10 * number + each, size=(SIDE, SIDE))
+                    (folder / name / label / f"{each}.png").write_bytes(content)
+            given = ["--checkpoint", str(folder / f"{name}_epoch1.pt"), "--data", str(folder / name), "--name", name]
+            few = ["--steps", "1", "--no-umap", "--epsilon-fractions", "0.5", "--threads", "1", "--sample-size", "80"]
+            store = ["--store", str(folder / "store" / "rnc.duckdb")]
+            assert main([*given, "--model", f"{HERE}:{model[0]}", *model[1:], *few, *store]) == 0
+    return folder / "store" / "rnc.duckdb"
+
+
+@pytest.fixture
+def ids(measured: Path) -> dict[str, str]:
+    """The runs' ids by name."""
+    from rnc.store.reader import StoreReader
+
+    return {run_id.partition("-own-")[0]: run_id for run_id in StoreReader(measured).runs()["run_id"]}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("name", ["one", "cosine", "many"])
+def test_no_page_raises(
+    page: str, name: str, measured: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert open_page(page, measured, monkeypatch, runs=[ids[name]]).title
+
+
+def test_findings_say_why_nothing_is_judged(
+    measured: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", measured, monkeypatch, runs=[ids["cosine"], ids["one"]])
+    assert seen(app.info[0].value).startswith("No claim is judged by cosine, one: brought along by")
+
+
+@pytest.mark.parametrize("method", ["PCA", "Simplex plane"])
+def test_a_network_of_one_feature_has_no_plane_and_the_page_says_so(
+    method: str, measured: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("projections", measured, monkeypatch, runs=[ids["one"]], method=method)
+    assert "plane" in app.info[0].value or "line" in app.info[0].value
+    if method == "PCA":
+        assert "this network has one penultimate feature" in app.info[0].value
