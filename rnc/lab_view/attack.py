@@ -64,6 +64,8 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
     st.header(f"{plain(condition.label)} · {taken:d} images · {done}", anchor=False)
     draw_origin(answer)
     say_fewer_images(taken, answer.request.images)
+    if 0 < taken <= len(result.means_span):
+        st.caption("There is one image of each class: NC1 is 0 and the nearest centre right by that alone.")
     if not result.as_recorded:
         say_other_images()
     if still := unmoved(condition, result.without_gradient, taken):

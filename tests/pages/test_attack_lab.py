@@ -116,6 +116,15 @@ def test_it_says_how_many_images_there_are(tiny_store: Path, monkeypatch: pytest
     answered(app, "Attack")
     assert any("40 images" in header.value for header in app.header)
     assert any("45 images were asked for; 40" in caption.value for caption in app.caption)
+    assert not any("one image of each class" in caption.value for caption in app.caption)
+
+
+def test_it_says_what_one_image_of_each_class_makes_of_the_numbers(
+    tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("attack_lab", tiny_store, monkeypatch, lab_images=10, lab_steps=1)
+    answered(app, "Attack")
+    assert any("one image of each class: NC1 is 0" in caption.value for caption in app.caption)
 
 
 def test_images_are_filtered_by_what_became_of_them(
