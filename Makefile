@@ -105,7 +105,7 @@ $(LAKE)/.made: $(VENV)/.uv requirements-lake.txt requirements.txt
 
 $(OWN)/.made: $(VENV)/.uv requirements-own.txt requirements.txt
 	$(PYTHON) -m venv --without-pip $(OWN)
-	$(VENV)/bin/uv pip install --quiet --python $(OWN)/bin/python -r requirements.txt -r requirements-own.txt pytest pytest-timeout
+	$(VENV)/bin/uv pip install --quiet --python $(OWN)/bin/python -r requirements.txt -r requirements-own.txt pytest pytest-timeout hypothesis
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt requirements-cluster.txt
