@@ -3,8 +3,9 @@
 import streamlit as st
 
 from rnc import controls
+from rnc.class_choice import choose_classes, choose_vertices
 from rnc.figure_view import Figures
-from rnc.projection_view.choice import SIMPLEX, choose_first, choose_second, choose_vertices
+from rnc.projection_view.choice import SIMPLEX, choose_first, choose_second
 from rnc.projection_view.draw import SIDE_BY_SIDE, draw_map
 from rnc.projection_view.leaps import draw_all_leaps
 from rnc.projection_view.maps import MOST_DRAWN, find_plane
@@ -29,8 +30,9 @@ with st.container(horizontal=True, gap="medium"):
     )  # fmt: skip
     two = st.toggle("Two maps", key="two", bind="query-params", help="with one selection")
 choices = [first, choose_second(first, selection)] if two else [first]
-simplex = any(choice.method == SIMPLEX for choice in choices)
-vertices = choose_vertices(first.names) if simplex else []
+methods = {choice.method for choice in choices}
+vertices = choose_vertices(first.names, "vertices") if SIMPLEX in methods else []
+singled = choose_classes(first.names, "single_out") if methods != {SIMPLEX} else []
 scope = scope_of(first)
 
 maps = []
@@ -39,7 +41,7 @@ with st.container(horizontal=True, key="side_by_side_maps", gap="medium"):
         with st.container():
             plane = find_plane(choice, vertices, EVERY_SAMPLE if every else MOST_DRAWN)
             if plane is not None:
-                draw_map(figures, choice, plane, scope, place, arrows=arrows, hover=hover)
+                draw_map(figures, choice, plane, scope, place, arrows=arrows, hover=hover, singled=singled)
                 maps.append((choice, plane))
     panel = st.container() if not two else None
 if not maps:

@@ -4,13 +4,49 @@ from typing import Any
 
 import altair as alt
 
-_SHORT = 3
+_SHORT = 3  # letters of a name that is written upright
+_ASLANT = 15  # classes, above which names that stand aslant would lie over each other
+_WIDEST_NAME = 120  # pixels; what is longer is cut, and whole in the marks' tooltips
+_LETTER, _RISE, _USUAL_HEIGHT = (
+    6,
+    0.64,
+    40,
+)  # pixels of a letter; how much of a name's length one that is aslant is high; pixels
+_MOST_NAMES = 120
+_OVERLAP: Any = "parity"  # (of names that have no room every other one is left out, again and again)
 
 
 def class_axis(classes: list[str], **options: Any) -> alt.Axis:
-    """A horizontal axis that names every class: digits upright, words aslant."""
+    """A horizontal axis of classes: short names upright, longer ones aslant, many upended; without those that have no room."""
     words = any(len(name) > _SHORT for name in classes)
-    return alt.Axis(labelAngle=-40 if words else 0, labelOverlap=False, **options)
+    aslant = words and len(classes) <= _ASLANT
+    angle = -40 if aslant else -90 if words else 0
+    overlap = False if aslant else _OVERLAP
+    return alt.Axis(
+        values=_some(classes), labelAngle=angle, labelOverlap=overlap, labelLimit=_WIDEST_NAME, **options
+    )  # fmt: skip
+
+
+def names_height(classes: list[str]) -> int:
+    """Return how many pixels of height the names of a `class_axis` take beyond those of ten short words.
+
+    A chart of a given height gives up its own area for them unless it is so much higher.
+    """
+    longest = max(map(len, classes), default=0)
+    if longest <= _SHORT:
+        return 0
+    taken = min(_LETTER * longest, _WIDEST_NAME) * (_RISE if len(classes) <= _ASLANT else 1)
+    return max(round(taken) - _USUAL_HEIGHT, 0)
+
+
+def class_rows(classes: list[str]) -> alt.Axis:
+    """A vertical axis of classes, without the names that have no room."""
+    return alt.Axis(values=_some(classes), labelOverlap=_OVERLAP, labelLimit=_WIDEST_NAME)
+
+
+def _some(classes: list[str]) -> list[str]:
+    """Return at most so many names as may have room, at equal distances: to measure a thousand takes a browser seconds."""
+    return classes[:: -(-len(classes) // _MOST_NAMES) or 1]
 
 
 def value_axis(log: bool, ticks: int = 4) -> alt.Y:

@@ -11,12 +11,15 @@ from rnc.charts.palette import GREY, class_scale
 MOST_FLOWS = 30
 """More arrows are a tangle."""
 _SIDE = 470
-_REACH, _LETTER = 1.2, 0.03
-"""From the middle to the edge, the circle's radius being 1, for a name of one letter, and for each more."""
+_TITLE = 24  # pixels of the side
+_LETTER, _NAME_WIDTH = 7, 90
+"""Pixels of a letter, and of a name at most; longer ones are cut, and whole on hover."""
 _NAMES = 1.1
 _STEPS = 24
 _WIDEST, _THINNEST = 14.0, 0.6  # pixels, of all samples of a class and of none
 _MANY = 24  # classes, from which on names stand like spokes
+_NEAREST = 10  # pixels between two spokes
+_DOT = 110  # square pixels of a class's dot, where there is room
 
 
 def top_flows(leaps: pd.DataFrame, most: int = MOST_FLOWS) -> pd.DataFrame:
@@ -39,7 +42,9 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.Layer
     pick = alt.selection_point(fields=["true_class"], name="picked_flow")
     spots = _spots(classes)
     bends = _bends(flows, spots)
-    reach = _REACH + _LETTER * (max(map(len, classes), default=1) - 1)
+    half = (_SIDE - _TITLE) / 2
+    radius = (half - min(_LETTER * max(map(len, classes), default=1), _NAME_WIDTH)) / _NAMES
+    reach = half / radius
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     place = {"x": alt.X("x:Q", axis=None, scale=scale), "y": alt.Y("y:Q", axis=None, scale=scale)}
     told = [
@@ -60,10 +65,22 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.Layer
     heads = alt.Chart(_heads(bends)).mark_point(shape="triangle", filled=True)
     size = alt.Size("head:Q", scale=None)
     heads = heads.encode(**place, **look, angle=alt.Angle("heading:Q", scale=None), size=size)
-    dots = alt.Chart(spots).mark_point(filled=True, size=110, opacity=1).encode(**place, color=look["color"])
-    layers = [lines, heads, dots.add_params(pick), *_names(spots, flows, place)]
+    room = 2 * np.pi * radius / max(len(classes), 1)
+    dots = alt.Chart(spots).mark_point(filled=True, size=min(_DOT, max(room, 2) ** 2), opacity=1)
+    dots = dots.encode(**place, color=look["color"], tooltip=alt.Tooltip("true_class:N", title="class"))
+    layers = [lines, heads, dots.add_params(pick), *_names(spots, flows, place, _NEAREST / (_NAMES * radius))]
     told_title = alt.TitleParams(title, anchor="start", fontSize=14)
     return alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE, title=told_title)
+
+
+def _apart(turns: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:
+    """Return the classes of the flows, the largest first, without those that are nearer than `nearest` (rad) to one before."""
+    named: list[str] = []
+    for name in dict.fromkeys(flows[["true_class", "predicted_class"]].to_numpy().ravel()):
+        between = np.abs(turns[named].to_numpy() - turns[name])
+        if (np.minimum(between, 2 * np.pi - between) >= nearest).all():
+            named.append(name)
+    return named
 
 
 def _spots(classes: list[str]) -> pd.DataFrame:
@@ -96,11 +113,14 @@ def _heads(bends: pd.DataFrame) -> pd.DataFrame:
     return last.assign(heading=np.degrees(np.arctan2(across, up)), head=(6 + 1.5 * width) ** 2)
 
 
-def _names(spots: pd.DataFrame, flows: pd.DataFrame, place: dict) -> list[alt.Chart]:
-    """The classes' names outside the circle; of many those alone that a flow leaves or reaches, like spokes."""
+def _names(spots: pd.DataFrame, flows: pd.DataFrame, place: dict, nearest: float) -> list[alt.Chart]:
+    """The classes' names outside the circle; of many those alone that a flow leaves or reaches, like spokes.
+
+    Of two spokes that are nearer to each other than `nearest` (rad), the one of the larger flow is drawn.
+    """
     spokes = len(spots) > _MANY
     if spokes:
-        spots = spots[spots["true_class"].isin({*flows["true_class"], *flows["predicted_class"]})]
+        spots = spots[spots["true_class"].isin(_apart(spots.set_index("true_class")["turn"], flows, nearest))]
     spots = spots.assign(x=_NAMES * spots["x"], y=_NAMES * spots["y"], tilt=np.degrees(spots["turn"]) - 90)
     sides = np.sign(np.where(np.abs(spots["x"]) < 0.05, 0 if not spokes else 1, spots["x"]))
     layers = []
@@ -109,7 +129,8 @@ def _names(spots: pd.DataFrame, flows: pd.DataFrame, place: dict) -> list[alt.Ch
     for side, align in ((1, "left"), (0, "center"), (-1, "right")):
         here = spots[sides == side]
         text = alt.Chart(here.assign(tilt=here["tilt"] - (180 if side < 0 else 0)))
-        names = text.mark_text(color=GREY, fontSize=10 if spokes else 13, align=align, baseline="middle")
+        size = 10 if spokes else 13
+        names = text.mark_text(color=GREY, fontSize=size, align=align, baseline="middle", limit=_NAME_WIDTH)
         names = names.encode(**place, text="true_class:N")
         layers.append(names.encode(angle=alt.Angle("tilt:Q", scale=None)) if spokes else names)
     return layers

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.charts.axes import class_axis, value_axis
+from rnc.charts.axes import class_axis, class_rows, names_height, value_axis
 from rnc.charts.labels import MetricInfo
 from rnc.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
 
@@ -19,6 +19,7 @@ SIMPLEX_DISTANCES = {
 
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
+_POINTS = 3200  # square pixels of all points of a condition together, where they have no room for 80 each
 
 
 def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> alt.LayerChart:
@@ -34,7 +35,7 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
     )
     base = alt.Chart(frame).encode(
         x=alt.X("other:N", sort=classes, title=None, axis=class_axis(classes, orient="top")),
-        y=alt.Y("class:N", sort=classes, title=None),
+        y=alt.Y("class:N", sort=classes, title=None, axis=class_rows(classes)),
         tooltip=[
             "class:N",
             "other:N",
@@ -50,7 +51,7 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
     )
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
-    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT, title=heading)
+    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading)
 
 
 def _numbers(base: alt.Chart) -> alt.Chart:
@@ -64,7 +65,7 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
     """Norms of centred class means (class, shown, value), a point a condition: equal at a simplex."""
     return (
         alt.Chart(frame)
-        .mark_point(size=80, filled=True)
+        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
@@ -73,7 +74,8 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
         .properties(
-            height=_BARS_HEIGHT, title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14)
+            height=_BARS_HEIGHT + names_height(classes),
+            title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14),
         )
     )
 
@@ -99,7 +101,7 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
             ],
         )
         .properties(
-            height=_BARS_HEIGHT,
+            height=_BARS_HEIGHT + names_height(classes),
             title=alt.TitleParams("How far the attack turns each class mean", anchor="start", fontSize=14),
         )
     )

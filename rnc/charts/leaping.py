@@ -3,11 +3,12 @@
 import altair as alt
 import pandas as pd
 
-from rnc.charts.axes import class_axis
+from rnc.charts.axes import class_axis, class_rows, names_height
 
 _HEIGHT = 470
-_MOST_CLASSES = 300
-"""Above it, pairs that no sample went between are left out of the matrix."""
+_MOST_CLASSES = 60
+"""Above it, pairs that no sample went between are ground: so many rectangles leave gaps, and take a browser long."""
+_NONE = "#440154"  # the colour of a share of 0
 
 
 def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.Chart:
@@ -32,7 +33,13 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
                 title="decided as",
                 axis=class_axis(classes),
             ),
-            y=alt.Y("true_class:N", sort=classes, scale=alt.Scale(domain=classes), title="true class"),
+            y=alt.Y(
+                "true_class:N",
+                sort=classes,
+                scale=alt.Scale(domain=classes),
+                title="true class",
+                axis=class_rows(classes),
+            ),
             color=alt.Color(
                 "share:Q",
                 scale=alt.Scale(scheme="viridis", domain=[0, 1]),
@@ -46,5 +53,9 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
                 alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
             ],
         )
-        .properties(height=_HEIGHT, title=alt.TitleParams(title, anchor="start", fontSize=14))
+        .properties(
+            height=_HEIGHT + names_height(classes),
+            title=alt.TitleParams(title, anchor="start", fontSize=14),
+            view=alt.ViewBackground(fill=_NONE),
+        )
     )

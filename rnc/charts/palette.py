@@ -42,18 +42,22 @@ _EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
 
 def run_scale(labels: list[str]) -> alt.Scale:
     """A run's colour, by its place among the chosen runs; after the eighth the same hues darker, then lighter."""
-    return alt.Scale(domain=labels, range=[_shade(*divmod(i, len(RUNS))) for i in range(len(labels))])
-
-
-def _shade(turn: int, place: int) -> str:
-    ground, share = ((0, 0.0), (0, 0.45), (255, 0.5))[turn % 3]
-    parts = (int(RUNS[place][i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(part + share * (ground - part)):02X}" for part in parts)
+    return alt.Scale(domain=labels, range=_shades(RUNS, len(labels)))
 
 
 def class_scale(classes: list[str]) -> alt.Scale:
-    """A class's colour, by its place in the data set."""
-    return alt.Scale(domain=classes, range=[CLASSES[i % len(CLASSES)] for i in range(len(classes))])
+    """A class's colour, by its place in the data set; after the tenth the same hues darker, then lighter, then anew."""
+    return alt.Scale(domain=classes, range=_shades(CLASSES, len(classes)))
+
+
+def _shades(colours: list[str], count: int) -> list[str]:
+    return [_shade(colours[i % len(colours)], i // len(colours)) for i in range(count)]
+
+
+def _shade(colour: str, turn: int) -> str:
+    ground, share = ((0, 0.0), (0, 0.45), (255, 0.5))[turn % 3]
+    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(part + share * (ground - part)):02X}" for part in parts)
 
 
 def dash_scale(conditions: list[str]) -> alt.Scale:

@@ -13,6 +13,8 @@ from rnc.vocabulary import Role
 HEIGHT = 520
 _SQUARE = 450
 _OUTSIDE = 1.3  # where the names of a triangle's vertices stand, from its middle
+_INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "18 * datum.side"
+"""How they are aligned, so that long ones lead away from the edge of the square, and by how many pixels they begin beyond."""
 
 
 PICKED_SAMPLE = "picked_sample"
@@ -30,6 +32,11 @@ _TOLD = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, s
 _TOLD_WITH_IMAGE = _TOLD[:-1] + ", image: datum.image}"
 """What shows on hover: an expression for each mark, which Vega-Lite's own (from an encoding) would be five times as long."""
 _LETTERS_BELOW = 50  # of class names that stand side by side below a narrow plane
+_LETTERS, _NAME_WIDTH = (
+    18,
+    120,
+)  # of a name in a legend or at a vertex, in pixels too; longer ones are cut, and whole on hover
+_ROWS_BELOW, _MOST_IN_LEGEND = 6, 24
 
 
 def feature_plane(
@@ -43,35 +50,40 @@ def feature_plane(
     path: pd.DataFrame | None = None,
     brush: bool = False,
     chosen: Collection[int] = (),
+    singled: Collection[str] = (),
     pictures: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
 
     With `arrows`, a line leads from each clean point to its perturbed self. `triangle` (label, x, y) has the vertices of a
     simplex plane, which are joined and named. The axes take in `reach` (x, y), too, where frames of a film share them.
-    `path` (x, y, place) is drawn as the way of one sample. Click a class in the legend to single it out. With a `brush`, dragging
-    draws a box, and moves the plane only with shift; `chosen` samples, where there are some here, stand out. `pictures` (sample,
-    image: a data URI) show on hover.
+    `path` (x, y, place) is drawn as the way of one sample. With a `brush`, dragging draws a box, and moves the plane only with
+    shift; `chosen` samples, where there are some here, stand out. Click a class in the legend to single it out; where the classes
+    are too many for one (`has_legend`), those of `singled` are, and the legend names them alone. `pictures` (sample, image: its
+    data URI) show on hover.
     """
-    pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class")
+    pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
+    singled = [] if pick else [name for name in classes if name in set(singled)]
     seen = frame if reach is None else pd.concat([frame[["x", "y"]], reach])
-    frame, singled = _single_out(frame, chosen, pick)
+    frame, stands_out = _single_out(frame, chosen, singled, pick)
     across, up = _filled(seen) if triangle is None else _isometric(seen, triangle)
-    legend, shapes = _legends(classes, triangle, brush)
+    legend, shapes = _legends(classes if pick else singled, triangle, brush)
     place: dict[str, Any] = {
         "x": alt.X("x:Q", axis=None, scale=across),
         "y": alt.Y("y:Q", axis=None, scale=up),
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
-    points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(singled, 0.85, 0.1))
+    points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
     clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if brush else {}
-    layers = [points.add_params(pick, alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
+    layers = [points.add_params(alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
+    if pick:
+        layers[0] = layers[0].add_params(pick)
     if brush:
         layers[0] = layers[0].add_params(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!"), zoom=False))
     if arrows:
         moves = _sent(_moves(frame, perturbed), "x2", "y2")
         lines = alt.Chart(moves).mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
-        layers.insert(0, lines.encode(opacity=_opacity(singled, 0.35, 0.02)))
+        layers.insert(0, lines.encode(opacity=_opacity(stands_out, 0.35, 0.02)))
     if path is not None:
         way = alt.Chart(path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
@@ -83,29 +95,47 @@ def feature_plane(
     return alt.LayerChart(layer=layers, height=HEIGHT).add_params(moved)
 
 
-def _single_out(frame: pd.DataFrame, chosen: Collection[int], pick: alt.Parameter) -> tuple[pd.DataFrame, Any]:
-    """The frame that says which samples are chosen, drawn last, and what a mark must be not to be faint."""
+def has_legend(classes: list[str]) -> bool:
+    """Return whether a legend of the classes leaves the plane its room; where not, people search for those to single out."""
+    return len(classes) <= min(_ROWS_BELOW * _columns(classes), _MOST_IN_LEGEND)
+
+
+def _columns(classes: list[str]) -> int:
+    """Return how many class names stand side by side in a legend below a narrow plane."""
+    return max(_LETTERS_BELOW // (min(max(map(len, classes), default=1), _LETTERS) + 3), 1)
+
+
+def _single_out(
+    frame: pd.DataFrame, chosen: Collection[int], singled: Collection[str], pick: alt.Parameter | None
+) -> tuple[pd.DataFrame, Any]:
+    """Return the frame, saying which rows stand out and these last, and what a mark must be not to be faint (None: anything)."""
     found = frame["sample"].isin(list(chosen))
-    if not found.any():
+    of_class = frame["label"].isin(list(singled))
+    if not found.any() and not of_class.any():
         return frame, pick
-    return frame.assign(chosen=found).sort_values("chosen", kind="stable"), pick & alt.datum.chosen
+    kept = [each for each in (found, of_class) if each.any()]
+    frame = frame.assign(chosen=np.logical_and.reduce(kept)).sort_values("chosen", kind="stable")
+    return frame, alt.datum.chosen if pick is None else pick & alt.datum.chosen
 
 
-def _opacity(singled: Any, strong: float, faint: float) -> Any:
-    return alt.when(singled).then(alt.value(strong)).otherwise(alt.value(faint))
+def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
+    if stands_out is None:
+        return alt.value(strong)
+    return alt.when(stands_out).then(alt.value(strong)).otherwise(alt.value(faint))
 
 
-def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) -> tuple[alt.Legend, alt.Legend]:
+def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) -> tuple[alt.Legend | None, alt.Legend]:
     """Of classes and of shapes: beside the plane, or below and above it; inside a square, from whose width they would take."""
     shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
+    told: dict[str, Any] = {"symbolOpacity": 1, "labelLimit": _NAME_WIDTH}
     if triangle is not None:
-        told: dict[str, Any] = {"values": list(triangle["label"]), "orient": "top-left", "title": None}
-        return alt.Legend(symbolOpacity=1, **told), alt.Legend(orient="top-right", **shapes)
+        told |= {"values": list(triangle["label"]), "orient": "top-left", "title": None}
+        return alt.Legend(**told), alt.Legend(orient="top-right", **shapes)
+    told |= {"title": "true class", "values": classes}
     if not narrow:
-        return alt.Legend(symbolOpacity=1, title="true class"), alt.Legend(**shapes)
-    columns = max(_LETTERS_BELOW // (max(map(len, classes), default=1) + 3), 1)
-    below: dict[str, Any] = {"orient": "bottom", "columns": columns, "titleOrient": "left", "title": "true class"}
-    return alt.Legend(symbolOpacity=1, **below), alt.Legend(orient="top", **shapes)
+        return alt.Legend(**told) if classes else None, alt.Legend(**shapes)
+    told |= {"orient": "bottom", "columns": _columns(classes), "titleOrient": "left"}
+    return alt.Legend(**told) if classes else None, alt.Legend(orient="top", **shapes)
 
 
 def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
@@ -149,7 +179,10 @@ def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
     closed = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
     outside = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
     sides = alt.Chart(closed).mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
-    names = alt.Chart(outside).mark_text(color=GREY, fontSize=13, fontWeight="bold")
+    outside = outside.assign(side=np.round(outside["x"] / (outside["x"].abs().max() or 1.0)))
+    names = alt.Chart(outside).mark_text(
+        color=GREY, fontSize=13, fontWeight="bold", limit=_NAME_WIDTH, align=alt.ExprRef(_INWARDS), dx=alt.ExprRef(_OUTWARDS)
+    )  # fmt: skip
     return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
 
 

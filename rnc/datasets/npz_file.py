@@ -1,7 +1,7 @@
 """Images and labels in an npz file: numbers alone (no pickle is read), and never more memory than its header may ask for.
 
 `images` (N, h, w), (N, h, w, c) or (N, c, h, w) uint8 and `labels` (N,) integers; or `train_images`, `train_labels` and
-`test_images`, `test_labels`.
+`test_images`, `test_labels`; or, as Keras names them, `x_train`, `y_train` and `x_test`, `y_test`.
 """
 
 import math
@@ -19,6 +19,8 @@ from rnc.datasets.specs import DatasetError
 from rnc.vocabulary import Split
 
 _CHANNELS = (1, 3)
+_PAIRS = (("images", "labels"), ("x", "y"))
+"""What people call arrays of images and of labels, beside the name of the split."""
 _MOST_RATIO, _SMALL = 200, 2**26
 """Images are not packed more than so many times smaller; what unpacks to less than 64 MB need not prove it."""
 _LONGEST_HEADER = 10_000
@@ -79,15 +81,16 @@ def _channels_first(images: np.ndarray, path: Path) -> np.ndarray:
 def _names(archive: zipfile.ZipFile, split: Split, path: Path) -> tuple[str, str] | None:
     there = sorted(name.removesuffix(".npy") for name in archive.namelist())
     as_written = {name.lower(): name for name in reversed(there)}
-    prefixes = [f"{name}_" for name in layout.split_names(split)] + [""] * (split is Split.TRAIN)
-    for prefix in prefixes:
-        if {f"{prefix}images", f"{prefix}labels"} <= set(as_written):
-            return as_written[f"{prefix}images"], as_written[f"{prefix}labels"]
+    forms = [form for word in layout.split_names(split) for form in (f"{word}_{{}}", f"{{}}_{word}")]
+    for form in [*forms, *["{}"] * (split is Split.TRAIN)]:
+        for images, labels in _PAIRS:
+            if {form.format(images), form.format(labels)} <= set(as_written):
+                return as_written[form.format(images)], as_written[form.format(labels)]
     if split is Split.TEST:
         return None
     raise DatasetError(
-        f"{path}: there must be arrays images and labels (or train_images and train_labels), but there are: "
-        + (", ".join(there[:20])[:200] or "none")
+        f"{path}: there must be arrays images and labels (or train_images and train_labels, or x_train and y_train), but there "
+        "are: " + (", ".join(there[:20])[:200] or "none")
     )
 
 

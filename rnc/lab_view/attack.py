@@ -11,6 +11,7 @@ from rnc.charts.curves import layer_panel
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.leaping import leaping_matrix
 from rnc.charts.projection import PICKED_SAMPLE, feature_plane
+from rnc.class_choice import choose_classes, choose_vertices
 from rnc.conditions import Condition, unmoved
 from rnc.cursor import draw_film
 from rnc.figure_view import Figures
@@ -123,7 +124,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
     places, triangle = result.plane, None
     watched = pd.Series(True, index=range(len(result.sample)))
     if method == _PLANES[1]:
-        chosen = st.multiselect("Vertices", names, names[:3], max_selections=3, key="lab_vertices", bind="query-params")
+        chosen = choose_vertices(names, "lab_vertices")
         if len(chosen) < 3:
             st.info("Choose three classes.")
             return
@@ -143,7 +144,10 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
     if picked in set(shown["sample"]):
         way = places[: frame + 1, list(result.sample).index(picked)]
         path = pd.DataFrame({"x": way[:, 0], "y": way[:, 1], "place": range(len(way))})
-    chart = feature_plane(shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path)
+    singled = choose_classes(names, "lab_single_out") if triangle is None else []
+    chart = feature_plane(
+        shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
+    )
     figures.draw(
         st.container(), chart, "projected features", key="lab_plane", on_select=_pick, selection_mode=[PICKED_SAMPLE],
         width="stretch" if triangle is None else "content",

@@ -71,15 +71,6 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
     return replace(first, run=run, cursor=cursor, shown=shown or first.shown, method=method or first.method)
 
 
-def choose_vertices(names: list[str]) -> list[str]:
-    """Three classes, or fewer while people choose."""
-    return st.multiselect(
-        "Vertices", names, names[:3], max_selections=3, key="vertices", bind="query-params",
-        help="Three classes whose clean means span the plane: the sides of the triangle are as long as in feature space, samples "
-        "are projected.",
-    )  # fmt: skip
-
-
 def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, another: bool = False) -> str | None:
     """One of the options, or None: as the first map has it, which it is at first unless it shall be `another`."""
     listed = [_LIKEWISE, *options]

@@ -1,5 +1,7 @@
 """One map on the page."""
 
+from collections.abc import Collection
+
 import streamlit as st
 
 from rnc.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
@@ -16,9 +18,20 @@ SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 
 
 def draw_map(
-    figures: Figures, choice: MapChoice, plane: Plane, scope: str, place: int, *, arrows: bool, hover: bool
+    figures: Figures,
+    choice: MapChoice,
+    plane: Plane,
+    scope: str,
+    place: int,
+    *,
+    arrows: bool,
+    hover: bool,
+    singled: Collection[str],
 ) -> None:
-    """The points of a map, what it shows, and what happens when people drag a box over it or click a point."""
+    """The points of a map, what it shows, and what happens when people drag a box over it or click a point.
+
+    `singled` are the classes that stand out, where these are too many for a legend.
+    """
     key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
     st.caption(
         f"{plain(choice.run.run_id)} · {plain(choice.method)} · epoch {plane.epoch:d} · {plain(choice.split)} · "
@@ -27,7 +40,7 @@ def draw_map(
     pictures = hover_pictures(choice, plane.points) if hover else Pictures({})
     chart = feature_plane(
         plane.points, choice.names, choice.shown, arrows=arrows, triangle=plane.triangle, brush=True,
-        chosen=picked_samples(scope), pictures=pictures.rows,
+        chosen=picked_samples(scope), singled=singled, pictures=pictures.rows,
     )  # fmt: skip
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
     chart_key, act = picking(key, scope, view, plane.points)

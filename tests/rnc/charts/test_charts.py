@@ -160,19 +160,15 @@ def test_the_same_conditions_have_the_same_dash_on_every_page() -> None:
     assert len({tuple(dash) for dash in extra["range"]}) == 3
 
 
-def test_colours_of_classes_go_by_place_and_start_over() -> None:
-    assert len(set(CLASSES)) == len(CLASSES)
-    names = [f"n{i}" for i in range(len(CLASSES) + 2)]
-    found = class_scale(names).to_dict()
-    assert found["domain"] == names and found["range"] == [*CLASSES, *CLASSES[:2]]
-
-
-def test_colours_of_runs_are_three_times_as_many_as_hues() -> None:
-    names = [f"n{i}" for i in range(3 * len(RUNS) + 1)]
-    found = run_scale(names).to_dict()["range"]
-    assert found[: len(RUNS)] == RUNS and found[-1] == RUNS[0]
-    assert len(set(found)) == 3 * len(RUNS)
-    assert found[len(RUNS)] == "#003F62"  # (0, 114, 178) nearer to black by 45 %
+@pytest.mark.parametrize(("scale", "hues", "darker"), [
+    (run_scale, RUNS, "#003F62"),  # (0, 114, 178) nearer to black by 45 %
+    (class_scale, CLASSES, "#25415E"),  # (68, 119, 170) likewise
+])  # fmt: skip
+def test_colours_go_by_place_and_are_three_times_as_many_as_hues(scale: Any, hues: list[str], darker: str) -> None:
+    names = [f"n{i}" for i in range(3 * len(hues) + 1)]
+    found = scale(names).to_dict()
+    assert found["domain"] == names and found["range"][: len(hues)] == hues and found["range"][-1] == hues[0]
+    assert len(set(found["range"])) == 3 * len(hues) and found["range"][len(hues)] == darker
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 12, 13])
@@ -335,9 +331,10 @@ def test_a_spectrum_is_drawn_against_that_of_a_simplex() -> None:
 
 
 def test_class_names_that_are_words_stand_aslant() -> None:
-    for names, angle in ((["0", "1"], 0), (["cat", "horse"], -40)):
-        axis = spec_of(cosine_heatmap(np.eye(2), names, -1.0, "t"))["layer"][0]["encoding"]["x"]["axis"]
-        assert axis["labelAngle"] == angle and axis["labelOverlap"] is False
+    many = [f"class {i}" for i in range(16)]
+    for names, angle, overlap in ((["0", "1"], 0, "parity"), (["cat", "horse"], -40, False), (many, -90, "parity")):
+        axis = spec_of(cosine_heatmap(np.eye(len(names)), names, -1.0, "t"))["layer"][0]["encoding"]["x"]["axis"]
+        assert axis["labelAngle"] == angle and axis["labelOverlap"] == overlap
 
 
 def test_the_diagonal_of_a_heat_map_is_set_against_one() -> None:

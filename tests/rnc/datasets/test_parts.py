@@ -179,6 +179,17 @@ def test_a_set_with_nothing_left_out_says_nothing(tmp_path: Path) -> None:
     assert own.find(tmp_path / "b").left_out() == []
 
 
+@pytest.mark.parametrize("named", ["{split}_images {split}_labels", "x_{split} y_{split}", "X_{split} Y_{split}"])
+def test_arrays_of_an_npz_by_the_names_that_people_give_them(named: str, tmp_path: Path) -> None:
+    arrays = {}
+    for split in Split:
+        images, labels = named.format(split=split).split()
+        arrays |= {images: IMAGES[split], labels: LABELS}
+    np.savez(tmp_path / "a.npz", **arrays)
+    found = own.find(tmp_path / "a.npz")
+    assert all(same(found, split) for split in Split) and found.left_out() == []
+
+
 def test_the_training_part_of_what_is_named_for_testing_is_left_out_by_name(tmp_path: Path) -> None:
     arrays = {"train_images": IMAGES[Split.TRAIN], "train_labels": LABELS}
     arrays |= {"test_images": IMAGES[Split.TEST], "test_labels": LABELS}
