@@ -62,11 +62,12 @@ def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
 
 def tell_unjudged(runs: pd.DataFrame) -> None:
     """Say, where there are any, which runs (with `objective`, `label`) no claim is judged by."""
-    own = [plain(label) for label in runs.loc[runs["objective"] == Objective.OWN, "label"]]
+    own = list(runs.loc[runs["objective"] == Objective.OWN, "label"])
     if own:
-        more = f" and {len(own) - _MOST_NAMED} more" if len(own) > _MOST_NAMED else ""
+        named = [plain(label) for label in own[:_MOST_NAMED]]
+        more = f" and {len(own) - _MOST_NAMED:d} more" if len(own) > _MOST_NAMED else ""
         st.info(
-            f"No claim is judged by {', '.join(own[:_MOST_NAMED])}{more}: brought along by `train.measure`, and how they were "
+            f"No claim is judged by {', '.join(named)}{more}: brought along by `train.measure`, and how they were "
             "trained nobody here knows. What was measured is on the other pages.", icon=":material/info:"
         )  # fmt: skip
 

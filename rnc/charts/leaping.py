@@ -22,37 +22,25 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
             frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
         )
     frame = frame.assign(share=frame["count"] / frame.groupby("true_class")["count"].transform("sum"))
+    domain = alt.Scale(domain=classes)
+    across = alt.X("predicted_class:N", sort=classes, scale=domain, title="decided as", axis=class_axis(classes))
+    down = alt.Y("true_class:N", sort=classes, scale=domain, title="true class", axis=class_rows(classes))
+    shades = alt.Color(
+        "share:Q",
+        scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+        legend=alt.Legend(format="%", title="share of the true class", orient="bottom"),
+    )
+    told = [
+        "true_class:N",
+        "predicted_class:N",
+        "count:Q",
+        alt.Tooltip("share:Q", format=".1%"),
+        alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
+    ]
     return (
         alt.Chart(frame)
         .mark_rect()
-        .encode(
-            x=alt.X(
-                "predicted_class:N",
-                sort=classes,
-                scale=alt.Scale(domain=classes),
-                title="decided as",
-                axis=class_axis(classes),
-            ),
-            y=alt.Y(
-                "true_class:N",
-                sort=classes,
-                scale=alt.Scale(domain=classes),
-                title="true class",
-                axis=class_rows(classes),
-            ),
-            color=alt.Color(
-                "share:Q",
-                scale=alt.Scale(scheme="viridis", domain=[0, 1]),
-                legend=alt.Legend(format="%", title="share of the true class", orient="bottom"),
-            ),
-            tooltip=[
-                "true_class:N",
-                "predicted_class:N",
-                "count:Q",
-                alt.Tooltip("share:Q", format=".1%"),
-                alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
-            ],
-        )
+        .encode(x=across, y=down, color=shades, tooltip=told)
         .properties(
             height=_HEIGHT + names_height(classes),
             title=alt.TitleParams(title, anchor="start", fontSize=14),

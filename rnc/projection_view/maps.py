@@ -81,7 +81,7 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
     return epoch, reader.projection(run_id, epoch, choice.split, asked, method.lower(), most), None
 
 
-def _why_none(run_id: str, method: str) -> str:
+def _why_none(run_id: str, method: str) -> Markdown:
     """Say why a run has no projection of a kind, where that can be told."""
     epochs = controls.reader().vector_epochs([run_id])["epoch"]
     if len(epochs) and method == ProjectionMethod.PCA.value.upper():

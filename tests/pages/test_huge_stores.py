@@ -91,8 +91,8 @@ def test_many_classes_are_drawn_by_the_pairs_that_there_are() -> None:
     frame = pd.DataFrame({"true_class": ["c0"], "predicted_class": ["c1"], "count": [3], "angle": [0.1]})
     chart = leaping_matrix(frame, names, "x")
     assert isinstance(chart, alt.Chart) and len(chart.data) == 1
-    few = leaping_matrix(frame, names[:300], "x")
-    assert len(few.data) == 300**2
+    few = leaping_matrix(frame, names[:60], "x")
+    assert len(few.data) == 60**2
 
 
 def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
