@@ -8,6 +8,7 @@ from rnc.charts.axes import class_axis, class_rows, names_height
 _HEIGHT = 470
 _MOST_CLASSES = 60
 """Above it, pairs that no sample went between are ground: so many rectangles leave gaps, and take a browser long."""
+_LEAST_CELL = 9  # square pixels: one of a thousand classes would be less than a pixel wide
 _NONE = "#440154"  # the colour of a share of 0
 
 
@@ -16,7 +17,8 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
 
     `frame` has class names in both columns, count and angle (rad to the clean mean of the predicted class).
     """
-    if len(classes) <= _MOST_CLASSES:
+    few = len(classes) <= _MOST_CLASSES
+    if few:
         every_pair = pd.MultiIndex.from_product([classes, classes], names=["true_class", "predicted_class"])
         frame = (
             frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
@@ -37,9 +39,9 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
     ]
+    chart = alt.Chart(frame)
     return (
-        alt.Chart(frame)
-        .mark_rect()
+        (chart.mark_rect() if few else chart.mark_square(size=_LEAST_CELL, opacity=1))
         .encode(x=across, y=down, color=shades, tooltip=told)
         .properties(
             height=_HEIGHT + names_height(classes),

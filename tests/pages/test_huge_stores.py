@@ -92,7 +92,8 @@ def test_many_classes_are_drawn_by_the_pairs_that_there_are() -> None:
     chart = leaping_matrix(frame, names, "x")
     assert isinstance(chart, alt.Chart) and len(chart.data) == 1
     few = leaping_matrix(frame, names[:60], "x")
-    assert len(few.data) == 60**2
+    assert len(few.data) == 60**2 and few.to_dict()["mark"]["type"] == "rect"
+    assert chart.to_dict()["mark"] == {"type": "square", "size": 9, "opacity": 1}, "seen at any number of classes"
 
 
 def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
