@@ -222,7 +222,7 @@ def _npzs() -> Iterator[Case]:
     }
     for name, arrays in changed.items():
         yield f"npz with {name}", _file(_npz(**{"images": images, "labels": labels} | arrays))
-    yield "npz of other names", _file(_npz(x=images, y=labels))
+    yield "npz of other names", _file(_npz(pictures=images, kinds=labels))
     yield "npz without labels", _file(_npz(images=images))
     yield "npz that is empty", _file(b"PK\x05\x06" + bytes(18))
     yield (
