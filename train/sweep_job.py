@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,9 @@ class SweepJob:
         for _run_id, process in self._busy.values():
             process.terminate()
         for _run_id, process in self._busy.values():
-            process.wait()
+            with suppress(ChildProcessError):  # (it has been waited for already)
+                # Not `process.wait()`: this runs in a signal handler, which may have interrupted a `poll()` that holds its lock.
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
     def _terminated(self, _number: int, _frame: Any) -> None:
         """SIGTERM: somebody cancels the job, or a cluster is about to take its node and to queue it again by itself.

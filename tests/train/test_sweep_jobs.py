@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from train import sweep
 from train.engines import Local
 from train.grid import grid
 from train.sweep import main
+from train.sweep_job import SweepJob
 
 SHORT = ["--epochs", "2", "--measured-epochs", "0,2", *FEW, *SMALL]
 
@@ -163,6 +165,20 @@ def test_a_run_of_a_sweep_has_several_processes(tmp_path: Path) -> None:
     assert ask(store, "SELECT count(*), count(DISTINCT epoch) FROM epoch") == [(2, 2)]
 
 
+def test_a_job_that_is_told_to_end_while_it_looks_at_its_runs_waits_for_them(tmp_path: Path) -> None:
+    """`Popen.poll` holds a lock; a signal handler that interrupts it must not ask for the same one."""
+    job = SweepJob(tmp_path / "rnc.duckdb", {}, 1, 1, 0, None, requeues=False)
+    run = subprocess.Popen([sys.executable, "-c", WAIT])
+    job._busy[0] = "run", run
+    stopping = threading.Thread(target=job._stop, daemon=True)
+    with run._waitpid_lock:
+        stopping.start()
+        stopping.join(60)
+        assert not stopping.is_alive()
+    assert run.wait() == -signal.SIGTERM
+    job._stop()  # (a run that has been waited for)
+
+
 def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -189,6 +205,7 @@ def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
         until_gone(*waited_for)
 
     monkeypatch.setattr(sweep, "_until_gone", let_go_and_wait)
+    monkeypatch.setattr(sweep, "_PATIENCE", 600.0)  # (the run may be at its last epoch's map, which a busy machine makes slowly)
     assert main(command) == 0
     assert "were cancelled and have not ended yet; waiting for them" in capsys.readouterr().out
     assert len(jobs(store)) == 2 and set(states(store).values()) == {("finished", 40)}
