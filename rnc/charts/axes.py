@@ -7,24 +7,28 @@ import altair as alt
 _SHORT = 3  # letters of a name that is written upright
 _ASLANT = 15  # classes, above which names that stand aslant would lie over each other
 _WIDEST_NAME = 120  # pixels; what is longer is cut, and whole in the marks' tooltips
-_LETTER, _RISE, _USUAL_HEIGHT = (
-    6,
-    0.64,
-    40,
-)  # pixels of a letter; how much of a name's length one that is aslant is high; pixels
+_LETTER_WIDTH = 6  # pixels
+_SLOPE = -40  # degrees of a name that stands aslant
+_RISE = 0.64  # its height, as a share of its length
+_USUAL_HEIGHT = 40  # pixels that a chart keeps for its names
 _MOST_NAMES = 120
 _OVERLAP: Any = "parity"  # (of names that have no room every other one is left out, again and again)
 
 
 def class_axis(classes: list[str], **options: Any) -> alt.Axis:
     """A horizontal axis of classes: short names upright, longer ones aslant, many upended; without those that have no room."""
-    words = any(len(name) > _SHORT for name in classes)
-    aslant = words and len(classes) <= _ASLANT
-    angle = -40 if aslant else -90 if words else 0
-    overlap = False if aslant else _OVERLAP
+    angle = _name_angle(classes)
+    overlap = False if angle == _SLOPE else _OVERLAP
     return alt.Axis(
         values=_some(classes), labelAngle=angle, labelOverlap=overlap, labelLimit=_WIDEST_NAME, **options
     )  # fmt: skip
+
+
+def _name_angle(classes: list[str]) -> int:
+    """Return the angle of names under a chart, in degrees: 0 upright, -90 upended."""
+    if all(len(name) <= _SHORT for name in classes):
+        return 0
+    return _SLOPE if len(classes) <= _ASLANT else -90
 
 
 def names_height(classes: list[str]) -> int:
@@ -32,11 +36,10 @@ def names_height(classes: list[str]) -> int:
 
     A chart of a given height gives up its own area for them unless it is so much higher.
     """
-    longest = max(map(len, classes), default=0)
-    if longest <= _SHORT:
-        return 0
-    taken = min(_LETTER * longest, _WIDEST_NAME) * (_RISE if len(classes) <= _ASLANT else 1)
-    return max(round(taken) - _USUAL_HEIGHT, 0)
+    angle = _name_angle(classes)
+    length = min(_LETTER_WIDTH * max(map(len, classes), default=0), _WIDEST_NAME)
+    height = length * _RISE if angle == _SLOPE else length
+    return max(round(height) - _USUAL_HEIGHT, 0) if angle else 0
 
 
 def class_rows(classes: list[str]) -> alt.Axis:

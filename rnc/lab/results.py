@@ -19,6 +19,9 @@ from rnc.vocabulary import MOST_RESULT_BYTES
 CLEAN_STEP = -1
 """What `step` says of the frame of the clean images, which comes before the start (0)."""
 
+WITHOUT_GRADIENT = "without_gradient"
+"""Of a sweep: the share of images at which every gradient was exactly 0 in float32, so that the attack could not move them."""
+
 
 @dataclass(frozen=True)
 class AttackResult:
@@ -127,6 +130,7 @@ class SweepResult:
     `layer` is features, and where layers were asked for also each stage's name in the order of the network (nc1 and
     ncc_accuracy alone). Metrics are around the perturbed images' own means, targeted ones by their targets; angle and
     its kin are against the clean means. `success` is the share of images where the attacker has what it wants.
+    WITHOUT_GRADIENT is said above.
     """
     images: int = 0
     """How many there are, maybe fewer than were asked for; 0 in results from before this was noted."""

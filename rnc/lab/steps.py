@@ -36,15 +36,14 @@ def attack(subject: Subject, condition: Condition, seed: int) -> Iterator[Round]
 
 def finish(
     subject: Subject, condition: Condition, seed: int, on_round: Callable[[], None], stopped: Stopped
-) -> torch.Tensor | None:
-    """The images at the end of an attack; None where it was stopped before. `on_round` is called after every round."""
-    done, kept = 0, None
-    for found in attack(subject, condition, seed):
-        done, kept = done + 1, found.kept
+) -> Round | None:
+    """Return an attack's last round; None where it was stopped before. `on_round` is called after every round."""
+    last = None
+    for done, last in enumerate(attack(subject, condition, seed), 1):
         on_round()
         if stopped() and done < attacks.rounds(condition):
             return None
-    return kept
+    return last
 
 
 def goals(subject: Subject, condition: Condition) -> torch.Tensor:

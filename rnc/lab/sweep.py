@@ -11,7 +11,7 @@ from rnc.attacks import rounds
 from rnc.conditions import CLEAN, Condition
 from rnc.lab import measures
 from rnc.lab.request import Source, SweepRequest
-from rnc.lab.results import SweepResult
+from rnc.lab.results import WITHOUT_GRADIENT, SweepResult
 from rnc.lab.steps import Stopped, finish, goals, measured_by
 from rnc.lab.subject import Subject
 from rnc.lab.trajectory import Progress
@@ -80,18 +80,19 @@ def _sweep_one(
     means = measures.clean_means(subject, clean)
     centres = measures.layer_means(subject, subject.images, subject.labels) if request.layers else {}
     for value, condition in zip(request.values, conditions, strict=True):
-        kept = finish(subject, condition, request.seed, count, stopped)
-        if kept is None:
+        last = finish(subject, condition, request.seed, count, stopped)
+        if last is None:
             return False
         goal = goals(subject, condition)
         labels = measured_by(condition, goal, subject.labels)
-        found = subject.features(kept)
+        found = subject.features(last.kept)
         values: dict[str, Any] = measures.measure(subject, found, labels)
         values |= measures.alignment(subject, means, found, labels)
         values[measures.SUCCESS] = measures.success(condition, goal, subject.labels, found.predicted)
+        values[WITHOUT_GRADIENT] = last.without_gradient / len(labels)
         for metric, number in values.items():
             add(value, FEATURES_LAYER, metric, number)
-        for layer, of_stage in (measures.layerwise(subject, kept, labels, centres) if centres else {}).items():
+        for layer, of_stage in (measures.layerwise(subject, last.kept, labels, centres) if centres else {}).items():
             for name, number in of_stage.items():
                 add(value, layer, str(name), number)
     return True

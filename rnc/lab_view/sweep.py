@@ -6,9 +6,10 @@ import streamlit as st
 from rnc.charts.labels import METRIC_INFO
 from rnc.charts.legend import curve_legend
 from rnc.charts.sweep import sweep_layers, sweep_panel
+from rnc.conditions import unmoved
 from rnc.figure_view import Figures
 from rnc.lab.request import Axis, SweepRequest
-from rnc.lab.results import SweepResult
+from rnc.lab.results import WITHOUT_GRADIENT, SweepResult
 from rnc.lab_view.attack import say_fewer_images, say_other_images
 from rnc.lab_view.work import Answer
 from rnc.markdown import clean, plain
@@ -46,6 +47,7 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
     if result.points.empty:
         st.info("Stopped before the first strength was measured.")
         return
+    _say_unmoved(result, request, taken)
     sources, pixels = [clean(source.label) for source in request.sources], request.over is not Axis.STEPS
     named = result.points.assign(source=[sources[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
@@ -61,6 +63,17 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
     )
     if named["layer"].nunique() > 1:
         _along_the_network(named, sources, figures, pixels)
+
+
+def _say_unmoved(result: SweepResult, request: SweepRequest, images: int) -> None:
+    """A sentence a network, of the strength at which most of its images had no gradient that the attack could follow."""
+    shares = result.points[result.points["metric"] == WITHOUT_GRADIENT]
+    for source, of_source in shares[shares["value"] > 0].groupby("source"):
+        worst = of_source.loc[of_source["value"].idxmax()]
+        said = unmoved(request.at(worst["strength"]), round(worst["value"] * images), images)
+        at = f"{len(of_source)} of {shares[shares['source'] == source]['strength'].nunique()} strengths"
+        told = f"{request.sources[int(source)].label}: {said}. There are such images at {at}; most of them at this one."
+        st.warning(plain(told), icon=":material/trending_flat:")
 
 
 def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:

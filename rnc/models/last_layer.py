@@ -105,11 +105,10 @@ class LastLayer:
 
     @torch.no_grad()
     def _scale(self) -> float:
-        """The number that the layer's outputs are multiplied by, from a pass; exactly 1 where it is 1 up to rounding."""
+        """The number that the layer's outputs are multiplied by, from a pass."""
         with model_mode(self.module, training=False), outputs_of(self.layer) as held:
             logits = element(self.module(random_images(self.module, self.image_shape)), self.key)
-        scale = factor(held[-1], logits)
-        return 1.0 if abs(scale - 1) < 1e-6 else scale
+        return factor(held[-1], logits)
 
 
 def find_last_layer(

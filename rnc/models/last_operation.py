@@ -90,7 +90,6 @@ class LastOperation:
             bare = functional.linear(h, weight)
             scale = factor(bare - bare.mean(0), logits - logits.mean(0))
             bias = (logits - scale * bare).mean(0) / scale if scale else bias
-        scale = 1.0 if abs(scale - 1) < 1e-6 else scale
         return scale * weight, scale * bias
 
 

@@ -11,13 +11,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.conditions import Condition, presets
-from rnc.lab.request import MaskingRequest, SweepRequest
-from rnc.lab.results import AttackResult, MaskingResult, SweepResult
+from rnc.lab.request import Axis, MaskingRequest, SweepRequest
+from rnc.lab.results import WITHOUT_GRADIENT, AttackResult, MaskingResult, SweepResult
 from rnc.lab.ticket import Ticket, TicketState
+from rnc.lab_view import sweep as sweep_view
 from rnc.lab_view import work
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
 from tests.pages.app import answered, charts, open_page, rows, ticket_of
+from tests.rnc.lab.samples import SOURCE
 
 SMALL: dict[str, Any] = {"lab_images": 40, "lab_steps": 3}
 
@@ -158,6 +160,31 @@ def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkey
         expected = result.points[(result.points["metric"] == metric) & (result.points["layer"] == "features")]
         assert sorted(drawn["value"]) == pytest.approx(sorted(expected["value"]))
         assert drawn["source"].nunique() == 2 and drawn["strength"].nunique() == 3
+
+
+def test_a_sweep_says_how_many_images_an_attack_could_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two networks the one that has such images is named, with the strength at which they are most."""
+    rows = [(0, 0.1, 0.2), (0, 0.2, 0.5), (0, 0.3, 0.0), (1, 0.1, 0.0), (1, 0.2, 0.0), (1, 0.3, 0.0)]
+    points = pd.DataFrame(
+        [(source, strength, "features", WITHOUT_GRADIENT, share) for source, strength, share in rows],
+        columns=["source", "strength", "layer", "metric", "value"],
+    )
+    sources = (replace(SOURCE, run_id="the-first"), replace(SOURCE, run_id="the-second"))
+    request = SweepRequest(sources, Condition.from_slug("pgd-linf-0.1-10"), Axis.EPSILON, (0.1, 0.2, 0.3))
+    result = SweepResult(
+        "epsilon", [], stopped=False, as_recorded=True, device="", seconds=1.0, points=points, images=60
+    )
+    warnings: list[str] = []
+    monkeypatch.setattr(sweep_view.st, "warning", lambda text, **_: warnings.append(text))
+    sweep_view._say_unmoved(result, request, 60)
+    (told,) = warnings
+    assert (
+        "the-first" in told
+        and "the-second" not in told
+        and "for 30 of 60 images the gradient of cross" in told
+        and "51/255" in told
+    )
+    assert "at 2 of 3 strengths" in told
 
 
 def test_checks_are_told_one_by_one(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,7 +205,9 @@ def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
         until_gone(*waited_for)
 
     monkeypatch.setattr(sweep, "_until_gone", let_go_and_wait)
-    monkeypatch.setattr(sweep, "_PATIENCE", 600.0)  # (the run may be at its last epoch's map, which a busy machine makes slowly)
+    monkeypatch.setattr(
+        sweep, "_PATIENCE", 600.0
+    )  # (the run may be at its last epoch's map, which a busy machine makes slowly)
     assert main(command) == 0
     assert "were cancelled and have not ended yet; waiting for them" in capsys.readouterr().out
     assert len(jobs(store)) == 2 and set(states(store).values()) == {("finished", 40)}

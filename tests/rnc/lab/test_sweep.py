@@ -1,5 +1,6 @@
 """A sweep is the single attacks at its strengths, on the same images with the same seed."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -63,6 +64,7 @@ def test_every_strength_is_the_single_attack(subject: Subject, request_: SweepRe
         means = [metrics.class_means([(h, y)], 10) for h, y in ((clean, subject.labels), (moved, made.labels))]
         expected |= {str(name): number for name, number in metrics.align(*means).summary().items()}
         success = got.pop("success")
+        assert got.pop("without_gradient") == 0
         assert got == pytest.approx(expected, rel=1e-7, abs=1e-7)
         if condition is CLEAN:
             assert got["angle"] == 0
@@ -125,3 +127,18 @@ def test_rounds_are_counted_over_all_strengths_and_networks(subject: Subject) ->
 def test_train_and_test_are_no_comparison() -> None:
     with pytest.raises(ValueError, match="same images"):
         replace(CASES[0], sources=(SOURCE, replace(OTHER, split=Split.TRAIN)))
+
+
+def test_images_that_an_attack_cannot_move_are_counted_at_every_strength(subject: Subject) -> None:
+    """A network so sure of its decisions that the cross entropy and its gradient are 0 in float32; of the margin they are not."""
+    sure = copy.deepcopy(subject.model).float()
+    with torch.no_grad():
+        sure.classifier.weight *= 1e6
+    confident = replace(subject, model=sure, images=subject.images.float())
+    right = float((sure(confident.images).argmax(1) == subject.labels).float().mean())
+    for objective, moved in (("", False), ("-margin", True)):
+        short = Condition.from_slug(f"pgd-linf-0.0000001-1{objective}")
+        found = run(lambda _source: confident, SweepRequest((SOURCE,), short, Axis.STEPS, (1.0, 3.0)))
+        for strength in (1.0, 3.0):
+            share = values(found, 0, strength)["without_gradient"]
+            assert share == 0 if moved else 0 < share <= right

@@ -56,9 +56,7 @@ def test_weights_and_features_are_those_that_the_network_uses(kind: str, trained
     net = seeded(make)
     model, x = wrap(net, image_shape=SHAPE).eval(), torch.rand(5, *SHAPE)
     if trained:
-        with torch.no_grad():
-            for parameter in net.parameters():
-                parameter.mul_(1.3).add_(0.05 * torch.randn_like(parameter))
+        nets.move_weights(net)
     h = net.body(x).flatten(1)
     expected, bias = used(net)
     torch.testing.assert_close(model.features(x), UNIT(h) if normalised else h)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from rnc.models import wrap
 from rnc.models.last_operation import FUNCTION
-from tests.train.own_networks import FEATURES, body
+from tests.train.own_networks import FEATURES, body, move_weights
 
 SHAPE = (3, 8, 8)
 UNIT = functional.normalize
@@ -63,9 +63,7 @@ def test_weights_and_features_are_those_of_the_product(kind: str, trained: bool)
     net = Own(head)
     model, x = wrap(net, image_shape=SHAPE).eval(), torch.rand(5, *SHAPE)
     if trained:
-        with torch.no_grad():
-            for parameter in net.parameters():
-                parameter.mul_(1.3).add_(0.05 * torch.randn_like(parameter))
+        move_weights(net)
     h = net.body(x).flatten(1)
     weight, bias = effective(net)
     torch.testing.assert_close(model.features(x), UNIT(h) if normalised else h)
