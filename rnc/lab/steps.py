@@ -39,7 +39,7 @@ def finish(
 ) -> Round | None:
     """Return an attack's last round; None where it was stopped before. `on_round` is called after every round."""
     last = None
-    for done, last in enumerate(attack(subject, condition, seed), 1):
+    for done, last in enumerate(attack(subject, condition, seed), 1):  # noqa: B007  (the last one is wanted)
         on_round()
         if stopped() and done < attacks.rounds(condition):
             return None
