@@ -68,12 +68,14 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
 def _say_unmoved(result: SweepResult, request: SweepRequest, images: int) -> None:
     """A sentence a network, of the strength at which most of its images had no gradient that the attack could follow."""
     shares = result.points[result.points["metric"] == WITHOUT_GRADIENT]
-    for source, of_source in shares[shares["value"] > 0].groupby("source"):
-        worst = of_source.loc[of_source["value"].idxmax()]
-        said = unmoved(request.at(worst["strength"]), round(worst["value"] * images), images)
-        at = f"{len(of_source)} of {shares[shares['source'] == source]['strength'].nunique()} strengths"
-        told = f"{request.sources[int(source)].label}: {said}. There are such images at {at}; most of them at this one."
-        st.warning(plain(told), icon=":material/trending_flat:")
+    for place, source in enumerate(request.sources):
+        of_source = shares[shares["source"] == place]
+        share, strength = max(zip(of_source["value"], of_source["strength"], strict=True), default=(0.0, 0.0))
+        if share > 0:
+            said = unmoved(request.at(strength), round(share * images), images)
+            at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
+            told = f"{source.label}: {said}. There are such images at {at}, most of them at this one."
+            st.warning(plain(told), icon=":material/trending_flat:")
 
 
 def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
