@@ -19,13 +19,17 @@ ROOM = """
 @media (min-width: 769px) {
     [data-testid="stSidebar"][data-collapsed="false"] { min-width: clamp(280px, 28vw, 360px) !important; }
 }
+@media (max-width: 768px) {
+    [data-testid="stVegaLiteChart"] { max-width: 100% !important; overflow: auto hidden; }
+}
 @media (min-width: 769px) and (max-width: 1285px) {
     [data-testid="stSidebar"][data-collapsed="false"] { max-width: max(28vw, 280px) !important; }
 }
 """
 """In a narrow window the charts get the room: Streamlit's margins and the sidebar would take half of 1024 pixels.
 
-In a wide one the sidebar is as wide as `app.py` says, also for a server's first visitor, whom Streamlit gives 300 pixels.
+On a phone a chart of a width of its own is moved sideways by a finger, where it would be cut.
+In a wide window the sidebar is as wide as `app.py` says, also for a server's first visitor, whom Streamlit gives 300 pixels.
 """
 
 STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}</style>"

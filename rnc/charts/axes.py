@@ -4,6 +4,8 @@ from typing import Any
 
 import altair as alt
 
+NUMBERS = ".3~g"
+"""The format of an axis' numbers: three digits. A tick of more, such as the only one of a constant curve, is cut."""
 _SHORT = 3  # letters of a name that is written upright
 _ASLANT = 15  # classes, above which names that stand aslant would lie over each other
 _WIDEST_NAME = 120  # pixels; what is longer is cut, and whole in the marks' tooltips
@@ -55,12 +57,12 @@ def _some(classes: list[str]) -> list[str]:
 def value_axis(log: bool, ticks: int = 4) -> alt.Y:
     """The vertical axis of `value`, without a title, where a chart's own title says what it is."""
     scale = alt.Scale(type="log" if log else "linear", zero=False, nice=not log)
-    return alt.Y("value:Q", title=None, scale=scale).axis(format="~g" if log else ".3~g", tickCount=ticks)
+    return alt.Y("value:Q", title=None, scale=scale).axis(format=NUMBERS, tickCount=ticks)
 
 
 def epoch_axis(last: int, *, log: bool) -> alt.X:
     """The horizontal axis of `epoch`, up to the last; with `log`, epochs that are worth naming: 0, 1, 3, 10, 30, ..."""
     steps = [0] + [m * 10**k for k in range(10) for m in (1, 3)]
     ticks = [step for step in steps if step <= last * 0.7] + [last]
-    axis = alt.Axis(values=ticks, grid=False) if log else alt.Axis(grid=False, tickCount=6)
+    axis = alt.Axis(values=ticks, grid=False) if log else alt.Axis(grid=False, tickCount=6, tickMinStep=1, format="d")
     return alt.X("epoch:Q", title="epoch", scale=alt.Scale(type="symlog" if log else "linear"), axis=axis)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import altair as alt
 import pandas as pd
 
-from rnc.charts.axes import epoch_axis, value_axis
+from rnc.charts.axes import NUMBERS, epoch_axis, value_axis
 from rnc.charts.labels import METRIC_INFO, MetricInfo
 from rnc.charts.palette import GREY, dash_scale, run_scale
 from rnc.charts.thinning import is_long, thinned
@@ -125,7 +125,7 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions
                 axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False),
             ),
             y=alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=not log)).axis(
-                format="~g" if log else ".3~g", tickCount=4
+                format=NUMBERS, tickCount=4
             ),
             order="depth:Q",
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
