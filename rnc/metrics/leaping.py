@@ -43,9 +43,13 @@ def leaps(
         raise ValueError(f"true and predicted labels differ in shape: {tuple(i.shape)}, {tuple(j.shape)}")
     for labels in (i, j):
         check_labels(labels, num_classes)
-    pairs = i * num_classes + j
-    clusters = class_means([(features, pairs)], num_classes**2)
-    vertex = clean.centred.repeat(num_classes, 1)  # row i * C + j holds clean mean j
-    turned = angles(clusters.means - clean.global_mean, vertex)
+    pairs, cluster = (i * num_classes + j).unique(
+        return_inverse=True
+    )  # (C^2 means of d features would not fit in memory)
+    clusters = class_means([(features, cluster)], len(pairs))
+    pairs = pairs.to(clusters.means.device)
+    turned = angles(clusters.means - clean.global_mean, clean.centred[pairs % num_classes])
+    counts = clusters.counts.new_zeros(num_classes**2).index_copy(0, pairs, clusters.counts)
+    every = turned.new_full((num_classes**2,), torch.nan).index_copy(0, pairs, turned)
     square = (num_classes, num_classes)
-    return Leaps(clusters.counts.reshape(square), turned.reshape(square))
+    return Leaps(counts.reshape(square), every.reshape(square))

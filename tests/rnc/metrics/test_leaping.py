@@ -1,11 +1,15 @@
 """Leaps: every sample is counted once at (true, predicted), and cluster angles are those of the formula."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from rnc.metrics import class_means, leaps
 from tests.oracles import collapse_oracle as oracle
@@ -86,3 +90,27 @@ def test_one_prediction_for_many_samples_is_refused() -> None:
     features, true, predicted, clean = scene(4, [3, 4, 5])
     with pytest.raises(ValueError, match=r"predicted|shape|labels"):
         leaps(features, true, predicted[:1], class_means([(clean, true)], 3))
+
+
+class _Largest(TorchDispatchMode):
+    """Within the block, notes the numbers of the largest tensor that is made."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function: Any, _types: Any, given: Any = (), options: Any = None) -> Any:
+        made = function(*given, **(options or {}))
+        self.numbers = max([self.numbers, *(one.numel() for one in tree_leaves(made) if isinstance(one, torch.Tensor))])
+        return made
+
+
+def test_memory_is_of_the_clusters_and_not_of_all_pairs_of_classes() -> None:
+    """A thousand classes of 512 features have a million pairs: their means would be 4 GB."""
+    classes, d = 1000, 512
+    true = torch.arange(classes)
+    vertices = torch.randn(classes, d, generator=torch.Generator().manual_seed(0))
+    clean = class_means([(vertices, true)], classes)
+    with _Largest() as largest:
+        found = leaps(vertices.roll(-1, 0), true, true.roll(-1), clean)
+    assert largest.numbers <= max(classes**2, 2 * classes * d)
+    assert found.counts.sum() == classes and (found.counts[true, true.roll(-1)] == 1).all()
+    assert found.angles[true, true.roll(-1)].abs().max() < 1e-9 and found.angles.isnan().sum() == classes**2 - classes
