@@ -8,14 +8,15 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from rnc import controls, log
-from rnc.cursor import page_is_drawn
-from rnc.error_view import telling
-from rnc.page_style import STYLE
-from rnc.request_guard import RequestGuard
+from rnc import log
 from rnc.store.addresses import to_log_beside
+from rnc.ui import sidebar
+from rnc.ui.epoch_slider import page_is_drawn
+from rnc.ui.errors import telling
+from rnc.ui.request_guard import RequestGuard
+from rnc.ui.style import STYLE
 
-ICON = Path(__file__).parent / "rnc" / "icon.svg"
+ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
 
 
 def draw() -> None:
@@ -35,9 +36,9 @@ def draw() -> None:
     )
     try:
         with telling():
-            log.set_up(to_log_beside(controls.reader().path), console=True)
-            if controls.draw_sidebar() is None:
-                controls.draw_empty_state()
+            log.set_up(to_log_beside(sidebar.reader().path), console=True)
+            if sidebar.draw_sidebar() is None:
+                sidebar.draw_empty_state()
             else:
                 page.run()
     finally:  # (a page may end by st.stop)

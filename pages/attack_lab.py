@@ -2,20 +2,20 @@
 
 import streamlit as st
 
-from rnc import controls
-from rnc.error_view import show_error
-from rnc.figure_view import Figures
-from rnc.lab.request import AttackRequest, MaskingRequest, Request, SweepRequest
-from rnc.lab_view.answers import draw_answer
-from rnc.lab_view.form import draw_attack_form, draw_sweep_form
-from rnc.lab_view.kept import KEPT, choose_kept, offer_to_keep
-from rnc.lab_view.network import choose_network, choose_other
-from rnc.lab_view.work import draw_work
+from rnc.lab.requests import AttackRequest, MaskingRequest, Request, SweepRequest
+from rnc.ui import sidebar
+from rnc.ui.errors import show_error
+from rnc.ui.figures import Figures
+from rnc.ui.lab.checkpoint_picker import choose_network, choose_other
+from rnc.ui.lab.form import draw_attack_form, draw_sweep_form
+from rnc.ui.lab.job_status import draw_work
+from rnc.ui.lab.result import draw_answer
+from rnc.ui.lab.saved_results import KEPT, choose_kept, offer_to_keep
 
 ATTACK, SWEEP, CHECK = "Attack", "Sweep", "Check for masking"
 LABELS = {ATTACK: "Attack", SWEEP: "Sweep", CHECK: "Check"}
 
-selection = controls.selection()
+selection = sidebar.selection()
 figures = Figures("Attack lab")
 activity = st.segmented_control(
     "Activity",
@@ -33,7 +33,7 @@ if activity == KEPT:
     figures.offer()
     st.stop()
 
-run = controls.focus_run(selection)
+run = sidebar.focus_run(selection)
 source = choose_network(run, selection)
 if source is None:
     st.stop()

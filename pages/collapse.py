@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from rnc import controls
-from rnc.charts.curves import Curves
-from rnc.charts.labels import METRIC_INFO
-from rnc.charts.legend import curve_legend
-from rnc.charts.seeds import over_seeds, smoothed, summary
-from rnc.charts.thinning import THINNED, is_long
-from rnc.figure_view import Figures
-from rnc.markdown import plain
-from rnc.run_labels import labels_over_seeds
+from rnc.ui import sidebar
+from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
+from rnc.ui.charts.curves import Curves
+from rnc.ui.charts.downsampling import THINNED, is_long
+from rnc.ui.charts.labels import METRIC_INFO
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.figures import Figures
+from rnc.ui.markdown import plain
+from rnc.ui.run_labels import labels_over_seeds
 from rnc.vocabulary import Metric, Role
 
 # What is drawn, and around which class means it is measured (a docstring here would be printed on the page).
@@ -25,12 +25,12 @@ PANELS = {
     Metric.NCC_ACCURACY: "train clean",
 }
 
-selection = controls.selection()
-runs = controls.chosen_runs(selection)
-reader = controls.reader()
+selection = sidebar.selection()
+runs = sidebar.chosen_runs(selection)
+reader = sidebar.reader()
 figures = Figures("Collapse over epochs")
 
-options = list(dict.fromkeys([str(Role.CLEAN), selection.shown, *controls.conditions_shown(selection)]))
+options = list(dict.fromkeys([str(Role.CLEAN), selection.shown, *sidebar.conditions_shown(selection)]))
 shown = st.pills(
     "Conditions",
     options,

@@ -4,21 +4,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from rnc import controls
-from rnc.charts.geometry import class_angles, class_norms, spectrum_lines
-from rnc.charts.legend import curve_legend
-from rnc.charts.words import told_turns
-from rnc.figure_view import Figures
-from rnc.geometry import centre, cosine_matrix, simplex_cosine, spectrum
-from rnc.geometry_view import draw_cosines, draw_duality, draw_simplex_distances, duality_of, why_undefined
-from rnc.markdown import plain
+from rnc.simplex import centre, cosine_matrix, simplex_cosine, spectrum
+from rnc.ui import sidebar
+from rnc.ui.charts.geometry import class_angles, class_norms, spectrum_lines
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.charts.summary_text import told_turns
+from rnc.ui.figures import Figures
+from rnc.ui.markdown import plain
+from rnc.ui.pages.geometry import draw_cosines, draw_duality, draw_simplex_distances, duality_of, why_undefined
 from rnc.vocabulary import ClassMetric, Role
 
-selection = controls.selection()
+selection = sidebar.selection()
 figures = Figures("Geometry of the class means")
-run = controls.focus_run(selection)
-reader = controls.reader()
-epoch = controls.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id, selection.epoch)
+run = sidebar.focus_run(selection)
+reader = sidebar.reader()
+epoch = sidebar.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
     st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
     st.stop()
@@ -28,7 +28,7 @@ answer = st.empty()
 names = list(run.classes)
 spectra, off, duality = [], {}, None
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
-    condition = controls.condition_of(run.run_id, shown)
+    condition = sidebar.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
     if why := why_undefined(means, f"{plain(selection.split)} images under {plain(shown)} at epoch {epoch:d}"):
         column.info(why)
@@ -51,12 +51,12 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
         duality = duality_of(rows[np.isin(classified, classes)], means)
 
 measured, at, labels = reader.measured_epochs(selection.runs), {}, {}
-for one in controls.chosen_runs(selection).itertuples():
-    last = controls.epoch_not_after(measured, one.run_id, selection.epoch)
+for one in sidebar.chosen_runs(selection).itertuples():
+    last = sidebar.epoch_not_after(measured, one.run_id, selection.epoch)
     if last is not None and list(one.classes) == names:
         at[one.run_id], labels[one.run_id] = last, one.label
 found = reader.class_metrics(at, selection.split)
-table = controls.name_classes(found.assign(run=found["run_id"].map(labels)), names, "class")
+table = sidebar.name_classes(found.assign(run=found["run_id"].map(labels)), names, "class")
 left, right = st.columns(2)
 norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]
 norms = norms[norms["shown"].isin([Role.CLEAN, selection.shown])]
@@ -68,7 +68,7 @@ answer.markdown(told_turns(mine, run.label, selection.shown, off))
 bars = class_angles(angles, names, list(labels.values()))
 figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
 right.html(curve_legend(list(labels.values()), []))
-told = controls.told_epochs({labels[run_id]: last for run_id, last in at.items()})
+told = sidebar.told_epochs({labels[run_id]: last for run_id, last in at.items()})
 right.caption(f"Runs of the same classes, each at its last measured epoch up to the cursor: {told}.")
 left.caption(f"{plain(run.label)} at epoch {at[run.run_id]:d}. At a simplex all norms are equal (NC2 equinorm).")
 if len(spectra) == 2:

@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from rnc import controls
-from rnc.charts.curves import layer_panel
-from rnc.charts.labels import METRIC_INFO
-from rnc.charts.legend import curve_legend
-from rnc.figure_view import Figures
-from rnc.markdown import plain
+from rnc.ui import sidebar
+from rnc.ui.charts.curves import layer_panel
+from rnc.ui.charts.labels import METRIC_INFO
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.figures import Figures
+from rnc.ui.markdown import plain
 from rnc.vocabulary import Metric, Role
 
-selection = controls.selection()
-runs = controls.chosen_runs(selection)
+selection = sidebar.selection()
+runs = sidebar.chosen_runs(selection)
 figures = Figures("Collapse along the network")
 shown = [str(Role.CLEAN), selection.shown]
-found = controls.reader().layers(selection.runs, shown, selection.split, selection.epoch)
+found = sidebar.reader().layers(selection.runs, shown, selection.split, selection.epoch)
 if found.empty:
     st.info(
         f"No stage of the chosen runs is measured on {plain(selection.split)} images up to the epoch cursor; move it, or train "
@@ -35,7 +35,7 @@ for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), stri
 epochs = found.drop_duplicates("run_id").set_index("run")["epoch"]
 st.caption(
     f"{plain(selection.split)} images; "
-    + controls.told_epochs(epochs.to_dict())
+    + sidebar.told_epochs(epochs.to_dict())
     + ". NC1 is around the condition's own class means, nearest-centre accuracy by the clean class means of train. The "
     "attack is made against the whole network."
 )

@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from rnc import controls
-from rnc.class_choice import choose_classes, choose_vertices
-from rnc.figure_view import Figures
-from rnc.projection_view.choice import SIMPLEX, choose_first, choose_second
-from rnc.projection_view.draw import SIDE_BY_SIDE, draw_map
-from rnc.projection_view.leaps import draw_all_leaps
-from rnc.projection_view.maps import MOST_DRAWN, find_plane
-from rnc.projection_view.panel import draw_panel
-from rnc.projection_view.picked import scope_of
-from rnc.projection_view.pictures import LARGE_ON_HOVER
-from rnc.store.samples import EVERY_SAMPLE
+from rnc.store.sample_queries import EVERY_SAMPLE
+from rnc.ui import sidebar
+from rnc.ui.class_choice import choose_classes, choose_vertices
+from rnc.ui.figures import Figures
+from rnc.ui.projections.leaping import draw_all_leaps
+from rnc.ui.projections.map_chart import SIDE_BY_SIDE, draw_map
+from rnc.ui.projections.map_data import MOST_DRAWN, find_plane
+from rnc.ui.projections.map_options import SIMPLEX, choose_first, choose_second
+from rnc.ui.projections.selection import scope_of
+from rnc.ui.projections.selection_panel import draw_panel
+from rnc.ui.projections.thumbnails import LARGE_ON_HOVER
 
-selection = controls.selection()
+selection = sidebar.selection()
 figures = Figures("Projections of the features")
 st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
 first = choose_first(selection)

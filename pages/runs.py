@@ -5,41 +5,42 @@ import json
 import pandas as pd
 import streamlit as st
 
-from rnc import controls, sweep_view
-from rnc.markdown import MOST_OF_A_MESSAGE, plain
-from rnc.readonly import told_store
-from rnc.run_filter import clear_filter, current_filter
-from rnc.runs_view.changes import draw_marks, draw_outcome, draw_room, draw_upkeep
-from rnc.runs_view.differences import draw_differences
-from rnc.runs_view.table import draw_table
-from rnc.store.card import train_command
+from rnc.store.run_card import train_command
+from rnc.ui import sidebar
+from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
+from rnc.ui.readonly import told_store
+from rnc.ui.run_filter import clear_filter, current_filter
+from rnc.ui.runs import sweep_progress
+from rnc.ui.runs.annotate_and_delete import draw_marks, draw_outcome, draw_room, draw_upkeep
+from rnc.ui.runs.config_diff import draw_differences
+from rnc.ui.runs.table import draw_table
 
 MOST_LEFT_OUT_NAMED = 10
 
-selection = controls.selection(may_be_none=True)
+selection = sidebar.selection(may_be_none=True)
 st.title("Runs")
-every = controls.reader().runs()
+every = sidebar.reader().runs()
 asked = current_filter(every)
 runs = every[asked.matches(every)]
 own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
 st.caption(
-    f"{len(runs)} of {len(every)} runs: {own:d} in {plain(told_store(controls.reader().path))}, {len(every) - own:d} in the "
+    f"{len(runs)} of {len(every)} runs: {own:d} in {plain(told_store(sidebar.reader().path))}, {len(every) - own:d} in the "
     f"gallery that comes with the project{f'; {hidden:d} archived' if hidden else ''}"
 )
 draw_outcome()
 draw_room()
-left_out = controls.reader().left_out()
+left_out = sidebar.reader().left_out()
 for name, reason in list(left_out.items())[:MOST_LEFT_OUT_NAMED]:
     st.caption(f"Published run {plain(name)} is left out: {plain(reason, MOST_OF_A_MESSAGE)}.")
 if len(left_out) > MOST_LEFT_OUT_NAMED:
     st.caption(f"{len(left_out) - MOST_LEFT_OUT_NAMED:,d} more published runs are left out.")
-sweep_view.draw(controls.reader())
+sweep_progress.draw(sidebar.reader())
 if runs.empty:
     st.info("No run is found by the filter in the sidebar.", icon=":material/filter_list_off:")
     st.button("Clear the filter", on_click=clear_filter, key="clear_filter_here")
     st.stop()
 draw_table(runs)
-draw_differences(controls.chosen_runs(selection))
+draw_differences(sidebar.chosen_runs(selection))
 
 st.subheader("One run", anchor=False)
 there = list(runs["run_id"])
@@ -53,13 +54,13 @@ left.subheader("Config", anchor=False)
 left.json(json.loads(run["config"]), expanded=2)  # (inside lie the names of all classes, a thousand maybe)
 right.subheader("Make it again", anchor=False)
 if run["synthetic"]:
-    right.caption("Made up by `python -m train.synthetic`: no command trains to these numbers.")
+    right.caption("Made up by `python -m tests.benchmarks.synthetic`: no command trains to these numbers.")
 else:
     right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
 right.subheader("Measured under", anchor=False)
-conditions = controls.reader().conditions([picked])
+conditions = sidebar.reader().conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
-spent = controls.reader().costs(picked)[["attack", "step", "measurement", "store"]].T[0]
+spent = sidebar.reader().costs(picked)[["attack", "step", "measurement", "store"]].T[0]
 if spent.notna().all():
     right.subheader("Where its time went", anchor=False)
     shown = pd.DataFrame({"part": spent.index, "seconds": spent.values, "share": spent.values / spent.sum()})

@@ -153,7 +153,7 @@ SYNTHETIC = "synthetic"  # what a run's device says where nobody trained it and 
 
 
 class Metric(StrEnum):
-    """The scalars of a (run, epoch, split, condition, layer); their formulas: `rnc/charts/labels.py`, `rnc/metrics`."""
+    """The scalars of a (run, epoch, split, condition, layer); their formulas: `rnc/ui/charts/labels.py`, `rnc/metrics`."""
 
     NC1 = "nc1"
     NC2_EQUINORM = "nc2_equinorm"

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 import torch
 
 from rnc import datasets, models
+from rnc.probe.epoch_choice import parse_epochs
+from rnc.probe.measurement_config import (
+    Epochs,
+    MeasurementConfig,
+    check,
+    check_fractions,
+    check_least,
+    check_most,
+    converted,
+)
 from rnc.vocabulary import TRAINED, Objective
-from train.measurement import Epochs, MeasurementConfig, check, check_fractions, check_least, check_most, converted
-from train.schedule import parse_epochs
 
 _FLOATS = ("trades_beta", "learning_rate", "momentum", "weight_decay")
 _LEAST = {"epochs": 0, "batch_size": 2, "seed": 0, "subset": 0}

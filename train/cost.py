@@ -10,11 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from rnc import datasets, models
 from rnc.devices import pick_device, set_threads
 from rnc.models.modes import model_mode
+from rnc.probe.execution import Execution
+from rnc.probe.options import Options
 from rnc.vocabulary import Objective, Role
 from train.config import RunConfig
 from train.epoch import seconds_since
-from train.execution import Execution
-from train.loop import Options
 
 _IMAGES = {
     "digits": (1_400, 340),

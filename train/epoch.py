@@ -11,13 +11,13 @@ from torch import nn
 from rnc.attacks import SampleNoise
 from rnc.datasets import ImageSet
 from rnc.models import FeatureClassifier
-from rnc.models.folding import CHECKED_IMAGES, FoldedCopy, folded_copy
+from rnc.models.fast_cpu.folding import CHECKED_IMAGES, FoldedCopy, folded_copy
+from rnc.probe.distributed import Ranks
+from rnc.probe.execution import Execution
+from rnc.probe.interruption import Diverged
+from rnc.probe.probe import TrainedImages
 from train.config import RunConfig
-from train.execution import Execution
 from train.losses import TrainingLoss, training_images
-from train.probe import TrainedImages
-from train.ranks import Ranks
-from train.stopping import Diverged
 from train.stopwatch import Stopwatch
 
 

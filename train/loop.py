@@ -1,99 +1,38 @@
 """One run from initialisation to its last epoch: train, measure, store; stopped at any moment, it goes on."""
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 
 import torch
 from tqdm import tqdm
 
 from rnc import datasets, log, models
-from rnc.devices import check_threads, exact_float32, pick_device, set_threads
+from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
+from rnc.probe.checkpoints import forget_unknown, save_network
+from rnc.probe.distributed import Ranks, join_ranks
+from rnc.probe.execution import Execution
+from rnc.probe.heartbeat import Heart
+from rnc.probe.interruption import OUT_OF_TIME, StopRun, TimeLimit, sigterm_stops
+from rnc.probe.options import Options
+from rnc.probe.probe import Plan, Probe, TrainedImages
+from rnc.probe.projections import Projector
+from rnc.probe.provenance import provenance
 from rnc.store.connection import StoreError
 from rnc.store.neighbours import refuse_networks_of_others
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
-from rnc.vocabulary import HEARTBEAT_SECONDS, RunState
-from train.checkpoint import forget_unknown, save_checkpoint
+from rnc.vocabulary import RunState
 from train.config import RunConfig
 from train.data import RunData, load_data
 from train.epoch import Recorder, Trainer, seconds_since
-from train.execution import Execution, Precision
-from train.probe import Plan, Probe, TrainedImages
-from train.project import Projector
-from train.provenance import provenance
-from train.ranks import Ranks, join_ranks
 from train.resume import Progress, ResumeFile, resume_path
-from train.stopping import OUT_OF_TIME, StopRun, TimeLimit, sigterm_stops
 from train.stopwatch import spent
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a command may choose that does not change the result beyond rounding."""
-
-    store: Path
-    """The DuckDB file to write; made where there is none."""
-    data_root: Path | None = None
-    """Where the images lie; RNC_DATA, or data/images, where not given."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:0."""
-    threads: int = 0
-    """CPU threads of a run; 0 takes one for a small network and all cores for others."""
-    precision: Precision = Precision.AUTO
-    """What training multiplies in; auto is bfloat16 on a GPU."""
-    compiled: bool = False
-    """Compile the passes of training (torch.compile); measurement stays eager."""
-    deadline: float | None = None
-    """The time of day (seconds, as `time.time`) before which a run stops at an epoch's end, to be continued."""
-    overwrite: bool = False
-    """Train a run with the same key again from the start, in place of the stored one."""
-
-    def check(self) -> None:
-        """Make the store where there is none. Raises ValueError or StoreError where an option cannot be met."""
-        pick_device(self.device)
-        check_threads(self.threads)
-        StoreWriter(self.store).prepare()
-
-
-class Heart:
-    """Beats into the store every few seconds, however often it is asked to."""
-
-    def __init__(self, writer: StoreWriter, run_id: str, epochs_done: int = 0) -> None:
-        """Start at an epoch."""
-        self._writer, self._run_id, self._last, self.epochs_done = writer, run_id, time.monotonic(), epochs_done
-
-    def beat(self) -> None:
-        """Tell the store that this run lives, if it has not been told lately."""
-        if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
-            self._writer.heartbeat(self._run_id, self.epochs_done)
-            self._last = time.monotonic()
-
-    @contextmanager
-    def beating(self) -> Iterator[None]:
-        """Beat from beside the block, a step that cannot be asked in between, such as waiting for UMAP."""
-        over = threading.Event()
-
-        def beat_on() -> None:
-            while not over.wait(HEARTBEAT_SECONDS):
-                with suppress(StoreError):  # (the next beat may find the store free again)
-                    self.beat()
-
-        beside = threading.Thread(target=beat_on, name="heart", daemon=True)
-        beside.start()
-        try:
-            yield
-        finally:
-            over.set()
-            beside.join()
 
 
 def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
@@ -274,7 +213,7 @@ class _Run:
         for row in self.progress.unwritten:
             measured.rows.add("epoch", **row)
         if epoch in config.checkpoints_at():
-            save_checkpoint(self.model, config, epoch, self.writer.path, measured.rows)
+            save_network(self.model, config.run_id, epoch, config.to_json(), self.writer.path, measured.rows)
         self.writer.write_epoch(config.run_id, epoch, measured.rows)
         self.progress.unwritten = []
         if keep_vectors:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from rnc.attacks import SampleNoise, ball_of, pgd, trades_attack
 from rnc.attacks.loop import Logits
 from rnc.models import FeatureClassifier
-from rnc.models.folding import FoldedCopy
+from rnc.models.fast_cpu.folding import FoldedCopy
 from rnc.models.modes import frozen_weights, model_mode
 from rnc.vocabulary import Objective
 from train.config import RunConfig

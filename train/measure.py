@@ -9,27 +9,27 @@ import tyro
 
 from rnc import datasets
 from rnc.command_line import fail, run_command, say
-from rnc.datasets import DatasetSpec, image_folders, own
-from rnc.datasets.own import OwnImages
+from rnc.datasets import DatasetSpec, custom, image_folders
+from rnc.datasets.custom import OwnImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
 from rnc.models.builders import parsed_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import WrappedClassifier, check_normalisation
+from rnc.probe.checkpoint_files import checkpoint_files
+from rnc.probe.epoch_names import in_order
+from rnc.probe.execution import Execution, Precision
+from rnc.probe.external_config import OwnRun, check_name, check_names
+from rnc.probe.external_run import Subject, load_weights, measure_run
+from rnc.probe.interruption import StopRun
+from rnc.probe.measured_images import shortages
+from rnc.probe.measurement_config import MeasurementConfig
+from rnc.probe.options import Options
+from rnc.probe.summary import summary
 from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
-from train.checkpoint_files import checkpoint_files
-from train.data import shortages
-from train.epoch_names import in_order
-from train.execution import Execution, Precision
-from train.foreign import OwnRun, check_name, check_names
-from train.loop import Options
-from train.measurement import MeasurementConfig
-from train.measuring import Subject, load_weights, measure_run
-from train.stopping import StopRun
-from train.summary import summary
 
 _PROG = "python -m train.measure"
 _TYPED = (
@@ -165,7 +165,7 @@ def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
             raise ValueError("name the images: --data FOLDER_OR_FILE for your own, or --dataset for one of this house")
         images, spec = None, datasets.spec(given.dataset)
     else:
-        images = own.find(
+        images = custom.find(
             command.data, command.test_data, name=given.dataset, classes=command.classes,
             side=command.image_size, channels=command.channels,
         )  # fmt: skip

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import product
 
 from rnc.conditions import Condition
+from rnc.probe.attack_settings import attack
 from rnc.vocabulary import ConditionKind, Norm, Objective, TargetRule
 from train.config import RunConfig
-from train.settings import attack
 
 PAPER_DATASETS = ("cifar10", "cifar100", "imagenette")
 PAPER_MODELS = ("vgg11_bn", "preact_resnet18")

@@ -17,19 +17,20 @@ from rnc import log
 from rnc.command_line import fail, printable, run_command, say
 from rnc.devices import check_threads, cores, pick_device
 from rnc.models.weights import CheckpointError
+from rnc.probe.distributed import leave_ranks
+from rnc.probe.execution import Precision
+from rnc.probe.interruption import StopRun, parse_duration, sigterm_stops
+from rnc.probe.measurement_config import check_least, check_most
+from rnc.probe.options import Options
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside
 from rnc.store.connection import StoreError, StoreWriteError
-from rnc.store.sweeps import in_words
+from rnc.store.sweep_state import in_words
 from rnc.store.writer import RunExistsError
 from train.config import RunConfig
 from train.cost import Estimate
-from train.execution import Precision
-from train.loop import Options, train_run
-from train.measurement import check_least, check_most
-from train.ranks import leave_ranks
+from train.loop import train_run
 from train.recipes import find, paper_runs
-from train.stopping import StopRun, parse_duration, sigterm_stops
 
 Duration = Annotated[
     float,

@@ -15,20 +15,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rnc.command_line import fail, printable, run_command, say
+from rnc.probe.interruption import OUT_OF_TIME
 from rnc.safe_paths import UnsafePathError
 from rnc.store.connection import StoreError, store_path
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import trainer
-from rnc.store.sweeps import Job, Sweep, SweepProgress, find_sweeps, progress, said_left_out, sweep_folder
+from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, progress, said_left_out, sweep_folder
 from rnc.vocabulary import RunState
-from train.grid import grid
-from train.job_options import job_options
 from train.run import Command, print_costs
-from train.stopping import OUT_OF_TIME
-from train.sweep_plan import check_recorded, planned, run_arguments, sweep_name
+from train.sweeps.grid import grid
+from train.sweeps.job_options import job_options
+from train.sweeps.plan import check_recorded, planned, run_arguments, sweep_name
 
 try:
-    from train.engines import Engine, EngineError, pick_engine
+    from train.sweeps.backends import Engine, EngineError, pick_engine
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}; sweeps need more packages: pip install -r requirements-cluster.txt")
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from rnc import state_files
-from rnc.datasets.own import OwnImages
+from rnc.datasets.custom import OwnImages
 from rnc.datasets.specs import DatasetError
 
 FOLDERS_VARIABLE = "RNC_IMAGES"

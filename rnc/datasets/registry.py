@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 
 from rnc.datasets import (
-    author_files,
     cache,
+    custom,
     digits,
     image_folder,
     image_folders,
-    own,
+    native_files,
     parquet_folder,
-    picking,
     specs,
+    subset,
     torchvision_download,
 )
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images import Source
 from rnc.datasets.layout import ROOT_VARIABLE, data_root
-from rnc.datasets.picking import Picked
 from rnc.datasets.specs import DatasetError, DatasetSpec, names
+from rnc.datasets.subset import Picked
 from rnc.vocabulary import Split
 
 __all__ = ["DatasetError", "DatasetSpec", "data_root", "load", "names", "pick", "spec"]
@@ -30,7 +30,7 @@ _LOG = logging.getLogger("rnc.datasets")
 
 def spec(name: str) -> DatasetSpec:
     """The spec of a data set, or of an `OwnImages.reference`. Raises ValueError with the names there are."""
-    return own.from_reference(name).spec if own.is_reference(name) else specs.spec(name)
+    return custom.from_reference(name).spec if custom.is_reference(name) else specs.spec(name)
 
 
 def load(name: str, split: Split, root: Path | None = None, *, download: bool = True) -> ImageSet:
@@ -42,7 +42,7 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
     name and DatasetError, which says what to do, for images that are missing or damaged.
     """
     split = Split(split)
-    if own.is_reference(name):
+    if custom.is_reference(name):
         return _readable(name).load(split)
     found = spec(name)
     if name == "digits":
@@ -64,24 +64,24 @@ def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None)
     The sources are those of `load`, in its order. Raises ValueError for an unknown name and DatasetError, which says what to do.
     """
     split, root = Split(split), data_root(root)
-    if own.is_reference(name):
+    if custom.is_reference(name):
         return _readable(name).pick(split, indices)
     found = spec(name)
     if name == "digits":
-        return picking.from_arrays(*digits.load(split), indices, digits.LEVELS)
+        return subset.from_arrays(*digits.load(split), indices, digits.LEVELS)
     for kind in (parquet_folder, image_folder):
         source: Source | None = kind.find(found, split, root)
         if source is not None:
-            return picking.from_source(found, source, indices)
-    arrays = author_files.arrays(found, split, root)
+            return subset.from_source(found, source, indices)
+    arrays = native_files.arrays(found, split, root)
     if arrays is None:
         raise DatasetError(f"no images of {name} {split} in {root}; name the folder that holds them by {ROOT_VARIABLE}")
-    return picking.from_arrays(*arrays, indices)
+    return subset.from_arrays(*arrays, indices)
 
 
-def _readable(reference: str) -> own.OwnImages:
+def _readable(reference: str) -> custom.OwnImages:
     """Return images of one's own. Raises DatasetError where a store names a folder that it has no right to name."""
-    images = own.from_reference(reference)
+    images = custom.from_reference(reference)
     image_folders.check(images)
     return images
 

@@ -19,7 +19,7 @@ from rnc.lab.cache import ResultCache
 from rnc.lab.checks import RequestError
 from rnc.lab.dispatch import Dispatcher
 from rnc.lab.limits import Limits, from_environment, told_seconds
-from rnc.lab.request import Request, Source
+from rnc.lab.requests import Request, Source
 from rnc.lab.results import Result
 from rnc.lab.source import check_place
 from rnc.lab.ticket import Ticket, TicketState
@@ -294,4 +294,4 @@ class LabClient:
 def _command(limits: Limits) -> list[str]:
     """What starts the lab's own worker."""
     memory = [] if limits.memory_bytes is None else [str(limits.memory_bytes)]
-    return [sys.executable, "-m", "rnc.lab.worker", *memory]
+    return [sys.executable, "-m", "rnc.lab.engine.worker", *memory]

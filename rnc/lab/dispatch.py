@@ -11,9 +11,9 @@ from rnc import log
 from rnc.lab import results, wire
 from rnc.lab.cache import ResultCache
 from rnc.lab.child import Child, WorkerGoneError
-from rnc.lab.cost import Paces, passes
+from rnc.lab.estimates import Paces, passes
 from rnc.lab.limits import SECONDS_VARIABLE, Limits, told_seconds
-from rnc.lab.request import Request, Source, source_to_json, to_json
+from rnc.lab.requests import Request, Source, source_to_json, to_json
 from rnc.lab.ticket import Ticket, TicketState
 
 _FIRST_START_SECONDS = 5.0  # about what importing torch takes, until a start has been measured

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnc.geometry import SimplexPlane
-from rnc.lab import arrays
+from rnc.lab import npz
+from rnc.simplex import SimplexPlane
 from rnc.vocabulary import MOST_RESULT_BYTES
 
 CLEAN_STEP = -1
@@ -201,12 +201,12 @@ _KINDS: dict[str, type[Result]] = {of.__name__: of for of in (AttackResult, Swee
 
 def to_bytes(result: Result, *, compressed: bool = False) -> bytes:
     """The result as an npz, compressed for keeping."""
-    return arrays.to_bytes(result, compressed=compressed)
+    return npz.to_bytes(result, compressed=compressed)
 
 
 def from_bytes(content: bytes) -> Result:
-    """Read a result. Raises `arrays.ContentError` for anything else, and for one larger than MOST_RESULT_BYTES."""
-    return arrays.from_bytes(content, _KINDS, MOST_RESULT_BYTES)
+    """Read a result. Raises `npz.ContentError` for anything else, and for one larger than MOST_RESULT_BYTES."""
+    return npz.from_bytes(content, _KINDS, MOST_RESULT_BYTES)
 
 
 def size(result: Result) -> int:

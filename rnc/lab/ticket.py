@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from rnc.lab.request import MOST_FRAMES, MOST_RESTARTS, Request
+from rnc.lab.requests import MOST_FRAMES, MOST_RESTARTS, Request
 from rnc.lab.results import Result
 
 _LOOK_SECONDS = 0.2

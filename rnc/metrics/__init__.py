@@ -3,11 +3,11 @@
 from rnc.metrics.alignment import Alignment, align
 from rnc.metrics.class_statistics import ClassMeans, class_means
 from rnc.metrics.collapse import classifier_metrics, collapse, measure
-from rnc.metrics.cross import cross
-from rnc.metrics.kin import nc5
+from rnc.metrics.cross_condition import cross
 from rnc.metrics.layerwise import layer_means, layerwise
 from rnc.metrics.leaping import Leaps, leaps
 from rnc.metrics.nearest_centre import nearest_centre
+from rnc.metrics.related import nc5
 from rnc.metrics.scatter import Scatter, scatter_around
 
 __all__ = [

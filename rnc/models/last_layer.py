@@ -18,7 +18,7 @@ from torch.nn import functional
 from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, apart, element, factor
-from rnc.models.trial import Trial, random_images
+from rnc.models.tracing import Trial, random_images
 
 _TOLERANCE = 1e-4  # of the largest logit
 _LISTED = 40

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, apart, element, factor
-from rnc.models.trial import Trial, random_images
+from rnc.models.tracing import Trial, random_images
 
 FUNCTION = "<linear function>"
 """Its name where a layer's name is asked for."""

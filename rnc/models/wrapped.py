@@ -14,7 +14,7 @@ from rnc.models.last_layer import LastLayer, find_last_layer, listed
 from rnc.models.last_operation import LastOperation
 from rnc.models.modes import model_mode
 from rnc.models.outputs import apart, element
-from rnc.models.trial import Trial, try_out
+from rnc.models.tracing import Trial, try_out
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
 _FEW_STAGES = 4

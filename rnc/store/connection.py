@@ -18,6 +18,7 @@ from rnc.store import lake
 from rnc.store.addresses import DEFAULT_STORE, STORE_VARIABLE, store_path
 from rnc.store.backup import back_up
 from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_version, tables_found
+from rnc.store.connection_pool import Sharing
 from rnc.store.database import check_is_database, is_lock_conflict, open_database, told_holder, too_large
 from rnc.store.disk_errors import DISK_ERRORS, READ_ERRORS, is_refusal, missing, refused, unusable
 from rnc.store.errors import (
@@ -29,9 +30,8 @@ from rnc.store.errors import (
     StoreWriteError,
 )
 from rnc.store.files import turn_file
-from rnc.store.sharing import Sharing
+from rnc.store.migrations import UPGRADES
 from rnc.store.turns import turn
-from rnc.store.upgrades import UPGRADES
 
 __all__ = [
     "DEFAULT_STORE", "STORE_VARIABLE", "StoreBusyError", "StoreError", "StoreMissingError", "StoreOlderError", "StoreWriteError",

@@ -21,8 +21,8 @@ from rnc.store.connection import reading, store_path, writing
 from rnc.store.copied_files import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
 from rnc.store.files import checked_run_id, lock_file, real_path
+from rnc.store.run_annotations import TABLES_OF_A_RUN
 from rnc.store.run_lock import run_lock
-from rnc.store.upkeep import TABLES_OF_A_RUN
 from rnc.store.writer import run_state
 from rnc.vocabulary import MOST_EPOCHS, RunState
 

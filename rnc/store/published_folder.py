@@ -1,7 +1,7 @@
 """The folder of a published run: made under a hidden name, and put in the place of an older one only when it is whole.
 
 Nothing is removed or replaced but what an export made: plain folders that hold nothing but files with an export's names. What
-an export that was killed left is taken up by the next one. Tested in `tests/rnc/store/test_bundle.py` and
+an export that was killed left is taken up by the next one. Tested in `tests/rnc/store/test_gallery.py` and
 `tests/security/test_paths.py`.
 """
 

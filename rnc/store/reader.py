@@ -1,6 +1,6 @@
 """Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here, in `evidence` and in `samples`.
 
-How they are cached: `rnc/store/answers.py`. Results are shared: do not change them in place.
+How they are cached: `rnc/store/cached_queries.py`. Results are shared: do not change them in place.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import pandas as pd
 
 from rnc.conditions import CLEAN
 from rnc.store.connection import StoreError, StoreMissingError
-from rnc.store.evidence import SHOWN
 from rnc.store.files import network_inside
 from rnc.store.lake import is_lake
+from rnc.store.metric_queries import SHOWN
+from rnc.store.run_annotations import TABLES_OF_A_RUN
 from rnc.store.run_rows import MOST_CLASSES, with_configs
-from rnc.store.samples import SampleReader
-from rnc.store.upkeep import TABLES_OF_A_RUN
+from rnc.store.sample_queries import SampleReader
 from rnc.store.vectors import as_matrix
 from rnc.vocabulary import (
     FEATURES_LAYER,
@@ -52,7 +52,7 @@ class StoreReader(SampleReader):
     def runs(self) -> pd.DataFrame:
         """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
 
-        `tags` (a list), `note` and `archived` are what people say about them (`rnc/store/upkeep.py`).
+        `tags` (a list), `note` and `archived` are what people say about them (`rnc/store/run_annotations.py`).
         `published` says which ones are of the gallery and not of the store, `synthetic` which ones are made up, and
         `images_from` by which name `rnc.datasets` finds the images.
         """

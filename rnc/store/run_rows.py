@@ -73,7 +73,7 @@ def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None)
 
 
 def _images_from(config: dict) -> str:
-    """The data set's name; where images were brought along, a text that says where they lie (`rnc/datasets/own.py`)."""
+    """The data set's name; where images were brought along, a text that says where they lie (`rnc/datasets/custom.py`)."""
     images = config.get("own", {}).get("images")
     return str(config["dataset"]) if images is None else OWN_IMAGES + json.dumps(images)
 

@@ -17,7 +17,7 @@ import duckdb
 from rnc.conditions import Condition
 from rnc.store.connection import StoreError, writing
 from rnc.store.rows import Rows
-from rnc.store.upkeep import RunUpkeep, delete_rows, run_state
+from rnc.store.run_annotations import RunUpkeep, delete_rows, run_state
 from rnc.vocabulary import Role, RunState
 
 _OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")

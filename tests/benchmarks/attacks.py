@@ -18,7 +18,7 @@ from torch.nn import functional
 from rnc import datasets, models
 from rnc.attacks import L2Ball, LinfBall, pgd
 from rnc.devices import exact_float32
-from rnc.models.folding import CHECKED_IMAGES, folded_copy
+from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from tests.benchmarks.checkpoints import load_attacked
 from tests.benchmarks.results import Report, arguments, exponent, in_turn
 

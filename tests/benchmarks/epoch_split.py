@@ -9,11 +9,12 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from rnc.probe.options import Options
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments
 from train.config import RunConfig
-from train.loop import Options, train_run
+from train.loop import train_run
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """How waiting grows with a store: `python -m tests.benchmarks.page_scale STORE STORE … [--repeats 3] [--json FILE]`.
 
-STOREs of different numbers of runs (`python -m train.synthetic`) take turns in one run. Pages are those of
+STOREs of different numbers of runs (`python -m tests.benchmarks.synthetic`) take turns in one run. Pages are those of
 `tests.benchmarks.pages`, timed in the browser. Questions are the reader's, each asked anew of a reader that remembers nothing,
 about what the app chooses by itself. A rerun is what a page costs the server when its viewer does something and all answers are
 known. Both count seconds of work of the processor, which other programs do not lengthen as much. A row has the median for each
@@ -19,9 +19,9 @@ from streamlit.testing.v1 import AppTest
 
 from docs.tools import ROOT, chromium
 from rnc.claims import USED
-from rnc.controls import _one_of_each_objective
 from rnc.store.connection import STORE_VARIABLE
 from rnc.store.reader import StoreReader
+from rnc.ui.sidebar import _one_of_each_objective
 from rnc.vocabulary import Metric, ProjectionMethod, Role, Split
 from tests.benchmarks.pages import PAGES, Case, common_stops, once
 from tests.benchmarks.results import Acts, Report, arguments, exponent, in_turn

@@ -176,7 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--repeats and --runs must be at least 1")
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         demo = given.demo or made(Path(folder), "demo", "train.run", "demo")
-        large = given.large or made(Path(folder), "large", "train.synthetic", "150", "--epochs", "400")
+        large = given.large or made(Path(folder), "large", "tests.benchmarks.synthetic", "150", "--epochs", "400")
         chosen = list(StoreReader(large).runs()["run_id"])[-given.runs :]
         many = Case(f"large, {given.runs} runs", large, "?" + urlencode({"runs": chosen}, doseq=True))
         cases = [Case("demo", demo), Case("large", large), many]

@@ -15,13 +15,13 @@ from rnc import datasets, models
 from rnc.datasets import ImageSet
 from rnc.devices import exact_float32, pick_device
 from rnc.models import FeatureClassifier
+from rnc.probe.distributed import Ranks
+from rnc.probe.execution import Execution, Precision
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments, in_turn
 from train.config import RunConfig
 from train.epoch import Trainer, TrainingSet
-from train.execution import Execution, Precision
 from train.losses import MODES
-from train.ranks import Ranks
 
 NETWORKS = ("vgg11_bn", "preact_resnet18")
 OBJECTIVES = (Objective.ST, Objective.AT, Objective.AT_EVAL_ATTACK, Objective.TRADES)

@@ -6,7 +6,7 @@ import os
 import pandas as pd
 import streamlit as st
 
-from rnc.markdown import plain, plain_table
+from rnc.ui.markdown import plain, plain_table
 
 for number, text in enumerate(json.loads(os.environ["RNC_TEST_TEXTS"])):
     with st.container(key=f"text_{number}"):

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Page
 
-from rnc.markdown import clean
+from rnc.ui.markdown import clean
 from tests.browser.conftest import ROOT, settle, visit
 from tests.security.test_hostile import EVIL
 

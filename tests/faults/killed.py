@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from rnc.models import weights
+from rnc.probe.options import Options
 from rnc.store import writer
 from tests.train.small import small
 from train import resume
 from train.config import RunConfig
 from train.epoch import Trainer
-from train.loop import Options, train_run
+from train.loop import train_run
 
 RUN = {
     "epochs": 4, "subset": 100, "batch_size": 25, "measure_subset": 40, "measured_epochs": "0,1,2,4",

@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from docs.tools import served
+from rnc.probe.options import Options
 from rnc.store import writer
 from tests.faults.killed import RUN
 from tests.faults.visitor import Visitor
 from tests.train.small import ask, small
-from train.loop import Options, train_run
+from train.loop import train_run
 
 PAGES = ("", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")
 _LONGEST_LOOK = 3.0  # seconds on a page

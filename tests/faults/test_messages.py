@@ -12,11 +12,11 @@ import duckdb
 import pytest
 
 from rnc.datasets import image_folders
-from rnc.datasets.own import OwnImages
+from rnc.datasets.custom import OwnImages
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.models import weights
 from rnc.models.weights import CheckpointError
-from rnc.store import answers
+from rnc.store import cached_queries
 from rnc.store import connection as store_connection
 from rnc.store.connection import SCHEMA_VERSION, StoreError, reading
 from rnc.store.reader import StoreReader
@@ -171,7 +171,7 @@ def test_a_spoiled_store_on_a_page(state: str, store: Path, monkeypatch: pytest.
 
 
 def test_an_answer_that_is_too_large(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_ANSWER_ROWS", 0)
+    monkeypatch.setattr(cached_queries, "MOST_ANSWER_ROWS", 0)
     with shown(store, "an answer is too large", monkeypatch):
         pass
 

@@ -11,12 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.conditions import Condition, presets
-from rnc.lab.request import Axis, MaskingRequest, SweepRequest
+from rnc.lab.requests import Axis, MaskingRequest, SweepRequest
 from rnc.lab.results import WITHOUT_GRADIENT, AttackResult, MaskingResult, SweepResult
 from rnc.lab.ticket import Ticket, TicketState
-from rnc.lab_view import sweep as sweep_view
-from rnc.lab_view import work
 from rnc.store.reader import StoreReader
+from rnc.ui.lab import job_status
+from rnc.ui.lab import sweep_result as sweep_view
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
 from tests.pages.app import answered, charts, open_page, rows, ticket_of
 from tests.rnc.lab.samples import SOURCE
@@ -28,7 +28,7 @@ SMALL: dict[str, Any] = {"lab_images": 40, "lab_steps": 3}
 def _one_lab() -> Iterator[None]:
     """The server's lab ends with this module."""
     yield
-    work.client().close()
+    job_status.client().close()
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_a_preset_fills_the_form(name: str, tiny_store: Path, monkeypatch: pytes
     app.number_input(key="lab_images").set_value(20).run()
     assert not app.exception and not app.error
     submitted = []
-    monkeypatch.setattr(work.client(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER)
+    monkeypatch.setattr(job_status.client(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER)
     app.button(key="lab_run_Attack").click().run()
     assert submitted[0].condition == presets("digits")[name]
 
@@ -312,11 +312,11 @@ def test_who_comes_back_reads_why_an_attack_was_stopped(tiny_store: Path, monkey
 
 def test_a_session_may_ask_for_so_much_and_is_told(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_seed=77, **SMALL)
-    limits = replace(work.client().limits, queued_each=0)
-    monkeypatch.setattr(work.client(), "limits", limits)
+    limits = replace(job_status.client().limits, queued_each=0)
+    monkeypatch.setattr(job_status.client(), "limits", limits)
     app.button(key="lab_run_Attack").click().run()
     assert "0 attacks of yours wait already" in app.error[0].value
-    monkeypatch.setattr(work.client(), "limits", replace(limits, queued_each=4, request_seconds=1e-9))
+    monkeypatch.setattr(job_status.client(), "limits", replace(limits, queued_each=4, request_seconds=1e-9))
     app.button(key="lab_run_Attack").click().run()
     ticket = ticket_of(app, "Attack")
     assert ticket.wait(120) and "one request may take" in (ticket.error or "")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rnc import figure_view
-from rnc.charts.export import FileKind
-from rnc.charts.renderer import RenderError
-from rnc.figure_view import Figures
+from rnc.ui import figures
+from rnc.ui.charts.export import FileKind
+from rnc.ui.charts.renderer import RenderError
+from rnc.ui.figures import Figures
 from tests.pages.app import open_page
 
 
@@ -23,7 +23,7 @@ def test_a_failed_export_says_why(tiny_store: Path, monkeypatch: pytest.MonkeyPa
         raise RenderError("it needs more than it may take")
 
     monkeypatch.setattr(Figures, "offer", offer_and_note)
-    monkeypatch.setattr(figure_view, "picture_file", fail)
+    monkeypatch.setattr(figures, "picture_file", fail)
     app = open_page("layers", tiny_store, monkeypatch)
     with pytest.raises(RenderError):
         offered[-1]._file(next(iter(offered[-1]._drawn)), FileKind.PNG, 6.5, 9)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.charts.geometry import SIMPLEX_DISTANCES
-from rnc.geometry_view import distances_over_epochs, told_nearest
 from rnc.store.connection import writing
 from rnc.store.reader import StoreReader
+from rnc.ui.charts.geometry import SIMPLEX_DISTANCES
+from rnc.ui.pages.geometry import distances_over_epochs, told_nearest
 from rnc.vocabulary import Metric
 from tests.pages.app import open_page, rows
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.charts.leaping import leaping_matrix
-from rnc.geometry import simplex_distances
-from rnc.geometry_view import distances_over_epochs
+from rnc.simplex import simplex_distances
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_rows import MOST_CLASSES
+from rnc.ui.charts.leaping_matrix import leaping_matrix
+from rnc.ui.pages.geometry import distances_over_epochs
 from tests.pages.app import charts, open_page
 
 
@@ -71,7 +71,7 @@ def test_classes_that_a_run_does_not_name_have_their_number(
 
 def test_very_many_rows_are_not_sent_to_the_browser(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert charts(open_page("layers", tiny_store, monkeypatch))
-    monkeypatch.setattr("rnc.figure_view.MOST_DRAWN_ROWS", 5)
+    monkeypatch.setattr("rnc.ui.figures.MOST_DRAWN_ROWS", 5)
     app = open_page("layers", tiny_store, monkeypatch)
     assert not charts(app) and "draws at most 5" in app.warning[0].value
 
@@ -79,7 +79,7 @@ def test_very_many_rows_are_not_sent_to_the_browser(tiny_store: Path, monkeypatc
 def test_cosines_of_too_many_classes_are_not_drawn_pair_by_pair(
     tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnc.geometry_view._MOST_CLASSES", 9)
+    monkeypatch.setattr("rnc.ui.pages.geometry._MOST_CLASSES", 9)
     app = open_page("geometry", tiny_store, monkeypatch)
     assert not any("cosines of c" in name for name in charts(app))
     told = app.info[0].value
@@ -104,7 +104,7 @@ def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.M
         {"run_id": "r", "shown": "clean", "condition": "clean", "epoch": e, "class": c, "vector": vectors[e, c]}
         for e in range(spots) for c in range(classes)
     ]  # fmt: skip
-    monkeypatch.setattr("rnc.geometry_view._MOST_NUMBERS", 3 * classes**2)
+    monkeypatch.setattr("rnc.ui.pages.geometry._MOST_NUMBERS", 3 * classes**2)
     found = distances_over_epochs(pd.DataFrame(rows))
     for name, values in simplex_distances(vectors).items():
         np.testing.assert_allclose(found[name], values)

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rnc.charts.labels import METRIC_INFO
-from rnc.charts.thinning import DRAWN_POINTS, THINNED
-from rnc.figure_view import Figures
 from rnc.store.reader import StoreReader
+from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNED
+from rnc.ui.charts.labels import METRIC_INFO
+from rnc.ui.figures import Figures
 from rnc.vocabulary import Metric
+from tests.benchmarks.synthetic import fill
 from tests.pages.app import open_page, ordered, rows, same
-from train.synthetic import fill
 
 EPOCHS = DRAWN_POINTS + 20
 NC1 = f"{METRIC_INFO[Metric.NC1].label} over epochs"

@@ -12,10 +12,10 @@ from PIL import Image
 from torchvision import models
 
 from rnc import datasets
-from rnc.charts.labels import METRIC_INFO
 from rnc.lab.results import AttackResult
 from rnc.models import weights
 from rnc.store.reader import StoreReader
+from rnc.ui.charts.labels import METRIC_INFO
 from rnc.vocabulary import Metric, Split
 from tests.pages.app import ROOT, answered, charts, open_page, rows
 

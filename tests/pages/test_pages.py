@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc import controls
-from rnc.charts.labels import METRIC_INFO
 from rnc.claims import USED, Verdict, judge
-from rnc.geometry import SimplexPlane, centre, cosine_matrix, spectrum
-from rnc.run_labels import run_labels
+from rnc.simplex import SimplexPlane, centre, cosine_matrix, spectrum
 from rnc.store.reader import StoreReader
+from rnc.ui import sidebar
+from rnc.ui.charts.labels import METRIC_INFO
+from rnc.ui.run_labels import run_labels
 from rnc.vocabulary import Metric
 from tests.pages.app import charts, open_page, ordered, rows, same
 
@@ -274,7 +274,7 @@ def test_a_page_comes_to_its_end_while_epochs_land_faster(
 ) -> None:
     """It began anew for each, and beside some small trainings nobody ever saw it whole."""
     landed = count()
-    monkeypatch.setattr(controls, "_landed", lambda: (next(landed),))
+    monkeypatch.setattr(sidebar, "_landed", lambda: (next(landed),))
     app = open_page(page, tiny_store, monkeypatch)
     assert not app.exception and app.title
     assert app.session_state["landed"] < (next(landed),)  # (so that the next look begins it anew)

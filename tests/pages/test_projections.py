@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc import datasets
-from rnc.charts.images import data_uri, full_png, small_uri
-from rnc.projection_view import maps, picked, pictures
 from rnc.store.reader import StoreReader
+from rnc.ui.charts.images import data_uri, full_png, small_uri
+from rnc.ui.projections import map_data, selection, thumbnails
 from tests.pages.app import charts, open_page, rows
 
 MAPS = ("projected features", "projected features, second map")
@@ -132,10 +132,10 @@ def test_without_the_images_the_page_says_so(demo_store: Path, monkeypatch: pyte
     def missing(*_arguments: Any) -> None:
         raise datasets.DatasetError("no images of digits train here")
 
-    pictures._read.clear()
-    monkeypatch.setattr(pictures.datasets, "pick", missing)
+    thumbnails._read.clear()
+    monkeypatch.setattr(thumbnails.datasets, "pick", missing)
     app = open_page("projections", demo_store, monkeypatch, picked=str(samples_of(demo_store)[0]))
-    pictures._read.clear()
+    thumbnails._read.clear()
     assert "no images of digits train here" in captions(app).replace("\\", "")
     assert len(table(app)) == 1 and not any("image" in frame for frame in charts(app)[MAPS[0]]["rows"])
 
@@ -157,7 +157,7 @@ def test_images_in_another_order_are_not_shown(
 
 
 def test_at_most_so_many_are_drawn_unless_all_are_asked_for(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maps, "MOST_DRAWN", 50)
+    monkeypatch.setattr(map_data, "MOST_DRAWN", 50)
     app = open_page("projections", demo_store, monkeypatch)
     drawn = rows(app, MAPS[0], "shown", "sample", "label").query("shown == 'clean'")
     assert drawn["label"].value_counts().to_dict() == {str(digit): 5 for digit in range(10)}
@@ -205,10 +205,10 @@ def test_samples_are_picked_by_what_they_are_decided_as(demo_store: Path, monkey
 
 def test_a_box_holds_the_points_between_its_sides() -> None:
     points = pd.DataFrame({"sample": [1, 1, 2, 3], "x": [0.0, 5.0, 1.0, 1.0], "y": [0.0, 5.0, 1.0, 3.0]})
-    assert picked.inside(points, {"x": [2.0, 0.5], "y": [2.0, 0.0]}) == [2]
-    assert picked.inside(points, {"x": [4.0, 6.0], "y": [6.0, 4.0]}) == [1], "either of its points"
-    assert picked.inside(points, {"x": [0.0, 1.0]}) == [1, 2, 3]
-    assert picked.inside(points, {"x": [8.0, 9.0], "y": [0.0, 1.0]}) == []
+    assert selection.inside(points, {"x": [2.0, 0.5], "y": [2.0, 0.0]}) == [2]
+    assert selection.inside(points, {"x": [4.0, 6.0], "y": [6.0, 4.0]}) == [1], "either of its points"
+    assert selection.inside(points, {"x": [0.0, 1.0]}) == [1, 2, 3]
+    assert selection.inside(points, {"x": [8.0, 9.0], "y": [0.0, 1.0]}) == []
 
 
 @pytest.mark.parametrize("asked", ["abc", "1.2.x", "", "99999999999999999999", "-3"])
@@ -219,7 +219,7 @@ def test_an_address_that_names_no_samples_is_no_error(
 
 
 def test_a_large_selection_is_not_put_into_the_address(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picked, "MOST_IN_ADDRESS", 2)
+    monkeypatch.setattr(selection, "MOST_IN_ADDRESS", 2)
     app = open_page("projections", demo_store, monkeypatch, picked=".".join(map(str, samples_of(demo_store)[:3])))
     assert len(table(app)) == 3 and "picked" not in app.query_params
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc import controls
-from rnc.launcher import Training
-from rnc.readonly import VARIABLE, ReadOnlyError, is_readonly
-from rnc.store.bundle import publish
+from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
+from rnc.ui import sidebar
+from rnc.ui.readonly import VARIABLE, ReadOnlyError, is_readonly
+from rnc.ui.training_process import Training
 from tests.pages.app import answered, open_page
 from tests.pages.test_attack_lab import SMALL
 from tests.pages.test_pages import PAGES
@@ -58,7 +58,7 @@ def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeyp
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
     answered(app, "Attack")
     app.button(key="lab_keep").click().run()
-    key = controls.reader().lab_results()["key"][0]
+    key = sidebar.reader().lab_results()["key"][0]
     monkeypatch.setenv(VARIABLE, "1")
     before = own_tiny_store.read_bytes()
     public = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
@@ -71,7 +71,7 @@ def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeyp
 
 def test_what_is_offered_by_mistake_is_refused(tmp_path: Path) -> None:
     training = Training(tmp_path / "rnc.duckdb")
-    for change in (controls.writer, lambda: training.start("demo"), training.stop):
+    for change in (sidebar.writer, lambda: training.start("demo"), training.stop):
         with pytest.raises(ReadOnlyError, match=VARIABLE):
             change()
     assert not training.running and not list(tmp_path.iterdir())

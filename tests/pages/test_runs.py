@@ -8,11 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Multiselect
 
-from rnc.readonly import VARIABLE
-from rnc.store.bundle import publish
+from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
-from rnc.store.upkeep import networks_folder
+from rnc.store.run_annotations import networks_folder
 from rnc.store.writer import StoreWriter
+from rnc.ui.readonly import VARIABLE
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page
 from tests.rnc.store.hand_written import begin, one_epoch

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rnc.store.reader import StoreReader
-from rnc.store.sweeps import PlannedRun, Sweep
+from rnc.store.sweep_state import PlannedRun, Sweep
 from tests.pages.app import open_page, seen
 
 

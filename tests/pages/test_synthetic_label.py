@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.synthetic import fill
 from tests.pages.app import charts, open_page
 from tests.pages.test_pages import PAGES
-from train.synthetic import fill
 
 
 @pytest.fixture(scope="module")
@@ -39,4 +39,4 @@ def test_legends_say_so(page: str, synthetic_store: Path, monkeypatch: pytest.Mo
 def test_no_command_is_offered_for_it(synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("runs", synthetic_store, monkeypatch)
     assert not app.code
-    assert any("train.synthetic" in caption.value for caption in app.caption)
+    assert any("tests.benchmarks.synthetic" in caption.value for caption in app.caption)

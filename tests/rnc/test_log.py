@@ -106,7 +106,7 @@ def test_what_no_page_caught_is_told_without_a_traceback_and_logged_with_one(lin
     def page() -> None:
         import streamlit as st
 
-        from rnc.error_view import fragment_telling, telling
+        from rnc.ui.errors import fragment_telling, telling
 
         @st.fragment
         @fragment_telling

@@ -99,7 +99,7 @@ def _export(world: World, _which: str, options: dict[str, Any], _findings: Findi
 
 
 def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings) -> str:
-    from rnc.lab import keeping
+    from rnc.lab import saved_results
     from rnc.store.connection import StoreError
     from rnc.store.reader import StoreReader
 
@@ -110,7 +110,7 @@ def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings
         return f"refused: {error}"
     for key in keys:
         try:
-            told.append(str(type(keeping.find(reader, key)).__name__))
+            told.append(str(type(saved_results.find(reader, key)).__name__))
         except (ValueError, StoreError) as error:
             told.append(str(error)[:100])
     _say(told)
@@ -209,10 +209,10 @@ def _lab(world: World, _which: str, options: dict[str, Any], findings: Findings)
 
 def _requests(store: Path, told: list[str]) -> Iterator[Any]:
     from rnc.conditions import Condition
-    from rnc.lab.request import AttackRequest
-    from rnc.lab_view.network import source_of
+    from rnc.lab.requests import AttackRequest
     from rnc.store.connection import StoreError
     from rnc.store.reader import StoreReader
+    from rnc.ui.lab.checkpoint_picker import source_of
     from rnc.vocabulary import ConditionKind, Norm, Split
 
     condition = Condition(ConditionKind.PGD, Norm.LINF, 8 / 255, 2)
@@ -228,7 +228,7 @@ def _requests(store: Path, told: list[str]) -> Iterator[Any]:
 
 def _train(world: World, _which: str, options: dict[str, Any], _findings: Findings) -> str:
     """Press the button that trains, with a program in the trainer's place that does nothing."""
-    from rnc.launcher import Training
+    from rnc.ui.training_process import Training
 
     real, sys.executable = sys.executable, "/bin/true"
     try:
@@ -243,7 +243,7 @@ def _train(world: World, _which: str, options: dict[str, Any], _findings: Findin
 
 
 def _sweeps(world: World, _which: str, options: dict[str, Any], _findings: Findings) -> str:
-    from rnc.store.sweeps import sweeps_of
+    from rnc.store.sweep_state import sweeps_of
 
     found = sweeps_of(Path(_address(world, options)))
     return f"{len(found)} sweeps"

@@ -285,9 +285,10 @@ def _of_job(job: str, session: int) -> dict[int, str]:
 
 
 _PRELOADED = (
-    "rnc.doctor.__main__", "rnc.store.__main__", "rnc.store.copy", "rnc.store.export", "rnc.controls", "rnc.lab.keeping",
-    "rnc.lab.client", "rnc.lab_view.answers", "rnc.lab_view.form", "rnc.lab_view.kept", "rnc.projection_view.panel",
-    "rnc.geometry_view", "rnc.findings_view", "rnc.runs_view.changes", "rnc.sweep_view", "rnc.charts.export",
+    "rnc.doctor.__main__", "rnc.store.__main__", "rnc.store.copy", "rnc.store.export", "rnc.lab.saved_results", "rnc.lab.client",
+    "rnc.ui.sidebar", "rnc.ui.lab.result", "rnc.ui.lab.form", "rnc.ui.lab.saved_results", "rnc.ui.projections.selection_panel",
+    "rnc.ui.pages.geometry", "rnc.ui.pages.findings", "rnc.ui.runs.annotate_and_delete", "rnc.ui.runs.sweep_progress",
+    "rnc.ui.charts.export",
     "streamlit.testing.v1", "tests.security.consumers", "pyarrow.parquet", "sklearn.datasets", "pandas",
 )  # fmt: skip
 

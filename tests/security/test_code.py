@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.datasets import author_files, specs
+from rnc.datasets import native_files, specs
 from rnc.datasets.specs import DatasetError
 from rnc.vocabulary import Split
 from tests.test_architecture import ROOT, python_files
@@ -29,24 +29,24 @@ QUOTING = ("quoted_name", "quoted_text")
 """The functions that make any text harmless in SQL (`rnc/store/quoting.py`)."""
 SQL_NAMES = {
     "rnc/store/writer.py": {"table"},  # of Rows, which knows the schema's alone
-    "rnc/store/upkeep.py": {"table", "column"},  # of TABLES_OF_A_RUN, and tags, note, archived_at
+    "rnc/store/run_annotations.py": {"table", "column"},  # of TABLES_OF_A_RUN, and tags, note, archived_at
     "rnc/store/copy.py": {"name", "known", "sql"},  # identifiers that the database lists, and texts of the file's own
     "rnc/store/database.py": {"allowed"},  # folders, quoted
     "rnc/store/compact.py": {"database"},  # one of two constants
     "rnc/store/lake.py": {"extension", "options"},  # constants, and a path, quoted
-    "rnc/store/bundle.py": {"table", "rows"},
+    "rnc/store/gallery.py": {"table", "rows"},
     "rnc/store/published_runs.py": {"table", "view"},  # of the schema, and files, quoted
     "rnc/store/published_rows.py": {"source", "key", "widest", "sql"},  # files and the schema's columns, quoted
     "rnc/store/connection.py": {"SCHEMA.read_text()", "UPGRADES[step]"},
     "rnc/store/catalog.py": {"SCHEMA.read_text()", "sql"},
     "rnc/store/neighbours.py": {"sql"},
     "rnc/store/reader.py": {"sql", "size"},
-    "rnc/store/answers.py": {"sql", "key", "table"},  # the last two of _KEYS
+    "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }
 """What may stand in SQL besides constants: names from closed lists, files of the server's own, quoted."""
 HTML_OF = {"STYLE", "SIDE_BY_SIDE + LARGE_ON_HOVER", "curve_legend", "f'''<div style=\"{_GRID}\">{''.join"}
 """Texts of ours, and two functions that escape what they are given."""
-PICKLE_IN = {"rnc/datasets/author_files.py"}
+PICKLE_IN = {"rnc/datasets/native_files.py"}
 """CIFAR's authors pickled it; that file's unpickler knows the parts of an array and nothing that could run."""
 
 
@@ -141,5 +141,5 @@ def test_a_pickled_batch_runs_nothing(tmp_path: Path) -> None:
         (folder / part).write_bytes(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode())
     for split in Split:
         with pytest.raises(DatasetError, match=r"not a readable batch of CIFAR \(it asks for os\.system"):
-            author_files.arrays(specs.spec("cifar10"), split, tmp_path)
+            native_files.arrays(specs.spec("cifar10"), split, tmp_path)
     assert not canary.exists()

@@ -1,4 +1,4 @@
-"""No page module writes a text of others where Streamlit reads Markdown, unless it went through `rnc.markdown.plain`.
+"""No page module writes a text of others where Streamlit reads Markdown, unless it went through `rnc.ui.markdown.plain`.
 
 A text is safe where it is a literal, a constant in capitals, a number by its format (`{count:,}`), the answer of `plain`, or
 made of such. A parameter, field or answer that is annotated as `Markdown` is safe where it is used, and whatever is given to it

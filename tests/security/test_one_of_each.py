@@ -17,8 +17,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
-from rnc import controls
-from rnc.lab_view import work
+from rnc.ui import sidebar
+from rnc.ui.lab import job_status
 from tests.conftest import ROOT
 from tests.test_architecture import python_files
 
@@ -33,19 +33,19 @@ def clear() -> None:
 def _a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     yield
-    work.client().close()
+    job_status.client().close()
 
 
 def test_the_lab_stays(tmp_path: Path) -> None:
-    before = work.client()
+    before = job_status.client()
     clear()
-    assert work.client() is before
+    assert job_status.client() is before
 
 
 def test_the_lab_is_one_for_sessions_that_come_at_once() -> None:
-    work.client().close()
+    job_status.client().close()
     found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(work.client())) for _turn in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(job_status.client())) for _turn in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -54,14 +54,14 @@ def test_the_lab_is_one_for_sessions_that_come_at_once() -> None:
 
 
 def test_the_training_stays() -> None:
-    before = controls.training()
+    before = sidebar.training()
     clear()
-    assert controls.training() is before
+    assert sidebar.training() is before
 
 
 CLEARED = {
-    "rnc/controls.py": {"_reader"},  # (a reader holds answers that it can read again, and no process or file)
-    "rnc/projection_view/pictures.py": {"_read"},  # (images that are read again)
+    "rnc/ui/sidebar.py": {"_reader"},  # (a reader holds answers that it can read again, and no process or file)
+    "rnc/ui/projections/thumbnails.py": {"_read"},  # (images that are read again)
 }
 
 
@@ -129,7 +129,7 @@ def workers(server: int) -> set[int]:
             command = (path / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == server and b"rnc.lab.worker" in command:
+        if parent == server and b"rnc.lab.engine.worker" in command:
             found.add(int(path.name))
     return found
 

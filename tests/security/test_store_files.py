@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from rnc.doctor.__main__ import main as doctor
-from rnc.store import answers, catalog, published_runs
-from rnc.store.bundle import publish
+from rnc.store import cached_queries, catalog, published_runs
 from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
 from rnc.store.export import main as export
+from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
@@ -158,7 +158,7 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
         "train.measure",
         ["--checkpoint", "x.pt", "--model", "small_cnn", "--dataset", "digits", "--store", "{}"],
     ),
-    "synthetic": ("train.synthetic", ["3", "--store", "{}"]),
+    "synthetic": ("tests.benchmarks.synthetic", ["3", "--store", "{}"]),
 }
 
 
@@ -254,12 +254,12 @@ def test_a_table_of_too_many_rows_is_refused(store: Path, monkeypatch: pytest.Mo
 
 
 def test_an_answer_is_bounded_before_it_is_fetched(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_ANSWER_ROWS", 100)
+    monkeypatch.setattr(cached_queries, "MOST_ANSWER_ROWS", 100)
     change(store, "INSERT INTO metric SELECT m.* REPLACE (r.range::INTEGER AS epoch) FROM metric m, range(1, 200) r")
     with pytest.raises(StoreError, match=r"more than 100 rows.*metric"):
         StoreReader(store).measured_epochs(["r"])
-    monkeypatch.setattr(answers, "MOST_ANSWER_ROWS", 10_000)
-    monkeypatch.setattr(answers, "MOST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(cached_queries, "MOST_ANSWER_ROWS", 10_000)
+    monkeypatch.setattr(cached_queries, "MOST_ANSWER_BYTES", 2**20)
     change(store, "UPDATE run SET error = repeat('x', 2_000_000)")
     with pytest.raises(StoreError, match=r"1 MiB.*run"):
         StoreReader(store).runs()

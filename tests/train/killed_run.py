@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rnc.models import weights
+from rnc.probe.options import Options
 from rnc.store import writer
 from rnc.vocabulary import Objective
 from tests.train.small import small
 from train import loop
 from train.epoch import Trainer
-from train.loop import Options, train_run
+from train.loop import train_run
 from train.resume import ResumeFile
 
 CONFIG = small(
@@ -70,7 +71,7 @@ def _arm(kill: Kill, log: Path) -> None:
     owner, name, before = {
         Place.STEP: (Trainer, "_step", False),
         Place.WRITE: (weights.os, "fsync", True),
-        Place.RENAME: (loop, "save_checkpoint", False),
+        Place.RENAME: (loop, "save_network", False),
         Place.RESUME: (ResumeFile, "save", False),
         Place.TRANSACTION: (writer, "_insert", False),
         Place.COMMITTED: (writer.StoreWriter, "write_epoch", False),

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import torch
 
 from rnc.models import weights
+from rnc.probe.distributed import join_ranks, leave_ranks
+from rnc.probe.probe import Plan, Probe, TrainedImages
 from rnc.vocabulary import Objective, Split
 from tests.train.small import small
 from train.config import RunConfig
 from train.data import load_data
-from train.probe import Plan, Probe, TrainedImages
-from train.ranks import join_ranks, leave_ranks
 
 CONFIG: RunConfig = small(
     objective=Objective.AT, measure_subset=700, sample_size=40, extra_conditions=("pgd-l2-0.5-2",)

@@ -10,16 +10,16 @@ from torch import nn
 from rnc import datasets, models
 from rnc.datasets import ImageSet
 from rnc.devices import set_threads
-from rnc.models.folding import folded_copy
+from rnc.models.fast_cpu.folding import folded_copy
 from rnc.models.memory_layout import channels_last_is_safe
+from rnc.probe.distributed import Ranks
+from rnc.probe.execution import Execution, Precision
+from rnc.probe.options import Options
 from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small
 from train import cost
 from train.cost import Estimate
 from train.epoch import Trainer, TrainingSet, batches
-from train.execution import Execution, Precision
-from train.loop import Options
-from train.ranks import Ranks
 from train.run import main
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.store.card import train_command
+from rnc.store.run_card import train_command
 from rnc.vocabulary import TRAINED, Norm
 from train.config import RunConfig
 from train.run import parse

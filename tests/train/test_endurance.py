@@ -11,12 +11,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from rnc.probe.interruption import TimeLimit, parse_duration
 from rnc.store import connection
 from rnc.store.connection import StoreError
 from tests.conftest import ROOT
 from tests.train.small import ask
 from train.run import main
-from train.stopping import TimeLimit, parse_duration
 
 FLAGS = ["--epochs", "6", "--steps", "1", "--sample-size", "20", "--no-umap", "--measured-epochs", "0,1,2,3,4,6"]
 FLAGS += ["--subset", "200", "--measure-subset", "100"]
@@ -73,7 +73,7 @@ def test_a_limit_far_away_changes_nothing(unbroken: Path, tmp_path: Path) -> Non
 
 def test_a_slice_ends_before_an_epoch_that_would_overrun(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("train.stopping.time.time", lambda: now[0])
+    monkeypatch.setattr("rnc.probe.interruption.time.time", lambda: now[0])
     limit, ends = TimeLimit(1100.0), []
     for seconds in (10, 40, 10, 10):  # (an epoch of 40 s, measurement included, may come again)
         now[0] += seconds

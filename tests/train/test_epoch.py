@@ -8,13 +8,13 @@ import torch
 
 from rnc import datasets, models
 from rnc.datasets import ImageSet
+from rnc.probe.distributed import Ranks
+from rnc.probe.execution import Execution
 from rnc.vocabulary import Objective
 from tests.train.small import small
 from train import epoch as epoch_module
 from train.config import RunConfig
 from train.epoch import Recorder, Trainer, TrainingSet
-from train.execution import Execution
-from train.ranks import Ranks
 
 SIZE = 300
 CPU = Execution(torch.device("cpu"))

@@ -13,6 +13,9 @@ import torch
 
 from rnc import datasets
 from rnc.models import weights
+from rnc.probe.heartbeat import Heart
+from rnc.probe.interruption import Diverged
+from rnc.probe.options import Options
 from rnc.store.connection import StoreBusyError
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Split
@@ -21,8 +24,7 @@ from train import epoch as epoch_module
 from train import loop
 from train.config import RunConfig
 from train.epoch import Trainer
-from train.loop import Heart, Options, train_run
-from train.stopping import Diverged
+from train.loop import train_run
 
 CONFIG = small(
     objective=Objective.AT,

@@ -12,15 +12,16 @@ from safetensors.torch import save_file
 
 from rnc import datasets, models
 from rnc.models import weights
-from rnc.store.bundle import publish
-from rnc.store.card import train_command
+from rnc.probe import external_run
+from rnc.probe.checkpoint_files import checkpoint_files
 from rnc.store.connection import reading
+from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
+from rnc.store.run_card import train_command
 from rnc.vocabulary import Metric, Objective, Split
 from tests.train.malformed.network import CLASSES, MODEL, SIDE, small, write_images
 from tests.train.small import FLAGS, ask
-from train import measure, measuring
-from train.checkpoint_files import checkpoint_files
+from train import measure
 from train.config import RunConfig
 from train.measure import main
 from train.run import main as train
@@ -115,7 +116,7 @@ def test_a_stored_run_is_refused_and_overwritten_on_request(brought: Path, capsy
 
 def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(command(brought, store="whole")) == 0
-    load, seen = measuring.load_weights, []
+    load, seen = external_run.load_weights, []
 
     def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet, key: str) -> list[str]:
         seen.append(path.name)
@@ -123,10 +124,10 @@ def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: p
             raise KeyboardInterrupt
         return load(model, path, images, key)
 
-    monkeypatch.setattr(measuring, "load_weights", broken)
+    monkeypatch.setattr(external_run, "load_weights", broken)
     assert main(command(brought)) == 130
     assert only(brought)[1]["state"] == "interrupted"
-    monkeypatch.setattr(measuring, "load_weights", load)
+    monkeypatch.setattr(external_run, "load_weights", load)
     assert main(command(brought)) == 0
     assert seen == ["net_epoch0.pt", "net_epoch2.pt", "net_epoch10.pt"], "before it went on"
     stores = [brought / name / "rnc.duckdb" for name in ("whole", "store")]

@@ -13,7 +13,7 @@ from train import measure, run, sweep
 MODULES = {
     "train.run": ["--list"],
     "train.sweep": ["tiny", "--dry-run", "--device", "cpu"],
-    "train.synthetic": ["1", "--epochs", "1"],
+    "tests.benchmarks.synthetic": ["1", "--epochs", "1"],
     "train.measure": ["--help"],
 }
 

@@ -1,4 +1,4 @@
-"""Which images of one's own a measurement takes (train/measuring.py, train/data.py), and what its last line says of them."""
+"""Which images of one's own a measurement takes (rnc/probe/measured_images.py), and what its last line says of them."""
 
 import json
 import shlex
@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from rnc.datasets import ImageSet
-from rnc.store.card import train_command
+from rnc.probe.measured_images import shortages
 from rnc.store.reader import StoreReader
+from rnc.store.run_card import train_command
 from tests.train.malformed.network import MODEL, state, write_images
 from tests.train.own_networks import HERE, chosen
-from train.data import shortages
 from train.measure import main
 
 FEW = ["--steps", "1", "--no-umap", "--epsilon-fractions", "0.5", "--threads", "1", "--layerwise-epochs", "none"]

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from rnc.conditions import Condition
+from rnc.probe.options import Options
 from rnc.vocabulary import Norm, Objective, Role
 from tests.conftest import ROOT
 from tests.synthetic_images import write_dataset
 from tests.train.small import ask
 from train.config import RunConfig
-from train.loop import Options, train_run
+from train.loop import train_run
 from train.recipes import PAPER_DATASETS, cpu_runs, find, paper_runs
 from train.run import main
 

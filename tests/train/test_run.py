@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from rnc.probe.options import Options
 from rnc.store.writer import RunExistsError
 from rnc.vocabulary import TRAINED, Norm, Objective
 from tests.train.small import FLAGS, ask
 from train import recipes, run
 from train.config import RunConfig
-from train.loop import Options
 from train.run import main, parse
 
 WRONG = [

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from rnc.probe.options import Options
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Objective
 from tests.train.small import ask, small
 from train import epoch
-from train.loop import Options, train_run
+from train.loop import train_run
 from train.stopwatch import Stopwatch, spent
 
 SLEPT = 0.05

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from rnc.probe.options import Options
 from rnc.store.connection import StoreError
-from rnc.store.sweeps import sweep_folder, sweeps_of
+from rnc.store.sweep_state import sweep_folder, sweeps_of
 from tests.train.slurm import answer, installed, one_node, wait_for
 from tests.train.small import ask
-from train.engines import Local
-from train.grid import grid
-from train.loop import Options, train_run
+from train.loop import train_run
 from train.sweep import main
+from train.sweeps.backends import Local
+from train.sweeps.grid import grid
 
 SMALL = ["--steps", "1", "--sample-size", "20", "--no-umap", "--layerwise-epochs", "none", "--device", "cpu"]
 FEW = ["--subset", "200", "--measure-subset", "50", "--epsilon-fractions", "0.5"]

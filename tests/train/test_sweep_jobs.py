@@ -13,16 +13,16 @@ import pytest
 
 from rnc.processes import identity
 from rnc.store.run_lock import run_lock
-from rnc.store.sweeps import Job, PlannedRun, Sweep, sweeps_of
+from rnc.store.sweep_state import Job, PlannedRun, Sweep, sweeps_of
 from rnc.store.writer import StoreWriter
 from tests.train.slurm import wait_for
 from tests.train.small import ask
 from tests.train.test_sweep import FEW, SMALL, begun, child_of, states
 from train import sweep
-from train.engines import Local
-from train.grid import grid
 from train.sweep import main
-from train.sweep_job import SweepJob
+from train.sweeps.backends import Local
+from train.sweeps.grid import grid
+from train.sweeps.job import SweepJob
 
 SHORT = ["--epochs", "2", "--measured-epochs", "0,2", *FEW, *SMALL]
 

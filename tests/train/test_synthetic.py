@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from rnc.claims import USED, Verdict, judge
-from rnc.store.bundle import publish
 from rnc.store.connection import StoreError
+from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import TRAINED, Metric, Role
+from tests.benchmarks.synthetic import configs, main, run_key
 from tests.train.small import ask
 from train.recipes import cpu_runs
-from train.synthetic import configs, main, run_key
 
 GALLERY = Path(__file__).parents[2] / "data" / "gallery"
 EPOCHS = 5

@@ -4,8 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+from rnc.probe.options import Options
 from train.config import RunConfig
-from train.loop import Options
 
 
 def begun(folder: Path) -> list[int]:

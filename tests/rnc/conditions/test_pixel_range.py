@@ -9,7 +9,7 @@ import torch
 from rnc.attacks import L2Ball, LinfBall, attack_steps, gaussian_noise, perturbation, pgd, sign_noise, trades_attack
 from rnc.conditions import Condition, check_of_pixels, check_size, check_step_size, largest_epsilon
 from rnc.lab.checks import RequestError
-from rnc.lab.request import AttackRequest, Axis, MaskingRequest, SweepRequest
+from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, SweepRequest
 from rnc.vocabulary import Norm
 from tests.rnc.lab.samples import PGD, SOURCE
 

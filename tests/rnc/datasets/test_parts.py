@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rnc.datasets import DatasetError, own
+from rnc.datasets import DatasetError, custom
 from rnc.vocabulary import Split
-from tests.rnc.datasets.test_own import CLASSES, IMAGES, LABELS, folder, parquet
+from tests.rnc.datasets.test_custom import CLASSES, IMAGES, LABELS, folder, parquet
 
 TRAIN_NAMES = ("train", "training", "Train", "TRAINING")
 TEST_NAMES = ("test", "testing", "valid", "validation", "val", "dev", "eval", "evaluation", "Test", "VAL", "Dev")
@@ -26,7 +26,7 @@ def write(path: Path, split: Split) -> Path:
     return parquet(path, split) if path.suffix == ".parquet" else folder(path, split)
 
 
-def same(found: own.OwnImages, split: Split, of: Split | None = None) -> bool:
+def same(found: custom.OwnImages, split: Split, of: Split | None = None) -> bool:
     part, images = found.load(split), IMAGES[of or split].transpose(0, 3, 1, 2)
     return np.array_equal(part.images.numpy(), images) and part.labels.tolist() == LABELS.tolist()
 
@@ -38,7 +38,7 @@ def same(found: own.OwnImages, split: Split, of: Split | None = None) -> bool:
 def test_both_parts_are_found_whatever_they_are_called(layout: str, train: str, test: str, tmp_path: Path) -> None:
     write(tmp_path / "set" / layout.format(train), Split.TRAIN)
     write(tmp_path / "set" / layout.format(test), Split.TEST)
-    found = own.find(tmp_path / "set")
+    found = custom.find(tmp_path / "set")
     assert found.spec.classes == CLASSES and found.splits() == list(Split) and found.left_out() == []
     assert same(found, Split.TRAIN) and same(found, Split.TEST)
 
@@ -47,7 +47,7 @@ def test_both_parts_are_found_whatever_they_are_called(layout: str, train: str, 
 def test_test_is_used_where_validation_is_there_too_and_that_is_said(layout: str, tmp_path: Path) -> None:
     for name, split in (("train", Split.TRAIN), ("validation", Split.TRAIN), ("test", Split.TEST)):
         write(tmp_path / layout.format(name), split)
-    found = own.find(tmp_path)
+    found = custom.find(tmp_path)
     assert same(found, Split.TRAIN) and same(found, Split.TEST)
     (line,) = found.left_out()
     assert "validation" in line and "test" in line
@@ -58,7 +58,7 @@ def test_arrays_go_by_the_same_names(tmp_path: Path) -> None:
     arrays |= {"val_images": IMAGES[Split.TRAIN], "val_labels": LABELS}
     arrays |= {"testing_images": IMAGES[Split.TEST], "testing_labels": LABELS}
     np.savez(tmp_path / "a.npz", extra=np.zeros(3), **arrays)
-    found = own.find(tmp_path / "a.npz")
+    found = custom.find(tmp_path / "a.npz")
     assert same(found, Split.TRAIN) and same(found, Split.TEST)
     (line,) = found.left_out()
     assert "extra" in line and "val_images" in line and "testing_images" not in line
@@ -68,7 +68,7 @@ def test_files_of_no_part_are_left_out_by_name(tmp_path: Path) -> None:
     for name in ("train", "extra", "test"):
         parquet(tmp_path / f"{name}.parquet", Split.TEST if name == "test" else Split.TRAIN)
     (tmp_path / "README.md").write_text("x")
-    found = own.find(tmp_path)
+    found = custom.find(tmp_path)
     assert same(found, Split.TRAIN) and len(found.load(Split.TRAIN)) == 9
     said = "; ".join(found.left_out())
     assert "extra.parquet" in said and "README.md" in said
@@ -76,44 +76,44 @@ def test_files_of_no_part_are_left_out_by_name(tmp_path: Path) -> None:
 
 def test_files_without_a_part_are_the_training_images(tmp_path: Path) -> None:
     parquet(tmp_path / "a.parquet", Split.TRAIN)
-    assert own.find(tmp_path).splits() == [Split.TRAIN]
+    assert custom.find(tmp_path).splits() == [Split.TRAIN]
     parquet(tmp_path / "test.parquet", Split.TEST)
     with pytest.raises(DatasetError, match=r"a\.parquet.*--data FILE --test-data FILE"):
-        own.find(tmp_path)
+        custom.find(tmp_path)
 
 
 def test_several_subsets_are_asked_for(tmp_path: Path) -> None:
     for subset in ("plain", "noisy"):
         parquet(tmp_path / subset / "train" / "0000.parquet", Split.TRAIN)
     with pytest.raises(DatasetError, match=r"subsets.*'noisy'.*'plain'.*--data .*noisy"):
-        own.find(tmp_path)
+        custom.find(tmp_path)
 
 
 def test_a_gap_in_the_hubs_numbers_is_an_error(tmp_path: Path) -> None:
     for number in (0, 2):
         parquet(tmp_path / "train" / f"000{number}.parquet", Split.TRAIN)
     with pytest.raises(DatasetError, match=r"numbered 1 .*missing|missing.*\b1\b"):
-        own.find(tmp_path)
+        custom.find(tmp_path)
 
 
 def test_a_test_part_alone_is_no_training_set(tmp_path: Path) -> None:
     for name in ("test", "val"):
         folder(tmp_path / name, Split.TEST)
     with pytest.raises(DatasetError, match=r"no training.*--data .*test"):
-        own.find(tmp_path)
+        custom.find(tmp_path)
 
 
 def test_classes_beside_a_test_folder_of_the_same_classes(tmp_path: Path) -> None:
     folder(tmp_path, Split.TRAIN)
     folder(tmp_path / "test", Split.TEST)
-    found = own.find(tmp_path)
+    found = custom.find(tmp_path)
     assert found.spec.classes == CLASSES and same(found, Split.TRAIN) and same(found, Split.TEST)
 
 
 def test_a_class_may_be_called_as_a_part_is(tmp_path: Path) -> None:
     names = ("bus", "test", "train")
     folder(tmp_path, Split.TRAIN, names)
-    found = own.find(tmp_path)
+    found = custom.find(tmp_path)
     assert found.spec.classes == names and same(found, Split.TRAIN) and found.splits() == [Split.TRAIN]
 
 
@@ -125,7 +125,7 @@ def test_a_part_without_class_folders_is_left_out_by_name(tmp_path: Path) -> Non
     (tmp_path / "val").mkdir()
     Image.new("RGB", (12, 12)).save(tmp_path / "val" / "0.png")
     (tmp_path / "words.txt").write_text("x")
-    found = own.find(tmp_path)
+    found = custom.find(tmp_path)
     assert found.splits() == [Split.TRAIN]
     said = "; ".join(found.left_out())
     assert "test" in said and "val" in said and "class" in said and "words.txt" in said
@@ -138,7 +138,7 @@ def test_every_format_that_torchvision_takes_is_taken(suffix: str, tmp_path: Pat
     path = folder(tmp_path, Split.TRAIN)
     picture = Image.fromarray(IMAGES[Split.TEST][0]).convert("L" if suffix == ".pgm" else "RGB")
     picture.save(path / "ant" / f"x{suffix}", format="JPEG" if suffix == ".jfif" else None)
-    assert len(own.find(path).load(Split.TRAIN)) == 10 and own.find(path).left_out() == []
+    assert len(custom.find(path).load(Split.TRAIN)) == 10 and custom.find(path).left_out() == []
 
 
 def test_sub_folders_of_a_class_are_walked_in_torchvisions_order(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_sub_folders_of_a_class_are_walked_in_torchvisions_order(tmp_path: Path)
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(IMAGES[Split.TEST][number]).save(file)
     theirs = ImageFolder(str(tmp_path))
-    ours = own.find(tmp_path).load(Split.TRAIN)
+    ours = custom.find(tmp_path).load(Split.TRAIN)
     assert ours.labels.tolist() == theirs.targets and len(ours) == 14
     expected = np.stack([np.asarray(image) for image, _label in theirs]).transpose(0, 3, 1, 2)
     assert np.array_equal(ours.images.numpy(), expected)
@@ -159,7 +159,7 @@ def test_sub_folders_of_a_class_are_walked_in_torchvisions_order(tmp_path: Path)
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     folder(tmp_path, Split.TRAIN)
     (tmp_path / "ant" / "again").symlink_to(tmp_path / "ant")
-    found = own.find(tmp_path)
+    found = custom.find(tmp_path)
     assert len(found.load(Split.TRAIN)) == 9
 
 
@@ -167,16 +167,16 @@ def test_what_is_no_image_in_a_class_folder_is_counted(tmp_path: Path) -> None:
     folder(tmp_path / "train", Split.TRAIN)
     for name in ("ant/boxes.txt", "bee/boxes.txt", "bee/movie.gif", "cow/._0.png", "notes.md"):
         (tmp_path / "train" / name).write_text("x")
-    said = "; ".join(own.find(tmp_path).left_out())
+    said = "; ".join(custom.find(tmp_path).left_out())
     assert "2 .txt" in said and "1 .gif" in said and "1 hidden" in said and "notes.md" in said
 
 
 def test_a_set_with_nothing_left_out_says_nothing(tmp_path: Path) -> None:
     folder(tmp_path / "train", Split.TRAIN)
-    assert own.find(tmp_path).left_out() == []
+    assert custom.find(tmp_path).left_out() == []
     shutil.rmtree(tmp_path / "train" / "ant")
     folder(tmp_path / "b", Split.TEST)
-    assert own.find(tmp_path / "b").left_out() == []
+    assert custom.find(tmp_path / "b").left_out() == []
 
 
 @pytest.mark.parametrize("named", ["{split}_images {split}_labels", "x_{split} y_{split}", "X_{split} Y_{split}"])
@@ -186,7 +186,7 @@ def test_arrays_of_an_npz_by_the_names_that_people_give_them(named: str, tmp_pat
         images, labels = named.format(split=split).split()
         arrays |= {images: IMAGES[split], labels: LABELS}
     np.savez(tmp_path / "a.npz", **arrays)
-    found = own.find(tmp_path / "a.npz")
+    found = custom.find(tmp_path / "a.npz")
     assert all(same(found, split) for split in Split) and found.left_out() == []
 
 
@@ -197,6 +197,6 @@ def test_the_training_part_of_what_is_named_for_testing_is_left_out_by_name(tmp_
     for name, split in (("train", Split.TRAIN), ("test", Split.TEST)):
         folder(tmp_path / "b" / name, split, ("0", "1", "2"))
     for test_data, said in ((tmp_path / "a.npz", "train_images"), (tmp_path / "b", "the train part of b")):
-        found = own.find(tmp_path / "b", test_data)
+        found = custom.find(tmp_path / "b", test_data)
         assert same(found, Split.TEST) and any(said in line for line in found.left_out())
         assert any("the test part of b" in line for line in found.left_out())

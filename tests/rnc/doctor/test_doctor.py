@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from rnc.doctor.__main__ import main
-from rnc.store.bundle import publish
 from rnc.store.connection import reading
+from rnc.store.gallery import publish
 from rnc.store.run_lock import run_lock
 from rnc.vocabulary import STALE_SECONDS
 from tests.train.small import ask

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnc.lab.subject import Subject
+from rnc.lab.engine.loading import Subject
 from tests.rnc.lab import networks
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rnc import datasets, models
-from rnc.lab.subject import Subject
+from rnc.lab.engine.loading import Subject
 from rnc.vocabulary import Split
 
 

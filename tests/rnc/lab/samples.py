@@ -8,7 +8,7 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from rnc.conditions import Condition
-from rnc.lab.request import AttackRequest, Axis, MaskingRequest, Source, SweepRequest
+from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, Source, SweepRequest
 from rnc.lab.results import AttackResult, MaskingCheck, MaskingResult, SweepResult
 from rnc.vocabulary import ConditionKind, Norm, Split, TargetRule
 

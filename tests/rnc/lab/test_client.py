@@ -16,11 +16,11 @@ import torch
 from rnc import datasets, models
 from rnc.conditions import Condition
 from rnc.lab.client import LabBusyError, LabClient, Ticket, TicketState
+from rnc.lab.engine.loading import Library
+from rnc.lab.engine.trajectory import follow
 from rnc.lab.limits import Limits
-from rnc.lab.request import AttackRequest, Axis, MaskingRequest, Request, Source, SweepRequest
+from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, Request, Source, SweepRequest
 from rnc.lab.results import AttackResult
-from rnc.lab.subject import Library
-from rnc.lab.trajectory import follow
 from rnc.models import weights
 from rnc.vocabulary import Split
 from tests.rnc.lab.test_results import same
@@ -283,7 +283,7 @@ def test_want_of_memory_fails_one_and_serves_the_next(client: LabClient, source:
 _SERVER = """
 import sys
 from rnc.lab.client import LabClient
-from rnc.lab.request import from_json
+from rnc.lab.requests import from_json
 client = LabClient()
 ticket = client.submit(from_json(sys.argv[1]))
 assert ticket.wait() and ticket.result is not None, ticket.error
@@ -295,7 +295,7 @@ sys.stdin.read()
 
 def test_the_worker_ends_with_the_server_which_never_loads_torch(source: Source) -> None:
     """Though it has nothing to do, and so nothing to write to a server that is gone."""
-    from rnc.lab.request import to_json
+    from rnc.lab.requests import to_json
 
     command = [sys.executable, "-c", _SERVER, to_json(attack(source, 0))]
     server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

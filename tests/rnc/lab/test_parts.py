@@ -14,11 +14,11 @@ from rnc.attacks import rounds
 from rnc.conditions import Condition
 from rnc.lab import wire
 from rnc.lab.cache import ResultCache
-from rnc.lab.cost import Paces, passes
-from rnc.lab.request import AttackRequest, Axis, MaskingRequest, SweepRequest
+from rnc.lab.engine.worker import _in_words
+from rnc.lab.estimates import Paces, passes
+from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, SweepRequest
 from rnc.lab.results import size
 from rnc.lab.wire import WireError, receive, send
-from rnc.lab.worker import _in_words
 from rnc.models.memory import is_want_of_memory
 from tests.rnc.lab.samples import PGD, SOURCE, attack_result
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.geometry import SimplexPlane
-from rnc.lab import arrays, results
-from rnc.lab.arrays import ContentError
+from rnc.lab import npz, results
+from rnc.lab.npz import ContentError
 from rnc.lab.results import Result, from_bytes, size, summary, to_bytes
+from rnc.simplex import SimplexPlane
 from tests.rnc.lab.samples import attack_result, masking_result, sweep_result
 
 ALL = [attack_result(), sweep_result(), masking_result()]
@@ -58,7 +58,7 @@ def test_damaged_bytes_are_refused_or_read(data: st.DataObject) -> None:
         from_bytes(bytes(content[:cut] if data.draw(st.booleans()) else content))
 
 
-def npz(**members: bytes) -> bytes:
+def archive(**members: bytes) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, member in members.items():
@@ -85,15 +85,15 @@ HUGE = npy(np.zeros(3)).replace(b"(3,), }        ", b"(999999999999,),}")
         b"",
         b"PK",
         npy(np.zeros(3)),
-        npz(),
-        npz(plain=text(None)),
-        npz(plain=text({"record": "Popen"})),
-        npz(plain=text({"record": "MaskingResult"})),
-        npz(plain=text({"record": "SweepResult", "points": ["a"]})),
-        npz(plain=npy(np.array([{"a": 1}], dtype=object))),
-        npz(plain=HUGE),
-        npz(plain=b"\x93NUMPY\x01\x00"),
-        npz(plain=npy(np.zeros((2, 3), order="F"))),
+        archive(),
+        archive(plain=text(None)),
+        archive(plain=text({"record": "Popen"})),
+        archive(plain=text({"record": "MaskingResult"})),
+        archive(plain=text({"record": "SweepResult", "points": ["a"]})),
+        archive(plain=npy(np.array([{"a": 1}], dtype=object))),
+        archive(plain=HUGE),
+        archive(plain=b"\x93NUMPY\x01\x00"),
+        archive(plain=npy(np.zeros((2, 3), order="F"))),
     ],
 )
 def test_what_is_no_result_is_refused(content: bytes) -> None:
@@ -120,14 +120,14 @@ def test_a_result_from_before_a_field_was_added_is_read(result: Result) -> None:
 
 def test_a_lying_header_takes_no_memory() -> None:
     with pytest.raises(ContentError, match="size is not that of its bytes"):
-        arrays.from_bytes(npz(plain=HUGE), {}, 2**40)
+        npz.from_bytes(archive(plain=HUGE), {}, 2**40)
 
 
 def test_a_bomb_is_refused_unopened() -> None:
-    bomb = npz(plain=npy(np.zeros(2**22)))
+    bomb = archive(plain=npy(np.zeros(2**22)))
     assert len(bomb) < 2**17
     with pytest.raises(ContentError, match="more than 1 MiB"):
-        arrays.from_bytes(bomb, {}, 2**20)
+        npz.from_bytes(bomb, {}, 2**20)
 
 
 def test_arrays_that_do_not_belong_together_are_refused() -> None:

@@ -21,7 +21,7 @@ from rnc.lab import dispatch, results
 from rnc.lab.checks import RequestError
 from rnc.lab.client import LabBusyError, LabClient
 from rnc.lab.limits import Limits
-from rnc.lab.request import AttackRequest, Source
+from rnc.lab.requests import AttackRequest, Source
 from rnc.lab.ticket import Ticket, TicketState
 from rnc.vocabulary import Split
 from tests.rnc.lab.samples import masking_result
@@ -405,7 +405,7 @@ _SERVER = """
 import json, sys, time
 from dataclasses import replace
 from rnc.lab.client import LabClient
-from rnc.lab.request import from_json
+from rnc.lab.requests import from_json
 client = LabClient(command=json.loads(sys.argv[1]))
 ticket = client.submit(from_json(sys.argv[2]))
 while client.worker_pid is None:
@@ -417,7 +417,7 @@ sys.stdin.read()
 
 def test_a_killed_server_leaves_no_process(make: Make) -> None:
     """Though the worker is at something that does not end."""
-    from rnc.lab.request import to_json
+    from rnc.lab.requests import to_json
 
     command = json.dumps(make()._dispatcher._command)
     with subprocess.Popen(

@@ -11,7 +11,7 @@ from torchvision import models as theirs
 
 from rnc.attacks import LinfBall, pgd
 from rnc.models import wrap
-from rnc.models.folding import folded_copy
+from rnc.models.fast_cpu.folding import folded_copy
 
 SHAPE = (3, 32, 32)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)

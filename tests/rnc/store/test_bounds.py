@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store import answers, evidence
+from rnc.store import cached_queries, metric_queries
 from rnc.store.connection import StoreError
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -27,7 +27,7 @@ def change(store: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-@pytest.mark.parametrize("table", sorted(answers._KEYS))
+@pytest.mark.parametrize("table", sorted(cached_queries._KEYS))
 def test_rows_that_are_there_twice_are_named(table: str, store: Path) -> None:
     """Not multiplied by one another: 20,000 rows in two tables would be 400 million."""
     reader = StoreReader(store)
@@ -48,7 +48,7 @@ def test_rows_that_are_there_twice_are_named(table: str, store: Path) -> None:
 
 
 def test_a_question_that_takes_too_long_ends(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_SECONDS", 0.3)
+    monkeypatch.setattr(cached_queries, "MOST_SECONDS", 0.3)
     endless = "SELECT sum(sin(a.range + b.range)) AS metric FROM range(1000000) a, range(1000000) b, metric"
     with pytest.raises(StoreError, match=r"takes more than 0\.3 s \(of metric\)"):
         StoreReader(store)._ask(endless)
@@ -61,11 +61,11 @@ def test_a_question_that_takes_too_long_ends(store: Path, monkeypatch: pytest.Mo
 def test_a_run_of_too_many_epochs_is_named(store: Path) -> None:
     change(
         store,
-        f"INSERT INTO metric SELECT m.* REPLACE (r::INTEGER AS epoch) FROM metric m, range({evidence.MOST_EPOCHS}) g(r)",
+        f"INSERT INTO metric SELECT m.* REPLACE (r::INTEGER AS epoch) FROM metric m, range({metric_queries.MOST_EPOCHS}) g(r)",
     )
-    assert len(StoreReader(store).measured_epochs(["r"])) == evidence.MOST_EPOCHS
+    assert len(StoreReader(store).measured_epochs(["r"])) == metric_queries.MOST_EPOCHS
     change(store, "INSERT INTO metric SELECT m.* REPLACE (2147483647 AS epoch) FROM metric m LIMIT 1")
-    with pytest.raises(StoreError, match=f"run r has {evidence.MOST_EPOCHS + 1:,} measured epochs"):
+    with pytest.raises(StoreError, match=f"run r has {metric_queries.MOST_EPOCHS + 1:,} measured epochs"):
         StoreReader(store).measured_epochs(["r"])
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rnc.store.bundle import publish
+from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin, one_epoch

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store import answers as store_answers
+from rnc.store import cached_queries as store_answers
 from rnc.store.connection import StoreError, reading
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch

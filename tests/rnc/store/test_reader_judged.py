@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
-from rnc.store.evidence import spread
+from rnc.store.metric_queries import spread
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.vocabulary import ConditionKind, Norm, Role

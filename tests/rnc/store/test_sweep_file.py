@@ -11,7 +11,7 @@ import pytest
 from rnc.store import sweep_file
 from rnc.store.connection import StoreWriteError
 from rnc.store.sweep_file import Job, PlannedRun, Sweep, sweep_folder
-from rnc.store.sweeps import progress, sweeps_of
+from rnc.store.sweep_state import progress, sweeps_of
 
 GOOD = Sweep("good-1", "local", {}, {"a": PlannedRun({"seed": 1}, 10, 1.0)}, [Job("17", ["a"])])
 

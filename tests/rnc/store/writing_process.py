@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rnc.conditions import CLEAN
-from rnc.store import upkeep
+from rnc.store import run_annotations
 from rnc.store import writer as store_writer
 from rnc.store.rows import Rows
 from rnc.store.run_lock import run_lock
@@ -81,7 +81,7 @@ def hold_the_lock(store: Path) -> None:
 
 def hang_while_deleting(store: Path, function: str) -> None:
     """Delete run a, and stop for ever after the rows are gone (but not committed), or before its files are."""
-    real = getattr(upkeep, function)
+    real = getattr(run_annotations, function)
 
     def hang(*arguments: object) -> None:
         if function == "delete_rows":
@@ -89,7 +89,7 @@ def hang_while_deleting(store: Path, function: str) -> None:
         say("middle")
         sys.stdin.read()
 
-    setattr(upkeep, function, hang)
+    setattr(run_annotations, function, hang)
     StoreWriter(store).delete_run("a")
 
 

@@ -1,0 +1,164 @@
+"""What the lab attacks: a stored network and a class-balanced choice of images, on the device that there is."""
+
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from rnc import datasets
+from rnc.attacks.loop import Logits
+from rnc.datasets import ImageSet
+from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.features import FeatureSet, ImageBatch, feature_batches, gather
+from rnc.lab.requests import Source
+from rnc.models import FeatureClassifier, weights
+from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
+from rnc.vocabulary import Split
+
+_BATCH_NUMBERS = {"cpu": 2**18, "cuda": 2**22}
+"""Pixel values in a batch: 85 images of 3 x 32 x 32 on a CPU, where more would leave its cache; 1365 fill a GPU."""
+_LEAST_BATCH, _MOST_BATCH = 8, 500
+_COPIES = 8
+"""Images in memory at once for each that is attacked: clean, start, iterates, gradient, kept, and what becomes of them."""
+_SHARE = 0.5
+"""Of the memory that is free, the share that the images may take."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network in eval mode and images (N, c, h, w) in [0, 1] with labels and data-set indices (N,), on one device."""
+
+    model: FeatureClassifier
+    images: torch.Tensor
+    labels: torch.Tensor
+    indices: torch.Tensor
+    num_classes: int
+    as_recorded: bool = True
+    """Whether the images are those of the run; another source of a data set keeps them in another order."""
+    batch: int | None = None
+    """Images a batch; by their size where None is given."""
+
+    @cached_property
+    def logits_fn(self) -> Logits:
+        """What an attack climbs: the network's logits, by a faster way where there is one."""
+        return folded_copy(self.model, self.images[:CHECKED_IMAGES]) or self.model
+
+    @property
+    def device_name(self) -> str:
+        """`cpu`, or what the GPU is called."""
+        device = self.images.device
+        return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+    def batches(self) -> list[torch.Tensor]:
+        """The positions 0..N-1, batch by batch."""
+        numbers = _BATCH_NUMBERS["cpu" if self.images.device.type == "cpu" else "cuda"]
+        fitting = min(max(numbers // self.images[0].numel(), _LEAST_BATCH), _MOST_BATCH)
+        return list(torch.arange(len(self.images), device=self.images.device).split(self.batch or fitting))
+
+    def features(self, images: torch.Tensor) -> FeatureSet:
+        """Features and logits of clean or perturbed images (N, c, h, w), by the network itself."""
+        return gather(feature_batches(self.model, self.image_batches(images, self.labels)))
+
+    def image_batches(self, images: torch.Tensor, labels: torch.Tensor) -> list[ImageBatch]:
+        """Images (N, c, h, w) batch by batch, to be measured by labels (N,)."""
+        return [ImageBatch(images[part], labels[part], self.labels[part]) for part in self.batches()]
+
+
+class Library:
+    """Loads subjects, and holds on to the last network and the last data set: no more than one of each."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._network: tuple[str, FeatureClassifier] | None = None
+        self._images: tuple[tuple, ImageSet, str] | None = None
+
+    def subject(self, source: Source, count: int) -> Subject:
+        """A stored network and `count` images of its source (all, where they are fewer), balanced over the classes.
+
+        Raises CheckpointError where the file is missing or is not the one that the store recorded, DatasetError where
+        there are no images of the data set, and ValueError where so many do not fit into memory.
+        """
+        data, _fingerprint = self._load_images(source)
+        # (a smaller choice lies within a larger one, so that these are of those that the run took)
+        num_classes = datasets.spec(source.dataset).num_classes
+        return self._taken(source, data.balanced_indices(min(count, source.subset or len(data)), num_classes))
+
+    def named(self, source: Source, samples: Sequence[int]) -> Subject:
+        """A stored network and images of its source by their indices (n,). Raises as `subject`, and for an index too large."""
+        data, _fingerprint = self._load_images(source)
+        if samples and max(samples) >= len(data):
+            raise datasets.DatasetError(
+                f"{source.dataset} has {len(data)} images of {source.split}, but number {max(samples)} is asked for"
+            )
+        return self._taken(source, torch.tensor(samples, dtype=torch.int64))
+
+    def _taken(self, source: Source, indices: torch.Tensor) -> Subject:
+        device = pick_device()
+        exact_float32()
+        data, fingerprint = self._load_images(source)
+        num_classes = datasets.spec(source.dataset).num_classes
+        _check_memory(len(indices), data.images[0].numel(), device)
+        model = self._load_network(source, device)
+        if len(model.weight) != num_classes:
+            raise ValueError(
+                f"the network decides among {len(model.weight)} classes, but its images are of {num_classes}; the store names "
+                "another data set than the network was made for"
+            )
+        chosen = data.take(indices).to(device)
+        as_recorded = source.fingerprint in (None, fingerprint)
+        return Subject(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes, as_recorded)
+
+    def _load_images(self, source: Source) -> tuple[ImageSet, str]:
+        name = (source.dataset, source.split, source.subset)
+        if self._images is None or self._images[0] != name:
+            self._images = None
+            data = datasets.load(source.dataset, Split(source.split), download=False)
+            if not len(data):
+                raise datasets.DatasetError(f"{source.dataset} has no images of {source.split}")
+            classes = datasets.spec(source.dataset).num_classes
+            taken = data.take(data.balanced_indices(source.subset, classes)) if source.subset else data
+            self._images = name, data, taken.fingerprint()
+        return self._images[1:]
+
+    def _load_network(self, source: Source, device: torch.device) -> FeatureClassifier:
+        if self._network is None or self._network[0] != source.sha256:
+            self._network = None  # (let go before the next is loaded)
+            model = weights.load(Path(source.checkpoint), source.sha256).to(device)
+            set_threads(model)
+            self._network = source.sha256, model
+        return self._network[1]
+
+
+def _check_memory(count: int, numbers: int, device: torch.device) -> None:
+    """Raise ValueError where the images that an attack holds at once would not fit."""
+    each, free = numbers * 4 * _COPIES, _free_memory(device)
+    if free is not None and count * each > _SHARE * free:
+        fitting = int(_SHARE * free / each)
+        raise ValueError(
+            f"{count} images of this size take {count * each / 2**30:.1f} GiB while they are attacked, and "
+            f"{free / 2**30:.1f} GiB are free; ask for at most {fitting} images"
+        )
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Bytes that may still be taken, of the machine and of this process's limit; None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = _kilobytes("/proc/meminfo", "MemAvailable")
+    soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != resource.RLIM_INFINITY:
+        left = max(soft - (_kilobytes("/proc/self/status", "VmData") or 0), 0)
+        free = left if free is None else min(free, left)
+    return free
+
+
+def _kilobytes(path: str, name: str) -> int | None:
+    """A line of one of Linux's tables, in bytes."""
+    try:
+        lines = Path(path).read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None

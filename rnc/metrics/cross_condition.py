@@ -1,0 +1,28 @@
+"""Samples of one condition around the class means of another (paper, section 3)."""
+
+import numpy as np
+import torch
+
+from rnc.metrics.class_statistics import ClassMeans
+from rnc.metrics.collapse import nc1
+from rnc.metrics.related import nc1_trace
+from rnc.metrics.scatter import scatter_around
+from rnc.vocabulary import Metric
+
+
+def cross(
+    features: torch.Tensor | np.ndarray, labels: torch.Tensor | np.ndarray, means: ClassMeans
+) -> dict[Metric, float]:
+    """NC1 (divided by C), its ratio of traces and the nearest-centre accuracy around the means (C, d) of other samples.
+
+    Residuals of features (N, d), labels (N,), are h - mu_c with the given means, and so is Sigma_B. A sample of a class
+    without a mean is left out of the scatter, and is a miss of the nearest centre. Raises ValueError as
+    `scatter_around` does.
+    """
+    scatter = scatter_around([(features, labels)], means)
+    hits = scatter.nearest == torch.as_tensor(labels).to(means.means.device)
+    return {
+        Metric.NC1: nc1(means, scatter),
+        Metric.NC1_TRACE: nc1_trace(means, scatter),
+        Metric.NCC_ACCURACY: float(hits.double().mean()),
+    }

@@ -1,0 +1,152 @@
+"""A network as an attack in eval mode sees it: BatchNorm is an affine map there, folded into the convolution before it.
+
+Folding follows Jacob et al. 2018, section 3.2: gamma / sqrt(variance + eps) scales a convolution's weights, the rest is
+its bias. A BatchNorm that no convolution feeds directly becomes one multiplication and addition. Convolutions are laid
+out channels_last, and on a CPU done in fewer multiplications where that pays (`winograd`). The logits are those of the
+network up to rounding, which is checked when a copy is made.
+"""
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
+
+from rnc.models.fast_cpu import winograd
+from rnc.models.memory_layout import channels_last_is_safe
+from rnc.models.modes import model_mode
+
+CHECKED_IMAGES = 32
+"""On how many images a copy must agree with its network."""
+_TOLERANCE = 1e-4  # of the largest logit; folding costs about 1e-6 of it, Winograd 1e-5
+
+
+class FoldedCopy(nn.Module):
+    """images (N, c, h, w) -> the logits (N, C) that the network gives in eval mode, whatever mode it is in.
+
+    It holds the network as it was when the copy was made, or when `refresh` was last called.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        """Trace the network. Raises what `torch.fx` raises for one whose passes depend on the values in it."""
+        super().__init__()
+        graph = fx.Tracer().trace(model)
+        self._network = fx.GraphModule(model, graph)
+        self._refreshed: list[_Conv | _Affine] = []
+        layers = dict(self._network.named_modules())
+        called = {node: layers[str(node.target)] for node in graph.nodes if node.op == "call_module"}
+        gone: set[fx.Node] = set()
+        for node, layer in called.items():
+            if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros":
+                after = _only_user(node, called)
+                self._replace(node, _Conv(layer, None if after is None else after[1]))
+                if after is not None:
+                    after[0].replace_all_uses_with(node)
+                    graph.erase_node(after[0])
+                    gone.add(after[0])
+            elif isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats and node not in gone:
+                self._replace(node, _Affine(layer))
+            elif isinstance(layer, nn.Dropout | nn.Dropout2d):
+                self._replace(node, nn.Identity())
+        self.folded = len(gone)
+        """BatchNorm layers that went into a convolution."""
+        self._network.delete_all_unused_submodules()
+        self._network.recompile()
+
+    def _replace(self, node: fx.Node, layer: nn.Module) -> None:
+        node.target = str(node.target).replace(".", "_") + "_in_eval"
+        self._network.add_submodule(node.target, layer)
+        if isinstance(layer, _Conv | _Affine):
+            self._refreshed.append(layer)
+
+    def refresh(self) -> "FoldedCopy":
+        """Take over the network's present weights and running statistics; returns itself."""
+        with torch.no_grad():
+            for layer in self._refreshed:
+                layer.refresh()
+        return self
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The logits."""
+        # (not by a call, which prints the traceback of every error, and folded_copy expects some)
+        logits: torch.Tensor = self._network.forward(images.contiguous(memory_format=torch.channels_last))
+        return logits
+
+
+def folded_copy(model: nn.Module, images: torch.Tensor) -> FoldedCopy | None:
+    """A copy that agrees with the network in eval mode on images (N, c, h, w); None where there is none to be had."""
+    if not channels_last_is_safe(model):
+        return None
+    try:
+        copy = FoldedCopy(model).refresh()
+        with torch.no_grad(), model_mode(model, training=False):
+            expected, found = model(images), copy(images)
+    except Exception:  # (whatever a network does that cannot be traced: it is attacked as it is)
+        return None
+    apart = (expected - found).abs().max() / expected.abs().max().clamp_min(1e-12)
+    return copy if bool(apart <= _TOLERANCE) else None
+
+
+class _Conv(nn.Module):
+    """A convolution, with the BatchNorm after it folded in where one is given."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> None:
+        super().__init__()
+        self._sources = (conv, norm)  # (in a tuple: they stay the network's own)
+        weight = torch.empty_like(conv.weight, memory_format=torch.channels_last, requires_grad=False)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", weight.new_zeros(conv.out_channels))
+        self.fast = winograd.FastConv(weight) if winograd.pays(conv) else None
+
+    def refresh(self) -> None:
+        conv, norm = self._sources
+        scale, shift = (torch.ones_like(self.bias), torch.zeros_like(self.bias)) if norm is None else _affine(norm)
+        self.weight.copy_(conv.weight * scale.view(-1, 1, 1, 1))
+        self.bias.copy_(shift if conv.bias is None else conv.bias * scale + shift)
+        if self.fast is not None:
+            self.fast.refresh()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        conv, _norm = self._sources
+        if self.fast is not None:
+            return self.fast(x, self.bias)
+        return functional.conv2d(x, self.weight, self.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+class _Affine(nn.Module):
+    """A BatchNorm in eval mode."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self._sources = (norm,)
+        for name, value in zip(("scale", "shift"), _affine(norm), strict=True):
+            self.register_buffer(name, value.detach().view(1, -1, 1, 1).clone())
+
+    def refresh(self) -> None:
+        for held, value in zip((self.scale, self.shift), _affine(self._sources[0]), strict=True):
+            held.copy_(value.view(1, -1, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.addcmul(self.shift, x, self.scale)
+
+
+def _affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """The scale and the shift (channels,) that a BatchNorm is in eval mode."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = (norm.running_var + norm.eps).rsqrt()
+    scale = scale if norm.weight is None else scale * norm.weight
+    shift = -norm.running_mean * scale
+    return scale, shift if norm.bias is None else shift + norm.bias
+
+
+def _only_user(node: fx.Node, called: dict[fx.Node, nn.Module]) -> tuple[fx.Node, nn.BatchNorm2d] | None:
+    """The BatchNorm that takes what a node gives, where nothing else does."""
+    user = next(iter(node.users)) if len(node.users) == 1 else None
+    layer = called.get(user) if user is not None else None
+    return (
+        (user, layer) if user is not None and isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats else None
+    )

@@ -1,0 +1,1 @@
+"""Measure a network under its conditions and write the rows; nothing is trained here."""

@@ -1,0 +1,61 @@
+"""The checkpoint files that a command names, and those of folders. Tests: tests/rnc/probe/test_epoch_names.py."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rnc.models.external_weights import SUFFIXES, holds_weights
+from rnc.probe.epoch_names import epochs_in_names
+from rnc.safe_paths import shown
+
+_LISTED = 8
+
+
+def checkpoint_files(given: Sequence[Path], epochs: Sequence[int]) -> tuple[list[Path], list[str]]:
+    """The files that are named and those of the folders that are, and sentences on what was skipped in the folders.
+
+    In a folder, files that hold no weights are skipped, such as an optimiser's; where `epochs` are not given, so are those
+    whose names say no epoch beside others that do. A file that is named is never skipped. Raises ValueError where there
+    are none, and where an epoch is ambiguous.
+    """
+    files: list[Path] = []
+    told: list[str] = []
+    for path in given:
+        if path.is_dir():
+            inside, skipped = _in_folder(path, numbered=not epochs)
+            files += inside
+            told += skipped
+        else:
+            files.append(path)
+    if not files:
+        raise ValueError("name the checkpoints: --checkpoint FILE [FILE ...], or a folder of them")
+    return files, told
+
+
+def _in_folder(folder: Path, *, numbered: bool) -> tuple[list[Path], list[str]]:
+    there = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    found = [path for path in there if path.name.lower().endswith(SUFFIXES) and path.is_file()]
+    if not found:
+        folders = [path for path in there if path.is_dir()]
+        inside = f"; it has the folders {_listed(folders)}: name the files in them" if folders else ""
+        raise ValueError(f"checkpoint {folder} is a folder without {', '.join(SUFFIXES)} files{inside}")
+    weights = [path for path in found if holds_weights(path)]
+    if not weights:
+        raise ValueError(f"checkpoint {folder} is a folder whose files hold no weights: {_listed(found)}")
+    files = list(epochs_in_names(weights)[0]) if numbered else weights
+    reasons = {
+        "it is no checkpoint by its suffix": [path for path in there if path not in found],
+        "it holds no weights": [path for path in found if path not in weights],
+        "its name says no epoch, those of others do": [path for path in weights if path not in files],
+    }
+    return files, [f"skipped in {folder}: {_listed(paths)} ({why})" for why, paths in reasons.items() if paths]
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return listed(path.name for path in paths)
+
+
+def listed(names: Iterable[str], most: int = _LISTED) -> str:
+    """Names in one line, the first few where they are many; each safe to print."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(shown(name) for name in every[:most]) + more

@@ -1,0 +1,42 @@
+"""Where a run's networks lie: `checkpoints/RUN_ID/epoch-0040.safetensors` in the store's folder.
+
+Kept are the epochs that the config names (`checkpoint_epochs`), and, until the run has finished, the one file from
+which it goes on (`train/resume.py`). Nothing else stays.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rnc.models import FeatureClassifier, weights
+from rnc.store.files import is_plain_folder, networks_folder, run_file, store_folder
+from rnc.store.rows import Rows
+
+_WRITTEN = re.compile(
+    r"epoch-(?P<epoch>\d{1,10})\.safetensors|(?P<half>\.?(epoch-\d{1,10}|resume)\.safetensors\.partial)"
+)
+"""The names of the networks that a training writes, and of what it, or a copy, leaves when it is killed meanwhile."""
+
+
+def save_network(
+    model: FeatureClassifier, run_id: str, epoch: int, metadata: dict[str, Any], store: Path, rows: Rows
+) -> None:
+    """Write the network of an epoch to disk, then enter it in `rows`: the file is whole before its row can land.
+
+    `metadata` is what the network is rebuilt by.
+    """
+    path = run_file(store, run_id, f"epoch-{epoch:04d}.safetensors")
+    digest = weights.save(model, path, metadata | {"epoch": epoch, "run_id": run_id})
+    recorded = path.relative_to(store_folder(store)).as_posix()
+    rows.add("checkpoint", run_id=run_id, epoch=epoch, path=recorded, sha256=digest)
+
+
+def forget_unknown(store: Path, run_id: str, after: int) -> None:
+    """Remove the networks of epochs after `after`, whose rows are not in the store, and half-written files."""
+    folder = networks_folder(store, run_id)
+    if not is_plain_folder(folder):
+        return
+    for path in folder.iterdir():
+        found = _WRITTEN.fullmatch(path.name)
+        if found and (found["half"] or int(found["epoch"]) > after):
+            path.unlink()

@@ -1,0 +1,109 @@
+"""The epochs of checkpoint files, read from their names. Tests: tests/rnc/probe/test_epoch_names.py."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from rnc.models.external_weights import SUFFIXES
+
+_WORDS = (
+    "epoch", "epochs", "ep", "ckpt", "checkpoint", "iter", "iters", "iteration", "iterations", "step", "steps", "e",
+)  # fmt: skip
+"""The number after the first of these words that tells the files apart is the epoch; steps count like epochs."""
+_UNITS = ("epochs", "epoch", "ep", "iters", "iter", "steps", "step")
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.])([01]\d)\2([0-3]\d)(?!\d)")
+_MOST_EPOCH = 10**9
+_LISTED = 6
+
+
+def epochs_in_names(files: Sequence[Path]) -> tuple[dict[Path, int], str]:
+    """The epoch of each file whose name says one, and a sentence on which number was taken.
+
+    It is the number after a word such as `epoch` or `step`, or else the one number that differs between the files. Files
+    that say none beside others that do are not among the result. A single file that says none is of epoch 1. Raises
+    ValueError, naming the files and --epochs, where the names are ambiguous.
+    """
+    names = dict(zip(files, _names(files), strict=True))
+    for word in _WORDS:
+        numbers = _by_word(names, rf"(?<![a-z]){word}[-_=. :]?(\d+)" if len(word) > 2 else _SHORT.format(word))
+        if numbers:
+            return numbers, f"the number after {word!r} in the name"
+    for unit in _UNITS:
+        numbers = _by_word(names, rf"(?<![a-z0-9])(\d+){unit}(?![a-z])")
+        if numbers:
+            return numbers, f"the number before {unit!r} in the name"
+    if len(files) == 1:
+        return {files[0]: 1}, "the name says no epoch, so it is called 1; --epochs N sets another"
+    return _by_difference(names), "the number that differs between the names"
+
+
+_SHORT = r"(?<![a-z0-9]){}[-_=]?(\d+)"
+
+
+def in_order(files: Sequence[Path], given: Sequence[int]) -> tuple[list[tuple[int, Path]], str]:
+    """(epoch, file) by epochs, and how the epochs were found, in words: those given, or those in the names.
+
+    Raises ValueError, asking for --epochs, where they are not one a file, each once.
+    """
+    if not given:
+        numbers, how = epochs_in_names(files)
+        if len(numbers) < len(files):
+            without = [path for path in files if path not in numbers]
+            raise _unclear(files, f"the names of {_listed(without)} say none")
+    else:
+        numbers, how = dict(zip(files, given, strict=False)), "as given by --epochs"
+        if len(given) != len(files) or len(set(given)) < len(given):
+            raise _unclear(files, f"there are {list(given)}")
+    if not all(0 <= number <= _MOST_EPOCH for number in numbers.values()):
+        raise _unclear(files, f"there are {sorted(numbers.values())}; epochs go from 0 to {_MOST_EPOCH}")
+    return sorted((epoch, path) for path, epoch in numbers.items()), how
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """The files' names without their suffixes, dates as one number; with the folder where the names are all alike."""
+    stems = [_stem(path.name) for path in files]
+    if len(files) > 1 and len(set(stems)) == 1:
+        stems = [f"{path.parent.name}/{stem}" for path, stem in zip(files, stems, strict=True)]
+    return [_DATE.sub(r"\1\3\4", stem).lower() for stem in stems]
+
+
+def _stem(name: str) -> str:
+    while name.lower().endswith(SUFFIXES):
+        name = name.rpartition(".")[0]
+    return name
+
+
+def _by_word(names: dict[Path, str], pattern: str) -> dict[Path, int]:
+    """The numbers that a pattern finds, of the files that have one; nothing where they do not tell these apart."""
+    found = {path: {int(number) for number in re.findall(pattern, name)} for path, name in names.items()}
+    numbers = {path: min(inside) for path, inside in found.items() if inside}
+    clear = all(len(inside) < 2 for inside in found.values()) and len(set(numbers.values())) == len(numbers)
+    return numbers if clear else {}
+
+
+def _by_difference(names: dict[Path, str]) -> dict[Path, int]:
+    """The numbers of the files whose names are alike but for one number."""
+    alike: dict[str, list[Path]] = defaultdict(list)
+    for path, name in names.items():
+        alike[re.sub(r"\d+", "#", name)].append(path)
+    families = [paths for paths in alike.values() if len(paths) > 1]
+    if len(families) != 1:
+        raise _unclear(list(names), "no word such as epoch or step and no single number in the names tells them apart")
+    rows = [[int(number) for number in re.findall(r"\d+", names[path])] for path in families[0]]
+    varying = [column for column in zip(*rows, strict=True) if len(set(column)) > 1]
+    if len(varying) != 1 or len(set(varying[0])) < len(rows):
+        raise _unclear(families[0], f"{len(varying)} numbers in the names differ")
+    return dict(zip(families[0], varying[0], strict=True))
+
+
+def _unclear(files: Sequence[Path], why: str) -> ValueError:
+    return ValueError(
+        f"each of the {len(files)} checkpoints needs an epoch of its own, but {why} ({_listed(files)}); "
+        "give them in the order of the files: --epochs 0 10 20"
+    )
+
+
+def _listed(files: Sequence[Path]) -> str:
+    more = f" and {len(files) - _LISTED} more" if len(files) > _LISTED else ""
+    return ", ".join(path.name for path in files[:_LISTED]) + more

@@ -1,0 +1,107 @@
+"""Keeps a run's sampled features and writes their projections: PCA as epochs land, UMAP once at the end."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from rnc.conditions import CLEAN, Condition
+from rnc.probe.measurement_config import MeasurementConfig
+from rnc.probe.probe import Sample
+from rnc.projection import UMAP_POINTS, PlanePCA
+from rnc.store.reader import StoreReader
+from rnc.store.rows import Rows
+from rnc.store.writer import StoreWriter
+from rnc.vocabulary import ProjectionMethod, Role, Split
+
+Samples = dict[tuple[Split, Condition], Sample]
+Plane = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
+"""(clean features, others) -> coordinates (n, 2) of each, as `rnc.projection.umap_plane` gives them."""
+
+_LEAST_UMAP = 4
+"""Points: its first layout takes three directions of fewer than these."""
+
+
+class Projector:
+    """Projects train and test samples of every condition into planes fitted on clean training features."""
+
+    def __init__(self, config: MeasurementConfig, writer: StoreWriter) -> None:
+        """Start with no epoch."""
+        self._config, self._writer = config, writer
+        self._epochs: dict[int, Samples] = {}
+        self._told: set[str] = set()
+
+    @property
+    def latest(self) -> Samples | None:
+        """The samples of the last epoch that was added."""
+        return self._epochs[max(self._epochs)] if self._epochs else None
+
+    def add_epoch(self, epoch: int, samples: Samples) -> None:
+        """Take an epoch in, refit PCA on all clean training features so far, and store every epoch in the new basis."""
+        self._epochs[epoch] = samples
+        try:
+            pca = PlanePCA([stored[Split.TRAIN, CLEAN].features for stored in self._epochs.values()])
+        except ValueError as error:
+            self._leave_out("PCA", error)
+            return
+        rows = Rows()
+        for stored_epoch, stored in self._epochs.items():
+            for (split, condition), sample in stored.items():
+                coordinates = pca.transform(sample.features)
+                self._add(rows, ProjectionMethod.PCA, stored_epoch, split, condition, sample.indices, coordinates)
+        self._writer.replace_projections(self._config.run_id, ProjectionMethod.PCA, rows)
+
+    def restore(self) -> None:
+        """Take in the epochs that the store holds, as `add_epoch` would have, for a run that goes on."""
+        found = StoreReader(self._writer.path).features(self._config.run_id)
+        for key, part in found.groupby(["epoch", "split", "condition"]):
+            epoch, split, condition = map(str, key)
+            vectors = np.stack(list(part["vector"])).astype(np.float32)
+            sample = Sample(part["sample"].to_numpy(), part["label"].to_numpy(), vectors)
+            self._epochs.setdefault(int(epoch), {})[Split(split), Condition.from_slug(condition)] = sample
+
+    def project_by_umap(self, umap_plane: Plane) -> None:
+        """UMAP of the training sample: fitted on the last epoch's clean features, all others transformed into that plane."""
+        last = max(self._epochs)
+        attacked = [c for role, c in self._config.conditions if role in (Role.PERTURBED, Role.TARGETED)]
+        epochs = sorted({*self._config.umap_at(), last} & set(self._epochs), reverse=True)
+        chosen = [(epoch, condition) for epoch in epochs for condition in (CLEAN, *attacked)]
+        taken = _spread(len(self._epochs[last][Split.TRAIN, CLEAN].indices), UMAP_POINTS)
+        if len(taken) < _LEAST_UMAP:
+            self._leave_out("UMAP", f"it needs the features of at least {_LEAST_UMAP} images, there are {len(taken)}")
+            return
+        clean, *others = (self._epochs[epoch][Split.TRAIN, condition].features[taken] for epoch, condition in chosen)
+        try:
+            planes = umap_plane(clean, others)
+        except RuntimeError as error:
+            self._leave_out("UMAP", error)
+            return
+        rows = Rows()
+        for (epoch, condition), plane in zip(chosen, planes, strict=True):
+            indices = self._epochs[epoch][Split.TRAIN, condition].indices[taken]
+            self._add(rows, ProjectionMethod.UMAP, epoch, Split.TRAIN, condition, indices, plane)
+        self._writer.replace_projections(self._config.run_id, ProjectionMethod.UMAP, rows)
+
+    def _leave_out(self, method: str, reason: object) -> None:
+        """Say once that there is no such projection of the run, and why: the rest of the run stands without it."""
+        if method not in self._told:
+            self._told.add(method)
+            tqdm.write(f"{self._config.run_id}: no {method}: {reason}")
+
+    def _add(
+        self,
+        rows: Rows,
+        method: ProjectionMethod,
+        epoch: int,
+        split: Split,
+        condition: Condition,
+        indices: np.ndarray,
+        coordinates: np.ndarray,
+    ) -> None:
+        key = {"run_id": self._config.run_id, "epoch": epoch, "split": split, "condition": condition.slug}
+        rows.add("projection", **key, method=method, sample=indices, coordinates=coordinates)
+
+
+def _spread(length: int, most: int) -> np.ndarray:
+    """At most `most` positions, evenly spread over 0..length-1."""
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))

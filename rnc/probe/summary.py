@@ -1,0 +1,38 @@
+"""The last line of a measurement: the images of each split that were measured, what was left out, and the accuracies.
+
+Tests: tests/train/test_own_choice.py, tests/train/test_own_images.py.
+"""
+
+from pathlib import Path
+
+from rnc.conditions import CLEAN
+from rnc.datasets import ImageSet
+from rnc.probe.external_config import OwnRun
+from rnc.probe.measured_images import measured_positions
+from rnc.store.reader import StoreReader
+from rnc.vocabulary import Metric, Role, Split
+
+
+def summary(run: OwnRun, store: Path, whole: dict[Split, ImageSet], classes: tuple[str, ...], left_out: str) -> str:
+    """One line on a measured run. `left_out` says in words which images and files were left out, and why."""
+    epochs = f"{len(run.epochs)} epochs are" if len(run.epochs) > 1 else f"epoch {run.epochs[0]} is"
+    parts = [f"{run.run_id}: {epochs} in {store}"]
+    for split, part in whole.items():
+        measured = len(measured_positions(run, part, len(classes)))
+        of_all = f"{measured} of {len(part)}" if measured < len(part) else f"all {len(part)}"
+        accuracies = _accuracies(run, store, split)
+        parts.append(f"{split}: {of_all} images measured, accuracy at epoch {run.epochs[-1]} {accuracies}")
+    parts += [f"{split}: no images" for split in Split if split not in whole]
+    parts += [f"{len(classes)} classes", f"left out: {left_out or 'nothing'}"]
+    return "; ".join(parts)
+
+
+def _accuracies(run: OwnRun, store: Path, split: Split) -> str:
+    """The clean and the attacked accuracy of the last epoch, in words."""
+    attack = next(condition.slug for role, condition in run.conditions if role is Role.PERTURBED)
+    rows = StoreReader(store).curves([run.run_id], [Role.CLEAN, Role.PERTURBED], split, [Metric.ACCURACY])
+    last = dict(zip(*(rows[rows["epoch"] == run.epochs[-1]][name] for name in ("condition", "value")), strict=True))
+    named = {CLEAN.slug: "clean", attack: f"under {attack}"}
+    return " and ".join(
+        f"{100 * last[slug]:.1f} % {words}" if slug in last else f"not defined {words}" for slug, words in named.items()
+    )

@@ -1,0 +1,106 @@
+"""Publish finished runs: a folder with a subfolder a run, in it its rows as Parquet, its last network and a card.
+
+`published_runs.py` reads such folders.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from rnc.store.connection import SCHEMA_VERSION, reading
+from rnc.store.errors import StoreError
+from rnc.store.files import checked_run_id, copy_network, open_network, recorded_network
+from rnc.store.published_folder import CARD, run_folder
+from rnc.store.published_runs import PUBLISHED_TABLES
+from rnc.store.run_card import run_card, without_folders
+from rnc.vocabulary import FEATURES_LAYER, SYNTHETIC, Role, RunState
+
+GALLERY_VARIABLE = "RNC_GALLERY"
+_GALLERY = Path(__file__).parents[2] / "data" / "gallery"
+_LARGEST_NETWORK = 10_000_000
+_ROWS_AT_ONCE = 50_000
+_ROWS = {
+    "run": "SELECT * REPLACE (NULL::VARCHAR AS host, $config::JSON AS config) FROM run WHERE run_id = $run",
+    "condition": "SELECT * FROM condition WHERE condition IN (SELECT condition FROM run_condition WHERE run_id = $run)",
+    "checkpoint": "SELECT * REPLACE (run_id || '/' || parse_filename(path) AS path) FROM checkpoint "
+    "WHERE run_id = $run AND parse_filename(path) = $network",
+    "run_mark": "SELECT * REPLACE (NULL::TIMESTAMP AS archived_at) FROM run_mark WHERE run_id = $run",
+}
+_RESULTS = f"""
+    SELECT m.metric, rc.role, m.split, m.value FROM metric m JOIN run_condition rc USING (run_id, condition)
+    WHERE m.run_id = ? AND m.layer = '{FEATURES_LAYER}' AND m.means_split = m.split AND m.means_condition = m.condition
+      AND rc.role IN ('{Role.CLEAN}', '{Role.PERTURBED}')
+      AND m.epoch = (SELECT max(epoch) FROM metric last WHERE last.run_id = m.run_id)
+    ORDER BY m.metric, rc.role, m.split DESC
+"""
+"""What a card tells of the last epoch."""
+
+
+def gallery_path() -> Path | None:
+    """The folder of published runs that the app shows: RNC_GALLERY (empty for none), or data/gallery of the project."""
+    given = os.environ.get(GALLERY_VARIABLE)
+    return _GALLERY if given is None else Path(given) if given else None
+
+
+def publish(store: Path, run_id: str, folder: Path) -> Path:
+    """Write a finished run of a store into the folder, in place of an older copy; return the run's own folder.
+
+    The last network goes along where it is of at most 10 MB; names of the machine and of folders on it do not. Raises
+    StoreError, and leaves the folder as it was, for a run that is not finished or is made up, for an id or a network's path
+    that leads elsewhere, for a network that is missing or damaged, and where something else has the folder's name.
+    """
+    checked_run_id(run_id)
+    with reading(store) as connection:
+        found = connection.execute("SELECT * FROM run WHERE run_id = ? LIMIT 2", [run_id]).df()
+        if len(found) != 1 or found["state"].iloc[0] != RunState.FINISHED:
+            raise StoreError(f"{run_id} is not a finished run of {store}; list them: python -m rnc.store {store}")
+        if found["device"].iloc[0] == SYNTHETIC:
+            raise StoreError(f"{run_id} is synthetic: its numbers are made up, and are not published")
+        network = _last_network(connection, store, run_id)
+        try:
+            config = json.dumps(without_folders(json.loads(found["config"].iloc[0])))
+            results = connection.execute(_RESULTS, [run_id]).df()
+            card = run_card(found.assign(config=config).iloc[0], results)
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+            raise StoreError(
+                f"run {run_id} has a config or facts that make no sense ({error}); train it again"
+            ) from None
+        with run_folder(folder, run_id, PUBLISHED_TABLES) as made:
+            if network is not None:
+                _take_network(*network, made)
+            for table in PUBLISHED_TABLES:
+                rows = _ROWS.get(table, f"SELECT * FROM {table} WHERE run_id = $run")
+                known = {"network": None if network is None else network[0].name, "config": config}
+                given = {"run": run_id} | {name: value for name, value in known.items() if f"${name}" in rows}
+                _write_rows(connection.execute(f"{rows} ORDER BY ALL", given), made / f"{table}.parquet")
+            (made / CARD).write_text(card)
+    return folder / run_id
+
+
+def _write_rows(answer: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Write the rows of a query that was executed as Parquet. By Arrow: the connection may write no file."""
+    batches = answer.to_arrow_reader(_ROWS_AT_ONCE)
+    schema = batches.schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+
+def _last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> tuple[Path, str] | None:
+    """Return the last network and its SHA-256, or None where none was kept or it is too large."""
+    last = connection.execute(
+        "SELECT path, sha256 FROM checkpoint WHERE run_id = ? ORDER BY epoch DESC LIMIT 1", [run_id]
+    ).fetchone()
+    if last is None:
+        return None
+    path = recorded_network(store, run_id, last[0])
+    with open_network(path) as file:
+        return None if os.fstat(file.fileno()).st_size > _LARGEST_NETWORK else (path, last[1])
+
+
+def _take_network(path: Path, sha256: str, target: Path) -> None:
+    if copy_network(path, target / path.name) != sha256:
+        raise StoreError(f"network {path} is missing or damaged; train the run again with --overwrite")

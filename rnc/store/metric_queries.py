@@ -1,0 +1,179 @@
+"""Questions that look at runs as a whole: how far they came, what claims are judged by, what happens along the network."""
+
+import numpy as np
+import pandas as pd
+
+from rnc.conditions import CLEAN
+from rnc.store.cached_queries import CachedAnswers
+from rnc.store.errors import StoreError
+from rnc.vocabulary import (
+    FEATURES_LAYER,
+    MOST_EPOCHS,
+    PIXELS_LAYER,
+    TERMINAL_ACCURACY,
+    ConditionKind,
+    LabelRule,
+    Metric,
+    Role,
+    Split,
+    TargetRule,
+)
+
+SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
+"""How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
+
+MINE = "mine AS MATERIALIZED (SELECT * FROM metric WHERE list_contains($runs, run_id))"
+"""The metric rows of some runs, for a WITH. Materialised, because DuckDB would else read every column that is asked about,
+of every run: run ids begin alike, and its statistics of texts keep eight bytes. Three times as long over 20 million rows."""
+
+
+def spread(epochs: list[int], between: int) -> list[int]:
+    """Initialisation, the last of some epochs, and at most so many between, evenly apart on a logarithmic scale."""
+    steps = np.geomspace(1, epochs[-1] + 1, between + 2)[:-1] - 1
+    nearest = np.abs(np.subtract.outer(steps, epochs)).argmin(axis=1)
+    return sorted({0, epochs[-1], *(epochs[i] for i in nearest[1:])})
+
+
+class EvidenceReader(CachedAnswers):
+    """The part of `StoreReader` that pages of curves, layers and findings ask."""
+
+    def measured_rows(self) -> pd.DataFrame:
+        """run_id, metrics: the runs of which something is measured, and by how many numbers."""
+        return self._ask("SELECT run_id, count(*) AS metrics FROM metric GROUP BY run_id ORDER BY ALL")
+
+    def measured_epochs(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, epoch: the epochs that are measured."""
+        found = self._ask(
+            "SELECT DISTINCT run_id, epoch FROM metric WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
+        )
+        if len(found) > MOST_EPOCHS and (most := found["run_id"].value_counts()).iloc[0] > MOST_EPOCHS:
+            raise StoreError(
+                f"run {most.index[0]} has {most.iloc[0]:,} measured epochs; at most {MOST_EPOCHS:,} are read; take the run out "
+                "of the store"
+            )
+        return found
+
+    def over_epochs(self, run_ids: list[str], shown: list[str], split: str, wanted: dict[str, str]) -> pd.DataFrame:
+        """run_id, shown, condition, metric, epoch, value of the penultimate layer, in one pass over the store.
+
+        `wanted` says around which class means a metric is: own, clean (those of the same split) or train clean. `shown`
+        names conditions by role, or by slug where they are extra ones.
+        """
+        return self._ask(
+            f"""WITH {MINE}, wanted AS (SELECT unnest($metrics) AS metric, unnest($means) AS means)
+                SELECT m.run_id, {SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
+                FROM mine m
+                JOIN wanted ON wanted.metric = m.metric
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                WHERE list_contains($shown, shown) AND m.split = $split AND m.layer = '{FEATURES_LAYER}'
+                  AND m.means_split = CASE wanted.means WHEN 'train clean' THEN '{Split.TRAIN}' ELSE m.split END
+                  AND m.means_condition = CASE wanted.means WHEN 'own' THEN m.condition ELSE '{CLEAN.slug}' END
+                ORDER BY ALL""",
+            runs=run_ids,
+            metrics=[str(metric) for metric in wanted],
+            means=list(wanted.values()),
+            shown=shown,
+            split=split,
+        )
+
+    def layers(self, run_ids: list[str], shown: list[str], split: str, cursor: int) -> pd.DataFrame:
+        """run_id, epoch, shown, layer, depth, metric, value of every stage, at each run's last such epoch up to the cursor.
+
+        nc1 is around the condition's own means, ncc_accuracy by the clean means of train.
+        """
+        return self._ask(
+            f"""WITH {MINE}, last AS (
+                   SELECT run_id, max(epoch) AS epoch FROM mine
+                   WHERE epoch <= $cursor AND layer = '{PIXELS_LAYER}' GROUP BY run_id
+                )
+                SELECT m.run_id, m.epoch, {SHOWN} AS shown, m.layer, layer.depth, m.metric, m.value
+                FROM mine m
+                JOIN last ON last.run_id = m.run_id AND last.epoch = m.epoch
+                JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                WHERE m.split = $split AND list_contains($shown, shown)
+                  AND (m.metric = '{Metric.NC1}' AND m.means_split = m.split AND m.means_condition = m.condition
+                    OR m.metric = '{Metric.NCC_ACCURACY}' AND m.means_split = '{Split.TRAIN}'
+                       AND m.means_condition = '{CLEAN.slug}')
+                ORDER BY ALL""",
+            runs=run_ids,
+            shown=shown,
+            split=split,
+            cursor=cursor,
+        )
+
+    def evidence(self, run_ids: list[str], metrics: list[str], cursor: int, *, between: int = 0) -> pd.DataFrame:
+        """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
+
+        Of each run at initialisation, at its last measured epoch not after the cursor, and at so many of those between,
+        closest where training is young. `means` is own, clean (the clean means of the same split) or train clean; `share` is
+        epsilon over the run's for an untargeted PGD in its norm, with no options.
+        """
+        measured = self.measured_epochs(run_ids)
+        of_runs = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"]
+        wanted = [
+            (str(run_id), epoch) for run_id, epochs in of_runs for epoch in spread([int(e) for e in epochs], between)
+        ]
+        return self._ask(
+            f"""WITH mine AS MATERIALIZED (
+                   SELECT * FROM metric WHERE list_contains($epochs, epoch) AND list_contains($runs, run_id)
+                ), wanted AS (
+                   SELECT unnest($wanted_runs) AS run_id, unnest($wanted_epochs) AS epoch
+                ), attack AS (
+                   SELECT rc.run_id, c.norm, c.epsilon
+                   FROM run_condition rc JOIN condition c USING (condition) WHERE rc.role = '{Role.PERTURBED}'
+                )
+                SELECT m.run_id, m.epoch, m.split, {SHOWN} AS shown,
+                       CASE WHEN c.kind = '{ConditionKind.PGD}' AND c.target_rule = '{TargetRule.UNTARGETED}'
+                             AND c.label_rule = '{LabelRule.TRUE}' AND c.norm = attack.norm
+                             AND coalesce(c.objective, c.schedule) IS NULL AND coalesce(c.momentum, c.restarts) IS NULL
+                            THEN c.epsilon / attack.epsilon END AS share,
+                       CASE WHEN m.means_condition = m.condition AND m.means_split = m.split THEN 'own'
+                            WHEN m.means_split = m.split THEN 'clean' ELSE 'train clean' END AS means,
+                       m.layer, layer.depth, m.metric, m.value
+                FROM mine m
+                JOIN wanted ON wanted.run_id = m.run_id AND wanted.epoch = m.epoch
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                JOIN condition c ON c.condition = m.condition
+                LEFT JOIN attack ON attack.run_id = m.run_id
+                LEFT JOIN layer ON layer.run_id = m.run_id AND layer.layer = m.layer
+                WHERE list_contains($metrics, m.metric) AND m.means_condition IN (m.condition, '{CLEAN.slug}')
+                ORDER BY ALL""",
+            runs=run_ids,
+            epochs=sorted({epoch for _run_id, epoch in wanted}),
+            wanted_runs=[run_id for run_id, _epoch in wanted],
+            wanted_epochs=[epoch for _run_id, epoch in wanted],
+            metrics=metrics,
+        )
+
+    def milestones(self, run_ids: list[str]) -> pd.DataFrame:
+        """run_id, milestone, epoch: after which epochs the learning rate is lower (drop), and where TPT starts (terminal).
+
+        The terminal phase of training starts at the first measured epoch whose train accuracy is at least 99.9 % on all
+        that the objective trains on: clean images, for AT perturbed ones, for TRADES both. Of networks that were trained
+        elsewhere clean images are looked at: what else they saw is unknown.
+        """
+        return self._ask(
+            f"""WITH {MINE}, rate AS (
+                   SELECT run_id, epoch, learning_rate < lag(learning_rate) OVER (PARTITION BY run_id ORDER BY epoch) AS lower
+                   FROM epoch WHERE list_contains($runs, run_id)
+                ), fitted AS (
+                   SELECT m.run_id, m.epoch, min(m.value) AS least, count(*) AS inputs,
+                          CASE WHEN starts_with(any_value(r.config ->> '$.objective'), 'trades') THEN 2 ELSE 1 END AS wanted
+                   FROM mine m
+                   JOIN run r ON r.run_id = m.run_id
+                   JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                   WHERE m.metric = '{Metric.ACCURACY}' AND m.split = '{Split.TRAIN}'
+                     AND m.layer = '{FEATURES_LAYER}' AND m.means_split = m.split AND m.means_condition = m.condition
+                     AND m.epoch > 0
+                     AND (rc.role = '{Role.AS_TRAINED}'
+                       OR rc.role = '{Role.CLEAN}' AND NOT starts_with(r.config ->> '$.objective', 'at'))
+                   GROUP BY m.run_id, m.epoch
+                )
+                SELECT run_id, 'drop' AS milestone, epoch - 1 AS epoch FROM rate WHERE lower
+                UNION ALL
+                SELECT run_id, 'terminal', min(epoch) FROM fitted
+                WHERE least >= {TERMINAL_ACCURACY} AND inputs = wanted GROUP BY run_id
+                ORDER BY ALL""",
+            runs=run_ids,
+        )

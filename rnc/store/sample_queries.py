@@ -1,0 +1,89 @@
+"""Questions about sampled features: their vectors and their places in the plane, as many as are drawn and no more."""
+
+import pandas as pd
+
+from rnc.store.metric_queries import SHOWN, EvidenceReader
+
+EVERY_SAMPLE = 2**31
+"""As `most`: all samples that are stored."""
+
+_SPREAD = 2654435761  # (an odd number near 2^32 over the golden ratio: Knuth, The Art of Computer Programming 3, 6.4)
+_DRAWN = f"""drawn AS (
+                   SELECT sample, (SELECT count(DISTINCT sample) FROM here) AS stored FROM (
+                       SELECT sample, row_number() OVER (
+                           PARTITION BY label ORDER BY CAST(sample AS BIGINT) * {_SPREAD} % 4294967296, sample
+                       ) AS place
+                       FROM (SELECT DISTINCT sample, label FROM here)
+                   ) WHERE place <= greatest($most // (SELECT count(DISTINCT label) FROM here), 1)
+               )"""
+"""At most so many samples of `here`, as many of one class as of another: the same ones at every epoch, under every condition,
+and of every run that has them; a smaller choice lies within a larger one. `stored` is how many there are."""
+
+
+class SampleReader(EvidenceReader):
+    """The part of `StoreReader` that maps ask."""
+
+    def projection(
+        self, run_id: str, epoch: int, split: str, conditions: list[str], method: str, most: int = EVERY_SAMPLE
+    ) -> pd.DataFrame:
+        """shown, condition, sample, label, predicted, x, y, stored of an epoch's sampled features, of at most so many samples."""
+        return self._ask(
+            f"""WITH here AS MATERIALIZED (
+                   SELECT p.condition, p.sample, f.label, f.predicted, p.coordinates
+                   FROM projection p JOIN feature f USING (run_id, epoch, split, condition, sample)
+                   WHERE p.run_id = $run AND p.epoch = $epoch AND p.split = $split
+                     AND list_contains($conditions, p.condition) AND p.method = $method
+               ), {_DRAWN}
+               SELECT {SHOWN} AS shown, here.condition, here.sample, here.label, here.predicted,
+                      here.coordinates[1] AS x, here.coordinates[2] AS y, drawn.stored
+               FROM here JOIN drawn USING (sample)
+               JOIN run_condition rc ON rc.run_id = $run AND rc.condition = here.condition
+               ORDER BY ALL""",
+            run=run_id,
+            epoch=epoch,
+            split=split,
+            conditions=conditions,
+            method=method,
+            most=most,
+        )
+
+    def projected(self, run_id: str) -> pd.DataFrame:
+        """method, epoch, split, condition: the projections that are stored."""
+        return self._ask(
+            "SELECT DISTINCT method, epoch, split, condition FROM projection WHERE run_id = ? ORDER BY ALL", run_id
+        )
+
+    def sample(
+        self,
+        run_id: str,
+        epoch: int,
+        split: str,
+        conditions: list[str],
+        labels: list[int] | None = None,
+        most: int = EVERY_SAMPLE,
+    ) -> pd.DataFrame:
+        """shown, condition, sample, label, predicted, vector, stored of an epoch's sampled features, of some classes or all."""
+        return self._ask(
+            f"""WITH here AS MATERIALIZED (
+                   SELECT condition, sample, label, predicted FROM feature
+                   WHERE run_id = $run AND epoch = $epoch AND split = $split AND list_contains($conditions, condition)
+                     AND (len($labels) = 0 OR list_contains($labels, label))
+               ), {_DRAWN}
+               SELECT {SHOWN} AS shown, f.condition, f.sample, f.label, f.predicted, f.vector, drawn.stored
+               FROM feature f JOIN drawn USING (sample)
+               JOIN run_condition rc ON rc.run_id = f.run_id AND rc.condition = f.condition
+               WHERE f.run_id = $run AND f.epoch = $epoch AND f.split = $split AND list_contains($conditions, f.condition)
+               ORDER BY ALL""",
+            run=run_id,
+            epoch=epoch,
+            split=split,
+            conditions=conditions,
+            labels=labels or [],
+            most=most,
+        )
+
+    def features(self, run_id: str) -> pd.DataFrame:
+        """epoch, split, condition, sample, label, vector: every sampled feature of a run."""
+        return self._ask(
+            "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
+        )

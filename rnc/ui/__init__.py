@@ -1,0 +1,1 @@
+"""The dashboard's parts: what is shared by the pages, and in its folders the charts and what single pages draw."""

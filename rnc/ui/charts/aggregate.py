@@ -1,0 +1,60 @@
+"""What is done to curves before they are drawn: seeds averaged, noise smoothed. Frames in, frames out."""
+
+import pandas as pd
+
+from rnc.ui.charts.labels import METRIC_INFO, MORE_IS_BETTER
+
+_LINE = ["run", "shown", "run_id", "condition"]
+
+
+def smoothed(frame: pd.DataFrame, weight: float) -> pd.DataFrame:
+    """Each line's exponential moving average over its measured epochs, free of the start's bias.
+
+    `frame` has run (label), run_id, shown, condition, epoch and value; `weight` in [0, 1) is that of what came before.
+    """
+    ordered = frame.sort_values("epoch")
+    averaged = ordered.groupby(_LINE, sort=False)["value"].transform(lambda line: line.ewm(alpha=1 - weight).mean())
+    return ordered.assign(value=averaged).loc[frame.index]
+
+
+def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lines of one label as one: at each epoch their mean, `low` and `high` a standard deviation (unbiased) off.
+
+    `seeds` is their number, `least` the lowest of them.
+
+    An epoch that one seed alone is measured at has that seed's value and no band (NaN).
+    """
+    keys = ["run", "shown", "condition", "epoch"]
+    spread = frame.groupby(keys, as_index=False, sort=False)["value"].agg(["mean", "std", "count", "min"])
+    named = spread.rename(columns={"mean": "value", "count": "seeds", "min": "least"})
+    named.attrs = frame.attrs
+    return named.assign(low=named["value"] - named["std"], high=named["value"] + named["std"]).drop(columns="std")
+
+
+def summary(frame: pd.DataFrame, cursor: int) -> pd.DataFrame:
+    """A row a (metric, run label, condition): mean and std over seeds at the cursor, at the last epoch, and of the best.
+
+    `frame` has metric, run, run_id, shown, condition, epoch and value. At the cursor is the last measured epoch not after
+    it; the best is each seed's own, `best epoch` their mean. A seed whose value is NaN there has none, and is left out.
+    """
+    ordered = frame.sort_values("epoch", ignore_index=True)
+    line = ["metric", *_LINE]
+    known = ordered.dropna(subset="value")
+    sign = known["metric"].isin(MORE_IS_BETTER).map({True: -1, False: 1})
+    best = known.loc[known.assign(value=sign * known["value"]).groupby(line, sort=False)["value"].idxmin()]
+    parts = {
+        "at cursor": ordered[ordered["epoch"] <= cursor].drop_duplicates(line, keep="last").set_index(line)["value"],
+        "last": ordered.drop_duplicates(line, keep="last").set_index(line)["value"],
+        "best": best.set_index(line)["value"],
+        "best epoch": best.set_index(line)["epoch"],
+    }
+    lines = pd.DataFrame(parts).reset_index()
+    over = lines.groupby(["metric", "run", "shown"])
+    columns: dict[str, pd.Series] = {"seeds": over["run_id"].nunique()}
+    for name in parts:
+        columns[name] = over[name].mean()
+        columns[f"{name} ±"] = over[name].std()
+    found = pd.DataFrame(columns).reset_index().rename(columns={"shown": "condition"})
+    order = {str(metric): place for place, metric in enumerate(METRIC_INFO)}
+    found = found.sort_values("metric", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return found.drop(columns="best epoch ±").dropna(axis="columns", how="all")

@@ -1,0 +1,66 @@
+"""An attack step by step: what its steps do to all images, and when each watched image leaps."""
+
+import altair as alt
+import pandas as pd
+
+from rnc.ui.charts.axes import value_axis
+from rnc.ui.charts.palette import GREY, RUNS, class_scale
+from rnc.vocabulary import Metric
+
+STEP_METRICS = {
+    "loss": ("Loss", "cross entropy, mean in nats"),
+    "margin": ("Margin", "watched images: mean, 10-90 %"),
+    "accuracy": ("Accuracy", "by the true labels"),
+    Metric.NC1: ("NC1", "within-class variability"),
+    Metric.NCC_ACCURACY: ("Nearest centre", "accuracy by the clean means"),
+    Metric.ANGLE: ("Angle to clean means", "mean over classes, rad"),
+}
+"""What is drawn against the steps, its title and what it is."""
+
+_HEIGHT = 165
+_LEAPS_HEIGHT = 240
+
+
+def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | None = None) -> alt.LayerChart:
+    """One value against the frames of an attack (frame, value, and `low` and `high` where there is a band).
+
+    `frames` are their names in order; a rule stands at the one that is looked at.
+    """
+    log = metric == Metric.NC1 and bool((frame["value"] > 0).all())
+    x = alt.X("frame:N", sort=frames, title=None, axis=_frame_axis(frames))
+    base = alt.Chart(frame).encode(x=x, tooltip=["frame:N", alt.Tooltip("value:Q", format=".4g", title=metric)])
+    layers: list[alt.Chart] = []
+    if at is not None:
+        here = alt.Chart(pd.DataFrame({"frame": [at]})).mark_rule(strokeDash=[3, 3], color=GREY)
+        layers.append(here.encode(x=alt.X("frame:N", sort=frames)))
+    if "low" in frame:
+        layers.append(base.mark_area(opacity=0.15, color=RUNS[0]).encode(y=alt.Y("low:Q"), y2="high:Q"))
+    line = base.mark_line(point=alt.OverlayMarkDef(size=18, color=RUNS[0]), color=RUNS[0], strokeWidth=2)
+    layers.append(line.encode(y=value_axis(log, ticks=3)))
+    told, meaning = STEP_METRICS[metric]
+    title = alt.TitleParams(
+        told, subtitle=meaning, anchor="start", fontSize=13, subtitleFontSize=10, subtitleColor=GREY
+    )
+    return alt.LayerChart(layer=layers, height=_HEIGHT, title=title)
+
+
+def leap_moments(frame: pd.DataFrame, frames: list[str], classes: list[str]) -> alt.Chart:
+    """How many watched images (frame, label) leave the decision on the clean image for good at each frame, by true class."""
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("frame:N", sort=frames, scale=alt.Scale(domain=frames), title="step", axis=_frame_axis(frames)),
+            y=alt.Y("count():Q", title="images that leap"),
+            color=alt.Color("label:N", scale=class_scale(classes), sort=classes, legend=None),
+            tooltip=["frame:N", alt.Tooltip("label:N", title="true class"), "count():Q"],
+        )
+        .properties(height=_LEAPS_HEIGHT, title=alt.TitleParams("When images leap", anchor="start", fontSize=14))
+    )
+
+
+def _frame_axis(frames: list[str]) -> alt.Axis:
+    """Names of frames where there is room for them: all of a few, else some five, the first and the last among them."""
+    every = max(-(-len(frames) // 5), 1)
+    named = [name for index, name in enumerate(frames) if index % every == 0 and index <= len(frames) - every]
+    return alt.Axis(values=[*named, frames[-1]], labelAngle=0, labelOverlap=False, grid=False)

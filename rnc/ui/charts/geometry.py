@@ -1,0 +1,158 @@
+"""Class means: their cosines, norms and how far an attack turns them."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
+from rnc.ui.charts.labels import MetricInfo
+from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
+
+SIMPLEX_DISTANCES = {
+    "gram": MetricInfo("Gram matrix off a simplex's", "‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖; 0 at a simplex, √2 at most", True),
+    "cosines": MetricInfo(
+        "Cosines off a simplex's", "mean |cos + 1/(C−1)| over pairs of classes; 0 at a simplex", True
+    ),
+    "equinorm": MetricInfo("Norms apart", "std / mean of the norms over classes; 0 at a simplex", True),
+}
+"""The distances of `rnc.simplex.simplex_distances`, in words."""
+
+_MATRIX_HEIGHT = 470
+_BARS_HEIGHT = 320
+_POINTS = 3200  # square pixels of all points of a condition together, where they have no room for 80 each
+
+
+def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> alt.LayerChart:
+    """Cosines (C, C) of class pairs, coloured by their distance from a simplex: from 1 on the diagonal, else -1/(C-1)."""
+    first, second = np.indices(cosines.shape)
+    frame = pd.DataFrame(
+        {
+            "class": np.array(classes)[first.ravel()],
+            "other": np.array(classes)[second.ravel()],
+            "cosine": cosines.ravel(),
+            "off simplex": (cosines - np.where(first == second, 1.0, simplex)).ravel(),
+        }
+    )
+    base = alt.Chart(frame).encode(
+        x=alt.X("other:N", sort=classes, title=None, axis=class_axis(classes, orient="top")),
+        y=alt.Y("class:N", sort=classes, title=None, axis=class_rows(classes)),
+        tooltip=[
+            "class:N",
+            "other:N",
+            alt.Tooltip("cosine:Q", format=".3f"),
+            alt.Tooltip("off simplex:Q", format="+.3f"),
+        ],
+    )
+    scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0, clamp=True)  # (duality can be off by 2)
+    cells = base.mark_rect().encode(
+        color=alt.Color(
+            "off simplex:Q", scale=scale, legend=alt.Legend(title="cos − that of a simplex", orient="bottom")
+        )
+    )
+    heading = alt.TitleParams(title, anchor="start", fontSize=14)
+    layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
+    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading)
+
+
+def _numbers(base: alt.Chart) -> alt.Chart:
+    dark = alt.expr.abs(alt.datum["off simplex"]) > 0.55
+    return base.mark_text(fontSize=10).encode(
+        text=alt.Text("cosine:Q", format=".2f"), color=alt.condition(dark, alt.value("white"), alt.value("#222222"))
+    )
+
+
+def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
+    """Norms of centred class means (class, shown, value), a point a condition: equal at a simplex."""
+    return (
+        alt.Chart(frame)
+        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
+        .encode(
+            x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
+            y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
+            color=alt.Color("class:N", scale=class_scale(classes), legend=None),
+            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
+            tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
+        )
+        .properties(
+            height=_BARS_HEIGHT + names_height(classes),
+            title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14),
+        )
+    )
+
+
+def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> alt.Chart:
+    """Clean-to-perturbed angle of each class in degrees (class, run, degrees): a bar a run, side by side.
+
+    The page draws the legend, which may be too long for a chart (`legend`).
+    """
+    return (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
+            xOffset=alt.XOffset("run:N", sort=runs),
+            y=alt.Y("degrees:Q", title="angle to clean (degrees)", scale=alt.Scale(zero=True)),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
+            tooltip=[
+                "run:N",
+                "class:N",
+                alt.Tooltip("degrees:Q", format=".1f"),
+                alt.Tooltip("radians:Q", format=".3f"),
+            ],
+        )
+        .properties(
+            height=_BARS_HEIGHT + names_height(classes),
+            title=alt.TitleParams("How far the attack turns each class mean", anchor="start", fontSize=14),
+        )
+    )
+
+
+def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
+    """Singular values of the centred class means (rank, value, shown), in units of a simplex, with a rule at its 1."""
+    base = alt.Chart(frame).encode(
+        x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("value:Q", title="singular value / that of a simplex", scale=alt.Scale(zero=True)),
+        detail="shown:N",
+        tooltip=["shown:N", "rank:O", alt.Tooltip("value:Q", format=".3f")],
+    )
+    lines = base.mark_line(strokeWidth=2, color=RUNS[0]).encode(
+        strokeDash=alt.StrokeDash(
+            "shown:N",
+            scale=dash_scale(list(dict.fromkeys(frame["shown"]))),
+            legend=alt.Legend(title=None, orient="top"),
+        )
+    )
+    points = base.mark_point(size=30, filled=True, opacity=1, color=RUNS[0])
+    rule = alt.Chart(pd.DataFrame({"value": [1.0]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
+    heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
+    return alt.LayerChart(layer=[rule, lines, points], height=_BARS_HEIGHT, title=heading)
+
+
+def simplex_distance_lines(
+    frame: pd.DataFrame, info: MetricInfo, runs: list[str], conditions: list[str], cursor: int, *, log: bool
+) -> alt.LayerChart:
+    """A distance over epochs, a line a (run, condition), with a rule at the epoch cursor.
+
+    `frame` has run (label), run_id, shown (condition), condition, epoch and value. A log axis leaves out zeros.
+    """
+    drawn = frame[frame["value"] > 0] if log else frame
+    scale = alt.Scale(type="symlog" if log else "linear")
+    along = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
+    told = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
+    lines = (
+        alt.Chart(drawn)
+        .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
+        .encode(
+            x=along,
+            y=value_axis(log),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
+            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
+            detail="run_id:N",
+            tooltip=told,
+        )
+    )
+    rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=along)
+    heading = alt.TitleParams(
+        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
+    )
+    return alt.LayerChart(layer=[rule, lines], height=_BARS_HEIGHT, title=heading)

@@ -1,0 +1,28 @@
+"""One legend for many panels, as HTML that follows the page's theme."""
+
+from html import escape
+
+from rnc.ui.charts.palette import dash_scale, run_scale
+
+_LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin-right:6px;background:{ink}"
+
+
+def curve_legend(runs: list[str], conditions: list[str]) -> str:
+    """Colours of runs, then dashes of conditions in the text's colour."""
+    colours, dashes = run_scale(runs).to_dict()["range"], dash_scale(conditions).to_dict()["range"]
+    entries = [*zip(colours, runs, strict=True), *zip(map(_dashed, dashes), conditions, strict=True)]
+    spans = [
+        f'<span style="white-space:nowrap"><span style="{_LINE.format(ink=ink)}"></span>{escape(name)}</span>'
+        for ink, name in entries
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:4px 22px;font-size:14px">{"".join(spans)}</div>'
+
+
+def _dashed(pattern: list[int]) -> str:
+    """The CSS ground of a Vega dash pattern: lengths of ink and gap in turn."""
+    stops, position = [], 0
+    for index, length in enumerate(pattern):
+        ink = "transparent" if index % 2 else "currentColor"
+        stops.append(f"{ink} {position}px {position + length}px")
+        position += length
+    return "currentColor" if 0 in pattern else f"repeating-linear-gradient(90deg,{','.join(stops)})"

@@ -1,0 +1,193 @@
+"""Features in the plane, and where an attack moves them."""
+
+from collections.abc import Collection
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from rnc.ui.charts.palette import GREY, class_scale
+from rnc.vocabulary import Role
+
+HEIGHT = 520
+_SQUARE = 450
+_OUTSIDE = 1.3  # where the names of a triangle's vertices stand, from its middle
+_INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "18 * datum.side"
+"""How they are aligned, so that long ones lead away from the edge of the square, and by how many pixels they begin beyond."""
+
+
+PICKED_SAMPLE = "picked_sample"
+"""The selection that `feature_plane` fills with the sample clicked on."""
+
+BRUSHED = "brushed"
+"""The selection that a `brush` fills with the box (x, y) drawn over it."""
+
+_DRAG = "[pointerdown[{}event.shiftKey], window:pointerup] > window:pointermove!"
+_CLICK = "click[!event.shiftKey]"
+"""With a brush, shift is for moving the plane: the end of a drag is a click, too, on whatever mark is there by then."""
+_FULL_SIZE = 400  # marks; more are drawn smaller
+_SIZE, _LEAST_SIZE = 42, 6
+_TOLD = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
+_TOLD_WITH_IMAGE = _TOLD[:-1] + ", image: datum.image}"
+"""What shows on hover: an expression for each mark, which Vega-Lite's own (from an encoding) would be five times as long."""
+_LETTERS_BELOW = 50  # of class names that stand side by side below a narrow plane
+_LETTERS, _NAME_WIDTH = (
+    18,
+    120,
+)  # of a name in a legend or at a vertex, in pixels too; longer ones are cut, and whole on hover
+_ROWS_BELOW, _MOST_IN_LEGEND = 6, 24
+
+
+def feature_plane(
+    frame: pd.DataFrame,
+    classes: list[str],
+    perturbed: str,
+    *,
+    arrows: bool,
+    triangle: pd.DataFrame | None = None,
+    reach: pd.DataFrame | None = None,
+    path: pd.DataFrame | None = None,
+    brush: bool = False,
+    chosen: Collection[int] = (),
+    singled: Collection[str] = (),
+    pictures: pd.DataFrame | None = None,
+) -> alt.LayerChart:
+    """Points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
+
+    With `arrows`, a line leads from each clean point to its perturbed self. `triangle` (label, x, y) has the vertices of a
+    simplex plane, which are joined and named. The axes take in `reach` (x, y), too, where frames of a film share them.
+    `path` (x, y, place) is drawn as the way of one sample. With a `brush`, dragging draws a box, and moves the plane only with
+    shift; `chosen` samples, where there are some here, stand out. Click a class in the legend to single it out; where the classes
+    are too many for one (`has_legend`), those of `singled` are, and the legend names them alone. `pictures` (sample, image: its
+    data URI) show on hover.
+    """
+    pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
+    singled = [] if pick else [name for name in classes if name in set(singled)]
+    seen = frame if reach is None else pd.concat([frame[["x", "y"]], reach])
+    frame, stands_out = _single_out(frame, chosen, singled, pick)
+    across, up = _filled(seen) if triangle is None else _isometric(seen, triangle)
+    legend, shapes = _legends(classes if pick else singled, triangle, brush)
+    place: dict[str, Any] = {
+        "x": alt.X("x:Q", axis=None, scale=across),
+        "y": alt.Y("y:Q", axis=None, scale=up),
+        "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
+    }
+    points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
+    clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if brush else {}
+    layers = [points.add_params(alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
+    if pick:
+        layers[0] = layers[0].add_params(pick)
+    if brush:
+        layers[0] = layers[0].add_params(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!"), zoom=False))
+    if arrows:
+        moves = _sent(_moves(frame, perturbed), "x2", "y2")
+        lines = alt.Chart(moves).mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
+        layers.insert(0, lines.encode(opacity=_opacity(stands_out, 0.35, 0.02)))
+    if path is not None:
+        way = alt.Chart(path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
+        layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
+    dragged: dict[str, Any] = {"translate": _DRAG.format("")} if brush else {}
+    moved = alt.selection_interval(name="moved", bind="scales", **dragged)
+    if triangle is not None:
+        layers += _simplex(triangle)
+        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(moved)
+    return alt.LayerChart(layer=layers, height=HEIGHT).add_params(moved)
+
+
+def has_legend(classes: list[str]) -> bool:
+    """Return whether a legend of the classes leaves the plane its room; where not, people search for those to single out."""
+    return len(classes) <= min(_ROWS_BELOW * _columns(classes), _MOST_IN_LEGEND)
+
+
+def _columns(classes: list[str]) -> int:
+    """Return how many class names stand side by side in a legend below a narrow plane."""
+    return max(_LETTERS_BELOW // (min(max(map(len, classes), default=1), _LETTERS) + 3), 1)
+
+
+def _single_out(
+    frame: pd.DataFrame, chosen: Collection[int], singled: Collection[str], pick: alt.Parameter | None
+) -> tuple[pd.DataFrame, Any]:
+    """Return the frame, saying which rows stand out and these last, and what a mark must be not to be faint (None: anything)."""
+    found = frame["sample"].isin(list(chosen))
+    of_class = frame["label"].isin(list(singled))
+    if not found.any() and not of_class.any():
+        return frame, pick
+    kept = [each for each in (found, of_class) if each.any()]
+    frame = frame.assign(chosen=np.logical_and.reduce(kept)).sort_values("chosen", kind="stable")
+    return frame, alt.datum.chosen if pick is None else pick & alt.datum.chosen
+
+
+def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
+    if stands_out is None:
+        return alt.value(strong)
+    return alt.when(stands_out).then(alt.value(strong)).otherwise(alt.value(faint))
+
+
+def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) -> tuple[alt.Legend | None, alt.Legend]:
+    """Of classes and of shapes: beside the plane, or below and above it; inside a square, from whose width they would take."""
+    shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
+    told: dict[str, Any] = {"symbolOpacity": 1, "labelLimit": _NAME_WIDTH}
+    if triangle is not None:
+        told |= {"values": list(triangle["label"]), "orient": "top-left", "title": None}
+        return alt.Legend(**told), alt.Legend(orient="top-right", **shapes)
+    told |= {"title": "true class", "values": classes}
+    if not narrow:
+        return alt.Legend(**told) if classes else None, alt.Legend(**shapes)
+    told |= {"orient": "bottom", "columns": _columns(classes), "titleOrient": "left"}
+    return alt.Legend(**told) if classes else None, alt.Legend(orient="top", **shapes)
+
+
+def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
+    """One mark a sample and condition, its shape the condition."""
+    shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
+    size = max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE)
+    sent = _sent(frame, "predicted", "shown")
+    if pictures is not None:  # (as a code, too: whatever the conditions, an image travels once)
+        sent = sent.assign(image=sent["sample"].map(pictures.set_index("sample")["image"]).astype("category"))
+    told = alt.ExprRef(_TOLD if pictures is None else _TOLD_WITH_IMAGE)
+    points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=told, invalid=None)
+    return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
+
+
+def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
+    """Where the marks are, and what else they need: a browser reads tables cell by cell, and texts slower than codes."""
+    needed = [name for name in ("sample", "label", "x", "y", "chosen", *more) if name in frame]
+    sent = frame[needed].replace([np.inf, -np.inf], np.nan).dropna(subset=["x", "y"])
+    texts = [name for name in ("label", "predicted", "shown") if name in needed]
+    return sent.assign(**{name: sent[name].astype("category") for name in texts})
+
+
+def _filled(seen: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
+    """Scales that fill the chart with what is seen in all frames, a margin around it."""
+    low, high = seen[["x", "y"]].min(), seen[["x", "y"]].max()
+    margin = 0.04 * (high - low).where(high > low, 1.0)
+    across, up = (alt.Scale(domain=[low[a] - margin[a], high[a] + margin[a]], nice=False) for a in ("x", "y"))
+    return across, up
+
+
+def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
+    """Scales of one unit for a square: an equilateral triangle looks like one."""
+    seen = pd.concat([frame[["x", "y"]], _OUTSIDE * triangle[["x", "y"]]])
+    middle, half = (seen.max() + seen.min()) / 2, 1.12 * float((seen.max() - seen.min()).max()) / 2
+    across, up = (alt.Scale(domain=[middle[axis] - half, middle[axis] + half], nice=False) for axis in ("x", "y"))
+    return across, up
+
+
+def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
+    """The sides and the names of the vertices, a little outside; their middle is the origin."""
+    closed = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
+    outside = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
+    sides = alt.Chart(closed).mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
+    outside = outside.assign(side=np.round(outside["x"] / (outside["x"].abs().max() or 1.0)))
+    names = alt.Chart(outside).mark_text(
+        color=GREY, fontSize=13, fontWeight="bold", limit=_NAME_WIDTH, align=alt.ExprRef(_INWARDS), dx=alt.ExprRef(_OUTWARDS)
+    )  # fmt: skip
+    return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
+
+
+def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:
+    """One row a sample: where it was and where the attack brought it."""
+    clean = frame[frame["shown"] == Role.CLEAN]
+    moved = frame[frame["shown"] == perturbed][["sample", "x", "y"]].rename(columns={"x": "x2", "y": "y2"})
+    return clean.merge(moved, on="sample")

@@ -1,0 +1,194 @@
+"""Render charts in a process of its own, which may fail, take too long or want too much memory without harm to the server.
+
+The JavaScript engine that draws a chart ends its process where memory runs out, so it must not be the server's. One process is
+kept for the next chart, since the engine takes a second or more to start; `python -m rnc.ui.charts.renderer` is that process. It
+ends when it has waited IDLE_SECONDS for something to do, and when its parent is gone.
+"""
+
+import json
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MEMORY = 2_048 * 2**20
+"""Bytes that the process may use; an ordinary figure takes a third of it, most of which the engine reserves."""
+SECONDS = 60.0
+"""How long a picture may take, and how long one waits for its turn."""
+IDLE_SECONDS = 300
+MOST_BYTES = 128 * 2**20
+"""The largest specification, and the largest picture."""
+_LENGTH = struct.Struct(">Q")
+_ROOT = Path(__file__).resolve().parents[3]
+_CHUNK = 2**16
+_ROWS = ("values", "datasets")
+"""Where a specification holds rows (and the lists of values of an axis)."""
+
+
+class RenderError(Exception):
+    """A chart that could not be drawn; the message says why and what to do."""
+
+
+class Renderer:
+    """The process that draws charts, started when it is needed and replaced when it fails."""
+
+    def __init__(self, memory: int = MEMORY, seconds: float = SECONDS) -> None:
+        """`memory` is the process's limit in bytes; `seconds` bounds a picture's time, and the wait for a turn."""
+        self._memory, self._seconds = memory, seconds
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen | None = None
+
+    def render(self, spec: dict[str, Any], kind: str, **options: float) -> bytes:
+        """Return a Vega-Lite specification as `svg` or `png` (with `scale` and `ppi`), or an SVG drawing `spec["svg"]` as `pdf`.
+
+        Raises RenderError.
+        """
+        if _names_an_address(spec):
+            raise RenderError("This figure names an address to fetch; figures are drawn from their own rows alone.")
+        request = json.dumps({"spec": spec, "kind": kind, "options": options}).encode()
+        if len(request) > MOST_BYTES:
+            raise RenderError(
+                f"This figure shows too much to be drawn as a file ({len(request) / 1e6:,.0f} MB); take its table, or show less."
+            )
+        if not self._turn.acquire(timeout=self._seconds):
+            raise RenderError("Other figures are being drawn; try again in a minute.")
+        try:
+            return self._answer(request)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """End the process, whatever it is at."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _answer(self, request: bytes) -> bytes:
+        if self._process is not None and self._process.poll() is not None:  # (it had nothing to do for long)
+            self.close()
+        if self._process is None:
+            self._process = _started(self._memory, self._seconds)
+        deadline = time.monotonic() + self._seconds
+        try:
+            _write(self._process, _LENGTH.pack(len(request)) + request, deadline)
+            (length,) = _LENGTH.unpack(_read(self._process, _LENGTH.size, deadline))
+            if length > MOST_BYTES:
+                self.close()
+                raise RenderError(
+                    f"The file of this figure would have {length / 1e6:,.0f} MB; take a PNG, or show less."
+                )
+            answer = _read(self._process, length, deadline)
+        except TimeoutError:
+            self.close()
+            raise RenderError(
+                f"Drawing this figure took more than {self._seconds:.0f} s and was given up; take its table, or show less."
+            ) from None
+        except (OSError, EOFError):
+            self.close()
+            raise RenderError(
+                f"Drawing this figure failed: it most likely needs more than the {self._memory / 2**20:,.0f} MB it may take. "
+                "Take its table, or show less."
+            ) from None
+        if answer[:1] != b"+":
+            raise RenderError(f"This figure could not be drawn: {answer[1:].decode(errors='replace')}")
+        return answer[1:]
+
+
+def _names_an_address(spec: Any) -> bool:
+    """Return whether a specification would have rows or images fetched; rows that it holds itself are not looked at."""
+    if isinstance(spec, dict):
+        return "url" in spec or any(_names_an_address(part) for key, part in spec.items() if key not in _ROWS)
+    return isinstance(spec, list) and any(map(_names_an_address, spec))
+
+
+def _started(memory: int, seconds: float) -> subprocess.Popen:
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rnc.ui.charts.renderer", str(memory), str(seconds)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    os.set_blocking(process.stdin.fileno(), False)
+    return process
+
+
+def _write(process: subprocess.Popen, content: bytes, deadline: float) -> None:
+    """Send all of it. Raises TimeoutError, and OSError where the process is gone."""
+    assert process.stdin is not None
+    left = memoryview(content)
+    while left:
+        _ready, able, _ = select.select([], [process.stdin], [], max(deadline - time.monotonic(), 0))
+        if not able:
+            raise TimeoutError
+        left = left[os.write(process.stdin.fileno(), left[:_CHUNK]) :]
+
+
+def _read(process: subprocess.Popen, count: int, deadline: float) -> bytes:
+    """Return so many bytes of the answer. Raises TimeoutError, and EOFError where the process is gone."""
+    assert process.stdout is not None
+    found = bytearray()
+    while len(found) < count:
+        ready, _, _ = select.select([process.stdout], [], [], max(deadline - time.monotonic(), 0))
+        if not ready:
+            raise TimeoutError
+        part = os.read(process.stdout.fileno(), min(count - len(found), _CHUNK))
+        if not part:
+            raise EOFError
+        found += part
+    return bytes(found)
+
+
+def _limit(memory: int) -> None:
+    """Bound what this process may use, where the system can; and leave no image of its memory behind when it is ended."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # (of what is written to: the engine reserves 32 GB of addresses that it never uses)
+        _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
+    """Answer requests until there are no more. One that hangs ends the process, also where the parent is gone."""
+    while True:
+        ready, _, _ = select.select([requests], [], [], IDLE_SECONDS)
+        head = requests.read(_LENGTH.size) if ready else b""
+        if len(head) < _LENGTH.size:
+            return
+        signal.alarm(int(seconds) + 5)
+        request = json.loads(requests.read(_LENGTH.unpack(head)[0]))
+        try:
+            answer = b"+" + _drawn(request["spec"], request["kind"], request["options"])
+        except Exception as error:
+            answer = b"-" + str(error)[:500].encode()
+        answers.write(_LENGTH.pack(len(answer)) + answer)
+        answers.flush()
+        signal.alarm(0)
+
+
+def _drawn(spec: dict[str, Any], kind: str, options: dict[str, float]) -> bytes:
+    import vl_convert
+
+    if kind == "pdf":
+        return vl_convert.svg_to_pdf(spec["svg"])
+    if kind == "svg":
+        return vl_convert.vegalite_to_svg(spec).encode()
+    return vl_convert.vegalite_to_png(spec, scale=options["scale"], ppi=options["ppi"])
+
+
+if __name__ == "__main__":
+    _limit(int(sys.argv[1]))
+    _answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # (what a library prints is no answer)
+    serve(os.fdopen(0, "rb"), _answers, float(sys.argv[2]))

@@ -1,0 +1,70 @@
+"""Metrics against the strength of an attack, of one or two networks."""
+
+import altair as alt
+import pandas as pd
+
+from rnc.conditions import format_pixels
+from rnc.ui.charts.axes import value_axis
+from rnc.ui.charts.labels import METRIC_INFO, MetricInfo
+from rnc.ui.charts.palette import run_scale
+from rnc.vocabulary import FEATURES_LAYER, Metric
+
+_HEIGHT = 210
+
+
+def sweep_panel(frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool) -> alt.Chart:
+    """One metric (source, strength, value) against the strength, a line a source; `strength` names the axis.
+
+    With `pixels`, strengths are told as people write sizes, `8/255`. Values that a log axis cannot show are left out.
+    """
+    info = METRIC_INFO[metric]
+    drawn = _drawn(frame, info, pixels)
+    return (
+        alt.Chart(drawn)
+        .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2)
+        .encode(
+            x=alt.X("strength:Q", title=strength, axis=alt.Axis(grid=False, tickCount=6, format=".3~g")),
+            y=value_axis(info.log_axis),
+            color=alt.Color("source:N", scale=run_scale(sources), legend=None),
+            tooltip=[
+                "source:N",
+                alt.Tooltip("told:N", title=strength),
+                alt.Tooltip("value:Q", format=".4g", title=str(metric)),
+            ],
+        )
+        .properties(height=_HEIGHT, title=alt.TitleParams(info.label, anchor="start", fontSize=13))
+    )
+
+
+def sweep_layers(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> alt.Chart:
+    """One metric along the network (source, strength, layer, value), a line a strength, the sources by dash.
+
+    `frame` has the stages in the order of the network; the features stand last.
+    """
+    info = METRIC_INFO[metric]
+    drawn = _drawn(frame, info, pixels)
+    layers = sorted(dict.fromkeys(drawn["layer"]), key=lambda layer: layer == FEATURES_LAYER)
+    return (
+        alt.Chart(drawn)
+        .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
+        .encode(
+            x=alt.X("layer:N", sort=layers, title=None, axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False)),
+            y=value_axis(info.log_axis),
+            color=alt.Color("strength:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(title="strength")),
+            detail="strength:N",
+            strokeDash=alt.StrokeDash("source:N", scale=alt.Scale(domain=sources, range=[[1, 0], [6, 3]]), legend=None),
+            tooltip=[
+                "source:N",
+                "layer:N",
+                alt.Tooltip("told:N", title="strength"),
+                alt.Tooltip("value:Q", format=".4g"),
+            ],
+        )
+        .properties(height=_HEIGHT + 60, title=alt.TitleParams(info.label, anchor="start", fontSize=13))
+    )
+
+
+def _drawn(frame: pd.DataFrame, info: MetricInfo, pixels: bool) -> pd.DataFrame:
+    """What the axis can show, with the strengths in words as `told`."""
+    drawn = frame[frame["value"] > 0] if info.log_axis else frame
+    return drawn.assign(told=[format_pixels(s) if pixels and s else f"{s:g}" for s in drawn["strength"]])

@@ -1,0 +1,116 @@
+"""The epoch cursor that all pages share, and films: sliders that play, over the measured epochs or an attack's steps."""
+
+import math
+import re
+import time
+from bisect import bisect_right
+from collections.abc import Callable
+
+import streamlit as st
+
+from rnc.ui.errors import fragment_telling
+from rnc.ui.markdown import Markdown
+
+_LAST = "last"
+_SECONDS_A_STOP = 1.2
+MOST_STOPS = 2_000
+"""Epochs that the cursor offers; a browser is sent all of them as texts."""
+
+
+def draw_cursor(epochs: list[int]) -> int:
+    """Draw the cursor over the measured `epochs` of the chosen runs, rising, and return the chosen one.
+
+    `last` stands for the last of them, and follows a run under way. An address may name any epoch: the cursor then stands at
+    the last measured one that is not after it.
+    """
+    if len(epochs) < 2:
+        return epochs[0] if epochs else 0
+    if "cursor_to" in st.session_state:  # (a widget's state can be set before it is drawn, not after)
+        st.session_state["epoch"] = st.session_state.pop("cursor_to")
+    asked = str(st.session_state.get("epoch", st.query_params.get("epoch", _LAST)))
+    stops = cursor_stops(epochs, at := nearest_stop(epochs, asked))
+    if at != asked:
+        st.session_state["epoch"] = at
+    help = "Every chart shows the last measured epoch of a run that is not after this one"
+    picked = _slider("Epoch", stops, "epoch", help)
+    if _play("play", "over the measured epochs of the chosen runs"):
+        st.session_state["page_seen_at"] = math.inf
+        _advance(stops, picked)
+    return epochs[-1] if picked == _LAST else int(picked)
+
+
+def nearest_stop(epochs: list[int], asked: str) -> str:
+    """Return the last of the rising `epochs` not after the one asked for, as text; the first where all are after it.
+
+    The last epoch, and whatever is no whole number, is `last`.
+    """
+    if not re.fullmatch(r"-?[0-9]{1,18}", asked):
+        return _LAST
+    at = epochs[max(bisect_right(epochs, int(asked)) - 1, 0)]
+    return _LAST if at == epochs[-1] else str(at)
+
+
+def cursor_stops(epochs: list[int], at: str) -> list[str]:
+    """Return the options of the cursor: the rising `epochs` as texts, `last` in place of the last.
+
+    Of more than MOST_STOPS, that many are offered, evenly spaced, and `at` among them.
+    """
+    every = -(-len(epochs) // MOST_STOPS)
+    offered = epochs[:-1:every] if at == _LAST else sorted({*epochs[:-1:every], int(at)})
+    return [*map(str, offered), _LAST]
+
+
+def draw_film(label: Markdown, frames: list[str], draw: Callable[[str], None], *, key: str, help: Markdown) -> None:
+    """A slider over frames, at the last one at first, with `draw`, which shows one; these alone run anew from stop to stop."""
+    playing = _play(f"{key}_play", "from frame to frame")
+    st.session_state[f"{key}_is_drawn"] = False
+    every = _SECONDS_A_STOP if playing else None
+    st.fragment(fragment_telling(_show_film), run_every=every)(label, frames, draw, key, help, playing)
+
+
+def _show_film(
+    label: Markdown, frames: list[str], draw: Callable[[str], None], key: str, help: Markdown, playing: bool
+) -> None:
+    at = st.session_state.get(key, frames[-1])
+    if playing and st.session_state[f"{key}_is_drawn"]:
+        at = next_stop(frames, at if at in frames else frames[-1])
+        st.session_state[key] = at
+        if at == frames[-1]:
+            st.session_state[f"{key}_play_is_over"] = True
+            st.rerun(scope="app")
+    draw(_slider(label, frames, key, help))
+    st.session_state[f"{key}_is_drawn"] = True
+
+
+def _slider(label: Markdown, options: list[str], key: str, help: Markdown) -> str:
+    return str(st.select_slider(label, options, value=options[-1], key=key, bind="query-params", help=help))
+
+
+def _play(key: str, help: Markdown) -> bool:
+    """Whether people let it play; it ends by itself where `<key>_is_over` is set."""
+    if st.session_state.pop(f"{key}_is_over", False):
+        st.session_state[key] = False
+    return st.toggle("Play", key=key, help=help)
+
+
+def page_is_drawn() -> None:
+    """Start the time for which a page is seen while the cursor plays; `app.py` says so when its page has run."""
+    st.session_state["page_seen_at"] = time.monotonic()
+
+
+def next_stop(stops: list[str], at: str) -> str:
+    """Where playing goes from an option: the next stop; from the last one to the first. Numbers may lie between stops."""
+    if at in stops:
+        return stops[(stops.index(at) + 1) % len(stops)]
+    return next((stop for stop in stops if stop == _LAST or int(stop) > int(at)), stops[0])
+
+
+@st.fragment(run_every=_SECONDS_A_STOP)
+@fragment_telling
+def _advance(stops: list[str], at: str) -> None:
+    """Move on when the drawn page has been seen long enough."""
+    if time.monotonic() - st.session_state["page_seen_at"] < 0.9 * _SECONDS_A_STOP:
+        return
+    st.session_state["cursor_to"] = next_stop(stops, at)
+    st.session_state["play_is_over"] = st.session_state["cursor_to"] == stops[-1]
+    st.rerun(scope="app")

@@ -1,0 +1,57 @@
+"""How pages tell of errors: a sentence, and the id under which the log has the rest."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import ParamSpec
+
+import streamlit as st
+from streamlit.errors import FragmentHandledException
+
+from rnc import log
+from rnc.safe_paths import UnsafePathError
+from rnc.store.addresses import store_path
+from rnc.store.connection import StoreError
+from rnc.ui.markdown import MOST_OF_A_MESSAGE, Markdown, plain
+from rnc.ui.readonly import ReadOnlyError, without_folder
+
+_Arguments = ParamSpec("_Arguments")
+
+
+def show_error(text: str, icon: str = ":material/error:") -> None:
+    """An error that people can do something about, word for word."""
+    with suppress(StoreError):  # (where the address itself is what is wrong)
+        text = without_folder(text, store_path())
+    st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Say that something went wrong in the program, where it does, and let it go on to whoever else listens."""
+    try:
+        yield
+    except FragmentHandledException:  # (told by the part of the page where it happened)
+        raise
+    except (StoreError, ReadOnlyError, UnsafePathError) as error:  # (they say what to do)
+        show_error(str(error), icon=":material/database:")
+    except Exception as error:
+        text = (
+            "Something went wrong in this program; your runs are as they were. Load the page anew, or choose otherwise."
+        )
+        st.error(f"{text} {_told(log.exception(error))}", icon=":material/bug_report:")
+        raise
+
+
+def fragment_telling(draw: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+    """The same for a fragment, which runs without the page around it."""
+
+    @functools.wraps(draw)
+    def told(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+        with telling():
+            draw(*arguments, **named)
+
+    return told
+
+
+def _told(identity: str) -> Markdown:
+    return f"(error `{plain(identity)}` in the log)"

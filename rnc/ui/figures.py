@@ -1,0 +1,95 @@
+"""The charts of a page, and the way to take each along for a paper."""
+
+import re
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from rnc import log
+from rnc.ui.charts.export import Figure, FileKind, picture_file, rows_held, shown_rows, table_file
+from rnc.ui.charts.renderer import RenderError
+from rnc.ui.errors import show_error
+from rnc.ui.markdown import Markdown, plain
+
+_MIME = {
+    FileKind.SVG: "image/svg+xml",
+    FileKind.PDF: "application/pdf",
+    FileKind.PNG: "image/png",
+    FileKind.CSV: "text/csv",
+    FileKind.PARQUET: "application/vnd.apache.parquet",
+}
+
+MOST_DRAWN_ROWS = 200_000
+"""Rows of one chart: the browser gets all of them."""
+
+
+class Figures:
+    """The figures of one page: its title, the charts as they are drawn, and beside the title what exports them."""
+
+    def __init__(self, title: Markdown) -> None:
+        """Draw the page's title, and keep the place beside it."""
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+            st.title(title, width="content")
+            self._place = st.container(width="content")
+        self._drawn: dict[str, tuple[Figure, pd.DataFrame]] = {}
+        self._failed: list[str] = st.session_state.setdefault("export_failed", [])
+
+    def draw(
+        self, where: DeltaGenerator, chart: Figure, alt: str, rows: pd.DataFrame | None = None, **options: Any
+    ) -> None:
+        """Draw a chart with its alternative text, which is its name in the list of what can be exported too.
+
+        `rows` are what it tells, where a chart has several layers and that is not the largest.
+        """
+        if (held := rows_held(chart)) > MOST_DRAWN_ROWS:
+            where.warning(
+                f"This figure would have {held:,d} points, and a page draws at most {MOST_DRAWN_ROWS:,d}. Choose fewer runs, "
+                "conditions or layers; its table can be exported.",
+                icon=":material/bar_chart_off:",
+            )
+        else:
+            where.altair_chart(chart, alt=alt, **options)
+        self._drawn[alt] = chart, shown_rows(chart) if rows is None else rows
+
+    def offer(self) -> None:
+        """Let people take along what was drawn; the files are made when they are asked for."""
+        if not self._drawn:
+            return
+        with self._place.popover("Export", icon=":material/download:"):
+            while self._failed:  # (Streamlit says that a download failed, and not why)
+                show_error(self._failed.pop())
+            name = st.selectbox("Figure", list(self._drawn), key="export_figure")
+            left, right = st.columns(2)
+            width = left.number_input("Width (inches)", 1.0, 20.0, 6.5, 0.25, key="export_width")
+            points = right.number_input("Font size (points)", 4.0, 24.0, 9.0, 0.5, key="export_points")
+            with st.container(horizontal=True):
+                for kind in FileKind:
+                    st.download_button(
+                        plain(kind.upper()),
+                        partial(self._file, name, kind, width, points),
+                        file_name=f"{_slug(name)}.{kind}",
+                        mime=_MIME[kind],
+                        on_click="ignore",
+                        key=f"export_{kind}",
+                    )
+            sql = self._drawn[name][1].attrs.get("sql")
+            if sql:
+                st.caption("The rows behind it, from the store (published runs lie in Parquet files beside it):")
+                st.code(sql, language="sql", wrap_lines=True)
+
+    def _file(self, name: str, kind: FileKind, width: float, points: float) -> bytes:
+        """A figure as it is when it is asked for: a film may have gone on since the page was drawn."""
+        chart, rows = self._drawn[name]
+        try:
+            return table_file(rows, kind) if kind.is_table else picture_file(chart, kind, width, points)
+        except RenderError as error:
+            log.event("export failed", figure=name, kind=kind, why=str(error))
+            self._failed.append(str(error))
+            raise
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,0 +1,189 @@
+"""What came of an attack: its numbers, its steps as a film over the features, leaps, images and layers."""
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from rnc.conditions import Condition, unmoved
+from rnc.lab.results import AttackResult
+from rnc.ui import sidebar
+from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
+from rnc.ui.charts.curves import layer_panel
+from rnc.ui.charts.labels import METRIC_INFO
+from rnc.ui.charts.leaping_matrix import leaping_matrix
+from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
+from rnc.ui.class_choice import choose_classes, choose_vertices
+from rnc.ui.epoch_slider import draw_film
+from rnc.ui.figures import Figures
+from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
+from rnc.ui.lab.image_grid import IMAGE, draw_images
+from rnc.ui.lab.job_status import Answer, table_of_metrics
+from rnc.ui.markdown import plain
+from rnc.vocabulary import Metric, Role
+
+_PLANES = ["PCA", "Simplex plane"]
+
+
+_CARDS = (
+    ("Accuracy", Metric.ACCURACY, "{:.1%}"),
+    ("Nearest centre", Metric.NCC_ACCURACY, "{:.1%}"),
+    ("NC1", Metric.NC1, "{:.3g}"),
+    ("NC2 equiangularity", Metric.NC2_EQUIANGULARITY, "{:.3f}"),
+)
+"""The metrics that matter most: label, name, format."""
+
+
+def draw_attack(answer: Answer, figures: Figures) -> None:
+    """All of an attack's result, below its headline."""
+    result, names = answer.result, answer.classes
+    assert isinstance(result, AttackResult)
+    condition = Condition.from_slug(result.condition)
+    _headline(answer, result, condition)
+    frames = frame_names(result.frames)
+    draw_film(
+        "Step", frames, partial(_draw_frame, result, names, figures), key="lab_step",
+        help="of the attack; the features and the curves below show the images as they are then",
+    )  # fmt: skip
+    left, right = st.columns([3, 2])
+    leaps = sidebar.name_classes(result.leaps, names, "true_class", "predicted_class")
+    figures.draw(left, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="lab_leaps")
+    moments = leap_frames(result, names)
+    figures.draw(right, leap_moments(moments, frames, names), "when images leap", key="lab_moments")
+    right.caption(
+        f"{len(moments)} of the {len(result.sample)} watched images end with another decision than on the clean image; each is "
+        "counted where it leaves that decision for good. Colours are true classes."
+    )
+    draw_images(result, names, condition)
+    _numbers(result, figures)
+
+
+def _headline(answer: Answer, result: AttackResult, condition: Condition) -> None:
+    """What was done and the numbers that matter most."""
+    done = f"stopped after {result.steps_done:d} steps" if result.stopped else f"all {result.steps_done:d} steps"
+    taken = result.images or answer.request.images
+    st.header(f"{plain(condition.label)} · {taken:d} images · {done}", anchor=False)
+    draw_origin(answer)
+    say_fewer_images(taken, answer.request.images)
+    if 0 < taken <= len(result.means_span):
+        st.caption("There is one image of each class: NC1 is 0 and the nearest centre right by that alone.")
+    if not result.as_recorded:
+        say_other_images()
+    if still := unmoved(condition, result.without_gradient, taken):
+        st.warning(plain(f"{still[0].upper()}{still[1:]}."), icon=":material/trending_flat:")
+    with st.container(horizontal=True, gap="large"):
+        for label, name, form in _CARDS:
+            before, after = result.before[name], result.after[name]
+            told = f"clean {plain(form.format(before))}"
+            st.metric(label, plain(form.format(after)), told, delta_color="off", delta_arrow="off", width="content")
+        st.metric("Angle to clean means", f"{result.alignment[Metric.ANGLE]:.3f} rad", width="content")
+
+
+def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: str) -> None:
+    """The features at a step, and the curves over all steps."""
+    frames = frame_names(result.frames)
+    wide, first, second = st.columns([2, 1, 1])
+    with wide:
+        _features(result, frames.index(at), names, figures)
+    for place, metric in enumerate(STEP_METRICS):
+        panel = step_panel(step_values(result, metric), metric, frames, at)
+        figures.draw((first, second)[place % 2], panel, f"{metric} over the steps", key=f"lab_steps_{metric}")
+
+
+def draw_origin(answer: Answer) -> None:
+    """Which network an answer is of, and what it took."""
+    result, request = answer.result, answer.request
+    st.caption(
+        f"{plain(request.sources[0].label)} · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
+    )
+
+
+def say_fewer_images(taken: int, asked: int) -> None:
+    """That fewer images than were asked for make a balanced choice, where that is so."""
+    if taken < asked:
+        st.caption(
+            f"{asked:d} images were asked for; {taken:d} is the nearest number with as many of one class as of another."
+        )
+
+
+def say_other_images() -> None:
+    """That the images are not those of the run."""
+    st.warning(
+        "These are not the images that the run recorded: another source of the data set keeps them in another order, so "
+        "that a subset of train is another one. Of test the numbers compare, of train they do not.",
+        icon=":material/rule:",
+    )
+
+
+def _features(result: AttackResult, frame: int, names: list[str], figures: Figures) -> None:
+    """The watched features at a frame, in one plane for all frames, and the way of the picked image."""
+    method = st.segmented_control(
+        "Plane", _PLANES, default=_PLANES[0], key="lab_plane_of", bind="query-params", required=True,
+        help="PCA of the clean features, or the plane through the clean means of three classes",
+    )  # fmt: skip
+    places, triangle = result.plane, None
+    watched = pd.Series(True, index=range(len(result.sample)))
+    if method == _PLANES[1]:
+        chosen = choose_vertices(names, "lab_vertices")
+        if len(chosen) < 3:
+            st.info("Choose three classes.")
+            return
+        wanted = [names.index(name) for name in chosen]
+        try:
+            places, corners = result.simplex((wanted[0], wanted[1], wanted[2]))
+        except ValueError as error:
+            st.info(f"No plane: {plain(error)}.")
+            return
+        triangle = pd.DataFrame({"label": chosen, "x": corners[:, 0], "y": corners[:, 1]})
+        watched = pd.Series(result.label).isin(wanted)
+    shown = points(result, places, frame, names)
+    shown = shown[shown["sample"].isin(result.sample[watched.to_numpy()])]
+    reach = pd.DataFrame(places[:, watched.to_numpy()].reshape(-1, 2), columns=["x", "y"])
+    picked = st.session_state.get(IMAGE)
+    path = None
+    if picked in set(shown["sample"]):
+        way = places[: frame + 1, list(result.sample).index(picked)]
+        path = pd.DataFrame({"x": way[:, 0], "y": way[:, 1], "place": range(len(way))})
+    singled = choose_classes(names, "lab_single_out") if triangle is None else []
+    chart = feature_plane(
+        shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
+    )
+    figures.draw(
+        st.container(), chart, "projected features", key="lab_plane", on_select=_pick, selection_mode=[PICKED_SAMPLE],
+        width="stretch" if triangle is None else "content",
+    )  # fmt: skip
+    st.caption(
+        f"{shown['sample'].nunique():d} watched images; circles are clean, triangles as they are at this step. Click a point to "
+        "follow its image."
+    )
+
+
+def _pick() -> None:
+    """Follow the image that was clicked on in the plane."""
+    found = st.session_state["lab_plane"]["selection"].get(PICKED_SAMPLE)
+    if found:
+        st.session_state[IMAGE] = int(found[0]["sample"])
+
+
+def _numbers(result: AttackResult, figures: Figures) -> None:
+    """Every metric before and after, and along the network where that was asked for."""
+    labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}
+    with st.expander("Every metric", icon=":material/table:"):
+        number = st.column_config.NumberColumn(format="%.4g")
+        st.dataframe(
+            table_of_metrics({"clean": result.before, "perturbed": result.after}, labels), hide_index=True, key="lab_metrics",
+            column_config={"clean": number, "perturbed": number},
+        )  # fmt: skip
+        st.dataframe(
+            table_of_metrics({"perturbed against clean": result.alignment}, labels), hide_index=True, key="lab_alignment",
+            column_config={"perturbed against clean": number},
+        )  # fmt: skip
+    if result.layers.empty:
+        return
+    st.header("Along the network", anchor=False)
+    shown = [str(Role.CLEAN), str(Role.PERTURBED)]
+    for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
+        frame = result.layers[result.layers["metric"] == metric].assign(run="", epoch=0)
+        panel = layer_panel(frame, metric, [""], shown, log=True)
+        figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_layers_{metric}")
+    st.caption("Solid: clean. Dashed: perturbed, around their own class means.")

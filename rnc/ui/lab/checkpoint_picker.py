@@ -1,0 +1,80 @@
+"""Which stored network is attacked, on which images, and which one it is compared with."""
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from rnc.lab.checks import RequestError
+from rnc.lab.requests import Source
+from rnc.store.errors import StoreError
+from rnc.ui import sidebar
+from rnc.ui.errors import show_error
+from rnc.ui.markdown import plain
+from rnc.ui.sidebar import Selection
+from rnc.vocabulary import Split
+
+
+def choose_network(run: pd.Series, selection: Selection) -> Source | None:
+    """The network of a run at the epoch cursor; None, after a word on the page, where it kept none."""
+    checkpoints = sidebar.reader().checkpoints([run.run_id])
+    epoch = sidebar.epoch_not_after(checkpoints, run.run_id, selection.epoch)
+    if epoch is None:
+        st.info(
+            "This run is made up: there is no network to attack. Choose a trained run."
+            if run.synthetic
+            else "This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured."
+        )
+        return None
+    st.caption(f"{plain(run.run_id)} · network of epoch {epoch:d} · {plain(selection.split)} images")
+    checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()
+    return _attackable(run, checkpoint, selection.split, "The network that the store names")
+
+
+def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
+    """Another stored network to compare with, of the chosen runs on the same data set; None where nobody wants one."""
+    runs = sidebar.chosen_runs(selection)
+    runs = runs[runs["images_from"] == run["images_from"]]
+    checkpoints = sidebar.reader().checkpoints(list(runs.index))
+    found = {
+        f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
+        for row in checkpoints.sort_values(["run_id", "epoch"], ascending=[True, False]).to_dict("records")
+        if row["sha256"] != source.sha256
+    }
+    picked = st.selectbox(
+        "Compare with", list(found), index=None, key="lab_other", bind="query-params", placeholder="nothing",
+        help="another epoch of this run, or another chosen run of the same data set: on the same images, with the same seed",
+    )  # fmt: skip
+    if picked is None:
+        return None
+    row = found[picked]
+    return _attackable(runs.loc[row["run_id"]], row, selection.split, "The network to compare with")
+
+
+def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> Source | None:
+    """A stored network; None, after a word on the page, where the store, written by another program, makes no sense."""
+    try:
+        return source_of(run, checkpoint, split)
+    except RequestError as error:
+        show_error(f"{what} cannot be attacked: {error}.")
+        return None
+
+
+def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
+    """What the lab needs to know of a run's stored network: a row of `StoreReader.checkpoints`.
+
+    Raises RequestError where the row makes no sense, or its file is none in the store's folder; it is not opened then.
+    """
+    try:
+        subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
+        data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
+        fingerprint = data.get(split, {}).get("fingerprint")
+        file, epoch = sidebar.reader().network(checkpoint["path"]), int(checkpoint["epoch"])
+        model = f"{run['model']} width {run['width']:g}"
+    except StoreError as error:
+        raise RequestError(str(error)) from None
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RequestError(f"what the store says of it makes no sense ({error})") from None
+    return Source(
+        str(file), checkpoint["sha256"], run["run_id"], epoch, run["images_from"], split, subset, fingerprint, model
+    )

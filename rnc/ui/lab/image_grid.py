@@ -1,0 +1,114 @@
+"""Images before and after an attack: chosen by decision or from the plane, with what the network thinks, to take along."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc.conditions import Condition
+from rnc.lab.results import AttackResult
+from rnc.ui.charts.images import before_and_after, png
+from rnc.ui.markdown import clean, plain
+
+IMAGE = "lab_image"
+"""Where the session keeps the sample that is followed."""
+
+_ALL, _LEAPT, _STAYED = "all", "leapt", "stayed"
+_COLUMNS = 6
+_CELL = 128
+
+
+def draw_images(result: AttackResult, names: list[str], condition: Condition) -> None:
+    """The shown images by what became of them, six to a row: clean, perturbed, and what was added."""
+    kept, picked = _kept(result, names), st.session_state.get(IMAGE)
+    st.header("Images", anchor=False)
+    chosen = _choose(kept, names)
+    if picked in set(kept["sample"]):
+        chosen = pd.concat([kept[kept["sample"] == picked], chosen[chosen["sample"] != picked]])
+    elif picked is not None:
+        st.caption(
+            f"Of image {picked:d} only the features were kept; images are kept of the first {len(kept)} watched."
+        )
+    if chosen.empty:
+        st.info("No kept image is like that.")
+        return
+    st.caption("From the top: clean, perturbed, and what was added, stretched to full contrast.")
+    shown = chosen.head(2 * _COLUMNS)
+    for begin in range(0, len(shown), _COLUMNS):
+        part = shown.iloc[begin : begin + _COLUMNS]
+        for column, place, row in zip(st.columns(_COLUMNS), part.index, part.itertuples(), strict=False):
+            one = slice(place, place + 1)
+            epsilon = condition.epsilon or 0.0
+            picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
+            before, after = f"{row.before} {row.sure_before:.0%}", f"{row.after} {row.sure_after:.0%}"
+            told = clean(f"{row.true}: {before} → {after}")
+            column.image(
+                picture,
+                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {plain(told)}",
+                alt=told,
+                width="stretch",
+            )
+    _take_along(result, shown, condition)
+
+
+def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Those kept images that people want to see, by what became of them."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        fate = st.segmented_control(
+            "Decision", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
+        )
+        true = st.multiselect("True class", names, key="lab_true", bind="query-params", placeholder="any", width=260)
+        after = st.multiselect(
+            "Decided as", names, key="lab_decided", bind="query-params", placeholder="any", width=260
+        )
+    chosen = kept[{_ALL: kept["leapt"] | True, _LEAPT: kept["leapt"], _STAYED: ~kept["leapt"]}[fate or _ALL]]
+    return chosen[chosen["true"].isin(true or names) & chosen["after"].isin(after or names)]
+
+
+def _kept(result: AttackResult, names: list[str]) -> pd.DataFrame:
+    """A row a kept image: sample, classes by name (true, before, after), how sure the network was, whether it leapt."""
+    count, named = len(result.clean_images), np.array(names)
+    before, after = result.predicted[0][:count], result.predicted[-1][:count]
+    return pd.DataFrame(
+        {
+            "sample": result.sample[:count], "true": named[result.label[:count]], "before": named[before], "after": named[after],
+            "sure_before": result.confidence[0][:count], "sure_after": result.confidence[-1][:count], "leapt": before != after,
+        }
+    )  # fmt: skip
+
+
+def _take_along(result: AttackResult, shown: pd.DataFrame, condition: Condition) -> None:
+    """The shown images as a picture, and all kept ones as arrays."""
+    places = list(shown.index)
+
+    def picture() -> bytes:
+        clean, perturbed = result.clean_images[places], result.perturbed_images[places]
+        return png(before_and_after(clean, perturbed, condition.epsilon or 0.0, _CELL))
+
+    with st.container(horizontal=True):
+        st.download_button(
+            "PNG of those shown", picture, f"{condition.slug}.png", "image/png", on_click="ignore", key="lab_png",
+            icon=":material/download:",
+        )  # fmt: skip
+        st.download_button(
+            f"npz of all {len(result.clean_images)}", lambda: images_file(result), f"{condition.slug}.npz",
+            "application/octet-stream", on_click="ignore", key="lab_npz", icon=":material/download:",
+        )  # fmt: skip
+
+
+def images_file(result: AttackResult) -> bytes:
+    """The kept images as npz: clean and perturbed (m, c, h, w) in [0, 1], sample, label, and decisions with confidences."""
+    count, content = len(result.clean_images), io.BytesIO()
+    np.savez_compressed(
+        content,
+        clean=result.clean_images,
+        perturbed=result.perturbed_images,
+        sample=result.sample[:count],
+        label=result.label[:count],
+        predicted_clean=result.predicted[0][:count],
+        predicted_perturbed=result.predicted[-1][:count],
+        confidence_clean=result.confidence[0][:count],
+        confidence_perturbed=result.confidence[-1][:count],
+    )
+    return content.getvalue()

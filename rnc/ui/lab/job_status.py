@@ -1,0 +1,181 @@
+"""Work for the lab's process: what this session asked for, how far it is, and what came of it."""
+
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from rnc.lab.client import LabBusyError, LabClient
+from rnc.lab.limits import told_seconds
+from rnc.lab.requests import Request
+from rnc.lab.results import Result
+from rnc.lab.ticket import Ticket, TicketState
+from rnc.store.connection import store_path
+from rnc.store.gallery import gallery_path
+from rnc.ui.charts.attack_trajectory import step_panel
+from rnc.ui.errors import fragment_telling, show_error
+from rnc.ui.lab.frames import frame_names
+from rnc.ui.markdown import MOST_OF_A_MESSAGE, Markdown, plain
+
+_POLL_SECONDS = 0.5  # of progress
+_LOOK_SECONDS = 2.0  # at the estimate
+_TICKETS, _PREPARED, _SESSION = "lab_tickets", "lab_prepared", "lab_session"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result, what it answers, and the names of the classes then."""
+
+    request: Request
+    result: Result
+    classes: list[str]
+
+
+_clients: list[LabClient] = []
+_clients_lock = threading.Lock()
+
+
+def client() -> LabClient:
+    """The lab of this server, shared by all sessions: one, whatever a visitor sends.
+
+    It is not in Streamlit's cache, which any visitor's browser may clear: each time there would be another worker process.
+    """
+    with _clients_lock:
+        if not _clients or _clients[0].closed:
+            _clients[:] = [LabClient(folders=_folders)]
+        return _clients[0]
+
+
+def submit(request: Request) -> Ticket:
+    """Ask the lab for something in this visitor's name. Raises LabBusyError."""
+    session = st.session_state.setdefault(_SESSION, secrets.token_hex(16))
+    return client().submit(request, session, st.context.ip_address or "")
+
+
+def _folders() -> list[Path]:
+    """Where networks are read from: the store's folder, and the gallery."""
+    gallery = gallery_path()
+    return [store_path().resolve().parent, *([] if gallery is None else [gallery])]
+
+
+def draw_work(activity: str, request: Request, classes: list[str], label: Markdown) -> Answer | None:
+    """The button that runs a request, its progress, and its answer once there is one, of `activity`'s last request.
+
+    What the lab knows already is answered without a click: an address that was shared shows its result.
+    """
+    ticket, names = _tickets().get(activity, (None, classes))
+    expected = client().estimate(request)
+    if expected == 0.0 and (ticket is None or ticket.request.key != request.key):
+        _submit(activity, request, classes)
+        ticket, names = _tickets().get(activity, (None, classes))
+    under_way = ticket is not None and not ticket.ended
+    with st.container(horizontal=True, vertical_alignment="center"):
+        # (by callback: a press whose run is cut short by the next one would be lost)
+        st.button(
+            label, type="primary", icon=":material/bolt:", key=f"lab_run_{activity}", disabled=under_way,
+            on_click=_submit, args=(activity, request, classes),
+        )  # fmt: skip
+        if not under_way and (ticket is None or ticket.request.key != request.key):
+            _estimate(request)
+    if ticket is None:
+        st.caption("Set up an attack and run it: what it does to the network's geometry appears here.")
+        return None
+    if under_way:
+        _progress(activity)
+        return None
+    return _answer(ticket, request, names)
+
+
+def _answer(ticket: Ticket, request: Request, names: list[str]) -> Answer | None:
+    """What an ended ticket brought, after a word where it is not all that `request` asks for."""
+    if ticket.state is TicketState.FAILED:
+        show_error(ticket.error or "The attack failed.")
+    elif ticket.error:
+        st.info(plain(ticket.error, MOST_OF_A_MESSAGE), icon=":material/stop_circle:")
+    elif ticket.result is None:
+        st.info("Stopped before anything was done.", icon=":material/stop_circle:")
+    elif ticket.request.key != request.key:
+        st.warning(
+            "These are the results of the request before; run the one above to replace them.", icon=":material/history:"
+        )
+    return None if ticket.result is None else Answer(ticket.request, ticket.result, names)
+
+
+def _tickets() -> dict[str, tuple[Ticket, list[str]]]:
+    return st.session_state.setdefault(_TICKETS, {})
+
+
+def _submit(activity: str, request: Request, classes: list[str]) -> None:
+    """Put a request into the queue; where that is full, the request before stays."""
+    try:
+        _tickets()[activity] = submit(request), classes
+    except LabBusyError as error:
+        show_error(str(error), icon=":material/hourglass:")
+
+
+@st.fragment(run_every=_LOOK_SECONDS)
+@fragment_telling
+def _estimate(request: Request) -> None:
+    """How long it will take; the lab measures the pace of a network while people fill the form."""
+    seconds, waiting = client().estimate(request), client().waiting
+    if seconds is None and st.session_state.get(_PREPARED) != request.sources[0]:
+        st.session_state[_PREPARED] = request.sources[0]
+        client().prepare(request.sources[0])
+    if seconds is None:
+        told = "how long it takes is not known yet"
+    elif seconds > client().limits.request_seconds:
+        most = plain(told_seconds(client().limits.request_seconds))
+        told = f"takes about {plain(told_seconds(seconds))}: more than the {most} of a request"
+    else:
+        told = f"takes about {plain(told_seconds(seconds))}" if seconds else "the result is known"
+    st.caption(f":material/timer: {told}" + (f", after {waiting:d} others" if waiting else ""), width="content")
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+@fragment_telling
+def _progress(activity: str) -> None:
+    """Where the ticket stands, what its steps have done so far, and the way to stop it."""
+    ticket, _names = _tickets()[activity]
+    if ticket.ended:
+        st.rerun(scope="app")
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.progress(_share(ticket), _standing(ticket))
+    waits = ticket.state is TicketState.QUEUED
+    if right.button("Leave" if waits else "Stop", key=f"lab_stop_{activity}", icon=":material/stop:"):
+        ticket.stop()
+    frames = ticket.partial
+    if len(frames) > 1:
+        named = frames.assign(frame=frame_names(frames))
+        for column, metric in zip(st.columns(3), ("loss", "accuracy", "nc1"), strict=True):
+            panel = step_panel(
+                named.rename(columns={metric: "value"})[["frame", "value"]], metric, list(named["frame"])
+            )
+            column.altair_chart(panel, alt=f"{metric} so far", key=f"lab_partial_{metric}")
+
+
+def _share(ticket: Ticket) -> float:
+    """The share that is done."""
+    waits = ticket.state in (TicketState.QUEUED, TicketState.LOADING) or not ticket.total
+    return 0.0 if waits else min(ticket.done / ticket.total, 1.0)
+
+
+def _standing(ticket: Ticket) -> Markdown:
+    """Where a ticket stands, in words."""
+    if ticket.state is TicketState.QUEUED:
+        place = ticket.place
+        return f"In the queue, {place:d} before this one" if place else "Its turn is next"
+    if ticket.state is TicketState.LOADING or not ticket.total:
+        return "Loading the network and the images …"
+    left = ticket.seconds_left
+    words = f"round {ticket.done:d} of {ticket.total:d}"
+    return words + ("" if left is None else f" · about {plain(told_seconds(left))} left")
+
+
+def table_of_metrics(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:
+    """A row a metric under its label, a column each of `columns`."""
+    table = pd.DataFrame(columns)
+    table.insert(0, "metric", [labels[name] for name in table.index])
+    return table

@@ -1,0 +1,38 @@
+"""What came of the checks for gradient masking: each sign with its numbers and where it is described."""
+
+import streamlit as st
+
+from rnc.conditions import Condition
+from rnc.lab.results import MaskingResult
+from rnc.ui.lab.attack_result import draw_origin, say_fewer_images, say_other_images
+from rnc.ui.lab.job_status import Answer
+from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
+
+
+def draw_masking(answer: Answer) -> None:
+    """A verdict, then the checks, those that warn first."""
+    result = answer.result
+    assert isinstance(result, MaskingResult)
+    label = plain(Condition.from_slug(result.condition).label)
+    st.header(f"{label} · {result.images:d} images · {len(result.checks)} checks", anchor=False)
+    draw_origin(answer)
+    say_fewer_images(result.images, answer.request.images)
+    if not result.as_recorded:
+        say_other_images()
+    if result.stopped:
+        st.info("Stopped: the checks below are those that were finished.", icon=":material/stop_circle:")
+    if result.warnings:
+        st.warning(
+            f"{len(result.warnings)} of {len(result.checks)} checks found a sign of gradient masking. The robust accuracy under "
+            "this attack may say more of the attack than of the network.",
+            icon=":material/warning:",
+        )
+    elif result.checks:
+        st.success(
+            "No check found a sign of gradient masking. That is no proof of robustness.", icon=":material/check:"
+        )
+    for check in sorted(result.checks, key=lambda check: not check.warns):
+        with st.container(border=True):
+            verdict = ":material/warning: Seen" if check.warns else ":material/check: Not seen"
+            st.markdown(f"{verdict}: **{plain(check.title)}**  \n{plain(check.finding, MOST_OF_A_MESSAGE)}")
+            st.caption(plain(check.source))

@@ -1,0 +1,18 @@
+"""What came of a request, whichever it was."""
+
+from rnc.lab.results import AttackResult, SweepResult
+from rnc.ui.figures import Figures
+from rnc.ui.lab.attack_result import draw_attack
+from rnc.ui.lab.job_status import Answer
+from rnc.ui.lab.masking_result import draw_masking
+from rnc.ui.lab.sweep_result import draw_sweep
+
+
+def draw_answer(answer: Answer, figures: Figures) -> None:
+    """Draw a result as its kind wants it."""
+    if isinstance(answer.result, AttackResult):
+        draw_attack(answer, figures)
+    elif isinstance(answer.result, SweepResult):
+        draw_sweep(answer, figures)
+    else:
+        draw_masking(answer)

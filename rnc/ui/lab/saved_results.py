@@ -1,0 +1,103 @@
+"""Results kept in the store: keep one, list them, open one by its address, forget one."""
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from rnc.lab import saved_results
+from rnc.store.connection import StoreError
+from rnc.ui import sidebar
+from rnc.ui.errors import show_error
+from rnc.ui.lab.job_status import Answer
+from rnc.ui.readonly import is_readonly
+
+KEPT = "Kept"
+_ADDRESS, _KEY_DIGITS = "lab_kept", 12
+
+
+def offer_to_keep(answer: Answer) -> None:
+    """A way to keep a whole result in the store, under a title of one's own."""
+    if answer.result.stopped or is_readonly():
+        return
+    with st.popover("Keep", icon=":material/bookmark_add:", width="content"):
+        title = st.text_input(
+            "Title", f"{answer.request.condition.label} · {answer.request.sources[0].run_id}", key="lab_title"
+        )
+        if st.button("Keep in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
+            try:
+                new = saved_results.keep(sidebar.writer(), answer.request, answer.result, title)
+            except (ValueError, StoreError) as error:
+                show_error(str(error))
+                return
+            st.success(f"{'Kept' if new else 'It was kept already, and has this title now'}: open it under “{KEPT}”.")
+
+
+def choose_kept() -> Answer | None:
+    """Let people open one of the kept results; None, after a word on the page, where there is none to show."""
+    found = sidebar.reader().lab_results()
+    if found.empty:
+        how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
+        st.info(f"Nothing is kept yet.{how}")
+        return None
+    titles = dict(zip(found["key"], found["title"], strict=True))
+    asked = st.query_params.get(_ADDRESS, "")
+    place = next((place for place, key in enumerate(titles) if asked and key.startswith(asked)), None)
+    if asked and place is None:
+        st.warning("The result that this address names is not kept in this store.", icon=":material/link_off:")
+    picked = st.selectbox(
+        "Result", list(titles), place, format_func=titles.__getitem__, key="lab_result", placeholder="choose one",
+        help="the address of this page then opens it",
+    )  # fmt: skip
+    st.dataframe(_listed(found), hide_index=True, key="lab_kept_table", column_config=_COLUMNS)
+    if picked is None:
+        return None
+    st.query_params[_ADDRESS] = picked[:_KEY_DIGITS]
+    if not is_readonly():
+        _offer_to_forget(picked)
+    try:
+        kept = saved_results.find(sidebar.reader(), picked)
+    except ValueError as error:
+        show_error(f"This result cannot be read: {error}")
+        return None
+    return None if kept is None else Answer(kept.request, kept.result, _classes_of(kept.request.sources[0].run_id))
+
+
+def _offer_to_forget(key: str) -> None:
+    """A way to take the opened result out of the store."""
+    with st.popover("Forget", icon=":material/delete:", width="content"):
+        st.caption("It is removed from the store; the same request gives it again.")
+        if st.button("Forget this result", key="lab_forget", type="primary"):
+            sidebar.writer().delete_lab_result(key)
+            st.query_params.pop(_ADDRESS)
+            st.session_state.pop("lab_result")
+            st.rerun()
+
+
+_COLUMNS = {
+    "title": st.column_config.TextColumn("result", width="large"),
+    "saved_at": st.column_config.DatetimeColumn("kept (UTC)", format="YYYY-MM-DD HH:mm"),
+    "seconds": st.column_config.NumberColumn("took s", format="%.1f"),
+    "MB": st.column_config.NumberColumn(format="%.2f"),
+}
+
+
+def _listed(found: pd.DataFrame) -> pd.DataFrame:
+    """What the list shows of each: title, time, kind, what it took."""
+    told = [json.loads(summary) for summary in found["summary"]]
+    return pd.DataFrame(
+        {
+            "title": found["title"],
+            "kind": [str(summary.get("kind", "")).removesuffix("Result").lower() for summary in told],
+            "saved_at": found["saved_at"],
+            "seconds": [summary.get("seconds") for summary in told],
+            "MB": found["bytes"] / 1e6,
+        }
+    )
+
+
+def _classes_of(run_id: str) -> list[str]:
+    """The names of a run's classes; numbers where the store does not know it any more."""
+    runs = sidebar.reader().runs()
+    found = runs[runs["run_id"] == run_id]
+    return [str(number) for number in range(1000)] if found.empty else list(found["classes"].iloc[0])

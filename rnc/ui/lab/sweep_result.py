@@ -1,0 +1,87 @@
+"""What came of a sweep: every metric against the strength of the attack, one network or two."""
+
+import pandas as pd
+import streamlit as st
+
+from rnc.conditions import unmoved
+from rnc.lab.requests import Axis, SweepRequest
+from rnc.lab.results import WITHOUT_GRADIENT, SweepResult
+from rnc.ui.charts.labels import METRIC_INFO
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.charts.strength_curves import sweep_layers, sweep_panel
+from rnc.ui.figures import Figures
+from rnc.ui.lab.attack_result import say_fewer_images, say_other_images
+from rnc.ui.lab.job_status import Answer
+from rnc.ui.markdown import clean, plain
+from rnc.vocabulary import FEATURES_LAYER, Metric
+
+_PANELS = [
+    Metric.ACCURACY,
+    Metric.NCC_ACCURACY,
+    Metric.ANGLE,
+    Metric.NC1,
+    Metric.NC2_EQUINORM,
+    Metric.NC2_EQUIANGULARITY,
+    Metric.NC3,
+    Metric.NC4,
+    Metric.LOSS,
+]
+_STRENGTHS = {Axis.EPSILON: "ε (pixels of [0, 1])", Axis.STEPS: "steps", Axis.STEP_SIZE: "step size (pixels of [0, 1])"}
+
+
+def draw_sweep(answer: Answer, figures: Figures) -> None:
+    """Small multiples over the strength, and along the network where that was asked for."""
+    result, request = answer.result, answer.request
+    assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
+    done = result.points["strength"].nunique()
+    of = f"{done:d} of {len(request.values)} strengths, stopped" if result.stopped else f"{done:d} strengths"
+    over = plain(str(request.over).replace("_", " "))
+    st.header(f"{plain(request.condition.label)} · over {over} · {of}", anchor=False)
+    taken = result.images or request.images
+    st.caption(
+        f"{taken:d} images, the same for all · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
+    )
+    say_fewer_images(taken, request.images)
+    if not result.as_recorded:
+        say_other_images()
+    if result.points.empty:
+        st.info("Stopped before the first strength was measured.")
+        return
+    _say_unmoved(result, request, taken)
+    sources, pixels = [clean(source.label) for source in request.sources], request.over is not Axis.STEPS
+    named = result.points.assign(source=[sources[place] for place in result.points["source"]])
+    st.html(curve_legend(sources, []))
+    features = named[named["layer"] == FEATURES_LAYER]
+    for begin in range(0, len(_PANELS), 3):
+        for column, metric in zip(st.columns(3), _PANELS[begin : begin + 3], strict=True):
+            rows = features[features["metric"] == metric]
+            panel = sweep_panel(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)
+            figures.draw(column, panel, f"{METRIC_INFO[metric].label} against strength", key=f"lab_sweep_{metric}")
+    st.caption(
+        "Metrics are around the perturbed images' own class means (targeted ones by their targets); the angle is to the clean "
+        "means. Log axes leave out zeros."
+    )
+    if named["layer"].nunique() > 1:
+        _along_the_network(named, sources, figures, pixels)
+
+
+def _say_unmoved(result: SweepResult, request: SweepRequest, images: int) -> None:
+    """A sentence a network, of the strength at which most of its images had no gradient that the attack could follow."""
+    shares = result.points[result.points["metric"] == WITHOUT_GRADIENT]
+    for place, source in enumerate(request.sources):
+        of_source = shares[shares["source"] == place]
+        share, strength = max(zip(of_source["value"], of_source["strength"], strict=True), default=(0.0, 0.0))
+        if share > 0:
+            said = unmoved(request.at(strength), round(share * images), images)
+            at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
+            told = f"{source.label}: {said}. There are such images at {at}, most of them at this one."
+            st.warning(plain(told), icon=":material/trending_flat:")
+
+
+def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
+    st.header("Along the network", anchor=False)
+    for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
+        panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)
+        figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_sweep_layers_{metric}")
+    if len(sources) > 1:
+        st.caption(f"Solid: {plain(sources[0])}. Dashed: {plain(sources[1])}.")

@@ -1,0 +1,1 @@
+"""What the Findings and Geometry pages draw."""

@@ -1,0 +1,52 @@
+"""One map on the page."""
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
+from rnc.ui.figures import Figures
+from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
+from rnc.ui.projections.map_data import Plane
+from rnc.ui.projections.map_options import MapChoice
+from rnc.ui.projections.selection import picked_samples, picking
+from rnc.ui.projections.thumbnails import Pictures, hover_pictures
+
+SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
+[class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
+"""Containers whose parts stand side by side, and one below the other where the window is narrow."""
+
+
+def draw_map(
+    figures: Figures,
+    choice: MapChoice,
+    plane: Plane,
+    scope: str,
+    place: int,
+    *,
+    arrows: bool,
+    hover: bool,
+    singled: Collection[str],
+) -> None:
+    """The points of a map, what it shows, and what happens when people drag a box over it or click a point.
+
+    `singled` are the classes that stand out, where these are too many for a legend.
+    """
+    key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
+    st.caption(
+        f"{plain(choice.run.run_id)} · {plain(choice.method)} · epoch {plane.epoch:d} · {plain(choice.split)} · "
+        f"{plane.told()} · {plain(choice.condition)}"
+    )
+    pictures = hover_pictures(choice, plane.points) if hover else Pictures({})
+    chart = feature_plane(
+        plane.points, choice.names, choice.shown, arrows=arrows, triangle=plane.triangle, brush=True,
+        chosen=picked_samples(scope), singled=singled, pictures=pictures.rows,
+    )  # fmt: skip
+    view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
+    chart_key, act = picking(key, scope, view, plane.points)
+    figures.draw(
+        st.container(key=key), chart, name, rows=plane.points, key=chart_key, on_select=act,
+        selection_mode=[PICKED_SAMPLE, BRUSHED], width="stretch" if plane.triangle is None else "content",
+    )  # fmt: skip
+    if pictures.why_not:
+        st.caption(plain(pictures.why_not, MOST_OF_A_MESSAGE))

@@ -1,0 +1,124 @@
+"""Where a map takes its points from: a stored projection, or the plane of three class means."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc.conditions import CLEAN
+from rnc.simplex import SimplexPlane
+from rnc.store.vectors import as_matrix
+from rnc.ui import sidebar
+from rnc.ui.markdown import Markdown, plain
+from rnc.ui.projections.map_options import SIMPLEX, MapChoice
+from rnc.vocabulary import ProjectionMethod, Split
+
+MOST_DRAWN = 5_000
+"""Samples on a map at first; more take seconds to draw."""
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Points of one epoch (shown, condition, sample, label, predicted, x, y), labels as class names."""
+
+    epoch: int
+    points: pd.DataFrame
+    stored: int
+    """How many samples there are to draw."""
+    triangle: pd.DataFrame | None = None
+    """The vertices of a simplex plane (label, x, y)."""
+
+    def told(self) -> Markdown:
+        """How many samples are drawn, of how many."""
+        drawn = self.points["sample"].nunique()
+        return f"{drawn:,} samples" if drawn == self.stored else f"{drawn:,} of {self.stored:,} samples, class-balanced"
+
+
+Maps = list[tuple[MapChoice, Plane]]
+"""The maps that are drawn, the first one first."""
+
+
+def find_plane(choice: MapChoice, vertices: list[str], most: int) -> Plane | None:
+    """The points of at most so many samples; None, after a word on the page, where there are none."""
+    found = _simplex(choice, vertices, most) if choice.method == SIMPLEX else _stored(choice, most)
+    if found is None:
+        return None
+    epoch, points, triangle = found
+    if points.empty:
+        st.info(f"No {plain(choice.method)} of sampled features is stored at epoch {epoch:d}.")
+        return None
+    stored = int(points["stored"].iloc[0])
+    named = sidebar.name_classes(points.drop(columns="stored"), choice.names, "label", "predicted")
+    named.attrs = points.attrs
+    return Plane(epoch, named, stored, triangle)
+
+
+_Found = tuple[int, pd.DataFrame, pd.DataFrame | None]
+
+
+def _stored(choice: MapChoice, most: int) -> _Found | None:
+    reader, run_id, method = sidebar.reader(), choice.run.run_id, choice.method
+    if method == ProjectionMethod.UMAP.value.upper() and reader.umap_is_due(run_id):
+        st.info(
+            "UMAP is being computed: it comes once, after the metrics of the last epoch.", icon=":material/hourglass:"
+        )
+        return None
+    stored = reader.projected(run_id).assign(run_id=run_id)
+    stored = stored[stored["method"] == method.lower()]
+    fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
+    epoch = sidebar.epoch_not_after(fitting, run_id, choice.cursor)
+    if epoch is None:
+        found = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
+        where = [f"{plain(split)}, {plain(condition)}, epoch {at:d}" for split, condition, at in found[:_MOST_NAMED]]
+        st.info(
+            f"No {plain(method)} of {plain(choice.split)} features under {plain(choice.shown)} is stored up to the epoch cursor. "
+            + (f"Stored are: {'; '.join(where)}." if where else _why_none(run_id, method))
+        )
+        return None
+    asked = [CLEAN.slug, str(choice.condition)]
+    return epoch, reader.projection(run_id, epoch, choice.split, asked, method.lower(), most), None
+
+
+def _why_none(run_id: str, method: str) -> Markdown:
+    """Say why a run has no projection of a kind, where that can be told."""
+    epochs = sidebar.reader().vector_epochs([run_id])["epoch"]
+    if len(epochs) and method == ProjectionMethod.PCA.value.upper():
+        _classes, means = sidebar.reader().class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
+        if means.shape[1] == 1:
+            return "A plane has two axes, but this network has one penultimate feature."
+    return "This run stored none."
+
+
+def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None:
+    """The samples of three classes in the plane of their clean class means."""
+    reader, run_id, split = sidebar.reader(), choice.run.run_id, choice.split
+    epoch = sidebar.epoch_not_after(reader.vector_epochs([run_id]), run_id, choice.cursor)
+    if len(vertices) < 3 or epoch is None:
+        st.info("Choose three classes." if epoch is not None else "This run kept no features up to the epoch cursor.")
+        return None
+    wanted = [choice.names.index(name) for name in vertices]
+    classes, means = reader.class_means(run_id, epoch, split, CLEAN.slug)
+    points = reader.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
+    if choice.condition not in set(points["condition"]):
+        st.info(f"No features under {plain(choice.shown)} were sampled of {plain(split)} images at epoch {epoch:d}.")
+        return None
+    if not set(wanted) <= set(classes):
+        st.info(f"This run kept no features of these classes on {plain(split)} images.")
+        return None
+    corners = means[[int(np.flatnonzero(classes == c)[0]) for c in wanted]]
+    try:
+        plane = SimplexPlane(corners)
+    except ValueError as error:
+        st.info(f"At epoch {epoch:d} {plain(error)}.")
+        return None
+    vectors = as_matrix(points["vector"])
+    if vectors.shape[1] != corners.shape[1]:
+        st.info(f"At epoch {epoch:d} the sampled features are of another width than the class means.")
+        return None
+    x, y = plane.project(vectors).T
+    placed = points.drop(columns="vector").assign(x=x, y=y)
+    placed.attrs = points.attrs
+    flat = plane.project(corners)
+    return epoch, placed, pd.DataFrame({"label": vertices, "x": flat[:, 0], "y": flat[:, 1]})

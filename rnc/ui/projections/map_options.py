@@ -1,0 +1,85 @@
+"""Which maps the page draws: one of the chosen runs in one projection, and another beside it where people want two."""
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import streamlit as st
+
+from rnc.ui import sidebar
+from rnc.ui.markdown import Markdown, plain
+from rnc.ui.sidebar import Selection
+from rnc.vocabulary import ProjectionMethod, Role, Split
+
+SIMPLEX = "Simplex plane"
+METHODS = [*(method.value.upper() for method in ProjectionMethod), SIMPLEX]
+_LIKEWISE = "as the first"
+_ABOUT_METHODS = (
+    "PCA: one basis for all epochs, fitted on the pooled clean features. UMAP: the last epoch, fitted on clean features. "
+    "Simplex plane: the plane through the clean means of three classes."
+)
+
+
+@dataclass(frozen=True)
+class MapChoice:
+    """What a map shows: features of a run at its last epoch up to a cursor, clean and under one condition."""
+
+    run: pd.Series
+    cursor: int
+    shown: str
+    """The condition by role, or by slug where it is an extra one."""
+    split: Split
+    method: str
+
+    @property
+    def condition(self) -> str | None:
+        """The condition's slug; None where the run was not measured under it."""
+        return sidebar.condition_of(self.run.run_id, self.shown)
+
+    @property
+    def names(self) -> list[str]:
+        """The classes, in the labels' order."""
+        return list(self.run.classes)
+
+
+def choose_first(selection: Selection) -> MapChoice:
+    """The map that the sidebar's epoch, condition and split are about."""
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width="content"):
+            run = sidebar.focus_run(selection)
+        method = st.segmented_control(
+            "Projection", METHODS, default=METHODS[0], key="method", bind="query-params", required=True,
+            help=_ABOUT_METHODS, width="content", format_func=plain,
+        )  # fmt: skip
+    return MapChoice(run, selection.epoch, selection.shown, selection.split, method or METHODS[0])
+
+
+def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
+    """The map beside it: another run of the same images, another epoch, condition or projection; as the first at first."""
+    runs = sidebar.chosen_runs(selection)
+    runs = runs[(runs["images_from"] == first.run["images_from"]) & (runs["run_id"] != first.run.run_id)]
+    labels = dict(zip(runs["label"], runs["run_id"], strict=True))
+    with st.container(horizontal=True):
+        about = "of the chosen runs that have the same images"
+        label = _select("Second run", list(labels), "beside_run", about, another=bool(labels))
+        run = first.run if label is None else runs.loc[labels[label]]
+        epoch = _select("Its epoch", _epochs(run.run_id), "beside_epoch", "the epoch cursor, or one of its own")
+        measured = sidebar.reader().conditions([run.run_id])["shown"].unique().tolist()
+        conditions = [name for name in measured if name != Role.CLEAN]
+        shown = _select("Its condition", conditions, "beside_condition", "what is set against its clean images")
+        method = _select("Its projection", METHODS, "beside_method", _ABOUT_METHODS)
+    cursor = first.cursor if epoch is None else int(epoch)
+    return replace(first, run=run, cursor=cursor, shown=shown or first.shown, method=method or first.method)
+
+
+def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, another: bool = False) -> str | None:
+    """One of the options, or None: as the first map has it, which it is at first unless it shall be `another`."""
+    listed = [_LIKEWISE, *options]
+    picked = st.selectbox(label, listed, int(another), key=key, bind="query-params", help=help, width=190)
+    return None if picked in (None, _LIKEWISE) else str(picked)
+
+
+def _epochs(run_id: str) -> list[str]:
+    """The epochs that a run has a map of."""
+    reader = sidebar.reader()
+    found = {*reader.projected(run_id)["epoch"], *reader.vector_epochs([run_id])["epoch"]}
+    return [str(epoch) for epoch in sorted(found)]

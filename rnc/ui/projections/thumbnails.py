@@ -1,0 +1,91 @@
+"""The images of samples, from the data set where it lies on this machine; or a line that says why there are none."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc import datasets
+from rnc.ui.charts.images import data_uri, full_png, small_uri
+from rnc.ui.projections.map_data import MOST_DRAWN
+from rnc.ui.projections.map_options import MapChoice
+from rnc.vocabulary import Split
+
+_HOVER_SIDE = 48
+"""Pixels of a thumbnail's longer side, at most."""
+
+LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
+    width: 96px; max-width: none; image-rendering: pixelated; display: block; border-radius: 4px;
+}</style>"""
+"""Thumbnails in tooltips, which are sent as small as they are."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Data URIs of images by sample, none where `why_not` says so."""
+
+    of: dict[int, str]
+    why_not: str = ""
+
+    @property
+    def rows(self) -> pd.DataFrame | None:
+        """sample, image; None where there are none."""
+        return pd.DataFrame({"sample": list(self.of), "image": list(self.of.values())}) if self.of else None
+
+
+def hover_pictures(choice: MapChoice, points: pd.DataFrame) -> Pictures:
+    """Thumbnails of all samples that are drawn (sample, label by name), unless these are very many."""
+    drawn = points.drop_duplicates("sample")
+    if len(drawn) > MOST_DRAWN:
+        return Pictures({}, f"No images on hover: there are only up to {MOST_DRAWN:,} samples.")
+    return _pictures(choice, drawn["sample"].to_numpy(), drawn["label"].tolist(), _HOVER_SIDE)
+
+
+def shown_pictures(choice: MapChoice, samples: pd.DataFrame) -> Pictures:
+    """Images of a few samples (sample, label by name) to look at."""
+    return _pictures(choice, samples["sample"].to_numpy(), samples["label"].tolist(), None)
+
+
+def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int | None) -> Pictures:
+    run = choice.run
+    if run["synthetic"]:
+        return Pictures({}, "No images: this run's numbers are made up.")
+    root = str(datasets.data_root())
+    number = {name: place for place, name in enumerate(choice.names)}
+    numbers = np.array([number[name] for name in labels], dtype=np.int64)
+    try:
+        uris = _read(run["images_from"], choice.split, samples, numbers, _recorded(run, choice.split), side, root)
+    except (ValueError, OSError) as error:  # (not cached: the images may be there the next time)
+        return Pictures({}, f"No images: {error}")
+    return Pictures(dict(zip(samples.tolist(), uris, strict=True)))
+
+
+def _recorded(run: pd.Series, split: Split) -> int | None:
+    """How many images the split had for the run; None where it took a part, or did not say."""
+    if split is Split.TRAIN and run.get("subset"):
+        return None
+    data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
+    return data.get(split, {}).get("images")
+
+
+@st.cache_data(max_entries=12, show_spinner="Reading images …")
+def _read(
+    images_from: str,
+    split: Split,
+    samples: np.ndarray,
+    labels: np.ndarray,
+    count: int | None,
+    side: int | None,
+    root: str,
+) -> list[str]:
+    """Read and compare: indices say nothing where another source of the data set keeps its images in another order.
+
+    Raises ValueError, as `datasets.pick` does, and where these are not the images of the run.
+    """
+    found = datasets.pick(images_from, Split(split), samples)
+    if not np.array_equal(found.labels, labels) or count not in (None, found.count):
+        raise ValueError(f"those of {split} in {root} are others than the run's, or in another order.")
+    levels = (np.arange(found.levels + 1) * 255 / found.levels).round().astype(np.uint8)
+    return [data_uri(full_png(image)) if side is None else small_uri(image, side) for image in levels[found.images]]

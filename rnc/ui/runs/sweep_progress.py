@@ -1,0 +1,35 @@
+"""How far the sweeps of a store are, on the runs page."""
+
+import shlex
+
+import streamlit as st
+
+from rnc.store.reader import StoreReader
+from rnc.store.sweep_state import find_sweeps, progress, said_left_out, sweeps_of
+from rnc.ui.markdown import MOST_OF_A_MESSAGE, clean, plain
+from rnc.vocabulary import RunState
+
+_LOOK_SECONDS = 5
+_MOST_NAMED = 20
+
+
+def draw(reader: StoreReader) -> None:
+    """A bar a sweep, kept up to date, and which sweeps are left out and why; nothing where there is none."""
+    found = find_sweeps(reader.path)
+    for name, reason in found.left_out.items():
+        st.caption(plain(said_left_out(name, reason), MOST_OF_A_MESSAGE))
+    if found.sweeps:
+        _bars(reader)
+
+
+@st.fragment(run_every=_LOOK_SECONDS)
+def _bars(reader: StoreReader) -> None:
+    st.subheader("Sweeps")
+    runs = reader.runs()
+    for sweep in sweeps_of(reader.path):
+        now = progress(sweep, runs, reader.paces(list(sweep.runs)))
+        st.progress(now.share, text=f"{plain(sweep.name)} on {plain(sweep.engine)}: {plain(now)}")
+        failed = [run_id for run_id, state in now.states.items() if state == RunState.FAILED]
+        if failed:
+            st.caption(f"Failed: {', '.join(map(plain, failed[:_MOST_NAMED]))}. Try again:")
+            st.code(f"python -m train.sweep {shlex.quote(clean(sweep.name))} --retry-failed", language="bash")

@@ -1,0 +1,261 @@
+"""Shared Streamlit controls: the store, the selection in the sidebar, the empty state. The state is the URL."""
+
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from rnc.store.connection import store_path
+from rnc.store.gallery import gallery_path
+from rnc.store.reader import StoreReader
+from rnc.store.writer import StoreWriter
+from rnc.ui.epoch_slider import draw_cursor
+from rnc.ui.errors import fragment_telling, show_error
+from rnc.ui.markdown import Markdown, plain
+from rnc.ui.readonly import SAID, is_readonly, refuse_if_readonly
+from rnc.ui.run_filter import draw_filter
+from rnc.ui.run_labels import MARKS, run_labels
+from rnc.ui.training_process import Training, training_of
+from rnc.vocabulary import Role, RunState, Split
+
+_APP = Path(__file__).parents[2] / "app.py"
+_DEFAULT_RUNS = 5  # one of each objective
+_POLL_SECONDS = 3.0
+_SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
+"""The fields that runs must share for their objectives to be compared."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the sidebar says: the chosen runs, the epoch cursor, the condition set against clean, and the split."""
+
+    runs: list[str]
+    epoch: int
+    shown: str
+    split: Split
+
+
+@st.cache_resource(show_spinner=False)
+def _reader(path: Path, gallery: Path | None) -> StoreReader:
+    return StoreReader(path, gallery)
+
+
+def reader() -> StoreReader:
+    """The reader of this app's store and of the gallery, shared by all sessions."""
+    return _reader(store_path().resolve(), gallery_path())
+
+
+def writer() -> StoreWriter:
+    """The only way from a page to a change of the store; raises ReadOnlyError in a public view."""
+    refuse_if_readonly()
+    return StoreWriter(store_path().resolve())
+
+
+def training() -> Training:
+    """The training that this app may start into its store."""
+    return training_of(store_path().resolve())
+
+
+def draw_sidebar() -> Selection | None:
+    """Draw the shared selection; None while there is no measured run to select."""
+    landed = _landed()
+    # What lands while a page is drawn is for the next look: else one that takes longer than an epoch never comes to its end.
+    st.session_state.pop("landed", None)
+    selection = _draw_selection()
+    st.session_state["landed"] = landed
+    return selection
+
+
+def _draw_selection() -> Selection | None:
+    runs = reader().runs()
+    runs = runs[runs["run_id"].isin(reader().measured_rows()["run_id"])]
+    if runs.empty:
+        return None
+    with st.sidebar:
+        asked, default = draw_filter(runs), _one_of_each_objective(runs[~runs["archived"]])
+        kept = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}  # (whatever is chosen stays)
+        chosen = st.multiselect(
+            "Runs",
+            list(runs[asked.matches(runs) | runs["run_id"].isin(kept)]["run_id"]),
+            default=default,
+            key="runs",
+            bind="query-params",
+            help="dataset-model-objective-norm-seed-hash of the config",
+        )
+        if ours := int(runs[runs["run_id"].isin(chosen)]["published"].sum()):
+            st.caption(
+                f":material/collections_bookmark: {ours:d} of {len(chosen)} from the gallery that comes with the project"
+            )
+        measured = reader().measured_epochs(chosen)["epoch"].dropna().unique()
+        epoch = draw_cursor(sorted(int(epoch) for epoch in measured if epoch >= 0))
+        names = reader().conditions(chosen)["shown"].unique().tolist()
+        options = [name for name in _ordered(names) if name != Role.CLEAN]
+        shown = st.selectbox(
+            "Condition",
+            options or [str(Role.PERTURBED)],
+            key="condition",
+            bind="query-params",
+            help="What is set against the clean images: a role that each run gives to an attack or noise of its own, "
+            "or an extra condition by name",
+        )
+        split = st.segmented_control(
+            "Split", [str(s) for s in Split], default=str(Split.TRAIN), key="split", bind="query-params", required=True,
+            format_func=plain,
+        )  # fmt: skip
+        st.session_state["selection"] = chosen_now = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
+        _training_status()
+    _say_what_is_made_up(runs[runs["run_id"].isin(chosen)])
+    return chosen_now
+
+
+def _say_what_is_made_up(chosen: pd.DataFrame) -> None:
+    """Above every page's title: that numbers below were never measured."""
+    if made_up := int(chosen["synthetic"].sum()):
+        st.warning(
+            f"Synthetic: {made_up:d} of {len(chosen)} chosen runs are made up, to try the dashboard at scale. No network was "
+            "trained for them; their numbers say nothing of any.",
+            icon=":material/science_off:",
+        )
+
+
+def selection(*, may_be_none: bool = False) -> Selection:
+    """The selection that `app.py` drew for this run of the script; ends the page with a hint if no run is chosen."""
+    chosen: Selection | None = st.session_state.pop("selection", None)
+    if chosen is None:
+        # The first page that a fresh server is asked for runs alone, by Streamlit's old rule for folders named pages/:
+        # then the app runs from here, and draws the page anew. Its st.navigation ends the old rule for good.
+        runpy.run_path(str(_APP), run_name="__main__")
+        st.stop()
+    if not chosen.runs and not may_be_none:
+        st.info("Choose at least one run in the sidebar.", icon=":material/arrow_back:")
+        st.stop()
+    return chosen
+
+
+def chosen_runs(selection: Selection) -> pd.DataFrame:
+    """The table of the chosen runs, in the order they were chosen, with a short `label` each."""
+    runs = reader().runs().set_index("run_id", drop=False).loc[selection.runs]
+    return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
+
+
+def focus_run(selection: Selection) -> pd.Series:
+    """Let people choose the one run that a page looks at, among the chosen ones; its row, with `label`."""
+    runs = chosen_runs(selection)
+    labels = dict(zip(runs["label"], runs["run_id"], strict=True))
+    picked = st.segmented_control(
+        "Run",
+        list(labels),
+        default=next(iter(labels)),
+        key="run",
+        bind="query-params",
+        required=True,
+        format_func=plain,
+    )
+    return runs.set_index("label", drop=False).loc[picked or runs["label"].iloc[0]].squeeze()
+
+
+def condition_of(run_id: str, shown: str) -> str | None:
+    """The slug of the condition that a run shows under a name, or None where it was not measured."""
+    conditions = reader().conditions([run_id])
+    found = conditions[conditions["shown"] == shown]["condition"]
+    return None if found.empty else str(found.iloc[0])
+
+
+def name_classes(frame: pd.DataFrame, names: list[str], *columns: str) -> pd.DataFrame:
+    """The frame with class names in place of class numbers in some columns."""
+    return frame.assign(**{column: frame[column].map(dict(enumerate(names))) for column in columns})
+
+
+def conditions_shown(selection: Selection) -> list[str]:
+    """The names of all conditions that the chosen runs were measured under, clean first."""
+    return _ordered(reader().conditions(selection.runs)["shown"].unique().tolist())
+
+
+def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
+    """The last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None where there is none."""
+    epochs = frame[(frame["run_id"] == run_id) & (frame["epoch"] <= cursor)]["epoch"]
+    return None if epochs.empty else int(epochs.max())
+
+
+def told_epochs(epochs: dict[str, int]) -> Markdown:
+    """Which epoch each run (label) is shown at, in words; once for all of them where it is one."""
+    if len(epochs) > 1 and len(set(epochs.values())) == 1:
+        return f"all at epoch {next(iter(epochs.values())):d}"
+    return ", ".join(f"{plain(label)} at epoch {epoch:d}" for label, epoch in epochs.items())
+
+
+def draw_empty_state() -> None:
+    """What to do where nothing is measured yet: train the demo from here, and watch it."""
+    st.title("Nothing measured yet")
+    if is_readonly():
+        st.info(SAID, icon=":material/visibility:")
+        _training_status()
+        return
+    st.markdown(
+        f"The store {plain(store_path())} holds no measured epoch. Train the demo here (three small networks on real "
+        "handwritten digits: standard, adversarial, TRADES; a few minutes on two cores), or run\n"
+        "```\npython -m train.run demo\n```\n"
+        "The pages fill as soon as the first epoch is measured."
+    )
+    under_way = training().running or (reader().runs()["state"] == RunState.RUNNING).any()
+    if not under_way and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
+        training().start("demo")
+        st.rerun()
+    if training().exit_code:
+        show_error(f"Training ended with exit code {training().exit_code:d}; what it said last:")
+        st.code(training().log_tail(), language=None)
+    _training_status()
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+@fragment_telling
+def _training_status() -> None:
+    """Progress of the runs under way; reruns the app when a measured epoch has landed."""
+    runs = reader().runs()
+    active = runs[runs["state"] == RunState.RUNNING]
+    if training().running and active.empty:
+        st.progress(0.0, "starting …")
+    for _index, run in active.iterrows():
+        share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
+        st.progress(
+            share, f"{plain(run['objective'].upper())}: epoch {plain(run['epochs_done'])} of {plain(run['epochs'])}"
+        )
+    if training().running and not is_readonly() and st.button("Stop training", key="stop_training"):
+        training().stop()
+    now = _landed()
+    if st.session_state.setdefault("landed", now) != now:
+        st.rerun(scope="app")
+
+
+def _landed() -> tuple:
+    """What the pages show changes with this: the runs, what is said of them, their measured epochs, but no heartbeats."""
+    runs = reader().runs()
+    if runs.empty:
+        return ()
+    said = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
+    return (*said, *reader().measured_rows()["metrics"])
+
+
+def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
+    """Runs that compare: of one setting, a run of each objective, standard training first.
+
+    The setting is the one with the most objectives, then the longest, then the newest; of the gallery only where the
+    store has no run of its own, of those made up only where it has no other.
+    """
+    for mark in MARKS:
+        runs = runs if runs[mark].all() else runs[~runs[mark]]
+    newest_first = runs.assign(age=range(len(runs)))
+    settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))
+    ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])
+    alike = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING).sort_values("age").drop_duplicates("objective")
+    return list(alike.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")["run_id"])[
+        :_DEFAULT_RUNS
+    ]
+
+
+def _ordered(names: list[str]) -> list[str]:
+    """Roles in their own order, then the extra conditions by name."""
+    roles = [str(role) for role in Role]
+    return sorted(names, key=lambda name: (roles.index(name) if name in roles else len(roles), name))

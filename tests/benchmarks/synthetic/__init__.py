@@ -1,0 +1,1 @@
+"""Made-up runs, to try the dashboard at scale."""

@@ -1,0 +1,405 @@
+"""Every chart is a valid Vega-Lite spec that holds exactly the rows it was given, and empty frames are no error."""
+
+import base64
+import io
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from rnc.ui.charts.aggregate import over_seeds
+from rnc.ui.charts.curves import Curves, layer_panel
+from rnc.ui.charts.export import shown_rows
+from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
+from rnc.ui.charts.images import image_strip, perturbation_strip, small_uri
+from rnc.ui.charts.labels import METRIC_INFO
+from rnc.ui.charts.leaping_matrix import leaping_matrix
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
+from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
+from rnc.vocabulary import Metric, Role
+
+NAMES = ["zero", "one", "two"]
+Rows = list[dict[str, Any]]
+
+
+def spec_of(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """The validated spec."""
+    return chart.to_dict(validate=True)  # type: ignore[attr-defined]
+
+
+def data_of(spec: dict[str, Any], *columns: str) -> Rows:
+    """The rows of the data set that has these columns."""
+    (found,) = [rows for rows in spec["datasets"].values() if rows and set(columns) <= set(rows[0])]
+    return found
+
+
+def same_rows(found: Rows, frame: pd.DataFrame) -> None:
+    columns = list(frame.columns)
+    assert [{c: row[c] for c in columns} for row in found] == frame.to_dict("records")
+    assert all(set(row) == set(columns) for row in found)
+
+
+def marks(spec: dict[str, Any]) -> list[str]:
+    return [layer["mark"]["type"] for layer in spec.get("layer", [spec])]
+
+
+CURVES = pd.DataFrame(
+    {
+        "run": ["st", "st", "at", "at"],
+        "shown": ["clean", "perturbed", "clean", "clean"],
+        "condition": ["clean", "pgd", "clean", "clean"],
+        "epoch": [0, 60, 0, 30],
+        "value": [1.5, 0.25, 0.0, -2.0],
+    }
+)
+
+
+@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("log", [True, False])
+def test_curves(metric: Metric, log: bool) -> None:
+    spec = spec_of(Curves(["st", "at"], ["perturbed", "clean"], 30, log).panel(CURVES, metric))
+    logarithmic = log and METRIC_INFO[metric].log_axis
+    same_rows(data_of(spec, "value"), CURVES[CURVES["value"] > 0] if logarithmic else CURVES)
+    lines = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
+    assert lines["encoding"]["y"]["scale"]["type"] == ("log" if logarithmic else "linear")
+    assert lines["encoding"]["color"]["scale"]["domain"] == ["st", "at"]
+    assert lines["encoding"]["strokeDash"]["scale"] == dash_scale(["perturbed", "clean"]).to_dict()
+    assert spec["title"]["text"] == METRIC_INFO[metric].label and spec["title"]["subtitle"]
+    assert sorted(marks(spec)) == ["line", "rule"]
+    ((rule,),) = [rows for rows in spec["datasets"].values() if set(rows[0]) == {"epoch"}]
+    assert rule["epoch"] == 30
+    ticks = lines["encoding"]["x"]["axis"]["values"]
+    assert ticks[0] == 0 and ticks[-1] == 60 and ticks == sorted(set(ticks))
+
+
+def layers_of(spec: dict[str, Any], mark: str) -> list[dict[str, Any]]:
+    return [layer for layer in spec["layer"] if layer["mark"]["type"] == mark]
+
+
+def test_linear_epochs() -> None:
+    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30, log_epochs=False).panel(CURVES, Metric.ACCURACY))
+    assert layers_of(spec, "line")[0]["encoding"]["x"]["scale"]["type"] == "linear"
+
+
+def test_milestones_are_marked_once_each() -> None:
+    marks = pd.DataFrame(
+        [("st", "drop", 15), ("at", "drop", 15), ("at", "drop", 22), ("st", "terminal", 9)],
+        columns=["run", "milestone", "epoch"],
+    )
+    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30, milestones=marks).panel(CURVES, Metric.ACCURACY))
+    (starts,) = layers_of(spec, "point")
+    assert spec["datasets"][starts["data"]["name"]] == [{"run": "st", "epoch": 9}]
+    drops = [spec["datasets"][rule["data"]["name"]] for rule in layers_of(spec, "rule")]
+    assert drops == [[{"epoch": 30}], [{"epoch": 15}, {"epoch": 22}]]
+
+
+def test_a_band_over_seeds_with_the_single_ones_behind() -> None:
+    single = pd.concat([CURVES.assign(run_id="a"), CURVES.assign(run_id="b", value=CURVES["value"] + 2)])
+    spec = spec_of(
+        Curves(["st", "at"], ["clean", "perturbed"], 30, log=True).panel(over_seeds(single), Metric.NC1, single)
+    )
+    (band,) = layers_of(spec, "area")
+    rows = spec["datasets"][band["data"]["name"]]
+    assert all(row["low"] > 0 and row["seeds"] == 2 for row in rows)
+    behind, front = layers_of(spec, "line")
+    assert behind["encoding"]["detail"]["field"] == "run_id" and "detail" not in front["encoding"]
+    assert len(spec["datasets"][behind["data"]["name"]]) == (single["value"] > 0).sum()
+
+
+def test_a_band_that_would_reach_zero_ends_at_the_lowest_seed_on_a_log_axis() -> None:
+    wide = pd.concat([CURVES.assign(run_id="a", value=0.01), CURVES.assign(run_id="b", value=1.0)])
+    averaged = over_seeds(wide)
+    assert (averaged["low"] < 0).all()
+    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30).panel(averaged, Metric.NC1, wide))
+    (band,) = layers_of(spec, "area")
+    rows = spec["datasets"][band["data"]["name"]]
+    assert len(rows) == len(averaged) and {row["low"] for row in rows} == {0.01}
+
+
+LAYERS = pd.DataFrame(
+    {
+        "run": ["st"] * 3,
+        "shown": ["clean", "perturbed", "clean"],
+        "layer": ["zz-early", "zz-early", "features"],
+        "depth": [1, 1, 2],
+        "epoch": [60, 60, 60],
+        "value": [1.5, 0.25, 0.0],
+    }
+)
+
+
+@pytest.mark.parametrize("metric", [Metric.NC1, Metric.NCC_ACCURACY])
+@pytest.mark.parametrize("log", [True, False])
+def test_layers_stand_in_the_order_of_depth(metric: Metric, log: bool) -> None:
+    spec = spec_of(layer_panel(LAYERS, metric, ["st"], ["clean", "perturbed"], log=log))
+    logarithmic = log and METRIC_INFO[metric].log_axis
+    same_rows(data_of(spec, "value"), LAYERS[LAYERS["value"] > 0] if logarithmic else LAYERS)
+    assert spec["encoding"]["x"]["sort"] == ["zz-early", "features"]
+    assert spec["encoding"]["order"]["field"] == "depth"
+    assert spec["encoding"]["y"]["scale"]["type"] == ("log" if logarithmic else "linear")
+    assert spec["encoding"]["strokeDash"]["scale"]["domain"] == ["clean", "perturbed"]
+    assert spec["title"]["text"] == METRIC_INFO[metric].label
+
+
+def test_every_metric_has_words() -> None:
+    assert set(METRIC_INFO) == set(Metric)
+    assert len({info.label for info in METRIC_INFO.values()}) == len(Metric)
+    assert all(info.label and info.meaning for info in METRIC_INFO.values())
+
+
+def test_the_same_conditions_have_the_same_dash_on_every_page() -> None:
+    few, more = dash_scale(["clean", "targeted"]).to_dict(), dash_scale([*Role][:5]).to_dict()
+    dashes = dict(zip(more["domain"], more["range"], strict=True))
+    assert few["range"] == [dashes["clean"], dashes["targeted"]]
+    assert len({tuple(dash) for dash in dashes.values()}) == 5
+    extra = dash_scale(["clean", "pgd-l2-0.5-10", "pgd-l2-1-10"]).to_dict()
+    assert len({tuple(dash) for dash in extra["range"]}) == 3
+
+
+@pytest.mark.parametrize(("scale", "hues", "darker"), [
+    (run_scale, RUNS, "#003F62"),  # (0, 114, 178) nearer to black by 45 %
+    (class_scale, CLASSES, "#25415E"),  # (68, 119, 170) likewise
+])  # fmt: skip
+def test_colours_go_by_place_and_are_three_times_as_many_as_hues(scale: Any, hues: list[str], darker: str) -> None:
+    names = [f"n{i}" for i in range(3 * len(hues) + 1)]
+    found = scale(names).to_dict()
+    assert found["domain"] == names and found["range"][: len(hues)] == hues and found["range"][-1] == hues[0]
+    assert len(set(found["range"])) == 3 * len(hues) and found["range"][len(hues)] == darker
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 12, 13])
+def test_cosines(num_classes: int) -> None:
+    names = [f"class {i}" for i in range(num_classes)]
+    cosines = np.random.default_rng(0).uniform(-1, 1, (num_classes, num_classes))
+    np.fill_diagonal(cosines, 1.0)
+    simplex = -1 / (num_classes - 1)
+    spec = spec_of(cosine_heatmap(cosines, names, simplex, "clean"))
+    rows = data_of(spec, "cosine")
+    assert len(rows) == num_classes**2 and marks(spec) == ["rect", "text"][: 1 if num_classes > 12 else 2]
+    for row in rows:
+        i, j = names.index(row["class"]), names.index(row["other"])
+        assert row["cosine"] == cosines[i, j]
+        assert row["off simplex"] == pytest.approx(0.0 if i == j else cosines[i, j] - simplex)
+    assert spec["title"]["text"] == "clean"
+
+
+def test_cosines_of_a_zero_mean_are_left_blank() -> None:
+    cosines = np.array([[1.0, np.nan], [np.nan, np.nan]])
+    rows = data_of(spec_of(cosine_heatmap(cosines, NAMES[:2], -1.0, "t")), "cosine")
+    assert [row["cosine"] for row in rows] == [1.0, None, None, None]
+
+
+NORMS = pd.DataFrame({"class": NAMES, "shown": ["clean", "clean", "perturbed"], "value": [1.0, 2.0, 0.5]})
+ANGLES = pd.DataFrame(
+    {"class": NAMES, "run": ["st", "st", "at"], "degrees": [10.0, 20.0, 0.0], "radians": [0.1, 0.2, 0.0]}
+)
+
+
+def test_norms_and_angles() -> None:
+    same_rows(data_of(spec_of(class_norms(NORMS, NAMES)), "shown"), NORMS)
+    spec = spec_of(class_angles(ANGLES, NAMES, ["st", "at"]))
+    same_rows(data_of(spec, "degrees"), ANGLES)
+    assert spec["encoding"]["x"]["sort"] == NAMES and spec["encoding"]["xOffset"]["sort"] == ["st", "at"]
+
+
+LEAPS = pd.DataFrame(
+    {
+        "true_class": ["zero", "zero", "two"],
+        "predicted_class": ["one", "zero", "one"],
+        "count": [3, 1, 5],
+        "angle": [0.1, 0.2, 0.3],
+    }
+)
+
+
+def test_leaps_are_shares_of_the_true_class() -> None:
+    rows = data_of(spec_of(leaping_matrix(LEAPS, NAMES, "leaps")), "share")
+    assert len(rows) == 9
+    found = {(row["true_class"], row["predicted_class"]): (row["count"], row["share"], row["angle"]) for row in rows}
+    assert found["zero", "one"] == (3, 0.75, 0.1) and found["zero", "zero"] == (1, 0.25, 0.2)
+    assert found["two", "one"] == (5, 1.0, 0.3) and found["two", "two"] == (0, 0.0, None)
+    assert found["one", "two"] == (0, None, None), "a class without samples has no shares"
+
+
+PLANE = pd.DataFrame(
+    {
+        "shown": ["clean", "clean", "perturbed", "perturbed"],
+        "sample": [4, 9, 4, 9],
+        "label": ["one", "two", "one", "two"],
+        "predicted": ["one", "two", "zero", "two"],
+        "x": [0.0, 1.0, 2.0, 3.0],
+        "y": [0.5, 1.5, 2.5, 3.5],
+    }
+)
+
+
+def test_a_plane_holds_its_points() -> None:
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False))
+    same_rows(data_of(spec, "x"), PLANE)
+    assert marks(spec) == ["point"]
+    encoding = spec["layer"][0]["encoding"]
+    assert encoding["color"]["scale"]["domain"] == NAMES
+    assert encoding["shape"]["scale"] == {"domain": ["clean", "perturbed"], "range": ["circle", "triangle-up"]}
+
+
+def test_arrows_lead_from_clean_to_perturbed() -> None:
+    frame = PLANE.sample(frac=1, random_state=1)
+    spec = spec_of(feature_plane(frame, NAMES, "perturbed", arrows=True))
+    arrows = sorted((r["sample"], r["x"], r["y"], r["x2"], r["y2"]) for r in data_of(spec, "x2"))
+    assert arrows == [(4, 0.0, 0.5, 2.0, 2.5), (9, 1.0, 1.5, 3.0, 3.5)]
+    assert marks(spec) == ["rule", "point"]
+
+
+def test_chosen_samples_stand_out_and_are_drawn_last() -> None:
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, chosen=[4, 77]))
+    points, arrows = layers_of(spec, "point")[0], layers_of(spec, "rule")[0]
+    rows = spec["datasets"][points["data"]["name"]]
+    assert [(row["sample"], row["chosen"]) for row in rows] == [(9, False), (9, False), (4, True), (4, True)]
+    for layer in (points, arrows):
+        (strong,) = layer["encoding"]["opacity"]["condition"]
+        assert strong["test"] == {"and": [{"param": "picked_class"}, "datum.chosen"]}
+        assert strong["value"] > 3 * layer["encoding"]["opacity"]["value"]
+    nowhere = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False, chosen=[77]))
+    same_rows(data_of(nowhere, "x"), PLANE)
+    assert layers_of(nowhere, "point")[0]["encoding"]["opacity"]["condition"][0]["param"] == "picked_class"
+
+
+def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
+    names = {}
+    for brush in (False, True):
+        spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, brush=brush))
+        names[brush] = {parameter["name"]: parameter for parameter in spec["params"]}
+    assert set(names[True]) - set(names[False]) == {BRUSHED}
+    assert "!event.shiftKey" in names[True][BRUSHED]["select"]["on"]
+    assert names[True][PICKED_SAMPLE]["select"]["on"] == "click[!event.shiftKey]"
+    assert "on" not in names[False][PICKED_SAMPLE]["select"]
+    assert (
+        "[event.shiftKey]" in names[True]["moved"]["select"]["translate"] and names[True]["moved"]["bind"] == "scales"
+    )
+    assert "translate" not in names[False]["moved"]["select"]
+
+
+def test_pictures_come_once_a_sample_whatever_the_conditions() -> None:
+    pictures = pd.DataFrame({"sample": [4, 9], "image": ["data:a", "data:b"]})
+    chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, pictures=pictures)
+    spec = spec_of(chart)
+    (points,) = layers_of(spec, "point")
+    sent = shown_rows(chart)["image"].cat
+    assert sent.codes.tolist() == [0, 1, 0, 1] and sent.categories.tolist() == ["data:a", "data:b"]
+    assert "image: datum.image" in points["mark"]["tooltip"]["expr"]
+    same_rows(data_of(spec, "x"), PLANE.assign(image=["data:a", "data:b"] * 2))
+
+
+def test_a_point_that_is_nowhere_is_not_drawn() -> None:
+    lost = PLANE.assign(x=[0.0, np.nan, 2.0, np.inf])
+    same_rows(data_of(spec_of(feature_plane(lost, NAMES, "perturbed", arrows=False)), "x"), PLANE.iloc[[0, 2]])
+
+
+def test_marks_become_smaller_where_there_are_many() -> None:
+    many = pd.concat([PLANE] * 1000, ignore_index=True)
+    sizes = [
+        layers_of(spec_of(feature_plane(frame, NAMES, "perturbed", arrows=False)), "point")[0]["mark"]["size"]
+        for frame in (PLANE, many)
+    ]
+    assert sizes[0] == 42 and 5 < sizes[1] < 20
+
+
+TRIANGLE = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.5, -0.5, 1.0]})
+
+
+def test_a_simplex_plane_has_one_unit_in_both_directions() -> None:
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, triangle=TRIANGLE))
+    assert spec["width"] == spec["height"]
+    assert marks(spec) == ["rule", "point", "line", "text"]
+    points = layers_of(spec, "point")[0]["encoding"]
+    (left, right), (low, high) = (points[axis]["scale"]["domain"] for axis in ("x", "y"))
+    assert right - left == pytest.approx(high - low)
+    assert left < -1.3 and right > 3.0 and low < -0.65 and high > 3.5
+
+
+def test_a_spectrum_is_drawn_against_that_of_a_simplex() -> None:
+    frame = pd.DataFrame(
+        {"rank": [1, 2, 1, 2], "value": [1.2, 0.8, 1.0, 1.0], "shown": ["clean"] * 2 + ["perturbed"] * 2}
+    )
+    spec = spec_of(spectrum_lines(frame))
+    assert marks(spec) == ["rule", "line", "point"]
+    same_rows(data_of(spec, "rank"), frame)
+
+
+def test_class_names_that_are_words_stand_aslant() -> None:
+    many = [f"class {i}" for i in range(16)]
+    for names, angle, overlap in ((["0", "1"], 0, "parity"), (["cat", "horse"], -40, False), (many, -90, "parity")):
+        axis = spec_of(cosine_heatmap(np.eye(len(names)), names, -1.0, "t"))["layer"][0]["encoding"]["x"]["axis"]
+        assert axis["labelAngle"] == angle and axis["labelOverlap"] == overlap
+
+
+def test_the_diagonal_of_a_heat_map_is_set_against_one() -> None:
+    rows = data_of(spec_of(cosine_heatmap(np.full((2, 2), 0.25), ["a", "b"], -1.0, "t")), "off simplex")
+    assert [row["off simplex"] for row in rows] == [-0.75, 1.25, 1.25, -0.75]
+
+
+def test_empty_frames_are_no_error() -> None:
+    spec_of(Curves([], [], 0).panel(CURVES[:0], Metric.NC1))
+    spec_of(Curves(["at"], ["clean"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
+    spec_of(class_norms(NORMS[:0], NAMES))
+    spec_of(class_angles(ANGLES[:0], NAMES, []))
+    rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
+    assert len(rows) == 9 and {row["count"] for row in rows} == {0}
+    for arrows in (True, False):
+        spec_of(feature_plane(PLANE[:0], NAMES, "perturbed", arrows=arrows))
+        spec_of(feature_plane(PLANE[:2], NAMES, "perturbed", arrows=arrows))
+
+
+def test_the_frames_that_were_given_are_left_alone() -> None:
+    frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
+    Curves(["st"], ["clean", "perturbed"], 0).panel(CURVES, Metric.NC1)
+    class_norms(NORMS, NAMES)
+    class_angles(ANGLES, NAMES, ["st"])
+    leaping_matrix(LEAPS, NAMES, "t")
+    feature_plane(PLANE, NAMES, "perturbed", arrows=True)
+    assert all(a.equals(b) for a, b in zip(frames, (CURVES, NORMS, ANGLES, LEAPS, PLANE), strict=True))
+
+
+def test_the_legend_names_runs_and_conditions_safely() -> None:
+    html = curve_legend(["st <1>", "at"], ["clean", "perturbed"])
+    assert "st &lt;1&gt;" in html and "<1>" not in html
+    assert all(text in html for text in (RUNS[0], RUNS[1], ">clean<", ">perturbed<"))
+    assert curve_legend([], [])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_strip_shows_its_pixels(channels: int) -> None:
+    images = np.random.default_rng(0).uniform(size=(2, channels, 8, 8))
+    strip = image_strip(images, cell=96)
+    assert strip.shape == (96, 2 * (96 + 12), 4) and strip.dtype == np.uint8
+    assert not strip[:, 96:108].any() and not strip[:, -12:].any(), "gaps are clear"
+    for i in range(8):
+        for j in range(8):
+            pixel = strip[12 * i + 5, 108 + 12 * j + 5]
+            assert pixel.tolist() == (images[1, :, i, j] * 255).round().astype(int).tolist() * (3 // channels) + [255]
+
+
+def test_a_perturbation_is_grey_where_nothing_was_added() -> None:
+    clean = np.full((1, 1, 4, 4), 0.5)
+    perturbed = clean.copy()
+    perturbed[0, 0, 0, :2] = 0.6, 0.4
+    strip = perturbation_strip(clean, perturbed, 0.1)
+    assert (strip[0, 0, 0], strip[0, 24, 0], strip[0, 48, 0]) == (255, 0, 128)
+    assert set(perturbation_strip(clean, clean, 0.1)[:, :96, :3].ravel()) == {128}
+    assert perturbation_strip(clean, clean + 0.001, 0.1)[0, 0, 0] < 150, "what is tiny beside epsilon looks tiny"
+
+
+@pytest.mark.parametrize(("channels", "side", "expected"), [(1, 48, 8), (3, 48, 8), (3, 4, 4)])
+def test_a_small_image_shows_what_it_is_of(channels: int, side: int, expected: int) -> None:
+    blocks = np.random.default_rng(0).integers(256, size=(channels, 2, 2), dtype=np.uint8)
+    image = blocks.repeat(4, axis=1).repeat(4, axis=2)
+    uri = small_uri(image, side)
+    assert uri.startswith("data:image/png;base64," if channels == 1 else "data:image/jpeg;base64,")
+    picture = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
+    assert picture.size == (expected, expected)
+    shown = np.asarray(picture).transpose(2, 0, 1)[:, :: expected // 2, :: expected // 2]
+    np.testing.assert_allclose(shown, np.broadcast_to(blocks, (3, 2, 2)), atol=12 if side == 48 else 30)

@@ -1,0 +1,114 @@
+"""Exported files are opened: the SVG parses, the PDF has one page, the PNG its dots, the tables the rows that are shown."""
+
+import io
+import re
+import struct
+from xml.etree import ElementTree
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnc.ui.charts.curves import Curves
+from rnc.ui.charts.export import FileKind, picture_file, shown_rows, table_file
+from rnc.ui.charts.geometry import cosine_heatmap
+from rnc.ui.charts.projection import feature_plane
+from rnc.vocabulary import Metric
+
+EPOCHS = [0, 1, 5, 20]
+NAMES = ["a", "b", "c"]
+ROWS = pd.DataFrame(
+    [
+        {"run": run, "shown": shown, "condition": shown, "epoch": epoch, "value": 1 / (epoch + 1 + len(shown))}
+        for run in ("ST 1 < 2", "AT")
+        for shown in ("clean", "perturbed")
+        for epoch in EPOCHS
+    ]
+)
+PANEL = Curves(["ST 1 < 2", "AT"], ["clean", "perturbed"], 20).panel(ROWS, Metric.NC1)
+
+
+def texts(svg: bytes) -> list[str]:
+    return ["".join(node.itertext()) for node in ElementTree.fromstring(svg).iter() if node.tag.endswith("text")]
+
+
+@pytest.mark.parametrize("width", [3.25, 6.5])
+def test_an_svg_is_as_wide_as_asked_and_names_its_lines(width: float) -> None:
+    svg = picture_file(PANEL, FileKind.SVG, width)
+    assert float(ElementTree.fromstring(svg).attrib["width"].removesuffix("px")) == pytest.approx(width * 96, abs=2)
+    assert {"ST 1 < 2", "AT", "clean", "perturbed", "epoch"} <= set(texts(svg))
+
+
+def test_text_has_the_chosen_size() -> None:
+    sizes = [re.findall(rb'font-size="([\d.]+)px"', picture_file(PANEL, FileKind.SVG, 6.5, p)) for p in (6, 12)]
+    small, large = (max(set(found), key=found.count) for found in sizes)
+    assert (float(small), float(large)) == (8, 16)
+
+
+def test_the_legends_of_the_page_are_left_as_they_are() -> None:
+    before = PANEL.to_dict()
+    picture_file(PANEL, FileKind.SVG)
+    assert PANEL.to_dict() == before
+
+
+def test_a_pdf_has_one_page_of_the_width() -> None:
+    pdf = picture_file(PANEL, FileKind.PDF, 5.0)
+    assert pdf.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    box = re.search(rb"/MediaBox\s*\[([^\]]*)\]", pdf)
+    assert box is not None and float(box[1].split()[2]) == pytest.approx(5 * 72, abs=2)
+
+
+def test_a_png_has_300_dots_an_inch() -> None:
+    png = picture_file(PANEL, FileKind.PNG, 4.0)
+    assert png.startswith(b"\x89PNG")
+    (width,) = struct.unpack(">I", png[16:20])
+    assert width == pytest.approx(4 * 300, abs=6)
+
+
+def test_tables_have_the_rows_shown() -> None:
+    expected = shown_rows(PANEL)
+    assert len(expected) == len(ROWS)
+    pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(table_file(expected, FileKind.CSV))), expected)
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(table_file(expected, FileKind.PARQUET))), expected)
+
+
+def test_of_several_layers_the_largest_counts() -> None:
+    chart = cosine_heatmap(np.eye(3), ["a", "b", "c"], -0.5, "cosines")
+    assert len(shown_rows(chart)) == 9
+    assert {"a", "b", "c", "cosines"} <= set(texts(picture_file(chart, FileKind.SVG)))
+
+
+def test_a_square_stays_one() -> None:
+    """One unit in both directions, whatever the width: a simplex plane's triangle is not stretched."""
+    frame = pd.DataFrame({"shown": "clean", "sample": range(3), "label": NAMES, "predicted": NAMES, "x": 0.0, "y": 0.0})
+    triangle = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.6, -0.6, 1.1]})
+    chart = feature_plane(frame, NAMES, "perturbed", arrows=True, triangle=triangle)
+    root = ElementTree.fromstring(picture_file(chart, FileKind.SVG, 5.0))
+    width, height = (float(root.attrib[side].removesuffix("px")) for side in ("width", "height"))
+    assert width == pytest.approx(480, abs=2) and height == pytest.approx(480, abs=2)
+
+
+def test_a_picture_has_its_rows_whatever_the_process_does_with_other_charts() -> None:
+    """Altair's data transformer is global, and Streamlit switches it while it draws in another thread."""
+    before = picture_file(PANEL, FileKind.SVG)
+    with alt.data_transformers.enable("csv"):
+        assert picture_file(PANEL, FileKind.SVG) == before
+
+
+def test_many_points_are_no_error() -> None:
+    """Altair alone refuses more than 5,000 rows."""
+    frame = pd.DataFrame({"x": range(6_000), "y": range(6_000)})
+    chart = alt.Chart(frame).mark_point().encode(x="x:Q", y="y:Q")
+    assert picture_file(chart, FileKind.PNG, 2.0).startswith(b"\x89PNG")
+
+
+def test_a_file_leaves_out_what_shows_on_hover() -> None:
+    """Thousands of thumbnails would be written into it, and nobody could see them."""
+    plane = pd.DataFrame(
+        {"shown": ["clean"], "sample": [1], "label": ["a"], "predicted": ["a"], "x": [0.0], "y": [0.0]}
+    )
+    pictures = pd.DataFrame({"sample": [1], "image": ["data:image/png;base64,AAAA"]})
+    chart = feature_plane(plane, NAMES, "perturbed", arrows=False, pictures=pictures)
+    assert b"AAAA" not in picture_file(chart, FileKind.SVG)
+    assert "AAAA" in str(chart.to_dict()["datasets"]), "the page has it"

@@ -1,0 +1,170 @@
+"""Charts of few, many and very many classes, with short and long names: they keep their area, and no name lies over another."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnc.ui.charts.attack_trajectory import leap_moments
+from rnc.ui.charts.export import FileKind, picture_file
+from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap
+from rnc.ui.charts.leaping_flows import leap_flows, top_flows
+from rnc.ui.charts.leaping_matrix import leaping_matrix
+from rnc.ui.charts.palette import class_scale
+from rnc.ui.charts.projection import feature_plane, has_legend
+
+COUNTS = (2, 10, 37, 100, 200, 1000)
+LONG = "n{:04d} of the long-tailed West Highland cocker spaniels, Canis lupus familiaris"
+NAMES: dict[str, Callable[[int], str]] = {"digits": str, "long": LONG.format}
+WIDTH = 5.0  # inches, 480 pixels: half of a page on a laptop
+SVG = "{http://www.w3.org/2000/svg}"
+_MOST_LETTERS = 26  # of a name that is cut
+
+
+@pytest.fixture(params=[(count, kind) for kind in NAMES for count in COUNTS], ids=lambda case: f"{case[0]} {case[1]}")
+def classes(request: pytest.FixtureRequest) -> list[str]:
+    """The names of the classes, each once."""
+    count, kind = request.param
+    return [NAMES[kind](i) for i in range(count)]
+
+
+def leaps(classes: list[str]) -> pd.DataFrame:
+    """Every class goes to its neighbour, and a little to the class after that."""
+    rows = [(name, classes[(i + k) % len(classes)], 5 - k, 0.5) for i, name in enumerate(classes) for k in (0, 1, 2)]
+    frame = pd.DataFrame(rows, columns=["true_class", "predicted_class", "count", "angle"])
+    return frame.groupby(["true_class", "predicted_class"], sort=False, as_index=False).agg(
+        {"count": "sum", "angle": "max"}
+    )
+
+
+def plane(classes: list[str]) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(classes, 2)
+    return pd.DataFrame({
+        "shown": ["clean", "perturbed"] * len(classes), "sample": np.repeat(np.arange(len(classes)), 2), "label": labels,
+        "predicted": labels, "x": rng.normal(size=len(labels)), "y": rng.normal(size=len(labels)),
+    })  # fmt: skip
+
+
+def values(classes: list[str], **more: Any) -> pd.DataFrame:
+    return pd.DataFrame({"class": classes, "shown": "clean", "run": "a", **more})
+
+
+def drawing_of(chart: Any) -> ElementTree.Element:
+    return ElementTree.fromstring(picture_file(chart, FileKind.SVG, WIDTH))
+
+
+def texts(drawing: ElementTree.Element, role: str) -> list[tuple[float, float, str]]:
+    """Return where the texts of a role stand on a drawing (from the left, from the top, in pixels), and what they say."""
+
+    def within(element: ElementTree.Element, x: float, y: float, inside: bool) -> Iterator[tuple[float, float, str]]:
+        moved = element.get("transform", "")
+        if moved.startswith("translate("):
+            across, down = moved.removeprefix("translate(").split(")")[0].split(",")
+            x, y = x + float(across), y + float(down)
+        inside = inside or role in element.get("class", "").split()
+        if element.tag == f"{SVG}text" and inside and element.get("opacity") != "0":
+            yield x, y, "".join(element.itertext())
+        for child in element:
+            yield from within(child, x, y, inside)
+
+    return list(within(drawing, 0.0, 0.0, False))
+
+
+def drawn_area(drawing: ElementTree.Element) -> tuple[float, float]:
+    """Return width and height of the ground that a chart's marks stand on, in pixels."""
+    ground = next(path for path in drawing.iter(f"{SVG}path") if path.get("class") == "background")
+    numbers = (
+        ground.attrib["d"].replace("M", " ").replace("h", " ").replace("v", " ").replace("Z", " ").replace("H", " ")
+    )
+    across, down = [abs(float(number)) for number in numbers.replace(",", " ").split()][2:4]
+    return across, down
+
+
+def assert_apart(places: list[float]) -> None:
+    """No two texts are nearer than a line's height (of 12 pixels, less what has no ink)."""
+    assert all(after - before > 9 for before, after in pairwise(sorted(places)))
+
+
+CHARTS: dict[str, Callable[[list[str]], Any]] = {
+    "heat map": lambda names: cosine_heatmap(np.eye(len(names)), names, -0.5, "t"),
+    "leaping matrix": lambda names: leaping_matrix(leaps(names), names, "t"),
+    "norms": lambda names: class_norms(values(names, value=1.0), names),
+    "angles": lambda names: class_angles(values(names, degrees=1.0, radians=0.1), names, ["a"]),
+}
+
+
+@pytest.mark.parametrize("kind", CHARTS)
+def test_the_names_on_an_axis_do_not_lie_over_each_other(kind: str, classes: list[str]) -> None:
+    if kind == "heat map" and len(classes) > 300:
+        pytest.skip("the page draws no heat map of more than 300 classes")
+    drawing = drawing_of(CHARTS[kind](classes))
+    shown = [
+        text for text in texts(drawing, "role-axis-label") if text[2].removesuffix("…") and text[2][0] in "n0123456789c"
+    ]
+    named = [text for text in shown if any(name.startswith(text[2].removesuffix("…")) for name in classes)]
+    assert len(named) >= min(len(classes), 3)
+    assert max(len(text) for _x, _y, text in named) <= _MOST_LETTERS
+    left = min(x for x, _y, _text in named)
+    beside = [y for x, y, _text in named if x == left] if kind in ("heat map", "leaping matrix") else []
+    below = [x for x, y, _text in named if y == max(y for _x, y, _text in named)] if kind != "heat map" else []
+    assert_apart(beside)
+    assert_apart(below)
+    across, down = drawn_area(drawing)
+    assert across > 250 and down > 200
+
+
+@pytest.mark.parametrize("brush", [True, False], ids=["projections", "lab"])
+def test_a_map_keeps_its_area(brush: bool, classes: list[str]) -> None:
+    drawing = drawing_of(feature_plane(plane(classes), classes, "perturbed", arrows=True, brush=brush))
+    across, down = drawn_area(drawing)
+    assert across > 300 and down > 500
+    legend = {text.removesuffix("…") for _x, _y, text in texts(drawing, "role-legend-label")} - {"clean", "perturbed"}
+    assert len(legend) == (len(classes) if has_legend(classes) else 0)
+    assert all(len(text) <= _MOST_LETTERS for text in legend)
+
+
+def test_classes_too_many_for_a_legend_are_singled_out_by_name() -> None:
+    names = [LONG.format(i) for i in range(200)]
+    assert not has_legend(names) and has_legend(names[:10]) and has_legend([str(i) for i in range(20)])
+    spec = feature_plane(
+        plane(names), names, "perturbed", arrows=True, singled=[names[7], "of another store"]
+    ).to_dict()
+    for layer in spec["layer"]:
+        rows = spec["datasets"][layer["data"]["name"]]
+        assert {row["label"] for row in rows if row["chosen"]} == {names[7]}
+        (condition,) = layer["encoding"]["opacity"]["condition"]
+        assert condition["test"] == "datum.chosen"
+    assert spec["layer"][-1]["encoding"]["color"]["legend"]["values"] == [names[7]]
+    assert spec["layer"][-1]["encoding"]["color"]["scale"] == class_scale(names).to_dict()
+    unsingled = feature_plane(plane(names), names, "perturbed", arrows=True).to_dict()
+    assert unsingled["layer"][-1]["encoding"]["color"]["legend"] is None
+
+
+def test_the_circle_of_flows_keeps_its_size(classes: list[str]) -> None:
+    chart = leap_flows(top_flows(leaps(classes)), classes, "t")
+    low, high = chart.to_dict()["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert high == -low <= 1.9
+    named = [text for text in texts(drawing_of(chart), "mark-text") if text[2] != "t"]
+    assert 2 <= len(named) <= 60 and all(len(text) <= _MOST_LETTERS for _x, _y, text in named)
+    spots = np.array([(x, y) for x, y, _text in named])
+    between = np.linalg.norm(spots[:, None] - spots[None], axis=-1)
+    assert between[~np.eye(len(spots), dtype=bool)].min() > 9
+
+
+def test_vertices_of_a_plane_with_long_names_are_cut() -> None:
+    names = [LONG.format(i) for i in range(3)]
+    corners = pd.DataFrame({"label": names, "x": [-1.0, 1.0, 0.0], "y": [0.0, 0.0, 1.7]})
+    drawing = drawing_of(feature_plane(plane(names), names, "perturbed", arrows=True, triangle=corners))
+    assert all(
+        len(text) <= _MOST_LETTERS for role in ("mark-text", "role-legend-label") for *_, text in texts(drawing, role)
+    )
+
+
+def test_leaps_of_many_classes_are_stacked_without_a_legend(classes: list[str]) -> None:
+    frame = pd.DataFrame({"frame": ["start", "1"] * len(classes), "label": np.repeat(classes, 2)})
+    assert drawn_area(drawing_of(leap_moments(frame, ["start", "1"], classes)))[0] > 300

@@ -1,0 +1,186 @@
+"""Where jobs run: SLURM, or this machine, both through submitit. What a job is doing is asked of the engine itself."""
+
+import math
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import submitit
+import torch
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from rnc.command_line import printable
+from rnc.devices import cores
+from rnc.processes import identity
+from rnc.safe_paths import UnsafePathError, path_inside
+from rnc.store.sweep_state import Job
+from train.sweeps.job import SweepJob
+from train.sweeps.job_options import JobOptions
+from train.sweeps.local_jobs import end_jobs, job_folder, processes_of
+
+_USUAL_SECONDS = 24 * 3600.0
+_NOTICE_SECONDS = 120  # between the engine's notice and the job's end: time for an epoch's transaction and a save
+_MOST_REQUEUES = 1000  # of jobs out of time; those that make no progress are seen on the runs page
+_FOREVER_MINUTES = 60 * 24 * 365
+
+
+class EngineError(Exception):
+    """The engine refused; the message is its own."""
+
+
+class Engine(Protocol):
+    """Takes jobs, knows which ones it still has, and ends them. `folder` is the sweep's."""
+
+    name: str
+
+    def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
+        """Hand in runs (id -> arguments of train.run)."""
+
+    def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
+        """Those that are queued or running."""
+
+    def cancel(self, jobs: list[Job], folder: Path) -> None:
+        """End jobs; their runs stop as by SIGTERM."""
+
+
+class Slurm:
+    """The cluster that `sbatch` reaches from here."""
+
+    name = "slurm"
+
+    def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
+        """One array of jobs. Raises EngineError with sbatch's words where it refuses."""
+        seconds = options.time_limit or _USUAL_SECONDS
+        notice = round(min(_NOTICE_SECONDS, seconds / 4))
+        pack = options.pack or 1
+        jobs = [
+            SweepJob(store, some, options.at_a_time or len(some), options.ranks, 0, seconds - 2 * notice, requeues=True)
+            for some in _parts(runs, pack)
+        ]
+        own = _own_folder(folder)
+        gpus = {"gpus_per_node": options.ranks} if options.on_gpus else {}
+        try:
+            executor = submitit.SlurmExecutor(own, max_num_timeout=_MOST_REQUEUES)
+            executor.update_parameters(
+                job_name=folder.name, time=math.ceil(seconds / 60), signal_delay_s=notice,
+                additional_parameters={"requeue": True}, **gpus | options.for_sbatch(),
+            )  # fmt: skip
+            with executor.batch():
+                given = [executor.submit(job) for job in jobs]
+        except (ValueError, RuntimeError, FailedJobError, FailedSubmissionError) as error:
+            raise EngineError(str(error)) from None
+        return [Job(one.job_id, list(job.commands), folder=own.name) for one, job in zip(given, jobs, strict=True)]
+
+    def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
+        """Those in the queue, whatever their state, whose batch script lies in the folder that they are said to have."""
+        found = subprocess.run(
+            ["squeue", "--array", "--noheader", "--format=%i|%o"], capture_output=True, text=True, check=False
+        )
+        if found.returncode:
+            raise EngineError(found.stderr.strip())
+        queued = dict(line.strip().split("|", 1) for line in found.stdout.splitlines() if "|" in line)
+        return [job for job in jobs if _is_script_in(queued.get(job.job_id, ""), job_folder(folder, job))]
+
+    def cancel(self, jobs: list[Job], folder: Path) -> None:
+        """`scancel`."""
+        if ids := sorted(job.job_id for job in self.alive(jobs, folder)):
+            ended = subprocess.run(["scancel", *ids], capture_output=True, text=True, check=False)
+            if ended.returncode:
+                raise EngineError(f"scancel did not end jobs {', '.join(ids)}: {ended.stderr.strip()}")
+
+
+class Local:
+    """This machine: one job with all runs, one a core or GPU at a time, that outlives the command."""
+
+    name = "local"
+
+    def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
+        """Start the job's process."""
+        gpus = torch.cuda.device_count() if options.on_gpus else 0
+        at_a_time = options.at_a_time or max(1, (gpus or cores()) // options.ranks)
+        given = []
+        for some in _parts(runs, options.pack or len(runs)):
+            job = SweepJob(
+                store, some, min(at_a_time, len(some)), options.ranks, gpus, options.time_limit, requeues=False
+            )
+            own = _own_folder(folder)
+            executor = submitit.LocalExecutor(own)
+            executor.update_parameters(
+                timeout_min=_FOREVER_MINUTES, gpus_per_node=torch.cuda.device_count(), visible_gpus=_visible_gpus()
+            )
+            with _outliving():
+                number = executor.submit(job).job_id
+            given.append(Job(number, list(some), folder=own.name, process=identity(int(number))))
+        return given
+
+    def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
+        """Those of which any process lives: also where the controlling one was killed and a run goes on."""
+        return [job for job, _processes in processes_of(jobs, folder)]
+
+    def cancel(self, jobs: list[Job], folder: Path) -> None:
+        """SIGTERM, which submitit's controller hands on to the job, and the job to its runs."""
+        end_jobs(jobs, folder)
+
+
+def pick_engine(name: str) -> Engine:
+    """`auto` is SLURM where it answers, else this machine. Raises ValueError for a name that is neither."""
+    engines: dict[str, Engine] = {"slurm": Slurm(), "local": Local()}
+    if name == "auto":
+        name = "slurm" if shutil.which("sbatch") and _answers("sinfo") else "local"
+    if name not in engines:
+        raise ValueError(f"unknown engine {name!r}; use auto, slurm or local")
+    return engines[name]
+
+
+def _own_folder(folder: Path) -> Path:
+    """Make a new folder for jobs of a sweep: what is read from it and run, and written into it, nobody has put there before.
+
+    Raises EngineError where the sweep's folder is not one that jobs can lie in.
+    """
+    if printable(str(folder)) != str(folder):  # (it becomes a line of a batch script)
+        raise EngineError(f"{printable(str(folder))} has control characters in its name; jobs cannot lie there")
+    try:
+        place = path_inside(folder, "jobs", "folder")
+        place.mkdir(parents=True, exist_ok=True)
+        own = place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        own.mkdir()
+    except (UnsafePathError, OSError) as error:
+        raise EngineError(f"no folder for jobs can be made in {folder}: {error}") from None
+    return own
+
+
+def _is_script_in(command: str, folder: Path) -> bool:
+    """Return whether a command is a file of a folder."""
+    return command.startswith(f"{folder}/") and "/" not in command.removeprefix(f"{folder}/").split(" ")[0]
+
+
+def _visible_gpus() -> tuple[int, ...]:
+    """The numbers that CUDA_VISIBLE_DEVICES names, which submitit would replace; none where all GPUs may be used."""
+    return tuple(int(part) for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdigit())
+
+
+def _answers(command: str) -> bool:
+    return subprocess.run([command], capture_output=True, check=False).returncode == 0
+
+
+def _parts(runs: dict[str, list[str]], size: int) -> list[dict[str, list[str]]]:
+    items = list(runs.items())
+    return [dict(items[first : first + size]) for first in range(0, len(items), size)]
+
+
+@contextmanager
+def _outliving() -> Iterator[None]:
+    """What is started within the block is not ended by Ctrl-C, nor by closing the terminal."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

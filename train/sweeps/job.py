@@ -1,0 +1,150 @@
+"""What one job of a sweep does: its runs as commands of their own, some at a time, gone on with after a requeue.
+
+Every run is `python -m train.run`, under torchrun where it has several ranks. It saves all it needs to go on at its epochs'
+ends, so that however a job ends (preempted, out of time, its node lost) the next one goes on with the same numbers.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import DelayedSubmission
+
+from rnc.probe.interruption import OUT_OF_TIME
+from rnc.store.connection import StoreError, reading
+from rnc.store.writer import run_state
+from rnc.vocabulary import RunState
+
+_ROOT = Path(__file__).resolve().parents[2]
+_LOOK_SECONDS = 0.2
+_PATIENCE = 300.0  # after SIGTERM, for a cluster that grants some grace before it takes the node
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+@dataclass
+class SweepJob:
+    """Calling it trains the runs; the result says how each ended: the exit code of its command."""
+
+    store: Path
+    commands: dict[str, list[str]]
+    """The arguments of `train.run`, a run."""
+    at_a_time: int
+    ranks: int
+    """Processes of a run, one a GPU."""
+    gpus: int
+    """GPUs of the machine that are dealt out among runs; 0 leaves that to the engine."""
+    seconds: float | None
+    """From the job's start until its runs are to stop at an epoch's end; None for no limit."""
+    requeues: bool
+    """Whether the engine takes the job back when it is out of time."""
+    _busy: dict[int, tuple[str, subprocess.Popen]] = field(default_factory=dict, init=False, repr=False)
+    _told: bool = field(default=False, init=False, repr=False)
+
+    def __call__(self) -> dict[str, int]:
+        """Train what is not finished; one run's failure does not touch the others."""
+        signal.signal(signal.SIGTERM, self._terminated)
+        deadline = None if self.seconds is None else time.time() + self.seconds
+        todo = [run_id for run_id in self.commands if self._state(run_id) != RunState.FINISHED]
+        ended: dict[str, int] = {}
+        while (todo and not _over(deadline)) or self._busy:
+            for slot in range(self.at_a_time):
+                if slot not in self._busy and todo and not _over(deadline):
+                    self._start(slot, todo.pop(0), deadline)
+            time.sleep(_LOOK_SECONDS)
+            ended |= self._collect()
+        unfinished = todo or OUT_OF_TIME in ended.values()
+        if unfinished and self.requeues:
+            self.requeue()
+        return ended | dict.fromkeys(todo, OUT_OF_TIME)
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Submitit asks for this when the job is preempted or out of time: stop the runs; the same job goes on later."""
+        self._stop()
+        return DelayedSubmission(replace(self))
+
+    def requeue(self) -> None:
+        """Give the job back to its engine, the way that submitit does it."""
+        os.kill(os.getpid(), getattr(signal, f"SIG{submitit.JobEnvironment.USR_SIG}"))
+        time.sleep(_PATIENCE)
+
+    def _start(self, slot: int, run_id: str, deadline: float | None) -> None:
+        command = [sys.executable, "-m", "train.run"]
+        if self.ranks > 1:
+            several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(self.ranks)]
+            command = [sys.executable, "-m", *several, "-m", "train.run"]
+        limit = [] if deadline is None else ["--time-limit", f"{max(deadline - time.time(), 1):.0f}s"]
+        print(f"{run_id}: begins", flush=True)
+        process = subprocess.Popen(
+            [*command, *self.commands[run_id], *limit],
+            cwd=_ROOT, env=os.environ | self._gpus_of(slot), preexec_fn=_as_child,
+        )  # fmt: skip
+        self._busy[slot] = run_id, process
+
+    def _gpus_of(self, slot: int) -> dict[str, str]:
+        if self.gpus <= self.ranks:
+            return {}
+        visible = os.environ["CUDA_VISIBLE_DEVICES"].split(",")  # (submitit has set it)
+        first = slot * self.ranks
+        return {"CUDA_VISIBLE_DEVICES": ",".join(visible[(first + i) % len(visible)] for i in range(self.ranks))}
+
+    def _collect(self) -> dict[str, int]:
+        """The runs that have ended since, with their codes."""
+        ended = {}
+        for slot, (run_id, process) in list(self._busy.items()):
+            if (code := process.poll()) is None:
+                continue
+            del self._busy[slot]
+            if code not in (0, OUT_OF_TIME) and self._state(run_id) == RunState.INTERRUPTED:
+                code = OUT_OF_TIME  # (torchrun has one code for all that ends a rank)
+            print(f"{run_id}: ended with code {code}", flush=True)
+            ended[run_id] = code
+        return ended
+
+    def _state(self, run_id: str) -> str | None:
+        try:
+            with reading(self.store) as connection:
+                return run_state(connection, run_id)
+        except StoreError:
+            return None
+
+    def _stop(self) -> None:
+        """Tell the runs to stop, and wait until they have."""
+        self._told = True
+        for _run_id, process in self._busy.values():
+            process.terminate()
+        for _run_id, process in self._busy.values():
+            with suppress(ChildProcessError):  # (it has been waited for already)
+                # Not `process.wait()`: this runs in a signal handler, which may have interrupted a `poll()` that holds its lock.
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+    def _terminated(self, _number: int, _frame: Any) -> None:
+        """SIGTERM: somebody cancels the job, or a cluster is about to take its node and to queue it again by itself.
+
+        A job that ended now would in the second case count as done. So it waits to be killed, and where nobody does that
+        asks for a place in the queue; a cancelled one is killed within the cluster's KillWait.
+        """
+        if self._told:
+            return
+        self._stop()
+        if self.requeues:
+            time.sleep(_PATIENCE)
+            self.requeue()
+        sys.exit(128 + signal.SIGTERM)
+
+
+def _over(deadline: float | None) -> bool:
+    return deadline is not None and time.time() >= deadline
+
+
+def _as_child() -> None:
+    """In the new process: end with the job, and leave the notice that is meant for the job to it."""
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)

@@ -1,0 +1,147 @@
+"""What a sweep is made of, and the commands that its runs become: planned here, or read from its file and checked.
+
+The file may be a stranger's: of it nothing becomes an argument but the fields of a run's config, each of the type that it has,
+and the few flags that runs share.
+"""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rnc.datasets import data_root
+from rnc.probe.execution import Precision
+from rnc.safe_paths import shown
+from rnc.store.run_card import train_command
+from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, said_left_out
+from train.config import RunConfig
+from train.cost import Estimate
+from train.run import Command
+
+_TRAIN = ("python", "-m", "train.run")
+_LONGEST_WORD = 100
+_FLAGS: dict[str, Callable[[str], bool]] = {
+    "--device": lambda value: re.fullmatch(r"[a-z]{2,10}(:\d{1,3})?", value, re.ASCII) is not None,
+    "--threads": lambda value: re.fullmatch(r"\d{1,4}", value, re.ASCII) is not None,
+    "--precision": lambda value: value in list(Precision),
+}
+"""The flags that runs share and a sweep's file may give, but for --compiled and the folders, with what they take."""
+
+
+def sweep_name(arguments: list[str], configs: list[RunConfig]) -> str:
+    """Return what was asked for in words, and a digest of the runs: the same grid is the same sweep."""
+    word = arguments[0] if arguments and not arguments[0].startswith("-") else "grid"
+    digest = hashlib.sha256("\n".join(sorted(config.run_id for config in configs)).encode()).hexdigest()[:6]
+    plain = re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-")[:_LONGEST_WORD]
+    return f"{plain}-{digest}"
+
+
+def planned(name: str, configs: list[RunConfig], command: Command, engine: str, more: dict[str, Any]) -> Sweep:
+    """Return the sweep, with the jobs of earlier commands where there were any; `more` are options of its jobs.
+
+    Raises ValueError where a file has its name that makes no sense or is of other runs.
+    """
+    store = command.options().store
+    found = find_sweeps(store)
+    if name in found.left_out:
+        raise ValueError(
+            f"{said_left_out(name, found.left_out[name])}; move {store.parent / 'sweeps' / name} away, and start the same "
+            "command again"
+        )
+    before = [sweep for sweep in found.sweeps if sweep.name == name]
+    wanted = [config.run_id for config in configs]
+    if before and set(before[0].runs) != set(wanted):
+        raise ValueError(
+            f"{store.parent / 'sweeps' / name} is a sweep of other runs; move it away, and start the same command again"
+        )
+    estimate = Estimate(command.options())
+    runs = {config.run_id: PlannedRun(config.to_json(), config.epochs, estimate.seconds(config)) for config in configs}
+    options = more | {
+        "flags": _shared_flags(command),
+        "at_a_time": command.jobs,
+        "on_gpus": command.device != "cpu",
+        "time_limit": command.time_limit,
+    }
+    return Sweep(name, engine, options, runs, before[0].jobs if before else [])
+
+
+def _shared_flags(command: Command) -> list[str]:
+    """What every run's own command is given besides its config; folders in full."""
+    flags = ["--store", str(command.options().store.resolve()), "--device", command.device]
+    flags += ["--threads", str(command.threads), "--precision", str(command.precision)]
+    flags += ["--data-root", str(command.data_root.resolve())] if command.data_root else []
+    return [*flags, "--compiled"] if command.compiled else flags
+
+
+def run_arguments(run: PlannedRun) -> list[str]:
+    """Return the arguments of train.run that make the run."""
+    return shlex.split(train_command(run.config))[len(_TRAIN) :]
+
+
+def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
+    """Check what a sweep's file would have executed, before its runs are handed in again.
+
+    `root` is the folder of images that this command was given. Raises ValueError where a run is not what its name says, a
+    flag is none that runs share, or the folders are not those that this command is about.
+    """
+    for run_id, run in sweep.runs.items():
+        if reason := _reason_against(run_id, run.config):
+            raise ValueError(
+                f"sweep {sweep.name}: run {shown(run_id)} cannot be trained from the sweep's file: {reason}"
+            )
+    _check_flags(sweep, store, root)
+
+
+def _reason_against(run_id: str, config: dict[str, Any]) -> str | None:
+    """Return why a recorded config is not that of a run."""
+    usual = RunConfig().to_json()
+    if unknown := sorted(set(config) ^ set(usual)):
+        return f"its config and those of this version differ in {shown(unknown[0])}"
+    for name, value in config.items():
+        if not _is_alike(value, usual[name]):
+            return f"{name} cannot be {shown(str(value))}"
+    try:
+        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in config.items()}
+        made = RunConfig(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        return str(error)
+    if made.run_id != run_id or made.to_json() != config:
+        return f"its config is that of {shown(made.run_id)}"
+    return None
+
+
+def _is_alike(value: object, usual: object) -> bool:
+    """Return whether a value is of the type that a field has; a text that looks like a flag is none."""
+    if isinstance(value, bool) or isinstance(usual, bool):
+        return type(value) is type(usual)
+    if isinstance(usual, float):
+        return isinstance(value, int | float)
+    if isinstance(value, str):
+        return isinstance(usual, str) and not value.startswith("-")
+    if isinstance(value, list) and isinstance(usual, list):
+        like = usual[0] if usual else ""
+        return all(_is_alike(item, like) for item in value)
+    return type(value) is type(usual)
+
+
+def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:
+    """Check the shared flags; the store is the one at hand, wherever the folder has been moved to since."""
+    left, checked = list(sweep.options.get("flags", [])), ["--store", str(store)]
+    while left:
+        flag = left.pop(0)
+        value = left.pop(0) if left and flag != "--compiled" else ""
+        if flag == "--store":
+            if Path(value).name != store.name:
+                raise ValueError(f"sweep {sweep.name} writes to {shown(Path(value).name)}; name it with --store")
+            continue
+        if flag == "--data-root":
+            if Path(value).resolve() != data_root(root).resolve():
+                raise ValueError(
+                    f"sweep {sweep.name} takes its images from {shown(value, 300)}; where that is right, say so: --data-root"
+                )
+        elif flag != "--compiled" and (flag not in _FLAGS or not _FLAGS[flag](value)):
+            raise ValueError(f"sweep {sweep.name}: its runs cannot be given {shown(f'{flag} {value}')}")
+        checked += [flag, value] if flag != "--compiled" else [flag]
+    sweep.options["flags"] = checked
