@@ -1,4 +1,4 @@
-"""Processes of this machine as /proc has them: which ones there are, and what proves that a number is still the same one.
+"""Helper processes, and the processes of this machine as /proc has them, with what proves that a number is still the same one.
 
 A number that a file names proves nothing: numbers are used again, kernel threads have some, and files may be a stranger's.
 Where there is no /proc, no process is found.
@@ -6,13 +6,29 @@ Where there is no /proc, no process is found.
 
 import os
 import signal
+import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
+_PROJECT = Path(__file__).parents[1]
 _PROC = Path("/proc")
 _ENDED = ("Z", "X")
 _STATE, _PARENT, _GROUP, _FLAGS, _STARTED = 0, 1, 2, 6, 19  # fields of proc(5)'s stat, from the state on
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD
+
+
+def start_helper(command: Sequence[str], stderr: int | IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """Start a command of this project that is written to and read from; it imports the project wherever this was started.
+
+    It has a session of its own, so that Ctrl-C reaches this process alone, which decides. Raises as `subprocess.Popen`.
+    """
+    path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
+    return subprocess.Popen(
+        list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+        env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
+    )  # fmt: skip
 
 
 def own_processes() -> list[int]:

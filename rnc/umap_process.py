@@ -5,31 +5,23 @@ the request never comes because its parent is gone.
 """
 
 import io
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
+from rnc.processes import start_helper
 from rnc.projection import umap_plane
-
-_ROOT = Path(__file__).parents[1]
 
 
 class UmapProcess:
     """Made ready from the moment it is made; projects once. Leaving the block ends it, whatever it is at."""
 
     def __init__(self) -> None:
-        """Begin. Ctrl-C reaches the parent alone, who decides."""
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "rnc.umap_process"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
-        )  # fmt: skip
+        """Begin."""
+        self._child = start_helper([sys.executable, "-m", "rnc.umap_process"])
 
     def __enter__(self) -> "UmapProcess":
         """Nothing more to do."""

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from rnc import log
 from rnc.command_line import fail, printable, run_command, say
 from rnc.devices import check_threads, cores, pick_device
+from rnc.durations import in_words
 from rnc.models.weights import CheckpointError
 from rnc.probe.distributed import leave_ranks
 from rnc.probe.execution import Precision
@@ -25,7 +26,6 @@ from rnc.probe.options import Options
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside
 from rnc.store.connection import StoreError, StoreWriteError
-from rnc.store.sweep_state import in_words
 from rnc.store.writer import RunExistsError
 from train.config import RunConfig
 from train.cost import Estimate

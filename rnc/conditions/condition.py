@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from rnc.conditions.labels import label_of
-from rnc.conditions.pixels import as_shown, default_step_size
+from rnc.conditions.pixels import as_shown, default_step_size, is_default_step_size
 from rnc.conditions.slugs import read_slug, slug_of
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, StepSchedule, TargetRule
 
@@ -104,7 +104,12 @@ class Condition:
         assert self.epsilon is not None and self.steps is not None
         usual = default_step_size(self.epsilon, self.steps)
         step_size = as_shown("step size", usual if self.step_size is None else self.step_size)
-        return as_shown("step size", usual) if math.isclose(step_size, usual, rel_tol=1e-9) else step_size
+        return as_shown("step size", usual) if is_default_step_size(step_size, self.epsilon, self.steps) else step_size
+
+    @property
+    def has_default_step_size(self) -> bool:
+        """Whether the step is the customary one, 2.5 epsilon / steps; False where there is no step."""
+        return is_default_step_size(self.step_size, self.epsilon, self.steps)
 
     @property
     def is_attack(self) -> bool:

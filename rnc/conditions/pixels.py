@@ -26,6 +26,13 @@ def default_step_size(epsilon: float, steps: int) -> float:
     return 2.5 * epsilon / max(steps, 1)
 
 
+def is_default_step_size(step_size: float | None, epsilon: float | None, steps: int | None) -> bool:
+    """Return whether a step is the customary one of an attack, up to rounding; False where one of the three is not given."""
+    if step_size is None or epsilon is None or steps is None:
+        return False
+    return math.isclose(step_size, default_step_size(epsilon, steps), rel_tol=1e-9)
+
+
 def as_shown(name: str, value: float | None) -> float:
     """The size as its text says it, so that a slug reads back to the same condition."""
     if value is None or not (value > 0 and math.isfinite(value)):

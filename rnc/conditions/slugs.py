@@ -3,11 +3,10 @@
 kind, norm, epsilon, steps, then what is not as usual: `pgd-linf-8_255-10-step15_255-next-margin-momentum0.9-restarts3`.
 """
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
+from rnc.conditions.pixels import format_pixels, parse_pixels
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, StepSchedule, TargetRule
 
 if TYPE_CHECKING:
@@ -30,9 +29,8 @@ def slug_of(condition: "Condition") -> str:
 def _options(condition: "Condition") -> list[str]:
     """What is not as usual."""
     c, parts = condition, []
-    if c.step_size is not None and c.epsilon is not None and c.steps is not None:
-        usual = math.isclose(c.step_size, default_step_size(c.epsilon, c.steps), rel_tol=1e-9)
-        parts += [] if usual else ["step" + _write_size(c.step_size)]
+    if c.steps is not None and c.step_size is not None and not c.has_default_step_size:
+        parts.append("step" + _write_size(c.step_size))
     if c.is_targeted:
         parts.append(f"{c.target_rule}{'' if c.target_class is None else c.target_class}")
     if c.objective is not AttackObjective.CROSS_ENTROPY:

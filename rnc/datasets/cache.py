@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rnc.atomic_files import whole_file
 from rnc.datasets.images import Source, decode
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
@@ -64,18 +65,10 @@ def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None
 
 
 def _write(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """Write under a name of our own and rename, so that no other process ever sees half a file."""
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    """Write the decoded images, or warn where they cannot be kept; several processes may do so at once."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("xb") as file:
-                np.savez(file, images=images, labels=labels)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path, f".{uuid.uuid4().hex}.tmp") as file:
+            np.savez(file, images=images, labels=labels)
     except OSError as error:
         _LOG.warning(
             "the decoded images could not be kept (%s), and will be decoded again next time; "

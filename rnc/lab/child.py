@@ -9,13 +9,12 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from rnc import log
 from rnc.lab import wire
+from rnc.processes import start_helper
 
-_ROOT = Path(__file__).resolve().parents[2]
 _SECONDS_TO_END = 5.0
 _SECONDS_TO_SEND = 10.0
 _MOST_HELD = 4
@@ -33,18 +32,14 @@ class Child:
     """One worker process, from the moment this is made, in a process group of its own."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start it. Ctrl-C reaches the server alone, which decides.
+        """Start it.
 
         Raises WorkerGoneError where the system has no process, file handle, thread or memory to give.
         """
-        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         self._inbox: queue.Queue[Message | None] = queue.Queue(_MOST_HELD)
         self._sending, self._ended, self._garbled = threading.Lock(), False, False
         try:
-            self._process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
-            )  # fmt: skip
+            self._process = start_helper(command)
         except (OSError, MemoryError, ValueError, subprocess.SubprocessError) as error:
             raise WorkerGoneError(_not_started(error)) from error
         try:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rnc import log
+from rnc.durations import in_words
 from rnc.lab.cache import ResultCache
 from rnc.lab.checks import RequestError
 from rnc.lab.dispatch import Dispatcher
-from rnc.lab.limits import Limits, from_environment, told_seconds
+from rnc.lab.limits import Limits, from_environment
 from rnc.lab.requests import Request, Source
 from rnc.lab.results import Result
 from rnc.lab.source import check_place
@@ -268,7 +269,7 @@ class LabClient:
         patience = self.limits.patience_seconds
         if current.unseen_for() > patience:
             self._dispatcher.stop(current, TicketState.STOPPED, (
-                f"Nobody looked at this for {told_seconds(patience)}, so it was stopped; run it again, and leave its page open."
+                f"Nobody looked at this for {in_words(patience)}, so it was stopped; run it again, and leave its page open."
             ))  # fmt: skip
 
     def _drop_unseen(self) -> None:

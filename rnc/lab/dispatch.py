@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnc import log
+from rnc.durations import in_words
 from rnc.lab import results, wire
 from rnc.lab.cache import ResultCache
 from rnc.lab.child import Child, WorkerGoneError
 from rnc.lab.estimates import Paces, passes
-from rnc.lab.limits import SECONDS_VARIABLE, Limits, told_seconds
+from rnc.lab.limits import SECONDS_VARIABLE, Limits
 from rnc.lab.requests import Request, Source, source_to_json, to_json
 from rnc.lab.ticket import Ticket, TicketState
 
@@ -123,7 +124,7 @@ class Dispatcher:
 
         def in_time() -> None:
             if time.monotonic() > until:
-                raise WorkerGoneError(f"it took longer than {told_seconds(self._limits.prepare_seconds)}")
+                raise WorkerGoneError(f"it took longer than {in_words(self._limits.prepare_seconds)}")
 
         self._number += 1
         asked = wire.packed({"kind": "pace", "id": self._number, "source": source_to_json(source)})
@@ -176,7 +177,7 @@ class Dispatcher:
         most = self._limits.request_seconds
         if time.monotonic() - began > most:
             self.stop(ticket, TicketState.FAILED, (
-                f"This was ended after {told_seconds(most)}, as long as one request may take; ask for fewer images, steps or "
+                f"This was ended after {in_words(most)}, as long as one request may take; ask for fewer images, steps or "
                 f"values ({SECONDS_VARIABLE}, in seconds, changes the limit of a server)."
             ))  # fmt: skip
         ending = self._ending(ticket)
@@ -214,7 +215,7 @@ class Dispatcher:
         while (received := child.receive(self._limits.tick_seconds)) is None or received[0].get("kind") != "started":
             if time.monotonic() - began > self._limits.start_seconds:
                 raise WorkerGoneError(
-                    f"The attack's process did not start within {told_seconds(self._limits.start_seconds)}, and was ended; "
+                    f"The attack's process did not start within {in_words(self._limits.start_seconds)}, and was ended; "
                     "try again when the machine has less to do."
                 )
             look()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnc import log
+from rnc.durations import in_words
 
 SECONDS_VARIABLE = "RNC_LAB_SECONDS"
 MEMORY_VARIABLE = "RNC_LAB_MEMORY"
@@ -49,7 +50,7 @@ class Limits:
         if seconds is None or seconds <= self.request_seconds:
             return None
         return (
-            f"This would take about {told_seconds(seconds)}; one request may take {told_seconds(self.request_seconds)}. "
+            f"This would take about {in_words(seconds)}; one request may take {in_words(self.request_seconds)}. "
             f"Ask for fewer images, steps or values ({SECONDS_VARIABLE}, in seconds, changes the limit of a server)."
         )
 
@@ -101,13 +102,6 @@ def _limit_files(groups: Path, own: Path) -> Iterator[Path]:
         for folder in (group, *group.parents):
             if folder.is_relative_to(home):
                 yield folder / name
-
-
-def told_seconds(seconds: float) -> str:
-    """Return a duration in words: seconds, minutes or hours."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _number(variable: str, usual: float) -> float:

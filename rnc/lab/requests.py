@@ -5,13 +5,12 @@ A request says all that determines its result, as JSON to and fro; `key` is a ha
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, cast
 
-from rnc.conditions import CLEAN, Condition, check_size, check_step_size, default_step_size
+from rnc.conditions import CLEAN, Condition, check_size, check_step_size
 from rnc.lab.checks import RequestError, ascending, member, whole
 from rnc.lab.source import Source, source_to_json
 from rnc.vocabulary import ConditionKind
@@ -127,9 +126,9 @@ class SweepRequest(_Keyed):
                 return CLEAN
             assert base.epsilon is not None
             own = None if base.step_size is None else base.step_size * value / base.epsilon
-            return _changed(base, epsilon=value, step_size=None if _is_customary(base) else own)
+            return _changed(base, epsilon=value, step_size=None if base.has_default_step_size else own)
         if self.over is Axis.STEPS:
-            return _changed(base, steps=int(value), step_size=None if _is_customary(base) else base.step_size)
+            return _changed(base, steps=int(value), step_size=None if base.has_default_step_size else base.step_size)
         return _changed(base, step_size=value)
 
 
@@ -263,12 +262,6 @@ def _checked_values(over: Axis, values: Any) -> tuple[float, ...]:
     if over is Axis.STEP_SIZE and found[0] == 0:
         raise RequestError("a step size is larger than 0")
     return found
-
-
-def _is_customary(condition: Condition) -> bool:
-    if condition.step_size is None or condition.epsilon is None or condition.steps is None:
-        return False
-    return math.isclose(condition.step_size, default_step_size(condition.epsilon, condition.steps), rel_tol=1e-9)
 
 
 def _changed(condition: Condition, **changes: Any) -> Condition:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import nn
 
 from rnc import models
+from rnc.atomic_files import whole_file
 from rnc.datasets import DatasetSpec
 from rnc.models import skeleton
 from rnc.models.architecture import (
@@ -28,7 +28,7 @@ from rnc.models.architecture import (
 from rnc.models.checkpoint_config import CheckpointConfig, ConfigMissingError, read_config
 from rnc.models.memory import is_want_of_memory
 from rnc.models.tensor_header import Header, HeaderError, read_header
-from rnc.safe_paths import UnsafePathError, open_new_file, open_plain_file
+from rnc.safe_paths import UnsafePathError, open_plain_file
 from rnc.vocabulary import MOST_NETWORK_BYTES
 
 _SPEC = ("classes", "image_shape", "mean", "std")
@@ -53,17 +53,10 @@ def save(model: models.FeatureClassifier, path: Path, metadata: dict) -> str:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is whole or absent, whatever happens. Raises CheckpointError where the disk refuses."""
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_new_file(partial) as file:
+        with whole_file(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path} cannot be written ({error.strerror or error}); "
             "free space or allow writing there, then start the same command again: it goes on"

@@ -10,8 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
+
+from rnc.atomic_files import whole_file
+from rnc.processes import start_helper
+from rnc.store.clock import utc_now
 
 
 def back_up(store: Path, version: int) -> Path:
@@ -20,11 +23,12 @@ def back_up(store: Path, version: int) -> Path:
     A copy of the same bytes that is there already (of an upgrade that failed, say) serves again, and no other file is
     ever replaced. Raises OSError where it cannot be written; nothing is left of it then.
     """
-    command = [sys.executable, __file__, str(store), f"v{version}-{datetime.now(UTC):%Y-%m-%d}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise OSError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"code {done.returncode}")
-    return store.with_name(done.stdout.strip())
+    command = [sys.executable, "-m", "rnc.store.backup", str(store), f"v{version}-{utc_now():%Y-%m-%d}"]
+    process = start_helper(command, stderr=subprocess.PIPE)
+    name, error = (told.decode().strip() for told in process.communicate())
+    if process.returncode:
+        raise OSError(error.splitlines()[-1] if error else f"code {process.returncode}")
+    return store.with_name(name)
 
 
 def _copy(store: Path, suffix: str) -> Path:
@@ -34,20 +38,8 @@ def _copy(store: Path, suffix: str) -> Path:
             break
         if not copy.is_symlink() and filecmp.cmp(store, copy, shallow=False):
             return copy
-    partial = copy.with_name(copy.name + ".partial")
-    try:
-        partial.unlink(missing_ok=True)
-        with (
-            store.open("rb") as file,
-            partial.open("xb") as written,
-        ):  # (O_EXCL: a link in its place is not written through)
-            shutil.copyfileobj(file, written)
-            written.flush()
-            os.fsync(written.fileno())
-        partial.replace(copy)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    with store.open("rb") as file, whole_file(copy) as written:
+        shutil.copyfileobj(file, written)
     return copy
 
 

@@ -26,6 +26,7 @@ from rnc.store.published_runs import (
     published_runs,
     reading_beside,
 )
+from rnc.store.quoting import quoted_text
 
 _CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
 """What is kept of earlier answers at most; the newest is kept whatever its size."""
@@ -199,4 +200,4 @@ def as_text(sql: str, *arguments: Any, **named: Any) -> str:
 def _literal(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
-    return "'" + str(value).replace("'", "''") + "'" if isinstance(value, str) else str(value)
+    return quoted_text(value) if isinstance(value, str) else str(value)

@@ -4,13 +4,14 @@ How they are cached: `rnc/store/cached_queries.py`. Results are shared: do not c
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rnc.conditions import CLEAN
+from rnc.store.clock import utc_now
 from rnc.store.connection import StoreError, StoreMissingError
 from rnc.store.files import network_inside
 from rnc.store.lake import is_lake
@@ -66,7 +67,7 @@ class StoreReader(SampleReader):
         if asked is not found:  # (pages ask several times, and there may be hundreds of configs to read)
             told = with_configs(found)
             self._told_runs = found, told
-        oldest_alive = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=STALE_SECONDS)
+        oldest_alive = utc_now() - timedelta(seconds=STALE_SECONDS)
         stale = (told["state"] == RunState.RUNNING) & (told["heartbeat_at"] < oldest_alive)
         return told.assign(state=told["state"].mask(stale, str(RunState.INTERRUPTED))) if stale.any() else told
 

@@ -2,12 +2,13 @@
 
 import os
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from rnc.store.clock import utc_now
 from rnc.store.connection import writing
 from rnc.store.errors import StoreError
 from rnc.store.files import is_plain_folder, networks_folder, remove_whole
@@ -59,7 +60,7 @@ class RunUpkeep:
         """Put runs out of sight, or back. Raises StoreError, and changes none, where the store has not all of them."""
         with writing(self.path) as connection:
             for run_id in run_ids:
-                _mark(connection, self.path, run_id, archived_at=_now() if archived else None)
+                _mark(connection, self.path, run_id, archived_at=utc_now() if archived else None)
 
     def delete_run(self, run_id: str) -> None:
         """Take a run out of the store, then its networks from the disk: a crash in between leaves files that nobody names.
@@ -140,7 +141,7 @@ def _refuse_a_trained_one(connection: duckdb.DuckDBPyConnection, store: Path, ru
     if found is None:
         raise StoreError(f"no run {run_id} in {store}; it may have been deleted meanwhile, or is of the gallery")
     state, beat = found
-    if state == RunState.RUNNING and beat is not None and beat > _now() - timedelta(seconds=STALE_SECONDS):
+    if state == RunState.RUNNING and beat is not None and beat > utc_now() - timedelta(seconds=STALE_SECONDS):
         raise StoreError(
             f"run {run_id} is being trained: its last sign of life is less than {STALE_SECONDS:.0f} s old; stop it first"
         )
@@ -153,8 +154,3 @@ def _remove(folder: Path) -> None:
         remove_whole(condemned)
         folder = folder.rename(condemned)
     remove_whole(folder)
-
-
-def _now() -> datetime:
-    """The time in UTC without a zone, as the store keeps it."""
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from rnc.durations import in_words
 from rnc.vocabulary import Objective
 
 
@@ -72,7 +73,7 @@ def run_card(run: pd.Series, results: pd.DataFrame) -> str:
         "seed": config["seed"],
         "epochs": f"{run['epochs_done']} of {config['epochs']}",
         "finished (UTC)": f"{run['finished_at']:%Y-%m-%d %H:%M}",
-        "wall time": f"{run['wall_seconds'] / 60:.0f} min",
+        "wall time": in_words(run["wall_seconds"]),
         "device": f"{run['device']}, {run['threads']} threads, {run['execution']}",
         "commit": run["git_commit"],
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),

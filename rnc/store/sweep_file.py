@@ -7,14 +7,14 @@ out of the folder.
 
 import json
 import os
-import tempfile
 import threading
 import time
-from contextlib import suppress
+import uuid
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rnc.atomic_files import whole_file
 from rnc.safe_paths import UnsafePathError, open_plain_file, path_inside, shown
 from rnc.store.connection import StoreWriteError
 from rnc.store.sweep_checks import VERSION, SweepFileError, checked_sweep, checked_sweep_name
@@ -65,17 +65,11 @@ class Sweep:
 
     def save(self, store: Path) -> None:
         """Write the file; who reads meanwhile finds the old one or the new one. Raises StoreWriteError where it cannot be."""
-        folder, written = sweep_folder(store, self.name), None
+        folder = sweep_folder(store, self.name)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".partial", delete=False) as file:
-                written = Path(file.name)
-                json.dump({"version": VERSION} | asdict(self), file)
-            os.replace(written, folder / "sweep.json")
+            with whole_file(folder / "sweep.json", f".{uuid.uuid4().hex}.partial") as file:
+                file.write(json.dumps({"version": VERSION} | asdict(self)).encode())
         except OSError as error:
-            if written is not None:
-                with suppress(OSError):
-                    written.unlink(missing_ok=True)
             raise StoreWriteError(
                 f"the sweep's file in {folder} cannot be written ({error.strerror}); free space or allow writing there, then "
                 "start the same command again"

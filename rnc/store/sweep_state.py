@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rnc.durations import in_words
 from rnc.store.sweep_file import FoundSweeps as FoundSweeps
 from rnc.store.sweep_file import Job as Job
 from rnc.store.sweep_file import PlannedRun as PlannedRun
@@ -80,11 +81,3 @@ def _seconds_left(sweep: Sweep, states: dict[str, str], share: dict[str, float],
     ]
     seconds = max(sum(left) / running, max(left))
     return seconds if math.isfinite(seconds) else None
-
-
-def in_words(seconds: float) -> str:
-    """How people say it: `40 s`, `12 min`, `3.4 h`, `2.1 days`."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.0f} s"

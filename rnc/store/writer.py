@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from rnc.conditions import Condition
+from rnc.store.clock import utc_now
 from rnc.store.connection import StoreError, writing
 from rnc.store.rows import Rows
 from rnc.store.run_annotations import RunUpkeep, delete_rows, run_state
@@ -87,7 +87,7 @@ class StoreWriter(RunUpkeep):
                 )
             if state is not None:  # (a search through all rows of the store, which may be many)
                 delete_rows(connection, run_id, -1 if resume_after is None else resume_after)
-            rows, now = Rows(), _now()
+            rows, now = Rows(), utc_now()
             begun = {
                 "state": RunState.RUNNING,
                 "epochs_done": resume_after or 0,
@@ -105,7 +105,7 @@ class StoreWriter(RunUpkeep):
         """
         # One thread: what several insert in turns is packed again at the end, in twice the time.
         with writing(self.path, threads=1) as connection:
-            rows, known, now = Rows(), _known_conditions(connection), _now()
+            rows, known, now = Rows(), _known_conditions(connection), utc_now()
             for run in runs:
                 state = run_state(connection, run.run_id)
                 if state == RunState.FINISHED:
@@ -155,7 +155,7 @@ class StoreWriter(RunUpkeep):
             self._tell_times(connection, run_id)
             connection.execute(
                 "UPDATE run SET state = ?, finished_at = ?, heartbeat_at = ?, wall_seconds = ?, error = ? WHERE run_id = ?",
-                [str(state), _now(), _now(), wall_seconds, error, run_id],
+                [str(state), utc_now(), utc_now(), wall_seconds, error, run_id],
             )
 
     def mark_interrupted(self, run_id: str) -> None:
@@ -183,7 +183,7 @@ class StoreWriter(RunUpkeep):
                 return False
             connection.execute(
                 "INSERT INTO lab_result (key, saved_at, title, request, summary, content) VALUES (?, ?, ?, ?, ?, ?)",
-                [key, _now(), title, request, summary, content],
+                [key, utc_now(), title, request, summary, content],
             )
             return True
 
@@ -209,7 +209,7 @@ class StoreWriter(RunUpkeep):
     @staticmethod
     def _beat(connection: duckdb.DuckDBPyConnection, run_id: str, epochs_done: int) -> None:
         connection.execute(
-            "UPDATE run SET heartbeat_at = ?, epochs_done = ? WHERE run_id = ?", [_now(), epochs_done, run_id]
+            "UPDATE run SET heartbeat_at = ?, epochs_done = ? WHERE run_id = ?", [utc_now(), epochs_done, run_id]
         )
 
 
@@ -258,8 +258,3 @@ def _condition_row(condition: Condition) -> dict[str, Any]:
         "label_rule": condition.label_rule,
         **{name: None if value == usual[name] else value for name, value in options.items()},
     }
-
-
-def _now() -> datetime:
-    """The time in UTC without a zone, as the store keeps it."""
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from rnc.models import weights
 from rnc.probe.options import Options
 from rnc.store import writer
 from rnc.vocabulary import Objective
@@ -70,7 +69,7 @@ def _arm(kill: Kill, log: Path) -> None:
 
     owner, name, before = {
         Place.STEP: (Trainer, "_step", False),
-        Place.WRITE: (weights.os, "fsync", True),
+        Place.WRITE: (os, "fsync", True),
         Place.RENAME: (loop, "save_network", False),
         Place.RESUME: (ResumeFile, "save", False),
         Place.TRANSACTION: (writer, "_insert", False),

@@ -15,8 +15,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, BinaryIO
+
+from rnc.processes import start_helper
 
 MEMORY = 2_048 * 2**20
 """Bytes that the process may use; an ordinary figure takes a third of it, most of which the engine reserves."""
@@ -26,7 +27,6 @@ IDLE_SECONDS = 300
 MOST_BYTES = 128 * 2**20
 """The largest specification, and the largest picture."""
 _LENGTH = struct.Struct(">Q")
-_ROOT = Path(__file__).resolve().parents[3]
 _CHUNK = 2**16
 _ROWS = ("values", "datasets")
 """Where a specification holds rows (and the lists of values of an axis)."""
@@ -110,12 +110,8 @@ def _names_an_address(spec: Any) -> bool:
 
 
 def _started(memory: int, seconds: float) -> subprocess.Popen:
-    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rnc.ui.charts.renderer", str(memory), str(seconds)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "rnc.ui.charts.renderer", str(memory), str(seconds)]
+    process = start_helper(command, stderr=subprocess.DEVNULL)
     assert process.stdin is not None and process.stdout is not None
     os.set_blocking(process.stdin.fileno(), False)
     return process

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from rnc.durations import in_words
 from rnc.lab.client import LabBusyError, LabClient
-from rnc.lab.limits import told_seconds
 from rnc.lab.requests import Request
 from rnc.lab.results import Result
 from rnc.lab.ticket import Ticket, TicketState
@@ -127,10 +127,10 @@ def _estimate(request: Request) -> None:
     if seconds is None:
         told = "how long it takes is not known yet"
     elif seconds > client().limits.request_seconds:
-        most = plain(told_seconds(client().limits.request_seconds))
-        told = f"takes about {plain(told_seconds(seconds))}: more than the {most} of a request"
+        most = plain(in_words(client().limits.request_seconds))
+        told = f"takes about {plain(in_words(seconds))}: more than the {most} of a request"
     else:
-        told = f"takes about {plain(told_seconds(seconds))}" if seconds else "the result is known"
+        told = f"takes about {plain(in_words(seconds))}" if seconds else "the result is known"
     st.caption(f":material/timer: {told}" + (f", after {waiting:d} others" if waiting else ""), width="content")
 
 
@@ -171,7 +171,7 @@ def _standing(ticket: Ticket) -> Markdown:
         return "Loading the network and the images …"
     left = ticket.seconds_left
     words = f"round {ticket.done:d} of {ticket.total:d}"
-    return words + ("" if left is None else f" · about {plain(told_seconds(left))} left")
+    return words + ("" if left is None else f" · about {plain(in_words(left))} left")
 
 
 def table_of_metrics(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from rnc.durations import in_words
 from rnc.vocabulary import SYNTHETIC
 
 _COLUMNS = {
@@ -31,7 +32,7 @@ def listed(runs: pd.DataFrame) -> pd.DataFrame:
             "note": runs["note"].str.split("\n").str[0],
             "origin": [_origin(run) for run in runs.to_dict("records")],
             "started": runs["started_at"],
-            "took": runs["wall_seconds"].map(duration),
+            "took": runs["wall_seconds"].map(in_words, na_action="ignore").fillna(""),
             "error": runs["error"].fillna(""),
         }
     )
@@ -43,15 +44,6 @@ def draw_table(runs: pd.DataFrame) -> None:
     st.dataframe(
         listed(runs), hide_index=True, key="runs_table", column_config=_COLUMNS, alt="The runs found, one a row"
     )
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in words, to two figures or so; nothing where they are unknown."""
-    if seconds is None or pd.isna(seconds):
-        return ""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def _origin(run: dict) -> str:

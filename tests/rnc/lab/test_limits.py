@@ -60,16 +60,6 @@ def test_the_memory_of_a_control_group(own: str, file: str, tmp_path: Path) -> N
         assert limits.machine_memory(tmp_path / "groups", tmp_path / "own") == expected
 
 
-def test_durations_in_words() -> None:
-    assert [limits.told_seconds(s) for s in (0.1, 59, 100, 5399, 90_000)] == [
-        "1 s",
-        "59 s",
-        "2 min",
-        "90 min",
-        "25.0 h",
-    ]
-
-
 def test_a_request_that_takes_too_long_is_told_what_to_do() -> None:
     told = Limits().refusal_of_time(90_000.0)
     assert told and "25.0 h" in told and "30 min" in told and "fewer images" in told and "RNC_LAB_SECONDS" in told

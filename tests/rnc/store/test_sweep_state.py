@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rnc.store.sweep_state import Job, PlannedRun, Sweep, in_words, progress, sweep_folder, sweeps_of
+from rnc.store.sweep_state import Job, PlannedRun, Sweep, progress, sweep_folder, sweeps_of
 
 RUNS = {
     name: PlannedRun({"seed": 1}, 10, seconds) for name, seconds in [("a", 10.0), ("b", 10.0), ("c", 100.0), ("d", 1.0)]
@@ -54,8 +54,3 @@ def test_nothing_is_promised_before_anything_is_known_or_while_nothing_runs() ->
     now = progress(sweep(), rows(a=("interrupted", 5)), paces)
     assert now.seconds_left is None and str(now) == "0 of 4 finished, 3 waiting, 1 interrupted"
     assert progress(sweep(), pd.DataFrame(columns=["run_id", "state"]), none).share == 0
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (720, "12 min"), (12240, "3.4 h"), (181440, "2.1 days")])
-def test_durations_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
