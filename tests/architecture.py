@@ -47,7 +47,9 @@ ROOMS: dict[str, set[str]] = {
         "rnc.ui.markdown",
     },
     "rnc.doctor": {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.store"},
-    "pages": {"rnc.vocabulary", "rnc.simplex", "rnc.claims", "rnc.store", "rnc.lab", "rnc.ui", "rnc.ui.charts", "rnc.ui.markdown"},
+    "pages": {
+        "rnc.vocabulary", "rnc.simplex", "rnc.claims", "rnc.store", "rnc.lab", "rnc.ui", "rnc.ui.charts", "rnc.ui.markdown",
+    },
     "app": {"rnc.store", "rnc.ui"},
     "train.sweeps": {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.probe", "rnc.store", "train"},
     "train": {
