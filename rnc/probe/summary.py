@@ -24,7 +24,9 @@ def summary(run: OwnRun, store: Path, whole: dict[Split, ImageSet], classes: tup
         accuracies = _accuracies(run, store, split)
         parts.append(f"{split}: {of_all} images measured, accuracy at epoch {run.epochs[-1]} {accuracies}")
         if int(part.labels[chosen].bincount().max()) == 1:
-            parts.append(f"{split}: one image of each class, so that NC1 is 0 and the nearest centre right by that alone")
+            parts.append(
+                f"{split}: one image of each class, so that NC1 is 0 and the nearest centre right by that alone"
+            )
     parts += [f"{split}: no images" for split in Split if split not in whole]
     parts += [f"{len(classes)} classes", f"left out: {left_out or 'nothing'}"]
     return "; ".join(parts)

@@ -158,7 +158,7 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
         "train.measure",
         ["--checkpoint", "x.pt", "--model", "small_cnn", "--dataset", "digits", "--store", "{}"],
     ),
-    "synthetic": ("tests.benchmarks.synthetic", ["3", "--store", "{}"]),
+    "synthetic": ("tests.benchmarks.synthetic.runs", ["3", "--store", "{}"]),
 }
 
 
