@@ -37,9 +37,9 @@ def own_processes() -> list[int]:
 
 
 def identity(number: int) -> str:
-    """Return a text that identifies a process for ever: the machine's start and the process's own; "" if it has ended.
+    """Return the machine's boot id and a process's start time, which with its number identify it; "" if it has ended.
 
-    It stays the same when the process loads another program.
+    The text stays the same when the process loads another program.
     """
     stat = _stat(number)
     if not _lives(stat):

@@ -43,7 +43,7 @@ class ConditionKind(StrEnum):
     PGD = "pgd"
     """Projected gradient descent (Madry et al. 2018); with momentum, MI-FGSM (Dong et al. 2018)."""
     FGSM = "fgsm"
-    """One step of epsilon from the clean image (Goodfellow et al. 2015)."""
+    """A single step of epsilon from the clean image (Goodfellow et al. 2015)."""
     APGD = "apgd"
     """PGD that chooses its own step sizes (Croce and Hein 2020)."""
     GAUSSIAN = "gaussian"
@@ -59,7 +59,7 @@ class TargetRule(StrEnum):
     NEXT = "next"
     """The paper's rule, (y + 1) mod C."""
     CLASS = "class"
-    """One class for all samples; a sample of that class is pushed further into it."""
+    """The same class for all samples; a sample of that class is pushed further into it."""
     LIKELY = "likely"
     """The wrong class that the network finds most likely on the clean image."""
 

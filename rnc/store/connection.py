@@ -71,7 +71,7 @@ def _sharing(path: Path) -> Sharing:
 
 @contextmanager
 def _joined(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Join this process's open connection; each thread gets its own connection to a lake, which locks nothing."""
+    """Join this process's open connection; a lake, which locks out no process, gets a new one, for one thread at a time."""
     sharing = _sharing(path)
     if lake.is_lake(path):
         with sharing.alone(), _opened(path, folder) as connection:

@@ -1,4 +1,4 @@
-"""One read-only connection for all threads of a process that query a store at the same time.
+"""A read-only connection shared by all threads of a process that query a store at the same time.
 
 Opening takes most of the time of a short query, and beside several writers every opening waits for its turn. A thread that
 queries while a connection is open or being opened joins it; the connection is closed as soon as its last user leaves.
