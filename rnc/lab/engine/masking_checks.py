@@ -1,12 +1,11 @@
-"""Known signs of gradient masking, as questions to counts of images: each says what it found, and whether that warns.
+"""Checks for known signs of gradient masking, based on counts of images. Each returns its finding and if it is a warning.
 
-A network that is strong makes attacks fail; one that masks its gradients makes them lose their way, and then weaker or
-blinder attacks do better. Sources: Athalye, Carlini, Wagner 2018 (Obfuscated Gradients Give a False Sense of Security),
-section 3.1; Carlini et al. 2019 (On Evaluating Adversarial Robustness), the checklist of section 3.
+Attacks fail on a robust network. They also fail if the network masks its gradients, but then weaker or gradient-free attacks do
+better. Sources: Athalye, Carlini, Wagner 2018 (Obfuscated Gradients Give a False Sense of Security), section 3.1; Carlini et
+al. 2019 (On Evaluating Adversarial Robustness), the checklist of section 3.
 
-All attacks run on the same N images, so differences are judged by the images on which two attacks differ: of b + c such
-images, a difference b - c has a standard error of sqrt(b + c) where neither attack is better (McNemar). Two of them are
-the margin.
+All attacks run on the same N images, so two attacks are compared on the images on which they differ. For b + c such images, the
+difference b - c has a standard error of sqrt(b + c) if neither attack is better (McNemar). The margin is two standard errors.
 """
 
 import math
