@@ -38,7 +38,10 @@ class _EndedByForceError(Exception):
 
 
 class Dispatcher:
-    """The owner of the worker process. Only one thread may call `work_on` and `measure_pace`; any thread may call the other methods."""
+    """The owner of the worker process.
+
+    Only one thread may call `work_on` and `measure_pace`; any thread may call the other methods.
+    """
 
     def __init__(self, limits: Limits, cache: ResultCache, command: Sequence[str]) -> None:
         """Start no worker yet. `command` starts one; complete results are cached before their tickets end."""

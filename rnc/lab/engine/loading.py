@@ -29,7 +29,7 @@ _SHARE = 0.5
 
 @dataclass(frozen=True)
 class Subject:
-    """A network in eval mode and images (N, c, h, w) in [0, 1] with labels and data-set indices (N,), on one device."""
+    """A network in eval mode and images (N, c, h, w) in [0, 1] with labels and sample indices (N,), on one device."""
 
     model: FeatureClassifier
     images: torch.Tensor
@@ -148,7 +148,7 @@ def _check_memory(count: int, numbers: int, device: torch.device) -> None:
 
 
 def _free_memory(device: torch.device) -> int | None:
-    """Bytes that may still be taken, of the machine and of this process's limit; None where the system does not say."""
+    """Return the free bytes of the machine and of this process's limit; None if the system does not report them."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     free = _kilobytes("/proc/meminfo", "MemAvailable")
@@ -160,7 +160,7 @@ def _free_memory(device: torch.device) -> int | None:
 
 
 def _kilobytes(path: str, name: str) -> int | None:
-    """A line of one of Linux's tables, in bytes."""
+    """Return the value of a line of one of Linux's tables in bytes, or None if it cannot be read."""
     try:
         lines = Path(path).read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))

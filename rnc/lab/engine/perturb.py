@@ -17,7 +17,9 @@ Progress = Callable[[int, int, dict[str, Any] | None], None]
 
 
 def perturb(subject: Subject, request: PicturesRequest, progress: Progress, stopped: Stopped) -> PicturesResult:
-    """Attack the subject's images; a stopped attack returns its current images. `progress` receives the rounds done and in all.
+    """Attack the subject's images; a stopped attack returns its current images.
+
+    `progress` receives the number of completed rounds and their total.
     """
     began, total, done, kept = time.monotonic(), rounds(request.condition), 0, subject.images
     progress(0, total, None)

@@ -17,7 +17,7 @@ Stopped = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Round:
-    """All images (N, c, h, w) that the attacker would hand over if stopped after `step` steps of restart `restart`."""
+    """All images (N, c, h, w) as the attack would return them if it stopped after `step` steps of restart `restart`."""
 
     restart: int
     step: int
