@@ -1,5 +1,5 @@
-"""The attack lab: a stored network, some images and an attack, run in a process of its own and looked at from a page.
+"""The attack lab: attack some images with a stored network, in a separate process, and inspect the result on a page.
 
-What the dashboard's server imports of it (`requests`, `results`, `client`) is free of torch; the worker process that the
-client starts (`python -m rnc.lab.engine.worker`) does the work.
+The modules that the dashboard's server imports (`requests`, `results`, `client`) do not import torch. The worker process that
+the client starts (`python -m rnc.lab.engine.worker`) does the work.
 """

@@ -1,4 +1,4 @@
-"""Results by what determines them, as many as fit: the least recently used go first."""
+"""A cache of results by request key, limited in bytes; the least recently used results are dropped first."""
 
 import threading
 from collections import OrderedDict
@@ -8,15 +8,15 @@ from rnc.lab.results import Result
 
 
 class ResultCache:
-    """At most `most_bytes` of results; safe to share between threads."""
+    """A cache that holds at most `most_bytes` of results and can be shared between threads."""
 
     def __init__(self, most_bytes: int) -> None:
-        """Start empty."""
+        """Create an empty cache."""
         self._most_bytes, self._lock = most_bytes, threading.Lock()
         self._held: OrderedDict[str, tuple[Result, int]] = OrderedDict()
 
     def get(self, key: str) -> Result | None:
-        """The result of a request's key, where it is held."""
+        """Return the result of a request's key, or None if it is not cached."""
         with self._lock:
             if key not in self._held:
                 return None
@@ -24,7 +24,7 @@ class ResultCache:
             return self._held[key][0]
 
     def put(self, key: str, result: Result) -> None:
-        """Hold a result, unless it alone is larger than all that may be held."""
+        """Store a result, unless it alone is larger than the cache."""
         size = results.size(result)
         with self._lock:
             self._held.pop(key, None)
@@ -36,6 +36,6 @@ class ResultCache:
 
     @property
     def bytes(self) -> int:
-        """What is held now."""
+        """The number of bytes that the cached results take."""
         with self._lock:
             return sum(size for _result, size in self._held.values())

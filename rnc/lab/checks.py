@@ -1,4 +1,4 @@
-"""What requests are checked by."""
+"""Checks of the values in a request."""
 
 import math
 from enum import StrEnum
@@ -7,23 +7,23 @@ from typing import Any
 
 
 class RequestError(ValueError):
-    """A request that makes no sense; the message says what to do."""
+    """A request with an invalid value; the message says what to do."""
 
 
 def whole(name: str, value: Any, least: int, most: int) -> None:
-    """Raise RequestError for what is no whole number from `least` to `most`."""
+    """Raise RequestError if the value is not a whole number from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise RequestError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
 
 
 def text(name: str, value: Any) -> None:
-    """Raise RequestError for what is no text, or an empty one."""
+    """Raise RequestError if the value is not a text, or is empty."""
     if not isinstance(value, str) or not value:
         raise RequestError(f"the {name} must be named; choose a run that kept a network")
 
 
 def member(of: type[StrEnum], name: str, value: Any) -> Any:
-    """The value as one of a closed list. Raises RequestError, naming the list."""
+    """Return the value as a member of an enum. Raises RequestError, which lists the members, if it is none."""
     try:
         return of(value)
     except ValueError:
@@ -31,7 +31,10 @@ def member(of: type[StrEnum], name: str, value: Any) -> Any:
 
 
 def ascending(name: str, values: Any, most: int) -> tuple[float, ...]:
-    """The values as numbers >= 0. Raises RequestError where they are none, too many, or do not ascend."""
+    """Return the values as finite numbers >= 0.
+
+    Raises RequestError if they are not such numbers, if there are none or too many, or if they do not ascend.
+    """
     try:
         found = tuple(float(value) + 0.0 for value in values)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The worker as the server sees it: a subprocess that answers messages, and ends when the server does."""
+"""The server's handle on the worker: a subprocess that answers messages and ends when the server ends."""
 
 import os
 import queue
@@ -18,23 +18,23 @@ from rnc.processes import start_helper
 _SECONDS_TO_END = 5.0
 _SECONDS_TO_SEND = 10.0
 _MOST_HELD = 4
-"""Messages that wait to be received; a worker that sends more waits."""
+"""Number of messages that wait to be received; a worker that sends more has to wait."""
 _OTHERS_GO_ON = "Try again: other attacks go on in a new process."
 
 Message = tuple[dict[str, Any], bytes]
 
 
 class WorkerGoneError(Exception):
-    """The worker ended, or could not be started, when something was asked of it; the message says how and what to do."""
+    """Error raised if the worker has ended or could not be started; the message gives the reason and what to do."""
 
 
 class Child:
-    """One worker process, from the moment this is made, in a process group of its own."""
+    """A worker process in its own process group, started when this object is created."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start it.
+        """Start the process.
 
-        Raises WorkerGoneError where the system has no process, file handle, thread or memory to give.
+        Raises WorkerGoneError if the system has no process, file handle, thread or memory left.
         """
         self._inbox: queue.Queue[Message | None] = queue.Queue(_MOST_HELD)
         self._sending, self._ended, self._garbled = threading.Lock(), False, False
@@ -55,19 +55,22 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process ID."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it runs. Its number is not given away by asking: `end` may still mean its group by it."""
+        """True if the process runs.
+
+        The check leaves a dead process unreaped, so that its ID cannot be reused before `end` signals the process group.
+        """
         try:
             return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
         except ChildProcessError:
             return False
 
     def send(self, content: bytes) -> None:
-        """Tell it something (of `wire.packed`). Raises WorkerGoneError, also where it takes nothing for 10 s."""
+        """Send a message (from `wire.packed`). Raises WorkerGoneError if the worker has ended or accepts nothing for 10 s."""
         assert self._process.stdin is not None
         rest, until = memoryview(content), time.monotonic() + _SECONDS_TO_SEND
         with self._sending:
@@ -84,7 +87,7 @@ class Child:
             raise WorkerGoneError(f"The attack's process takes no requests any more, and was ended. {_OTHERS_GO_ON}")
 
     def receive(self, seconds: float) -> Message | None:
-        """The next message, None where none came in time. Raises WorkerGoneError."""
+        """Return the next message, or None if none came in time. Raises WorkerGoneError if the worker has ended."""
         try:
             message = self._inbox.get(timeout=seconds)
         except queue.Empty:
@@ -96,7 +99,7 @@ class Child:
         return message
 
     def end(self) -> None:
-        """End it and whatever it has started, whatever it is at."""
+        """End the process and every process that it has started, even in the middle of a task."""
         self._ended = True
         self._kill()
         self._process.wait()
@@ -104,13 +107,13 @@ class Child:
         self._close()
 
     def _kill(self) -> None:
-        """End the process group. (The process is not waited for before: until then nobody else gets its number.)"""
+        """Kill the process group. The process must not be reaped before this, because its ID could then be reused."""
         if self._process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 
     def _close(self) -> None:
-        with self._sending, suppress(OSError):  # (what was still to be written has no reader)
+        with self._sending, suppress(OSError):  # no process reads what was still to be written
             if self._process.stdin is not None:
                 self._process.stdin.close()
         listening = getattr(self, "_listener", None)
@@ -122,7 +125,7 @@ class Child:
         try:
             while (message := wire.receive(self._process.stdout)) is not None and self._hold(message):
                 pass
-        except Exception as error:  # (whatever it sent)
+        except Exception as error:  # any exception, because the worker may have sent anything
             if not self._ended:
                 self._garbled = True
                 log.event("lab: the worker's answers cannot be read", 40, process=self.pid, error=repr(error))
@@ -131,7 +134,7 @@ class Child:
             self._hold(None)
 
     def _hold(self, message: Message | None) -> bool:
-        """Wait for room, then hold a message; whether more is wanted."""
+        """Wait until the inbox has space, then add a message. Return False if the process was ended meanwhile."""
         while not self._ended:
             with suppress(queue.Full):
                 self._inbox.put(message, timeout=0.2)

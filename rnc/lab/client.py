@@ -1,6 +1,6 @@
-"""The server's side of the lab: one worker process, one queue over all browser sessions, and a cache of results.
+"""The server's side of the lab: one worker process, one queue for all browser sessions, and a cache of results.
 
-Free of torch. One `LabClient` a server process, shared by all sessions:
+This module does not import torch. A server process has one `LabClient`, shared by all sessions:
 
 >>> ticket = client.submit(request)            # doctest: +SKIP
 >>> ticket.state, ticket.place, ticket.done, ticket.total, ticket.seconds_left     # doctest: +SKIP
@@ -28,21 +28,20 @@ from rnc.lab.ticket import Ticket, TicketState
 __all__ = ["LabBusyError", "LabClient", "Ticket", "TicketState"]
 
 _CACHE_BYTES = 256 * 2**20
-_PAUSE_SECONDS = 0.1  # after a failure of the thread's own, so that one that repeats does not take the processor
+_PAUSE_SECONDS = 0.1  # after an exception in the thread, so that a repeated one does not use up the processor
 _CLOSED = "The app was closed."
 
 
 class LabBusyError(Exception):
-    """So much waits already, of all or of this visitor, that nothing more is taken; the message says so."""
+    """Error raised if the queue, or this visitor's part of it, is full; the message says so."""
 
 
 class LabClient:
-    """Serves requests one after the other, first come, first served. Safe to share between threads.
+    """A queue that serves requests one after the other, in the order of their arrival. It can be shared between threads.
 
-    A result is answered from the cache where the same was asked before; the least recently used go first where the cache
-    is full. What nobody looks at for `Limits.patience_seconds` leaves the queue, or ends where it is under way: its browser
-    tab is gone. Whatever fails, fails the one request, and the next is served: the thread that serves them is started again
-    should it die.
+    The result of an earlier equal request comes from the cache; a full cache drops the least recently used results. A request
+    whose ticket is not read for `Limits.patience_seconds` leaves the queue or is stopped, because its browser tab is closed. An
+    error fails one request, and the next one is served; if the serving thread dies, it is started again.
     """
 
     def __init__(
@@ -53,10 +52,10 @@ class LabClient:
         cache_bytes: int = _CACHE_BYTES,
         command: Sequence[str] | None = None,
     ) -> None:
-        """Start nothing yet.
+        """Create the client without starting the worker.
 
-        Limits are those of the environment where none are given. Networks are read from inside `folders` alone (None: from
-        anywhere, for commands on one's own files). `command` starts another worker than the lab's own.
+        If `limits` is None, they come from the environment. Networks are read only from inside `folders`; None allows any
+        place, for commands that work on the user's files. `command` starts another worker than the lab's own.
         """
         self.limits = from_environment() if limits is None else limits
         self._folders = folders
@@ -70,9 +69,9 @@ class LabClient:
         self._closed = False
 
     def submit(self, request: Request, session: str = "", address: str = "") -> Ticket:
-        """Put a request at the end of the queue; answered at once where its result is known, or where it is refused.
+        """Put a request at the end of the queue; a known result or a refusal ends the ticket at once.
 
-        `session` and `address` say who asks, so that nobody takes the whole queue. Raises LabBusyError.
+        `session` and `address` identify the visitor, so that no visitor can fill the whole queue. Raises LabBusyError.
         """
         ticket = Ticket(request, self._stop, self._place, self._look, (session, address))
         if self._answer_from_cache(ticket):
@@ -88,16 +87,16 @@ class LabClient:
         return ticket
 
     def estimate(self, request: Request) -> float | None:
-        """The seconds that a request will take from its turn on: 0 where its result is known, None where nobody knows.
+        """Return the seconds that a request will take once it is its turn: 0 if its result is cached, None if unknown.
 
-        Known is the pace of networks that ran here since the app was started; `prepare` measures one.
+        The pace is known for networks that have run since the app started; `prepare` measures that of another one.
         """
         return 0.0 if self._known(request) is not None else self._dispatcher.estimate(request)
 
     def prepare(self, source: Source) -> None:
-        """When nothing else is to be done, start the worker, load the network and measure its pace, for `estimate`.
+        """Start the worker, load the network and measure its pace for `estimate`, once nothing else is to be done.
 
-        Nothing happens where that cannot be: it is for an estimate alone.
+        Errors are not raised, because only the estimate depends on the measurement.
         """
         if self._dispatcher.knows_pace(source) or self._misplaced([source]) is not None:
             return
@@ -110,23 +109,23 @@ class LabClient:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait or are under way."""
+        """The number of requests that wait or are under way."""
         with self._changed:
             return len(self._queue) + (self._current is not None)
 
     @property
     def cached_bytes(self) -> int:
-        """What the cached results take."""
+        """The number of bytes that the cached results take."""
         return self._cache.bytes
 
     @property
     def worker_pid(self) -> int | None:
-        """The worker's process number; None where none runs."""
+        """The worker's process ID; None if no worker runs."""
         return self._dispatcher.worker_pid
 
     @property
     def closed(self) -> bool:
-        """Whether it serves no more."""
+        """True if the client serves no more requests."""
         return self._closed
 
     def close(self) -> None:
@@ -139,11 +138,11 @@ class LabClient:
             self._thread.join()
 
     def _refusal(self, request: Request) -> str | None:
-        """Why a request is not taken; None if it is."""
+        """Return the reason for refusing a request, or None if it is accepted."""
         return self._misplaced(request.sources) or self.limits.refusal_of_time(self._dispatcher.estimate(request))
 
     def _misplaced(self, sources: Iterable[Source]) -> str | None:
-        """Why the networks are not read, for where they lie; None if they are."""
+        """Return the reason for not reading networks from their place, or None if they may be read."""
         if self._folders is None:
             return None
         try:
@@ -154,7 +153,7 @@ class LabClient:
         return None
 
     def _check_room(self, session: str, address: str) -> None:
-        """Raise LabBusyError where the queue is full, or the visitor has as much in it as one may. Called with the lock."""
+        """Raise LabBusyError if the queue is full or the visitor has reached the limit. Call with the lock held."""
         if len(self._queue) >= self.limits.queued:
             raise LabBusyError(f"{self.limits.queued} attacks wait already; try again when some of them are done")
         held = [*self._queue, *([self._current] if self._current is not None else [])]
@@ -165,7 +164,7 @@ class LabClient:
                 raise LabBusyError(f"{most} attacks of yours wait already or are under way; stop one of them, or wait")
 
     def _wake(self) -> None:
-        """See that the thread runs, and tell it that something has changed. Called with the lock. Raises LabBusyError."""
+        """Start the thread if it does not run, and notify it of a change. Call with the lock held. Raises LabBusyError."""
         if self._closed:
             raise LabBusyError("the lab is closed; start the app again")
         if self._thread is None or not self._thread.is_alive():
@@ -173,14 +172,14 @@ class LabClient:
             try:
                 thread = threading.Thread(target=self._serve, name="lab", daemon=True)
                 thread.start()
-            except RuntimeError as error:  # (the system has no thread left)
+            except RuntimeError as error:  # the system has no thread left
                 log.exception(error)
                 raise LabBusyError(f"the lab cannot start now ({error}); try again in a moment") from None
             self._thread = thread
         self._changed.notify_all()
 
     def _look(self) -> None:
-        """Somebody looks at a ticket that has not ended: its thread must be there."""
+        """Make sure that the thread runs, when a ticket that has not ended is read."""
         thread = self._thread
         if thread is not None and not thread.is_alive() and not self._closed:
             with self._changed:
@@ -190,7 +189,7 @@ class LabClient:
                     log.event("lab: not started", error=str(error))
 
     def _clear_up(self) -> None:
-        """After a thread that died: its request has failed, and its worker, which may be at it still, ends."""
+        """Clean up after a thread that died: fail its request, and end its worker, which may still be at work."""
         died, self._current = self._current, None
         if self._thread is not None:
             log.event("lab: its thread died and is started again", 40)
@@ -199,14 +198,14 @@ class LabClient:
             died.end(TicketState.FAILED, error="The lab failed; run it again.")
 
     def _serve(self) -> None:
-        """The one thread that talks to the worker."""
+        """Serve requests until the client is closed; this is the only thread that talks to the worker."""
         while True:
             try:
                 work = self._next()
                 if work is None:
                     return
                 self._do(work)
-            except Exception as error:  # (whatever it was, the next request is served)
+            except Exception as error:  # any exception, so that the next request is served
                 log.exception(error)
                 failed = self._current
                 if failed is not None:
@@ -222,7 +221,7 @@ class LabClient:
                 self._answer_others(work)
 
     def _next(self) -> Ticket | Source | None:
-        """Wait for something to do; None at the end."""
+        """Wait for work and return it, or None once the client is closed."""
         with self._changed:
             self._current = None
             while not self._closed:
@@ -240,7 +239,7 @@ class LabClient:
             return None
 
     def _known(self, request: Request) -> Result | None:
-        """The cached result; None too where the cache fails."""
+        """Return the cached result, or None if there is none or the cache fails."""
         try:
             return self._cache.get(request.key)
         except Exception as error:
@@ -254,7 +253,7 @@ class LabClient:
         return known is not None
 
     def _answer_others(self, finished: Ticket) -> None:
-        """Whoever waits for the very same has it now."""
+        """Give the result to all queued tickets of an equal request."""
         with self._changed:
             same = [ticket for ticket in self._queue if ticket.request.key == finished.request.key]
             self._queue = deque(ticket for ticket in self._queue if ticket not in same)
@@ -263,7 +262,7 @@ class LabClient:
             ticket.answer(finished.result)
 
     def _look_around(self, current: Ticket) -> None:
-        """While one is under way: what nobody looks at any more ends, it too."""
+        """Stop the current request and drop queued ones if nobody has read their tickets for too long."""
         with self._changed:
             self._drop_unseen()
         patience = self.limits.patience_seconds
@@ -293,6 +292,6 @@ class LabClient:
 
 
 def _command(limits: Limits) -> list[str]:
-    """What starts the lab's own worker."""
+    """Return the command that starts the lab's own worker."""
     memory = [] if limits.memory_bytes is None else [str(limits.memory_bytes)]
     return [sys.executable, "-m", "rnc.lab.engine.worker", *memory]

@@ -1,4 +1,4 @@
-"""One request at a time through the worker: starts it when it is needed, and again when it has died or was ended."""
+"""The dispatcher: passes one request at a time to the worker, which it starts when needed and restarts after its end."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ from rnc.lab.limits import SECONDS_VARIABLE, Limits
 from rnc.lab.requests import Request, Source, source_to_json, to_json
 from rnc.lab.ticket import Ticket, TicketState
 
-_FIRST_START_SECONDS = 5.0  # about what importing torch takes, until a start has been measured
+_FIRST_START_SECONDS = 5.0  # about the time that importing torch takes, until a start has been measured
 
 _CLOSED = "The app was closed."
 
@@ -26,7 +26,7 @@ Tick = Callable[[Ticket], None]
 
 @dataclass(frozen=True)
 class _Ending:
-    """The end of a request that is wanted before it is done."""
+    """The request to end a ticket before its work is done."""
 
     state: TicketState
     reason: str | None
@@ -34,14 +34,17 @@ class _Ending:
 
 
 class _EndedByForceError(Exception):
-    """The worker did not stop in time."""
+    """Error raised if the worker did not stop in time."""
 
 
 class Dispatcher:
-    """Holds the worker. `work_on` and `measure_pace` are one thread's; the rest is anybody's."""
+    """The owner of the worker process.
+
+    Only one thread may call `work_on` and `measure_pace`; any thread may call the other methods.
+    """
 
     def __init__(self, limits: Limits, cache: ResultCache, command: Sequence[str]) -> None:
-        """Start nothing yet. `command` starts a worker; whole results go into the cache before their tickets end."""
+        """Start no worker yet. `command` starts one; complete results are cached before their tickets end."""
         self._limits, self._cache, self._command = limits, cache, command
         self._child: Child | None = None
         self._lock = threading.Lock()
@@ -52,27 +55,27 @@ class Dispatcher:
 
     @property
     def worker_pid(self) -> int | None:
-        """The worker's process number; None where none runs."""
+        """The worker's process ID; None if no worker runs."""
         child = self._child
         return child.pid if child is not None and child.alive else None
 
     def knows_pace(self, source: Source) -> bool:
-        """Whether such a network ran here."""
+        """Return whether the pace of this network, or of one with the same name and data set, is known."""
         return self._paces.known(source)
 
     def estimate(self, request: Request) -> float | None:
-        """The seconds a request will take from its turn on; None where no such network ran here."""
+        """Return the seconds that a request will take once it is its turn; None if the pace is not known."""
         seconds = self._paces.seconds(request)
         if seconds is None or self.worker_pid is not None:
             return seconds
         return seconds + self._start_seconds
 
     def work_on(self, ticket: Ticket, tick: Tick) -> None:
-        """See a ticket through to its end; `tick` is called again and again meanwhile. Never raises."""
+        """Process a ticket to its end, calling `tick` repeatedly meanwhile. Never raises."""
         try:
             ticket.load()
             self._run(ticket, tick)
-        except wire.WireError as error:  # (too large a request: nothing was sent of it)
+        except wire.WireError as error:  # the request is too large, and no part of it was sent
             self._fail(ticket, str(error))
         except _EndedByForceError:
             self.abandon()
@@ -83,22 +86,22 @@ class Dispatcher:
             if self._ending(ticket) is not None and not self._closed:
                 self._end_early(ticket)
             self._fail(ticket, _CLOSED if self._closed else str(error))
-        except Exception as error:  # (whatever it was, the queue goes on)
+        except Exception as error:  # any exception, so that the queue goes on
             self.abandon()
             log.exception(error)
             self._fail(ticket, f"The lab failed ({type(error).__name__}); try again: other attacks go on.")
 
     def stop(self, ticket: Ticket, state: TicketState = TicketState.STOPPED, reason: str | None = None) -> None:
-        """Ask the worker to end what it does for this ticket after the round under way.
+        """Ask the worker to stop working on this ticket after the current round.
 
-        The ticket then has the given state and reason. A worker that does not answer in time is ended.
+        The ticket then has the given state and reason. A worker that does not answer in time is killed.
         """
         with self._lock:
             if self._wanted is None or self._wanted[0] is not ticket:
                 self._wanted = ticket, _Ending(state, reason, time.monotonic())
 
     def measure_pace(self, source: Source) -> None:
-        """Let the worker load a network and measure its pace. Never raises: what goes wrong is logged."""
+        """Let the worker load a network and measure its pace. Never raises: errors are logged."""
         try:
             answer = self._paced(source)
             if answer["kind"] == "pace":
@@ -107,7 +110,7 @@ class Dispatcher:
             if answer.get("fatal"):
                 self.abandon()
             error = str(answer.get("error"))
-        except wire.WireError as too_large:  # (nothing was sent of it)
+        except wire.WireError as too_large:  # no part of the request was sent
             error = str(too_large)
         except Exception as failure:
             self.abandon()
@@ -119,7 +122,7 @@ class Dispatcher:
         log.event("lab: the pace of a network is not known", logging.WARNING, run=source.run_id[:200], error=error)
 
     def _paced(self, source: Source) -> dict[str, Any]:
-        """The worker's answer to the question for a pace. Raises WorkerGoneError, also where it takes too long."""
+        """Return the worker's answer to a pace request. Raises WorkerGoneError if it ends or takes too long."""
         until = time.monotonic() + self._limits.prepare_seconds
 
         def in_time() -> None:
@@ -141,13 +144,13 @@ class Dispatcher:
         self.abandon()
 
     def abandon(self) -> None:
-        """End the worker, whatever it is at; the next request starts another. Never raises."""
+        """End the worker even in the middle of a task; the next request starts another. Never raises."""
         with self._lock:
             child, self._child = self._child, None
         if child is not None:
             try:
                 child.end()
-            except Exception as error:  # (the next request has a worker of its own)
+            except Exception as error:  # the next request gets a new worker
                 log.exception(error)
 
     def _run(self, ticket: Ticket, tick: Tick) -> None:
@@ -173,7 +176,7 @@ class Dispatcher:
                 look()
 
     def _check_time(self, ticket: Ticket, began: float) -> None:
-        """Let the request end where it takes too long, and the worker where it does not stop. Raises _EndedByForceError."""
+        """Stop a request that takes too long. Raises _EndedByForceError if the worker then does not stop in time."""
         most = self._limits.request_seconds
         if time.monotonic() - began > most:
             self.stop(ticket, TicketState.FAILED, (
@@ -189,7 +192,7 @@ class Dispatcher:
         return wanted[1] if wanted is not None and wanted[0] is ticket else None
 
     def _end_early(self, ticket: Ticket, result: results.Result | None = None) -> None:
-        """End a ticket as was wanted, or as stopped by the worker where nobody wanted it."""
+        """End a ticket in the requested state, or as stopped if the worker stopped without a request."""
         ending = self._ending(ticket)
         if ending is None:
             ticket.end(TicketState.STOPPED, result)
@@ -207,7 +210,7 @@ class Dispatcher:
                 raise WorkerGoneError(_CLOSED)
             if self._child is not None and self._child.alive:
                 return self._child
-            if self._child is not None:  # (it died when nobody asked anything of it)
+            if self._child is not None:  # it died between two requests
                 self._child.end()
             self._child = None
             child = self._child = Child(self._command)
@@ -242,7 +245,7 @@ class Dispatcher:
                 raise ValueError(f"a result in state {message['state']!r}")
 
     def _note(self, ticket: Ticket, result: results.Result) -> None:
-        """Remember the pace and the result; the ticket has its result whatever goes wrong here."""
+        """Record the pace and cache the result. Errors are only logged, so that the ticket still gets its result."""
         try:
             for source in ticket.request.sources:
                 self._paces.note(source, ticket.running_seconds / passes(ticket.request))

@@ -1,4 +1,4 @@
-"""How long a request will take, from how long others took: counted in passes of an image through the network."""
+"""Estimates of the duration of a request from earlier ones, counted in forward passes of an image through the network."""
 
 import threading
 from dataclasses import replace
@@ -7,15 +7,15 @@ from rnc.conditions import Condition
 from rnc.lab.requests import MOST_FRAMES, UNBOUNDED_STEPS, AttackRequest, PicturesRequest, Request, Source, SweepRequest
 from rnc.vocabulary import ConditionKind
 
-GRADIENT = 3.0  # passes that a gradient with respect to the pixels costs: one forward, and about two for the way back
-_FRAME = 2.0  # passes that a frame costs: forward by the network itself (an attack's way is faster), and its metrics
-_LAYERS = 4.0  # passes that measuring every stage costs: two over clean and perturbed images
-_MASKING_PASSES = 25.0  # the noise and the single step of the checks for masking
-_NEW = 0.5  # the weight of the latest measurement in a pace
+GRADIENT = 3.0  # passes per gradient with respect to the pixels: one forward, and about two for the backward pass
+_FRAME = 2.0  # passes that a frame costs: a forward pass of the unfolded network (attacks use a faster copy), and its metrics
+_LAYERS = 4.0  # passes that measuring every stage costs: two each over clean and perturbed images
+_MASKING_PASSES = 25.0  # passes that the noise and the single-step attack of the gradient-masking checks cost
+_NEW = 0.5  # the weight of the latest measurement in the moving average
 
 
 def passes(request: Request) -> float:
-    """The passes of an image through a network that a request takes, about."""
+    """Return the approximate number of forward passes, over all images, that a request takes."""
     if isinstance(request, AttackRequest):
         each = _attack(request.condition, followed=True)
     elif isinstance(request, SweepRequest):
@@ -39,27 +39,27 @@ def _attack(condition: Condition, *, followed: bool) -> float:
 
 
 class Paces:
-    """Seconds a pass, by the kind of network and data set; safe to share between threads."""
+    """Seconds per pass, by network and by model name and data set; can be shared between threads."""
 
     def __init__(self) -> None:
-        """Start knowing none."""
+        """Create an empty record."""
         self._lock = threading.Lock()
         self._seconds: dict[tuple[str, str], float] = {}
 
     def note(self, source: Source, seconds: float) -> None:
-        """Take in a measured pace, seconds a pass."""
+        """Add a measurement in seconds per pass."""
         with self._lock:
             for name in _names(source):
                 before = self._seconds.get(name, seconds)
                 self._seconds[name] = (1 - _NEW) * before + _NEW * seconds
 
     def known(self, source: Source) -> bool:
-        """Whether such a network ran here."""
+        """Return whether the pace of this network, or of one with the same name and data set, is known."""
         with self._lock:
             return any(name in self._seconds for name in _names(source))
 
     def seconds(self, request: Request) -> float | None:
-        """What the request will take once it runs; None where no such network ran yet."""
+        """Return the seconds that the request will take while it runs; None if the pace of a network is not known."""
         with self._lock:
             found = [next((self._seconds[n] for n in _names(s) if n in self._seconds), None) for s in request.sources]
         known = [pace for pace in found if pace is not None]
@@ -67,5 +67,5 @@ class Paces:
 
 
 def _names(source: Source) -> list[tuple[str, str]]:
-    """From the narrow to the wide: this very network, then those of its name."""
+    """Return the keys of a network's pace, most specific first: this network, then those with its name."""
     return [(source.dataset, source.sha256), *([(source.dataset, source.model)] if source.model else [])]

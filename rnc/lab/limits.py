@@ -1,4 +1,4 @@
-"""Limits of the lab: time and memory of a request, and how many requests wait. The environment changes those that matter."""
+"""Limits of the lab: time and memory of a request, and the length of the queue. The environment can change four of them."""
 
 import math
 import os
@@ -16,37 +16,37 @@ EACH_VARIABLE = "RNC_LAB_PER_SESSION"
 
 _SHARE_OF_MEMORY = 0.5
 _LEAST_BYTES = 3 * 2**29
-"""1.5 GiB: torch alone takes half of it."""
+"""1.5 GiB, because torch alone takes half of it."""
 _GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the lab takes on at most."""
+    """Upper limits on the work that the lab accepts."""
 
     request_seconds: float = 1800.0
-    """Of one request, from its turn on; also the longest estimate with which a request is taken."""
+    """Seconds that one request may run; also the longest estimate with which a request is accepted."""
     memory_bytes: int | None = None
-    """What the worker process may allocate (not on a GPU); None for no limit."""
+    """Bytes that the worker process may allocate, not counting GPU memory; None for no limit."""
     queued: int = 64
-    """Requests that wait, of all sessions."""
+    """Number of waiting requests of all sessions."""
     queued_each: int = 4
-    """Requests of one session that wait or are under way."""
+    """Number of requests of one session that wait or are under way."""
     queued_from_one_address: int = 16
-    """The same of all sessions from one network address, where it is known."""
+    """The same for all sessions from one network address, if the address is known."""
     patience_seconds: float = 180.0
-    """What nobody looks at for so long ends. Browsers let a tab in the background ask but once a minute."""
+    """Seconds without a look at a ticket after which it ends. Browsers let a background tab ask only once a minute."""
     stop_seconds: float = 5.0
-    """From the wish that a request stops to the end of the worker, if it has not answered."""
+    """Seconds from the request to stop until an unresponsive worker is killed."""
     start_seconds: float = 120.0
-    """For a worker to start."""
+    """Seconds that a worker may take to start."""
     prepare_seconds: float = 60.0
-    """For the measurement of a network's pace."""
+    """Seconds that the measurement of a network's pace may take."""
     tick_seconds: float = 0.2
-    """Between two looks at what is under way."""
+    """Seconds between two checks of the current request."""
 
     def refusal_of_time(self, seconds: float | None) -> str | None:
-        """Return why a request of so many estimated seconds is not taken; None if it is."""
+        """Return why a request of this estimated duration in seconds is refused; None if it is accepted."""
         if seconds is None or seconds <= self.request_seconds:
             return None
         return (
@@ -56,7 +56,7 @@ class Limits:
 
 
 def from_environment() -> Limits:
-    """Return the limits with what the environment says; a value that is no number above 0 is logged and not used."""
+    """Return the limits with those set in the environment; a value that is not a number above 0 is logged and ignored."""
     usual = Limits()
     gib = _number(MEMORY_VARIABLE, math.inf)
     return Limits(
@@ -68,13 +68,16 @@ def from_environment() -> Limits:
 
 
 def usual_memory(machine: int | None = None) -> int | None:
-    """Return half of the machine's memory in bytes, but at least what torch needs; None where the system does not say."""
+    """Return half of the machine's memory in bytes, but at least what torch needs; None if the system does not report it."""
     machine = machine_memory() if machine is None else machine
     return None if machine is None else max(int(machine * _SHARE_OF_MEMORY), _LEAST_BYTES)
 
 
 def machine_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
-    """Return the bytes that this process and its children may use: of the machine, or of its control group, if that is less."""
+    """Return the bytes that this process and its children may use: the machine's memory or a smaller control-group limit.
+
+    None if neither is known.
+    """
     try:
         found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (ValueError, OSError, AttributeError):
@@ -82,13 +85,13 @@ def machine_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/pro
     for path in _limit_files(groups, own):
         try:
             found.append(int(path.read_text()))
-        except (OSError, ValueError):  # (there is none, or it is "max")
+        except (OSError, ValueError):  # the file does not exist, or says "max"
             continue
     return min((bytes_ for bytes_ in found if bytes_ > 0), default=None)
 
 
 def _limit_files(groups: Path, own: Path) -> Iterator[Path]:
-    """The files that may limit memory: of this process's control group and of those above it, in version 2 and 1."""
+    """Yield the files that may limit memory, of this process's control group and its parents, in versions 2 and 1."""
     try:
         lines = own.read_text().splitlines()
     except OSError:

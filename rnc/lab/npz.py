@@ -1,4 +1,4 @@
-"""Dataclasses of arrays, frames and plain values as npz, to and fro: no pickle, and no more memory than was allowed."""
+"""Conversion of dataclasses of arrays, frames and plain values to and from npz, without pickle and with a memory limit."""
 
 import dataclasses
 import io
@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 Record = TypeVar("Record")
-_PLAIN = "plain"  # the member that holds what is neither array nor frame, as JSON
+_PLAIN = "plain"  # the member that holds all values that are neither array nor frame, as JSON
 _KINDS = "biufU"
 
 
 class ContentError(ValueError):
-    """Bytes that are no result of the lab, or a larger one than is read."""
+    """Bytes that are not a result of the lab, or a result that is too large to read."""
 
 
 def to_bytes(record: Any, *, compressed: bool = False) -> bytes:
-    """The fields of a dataclass as an npz: arrays as they are, a frame by columns, the rest as JSON."""
+    """Return the fields of a dataclass as npz bytes: arrays unchanged, frames by column, all other values as JSON."""
     arrays: dict[str, np.ndarray] = {}
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(record):
@@ -39,7 +39,10 @@ def to_bytes(record: Any, *, compressed: bool = False) -> bytes:
 
 
 def from_bytes(content: bytes, kinds: dict[str, type[Record]], most_bytes: int) -> Record:
-    """Read a record of one of these dataclasses, by name. Raises ContentError, before it takes more than `most_bytes`."""
+    """Read a record of one of these dataclasses, by name.
+
+    Raises ContentError if the content is invalid, or before more than `most_bytes` would be unpacked.
+    """
     try:
         arrays = _members(content, most_bytes)
         plain = json.loads(arrays.pop(_PLAIN).tobytes())
@@ -52,12 +55,12 @@ def from_bytes(content: bytes, kinds: dict[str, type[Record]], most_bytes: int) 
                 given[field.name] = pd.DataFrame({name: arrays[f"{field.name}/{name}"] for name in plain[field.name]})
             elif (
                 field.name in plain or field.default is dataclasses.MISSING
-            ):  # (one with a default is newer than the record)
+            ):  # a missing field with a default is newer than the record
                 given[field.name] = plain[field.name]
         return of(**given)
     except ContentError:
         raise
-    except Exception as error:  # (what zip files and npy headers raise where they are damaged is nowhere listed)
+    except Exception as error:  # the exceptions of zip files and npy headers for damaged data are not documented
         raise ContentError(f"this is no result of the lab, or a damaged one ({error}); run the attack again") from None
 
 
@@ -70,7 +73,7 @@ def _members(content: bytes, most_bytes: int) -> dict[str, np.ndarray]:
 
 
 def _array(member: bytes) -> np.ndarray:
-    """An npy file that is already in memory: its header is believed only where the bytes that follow bear it out."""
+    """Read an npy file from memory, and check that the size in its header agrees with the bytes that follow."""
     file = io.BytesIO(member)
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -85,7 +88,7 @@ def _array(member: bytes) -> np.ndarray:
 
 
 def _column(values: pd.Series) -> np.ndarray:
-    """Texts as fixed-width ones: an object array would be pickled."""
+    """Return texts as fixed-width strings, because an object array would need pickle."""
     found = values.to_numpy()
     return found.astype(str) if found.dtype == object else found
 

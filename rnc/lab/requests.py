@@ -1,6 +1,7 @@
-"""What the lab can be asked for: an attack, a sweep over its strength, the checks for gradient masking, perturbed images.
+"""The requests of the lab: an attack, a sweep over its strength, checks for gradient masking, and perturbed images.
 
-A request says all that determines its result, as JSON to and fro; `key` is a hash of just that. Free of torch.
+A request contains everything that determines its result and converts to and from JSON; `key` is a hash of those values. This
+module does not import torch.
 """
 
 import hashlib
@@ -21,19 +22,19 @@ MOST_STEPS = 1000
 MOST_RESTARTS = 20
 MOST_WATCHED = 500
 MOST_FRAMES = 100
-"""Rounds of an attack's first restart that are kept as frames; of more, every second, third, ... is."""
+"""Largest number of rounds of an attack's first restart that are kept as frames; longer attacks are thinned evenly."""
 UNBOUNDED_STEPS = 40
-"""What the attack without bound takes at least, of the checks for masking."""
+"""Least number of steps of the unbounded attack in the gradient-masking checks."""
 _ENGINE = 1
-"""Counts up when the same request comes to mean another result: part of every key, so that kept results stay apart."""
+"""Version of the computation, part of every key; increase it when the result of an equal request changes."""
 MOST_PICTURES = 200
-"""Images that are perturbed to be looked at."""
+"""Largest number of images that one request perturbs for display."""
 _MOST_SEED = 2**31 - 1
 _MOST_TEXT = 2**20
 
 
 class Axis(StrEnum):
-    """What a sweep varies."""
+    """The attack parameter that a sweep varies."""
 
     EPSILON = "epsilon"
     STEPS = "steps"
@@ -41,11 +42,11 @@ class Axis(StrEnum):
 
 
 class _Keyed:
-    """A request whose result has a name."""
+    """A request with a key for its result."""
 
     @property
     def key(self) -> str:
-        """Names the result: equal for two requests exactly where all that determines it is."""
+        """The key of the result, equal for two requests exactly if all values that determine the result are equal."""
         return _key(cast("Request", self))
 
 
@@ -56,22 +57,22 @@ class _OfOneSource(_Keyed):
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """The one source."""
+        """The source, as a tuple of length 1."""
         return (self.source,)
 
 
 @dataclass(frozen=True)
 class AttackRequest(_OfOneSource):
-    """One attack on class-balanced images of a source, followed step by step. Raises RequestError."""
+    """An attack on class-balanced images of a source, recorded step by step. Raises RequestError."""
 
     source: Source
     condition: Condition
     images: int = 300
     seed: int = 0
     layers: bool = False
-    """Whether NC1 and nearest centre are measured at every stage of the network, before and after."""
+    """True if NC1 and nearest-class-mean accuracy are measured at every stage of the network, before and after."""
     watched: int = 200
-    """How many of the images are followed one by one."""
+    """Number of images that are recorded individually."""
 
     def __post_init__(self) -> None:
         """Check all fields."""
@@ -82,22 +83,22 @@ class AttackRequest(_OfOneSource):
 
 @dataclass(frozen=True)
 class SweepRequest(_Keyed):
-    """One attack at several strengths on one or two networks, on the same images and with the same seed.
+    """An attack at several strengths on one or two networks, with the same images and the same seed.
 
-    Strength 0 of epsilon is the clean images, 0 steps the random start. Raises RequestError.
+    Epsilon 0 means the clean images; 0 steps means the random start. Raises RequestError.
     """
 
     sources: tuple[Source, ...]
     condition: Condition
     over: Axis
     values: tuple[float, ...]
-    """Ascending; of epsilon and step size in pixels of [0, 1], of steps whole numbers."""
+    """Ascending values: epsilon and step size in pixel units of [0, 1], steps as whole numbers."""
     images: int = 300
     seed: int = 0
     layers: bool = False
 
     def __post_init__(self) -> None:
-        """Check all fields, and that every strength is an attack."""
+        """Check all fields, and check that every strength gives a valid attack."""
         object.__setattr__(self, "sources", tuple(self.sources))
         object.__setattr__(self, "over", member(Axis, "what a sweep varies", self.over))
         _check_common(self)
@@ -115,10 +116,10 @@ class SweepRequest(_Keyed):
                 _check_attack(attack)
 
     def at(self, value: float) -> Condition:
-        """The attack of a strength; CLEAN at epsilon 0.
+        """Return the attack of a strength; CLEAN at epsilon 0.
 
-        A customary step size (2.5 epsilon / steps) stays customary; one's own stays the same share of epsilon over
-        epsilon, and as it is over steps. Raises RequestError where the attack does not have what is varied.
+        A default step size (2.5 epsilon / steps) stays the default. Any other step size keeps its ratio to epsilon in a sweep
+        over epsilon, and stays the same in a sweep over steps. Raises RequestError if the attack has no parameter of this name.
         """
         base = self.condition
         if self.over is Axis.EPSILON:
@@ -134,7 +135,7 @@ class SweepRequest(_Keyed):
 
 @dataclass(frozen=True)
 class MaskingRequest(_OfOneSource):
-    """The checks for gradient masking of an attack on a network (see `rnc.lab.results.MaskingResult`)."""
+    """The checks for gradient masking of an attack on a network (see `rnc.lab.results.MaskingResult`). Raises RequestError."""
 
     source: Source
     condition: Condition
@@ -152,12 +153,12 @@ class MaskingRequest(_OfOneSource):
 
 @dataclass(frozen=True)
 class PicturesRequest(_OfOneSource):
-    """Some images of a source by their indices, perturbed as they were when the run was measured. Raises RequestError."""
+    """Some images of a source by their sample indices, perturbed as in the run's measurement. Raises RequestError."""
 
     source: Source
     condition: Condition
     samples: tuple[int, ...]
-    """The images' indices in their data set, rising."""
+    """The images' sample indices in their data set, ascending and without repetition."""
     images: int = field(default=0, init=False)
     seed: int = field(default=0, init=False)
     layers: bool = field(default=False, init=False)
@@ -184,13 +185,13 @@ _KINDS: dict[str, type[Request]] = {
 
 
 def to_json(request: Request) -> str:
-    """The request as JSON text; `from_json` reads it back."""
+    """Return the request as JSON text; `from_json` reads it back."""
     kind = next(name for name, of in _KINDS.items() if isinstance(request, of))
     return json.dumps({"kind": kind} | _plain(request))
 
 
 def from_json(content: str) -> Request:
-    """Read a request. Raises RequestError for anything else."""
+    """Read a request. Raises RequestError if the text is not a valid one."""
     if len(content) > _MOST_TEXT:
         raise RequestError(f"this is no request of the lab: it is longer than {_MOST_TEXT} letters")
     try:
@@ -209,7 +210,7 @@ def from_json(content: str) -> Request:
 
 
 def _plain(request: Request) -> dict[str, Any]:
-    """The fields that are given, as JSON has them."""
+    """Return the fields that are passed at creation, as JSON values."""
     given: dict[str, Any] = {f.name: getattr(request, f.name) for f in fields(request) if f.init}
     for name in ("source", "sources"):
         if name in given:
@@ -248,7 +249,7 @@ def _check_attack(condition: Condition) -> None:
 
 
 def _asked(check: Callable[[Condition], None], condition: Condition) -> None:
-    """A check of conditions, as one of requests."""
+    """Run a check of a condition, and raise its ValueError as RequestError."""
     try:
         check(condition)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""What the lab answers: arrays, frames and plain numbers, as npz to and fro. Free of torch.
+"""The results of the lab: arrays, frames and plain numbers, converted to and from npz. Does not import torch.
 
-Letters: T frames of a trajectory, n watched images, m shown images, C classes, k <= C - 1 dimensions that the centred
-clean class means span, (c, h, w) image.
+Symbols: T frames of a trajectory, n watched images, m shown images, C classes, k <= C - 1 dimensions spanned by the centred
+clean class means, (c, h, w) image.
 """
 
 import math
@@ -17,75 +17,79 @@ from rnc.simplex import SimplexPlane
 from rnc.vocabulary import MOST_RESULT_BYTES
 
 CLEAN_STEP = -1
-"""What `step` says of the frame of the clean images, which comes before the start (0)."""
+"""The `step` of the frame of clean images, which comes before the start (step 0)."""
 
 WITHOUT_GRADIENT = "without_gradient"
-"""Of a sweep: the share of images at which every gradient was exactly 0 in float32, so that the attack could not move them."""
+"""Metric of a sweep: share of images for which every gradient was exactly 0 in float32, so the attack could not move them."""
 
 
 @dataclass(frozen=True)
 class AttackResult:
-    """Clean against perturbed images of one network, and the way from the ones to the others."""
+    """Clean and perturbed images of one network, and the trajectory between them."""
 
     condition: str
     """The slug of the attack."""
     steps_done: int
-    """The steps taken in all restarts; a restart's start is none."""
+    """The number of steps taken in all restarts; the start of a restart does not count."""
     rounds: int
-    """How many rounds the whole attack has: every restart's start and steps."""
+    """The number of rounds of the whole attack: the start and the steps of every restart."""
     stopped: bool
     as_recorded: bool
-    """Whether the images are those of the run; another source of a data set keeps them in another order."""
+    """True if the images are those of the run; another source of a data set may order them differently."""
     device: str
     seconds: float
     before: dict[str, float]
-    """Every metric of the clean images, by name; their own labels and means."""
+    """Every metric of the clean images, by name, with their own labels and class means."""
     after: dict[str, float]
-    """The same of the perturbed ones, around their own means; targeted samples by their targets."""
+    """The same for the perturbed images, around their own class means; a targeted attack is measured with its targets as
+    labels.
+    """
     alignment: dict[str, float]
-    """Of the perturbed against the clean class means: `angle` (rad), `distance` and their kin, by name."""
+    """Perturbed against clean class means: `angle` (rad), `distance` and related metrics, by name."""
     leaps: pd.DataFrame
     """true_class, predicted_class, count, angle (rad)."""
     layers: pd.DataFrame
-    """layer, depth, shown (clean, perturbed), metric (nc1, ncc_accuracy), value; empty where it was not asked for."""
+    """layer, depth, shown (clean, perturbed), metric (nc1, ncc_accuracy), value; empty if not requested."""
     frames: pd.DataFrame
-    """One row a frame (T), over all images: restart, step (CLEAN_STEP for the clean images), nc1, accuracy, ncc_accuracy,
-    angle (rad to the clean means), loss (nats), success (share where the attacker has what it wants).
+    """A row per frame (T), over all images.
 
-    The frames are the clean images, the first restart's rounds (every one, or evenly thinned) and the end of each later
-    restart; of each the images that the attacker would hand over if stopped there. The last is the result.
+    Columns: restart, step (CLEAN_STEP for the clean images), nc1, accuracy, ncc_accuracy, angle (rad to the clean means), loss
+    (nats), success (share of images for which the attack succeeds).
+
+    The frames are the clean images, the first restart's rounds (all, or evenly thinned) and the end of each later restart. Each
+    frame shows the images that the attack would return if it stopped there. The last frame is the result.
     """
     sample: np.ndarray
-    """(n,) the watched images' indices in their data set, balanced over the classes."""
+    """(n,) the watched images' sample indices in their data set, balanced over the classes."""
     label: np.ndarray
     """(n,) true classes."""
     goal: np.ndarray
-    """(n,) the classes that the attack drives at; the true ones, which it drives away from, where it is untargeted."""
+    """(n,) the attack's target classes; for an untargeted attack, the true classes, whose loss it increases."""
     plane: np.ndarray
-    """(T, n, 2) in the plane of the two leading principal directions of all clean features."""
+    """(T, n, 2) coordinates in the plane of the two leading principal directions of the clean features."""
     means_span: np.ndarray
     """(C, k) the clean class means minus their mean, in an orthonormal basis of their span; NaN for absent classes."""
     span: np.ndarray
-    """(T, n, k) the features minus that mean, in the same basis: all that a simplex plane needs."""
+    """(T, n, k) the features minus that mean, in the same basis; sufficient to project on any simplex plane."""
     loss: np.ndarray
-    """(T, n) cross entropy with the true class, nats."""
+    """(T, n) cross entropy with the true class, in nats."""
     margin: np.ndarray
-    """(T, n) logit of the true class minus the largest other: below 0 the decision is wrong."""
+    """(T, n) logit of the true class minus the largest other logit; the prediction is wrong below 0."""
     predicted: np.ndarray
-    """(T, n) the classes decided for."""
+    """(T, n) predicted classes."""
     confidence: np.ndarray
-    """(T, n) their softmax probabilities."""
+    """(T, n) softmax probabilities of the predicted classes."""
     clean_images: np.ndarray
     """(m, c, h, w) float32 in [0, 1], the first m of the watched images."""
     perturbed_images: np.ndarray
-    """(m, c, h, w) float32 in [0, 1], the same at the end, to the last bit."""
+    """(m, c, h, w) float32 in [0, 1], the same images at the end of the attack, bit for bit."""
     without_gradient: int = 0
-    """At how many of all images every gradient was exactly 0 in float32, so that the attack could not move them."""
+    """Number of all images for which every gradient was exactly 0 in float32, so the attack could not move them."""
     images: int = 0
-    """How many there are in all, maybe fewer than were asked for; 0 in results from before this was noted."""
+    """Number of all images, possibly fewer than requested; 0 in results that were stored before this field existed."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the arrays do not belong together."""
+        """Raise ValueError if the arrays differ in the number of frames or images."""
         shape = (len(self.frames), len(self.sample))
         per_frame = (self.loss, self.margin, self.predicted, self.confidence, self.plane[..., 0], self.span[..., 0])
         if any(part.shape != shape for part in per_frame) or self.clean_images.shape != self.perturbed_images.shape:
@@ -93,15 +97,15 @@ class AttackResult:
 
     @cached_property
     def leapt_at(self) -> np.ndarray:
-        """(n,) the first frame from which on the decision is never again that on the clean image; -1 where it is at the end."""
+        """(n,) the first frame from which on the prediction always differs from the clean one; -1 if it is equal at the end."""
         other = self.predicted != self.predicted[:1]
         for_good = np.logical_and.accumulate(other[::-1], axis=0)[::-1]
         return np.where(for_good.any(axis=0), for_good.argmax(axis=0), -1)
 
     def simplex(self, classes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """The watched images (T, n, 2) in the plane through three clean class means, and these (3, 2) in it.
+        """Project the watched images (T, n, 2) and three clean class means (3, 2) on the plane through these means.
 
-        Raises ValueError where the means lie on a line, or a class is absent.
+        Raises ValueError if the means lie on a line, or if a class is absent.
         """
         vertices = self.means_span[list(classes)].astype(np.float64)
         if np.isnan(vertices).any():
@@ -113,38 +117,38 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Metrics against the strength of an attack, of one or two networks, on the same images and seed."""
+    """Metrics at each strength of an attack, for one or two networks, on the same images and with the same seed."""
 
     over: str
-    """epsilon, steps or step_size."""
+    """The varied parameter: epsilon, steps or step_size."""
     conditions: list[str]
     """The slug of each strength's attack."""
     stopped: bool
-    """Then the frame holds the strengths that were finished."""
+    """True if the sweep was stopped; the frame then holds the strengths that were completed."""
     as_recorded: bool
     device: str
     seconds: float
     points: pd.DataFrame
     """source (0 or 1, in the order of the request), strength, layer, metric, value.
 
-    `layer` is features, and where layers were asked for also each stage's name in the order of the network (nc1 and
-    ncc_accuracy alone). Metrics are around the perturbed images' own means, targeted ones by their targets; angle and
-    its kin are against the clean means. `success` is the share of images where the attacker has what it wants.
-    WITHOUT_GRADIENT is said above.
+    `layer` is features and, if layers were requested, each stage's name in network order (only nc1 and ncc_accuracy). Metrics
+    are around the perturbed images' own class means, for targeted attacks with the targets as labels; angle and related metrics
+    are relative to the clean means. `success` is the share of images for which the attack succeeds. WITHOUT_GRADIENT is
+    explained above.
     """
     images: int = 0
-    """How many there are, maybe fewer than were asked for; 0 in results from before this was noted."""
+    """Number of images, possibly fewer than requested; 0 in results that were stored before this field existed."""
 
 
 @dataclass(frozen=True)
 class MaskingCheck:
-    """One sign of gradient masking, looked for."""
+    """A check for one sign of gradient masking."""
 
     name: str
     title: str
     warns: bool
     finding: str
-    """The sentence that says what was found, with its numbers."""
+    """The sentence that states the finding, with its numbers."""
     numbers: dict[str, float]
     source: str
     """Paper and section."""
@@ -152,31 +156,31 @@ class MaskingCheck:
 
 @dataclass(frozen=True)
 class MaskingResult:
-    """Whether an attack's failures look like the network's strength, or like gradients that lead nowhere."""
+    """Evidence on why an attack fails: because the network is robust, or because its gradients are masked."""
 
     condition: str
     images: int
     stopped: bool
-    """Then `checks` holds those that were finished."""
+    """True if the checks were stopped; `checks` then holds those that were completed."""
     as_recorded: bool
     device: str
     seconds: float
     checks: list[MaskingCheck]
 
     def __post_init__(self) -> None:
-        """Make checks of what JSON made of them."""
+        """Convert checks that were read from JSON to `MaskingCheck`."""
         made = [MaskingCheck(**check) if isinstance(check, dict) else check for check in self.checks]
         object.__setattr__(self, "checks", made)
 
     @property
     def warnings(self) -> list[MaskingCheck]:
-        """The checks that found their sign."""
+        """The checks that found their sign of gradient masking."""
         return [check for check in self.checks if check.warns]
 
 
 @dataclass(frozen=True)
 class PicturesResult:
-    """Some images clean and perturbed, and what the network decides on them."""
+    """Some images, clean and perturbed, and the network's predictions."""
 
     condition: str
     stopped: bool
@@ -184,11 +188,11 @@ class PicturesResult:
     device: str
     seconds: float
     sample: np.ndarray
-    """(n,) their indices in the data set, rising."""
+    """(n,) the sample indices in the data set, ascending."""
     label: np.ndarray
     """(n,) true classes."""
     decided: np.ndarray
-    """(2, n) the classes decided for, clean and perturbed."""
+    """(2, n) the predicted classes, clean and perturbed."""
     clean_images: np.ndarray
     """(n, c, h, w) float32 in [0, 1]."""
     perturbed_images: np.ndarray
@@ -200,24 +204,24 @@ _KINDS: dict[str, type[Result]] = {of.__name__: of for of in (AttackResult, Swee
 
 
 def to_bytes(result: Result, *, compressed: bool = False) -> bytes:
-    """The result as an npz, compressed for keeping."""
+    """Return the result as npz bytes; compress them for storage."""
     return npz.to_bytes(result, compressed=compressed)
 
 
 def from_bytes(content: bytes) -> Result:
-    """Read a result. Raises `npz.ContentError` for anything else, and for one larger than MOST_RESULT_BYTES."""
+    """Read a result. Raises `npz.ContentError` if the content is invalid or larger than MOST_RESULT_BYTES."""
     return npz.from_bytes(content, _KINDS, MOST_RESULT_BYTES)
 
 
 def size(result: Result) -> int:
-    """The bytes of memory that its arrays and frames take."""
+    """Return the bytes of memory that the result's arrays and frames take."""
     values = [getattr(result, field.name) for field in fields(result)]
     held = sum(value.nbytes for value in values if isinstance(value, np.ndarray))
     return held + sum(int(v.memory_usage(deep=True).sum()) for v in values if isinstance(v, pd.DataFrame))
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """What a list of kept results shows, fit for strict JSON: what is not a number is None."""
+    """Return the values that a list of stored results shows, as strict JSON: numbers that are not finite become None."""
     told: dict[str, Any] = {"kind": type(result).__name__, "seconds": result.seconds, "stopped": result.stopped}
     if isinstance(result, AttackResult):
         told |= {"condition": result.condition, "before": result.before, "after": result.after, **result.alignment}

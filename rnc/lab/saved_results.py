@@ -1,4 +1,4 @@
-"""Results of the lab kept in the store, and found again by their key."""
+"""Storage of lab results, which are found again by their key."""
 
 import json
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from rnc.store.writer import StoreWriter
 
 @dataclass(frozen=True)
 class Kept:
-    """A kept result, with what was asked for."""
+    """A stored result with its request."""
 
     title: str
     saved_at: datetime
-    """UTC, without a zone."""
+    """UTC, without a time zone."""
     request: Request
     result: Result
 
 
 def keep(writer: StoreWriter, request: Request, result: Result, title: str) -> bool:
-    """Keep a result under its request's key; whether it is new there.
+    """Store a result under its request's key. Return whether the key is new.
 
-    Raises ValueError for a stopped one, which its request would not give again, and for one that is too large, and
-    StoreError where the store cannot be written.
+    Raises ValueError if the result is incomplete, because its request would not give it again, or if it is too large, and
+    StoreError if the store cannot be written.
     """
     if result.stopped:
         raise ValueError("only a whole result is kept, under what was asked for; run it to its end")
@@ -34,9 +34,9 @@ def keep(writer: StoreWriter, request: Request, result: Result, title: str) -> b
 
 
 def find(reader: StoreReader, key: str) -> Kept | None:
-    """The kept result of a key, or None.
+    """Return the stored result of a key, or None.
 
-    Raises RequestError or ContentError (both ValueErrors) where what is stored cannot be read.
+    Raises RequestError or ContentError (both ValueErrors) if the stored content cannot be read.
     """
     found = reader.lab_result(key)
     if found is None:

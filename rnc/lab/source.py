@@ -1,4 +1,4 @@
-"""What the lab looks at: a stored network, and the images that it is attacked on. Free of torch."""
+"""The source of an attack in the lab: a stored network and its images. Does not import torch."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -11,7 +11,7 @@ from rnc.vocabulary import Split
 
 _MOST = 2**31 - 1
 _MOST_LETTERS = {"checkpoint": 4096, "run_id": 1000, "dataset": 2**19, "model": 1000, "fingerprint": 200}
-"""Of each text; the data set may be a reference to images of one's own, with the names of its classes."""
+"""Longest length of each text; a data set may be a reference to a user's images with the names of their classes."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +19,21 @@ class Source:
     """A stored network and the images that it is attacked on, as a run recorded them. Raises RequestError."""
 
     checkpoint: str
-    """The file. Where it lies does not matter for the result; its `sha256` does."""
+    """The file's path. The result depends on the file's `sha256`, not on its place."""
     sha256: str
     run_id: str
     epoch: int
     dataset: str
     split: Split
     subset: int = 0
-    """How many images of the split the run took; 0 for all."""
+    """The number of images of the split that the run used; 0 for all."""
     fingerprint: str | None = None
-    """`ImageSet.fingerprint` of them; None where the run recorded none."""
+    """`ImageSet.fingerprint` of these images; None if the run did not record it."""
     model: str = ""
-    """What the network is called; networks of one name are expected to take equally long."""
+    """The name of the network's model; networks of the same name are expected to take equally long."""
 
     def __post_init__(self) -> None:
-        """Check and bring to the types that are said."""
+        """Check the fields and convert the split to its enum."""
         object.__setattr__(self, "split", member(Split, "split", self.split))
         whole("epoch", self.epoch, 0, _MOST)
         whole("subset", self.subset, 0, _MOST)
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def label(self) -> str:
-        """How people name it: `RUN · epoch 10 · test`."""
+        """The label shown to users: `RUN · epoch 10 · test`."""
         return f"{self.run_id} · epoch {self.epoch} · {self.split}"
 
     @property
@@ -60,12 +60,12 @@ class Source:
 
 
 def source_to_json(source: Source) -> dict[str, Any]:
-    """The source as a JSON object; `Source(**it)` reads it back."""
+    """Return the source as a JSON object; `Source(**object)` reads it back."""
     return {f.name: getattr(source, f.name) for f in fields(source)}
 
 
 def check_place(source: Source, folders: Iterable[Path]) -> None:
-    """Raise RequestError unless the network lies inside one of the folders, after links are followed."""
+    """Raise RequestError unless the network lies inside one of the folders after symbolic links are resolved."""
     place, reason = Path(source.checkpoint), ""
     for folder in folders:
         for home in (folder.absolute(), folder.resolve()):

@@ -1,4 +1,4 @@
-"""What a session holds of the work that it asked for: look at it as often as you like, stop it at any time."""
+"""The session's handle on a submitted request: read its state as often as needed, and stop it at any time."""
 
 import math
 import threading
@@ -17,7 +17,7 @@ _MOST_ROWS = MOST_FRAMES + MOST_RESTARTS + 2
 
 
 class TicketState(StrEnum):
-    """Where the work stands."""
+    """The state of a request's work."""
 
     QUEUED = "queued"
     LOADING = "loading"
@@ -25,7 +25,7 @@ class TicketState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     STOPPED = "stopped"
-    """By `stop`; `result` is what was done until then, None where that was nothing."""
+    """Ended by `stop`; `result` holds the work done until then, or None if there is none."""
     FAILED = "failed"
 
 
@@ -33,7 +33,7 @@ ENDED = frozenset({TicketState.DONE, TicketState.STOPPED, TicketState.FAILED})
 
 
 class Ticket:
-    """One request under way. Every look at `state` says that somebody still waits for it."""
+    """A submitted request. Each reading of `state` shows that a visitor still waits for it."""
 
     def __init__(
         self,
@@ -43,14 +43,17 @@ class Ticket:
         look: Callable[[], None] = lambda: None,
         visitor: tuple[str, str] = ("", ""),
     ) -> None:
-        """Tickets are made by `LabClient.submit`. `look` is called at every look; `visitor` is a session and an address."""
+        """Create a ticket; only `LabClient.submit` does so.
+
+        `look` is called each time the state is read while the request is under way; `visitor` is a session and an address.
+        """
         self.request = request
         self.visitor = visitor
         self.done, self.total = 0, 0
-        """Rounds taken and to take; 0 of 0 until the work has begun."""
+        """Completed and total rounds; both are 0 until the work has begun."""
         self.result: Result | None = None
         self.error: str | None = None
-        """Why it failed or was stopped by others than the one who asked, and what to do."""
+        """The reason for a failure, or for a stop by the client, and what to do."""
         self.from_cache = False
         self._state = TicketState.QUEUED
         self._stop, self._place, self._look = stop, place, look
@@ -60,7 +63,7 @@ class Ticket:
 
     @property
     def state(self) -> TicketState:
-        """Where the work stands."""
+        """The state of the work. Reading it also records that a visitor still waits."""
         self._looked_at = time.monotonic()
         if self._state not in ENDED:
             self._look()
@@ -68,17 +71,17 @@ class Ticket:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """True if the request has ended. Reading it counts as reading `state`."""
         return self.state in ENDED
 
     @property
     def place(self) -> int | None:
-        """How many are served before this one, the one under way included; None once it is under way itself."""
+        """The number of requests that are served first, including the current one; None if this one is no longer queued."""
         return self._place(self) if self.state is TicketState.QUEUED else None
 
     @property
     def seconds_left(self) -> float | None:
-        """From the pace so far; None before the first round."""
+        """Estimated seconds until the end, from the pace so far; None before the first round is done."""
         if self._state is not TicketState.RUNNING or not self.done:
             return None
         return self.running_seconds / self.done * (self.total - self.done)
@@ -89,11 +92,11 @@ class Ticket:
         return pd.DataFrame(list(self._rows))
 
     def stop(self) -> None:
-        """Ask for the end after the round under way; what waits in the queue leaves it at once."""
+        """Stop after the current round; a queued request leaves the queue at once."""
         self._stop(self)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end, at most so long; whether it came. Who waits counts as looking."""
+        """Wait for the end, at most this many seconds, and return whether it came. Waiting counts as reading `state`."""
         until = math.inf if seconds is None else time.monotonic() + seconds
         while not self._ended.wait(min(max(until - time.monotonic(), 0.0), _LOOK_SECONDS)):
             self._looked_at = time.monotonic()
@@ -102,40 +105,40 @@ class Ticket:
                 return False
         return True
 
-    # What follows is the client's.
+    # The client calls the following members.
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come; not a look."""
+        """True if the request has ended; reading this does not count as reading `state`."""
         return self._state in ENDED
 
     @property
     def is_whole(self) -> bool:
-        """Whether it was done to its end; not a look."""
+        """True if the request was completed; reading this does not count as reading `state`."""
         return self._state is TicketState.DONE
 
     @property
     def running_seconds(self) -> float:
-        """Since the first round began."""
+        """Seconds since the first round began."""
         return time.monotonic() - self._began
 
     def answer(self, result: Result) -> None:
-        """Somebody asked the same before."""
+        """End with the cached result of an equal request."""
         self.from_cache = True
         self.end(TicketState.DONE, result)
 
     def unseen_for(self) -> float:
-        """Seconds since somebody looked."""
+        """Return the seconds since the state was last read."""
         return time.monotonic() - self._looked_at
 
     def load(self) -> None:
-        """It is this one's turn."""
+        """Enter the loading state, when it is this ticket's turn."""
         with self._ending:
             if self._state not in ENDED:
                 self._state = TicketState.LOADING
 
     def advance(self, done: int, total: int, row: dict[str, Any] | None) -> None:
-        """Note the rounds done, and a frame's row."""
+        """Record the completed rounds and, if given, the row of a frame."""
         with self._ending:
             if self._state in ENDED:
                 return
@@ -146,7 +149,7 @@ class Ticket:
             self._rows.append(row)
 
     def end(self, state: TicketState, result: Result | None = None, error: str | None = None) -> None:
-        """Nothing more will come; what ended stays as it ended."""
+        """End the ticket; a ticket that has already ended does not change."""
         with self._ending:
             if self._state in ENDED:
                 return

@@ -1,4 +1,4 @@
-"""Messages between the server and the lab's worker: a JSON object and, where there is one, a blob. No pickle."""
+"""Messages between the server and the lab's worker: a JSON object and an optional blob, without pickle."""
 
 import json
 import struct
@@ -10,16 +10,16 @@ _MOST_BLOB = 2**28
 
 
 class WireError(Exception):
-    """Bytes that are no message."""
+    """Bytes that are not a valid message, or a message that is too large."""
 
 
 def packed(message: dict[str, Any]) -> bytes:
-    """The bytes of a message without a blob. Raises WireError for one that is too large."""
+    """Return the bytes of a message without a blob. Raises WireError if it is too large."""
     return _packed(message, 0)
 
 
 def send(stream: IO[bytes], message: dict[str, Any], blob: bytes = b"") -> None:
-    """Write one message and flush it. Raises WireError for one that is too large, OSError where the other end is gone."""
+    """Write a message and flush the stream. Raises WireError if it is too large, OSError if the other process has gone."""
     stream.write(_packed(message, len(blob)))
     stream.write(blob)
     stream.flush()
@@ -36,7 +36,7 @@ def _packed(message: dict[str, Any], blob_length: int) -> bytes:
 
 
 def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
-    """The next message, or None where the other end is gone. Raises WireError for what is none."""
+    """Return the next message, or None if the other process has gone. Raises WireError if the bytes are not a message."""
     head = _exactly(stream, _LENGTHS.size)
     if head is None:
         return None

@@ -1,1 +1,1 @@
-"""The dashboard's parts: what is shared by the pages, and in its folders the charts and what single pages draw."""
+"""The user interface of the dashboard: modules shared by all pages, and folders with the charts and parts of single pages."""

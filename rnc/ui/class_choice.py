@@ -1,4 +1,4 @@
-"""Which classes of a map people look at: those that span its plane, and those that stand out on it."""
+"""Controls to choose classes of a map: those whose means span its plane, and those that it highlights."""
 
 import streamlit as st
 
@@ -6,7 +6,7 @@ from rnc.ui.charts.projection import has_legend
 
 
 def choose_vertices(names: list[str], key: str) -> list[str]:
-    """Return three classes, or fewer while people choose."""
+    """Let the user choose three classes, and return them, or fewer while the choice is not complete."""
     return st.multiselect(
         "Vertices", names, names[:3], max_selections=3, key=key, bind="query-params",
         help="Three classes whose clean means span the plane: the sides of the triangle are as long as in feature space, samples "
@@ -15,7 +15,7 @@ def choose_vertices(names: list[str], key: str) -> list[str]:
 
 
 def choose_classes(names: list[str], key: str) -> list[str]:
-    """Return the classes to single out on a map; where they are few, its legend is for that, and none is returned."""
+    """Return the classes to highlight on a map; none if they are few, because the map's legend then does the same."""
     if has_legend(names):
         return []
     return st.multiselect(

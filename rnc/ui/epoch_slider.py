@@ -1,4 +1,4 @@
-"""The epoch cursor that all pages share, and films: sliders that play, over the measured epochs or an attack's steps."""
+"""Sliders that can play: the epoch cursor that all pages share, and films over epochs or an attack's steps."""
 
 import math
 import re
@@ -14,18 +14,18 @@ from rnc.ui.markdown import Markdown
 _LAST = "last"
 _SECONDS_A_STOP = 1.2
 MOST_STOPS = 2_000
-"""Epochs that the cursor offers; a browser is sent all of them as texts."""
+"""Largest number of epochs that the cursor offers, because the browser receives all of them as texts."""
 
 
 def draw_cursor(epochs: list[int]) -> int:
-    """Draw the cursor over the measured `epochs` of the chosen runs, rising, and return the chosen one.
+    """Draw the cursor over the measured `epochs` of the chosen runs, ascending, and return the chosen epoch.
 
-    `last` stands for the last of them, and follows a run under way. An address may name any epoch: the cursor then stands at
-    the last measured one that is not after it.
+    `last` stands for the last epoch, and follows a run that is under way. A URL may contain any epoch; the cursor then shows
+    the last measured epoch that is not after it.
     """
     if len(epochs) < 2:
         return epochs[0] if epochs else 0
-    if "cursor_to" in st.session_state:  # (a widget's state can be set before it is drawn, not after)
+    if "cursor_to" in st.session_state:  # a widget's state cannot be set after it is drawn
         st.session_state["epoch"] = st.session_state.pop("cursor_to")
     asked = str(st.session_state.get("epoch", st.query_params.get("epoch", _LAST)))
     stops = cursor_stops(epochs, at := nearest_stop(epochs, asked))
@@ -40,9 +40,9 @@ def draw_cursor(epochs: list[int]) -> int:
 
 
 def nearest_stop(epochs: list[int], asked: str) -> str:
-    """Return the last of the rising `epochs` not after the one asked for, as text; the first where all are after it.
+    """Return the last of the ascending `epochs` that is not after `asked`, as text; the first if all are after it.
 
-    The last epoch, and whatever is no whole number, is `last`.
+    The result is `last` for the last epoch, and if `asked` is not a whole number.
     """
     if not re.fullmatch(r"-?[0-9]{1,18}", asked):
         return _LAST
@@ -51,9 +51,9 @@ def nearest_stop(epochs: list[int], asked: str) -> str:
 
 
 def cursor_stops(epochs: list[int], at: str) -> list[str]:
-    """Return the options of the cursor: the rising `epochs` as texts, `last` in place of the last.
+    """Return the options of the cursor: the ascending `epochs` as texts, with `last` in place of the last one.
 
-    Of more than MOST_STOPS, that many are offered, evenly spaced, and `at` among them.
+    Of more than MOST_STOPS epochs, about MOST_STOPS are offered, evenly spaced and always with `at`.
     """
     every = -(-len(epochs) // MOST_STOPS)
     offered = epochs[:-1:every] if at == _LAST else sorted({*epochs[:-1:every], int(at)})
@@ -61,7 +61,7 @@ def cursor_stops(epochs: list[int], at: str) -> list[str]:
 
 
 def draw_film(label: Markdown, frames: list[str], draw: Callable[[str], None], *, key: str, help: Markdown) -> None:
-    """A slider over frames, at the last one at first, with `draw`, which shows one; these alone run anew from stop to stop."""
+    """Draw a slider over frames, first at the last frame, and `draw` the chosen one; each stop reruns only this fragment."""
     playing = _play(f"{key}_play", "from frame to frame")
     st.session_state[f"{key}_is_drawn"] = False
     every = _SECONDS_A_STOP if playing else None
@@ -87,19 +87,19 @@ def _slider(label: Markdown, options: list[str], key: str, help: Markdown) -> st
 
 
 def _play(key: str, help: Markdown) -> bool:
-    """Whether people let it play; it ends by itself where `<key>_is_over` is set."""
+    """Draw the toggle and return whether it is on; it is switched off if `<key>_is_over` is set."""
     if st.session_state.pop(f"{key}_is_over", False):
         st.session_state[key] = False
     return st.toggle("Play", key=key, help=help)
 
 
 def page_is_drawn() -> None:
-    """Start the time for which a page is seen while the cursor plays; `app.py` says so when its page has run."""
+    """Start to measure how long a page has been visible while the cursor plays; `app.py` calls this after each page."""
     st.session_state["page_seen_at"] = time.monotonic()
 
 
 def next_stop(stops: list[str], at: str) -> str:
-    """Where playing goes from an option: the next stop; from the last one to the first. Numbers may lie between stops."""
+    """Return the stop that follows `at`, or the first after the last; `at` may be a number between two stops."""
     if at in stops:
         return stops[(stops.index(at) + 1) % len(stops)]
     return next((stop for stop in stops if stop == _LAST or int(stop) > int(at)), stops[0])
@@ -108,7 +108,7 @@ def next_stop(stops: list[str], at: str) -> str:
 @st.fragment(run_every=_SECONDS_A_STOP)
 @fragment_telling
 def _advance(stops: list[str], at: str) -> None:
-    """Move on when the drawn page has been seen long enough."""
+    """Move to the next stop when the page has been visible long enough."""
     if time.monotonic() - st.session_state["page_seen_at"] < 0.9 * _SECONDS_A_STOP:
         return
     st.session_state["cursor_to"] = next_stop(stops, at)

@@ -1,4 +1,4 @@
-"""How pages tell of errors: a sentence, and the id under which the log has the rest."""
+"""Display of errors: a sentence on the page, and the ID under which the log contains the details."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -19,20 +19,23 @@ _Arguments = ParamSpec("_Arguments")
 
 
 def show_error(text: str, icon: str = ":material/error:") -> None:
-    """An error that people can do something about, word for word."""
-    with suppress(StoreError):  # (where the address itself is what is wrong)
+    """Show an error that the user can act on, with its text unchanged."""
+    with suppress(StoreError):  # the store's path itself can be what is wrong
         text = without_folder(text, store_path())
     st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
 
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Say that something went wrong in the program, where it does, and let it go on to whoever else listens."""
+    """Show that something went wrong in the program, at this place of the page, and raise the exception again.
+
+    Errors that say what to do are shown and not raised.
+    """
     try:
         yield
-    except FragmentHandledException:  # (told by the part of the page where it happened)
+    except FragmentHandledException:  # already shown by the fragment in which it happened
         raise
-    except (StoreError, ReadOnlyError, UnsafePathError) as error:  # (they say what to do)
+    except (StoreError, ReadOnlyError, UnsafePathError) as error:  # these errors say what to do
         show_error(str(error), icon=":material/database:")
     except Exception as error:
         text = (
@@ -43,7 +46,7 @@ def telling() -> Iterator[None]:
 
 
 def fragment_telling(draw: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
-    """The same for a fragment, which runs without the page around it."""
+    """Wrap a fragment in `telling`, because a fragment runs without the page around it."""
 
     @functools.wraps(draw)
     def told(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:

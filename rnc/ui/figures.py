@@ -1,4 +1,4 @@
-"""The charts of a page, and the way to take each along for a paper."""
+"""The charts of a page, and their export for a paper."""
 
 import re
 from functools import partial
@@ -23,14 +23,14 @@ _MIME = {
 }
 
 MOST_DRAWN_ROWS = 200_000
-"""Rows of one chart: the browser gets all of them."""
+"""Largest number of rows of a chart, because the browser receives all of them."""
 
 
 class Figures:
-    """The figures of one page: its title, the charts as they are drawn, and beside the title what exports them."""
+    """The figures of a page: its title, the drawn charts, and a menu beside the title that exports them."""
 
     def __init__(self, title: Markdown) -> None:
-        """Draw the page's title, and keep the place beside it."""
+        """Draw the page's title, and reserve the place beside it."""
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.title(title, width="content")
             self._place = st.container(width="content")
@@ -40,9 +40,9 @@ class Figures:
     def draw(
         self, where: DeltaGenerator, chart: Figure, alt: str, rows: pd.DataFrame | None = None, **options: Any
     ) -> None:
-        """Draw a chart with its alternative text, which is its name in the list of what can be exported too.
+        """Draw a chart with its alternative text, which is also its name in the list of exports.
 
-        `rows` are what it tells, where a chart has several layers and that is not the largest.
+        `rows` is the chart's table, needed if the chart has several layers and the table is not that of the largest.
         """
         if (held := rows_held(chart)) > MOST_DRAWN_ROWS:
             where.warning(
@@ -55,11 +55,11 @@ class Figures:
         self._drawn[alt] = chart, shown_rows(chart) if rows is None else rows
 
     def offer(self) -> None:
-        """Let people take along what was drawn; the files are made when they are asked for."""
+        """Offer the drawn charts for download; a file is made when it is requested."""
         if not self._drawn:
             return
         with self._place.popover("Export", icon=":material/download:"):
-            while self._failed:  # (Streamlit says that a download failed, and not why)
+            while self._failed:  # Streamlit reports that a download failed, but not the reason
                 show_error(self._failed.pop())
             name = st.selectbox("Figure", list(self._drawn), key="export_figure")
             left, right = st.columns(2)
@@ -81,7 +81,7 @@ class Figures:
                 st.code(sql, language="sql", wrap_lines=True)
 
     def _file(self, name: str, kind: FileKind, width: float, points: float) -> bytes:
-        """A figure as it is when it is asked for: a film may have gone on since the page was drawn."""
+        """Return the file of a figure in its current state, because a film may have moved on since the page was drawn."""
         chart, rows = self._drawn[name]
         try:
             return table_file(rows, kind) if kind.is_table else picture_file(chart, kind, width, points)

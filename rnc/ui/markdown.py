@@ -1,8 +1,8 @@
-"""The one way for a text that is not ours to a page: `plain` where Streamlit reads Markdown, `clean` everywhere else.
+"""Safe display of texts from other people: `plain` where Streamlit reads Markdown, `clean` in all other places.
 
-Names of runs, classes and data sets, titles, errors and paths may have been written by a stranger. Nearly every text that
-Streamlit is given is Markdown with extensions: captions, labels and help of controls, metrics, progress, cells of tables,
-buttons side by side. `tests/security/test_markdown_calls.py` fails where one is written there another way.
+Names of runs, classes and data sets, titles, errors and paths may come from a stranger. Streamlit reads most texts as Markdown
+with extensions: captions, labels and help of controls, metrics, progress, table cells, buttons side by side.
+`tests/security/test_markdown_calls.py` fails if a text reaches such a place in another way.
 """
 
 import re
@@ -12,10 +12,10 @@ from typing import TypeAlias
 import pandas as pd
 
 Markdown: TypeAlias = str
-"""A text that may be read as Markdown: a literal, or one in which every text of others went through `plain`."""
+"""A text that may be read as Markdown: a literal, or a text in which every foreign part has passed through `plain`."""
 
 MOST = 300
-"""Characters of a name that are shown; what is longer is cut in the middle."""
+"""Number of characters of a name that are shown; a longer name is cut in the middle."""
 MOST_OF_A_MESSAGE = 2_000
 _JOINER = "\N{WORD JOINER}"
 _KEPT = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
@@ -27,7 +27,7 @@ _FOUND_LATER = re.compile(r"(?<=:)(?=//|[\w+/-]+\\?:)|(?<=@)(?=\w)|(?<=www)(?=\.
 
 
 def clean(text: object, most: int = MOST) -> str:
-    """Return a text in one line, without characters that are not seen or that turn others around, and not too long.
+    """Return a text on one line, cut if it is too long, without invisible characters or ones that reverse the reading direction.
 
     For charts, options and other places that do not read Markdown.
     """
@@ -38,12 +38,12 @@ def clean(text: object, most: int = MOST) -> str:
 
 
 def plain(text: object, most: int = MOST) -> Markdown:
-    """Return Markdown that shows a text as it is: no link, image, HTML, formula, colour, icon or emoji comes of it.
+    """Return Markdown that shows a text literally, without link, image, HTML, formula, colour, icon or emoji.
 
-    What has a meaning in Markdown is escaped. Addresses, `:icons:`, arrows and the like are found by Streamlit in what is left
-    when escapes are gone: there an invisible character stands between. Names as people give them are left as they are.
+    Characters with a meaning in Markdown are escaped. Streamlit replaces addresses, `:icons:`, arrows and similar patterns
+    after the escapes are removed; an invisible character interrupts these. Ordinary names are not changed.
     """
-    told = _ARROW.sub(rf"\1{_JOINER}\2", clean(text, most).strip())  # (in a command, `--store` is to be copied)
+    told = _ARROW.sub(rf"\1{_JOINER}\2", clean(text, most).strip())  # options such as `--store` in a command stay as they are, so that they can be copied
     escaped = _SYNTAX.sub(lambda found: "\\" + found[0], told)
     return _FOUND_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 

@@ -1,12 +1,12 @@
-"""Refuse requests that a page of this dashboard would not send, before Streamlit sees them.
+"""Rejection of requests that no page of this dashboard would send, before Streamlit sees them.
 
-A browser lets any website send requests to any address, this machine's included. Three checks keep other sites' pages away:
-the name in the Host header must be one that the dashboard is served under (else a site that points its own name at this
-machine, by DNS rebinding, would pass for the dashboard); the Origin header, where there is one, must be the same host and
-port; and nothing is taken but GET requests and one WebSocket, since no page takes a file. Answers carry a content security
-policy, by which a browser asks no other host for images, scripts or data.
+A browser lets any website send requests to any address, including this machine's. Three checks reject pages of other sites. The
+name in the Host header must be one under which the dashboard is served; otherwise a site could point its own name at this
+machine (DNS rebinding) and pass as the dashboard. An Origin header must have the same host and port. Only GET requests and one
+WebSocket are accepted, since no page takes a file. Answers contain a content security policy, so that a browser loads images,
+scripts and data from no other host.
 
-The names are Streamlit's setting `server.allowedHosts`; this machine's own names where that is empty.
+The names come from Streamlit's setting `server.allowedHosts`; if it is empty, they are this machine's own names.
 """
 
 import re
@@ -18,9 +18,9 @@ from streamlit import config
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 MOST_MESSAGE_BYTES = 2 * 2**20
-"""What one message of a visitor may hold: the states of a page's controls, which are a few kB."""
+"""Largest size of a message from a visitor, which contains the states of a page's controls, usually a few kB."""
 _MOST_HEARD_BYTES = 8 * 2**20
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # (listened on, but no name of a host)
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # listening addresses, but not names of a host
 _HEALTH = "/_stcore/health"
 _METHODS = ("GET", "HEAD", "OPTIONS")
 _PORTS = {"http": 80, "https": 443}
@@ -30,19 +30,22 @@ _POLICY = (
     "worker-src 'self' blob:; frame-src 'self' blob: data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'self'"
 )
-"""Vega compiles its expressions ('unsafe-eval'), and Streamlit writes styles and a script into its page ('unsafe-inline')."""
+"""The content security policy of all answers.
+
+Vega compiles its expressions ('unsafe-eval'), and Streamlit writes styles and a script into its page ('unsafe-inline').
+"""
 _HOW = "Start it with --server.allowedHosts NAME (or STREAMLIT_SERVER_ALLOWED_HOSTS) to serve it under that name."
 
 
 class RequestGuard:
-    """An ASGI application around another one, to which it passes on what may be asked."""
+    """An ASGI application that wraps another one and passes accepted requests to it."""
 
     def __init__(self, app: Any) -> None:
-        """`app` is the ASGI application inside."""
+        """Wrap the ASGI application `app`."""
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one connection, by a refusal or by the application inside."""
+        """Answer a connection with a refusal or with the wrapped application."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif refused := refusal(scope):
@@ -54,11 +57,11 @@ class RequestGuard:
 
 
 def refusal(scope: Any) -> tuple[int, str] | None:
-    """Return the status and the reason for refusing an ASGI `scope`; None where it may pass."""
+    """Return the status and the reason for refusing an ASGI `scope`; None if it is accepted."""
     if scope["type"] == "http":
         if scope["method"] not in _METHODS:
             return 405, "This dashboard takes no data: only GET requests are answered."
-        if scope["path"].endswith(_HEALTH):  # (containers ask for it by whatever address they know)
+        if scope["path"].endswith(_HEALTH):  # containers send health checks to any address that they know
             return None
     hosts = _header(scope, b"host")
     host = _parsed(f"//{hosts[0]}") if len(hosts) == 1 else None
@@ -75,7 +78,7 @@ def _header(scope: Any, name: bytes) -> list[str]:
 
 
 def _parsed(address: str) -> SplitResult | None:
-    """Return the parts of `//host:port` or `scheme://host:port`; None for anything with more or less than that."""
+    """Return the parts of `//host:port` or `scheme://host:port`; None if the address has other parts or no host."""
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -94,7 +97,7 @@ def _is_served_under(name: str) -> bool:
 
 
 def _served_names() -> Iterable[str]:
-    """Return the names of the setting, in lower case; the machine's own, and the address that is listened on, without it."""
+    """Return the names in the setting, in lower case; if it is empty, local names and the address that the server listens on."""
     told = [name for entry in config.get_option("server.allowedHosts") for name in re.split(r"[\s,]+", str(entry))]
     address = config.get_option("server.address")
     names = [name for name in told if name] or [*LOCAL_NAMES, *([address] if address not in _EVERY_ADDRESS else [])]
@@ -113,10 +116,10 @@ def _is_own_origin(origin: str, host: SplitResult) -> bool:
 
 
 async def _refuse(scope: Any, receive: Any, send: Any, status: int, reason: str) -> None:
-    if scope["type"] == "websocket":  # (closed before it is accepted: the browser is told 403)
+    if scope["type"] == "websocket":  # closed before it is accepted, so that the browser receives status 403
         await send({"type": "websocket.close", "code": 1008, "reason": reason[:120]})
         return
-    heard = 0  # (who sends a body listens for the answer when it is sent; nothing of it is kept)
+    heard = 0  # a client reads the answer only after sending the body, so the body is read and discarded
     while heard < _MOST_HEARD_BYTES:
         message = await receive()
         heard += len(message.get("body", b""))
@@ -128,7 +131,7 @@ async def _refuse(scope: Any, receive: Any, send: Any, status: int, reason: str)
 
 
 def _bounded(receive: Any, send: Any) -> Any:
-    """Return a `receive` that ends a WebSocket which sends too large a message."""
+    """Return a `receive` that closes a WebSocket if a message is too large."""
 
     async def bounded() -> Any:
         message = await receive()

@@ -1,4 +1,4 @@
-"""Which runs are looked at: by their main fields, tags and any word in their configs; archived ones only where asked for."""
+"""The filter of runs by their main fields, tags and any word in their configs; archived runs are shown only on request."""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ FIELDS = {
     "state": "State",
     "tags": "Tag",
 }
-"""The columns of a run that have a list of their own, and how they are called."""
+"""The columns of a run that have a choice in the filter, with their labels."""
 _PREFIX = "only_"
 _TEXT, _ARCHIVED = f"{_PREFIX}text", "archived"
 _MOST_CHOSEN = 30
@@ -32,16 +32,16 @@ _HELP = (
 
 @dataclass(frozen=True)
 class RunFilter:
-    """What is asked for; runs have to meet all of it."""
+    """The criteria of the filter; a run must meet all of them."""
 
     text: str = ""
     fields: dict[str, list[str]] = field(default_factory=dict)
-    """Field of FIELDS -> its values that will do; any where there is none."""
+    """Field of FIELDS -> accepted values; all values are accepted if the list is empty."""
     archived: bool = False
-    """Whether archived runs are shown too."""
+    """True if archived runs are shown too."""
 
     def matches(self, runs: pd.DataFrame) -> pd.Series:
-        """Which rows of `StoreReader.runs` are found."""
+        """Return a boolean series that is true for the matching rows of `StoreReader.runs`."""
         found = ~runs["archived"].astype(bool) | self.archived
         for name, wanted in self.fields.items():
             if wanted:
@@ -55,12 +55,12 @@ class RunFilter:
 
     @property
     def asks(self) -> bool:
-        """Whether it asks for anything; archived runs left aside."""
+        """True if the filter has a criterion, not counting the one for archived runs."""
         return bool(self.text.split() or any(self.fields.values()))
 
 
 def draw_filter(runs: pd.DataFrame) -> RunFilter:
-    """Draw the filter over these runs, its state in the address; what it asks for."""
+    """Draw the filter for these runs, with its state in the URL, and return its criteria."""
     asked = current_filter(runs)
     found = runs[asked.matches(runs)]
     told = f"Filter · {len(found)} of {len(runs)}" if len(found) < len(runs) else "Filter"
@@ -83,13 +83,13 @@ def draw_filter(runs: pd.DataFrame) -> RunFilter:
 
 
 def current_filter(runs: pd.DataFrame) -> RunFilter:
-    """What the filter asks for before it is drawn: by its widgets, or by the address at a session's start."""
+    """Return the criteria before the filter is drawn: from its widgets, or from the URL at the start of a session."""
     fields = {name: [v for v in _asked(_PREFIX + name) if v in _options(runs, name)] for name in FIELDS}
     return RunFilter(" ".join(_asked(_TEXT)), fields, "true" in [str(on).lower() for on in _asked(_ARCHIVED)])
 
 
 def clear_filter() -> None:
-    """Ask for nothing any more; a callback."""
+    """Remove all criteria; used as a callback."""
     for name in FIELDS:
         st.session_state[_PREFIX + name] = []
     st.session_state[_TEXT] = ""
@@ -117,7 +117,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _has(words: list[str], config: dict[str, Any], told: list[str]) -> bool:
-    """Whether all words (lower case) stand in a config's values or what else is told of a run."""
+    """Return whether all words (lower case) occur in a config's values or in the other texts about a run."""
     said = "\n".join(map(str, [*told, *_leaves(config)])).lower()
     return all(word in said or _field_is(config, word) for word in words)
 

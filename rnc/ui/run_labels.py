@@ -1,4 +1,4 @@
-"""What a run is called in legends, tables and exported figures."""
+"""Labels of runs in legends, tables and exported figures."""
 
 import json
 
@@ -16,17 +16,17 @@ _TELLING = {
     "seed": "seed {}".format,
     "published": lambda of_gallery: "(gallery)" if of_gallery else "",
 }
-"""The fields that may tell runs apart in a legend, and how they are said."""
+"""The fields that may distinguish runs in a legend, with their formats."""
 MARKS = ["published", "synthetic"]
-"""What sets runs apart though they have one config; runs without come first."""
+"""Columns that distinguish runs with equal configs; runs for which they are false come first."""
 
 
 def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     """Return a short label for each run, by its id.
 
-    It is the name that the run was given (`train.measure --name`), or else its objective and those of data set, network, width,
-    images, norm and seed that tell the runs apart. Runs that would have one label get the ends of their ids. One whose numbers
-    are made up says so in any case.
+    The label is the run's name (`train.measure --name`), or else its objective and those of data set, network, width, images,
+    norm and seed that distinguish the runs. Runs with equal labels get the end of their ids in addition. A run with made-up
+    numbers always says so.
     """
     told = [field for field in _TELLING if runs[field].nunique() > 1]
     labels = []
@@ -44,9 +44,9 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:
-    """Return a short label for each run, by its id: the same for runs that differ by their seed alone.
+    """Return a short label for each run, by its id; runs that differ only in their seed share a label.
 
-    Runs of the gallery, and made-up ones, do not share labels with others.
+    Gallery runs and made-up runs do not share labels with other runs.
     """
     configs = [
         json.dumps(json.loads(text) | {"seed": None} | {mark: bool(marks[mark]) for mark in MARKS}, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Shared Streamlit controls: the store, the selection in the sidebar, the empty state. The state is the URL."""
+"""Streamlit controls shared by the pages: the store, the selection in the sidebar, the empty state. The URL holds their state."""
 
 import runpy
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from rnc.ui.training_process import Training, training_of
 from rnc.vocabulary import Role, RunState, Split
 
 _APP = Path(__file__).parents[2] / "app.py"
-_DEFAULT_RUNS = 5  # one of each objective
+_DEFAULT_RUNS = 5  # one per objective
 _POLL_SECONDS = 3.0
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
-"""The fields that runs must share for their objectives to be compared."""
+"""The fields in which runs must agree for their objectives to be comparable."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the sidebar says: the chosen runs, the epoch cursor, the condition set against clean, and the split."""
+    """The sidebar's selection: runs, epoch, split, and the condition that is compared with clean."""
 
     runs: list[str]
     epoch: int
@@ -43,25 +43,26 @@ def _reader(path: Path, gallery: Path | None) -> StoreReader:
 
 
 def reader() -> StoreReader:
-    """The reader of this app's store and of the gallery, shared by all sessions."""
+    """Return the reader of this app's store and of the gallery, shared by all sessions."""
     return _reader(store_path().resolve(), gallery_path())
 
 
 def writer() -> StoreWriter:
-    """The only way from a page to a change of the store; raises ReadOnlyError in a public view."""
+    """Return the writer, the only way for a page to change the store. Raises ReadOnlyError in a public view."""
     refuse_if_readonly()
     return StoreWriter(store_path().resolve())
 
 
 def training() -> Training:
-    """The training that this app may start into its store."""
+    """Return the training that this app may start into its store."""
     return training_of(store_path().resolve())
 
 
 def draw_sidebar() -> Selection | None:
-    """Draw the shared selection; None while there is no measured run to select."""
+    """Draw the shared selection and return it; None while no run has been measured."""
     landed = _landed()
-    # What lands while a page is drawn is for the next look: else one that takes longer than an epoch never comes to its end.
+    # Epochs that are measured while a page is drawn trigger a rerun only after it. Otherwise a page that takes longer to draw
+    # than an epoch takes to train would never be completed.
     st.session_state.pop("landed", None)
     selection = _draw_selection()
     st.session_state["landed"] = landed
@@ -75,7 +76,7 @@ def _draw_selection() -> Selection | None:
         return None
     with st.sidebar:
         asked, default = draw_filter(runs), _one_of_each_objective(runs[~runs["archived"]])
-        kept = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}  # (whatever is chosen stays)
+        kept = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}  # chosen runs stay available
         chosen = st.multiselect(
             "Runs",
             list(runs[asked.matches(runs) | runs["run_id"].isin(kept)]["run_id"]),
@@ -111,7 +112,7 @@ def _draw_selection() -> Selection | None:
 
 
 def _say_what_is_made_up(chosen: pd.DataFrame) -> None:
-    """Above every page's title: that numbers below were never measured."""
+    """Warn above every page's title that some of the numbers below were never measured."""
     if made_up := int(chosen["synthetic"].sum()):
         st.warning(
             f"Synthetic: {made_up:d} of {len(chosen)} chosen runs are made up, to try the dashboard at scale. No network was "
@@ -121,11 +122,11 @@ def _say_what_is_made_up(chosen: pd.DataFrame) -> None:
 
 
 def selection(*, may_be_none: bool = False) -> Selection:
-    """The selection that `app.py` drew for this run of the script; ends the page with a hint if no run is chosen."""
+    """Return the selection that `app.py` drew in this script run; stop the page with a hint if no run is chosen."""
     chosen: Selection | None = st.session_state.pop("selection", None)
     if chosen is None:
-        # The first page that a fresh server is asked for runs alone, by Streamlit's old rule for folders named pages/:
-        # then the app runs from here, and draws the page anew. Its st.navigation ends the old rule for good.
+        # For the first page requested from a new server, Streamlit runs only that page, by its old rule for folders named
+        # pages/. The app then runs from here and draws the page again. Its st.navigation ends the old rule permanently.
         runpy.run_path(str(_APP), run_name="__main__")
         st.stop()
     if not chosen.runs and not may_be_none:
@@ -135,13 +136,13 @@ def selection(*, may_be_none: bool = False) -> Selection:
 
 
 def chosen_runs(selection: Selection) -> pd.DataFrame:
-    """The table of the chosen runs, in the order they were chosen, with a short `label` each."""
+    """Return the table of the chosen runs in the order of choice, with a short `label` each."""
     runs = reader().runs().set_index("run_id", drop=False).loc[selection.runs]
     return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
 
 
 def focus_run(selection: Selection) -> pd.Series:
-    """Let people choose the one run that a page looks at, among the chosen ones; its row, with `label`."""
+    """Let the user choose one of the chosen runs for the page, and return its row, with `label`."""
     runs = chosen_runs(selection)
     labels = dict(zip(runs["label"], runs["run_id"], strict=True))
     picked = st.segmented_control(
@@ -157,37 +158,37 @@ def focus_run(selection: Selection) -> pd.Series:
 
 
 def condition_of(run_id: str, shown: str) -> str | None:
-    """The slug of the condition that a run shows under a name, or None where it was not measured."""
+    """Return the slug of the condition that a run shows under a name; None if the run was not measured under it."""
     conditions = reader().conditions([run_id])
     found = conditions[conditions["shown"] == shown]["condition"]
     return None if found.empty else str(found.iloc[0])
 
 
 def name_classes(frame: pd.DataFrame, names: list[str], *columns: str) -> pd.DataFrame:
-    """The frame with class names in place of class numbers in some columns."""
+    """Return the frame with class names in place of class numbers in the given columns."""
     return frame.assign(**{column: frame[column].map(dict(enumerate(names))) for column in columns})
 
 
 def conditions_shown(selection: Selection) -> list[str]:
-    """The names of all conditions that the chosen runs were measured under, clean first."""
+    """Return the names of all conditions under which the chosen runs were measured, clean first."""
     return _ordered(reader().conditions(selection.runs)["shown"].unique().tolist())
 
 
 def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
-    """The last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None where there is none."""
+    """Return the last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None if there is none."""
     epochs = frame[(frame["run_id"] == run_id) & (frame["epoch"] <= cursor)]["epoch"]
     return None if epochs.empty else int(epochs.max())
 
 
 def told_epochs(epochs: dict[str, int]) -> Markdown:
-    """Which epoch each run (label) is shown at, in words; once for all of them where it is one."""
+    """Return the epoch at which each run (label) is shown, in words; stated once if it is the same for all."""
     if len(epochs) > 1 and len(set(epochs.values())) == 1:
         return f"all at epoch {next(iter(epochs.values())):d}"
     return ", ".join(f"{plain(label)} at epoch {epoch:d}" for label, epoch in epochs.items())
 
 
 def draw_empty_state() -> None:
-    """What to do where nothing is measured yet: train the demo from here, and watch it."""
+    """Draw the page of an empty store, from which the demo can be trained and observed."""
     st.title("Nothing measured yet")
     if is_readonly():
         st.info(SAID, icon=":material/visibility:")
@@ -212,7 +213,7 @@ def draw_empty_state() -> None:
 @st.fragment(run_every=_POLL_SECONDS)
 @fragment_telling
 def _training_status() -> None:
-    """Progress of the runs under way; reruns the app when a measured epoch has landed."""
+    """Draw the progress of the runs under way; rerun the app when a new epoch has been measured."""
     runs = reader().runs()
     active = runs[runs["state"] == RunState.RUNNING]
     if training().running and active.empty:
@@ -230,7 +231,7 @@ def _training_status() -> None:
 
 
 def _landed() -> tuple:
-    """What the pages show changes with this: the runs, what is said of them, their measured epochs, but no heartbeats."""
+    """Return a value that changes with the pages' content: runs, their notes and measured epochs, but no heartbeats."""
     runs = reader().runs()
     if runs.empty:
         return ()
@@ -239,10 +240,10 @@ def _landed() -> tuple:
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
-    """Runs that compare: of one setting, a run of each objective, standard training first.
+    """Return comparable runs: for one setting, a run of each objective, standard training first.
 
-    The setting is the one with the most objectives, then the longest, then the newest; of the gallery only where the
-    store has no run of its own, of those made up only where it has no other.
+    The setting is the one with the most objectives, then with the most epochs, then the newest. Gallery runs are used only if
+    the store has no run of its own, and made-up runs only if there are no others.
     """
     for mark in MARKS:
         runs = runs if runs[mark].all() else runs[~runs[mark]]
@@ -256,6 +257,6 @@ def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
 
 
 def _ordered(names: list[str]) -> list[str]:
-    """Roles in their own order, then the extra conditions by name."""
+    """Return the names with roles in their own order first, then the extra conditions by name."""
     roles = [str(role) for role in Role]
     return sorted(names, key=lambda name: (roles.index(name) if name in roles else len(roles), name))

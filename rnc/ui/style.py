@@ -1,4 +1,4 @@
-"""The little CSS that all pages need, where Streamlit has no option for it."""
+"""The small amount of CSS that all pages need because Streamlit has no option for it."""
 
 ENDS_OF_NAMES = """
 [data-tag] > span[title], [data-item-hl] {
@@ -6,13 +6,13 @@ ENDS_OF_NAMES = """
     overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
 }
 """
-"""Where a choice has too long a name, its end is shown: run ids begin alike, and end in objective, norm and seed."""
+"""Show the end of a chosen name that is too long, because run ids begin alike and end in objective, norm and seed."""
 
 CONTRAST = """
 [data-testid="stCaptionContainer"] { opacity: 0.8 !important; }
 [data-tag], [data-tag] svg, button[kind="primary"] { color: light-dark(#ffffff, #10181d) !important; }
 """
-"""Captions, and what stands on the primary colour, have a contrast of 4.5 in both themes (WCAG 2.2, criterion 1.4.3)."""
+"""Give captions and text on the primary colour a contrast of 4.5 in both themes (WCAG 2.2, criterion 1.4.3)."""
 
 ROOM = """
 [data-testid="stMainBlockContainer"] { padding-inline: clamp(1rem, 3.5vw, 5rem) !important; }
@@ -26,10 +26,10 @@ ROOM = """
     [data-testid="stSidebar"][data-collapsed="false"] { max-width: max(28vw, 280px) !important; }
 }
 """
-"""In a narrow window the charts get the room: Streamlit's margins and the sidebar would take half of 1024 pixels.
+"""Leave more width to the charts in a narrow window, where Streamlit's margins and the sidebar would take half of 1024 pixels.
 
-On a phone a chart of a width of its own is moved sideways by a finger, where it would be cut.
-In a wide window the sidebar is as wide as `app.py` says, also for a server's first visitor, whom Streamlit gives 300 pixels.
+On a phone, a chart with a fixed width scrolls sideways instead of being cut. In a wide window, the sidebar has the width set in
+`app.py`, also for a server's first visitor, for whom Streamlit would use 300 pixels.
 """
 
 STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}</style>"

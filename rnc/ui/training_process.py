@@ -1,8 +1,8 @@
-"""Start and stop training from the app: a subprocess that reports through the store (design, decision 10).
+"""Start and stop of training from the app: a subprocess that reports through the store (design, decision 10).
 
-One training at a time writes `STORE.training.log` beside the store. It holds a lock on that file, which the operating system
-takes back when the last of its processes ends. So it is one however often, from however many sessions and servers it is asked
-for, and a server that was started anew finds the training that is still under way.
+A training writes `STORE.training.log` beside the store and holds a lock on that file, which the operating system releases when
+the last of its processes ends. Therefore at most one training runs, even if several sessions and servers start it, and a
+restarted server finds the training that is still under way.
 """
 
 import fcntl
@@ -23,13 +23,13 @@ from rnc.ui.readonly import refuse_if_readonly
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LOG_LINES = 15
-_LOG_BYTES = 64 * 1024  # of the end; progress bars take most of it
+_LOG_BYTES = 64 * 1024  # read from the end of the log, most of which is progress bars
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_LOOKS, _LOOK_SECONDS = 10, 0.02  # whoever looks whether a training runs holds the lock for a moment, too
+_LOOKS, _LOOK_SECONDS = 10, 0.02  # a process that checks if a training runs also holds the lock for a moment
 
 
 class Training:
-    """One `python -m train.run` at a time, in a process group of its own. All methods may be called from any thread."""
+    """A `python -m train.run` process in its own process group, at most one at a time. Any thread may call the methods."""
 
     def __init__(self, store: Path) -> None:
         """Train into this store; the log lies beside it, under its name and `.training.log`."""
@@ -40,18 +40,19 @@ class Training:
 
     @property
     def running(self) -> bool:
-        """Whether a training that an app started into this store is under way, be it an earlier or another server's."""
+        """True if a training into this store is under way, also if an earlier or another server started it."""
         return (self._process is not None and self._process.poll() is None) or self._is_locked()
 
     @property
     def exit_code(self) -> int | None:
-        """How the last process of this server ended; None before the first and while one runs."""
+        """The exit code of this server's last process; None before the first one and while a training is under way."""
         return self._process.poll() if self._process and not self._is_locked() else None
 
     def start(self, recipe: str) -> None:
         """Start a recipe, unless a training is under way.
 
-        Raises ReadOnlyError in a public view, and UnsafePathError where something that is no plain file has the log's name.
+        Raises ReadOnlyError in a public view, and UnsafePathError if the log's name is taken by something other than a regular
+        file.
         """
         refuse_if_readonly()
         with self._starting:
@@ -69,7 +70,7 @@ class Training:
         log.event("training started", recipe=recipe, process=self._process.pid)
 
     def stop(self) -> None:
-        """Ask the whole group to stop, as Ctrl-C would; what was measured stays in the store.
+        """Ask the whole process group to stop, as Ctrl-C would; what was measured stays in the store.
 
         Raises ReadOnlyError in a public view.
         """
@@ -80,7 +81,7 @@ class Training:
                 os.killpg(leader, signal.SIGINT)
 
     def log_tail(self) -> str:
-        """The last lines of the log, progress bars reduced to their last state, without commands to a terminal."""
+        """Return the last lines of the log, with only the last state of progress bars and without terminal escape sequences."""
         try:
             with open_plain_file(self._log, "log of the training") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_BYTES))
@@ -99,14 +100,14 @@ class Training:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-        except (OSError, UnsafePathError):  # (there is none, or the disk knows no locks)
+        except (OSError, UnsafePathError):  # there is no log, or the file system does not support locks
             return False
         return False
 
     def _leaders(self) -> list[int]:
-        """Return the process that leads the training's group: this server's, or one that another server started.
+        """Return the process that leads the training's group, started by this server or another one.
 
-        Such a one has the log as its standard output and was started by the command of `start` for this store.
+        A process of another server is recognised by the log as its standard output and by the command of `start` for this store.
         """
         if self._process is not None and self._process.poll() is None:
             return [self._process.pid]
@@ -121,7 +122,10 @@ class Training:
 
 
 def _lock(file: int) -> bool:
-    """Lock a file for the process that inherits it. A disk that knows no locks leaves it to this server to start one alone."""
+    """Lock a file for the process that inherits it, and return whether the lock was free.
+
+    Without locks in the file system the result is true, and only this server makes sure that one training runs at a time.
+    """
     for _look in range(_LOOKS):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,10 +142,10 @@ _trainings_lock = threading.Lock()
 
 
 def training_of(store: Path) -> Training:
-    """Return the one training of this server into a store.
+    """Return this server's only training for a store.
 
-    It is not in Streamlit's cache, which any visitor's browser may clear: the run under way would be forgotten, and another
-    could be started beside it.
+    It is not kept in Streamlit's cache, because any visitor's browser can clear that. The current training would then be
+    forgotten, and a second one could be started beside it.
     """
     with _trainings_lock:
         return _trainings.setdefault(store.resolve(), Training(store))

@@ -1,1 +1,1 @@
-"""The attack lab's worker process: it loads networks, attacks and measures. With torch, unlike the rest of the lab."""
+"""The attack lab's worker process, which loads networks, attacks images and measures them; uses torch, unlike `rnc.lab`."""

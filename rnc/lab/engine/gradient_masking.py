@@ -1,4 +1,4 @@
-"""The attacks that the signs of gradient masking ask for, run one after the other on the same images and seed."""
+"""The attacks that the checks for gradient masking need, run one after the other on the same images with the same seed."""
 
 import math
 import time
@@ -19,17 +19,17 @@ from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 
 NOISE_DRAWS = 20
 _DESTROYED = 0.25
-"""A change of every pixel by a quarter of its range leaves little to see: a radius at which attacks must gain ground."""
+"""Share of the pixel range: a change of every pixel this large destroys most of the image, so attacks must gain from it."""
 
 
 class _StoppedError(Exception):
-    """The end was wanted."""
+    """Raised when a stop was requested."""
 
 
 def check(subject: Subject, request: MaskingRequest, progress: Progress, stopped: Stopped) -> MaskingResult:
-    """Look for every sign; a stopped check has those that were finished.
+    """Run all checks for gradient masking; a stopped request returns those that were completed.
 
-    A targeted attack is checked untargeted: the signs are about the network, and counted by wrong decisions.
+    A targeted attack is run untargeted, because the checks concern the network and count wrong predictions.
     """
     began = time.monotonic()
     condition = replace(request.condition, target_rule=TargetRule.UNTARGETED, target_class=None)
@@ -53,13 +53,13 @@ def check(subject: Subject, request: MaskingRequest, progress: Progress, stopped
 
 
 class _Run:
-    """The attacks, with their rounds counted."""
+    """The attacks of all checks, with a count of their rounds."""
 
     def __init__(self, subject: Subject, condition: Condition, seed: int, progress: Progress, stopped: Stopped) -> None:
         self._subject, self._base, self._seed = subject, condition, seed
         self._progress, self._stopped = progress, stopped
         assert condition.epsilon is not None and condition.norm is not None and condition.steps is not None
-        # An l_2 ball reaches every image at the root of d times what an l_inf one needs.
+        # An l_2 ball needs a radius sqrt(d) times that of an l_inf ball to contain every image.
         reach = math.sqrt(subject.images[0].numel()) if condition.norm is Norm.L2 else 1.0
         epsilon = condition.epsilon
         larger = sorted({min(2 * epsilon, reach), min(max(4 * epsilon, _DESTROYED * reach), reach)})
@@ -73,7 +73,7 @@ class _Run:
         progress(0, self._total, None)
 
     def checks(self) -> Iterator[MaskingCheck]:
-        """One after the other. Raises _StoppedError."""
+        """Yield the checks one after the other. Raises _StoppedError if a stop is requested."""
         clean = self._right(self._subject.images)
         path: list[torch.Tensor] = []
         right = self._right(self._attacked(self._base, self._seed, self._noting(path)))
@@ -92,7 +92,10 @@ class _Run:
         )
 
     def _at(self, radius: float, steps: int) -> Condition:
-        """The base at another radius, its step the same share of the radius; with more steps, the customary one."""
+        """Return the base attack at another radius, with the same ratio of step size to radius.
+
+        If it takes another number of steps, its step size is the default one.
+        """
         base = self._base
         if base.step_size is None or steps != base.steps:
             return replace(base, epsilon=radius, steps=steps, step_size=None)
@@ -112,7 +115,7 @@ class _Run:
         return kept
 
     def _noting(self, path: list[torch.Tensor]) -> Callable[[torch.Tensor], None]:
-        """A hand that appends what the base climbs, (N,), on the images of a round."""
+        """Return a function that appends to `path` the base attack's objective, (N,), on the images of a round."""
         objective = self._base.objective
         climbed = {
             AttackObjective.CROSS_ENTROPY: attacks.cross_entropy,

@@ -1,4 +1,4 @@
-"""What the lab attacks: a stored network and a class-balanced choice of images, on the device that there is."""
+"""Loading of the lab's inputs: a stored network and a class-balanced selection of images, on the available device."""
 
 import resource
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.vocabulary import Split
 
 _BATCH_NUMBERS = {"cpu": 2**18, "cuda": 2**22}
-"""Pixel values in a batch: 85 images of 3 x 32 x 32 on a CPU, where more would leave its cache; 1365 fill a GPU."""
+"""Pixel values per batch. On a CPU, 85 images of 3 x 32 x 32; more would exceed its cache. 1365 such images fill a GPU."""
 _LEAST_BATCH, _MOST_BATCH = 8, 500
 _COPIES = 8
-"""Images in memory at once for each that is attacked: clean, start, iterates, gradient, kept, and what becomes of them."""
+"""Copies of each attacked image in memory at once: clean, start, iterates, gradient, kept, and outputs."""
 _SHARE = 0.5
-"""Of the memory that is free, the share that the images may take."""
+"""Share of the free memory that the images may take."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network in eval mode and images (N, c, h, w) in [0, 1] with labels and data-set indices (N,), on one device."""
+    """A network in eval mode and images (N, c, h, w) in [0, 1] with labels and sample indices (N,), on one device."""
 
     model: FeatureClassifier
     images: torch.Tensor
@@ -37,57 +37,61 @@ class Subject:
     indices: torch.Tensor
     num_classes: int
     as_recorded: bool = True
-    """Whether the images are those of the run; another source of a data set keeps them in another order."""
+    """True if the images are those of the run; another source of a data set may order them differently."""
     batch: int | None = None
-    """Images a batch; by their size where None is given."""
+    """Images per batch; if None, the size of an image determines it."""
 
     @cached_property
     def logits_fn(self) -> Logits:
-        """What an attack climbs: the network's logits, by a faster way where there is one."""
+        """The logits that an attack differentiates, computed by a faster copy of the network if there is one."""
         return folded_copy(self.model, self.images[:CHECKED_IMAGES]) or self.model
 
     @property
     def device_name(self) -> str:
-        """`cpu`, or what the GPU is called."""
+        """`cpu`, or the name of the GPU."""
         device = self.images.device
         return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
     def batches(self) -> list[torch.Tensor]:
-        """The positions 0..N-1, batch by batch."""
+        """Return the positions 0..N-1, split into batches."""
         numbers = _BATCH_NUMBERS["cpu" if self.images.device.type == "cpu" else "cuda"]
         fitting = min(max(numbers // self.images[0].numel(), _LEAST_BATCH), _MOST_BATCH)
         return list(torch.arange(len(self.images), device=self.images.device).split(self.batch or fitting))
 
     def features(self, images: torch.Tensor) -> FeatureSet:
-        """Features and logits of clean or perturbed images (N, c, h, w), by the network itself."""
+        """Return features and logits of clean or perturbed images (N, c, h, w), computed by the network itself."""
         return gather(feature_batches(self.model, self.image_batches(images, self.labels)))
 
     def image_batches(self, images: torch.Tensor, labels: torch.Tensor) -> list[ImageBatch]:
-        """Images (N, c, h, w) batch by batch, to be measured by labels (N,)."""
+        """Return images (N, c, h, w) in batches, to be measured with `labels` (N,)."""
         return [ImageBatch(images[part], labels[part], self.labels[part]) for part in self.batches()]
 
 
 class Library:
-    """Loads subjects, and holds on to the last network and the last data set: no more than one of each."""
+    """A loader of subjects that keeps the last network and the last data set in memory, and no others."""
 
     def __init__(self) -> None:
-        """Hold nothing yet."""
+        """Create a library without network or data set."""
         self._network: tuple[str, FeatureClassifier] | None = None
         self._images: tuple[tuple, ImageSet, str] | None = None
 
     def subject(self, source: Source, count: int) -> Subject:
-        """A stored network and `count` images of its source (all, where they are fewer), balanced over the classes.
+        """Return a stored network and `count` class-balanced images of its source, or all images if there are fewer.
 
-        Raises CheckpointError where the file is missing or is not the one that the store recorded, DatasetError where
-        there are no images of the data set, and ValueError where so many do not fit into memory.
+        Raises CheckpointError if the file is missing or is not the one in the store, DatasetError if the data set has no
+        images, and ValueError if the images do not fit into memory or the network has another number of classes than the data
+        set.
         """
         data, _fingerprint = self._load_images(source)
-        # (a smaller choice lies within a larger one, so that these are of those that the run took)
+        # A smaller balanced selection is contained in a larger one, so these images are among those that the run used.
         num_classes = datasets.spec(source.dataset).num_classes
         return self._taken(source, data.balanced_indices(min(count, source.subset or len(data)), num_classes))
 
     def named(self, source: Source, samples: Sequence[int]) -> Subject:
-        """A stored network and images of its source by their indices (n,). Raises as `subject`, and for an index too large."""
+        """Return a stored network and images of its source by their sample indices (n,).
+
+        Raises the errors of `subject`, and DatasetError if an index is too large.
+        """
         data, _fingerprint = self._load_images(source)
         if samples and max(samples) >= len(data):
             raise datasets.DatasetError(
@@ -125,7 +129,7 @@ class Library:
 
     def _load_network(self, source: Source, device: torch.device) -> FeatureClassifier:
         if self._network is None or self._network[0] != source.sha256:
-            self._network = None  # (let go before the next is loaded)
+            self._network = None  # free the memory before the next network is loaded
             model = weights.load(Path(source.checkpoint), source.sha256).to(device)
             set_threads(model)
             self._network = source.sha256, model
@@ -133,7 +137,7 @@ class Library:
 
 
 def _check_memory(count: int, numbers: int, device: torch.device) -> None:
-    """Raise ValueError where the images that an attack holds at once would not fit."""
+    """Raise ValueError if the copies of the images that an attack keeps in memory would not fit."""
     each, free = numbers * 4 * _COPIES, _free_memory(device)
     if free is not None and count * each > _SHARE * free:
         fitting = int(_SHARE * free / each)
@@ -144,7 +148,7 @@ def _check_memory(count: int, numbers: int, device: torch.device) -> None:
 
 
 def _free_memory(device: torch.device) -> int | None:
-    """Bytes that may still be taken, of the machine and of this process's limit; None where the system does not say."""
+    """Return the free bytes of the machine and of this process's limit; None if the system does not report them."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     free = _kilobytes("/proc/meminfo", "MemAvailable")
@@ -156,7 +160,7 @@ def _free_memory(device: torch.device) -> int | None:
 
 
 def _kilobytes(path: str, name: str) -> int | None:
-    """A line of one of Linux's tables, in bytes."""
+    """Return the value of a line of one of Linux's tables in bytes, or None if it cannot be read."""
     try:
         lines = Path(path).read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))

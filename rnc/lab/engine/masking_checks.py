@@ -1,12 +1,11 @@
-"""Known signs of gradient masking, as questions to counts of images: each says what it found, and whether that warns.
+"""Checks for known signs of gradient masking, based on counts of images; each reports a finding and a possible warning.
 
-A network that is strong makes attacks fail; one that masks its gradients makes them lose their way, and then weaker or
-blinder attacks do better. Sources: Athalye, Carlini, Wagner 2018 (Obfuscated Gradients Give a False Sense of Security),
-section 3.1; Carlini et al. 2019 (On Evaluating Adversarial Robustness), the checklist of section 3.
+Attacks fail on a robust network. They also fail if the network masks its gradients, but then weaker or gradient-free attacks do
+better. Sources: Athalye, Carlini, Wagner 2018 (Obfuscated Gradients Give a False Sense of Security), section 3.1; Carlini et
+al. 2019 (On Evaluating Adversarial Robustness), the checklist of section 3.
 
-All attacks run on the same N images, so differences are judged by the images on which two attacks differ: of b + c such
-images, a difference b - c has a standard error of sqrt(b + c) where neither attack is better (McNemar). Two of them are
-the margin.
+All attacks run on the same N images, so two attacks are compared on the images on which they differ. For b + c such images, the
+difference b - c has a standard error of sqrt(b + c) if neither attack is better (McNemar). The margin is two standard errors.
 """
 
 import math
@@ -19,12 +18,12 @@ from rnc.lab.results import MaskingCheck
 
 _ERRORS = 2.0  # standard errors
 _SHARE_OF_RISE = 0.05
-"""A loss that falls by less than this share of its rise has only stepped to and fro at its summit."""
+"""A loss that falls by less than this share of its rise only oscillates around its maximum."""
 _ATHALYE, _CARLINI = "Athalye et al. 2018, section 3.1", "Carlini et al. 2019, section"
 
 
 def one_step(right_once: torch.Tensor, right: torch.Tensor) -> MaskingCheck:
-    """Does a single step fool more images than many? Given which images (N,) stay right under either."""
+    """Check if a single step fools more images than many steps, given the images (N,) that stay correct under each."""
     beats, numbers = _beats(right_once, right)
     found = (
         f"One step of full size leaves {_share(right_once)} right, the attack in steps {_share(right)}"
@@ -38,7 +37,7 @@ def one_step(right_once: torch.Tensor, right: torch.Tensor) -> MaskingCheck:
 
 
 def noise(right_noise: torch.Tensor, right: torch.Tensor, draws: int) -> MaskingCheck:
-    """Does the best of some random draws fool more images than the attack?"""
+    """Check if the worst case of several random draws fools more images than the attack."""
     beats, numbers = _beats(right_noise, right)
     found = (
         f"The worst of {draws} draws of sign noise leaves {_share(right_noise)} right, the attack {_share(right)}"
@@ -52,7 +51,10 @@ def noise(right_noise: torch.Tensor, right: torch.Tensor, draws: int) -> Masking
 
 
 def radius(radii: list[float], rights: list[torch.Tensor], num_classes: int) -> MaskingCheck:
-    """Does accuracy rise, or stay above guessing and not fall, as the ball grows? Radii ascend from 0, the clean images."""
+    """Check if accuracy rises with the radius, or stays above chance and does not fall.
+
+    Radii ascend from 0, which stands for the clean images.
+    """
     rises = [_beats(small, large)[0] for small, large in pairwise(rights)]
     lost, numbers = _beats(rights[-1], rights[1])
     guessed = len(rights[1]) / num_classes
@@ -72,7 +74,7 @@ def radius(radii: list[float], rights: list[torch.Tensor], num_classes: int) -> 
 
 
 def unbounded(right: torch.Tensor, epsilon: float) -> MaskingCheck:
-    """Does an attack that may draw any image leave some right?"""
+    """Check if some images stay correct under an attack whose ball contains every image."""
     left = int(right.sum())
     warns = _more_than_none(left)
     found = (
@@ -88,7 +90,7 @@ def unbounded(right: torch.Tensor, epsilon: float) -> MaskingCheck:
 
 
 def loss(path: torch.Tensor, condition: Condition) -> MaskingCheck:
-    """Does what the attack climbs rise, and stay up? Given it (T, N) from the start on."""
+    """Check if the attack's objective (T, N), beginning at the start, does not rise or falls again after its maximum."""
     mean = path.double().mean(1)
     peak = int(mean.argmax())
     rise, rise_error = _paired(path[-1] - path[0])
@@ -112,19 +114,23 @@ def loss(path: torch.Tensor, condition: Condition) -> MaskingCheck:
 
 
 def _beats(weak: torch.Tensor, strong: torch.Tensor) -> tuple[bool, dict[str, float]]:
-    """Whether `weak` fools more images than `strong`, beyond chance; and on how many images they differ."""
+    """Compare two attacks by their correct images (N,).
+
+    Return whether `weak` fools more images than `strong` by more than the margin, and the margin as a share of the images with
+    their number.
+    """
     only_weak, only_strong = int((strong & ~weak).sum()), int((weak & ~strong).sum())
     margin = _ERRORS * math.sqrt(only_weak + only_strong)
     return only_weak - only_strong > margin, {"margin": margin / len(weak), "images": float(len(weak))}
 
 
 def _more_than_none(count: int) -> bool:
-    """Whether a count of right images is two of its (binomial) standard errors, about its root, above 0."""
+    """Return whether a count of correct images is more than two binomial standard errors (about sqrt(count)) above 0."""
     return count > _ERRORS * math.sqrt(count)
 
 
 def _paired(difference: torch.Tensor) -> tuple[float, float]:
-    """The mean of differences (N,), and its standard error."""
+    """Return the mean of differences (N,) and its standard error."""
     found = difference.double()
     return float(found.mean()), float(found.std(correction=0)) / math.sqrt(len(found))
 

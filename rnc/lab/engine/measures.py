@@ -1,4 +1,4 @@
-"""What is measured of the images of an attack: around their own means, against the clean ones, and at every stage."""
+"""Measurements of attacked images: around their own class means, against the clean class means, and at every stage."""
 
 from collections.abc import Iterator
 
@@ -12,28 +12,28 @@ from rnc.metrics.collapse import nc1
 from rnc.vocabulary import Metric
 
 SUCCESS = "success"
-"""The share of images where the attacker has what it wants: its target decided for, or another class than the true one."""
+"""The share of images for which the attack succeeds: the target is predicted or, if untargeted, a wrong class."""
 Layers = dict[str, dict[Metric, float]]
 
 
 def clean_means(subject: Subject, clean: FeatureSet) -> metrics.ClassMeans:
-    """The class means of the clean features."""
+    """Return the class means of the clean features."""
     return metrics.class_means([(clean.features, subject.labels)], subject.num_classes)
 
 
 def measure(subject: Subject, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
-    """Every collapse metric of features around their own means, by name."""
+    """Return every collapse metric of features around their own class means, by name."""
     return metrics.measure(found.features, labels, subject.model.weight, subject.model.bias, subject.num_classes)
 
 
 def alignment(subject: Subject, clean: metrics.ClassMeans, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
-    """Angles and distances of the class means of features from the clean ones, by name."""
+    """Return angles and distances between the class means of features and the clean class means, by name."""
     means = metrics.class_means([(found.features, labels)], subject.num_classes)
     return {str(name): value for name, value in metrics.align(clean, means).summary().items()}
 
 
 def glance(subject: Subject, clean: metrics.ClassMeans, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
-    """The few metrics that every frame of an attack shows, by name."""
+    """Return the metrics that are measured at every frame of an attack, by name."""
     means = metrics.class_means([(found.features, labels)], subject.num_classes)
     scatter = metrics.scatter_around([(found.features, labels)], means)
     decided = metrics.classifier_metrics(labels, found.logits, scatter.nearest)
@@ -45,19 +45,19 @@ def glance(subject: Subject, clean: metrics.ClassMeans, found: FeatureSet, label
 
 
 def success(condition: Condition, goal: torch.Tensor, labels: torch.Tensor, predicted: torch.Tensor) -> float:
-    """SUCCESS of the decisions (N,), given the attack's goals and the true labels (N,)."""
+    """Return the share of predictions (N,) for which the attack succeeds, given its target classes and the true labels (N,)."""
     return float((predicted == goal if condition.is_targeted else predicted != labels).double().mean())
 
 
 def layer_means(subject: Subject, images: torch.Tensor, labels: torch.Tensor) -> dict[str, metrics.ClassMeans]:
-    """The class means of every stage, from the pixels on."""
+    """Return the class means of every stage, beginning with the pixels."""
     return metrics.layer_means(lambda: _stages(subject, images, labels), subject.num_classes)
 
 
 def layerwise(
     subject: Subject, images: torch.Tensor, labels: torch.Tensor, centres: dict[str, metrics.ClassMeans]
 ) -> Layers:
-    """NC1 around the images' own means, and nearest centre of `centres`, the clean means, at every stage."""
+    """Return NC1 around the images' own class means, and nearest-class-mean accuracy for the clean means, at every stage."""
     own = layer_means(subject, images, labels)
     return metrics.layerwise(lambda: _stages(subject, images, labels), own, centres)
 
@@ -65,6 +65,6 @@ def layerwise(
 def _stages(
     subject: Subject, images: torch.Tensor, labels: torch.Tensor
 ) -> Iterator[tuple[Iterator[tuple[str, torch.Tensor]], torch.Tensor]]:
-    """The stages of every batch; inference keeps no graph of them."""
+    """Yield the stages of every batch, without a graph for gradients."""
     with torch.no_grad():
         yield from stage_batches(subject.model, subject.image_batches(images, labels))

@@ -1,4 +1,4 @@
-"""Images perturbed to be looked at, each as it was when its run was measured."""
+"""Images perturbed for display, each the same as in the run's measurement."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,10 @@ Progress = Callable[[int, int, dict[str, Any] | None], None]
 
 
 def perturb(subject: Subject, request: PicturesRequest, progress: Progress, stopped: Stopped) -> PicturesResult:
-    """Attack the subject's images; a stopped attack hands over what it has. `progress` is told rounds done, of how many."""
+    """Attack the subject's images; a stopped attack returns its current images.
+
+    `progress` receives the number of completed rounds and their total.
+    """
     began, total, done, kept = time.monotonic(), rounds(request.condition), 0, subject.images
     progress(0, total, None)
     for found in attack(subject, request.condition, request.seed):

@@ -1,4 +1,4 @@
-"""All batches of a subject attacked round by round together, so that a stop finds every image equally far."""
+"""Attacks on all batches of a subject, one round at a time, so that all images have taken equally many steps at a stop."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from rnc.lab.engine.loading import Subject
 from rnc.vocabulary import LabelRule
 
 Stopped = Callable[[], bool]
-"""Whether the end is wanted; asked after every round."""
+"""A function that returns True if a stop is requested; called after every round."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """All images (N, c, h, w) that the attacker would hand over if stopped after `step` steps of restart `restart`."""
+    """All images (N, c, h, w) as the attack would return them if it stopped after `step` steps of restart `restart`."""
 
     restart: int
     step: int
     kept: torch.Tensor
     without_gradient: int = 0
-    """At how many of the images every gradient so far was exactly 0, so that the attack cannot move them."""
+    """Number of images for which every gradient so far was exactly 0, so the attack cannot move them."""
 
 
 def attack(subject: Subject, condition: Condition, seed: int) -> Iterator[Round]:
-    """The rounds of an attack on all images of the subject; its random numbers depend on (seed, sample index) alone."""
+    """Yield the rounds of an attack on all images; its random numbers depend only on the seed and the sample index."""
     for steps in zip(*[_steps(subject, condition, seed, part) for part in subject.batches()], strict=True):
         kept = torch.cat([step.kept for step in steps])
         still = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
@@ -37,7 +37,7 @@ def attack(subject: Subject, condition: Condition, seed: int) -> Iterator[Round]
 def finish(
     subject: Subject, condition: Condition, seed: int, on_round: Callable[[], None], stopped: Stopped
 ) -> Round | None:
-    """Return an attack's last round; None where it was stopped before. `on_round` is called after every round."""
+    """Return an attack's last round; None if it was stopped earlier. `on_round` is called after every round."""
     last = None
     for done, last in enumerate(attack(subject, condition, seed), 1):  # noqa: B007  (the last one is wanted)
         on_round()
@@ -47,7 +47,7 @@ def finish(
 
 
 def goals(subject: Subject, condition: Condition) -> torch.Tensor:
-    """The classes (N,) that an attack drives at; the true ones, which it drives away from, where it is untargeted."""
+    """Return the attack's target classes (N,), or the true classes if it is untargeted."""
     images, labels = subject.images, subject.labels
     parts = [
         attacks.goal(condition, subject.logits_fn, images[part], labels[part], subject.num_classes)
@@ -57,7 +57,7 @@ def goals(subject: Subject, condition: Condition) -> torch.Tensor:
 
 
 def measured_by(condition: Condition, goal: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The labels (N,) by which the images of a condition are measured, of its goals and the true ones."""
+    """Return the labels (N,) with which a condition's images are measured: the target classes or the true labels."""
     return goal if condition.label_rule is LabelRule.TARGET else labels
 
 

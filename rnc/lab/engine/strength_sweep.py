@@ -1,4 +1,4 @@
-"""An attack at several strengths, on one network or two: the same images, the same seed."""
+"""An attack at several strengths on one or two networks, with the same images and the same seed."""
 
 import time
 from collections.abc import Callable
@@ -23,9 +23,9 @@ Load = Callable[[Source], Subject]
 
 
 def sweep(load: Load, request: SweepRequest, progress: Progress, stopped: Stopped) -> SweepResult:
-    """Attack at every strength, one network after the other. What was not finished when it was stopped is left out.
+    """Attack at every strength, one network after the other. After a stop, the result omits what was not completed.
 
-    Raises ValueError as the attacks do, and where the two networks are not attacked on the same images.
+    Raises ValueError if an attack does, and if the two networks would be attacked on different images.
     """
     began = time.monotonic()
     conditions = [request.at(value) for value in request.values]
@@ -56,7 +56,7 @@ def sweep(load: Load, request: SweepRequest, progress: Progress, stopped: Stoppe
 
 
 class _Count:
-    """Rounds over all strengths."""
+    """Counter of the rounds over all strengths."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._done, self._total, self._progress = 0, total, progress
@@ -75,7 +75,7 @@ def _sweep_one(
     stopped: Stopped,
     add: Callable[..., None],
 ) -> bool:
-    """One network; whether it went to the end."""
+    """Sweep over one network, and return whether it was completed."""
     clean = subject.features(subject.images)
     means = measures.clean_means(subject, clean)
     centres = measures.layer_means(subject, subject.images, subject.labels) if request.layers else {}

@@ -1,4 +1,4 @@
-"""How long a pass of an image through a network takes, for estimates before anything has run."""
+"""Measurement of the time of a forward pass, for estimates before any request has run."""
 
 import time
 
@@ -12,7 +12,7 @@ _LEAST_SECONDS = 0.2
 
 
 def seconds_a_pass(subject: Subject) -> float:
-    """Seconds for one image to pass forward once: that of gradients of one batch, repeated a little, after a first."""
+    """Return the seconds per image of a forward pass, from repeated gradients of a batch after an unmeasured first one."""
     part = subject.batches()[0]
     images, labels = subject.images[part], subject.labels[part]
     _gradient(subject, images, labels)
@@ -27,4 +27,4 @@ def _gradient(subject: Subject, images: torch.Tensor, labels: torch.Tensor) -> N
     with torch.enable_grad():
         pixels = images.detach().requires_grad_(True)
         loss = torch.nn.functional.cross_entropy(subject.logits_fn(pixels), labels, reduction="sum")
-        torch.autograd.grad(loss, pixels)[0].sum().item()  # (item: a GPU is waited for)
+        torch.autograd.grad(loss, pixels)[0].sum().item()  # item() waits for the GPU

@@ -1,4 +1,4 @@
-"""One attack followed: what every frame of it looks like, over all images and for a few that are watched."""
+"""An attack recorded as a trajectory: each frame measures all images, and records a few watched images individually."""
 
 import time
 from collections.abc import Callable
@@ -21,18 +21,18 @@ from rnc.lab.results import CLEAN_STEP, AttackResult
 from rnc.projection import PlanePCA
 
 _PLANE_IMAGES = 2000
-"""Clean images on whose features the plane is fitted; more do not move it."""
+"""Number of clean images on whose features the plane is fitted; more images hardly change it."""
 _SHOWN_BYTES = 2**24
 _LAYER_COLUMNS = ["layer", "depth", "shown", "metric", "value"]
 
 Progress = Callable[[int, int, dict[str, Any] | None], None]
-"""(rounds done, rounds in all, the row of a frame where there is a new one)."""
+"""(completed rounds, total rounds, the row of a new frame or None)."""
 
 
 def follow(subject: Subject, request: AttackRequest, progress: Progress, stopped: Stopped) -> AttackResult:
-    """Attack and follow; a stopped attack is measured as far as it came: all images have taken the same number of steps.
+    """Attack the subject and record the trajectory. After a stop, all images have taken the same number of steps.
 
-    Raises ValueError where features are not finite, and for an attack that the number of classes does not allow.
+    Raises ValueError if features are not finite, and if the attack is not possible with this number of classes.
     """
     began, condition, total = time.monotonic(), request.condition, rounds(request.condition)
     path = _Path(subject, condition, request.watched)
@@ -67,7 +67,7 @@ def _is_frame(restart: int, step: int, rounds_each: int) -> bool:
 
 
 class _Path:
-    """The frames of an attack so far, from the clean images on."""
+    """The frames of an attack so far, beginning with the clean images."""
 
     def __init__(self, subject: Subject, condition: Condition, watched: int) -> None:
         self._subject, self._condition = subject, condition
@@ -82,7 +82,7 @@ class _Path:
         self._take(0, CLEAN_STEP, self._clean, subject.labels)
 
     def add(self, restart: int, step: int, images: torch.Tensor) -> dict[str, Any]:
-        """Measure all images of a frame, note where the watched ones are, and return the frame's row."""
+        """Measure all images of a frame, record the watched ones, and return the frame's row."""
         self._last = self._subject.features(images)
         self._take(restart, step, self._last, self.measured)
         return self.rows[-1]
@@ -111,7 +111,7 @@ class _Path:
         }
 
     def fields(self, kept: torch.Tensor) -> dict[str, Any]:
-        """What the result says of the way, whose end are images `kept`."""
+        """Return the fields of the result that describe the trajectory, which ends with the images `kept`."""
         subject, watched, clean, last = self._subject, self._watched, self._clean, self._last
         shown = watched[: max(_SHOWN_BYTES // (8 * subject.images[0].numel()), 1)]
         leaps = metrics.leaps(last.features, subject.labels, last.predicted, self._clean_means).clusters()
@@ -131,7 +131,7 @@ class _Path:
 
 
 def in_turn(labels: torch.Tensor) -> torch.Tensor:
-    """The positions of labels (N,), one of each class after the other: the first few are as balanced as can be."""
+    """Return the positions of labels (N,), taking the classes in turn, so that the first few are as balanced as possible."""
     by_class = labels.argsort(stable=True)
     counts = labels.bincount()
     begin = counts.cumsum(0) - counts
@@ -141,7 +141,7 @@ def in_turn(labels: torch.Tensor) -> torch.Tensor:
 
 
 def _layers(subject: Subject, labels: torch.Tensor, kept: torch.Tensor, wanted: bool) -> pd.DataFrame:
-    """Every stage of clean images, and of perturbed ones measured by `labels`."""
+    """Return the measurements at every stage of the clean images, and of the perturbed ones with `labels`."""
     rows: list[tuple] = []
     if wanted:
         centres = measures.layer_means(subject, subject.images, subject.labels)
@@ -156,7 +156,7 @@ def _layers(subject: Subject, labels: torch.Tensor, kept: torch.Tensor, wanted: 
 
 
 def _some(features: torch.Tensor) -> torch.Tensor:
-    """At most _PLANE_IMAGES rows, evenly."""
+    """Return at most _PLANE_IMAGES rows, evenly spaced."""
     count = min(len(features), _PLANE_IMAGES)
     return features[torch.arange(count, device=features.device) * len(features) // count]
 

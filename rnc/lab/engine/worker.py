@@ -1,7 +1,7 @@
-"""The lab's worker: `python -m rnc.lab.engine.worker`, one process that answers the server's requests one after the other.
+"""The lab's worker process, `python -m rnc.lab.engine.worker`, which answers the server's requests one after the other.
 
-It ends when the server does, with whatever it has started. It may allocate a limited amount of memory, and is the first to
-go where the system runs out of it, so that the server stays.
+It ends with all of its child processes when the server ends. Its memory is limited, and the system ends it first if memory runs
+out, so that the server continues.
 """
 
 import os
@@ -30,24 +30,24 @@ from rnc.models.memory import is_want_of_memory
 from rnc.models.weights import CheckpointError
 
 _SECONDS_BETWEEN = 0.1
-"""Messages of progress are no more frequent, but for those that bring a frame."""
+"""Least number of seconds between two progress messages, except for those that contain a frame."""
 _EXPECTED = (ValueError, CheckpointError, FileNotFoundError, wire.WireError)
-"""Errors whose message is written for people."""
+"""Errors whose messages are written for users."""
 
 
 class Worker:
-    """Reads requests from one stream and answers on another."""
+    """A loop that reads requests from one stream and writes answers to another."""
 
     def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
-        """Begin to listen; nothing is loaded yet."""
+        """Start to listen; no network is loaded yet."""
         self._requests, self._answers = requests, answers
         self._library = Library()
         self._asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._unwanted = -1  # the number of the request that is to stop
+        self._unwanted = -1  # the ID of the request that is to stop
         threading.Thread(target=self._listen, daemon=True).start()
 
     def serve(self) -> None:
-        """Answer until the memory has run out; the process ends by itself when the server is gone."""
+        """Answer requests until memory runs out; the process ends by itself when the server has gone."""
         wire.send(self._answers, {"kind": "started"})
         while self._answer(self._asked.get()):
             pass
@@ -60,10 +60,10 @@ class Worker:
                     self._unwanted = message["id"]
                 else:
                     self._asked.put(message)
-        _end_with_children()  # (the server is gone; whatever is under way has no reader)
+        _end_with_children()  # the server has gone, so the answer to the current request has no reader
 
     def _answer(self, message: dict[str, Any]) -> bool:
-        """Answer one request; whether another may follow."""
+        """Answer a request. Return False if the worker must end, because it ran out of memory."""
         number = message["id"]
         try:
             if message["kind"] == "pace":
@@ -97,7 +97,7 @@ class Worker:
 
 
 class _Reporter:
-    """Tells the server how far a request is."""
+    """Callable that sends the progress of a request to the server."""
 
     def __init__(self, answers: IO[bytes], number: int) -> None:
         self._answers, self._number, self._last = answers, number, 0.0
@@ -129,13 +129,13 @@ def _in_words(error: Exception) -> str:
 
 
 def _go_first() -> None:
-    """Where the system must end a process for want of memory, let it be this one and not the server."""
+    """Let the system end this process rather than the server if memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _end_with_children() -> None:
-    """End this process, and all of its process group where that is its own."""
+    """End this process, and its process group if it leads one."""
     with suppress(OSError):
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), signal.SIGKILL)
@@ -143,16 +143,16 @@ def _end_with_children() -> None:
 
 
 def _memory_limit() -> int | None:
-    """The bytes that this process may allocate; None for no limit."""
+    """Return the bytes that this process may allocate; None for no limit."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
     return None if soft == resource.RLIM_INFINITY else soft
 
 
 def main(arguments: list[str]) -> None:
-    """Serve on the process's own input and output; an argument bounds what it may allocate, in bytes.
+    """Serve requests on stdin and stdout; an argument limits the memory that the process may allocate, in bytes.
 
-    The limit is that of private memory that can be written, which the system refuses at once, with an error that can be
-    told: address space would also count files and a GPU's memory.
+    The limit applies to private writable memory. The system refuses larger allocations at once, with an error that can be
+    reported. A limit of the address space would also count files and GPU memory.
     """
     if arguments:
         _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -160,7 +160,7 @@ def main(arguments: list[str]) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     _go_first()
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # (what a library prints is no answer)
+    os.dup2(2, 1)  # text that a library prints must not mix with the answers
     Worker(sys.stdin.buffer, answers).serve()
 
 
