@@ -1,4 +1,4 @@
-"""What a run would take: a few passes are timed on this device, and counted for the whole run (`--dry-run`)."""
+"""Cost estimates of runs (`--dry-run`): time a few passes on this device, and multiply by the number of passes."""
 
 import time
 from collections.abc import Callable
@@ -24,23 +24,23 @@ _IMAGES = {
     "cifar100": (50_000, 10_000),
     "imagenette": (9_469, 3_925),
 }
-"""Images for training and testing of the whole data sets."""
+"""Numbers of training and test images in the full data sets."""
 
 _BATCH, _REPEATS = 32, 3
 _MOST_OPERATIONS, _LEAST_WIDTH = 10**10, 0.125
-"""Of a pass of one image, above which a narrower network is timed in its place; the full ones here stay below it."""
+"""Limit for a pass of one image, above which a narrower network is timed instead; the built-in full networks are below it."""
 
 
 class Estimate:
-    """Seconds of runs; what was timed for one serves all runs of the same network and image size."""
+    """Estimated seconds of runs; timings are shared by all runs with the same network and image size."""
 
     def __init__(self, options: Options) -> None:
-        """Time on the device and with the options that the runs would get."""
+        """Store the options of the runs; passes are timed on their device."""
         self._options = options
         self._timed: dict[tuple, tuple[float, float, float]] = {}
 
     def seconds(self, config: RunConfig) -> float:
-        """Training and measurement of a run; loading, UMAP and the store are left out."""
+        """Return the seconds of training and measurement of a run, without loading, UMAP and the store."""
         forward, attack_step, train_step = self._timings(config)
         train, test = _IMAGES[config.dataset]
         train = config.subset or train
@@ -61,7 +61,7 @@ class Estimate:
         )
 
     def _timings(self, config: RunConfig) -> tuple[float, float, float]:
-        """Seconds an image of a forward pass, of an attack step, and of a training step."""
+        """Return the seconds per image of a forward pass, an attack step and a training step."""
         spec = datasets.spec(config.dataset)
         key = (config.model, config.width, spec.image_shape, spec.num_classes)
         if key not in self._timed:
@@ -79,9 +79,9 @@ class Estimate:
 
 
 def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple[float, float]:
-    """The largest width, halved from the asked one, at which a pass costs little; and how many times more the asked one costs.
+    """Return a width with a cheap pass, halved from the requested one as needed, and the factor to the requested width's cost.
 
-    Operations are counted on networks without memory, so that no width is too large to be told what it would take.
+    Operations are counted on networks without memory, so the cost of any width can be estimated.
     """
     asked = found = _operations(name, width, spec)
     while found > _MOST_OPERATIONS and width > _LEAST_WIDTH:
@@ -91,14 +91,14 @@ def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple
 
 
 def _operations(name: str, width: float, spec: datasets.DatasetSpec) -> int:
-    """Multiplications and additions of a forward pass of one image."""
+    """Return the multiplications and additions in a forward pass of one image."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         models.build(name, spec, width).eval()(torch.empty(1, *spec.image_shape))
     return counter.get_total_flops()
 
 
 def _look(steps: int | None, role: Role, forward: float, attack_step: float) -> float:
-    """Seconds an image of measuring a condition."""
+    """Return the seconds per image of measuring a condition."""
     return 0.0 if role is Role.RELABELLED else forward + (steps or 0) * attack_step
 
 
@@ -125,7 +125,7 @@ def _time_passes(
 
 
 def _seconds(act: Callable[[], None], execution: Execution) -> float:
-    """The fastest of a few, after one to warm up."""
+    """Return the fastest time of several calls, after one warm-up call."""
     act()
     found = []
     for _ in range(_REPEATS):
