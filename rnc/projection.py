@@ -17,8 +17,11 @@ class PlanePCA:
         if not clean_features:
             raise ValueError("PCA needs the features of at least one epoch")
         pooled = np.concatenate(clean_features).astype(np.float64)
-        if min(pooled.shape) < 2:
-            raise ValueError(f"a plane needs two samples of two features at least, got {pooled.shape}")
+        images, size = pooled.shape
+        if size < 2:
+            raise ValueError("a plane has two axes, but this network has one penultimate feature")
+        if images < 2:
+            raise ValueError("a plane needs the features of at least 2 images, there is 1")
         self._mean = pooled.mean(axis=0)
         directions = np.linalg.svd(pooled - self._mean, full_matrices=False)[2][:2]
         largest = np.abs(directions).argmax(axis=1)

@@ -26,7 +26,10 @@ _IMAGES = {
 }
 """Numbers of training and test images in the full data sets."""
 
-_BATCH, _REPEATS = 32, 3
+_MOST_IMAGES, _LEAST_IMAGES = 32, 2
+_REPEATS = 3
+_BATCH_OPERATIONS = 4 * 10**9
+"""Of a pass on a CPU: of a costly network fewer images are timed, so that a dry run takes seconds."""
 _MOST_OPERATIONS, _LEAST_WIDTH = 10**10, 0.125
 """Limit for a pass of one image, above which a narrower network is timed instead; the built-in full networks are below it."""
 
@@ -66,19 +69,20 @@ class Estimate:
         key = (config.model, config.width, spec.image_shape, spec.num_classes)
         if key not in self._timed:
             device = pick_device(self._options.device)
-            width, times = _width_to_time(config.model, config.width, spec)
+            width, operations, times = _width_to_time(config.model, config.width, spec)
             model = models.build(config.model, spec, width)
             set_threads(model, self._options.threads)
             execution = Execution.choose(device, self._options.precision, self._options.compiled, model)
             execution.prepare(model)
-            images = execution.place(torch.rand(_BATCH, *spec.image_shape, device=device))
-            labels = torch.arange(_BATCH, device=device) % spec.num_classes
+            batch = _images_to_time(operations, device)
+            images = execution.place(torch.rand(batch, *spec.image_shape, device=device))
+            labels = torch.arange(batch, device=device) % spec.num_classes
             forward, attack_step, train_step = _time_passes(model, images, labels, execution)
             self._timed[key] = times * forward, times * attack_step, times * train_step
         return self._timed[key]
 
 
-def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple[float, float]:
+def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple[float, int, float]:
     """Return a width with a cheap pass, halved from the requested one as needed, and the factor to the requested width's cost.
 
     Operations are counted on networks without memory, so the cost of any width can be estimated.
@@ -87,7 +91,14 @@ def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple
     while found > _MOST_OPERATIONS and width > _LEAST_WIDTH:
         width /= 2
         found = _operations(name, width, spec)
-    return width, asked / found
+    return width, found, asked / found
+
+
+def _images_to_time(operations: int, device: torch.device) -> int:
+    """Return the number of images in a timed batch, given the operations of one image's pass."""
+    if device.type != "cpu":
+        return _MOST_IMAGES
+    return min(max(_BATCH_OPERATIONS // operations, _LEAST_IMAGES), _MOST_IMAGES)
 
 
 def _operations(name: str, width: float, spec: datasets.DatasetSpec) -> int:

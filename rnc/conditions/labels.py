@@ -33,7 +33,7 @@ def unmoved(condition: "Condition", count: int, images: int) -> str | None:
     """Return a message with the number of images for which the attack had no gradient; None if there are no such images."""
     if not count:
         return None
-    remedy = "; an attack on margin or dlr can" if condition.objective in _UNDERFLOWS else ""
+    remedy = "; an attack on margin or dlr may" if condition.objective in _UNDERFLOWS else ""
     return (
         f"for {count} of {images} images the gradient of {condition.objective} is exactly 0 in float32: "
         f"{label_of(condition)} could not move them{remedy}"

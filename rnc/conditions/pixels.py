@@ -8,7 +8,7 @@ def format_pixels(value: float) -> str:
     """Format a perturbation size in the usual way: `8/255` for a multiple of 1/255, else the shortest decimal."""
     value = float(f"{value:.10g}")
     scaled = value * 255
-    if math.isfinite(scaled) and math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) > 0:
+    if math.isfinite(scaled) and math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) % 255:
         return f"{round(scaled)}/255"
     return f"{value:.10g}"
 

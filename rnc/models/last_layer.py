@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
+from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, apart, element, factor
 from rnc.models.tracing import Trial, random_images
@@ -127,6 +128,8 @@ def find_last_layer(
     differences: dict[str, float] = {}
     for form in forms:
         difference = form.difference(trial.inputs[form.name], trial.outputs[form.key])
+        if difference <= _TOLERANCE:
+            difference = largest_difference(form, module, image_shape)
         if difference <= _TOLERANCE:
             return form
         differences[form.name] = min(difference, differences.get(form.name, difference))

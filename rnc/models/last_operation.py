@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, apart, element, factor
 from rnc.models.tracing import Trial, random_images
@@ -101,19 +102,13 @@ def find_last_operation(
 
     The difference is relative to the largest logit, on images other than those from which W and b were derived.
     """
-    others = 1 - random_images(module, image_shape)
-    with model_mode(module, training=False), torch.no_grad():
-        with _Products() as products:
-            module(random_images(module, image_shape))
-        with _Products() as again:
-            output = module(others)
+    with model_mode(module, training=False), torch.no_grad(), _Products() as products:
+        module(random_images(module, image_shape))
     least: float | None = None
     for place in reversed(range(len(products.found))):
         for key, logits in trial.outputs.items():
             for form in _forms(module, image_shape, products.found[place], place, key, logits):
-                weight, bias = form.read(products.found[place], logits.detach())
-                h = again.found[place].operands[form.features_at]
-                found = apart(functional.linear(h, weight, bias), element(output, key))
+                found = largest_difference(form, module, image_shape)
                 if found <= tolerance:
                     return form, found
                 least = found if least is None else min(found, least)

@@ -125,7 +125,8 @@ def _told(state: State, extra: list[str]) -> list[str]:
         else:
             rest.append(name)
     if rest:
-        done.append(f"warning: {len(rest)} entries that the network does not need are left out: {_listed(rest)}")
+        entries = "1 entry is" if len(rest) == 1 else f"{len(rest)} entries are"
+        done.append(f"warning: {entries} left out, which the network does not need: {_listed(rest)}")
     return done
 
 

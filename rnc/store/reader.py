@@ -238,10 +238,14 @@ class StoreReader(SampleReader):
         if is_lake(self.path):
             return 0
         found = self._ask(
-            """SELECT block_size * free_blocks AS bytes FROM pragma_database_size()
+            """SELECT block_size * free_blocks AS free, block_size * used_blocks AS used FROM pragma_database_size()
                WHERE database_name = current_database()"""
         )
-        return 0 if found.empty else int(found["bytes"].iloc[0])
+        if found.empty or not self.path.is_file():
+            return 0
+        # Free blocks at the end of the file are counted as free, but the file has been cut already.
+        beyond = self.path.stat().st_size - int(found["used"].iloc[0])
+        return max(0, min(int(found["free"].iloc[0]), beyond))
 
     def paces(self, run_ids: list[str]) -> pd.DataFrame:
         """Return run_id, seconds: the average time of an epoch of each run, measurement and store included."""
