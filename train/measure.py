@@ -62,9 +62,7 @@ class Command:
     epochs: tuple[int, ...] = ()
     """The epochs of the files, in their order; the numbers in their names if not given."""
     data: Path | None = None
-    """Images on which the network was trained: a folder with a subfolder per class, Parquet, or npz; each may have a
-    test part.
-    """
+    """Images of the network's training: a folder with a subfolder per class, Parquet, or npz; each may have a test part."""
     test_data: Path | None = None
     """Images on which it was not trained, if they are not part of --data."""
     weights_key: str = ""

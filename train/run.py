@@ -224,7 +224,7 @@ def _begin_worker(store: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """In a worker, exit when the command that started it has ended for any reason; its run is then shown as interrupted."""
+    """Exit this worker when the command that started it has ended for any reason; its run is then shown as interrupted."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

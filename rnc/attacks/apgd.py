@@ -41,8 +41,9 @@ def apgd_steps(
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Return the steps w_1 < w_2 < ... after which step sizes are reviewed: ceil(p_j steps), with p_j from section 3 of
-    the paper.
+    """Return the steps w_1 < w_2 < ... after which step sizes are reviewed.
+
+    They are ceil(p_j steps), with p_j from section 3 of the paper.
     """
     before, share, found = 0.0, 0.22, []
     while share <= 1:

@@ -16,7 +16,7 @@ class Ball(Protocol):
 
     @property
     def epsilon(self) -> float:
-        """The radius."""
+        """Return the radius."""
 
     def random_start(self, like: torch.Tensor, noise: Noise) -> torch.Tensor:
         """Return a random delta inside the ball."""

@@ -128,9 +128,7 @@ class Condition:
 
     @property
     def label_rule(self) -> LabelRule:
-        """Return the rule for the measured label: the target if targeted (paper, section 3), else the true label,
-        unless relabelled.
-        """
+        """Return the rule for the measured label: predicted if relabelled, else target (paper, section 3) or true label."""
         if self.relabelled:
             return LabelRule.PREDICTED
         return LabelRule.TARGET if self.is_targeted else LabelRule.TRUE

@@ -25,7 +25,7 @@ _CIFAR = _attacks((8 / 255, 10, 2 / 255), (128 / 255, 10, 15 / 255))
 _ATTACKS = {
     # Small enough for adversarial training to succeed, large enough to break standard training.
     "digits": _attacks((0.14, 10, default_step_size(0.14, 10)), (1.0, 10, default_step_size(1.0, 10))),
-    # Common for handwritten digits (Madry et al. 2018) and for clothes.
+    # Common for handwritten digits (Madry et al. 2018) and for Fashion-MNIST.
     "mnist": _attacks((0.3, 40, 0.01), (2.0, 40, 0.1)),
     "fashion_mnist": _attacks((0.1, 20, 0.01), (1.5, 20, 0.1)),
     # From the paper (section 2).
@@ -43,9 +43,7 @@ def usual_attack(dataset: str, norm: Norm) -> UsualAttack:
 
 
 def presets(dataset: str) -> dict[str, Condition]:
-    """Return the attacks of a menu by name, for each norm: first those measured in the paper (section 3), then other
-    common ones.
-    """
+    """Return a menu's attacks by name, for each norm: first those measured in the paper (section 3), then other common ones."""
     return {f"{name}, {sign}": made for norm, sign in ((Norm.LINF, "ℓ∞"), (Norm.L2, "ℓ2"))
             for name, made in _presets(usual_attack(dataset, norm)).items()}  # fmt: skip
 

@@ -41,7 +41,7 @@ def _key(spec: DatasetSpec, split: Split, source: Source) -> str:
     """Return a hash of all that determines the arrays; a file is identified by its relative path, size and modification time."""
     try:
         stats = [(path.relative_to(source.folder).as_posix(), path.stat()) for path in source.files]
-    except OSError as error:  # such as a link that points nowhere
+    except OSError as error:  # such as a broken link
         raise DatasetError(f"{source}: a file cannot be found ({error}); copy or download it again") from error
     files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     what = (_VERSION, spec.name, spec.image_shape, spec.classes, str(split), files)
@@ -55,7 +55,7 @@ def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None
             images, labels = archive["images"], archive["labels"]
     except FileNotFoundError:
         return None
-    except Exception as error:  # a flipped bit may look like a password, a method or a header that does not end
+    except Exception as error:  # a flipped bit may look like a password, a method or an endless header
         _LOG.warning("%s cannot be read (%s); decoding anew", path, error)
         return None
     if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8 or labels.dtype != np.int64:

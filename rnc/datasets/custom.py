@@ -166,8 +166,9 @@ class _Place:
 
 
 def _place(data: Path, test_data: Path | None, split: Split) -> _Place | None:
-    """Return the location of a split; None for a test split that does not exist. Raises DatasetError with the accepted
-    formats.
+    """Return the location of a split; None for a test split that does not exist.
+
+    Raises DatasetError with the accepted formats if there are no images.
     """
     if split is Split.TEST and test_data is not None:
         return _place(test_data, None, Split.TEST) or _place(test_data, None, Split.TRAIN)

@@ -15,9 +15,7 @@ class DatasetSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     any_size: bool = False
-    """True if its files have various sizes: the shorter side is resized, the centre cropped. If false, a wrong size is
-    an error.
-    """
+    """True if images of any size are resized by the shorter side and cropped at the centre; if false, they are errors."""
 
     @property
     def num_classes(self) -> int:

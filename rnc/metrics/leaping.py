@@ -17,9 +17,7 @@ class Leaps:
     counts: torch.Tensor
     """(C, C) numbers of samples of class i that the network classifies as j; the diagonal holds those classified correctly."""
     angles: torch.Tensor
-    """(C, C) angles in radians between the cluster mean and clean class mean j, both minus the clean global mean; NaN
-    if empty.
-    """
+    """(C, C) angles in radians between cluster mean and clean class mean j, both minus the clean global mean; NaN if empty."""
 
     def clusters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the non-empty clusters as columns: true class, predicted class, count, angle."""

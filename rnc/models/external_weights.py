@@ -141,7 +141,7 @@ def _has_tensors(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any("/data/" in name for name in archive.namelist())
-    except Exception as error:  # (zipfile raises whatever the damage looks like)
+    except Exception as error:  # zipfile raises many types of errors for damaged files
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
 
 
@@ -155,7 +155,7 @@ def _check_zip(path: Path, *, whole: bool) -> None:
             packed = sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
             packed = packed or any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
             damaged = archive.testzip() if whole and not packed else None  # torch itself does not check them
-    except Exception as error:  # (zipfile raises whatever the damage looks like)
+    except Exception as error:  # zipfile raises many types of errors for damaged files
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
     if damaged:
         raise WeightsError(f"checkpoint {path} is damaged (the checksum of {damaged} is another); copy it again")

@@ -33,7 +33,7 @@ class WrappedClassifier(FeatureClassifier):
         object.__setattr__(self, "classifier", last.layer)
         self._last, self.classifier_name, self._stages = last, last.name, stages
         self.arguments: dict[str, Any] = {}
-        """What the module was built with beside the number of classes."""
+        """The arguments of the module's builder besides the number of classes."""
         given = next(last.module.parameters())
         self.to(device=given.device)
         self.mean, self.std = self.mean.to(given.dtype), self.std.to(given.dtype)
@@ -63,8 +63,9 @@ class WrappedClassifier(FeatureClassifier):
 
     @torch.no_grad()
     def mismatch(self, images: torch.Tensor) -> float:
-        """Return the difference between the logits and W h + b on images (N, c, h, w) in eval mode, relative to the
-        largest logit.
+        """Return the largest difference between the logits and W h + b, relative to the largest logit.
+
+        Both are computed on images (N, c, h, w) in eval mode.
         """
         with model_mode(self, training=False):
             return apart(self.logits_of(self.features(images)), self(images))

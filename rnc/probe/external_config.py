@@ -56,9 +56,7 @@ class OwnRun(MeasurementConfig):
 
     @property
     def run_id(self) -> str:
-        """Return NAME-own-norm-s0-hash8, or dataset-model-own-…; the hash covers the content measured, not the files'
-        location.
-        """
+        """Return NAME-own-norm-s0-hash8, or dataset-model-own-…; the hash does not depend on the location of the files."""
         decides = self.to_json()
         decides["own"] = {"sha256": self.sha256, "network": self.network, "fingerprints": self.fingerprints}
         digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]

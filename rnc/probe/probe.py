@@ -52,9 +52,7 @@ class MeasuredSet:
 
 @dataclass(frozen=True)
 class TrainedImages:
-    """The perturbed images (n, c, h, w) on which an epoch trained in this process, with their positions (n,) in the
-    measured set.
-    """
+    """The perturbed images (n, c, h, w) of an epoch in this process, and their positions (n,) in the measured set."""
 
     images: torch.Tensor
     positions: torch.Tensor

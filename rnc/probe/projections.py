@@ -61,9 +61,7 @@ class Projector:
             self._epochs.setdefault(int(epoch), {})[Split(split), Condition.from_slug(condition)] = sample
 
     def project_by_umap(self, umap_plane: Plane) -> None:
-        """Store UMAP of the training sample: fitted on the last epoch's clean features, all others transformed into
-        that plane.
-        """
+        """Store UMAP of the training sample: fitted on the last epoch's clean features, then applied to all others."""
         last = max(self._epochs)
         attacked = [c for role, c in self._config.conditions if role in (Role.PERTURBED, Role.TARGETED)]
         epochs = sorted({*self._config.umap_at(), last} & set(self._epochs), reverse=True)

@@ -145,6 +145,6 @@ def _over(deadline: float | None) -> bool:
 
 
 def _as_child() -> None:
-    """In the new process, end with the job, and ignore the signal that is meant for the job."""
+    """Make the new process end with the job, and ignore the signal that is meant for the job."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
