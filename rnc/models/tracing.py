@@ -76,7 +76,8 @@ def try_out(module: nn.Module, image_shape: tuple[int, int, int]) -> Trial:
     except Exception as error:  # an external module may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"the network cannot take images of shape {tuple(image_shape)}: {reason.removesuffix('.')}; give it those that it was made for"
+            f"the network cannot take images of shape {tuple(image_shape)}: {reason.removesuffix('.')}; give it those that it "
+            "was made for"
         ) from error
     finally:
         for hook in hooks:

@@ -43,8 +43,7 @@ def plain(text: object, most: int = MOST) -> Markdown:
     Characters with a meaning in Markdown are escaped. Streamlit replaces addresses, `:icons:`, arrows and similar patterns
     after the escapes are removed; an invisible character interrupts these. Ordinary names are not changed.
     """
-    # Options such as `--store` in a command stay as they are, so that they can be copied.
-    told = _ARROW.sub(rf"\1{_JOINER}\2", clean(text, most).strip())
+    told = _ARROW.sub(rf"\1{_JOINER}\2", clean(text, most).strip())  # `--store` stays copyable
     escaped = _SYNTAX.sub(lambda found: "\\" + found[0], told)
     return _FOUND_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 

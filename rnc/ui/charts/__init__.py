@@ -1,1 +1,1 @@
-"""DataFrames to Altair charts: no Streamlit, no queries. Colours, dashes and shapes: `palette`."""
+"""Functions that turn DataFrames into Altair charts, without Streamlit or queries. `palette` defines colours, dashes, shapes."""

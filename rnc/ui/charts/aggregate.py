@@ -1,4 +1,4 @@
-"""What is done to curves before they are drawn: seeds averaged, noise smoothed. Frames in, frames out."""
+"""Processing of curves before they are drawn: averages over seeds and smoothing. Input and output are frames."""
 
 import pandas as pd
 
@@ -8,9 +8,9 @@ _LINE = ["run", "shown", "run_id", "condition"]
 
 
 def smoothed(frame: pd.DataFrame, weight: float) -> pd.DataFrame:
-    """Each line's exponential moving average over its measured epochs, free of the start's bias.
+    """Return each line's exponential moving average over its measured epochs, corrected for the bias at the start.
 
-    `frame` has run (label), run_id, shown, condition, epoch and value; `weight` in [0, 1) is that of what came before.
+    `frame` has run (label), run_id, shown, condition, epoch and value; `weight` in [0, 1) is the weight of earlier epochs.
     """
     ordered = frame.sort_values("epoch")
     averaged = ordered.groupby(_LINE, sort=False)["value"].transform(lambda line: line.ewm(alpha=1 - weight).mean())
@@ -18,11 +18,10 @@ def smoothed(frame: pd.DataFrame, weight: float) -> pd.DataFrame:
 
 
 def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Lines of one label as one: at each epoch their mean, `low` and `high` a standard deviation (unbiased) off.
+    """Merge lines with one label: return their mean at each epoch, with `low` and `high` one standard deviation (unbiased) away.
 
-    `seeds` is their number, `least` the lowest of them.
-
-    An epoch that one seed alone is measured at has that seed's value and no band (NaN).
+    `seeds` is the number of seeds and `least` their lowest value. An epoch that was measured for only one seed has that seed's
+    value and no band (NaN).
     """
     keys = ["run", "shown", "condition", "epoch"]
     spread = frame.groupby(keys, as_index=False, sort=False)["value"].agg(["mean", "std", "count", "min"])
@@ -32,10 +31,11 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(frame: pd.DataFrame, cursor: int) -> pd.DataFrame:
-    """A row a (metric, run label, condition): mean and std over seeds at the cursor, at the last epoch, and of the best.
+    """Return a row per (metric, run label, condition): mean and std over seeds at the cursor, the last and the best epoch.
 
-    `frame` has metric, run, run_id, shown, condition, epoch and value. At the cursor is the last measured epoch not after
-    it; the best is each seed's own, `best epoch` their mean. A seed whose value is NaN there has none, and is left out.
+    `frame` has metric, run, run_id, shown, condition, epoch and value. The row at the cursor is the last measured epoch not
+    after it. The best epoch is chosen per seed, and `best epoch` is their mean. A seed whose value is NaN at an epoch is left
+    out there.
     """
     ordered = frame.sort_values("epoch", ignore_index=True)
     line = ["metric", *_LINE]

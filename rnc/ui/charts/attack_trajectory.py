@@ -1,4 +1,4 @@
-"""An attack step by step: what its steps do to all images, and when each watched image leaps."""
+"""Charts of an attack step by step: metrics of all images, and the step at which each watched image leaps."""
 
 import altair as alt
 import pandas as pd
@@ -15,16 +15,16 @@ STEP_METRICS = {
     Metric.NCC_ACCURACY: ("Nearest centre", "accuracy by the clean means"),
     Metric.ANGLE: ("Angle to clean means", "mean over classes, rad"),
 }
-"""What is drawn against the steps, its title and what it is."""
+"""The values drawn against the steps, each with its title and meaning."""
 
 _HEIGHT = 165
 _LEAPS_HEIGHT = 240
 
 
 def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | None = None) -> alt.LayerChart:
-    """One value against the frames of an attack (frame, value, and `low` and `high` where there is a band).
+    """Draw a value against the frames of an attack (frame, value, and optionally `low` and `high` for a band).
 
-    `frames` are their names in order; a rule stands at the one that is looked at.
+    `frames` are the frame names in order; a rule marks the current frame `at`.
     """
     log = metric == Metric.NC1 and bool((frame["value"] > 0).all())
     x = alt.X("frame:N", sort=frames, title=None, axis=_frame_axis(frames))
@@ -45,7 +45,7 @@ def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | No
 
 
 def leap_moments(frame: pd.DataFrame, frames: list[str], classes: list[str]) -> alt.Chart:
-    """How many watched images (frame, label) leave the decision on the clean image for good at each frame, by true class."""
+    """Draw how many watched images (frame, label) leave their clean prediction for good at each frame, by true class."""
     return (
         alt.Chart(frame)
         .mark_bar()
@@ -60,7 +60,7 @@ def leap_moments(frame: pd.DataFrame, frames: list[str], classes: list[str]) -> 
 
 
 def _frame_axis(frames: list[str]) -> alt.Axis:
-    """Names of frames where there is room for them: all of a few, else some five, the first and the last among them."""
+    """Return an axis that names a few frames: all if there are at most five, else about five with the first and the last."""
     every = max(-(-len(frames) // 5), 1)
     named = [name for index, name in enumerate(frames) if index % every == 0 and index <= len(frames) - every]
     return alt.Axis(values=[*named, frames[-1]], labelAngle=0, labelOverlap=False, grid=False)

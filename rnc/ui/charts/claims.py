@@ -1,4 +1,4 @@
-"""The number that a claim rests on most, over epochs, beside its bound."""
+"""Chart of a claim's main number over epochs, with its bound."""
 
 import altair as alt
 import pandas as pd
@@ -8,11 +8,11 @@ from rnc.ui.charts.palette import GREY, run_scale
 
 _HEIGHT = 150
 _WIDE = 10
-"""Largest over smallest value from which an axis is logarithmic."""
+"""Ratio of the largest to the smallest value above which an axis is logarithmic."""
 
 
 def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: list[str]) -> alt.LayerChart:
-    """A number (run, epoch, value) over epochs, a line a run; the dashed rule is its bound. `runs` gives the colours."""
+    """Draw a number (run, epoch, value) over epochs, a line per run, with its bound as a dashed rule. `runs` sets the colours."""
     heights = [*frame["value"], limit]
     y = value_axis(min(heights) > 0 and max(heights) / min(heights) > _WIDE, ticks=3).axis(grid=False)
     x = epoch_axis(int(frame["epoch"].max()), log=True).title(None)

@@ -1,4 +1,4 @@
-"""Metrics over epochs, and along the network."""
+"""Charts of metrics over epochs and over the stages of the network."""
 
 from dataclasses import dataclass
 
@@ -21,22 +21,22 @@ class Curves:
     """What the panels of a page share: who is drawn, along which axes, and what is marked."""
 
     runs: list[str]
-    """The labels in their order, which is that of the colours."""
+    """The labels in their order, which determines the colours."""
     conditions: list[str]
-    """The conditions shown, in the legend's order."""
+    """The conditions shown, in the order of the legend."""
     cursor: int
     log: bool = True
-    """Log values, where that suits the metric."""
+    """True if metrics with a suitable range are drawn on a log axis."""
     log_epochs: bool = True
     milestones: pd.DataFrame | None = None
     """run (label), milestone (drop, terminal), epoch."""
 
     def panel(self, frame: pd.DataFrame, metric: Metric, behind: pd.DataFrame | None = None) -> alt.LayerChart:
-        """One metric over epochs, a line a (run, condition), with a rule at the epoch cursor and the milestones.
+        """Draw a metric over epochs, a line per (run, condition), with a rule at the epoch cursor and the milestones.
 
-        `frame` has run (label), shown (condition), condition, epoch and value, with `low` and `high` where there is a
-        band. `behind` has the lines that it was made of, drawn faint: of single seeds, or not smoothed (with run_id).
-        Values that a log axis cannot show are left out there; long lines are drawn by fewer points (`thinning`).
+        `frame` has run (label), shown (condition), condition, epoch and value, and `low` and `high` if there is a band.
+        `behind` has the lines from which it was computed, with run_id: single seeds or unsmoothed lines, which are drawn
+        faintly. Values that a log axis cannot show are left out; long lines are drawn with fewer points (`thinned`).
         """
         info = METRIC_INFO[metric]
         log = self.log and info.log_axis
@@ -49,7 +49,7 @@ class Curves:
             faint = self._lines(self._thinned(_positive(behind, log)), y, metric, last)
             layers.append(faint.mark_line(strokeWidth=1, opacity=_FAINT).encode(detail=alt.Detail("run_id:N")))
         drawn = _positive(frame, log)
-        # (points beside points hide their line: then they are there for the tooltips alone)
+        # Dense points would hide their line, so they are invisible and serve only for tooltips.
         points = alt.OverlayMarkDef(size=60, opacity=0) if is_long(drawn) else alt.OverlayMarkDef(size=22)
         lines = self._lines(self._thinned(drawn), y, metric, last)
         layers.append(lines.mark_line(point=points, strokeWidth=2))
@@ -80,7 +80,7 @@ class Curves:
         return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
 
     def _marks(self) -> list[alt.Chart]:
-        """Drops of the learning rate as grey rules, the start of TPT as a triangle of the run's colour below the axis."""
+        """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle of the run's colour below the axis."""
         if self.milestones is None or self.milestones.empty:
             return []
         drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()
@@ -104,13 +104,16 @@ def _positive(frame: pd.DataFrame, log: bool) -> pd.DataFrame:
 
 
 def _above_zero(frame: pd.DataFrame) -> pd.DataFrame:
-    """Bands for a log axis: one that would reach 0 ends at the lowest seed."""
+    """Adapt bands to a log axis: a band that would reach 0 ends at the value of the lowest seed."""
     low = frame["low"].where(frame["low"] > 0, frame["least"].where(frame["low"].notna()))
     return frame.assign(low=low)[low > 0]
 
 
 def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions: list[str], *, log: bool) -> alt.Chart:
-    """One metric against depth, a line a (run, condition); `frame` has run (label), shown, layer, depth, epoch and value."""
+    """Draw a metric against depth, a line per (run, condition).
+
+    `frame` has run (label), shown, layer, depth, epoch and value.
+    """
     info = METRIC_INFO[metric]
     log = log and info.log_axis
     stages = list(frame.sort_values("depth")["layer"].unique())

@@ -1,10 +1,10 @@
-"""Long lines drawn by fewer of their points, so that no peak is lost. Frames in, frames out."""
+"""Reduction of long lines to fewer points without losing peaks. Input and output are frames."""
 
 import numpy as np
 import pandas as pd
 
 DRAWN_POINTS = 128
-"""A line of at most this many points is drawn by all of them; a longer one by at most this many."""
+"""Lines with at most this many points are not changed; longer ones are reduced to at most this many."""
 THINNED = (
     f"Lines of more than {DRAWN_POINTS} epochs are drawn by fewer: of each stretch the first, the last, the lowest and the "
     "highest; what is exported as a table has them all."
@@ -14,17 +14,17 @@ _DRAWN = ("value", "low", "high")
 
 
 def is_long(frame: pd.DataFrame) -> bool:
-    """Whether a line of the frame is drawn by fewer points than it has."""
+    """Return whether a line of the frame is drawn with fewer points than it has."""
     return len(frame) > DRAWN_POINTS and int(np.bincount(_lines(frame)).max()) > DRAWN_POINTS
 
 
 def thinned(frame: pd.DataFrame, *, log_epochs: bool) -> pd.DataFrame:
-    """The rows that lines are drawn by: of each stretch of epochs the first, the last, the lowest and the highest.
+    """Return the rows to draw: of each stretch of epochs the first, the last, the lowest and the highest.
 
-    `frame` has epoch and value, `low` and `high` where there is a band, and of run, shown, run_id and condition those that
-    tell lines apart; NaN is never an extreme. Stretches are of equal length on the axis that is drawn, symlog where
-    `log_epochs`. Lines of at most DRAWN_POINTS rows are left as they are, and the order of the rows too. With one pixel a
-    stretch a line would look exactly the same (M4; Jugel et al., VLDB 2014, section 4).
+    `frame` has epoch and value, `low` and `high` if there is a band, and those of run, shown, run_id and condition that
+    distinguish lines. NaN is never an extreme. The stretches have equal length on the drawn axis, which is symlog if
+    `log_epochs` is true. Lines of at most DRAWN_POINTS rows and the order of the rows do not change. With one pixel per
+    stretch, a line would look exactly the same (M4; Jugel et al., VLDB 2014, section 4).
     """
     if len(frame) <= DRAWN_POINTS:
         return frame
@@ -47,12 +47,12 @@ def thinned(frame: pd.DataFrame, *, log_epochs: bool) -> pd.DataFrame:
 
 
 def _lines(frame: pd.DataFrame) -> np.ndarray:
-    """A number for each row: the line that it belongs to."""
+    """Return the number of the line to which each row belongs."""
     return frame.groupby([name for name in _LINE if name in frame], sort=False, dropna=False).ngroup().to_numpy()
 
 
 def _least(groups: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The position of each group's least value, the first of equal ones; NaN counts as the greatest."""
+    """Return the position of each group's least value, the first of equal ones; NaN counts as the greatest."""
     order = np.lexsort((np.where(np.isnan(values), np.inf, values), groups))
     sorted_groups = groups[order]
     return order[np.r_[True, sorted_groups[1:] != sorted_groups[:-1]]]

@@ -1,4 +1,4 @@
-"""A chart as a file for a paper: SVG, PDF or PNG of a chosen width and font size, and the rows that it shows."""
+"""Export of a chart for a paper, as SVG, PDF or PNG of a chosen width and font size, and of its rows as a table."""
 
 import io
 import re
@@ -11,7 +11,7 @@ import pandas as pd
 from rnc.ui.charts.renderer import Renderer, RenderError
 
 MOST_ROWS = 100_000
-"""Rows of a chart that is drawn as a file: its specification is built in the server's memory, at half a kB a row."""
+"""Largest number of rows in an exported picture, whose specification takes half a kB of the server's memory per row."""
 _RENDERER = Renderer()
 _POINTS_PER_INCH, _PIXELS_PER_INCH, _DOTS_PER_INCH = 72, 96, 300
 _POINTS_PER_PIXEL = _POINTS_PER_INCH / _PIXELS_PER_INCH
@@ -25,13 +25,13 @@ _ON_THE_PAGE: dict[str, dict[str, Any]] = {
         "encoding": {"symbols": {"stroke": {"value": "#444444"}, "strokeWidth": {"value": 2}}},
     },
 }
-"""The fields whose legend a page draws once for all its panels, and how a file draws it."""
+"""The fields whose legend a page draws once for all its panels, and their legends in an exported file."""
 
 Figure = alt.Chart | alt.LayerChart
 
 
 class FileKind(StrEnum):
-    """What a chart can be taken along as: three pictures and two tables."""
+    """The export formats of a chart: three pictures and two tables."""
 
     SVG = "svg"
     PDF = "pdf"
@@ -41,12 +41,12 @@ class FileKind(StrEnum):
 
     @property
     def is_table(self) -> bool:
-        """Whether it holds rows and no picture."""
+        """True if the format holds rows instead of a picture."""
         return self in (FileKind.CSV, FileKind.PARQUET)
 
 
 def table_file(rows: pd.DataFrame, kind: FileKind) -> bytes:
-    """Rows as CSV or Parquet."""
+    """Return rows as CSV or Parquet."""
     if kind is FileKind.CSV:
         return rows.to_csv(index=False).encode()
     table = io.BytesIO()
@@ -55,9 +55,9 @@ def table_file(rows: pd.DataFrame, kind: FileKind) -> bytes:
 
 
 def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_points: float = 9) -> bytes:
-    """The chart as SVG, PDF or PNG, as wide as asked for, legends and axes included; PNG has 300 dots an inch.
+    """Return the chart as SVG, PDF or PNG with the given width, including legends and axes; PNG has 300 dots per inch.
 
-    The defaults are TMLR's text width and a size that is read beside its text. Raises RenderError where it cannot be drawn.
+    The defaults are TMLR's text width and a font size that suits its text. Raises RenderError if it cannot be drawn.
     """
     held = sum(
         len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)
@@ -77,7 +77,7 @@ def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_
 
 
 def rows_held(chart: Figure) -> int:
-    """Return how many rows a chart's layers hold together; rows that several layers show count once."""
+    """Return the total number of rows of a chart's layers; rows shared by several layers count once."""
     frames = {id(part.data): len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)}
     return sum(frames.values())
 
@@ -87,23 +87,25 @@ def _parts(chart: Figure) -> list[Any]:
 
 
 def _shrunk(svg: str) -> str:
-    """The drawing with its outer size in points, for what takes a pixel to be one."""
+    """Return the drawing with its outer size in points, for a renderer that takes a pixel for a point."""
     size = r'\b(width|height)="([\d.]+)(?:px)?"'
     head, rest = svg.split(">", 1)
     return re.sub(size, lambda side: f'{side[1]}="{float(side[2]) * _POINTS_PER_PIXEL}"', head) + ">" + rest
 
 
 def shown_rows(chart: Figure) -> pd.DataFrame:
-    """The rows behind a chart; of several layers those of the one that shows the most."""
+    """Return the rows of a chart, or of the layer with the most rows."""
     frames = [part.data for part in _parts(chart) if isinstance(part.data, pd.DataFrame)]
     return max(frames, key=len)
 
 
 def _with_its_rows(chart: Any) -> Any:
-    """The chart with its rows written into it: Altair's way to do that is global to the process, and Streamlit switches it."""
+    """Return the chart with its rows inside. Altair's setting for this is global to the process, and Streamlit changes it."""
     inlined = chart.copy(deep=False)
     if isinstance(chart.data, pd.DataFrame):
-        seen = chart.data.drop(columns="image", errors="ignore")  # (it shows on hover, and nobody hovers over a file)
+        seen = chart.data.drop(
+            columns="image", errors="ignore"
+        )  # an image shows only on hover, which a file does not have
         rows: list[Any] = alt.utils.sanitize_pandas_dataframe(seen).to_dict("records")
         inlined.data = alt.InlineData(values=rows)
     if isinstance(chart, alt.LayerChart):
@@ -112,11 +114,11 @@ def _with_its_rows(chart: Any) -> Any:
 
 
 def _for_paper(chart: Figure, width_inches: float, font_points: float) -> dict[str, Any]:
-    """The spec at this width, every text at this size or near it, and with the legends that the page draws itself."""
+    """Return the specification with this width, font sizes near the given one, and the legends that the page draws separately."""
     spec: dict[str, Any] = _with_its_rows(chart).to_dict()
     size = font_points / _POINTS_PER_PIXEL
     width = width_inches * _PIXELS_PER_INCH
-    square = "width" in spec  # (a chart with a width of its own has one unit in both directions)
+    square = "width" in spec  # a chart with a fixed width has the same unit in both directions
     if square:
         spec["height"] *= width / spec["width"]
     spec["width"] = width

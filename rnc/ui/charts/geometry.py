@@ -1,4 +1,4 @@
-"""Class means: their cosines, norms and how far an attack turns them."""
+"""Charts of class means: cosines, norms, and their rotation by an attack."""
 
 import altair as alt
 import numpy as np
@@ -15,15 +15,15 @@ SIMPLEX_DISTANCES = {
     ),
     "equinorm": MetricInfo("Norms apart", "std / mean of the norms over classes; 0 at a simplex", True),
 }
-"""The distances of `rnc.simplex.simplex_distances`, in words."""
+"""Labels and meanings of the distances of `rnc.simplex.simplex_distances`."""
 
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
-_POINTS = 3200  # square pixels of all points of a condition together, where they have no room for 80 each
+_POINTS = 3200  # total area of a condition's points in square pixels, if there is not enough space for 80 each
 
 
 def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> alt.LayerChart:
-    """Cosines (C, C) of class pairs, coloured by their distance from a simplex: from 1 on the diagonal, else -1/(C-1)."""
+    """Draw cosines (C, C) of class pairs, coloured by their difference from a simplex: 1 on the diagonal, else -1/(C-1)."""
     first, second = np.indices(cosines.shape)
     frame = pd.DataFrame(
         {
@@ -43,7 +43,9 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
             alt.Tooltip("off simplex:Q", format="+.3f"),
         ],
     )
-    scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0, clamp=True)  # (duality can be off by 2)
+    scale = alt.Scale(
+        scheme="blueorange", domain=[-1, 1], domainMid=0, clamp=True
+    )  # the difference from self-duality can be up to 2
     cells = base.mark_rect().encode(
         color=alt.Color(
             "off simplex:Q", scale=scale, legend=alt.Legend(title="cos − that of a simplex", orient="bottom")
@@ -62,7 +64,7 @@ def _numbers(base: alt.Chart) -> alt.Chart:
 
 
 def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
-    """Norms of centred class means (class, shown, value), a point a condition: equal at a simplex."""
+    """Draw norms of centred class means (class, shown, value), a point per condition; all are equal at a simplex."""
     return (
         alt.Chart(frame)
         .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
@@ -81,7 +83,7 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
 
 
 def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> alt.Chart:
-    """Clean-to-perturbed angle of each class in degrees (class, run, degrees): a bar a run, side by side.
+    """Draw the clean-to-perturbed angle of each class in degrees (class, run, degrees), with adjacent bars for the runs.
 
     The page draws the legend, which may be too long for a chart (`legend`).
     """
@@ -108,7 +110,7 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
 
 
 def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
-    """Singular values of the centred class means (rank, value, shown), in units of a simplex, with a rule at its 1."""
+    """Draw singular values of the centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
     base = alt.Chart(frame).encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title="singular value / that of a simplex", scale=alt.Scale(zero=True)),
@@ -131,7 +133,7 @@ def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
 def simplex_distance_lines(
     frame: pd.DataFrame, info: MetricInfo, runs: list[str], conditions: list[str], cursor: int, *, log: bool
 ) -> alt.LayerChart:
-    """A distance over epochs, a line a (run, condition), with a rule at the epoch cursor.
+    """Draw a distance over epochs, a line per (run, condition), with a rule at the epoch cursor.
 
     `frame` has run (label), run_id, shown (condition), condition, epoch and value. A log axis leaves out zeros.
     """

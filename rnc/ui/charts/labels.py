@@ -1,4 +1,4 @@
-"""What people read about a metric."""
+"""Labels and explanations of the metrics."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from rnc.vocabulary import Metric
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What people read about a metric: a short label, its formula in words, and whether a log axis suits it."""
+    """The display of a metric: a short label, its formula in words, and a flag for a log axis."""
 
     label: str
     meaning: str
@@ -15,7 +15,7 @@ class MetricInfo:
 
 
 MORE_IS_BETTER = (Metric.ACCURACY, Metric.NCC_ACCURACY)
-"""Of all other metrics the best value is the least: they are 0 at collapse."""
+"""The metrics for which larger values are better. For all others smaller ones are; the collapse metrics are 0 at collapse."""
 
 METRIC_INFO = {
     Metric.NC1: MetricInfo("NC1 · within-class variability", "Tr(Σ_W pinv(Σ_B)) / C; 0 at collapse", True),

@@ -1,4 +1,4 @@
-"""Where perturbed features go, as flows between the classes around a circle."""
+"""Chart of leaps as flows between classes that lie on a circle."""
 
 from typing import Literal
 
@@ -9,23 +9,23 @@ import pandas as pd
 from rnc.ui.charts.palette import GREY, class_scale
 
 MOST_FLOWS = 30
-"""More arrows are a tangle."""
+"""Largest number of arrows that stays readable."""
 _SIDE = 470
 _TITLE = 24  # pixels of the side
 _LETTER, _NAME_WIDTH = 7, 90
-"""Pixels of a letter, and of a name at most; longer ones are cut, and whole on hover."""
+"""Width of a letter and largest width of a name, in pixels; a longer name is cut, and shown in full on hover."""
 _NAMES = 1.1
 _STEPS = 24
-_WIDEST, _THINNEST = 14.0, 0.6  # pixels, of all samples of a class and of none
-_MANY = 24  # classes, from which on names stand like spokes
-_NEAREST = 10  # pixels between two spokes
-_DOT = 110  # square pixels of a class's dot, where there is room
+_WIDEST, _THINNEST = 14.0, 0.6  # pixels of a line, for all samples of a class and for none
+_MANY = 24  # number of classes above which names are written radially
+_NEAREST = 10  # pixels between two radial names
+_DOT = 110  # area of a class's dot in square pixels, if there is enough space
 
 
 def top_flows(leaps: pd.DataFrame, most: int = MOST_FLOWS) -> pd.DataFrame:
-    """The largest flows from a class to another: true_class, predicted_class, count, angle, share (of the true class).
+    """Return the largest flows between different classes: true_class, predicted_class, count, angle, share (of the true class).
 
-    `leaps` has all clusters, those that stayed included.
+    `leaps` has all clusters, including those of samples that kept their class.
     """
     whole = leaps.groupby("true_class")["count"].transform("sum")
     flows = leaps.assign(share=leaps["count"] / whole.where(whole > 0))
@@ -34,10 +34,10 @@ def top_flows(leaps: pd.DataFrame, most: int = MOST_FLOWS) -> pd.DataFrame:
 
 
 def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.LayerChart:
-    """The flows of `top_flows` as arrows, as wide as their share and coloured by the class that they leave.
+    """Draw the flows of `top_flows` as arrows, with their share as width and the colour of the class that they leave.
 
-    Classes stand around a circle in the order of their labels, as the vertices of a simplex are all neighbours. Click one to
-    single out what leaves it.
+    The classes lie on a circle in the order of their labels; all vertices of a simplex are neighbours, so the order has no
+    meaning. A click on a class highlights its outgoing flows.
     """
     pick = alt.selection_point(fields=["true_class"], name="picked_flow")
     spots = _spots(classes)
@@ -74,7 +74,7 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.Layer
 
 
 def _apart(turns: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:
-    """Return the classes of the flows, the largest first, without those that are nearer than `nearest` (rad) to one before."""
+    """Return the classes of the flows, largest first, without those closer than `nearest` (rad) to an earlier one."""
     named: list[str] = []
     for name in dict.fromkeys(flows[["true_class", "predicted_class"]].to_numpy().ravel()):
         between = np.abs(turns[named].to_numpy() - turns[name])
@@ -84,18 +84,22 @@ def _apart(turns: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:
 
 
 def _spots(classes: list[str]) -> pd.DataFrame:
-    """A row a class: true_class, x, y on the unit circle from the top clockwise, turn (rad from the top)."""
+    """Return a row per class: true_class, x, y on the unit circle, clockwise from the top, turn (rad from the top)."""
     turn = 2 * np.pi * np.arange(len(classes)) / max(len(classes), 1)
     return pd.DataFrame({"true_class": classes, "x": np.sin(turn), "y": np.cos(turn), "turn": turn})
 
 
 def _bends(flows: pd.DataFrame, spots: pd.DataFrame) -> pd.DataFrame:
-    """Points along each flow (flow, step, x, y): a parabola bent towards the middle and to its right, so that two
-    classes' flows to each other lie apart."""
+    """Return points along each flow (flow, step, x, y).
+
+    The curve is a parabola that bends towards the middle and to its right, to separate the two flows between two classes.
+    """
     where = spots.set_index("true_class")[["x", "y"]]
     begin, end = (where.reindex(flows[name]).to_numpy(float)[:, None] for name in ("true_class", "predicted_class"))
     aside = (end - begin)[..., ::-1] * np.array([1.0, -1.0])
-    near = 1 - 0.35 * np.linalg.norm(end - begin, axis=-1, keepdims=True)  # (neighbours' flows stay near the circle)
+    near = 1 - 0.35 * np.linalg.norm(
+        end - begin, axis=-1, keepdims=True
+    )  # flows between neighbours stay near the circle
     bend = near * (begin + end) / 2 + 0.15 * aside
     t = np.linspace(0.05, 0.93, _STEPS)[None, :, None]
     curve = (1 - t) ** 2 * begin + 2 * t * (1 - t) * bend + t**2 * end
@@ -106,7 +110,7 @@ def _bends(flows: pd.DataFrame, spots: pd.DataFrame) -> pd.DataFrame:
 
 
 def _heads(bends: pd.DataFrame) -> pd.DataFrame:
-    """The last point of each flow, where it heads (degrees from the top clockwise), and its head's size (square pixels)."""
+    """Return the last point of each flow, its heading (degrees clockwise from the top) and arrowhead size (square pixels)."""
     last, before = bends[bends["step"] == _STEPS - 1], bends[bends["step"] == _STEPS - 2]
     across, up = (last[axis].to_numpy() - before[axis].to_numpy() for axis in ("x", "y"))
     width = _THINNEST + (_WIDEST - _THINNEST) * last["share"]
@@ -114,9 +118,9 @@ def _heads(bends: pd.DataFrame) -> pd.DataFrame:
 
 
 def _names(spots: pd.DataFrame, flows: pd.DataFrame, place: dict, nearest: float) -> list[alt.Chart]:
-    """The classes' names outside the circle; of many those alone that a flow leaves or reaches, like spokes.
+    """Draw the class names outside the circle; if there are many, only those with a flow, written radially.
 
-    Of two spokes that are nearer to each other than `nearest` (rad), the one of the larger flow is drawn.
+    If two radial names are closer than `nearest` (rad), the one with the larger flow is drawn.
     """
     spokes = len(spots) > _MANY
     if spokes:

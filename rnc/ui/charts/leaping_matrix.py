@@ -1,4 +1,4 @@
-"""Where perturbed features go: true class against the class decided."""
+"""Matrix of leaps: true class against predicted class."""
 
 import altair as alt
 import pandas as pd
@@ -7,13 +7,13 @@ from rnc.ui.charts.axes import class_axis, class_rows, names_height
 
 _HEIGHT = 470
 _MOST_CLASSES = 60
-"""Above it, pairs that no sample went between are ground: so many rectangles leave gaps, and take a browser long."""
-_LEAST_CELL = 9  # square pixels: one of a thousand classes would be less than a pixel wide
+"""Number of classes above which empty pairs are not drawn: so many rectangles leave gaps and are slow in a browser."""
+_LEAST_CELL = 9  # square pixels; a cell of a thousand classes would be less than a pixel wide
 _NONE = "#440154"  # the colour of a share of 0
 
 
 def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.Chart:
-    """Counts by (true_class, predicted_class), as shares of the true class; the diagonal stayed.
+    """Draw counts by (true_class, predicted_class) as shares of the true class; the diagonal holds unchanged predictions.
 
     `frame` has class names in both columns, count and angle (rad to the clean mean of the predicted class).
     """

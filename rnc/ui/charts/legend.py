@@ -1,4 +1,4 @@
-"""One legend for many panels, as HTML that follows the page's theme."""
+"""A legend shared by several panels, as HTML in the colours of the page's theme."""
 
 from html import escape
 
@@ -8,7 +8,7 @@ _LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin
 
 
 def curve_legend(runs: list[str], conditions: list[str]) -> str:
-    """Colours of runs, then dashes of conditions in the text's colour."""
+    """Return the legend: colours of runs, then dashes of conditions in the colour of the text."""
     colours, dashes = run_scale(runs).to_dict()["range"], dash_scale(conditions).to_dict()["range"]
     entries = [*zip(colours, runs, strict=True), *zip(map(_dashed, dashes), conditions, strict=True)]
     spans = [
@@ -19,7 +19,7 @@ def curve_legend(runs: list[str], conditions: list[str]) -> str:
 
 
 def _dashed(pattern: list[int]) -> str:
-    """The CSS ground of a Vega dash pattern: lengths of ink and gap in turn."""
+    """Return the CSS background of a Vega dash pattern, which alternates lengths of line and gap."""
     stops, position = [], 0
     for index, length in enumerate(pattern):
         ink = "transparent" if index % 2 else "currentColor"

@@ -1,7 +1,7 @@
-"""What colour, dash and shape mean, for every chart. Colour-blind-safe in light and dark themes.
+"""The colours, dashes and shapes of all charts, safe for colour-blind readers in light and dark themes.
 
-Colour is the class wherever classes are drawn, and the run in curves over epochs; the condition is the line's dash or
-the point's shape.
+Colour means the class in charts of classes, and the run in curves over epochs. The dash of a line or the shape of a point means
+the condition.
 """
 
 import altair as alt
@@ -9,7 +9,7 @@ import altair as alt
 from rnc.vocabulary import Role
 
 RUNS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442"]
-"""Okabe and Ito (2008), black left out: it is lost on a dark ground."""
+"""Colours of Okabe and Ito (2008), without black, which is not visible on a dark background."""
 
 CLASSES = [
     "#4477AA",
@@ -23,10 +23,10 @@ CLASSES = [
     "#009988",
     "#8866CC",
 ]
-"""Tol's bright scheme (2021) and three of his vibrant and muted ones; class labels are written beside them."""
+"""Tol's bright scheme (2021) and three of his vibrant and muted colours; class labels are written beside them."""
 
 GREY = "#888888"
-"""Rules, sides and names that belong to no class and no run: seen on light and dark grounds."""
+"""Colour of rules, sides and names that belong to no class or run, visible on light and dark backgrounds."""
 
 _DASHES = {
     Role.CLEAN: [1, 0],
@@ -41,12 +41,14 @@ _EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
 
 
 def run_scale(labels: list[str]) -> alt.Scale:
-    """A run's colour, by its place among the chosen runs; after the eighth the same hues darker, then lighter."""
+    """Return a run's colour by its position among the chosen runs; after the eighth, the same hues darker, then lighter."""
     return alt.Scale(domain=labels, range=_shades(RUNS, len(labels)))
 
 
 def class_scale(classes: list[str]) -> alt.Scale:
-    """A class's colour, by its place in the data set; after the tenth the same hues darker, then lighter, then anew."""
+    """Return a class's colour by its position in the data set; after the tenth, the hues repeat darker, lighter, then
+    unchanged.
+    """
     return alt.Scale(domain=classes, range=_shades(CLASSES, len(classes)))
 
 
@@ -61,7 +63,7 @@ def _shade(colour: str, turn: int) -> str:
 
 
 def dash_scale(conditions: list[str]) -> alt.Scale:
-    """A condition's dash, the same on every page."""
+    """Return a condition's dash, which is the same on every page."""
     extras = [c for c in conditions if c not in list(_DASHES)]
     dashes = {str(role): dash for role, dash in _DASHES.items()}
     dashes |= {c: _EXTRA_DASHES[i % len(_EXTRA_DASHES)] for i, c in enumerate(extras)}

@@ -1,4 +1,4 @@
-"""Features in the plane, and where an attack moves them."""
+"""Scatter charts of features in a plane and of their movement under an attack."""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,30 +12,30 @@ from rnc.vocabulary import Role
 
 HEIGHT = 520
 _SQUARE = 450
-_OUTSIDE = 1.3  # where the names of a triangle's vertices stand, from its middle
+_OUTSIDE = 1.3  # distance of vertex names from the middle of the triangle, relative to the vertices
 _INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "18 * datum.side"
-"""How they are aligned, so that long ones lead away from the edge of the square, and by how many pixels they begin beyond."""
+"""Vega expressions for a vertex name: alignment and offset in pixels, so that long names extend away from the square's edge."""
 
 
 PICKED_SAMPLE = "picked_sample"
-"""The selection that `feature_plane` fills with the sample clicked on."""
+"""The name of the selection of `feature_plane` that holds the clicked sample."""
 
 BRUSHED = "brushed"
-"""The selection that a `brush` fills with the box (x, y) drawn over it."""
+"""The name of the selection that holds the box (x, y) drawn with a `brush`."""
 
 _DRAG = "[pointerdown[{}event.shiftKey], window:pointerup] > window:pointermove!"
 _CLICK = "click[!event.shiftKey]"
-"""With a brush, shift is for moving the plane: the end of a drag is a click, too, on whatever mark is there by then."""
-_FULL_SIZE = 400  # marks; more are drawn smaller
+"""Event filters with a brush, where shift moves the plane: the end of a drag also counts as a click on a mark."""
+_FULL_SIZE = 400  # number of marks; more marks are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
 _TOLD = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
 _TOLD_WITH_IMAGE = _TOLD[:-1] + ", image: datum.image}"
-"""What shows on hover: an expression for each mark, which Vega-Lite's own (from an encoding) would be five times as long."""
-_LETTERS_BELOW = 50  # of class names that stand side by side below a narrow plane
+"""Tooltips as one expression per mark, a fifth of the length of Vega-Lite's own tooltips (from an encoding)."""
+_LETTERS_BELOW = 50  # letters of class names that fit side by side below a narrow plane
 _LETTERS, _NAME_WIDTH = (
     18,
     120,
-)  # of a name in a legend or at a vertex, in pixels too; longer ones are cut, and whole on hover
+)  # letters and pixels of a name in a legend or at a vertex; a longer name is cut, and shown in full on hover
 _ROWS_BELOW, _MOST_IN_LEGEND = 6, 24
 
 
@@ -53,13 +53,13 @@ def feature_plane(
     singled: Collection[str] = (),
     pictures: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
-    """Points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
+    """Draw points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
 
-    With `arrows`, a line leads from each clean point to its perturbed self. `triangle` (label, x, y) has the vertices of a
-    simplex plane, which are joined and named. The axes take in `reach` (x, y), too, where frames of a film share them.
-    `path` (x, y, place) is drawn as the way of one sample. With a `brush`, dragging draws a box, and moves the plane only with
-    shift; `chosen` samples, where there are some here, stand out. Click a class in the legend to single it out; where the classes
-    are too many for one (`has_legend`), those of `singled` are, and the legend names them alone. `pictures` (sample, image: its
+    With `arrows`, a line leads from each clean point to its perturbed point. `triangle` (label, x, y) has the vertices of a
+    simplex plane, which are joined and named. The axes also include `reach` (x, y), which the frames of a film share. `path`
+    (x, y, place) is drawn as the trajectory of a sample. With a `brush`, dragging draws a box, and moves the plane only with
+    shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If there are too
+    many classes for a legend (`has_legend`), it names and highlights only those in `singled`. `pictures` (sample, image: its
     data URI) show on hover.
     """
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
@@ -96,19 +96,19 @@ def feature_plane(
 
 
 def has_legend(classes: list[str]) -> bool:
-    """Return whether a legend of the classes leaves the plane its room; where not, people search for those to single out."""
+    """Return whether a legend of the classes leaves enough space for the plane; if not, users search for classes to highlight."""
     return len(classes) <= min(_ROWS_BELOW * _columns(classes), _MOST_IN_LEGEND)
 
 
 def _columns(classes: list[str]) -> int:
-    """Return how many class names stand side by side in a legend below a narrow plane."""
+    """Return the number of class names that fit side by side in a legend below a narrow plane."""
     return max(_LETTERS_BELOW // (min(max(map(len, classes), default=1), _LETTERS) + 3), 1)
 
 
 def _single_out(
     frame: pd.DataFrame, chosen: Collection[int], singled: Collection[str], pick: alt.Parameter | None
 ) -> tuple[pd.DataFrame, Any]:
-    """Return the frame, saying which rows stand out and these last, and what a mark must be not to be faint (None: anything)."""
+    """Return the frame with highlighted rows marked and last, and the condition for full opacity (None: no condition)."""
     found = frame["sample"].isin(list(chosen))
     of_class = frame["label"].isin(list(singled))
     if not found.any() and not of_class.any():
@@ -125,7 +125,7 @@ def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
 
 
 def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) -> tuple[alt.Legend | None, alt.Legend]:
-    """Of classes and of shapes: beside the plane, or below and above it; inside a square, from whose width they would take."""
+    """Return the legends of classes and shapes: beside the plane, below and above it, or inside a square to save width."""
     shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
     told: dict[str, Any] = {"symbolOpacity": 1, "labelLimit": _NAME_WIDTH}
     if triangle is not None:
@@ -139,11 +139,11 @@ def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) ->
 
 
 def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
-    """One mark a sample and condition, its shape the condition."""
+    """Draw a mark per sample and condition, with the condition as its shape."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
     size = max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE)
     sent = _sent(frame, "predicted", "shown")
-    if pictures is not None:  # (as a code, too: whatever the conditions, an image travels once)
+    if pictures is not None:  # also as a category, so that each image is sent once for all conditions
         sent = sent.assign(image=sent["sample"].map(pictures.set_index("sample")["image"]).astype("category"))
     told = alt.ExprRef(_TOLD if pictures is None else _TOLD_WITH_IMAGE)
     points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=told, invalid=None)
@@ -151,7 +151,7 @@ def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: p
 
 
 def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
-    """Where the marks are, and what else they need: a browser reads tables cell by cell, and texts slower than codes."""
+    """Return the columns that the marks need; texts become categories, because a browser reads those faster."""
     needed = [name for name in ("sample", "label", "x", "y", "chosen", *more) if name in frame]
     sent = frame[needed].replace([np.inf, -np.inf], np.nan).dropna(subset=["x", "y"])
     texts = [name for name in ("label", "predicted", "shown") if name in needed]
@@ -159,7 +159,7 @@ def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
 
 
 def _filled(seen: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
-    """Scales that fill the chart with what is seen in all frames, a margin around it."""
+    """Return scales that fill the chart with the points of all frames and a margin."""
     low, high = seen[["x", "y"]].min(), seen[["x", "y"]].max()
     margin = 0.04 * (high - low).where(high > low, 1.0)
     across, up = (alt.Scale(domain=[low[a] - margin[a], high[a] + margin[a]], nice=False) for a in ("x", "y"))
@@ -167,7 +167,7 @@ def _filled(seen: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
 
 
 def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
-    """Scales of one unit for a square: an equilateral triangle looks like one."""
+    """Return scales with equal units for a square, so that an equilateral triangle appears equilateral."""
     seen = pd.concat([frame[["x", "y"]], _OUTSIDE * triangle[["x", "y"]]])
     middle, half = (seen.max() + seen.min()) / 2, 1.12 * float((seen.max() - seen.min()).max()) / 2
     across, up = (alt.Scale(domain=[middle[axis] - half, middle[axis] + half], nice=False) for axis in ("x", "y"))
@@ -175,7 +175,7 @@ def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[alt.Scale, 
 
 
 def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
-    """The sides and the names of the vertices, a little outside; their middle is the origin."""
+    """Draw the sides of the triangle and the vertex names, slightly outside; the middle of the triangle is the origin."""
     closed = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
     outside = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
     sides = alt.Chart(closed).mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
@@ -187,7 +187,7 @@ def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
 
 
 def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:
-    """One row a sample: where it was and where the attack brought it."""
+    """Return a row per sample with its clean and its perturbed position."""
     clean = frame[frame["shown"] == Role.CLEAN]
     moved = frame[frame["shown"] == perturbed][["sample", "x", "y"]].rename(columns={"x": "x2", "y": "y2"})
     return clean.merge(moved, on="sample")

@@ -1,8 +1,8 @@
-"""Render charts in a process of its own, which may fail, take too long or want too much memory without harm to the server.
+"""Rendering of charts in a separate process, whose failure, time or memory does not affect the server.
 
-The JavaScript engine that draws a chart ends its process where memory runs out, so it must not be the server's. One process is
-kept for the next chart, since the engine takes a second or more to start; `python -m rnc.ui.charts.renderer` is that process. It
-ends when it has waited IDLE_SECONDS for something to do, and when its parent is gone.
+The JavaScript engine that draws a chart ends its process when memory runs out, so it must not run in the server. The process
+`python -m rnc.ui.charts.renderer` is kept for the next chart, since the engine takes a second or more to start. It ends after
+IDLE_SECONDS without a request, and when its parent has gone.
 """
 
 import json
@@ -22,25 +22,25 @@ from rnc.processes import start_helper
 MEMORY = 2_048 * 2**20
 """Bytes that the process may use; an ordinary figure takes a third of it, most of which the engine reserves."""
 SECONDS = 60.0
-"""How long a picture may take, and how long one waits for its turn."""
+"""Largest number of seconds for a picture, and for the wait until rendering starts."""
 IDLE_SECONDS = 300
 MOST_BYTES = 128 * 2**20
-"""The largest specification, and the largest picture."""
+"""Largest size of a specification and of a picture, in bytes."""
 _LENGTH = struct.Struct(">Q")
 _CHUNK = 2**16
 _ROWS = ("values", "datasets")
-"""Where a specification holds rows (and the lists of values of an axis)."""
+"""The keys under which a specification holds rows (and lists of axis values)."""
 
 
 class RenderError(Exception):
-    """A chart that could not be drawn; the message says why and what to do."""
+    """Error raised if a chart could not be drawn; the message gives the reason and what to do."""
 
 
 class Renderer:
-    """The process that draws charts, started when it is needed and replaced when it fails."""
+    """A handle on the process that draws charts, which starts on demand and is replaced after a failure."""
 
     def __init__(self, memory: int = MEMORY, seconds: float = SECONDS) -> None:
-        """`memory` is the process's limit in bytes; `seconds` bounds a picture's time, and the wait for a turn."""
+        """Limit the process's memory in bytes to `memory`, and the time of a picture and of the wait before it to `seconds`."""
         self._memory, self._seconds = memory, seconds
         self._turn = threading.Lock()
         self._process: subprocess.Popen | None = None
@@ -48,7 +48,7 @@ class Renderer:
     def render(self, spec: dict[str, Any], kind: str, **options: float) -> bytes:
         """Return a Vega-Lite specification as `svg` or `png` (with `scale` and `ppi`), or an SVG drawing `spec["svg"]` as `pdf`.
 
-        Raises RenderError.
+        Raises RenderError if it cannot be drawn.
         """
         if _names_an_address(spec):
             raise RenderError("This figure names an address to fetch; figures are drawn from their own rows alone.")
@@ -65,14 +65,16 @@ class Renderer:
             self._turn.release()
 
     def close(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, even in the middle of a picture."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
             self._process = None
 
     def _answer(self, request: bytes) -> bytes:
-        if self._process is not None and self._process.poll() is not None:  # (it had nothing to do for long)
+        if (
+            self._process is not None and self._process.poll() is not None
+        ):  # it ended after a long time without a request
             self.close()
         if self._process is None:
             self._process = _started(self._memory, self._seconds)
@@ -103,7 +105,7 @@ class Renderer:
 
 
 def _names_an_address(spec: Any) -> bool:
-    """Return whether a specification would have rows or images fetched; rows that it holds itself are not looked at."""
+    """Return whether a specification refers to rows or images at an address; its own rows are not searched."""
     if isinstance(spec, dict):
         return "url" in spec or any(_names_an_address(part) for key, part in spec.items() if key not in _ROWS)
     return isinstance(spec, list) and any(map(_names_an_address, spec))
@@ -118,7 +120,7 @@ def _started(memory: int, seconds: float) -> subprocess.Popen:
 
 
 def _write(process: subprocess.Popen, content: bytes, deadline: float) -> None:
-    """Send all of it. Raises TimeoutError, and OSError where the process is gone."""
+    """Send the whole content. Raises TimeoutError after the deadline, and OSError if the process has gone."""
     assert process.stdin is not None
     left = memoryview(content)
     while left:
@@ -129,7 +131,7 @@ def _write(process: subprocess.Popen, content: bytes, deadline: float) -> None:
 
 
 def _read(process: subprocess.Popen, count: int, deadline: float) -> bytes:
-    """Return so many bytes of the answer. Raises TimeoutError, and EOFError where the process is gone."""
+    """Return `count` bytes of the answer. Raises TimeoutError after the deadline, and EOFError if the process has gone."""
     assert process.stdout is not None
     found = bytearray()
     while len(found) < count:
@@ -144,19 +146,19 @@ def _read(process: subprocess.Popen, count: int, deadline: float) -> bytes:
 
 
 def _limit(memory: int) -> None:
-    """Bound what this process may use, where the system can; and leave no image of its memory behind when it is ended."""
+    """Limit this process's memory if the system supports it, and disable core dumps."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        # (of what is written to: the engine reserves 32 GB of addresses that it never uses)
+        # The limit is on writable memory, because the engine reserves 32 GB of addresses that it never uses.
         _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         most = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
-    """Answer requests until there are no more. One that hangs ends the process, also where the parent is gone."""
+    """Answer requests until the input ends. A request that hangs ends the process, even if the parent has gone."""
     while True:
         ready, _, _ = select.select([requests], [], [], IDLE_SECONDS)
         head = requests.read(_LENGTH.size) if ready else b""
@@ -186,5 +188,5 @@ def _drawn(spec: dict[str, Any], kind: str, options: dict[str, float]) -> bytes:
 if __name__ == "__main__":
     _limit(int(sys.argv[1]))
     _answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # (what a library prints is no answer)
+    os.dup2(2, 1)  # text that a library prints must not mix with the answers
     serve(os.fdopen(0, "rb"), _answers, float(sys.argv[2]))

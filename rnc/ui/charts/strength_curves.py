@@ -1,4 +1,4 @@
-"""Metrics against the strength of an attack, of one or two networks."""
+"""Charts of metrics against the strength of an attack, for one or two networks."""
 
 import altair as alt
 import pandas as pd
@@ -13,9 +13,9 @@ _HEIGHT = 210
 
 
 def sweep_panel(frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool) -> alt.Chart:
-    """One metric (source, strength, value) against the strength, a line a source; `strength` names the axis.
+    """Draw a metric (source, strength, value) against the strength, a line per source; `strength` labels the axis.
 
-    With `pixels`, strengths are told as people write sizes, `8/255`. Values that a log axis cannot show are left out.
+    With `pixels`, strengths are written as customary, `8/255`. Values that a log axis cannot show are left out.
     """
     info = METRIC_INFO[metric]
     drawn = _drawn(frame, info, pixels)
@@ -37,9 +37,9 @@ def sweep_panel(frame: pd.DataFrame, metric: Metric, sources: list[str], strengt
 
 
 def sweep_layers(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> alt.Chart:
-    """One metric along the network (source, strength, layer, value), a line a strength, the sources by dash.
+    """Draw a metric over the stages (source, strength, layer, value): colours for strengths, dashes for sources.
 
-    `frame` has the stages in the order of the network; the features stand last.
+    `frame` has the stages in the order of the network; the features come last.
     """
     info = METRIC_INFO[metric]
     drawn = _drawn(frame, info, pixels)
@@ -65,6 +65,6 @@ def sweep_layers(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pix
 
 
 def _drawn(frame: pd.DataFrame, info: MetricInfo, pixels: bool) -> pd.DataFrame:
-    """What the axis can show, with the strengths in words as `told`."""
+    """Return the rows that the axis can show, with the strengths as text in the column `told`."""
     drawn = frame[frame["value"] > 0] if info.log_axis else frame
     return drawn.assign(told=[format_pixels(s) if pixels and s else f"{s:g}" for s in drawn["strength"]])

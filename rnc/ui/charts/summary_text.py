@@ -1,4 +1,4 @@
-"""What a chart shows, in words (Markdown), for those who read the answer and those who cannot see the chart."""
+"""Summaries of charts as text (Markdown), for readers who want the answer or cannot see the chart."""
 
 import pandas as pd
 
@@ -6,10 +6,10 @@ from rnc.ui.markdown import Markdown, plain
 
 
 def told_turns(angles: pd.DataFrame, run: str, shown: str, off: dict[str, float]) -> Markdown:
-    """Which class mean of a run a condition turns most and least, and what that does to the simplex.
+    """Describe which class means of a run a condition rotates most and least, and the effect on the simplex.
 
-    `angles` has class and degrees (to the clean mean), `off` the mean |cos + 1/(C−1)| by condition. Says nothing
-    of what is not measured.
+    `angles` has class and degrees (to the clean mean); `off` has the mean |cos + 1/(C−1)| by condition. Anything that was not
+    measured is left out.
     """
     said = []
     if len(angles):
