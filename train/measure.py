@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from rnc import datasets
+from rnc import datasets, log
 from rnc.command_line import fail, run_command, say
 from rnc.datasets import DatasetSpec, custom, image_folders
 from rnc.datasets.custom import OwnImages
@@ -28,6 +28,7 @@ from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.options import Options
 from rnc.probe.summary import summary
 from rnc.safe_paths import UnsafePathError
+from rnc.store.addresses import to_log_beside
 from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
 
@@ -128,6 +129,7 @@ def main(arguments: list[str]) -> int:
 def measure(command: Command) -> None:
     """Check everything before changing the store, then measure. Raises the errors that `main` handles."""
     options = command.options()
+    log.set_up(to_log_beside(options.store))
     device = pick_device(options.device)
     check_threads(options.threads)
     found, skipped = checkpoint_files(command.checkpoint, command.epochs)

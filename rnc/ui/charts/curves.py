@@ -80,7 +80,7 @@ class Curves:
         return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
 
     def _marks(self) -> list[alt.Chart]:
-        """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle of the run's colour below the axis."""
+        """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle in the run's colour below it."""
         if self.milestones is None or self.milestones.empty:
             return []
         drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()

@@ -106,6 +106,22 @@ def test_other_last_layers_are_refused_with_the_difference(net: nn.Module, messa
         wrap(net, image_shape=SHAPE)
 
 
+@pytest.mark.parametrize("end", [nn.Sigmoid, nn.Tanh, nn.Softmax, nn.LogSoftmax])
+@pytest.mark.parametrize("size", [0.001, 0.1, 1.0])
+@pytest.mark.parametrize("function", [False, True], ids=["layer", "function"])
+def test_ends_that_are_nearly_linear_for_small_logits_are_refused(
+    end: type[nn.Module], size: float, function: bool
+) -> None:
+    """Near 0 a sigmoid or tanh is a line, up to rounding; far from there it is not."""
+    torch.manual_seed(1)
+    last = nn.Linear(nets.FEATURES, 3)
+    with torch.no_grad():
+        last.weight *= size
+    body = nets.Functional(last) if function else nets.Headed(last)
+    with pytest.raises(ValueError, match=r"differ|no linear layer|outputs are not those of"):
+        wrap(nn.Sequential(body, end(*([1] if end in (nn.Softmax, nn.LogSoftmax) else []))), image_shape=SHAPE)
+
+
 def test_what_a_hook_makes_of_the_logits_is_in_the_weights() -> None:
     net = seeded(nets.hooked)
     model = wrap(net, image_shape=SHAPE).eval()

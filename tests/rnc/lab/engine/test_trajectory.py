@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from rnc import metrics
 from rnc.attacks import SampleNoise, ball_of, pgd, rounds
@@ -19,8 +20,10 @@ from rnc.lab.engine.loading import Subject
 from rnc.lab.engine.trajectory import follow, in_turn
 from rnc.lab.requests import AttackRequest
 from rnc.lab.results import CLEAN_STEP, AttackResult, from_bytes, to_bytes
+from rnc.models import wrap
 from rnc.projection import PlanePCA
 from rnc.vocabulary import ConditionKind, Norm, TargetRule
+from tests.rnc.lab import networks
 from tests.rnc.lab.samples import SOURCE
 from tests.rnc.lab.test_results import same as same_result
 
@@ -273,3 +276,28 @@ def test_bad_pixels_and_impossible_targets_are_errors(subject: Subject) -> None:
         run(replace(subject, images=subject.images + 1), ATTACK)
     with pytest.raises(ValueError, match="choose 0 to 9"):
         run(subject, Condition.from_slug("pgd-linf-0.1-4-class10"))
+
+
+class Narrow(nn.Module):
+    """A network of a given number of features, which are constant if asked so."""
+
+    def __init__(self, size: int, *, constant: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.head, self.constant = nn.Linear(64, size), nn.Linear(size, 10), constant
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.body(x.flatten(1))
+        return self.head(features * 0 + 1 if self.constant else features)
+
+
+@pytest.mark.parametrize(("size", "constant", "axes"), [(1, False, 0), (1, True, 0), (5, True, 2)])
+def test_features_without_a_plane_or_a_simplex_are_followed(size: int, constant: bool, axes: int) -> None:
+    """The numbers are there; what cannot be drawn has no coordinates, also after it was sent as bytes."""
+    small = networks.subject_of(wrap(Narrow(size, constant=constant), image_shape=(1, 8, 8)), 40)
+    found = run(small, ATTACK)
+    again = from_bytes(to_bytes(found))
+    for result in (found, again):
+        assert result.plane.shape[-1] == axes and result.before["accuracy"] == found.before["accuracy"]
+        with pytest.raises(ValueError, match=r"line|plane"):
+            result.simplex((0, 1, 2))
