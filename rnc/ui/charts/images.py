@@ -12,7 +12,10 @@ _JPEG = {"quality": 85, "subsampling": 0}
 
 
 def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
-    """Place images (n, c, h, w) in [0, 1] side by side, enlarged without smoothing, as (height, width, 4) uint8."""
+    """Place images (n, c, h, w) in [0, 1] side by side, enlarged without smoothing, as (height, width, 4) uint8.
+
+    The gaps between the images are transparent.
+    """
     factor = max(cell // images.shape[-1], 1)
     colour = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images
     opaque = np.concatenate([colour, np.ones_like(colour[:, :1])], axis=1)

@@ -41,7 +41,7 @@ AXES = {"epsilon": Axis.EPSILON, "steps": Axis.STEPS, "step size": Axis.STEP_SIZ
 
 @dataclass(frozen=True)
 class Asked:
-    """What the form says."""
+    """The values of the form."""
 
     condition: Condition
     images: int

@@ -21,12 +21,12 @@ _MOST_NAMED = 6
 
 @dataclass(frozen=True)
 class Plane:
-    """Points of one epoch (shown, condition, sample, label, predicted, x, y), labels as class names."""
+    """Points of an epoch (shown, condition, sample, label, predicted, x, y), with class names as labels."""
 
     epoch: int
     points: pd.DataFrame
     stored: int
-    """How many samples there are to draw."""
+    """The number of samples available."""
     triangle: pd.DataFrame | None = None
     """The vertices of a simplex plane (label, x, y)."""
 
