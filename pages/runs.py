@@ -44,7 +44,7 @@ draw_differences(sidebar.chosen_runs(selection))
 
 st.subheader("One run", anchor=False)
 there = list(runs["run_id"])
-first = next((there.index(run_id) for run_id in selection.runs if run_id in there), 0)  # one of the chosen runs, if any matches the filter
+first = next((there.index(run_id) for run_id in selection.runs if run_id in there), 0)  # a chosen run if possible
 picked = st.selectbox("Config of", there, first, key="config_of", bind="query-params")
 run = runs.set_index("run_id", drop=False).loc[picked]
 left, right = st.columns([2, 3])

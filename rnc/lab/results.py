@@ -64,7 +64,7 @@ class AttackResult:
     label: np.ndarray
     """(n,) true classes."""
     goal: np.ndarray
-    """(n,) the attack's target classes; for an untargeted attack, the true classes, whose loss it increases."""
+    """(n,) the attack's target classes; for an untargeted attack, the true classes, from which it moves away."""
     plane: np.ndarray
     """(T, n, 2) coordinates in the plane of the two leading principal directions of the clean features."""
     means_span: np.ndarray

@@ -8,7 +8,7 @@ from PIL import Image
 
 _GAP_SHARE = 8  # a gap is an eighth of an image wide
 _JPEG = {"quality": 85, "subsampling": 0}
-"""Settings for small images. Compared with PNG: half the bytes, a fifth of the time, and the accuracy of 64 colours."""
+"""Settings for small images: half the bytes of a PNG in a fifth of the time, as accurate as a PNG of 64 colours."""
 
 
 def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
