@@ -63,7 +63,7 @@ def _folders() -> list[Path]:
 
 
 def draw_work(activity: str, request: Request, classes: list[str], label: Markdown) -> Answer | None:
-    """Draw the button that runs a request, its progress, and then return the answer to the last request of `activity`, or None.
+    """Draw the button that runs a request, and its progress; return the answer to the last request of `activity`, or None.
 
     A result that the lab already knows appears without a click, so a shared URL shows its result.
     """
