@@ -1,1 +1,1 @@
-"""Robust neural collapse: attacks, collapse metrics, their geometry and how to see it. Importing this loads nothing."""
+"""Robust neural collapse: attacks, collapse metrics, their geometry and its display. Importing this package loads nothing."""

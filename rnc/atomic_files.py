@@ -1,4 +1,4 @@
-"""Write a file so that it is whole or absent, whatever happens meanwhile."""
+"""Writing of files that are either complete or absent, even after a failure."""
 
 import os
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from rnc.safe_paths import open_new_file
 
 @contextmanager
 def whole_file(path: Path, suffix: str = ".partial") -> Iterator[BinaryIO]:
-    """Yield a new file, which takes the place of `path` when the block is over and its bytes are on the disk.
+    """Yield a new file that replaces `path` when the block ends and its bytes are on the disk.
 
-    Whoever reads meanwhile finds the old file or the new one; where the block or the disk fails, the old one stays. Until
-    then the file lies beside it under `path`'s name and the suffix, which several writers at once must not share. Folders
-    are made. Raises OSError where the disk refuses.
+    A process that reads in the meantime finds either the old file or the new one. If the block or the disk fails, the old
+    file stays. Until the block ends, the new file has the name of `path` plus the suffix, in the same folder; several writers
+    at once must not share this name. Missing folders are created. Raises OSError if the disk refuses.
     """
     partial = path.with_name(path.name + suffix)
     try:

@@ -1,4 +1,4 @@
-"""The frame of the commands `python -m rnc.…` and `python -m train.…`: how they end, and how they print strangers' texts."""
+"""Common code of the commands `python -m rnc.…` and `python -m train.…`: their exit codes and their safe output."""
 
 import os
 import sys
@@ -7,24 +7,24 @@ from collections.abc import Callable
 from typing import NoReturn, TextIO
 
 READER_GONE = 128 + 13
-"""The exit code of a program whose output nobody reads any more (SIGPIPE), as shells have it."""
+"""The exit code that shells use for a program whose output is no longer read (SIGPIPE)."""
 INTERRUPTED = 128 + 2
 """The exit code after Ctrl-C (SIGINT)."""
 
 
 def run_command(main: Callable[[list[str]], int]) -> NoReturn:
-    """Run a command's `main` on the process's arguments, and exit with the code that it returns.
+    """Run a command's `main` on the arguments of the process, and exit with the code that it returns.
 
-    Where whoever reads the output has gone (`… | head`), or Ctrl-C is pressed, it ends without a traceback, with the exit
-    codes that are usual for that: 141 and 130.
+    If the reader of the output has closed it (`… | head`) or the user presses Ctrl-C, the command ends without a traceback
+    and with the usual exit codes, 141 and 130.
     """
     code: int | str | None
     try:
         try:
             code = main(sys.argv[1:])
-        except SystemExit as asked:  # (of --help, say)
+        except SystemExit as asked:  # for example from --help
             code = asked.code
-        sys.stdout.flush()  # (else the error would come when Python closes the stream, where nobody can catch it)
+        sys.stdout.flush()  # raises here, since an error at Python's own closing of the stream cannot be caught
     except BrokenPipeError:
         _discard_output()
         code = READER_GONE
@@ -34,14 +34,14 @@ def run_command(main: Callable[[list[str]], int]) -> NoReturn:
 
 
 def _discard_output() -> None:
-    """Let what is still buffered go nowhere, so that closing the stream does not fail again."""
+    """Redirect the output that is still buffered to the null device, since closing the stream would fail again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
 def say(text: object, file: TextIO | None = None) -> None:
-    """Print a line, on standard output or the given stream, in which texts from stores may stand: see `printable`."""
+    """Print a line that may contain texts from a store, to standard output or the given stream; see `printable`."""
     print(printable(str(text)), file=sys.stdout if file is None else file)
 
 
@@ -52,10 +52,10 @@ def fail(reason: object, code: int) -> int:
 
 
 def printable(text: str) -> str:
-    """Return a text for a terminal: control, formatting and unpaired surrogate characters are written as escapes.
+    """Return a text for a terminal: control, formatting and unpaired surrogate characters become escapes.
 
-    A terminal takes such characters as commands (colours, the window's title, what the clipboard holds); line breaks are
-    escapes, too, since a line of output must not be able to look like another one.
+    A terminal takes such characters as commands, for example to set colours, the window title or the clipboard. Line breaks
+    become escapes, too, so that one line of output cannot be mistaken for two.
     """
     return "".join(_escaped(character) for character in text)
 

@@ -1,16 +1,16 @@
-"""Device and threads, chosen in one place for trainer and lab (design, decision 11)."""
+"""Choice of device and CPU threads, shared by the trainer and the lab (design, decision 11)."""
 
 import os
 
 import torch
 
-_SMALL_NETWORK = 1_000_000  # parameters; below it a second thread costs more than it brings
+_SMALL_NETWORK = 1_000_000  # parameters; below this size a second thread costs more time than it saves
 
 MOST_THREADS = 1024
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the GPU where there is one, each process's own under torchrun.
+    """Return the device of a name; `auto` is the GPU if there is one, and under torchrun each process's own GPU.
 
     Raises ValueError for a device that this machine lacks.
     """
@@ -30,12 +30,12 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def cores() -> int:
-    """The CPU cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_threads(asked: int) -> None:
-    """Raise ValueError for a number of threads that torch cannot start: it would end the process without a word."""
+    """Raise ValueError for a number of threads that torch cannot start, since torch would end the process without a message."""
     if not 0 <= asked <= MOST_THREADS:
         raise ValueError(
             f"threads must be 0 (automatic) to {MOST_THREADS}, got {asked}; this machine has {cores()} cores, and more "
@@ -44,7 +44,7 @@ def check_threads(asked: int) -> None:
 
 
 def set_threads(model: torch.nn.Module, asked: int = 0) -> int:
-    """Set and return torch's CPU threads: those asked for, or one for a small network and all cores for others.
+    """Set and return torch's number of CPU threads: the one asked for, else 1 for a small network and all cores for others.
 
     Raises ValueError as `check_threads` does.
     """
@@ -56,6 +56,6 @@ def set_threads(model: torch.nn.Module, asked: int = 0) -> int:
 
 
 def exact_float32() -> None:
-    """Turn TF32 off, for measurements and the attacks in them: half precision sets a floor under NC1 (decision 5)."""
+    """Turn TF32 off for measurements and their attacks: its lower precision sets a floor under NC1 (decision 5)."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

@@ -2,7 +2,7 @@
 
 
 def in_words(seconds: float) -> str:
-    """Return a duration of so many seconds in words, to two figures or so: `40 s`, `12 min`, `3.4 h`, `2.1 days`."""
+    """Return a duration in seconds as words with about two significant digits: `40 s`, `12 min`, `3.4 h`, `2.1 days`."""
     for unit, size in (("days", 86400), ("h", 3600)):
         if seconds >= 2 * size:
             count = seconds / size

@@ -1,4 +1,4 @@
-"""Run a network over a set of images under a perturbation: penultimate features, logits and the labels measured by."""
+"""Evaluation of a network on a set of perturbed images: penultimate features, logits and labels."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +14,12 @@ from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
 MEASURE_BATCH = 500
 _MOST_PIXELS = MEASURE_BATCH * 3 * 40 * 40
-"""Of a batch: larger images come in smaller batches, so that what an attack holds of a network for them is bounded."""
+"""Upper bound of a batch's pixel values: larger images come in smaller batches, which bounds the memory of an attack."""
 
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Images (n, c, h, w) in [0, 1], the labels (n,) that they are measured by, and their true labels (n,)."""
+    """Images (n, c, h, w) in [0, 1], the labels (n,) used by the metrics, and the true labels (n,)."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -28,7 +28,7 @@ class ImageBatch:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features (N, d), logits (N, C), measured labels (N,) and true labels (N,), in the order of the images."""
+    """Features (N, d), logits (N, C), labels (N,) used by the metrics and true labels (N,), in the order of the images."""
 
     features: torch.Tensor
     logits: torch.Tensor
@@ -37,34 +37,34 @@ class FeatureSet:
 
     @property
     def predicted(self) -> torch.Tensor:
-        """The network's decisions (N,)."""
+        """Return the network's predictions (N,)."""
         return self.logits.argmax(1)
 
     def to(self, device: torch.device | str) -> "FeatureSet":
-        """The same on a device."""
+        """Return a copy of the set on a device."""
         return FeatureSet(*(part.to(device) for part in (self.features, self.logits, self.labels, self.true)))
 
     def relabelled(self) -> "FeatureSet":
-        """The same features, measured by the labels that the network decides for."""
+        """Return the same features, labelled by the network's predictions."""
         return replace(self, labels=self.predicted)
 
 
 def positions(count: int, batch_size: int = MEASURE_BATCH) -> list[torch.Tensor]:
-    """The positions 0..count-1, batch by batch."""
+    """Return the positions 0..count-1, split into batches."""
     return list(torch.arange(count).split(batch_size))
 
 
 def batch_size(image_shape: tuple[int, ...]) -> int:
-    """How many images (c, h, w) are looked at together: MEASURE_BATCH of up to 40 px, 15 of 224 px."""
+    """Return the batch size for images (c, h, w): MEASURE_BATCH up to 40 px, 15 at 224 px."""
     return max(1, min(MEASURE_BATCH, _MOST_PIXELS // math.prod(image_shape)))
 
 
 def image_batches(
     data: ImageSet, perturb: Callable, names: torch.Tensor | None = None, parts: list[torch.Tensor] | None = None
 ) -> Iterator[ImageBatch]:
-    """Yield batches of a set, perturbed by an `rnc.attacks.perturbation.Perturbation`.
+    """Yield batches of a data set, perturbed by an `rnc.attacks.perturbation.Perturbation`.
 
-    `names` (N,) are the samples' indices in their data set (0..N-1 where not given), `parts` the positions of each batch.
+    `names` (N,) are the sample indices in the data set (0..N-1 by default), `parts` the positions of each batch.
     """
     device = data.labels.device
     names = torch.arange(len(data), device=device) if names is None else names
@@ -75,7 +75,7 @@ def image_batches(
 
 
 def feature_batches(model: FeatureClassifier, batches: Iterable[ImageBatch]) -> Iterator[FeatureSet]:
-    """Yield a FeatureSet a batch. The model's mode is the caller's choice."""
+    """Yield one FeatureSet per batch. The caller sets the model's mode."""
     for batch in batches:
         with torch.no_grad():
             h = model.features(batch.images)
@@ -85,14 +85,14 @@ def feature_batches(model: FeatureClassifier, batches: Iterable[ImageBatch]) -> 
 def stage_batches(
     model: FeatureClassifier, batches: Iterable[ImageBatch]
 ) -> Iterator[tuple[Iterator[tuple[str, torch.Tensor]], torch.Tensor]]:
-    """Yield, a batch, the activations (n, ...) by name from the pixels on, one after the other, and the labels (n,)."""
+    """Yield, for each batch, an iterator over named activations (n, ...), beginning with the pixels, and the labels (n,)."""
     for batch in batches:
         yield chain([(PIXELS_LAYER, batch.images)], model.activations(batch.images)), batch.labels
 
 
 @torch.no_grad()
 def stage_sizes(model: FeatureClassifier, image: torch.Tensor) -> list[tuple[str, int]]:
-    """(name, flattened size) of the input, of each stage and of the penultimate features, for one image (1, c, h, w)."""
+    """Return (name, flattened size) of the input, of each stage and of the penultimate features, for one image (1, c, h, w)."""
     with model_mode(model, training=False):
         stages = [(name, activation.numel()) for name, activation in model.activations(image)]
     return [(PIXELS_LAYER, image.numel()), *stages, (FEATURES_LAYER, model.weight.shape[1])]

@@ -1,8 +1,8 @@
-"""The log: one JSON object a line and event, in `rnc.log` beside the store, and on the server's standard error.
+"""The log: one JSON object per line and event, in `rnc.log` beside the store and on the server's standard error.
 
-Whatever a page calls an error carries an id that is in the log. The same sentence keeps its id and is logged once, however
-often pages are drawn anew. RNC_LOG names another file, or none where it is empty. Control characters are written as JSON's
-escapes. Where the file cannot be written, standard error has one warning, and the program goes on without a log.
+Every error that a page shows carries an id that is in the log. The same message keeps its id and is logged once, even if
+pages are drawn again. RNC_LOG names another file; if it is empty, there is no file. Control characters become JSON
+escapes. If the file cannot be written, one warning goes to standard error, and the program goes on without a log.
 """
 
 import json
@@ -25,7 +25,7 @@ from rnc.safe_paths import shown as shown_safely
 
 VARIABLE = "RNC_LOG"
 MOST_BYTES = 10 * 2**20
-"""Of a log file; then it becomes `rnc.log.1`, in place of the one before."""
+"""Maximum size of a log file. A full file is renamed to `rnc.log.1` and replaces the previous one."""
 _MOST_IDS = 512
 _LOG = logging.getLogger("rnc")
 _ids: OrderedDict[str, str] = OrderedDict()
@@ -33,10 +33,10 @@ _ids_lock = threading.Lock()
 
 
 class JsonLines(logging.Formatter):
-    """time (UTC), level, event, pid, what the event tells, and the traceback of an exception, all in one line."""
+    """Formatter of a line: time (UTC), level, event, pid, the event's fields, and the traceback of an exception."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A JSON object without a line break."""
+        """Return a JSON object without a line break."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -50,11 +50,11 @@ class JsonLines(logging.Formatter):
 
 
 class _File(logging.Handler):
-    """Opened for each line, so that processes share it and a full disk, or a folder that may not be written, costs lines only.
+    """Handler that opens the file for each line, so that processes can share it and a disk error loses only lines.
 
-    Beside a store, whose folder may be somebody else's, it is a plain file or nothing: no link is followed and no pipe is
-    opened. Where RNC_LOG names it (`chosen`), a link is followed, and a pipe or a terminal gets the lines that it takes at
-    once: one that nobody reads, or that is full, loses them, and makes nobody wait.
+    A log beside a store may lie in another user's folder. It must be a plain file: no link is followed and no pipe is opened.
+    If RNC_LOG names the file (`chosen`), a link is followed, and a pipe or a terminal gets the lines that it accepts at once.
+    If it is full or has no reader, lines are lost, and the program does not wait.
     """
 
     def __init__(self, path: Path, *, chosen: bool) -> None:
@@ -67,13 +67,13 @@ class _File(logging.Handler):
             self._make_room()
             with _open_chosen(self.path) if self.chosen else open_to_append(self.path, "log") as file:
                 file.write(line)
-        except BlockingIOError:  # (a full pipe)
+        except BlockingIOError:  # a full pipe
             pass
         except (OSError, UnsafePathError) as error:
             self._warn(error)
 
     def _make_room(self) -> None:
-        """Rename a file that is full. What has the other name is replaced, not followed."""
+        """Rename a full file. A file or link that already has the new name is replaced, not followed."""
         try:
             status = self.path.stat() if self.chosen else self.path.lstat()
         except FileNotFoundError:
@@ -83,21 +83,21 @@ class _File(logging.Handler):
             path.replace(path.with_name(path.name + ".1"))
 
     def _warn(self, error: Exception) -> None:
-        """Say once, where the server's own words are, that there is no log."""
+        """Write one warning to the server's standard error that there is no log."""
         if not self._warned:
             self._warned = True
-            with suppress(OSError, ValueError):  # (standard error may be closed)
+            with suppress(OSError, ValueError):  # standard error may be closed
                 sys.stderr.write(f"warning: {shown_safely(str(self.path), 200)} gets no log lines: {error}\n")
 
 
 def _open_chosen(path: Path) -> FileIO:
-    """Open what the user named, whatever it is, without waiting for the other end of a pipe."""
+    """Open the file that the user named, of whatever kind, without waiting for the other end of a pipe."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     return FileIO(os.open(path, flags, 0o644), "wb")
 
 
 class _OneLine(logging.Filter):
-    """Streamlit's word about an exception that no page caught, which would fill many lines, becomes an event of ours."""
+    """Filter that turns Streamlit's many lines about an uncaught exception of a page into one log event."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -108,7 +108,10 @@ class _OneLine(logging.Filter):
 
 
 def set_up(store: Path | None, *, console: bool = False) -> None:
-    """Let this process log beside a store (None for no file), and on standard error where `console` is set; at any time again."""
+    """Send this process's log to a file beside a store (None for no file) and, if `console` is set, to standard error.
+
+    It may be called again at any time.
+    """
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
     given = os.environ.get(VARIABLE)
@@ -119,7 +122,7 @@ def set_up(store: Path | None, *, console: bool = False) -> None:
         wanted.append(_File(path, chosen=given is not None))
     ours = [handler for handler in _LOG.handlers if isinstance(handler.formatter, JsonLines)]
     if [_target(handler) for handler in ours] == [_target(handler) for handler in wanted]:
-        return  # (pages ask at every rerun; a line of another session must not fall in between)
+        return  # pages call this at every rerun; a line of another session must not be lost in between
     for handler in ours:
         _LOG.removeHandler(handler)
     for handler in wanted:
@@ -131,17 +134,17 @@ def set_up(store: Path | None, *, console: bool = False) -> None:
 
 
 def _target(handler: logging.Handler) -> object:
-    """Where a handler of ours writes to."""
+    """Return the path or the stream that one of this module's handlers writes to."""
     return handler.path if isinstance(handler, _File) else getattr(handler, "stream", None)
 
 
 def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Log that something happened."""
+    """Log an event with its fields."""
     _LOG.log(level, name, extra={"fields": fields})
 
 
 def shown(text: str, **fields: Any) -> str:
-    """The id of an error that a page shows, logged when it is first shown."""
+    """Return the id of an error that a page shows; log the error when it is first shown."""
     with _ids_lock:
         known = _ids.get(text)
         if known is None:
@@ -154,7 +157,7 @@ def shown(text: str, **fields: Any) -> str:
 
 
 def exception(error: BaseException) -> str:
-    """The id of an exception, logged with its traceback when it is first met."""
+    """Return the id of an exception; log it with its traceback the first time."""
     known: str | None = getattr(error, "_rnc_id", None)
     if known is None:
         known = secrets.token_hex(4)

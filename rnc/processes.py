@@ -1,7 +1,7 @@
-"""Helper processes, and the processes of this machine as /proc has them, with what proves that a number is still the same one.
+"""Helper processes, and the processes of this machine as listed in /proc, with a proof of each process's identity.
 
-A number that a file names proves nothing: numbers are used again, kernel threads have some, and files may be a stranger's.
-Where there is no /proc, no process is found.
+A process number read from a file proves nothing: the system uses numbers again, kernel threads have numbers too, and
+another user may have written the file. Without /proc, no process is found.
 """
 
 import os
@@ -15,14 +15,14 @@ from typing import IO
 _PROJECT = Path(__file__).parents[1]
 _PROC = Path("/proc")
 _ENDED = ("Z", "X")
-_STATE, _PARENT, _GROUP, _FLAGS, _STARTED = 0, 1, 2, 6, 19  # fields of proc(5)'s stat, from the state on
+_STATE, _PARENT, _GROUP, _FLAGS, _STARTED = 0, 1, 2, 6, 19  # fields of proc(5)'s stat, counted from the state
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD
 
 
 def start_helper(command: Sequence[str], stderr: int | IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Start a command of this project that is written to and read from; it imports the project wherever this was started.
+    """Start a command of this project with pipes for input and output; it can import the project from any folder.
 
-    It has a session of its own, so that Ctrl-C reaches this process alone, which decides. Raises as `subprocess.Popen`.
+    It has its own session, so that Ctrl-C reaches only the parent process, which decides. Raises as `subprocess.Popen` does.
     """
     path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
@@ -32,14 +32,14 @@ def start_helper(command: Sequence[str], stderr: int | IO[bytes] | None = None) 
 
 
 def own_processes() -> list[int]:
-    """Return the numbers of this user's processes that have not ended, without threads of the kernel."""
+    """Return the numbers of this user's running processes, without kernel threads."""
     return [number for number in _numbers() if _is_own(number)]
 
 
 def identity(number: int) -> str:
-    """Return what tells a process from all others before and after it: the machine's start, and its own; "" where it is gone.
+    """Return the machine's boot id and a process's start time, which with its number identify it; "" if it has ended.
 
-    It stays the same when the process loads another program.
+    The text stays the same when the process loads another program.
     """
     stat = _stat(number)
     if not _lives(stat):
@@ -50,29 +50,29 @@ def identity(number: int) -> str:
 
 
 def arguments(number: int) -> list[str]:
-    """Return a process's command line; empty where it is gone, is another user's or is only just being loaded."""
+    """Return a process's command line; empty if it has ended, belongs to another user or is still being loaded."""
     return [os.fsdecode(part) for part in _read(number, "cmdline").split(b"\0")[:-1]]
 
 
 def environment(number: int) -> set[str]:
-    """Return the NAME=VALUE that a process began with; empty where it is gone, is another user's or is being loaded."""
+    """Return the NAME=VALUE pairs that a process began with; empty if it has ended, is another user's or is being loaded."""
     return {os.fsdecode(part) for part in _read(number, "environ").split(b"\0")}
 
 
 def parent(number: int) -> int:
-    """Return the number of a process's parent; 0 where it is gone."""
+    """Return the number of a process's parent; 0 if the process has ended."""
     stat = _stat(number)
     return int(stat[_PARENT]) if stat else 0
 
 
 def group(number: int) -> int:
-    """Return the number of a process's group; 0 where it is gone."""
+    """Return the number of a process's group; 0 if the process has ended."""
     stat = _stat(number)
     return int(stat[_GROUP]) if stat else 0
 
 
 def writes_to(number: int, file: os.stat_result) -> bool:
-    """Return whether a process's standard output is a file."""
+    """Return whether a process's standard output is the given file."""
     try:
         found = (_PROC / str(number) / "fd" / "1").stat()
     except OSError:
@@ -81,7 +81,7 @@ def writes_to(number: int, file: os.stat_result) -> bool:
 
 
 def send(number: int, which: signal.Signals, proof: str) -> bool:
-    """Send a signal to a process whose `identity` is `proof`, and to no other; return whether it was there."""
+    """Send a signal to a process if its `identity` is `proof`; return whether the signal was sent."""
     if not proof:
         return False
     try:
@@ -89,7 +89,7 @@ def send(number: int, which: signal.Signals, proof: str) -> bool:
     except OSError:
         return False
     try:
-        if identity(number) != proof:  # (the handle is of one process, whatever becomes of its number)
+        if identity(number) != proof:  # the handle stays with one process even if its number is used again
             return False
         signal.pidfd_send_signal(handle, which)
     except OSError:
@@ -120,7 +120,7 @@ def _lives(stat: list[str]) -> bool:
 
 
 def _stat(number: int) -> list[str]:
-    """Return the fields of a process's `stat` after its name, which may hold anything; empty where it is gone."""
+    """Return the fields of a process's `stat` after its name, which may contain any character; empty if it has ended."""
     return os.fsdecode(_read(number, "stat")).rpartition(")")[2].split()
 
 

@@ -1,4 +1,4 @@
-"""Features into the plane: one basis for all epochs and conditions, so that nothing jumps (design, decision 9)."""
+"""Projection of features into the plane, with one basis for all epochs and conditions so that points do not jump (decision 9)."""
 
 from collections.abc import Sequence
 
@@ -6,38 +6,41 @@ import numpy as np
 
 UMAP_POINTS = 500
 _UMAP_SEED = 0
-_UMAP_DIMENSIONS = 50  # what UMAP is given of the features; its search for neighbours is slow in more
+_UMAP_DIMENSIONS = 50  # number of dimensions given to UMAP; its search for neighbours is slow in more
 
 
 class PlanePCA:
-    """The two leading principal directions of pooled clean features, with signs fixed so that refits do not flip."""
+    """The two leading principal directions of pooled clean features, with fixed signs so that a refit does not flip them."""
 
     def __init__(self, clean_features: Sequence[np.ndarray]) -> None:
-        """Fit on the clean features (n, d) of a run's stored epochs, pooled. Raises ValueError where there are too few."""
+        """Fit on the pooled clean features (n, d) of a run's stored epochs. Raises ValueError if there are too few."""
         if not clean_features:
             raise ValueError("PCA needs the features of at least one epoch")
         pooled = np.concatenate(clean_features).astype(np.float64)
-        if min(pooled.shape) < 2:
-            raise ValueError(f"a plane needs two samples of two features at least, got {pooled.shape}")
+        images, size = pooled.shape
+        if size < 2:
+            raise ValueError("a plane has two axes, but this network has one penultimate feature")
+        if images < 2:
+            raise ValueError("a plane needs the features of at least 2 images, there is 1")
         self._mean = pooled.mean(axis=0)
         directions = np.linalg.svd(pooled - self._mean, full_matrices=False)[2][:2]
         largest = np.abs(directions).argmax(axis=1)
         self._directions = directions * np.sign(directions[[0, 1], largest])[:, None]
 
     def transform(self, features: np.ndarray) -> np.ndarray:
-        """Features (n, d) to coordinates (n, 2)."""
+        """Project features (n, d) to coordinates (n, 2)."""
         return (features.astype(np.float64) - self._mean) @ self._directions.T
 
 
 def umap_plane(clean: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """UMAP coordinates (n, 2) of clean features (n, d), then of each of `others`, transformed by the clean fit.
+    """Return UMAP coordinates (n, 2) of clean features (n, d), then of each of `others`, transformed by the clean fit.
 
-    Seeded, so single-threaded and repeatable. At most UMAP_POINTS clean rows are expected: the caller samples. Features
-    of more than 50 dimensions are first brought to the 50 leading principal directions of the clean ones.
+    The fit is seeded, and therefore single-threaded and repeatable. The caller samples: at most UMAP_POINTS clean rows are
+    expected. Features of more than 50 dimensions are first projected to the 50 leading principal directions of the clean ones.
     """
     from sklearn.decomposition import (
         PCA,
-    )  # (seconds to import, as is umap, which compiles: only who projects by it pays)
+    )  # imported here, since it and umap take seconds to import
     from umap import UMAP
 
     if min(clean.shape) > _UMAP_DIMENSIONS:

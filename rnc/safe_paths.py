@@ -1,7 +1,7 @@
-"""Check names and paths that come from files other people made, and open such files without harm.
+"""Checks of names and paths that come from files of other people, and safe opening of such files.
 
-A store, a bundle, a model card, a sweep file or a kept result may have been written by a stranger. Every name in them that
-becomes a part of a path passes `checked_name` or `path_inside`; every file that they lead to is opened by `open_plain_file`.
+A store, a bundle, a model card, a sweep file or a kept result may come from an untrusted source. Every name in them that
+becomes part of a path passes `checked_name` or `path_inside`; every file that they name is opened by `open_plain_file`.
 """
 
 import os
@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 MOST_NAME_BYTES = 200
-"""UTF-8 bytes of one name. File systems take 255; temporary names add a few."""
+"""Maximum UTF-8 bytes of one name. File systems allow 255; temporary names add a few."""
 MOST_TEXT_BYTES = 16 * 2**20
-"""The default bound of `read_plain_file`."""
+"""The default size limit of `read_plain_file`."""
 _RESERVED = ("", ".", "..")
 
 
 class UnsafePathError(Exception):
-    """A name, path or file that is not used because it could do harm; the message says what it is and why."""
+    """A name, path or file that is refused because it could do harm; the message says what it is and why."""
 
 
 def checked_name(name: object, what: str) -> str:
     """Return `name` if it can safely be the name of one file or folder.
 
-    Raises UnsafePathError, whose message begins with `what` ("run id", say), for anything that is no text, is empty or
-    longer than MOST_NAME_BYTES, begins with a dot (hidden and temporary files of this program do), contains a separator of
-    any system, a control or formatting character, or a look-alike that becomes one of these under Unicode's compatibility
+    Raises UnsafePathError, whose message begins with `what` (for example "run id"), for anything that is not a text, is empty
+    or longer than MOST_NAME_BYTES, begins with a dot (as this program's hidden and temporary files do), contains a separator
+    of any system, a control or formatting character, or a look-alike that becomes one of these under Unicode's compatibility
     normalisation, or begins or ends with a space.
     """
     if not isinstance(name, str):
@@ -56,8 +56,8 @@ def _reason_against(name: str) -> str | None:
 def path_inside(folder: Path, recorded: object, what: str) -> Path:
     """Return the path of `recorded`, a relative path such as `checkpoints/RUN/epoch-0001.safetensors`, in a folder.
 
-    The file need not exist. Raises UnsafePathError where `recorded` is absolute or has a part that `checked_name` refuses,
-    or where a link on the way leads out of the folder. `folder` itself may be reached through a link: its owner chose it.
+    The file need not exist. Raises UnsafePathError if `recorded` is absolute or has a part that `checked_name` refuses, or if
+    a link on the path leads out of the folder. `folder` itself may be reached through a link, since its owner chose it.
     """
     if not isinstance(recorded, str):
         raise UnsafePathError(f"{what} must be a text, got {type(recorded).__name__}")
@@ -78,7 +78,7 @@ def path_inside(folder: Path, recorded: object, what: str) -> Path:
 
 
 def resolved(path: Path) -> Path:
-    """Return `path` with all links followed. Raises UnsafePathError where links form a circle."""
+    """Return `path` with all links followed. Raises UnsafePathError if links form a circle."""
     try:
         return path.resolve()
     except (OSError, RuntimeError) as error:
@@ -88,57 +88,57 @@ def resolved(path: Path) -> Path:
 def open_plain_file(path: Path, what: str, *, most_bytes: int | None = None) -> BinaryIO:
     """Open an existing plain file for reading, without waiting for anything.
 
-    The last part of the path must be no link. Raises UnsafePathError for a pipe, a device, a socket, a folder, a link, or a
+    The last part of the path must not be a link. Raises UnsafePathError for a pipe, a device, a socket, a folder, a link, or a
     file of more than `most_bytes`; FileNotFoundError and other OSError as usual.
     """
     return os.fdopen(_descriptor(path, what, os.O_RDONLY, most_bytes), "rb")
 
 
 def open_lock_file(path: Path, *, create: bool) -> BinaryIO:
-    """Open a plain file to be locked, for reading and writing where it is to be created. Nothing of it is changed.
+    """Open a plain file as a lock, without changing it: for reading and writing with `create`, else for reading.
 
-    Raises UnsafePathError for anything that is no plain file (a link, say), and OSError as usual.
+    Raises UnsafePathError for anything that is not a plain file (for example a link), and OSError as usual.
     """
     flags = os.O_RDWR | os.O_CREAT if create else os.O_RDONLY
     return os.fdopen(_descriptor(path, "lock file", flags, None), "r+b" if create else "rb")
 
 
 def open_to_append(path: Path, what: str) -> BinaryIO:
-    """Open a plain file, made where there is none, so that all that is written comes after what it holds.
+    """Open a plain file for appending; create it if it does not exist.
 
-    Raises UnsafePathError for anything that is no plain file (a link, a pipe), and OSError as usual.
+    Raises UnsafePathError for anything that is not a plain file (a link, a pipe), and OSError as usual.
     """
     return os.fdopen(_descriptor(path, what, os.O_WRONLY | os.O_APPEND | os.O_CREAT, None), "ab")
 
 
 def open_new_file(path: Path) -> BinaryIO:
-    """Open a new file for writing. What has the name already, a link for example, is taken away and not written through.
+    """Open a new file for writing. Remove anything that already has the name, such as a link, instead of writing through it.
 
     Raises OSError as usual.
     """
     path.unlink(missing_ok=True)
-    return path.open("xb")  # (O_EXCL follows no link)
+    return path.open("xb")  # O_EXCL follows no link
 
 
 def read_plain_file(path: Path, what: str, *, most_bytes: int = MOST_TEXT_BYTES) -> bytes:
     """Return the content of a plain file of at most `most_bytes`; raises as `open_plain_file` does."""
     with open_plain_file(path, what, most_bytes=most_bytes) as file:
         content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:  # (it grew meanwhile)
+    if len(content) > most_bytes:  # the file grew after it was opened
         raise UnsafePathError(f"{what} {shown(str(path))} is larger than {most_bytes:,} bytes")
     return content
 
 
 def _descriptor(path: Path, what: str, flags: int, most_bytes: int | None) -> int:
     try:
-        # O_NONBLOCK: opening a pipe would wait for its other end. O_NOCTTY: a terminal must not become ours.
+        # O_NONBLOCK: opening a pipe would wait for its other end. O_NOCTTY: a terminal must not become this process's own.
         descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
     except ValueError as error:
         raise UnsafePathError(f"{what} {shown(str(path))} cannot be opened: {error}") from None
     except OSError:
         if path.is_symlink():
             raise UnsafePathError(f"{what} {shown(str(path))} is a link; links are not followed here") from None
-        if path.exists() and not path.is_file():  # (a socket, or a pipe that is opened for writing only)
+        if path.exists() and not path.is_file():  # a socket, or a pipe opened only for writing
             raise UnsafePathError(
                 f"{what} {shown(str(path))} is {_kind(path.stat().st_mode)}, not a plain file"
             ) from None
@@ -166,6 +166,6 @@ def _kind(mode: int) -> str:
 
 
 def shown(text: str, most: int = 80) -> str:
-    """Return a text of a stranger for a message or a terminal: quoted, cut, with control characters written as escapes."""
+    """Return an untrusted text for a message or a terminal: quoted, shortened, with control characters as escapes."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
     return repr(cut).encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Angles between stored vectors, in plain numpy: what the dashboard computes without torch."""
+"""Angles between stored vectors, in plain numpy, for the dashboard, which does not import torch."""
 
 import numpy as np
 
@@ -6,12 +6,15 @@ _SAME = 1e-7
 
 
 def centre(means: np.ndarray) -> np.ndarray:
-    """Class means (C, d) minus their unweighted mean."""
+    """Return class means (C, d) minus their unweighted mean."""
     return means - means.mean(axis=0, keepdims=True)
 
 
 def cosine_matrix(vectors: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
-    """The cosines (C, C') between the rows of vectors (C, d) and of others (C', d), or their own; NaN where a row is zero."""
+    """Return the cosines (C, C') between the rows of `vectors` (C, d) and of `others` (C', d); NaN for rows that are zero.
+
+    Without `others`, the cosines are those between the rows of `vectors`.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         unit, other = (
             v / np.linalg.norm(v, axis=1, keepdims=True) for v in (vectors, vectors if others is None else others)
@@ -20,16 +23,16 @@ def cosine_matrix(vectors: np.ndarray, others: np.ndarray | None = None) -> np.n
 
 
 def simplex_cosine(num_classes: int) -> float:
-    """The cosine between two vertices of a simplex equiangular tight frame, -1/(C-1). Raises ValueError below C = 2."""
+    """Return the cosine between two vertices of a simplex ETF, -1/(C-1). Raises ValueError below C = 2."""
     if num_classes < 2:
         raise ValueError(f"a simplex needs at least two classes, got {num_classes}")
     return -1.0 / (num_classes - 1)
 
 
 def spectrum(means: np.ndarray) -> np.ndarray:
-    """The C - 1 leading singular values of centred class means (C, d) over their root mean square: all 1 at a simplex.
+    """Return the C - 1 leading singular values of centred class means (C, d) over their root mean square: all 1 at a simplex.
 
-    NaN where the means are all alike.
+    NaN if the means are all equal.
     """
     values = np.linalg.svd(centre(means), compute_uv=False)[: len(means) - 1]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -37,20 +40,20 @@ def spectrum(means: np.ndarray) -> np.ndarray:
 
 
 def are_alike(means: np.ndarray) -> bool:
-    """Return whether class means (C, d) are all the same up to the rounding of float32: they span no geometry."""
+    """Return whether class means (C, d) are all the same up to float32 rounding and therefore span no geometry."""
     return bool(np.abs(centre(means)).max() <= _SAME * np.abs(means).max())
 
 
 def simplex_distances(means: np.ndarray) -> dict[str, np.ndarray]:
-    """How far class means (..., C, d), not centred, are from a simplex equiangular tight frame of any size: all 0 at one.
+    """Return distances of class means (..., C, d), not centred, from a simplex ETF of any size: all 0 at a simplex ETF.
 
-    Each is of shape (...), NaN where means coincide with their mean:
+    Each is of shape (...), NaN if all means are equal; `cosines` also if one mean equals the mean of all:
 
     - gram: || G/||G|| - (I - 11'/C)/sqrt(C-1) ||, Frobenius norms, G the Gram matrix (C, C) of the centred means; between 0
-      and sqrt(2). Zhu et al. 2021, A Geometric Analysis of Neural Collapse with Unconstrained Features, there of
-      the classifier's rows.
+      and sqrt(2). Zhu et al. 2021, A Geometric Analysis of Neural Collapse with Unconstrained Features, where it is applied to
+      the rows of the classifier.
     - cosines: mean |cos + 1/(C-1)| over pairs of centred means. Papyan, Han, Donoho 2020, figure 4.
-    - equinorm: standard deviation (unbiased) over mean of the centred means' norms. The same, figure 2.
+    - equinorm: standard deviation (unbiased) over mean of the centred means' norms. The same paper, figure 2.
 
     Raises ValueError below C = 2.
     """
@@ -72,13 +75,13 @@ def simplex_distances(means: np.ndarray) -> dict[str, np.ndarray]:
 
 
 class SimplexPlane:
-    """The plane through three class means, isometric: three vertices of a simplex are an equilateral triangle in it.
+    """Isometric plane through three class means: three vertices of a simplex form an equilateral triangle in it.
 
-    The first vertex lies left of the second on a level, the third above them, so that epochs do not turn the plane.
+    The first vertex lies left of the second at the same height and the third above them, so that epochs do not turn the plane.
     """
 
     def __init__(self, vertices: np.ndarray) -> None:
-        """Span the plane of `vertices` (3, d). Raises ValueError where they lie on a line."""
+        """Span the plane of `vertices` (3, d). Raises ValueError if they lie on a line."""
         self._origin = vertices.mean(axis=0)
         along = vertices[1] - vertices[0]
         aside = vertices[2] - vertices[0]
@@ -89,5 +92,5 @@ class SimplexPlane:
         self._basis = np.stack([first, second / np.linalg.norm(second)])
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Where vectors (n, d) fall in the plane, (n, 2); distances between its vertices are kept, others only shrink."""
+        """Project vectors (n, d) to (n, 2) in the plane; distances between its vertices are kept, others only shrink."""
         return (vectors - self._origin) @ self._basis.T

@@ -1,6 +1,6 @@
-"""What this account has named itself, noted in the home folder: a stranger's store may then lead there, and nowhere else.
+"""Notes in the home folder of the names that this account has entered; an untrusted store may lead only to these.
 
-One text a line, as JSON, in files of `~/.local/state/rnc` (or of XDG_STATE_HOME).
+Each line is one text as JSON, in files of `~/.local/state/rnc` (or of XDG_STATE_HOME).
 """
 
 import json
@@ -12,13 +12,13 @@ _MOST_BYTES = 2**20
 
 
 def state_file(name: str) -> Path:
-    """Return the file of that name, whether it exists or not."""
+    """Return the path of the file of that name, even if it does not exist."""
     state = os.environ.get("XDG_STATE_HOME", "")
     return (Path(state) if state else Path.home() / ".local" / "state") / "rnc" / name
 
 
 def note(name: str, texts: Collection[str]) -> None:
-    """Add texts to the file of that name, those that are not there. Raises OSError where it cannot be written."""
+    """Add those texts that are missing to the file of that name. Raises OSError if it cannot be written."""
     new = set(texts) - set(noted(name))
     if not new:
         return
@@ -29,11 +29,11 @@ def note(name: str, texts: Collection[str]) -> None:
 
 
 def noted(name: str) -> list[str]:
-    """Return the texts in the file of that name; a line that is none is passed over."""
+    """Return the texts in the file of that name; lines that are not JSON texts are skipped."""
     try:
         with state_file(name).open(encoding="utf-8") as lines:
             whole = lines.read(_MOST_BYTES)
-    except (OSError, UnicodeDecodeError, RuntimeError):  # (there is none; no home)
+    except (OSError, UnicodeDecodeError, RuntimeError):  # no such file, or no home folder
         return []
     found = []
     for line in whole.splitlines():

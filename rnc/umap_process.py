@@ -1,7 +1,7 @@
-"""UMAP in a process of its own: importing and compiling it take twenty seconds, which pass beside the training.
+"""UMAP in its own process: importing and compiling it takes twenty seconds, which overlap with the training.
 
-`python -m rnc.umap_process` makes itself ready, reads one request from its input, answers, and ends; it also ends where
-the request never comes because its parent is gone.
+`python -m rnc.umap_process` imports and compiles, reads one request from its input, answers, and ends. It also ends if
+the parent process ends before it sends a request.
 """
 
 import io
@@ -17,14 +17,14 @@ from rnc.projection import umap_plane
 
 
 class UmapProcess:
-    """Made ready from the moment it is made; projects once. Leaving the block ends it, whatever it is at."""
+    """Process that prepares UMAP as soon as it is created and projects once. Leaving the block ends it at any point."""
 
     def __init__(self) -> None:
-        """Begin."""
+        """Start the process."""
         self._child = start_helper([sys.executable, "-m", "rnc.umap_process"])
 
     def __enter__(self) -> "UmapProcess":
-        """Nothing more to do."""
+        """Return the object itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -33,7 +33,10 @@ class UmapProcess:
         self._child.communicate()
 
     def plane(self, clean: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """`rnc.projection.umap_plane`, computed there. Raises RuntimeError where the process failed; it has said why."""
+        """Return `rnc.projection.umap_plane`, computed in the process.
+
+        Raises RuntimeError if the process failed; it has printed the reason.
+        """
         answer, _ = self._child.communicate(_to_bytes([clean, *others]))
         if self._child.returncode:
             raise RuntimeError(f"UMAP failed: its process ended with code {self._child.returncode}")
@@ -41,7 +44,7 @@ class UmapProcess:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Compile on made-up features, then answer one request, if there is one."""
+    """Compile on artificial features, then answer one request, if there is one."""
     rng = np.random.default_rng(0)
     made_up = rng.normal(size=(60, 8)).astype(np.float32)
     umap_plane(made_up, [made_up[:30]])
@@ -64,5 +67,5 @@ def _from_bytes(content: bytes) -> list[np.ndarray]:
 
 if __name__ == "__main__":
     _answers = sys.stdout.buffer
-    sys.stdout = sys.stderr  # (what a library prints is no answer)
+    sys.stdout = sys.stderr  # text that a library prints must not mix with the answer
     serve(sys.stdin.buffer, _answers)

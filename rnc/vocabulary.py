@@ -1,6 +1,6 @@
-"""The closed lists of the house: what may stand in a config, a store row or an address. Imports nothing else of ours.
+"""Closed lists of the values allowed in a config, a store row or an address. Imports no other module of this project.
 
-Shape letters, everywhere: N samples, C classes, d feature size, L stages, (c, h, w) image.
+Shape letters used everywhere: N samples, C classes, d feature size, L stages, (c, h, w) image.
 """
 
 from enum import StrEnum
@@ -14,7 +14,7 @@ class Norm(StrEnum):
 
 
 class Objective(StrEnum):
-    """What a network is trained on; paper, section 2. Their BatchNorm modes are listed in `train/losses.py`."""
+    """The training objective of a network; paper, section 2. The BatchNorm modes are listed in `train/losses.py`."""
 
     ST = "st"
     AT = "at"
@@ -22,11 +22,11 @@ class Objective(StrEnum):
     TRADES = "trades"
     TRADES_RELEASED = "trades-released"
     OWN = "own"
-    """A network that somebody brought along (`train.measure`): how it was trained, the store does not know."""
+    """An external network (`train.measure`); the store does not know how it was trained."""
 
 
 TRAINED = tuple(objective for objective in Objective if objective is not Objective.OWN)
-"""The objectives that `train.run` trains by."""
+"""The objectives that `train.run` can train."""
 
 
 class Split(StrEnum):
@@ -37,47 +37,47 @@ class Split(StrEnum):
 
 
 class ConditionKind(StrEnum):
-    """How the images of a condition are made from the clean ones."""
+    """The way in which the images of a condition are made from the clean ones."""
 
     CLEAN = "clean"
     PGD = "pgd"
     """Projected gradient descent (Madry et al. 2018); with momentum, MI-FGSM (Dong et al. 2018)."""
     FGSM = "fgsm"
-    """One step of epsilon from the clean image (Goodfellow et al. 2015)."""
+    """A single step of epsilon from the clean image (Goodfellow et al. 2015)."""
     APGD = "apgd"
-    """PGD that chooses its step sizes by itself (Croce and Hein 2020)."""
+    """PGD that chooses its own step sizes (Croce and Hein 2020)."""
     GAUSSIAN = "gaussian"
     SIGN_NOISE = "sign_noise"
     AS_TRAINED = "as_trained"
-    """The very perturbed batches that the epoch trained on; the attack is the run's own."""
+    """The same perturbed batches that the epoch trained on; the attack is the run's training attack."""
 
 
 class TargetRule(StrEnum):
-    """Where an attack drives a sample: away from its label, or to a class."""
+    """The target of an attack: away from a sample's label, or towards a class."""
 
     UNTARGETED = "untargeted"
     NEXT = "next"
-    """The paper's, (y + 1) mod C."""
+    """The paper's rule, (y + 1) mod C."""
     CLASS = "class"
-    """One class for all; a sample that is of it already is driven deeper into it."""
+    """The same class for all samples; a sample of that class is pushed further into it."""
     LIKELY = "likely"
-    """The wrong class that the network finds likeliest on the clean image."""
+    """The wrong class that the network finds most likely on the clean image."""
 
 
 class AttackObjective(StrEnum):
-    """What an attack climbs; formulas and sources: `rnc/attacks/objectives.py`."""
+    """The objective that an attack maximises; formulas and sources: `rnc/attacks/objectives.py`."""
 
     CROSS_ENTROPY = "cross_entropy"
     KL = "kl"
-    """TRADES', the divergence from the clean prediction; no labels, so never targeted."""
+    """The objective of TRADES, the divergence from the clean prediction; it uses no labels and is therefore never targeted."""
     MARGIN = "margin"
-    """Carlini and Wagner's: by how much the strongest other logit is ahead."""
+    """Carlini and Wagner's margin: the largest other logit minus that of the label."""
     DLR = "dlr"
-    """The difference of logits ratio (Croce and Hein 2020): the margin, free of the logits' scale."""
+    """The difference of logits ratio (Croce and Hein 2020): the margin without the scale of the logits."""
 
 
 class StepSchedule(StrEnum):
-    """How the step of PGD shrinks on its way, t = 0 ... T - 1; APGD halves its own."""
+    """The decay of PGD's step size over the steps t = 0 ... T - 1; APGD halves its own step size."""
 
     CONSTANT = "constant"
     LINEAR = "linear"
@@ -87,18 +87,18 @@ class StepSchedule(StrEnum):
 
 
 class LabelRule(StrEnum):
-    """Which label a sample carries in the metrics of a condition."""
+    """The label of a sample in the metrics of a condition."""
 
     TRUE = "true"
     TARGET = "target"
     PREDICTED = "predicted"
-    """What the network decides: do the perturbed features form a simplex again under the labels that they leapt to?"""
+    """The network's prediction; it shows whether perturbed features form a simplex again under their new labels."""
 
 
 class Role(StrEnum):
-    """The part that a condition plays for a run, whatever its epsilon and norm.
+    """The part that a condition plays for a run, independent of its epsilon and norm.
 
-    A run has at most one condition of each role, so that runs compare by role; `extra` is for all further ones.
+    A run has at most one condition of each role, so that runs can be compared by role; `extra` is for all further ones.
     """
 
     CLEAN = "clean"
@@ -112,7 +112,10 @@ class Role(StrEnum):
 
 
 class RunState(StrEnum):
-    """`interrupted` is stored by a run that was told to stop, and shown for a `running` one whose heartbeat has stopped."""
+    """The state of a run. `interrupted` is stored by a run that was told to stop.
+
+    It is also shown for a `running` run whose heartbeat has stopped.
+    """
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -121,7 +124,7 @@ class RunState(StrEnum):
 
 
 class ProjectionMethod(StrEnum):
-    """How features were brought into the plane."""
+    """The method that projects features into the plane."""
 
     PCA = "pca"
     UMAP = "umap"
@@ -131,25 +134,25 @@ PIXELS_LAYER, FEATURES_LAYER = "pixels", "features"
 """The layer names of the input images, at depth 0, and of the penultimate features h, the input of the last linear layer."""
 
 MOST_NETWORK_BYTES = 4 * 2**30
-"""Of a file that holds a network: a billion parameters in float32. Larger ones are refused unread."""
+"""Maximum size of a file with a network: a billion parameters in float32. Larger files are refused unread."""
 MOST_EPOCHS = 100_000
-"""Measured epochs of one run that are read: each is a place of the cursor."""
+"""Maximum number of measured epochs that are read of one run: each is a position of the epoch slider."""
 MOST_RESULT_BYTES = 2**28
-"""Of a result of the lab, as it is sent and kept."""
+"""Maximum size of a result of the lab, as it is sent and kept."""
 RUN_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}"
-"""What `train.measure --name` may call a run: a part of a folder's name and of an address."""
+"""Pattern of the run names that `train.measure --name` allows: a name is part of a folder name and of an address."""
 OWN_IMAGES = "own:"
-"""What the name of a data set begins with where it is no name, but says where images of one's own lie."""
+"""The prefix of a data set name that is not a known name but the location of the user's own images."""
 
 TERMINAL_ACCURACY = 0.999
-"""Train accuracy from which on training is in its terminal phase (TPT)."""
+"""Train accuracy from which training is in its terminal phase (TPT)."""
 
 HEARTBEAT_SECONDS = 5.0
-"""How often a running trainer says in the store that it lives."""
+"""Seconds between two heartbeats that a running trainer writes into the store."""
 
 STALE_SECONDS = 60.0
-"""A running run whose heartbeat is older than this counts as interrupted."""
-SYNTHETIC = "synthetic"  # what a run's device says where nobody trained it and its numbers are made up
+"""Age of the heartbeat, in seconds, above which a running run counts as interrupted."""
+SYNTHETIC = "synthetic"  # the device of a run that was not trained and whose numbers are made up
 
 
 class Metric(StrEnum):

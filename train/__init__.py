@@ -1,1 +1,1 @@
-"""Training: `python -m train.run` trains networks and writes what happens to their geometry into the store."""
+"""Training: `python -m train.run` trains networks and stores how the geometry of their features develops."""

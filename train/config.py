@@ -1,4 +1,4 @@
-"""One frozen, validated description of a run. Every field changes the result; what does not is in `run.Options`."""
+"""The frozen, validated description of a run. Every field changes the result; other settings are in `Options`."""
 
 import hashlib
 import json
@@ -29,9 +29,9 @@ _LEAST_FEATURES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(MeasurementConfig):
-    """A run: what is trained on what and how, and what is measured when.
+    """A run: the network, its data and its training, and the epochs and conditions of its measurement.
 
-    Raises ValueError, saying what to do, for a name that does not exist or a number that makes no sense.
+    Raises ValueError with a remedy for a name that does not exist or a number out of range.
     """
 
     dataset: str = "digits"
@@ -39,30 +39,30 @@ class RunConfig(MeasurementConfig):
     model: str = "small_cnn"
     """Network: small_cnn, vgg11_bn, preact_resnet18."""
     objective: Objective = Objective.ST
-    """What is minimised; st, at, at-eval-attack, trades, trades-released."""
+    """Training objective: st, at, at-eval-attack, trades, trades-released."""
     subset: int = 0
-    """Train on this many images, as many of one class as of another; 0 takes all."""
+    """Train on this many images, balanced over the classes; 0 takes all."""
     trades_beta: float = 6.0
-    """Weight of TRADES' KL term (Zhang et al. 2019)."""
+    """Weight of the KL term of TRADES (Zhang et al. 2019)."""
     epochs: int = 60
     """Passes over the training set."""
     batch_size: int = 128
-    """Images a step; the last, partial batch is kept."""
+    """Images per step; the last, partial batch is kept."""
     learning_rate: float = 0.1
-    """Initial learning rate of SGD, times 0.1 at each drop."""
+    """Initial learning rate of SGD; multiplied by 0.1 at each drop."""
     momentum: float = 0.9
     """Momentum of SGD."""
     weight_decay: float = 5e-4
     """Weight decay on all parameters."""
     lr_drops: tuple[float, ...] = (0.25, 0.375)
-    """Where the learning rate drops, as fractions of the run; the paper's 100 and 150 of 400."""
+    """Epochs of the learning-rate drops, as fractions of the run; the paper's 100 and 150 of 400."""
     seed: int = 1
-    """Seed of initialisation, order and attacks."""
+    """Seed of initialisation, sample order and attacks."""
     measured_epochs: str = "log"
-    """When to measure: log (log-spaced, with 0, the drops and the last), milestones (those alone), every, last, or a list."""
+    """When to measure: log (log-spaced, with 0, the drops and the last), milestones (only these), every, last, or a list."""
 
     def __post_init__(self) -> None:
-        """Bring fields to their types, so that equal configs have one key, and check every one that can be wrong."""
+        """Convert fields to their types, so that equal configs have the same key, and check every field that can be wrong."""
         for name, kind in (("objective", Objective), *((name, float) for name in _FLOATS)):
             object.__setattr__(self, name, converted(kind, name, getattr(self, name)))
         if self.objective not in TRAINED:
@@ -85,7 +85,7 @@ class RunConfig(MeasurementConfig):
         self.check_epochs()
 
     def _check_network(self, spec: datasets.DatasetSpec) -> None:
-        """Find what is wrong with the network, at no cost: it is laid out without memory. Raises ValueError."""
+        """Raise ValueError for a network that cannot be used; the check is fast because it builds the network without memory."""
         with torch.device("meta"):
             features = models.build(self.model, spec, self.width).weight.shape[1]
         if features < _LEAST_FEATURES:
@@ -96,26 +96,26 @@ class RunConfig(MeasurementConfig):
 
     @property
     def records_training(self) -> bool:
-        """Whether the images that an epoch trains on differ from the clean ones, and are measured as `as_trained`."""
+        """Return whether an epoch trains on perturbed images, which are measured as `as_trained`."""
         return self.objective is not Objective.ST
 
     @property
     def drop_epochs(self) -> list[int]:
-        """The epochs after which the learning rate is lower: none comes before the first epoch."""
+        """Return the epochs after which the learning rate is lower; the earliest is 1."""
         return [min(max(round(fraction * self.epochs), 1), self.epochs) for fraction in self.lr_drops]
 
     @property
     def epochs_there_are(self) -> Epochs:
-        """The initialisation, 0, and every epoch of training."""
+        """Return the initialisation, 0, and every epoch of training."""
         measured = parse_epochs(self.measured_epochs, self.epochs, self.drop_epochs, None)
         return Epochs(self.epochs, measured, self.drop_epochs)
 
     def learning_rate_in(self, epoch: int) -> float:
-        """The learning rate of epoch 1, 2, ...: a tenth after each drop."""
+        """Return the learning rate of epoch 1, 2, ...: a tenth after each drop."""
         return self.learning_rate * 0.1 ** sum(epoch > drop for drop in self.drop_epochs)
 
     @property
     def run_id(self) -> str:
-        """dataset-model-objective-norm-sSEED-hash8(config): readable, and the same for the same config."""
+        """Return dataset-model-objective-norm-sSEED-hash8(config): readable, and the same for the same config."""
         digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.dataset}-{self.model}-{self.objective}-{self.norm}-s{self.seed}-{digest}"

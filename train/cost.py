@@ -1,4 +1,4 @@
-"""What a run would take: a few passes are timed on this device, and counted for the whole run (`--dry-run`)."""
+"""Cost estimates of runs (`--dry-run`): time a few passes on this device, and multiply by the number of passes."""
 
 import time
 from collections.abc import Callable
@@ -24,23 +24,26 @@ _IMAGES = {
     "cifar100": (50_000, 10_000),
     "imagenette": (9_469, 3_925),
 }
-"""Images for training and testing of the whole data sets."""
+"""Numbers of training and test images in the full data sets."""
 
-_BATCH, _REPEATS = 32, 3
+_MOST_IMAGES, _LEAST_IMAGES = 32, 2
+_REPEATS = 3
+_BATCH_OPERATIONS = 4 * 10**9
+"""Of a pass on a CPU: of a costly network fewer images are timed, so that a dry run takes seconds."""
 _MOST_OPERATIONS, _LEAST_WIDTH = 10**10, 0.125
-"""Of a pass of one image, above which a narrower network is timed in its place; the full ones here stay below it."""
+"""Limit for a pass of one image, above which a narrower network is timed instead; the built-in full networks are below it."""
 
 
 class Estimate:
-    """Seconds of runs; what was timed for one serves all runs of the same network and image size."""
+    """Estimated seconds of runs; timings are shared by all runs with the same network and image size."""
 
     def __init__(self, options: Options) -> None:
-        """Time on the device and with the options that the runs would get."""
+        """Store the options of the runs; passes are timed on their device."""
         self._options = options
         self._timed: dict[tuple, tuple[float, float, float]] = {}
 
     def seconds(self, config: RunConfig) -> float:
-        """Training and measurement of a run; loading, UMAP and the store are left out."""
+        """Return the seconds of training and measurement of a run, without loading, UMAP and the store."""
         forward, attack_step, train_step = self._timings(config)
         train, test = _IMAGES[config.dataset]
         train = config.subset or train
@@ -61,44 +64,52 @@ class Estimate:
         )
 
     def _timings(self, config: RunConfig) -> tuple[float, float, float]:
-        """Seconds an image of a forward pass, of an attack step, and of a training step."""
+        """Return the seconds per image of a forward pass, an attack step and a training step."""
         spec = datasets.spec(config.dataset)
         key = (config.model, config.width, spec.image_shape, spec.num_classes)
         if key not in self._timed:
             device = pick_device(self._options.device)
-            width, times = _width_to_time(config.model, config.width, spec)
+            width, operations, times = _width_to_time(config.model, config.width, spec)
             model = models.build(config.model, spec, width)
             set_threads(model, self._options.threads)
             execution = Execution.choose(device, self._options.precision, self._options.compiled, model)
             execution.prepare(model)
-            images = execution.place(torch.rand(_BATCH, *spec.image_shape, device=device))
-            labels = torch.arange(_BATCH, device=device) % spec.num_classes
+            batch = _images_to_time(operations, device)
+            images = execution.place(torch.rand(batch, *spec.image_shape, device=device))
+            labels = torch.arange(batch, device=device) % spec.num_classes
             forward, attack_step, train_step = _time_passes(model, images, labels, execution)
             self._timed[key] = times * forward, times * attack_step, times * train_step
         return self._timed[key]
 
 
-def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple[float, float]:
-    """The largest width, halved from the asked one, at which a pass costs little; and how many times more the asked one costs.
+def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple[float, int, float]:
+    """Return a width with a cheap pass, halved from the requested one as needed, and the factor to the requested width's cost.
 
-    Operations are counted on networks without memory, so that no width is too large to be told what it would take.
+    Operations are counted on networks without memory, so the cost of any width can be estimated.
     """
     asked = found = _operations(name, width, spec)
     while found > _MOST_OPERATIONS and width > _LEAST_WIDTH:
         width /= 2
         found = _operations(name, width, spec)
-    return width, asked / found
+    return width, found, asked / found
+
+
+def _images_to_time(operations: int, device: torch.device) -> int:
+    """Return the number of images in a timed batch, given the operations of one image's pass."""
+    if device.type != "cpu":
+        return _MOST_IMAGES
+    return min(max(_BATCH_OPERATIONS // operations, _LEAST_IMAGES), _MOST_IMAGES)
 
 
 def _operations(name: str, width: float, spec: datasets.DatasetSpec) -> int:
-    """Multiplications and additions of a forward pass of one image."""
+    """Return the multiplications and additions in a forward pass of one image."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         models.build(name, spec, width).eval()(torch.empty(1, *spec.image_shape))
     return counter.get_total_flops()
 
 
 def _look(steps: int | None, role: Role, forward: float, attack_step: float) -> float:
-    """Seconds an image of measuring a condition."""
+    """Return the seconds per image of measuring a condition."""
     return 0.0 if role is Role.RELABELLED else forward + (steps or 0) * attack_step
 
 
@@ -125,7 +136,7 @@ def _time_passes(
 
 
 def _seconds(act: Callable[[], None], execution: Execution) -> float:
-    """The fastest of a few, after one to warm up."""
+    """Return the fastest time of several calls, after one warm-up call."""
     act()
     found = []
     for _ in range(_REPEATS):

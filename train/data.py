@@ -1,4 +1,4 @@
-"""From a config to the images of a run: which are trained on, which are measured, and what is foreign to them."""
+"""The images of a run's config: those for training, those measured, and out-of-distribution images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +16,19 @@ from train.epoch import TrainingSet
 
 @dataclass(frozen=True)
 class RunData:
-    """The sets of a run, on its device."""
+    """The image sets of a run, on its device."""
 
     training: TrainingSet
     measured: dict[Split, MeasuredSet]
     foreign: ImageSet
     whole: dict[Split, ImageSet]
-    """What was trained on and tested on, for the record; on the CPU."""
+    """The full train and test sets of the run, for its record; on the CPU."""
     shortages: list[str]
-    """Sentences on the choices that are smaller than was asked for."""
+    """Sentences on the subsets that are smaller than requested."""
 
 
 def load_data(config: RunConfig, root: Path | None, device: torch.device) -> RunData:
-    """Load a run's images. Raises ValueError where they are not found or are fewer than the config wants."""
+    """Load a run's images. Raises ValueError if they are not found or are fewer than the config requires."""
     num_classes = datasets.spec(config.dataset).num_classes
     whole = {split: datasets.load(config.dataset, split, root) for split in Split}
     names = {split: torch.arange(len(part)) for split, part in whole.items()}

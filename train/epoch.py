@@ -1,4 +1,4 @@
-"""One pass over the training set."""
+"""Training for one epoch."""
 
 import math
 import time
@@ -23,7 +23,7 @@ from train.stopwatch import Stopwatch
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The images that are trained on, their names (N,) in the data set, and where the measured ones stand."""
+    """The training images, their sample indices `names` (N,) in the data set, and the positions of the measured ones."""
 
     images: ImageSet
     names: torch.Tensor
@@ -32,10 +32,10 @@ class TrainingSet:
 
 
 class Recorder:
-    """Keeps the perturbed images of the measured samples, as an epoch trains on them."""
+    """A buffer for the perturbed images of the measured samples, filled while an epoch trains on them."""
 
     def __init__(self, data: TrainingSet) -> None:
-        """Make room; what is not measured goes to a row that is thrown away, so that the device need not wait."""
+        """Allocate the buffer; images that are not measured go to an extra row, so that the device need not wait."""
         count, device = len(data.measured), data.images.labels.device
         self._slot = torch.full((len(data.images),), count, device=device)
         self._slot[data.measured] = torch.arange(count, device=device)
@@ -43,21 +43,22 @@ class Recorder:
         self._filled = torch.zeros(count + 1, dtype=torch.bool, device=device)
 
     def add(self, positions: torch.Tensor, images: torch.Tensor) -> None:
-        """Take in the training images (n, c, h, w) of a batch."""
+        """Add the training images (n, c, h, w) of a batch."""
         slots = self._slot[positions]
         self._images[slots] = images.detach().to(self._images.dtype)
         self._filled[slots] = True
 
     def taken(self) -> TrainedImages:
-        """What was recorded in this process."""
+        """Return the images recorded in this process."""
         positions = self._filled[:-1].nonzero().squeeze(1)
         return TrainedImages(self._images[positions], positions)
 
 
 def batches(order: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
-    """The batches of an order (N,): `size` each and what is left, of which a single image joins the batch before.
+    """Split an order (N,) into batches of `size` and a remainder; a remainder of one image joins the batch before.
 
-    BatchNorm has no variance of one value, and fails on a batch of one image where a map is 1 x 1 pixels.
+    BatchNorm cannot compute a variance from one value: it fails on a batch of one image if a feature map is 1 x 1
+    pixels.
     """
     parts = order.split(size)
     if len(parts) > 1 and len(parts[-1]) == 1:
@@ -66,19 +67,19 @@ def batches(order: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
 
 
 class Trainer:
-    """The network, its optimiser and the way in which they meet a batch."""
+    """The network, its optimiser and the training step."""
 
     def __init__(
         self, model: FeatureClassifier, data: TrainingSet, config: RunConfig, execution: Execution, ranks: Ranks
     ) -> None:
-        """Wrap the loss for several processes where there are some; the attack runs on the bare network."""
+        """Wrap the loss for several processes if needed; the attack uses the unwrapped network."""
         self.model, self._data, self._config, self._execution, self._ranks = model, data, config, execution, ranks
         self.optimizer = torch.optim.SGD(
             model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay, fused=True
         )
         self.attack_watch = Stopwatch(execution.device)
         self.joins_last = len(data.images) > config.batch_size and len(data.images) % config.batch_size == 1
-        """Whether an epoch's last batch would be a single image, which `batches` puts into the one before."""
+        """True if an epoch's last batch would be a single image, which `batches` adds to the batch before."""
         self._network = execution.compile(model)
         self._folded = self._fold(model)
         loss: nn.Module = TrainingLoss(self._network, config)
@@ -90,7 +91,7 @@ class Trainer:
         return copy if copy is None else self._execution.compile(copy)
 
     def __str__(self) -> str:
-        """How it computes, for table `run`."""
+        """Return the description of the execution for table `run`."""
         parts = [str(self._execution)]
         parts += ["eval-mode attacks on folded BatchNorm"] * (self._folded is not None)
         parts += ["the last image joins the batch before it"] * self.joins_last
@@ -99,9 +100,9 @@ class Trainer:
     def train_epoch(
         self, epoch: int, recorder: Recorder | None = None, beat: Callable[[], None] = lambda: None
     ) -> float:
-        """Pass over the training set in an order given by (seed, epoch); returns the mean loss in nats.
+        """Train for one epoch in an order given by (seed, epoch); return the mean loss in nats.
 
-        Raises Diverged where it is not finite.
+        Raises Diverged if the loss is not finite.
         """
         images, config = self._data.images, self._config
         for group in self.optimizer.param_groups:
@@ -121,11 +122,11 @@ class Trainer:
         return mean
 
     def _step(self, batch: torch.Tensor, epoch: int, recorder: Recorder | None) -> torch.Tensor:
-        """Train on this process's share of a batch; returns its summed loss, still on the device."""
+        """Train on this process's share of a batch; return its summed loss, still on the device."""
         data, config, ranks = self._data, self._config, self._ranks
         mine = batch[ranks.rank :: ranks.count]
         weight = len(mine) * ranks.count / len(batch)
-        if not len(mine):  # (a last batch smaller than the number of processes: this one looks on)
+        if not len(mine):  # the batch is smaller than the number of processes: this process gets weight 0
             mine = batch[:1]
         clean, labels = self._execution.place(data.images.pixels(mine)), data.images.labels[mine]
         noise = SampleNoise(config.seed * 1_000_003 + epoch, data.names[mine])
@@ -142,7 +143,7 @@ class Trainer:
 
 
 def seconds_since(begin: float, device: torch.device) -> float:
-    """The time that has passed, the device's queue included."""
+    """Return the elapsed time, including the work queued on the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.monotonic() - begin

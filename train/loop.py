@@ -1,4 +1,4 @@
-"""One run from initialisation to its last epoch: train, measure, store; stopped at any moment, it goes on."""
+"""A run from initialisation to its last epoch: train, measure, store; an interrupted run can be resumed at any point."""
 
 import logging
 import time
@@ -36,10 +36,10 @@ from train.stopwatch import spent
 
 
 def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
-    """Train and measure one run into the store, or go on with it; `position` is the line of its progress bar.
+    """Train and measure one run into the store, or resume it; `position` is the line of its progress bar.
 
-    Raises StoreError where the run is finished, is under way elsewhere, or the store is none; StopRun where the run was
-    told to stop and can be continued.
+    Raises StoreError if the run is finished or running elsewhere, or the store is not valid; StopRun if the run was
+    asked to stop and can be resumed.
     """
     device = pick_device(options.device)
     ranks = join_ranks(device)
@@ -74,7 +74,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
 
 
 class _Run:
-    """The state of a run under way."""
+    """The state of a run in progress."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class _Run:
 
     @contextmanager
     def entered(self, about: dict) -> Iterator[None]:
-        """The run stands in the store as running within the block, and as what became of it after."""
+        """Mark the run as running in the store within the block, and record its final state afterwards."""
         config, landed = self.config, self.progress.landed
         conditions = config.conditions + config.conditions_at_end
         classes = list(datasets.spec(config.dataset).classes)
@@ -118,7 +118,7 @@ class _Run:
                 "run goes on" if landed else "run begun", run=config.run_id, epoch=landed or 0, device=about["device"]
             )
         finally:
-            self.ranks.agree(entered)  # (the others wait for it)
+            self.ranks.agree(entered)  # the other processes wait for this
         try:
             forget_unknown(self.options.store, config.run_id, -1 if landed is None else landed)
             names = self.data.training.names
@@ -141,7 +141,7 @@ class _Run:
         log.event(f"run {state}", level, run=self.config.run_id, epoch=self.progress.epoch, reason=reason)
         try:
             self.writer.end_run(self.config.run_id, state, self._seconds(), reason)
-        except StoreError:  # (the disk is full, say: what ended the run is the better thing to report)
+        except StoreError:  # e.g. the disk is full; the error that ended the run is more useful
             if state is RunState.FINISHED:
                 raise
 
@@ -149,7 +149,7 @@ class _Run:
         return self.progress.seconds + time.monotonic() - self.begin
 
     def go(self) -> None:
-        """All epochs that are left, the measured ones into the store, and the UMAP of the chosen ones."""
+        """Train all remaining epochs, store the measured ones, and compute the UMAP of the selected ones."""
         config, progress = self.config, self.progress
         title = f"{config.objective} {config.dataset} seed {config.seed}"
         bar = tqdm(
@@ -221,7 +221,7 @@ class _Run:
         bar.set_description(f"{config.objective} {config.dataset} seed {config.seed} acc {measured.train_accuracy:.1%}")
 
     def _save(self, *, always: bool) -> None:
-        """Save what the run needs to go on, where it is due."""
+        """Save the state needed to resume the run, if a save is due."""
         if self.ranks.first:
             state = Progress(self.progress.epoch, self.progress.started, self._seconds(), self.progress.unwritten)
             save = self.resume.save if always else self.resume.save_if_cheap

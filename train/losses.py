@@ -1,4 +1,4 @@
-"""One training step's images and loss for each objective, and the one list of their BatchNorm modes (paper, 1 and 5)."""
+"""The images and the loss of a training step for each objective, and their BatchNorm modes (paper, 1 and 5)."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ from train.config import RunConfig
 
 @dataclass(frozen=True)
 class BatchNormModes:
-    """Which passes of a step see BatchNorm in train mode, so that they use batch statistics and move the running ones."""
+    """The passes of a step that run BatchNorm in train mode: with batch statistics, and updating the running ones."""
 
     attack: bool
     loss: bool
     perturbed_again: bool = False
-    """A pass without gradient on the perturbed images, before the loss: the released AT code makes one."""
+    """A pass without gradient on the perturbed images, before the loss, as in the released AT code."""
     clean_again: bool = False
-    """A pass without gradient on the clean images, after the loss: so do the released AT code and TRADES' authors."""
+    """A pass without gradient on the clean images, after the loss, as in the released AT code and that of TRADES' authors."""
 
 
 MODES = {
@@ -45,9 +45,9 @@ def training_images(
     noise: SampleNoise,
     folded: FoldedCopy | None = None,
 ) -> torch.Tensor:
-    """The images that a step trains on: those (N, c, h, w) in [0, 1] as they are, or attacked as the objective says.
+    """Return the images on which a step trains: those (N, c, h, w) in [0, 1] unchanged, or attacked as the objective requires.
 
-    `folded` is a copy of the network for the attacks that are made in eval mode; it is brought up to date.
+    `folded` is a copy of the network for attacks in eval mode; its weights are updated first.
     """
     if config.objective is Objective.ST:
         return images
@@ -63,18 +63,18 @@ def training_images(
 
 
 class TrainingLoss(nn.Module):
-    """(clean images, training images, labels) -> the mean loss of a batch, ready for backward.
+    """Module (clean images, training images, labels) -> the mean loss of a batch, ready for backward.
 
-    A module, so that DistributedDataParallel can stand around it: one call a step, whatever passes it makes inside.
+    It is a module so that DistributedDataParallel can wrap it: one call per step, however many passes it makes inside.
     """
 
     def __init__(self, model: FeatureClassifier, config: RunConfig) -> None:
-        """Take the network and the run's objective."""
+        """Store the network and the run's objective."""
         super().__init__()
         self.model, self._config = model, config
 
     def forward(self, images: torch.Tensor, trained: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The loss in nats; BatchNorm moves as `MODES` says, and the network's mode is left as it was."""
+        """Return the loss in nats; BatchNorm is updated as in `MODES`, and the network's mode is restored."""
         modes = MODES[self._config.objective]
         with model_mode(self.model, training=modes.loss):
             if modes.perturbed_again:
@@ -90,10 +90,11 @@ class TrainingLoss(nn.Module):
         return self._trades_loss(images, trained, labels)
 
     def _trades_loss(self, images: torch.Tensor, trained: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross entropy plus beta KL(clean || perturbed); the gradient flows through both (Zhang et al. 2019).
+        """Return cross entropy plus beta KL(clean || perturbed); the gradient flows through both (Zhang et al. 2019).
 
-        Its authors' code asks for the clean logits twice, once for each term. Both are the same, and so is their gradient:
-        of the second pass there stays what it does to BatchNorm's running statistics (`clean_again`).
+        The authors' code computes the clean logits twice, once for each term. The two are equal, and so are their
+        gradients; the only remaining effect of the second pass is its update of BatchNorm's running statistics
+        (`clean_again`).
         """
         clean_logits = self.model(images)
         perturbed_log = self.model(trained).log_softmax(1)
@@ -104,7 +105,7 @@ class TrainingLoss(nn.Module):
 def training_loss(
     model: FeatureClassifier, images: torch.Tensor, labels: torch.Tensor, config: RunConfig, noise: SampleNoise
 ) -> torch.Tensor:
-    """The mean loss of a batch, images (N, c, h, w) in [0, 1] and labels (N,), ready for backward."""
+    """Return the mean loss of a batch, images (N, c, h, w) in [0, 1] and labels (N,), ready for backward."""
     trained = training_images(model, images, labels, config, noise)
     return TrainingLoss(model, config)(images, trained, labels)
 

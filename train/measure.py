@@ -49,59 +49,63 @@ _TYPED_OF_IMAGES = ("image_size", "channels", "classes", "name")
 
 @dataclass(frozen=True)
 class Command:
-    """Measure a network that was trained elsewhere, and write into the store what a trained run has.
+    """Measure a network that was trained elsewhere, and store the same results as for a trained run.
 
-    Files of several epochs become curves. Weights are safetensors or a state dict of torch.save; no code in a file is run.
-    Images are a data set of this house (--dataset) or your own (--data). A measurement that was broken off goes on.
+    Files of several epochs become curves. Weights are safetensors or a state dict of torch.save; no code in a file is
+    run. Images are one of the project's data sets (--dataset) or your own (--data). An interrupted measurement is
+    resumed.
     """
 
     measurement: tyro.conf.OmitArgPrefixes[MeasurementConfig]
     checkpoint: tuple[Path, ...] = ()
-    """The weights, a file an epoch; or a folder of them."""
+    """The weights, one file per epoch; or a folder of them."""
     epochs: tuple[int, ...] = ()
-    """The epochs that the files are of, in their order; the numbers in their names where not given."""
+    """The epochs of the files, in their order; the numbers in their names if not given."""
     data: Path | None = None
-    """Images that the network was trained on: a folder with a subfolder a class, Parquet, or npz; all may have a test part."""
+    """Images of the network's training: a folder with a subfolder per class, Parquet, or npz; each may have a test part."""
     test_data: Path | None = None
-    """Images that it was not trained on, where they are not a part of --data."""
+    """Images on which it was not trained, if they are not part of --data."""
     weights_key: str = ""
-    """Where in the files the weights lie, as model_ema, or model/student; found where not given."""
+    """The key of the weights inside the files, as model_ema, or model/student; found automatically if not given."""
     classifier: str | None = None
-    """The last linear layer's name in the network; found where not given."""
+    """The last linear layer's name in the network; found automatically if not given."""
     model_args: tuple[str, ...] = ()
-    """What the network is built with beside the number of classes, as key=value: in_channels=3 depths=[1,1]."""
+    """Arguments of the network besides the number of classes, as key=value: in_channels=3 depths=[1,1]."""
     stages: tuple[str, ...] | None = None
-    """Submodules that are measured along the way; chosen where not given."""
+    """Submodules to measure as stages; chosen automatically if not given."""
     mean: tuple[float, ...] = ()
-    """What pixels in [0, 1] are normalised by, one number or one a channel: 0, or the data set's own."""
+    """Mean that normalises pixels in [0, 1], one number or one per channel; default: 0, or the data set's own."""
     std: tuple[float, ...] = ()
-    """The same: 1, or the data set's own."""
+    """Standard deviation for the same; default: 1, or the data set's own."""
     image_size: int = 0
-    """Bring images of your own to so many pixels a side; 0 is the size of the first, the shorter side where they differ."""
+    """Resize your own images to this many pixels per side; 0 is the size of the first, its shorter side if they differ."""
     channels: int = 0
-    """1 for grey, 3 for colour; 0 is 3, or what an array has."""
+    """1 for grey, 3 for colour; 0 is 3, or the number in an array."""
     classes: tuple[str, ...] = ()
-    """The names of your classes in the labels' order; those of the folders in the alphabet's order where not given."""
+    """The names of your classes in the order of the labels; the folders' names in alphabetical order if not given."""
     name: str = ""
-    """What the run is called; data set and model where not given."""
+    """The run's name; data set and model if not given."""
     store: Path | None = None
-    """The DuckDB file to write; RNC_STORE, or data/rnc.duckdb, where not given."""
+    """The DuckDB file to write; RNC_STORE, or data/rnc.duckdb, if not given."""
     data_root: Path | None = None
-    """The folder of this house's data sets; RNC_DATA, or data/images, where not given."""
+    """The folder of the project's data sets; RNC_DATA, or data/images, if not given."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:0."""
     threads: int = 0
     """CPU threads; 0 takes one for a small network and all cores for others."""
     overwrite: bool = False
-    """Measure a stored run again, in place of what is there."""
+    """Measure a stored run again, and replace the stored results."""
 
     def options(self) -> Options:
-        """Where and how."""
+        """Return the options on store, data and device."""
         return Options(store_path(self.store), self.data_root, self.device, self.threads, overwrite=self.overwrite)
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; the exit code is 0, 1 where the measurement failed, 2 where the request or a file was wrong."""
+    """Run the command; the exit code is 0, 1 if the measurement failed, 2 if the request or a file was wrong.
+
+    It is 130 after Ctrl-C, and that of `StopRun` if the run was asked to stop.
+    """
     try:
         command = tyro.cli(
             Annotated[Command, tyro.conf.EnumChoicesFromValues], prog=_PROG, args=arguments,
@@ -109,7 +113,7 @@ def main(arguments: list[str]) -> int:
         )  # fmt: skip
         measure(command)
         return 0
-    except BrokenPipeError:  # (nobody reads what is printed: `run_command` knows how that ends)
+    except BrokenPipeError:  # the reader of the output is gone: `run_command` handles it
         raise
     except (CheckpointError, StoreWriteError) as error:
         return fail(error, 1)
@@ -122,7 +126,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(command: Command) -> None:
-    """Check everything before the store is touched, then measure. Raises what `main` knows how to tell."""
+    """Check everything before changing the store, then measure. Raises the errors that `main` handles."""
     options = command.options()
     device = pick_device(options.device)
     check_threads(options.threads)
@@ -156,7 +160,7 @@ def measure(command: Command) -> None:
 
 
 def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
-    """The user's images where --data names some, and the spec of what is measured, normalised as asked for."""
+    """Return the user's images if --data is given, and the spec of the measured data set, with the requested normalisation."""
     given = command.measurement
     if command.data is None:
         if any((command.test_data, command.image_size, command.channels, command.classes)):
@@ -179,7 +183,7 @@ def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
 
 
 def _note(images: OwnImages) -> None:
-    """Let the app on this account read the images for the store that will name them."""
+    """Allow the app of this user account to read the images for the store that will refer to them."""
     try:
         image_folders.note(images)
     except OSError as error:
@@ -239,7 +243,7 @@ def _run(
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
+    """Return the value in JSON types."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value

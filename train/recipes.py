@@ -1,4 +1,4 @@
-"""Named runs: recipes of a few runs, and every run of the paper by a name of its own."""
+"""Named runs: recipes of a few runs, and every run of the paper under its own name."""
 
 import difflib
 from collections.abc import Callable
@@ -20,17 +20,17 @@ _MEASURED = {"cifar10": 10_000, "cifar100": 10_000, "imagenette": 4_000}
 
 
 def tiny() -> list[RunConfig]:
-    """A few seconds on digits, for tests and a first look; it does not collapse."""
+    """Return a run of a few seconds on digits, for tests and a first look; it does not collapse."""
     return [RunConfig(epochs=2, steps=3, sample_size=100, umap=False, epsilon_fractions=(0.5,))]
 
 
 def demo() -> list[RunConfig]:
-    """Digits past zero training error: standard, adversarial and TRADES training with one epsilon."""
+    """Return runs on digits beyond zero training error: standard, adversarial and TRADES training with one epsilon."""
     return [RunConfig(objective=objective) for objective in (Objective.AT, Objective.TRADES, Objective.ST)]
 
 
 def paper_run(dataset: str, model: str, objective: Objective, norm: Norm, seed: int) -> RunConfig:
-    """A run of the paper, in its settings (section 2): 400 epochs, the learning rate dropping after 100 and 150."""
+    """Return a run of the paper, in its settings (section 2): 400 epochs, learning-rate drops after 100 and 150."""
     return RunConfig(
         dataset=dataset,
         model=model,
@@ -46,7 +46,7 @@ def paper_run(dataset: str, model: str, objective: Objective, norm: Norm, seed: 
 
 
 def paper_runs() -> dict[str, Callable[[], RunConfig]]:
-    """The paper's 126 runs by name: 3 data sets x 2 networks x (ST, and 3 objectives under 2 norms) x 3 seeds."""
+    """Return the paper's 126 runs by name: 3 data sets x 2 networks x (ST, and 3 objectives under 2 norms) x 3 seeds."""
     named: dict[str, Callable[[], RunConfig]] = {}
     trained = [(Objective.ST, Norm.LINF), *product(_TRAINED_UNDER_A_NORM, Norm)]
     for dataset, model, (objective, norm), seed in product(PAPER_DATASETS, PAPER_MODELS, trained, PAPER_SEEDS):
@@ -57,7 +57,7 @@ def paper_runs() -> dict[str, Callable[[], RunConfig]]:
 
 
 def paper() -> list[RunConfig]:
-    """All of the paper's runs, for `train.sweep`."""
+    """Return all of the paper's runs, for `train.sweep`."""
     return [make() for make in paper_runs().values()]
 
 
@@ -65,10 +65,10 @@ RECIPES: dict[str, Callable[[], list[RunConfig]]] = {"tiny": tiny, "demo": demo,
 
 
 def cpu_runs() -> dict[str, Callable[[], RunConfig]]:
-    """Real CIFAR-10 for people without a GPU: a narrow PreAct-ResNet-18, four ways, an hour to an hour and a half each set.
+    """Return runs on real CIFAR-10 without a GPU: a narrow PreAct-ResNet-18, four objectives, 60 to 90 minutes for each set.
 
-    `cifar10-cpu-*` see 2,000 images and learn something of the test set; standard training alone ends at 100 % train
-    accuracy. `cifar10-tpt-*` see 500 images for longer and go beyond zero training error (TPT), where collapse is.
+    `cifar10-cpu-*` use 2,000 images and generalise a little to the test set; only standard training ends at 100 % train
+    accuracy. `cifar10-tpt-*` use 500 images for longer and pass zero training error (TPT), where collapse occurs.
     """
     objectives = (Objective.ST, Objective.AT, Objective.TRADES, Objective.TRADES_RELEASED)
     kinds = {"cpu": _CPU, "tpt": _TPT}
@@ -100,13 +100,13 @@ _TPT = replace(
     measured_epochs="0,1,3,10,20,40,60,80,90,100,120,140,160",
     vector_epochs="0,10,40,80,120,160",
 )
-"""3,200 steps in all, so that the learning rate drops later than in the paper's 156,000."""
+"""3,200 steps in total; the learning rate therefore drops later than in the paper's 156,000 steps."""
 
 
 def find(name: str) -> list[RunConfig]:
-    """The configs of a recipe, of a run, or of all runs that a pattern such as `cifar10-*-s1` fits.
+    """Return the configs of a recipe, of a run, or of all runs that match a pattern such as `cifar10-*-s1`.
 
-    Raises ValueError, naming what comes close, where there is none.
+    Raises ValueError with similar names if there is no match.
     """
     if name in RECIPES:
         return RECIPES[name]()
@@ -121,7 +121,7 @@ def find(name: str) -> list[RunConfig]:
 
 
 def _under(dataset: str, norm: Norm) -> tuple[str, ...]:
-    """The slugs of the conditions of section 3 under a norm."""
+    """Return the slugs of the conditions of section 3 under a norm."""
     usual = attack(dataset, norm, None, None, None)
     size = (usual.epsilon, usual.steps, usual.step_size)
     conditions = [

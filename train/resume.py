@@ -1,7 +1,7 @@
-"""What a run needs to go on where it was: network, momentum and the epochs not yet in the store, in one file a run.
+"""The state needed to resume a run: network, momentum and the epochs not yet in the store, in one file per run.
 
-Everything random is a function of (seed, epoch, sample), so that nothing else has to be kept. The file is written at
-epochs' ends, as often as costs little, and removed when the run has finished. All of it is checked before any is used.
+All random numbers are functions of (seed, epoch, sample), so no other state is needed. The file is written at the end
+of epochs, as often as the cost allows, and removed when the run has finished. It is fully checked before it is used.
 """
 
 import json
@@ -24,9 +24,9 @@ from rnc.store.files import resume_file
 from train.config import RunConfig
 from train.resume_content import ResumeError, check_tensors, digest, header_metadata
 
-_COST = 20  # a save may take one part in so many of the time since the last one
+_COST = 20  # a save may take at most 1/20 of the time since the last one
 _MOMENTUM = "momentum_buffer"
-_MOST_HEADER_BYTES = 16 * 2**20  # names, shapes and the rows of epochs, besides the tensors
+_MOST_HEADER_BYTES = 16 * 2**20  # for names, shapes and the rows of epochs
 _ROW = {
     "run_id", "epoch", "learning_rate", "train_loss", "train_seconds", "attack_seconds", "images_per_second",
     "measure_seconds",
@@ -34,30 +34,30 @@ _ROW = {
 
 
 def resume_path(store: Path, run_id: str) -> Path:
-    """Where a run's file lies: beside its checkpoints."""
+    """Return the path of a run's resume file, next to its checkpoints."""
     return resume_file(store, run_id)
 
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """The progress of a run."""
 
     epoch: int = 0
-    """Epochs that are trained, and measured where they had to be."""
+    """The number of epochs trained, and measured if required."""
     started: bool = False
-    """Whether the initialisation is measured."""
+    """True if the initialisation is measured."""
     seconds: float = 0.0
-    """Wall time of the slices before this one."""
+    """Wall time of the previous sessions of this run."""
     unwritten: list[dict[str, Any]] = field(default_factory=list)
     """Rows of table `epoch` that wait for the next measured epoch."""
 
     @property
     def landed(self) -> int | None:
-        """The last epoch that the store holds all of, or None; what it holds of later ones is done again."""
+        """Return the last epoch that is completely in the store, or None; stored parts of later epochs are computed again."""
         return self.epoch - len(self.unwritten) if self.started else None
 
     def check(self, config: RunConfig) -> None:
-        """Raise ResumeError where this cannot be the progress of a run."""
+        """Raise ResumeError if this cannot be the progress of a run."""
         if not _is_whole(self.epoch) or not 0 <= self.epoch <= config.epochs:
             raise ResumeError(f"it stands at epoch {str(self.epoch)[:40]!r} of {config.epochs}")
         if not isinstance(self.started, bool) or not _is_number(self.seconds) or not 0 <= self.seconds < math.inf:
@@ -78,20 +78,20 @@ class Progress:
 
 
 class ResumeFile:
-    """Saves and restores a run's state."""
+    """The file that saves and restores a run's state."""
 
     def __init__(self, path: Path, config: RunConfig) -> None:
-        """Name the file, and the run that it is of."""
+        """Store the path, and the run's config."""
         self.path, self._config = path, config
         self._last, self._cost = time.monotonic(), 0.0
 
     def save_if_cheap(self, model: FeatureClassifier, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        """Save, unless the last save is too recent for its cost: at most a twentieth of the time goes into saving."""
+        """Save, unless the last save is too recent for its cost: at most a twentieth of the time is spent on saving."""
         if time.monotonic() - self._last >= _COST * self._cost:
             self.save(model, optimizer, progress)
 
     def save(self, model: FeatureClassifier, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-        """Write the state; the file before it stays until this one is whole."""
+        """Write the state; the previous file is kept until the new one is complete."""
         begin = time.monotonic()
         names = {id(parameter): name for name, parameter in model.named_parameters()}
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
@@ -105,9 +105,9 @@ class ResumeFile:
         self._cost = self._last - begin
 
     def restore(self, model: FeatureClassifier, optimizer: torch.optim.Optimizer) -> Progress:
-        """Bring network and optimiser to the saved state; a run that has none starts.
+        """Load the saved state into network and optimiser; a run without a file starts from the beginning.
 
-        Raises ValueError, and changes nothing, where the file is damaged, of another run or of another network.
+        Raises ValueError, and changes nothing, if the file is damaged or belongs to another run or network.
         """
         wanted = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         may_be: dict[str, torch.Tensor] = {
@@ -133,7 +133,7 @@ class ResumeFile:
         return progress
 
     def _checked(self, content: bytes) -> tuple[Progress, dict[str, torch.Tensor]]:
-        """Return what a file holds, if it is whole and of this run."""
+        """Return the content of a file if it is complete and belongs to this run. Raises ResumeError otherwise."""
         metadata = header_metadata(content)
         tensors = tensors_from_bytes(content)
         recorded = metadata.pop("sha256", None)
@@ -151,7 +151,7 @@ class ResumeFile:
         return progress, tensors
 
     def remove(self) -> None:
-        """Forget the state. Raises ValueError where something has the file's name that cannot be removed."""
+        """Remove the file. Raises ValueError if it cannot be removed."""
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The content of a file that a run goes on from: its checksum, and whether its tensors are those of the network."""
+"""The content of a resume file: its checksum, and the check that its tensors are those of the network."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ _LENGTH = struct.Struct("<Q")
 
 
 class ResumeError(Exception):
-    """A file that a run cannot go on from; the message says why."""
+    """The error of a file from which a run cannot be resumed; the message gives the reason."""
 
 
 def digest(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> str:
@@ -24,7 +24,7 @@ def digest(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> str:
 
 
 def header_metadata(content: bytes) -> dict[str, str]:
-    """Return the metadata of a safetensors file. Raises ResumeError where there are none."""
+    """Return the metadata of a safetensors file. Raises ResumeError if there are none."""
     try:
         (length,) = _LENGTH.unpack_from(content)
         if length > len(content):
@@ -38,7 +38,7 @@ def header_metadata(content: bytes) -> dict[str, str]:
 def check_tensors(
     found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor], may_be: dict[str, torch.Tensor]
 ) -> None:
-    """Raise ResumeError where names, types and shapes are not all those that are wanted, and of those that may be there."""
+    """Raise ResumeError unless all `wanted` tensors are there, all others are in `may_be`, and types and shapes match."""
     if missing := sorted(set(wanted) - set(found)):
         raise ResumeError(f"it has no {missing[0]}")
     for name, tensor in found.items():

@@ -50,45 +50,45 @@ _STOPPED = "stopped; what was measured so far is in the store"
 
 @dataclass(frozen=True)
 class Command:
-    """Train a network and write what happens to its geometry into the store.
+    """Train a network and store how the geometry of its features develops.
 
-    RECIPE names runs to start from: tiny, demo, cifar10-cpu-at, a run of the paper such as cifar10-vgg11_bn-at-l2-s1, or
-    all that a pattern fits ('cifar10-cpu-*'). Every field of a run can be overridden. Without a recipe, the defaults
-    below make one run. A run that was broken off goes on where it was.
+    RECIPE names runs to start from: tiny, demo, cifar10-cpu-at, a run of the paper such as cifar10-vgg11_bn-at-l2-s1,
+    or all runs that match a pattern ('cifar10-cpu-*'). Every field of a run can be overridden. Without a recipe, the
+    defaults below make one run. An interrupted run is resumed.
     """
 
     config: tyro.conf.OmitArgPrefixes[RunConfig]
     store: Path | None = None
-    """The DuckDB file to write; RNC_STORE, or data/rnc.duckdb, where not given."""
+    """The DuckDB file to write; RNC_STORE, or data/rnc.duckdb, if not given."""
     data_root: Path | None = None
-    """The folder of the images; RNC_DATA, or data/images, where not given."""
+    """The folder of the images; RNC_DATA, or data/images, if not given."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:0."""
     threads: int = 0
     """CPU threads of a run; 0 takes one for a small network and all cores for others."""
     jobs: int = 0
-    """Runs trained at a time; 0 takes as many as there are cores, at most one a run."""
+    """Number of runs trained at the same time; 0 is the number of cores, but at most the number of runs."""
     precision: Annotated[Precision, tyro.conf.EnumChoicesFromValues] = Precision.AUTO
-    """What training multiplies in: bf16 on a GPU and float32 elsewhere, where auto. Measurement is float32."""
+    """Precision of products in training; auto is bf16 on a GPU and float32 elsewhere. Measurement is always float32."""
     compiled: bool = False
-    """Compile the passes of training by torch.compile; measurement stays eager. It gains nothing on a CPU."""
+    """Compile the passes of training by torch.compile; measurement is not compiled. It gains nothing on a CPU."""
     time_limit: Duration | None = None
-    """Stop after an epoch when the next would overrun this: 45m, 1.5h, 1:30:00. The same command goes on; exit code 75."""
+    """Stop after an epoch if the next would exceed this: 45m, 1.5h, 1:30:00. The same command resumes the run; exit code 75."""
     overwrite: bool = False
-    """Train a run with the same key again from the start, in place of the stored one."""
+    """Train a run with the same key again from the start, and replace the stored one."""
     list_runs: Annotated[bool, tyro.conf.arg(name="list")] = False
-    """Print the runs of the paper, one a line, and train nothing."""
+    """Print the runs of the paper, one per line, and train nothing."""
     dry_run: bool = False
-    """Print what would run and what it would cost on this device, and train nothing."""
+    """Print the runs and their estimated cost on this device, and train nothing."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no machine can meet, before anything is made. Raises ValueError."""
+        """Raise ValueError for numbers that no machine can satisfy, before anything is created."""
         check_least({"jobs": self.jobs}, {"jobs": 0})
         check_most({"jobs": self.jobs}, {"jobs": _MOST_JOBS}, "each is a process with a network of its own")
         check_threads(self.threads)
 
     def options(self) -> Options:
-        """What every run of this command shares."""
+        """Return the options shared by all runs of this command."""
         return Options(
             store=store_path(self.store),
             data_root=self.data_root,
@@ -102,7 +102,7 @@ class Command:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; the exit code is 0, 1 where a run failed, 2 where the request was wrong, 75 out of time."""
+    """Run the command; the exit code is 0, 1 if a run failed, 2 if the request was wrong, 75 if out of time, 130 on Ctrl-C."""
     try:
         commands = parse(arguments)
         options = commands[0].options()
@@ -150,7 +150,7 @@ def _list_runs() -> int:
 
 
 def print_costs(configs: list[RunConfig], options: Options, sum_as: str) -> int:
-    """A line a run, and the sum, said by a sentence with {} for it; the exit code."""
+    """Print the cost of each run, and the total in the sentence `sum_as` with {} in its place; return the exit code."""
     estimate, total = Estimate(options), 0.0
     for config in configs:
         seconds = estimate.seconds(config)
@@ -161,14 +161,14 @@ def print_costs(configs: list[RunConfig], options: Options, sum_as: str) -> int:
 
 
 def parse(arguments: list[str]) -> list[Command]:
-    """The commands, one a run, of a command line. Raises ValueError for a wrong recipe or value."""
+    """Return the commands of a command line, one per run. Raises ValueError for a wrong recipe or value."""
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
     configs = find(named[0]) if named else [RunConfig()]
     return [parse_one(config, arguments[len(named) :]) for config in configs]
 
 
 def parse_one(config: RunConfig, flags: list[str]) -> Command:
-    """The command of one run: a config that flags override. Raises ValueError for a wrong value."""
+    """Return the command of one run: a config with overrides by flags. Raises ValueError for a wrong value."""
     return tyro.cli(
         Command,
         prog=f"{_PROG} [RECIPE]",
@@ -179,7 +179,7 @@ def parse_one(config: RunConfig, flags: list[str]) -> Command:
 
 
 def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int:
-    """Train runs side by side, each in a process of its own; finished ones are skipped, so a broken-off recipe goes on."""
+    """Train runs in parallel, each in its own process; finished runs are skipped, so an interrupted recipe is resumed."""
     context = multiprocessing.get_context("spawn")
     code = 0
     workers = min(jobs, len(configs))
@@ -191,7 +191,7 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
     ):
         try:
             while todo or under_way:
-                while todo and len(under_way) < workers:  # (a run that was never submitted cannot begin after Ctrl-C)
+                while todo and len(under_way) < workers:  # a run that is not submitted cannot start after Ctrl-C
                     position, config = todo.pop(0)
                     under_way[pool.submit(train_run, config, options, position)] = config
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
@@ -204,7 +204,7 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
 
 
 def _outcome(run_id: str, ended: Future[None]) -> int:
-    """Say how a run ended where that is worth a line; one run's failure must not take the others along."""
+    """Return the exit code of a run, and print its result unless it succeeded; a failure does not affect other runs."""
     try:
         ended.result()
     except RunExistsError:
@@ -224,7 +224,7 @@ def _begin_worker(store: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """In a worker: end when the command that started it is gone, however it went; its run then shows as interrupted."""
+    """Exit this worker when the command that started it has ended for any reason; its run is then shown as interrupted."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

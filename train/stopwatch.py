@@ -1,4 +1,4 @@
-"""How long the parts of a run take."""
+"""Timing of the parts of a run."""
 
 import time
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from rnc.store.reader import StoreReader
 
 
 class Stopwatch:
-    """Adds up the seconds of a block that is entered again and again, without making a GPU wait at each."""
+    """The total time of a block that runs many times, measured without making a GPU wait each time."""
 
     def __init__(self, device: torch.device) -> None:
-        """Start at zero. On a GPU its own events are read, once, when the sum is taken."""
+        """Start at zero. On a GPU, CUDA events measure the time; they are read once, when the sum is requested."""
         self._on_gpu = device.type == "cuda"
         self._seconds = 0.0
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The block that counts."""
+        """Measure the time of the block."""
         if not self._on_gpu:
             begin = time.monotonic()
             yield
@@ -33,7 +33,7 @@ class Stopwatch:
         self._events.append((begin_event, end_event))
 
     def taken(self) -> float:
-        """The seconds so far; starts at zero again. Waits for a GPU to come to the last block's end."""
+        """Return the seconds so far and reset to zero. On a GPU, wait for the end of the last block."""
         if self._events:
             self._events[-1][1].synchronize()
         seconds = self._seconds + sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
@@ -42,7 +42,7 @@ class Stopwatch:
 
 
 def spent(reader: StoreReader, run_id: str) -> str:
-    """Where a run's time went: mean seconds an epoch of attack, step, measurement and writing to the store."""
+    """Return a sentence with the mean seconds per epoch of attack, step, measurement and writing to the store."""
     row = reader.costs(run_id).iloc[0]
     if not row["epochs"] > 0:
         return "0 epochs: nothing was trained, the initialisation is measured"

@@ -1,9 +1,9 @@
-"""`python -m train.sweep [GRID] [--field a,b,c …]`: many runs on SLURM, or side by side on this machine.
+"""`python -m train.sweep [GRID] [--field a,b,c …]`: many runs on SLURM, or in parallel on this machine.
 
-GRID is what train.run takes (a recipe, a run, a pattern such as 'cifar10-*-s1') or `paper`, its 126 runs; fields with
-several values are multiplied. All flags of train.run apply, for every run. The same command again goes on where it was.
-Run it in the project's folder. `--status`, `--cancel` and `--retry-failed` concern the sweeps of the store whose names
-begin with GRID. The exit code is 0 when all runs are finished, 1 where some failed, 2 on errors, 75 where some stopped.
+GRID is an argument of train.run (a recipe, a run, a pattern such as 'cifar10-*-s1') or `paper`, its 126 runs; fields with
+several values are multiplied. All flags of train.run apply to every run. The same command again resumes the sweep.
+Run it in the project's folder. `--status`, `--cancel` and `--retry-failed` apply to the sweeps of the store whose names
+begin with GRID. The exit code is 0 if all runs are finished, 1 if some failed, 2 on errors, 75 if some stopped.
 """
 
 import argparse
@@ -33,7 +33,7 @@ except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}; sweeps need more packages: pip install -r requirements-cluster.txt")
 
 _LOOK_SECONDS = 2.0
-_PATIENCE = 120.0  # for jobs that were told to end
+_PATIENCE = 120.0  # for cancelled jobs to end
 _NOT_FOR_SWEEPS = {
     "overwrite": "a run that goes on after a requeue would begin anew; train it again by train.run --overwrite",
     "list_runs": "ask train.run --list",
@@ -41,7 +41,7 @@ _NOT_FOR_SWEEPS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; the module says what the exit code means."""
+    """Run the command; the module docstring lists the exit codes."""
     given, rest = _parser().parse_known_args(arguments)
     try:
         if given.status or given.cancel or given.retry_failed:
@@ -90,7 +90,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _go_on(sweep: Sweep, store: Path, given: argparse.Namespace, *, failed_too: bool) -> int:
-    """Hand in what is neither finished nor in a job's hands, and watch. A job that was told to end is waited for first."""
+    """Submit the runs that are neither finished nor in a job, and watch them; wait first for cancelled jobs to end."""
     engine, folder = pick_engine(sweep.engine), sweep_folder(store, sweep.name)
     options = job_options(sweep.options)
     if ending := engine.alive([job for job in sweep.jobs if job.cancelled], folder):
@@ -115,7 +115,7 @@ def _ids(jobs: list[Job]) -> str:
 
 
 def _held(sweep: Sweep, engine: Engine, folder: Path) -> set[str]:
-    """The runs that a queued or running job has."""
+    """Return the runs that are in a queued or running job."""
     return {run_id for job in engine.alive(sweep.jobs, folder) for run_id in job.run_ids}
 
 
@@ -125,12 +125,12 @@ def _progress(sweep: Sweep, store: Path) -> SweepProgress:
 
 
 def _watch(sweep: Sweep, store: Path, engine: Engine) -> int:
-    """Show how far it is until no job is left; Ctrl-C ends the watching alone."""
+    """Show the progress until no job is left; Ctrl-C ends only the display."""
     layout, folder = "{percentage:3.0f}%|{bar}| {desc}", sweep_folder(store, sweep.name)
     with tqdm(total=1.0, bar_format=layout, dynamic_ncols=True) as bar:
         try:
             while True:
-                held = _held(sweep, engine, folder)  # (asked first: a job's last word is in the store when it is gone)
+                held = _held(sweep, engine, folder)  # queried first: a job that is gone has stored its final state
                 now = _progress(sweep, store)
                 bar.n = now.share
                 bar.set_description_str(printable(str(now)))
@@ -149,7 +149,7 @@ def _code(now: SweepProgress) -> int:
 
 
 def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
-    """--status, --cancel, --retry-failed of the sweeps whose names begin with what is given; one's trouble stops no other."""
+    """Run --status, --cancel or --retry-failed for the sweeps with a given prefix; an error in one does not stop the others."""
     parser = argparse.ArgumentParser(prog="python -m train.sweep", allow_abbrev=False)
     parser.add_argument("name", nargs="?", default="")
     parser.add_argument("--store")
@@ -166,7 +166,10 @@ def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _chosen(name: str, store: Path) -> list[Sweep]:
-    """The sweeps whose names begin so. Raises ValueError where there are none, or the very one that is named makes no sense."""
+    """Return the sweeps whose names start with `name`.
+
+    Raises ValueError if there are none, or if the sweep with exactly this name is not valid.
+    """
     found = find_sweeps(store)
     chosen = [sweep for sweep in found.sweeps if sweep.name.startswith(name)]
     left_out = {one: reason for one, reason in found.left_out.items() if one.startswith(name)}
@@ -189,9 +192,9 @@ def _look_after_one(sweep: Sweep, store: Path, given: argparse.Namespace, root: 
 
 
 def _cancel(sweep: Sweep, store: Path, engine: Engine) -> None:
-    """End the jobs, and wait until they are gone: the runs then say so themselves, and the next command finds them free.
+    """Cancel the jobs and wait until they have ended: their runs then record their state, and the next command can start them.
 
-    Raises EngineError where a run goes on.
+    Raises EngineError if a run is still being trained.
     """
     folder = sweep_folder(store, sweep.name)
     alive = engine.alive(sweep.jobs, folder)
@@ -208,7 +211,7 @@ def _cancel(sweep: Sweep, store: Path, engine: Engine) -> None:
 
 
 def _until_gone(sweep: Sweep, engine: Engine, jobs: list[Job], folder: Path) -> None:
-    """Wait for jobs that were told to end. Raises EngineError where that takes too long."""
+    """Wait for cancelled jobs to end. Raises EngineError if that takes too long."""
     deadline = time.monotonic() + _PATIENCE
     while alive := engine.alive(jobs, folder):
         if time.monotonic() > deadline:
@@ -220,7 +223,7 @@ def _until_gone(sweep: Sweep, engine: Engine, jobs: list[Job], folder: Path) -> 
 
 
 def _print_status(sweep: Sweep, store: Path, engine: Engine) -> int:
-    """A line a run; `in a job` where one has it."""
+    """Print one line per run, with `in a job` if a job has it."""
     held, now = _held(sweep, engine, sweep_folder(store, sweep.name)), _progress(sweep, store)
     runs = StoreReader(store).runs()
     done = dict(zip(runs["run_id"], runs["epochs_done"], strict=True)) if len(runs) else {}

@@ -1,4 +1,4 @@
-"""Perturbations of images: attacks within a norm ball, and noise of the same size. They take functions and tensors only.
+"""Perturbations of images: attacks within a norm ball, and noise of the same size. All arguments are functions and tensors.
 
 >>> perturbed = pgd(model, images, labels, LinfBall(8 / 255), steps=10, step_size=2 / 255)   # doctest: +SKIP
 """

@@ -1,4 +1,4 @@
-"""Auto-PGD (Croce and Hein 2020): PGD with momentum that halves its steps, sample by sample, where they bring too little."""
+"""Auto-PGD (Croce and Hein 2020): PGD with momentum that halves a sample's step size when its steps gain too little."""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from rnc.attacks.objectives import Objective, cross_entropy
 from rnc.attacks.randomness import SampleNoise, as_noise
 
 _MOMENTUM = 0.75  # alpha
-_ENOUGH = 0.75  # rho, the share of steps that must gain
+_ENOUGH = 0.75  # rho, the share of steps that must raise the objective
 
 
 def apgd_steps(
@@ -30,10 +30,10 @@ def apgd_steps(
 ) -> Iterator[AttackStep]:
     """Yield every point of Auto-PGD from random points of the ball, the starts included: restarts * (steps + 1) of them.
 
-    Each sample keeps the point that is worth most of all it has met (`Worth`): one that the network decides the attacker's
-    way, if any, and of those the one of the highest objective. So `kept` is never worse for him than the start.
-    Arguments and errors are those of `pgd`; sizes of steps it finds by itself. It makes one pass more than PGD: the
-    last point is judged, too.
+    Each sample keeps the best point found so far, as ordered by `Worth`: a point that the network classifies as the
+    attacker wants comes before one that it does not, then the higher objective wins. Hence `kept` is never worse for
+    the attacker than the start. Arguments and errors are those of `pgd`; Auto-PGD chooses the step sizes itself. It
+    makes one forward pass more than PGD, because it also evaluates the last point.
     """
     check_attack(images, labels, ball, steps, restarts, None, check_pixels)
     climb = Climb(logits_fn, images.detach(), labels, ball, objective, targeted)
@@ -41,7 +41,10 @@ def apgd_steps(
 
 
 def checkpoints(steps: int) -> list[int]:
-    """The steps w_1 < w_2 < ... after which step sizes are reviewed: ceil(p_j steps), p_j as in the paper's section 3."""
+    """Return the steps w_1 < w_2 < ... after which step sizes are reviewed.
+
+    They are ceil(p_j steps), with p_j from section 3 of the paper.
+    """
     before, share, found = 0.0, 0.22, []
     while share <= 1:
         found.append(math.ceil(round(share * steps, 9)))
@@ -50,7 +53,7 @@ def checkpoints(steps: int) -> list[int]:
 
 
 def _walk(steps: int, climb: Climb, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Algorithm 1 of the paper. A review takes effect before the next step, so that no step is made and thrown away."""
+    """Run algorithm 1 of the paper. A review takes effect before the next step, so no step is computed and then discarded."""
     images = previous = start
     found, reviews, reviewed = (
         _Found(start, *_look(climb, start, steps == 0), 2 * climb.ball.epsilon),
@@ -73,23 +76,23 @@ def _walk(steps: int, climb: Climb, start: torch.Tensor) -> Iterator[tuple[torch
 
 
 def _look(climb: Climb, images: torch.Tensor, last: bool) -> tuple[Worth, torch.Tensor]:
-    """What the points are worth, and the gradient there, which the last ones do not need."""
+    """Return the worth of the points and the gradient there; the last points need no gradient and get zeros."""
     return (climb.worth(images), torch.zeros_like(images)) if last else climb.worth_and_gradient(images)
 
 
 class _Found:
-    """What a walk knows of each sample: the best points, the step size, and how often it has gained since the last review."""
+    """The state of one restart per sample: the best points, the step size, and the number of gains since the last review."""
 
     def __init__(self, start: torch.Tensor, worth: Worth, gradient: torch.Tensor, step_size: float) -> None:
         self.kept, self._kept_worth = start, worth
-        self.best, self._best_value, self.best_gradient = start, worth.value, gradient  # (by the objective alone)
+        self.best, self._best_value, self.best_gradient = start, worth.value, gradient  # best by the objective alone
         self.gradient, self._value = gradient, worth.value
         self.step_sizes = torch.full_like(worth.value, step_size)
         self._gains = torch.zeros_like(worth.won, dtype=torch.int64)
         self._halved, self._reviewed_value = torch.zeros_like(worth.won), worth.value
 
     def arrive(self, images: torch.Tensor, worth: Worth, gradient: torch.Tensor) -> None:
-        """Take in the points that a step led to."""
+        """Update the state with the points that a step led to."""
         better = worth.above(self._kept_worth)
         self.kept, self._kept_worth = choose(better, images, self.kept), worth.where(better, self._kept_worth)
         higher = worth.value > self._best_value
@@ -99,7 +102,7 @@ class _Found:
         self.gradient, self._value = gradient, worth.value
 
     def review(self, window: int) -> torch.Tensor:
-        """Halve the steps of samples that gained too seldom, or nothing since a review that left the step; says which."""
+        """Halve the step sizes of samples that gained too rarely, or not at all since a review without halving; return which."""
         seldom = self._gains < _ENOUGH * window
         stuck = ~self._halved & (self._best_value == self._reviewed_value)
         self._halved, self._reviewed_value = seldom | stuck, self._best_value

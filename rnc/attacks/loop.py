@@ -1,4 +1,4 @@
-"""The one loop of this house: a walk from every start, and of several each sample's best end."""
+"""The attack loop shared by all iterative attacks: run every restart and keep each sample's best result."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,15 +11,16 @@ from rnc.attacks.objectives import Objective
 from rnc.attacks.randomness import Noise
 
 Logits = Callable[[torch.Tensor], torch.Tensor]
-"""Images (N, c, h, w) in [0, 1] -> logits (N, C)."""
+"""Function from images (N, c, h, w) in [0, 1] to logits (N, C)."""
 
 
 @dataclass(frozen=True)
 class AttackStep:
-    """Where the attack stands: after `step` steps (0 is the start) of restart `restart` (from 0).
+    """The state of an attack after `step` steps (0 is the start) of restart `restart` (from 0).
 
-    `images` are this restart's iterates. `kept` are what the attacker would hand over if stopped here: the best ends
-    of the finished restarts, or what the first one has while it is under way: PGD its iterates, APGD its best points.
+    `images` are the iterates of this restart. `kept` are the images that the attack would return if it stopped here:
+    the best results of the finished restarts. During the first restart, they are the iterates (PGD) or the best points
+    (APGD).
     """
 
     restart: int
@@ -27,33 +28,34 @@ class AttackStep:
     images: torch.Tensor
     kept: torch.Tensor
     without_gradient: torch.Tensor | None = None
-    """(N,) the images at which every gradient so far, of all restarts, was exactly 0: the attack cannot move them.
+    """True (N,) for images where every gradient so far, over all restarts, was exactly 0: the attack cannot move them.
 
-    None before the first gradient, and for what follows none. In float32 it happens at cross entropies that are 0.
+    It is None before the first gradient, and for perturbations that use no gradient. In float32 this happens when the
+    cross entropy is exactly 0.
     """
 
 
 @dataclass(frozen=True)
 class Worth:
-    """What images (N, c, h, w) are worth to the attacker: first that the network decides his way, then the objective."""
+    """The worth of images (N, c, h, w) to the attacker: first a decision in the attacker's favour, then the objective."""
 
     won: torch.Tensor
-    """(N,): whether the decision is wrong, or, targeted, the target."""
+    """(N,) true if the decision is wrong or, for a targeted attack, if it is the target."""
     value: torch.Tensor
-    """(N,): the objective; the more, the better for him."""
+    """(N,) the objective, signed so that higher is better for the attacker."""
 
     def above(self, other: "Worth") -> torch.Tensor:
-        """Which samples (N,) are worth more than in another's place."""
+        """Return for which samples (N,) this worth is greater than the other."""
         return (self.won & ~other.won) | ((self.won == other.won) & (self.value > other.value))
 
     def where(self, which: torch.Tensor, other: "Worth") -> "Worth":
-        """These where `which` (N,), and the other's elsewhere."""
+        """Return this worth for samples in the mask `which` (N,), and the other's worth for the rest."""
         return Worth(torch.where(which, self.won, other.won), torch.where(which, self.value, other.value))
 
 
 @dataclass
 class Climb:
-    """What is climbed, and where: an objective of the network around clean images (N, c, h, w), within a ball."""
+    """An attack problem: an objective of the network, to be raised around clean images (N, c, h, w) within a ball."""
 
     logits_fn: Logits
     clean: torch.Tensor
@@ -61,19 +63,19 @@ class Climb:
     ball: Ball
     objective: Objective
     targeted: bool = False
-    """Whether the objective is descended, to labels that are targets."""
+    """True if the objective is lowered, with labels that are targets."""
     without_gradient: torch.Tensor | None = field(default=None, init=False)
-    """(N,) where every gradient so far was exactly 0."""
+    """(N,) true for images where every gradient so far was exactly 0."""
 
     def gradient(self, images: torch.Tensor) -> torch.Tensor:
-        """The direction (N, c, h, w) in which the attacker gains."""
+        """Return the direction (N, c, h, w) in which the attacker gains."""
         with torch.enable_grad():
             images = images.detach().requires_grad_(True)
             values = self.objective(self.logits_fn(images), self.labels)
             return self._noted(torch.autograd.grad(values.sum(), images)[0])
 
     def worth_and_gradient(self, images: torch.Tensor) -> tuple[Worth, torch.Tensor]:
-        """What images are worth, and the direction (N, c, h, w) in which the attacker gains; one pass for both."""
+        """Return the worth of images and the direction (N, c, h, w) in which the attacker gains, from one forward pass."""
         with torch.enable_grad():
             images = images.detach().requires_grad_(True)
             logits = self.logits_fn(images)
@@ -82,14 +84,14 @@ class Climb:
         return self._worth(logits.detach(), values.detach()), self._noted(gradient)
 
     def _noted(self, gradient: torch.Tensor) -> torch.Tensor:
-        """The attacker's direction, its zeros noted."""
+        """Record the samples whose gradient is 0, and return the attacker's direction."""
         zero = amplitudes(gradient) == 0
         self.without_gradient = zero if self.without_gradient is None else self.without_gradient & zero
         return self._sign * gradient
 
     @torch.no_grad()
     def worth(self, images: torch.Tensor) -> Worth:
-        """What images are worth to the attacker."""
+        """Return the worth of images to the attacker."""
         logits = self.logits_fn(images)
         return self._worth(logits, self.objective(logits, self.labels))
 
@@ -97,7 +99,7 @@ class Climb:
         return Worth((logits.argmax(1) == self.labels) == self.targeted, self._sign * values)
 
     def moved(self, images: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """The image that a step leads to, in the ball and in [0, 1]."""
+        """Return the images after a step, confined to the ball and to [0, 1]."""
         return self.ball.confine(self.clean, images - self.clean + step)
 
     @property
@@ -106,15 +108,15 @@ class Climb:
 
 
 Walk = Callable[[Climb, torch.Tensor], Iterator[tuple[torch.Tensor, torch.Tensor]]]
-"""(climb, start) -> (iterates, what the attacker would keep) at the start and after every step."""
+"""Function (climb, start) -> (iterates, images that the attacker would keep), at the start and after every step."""
 
 
 def attack_loop(
     climb: Climb, walk: Walk, steps: int, restarts: int, start: torch.Tensor | None, noise: Noise
 ) -> Iterator[AttackStep]:
-    """Yield every point of the walks from all starts, restarts * (steps + 1) of them.
+    """Yield every point of all restarts, restarts * (steps + 1) of them.
 
-    The first start is `start` where one is given; every other is a random point of the ball.
+    The first restart begins at `start` if given; every other restart begins at a random point of the ball.
     """
     ended: tuple[torch.Tensor, Worth] | None = None
     for restart in range(restarts):
@@ -131,7 +133,7 @@ def attack_loop(
 def _better(
     climb: Climb, images: torch.Tensor, before: tuple[torch.Tensor, Worth] | None
 ) -> tuple[torch.Tensor, Worth]:
-    """The better of two ends for each sample, and what it is worth."""
+    """Return the better of two results for each sample, and its worth."""
     worth = climb.worth(images)
     if before is None:
         return images, worth
@@ -141,7 +143,7 @@ def _better(
 
 
 def choose(which: torch.Tensor, these: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """These images (N, c, h, w) where `which` (N,), and the others elsewhere."""
+    """Return these images (N, c, h, w) for samples in the mask `which` (N,), and the others for the rest."""
     return torch.where(which.view(-1, 1, 1, 1), these, others)
 
 
@@ -154,7 +156,7 @@ def check_attack(
     start: torch.Tensor | None,
     check_pixels: bool,
 ) -> None:
-    """Refuse what no attack can work with; looking at the pixels makes a GPU wait. Raises ValueError."""
+    """Raise ValueError for arguments that no attack can use; `check_pixels` makes a GPU wait for the pixel values."""
     if images.dim() != 4 or labels.shape != images.shape[:1]:
         raise ValueError(
             f"images must be (N, c, h, w) and labels (N,); got {tuple(images.shape)}, {tuple(labels.shape)}"
@@ -169,6 +171,6 @@ def check_attack(
 
 
 def check_size(name: str, value: float) -> None:
-    """Refuse a size that is none. Raises ValueError."""
+    """Raise ValueError unless a size is finite and positive."""
     if not 0 < value < math.inf:
         raise ValueError(f"a finite {name} > 0 is needed; got {value}")

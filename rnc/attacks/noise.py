@@ -1,4 +1,4 @@
-"""Noise of an attack's size, the non-adversarial baselines of the paper (section 3)."""
+"""Noise of the size of an attack: the non-adversarial baselines of the paper (section 3)."""
 
 import torch
 

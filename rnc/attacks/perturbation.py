@@ -1,4 +1,4 @@
-"""From a condition to the function that makes its images: the one place that reads a condition as an attack."""
+"""The step from a condition to the function that makes its images; only this module interprets a condition as an attack."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,27 +19,28 @@ from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, TargetRule
 
 @dataclass(frozen=True)
 class Perturbed:
-    """Images (N, c, h, w) of a condition and the labels (N,) by which it measures them."""
+    """Images (N, c, h, w) of a condition and the labels (N,) used to measure them."""
 
     images: torch.Tensor
     labels: torch.Tensor
     without_gradient: torch.Tensor | None = None
-    """(N,) the images that the attack could not move, as `AttackStep` says; None for what follows no gradient."""
+    """(N,) true for images that the attack could not move, see `AttackStep`; None for a perturbation without gradients."""
 
 
 Perturbation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Perturbed]
-"""(clean images, true labels, sample indices in the data set) -> Perturbed."""
+"""Function (clean images, true labels, sample indices in the data set) -> Perturbed."""
 
 
 def next_class(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
-    """The paper's target, (y + 1) mod C."""
+    """Return the paper's target, (y + 1) mod C."""
     return (labels + 1) % num_classes
 
 
 def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed: int) -> Perturbation:
-    """The perturbation of a condition against a network; its random numbers depend on (seed, sample index) alone.
+    """Return the perturbation of a condition against a network; its random numbers depend on (seed, sample index) alone.
 
-    Raises ValueError for `as_trained`, whose images only the training knows, and for what C classes do not allow.
+    Raises ValueError for `as_trained`, whose images exist only during training, and for a condition that C classes do
+    not allow.
     """
     check_condition(condition, num_classes)
 
@@ -65,8 +66,8 @@ def attack_steps(
 ) -> Iterator[AttackStep]:
     """Yield every point of a condition's attack on images (N, c, h, w) with true labels (N,), its starts included.
 
-    There are `rounds(condition)` of them; clean images and noise are a start alone. A consumer may stop at any point
-    and take `kept`. Raises ValueError as `check_condition` does, at once.
+    There are `rounds(condition)` points; clean images and noise have one. The caller may stop at any point and use
+    `kept`. Raises ValueError like `check_condition`, at the call and not at the first point.
     """
     check_condition(condition, num_classes, math.prod(images.shape[1:]))
     goals = goal(condition, logits_fn, images, labels, num_classes)
@@ -74,7 +75,7 @@ def attack_steps(
 
 
 def rounds(condition: Condition) -> int:
-    """How many points `attack_steps` yields: every restart's start and steps."""
+    """Return the number of points that `attack_steps` yields: the start and the steps of every restart."""
     if condition.kind is ConditionKind.FGSM:
         return 2
     return condition.restarts * ((condition.steps or 0) + 1)
@@ -84,10 +85,10 @@ def rounds(condition: Condition) -> int:
 def goal(
     condition: Condition, logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor, num_classes: int
 ) -> torch.Tensor:
-    """The labels (N,) that a condition's attack climbs away from, or its targets, to which it descends.
+    """Return the labels (N,) that a condition's attack moves away from or, if it is targeted, moves towards.
 
-    The likeliest wrong class takes a pass over the clean images. A target class is everybody's, also that of samples
-    which are of it already.
+    The most likely wrong class takes one forward pass over the clean images. A fixed target class applies to all
+    samples, including those that belong to it.
     """
     if condition.target_rule is TargetRule.NEXT:
         return next_class(labels, num_classes)
@@ -99,9 +100,9 @@ def goal(
 
 
 def check_condition(condition: Condition, num_classes: int, numbers: int | None = None) -> None:
-    """Refuse a condition whose images cannot be made, or not with C classes, or not from images of so many numbers.
+    """Raise ValueError, with a remedy, if a condition's images cannot be made at all, with C classes, or at this image size.
 
-    `numbers` are c * h * w, where they are known. Raises ValueError, saying what to do.
+    `numbers` is c * h * w, or None if unknown.
     """
     check_size(condition, numbers)
     if condition.kind is ConditionKind.AS_TRAINED:

@@ -1,4 +1,4 @@
-"""Projected gradient descent (Madry et al. 2018; paper, section 2), with MI-FGSM's momentum and step-size schedules."""
+"""Projected gradient descent (Madry et al. 2018; paper, section 2), with the momentum of MI-FGSM and step-size schedules."""
 
 import math
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ def pgd(
 ) -> torch.Tensor:
     """Perturb images (N, c, h, w) inside `ball` and [0, 1] to raise the objective, or lower it for `targeted` labels.
 
-    `steps` steps of `step_size` (pixel units) from a random point of the ball, or from `start` (perturbed images) in the
-    first restart. Of several restarts, each sample keeps the end that is worth most to the attacker: one that the network
-    decides his way, if any, and of those the one with the best objective. The network's mode is the caller's choice and
-    is not switched; parameters and their gradients stay as they are.
-    `momentum` is MI-FGSM's decay factor mu (Dong et al. 2018), `schedule` shrinks the steps.
-    `check_pixels=False` spares a GPU the wait that looking at the pixels takes, where they are known to be in [0, 1].
-    Raises ValueError for pixels outside [0, 1], shapes that do not match and counts that make no sense.
+    The attack makes `steps` steps of `step_size` (pixel units) from a random point of the ball; the first restart
+    begins at `start` (perturbed images) if given. Of several restarts, each sample keeps the best result: one that the
+    network classifies as the attacker wants comes first, then the one with the best objective. The caller chooses the
+    network's mode, and the attack does not change it; parameters and their gradients stay unchanged. `momentum` is
+    MI-FGSM's decay factor mu (Dong et al. 2018); `schedule` shrinks the steps. `check_pixels=False` skips the check of
+    the pixel range, which makes a GPU wait, if pixels are known to be in [0, 1]. Raises ValueError for pixels outside
+    [0, 1], shapes that do not match, and steps, step sizes or restarts out of range.
     """
     last = None
     for last in pgd_steps(  # noqa: B007  (the last one is wanted)
@@ -81,7 +81,7 @@ def pgd_steps(
 ) -> Iterator[AttackStep]:
     """Yield every point of the attack that `pgd` runs, its starts included: restarts * (steps + 1) of them.
 
-    Arguments and errors are those of `pgd`. A consumer may stop at any point and take `kept`.
+    Arguments and errors are those of `pgd`. The caller may stop at any point and use `kept`.
     """
     check_attack(images, labels, ball, steps, restarts, start, check_pixels)
     check_size("step_size", step_size)
@@ -91,7 +91,7 @@ def pgd_steps(
 
 
 def share(schedule: StepSchedule, step: int, steps: int) -> float:
-    """What is left of the step size at step 0, 1, ... of `steps`; 1 at the first."""
+    """Return the factor of the step size at step 0, 1, ... of `steps`; it is 1 at the first step."""
     if schedule is StepSchedule.LINEAR:
         return 1 - step / steps
     if schedule is StepSchedule.COSINE:
@@ -102,7 +102,7 @@ def share(schedule: StepSchedule, step: int, steps: int) -> float:
 def _walk(
     sizes: list[float], momentum: float, climb: Climb, start: torch.Tensor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Step by step uphill; the attacker keeps the last point, however it compares with those before."""
+    """Take the ascent steps one by one; the attacker keeps the last point, even if an earlier one was better."""
     images, gathered = start, torch.zeros((), dtype=start.dtype, device=start.device)
     yield images, images
     for size in sizes:
@@ -115,7 +115,7 @@ def _walk(
 
 
 def _of_length_one(gradient: torch.Tensor) -> torch.Tensor:
-    """Each sample's gradient over its l_1 norm, however small it is; 0 where it is 0."""
+    """Divide each sample's gradient by its l_1 norm, however small it is; a zero gradient stays 0."""
     largest = _per_sample(amplitudes(gradient))
     unit = gradient / torch.where(largest == 0, 1.0, largest)
     return unit / _per_sample(unit.abs().sum((1, 2, 3)).clamp_min(1.0))

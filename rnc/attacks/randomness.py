@@ -1,7 +1,7 @@
-"""Random numbers for perturbations: from a torch generator, or counted per sample so that batch size changes nothing.
+"""Random numbers for perturbations: from a torch generator, or per sample and independent of the batch size.
 
-`SampleNoise` hashes (seed, sample index, draw, element) with splitmix64 (Steele, Lea, Flood 2014), so that what a
-sample gets depends on its index alone and is the same on every device.
+`SampleNoise` hashes (seed, sample index, draw, element) with splitmix64 (Steele, Lea, Flood 2014). The numbers of a
+sample therefore depend on its index alone and are the same on every device.
 """
 
 import math
@@ -15,33 +15,33 @@ _MIX_2 = -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
 
 
 class Noise(Protocol):
-    """A source of random tensors; each call draws anew."""
+    """A source of random tensors; each call draws new numbers."""
 
     def uniform(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Uniform in [0, 1), of the dtype and on the device of `like`."""
+        """Draw uniform numbers in [0, 1), of the dtype and on the device of `like`."""
 
     def normal(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Standard normal, of the dtype and on the device of `like`."""
+        """Draw standard normal numbers, of the dtype and on the device of `like`."""
 
 
 class GeneratorNoise:
-    """Draws from a torch generator, or from torch's global one where None is given."""
+    """Noise from a torch generator, or from torch's global generator if None is given."""
 
     def __init__(self, generator: torch.Generator | None) -> None:
         """Keep the generator; it must live on the device of the images."""
         self._generator = generator
 
     def uniform(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Uniform in [0, 1)."""
+        """Draw uniform numbers in [0, 1)."""
         return torch.rand(shape, generator=self._generator, dtype=like.dtype, device=like.device)
 
     def normal(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Standard normal."""
+        """Draw standard normal numbers."""
         return torch.randn(shape, generator=self._generator, dtype=like.dtype, device=like.device)
 
 
 class SampleNoise:
-    """Draws that are a function of (seed, sample index, number of the draw): the same in any batch."""
+    """Noise that is a function of (seed, sample index, number of the draw) and therefore the same in any batch."""
 
     def __init__(self, seed: int, indices: torch.Tensor) -> None:
         """Take the data-set indices (N,) of the samples in the batch; draws have N as their first size."""
@@ -50,19 +50,19 @@ class SampleNoise:
         self._draws = 0
 
     def uniform(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Uniform in [0, 1), also where rounding to the dtype of `like` would give 1."""
+        """Draw uniform numbers in [0, 1), below 1 even if rounding to the dtype of `like` would give 1."""
         below_one = 1 - torch.finfo(like.dtype).eps / 2
         return self._draw(shape, like.device).to(like.dtype).clamp_max(below_one)
 
     def normal(self, shape: torch.Size, like: torch.Tensor) -> torch.Tensor:
-        """Standard normal, by Box and Muller's transform."""
+        """Draw standard normal numbers by the Box-Muller transform."""
         radius = torch.sqrt(-2 * torch.log1p(-self._draw(shape, like.device)))
         return (radius * torch.cos(2 * math.pi * self._draw(shape, like.device))).to(like.dtype)
 
     def _draw(self, shape: torch.Size, device: torch.device) -> torch.Tensor:
         if shape[0] != len(self._indices):
             raise ValueError(f"{len(self._indices)} sample indices were given for {shape[0]} samples")
-        # (filled on the device: a number copied there would make a GPU wait)
+        # Filled on the device, because copying a number from the host would make a GPU wait.
         draw = torch.full((), (self._seed * 1_000_003 + self._draws) % 2**63, dtype=torch.int64, device=device)
         rows = _mix(self._indices.to(device) + _mix(draw))
         self._draws += 1
@@ -72,7 +72,7 @@ class SampleNoise:
 
 
 def as_noise(generator: "torch.Generator | SampleNoise | None") -> Noise:
-    """What an attack draws from, whichever the caller gave."""
+    """Return the noise source for either kind of argument."""
     return generator if isinstance(generator, SampleNoise) else GeneratorNoise(generator)
 
 

@@ -1,4 +1,4 @@
-"""TRADES' inner attack: the one PGD loop with a KL objective, its own start and its own l_2 steps (Zhang et al. 2019)."""
+"""The inner attack of TRADES: PGD with a KL objective, its own start and its own l_2 steps (Zhang et al. 2019)."""
 
 from dataclasses import dataclass, field
 
@@ -11,14 +11,14 @@ from rnc.attacks.pgd import pgd
 from rnc.attacks.randomness import SampleNoise, as_noise
 from rnc.vocabulary import Norm
 
-_START_SD = 0.001  # it starts at 0.001 N(0, 1); paper, section 2
+_START_SD = 0.001  # the attack starts at 0.001 N(0, 1); paper, section 2
 
 
 class _UnclippedStart:
-    """TRADES takes its first gradient at its random start as it is, maybe outside of [0, 1]; what follows is confined."""
+    """A ball whose start may lie outside [0, 1]: TRADES takes its first gradient there; all later points are confined."""
 
     def begin(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
-        """The point at clean + delta."""
+        """Return the point clean + delta."""
         return clean + delta
 
 
@@ -29,18 +29,18 @@ class TradesLinfBall(_UnclippedStart, LinfBall):
 
 @dataclass(frozen=True)
 class TradesL2Ball(_UnclippedStart, L2Ball):
-    """The l_2 ball of TRADES: a random direction where the gradient vanishes, and clipped before it is projected."""
+    """The l_2 ball of TRADES: it steps in a random direction if the gradient vanishes, and clips before it projects."""
 
     direction: torch.Tensor = field(compare=False)
-    """(N, c, h, w), drawn once an attack."""
+    """(N, c, h, w) random direction, drawn once per attack."""
 
     def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
-        """The step along the normalised gradient, or in a random direction where there is none."""
+        """Return the step along the normalised gradient, or along the random direction if the gradient is 0."""
         vanished = (amplitudes(gradient) == 0).view(-1, *(1,) * (gradient.dim() - 1))
         return super().ascend(torch.where(vanished, self.direction, gradient), step_size)
 
     def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
-        """Clip to [0, 1], then shorten: what lies between two images is an image."""
+        """Clip to [0, 1], then shorten: a point between two valid images is a valid image."""
         return clean + self.project((clean + delta).clamp(0.0, 1.0) - clean)
 
 
@@ -55,10 +55,11 @@ def trades_attack(
     generator: torch.Generator | SampleNoise | None = None,
     check_pixels: bool = True,
 ) -> torch.Tensor:
-    """Perturb images (N, c, h, w) in [0, 1] to raise KL(p(clean) || p(perturbed)); labels (N,) play no part.
+    """Perturb images (N, c, h, w) in [0, 1] to raise KL(p(clean) || p(perturbed)); labels (N,) are ignored.
 
-    As in the authors' code, the start at 0.001 N(0, 1) is not clipped before the first gradient; what is returned always is.
-    `step_size` is that of l_inf; in l_2 TRADES takes steps of 2 epsilon / steps. Modes are the caller's choice, as in `pgd`.
+    As in the authors' code, the start at 0.001 N(0, 1) is not clipped before the first gradient; the result always is.
+    `step_size` applies to l_inf; in l_2 TRADES takes steps of 2 epsilon / steps. The caller chooses the mode, as in
+    `pgd`.
     """
     noise = as_noise(generator)
     with torch.no_grad():

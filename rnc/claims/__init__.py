@@ -1,8 +1,8 @@
 """The paper's claims as functions of stored metrics: supported, contradicted or not measured, with the numbers used.
 
-The paper states tendencies; each claim here says in `criterion` the bounds that decide it, so that a verdict can be
-checked by hand. They are relative to the run's own initialisation or to its clean values, and the same for every run. A
-claim is supported where every run that bears on it meets its bounds.
+The paper states tendencies. The `criterion` of each claim here states the bounds that decide it, so that a verdict can be
+checked by hand. The bounds are relative to the run's own initialisation or to its clean values, and the same for every
+run. A claim is supported if every run that it applies to meets its bounds.
 """
 
 import math
@@ -19,7 +19,7 @@ __all__ = ["USED", "Judgement", "Number", "Verdict", "judge"]
 
 
 class Verdict(StrEnum):
-    """What the stored numbers say of a claim."""
+    """The verdict of the stored numbers on a claim."""
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
@@ -36,15 +36,15 @@ class Judgement:
     criterion: str
     numbers: list[Number]
     course: list[tuple[int, Number]]
-    """The number that tells most, of the same runs, at every epoch that the evidence has: (epoch, number)."""
+    """The claim's main number for the same runs at every epoch of the evidence: (epoch, number)."""
 
     @property
     def verdict(self) -> Verdict:
-        """Over all runs that bear on the claim."""
+        """Return the verdict over all runs that the claim applies to."""
         return _verdict(self.numbers)
 
     def of(self, run_id: str) -> Verdict:
-        """For one run alone."""
+        """Return the verdict for one run alone."""
         return _verdict([number for number in self.numbers if number.run_id == run_id])
 
 
@@ -55,10 +55,10 @@ def _verdict(numbers: list[Number]) -> Verdict:
 
 
 def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
-    """Judge every claim on runs (run_id, objective, classes) and what `StoreReader.evidence` answers of them.
+    """Judge every claim on runs (run_id, objective, classes) and their evidence from `StoreReader.evidence`.
 
-    Each run is judged at the last epoch that the evidence has of it; the others make the course of a number. Runs that are at
-    their initialisation, or of which a number of a claim is missing, do not count for it.
+    Each run is judged at its last epoch in the evidence; the earlier epochs give the course of a number. A run does not count
+    for a claim if it is still at its initialisation or lacks one of the claim's numbers.
     """
     found = {run_id: values for run_id, values in evidence.groupby("run_id") if values["epoch"].max() > 0}
     judged = [

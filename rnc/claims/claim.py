@@ -1,4 +1,4 @@
-"""What a claim is: its words, whom it is about, and what decides it."""
+"""Definition of a claim: its texts, the objectives that it applies to, and the numbers that decide it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from rnc.vocabulary import TERMINAL_ACCURACY, Metric, Objective, Role
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim in words, whom it is about, and the numbers that decide it."""
+    """A claim in words, the objectives that it applies to, and the numbers that decide it."""
 
     name: str
     title: str
@@ -18,11 +18,11 @@ class Claim:
     objectives: tuple[Objective, ...]
     evaluate: Callable[[RunEvidence], list[Number]]
     drawn: str
-    """The number that is drawn over epochs."""
+    """The name of the number that is drawn over epochs."""
     of_fitted: bool = False
-    """Whether it speaks only of networks that fit their clean training images (TPT): others do not bear on it."""
+    """True if the claim applies only to networks that fit their clean training images (TPT)."""
 
     def bears_on(self, run: RunEvidence) -> bool:
-        """Whether the run is one that the claim speaks of."""
+        """Return whether the claim applies to the run."""
         fitted = run.at(Role.CLEAN, Metric.ACCURACY) >= TERMINAL_ACCURACY
         return run.objective in self.objectives and (fitted or not self.of_fitted)

@@ -1,4 +1,4 @@
-"""The paper's claims C1 to C11 (paper.md, section 4): what decides each, in words and as numbers with bounds."""
+"""The paper's claims C1 to C11 (paper.md, section 4), with their criteria in words and as numbers with bounds."""
 
 import math
 
@@ -13,23 +13,23 @@ USED = (*COLLAPSE, Metric.ANGLE, Metric.ACCURACY, Metric.NCC_ACCURACY)
 """The metrics that `judge` needs."""
 
 _COLLAPSED = 0.2
-"""NC1 now over NC1 of clean data at initialisation: at most this is collapse."""
+"""NC1 now divided by NC1 of clean data at initialisation: at most this value is collapse."""
 _COLLAPSED_UNDER_ATTACK = 0.5
 _DESTROYED = 10
-"""NC1 under a condition over NC1 of clean data: at least this is no collapse any more."""
+"""NC1 under a condition divided by NC1 of clean data: at least this value means that collapse is destroyed."""
 _SIMPLEX_LOST = 1.5
 _ALIGNED = 0.3
-"""Radians between clean and perturbed centred class means: at most this is one simplex."""
+"""Radians between clean and perturbed centred class means: up to this value the two simplices count as aligned."""
 _LEAST_ROBUST = 1 / 3
 _HALF_WAY = 0.5
-"""Angle to the nearest vertex over the angle between two: at most this has leapt there."""
+"""Angle to the nearest vertex divided by the angle between two vertices: up to this value features have leapt there."""
 _AS_ROBUST = 0.9
-"""Accuracy of the nearest-centre rule over the network's: at least this is about as much."""
+"""Accuracy of the nearest class mean divided by the network's: from this value on they count as equally robust."""
 _DEEPER_COLLAPSES = -0.5
 _EARLY_RESISTS = 0.1
 _WEAKER_ON_TEST = 2
 _CHANCES = 2
-"""Accuracy over that of guessing: at least this has learnt something."""
+"""Accuracy divided by chance accuracy: from this value on the network has learnt something."""
 OF_FITTED = f" Only runs whose clean train accuracy is at least {TERMINAL_ACCURACY:.1%} bear on it."
 _C9_CRITERION = (
     f"On test data clean accuracy is at least {_CHANCES} times that of guessing and accuracy under PGD at least a third of it; "
@@ -139,7 +139,7 @@ def _c10(run: RunEvidence) -> list[Number]:
     nearest = [run.at(Role.PERTURBED, Metric.NCC_ACCURACY, means="clean", layer=stage) for stage in stages]
     early = pd.Series(nearest[1 : max((len(stages) + 1) // 2, 2)], dtype=float).max(
         skipna=False
-    )  # (the pixels are no layer)
+    )  # the pixels at index 0 are no layer
     last = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, means="clean")
     return [
         run.at_most("rank correlation of depth and NC1", order, _DEEPER_COLLAPSES),

@@ -1,4 +1,4 @@
-"""How images are perturbed before they are measured: a condition and its name (`slug`), and sizes as people write them."""
+"""Conditions (the perturbation of images before measurement), their names (`slug`), and the notation of perturbation sizes."""
 
 from rnc.conditions.condition import CLEAN, Condition
 from rnc.conditions.labels import unmoved

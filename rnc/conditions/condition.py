@@ -1,4 +1,4 @@
-"""A condition: how images are perturbed before they are measured, and by which label."""
+"""A condition: the perturbation of images before they are measured, and the label used to measure them."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, Step
 
 _WITHOUT_SIZE = (ConditionKind.CLEAN, ConditionKind.AS_TRAINED)
 _ONE_STEP = {"target_rule", "target_class", "objective"}
-_OPTIONS = {  # which kinds have what, besides norm and epsilon
+_OPTIONS = {  # options of each kind, besides norm and epsilon
     ConditionKind.PGD: {*_ONE_STEP, "steps", "step_size", "momentum", "restarts", "schedule"},
     ConditionKind.APGD: {*_ONE_STEP, "steps", "restarts"},
     ConditionKind.FGSM: _ONE_STEP,
@@ -23,10 +23,10 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Condition:
-    """How images are perturbed before they are measured, and by which label. Its `slug` names it everywhere.
+    """The perturbation of images before they are measured, and the label used to measure them. Its `slug` is its name.
 
-    `epsilon` and `step_size` are in pixel units ([0, 1] images); a step size of PGD left out is 2.5 epsilon / steps.
-    Raises ValueError, saying what to do, for a size that is not positive or a field that the kind does not have.
+    `epsilon` and `step_size` are in pixel units ([0, 1] images); the default step size of PGD is 2.5 epsilon / steps.
+    Raises ValueError, with a remedy, for a size that is not positive or a field that the kind does not have.
     """
 
     kind: ConditionKind
@@ -36,18 +36,18 @@ class Condition:
     step_size: float | None = None
     target_rule: TargetRule | None = None
     relabelled: bool = False
-    """Measured under the labels that the network decides for."""
+    """True if the features are measured under the labels that the network predicts."""
     objective: AttackObjective = AttackObjective.CROSS_ENTROPY
     momentum: float = 0.0
-    """The decay factor mu of MI-FGSM (Dong et al. 2018), which then starts at the clean image; 0 is none."""
+    """The decay factor mu of MI-FGSM (Dong et al. 2018), which then starts at the clean image; 0 means no momentum."""
     restarts: int = 1
-    """How many starts there are; every sample keeps the best end."""
+    """The number of restarts; every sample keeps its best result."""
     schedule: StepSchedule = StepSchedule.CONSTANT
     target_class: int | None = None
-    """Where the target rule is `class`."""
+    """The class to attack towards if the target rule is `class`."""
 
     def __post_init__(self) -> None:
-        """Reject what is impossible, fill in the defaults, and keep sizes to the digits that the slug shows."""
+        """Reject impossible values, fill in the defaults, and round sizes to the digits shown in the slug."""
         if self.kind in _WITHOUT_SIZE and (self.norm is not None or self.epsilon is not None):
             raise ValueError(f"the {self.kind} condition has no norm or epsilon; clean images have no size")
         self._check_absent()
@@ -62,7 +62,7 @@ class Condition:
             self._complete_steps()
 
     def _check_absent(self) -> None:
-        """Whatever the kind has no use for stands at its default."""
+        """Raise ValueError if a field that the kind does not use differs from its default."""
         allowed = _OPTIONS.get(self.kind, set())
         for name in sorted(_OPTIONS[ConditionKind.PGD] - allowed):
             if getattr(self, name) != getattr(type(self), name):
@@ -100,7 +100,7 @@ class Condition:
             object.__setattr__(self, "step_size", self._shown_step())
 
     def _shown_step(self) -> float:
-        """The step as the slug says it, which leaves the usual one out."""
+        """Return the step size as written in the slug, which omits the default one."""
         assert self.epsilon is not None and self.steps is not None
         usual = default_step_size(self.epsilon, self.steps)
         step_size = as_shown("step size", usual if self.step_size is None else self.step_size)
@@ -108,39 +108,39 @@ class Condition:
 
     @property
     def has_default_step_size(self) -> bool:
-        """Whether the step is the customary one, 2.5 epsilon / steps; False where there is no step."""
+        """Return whether the step size is the default, 2.5 epsilon / steps; False if there is no step size."""
         return is_default_step_size(self.step_size, self.epsilon, self.steps)
 
     @property
     def is_attack(self) -> bool:
-        """Whether gradients of the network make its images."""
+        """Return whether the images are made with gradients of the network."""
         return self.kind in _OPTIONS
 
     @property
     def is_targeted(self) -> bool:
-        """Whether it drives samples to a class, not away from theirs."""
+        """Return whether the attack moves samples towards a class instead of away from their own."""
         return self.target_rule not in (None, TargetRule.UNTARGETED)
 
     @property
     def starts_clean(self) -> bool:
-        """Whether an attack's first start is the clean image; other starts are random points of the ball."""
+        """Return whether the first start of an attack is the clean image; other starts are random points of the ball."""
         return self.kind is ConditionKind.FGSM or self.momentum > 0
 
     @property
     def label_rule(self) -> LabelRule:
-        """A targeted sample is measured by its target (paper, section 3), any other by its true label, unless relabelled."""
+        """Return the rule for the measured label: predicted if relabelled, else target (paper, section 3) or true label."""
         if self.relabelled:
             return LabelRule.PREDICTED
         return LabelRule.TARGET if self.is_targeted else LabelRule.TRUE
 
     @property
     def slug(self) -> str:
-        """The id of this condition: `clean`, `pgd-linf-8_255-10`, `pgd-l2-0.5-10-step15_255-next`, `gaussian-linf-0.1`."""
+        """Return the id of this condition: `clean`, `pgd-linf-8_255-10`, `pgd-l2-0.5-10-step15_255-next`, `gaussian-linf-0.1`."""
         return slug_of(self)
 
     @classmethod
     def from_slug(cls, slug: str) -> "Condition":
-        """Read a slug back. Raises ValueError, naming an example, where it is none."""
+        """Return the condition of a slug. Raises ValueError, with examples, if the text is not a slug."""
         try:
             return cls(**read_slug(slug))
         except (ValueError, OverflowError) as error:
@@ -151,7 +151,7 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """How people write it: `PGD-10, ℓ∞ ε = 8/255`."""
+        """Return the condition in common notation: `PGD-10, ℓ∞ ε = 8/255`."""
         return label_of(self)
 
 

@@ -1,4 +1,4 @@
-"""How people write a condition: `MI-FGSM-10, ℓ∞ ε = 8/255`, `targeted APGD-DLR-50, ℓ2 ε = 0.5, 3 restarts`."""
+"""Labels of conditions in common notation: `MI-FGSM-10, ℓ∞ ε = 8/255`, `targeted APGD-DLR-50, ℓ2 ε = 0.5, 3 restarts`."""
 
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,11 @@ _OBJECTIVES = {
 
 
 _UNDERFLOWS = (AttackObjective.CROSS_ENTROPY, AttackObjective.KL)
-"""Objectives of softmax probabilities, which are exactly 0 and 1 in float32 where the logits are far apart."""
+"""Objectives of softmax probabilities, which are exactly 0 and 1 in float32 if the logits are far apart."""
 
 
 def label_of(condition: "Condition") -> str:
-    """The label of a condition."""
+    """Return the label of a condition."""
     parts = [_name(condition)]
     if condition.norm is not None and condition.epsilon is not None:
         parts.append(f"{'ℓ∞' if condition.norm is Norm.LINF else 'ℓ2'} ε = {format_pixels(condition.epsilon)}")
@@ -30,10 +30,10 @@ def label_of(condition: "Condition") -> str:
 
 
 def unmoved(condition: "Condition", count: int, images: int) -> str | None:
-    """Say for how many of the images the attack had no gradient to follow; None where that is none of them."""
+    """Return a message with the number of images for which the attack had no gradient; None if there are no such images."""
     if not count:
         return None
-    remedy = "; an attack on margin or dlr can" if condition.objective in _UNDERFLOWS else ""
+    remedy = "; an attack on margin or dlr may" if condition.objective in _UNDERFLOWS else ""
     return (
         f"for {count} of {images} images the gradient of {condition.objective} is exactly 0 in float32: "
         f"{label_of(condition)} could not move them{remedy}"
@@ -41,7 +41,7 @@ def unmoved(condition: "Condition", count: int, images: int) -> str | None:
 
 
 def _name(condition: "Condition") -> str:
-    """The attack's name and steps."""
+    """Return the attack's name and steps."""
     if not condition.is_attack:
         return str(condition.kind).replace("_", " ")
     name = "MI-FGSM" if condition.momentum else str(condition.kind).upper()
@@ -53,7 +53,7 @@ def _name(condition: "Condition") -> str:
 
 
 def _options(condition: "Condition") -> list[str]:
-    """What is not as usual, in words; MI-FGSM's usual momentum is 1."""
+    """Return the options that differ from the defaults, in words; the default momentum of MI-FGSM is 1."""
     parts = []
     if condition.target_rule is TargetRule.CLASS:
         parts.append(f"to class {condition.target_class}")

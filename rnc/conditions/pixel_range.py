@@ -1,7 +1,7 @@
-"""Sizes must fit pixels in [0, 1]: the one place that refuses numbers which were meant for pixels of 0 to 255.
+"""Checks that sizes fit pixels in [0, 1]; they reject numbers that were meant for pixels from 0 to 255.
 
-It is asked wherever people enter a size and wherever an attack is made. Conditions that are read from a store are not
-refused: they can be shown, but not made again.
+They run wherever users enter a size and wherever an attack is made. Conditions read from a store are not rejected: they
+can be displayed, but their images cannot be made again.
 """
 
 import math
@@ -11,33 +11,33 @@ from rnc.conditions.pixels import default_step_size, format_pixels
 from rnc.vocabulary import Norm
 
 _MOST_NUMBERS = 3 * 1024 * 1024
-"""Of an image, where its shape is not known."""
+"""The assumed number of values in an image if its shape is unknown."""
 _ROUNDING = 1 + 1e-6
 
 
 def largest_epsilon(norm: Norm, numbers: int | None = None) -> float:
-    """The distance of a black image from a white one, which no perturbation exceeds.
+    """Return the distance between a black and a white image, which no perturbation can exceed.
 
-    `numbers` are those of an image, c * h * w; a large image is assumed where they are not known.
+    `numbers` is the size of an image, c * h * w; if unknown, a large image is assumed.
     """
     return 1.0 if norm is Norm.LINF else math.sqrt(_MOST_NUMBERS if numbers is None else numbers)
 
 
 def check_epsilon(norm: Norm, epsilon: float, numbers: int | None = None) -> None:
-    """Raise ValueError, naming the likely correction, for an epsilon that no perturbation can have; see `largest_epsilon`."""
+    """Raise ValueError, with the likely correction, for an epsilon that no perturbation can have; see `largest_epsilon`."""
     _check("epsilon", norm, epsilon, largest_epsilon(norm, numbers))
 
 
 def check_size(condition: Condition, numbers: int | None = None) -> None:
-    """Raise ValueError for a condition whose epsilon does not fit images of so many numbers."""
+    """Raise ValueError if a condition's epsilon does not fit images with `numbers` values."""
     if condition.norm is not None and condition.epsilon is not None:
         check_epsilon(condition.norm, condition.epsilon, numbers)
 
 
 def check_step_size(condition: Condition, numbers: int | None = None) -> None:
-    """Raise ValueError for a step that leads out of every image. The customary one of any epsilon is accepted.
+    """Raise ValueError for a step size larger than any image allows. The default step size of any epsilon is accepted.
 
-    It is asked where a step is entered; one that a sweep makes larger with epsilon is as it is.
+    It runs when a user enters a step size; step sizes that a sweep scales up with epsilon are not checked.
     """
     if condition.norm is not None and condition.epsilon is not None and condition.step_size is not None:
         largest = max(largest_epsilon(condition.norm, numbers), default_step_size(condition.epsilon, 1))

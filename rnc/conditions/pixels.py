@@ -1,20 +1,20 @@
-"""Perturbation sizes as people write them."""
+"""The notation of perturbation sizes."""
 
 import math
 from fractions import Fraction
 
 
 def format_pixels(value: float) -> str:
-    """Write a perturbation size the field's way: `8/255` where it is a multiple of 1/255, else the shortest decimal."""
+    """Format a perturbation size in the usual way: `8/255` for a multiple of 1/255, else the shortest decimal."""
     value = float(f"{value:.10g}")
     scaled = value * 255
-    if math.isfinite(scaled) and math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) > 0:
+    if math.isfinite(scaled) and math.isclose(scaled, round(scaled), rel_tol=1e-9) and round(scaled) % 255:
         return f"{round(scaled)}/255"
     return f"{value:.10g}"
 
 
 def parse_pixels(text: str) -> float:
-    """Read a perturbation size, `8/255` or `0.1`. Raises ValueError, saying what is accepted."""
+    """Parse a perturbation size, `8/255` or `0.1`. Raises ValueError with the accepted formats."""
     try:
         return float(Fraction(text.strip())) if "/" in text else float(text)
     except (ValueError, ZeroDivisionError, OverflowError):
@@ -22,19 +22,22 @@ def parse_pixels(text: str) -> float:
 
 
 def default_step_size(epsilon: float, steps: int) -> float:
-    """The customary PGD step, 2.5 epsilon / steps, which is the paper's 2/255 at 8/255 in 10 steps."""
+    """Return the default PGD step size, 2.5 epsilon / steps, which is the paper's 2/255 at 8/255 in 10 steps."""
     return 2.5 * epsilon / max(steps, 1)
 
 
 def is_default_step_size(step_size: float | None, epsilon: float | None, steps: int | None) -> bool:
-    """Return whether a step is the customary one of an attack, up to rounding; False where one of the three is not given."""
+    """Return whether a step size is the default of an attack, up to rounding; False if one of the arguments is None."""
     if step_size is None or epsilon is None or steps is None:
         return False
     return math.isclose(step_size, default_step_size(epsilon, steps), rel_tol=1e-9)
 
 
 def as_shown(name: str, value: float | None) -> float:
-    """The size as its text says it, so that a slug reads back to the same condition."""
+    """Return the size rounded as in its text, so that a slug reads back to the same condition.
+
+    Raises ValueError unless the size is finite and positive.
+    """
     if value is None or not (value > 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be a finite number > 0, got {value}")
     return parse_pixels(format_pixels(value))

@@ -1,4 +1,4 @@
-"""The attacks that go with a data set, and those that the field customarily adds, by name."""
+"""The default attacks of each data set and other common attacks, by name."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 
 @dataclass(frozen=True)
 class UsualAttack:
-    """PGD of `steps` steps of `step_size` in a ball of radius `epsilon`, in pixels of [0, 1]."""
+    """PGD with `steps` steps of `step_size` in a ball of radius `epsilon`, in pixels of [0, 1]."""
 
     norm: Norm
     epsilon: float
@@ -25,25 +25,25 @@ _CIFAR = _attacks((8 / 255, 10, 2 / 255), (128 / 255, 10, 15 / 255))
 _ATTACKS = {
     # Small enough for adversarial training to succeed, large enough to break standard training.
     "digits": _attacks((0.14, 10, default_step_size(0.14, 10)), (1.0, 10, default_step_size(1.0, 10))),
-    # Customary for handwritten digits (Madry et al. 2018) and for clothes.
+    # Common for handwritten digits (Madry et al. 2018) and for Fashion-MNIST.
     "mnist": _attacks((0.3, 40, 0.01), (2.0, 40, 0.1)),
     "fashion_mnist": _attacks((0.1, 20, 0.01), (1.5, 20, 0.1)),
-    # The paper's (section 2).
+    # From the paper (section 2).
     "cifar10": _CIFAR,
     "cifar100": _CIFAR,
     "imagenette": _attacks((8 / 255, 5, 2 / 255), (1536 / 255, 5, 360 / 255)),
 }
-_APGD_STEPS = 100  # (Croce and Hein 2020)
-_MI_STEPS = 10  # (Dong et al. 2018, with momentum 1 and steps of epsilon / 10)
+_APGD_STEPS = 100  # Croce and Hein 2020
+_MI_STEPS = 10  # Dong et al. 2018, with momentum 1 and steps of epsilon / 10
 
 
 def usual_attack(dataset: str, norm: Norm) -> UsualAttack:
-    """The PGD of training and measurement on a data set: the paper's; CIFAR's for a data set that is not listed."""
+    """Return the PGD of training and measurement on a data set, from the paper; an unlisted data set gets that of CIFAR."""
     return _ATTACKS.get(dataset, _CIFAR)[norm]
 
 
 def presets(dataset: str) -> dict[str, Condition]:
-    """Attacks by the names that a menu shows: for either norm what the paper measures (section 3), then the field's others."""
+    """Return a menu's attacks by name, for each norm: first those measured in the paper (section 3), then other common ones."""
     return {f"{name}, {sign}": made for norm, sign in ((Norm.LINF, "ℓ∞"), (Norm.L2, "ℓ2"))
             for name, made in _presets(usual_attack(dataset, norm)).items()}  # fmt: skip
 

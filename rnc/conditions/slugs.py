@@ -1,6 +1,7 @@
-"""Slugs: a condition in a word that may stand in a store, an address and a file name.
+"""Slugs: a condition as one word that is valid in a store, an address and a file name.
 
-kind, norm, epsilon, steps, then what is not as usual: `pgd-linf-8_255-10-step15_255-next-margin-momentum0.9-restarts3`.
+The parts are kind, norm, epsilon, steps, then the options that differ from their defaults:
+`pgd-linf-8_255-10-step15_255-next-margin-momentum0.9-restarts3`.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ _COUNTED = (ConditionKind.PGD, ConditionKind.APGD)
 
 
 def slug_of(condition: "Condition") -> str:
-    """The slug of a condition."""
+    """Return the slug of a condition."""
     parts = [str(condition.kind)]
     if condition.norm is not None and condition.epsilon is not None:
         parts += [str(condition.norm), _write_size(condition.epsilon)]
@@ -27,7 +28,7 @@ def slug_of(condition: "Condition") -> str:
 
 
 def _options(condition: "Condition") -> list[str]:
-    """What is not as usual."""
+    """Return the parts for the options that differ from their defaults."""
     c, parts = condition, []
     if c.steps is not None and c.step_size is not None and not c.has_default_step_size:
         parts.append("step" + _write_size(c.step_size))
@@ -45,7 +46,7 @@ def _options(condition: "Condition") -> list[str]:
 
 
 def read_slug(slug: str) -> dict[str, Any]:
-    """The fields of the condition that a slug names. Raises ValueError or OverflowError where it is none."""
+    """Return the fields of the condition that a slug names. Raises ValueError or OverflowError if the text is not a slug."""
     kind, *rest = slug.split("-")
     found: dict[str, Any] = {"kind": ConditionKind(kind)}
     if rest and rest[-1] == LabelRule.PREDICTED:

@@ -1,4 +1,4 @@
-"""Data sets by name: what each is (`spec`), its images (`load`), and a few of them without torch (`pick`)."""
+"""Data sets by name: their properties (`spec`), their images (`load`), and selected images without torch (`pick`)."""
 
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.registry import DatasetError, DatasetSpec, data_root, load, names, pick, spec

@@ -1,4 +1,4 @@
-"""Decoded images on disk, so that a data set is decoded once. The folder may be deleted at any time."""
+"""A cache of decoded images on disk, so that a data set is decoded only once. The folder may be deleted at any time."""
 
 import hashlib
 import logging
@@ -16,18 +16,18 @@ from rnc.vocabulary import Split
 CACHE_VARIABLE = "RNC_CACHE"
 DEFAULT_CACHE = Path("data/cache")
 _LOG = logging.getLogger("rnc.datasets")
-_VERSION = 1  # of the way from file to array; another number has everything decoded anew
+_VERSION = 1  # version of the decoding; a new number makes all caches be decoded again
 
 
 def cache_folder() -> Path:
-    """Where decoded images are kept: the environment's RNC_CACHE, or data/cache."""
+    """Return the folder of decoded images: the environment variable RNC_CACHE, or data/cache."""
     return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE)
 
 
 def decoded(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, c, h, w) uint8 and labels (N,) int64 of a source, from the cache if they are there, else decoded.
+    """Return images (N, c, h, w) uint8 and labels (N,) int64 of a source, from the cache if possible, else decoded.
 
-    Raises DatasetError as `images.decode` does. A cache that cannot be read or written costs time and is no error.
+    Raises DatasetError like `images.decode`. A cache that cannot be read or written costs time and is not an error.
     """
     path = cache_folder() / f"{spec.name}-{split}-{_key(spec, split, source)}.npz"
     arrays = _read(path, spec)
@@ -38,10 +38,10 @@ def decoded(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray
 
 
 def _key(spec: DatasetSpec, split: Split, source: Source) -> str:
-    """A hash of all that decides the arrays; a file is known by its path below the folder, its size and its time."""
+    """Return a hash of all that determines the arrays; a file is identified by its relative path, size and modification time."""
     try:
         stats = [(path.relative_to(source.folder).as_posix(), path.stat()) for path in source.files]
-    except OSError as error:  # such as a link that points nowhere
+    except OSError as error:  # such as a broken link
         raise DatasetError(f"{source}: a file cannot be found ({error}); copy or download it again") from error
     files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     what = (_VERSION, spec.name, spec.image_shape, spec.classes, str(split), files)
@@ -49,13 +49,13 @@ def _key(spec: DatasetSpec, split: Split, source: Source) -> str:
 
 
 def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None:
-    """The arrays of a cache file, whose checksums zipfile compares; None if it is absent or damaged."""
+    """Return the arrays of a cache file, after a check of its checksums by zipfile; None if it is absent or damaged."""
     try:
         with np.load(path) as archive:
             images, labels = archive["images"], archive["labels"]
     except FileNotFoundError:
         return None
-    except Exception as error:  # a flipped bit may look like a password, a method or a header that does not end
+    except Exception as error:  # a flipped bit may look like a password, a method or an endless header
         _LOG.warning("%s cannot be read (%s); decoding anew", path, error)
         return None
     if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8 or labels.dtype != np.int64:
@@ -65,7 +65,7 @@ def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None
 
 
 def _write(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """Write the decoded images, or warn where they cannot be kept; several processes may do so at once."""
+    """Write the decoded images, or log a warning if that fails; several processes may do so at the same time."""
     try:
         with whole_file(path, f".{uuid.uuid4().hex}.tmp") as file:
             np.savez(file, images=images, labels=labels)

@@ -1,7 +1,7 @@
-"""A data set of one's own: a folder with a subfolder a class, Parquet files as the Hugging Face hub has them, or an npz file.
+"""The user's own data set: a folder with a subfolder per class, Parquet files as on the Hugging Face hub, or an npz file.
 
-`find` looks at it once and says what it is. `OwnImages.reference` is a text from which `datasets.load` finds the same images
-again, whoever asks.
+`find` inspects it once and determines its properties. `OwnImages.reference` is a text from which `datasets.load` finds
+the same images again, in any process.
 """
 
 import json
@@ -27,15 +27,15 @@ _KINDS = "a folder with a subfolder a class, Parquet files, or an npz file"
 
 @dataclass(frozen=True)
 class OwnImages:
-    """Where the images lie, and what they are brought to."""
+    """The location of the images, and the size and channels to which they are converted."""
 
     data: Path
-    """The training images, or a folder or npz file of both parts."""
+    """The training images, or a folder or npz file with both parts."""
     test_data: Path | None
     spec: DatasetSpec
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_reference` needs, with the whole paths: whoever looks for the images may stand in another folder."""
+        """Return the input of `from_reference`, with absolute paths, because it may be read from another working directory."""
         paths = {"data": self.data, "test_data": self.test_data}
         resolved = {name: None if path is None else str(path.resolve()) for name, path in paths.items()}
         spec = {"name": self.spec.name, "classes": list(self.spec.classes), "image_shape": list(self.spec.image_shape)}
@@ -43,17 +43,17 @@ class OwnImages:
 
     @property
     def reference(self) -> str:
-        """A text that `datasets.spec` and `datasets.load` take for a name."""
+        """Return a text that `datasets.spec` and `datasets.load` accept as a name."""
         return OWN_IMAGES + json.dumps(self.to_json())
 
     def splits(self) -> list[Split]:
-        """The parts there are; train always."""
+        """Return the splits that exist; train always does."""
         return [
             split for split in Split if split is Split.TRAIN or _place(self.data, self.test_data, split) is not None
         ]
 
     def left_out(self) -> list[str]:
-        """Return sentences on what lies beside the images and is not taken; none where everything is."""
+        """Return sentences on what lies next to the images and is not used; empty if everything is used."""
         told = _left_out(self.data, False)
         if self.test_data is None:
             return told
@@ -62,14 +62,14 @@ class OwnImages:
         return told + _left_out(self.test_data, True)
 
     def load(self, split: Split) -> ImageSet:
-        """The images of a part. Raises DatasetError, naming the file, where they are missing, damaged or too many."""
+        """Return the images of a split. Raises DatasetError, naming the file, if they are missing, damaged or too many."""
         import torch
 
         images, labels = (torch.from_numpy(array) for array in _loaded(self.spec, split, self._there(split)))
         return ImageSet(images, labels)
 
     def pick(self, split: Split, indices: np.ndarray) -> subset.Picked:
-        """Some images of a part, without torch. Raises DatasetError as `load` does, but for images that are not picked."""
+        """Return selected images of a split, without torch. Raises DatasetError like `load`, except for images not selected."""
         place = self._there(split)
         if place.encoded:
             return subset.from_source(self.spec, place.source(self.spec), indices)
@@ -91,12 +91,13 @@ def find(
     side: int = 0,
     channels: int = 0,
 ) -> OwnImages:
-    """Look at images: their class names, size and channels, where these are not given.
+    """Inspect images, and determine their class names, size and channels if not given.
 
-    Class names, in the labels' order, are those of the subfolders in the alphabet's order (as torchvision's ImageFolder
-    has them), of the Parquet header, or numbers. Images are brought to `side` x `side` pixels by the shorter side and the
-    centre; without it to the shorter side of the first. Arrays stay of the size that they are. `channels` is 1 or 3 (3, or
-    the array's). Raises DatasetError where there are no images, or fewer than two classes.
+    Class names, in the order of the labels, are those of the subfolders in alphabetical order (as in torchvision's
+    ImageFolder), those of the Parquet header, or numbers. Images are resized to `side` pixels on the shorter side and
+    cropped at the centre; the default is the shorter side of the first image. Arrays keep their size by default.
+    `channels` is 1 or 3 (default: 3, or that of the array). Raises DatasetError if there are no images or fewer than
+    two classes.
     """
     if not 0 <= side <= _MOST_SIDE or channels not in (0, 1, 3):
         raise DatasetError(
@@ -116,19 +117,19 @@ def find(
 
 
 def is_reference(name: str) -> bool:
-    """Whether a data set's name is what `OwnImages.reference` made."""
+    """Return whether a data set's name was made by `OwnImages.reference`."""
     return name.startswith(OWN_IMAGES)
 
 
 def from_reference(text: str) -> OwnImages:
-    """What a reference speaks of. Raises DatasetError where it makes no sense."""
+    """Return the images of a reference. Raises DatasetError if it is not valid."""
     try:
         made = json.loads(text.removeprefix(OWN_IMAGES))
         shape, names = tuple(made["image_shape"]), tuple(map(str, made["classes"]))
         if len(shape) != 3 or shape[0] not in (1, 3) or not all(0 < side <= _MOST_SIDE for side in shape[1:]):
             raise ValueError(f"images of shape {shape}")
         test_data = None if made["test_data"] is None else Path(made["test_data"])
-        name = checked_name(made["name"], "data set")  # (the cache's files are called by it)
+        name = checked_name(made["name"], "data set")  # the name becomes part of the cache's file names
         spec = DatasetSpec(name, names, shape, (0.0,) * shape[0], (1.0,) * shape[0], any_size=True)
         return OwnImages(Path(made["data"]), test_data, spec)
     except (KeyError, TypeError, ValueError, AttributeError, UnsafePathError) as error:
@@ -139,33 +140,36 @@ def from_reference(text: str) -> OwnImages:
 
 @dataclass(frozen=True)
 class _Place:
-    """A part of a set: class folders in a folder, some Parquet files, or an npz file."""
+    """A part of a data set: class folders in a folder, some Parquet files, or an npz file."""
 
     path: Path
     folders: tuple[Path, ...] = ()
     parquet: tuple[Path, ...] = ()
     split: Split = Split.TRAIN
-    """Which part of an npz file it is."""
+    """The split inside an npz file."""
 
     @property
     def encoded(self) -> bool:
-        """Whether images lie there, and no arrays."""
+        """Return whether it contains encoded images instead of arrays."""
         return bool(self.folders or self.parquet)
 
     def source(self, spec: DatasetSpec) -> Source:
-        """The encoded images of a folder or of Parquet files."""
+        """Return the encoded images of a folder or of Parquet files."""
         if self.parquet:
             folder = self.path if self.path.is_dir() else self.path.parent
             return parquet_folder.ParquetFolder(spec, folder, list(self.parquet))
         return image_folder.labelled(spec, self.path, list(self.folders))
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The arrays of an npz file."""
+        """Return the arrays of an npz file; None for encoded images."""
         return None if self.encoded else npz_file.arrays(self.path, self.split)
 
 
 def _place(data: Path, test_data: Path | None, split: Split) -> _Place | None:
-    """Where a part lies; None for a test part that is not there. Raises DatasetError, saying what was looked for."""
+    """Return the location of a split; None for a test split that does not exist.
+
+    Raises DatasetError with the accepted formats if there are no images.
+    """
     if split is Split.TEST and test_data is not None:
         return _place(test_data, None, Split.TEST) or _place(test_data, None, Split.TRAIN)
     try:
@@ -195,7 +199,7 @@ def _in_folder(folder: Path, split: Split) -> _Place | None:
 
 
 def _left_out(data: Path, test_alone: bool) -> list[str]:
-    """Sentences on what of a folder or file is not taken; `test_alone` says that it is there for its test part alone."""
+    """Return sentences on the unused parts of a folder or file; with `test_alone`, only its test part is used."""
     if not data.is_dir():
         place = _in_file(data, Split.TRAIN)
         if place is None or place.encoded:

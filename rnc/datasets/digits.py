@@ -10,15 +10,15 @@ from rnc.vocabulary import Split
 TRAIN_PER_CLASS = 140
 TEST_PER_CLASS = 34
 LEVELS = 16
-"""The byte that stands for a pixel of 1."""
+"""The byte that represents a pixel of 1."""
 MEAN, STD = (0.3056,), (0.3760,)  # of the 1,400 training images; a test recomputes them
 _SPLIT_SEED = 0
 
 
 def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 1, 8, 8) uint8 in 0..16 and labels (N,) int64 of a fixed split, balanced over the classes.
+    """Return images (N, 1, 8, 8) uint8 in 0..16 and labels (N,) int64 of a fixed split, balanced over the classes.
 
-    The smallest class has 174 images, so that 140 + 34 of each class are used and the rest are left out.
+    The smallest class has 174 images, so 140 + 34 of each class are used and the rest are left out.
     """
     images, labels = _bundled()
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
@@ -31,7 +31,7 @@ def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bundled() -> tuple[np.ndarray, np.ndarray]:
-    """All images (1797, 1, 8, 8) and labels, from scikit-learn's file where it lies as ever: importing it takes seconds."""
+    """Return all images (1797, 1, 8, 8) and labels, from scikit-learn's file if it exists, because its import takes seconds."""
     package = find_spec("sklearn")
     file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz" if package and package.origin else None
     if file is not None and file.is_file():

@@ -1,4 +1,4 @@
-"""Images as files, a folder a class: `{root}/{folder}/{split}/{class}/**/*.png`, and every format that torchvision takes."""
+"""Images as files, one folder per class: `{root}/{folder}/{split}/{class}/**/*.png`, in all formats of torchvision."""
 
 import os
 from collections import Counter
@@ -13,7 +13,7 @@ from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm", ".jfif")
-"""Those of torchvision's ImageFolder, and .jfif. Whatever else lies in a class folder is left out."""
+"""The suffixes of torchvision's ImageFolder, and .jfif. Other files in a class folder are left out."""
 
 
 _LISTED = 6
@@ -23,25 +23,25 @@ class ImageFolder:
     """The images of one split's folder, in the order of class folder and file name."""
 
     def __init__(self, folder: Path, labels: dict[Path, int]) -> None:
-        """Take the files, in order, and their labels."""
+        """Store the files, in order, and their labels."""
         self.folder, self.files = folder, list(labels)
         self._labels = labels
 
     def __str__(self) -> str:
-        """Where they lie."""
+        """Return their location."""
         return f"image folder {self.folder}"
 
     def __len__(self) -> int:
-        """N."""
+        """Return N."""
         return len(self.files)
 
     def __iter__(self) -> Iterator[EncodedImage]:
-        """The images. Raises DatasetError, naming the file, where one cannot be read."""
+        """Yield the images. Raises DatasetError, naming the file, if one cannot be read."""
         for path, label in self._labels.items():
             yield EncodedImage(_content(path), label, str(path))
 
     def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
-        """Those at some places (n,). Raises DatasetError, naming the file, where one cannot be read."""
+        """Yield the images at some positions (n,). Raises DatasetError, naming the file, if one cannot be read."""
         for place in places:
             path = self.files[place]
             yield EncodedImage(_content(path), self._labels[path], str(path))
@@ -61,10 +61,10 @@ def _content(path: Path) -> bytes:
 
 
 def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
-    """The image folder of a split, if there is one.
+    """Return the image folder of a split, or None if there is none.
 
-    Raises DatasetError where a class folder is no class of the data set, or the same as another, and where a class
-    has no images.
+    Raises DatasetError if a class folder is not a class of the data set or duplicates another, or if a class has no
+    images.
     """
     for folder in layout.folders(spec, root):
         for part in layout.split_folders(folder, split):
@@ -75,17 +75,17 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, in the alphabet's order; none where it is no folder."""
+    """Return the subfolders in alphabetical order; empty if `folder` is not a folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def walked(folder: Path) -> Iterator[Path]:
-    """Yield what lies in a folder and in its folders, in the order of torchvision's ImageFolder: links are followed, once.
+    """Yield the files in a folder and its subfolders, in the order of torchvision's ImageFolder, following each link once.
 
-    A folder that is called like an image is yielded as if it were one, so that reading it says what is wrong; so is a hidden
-    folder, which is not entered. Raises DatasetError for a folder that cannot be read.
+    A folder named like an image is yielded like a file, so that reading it gives a clear error; so is a hidden folder,
+    which is not entered. Raises DatasetError for a folder that cannot be read.
     """
     seen: set[tuple[int, int]] = set()
     found: list[tuple[str, list[str]]] = []
@@ -107,7 +107,7 @@ def walked(folder: Path) -> Iterator[Path]:
 
 
 def left_out(class_folders: list[Path]) -> list[str]:
-    """Return sentences on the files of class folders that are not taken, counted by their suffixes."""
+    """Return sentences on the files of class folders that are not used, counted by suffix."""
     counts: Counter[str] = Counter()
     for class_folder in class_folders:
         for path in walked(class_folder):
@@ -127,7 +127,7 @@ def _is_taken(path: Path) -> bool:
 
 
 def labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> ImageFolder:
-    """The images of class folders. Raises DatasetError as `find` does."""
+    """Return the images of class folders. Raises DatasetError like `find`."""
     labels: dict[Path, int] = {}
     for class_folder in class_folders:
         label = layout.label_of(spec, class_folder.name)

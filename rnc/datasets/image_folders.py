@@ -1,8 +1,8 @@
-"""The folders of one's own images that may be read for a store that names them.
+"""The permission to read the user's own images for a store that names their folder.
 
-A store says where the images of a network of one's own lie. One that a stranger made could name any folder of this machine,
-and pages would show what is in it. So images are read only from folders that `train.measure` was given on this account
-before, which it notes in a file in the home folder, and from those that `RNC_IMAGES` names.
+A store names the location of the images of an external network. A store from an untrusted source could name any folder
+of this machine, and pages would show its content. Images are therefore read only from folders that `train.measure` used
+on this account before, which it records in a file in the home folder, and from those that `RNC_IMAGES` lists.
 """
 
 import os
@@ -13,17 +13,17 @@ from rnc.datasets.custom import OwnImages
 from rnc.datasets.specs import DatasetError
 
 FOLDERS_VARIABLE = "RNC_IMAGES"
-"""Folders that may be read besides, separated as in PATH."""
+"""Environment variable with additional allowed folders, separated as in PATH."""
 _FILE = "image_folders.jsonl"
 
 
 def note(images: OwnImages) -> None:
-    """Note that images may be read for stores from now on. Raises OSError where the home folder cannot be written to."""
+    """Record that images may be read for stores from now on. Raises OSError if the home folder is not writable."""
     state_files.note(_FILE, [str(path) for path in _places(images)])
 
 
 def check(images: OwnImages) -> None:
-    """Raise DatasetError where a store names images that nobody of this account has measured a network on."""
+    """Raise DatasetError if a store names images on which no network was measured from this account."""
     given = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     allowed = [*_noted(), *(Path(folder).expanduser().resolve() for folder in given if folder)]
     if any(not path.is_absolute() for path in (images.data, images.test_data) if path is not None):
@@ -43,7 +43,7 @@ def check(images: OwnImages) -> None:
 
 
 def noted_in() -> Path:
-    """Return the file of the folders that were measured, whether it exists or not."""
+    """Return the path of the file with the recorded folders, even if it does not exist."""
     return state_files.state_file(_FILE)
 
 

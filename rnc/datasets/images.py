@@ -1,4 +1,4 @@
-"""The one way from encoded images (PNG, JPEG, WebP) to an array of bytes, whatever source they come from."""
+"""Decoding of images (PNG, JPEG, WebP and others) to arrays of bytes, shared by all sources."""
 
 import io
 import math
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MOST_BYTES = 8 * 2**30
-"""Of a decoded split: whole sets are held in memory."""
+"""Largest size of a decoded split, because whole sets are held in memory."""
 MOST_ENCODED_BYTES = 2**28
 _MOST_PIXELS = 2**26
-"""Of one image before it is resized: 8192 x 8192."""
+"""Largest number of pixels of one image before it is resized: 8192 x 8192."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM", "TIFF")
-"""What Pillow may take an image for: some of its other readers start programs of their own."""
-# Modes of 8 bits a channel. Pillow clips deeper ones to white without a word.
+"""The formats that Pillow may decode: some of its other decoders start external programs."""
+# Modes with 8 bits per channel. Pillow clips deeper ones to white without a warning.
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
 class EncodedImage(NamedTuple):
-    """An image file's bytes, its label, and the place (file and row) that an error message names."""
+    """The bytes of an image file, its label, and its location (file and row) for error messages."""
 
     content: bytes
     label: int
@@ -36,32 +36,32 @@ class EncodedImage(NamedTuple):
 
 
 class Source(Protocol):
-    """Encoded images in a fixed order; `str` says where they lie."""
+    """Encoded images in a fixed order; `str` gives their location."""
 
     @property
     def folder(self) -> Path:
-        """The folder that `files` are below."""
+        """Return the folder that contains `files`."""
 
     @property
     def files(self) -> Sequence[Path]:
-        """All files that the images and labels come from."""
+        """Return all files of the images and labels."""
 
     def __len__(self) -> int:
-        """N."""
+        """Return N."""
 
     def __iter__(self) -> Iterator[EncodedImage]:
-        """The images. Raises DatasetError where a file or row is damaged."""
+        """Yield the images. Raises DatasetError if a file or row is damaged."""
 
     def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
-        """The images at some places (n,), rising, of 0..N-1; no others are read. Raises DatasetError likewise."""
+        """Yield the images at some increasing positions (n,) in 0..N-1, reading no others. Raises DatasetError likewise."""
 
 
 def decode(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, c, h, w) uint8 and labels (N,) int64 of a source, with a progress bar.
+    """Return images (N, c, h, w) uint8 and labels (N,) int64 of a source, showing a progress bar.
 
-    One thread: at 32 px, taking turns at the interpreter costs as much as a second core gives.
-    Raises DatasetError, naming file and row, for a damaged image, a wrong size, and a label that is no class; and
-    where the source has more or fewer images than it said, or none of some class.
+    It uses one thread: at 32 px, contention for the interpreter costs as much as a second core gains. Raises
+    DatasetError, naming file and row, for a damaged image, a wrong size, and a label that is not a class; and if the
+    number of images differs from the announced one, or a class has no images.
     """
     count = len(source)
     if count * math.prod(spec.image_shape) > MOST_BYTES:
@@ -96,7 +96,7 @@ def _miscounted(source: Source, count: int) -> str:
 
 
 def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
-    """One image (c, h, w) uint8, grey or RGB as the spec says. Raises DatasetError, naming its place."""
+    """Return one image (c, h, w) uint8, grey or RGB according to the spec. Raises DatasetError, naming its location."""
     image = opened(encoded)
     try:
         image.load()
@@ -110,14 +110,14 @@ def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
 
 
 def opened(encoded: EncodedImage) -> "Image":
-    """An image of which the header alone is read. Raises DatasetError where it is none, or far too large."""
+    """Return an image of which only the header is read. Raises DatasetError if it is not an image, or is far too large."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # (the bound below is lower)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
             image: Image.Image = Image.open(io.BytesIO(encoded.content), formats=_FORMATS)
-    except Exception as error:  # (of all kinds, as for the decoders)
+    except Exception as error:  # many types of errors, as in the decoders
         raise _unreadable(encoded, error) from error
     if image.width * image.height > _MOST_PIXELS:
         raise DatasetError(
@@ -128,7 +128,7 @@ def opened(encoded: EncodedImage) -> "Image":
 
 
 def fitted(spec: DatasetSpec, image: "Image", place: str) -> np.ndarray:
-    """An image's bytes (c, h, w), brought to the spec's channels and size. Raises DatasetError for a wrong size."""
+    """Return an image's bytes (c, h, w), with the spec's channels and size. Raises DatasetError for a wrong size."""
     channels, height, width = spec.image_shape
     image = image.convert("L" if channels == 1 else "RGB")
     if image.size != (width, height):
@@ -143,7 +143,7 @@ def _unreadable(encoded: EncodedImage, error: Exception) -> DatasetError:
 
 
 def _fit(spec: DatasetSpec, image: "Image", place: str) -> "Image":
-    """The shorter side resized, the centre cropped, by the rules of torchvision's Resize and CenterCrop."""
+    """Resize the shorter side and crop the centre, by the rules of torchvision's Resize and CenterCrop."""
     from PIL import Image
 
     _, height, width = spec.image_shape

@@ -1,4 +1,4 @@
-"""Where a data set lies on disk, and how its splits and classes may be written there."""
+"""The location of a data set on disk, and the accepted names of its splits and classes."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from rnc.vocabulary import Split
 ROOT_VARIABLE = "RNC_DATA"
 DEFAULT_ROOT = Path("data/images")
 IMAGENETTE_RELEASE = "imagenette2-160"
-"""The folder inside the official archive, which is how torchvision leaves it."""
+"""The folder inside the official archive, as unpacked by torchvision."""
 
 _FOLDERS = {
     "fashion_mnist": ("fashion_mnist", "fashion-mnist"),
@@ -25,45 +25,45 @@ _IMAGENETTE_WNIDS = (
     "n03394916", "n03417042", "n03425413", "n03445777", "n03888257",
 )  # fmt: skip
 _ALSO_CALLED = {
-    "cifar100": {"cra": 26},  # the hub's own files spell crab so
+    "cifar100": {"cra": 26},  # the spelling of crab in the hub's files
     "imagenette": {wnid: label for label, wnid in enumerate(_IMAGENETTE_WNIDS)},
 }
 
 
 def data_root(given: Path | str | None = None) -> Path:
-    """The folder that holds the data sets: the one given, or the environment's RNC_DATA, or data/images."""
+    """Return the folder of the data sets: the given one, or the environment variable RNC_DATA, or data/images."""
     return Path(given or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
 
 
 def folders(spec: DatasetSpec, root: Path) -> list[Path]:
-    """The folders that may hold a data set, the first choice first, whether they are there or not."""
+    """Return the folders that may hold a data set, by priority, whether they exist or not."""
     return [root / name for name in _FOLDERS.get(spec.name, (spec.name,))]
 
 
 def split_names(split: Split) -> tuple[str, ...]:
-    """Return what a split may be called, in lower case, the first choice first."""
+    """Return the accepted names of a split, in lower case, by priority."""
     return _SPLIT_NAMES[split]
 
 
 def split_of(name: str) -> Split | None:
-    """Return the split that a name stands for, in any case; None where it is no such name."""
+    """Return the split that a name stands for, ignoring case; None if it is not such a name."""
     return next((split for split, names in _SPLIT_NAMES.items() if name.lower() in names), None)
 
 
 def rank(name: str) -> tuple[int, str]:
-    """Return the key that sorts the names of a split, the first choice first."""
+    """Return the key that sorts the names of a split by priority."""
     names = [other for split in Split for other in _SPLIT_NAMES[split]]
     return names.index(name.lower()), name
 
 
 def part_in_name(stem: str) -> str:
-    """Return the name of a split that a file's name begins or ends with, as it is written there; empty where there is none."""
+    """Return the split name at the start or end of a file's name, as written there; empty if there is none."""
     words = re.split(r"[-_.]", stem)
     return next((word for word in (words[0], words[-1]) if split_of(word)), "")
 
 
 def split_folders(folder: Path, split: Split) -> list[Path]:
-    """Return the folders in a folder that are called like a split, the first choice first."""
+    """Return the subfolders named after a split, by priority."""
     if not folder.is_dir():
         return []
     called = [path for path in folder.iterdir() if split_of(path.name) is split and path.is_dir()]
@@ -71,9 +71,9 @@ def split_folders(folder: Path, split: Split) -> list[Path]:
 
 
 def label_of(spec: DatasetSpec, written: str) -> int | None:
-    """The label of a class as a folder or a file's header writes it, whatever the case and the spaces; None if unknown.
+    """Return the label of a class name in a folder or a header, ignoring case and punctuation; None if unknown.
 
-    ImageNette's classes also go by their WordNet ids.
+    ImageNette's classes are also accepted as their WordNet ids.
     """
     if written in spec.classes:
         return spec.classes.index(written)

@@ -1,4 +1,4 @@
-"""CIFAR and MNIST in their authors' own formats, as torchvision leaves them, read without torchvision."""
+"""CIFAR and MNIST in their authors' own formats, as stored by torchvision, read without torchvision."""
 
 import pickle
 from pathlib import Path
@@ -25,13 +25,13 @@ _HARMLESS = {
     ("dtype", "numpy"),
     ("encode", "_codecs"),
 }
-"""What a pickled batch may name, and the last part of the module that has it: the parts of an array."""
+"""The names allowed in a pickled batch, with the last part of their module: those needed for arrays."""
 
 
 def arrays(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Images (N, c, h, w) uint8 and labels (N,) int64; None where the files are not there.
+    """Return images (N, c, h, w) uint8 and labels (N,) int64; None if the files do not exist.
 
-    Raises DatasetError, naming the file, where one is damaged.
+    Raises DatasetError, naming the file, if one is damaged.
     """
     if spec.name in _MNIST:
         return _mnist(root / _MNIST[spec.name] / "raw", split)
@@ -49,7 +49,7 @@ def _mnist(raw: Path, split: Split) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _idx(path: Path) -> np.ndarray:
-    """0, 0, the type, the number of dimensions; each length, big end first; the bytes."""
+    """Read an IDX file: 0, 0, the type, the number of dimensions; each length in big-endian order; the bytes."""
     content = path.read_bytes()
     head = 4 + 4 * content[3] if len(content) > 3 else 0
     shape = np.frombuffer(content[4:head], ">u4") if head else np.zeros(0)
@@ -69,21 +69,21 @@ def _cifar(spec: DatasetSpec, split: Split, root: Path) -> tuple[np.ndarray, np.
 
 
 def _batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
-    """A pickled dictionary of `data` (n, 3072) and labels."""
+    """Read a pickled dictionary of `data` (n, 3072) and labels."""
     try:
         with path.open("rb") as file:
             batch = _Arrays(file, encoding="latin1").load()
         images, labels = np.asarray(batch["data"], np.uint8), np.asarray(batch[key], np.int64)
-    except Exception as error:  # (a damaged pickle raises whatever its bytes happen to mean)
+    except Exception as error:  # a damaged pickle may raise any error
         raise DatasetError(f"{path}: not a readable batch of CIFAR ({error}); download it again") from error
     return images, labels
 
 
 class _Arrays(pickle.Unpickler):
-    """Reads dictionaries, lists and arrays, and nothing that could run."""
+    """An unpickler of dictionaries, lists and arrays that cannot execute other code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The few names that arrays need; old files say numpy.core for what is numpy._core now."""
+        """Return one of the few objects that arrays need; old files use numpy.core for what is numpy._core now."""
         if (name, module.rsplit(".", 1)[-1]) not in _HARMLESS or module.split(".")[0] not in ("numpy", "_codecs"):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)

@@ -1,7 +1,7 @@
-"""Images and labels in an npz file: numbers alone (no pickle is read), and never more memory than its header may ask for.
+"""Images and labels in an npz file: only numbers (no pickle is read), with memory bounded by checks of the headers.
 
-`images` (N, h, w), (N, h, w, c) or (N, c, h, w) uint8 and `labels` (N,) integers; or `train_images`, `train_labels` and
-`test_images`, `test_labels`; or, as Keras names them, `x_train`, `y_train` and `x_test`, `y_test`.
+The arrays are `images` (N, h, w), (N, h, w, c) or (N, c, h, w) uint8 and `labels` (N,) integers; or `train_images`,
+`train_labels` and `test_images`, `test_labels`; or, as in Keras, `x_train`, `y_train` and `x_test`, `y_test`.
 """
 
 import math
@@ -20,16 +20,16 @@ from rnc.vocabulary import Split
 
 _CHANNELS = (1, 3)
 _PAIRS = (("images", "labels"), ("x", "y"))
-"""What people call arrays of images and of labels, beside the name of the split."""
+"""Common names of the arrays of images and of labels, besides the name of the split."""
 _MOST_RATIO, _SMALL = 200, 2**26
-"""Images are not packed more than so many times smaller; what unpacks to less than 64 MB need not prove it."""
+"""Largest compression ratio that images can plausibly have; it is not checked for arrays of less than 64 MB."""
 _LONGEST_HEADER = 10_000
 
 
 def arrays(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray] | None:
-    """Images (N, c, h, w) uint8 and labels (N,) int64 of a split; None where the file has no test part.
+    """Return images (N, c, h, w) uint8 and labels (N,) int64 of a split; None if the file has no test part.
 
-    Raises DatasetError, naming the file and the array, for what is damaged, of another type or shape, or too large.
+    Raises DatasetError, naming the file and the array, if one is damaged, too large, or of another type or shape.
     """
     with _opened(path) as archive:
         names = _names(archive, split, path)
@@ -50,15 +50,15 @@ def arrays(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def has(path: Path, split: Split) -> bool:
-    """Whether there are arrays of a split. Raises DatasetError as `arrays` does."""
+    """Return whether there are arrays of a split. Raises DatasetError like `arrays`."""
     with _opened(path) as archive:
         return _names(archive, split, path) is not None
 
 
 def left_out(path: Path, *, test_alone: bool) -> list[str]:
-    """Return the names of the arrays that are not taken; `test_alone` says that the file is there for its test part alone.
+    """Return the names of the arrays that are not used; with `test_alone`, only the file's test part is used.
 
-    Raises DatasetError as `arrays` does.
+    Raises DatasetError like `arrays`.
     """
     with _opened(path) as archive:
         taken = {split: _names(archive, split, path) for split in Split if split is Split.TEST or not test_alone}
@@ -95,7 +95,7 @@ def _names(archive: zipfile.ZipFile, split: Split, path: Path) -> tuple[str, str
 
 
 def _read(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
-    """An array, read to the end, so that its checksum is compared."""
+    """Return an array, read to the end, so that its checksum is verified."""
     entry = archive.getinfo(f"{name}.npy")
     if entry.file_size > MOST_BYTES or entry.file_size > max(_MOST_RATIO * entry.compress_size, _SMALL):
         raise DatasetError(
@@ -133,6 +133,6 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except DatasetError:
         raise
-    except Exception as error:  # (a flipped bit may look like a password, a method or a header that does not end)
+    except Exception as error:  # a flipped bit may look like a password, a method or an endless header
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DatasetError(f"{path}: not a readable npz file ({reason}); copy it again") from error

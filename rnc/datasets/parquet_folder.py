@@ -1,4 +1,4 @@
-"""Images in Parquet files, as the Hugging Face hub keeps them: `{root}/{folder}/{split}-*.parquet`."""
+"""Images in Parquet files, as on the Hugging Face hub: `{root}/{folder}/{split}-*.parquet`."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _LABEL_COLUMNS = ("label", "fine_label")
 _ROWS_AT_ONCE, _LABELS_AT_ONCE = 500, 65_536
 _MOST_CLASSES = 100_000
 _MOST_AT_ONCE = 2**31
-"""Bytes of the rows that are read at once, were each as large as its whole row group: one image may be named many times."""
+"""Limit in bytes for rows read at once, each counted as its whole row group, because rows can share one large image."""
 _PART = re.compile(r"-(\d+)-of-(\d+)(-\w+)?\.parquet$")  # older files of the hub end with a hash
 
 
@@ -34,11 +34,11 @@ class ParquetFolder:
         self.spec, self.folder, self.files = spec, folder, files
 
     def __str__(self) -> str:
-        """Where they lie."""
+        """Return their location."""
         return f"{len(self.files)} Parquet file(s) such as {self.files[0]}"
 
     def __len__(self) -> int:
-        """N. Raises DatasetError where a file is damaged or N is 0."""
+        """Return N. Raises DatasetError if a file is damaged or N is 0."""
         count = 0
         for path in self.files:
             with _opened(path) as file:
@@ -48,14 +48,14 @@ class ParquetFolder:
         return count
 
     def __iter__(self) -> Iterator[EncodedImage]:
-        """The images in the order of files and rows. Raises DatasetError, naming file and row or column."""
+        """Yield the images in the order of files and rows. Raises DatasetError, naming file and row or column."""
         for path in self.files:
             with _opened(path) as file:
                 columns = self._columns(file, path)
                 yield from _images(file.iter_batches(_rows_at_once(file), columns=columns), path, 0)
 
     def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
-        """The images at some places (n,), rising; only the row groups that they lie in are read. Raises DatasetError likewise."""
+        """Yield the images at some increasing positions (n,), reading only their row groups. Raises DatasetError likewise."""
         begin = 0
         for path in self.files:
             with _opened(path) as file:
@@ -78,7 +78,7 @@ class ParquetFolder:
 def _images(
     batches: Iterable["pa.RecordBatch"], path: Path, first: int, wanted: set[int] | None = None
 ) -> Iterator[EncodedImage]:
-    """The rows of an image and a label column, or those `wanted` of them, counted from 0; errors count from `first`."""
+    """Yield the images and labels of all rows, or of the rows `wanted`, counted from 0; errors count rows from `first`."""
     row = 0
     for batch in batches:
         images, labels = (batch.column(place) for place in (0, 1))
@@ -89,9 +89,9 @@ def _images(
 
 
 def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
-    """The Parquet files of a split, if there are any; also in the sub-folders that the hub uses.
+    """Return the Parquet files of a split, also from the subfolders that the hub uses; None if there are none.
 
-    Raises DatasetError where a numbered series is not whole, or has other files beside it.
+    Raises DatasetError if a numbered series is incomplete, or mixed with other files.
     """
     for folder in layout.folders(spec, root):
         for below in ("", "data", "plain_text", spec.name, "160px"):
@@ -102,7 +102,7 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 
 
 def series(folder: Path, split: Split) -> list[Path]:
-    """The Parquet files of a split in a folder, none where there are none. Raises DatasetError as `find` does."""
+    """Return the Parquet files of a split in a folder; empty if there are none. Raises DatasetError like `find`."""
     there = sorted(folder.glob("*-*.parquet"))
     called = [name for path in there if layout.split_of(name := path.name.partition("-")[0]) is split]
     for name in sorted(set(called), key=layout.rank):
@@ -113,9 +113,9 @@ def series(folder: Path, split: Split) -> list[Path]:
 
 
 def written_classes(files: Sequence[Path]) -> tuple[str, ...]:
-    """Return the class names in the header of some files, as the hub writes them; else the numbers up to the largest label.
+    """Return the class names in the header of some files, as on the hub; else the numbers up to the largest label.
 
-    Raises DatasetError for a damaged file and for labels that are no class numbers.
+    Raises DatasetError for a damaged file and for labels that are not class numbers.
     """
     largest = 0
     for path in files:
@@ -139,9 +139,9 @@ def _largest_label(file: "pq.ParquetFile", path: Path) -> int:
 
 
 def check_series(files: list[Path]) -> None:
-    """Raise DatasetError where the names of a split's files say that some are missing, or that there are several series.
+    """Raise DatasetError if the names of a split's files show that some are missing, or that there are several series.
 
-    `train-00000-of-00003.parquet` says that there are three; `0000.parquet`, `0001.parquet` count from 0.
+    `train-00000-of-00003.parquet` means that there are three; `0000.parquet`, `0001.parquet` count from 0.
     """
     counted = [int(path.stem) for path in files if path.stem.isdecimal()]
     gaps = sorted(set(range(max(counted, default=0))) - set(counted)) if len(counted) == len(files) else []
@@ -169,7 +169,7 @@ def check_series(files: list[Path]) -> None:
 
 @contextmanager
 def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
-    """A Parquet file; what pyarrow raises of a damaged one becomes a DatasetError that names the file."""
+    """Open a Parquet file; errors of pyarrow for a damaged file become a DatasetError that names the file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -178,7 +178,7 @@ def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
             yield file
     except DatasetError:
         raise
-    except (pa.ArrowException, OSError, ValueError) as error:  # a ValueError where a name is no longer UTF-8
+    except (pa.ArrowException, OSError, ValueError) as error:  # a ValueError if a name is not valid UTF-8
         raise DatasetError(f"{path}: not a readable Parquet file ({error}); copy or download it again") from error
 
 
@@ -219,7 +219,7 @@ def _first_of(wanted: tuple[str, ...], schema: "pa.Schema", path: Path, what: st
 
 
 def _check_class_order(spec: DatasetSpec, schema: "pa.Schema", label_column: str, path: Path) -> None:
-    """Compare the class names that the hub writes into a file's header; a file without any is taken at its word."""
+    """Compare the class names in a file's header, as on the hub, with the spec; a file without names is accepted unchecked."""
     written = _names_in_header(schema, label_column)
     if written is not None and [layout.label_of(spec, name) for name in written] != list(range(spec.num_classes)):
         raise DatasetError(

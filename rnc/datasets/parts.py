@@ -1,7 +1,8 @@
-"""Where the training and the test part of somebody's own images lie, and what beside them is left out.
+"""The location of the training and the test part of the user's own images, and the files next to them that are left out.
 
-Parts go by the names that people use (`layout.split_of`), in any case: as folders of class folders, as names of Parquet
-files, as folders of Parquet files (the hub's `train/0000.parquet`), the last also inside a folder `data` or a subset's.
+Parts are recognised by common names (`layout.split_of`), ignoring case: as folders of class folders, as names of
+Parquet files, or as folders of Parquet files (the hub's `train/0000.parquet`), the last also inside a folder `data` or
+a subset's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,28 +20,28 @@ _PARQUET = ".parquet"
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a set: class folders in a folder, or some Parquet files."""
+    """A part of a data set: class folders in a folder, or some Parquet files."""
 
     path: Path
     name: str = ""
-    """What the part is called there; empty where the whole folder is the part."""
+    """The name of the part as written there; empty if the whole folder is the part."""
     folders: tuple[Path, ...] = ()
     parquet: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a folder, and sentences on what lies beside them and is not taken."""
+    """The parts of a folder, and sentences on the other files there, which are not used."""
 
     found: dict[Split, Part] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
 
 def parts_of(folder: Path) -> Parts:
-    """Look through a folder; nothing is found where it holds neither Parquet files nor class folders.
+    """Find the parts of a folder; the result is empty if it contains neither Parquet files nor class folders.
 
-    Raises DatasetError, saying what to name, where several subsets lie side by side, where a numbered series is not whole,
-    and where there are test images alone.
+    Raises DatasetError with a remedy if there are several subsets, if a numbered series is incomplete, or if there are
+    only test images.
     """
     for base in (folder, folder / "data"):
         parts = _parquet_parts(base)
@@ -60,7 +61,7 @@ def parts_of(folder: Path) -> Parts:
 
 
 def listed(names: Iterable[str], most: int = _LISTED) -> str:
-    """Names in one line, the first few where they are many; each safe to print."""
+    """Return the names in one line, the first ones if there are many; each is made safe to print."""
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(shown(name) for name in every[:most]) + more
@@ -79,7 +80,7 @@ def _not_used(split: Split, used: str, others: Sequence[str]) -> list[str]:
 
 
 def _parquet_parts(base: Path) -> Parts:
-    """The parts that lie in a folder as Parquet files, or in its folders that are called like parts."""
+    """Return the parts in a folder that are Parquet files, or subfolders of them named after parts."""
     there = _visible(base)
     loose = [path for path in there if path.name.lower().endswith(_PARQUET) and path.is_file()]
     named, unnamed = _named_groups(there, loose)
@@ -105,7 +106,7 @@ def _parquet_parts(base: Path) -> Parts:
 
 
 def _named_groups(there: list[Path], loose: list[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
-    """Files by the name of their part as it is written, and the loose files that have none."""
+    """Return the files grouped by the name of their part, and the files outside subfolders that have no such name."""
     named: dict[str, list[Path]] = {}
     for path in loose:
         word = layout.part_in_name(path.name[: -len(_PARQUET)])
@@ -127,7 +128,7 @@ def _split(word: str) -> Split:
 
 
 def _image_parts(folder: Path) -> Parts:
-    """The parts that lie in a folder as folders of class folders, or as class folders at once."""
+    """Return the parts in a folder that are folders of class folders, or the class folders directly inside it."""
     inside = image_folder.class_folders(folder)
     called = {path: image_folder.class_folders(path) for path in inside if layout.split_of(path.name)}
     trains = sorted((p for p, below in called.items() if below and _split(p.name) is Split.TRAIN), key=_rank)
@@ -164,9 +165,9 @@ def _rank(path: Path) -> tuple[int, str]:
 
 
 def _is_test_part(path: Path, called: dict[Path, list[Path]], siblings: list[Path]) -> bool:
-    """Return whether a folder called like a test part is one, and no class of that name.
+    """Return whether a folder named like a test part is one, and not a class of that name.
 
-    It is one if its folders are called like the folders beside it, or if all of these are such parts too.
+    It is one if its subfolders are named like the folders next to it, or if all of these are such parts too.
     """
     if not called.get(path) or _split(path.name) is not Split.TEST:
         return False
@@ -175,7 +176,7 @@ def _is_test_part(path: Path, called: dict[Path, list[Path]], siblings: list[Pat
 
 
 def _same_classes(folders: Sequence[Path], classes: Sequence[Path]) -> bool:
-    """Return whether at least one of some folders is called like a class."""
+    """Return whether at least one of some folders is named like a class."""
     if not classes:
         return False
     known = DatasetSpec("", tuple(path.name for path in classes), (1, 1, 1), (), ())

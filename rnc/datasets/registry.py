@@ -1,4 +1,4 @@
-"""The one list of data sets, and the way to their images. Whole sets are held as bytes; a model normalises inside."""
+"""The registry of data sets, and access to their images. Whole sets are held as bytes; a model normalises inside."""
 
 import logging
 from pathlib import Path
@@ -29,17 +29,17 @@ _LOG = logging.getLogger("rnc.datasets")
 
 
 def spec(name: str) -> DatasetSpec:
-    """The spec of a data set, or of an `OwnImages.reference`. Raises ValueError with the names there are."""
+    """Return the spec of a data set, or of an `OwnImages.reference`. Raises ValueError with the known names."""
     return custom.from_reference(name).spec if custom.is_reference(name) else specs.spec(name)
 
 
 def load(name: str, split: Split, root: Path | None = None, *, download: bool = True) -> ImageSet:
-    """The images and labels of one split, on the CPU, from the first source under `data_root(root)` that has them.
+    """Return the images and labels of one split, on the CPU, from the first source under `data_root(root)` that has them.
 
-    Parquet files, then an image folder, then torchvision's files, which are downloaded where they are missing (with
-    `download=False` they must be there); the logger `rnc.datasets` says which. Digits come with scikit-learn, and an
-    `OwnImages.reference` says where to look (in a folder that `image_folders` lets be read). Raises ValueError for an unknown
-    name and DatasetError, which says what to do, for images that are missing or damaged.
+    The sources are Parquet files, then an image folder, then torchvision's files, which are downloaded if missing (with
+    `download=False` they must exist); the logger `rnc.datasets` reports the source. Digits come with scikit-learn, and
+    an `OwnImages.reference` contains its own location (in a folder that `image_folders` allows). Raises ValueError for
+    an unknown name and DatasetError, with a remedy, for images that are missing or damaged.
     """
     split = Split(split)
     if custom.is_reference(name):
@@ -59,9 +59,9 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
 
 
 def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None) -> Picked:
-    """Some images of a split by their indices (n,), where it lies on this machine: nothing is downloaded, torch not loaded.
+    """Return selected images of a split by their indices (n,), from local files only; torch is not loaded.
 
-    The sources are those of `load`, in its order. Raises ValueError for an unknown name and DatasetError, which says what to do.
+    The sources are those of `load`, in its order. Raises ValueError for an unknown name and DatasetError with a remedy.
     """
     split, root = Split(split), data_root(root)
     if custom.is_reference(name):
@@ -80,14 +80,14 @@ def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None)
 
 
 def _readable(reference: str) -> custom.OwnImages:
-    """Return images of one's own. Raises DatasetError where a store names a folder that it has no right to name."""
+    """Return the user's own images. Raises DatasetError if a store names a folder that is not allowed."""
     images = custom.from_reference(reference)
     image_folders.check(images)
     return images
 
 
 def _source(found: DatasetSpec, split: Split, root: Path, download: bool) -> Source | None:
-    """The encoded images of a split; None where torchvision's are no images but arrays."""
+    """Return the encoded images of a split; None if torchvision's files contain arrays instead of images."""
     for kind in (parquet_folder, image_folder):
         source: Source | None = kind.find(found, split, root)
         if source is not None:
@@ -98,7 +98,7 @@ def _source(found: DatasetSpec, split: Split, root: Path, download: bool) -> Sou
 
 
 def _image_set(arrays: tuple[np.ndarray, np.ndarray], levels: int = 255) -> ImageSet:
-    import torch  # (here, because the dashboard picks images without it)
+    import torch  # imported here, because the dashboard picks images without torch
 
     images, labels = (torch.from_numpy(array) for array in arrays)
     return ImageSet(images, labels, levels)

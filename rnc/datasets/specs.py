@@ -1,4 +1,4 @@
-"""What each data set is: its classes in the order of their labels, its image shape, its mean and std. Loads nothing."""
+"""Specs of the data sets: classes in the order of their labels, image shape, mean and std. Loads no images."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from rnc.datasets import digits
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What a model must know of a data set: class names, image shape (c, h, w), and per-channel mean and std of train."""
+    """The properties of a data set that a model needs: class names, image shape (c, h, w), and per-channel train mean and std."""
 
     name: str
     classes: tuple[str, ...]
@@ -15,16 +15,16 @@ class DatasetSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     any_size: bool = False
-    """Whether its files come in all sizes: the shorter side is resized, the centre cropped. Else a wrong size is an error."""
+    """True if images of any size are resized by the shorter side and cropped at the centre; if false, they are errors."""
 
     @property
     def num_classes(self) -> int:
-        """C."""
+        """Return C."""
         return len(self.classes)
 
 
 class DatasetError(ValueError):
-    """Images that cannot be had: the message names the file or the folders, and says what to do."""
+    """The error of images that are not available; the message names the file or the folders, and a remedy."""
 
 
 _DIGITS = tuple("0123456789")
@@ -47,7 +47,7 @@ _IMAGENETTE = (
 )  # fmt: skip
 _HALF = (0.5, 0.5, 0.5)
 
-# Mean and std where the paper (section 2) names them are the paper's, so that runs compare with its own.
+# Mean and std are those of the paper (section 2) if it gives them, so that runs are comparable with it.
 _SPECS = {
     spec.name: spec
     for spec in (
@@ -64,12 +64,12 @@ _SPECS = {
 
 
 def names() -> list[str]:
-    """The data sets there are."""
+    """Return the names of the data sets."""
     return sorted(_SPECS)
 
 
 def spec(name: str) -> DatasetSpec:
-    """The spec of a data set. Raises ValueError with the names there are."""
+    """Return the spec of a data set. Raises ValueError with the known names."""
     if name not in _SPECS:
         raise ValueError(f"unknown dataset {name!r}; there are: {', '.join(names())}")
     return _SPECS[name]

@@ -1,4 +1,4 @@
-"""Some images of a data set by their indices: only these are decoded, and torch is not needed."""
+"""Selected images of a data set by their indices: only these are decoded, and torch is not needed."""
 
 from dataclasses import dataclass
 
@@ -10,28 +10,28 @@ from rnc.datasets.specs import DatasetError, DatasetSpec
 
 @dataclass(frozen=True)
 class Picked:
-    """Images (n, c, h, w) uint8 in 0..levels and labels (n,), in the order of the indices that were asked for."""
+    """Images (n, c, h, w) uint8 in 0..levels and labels (n,), in the order of the requested indices."""
 
     images: np.ndarray
     labels: np.ndarray
     count: int
-    """N, how many images the split has."""
+    """The number N of images in the split."""
     levels: int = 255
-    """The byte that stands for a pixel of 1."""
+    """The byte that represents a pixel of 1."""
 
     def pixels(self) -> np.ndarray:
-        """The images as float32 in [0, 1]."""
+        """Return the images as float32 in [0, 1]."""
         return self.images.astype(np.float32) / self.levels
 
 
 def from_arrays(images: np.ndarray, labels: np.ndarray, indices: np.ndarray, levels: int = 255) -> Picked:
-    """Of arrays (N, c, h, w) and (N,). Raises DatasetError where there are fewer images than an index says."""
+    """Select from arrays (N, c, h, w) and (N,). Raises DatasetError if an index is too large."""
     _check(indices, len(labels), "the data set")
     return Picked(images[indices], labels[indices], len(labels), levels)
 
 
 def from_source(spec: DatasetSpec, source: Source, indices: np.ndarray) -> Picked:
-    """Of encoded images. Raises DatasetError for too large an index, and for a damaged image among those picked."""
+    """Select from encoded images. Raises DatasetError for an index that is too large, and for a damaged selected image."""
     count = len(source)
     _check(indices, count, str(source))
     places, again = np.unique(indices, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Images that torchvision downloads, compares with its checksums and unpacks into the data root."""
+"""Images that torchvision downloads, verifies by checksums and unpacks into the data root."""
 
 import fcntl
 import logging
@@ -28,16 +28,16 @@ _UNPACKED = {
 
 
 def unpacked(spec: DatasetSpec, root: Path) -> str | None:
-    """The folder of torchvision's files of a data set, unread; None where there is none."""
+    """Return the folder of torchvision's files of a data set, without reading them; None if there is none."""
     name = _UNPACKED.get(spec.name)
     return str(root / name) if name and (root / name).is_dir() else None
 
 
 def arrays(spec: DatasetSpec, split: Split, root: Path, *, download: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, c, h, w) uint8 and labels (N,) int64 of MNIST, FashionMNIST, CIFAR-10 or CIFAR-100.
+    """Return images (N, c, h, w) uint8 and labels (N,) int64 of MNIST, FashionMNIST, CIFAR-10 or CIFAR-100.
 
-    Raises DatasetError, saying where was looked and what to do, if they are not there and cannot, or with `download=False`
-    must not, be downloaded.
+    Raises DatasetError, with the places searched and a remedy, if they do not exist and cannot be downloaded, or must
+    not because of `download=False`.
     """
     with _explained(spec, split, root, download):
         from torchvision import datasets
@@ -58,10 +58,10 @@ def arrays(spec: DatasetSpec, split: Split, root: Path, *, download: bool = True
 
 
 def imagenette(spec: DatasetSpec, split: Split, root: Path, *, download: bool = True) -> image_folder.ImageFolder:
-    """The image folder of ImageNette's 160 px release, downloaded to where `image_folder.find` sees it.
+    """Return the image folder of ImageNette's 160 px release, downloaded to where `image_folder.find` finds it.
 
-    Raises DatasetError, saying where was looked and what to do, if it cannot, or with `download=False` must not, be
-    downloaded.
+    Raises DatasetError, with the places searched and a remedy, if it cannot be downloaded, or does not exist and must
+    not be because of `download=False`.
     """
     with _explained(spec, split, root, download):
         if not download:
@@ -70,7 +70,7 @@ def imagenette(spec: DatasetSpec, split: Split, root: Path, *, download: bool = 
 
         with _alone(root), _impatient():
             if image_folder.find(spec, split, root) is None:
-                # Unpacked aside and then renamed: half an archive has the same look as the whole one.
+                # Unpacked elsewhere and then renamed, because a partly unpacked archive looks like a complete one.
                 aside = root / ".imagenette-download"
                 shutil.rmtree(aside / layout.IMAGENETTE_RELEASE, ignore_errors=True)
                 datasets.Imagenette(str(aside), size="160px", download=True)
@@ -88,7 +88,7 @@ def _explained(spec: DatasetSpec, split: Split, root: Path, download: bool) -> I
         yield
     except DatasetError:
         raise
-    except Exception as error:  # of network, disk, archive or parsing: torchvision lets all of theirs through
+    except Exception as error:  # torchvision passes on all errors of network, disk, archive or parsing
         places = " or ".join(str(path) for path in layout.folders(spec, root))
         names = "|".join(layout.split_names(split))
         reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
@@ -109,9 +109,9 @@ def _explained(spec: DatasetSpec, split: Split, root: Path, download: bool) -> I
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Hold the root's lock, so that the runs of a sweep download once; without it where a root has none to give.
+    """Hold the lock of the root, so that the runs of a sweep download once; continue without it if there can be no lock.
 
-    A root that is read-only needs no lock, and some network file systems know none.
+    A read-only root needs no lock, and some network file systems do not support locks.
     """
     with ExitStack() as held:
         try:
@@ -125,7 +125,7 @@ def _alone(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    """Give up on a server that does not answer; torchvision would wait for ever."""
+    """Set a timeout for servers that do not answer; torchvision would wait forever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SECONDS_WITHOUT_ANSWER)
     try:

@@ -1,1 +1,1 @@
-"""`python -m rnc.doctor`: what this installation and its store are like, what is wrong, and what can be repaired."""
+"""`python -m rnc.doctor`: describe this installation and its store, report problems, and repair them if possible."""

@@ -1,6 +1,6 @@
-"""`python -m rnc.doctor [STORE] [--data-root FOLDER] [--repair]`: one line a finding; the exit code is 1 where trouble is left.
+"""`python -m rnc.doctor [STORE] [--data-root FOLDER] [--repair]`: one line per finding; the exit code is 1 if problems are left.
 
-Without --repair nothing is changed. With it, what can be rebuilt is, and what cannot is said.
+Without --repair nothing is changed. With it, everything that can be rebuilt is rebuilt, and the rest is reported.
 """
 
 import argparse
@@ -18,18 +18,18 @@ from rnc.store.errors import StoreError
 
 
 def examine(store: Path, images: Path) -> Iterator[Finding]:
-    """All findings, as they are made."""
+    """Yield all findings as soon as they are made."""
     yield from examine_machine()
     yield from examine_datasets(images)
     for part in (examine_store, examine_leftovers):
         try:
             yield from part(store)
-        except Exception as error:  # (a stranger's store may be wrong in any way, and the other findings still count)
+        except Exception as error:  # an untrusted store may be wrong in any way; go on
             yield Finding(Level.TROUBLE, f"{store} could not be examined to the end ({type(error).__name__}: {error})")
 
 
 def main(arguments: list[str]) -> int:
-    """Print the findings, and repair what can be where that was asked for."""
+    """Print the findings, and repair what can be repaired if this was requested."""
     parser = argparse.ArgumentParser("python -m rnc.doctor", description=__doc__)
     parser.add_argument("store", nargs="?", type=Path, help="the DuckDB file; RNC_STORE, or data/rnc.duckdb")
     parser.add_argument("--data-root", type=Path, help="the folder of the images; RNC_DATA, or data/images")
@@ -59,7 +59,7 @@ def _is_a_folder(store: Path) -> str:
 
 
 def _repaired(finding: Finding) -> bool:
-    """Whether it is mended now."""
+    """Repair a finding, print the result, and return whether it is now repaired."""
     if finding.repair is None:
         say(f"{'left':<8} this cannot be rebuilt from what is here")
         return False

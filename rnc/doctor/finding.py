@@ -1,4 +1,4 @@
-"""One thing that the doctor found."""
+"""A single finding of the doctor."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
-    """Nothing is broken; people may want to know."""
+    """Nothing is broken, but the user may want to know."""
     TROUBLE = "trouble"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence, and the repair where there is one."""
+    """A sentence about the finding, and its repair if there is one."""
 
     level: Level
     text: str
     repair: Callable[[], str] | None = None
-    """Does it, and says what was done. Raises StoreError or OSError where it cannot be done."""
+    """Function that repairs the problem and returns what was done. Raises StoreError or OSError if this is impossible."""

@@ -1,7 +1,7 @@
-"""What lies around a store and belongs to nothing: half-written files, and networks of runs that are gone from it.
+"""Leftovers around a store: half-written files, and networks of runs that are no longer in it.
 
-Nothing is touched but what this program provably made for the store at hand: files and folders with exactly the names that
-it gives to half-written ones, and folders of networks while no other store lies beside it. Anything else is only told of.
+Only files that this program certainly made for this store are changed: files and folders with exactly the names of its
+half-written ones, and folders of networks if no other store lies beside it. Everything else is only reported.
 """
 
 import json
@@ -31,12 +31,12 @@ _HALF_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")
 _NETWORK = re.compile(r"(epoch-\d{1,10}|resume)\.safetensors")
 _DELETED = re.compile(r"\..+\.deleted")
 _MOST_HEADER = 16 * 2**20
-"""Bytes of the header of a safetensors file; those of this program's networks are far smaller."""
+"""Maximum bytes of the header of a safetensors file; this program's networks have far smaller headers."""
 
 
 def examine_leftovers(store: Path) -> Iterator[Finding]:
-    """Files nobody finishes any more are removed; whole networks are moved aside, since they may be somebody's."""
-    if not store.exists():  # (nothing here can be its own)
+    """Yield abandoned files, to be removed, and complete networks, to be moved aside, since the user may need them."""
+    if not store.exists():  # none of the files can belong to a missing store
         return
     try:
         known = set(StoreReader(store).runs()["run_id"])
@@ -49,7 +49,7 @@ def examine_leftovers(store: Path) -> Iterator[Finding]:
 
 
 def _unknown_networks(store: Path, known: set[str], others: list[Path]) -> Iterator[Finding]:
-    """Folders of networks that belong to no run of the store, and whether they can have belonged to one."""
+    """Yield folders of networks that belong to no run of the store, and whether they can have belonged to one."""
     for folder in _run_folders(store):
         text = f"{folder} belongs to no run of {store}"
         if folder.name in known:
@@ -63,14 +63,14 @@ def _unknown_networks(store: Path, known: set[str], others: list[Path]) -> Itera
 
 
 def _run_folders(store: Path) -> list[Path]:
-    """Plain folders in the folder of networks, but for hidden ones."""
+    """Return the plain folders in the folder of networks, without hidden ones."""
     place = checkpoints_folder(store)
     found = place.iterdir() if is_plain_folder(place) else ()
     return sorted(path for path in found if is_plain_folder(path) and not path.name.startswith("."))
 
 
 def _holds_networks_of_ours(folder: Path) -> bool:
-    """Return whether all in a folder are networks that this program wrote for the run of that name."""
+    """Return whether all files in a folder are networks that this program wrote for the run of that name."""
     files = list(folder.iterdir())
     return bool(files) and all(_is_network_of_ours(file) for file in files)
 
@@ -79,7 +79,7 @@ def _is_network_of_ours(file: Path) -> bool:
     if not _NETWORK.fullmatch(file.name):
         return False
     metadata = _metadata(file)
-    if file.name.startswith("resume"):  # (which does not say of which run it is)
+    if file.name.startswith("resume"):  # a resume file does not name its run
         return isinstance(metadata.get("progress"), str)
     try:
         return bool(json.loads(str(metadata["config"]))["run_id"] == file.parent.name)
@@ -88,7 +88,7 @@ def _is_network_of_ours(file: Path) -> bool:
 
 
 def _metadata(file: Path) -> dict[str, object]:
-    """Return the metadata in the header of a safetensors file: eight bytes of its length, and JSON."""
+    """Return the metadata in the header of a safetensors file, which is eight bytes of length followed by JSON."""
     try:
         with open_plain_file(file, "network") as opened:
             length = int.from_bytes(opened.read(8), "little")
@@ -100,9 +100,9 @@ def _metadata(file: Path) -> dict[str, object]:
 
 
 def _half_written(store: Path, known: set[str], others: list[Path]) -> list[Path]:
-    """Return temporary files and folders of this store that nobody has touched for a while.
+    """Return this store's temporary files and folders that have not changed for a while.
 
-    Those of runs that it does not know may be another store's, where there is one.
+    Those of unknown runs are left out if another store lies beside this one, since they may belong to it.
     """
     if not store.parent.is_dir():
         return []
@@ -119,7 +119,7 @@ def _half_written(store: Path, known: set[str], others: list[Path]) -> list[Path
 
 
 def _is_half_store(path: Path, store: Path) -> bool:
-    """Return whether a path is a store that was being made, or a copy of it from before an upgrade that was being written."""
+    """Return whether a path is a half-written store, or a half-written copy of it from before an upgrade."""
     name, stem, suffix = (re.escape(text) for text in (store.name, store.stem, store.suffix))
     if re.fullmatch(rf"{stem}-v\d+-\d{{4}}-\d\d-\d\d(-\d+)?{suffix}\.partial", path.name):
         return is_plain_file(path)
@@ -129,7 +129,7 @@ def _is_half_store(path: Path, store: Path) -> bool:
 
 
 def _holds_only_networks(folder: Path) -> bool:
-    """Return whether a folder that a deletion condemned holds files of networks and nothing else."""
+    """Return whether a folder renamed for deletion holds only files of networks."""
     if not is_plain_folder(folder):
         return False
     names = (_NETWORK, _HALF_NETWORK)

@@ -1,4 +1,4 @@
-"""What does not depend on the store: versions, device, threads, data sets."""
+"""Findings that do not depend on the store: versions, device, threads, data sets."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ _PACKAGES = (
 
 
 def examine_machine() -> Iterator[Finding]:
-    """Versions, with what is missing; where networks run, and on how many threads."""
+    """Yield the installed versions, missing packages, the device of networks, and the number of threads."""
     found = {package: _version(package) for package in _PACKAGES}
     told = ", ".join(f"{package} {number}" for package, number in found.items() if number)
     yield Finding(Level.OK, f"python {platform.python_version()} on {platform.system()} {platform.machine()}; {told}")
@@ -35,7 +35,7 @@ def examine_machine() -> Iterator[Finding]:
 
 
 def examine_datasets(root: Path) -> Iterator[Finding]:
-    """Which data sets are there; nothing is decoded or downloaded."""
+    """Yield which data sets are present; nothing is decoded or downloaded."""
     here = []
     for name in datasets.names():
         try:
@@ -50,7 +50,7 @@ def examine_datasets(root: Path) -> Iterator[Finding]:
 
 
 def _place(name: str, root: Path) -> str | None:
-    """Where a data set's images are, or None."""
+    """Return the location of a data set's images, or None."""
     if name == "digits":
         return "bundled"
     spec = datasets.spec(name)

@@ -1,4 +1,4 @@
-"""The store: who holds it, whether all of it can be read, and whether runs and networks are as it says."""
+"""Checks of the store: who holds it, whether all of it is readable, and whether its runs and networks are as recorded."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ _LITTLE_ROOM = 2**30  # bytes
 
 
 def examine_store(path: Path) -> Iterator[Finding]:
-    """Everything about a store but what lies around it (`leftovers.py`)."""
+    """Yield all findings about a store itself; files around it are examined in `leftovers.py`."""
     held_by = holder(path)
     if held_by:
         yield Finding(Level.NOTE, f"store {path} is held by {held_by} at this moment; what follows waits for it")
     try:
-        with reading(path):  # (a reader answers for a missing store: it is empty)
+        with reading(path):  # needed, since a reader treats a missing store as empty
             pass
         runs = StoreReader(path).runs()
     except StoreOlderError as error:
@@ -61,7 +61,7 @@ def _room(path: Path) -> Iterator[Finding]:
 
 
 def _copies(path: Path) -> str:
-    """Where copies from before an upgrade lie, as the end of a sentence."""
+    """Return the path of the latest copy from before an upgrade, as the end of a sentence."""
     if not is_plain_file(path):
         return ""
     copies = sorted(path.parent.glob(f"{path.stem}-v*-*{path.suffix}"))
@@ -79,13 +79,13 @@ def _take_up(path: Path) -> str:
 
 
 def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
-    """Runs that the store calls running and whose trainer is gone; the reader shows them as interrupted."""
+    """Yield runs that are stored as running but whose trainer is gone; the reader shows them as interrupted."""
     if runs.empty:
         return
     for run_id in runs[(runs["state"] == RunState.INTERRUPTED) & runs["finished_at"].isna()]["run_id"]:
 
         def repair(run_id: str = run_id) -> str:
-            with run_lock(path, run_id):  # (a trainer that lives after all keeps its run)
+            with run_lock(path, run_id):  # raises if the trainer is alive after all
                 StoreWriter(path).mark_interrupted(run_id)
             return f"noted that {run_id} was interrupted"
 
@@ -95,7 +95,7 @@ def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
-    """Stored networks whose file is missing, or is not the one of the store's SHA-256."""
+    """Yield stored networks whose file is missing or does not have the SHA-256 in the store."""
     reader = StoreReader(path)
     kept = reader.checkpoints(list(runs["run_id"]))
     bad = 0
@@ -110,7 +110,7 @@ def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _difference(reader: StoreReader, path: str, sha256: str) -> str | None:
-    """Return how a network differs from what is stored, or None. Of files outside the store's folder nothing is told."""
+    """Return how a network differs from its record, or None. Files outside the store's folder are not described."""
     try:
         found, size = sha256_of(reader.network(path))
     except StoreError as error:

@@ -91,8 +91,10 @@ class AttackResult:
     def __post_init__(self) -> None:
         """Raise ValueError if the arrays differ in the number of frames or images."""
         shape = (len(self.frames), len(self.sample))
-        per_frame = (self.loss, self.margin, self.predicted, self.confidence, self.plane[..., 0], self.span[..., 0])
-        if any(part.shape != shape for part in per_frame) or self.clean_images.shape != self.perturbed_images.shape:
+        per_frame = (self.loss, self.margin, self.predicted, self.confidence)
+        wider = (self.plane, self.span)  # of any number of coordinates: constant features have none in the means' span
+        shapes = [part.shape for part in per_frame] + [part.shape[:-1] for part in wider]
+        if any(one != shape for one in shapes) or self.clean_images.shape != self.perturbed_images.shape:
             raise ValueError("the arrays of an attack's result differ in the number of frames or images")
 
     @cached_property
@@ -111,8 +113,9 @@ class AttackResult:
         if np.isnan(vertices).any():
             raise ValueError("a class without images spans no plane; choose others")
         plane = SimplexPlane(vertices)
-        flat = plane.project(self.span.reshape(-1, self.span.shape[-1]).astype(np.float64))
-        return flat.reshape(*self.span.shape[:2], 2), plane.project(vertices)
+        frames, images, size = self.span.shape
+        flat = plane.project(self.span.reshape(frames * images, size).astype(np.float64))
+        return flat.reshape(frames, images, 2), plane.project(vertices)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Collapse metrics: accumulate class statistics over a stream, then measure. Sums are float64."""
+"""Collapse metrics: accumulate class statistics over a stream, then measure. Sums are in float64."""
 
 from rnc.metrics.alignment import Alignment, align
 from rnc.metrics.class_statistics import ClassMeans, class_means

@@ -1,4 +1,4 @@
-"""How far the class means of one condition have turned and moved from those of another ("simplex similarity")."""
+"""Alignment ("simplex similarity"): the rotation and shift of the class means from one condition to another."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from rnc.vocabulary import Metric
 
 @dataclass(frozen=True)
 class Alignment:
-    """Angles (radians) and distances (feature units) per class, (C,); NaN where a class is absent in either."""
+    """Angles (radians) and distances (feature units) per class, (C,); NaN if a class is absent in either condition."""
 
     angle: torch.Tensor
     angle_uncentred: torch.Tensor
@@ -20,7 +20,7 @@ class Alignment:
     global_mean_distance: float
 
     def summary(self) -> dict[Metric, float]:
-        """The means over the classes present in both, and the global means' own angle and distance."""
+        """Return the means over the classes present in both, and the angle and distance between the global means."""
         return {
             Metric.ANGLE: float(self.angle.nanmean()),
             Metric.ANGLE_UNCENTRED: float(self.angle_uncentred.nanmean()),
@@ -32,7 +32,7 @@ class Alignment:
 
 
 def align(reference: ClassMeans, other: ClassMeans) -> Alignment:
-    """Compare the means of two conditions over the same classes. Raises ValueError where the shapes differ."""
+    """Compare the means of two conditions over the same classes. Raises ValueError if the shapes differ."""
     if reference.means.shape != other.means.shape:
         raise ValueError(f"class means differ in shape: {tuple(reference.means.shape)}, {tuple(other.means.shape)}")
     return Alignment(
@@ -46,10 +46,10 @@ def align(reference: ClassMeans, other: ClassMeans) -> Alignment:
 
 
 def angles(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """The angle in radians between the rows of a and b (n, d), exact also where it is tiny.
+    """Return the angle in radians between the rows of a and b (n, d), accurate also for tiny angles.
 
-    2 atan2(|u - v|, |u + v|) of the unit vectors (Kahan): the arccosine of a rounded cosine is blind below 1e-8.
-    NaN where a row is zero.
+    It is 2 atan2(|u - v|, |u + v|) of the unit vectors (Kahan), because the arccosine of a rounded cosine cannot
+    resolve angles below 1e-8. The angle is NaN if a row is zero.
     """
     u, v = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
     return 2 * torch.atan2((u - v).norm(dim=1), (u + v).norm(dim=1))

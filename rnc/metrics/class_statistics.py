@@ -1,4 +1,4 @@
-"""Pass one over a stream of features: the counts and the means of the classes, and the directions that the means span."""
+"""Pass one over a stream of features: the counts and means of the classes, and the directions that the means span."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ _RELATIVE_CUTOFF = 1e-6  # singular values of M below this share of the largest 
 
 @dataclass(frozen=True)
 class ClassMeans:
-    """The means of the classes that are present (C' of C) in a split under a condition."""
+    """The means of the classes present (C' of C) in a split under a condition."""
 
     counts: torch.Tensor
     """(C,) samples per class, zeros included."""
@@ -31,38 +31,38 @@ class ClassMeans:
 
     @cached_property
     def present(self) -> torch.Tensor:
-        """(C',) the classes with at least one sample."""
+        """Return the classes (C',) with at least one sample."""
         return self.counts.nonzero().squeeze(1)
 
     @cached_property
     def global_mean(self) -> torch.Tensor:
-        """(d,) the unweighted mean of the class means."""
+        """Return the unweighted mean (d,) of the class means."""
         return self.means[self.present].mean(0)
 
     @cached_property
     def centred(self) -> torch.Tensor:
-        """(C, d) class means minus the global mean; NaN rows for absent classes."""
+        """Return the class means minus the global mean, (C, d); NaN rows for absent classes."""
         return self.means - self.global_mean
 
     @cached_property
     def directions(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Singular values (k,) and orthonormal right vectors (k, d) of the centred means, the negligible ones dropped."""
+        """Return the singular values (k,) and orthonormal right vectors (k, d) of the centred means, without negligible ones."""
         _u, values, vectors = torch.linalg.svd(self.centred[self.present], full_matrices=False)
         kept = values > _RELATIVE_CUTOFF * values[0]
         return values[kept], vectors[kept]
 
 
 class MeanSums:
-    """Counts and sums of each class, batch by batch."""
+    """Counts and sums per class, accumulated batch by batch."""
 
     def __init__(self, num_classes: int) -> None:
-        """Start with no sample."""
+        """Start without samples."""
         self._num_classes, self._labels = num_classes, LabelRange(num_classes)
         self._counts: torch.Tensor | None = None
         self._sums: torch.Tensor | None = None
 
     def add(self, features: Array, labels: Array) -> None:
-        """Take in features (n, d) and labels (n,). Raises ValueError for other shapes."""
+        """Add features (n, d) and labels (n,). Raises ValueError for other shapes."""
         h, y = checked(features, labels)
         y = self._labels.take(y)
         if self._sums is None or self._counts is None:
@@ -73,9 +73,9 @@ class MeanSums:
         self._counts.index_add_(0, y, torch.ones_like(y))
 
     def means(self, reduce: Reduce = alone) -> ClassMeans:
-        """The means of what was taken in by all processes.
+        """Return the class means over the samples of all processes.
 
-        Raises ValueError where that is nothing, or not finite, or of a label outside 0..C-1.
+        Raises ValueError if there are no samples, if a feature is not finite, or if a label is outside 0..C-1.
         """
         self._labels.check()
         if self._sums is None or self._counts is None:
@@ -88,9 +88,9 @@ class MeanSums:
 
 
 def class_means(batches: Batches, num_classes: int, reduce: Reduce = alone) -> ClassMeans:
-    """Pass one. Raises ValueError where there is no sample, a label outside 0..C-1 or a feature that is not finite.
+    """Run pass one. Raises ValueError without samples, for a label outside 0..C-1 and for a feature that is not finite.
 
-    `reduce` joins the sums of several processes; each must have at least one batch, if an empty one.
+    `reduce` sums over several processes; each process needs at least one batch, which may be empty.
     """
     sums = MeanSums(num_classes)
     for features, labels in batches:

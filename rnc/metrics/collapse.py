@@ -1,4 +1,4 @@
-"""NC1 to NC4 and their kin, from class statistics and the classifier (Papyan, Han, Donoho 2020; paper, section 3)."""
+"""NC1 to NC4 and related metrics, from class statistics and the classifier (Papyan, Han, Donoho 2020; paper, section 3)."""
 
 import torch
 from torch.nn import functional
@@ -21,19 +21,19 @@ MEASURED = (
     Metric.LOSS,
     Metric.NCC_ACCURACY,
 )
-"""What `measure` returns."""
+"""The metrics that `measure` returns."""
 _SMALL, _LARGE = 1e-25, 1e30
-"""Products of a feature and a weight between these leave room in float32 for sums of many, and for their last digits."""
+"""Bounds for products of a feature and a weight: in between, float32 sums of many products neither overflow nor underflow."""
 
 
 def measure(features: Array, labels: Array, weight: Array, bias: Array | None, num_classes: int) -> dict[str, float]:
-    """All collapse metrics of one set of features around its own class means, as plain floats by metric name.
+    """Return all collapse metrics of one set of features around its own class means, as plain floats by metric name.
 
     features (N, d) are penultimate features, labels (N,) in 0..C-1, weight (C, d), bias (C,) or None for zeros. Keys:
     nc1, nc2_equinorm, nc2_equiangularity, nc2_equinorm_w, nc2_equiangularity_w, nc3, nc4, accuracy, loss, ncc_accuracy.
-    Conventions: NC1 is divided by C; stds are unbiased; NC4 is disagreement; absent classes are left out.
-    A metric that the data do not define (one class present, say) is NaN. Raises ValueError as `class_means` does, and for
-    weights or biases that are not finite.
+    Conventions: NC1 is divided by C; standard deviations are unbiased; NC4 is the share of disagreement; absent classes
+    are left out. A metric that is undefined for the data (for example with one class present) is NaN. Raises ValueError
+    like `class_means`, and for weights or biases that are not finite.
     """
     h, y, w = torch.as_tensor(features).detach(), torch.as_tensor(labels), as_float64(weight)
     b = w.new_zeros(num_classes) if bias is None else as_float64(bias)
@@ -48,7 +48,7 @@ def measure(features: Array, labels: Array, weight: Array, bias: Array | None, n
 
 
 def _logits(h: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """W h + b (N, C) in the precision of the features, in float64 where the products are too large or small for float32."""
+    """Return W h + b (N, C) in the precision of the features, or in float64 if the products do not fit float32."""
     dtype = working_dtype(h)
     size = 1 / float(power_of_two(h)) / float(power_of_two(w))
     if not _SMALL < size < _LARGE:
@@ -57,9 +57,9 @@ def _logits(h: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric, float]:
-    """The metrics that need statistics and W (C, d) only: NC1, NC2 of means and classifier, NC3, and `kin`.
+    """Return the metrics that need only statistics and W (C, d): NC1, NC2 of means and classifier, NC3, and those of `kin`.
 
-    Raises ValueError for weights of a class present that are not finite.
+    Raises ValueError if the weights of a class that is present are not finite.
     """
     centred, rows = means.centred[means.present], as_float64(weight)[means.present]
     check_finite(rows, "weights")
@@ -77,9 +77,9 @@ def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric,
 
 
 def classifier_metrics(labels: Array, logits: Array, nearest: torch.Tensor) -> dict[Metric, float]:
-    """The metrics of decisions: NC4, accuracy, loss (nats) and nearest centre, given logits (N, C).
+    """Return the metrics of decisions from logits (N, C): NC4, accuracy, loss (nats) and nearest-centre accuracy.
 
-    `nearest` (N,) are the classes of the nearest means, as `Scatter` holds them. Raises ValueError for logits that are NaN.
+    `nearest` (N,) are the classes of the nearest means, as in `Scatter`. Raises ValueError for logits that are NaN.
     """
     found = torch.as_tensor(logits).detach()
     if bool(found.isnan().any()):
@@ -97,31 +97,31 @@ def classifier_metrics(labels: Array, logits: Array, nearest: torch.Tensor) -> d
 
 
 def nc1(means: ClassMeans, scatter: Scatter) -> float:
-    """Tr(Sigma_W pinv(Sigma_B)) / C: Sigma_B has the eigenvalues s^2 / C, so that the C cancels the division."""
+    """Return Tr(Sigma_W pinv(Sigma_B)) / C. Sigma_B has the eigenvalues s^2 / C, so this C cancels the division by C."""
     singular_values, _vectors = means.directions
     return float((scatter.along / singular_values.square()).sum()) if len(singular_values) else float("nan")
 
 
 def equinorm(vectors: torch.Tensor) -> float:
-    """Unbiased std over mean of the norms of vectors (C, d); 0 where all are equally long."""
+    """Return the unbiased std over the mean of the norms of vectors (C, d); 0 if all norms are equal."""
     norms = vectors.norm(dim=1)
     return float(norms.std() / norms.mean()) if len(norms) > 1 else float("nan")
 
 
 def equiangularity(vectors: torch.Tensor) -> float:
-    """Mean over pairs of |cos + 1/(C-1)|, for vectors (C, d); 0 at a simplex."""
+    """Return the mean over pairs of |cos + 1/(C-1)|, for vectors (C, d); 0 for a simplex."""
     cosines = _pair_cosines(vectors)
     return float((cosines + 1 / (len(vectors) - 1)).abs().mean()) if len(cosines) else float("nan")
 
 
 def cosine_std(vectors: torch.Tensor) -> float:
-    """Unbiased std of the cosines over the pairs of vectors (C, d); Papyan's equiangularity."""
+    """Return the unbiased std of the cosines over the pairs of vectors (C, d); this is Papyan's equiangularity."""
     cosines = _pair_cosines(vectors)
     return float(cosines.std()) if len(cosines) > 1 else float("nan")
 
 
 def _pair_cosines(vectors: torch.Tensor) -> torch.Tensor:
-    """Each unordered pair once, (C(C-1)/2,)."""
+    """Return the cosine of each unordered pair, (C(C-1)/2,)."""
     unit = functional.normalize(vectors, dim=1, eps=0.0)
     first, second = torch.triu_indices(len(vectors), len(vectors), offset=1)
     return (unit @ unit.T)[first, second]

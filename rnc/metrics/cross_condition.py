@@ -13,11 +13,11 @@ from rnc.vocabulary import Metric
 def cross(
     features: torch.Tensor | np.ndarray, labels: torch.Tensor | np.ndarray, means: ClassMeans
 ) -> dict[Metric, float]:
-    """NC1 (divided by C), its ratio of traces and the nearest-centre accuracy around the means (C, d) of other samples.
+    """Return NC1 (divided by C), its ratio of traces and the nearest-centre accuracy around the means (C, d) of other samples.
 
-    Residuals of features (N, d), labels (N,), are h - mu_c with the given means, and so is Sigma_B. A sample of a class
-    without a mean is left out of the scatter, and is a miss of the nearest centre. Raises ValueError as
-    `scatter_around` does.
+    Residuals of features (N, d) with labels (N,) are h - mu_c with the given means; Sigma_B also uses the given means.
+    A sample whose class has no mean is left out of the scatter and counts as an error of the nearest-centre rule.
+    Raises ValueError like `scatter_around`.
     """
     scatter = scatter_around([(features, labels)], means)
     hits = scatter.nearest == torch.as_tensor(labels).to(means.means.device)

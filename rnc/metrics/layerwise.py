@@ -1,4 +1,7 @@
-"""NC1 and nearest centre of every stage of a network, streamed: two passes, bounded memory, never a d x d matrix."""
+"""NC1 and nearest-centre accuracy of every stage of a network, streamed in two passes with bounded memory.
+
+No d x d matrix is ever formed.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -12,15 +15,15 @@ from rnc.metrics.streaming import Reduce, alone
 from rnc.vocabulary import Metric
 
 Stages = Iterator[tuple[str, torch.Tensor]]
-"""(stage, activation (n, ...)) one after the other; an activation is let go before the next is asked for."""
+"""Iterator of (stage, activation (n, ...)); each activation is released before the next is computed."""
 StageBatches = Callable[[], Iterator[tuple[Stages, torch.Tensor]]]
-"""Begins a pass over the samples: the stages of a batch, and its labels (n,)."""
+"""Function that starts a pass over the samples: it yields the stages of a batch and its labels (n,)."""
 
 
 def layer_means(batches: StageBatches, num_classes: int, reduce: Reduce = alone) -> dict[str, ClassMeans]:
-    """Class means (C, d) of every stage's flattened activations, by name. Raises ValueError as `class_means` does.
+    """Return the class means (C, d) of every stage's flattened activations, by name. Raises ValueError like `class_means`.
 
-    `reduce` joins the sums of several processes; each must have at least one batch, if an empty one.
+    `reduce` sums over several processes; each process needs at least one batch, which may be empty.
     """
     sums: dict[str, MeanSums] = {}
     for stages, labels in batches():
@@ -34,11 +37,11 @@ def layer_means(batches: StageBatches, num_classes: int, reduce: Reduce = alone)
 def layerwise(
     batches: StageBatches, means: dict[str, ClassMeans], centres: dict[str, ClassMeans], reduce: Reduce = alone
 ) -> dict[str, dict[Metric, float]]:
-    """NC1 (divided by C) and nearest-centre accuracy of every stage's flattened activations (paper, section 3).
+    """Return NC1 (divided by C) and nearest-centre accuracy of every stage's flattened activations (paper, section 3).
 
-    NC1 is around the stage's own `means`, of the same samples; the accuracy is the share whose nearest of `centres`,
-    the clean means of train, is their label's. Raises ValueError as `scatter_around` does, KeyError for a stage that
-    has no means or centres. `reduce` is that of `layer_means`.
+    NC1 is around the stage's own `means`, from the same samples. The accuracy is the share of samples whose nearest
+    mean among `centres`, the clean means of the train split, belongs to their label. Raises ValueError like
+    `scatter_around`, and KeyError for a stage without means or centres. `reduce` is that of `layer_means`.
     """
     stages_of = {name: _Stage(means[name], centres[name]) for name in means}
     for stages, labels in batches():
@@ -48,7 +51,7 @@ def layerwise(
 
 
 class _Stage:
-    """What the second pass accumulates of one stage."""
+    """The sums that the second pass accumulates for one stage."""
 
     def __init__(self, means: ClassMeans, centres: ClassMeans) -> None:
         self._means, self._centres, self._scatter = means, centres, ScatterSums(means)
@@ -56,7 +59,7 @@ class _Stage:
 
     def add(self, features: torch.Tensor, labels: torch.Tensor) -> None:
         self._scatter.add(features, labels)
-        nearest = nearest_of_finite(features, self._centres)  # (the scatter asks whether they are finite)
+        nearest = nearest_of_finite(features, self._centres)  # the scatter checks that the features are finite
         self._hits_and_samples[0] += (nearest == labels.to(nearest.device)).sum()
         self._hits_and_samples[1] += len(labels)
 

@@ -1,4 +1,4 @@
-"""Where perturbed features go: clusters of (true class i, predicted class j) and their angle to clean vertex j."""
+"""Movement of perturbed features: clusters of (true class i, predicted class j) and their angle to the clean mean of class j."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ class Leaps:
     """Clusters by true class i and predicted class j."""
 
     counts: torch.Tensor
-    """(C, C) samples of class i that the network decides are j; the diagonal stayed."""
+    """(C, C) numbers of samples of class i that the network classifies as j; the diagonal holds those classified correctly."""
     angles: torch.Tensor
-    """(C, C) radians between the cluster's mean and clean class mean j, both minus the clean global mean; NaN if empty."""
+    """(C, C) angles in radians between cluster mean and clean class mean j, both minus the clean global mean; NaN if empty."""
 
     def clusters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The clusters that are not empty, as columns: true class, predicted class, count, angle."""
+        """Return the non-empty clusters as columns: true class, predicted class, count, angle."""
         true, predicted = self.counts.nonzero(as_tuple=True)
         columns = (true, predicted, self.counts[true, predicted], self.angles[true, predicted])
         true_class, predicted_class, count, angle = (column.cpu().numpy() for column in columns)
@@ -35,7 +35,7 @@ def leaps(
 ) -> Leaps:
     """Cluster features (N, d) by true and predicted class (N,) against the clean means. Source: paper, section 3.
 
-    Raises ValueError as `class_means` does.
+    Raises ValueError like `class_means`, and if the shapes of the labels differ.
     """
     num_classes = len(clean.counts)
     i, j = torch.as_tensor(true).to(torch.int64), torch.as_tensor(predicted).to(torch.int64)
@@ -45,7 +45,7 @@ def leaps(
         check_labels(labels, num_classes)
     pairs, cluster = (i * num_classes + j).unique(
         return_inverse=True
-    )  # (C^2 means of d features would not fit in memory)
+    )  # C^2 means of d features would not fit in memory
     clusters = class_means([(features, cluster)], len(pairs))
     pairs = pairs.to(clusters.means.device)
     turned = angles(clusters.means - clean.global_mean, clean.centred[pairs % num_classes])

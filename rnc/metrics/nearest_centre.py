@@ -1,4 +1,4 @@
-"""The nearest-class-centre rule: decide for the class whose mean is closest (paper, section 3)."""
+"""The nearest-class-centre rule: predict the class whose mean is closest (paper, section 3)."""
 
 import torch
 
@@ -7,10 +7,10 @@ from rnc.metrics.streaming import Array, Shift, check_finite, power_of_two, row_
 
 
 def nearest_centre(features: Array, means: ClassMeans) -> torch.Tensor:
-    """argmin over the present classes of the distance from h (N, d) to the class mean, as classes (N,).
+    """Return the class (N,) of the present class mean with the least distance to each feature h (N, d).
 
-    `scatter_around` finds the same around the means that it measures by, with no product of its own. Raises ValueError
-    for a feature that is not finite.
+    `scatter_around` finds the same for the means that it uses, without an extra matrix product. Raises ValueError for a
+    feature that is not finite.
     """
     h = torch.as_tensor(features).detach()
     for rows in row_slices(h):
@@ -19,8 +19,8 @@ def nearest_centre(features: Array, means: ClassMeans) -> torch.Tensor:
 
 
 def nearest_of_finite(h: torch.Tensor, means: ClassMeans) -> torch.Tensor:
-    """`nearest_centre` of features (N, d) that are known to be finite: it never makes a GPU wait."""
-    # norm(h - mu)^2 = norm(h)^2 - 2 (h.mu - norm(mu)^2 / 2): one matmul ranks the centres. Centring first keeps digits,
+    """Return `nearest_centre` of features (N, d) that are known to be finite, without making a GPU wait."""
+    # norm(h - mu)^2 = norm(h)^2 - 2 (h.mu - norm(mu)^2 / 2): one matmul ranks the centres. Centring first keeps precision,
     # and scaling by a power of two keeps the squares in the range of float32.
     dtype = working_dtype(h)
     parts = list(row_slices(h))

@@ -1,4 +1,4 @@
-"""Other measures of collapse in the field, from the same statistics (paper, section 3)."""
+"""Related collapse measures from the literature, computed from the same statistics (paper, section 3)."""
 
 import numpy as np
 import torch
@@ -11,9 +11,9 @@ from rnc.vocabulary import Metric
 
 
 def kin(means: ClassMeans, scatter: Scatter, rows: torch.Tensor) -> dict[Metric, float]:
-    """CDNV, NC1 as a ratio of traces, GNC2 and UNC3, given the classifier rows (C', d) of the classes present.
+    """Return CDNV, NC1 as a ratio of traces, GNC2 and UNC3, given the classifier rows (C', d) of the classes present.
 
-    What the data do not define (with one class present, or where two class means coincide) is NaN.
+    A metric that is undefined for the data (with one class present, or with two equal class means) is NaN.
     """
     return {
         Metric.CDNV: cdnv(means, scatter),
@@ -24,27 +24,28 @@ def kin(means: ClassMeans, scatter: Scatter, rows: torch.Tensor) -> dict[Metric,
 
 
 def cdnv(means: ClassMeans, scatter: Scatter) -> float:
-    """Class-distance normalised variance: mean over pairs of (v_c + v_c') / (2 norm(mu_c - mu_c')^2) (Galanti et al. 2021).
+    """Return the class-distance normalised variance (Galanti et al. 2021).
 
-    v_c is the mean, not the unbiased one, of the squared distances to mu_c.
+    It is the mean over pairs of (v_c + v_c') / (2 norm(mu_c - mu_c')^2), with v_c the mean (not the unbiased estimate)
+    of the squared distances to mu_c.
     """
     variances = scatter.per_class[means.present]
     first, second = _pairs(means)
-    squared = functional.pdist(means.centred[means.present]).square()  # (never pairs x d numbers at once)
+    squared = functional.pdist(means.centred[means.present]).square()  # needs no array of pairs x d numbers
     ratios = (variances[first] + variances[second]) / (2 * squared)
     return float(ratios.mean()) if len(ratios) and bool((squared > 0).all()) else float("nan")
 
 
 def nc1_trace(means: ClassMeans, scatter: Scatter) -> float:
-    """Tr(Sigma_W) / Tr(Sigma_B) (Tirer et al. 2023)."""
+    """Return Tr(Sigma_W) / Tr(Sigma_B) (Tirer et al. 2023)."""
     between = float(means.centred[means.present].square().sum(1).mean())
     return scatter.total / between if between > 0 else float("nan")
 
 
 def gnc2(means: ClassMeans) -> float:
-    """Variance over pairs of log(1 / norm(u_c - u_c')), u_c the normalised centred mean (Liu et al. 2023); 0 at a simplex.
+    """Return the variance over pairs of log(1 / norm(u_c - u_c')), u_c the normalised centred mean (Liu et al. 2023).
 
-    Unbiased, each unordered pair counted once; NaN below three classes.
+    It is 0 for a simplex. The variance is unbiased over unordered pairs, and NaN for fewer than three classes.
     """
     unit = functional.normalize(means.centred[means.present], dim=1, eps=0.0)
     logs = -functional.pdist(unit).log()
@@ -52,13 +53,13 @@ def gnc2(means: ClassMeans) -> float:
 
 
 def unc3(means: ClassMeans, rows: torch.Tensor) -> float:
-    """Variance, unbiased, over the classes present of cos(w_c, mu_c - mu_G), rows (C', d) being their w (Liu et al. 2023)."""
+    """Return the unbiased variance over the classes present of cos(w_c, mu_c - mu_G), w_c from rows (C', d) (Liu et al. 2023)."""
     cosines = functional.cosine_similarity(rows, means.centred[means.present], dim=1, eps=0.0)
     return float(cosines.var()) if len(cosines) > 1 else float("nan")
 
 
 def nc5(means: ClassMeans, foreign_mean: torch.Tensor | np.ndarray) -> float:
-    """Mean over classes of |cos(mu_c, m)|, m (d,) the mean feature of a foreign data set (Ammar et al. 2024).
+    """Return the mean over classes of |cos(mu_c, m)|, with m (d,) the mean feature of another data set (Ammar et al. 2024).
 
     Raises ValueError for a mean that is not finite.
     """
@@ -68,6 +69,6 @@ def nc5(means: ClassMeans, foreign_mean: torch.Tensor | np.ndarray) -> float:
 
 
 def _pairs(means: ClassMeans) -> torch.Tensor:
-    """Positions (2, C'(C'-1)/2) of each unordered pair of classes present, in the order of `pdist`."""
+    """Return the positions (2, C'(C'-1)/2) of each unordered pair of classes present, in the order of `pdist`."""
     count = len(means.present)
     return torch.triu_indices(count, count, offset=1, device=means.means.device)

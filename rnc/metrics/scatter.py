@@ -1,8 +1,9 @@
-"""Pass two over a stream of features: how samples scatter around given class means, without a d x d matrix.
+"""Pass two over a stream of features: the scatter of samples around given class means, without a d x d matrix.
 
-The centred means M (C, d) span k <= C - 1 directions, and NC1 needs the within-class covariance in these only. So the
-one product of the pass is that of the residuals h - mu_c with the directions. It finds the nearest mean as well: all
-that tells the means apart lies in their span, where h is known from its residual and its own class's mean.
+The centred means M (C, d) span k <= C - 1 directions, and NC1 needs the within-class covariance in these only. The only
+matrix product of the pass is therefore that of the residuals h - mu_c with the directions. The nearest mean follows
+from the same product: the means differ only within their span, where h is known from its residual and its own class's
+mean.
 """
 
 from dataclasses import dataclass, field
@@ -27,26 +28,27 @@ from rnc.metrics.streaming import (
 
 @dataclass(frozen=True)
 class Scatter:
-    """Within-class scatter around given means."""
+    """The within-class scatter around given means."""
 
     along: torch.Tensor
     """(k,) variance of the residuals along each of `ClassMeans.directions`: (1/N) sum of squares."""
     per_class: torch.Tensor
-    """(C,) mean squared distance to the class mean; NaN for classes of which there is no sample."""
+    """(C,) mean squared distance to the class mean; NaN for classes without samples."""
     total: float
     """Tr(Sigma_W): the mean squared distance over all samples."""
     nearest: torch.Tensor = field(compare=False)
-    """(n,) the class whose mean is nearest to each sample of this process, as it came; see `nearest_centre`."""
+    """(n,) class of the mean nearest to each sample of this process, in input order; see `nearest_centre`."""
 
 
 class _Frame:
-    """The given means in the precision of the features, where the classes lie in it, and what ranks them.
+    """The given means in the precision of the features, with the quantities that rank them by distance.
 
-    All of it is multiplied by a power of two, so that squares stay in the range of float32 whatever the features' size.
+    All values are multiplied by a power of two that keeps squares in the range of float32, whatever the size of the
+    features.
     """
 
     def __init__(self, means: ClassMeans, features: torch.Tensor, dtype: torch.dtype) -> None:
-        """Choose the scale by the means and by some of the features (n, d)."""
+        """Choose the scale from the means and from some of the features (n, d)."""
         known = (means.counts > 0)[:, None]
         _values, vectors = means.directions
         self.scale = power_of_two(means.means[means.present], features)
@@ -54,25 +56,25 @@ class _Frame:
         self.directions = vectors.to(dtype)  # (k, d)
         places = torch.where(known, means.centred, 0.0) @ vectors.T * self.scale  # (C, k)
         self._places = places[means.present].to(dtype)
-        # norm(h - mu_c)^2 / 2 falls as h.mu_c - norm(mu_c)^2 / 2 grows, all measured from the global mean; the part of it
-        # that h's own class gives is looked up
+        # norm(h - mu_c)^2 / 2 falls as h.mu_c - norm(mu_c)^2 / 2 grows, all measured from the global mean; the part of
+        # h.mu_c that depends on h's own class only comes from a table.
         rank = places @ places[means.present].T - places[means.present].square().sum(1) / 2
         self._rank, self._present = rank.to(dtype), means.present
 
     def nearest(self, along: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """The class (n,) of the nearest mean, given residuals along the directions (n, k) from the means of `classes`."""
+        """Return the class (n,) of the nearest mean, given residuals along the directions (n, k) from the means of `classes`."""
         return self._present[self._rank.index_select(0, classes).addmm_(along, self._places.T).argmax(1)]
 
 
 class ScatterSums:
-    """Squares of the residuals around given means, batch by batch.
+    """Squares of the residuals around given means, accumulated batch by batch.
 
-    Features may be of any size that float32 has, as long as the means, or the first of them, are not 2^60 times smaller
-    than others.
+    Features may have any size that float32 can hold, as long as the means, or the first features, are not 2^60 times
+    smaller than other features.
     """
 
     def __init__(self, means: ClassMeans, nearest: bool = False) -> None:
-        """Start with no sample; `nearest` asks for the nearest means, too."""
+        """Start without samples; with `nearest`, the nearest means are found as well."""
         self._means, self._labels = means, LabelRange(len(means.counts))
         self._known = means.counts > 0
         self._complete = len(means.present) == len(means.counts)
@@ -83,7 +85,7 @@ class ScatterSums:
         self._nearest: list[torch.Tensor] | None = [] if nearest else None
 
     def add(self, features: Array, labels: Array) -> None:
-        """Take in features (n, d) and labels (n,); samples of a class that has no mean do not scatter.
+        """Add features (n, d) and labels (n,); samples of a class without a mean do not count towards the scatter.
 
         Raises ValueError for other shapes.
         """
@@ -101,21 +103,21 @@ class ScatterSums:
                 known = self._known[classes][:, None]
                 residuals, along = residuals.mul_(known), along * known
             self._along += along.square_().sum(0, dtype=torch.float64) / frame.scale.square()
-            lengths = torch.linalg.vector_norm(residuals, dim=1)  # (a product of the precision of the others)
+            lengths = torch.linalg.vector_norm(residuals, dim=1)  # in the precision of the other products
             self._per_class.index_add_(0, classes, (lengths.to(torch.float64) / frame.scale).square_())
         self._counts.index_add_(0, y, self._known[y].to(torch.int64))
 
     def _frame_for(self, features: torch.Tensor) -> _Frame:
-        """The frame in which features (n, d) are measured, made for the first of them."""
+        """Return the frame for features (n, d), created from the first features of their precision."""
         dtype = working_dtype(features)
         if self._frame is None or self._frame[0] != dtype:
             self._frame = dtype, _Frame(self._means, features, dtype)
         return self._frame[1]
 
     def scatter(self, reduce: Reduce = alone) -> Scatter:
-        """The scatter of what was taken in by all processes; NaN where that is nothing.
+        """Return the scatter over the samples of all processes; NaN if there are none.
 
-        Raises ValueError where it is not finite, or of a label outside 0..C-1.
+        Raises ValueError if a feature is not finite or a label is outside 0..C-1.
         """
         self._labels.check()
         counts, along, per_class = reduce(self._counts), reduce(self._along), reduce(self._per_class)
@@ -125,7 +127,7 @@ class ScatterSums:
 
 
 def scatter_around(batches: Batches, means: ClassMeans, reduce: Reduce = alone) -> Scatter:
-    """Pass two: over the samples of pass one, or over others around its means.
+    """Run pass two over the samples of pass one, or over other samples around its means.
 
     Raises ValueError for a label outside 0..C-1 or a feature that is not finite. `reduce` is that of `class_means`.
     """

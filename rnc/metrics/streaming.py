@@ -1,7 +1,7 @@
-"""How samples are taken in: a few rows at a time, multiplied in the precision they came in, summed in float64.
+"""Reading of samples: a few rows at a time, multiplied in their own precision, summed in float64.
 
-A chunk fits a CPU's cache, so that each feature is fetched from memory once a pass; and nothing here asks a GPU for a
-number, so that it never waits within a stream.
+A chunk fits a CPU's cache, so each feature is read from memory once per pass. No function that handles a batch reads a
+number back from a GPU, so the GPU never waits within a stream.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,43 +12,43 @@ import torch
 Array = torch.Tensor | np.ndarray
 
 Batches = Iterable[tuple[Array, Array]]
-"""(features (n, d), labels (n,)) batch by batch; iterated once by each pass."""
+"""Iterable of (features (n, d), labels (n,)) batch by batch; each pass iterates over it once."""
 
 Reduce = Callable[[torch.Tensor], torch.Tensor]
-"""Sums a tensor over the processes that share the samples; alone, what it is given."""
+"""Function that sums a tensor over the processes that share the samples; in a single process, it returns its argument."""
 
 _CHUNK = {
     "cpu": 2**18,
     "accelerator": 2**22,
-}  # numbers at a time: 1 MiB of float32 in the cache, or enough to fill a GPU
-_LEAST_ROWS = 32  # of a wide stage's activations, below which the class means are fetched more often than the samples
+}  # numbers per chunk: 1 MiB of float32 in the cache, or enough to fill a GPU
+_LEAST_ROWS = 32  # with fewer rows of a wide stage, reading the class means would dominate
 
 
 def alone(total: torch.Tensor) -> torch.Tensor:
-    """The sum over one process."""
+    """Return the sum over one process."""
     return total
 
 
 def as_float64(x: Array) -> torch.Tensor:
-    """The values as a float64 tensor, on the device where they are."""
+    """Return the values as a float64 tensor on the same device."""
     return torch.as_tensor(x).detach().to(torch.float64)
 
 
 def working_dtype(features: torch.Tensor) -> torch.dtype:
-    """What features are multiplied in: float32 as a network gives them (or less), else float64."""
+    """Return the dtype in which features are multiplied: float32 for features of float32 or less, else float64."""
     lower = features.dtype.is_floating_point and features.dtype != torch.float64
     return torch.float32 if lower else torch.float64
 
 
 def row_slices(features: torch.Tensor, share: int = 1) -> Iterator[slice]:
-    """The rows of features (N, d), a chunk at a time, or a `share`-th of one where they are widened to float64."""
+    """Return the row slices of features (N, d), one chunk each, or a `share`-th of a chunk if rows are widened to float64."""
     most = _CHUNK["cpu" if features.device.type == "cpu" else "accelerator"]
     rows = max(most // share // max(features.shape[1], 1), _LEAST_ROWS)
     return (slice(begin, begin + rows) for begin in range(0, len(features), rows))
 
 
 def checked(features: Array, labels: Array, device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (n, d) and labels (n,) as tensors, the labels int64 and beside them or on `device`.
+    """Return features (n, d) and labels (n,) as tensors, the labels as int64 on the features' device or on `device`.
 
     Raises ValueError for other shapes.
     """
@@ -59,15 +59,15 @@ def checked(features: Array, labels: Array, device: torch.device | None = None) 
 
 
 class LabelRange:
-    """The labels that came by; whether they were 0..C-1 is asked at the end of a stream."""
+    """The range of the labels seen; the check that they are in 0..C-1 runs at the end of a stream."""
 
     def __init__(self, num_classes: int) -> None:
-        """Start with no label."""
+        """Start without labels."""
         self._num_classes = num_classes
         self._ends: torch.Tensor | None = None
 
     def take(self, labels: torch.Tensor) -> torch.Tensor:
-        """Note labels (n,), and return them as ones that can be used as rows of a table of C."""
+        """Record labels (n,), and return them clamped to 0..C-1 so that they can index a table of C rows."""
         if len(labels):
             lowest, highest = torch.aminmax(labels)
             ends = torch.stack((-lowest, highest))
@@ -75,7 +75,7 @@ class LabelRange:
         return labels.clamp(0, self._num_classes - 1)
 
     def check(self) -> None:
-        """Raise ValueError where a label was outside 0..C-1."""
+        """Raise ValueError if a label was outside 0..C-1."""
         if self._ends is None:
             return
         lowest, highest = -int(self._ends[0]), int(self._ends[1])
@@ -91,16 +91,16 @@ def check_labels(labels: torch.Tensor, num_classes: int) -> None:
 
 
 def check_finite(sums: torch.Tensor, what: str = "features") -> None:
-    """Raise ValueError, saying what is not finite. In sums any number that is not shows: cheaper than a look at each."""
+    """Raise ValueError, naming the values that are not finite. In sums, any such value shows up, which is cheaper to check."""
     if not torch.isfinite(sums).all():
         raise ValueError(f"{what} hold NaN or infinite values; the network has diverged (try a smaller learning rate)")
 
 
 def power_of_two(*values: torch.Tensor) -> torch.Tensor:
-    """The power of two (1,), in float64, that brings the largest absolute value of all to between 0.5 and 1.
+    """Return the power of two (1,), in float64, that scales the largest absolute value of all to between 0.5 and 1.
 
-    To multiply by it changes no digit, and brings squares of what is very large or small into the range of float32.
-    It is 1 where all are 0, and at most 2^126 and at least 2^-126, so that it is an ordinary number of float32.
+    Multiplication by it loses no precision, and brings squares of very large or small values into the range of float32.
+    It is 1 if all values are 0, and between 2^-126 and 2^126, so that it is a normal float32 number.
     """
     ends = [torch.stack(torch.aminmax(value)).double().abs().amax(0, keepdim=True) for value in values if value.numel()]
     largest = torch.cat([values[0].new_zeros(1, dtype=torch.float64), *ends]).amax(0, keepdim=True)
@@ -109,22 +109,22 @@ def power_of_two(*values: torch.Tensor) -> torch.Tensor:
 
 
 class Shift:
-    """Subtracts float64 rows from features without rounding the rows: in float32 they are kept as a sum of two numbers.
+    """Subtraction of float64 rows from features without rounding the rows: float32 keeps each row as a sum of two numbers.
 
-    So float32 residuals are exact to their own last digit, also where they are tiny beside the mean. Both are multiplied
-    by `scale` before, a power of two (1,): residuals are of scaled features. The space is used again: a result holds
-    until the next call.
+    Float32 residuals are therefore exact to their last digit, even if they are tiny compared with the mean. Features
+    and rows are first multiplied by `scale`, a power of two (1,), so residuals are those of scaled features. The output
+    buffer is reused: a result is valid until the next call.
     """
 
     def __init__(self, rows: torch.Tensor, dtype: torch.dtype, scale: torch.Tensor) -> None:
-        """Take the table of rows (R, d) in float64, the dtype of the residuals, and the scale."""
+        """Store the table of rows (R, d) in float64, the dtype of the residuals, and the scale."""
         rows = rows * scale
         self._high, self._scale = rows.to(dtype), scale.to(dtype)
         self._low = (rows - self._high).to(dtype) if dtype != torch.float64 else None
         self._space: list[torch.Tensor] = []
 
     def __call__(self, features: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
-        """Scaled features (n, d) minus their scaled rows `of` (n,), (n, d)."""
+        """Return the scaled features (n, d) minus their scaled rows `of` (n,), as (n, d)."""
         residuals, taken = (space[: len(features)] for space in self._spaces(features.shape))
         torch.index_select(self._high, 0, of, out=taken)
         torch.mul(features, self._scale, out=residuals)

@@ -1,4 +1,4 @@
-"""Networks by name: `build(name, spec, width)`. The only place that knows model names."""
+"""Networks by name: `build(name, spec, width)`. Only this module knows the names of the built-in models."""
 
 from collections.abc import Callable
 
@@ -19,14 +19,14 @@ _BUILDERS: dict[str, Callable[[DatasetSpec, float], FeatureClassifier]] = {
 
 
 def names() -> list[str]:
-    """The models there are."""
+    """Return the names of the built-in models."""
     return sorted(_BUILDERS)
 
 
 def build(name: str, spec: DatasetSpec, width: float = 1.0) -> FeatureClassifier:
-    """A freshly initialised network for a data set, with `width` times the channels of the full one.
+    """Return a newly initialised network for a data set, with `width` times the channels of the full network.
 
-    Raises ValueError for a name that does not exist (with those that do), a bad width, and images too small for it.
+    Raises ValueError for an unknown name (listing the known ones), an invalid width, and images that are too small.
     """
     if name not in _BUILDERS:
         raise ValueError(f"unknown model {name!r}; there are: {', '.join(names())}")

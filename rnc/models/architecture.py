@@ -1,7 +1,7 @@
-"""Networks by any name: this house's, `torchvision:resnet18`, `timm:NAME`, `hf:TYPE`, and `module:function` of the user's own.
+"""Networks by any name: built-in, `torchvision:resnet18`, `timm:NAME`, `hf:TYPE`, and `module:function` of the user's code.
 
-The last is code. It is imported where somebody typed its name into a command. A name that was read from a file is imported
-only where the environment's RNC_MODELS lists its module.
+The last form executes code. The module is imported if the user typed its name in a command. If the name was read from a
+file, the module is imported only if the environment variable RNC_MODELS lists it.
 """
 
 import importlib
@@ -27,12 +27,12 @@ from rnc.models.interface import FeatureClassifier
 from rnc.models.wrapped import WrappedClassifier, wrap
 
 ALLOWED_VARIABLE = "RNC_MODELS"
-"""Modules, parted by commas, that may be imported though only a file names them."""
+"""Environment variable with modules, separated by commas, that may be imported even if only a file names them."""
 TORCHVISION = "torchvision"
 
 
 class ForbiddenModel(ValueError):
-    """A file asks for code that nobody allowed."""
+    """The error of a file that requires code which is not allowed."""
 
 
 def network(
@@ -45,11 +45,10 @@ def network(
     arguments: Arguments | None = None,
     typed: bool,
 ) -> FeatureClassifier:
-    """A freshly initialised network for a data set; `typed` says that a person gave the name, not a file.
+    """Return a newly initialised network for a data set; `typed` is true if the user gave the name, false if a file did.
 
-    `classifier` and `stages` are those of `wrap`, `arguments` what the builder takes beside the number of classes; a network
-    of this house has its own. Raises ForbiddenModel, and
-    ValueError as `wrap` does and for a name that means nothing.
+    `classifier` and `stages` are those of `wrap`, `arguments` those of the builder besides the number of classes; a
+    built-in network accepts none of them. Raises ForbiddenModel, and ValueError like `wrap` and for an unknown name.
     """
     check_options(name, width, classifier, stages, arguments)
     given = checked_arguments(arguments or {})
@@ -62,7 +61,7 @@ def network(
 
 
 def bare_network(name: str, spec: DatasetSpec, width: float, arguments: Arguments, *, typed: bool) -> nn.Module:
-    """Return the module that a name means, not yet wrapped. Raises as `network` does."""
+    """Return the module that a name stands for, not yet wrapped. Raises errors like `network`."""
     if is_of_house(name):
         return _of_house(name, spec, width)
     kind, _colon, inner = name.partition(":")
@@ -70,12 +69,12 @@ def bare_network(name: str, spec: DatasetSpec, width: float, arguments: Argument
 
 
 def is_of_house(name: str) -> bool:
-    """Return whether the name is that of a network of this program, not of torchvision or of the user's code."""
+    """Return whether the name is that of a built-in network, not of a library or of the user's code."""
     return ":" not in name
 
 
 def is_of_user(name: str) -> bool:
-    """Return whether the name is `module:function`, code of the user's own."""
+    """Return whether the name is `module:function`, the user's own code."""
     return not is_of_house(name) and name.partition(":")[0] not in (TORCHVISION, TIMM, HUGGING_FACE)
 
 
@@ -92,7 +91,7 @@ def check_options(
 
 
 def wrap_arguments(model: FeatureClassifier) -> dict[str, Any]:
-    """What `network` needs to wrap the same module in the same way; nothing for a network of this house."""
+    """Return the arguments with which `network` wraps the same module in the same way; empty for a built-in network."""
     if isinstance(model, WrappedClassifier):
         built = {"arguments": model.arguments} if model.arguments else {}
         return {"classifier": model.classifier_name, "stages": model.stage_names} | built
@@ -121,7 +120,7 @@ def _of_house(name: str, spec: DatasetSpec, width: float) -> FeatureClassifier:
 def _of_torchvision(name: str, spec: DatasetSpec, arguments: Arguments) -> nn.Module:
     from torchvision import models as theirs
 
-    there = theirs.list_models(module=theirs)  # (classifiers alone: others would download their backbones)
+    there = theirs.list_models(module=theirs)  # classifiers only: other models would download their backbones
     if name not in there:
         raise ValueError(f"torchvision has no classifier {name!r}; it has: {', '.join(there)}")
     refuse_loading(arguments, f"torchvision:{name}")
@@ -132,7 +131,7 @@ def _of_torchvision(name: str, spec: DatasetSpec, arguments: Arguments) -> nn.Mo
 
 
 def _of_user(module_name: str, function: str, spec: DatasetSpec, arguments: Arguments, typed: bool) -> nn.Module:
-    """What the user's function gives: called with the options, and with `num_classes` where it takes that."""
+    """Return the module made by the user's function, called with the options, and with `num_classes` if it accepts that."""
     if not typed and module_name not in _allowed():
         raise ForbiddenModel(
             f"the network is code of module {module_name!r}, named by a file; it is run only where you allow it: "
@@ -141,7 +140,7 @@ def _of_user(module_name: str, function: str, spec: DatasetSpec, arguments: Argu
     try:
         make = getattr(importlib.import_module(module_name), function)
         module = call_builder(make, spec.num_classes, arguments)
-    except Exception as error:  # (whatever the user's code raises)
+    except Exception as error:  # the user's code may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"model {module_name}:{function} cannot be built ({reason}); it is module:function") from error
     if not isinstance(module, nn.Module):

@@ -1,6 +1,6 @@
-"""Networks of other libraries, built with random weights: nothing is downloaded. Options as `key=value`, Python literals.
+"""Networks of other libraries, built with random weights without downloads. Options are `key=value` with Python literals.
 
-Tests: tests/rnc/models/test_builders.py, with stand-ins where a library is not installed.
+Tests: tests/rnc/models/test_builders.py, with stand-ins for libraries that are not installed.
 """
 
 import ast
@@ -41,9 +41,9 @@ def parsed_arguments(texts: Sequence[str]) -> Arguments:
 
 
 def checked_arguments(given: Any) -> Arguments:
-    """Return options that may be handed to a builder, tuples as lists, as JSON has them.
+    """Return options that may be passed to a builder, with tuples as lists, as in JSON.
 
-    Raises ValueError for what is no dict of names and plain values, and for options that read files or download.
+    Raises ValueError unless the input is a dict of names and plain values, and for options that read files or download.
     """
     if not isinstance(given, dict) or len(given) > _MOST_ARGUMENTS:
         raise ValueError(f"the options of a network must be at most {_MOST_ARGUMENTS} names and values")
@@ -54,14 +54,14 @@ def checked_arguments(given: Any) -> Arguments:
 
 
 def refuse_loading(given: Arguments, name: str) -> None:
-    """Raise ValueError for options by which a library reads weights or downloads: files are given by --checkpoint."""
+    """Raise ValueError for options with which a library reads weights or downloads: files are given by --checkpoint."""
     loading = [key for key in given if _LOADS.search(key)]
     if loading:
         raise ValueError(f"{name}: {', '.join(loading)} would load weights or files; weights are given by --checkpoint")
 
 
 def call_builder(make: Callable[..., Any], num_classes: int, arguments: Arguments) -> Any:
-    """Call a function with options, and with `num_classes` where it takes that or any name, unless an option says it."""
+    """Call a function with options, and with `num_classes` if it accepts that or any name, unless the options contain it."""
     takes = inspect.signature(make).parameters.values()
     named = any(parameter.name == "num_classes" for parameter in takes)
     anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes)
@@ -72,11 +72,11 @@ def call_builder(make: Callable[..., Any], num_classes: int, arguments: Argument
     except TypeError as error:
         if named or "num_classes" not in str(error):
             raise
-        return make(**arguments)  # (it hands its options to a function that knows no such name)
+        return make(**arguments)  # it passes its options to a function without this name
 
 
 def of_timm(name: str, spec: DatasetSpec, arguments: Arguments) -> nn.Module:
-    """Return a network of timm. Raises ValueError where timm is not installed, has no such network or cannot build it."""
+    """Return a network of timm. Raises ValueError if timm is not installed, has no such network or cannot build it."""
     timm = _library("timm", TIMM)
     refuse_loading(arguments, f"{TIMM}:{name}")
     there = timm.list_models()
@@ -128,7 +128,7 @@ def _library(module: str, kind: str) -> Any:
 def _built(name: str, build: Callable[[], Any]) -> nn.Module:
     try:
         module = build()
-    except Exception as error:  # (whatever the library raises)
+    except Exception as error:  # the library may raise anything
         raise ValueError(f"{name} cannot be built: {' '.join(str(error).split())[:400]}") from error
     if not isinstance(module, nn.Module):
         raise ValueError(f"{name} gives {type(module).__name__}, not a torch.nn.Module")

@@ -1,4 +1,4 @@
-"""The config in a checkpoint's metadata: which network it is, checked value by value before anything is built by it.
+"""The config in a checkpoint's metadata: the description of the network, checked fully before anything is built from it.
 
 Tests: tests/rnc/models/test_weights.py.
 """
@@ -15,29 +15,29 @@ from rnc.models.builders import Arguments, checked_arguments
 MOST_CLASSES = 100_000
 MOST_STAGES = 1_000
 MOST_ARGUMENT = 100_000
-"""The largest number among the options of a builder that a file names."""
+"""The largest number allowed among a builder's options in a file."""
 MOST_WIDTH = 1_000.0
 MOST_SIDE = 4_096
-"""Pixels; images of one's own are not larger either (`datasets.own`)."""
+"""Largest image side in pixels; the limit for the user's own images is the same (`datasets.custom`)."""
 MOST_CHANNELS = 16
 MOST_PIXELS = 2**24
-"""Numbers of one image."""
+"""Largest number of values in one image."""
 
 
 class ConfigMissingError(ValueError):
-    """The metadata hold no config: this is no checkpoint of this program."""
+    """The error of metadata without a config: the file is not a checkpoint of this program."""
 
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """What a network is rebuilt by."""
+    """The description from which a network is rebuilt."""
 
     model: str
-    """A name that `architecture.network` knows."""
+    """A name that `architecture.network` accepts."""
     spec: DatasetSpec
     width: float
     described: bool
-    """Whether the file itself describes the images; if not, the spec is that of a data set of this program."""
+    """True if the file itself describes the images; if false, the spec is that of a data set of this program."""
     classifier: str | None
     """The linear layer of a wrapped network."""
     stages: list[str] | None
@@ -47,7 +47,7 @@ class CheckpointConfig:
 
 
 def read_config(metadata: dict[str, Any]) -> CheckpointConfig:
-    """Return the checked config. Raises ConfigMissingError where there is none, and ValueError for a value that is wrong."""
+    """Return the checked config. Raises ConfigMissingError if there is none, and ValueError for an invalid value."""
     try:
         config = json.loads(metadata["config"])
     except KeyError:
@@ -77,7 +77,7 @@ def read_config(metadata: dict[str, Any]) -> CheckpointConfig:
 
 
 def _arguments(given: Any) -> Arguments:
-    """The checked options of a builder; each number that could become a size or a loop is bounded."""
+    """Return the checked options of a builder; every number is bounded, because it could become a size or a loop count."""
     found = checked_arguments(given)
 
     def check(value: Any) -> None:
@@ -127,7 +127,7 @@ def _texts(name: str, value: Any, most: int) -> list[str]:
 
 
 def _number(name: str, value: Any) -> float:
-    """A finite float; JSON of Python also has NaN, Infinity and whole numbers too large for a float."""
+    """Return a finite float; Python's JSON also allows NaN, Infinity and whole numbers too large for a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, got {type(value).__name__}")
     try:

@@ -1,7 +1,7 @@
-"""Weights that somebody else saved: safetensors, or what `torch.save` made of a state dict. Tensors alone, no code.
+"""External weights: safetensors, or a state dict saved by `torch.save`. Only tensors are read, and no code is run.
 
-A pickle is read by torch's `weights_only` loader, which runs none of it. What is packed more tightly than torch packs is
-not unpacked: it could grow without bounds.
+A pickle is read by torch's `weights_only` loader, which does not execute it. Compressed archives are rejected, because
+they could expand without bounds; torch itself does not compress.
 """
 
 import re
@@ -20,13 +20,13 @@ from rnc.safe_paths import shown
 
 __all__ = ["SUFFIXES", "WeightsError", "fill", "holds_weights", "read"]
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
-"""What a folder of checkpoints is searched for."""
+"""Suffixes of the files that are searched for in a folder of checkpoints."""
 _LISTED = 5
 _ZIP, _PICKLES = b"PK\x03\x04", (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def holds_weights(path: Path) -> bool:
-    """Return whether a file holds weights, without reading them; a damaged or unsafe file raises WeightsError."""
+    """Return whether a file contains weights, without fully reading them. Raises WeightsError for a damaged or unsafe file."""
     start = _start(path)
     if start == _ZIP and not _has_tensors(path):
         return False
@@ -40,10 +40,10 @@ def holds_weights(path: Path) -> bool:
 
 
 def read(path: Path, key: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
-    """The state dict of a file, on the CPU, and what was done to find it in there, in words.
+    """Return the state dict of a file, on the CPU, and a description of how it was found.
 
-    `key` says where in the file it lies, where that is not found. Raises WeightsError where the file is missing, damaged,
-    or holds more than tensors.
+    `key` gives its location in the file, if it is not found automatically. Raises WeightsError if the file is missing,
+    damaged, or contains more than tensors.
     """
     start = _start(path)
     is_torch = start == _ZIP or start[:2] in _PICKLES
@@ -52,9 +52,9 @@ def read(path: Path, key: str = "") -> tuple[dict[str, torch.Tensor], list[str]]
 
 
 def _start(path: Path) -> bytes:
-    """The first bytes of a file."""
+    """Return the first bytes of a file."""
     try:
-        if path.exists() and not path.is_file():  # (to open a pipe would wait for ever)
+        if path.exists() and not path.is_file():  # opening a pipe would wait forever
             raise WeightsError(f"checkpoint {path} is no file; name one of safetensors, or of torch.save")
         with path.open("rb") as file:
             return file.read(4)
@@ -63,9 +63,9 @@ def _start(path: Path) -> bytes:
 
 
 def fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> list[str]:
-    """Copy a state dict into a module, whatever word stands before all of its names; returns what was done, in words.
+    """Copy a state dict into a module, ignoring a common prefix of its names; return what was done, in words.
 
-    Raises WeightsError, and copies nothing, where names, shapes or numbers are wrong.
+    Raises WeightsError, and copies nothing, if names, shapes or numbers are wrong.
     """
     own = model.state_dict()
     state, done = named_as(own, state, path)
@@ -101,13 +101,13 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _read_torch(path: Path, is_zip: bool, peek: bool = False) -> Any:
-    """What a file of torch.save holds; to peek maps the tensors of an archive into memory and compares no checksums."""
+    """Return the content of a torch.save file; `peek` maps an archive's tensors into memory and skips its checksums."""
     if is_zip:
         _check_zip(path, whole=not peek)
     try:
         with torch.serialization.safe_globals(_numpy_scalars()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=peek and is_zip)
-    except Exception as error:  # (the unpickler raises whatever the damage looks like)
+    except Exception as error:  # the unpickler raises many types of errors for damaged files
         reason = _short(error)
         if "weights_only" in str(error).lower() or "unsupported" in reason.lower():
             raise WeightsError(
@@ -118,17 +118,17 @@ def _read_torch(path: Path, is_zip: bool, peek: bool = False) -> Any:
 
 
 def _numpy_scalars() -> list[Any]:
-    """What a number of numpy is rebuilt by, such as an accuracy beside the weights: types and a function that run nothing."""
+    """Return the types and the function that restore a number of numpy, such as an accuracy stored with the weights; all safe."""
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     kinds = [type(np.dtype(kind)) for kind in ("bool", *np.typecodes["AllInteger"], *np.typecodes["Float"])]
     return [np.dtype, *dict.fromkeys(kinds), scalar, (scalar, "numpy.core.multiarray.scalar")]
 
 
 def _named_in(path: Path, error: Exception) -> str:
-    """The names of what a file asks to be run, in words; empty where they cannot be told."""
+    """Return the names of the code that a file asks to run, in words; empty if they cannot be determined."""
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # (it reads damaged files and old ones badly)
+    except Exception:  # it fails on damaged and on old files
         names = re.findall(r"GLOBAL ([\w.]{1,80})", str(error))
     known = {f"{kind.__module__}.{kind.__qualname__}" for kind in _numpy_scalars() if not isinstance(kind, tuple)}
     named = [shown(name) for name in dict.fromkeys(names) if name not in known]
@@ -137,22 +137,25 @@ def _named_in(path: Path, error: Exception) -> str:
 
 
 def _has_tensors(path: Path) -> bool:
-    """Return whether an archive of torch.save has entries for the numbers of tensors."""
+    """Return whether an archive of torch.save has entries for the values of tensors."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any("/data/" in name for name in archive.namelist())
-    except Exception as error:  # (zipfile raises whatever the damage looks like)
+    except Exception as error:  # zipfile raises many types of errors for damaged files
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
 
 
 def _check_zip(path: Path, *, whole: bool) -> None:
-    """torch stores its entries as they are, so that together they are never larger than the file, with a checksum each."""
+    """Raise WeightsError for a compressed or damaged archive.
+
+    torch stores its entries uncompressed and with checksums, so their total size never exceeds that of the file.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             packed = sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
             packed = packed or any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
-            damaged = archive.testzip() if whole and not packed else None  # (torch itself compares no checksums)
-    except Exception as error:  # (zipfile raises whatever the damage looks like)
+            damaged = archive.testzip() if whole and not packed else None  # torch itself does not check them
+    except Exception as error:  # zipfile raises many types of errors for damaged files
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
     if damaged:
         raise WeightsError(f"checkpoint {path} is damaged (the checksum of {damaged} is another); copy it again")
@@ -163,5 +166,5 @@ def _check_zip(path: Path, *, whole: bool) -> None:
 
 
 def _short(error: BaseException) -> str:
-    """The first words of an error, in one line."""
+    """Return the first words of an error message, in one line."""
     return " ".join((str(error) or type(error).__name__).split())[:160]

@@ -1,4 +1,4 @@
-"""What every network here is: pixels in; logits, penultimate features, stages, W and b out. It normalises inside."""
+"""The interface of every network: from pixels to logits, penultimate features, stages, W and b. It normalises inside."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -17,28 +17,28 @@ class FeatureClassifier(nn.Module):
     classifier: nn.Linear
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Take the mean and std that pixels are normalised by, a number a channel."""
+        """Store the mean and std that normalise pixels, one number per channel."""
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     @property
     def weight(self) -> torch.Tensor:
-        """W (C, d)."""
+        """Return W (C, d)."""
         return self.classifier.weight
 
     @property
     def bias(self) -> torch.Tensor:
-        """b (C,); zeros where the layer has none."""
+        """Return b (C,); zeros if the layer has no bias."""
         weight, bias = self.classifier.weight, self.classifier.bias
         return weight.new_zeros(len(weight)) if bias is None else bias
 
     def logits_of(self, features: torch.Tensor) -> torch.Tensor:
-        """The logits (N, C) of penultimate features (N, d)."""
+        """Return the logits (N, C) of penultimate features (N, d)."""
         return self.classifier(features)
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """What the layers see of images (N, c, h, w) in [0, 1]."""
+        """Return images (N, c, h, w) in [0, 1] as normalised for the layers."""
         return (images - self.mean) / self.std
 
     @abstractmethod
@@ -47,18 +47,18 @@ class FeatureClassifier(nn.Module):
 
     @abstractmethod
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The penultimate features h (N, d)."""
+        """Return the penultimate features h (N, d)."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits (N, C)."""
+        """Return the logits (N, C)."""
         return self.classifier(self.features(images))
 
 
 class StagedClassifier(FeatureClassifier):
-    """Named stages, a pooling step and the linear layer, one after the other."""
+    """Named stages, a pooling step and the linear layer, in sequence."""
 
     def __init__(self, spec: DatasetSpec, stages: dict[str, nn.Module], pool: nn.Module, feature_size: int) -> None:
-        """Take the stages in the order of their names; `pool` must bring the last one to (N, feature_size)."""
+        """Store the stages in the order of their names; `pool` must map the last one to (N, feature_size)."""
         super().__init__(spec.mean, spec.std)
         self.stages = nn.ModuleDict(stages)
         self.pool = pool
@@ -72,7 +72,7 @@ class StagedClassifier(FeatureClassifier):
             yield name, x
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The penultimate features h (N, d)."""
+        """Return the penultimate features h (N, d)."""
         x = images
         for _name, x in self.activations(images):  # noqa: B007  (the last one is wanted)
             pass

@@ -1,9 +1,9 @@
-"""The last layer as a network uses it: logits = W h + b with the weights and features that are in force in eval mode.
+"""The last layer as a network uses it: logits = W h + b with the weights and features in effect in eval mode.
 
-Most layers are plain: W and b are their parameters. Others make W of their parameters at every pass (weight and spectral
-normalisation, hooks) or bring the features to length 1 first (cosine classifiers); a scale may follow. Their W and b are
-read off the layer itself, by unit vectors, so that they are those of any weights that are loaded later. A network whose
-`forward` multiplies by itself, without a layer, has a `LastOperation`.
+Most layers are plain: W and b are their parameters. Others compute W from their parameters at every pass (weight and
+spectral normalisation, hooks) or normalise the features to length 1 first (cosine classifiers); a scale may follow.
+Their W and b are measured on the layer itself with unit vectors, so they are also correct for weights loaded later. A
+network whose `forward` computes the product without a layer has a `LastOperation`.
 """
 
 from collections.abc import Iterator
@@ -16,41 +16,42 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
+from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, apart, element, factor
 from rnc.models.tracing import Trial, random_images
 
-_TOLERANCE = 1e-4  # of the largest logit
+_TOLERANCE = 1e-4  # relative to the largest logit
 _LISTED = 40
 _PROBED_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True)
 class LastLayer:
-    """A layer of a module, and how its logits come about."""
+    """A linear layer of a module, and how the logits follow from it."""
 
     module: nn.Module
     image_shape: tuple[int, int, int]
     name: str
     size: int
-    """d."""
+    """The feature dimension d."""
     key: Key
-    """Where the logits are in what the module gives."""
+    """The position of the logits in the module's output."""
     plain: bool
-    """Whether W is the layer's parameter as it is."""
+    """True if W is the layer's parameter without changes."""
     normalised: bool
-    """Whether the features are brought to length 1."""
+    """True if the features are normalised to length 1."""
     scaled: bool
-    """Whether the layer's outputs are multiplied by a number before they are the logits."""
+    """True if the logits are the layer's outputs multiplied by a number."""
 
     @property
     def layer(self) -> nn.Module:
-        """The layer itself."""
+        """Return the layer itself."""
         return self.module.get_submodule(self.name)
 
     @property
     def told(self) -> str:
-        """What it is, in words."""
+        """Return a description in words."""
         added = [
             "" if self.plain else "its weights as it uses them",
             "its features brought to length 1" if self.normalised else "",
@@ -60,7 +61,7 @@ class LastLayer:
 
     @contextmanager
     def overheard(self) -> Iterator[list[torch.Tensor]]:
-        """Collect what the layer takes in within the block."""
+        """Collect the inputs of the layer within the block."""
         held: list[torch.Tensor] = []
 
         def keep(_part: nn.Module, inputs: tuple[torch.Tensor, ...], options: dict[str, Any]) -> None:
@@ -73,17 +74,17 @@ class LastLayer:
             hook.remove()
 
     def features(self, taken: torch.Tensor) -> torch.Tensor:
-        """Return the features (N, d) that the weights are multiplied by, from what the layer takes in."""
+        """Return the features (N, d) that the weights multiply, from the layer's input."""
         return functional.normalize(taken) if self.normalised else taken
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return W (C, d) and b (C,) in force; the module's modes and buffers stay as they are."""
+        """Return W (C, d) and b (C,) in effect; the module's modes and buffers stay unchanged."""
         weight, bias = self._parameters() if self.plain else self._probed()
         scale = self._scale() if self.scaled else 1.0
         return (weight, bias) if scale == 1.0 else (scale * weight, scale * bias)
 
     def difference(self, taken: torch.Tensor, logits: torch.Tensor) -> float:
-        """Return how far logits (N, C) are from W h + b at most, as a share of the largest logit."""
+        """Return the largest difference between logits (N, C) and W h + b, relative to the largest logit."""
         weight, bias = self.weight_and_bias()
         return apart(functional.linear(self.features(taken), weight, bias), logits)
 
@@ -105,7 +106,7 @@ class LastLayer:
 
     @torch.no_grad()
     def _scale(self) -> float:
-        """The number that the layer's outputs are multiplied by, from a pass."""
+        """Return the factor from the layer's outputs to the logits, measured in a pass."""
         with model_mode(self.module, training=False), outputs_of(self.layer) as held:
             logits = element(self.module(random_images(self.module, self.image_shape)), self.key)
         return factor(held[-1], logits)
@@ -114,10 +115,10 @@ class LastLayer:
 def find_last_layer(
     module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], asked: str | None
 ) -> LastLayer | LastOperation:
-    """Return the last layer, by its name where asked for, and which of the module's outputs are its logits.
+    """Return the last layer, by its name if given, including the position of its logits in the module's output.
 
-    Where no module is that layer, it may be a product that `forward` computes. Raises ValueError, with the linear layers
-    there are and the measured difference, where no output is W h + b.
+    If no module is that layer, it may be a product computed in `forward`. Raises ValueError, listing the linear layers
+    and the measured difference, if no output is W h + b.
     """
     layers = list(trial.inputs)
     if asked not in (None, FUNCTION, *layers):
@@ -127,6 +128,8 @@ def find_last_layer(
     differences: dict[str, float] = {}
     for form in forms:
         difference = form.difference(trial.inputs[form.name], trial.outputs[form.key])
+        if difference <= _TOLERANCE:
+            difference = largest_difference(form, module, image_shape)
         if difference <= _TOLERANCE:
             return form
         differences[form.name] = min(difference, differences.get(form.name, difference))
@@ -140,7 +143,7 @@ def find_last_layer(
 
 
 def listed(names: list[str]) -> str:
-    """Names in one line, the first of them where they are many."""
+    """Return the names in one line, the first ones if there are many."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more
 
@@ -148,7 +151,7 @@ def listed(names: list[str]) -> str:
 def _forms(
     module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], name: str, key: Key
 ) -> Iterator[LastLayer]:
-    """Yield the ways in which a layer may make the logits; none where it cannot."""
+    """Yield the ways in which a layer may produce the logits; none if it cannot."""
     taken, given, logits = trial.inputs[name], trial.calls[name].output, trial.outputs[key]
     if trial.calls[name].times > 1 or taken.dim() != 2 or not isinstance(given, torch.Tensor):
         return
@@ -185,14 +188,14 @@ def _share(difference: float) -> str:
 
 
 def _unused(module: nn.Module, trial: Trial) -> str:
-    """Words on linear layers whose weights a function may use, without a call that could be overheard."""
+    """Return words on linear layers without a call that hooks can observe, whose weights a function may use."""
     names = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name not in trial.calls]
     return f"; a pass does not call {listed(names)}" if names else ""
 
 
 @contextmanager
 def outputs_of(layer: nn.Module) -> Iterator[list[Any]]:
-    """Collect what a layer gives within the block."""
+    """Collect the outputs of a layer within the block."""
     held: list[Any] = []
     hook = layer.register_forward_hook(lambda _part, _inputs, output: held.append(output))
     try:

@@ -1,7 +1,8 @@
-"""A last layer that is no module: a function of the network's own `forward` multiplies features with weights.
+"""A last layer without a module: the network's own `forward` multiplies features with weights by a function.
 
-So do many cosine classifiers: `scale * functional.linear(normalize(h), normalize(self.weight))`. The products of a pass are
-overheard; W, b and h are what goes into the one that makes the logits. Tests: tests/rnc/models/test_last_operation.py.
+Many cosine classifiers do this: `scale * functional.linear(normalize(h), normalize(self.weight))`. The products of a
+pass are recorded; W, b and h are the operands of the product that gives the logits. Tests:
+tests/rnc/models/test_last_operation.py.
 """
 
 from collections.abc import Iterator
@@ -14,19 +15,20 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, apart, element, factor
 from rnc.models.tracing import Trial, random_images
 
 FUNCTION = "<linear function>"
-"""Its name where a layer's name is asked for."""
+"""Its name in the place of a layer's name."""
 _PRODUCTS = ("linear", "matmul", "__matmul__", "__rmatmul__", "mm", "addmm", "einsum")
 _COSINE = "cosine_similarity"
-_SAME = 1e-5  # of the largest number: how far a product may be from x @ W.T + b
+_SAME = 1e-5  # relative to the largest number: allowed difference between a product and x @ W.T + b
 
 
 class Product(NamedTuple):
-    """What a function made of tensors."""
+    """The operands and the output of a function of tensors."""
 
     operands: tuple[torch.Tensor, ...]
     output: torch.Tensor
@@ -34,30 +36,30 @@ class Product(NamedTuple):
 
 @dataclass(frozen=True)
 class LastOperation:
-    """A product in the pass of a module, whose output times a number, plus one number a class, are the logits."""
+    """A product in a module's pass; the logits are its output times a number, plus one number per class."""
 
     module: nn.Module
     image_shape: tuple[int, int, int]
     place: int
-    """Which of a pass's products it is."""
+    """The index of the product in a pass."""
     features_at: int
-    """Which operand the features (N, d) are."""
+    """The index of the features (N, d) among the operands."""
     weight_at: int
-    """Which operand the weights are."""
+    """The index of the weights among the operands."""
     transposed: bool
-    """Whether the weights lie as (d, C)."""
+    """True if the weights have the shape (d, C)."""
     key: Key
-    """Where the logits are in what the module gives."""
+    """The position of the logits in the module's output."""
     name: str = FUNCTION
 
     @property
     def layer(self) -> None:
-        """There is none."""
+        """Return None: there is no layer."""
         return None
 
     @property
     def told(self) -> str:
-        """What it is, in words."""
+        """Return a description in words."""
         return "a product that forward computes, without a layer of its own"
 
     @contextmanager
@@ -69,24 +71,24 @@ class LastOperation:
         held.append(products.found[self.place].operands[self.features_at])
 
     def features(self, taken: torch.Tensor) -> torch.Tensor:
-        """Return the features (N, d) that the weights are multiplied by: they are what the product takes."""
+        """Return the features (N, d) that the weights multiply: the operand of the product, unchanged."""
         return taken
 
     @torch.no_grad()
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """W (C, d) and b (C,) as the network uses them, from a pass in eval mode; its modes and buffers stay."""
+        """Return W (C, d) and b (C,) as the network uses them, from a pass in eval mode; its modes and buffers stay unchanged."""
         images = random_images(self.module, self.image_shape)
         with model_mode(self.module, training=False), _Products() as products:
             logits = element(self.module(images), self.key)
         return self.read(products.found[self.place], logits)
 
     def read(self, product: Product, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """W (C, d) and b (C,) from the product's operands and the logits (N, C) that were made of its output."""
+        """Return W (C, d) and b (C,) from the product's operands and the logits (N, C) computed from its output."""
         h, weight = product.operands[self.features_at], product.operands[self.weight_at]
         weight = weight.T if self.transposed else weight
         bias = next((x for x in product.operands if x.dim() == 1), torch.zeros_like(logits[0]))
         scale = factor(product.output, logits)
-        if apart(scale * product.output, logits) > _SAME:  # (something is added after it)
+        if apart(scale * product.output, logits) > _SAME:  # a bias is added after the product
             bare = functional.linear(h, weight)
             scale = factor(bare - bare.mean(0), logits - logits.mean(0))
             bias = (logits - scale * bare).mean(0) / scale if scale else bias
@@ -96,23 +98,17 @@ class LastOperation:
 def find_last_operation(
     module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], tolerance: float
 ) -> tuple[LastOperation | None, float | None]:
-    """Return the product that makes one of a trial's logits, and the least difference seen; None where there is none.
+    """Return the product that gives one of a trial's logits, or None if there is none, and the least difference found.
 
-    The difference is a share of the largest logit, on images that W and b were not read off.
+    The difference is relative to the largest logit, on images other than those from which W and b were derived.
     """
-    others = 1 - random_images(module, image_shape)
-    with model_mode(module, training=False), torch.no_grad():
-        with _Products() as products:
-            module(random_images(module, image_shape))
-        with _Products() as again:
-            output = module(others)
+    with model_mode(module, training=False), torch.no_grad(), _Products() as products:
+        module(random_images(module, image_shape))
     least: float | None = None
     for place in reversed(range(len(products.found))):
         for key, logits in trial.outputs.items():
             for form in _forms(module, image_shape, products.found[place], place, key, logits):
-                weight, bias = form.read(products.found[place], logits.detach())
-                h = again.found[place].operands[form.features_at]
-                found = apart(functional.linear(h, weight, bias), element(output, key))
+                found = largest_difference(form, module, image_shape)
                 if found <= tolerance:
                     return form, found
                 least = found if least is None else min(found, least)
@@ -122,7 +118,7 @@ def find_last_operation(
 def _forms(
     module: nn.Module, shape: tuple[int, int, int], product: Product, place: int, key: Key, logits: torch.Tensor
 ) -> Iterator[LastOperation]:
-    """Yield the ways in which the operands of a product may be features and weights; none where they cannot."""
+    """Yield the ways in which the operands of a product may be features and weights; none if they cannot."""
     if product.output.shape != logits.shape:
         return
     bias = next((x for x in product.operands if x.shape == logits.shape[1:]), 0.0)
@@ -139,7 +135,7 @@ def _forms(
 
 
 class _Products(TorchFunctionMode):
-    """Within the block, writes down the products of matrices."""
+    """Context that records the matrix products within the block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +144,7 @@ class _Products(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, _types: Any, given: tuple[Any, ...] = (), options: dict[str, Any] | None = None
     ) -> Any:
-        """Call the function, and keep its operands where it is a product with rows as output."""
+        """Call the function, and record its operands if it is a product with a 2-D output."""
         output = function(*given, **(options or {}))
         name = getattr(function, "__name__", "")
         if name in (*_PRODUCTS, _COSINE) and output.dim() == 2:
@@ -158,7 +154,7 @@ class _Products(TorchFunctionMode):
 
 
 def _directions(operands: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """Return what `cosine_similarity` of features (N, 1, d) and weights (1, C, d) multiplies: (N, d) and (C, d) of length 1."""
+    """Return the operands (N, d) and (C, d) of length 1 in `cosine_similarity` of features (N, 1, d) and weights (1, C, d)."""
     if any(operand.dim() != 3 for operand in operands):
         return operands
     return functional.normalize(operands[0][:, 0]), functional.normalize(operands[1][0])

@@ -1,4 +1,4 @@
-"""Tell errors for want of memory from others: torch raises several kinds of them.
+"""Detection of out-of-memory errors, which torch raises in several forms.
 
 Tests: tests/rnc/lab/test_client.py.
 """
@@ -17,6 +17,6 @@ _SAID = (
 
 
 def is_want_of_memory(error: BaseException) -> bool:
-    """Return whether an error was raised because memory could not be had."""
+    """Return whether an error was raised because there was not enough memory."""
     said = str(error).lower()
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in said for words in _SAID)

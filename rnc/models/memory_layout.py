@@ -1,17 +1,17 @@
-"""Whether a network may be laid out channels_last; tested by `tests/rnc/models/test_memory_layout.py`."""
+"""The check that a network may use channels_last. Tests: tests/rnc/models/test_memory_layout.py."""
 
 from torch import nn
 
 _VECTOR = 8
-"""Numbers of float32 that AVX2 handles together."""
+"""Number of float32 values in one AVX2 register."""
 
 
 def channels_last_is_safe(model: nn.Module) -> bool:
     """Return False for a network with a strided 1 x 1 convolution of 2 to 7 input channels on a CPU.
 
-    The gradient of such a convolution in channels_last writes past the end of its memory on CPUs of up to AVX2 (torch 2.15,
-    oneDNN), which ends in a crash at some later time. Contiguous memory has no such fault. The rule does not ask which CPU
-    this is, so that a run is laid out alike everywhere.
+    The gradient of such a convolution in channels_last writes past the end of its memory on CPUs of up to AVX2 (torch
+    2.15, oneDNN), which causes a crash at a later time. Contiguous memory does not have this fault. The rule does not
+    depend on the CPU, so that a run uses the same layout everywhere.
     """
     return not any(_is_affected(layer) for layer in model.modules() if isinstance(layer, nn.Conv2d))
 

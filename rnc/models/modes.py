@@ -1,4 +1,4 @@
-"""Run a block in a chosen mode and leave the network as it was found."""
+"""Contexts that run a block in a chosen mode and then restore the network's state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def model_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Switch every submodule to train or eval mode for a block, then restore each one's own flag."""
+    """Switch every submodule to train or eval mode for a block, then restore the flag of each."""
     flags = {module: module.training for module in model.modules()}
     model.train(training)
     try:
@@ -20,7 +20,7 @@ def model_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 
 @contextmanager
 def frozen_weights(model: nn.Module) -> Iterator[None]:
-    """Let no parameter ask for its gradient for a block: compiled, a network would compute them all to attack an image."""
+    """Disable gradients of all parameters for a block: a compiled network would compute them in every attack on images."""
     asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in asking:
         parameter.requires_grad_(False)

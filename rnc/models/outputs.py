@@ -1,4 +1,4 @@
-"""The logits among what a network gives: a tensor, a tuple, a dict, or an object with attributes. Tests: test_last_layer.py."""
+"""The logits in a network's output: a tensor, a tuple, a dict, or an object with attributes. Tests: test_last_layer.py."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import torch
 
 Key = int | str | None
-"""Where the logits are in an output: a place, a key or an attribute; None where the output is the logits."""
+"""The position of the logits in an output: an index, a key or an attribute; None if the output is the logits."""
 _ROUNDING = 1e-6
 _FIRST = ("logits", "out", "output")
 
 
 def tensors_in(output: Any) -> dict[Key, torch.Tensor]:
-    """Return the tensors of an output by their keys; those that are usually the logits come first."""
+    """Return the tensors of an output by their keys, with the usual names of logits first."""
     if isinstance(output, torch.Tensor):
         return {None: output}
     if isinstance(output, Mapping):
@@ -26,7 +26,7 @@ def tensors_in(output: Any) -> dict[Key, torch.Tensor]:
 
 
 def element(output: Any, key: Key) -> torch.Tensor:
-    """Return the tensor of an output that `tensors_in` gave under a key."""
+    """Return the tensor that `tensors_in` returns under a key of an output."""
     if key is None:
         found: torch.Tensor = output
     elif isinstance(key, str) and not isinstance(output, Mapping):
@@ -37,13 +37,13 @@ def element(output: Any, key: Key) -> torch.Tensor:
 
 
 def apart(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Return the largest difference of two tensors, as a share of the largest number of the second."""
+    """Return the largest difference between two tensors, relative to the largest value of the second."""
     one, other = one.detach(), other.detach()
     return float((one - other).abs().max() / other.abs().max().clamp_min(1e-12))
 
 
 def factor(given: torch.Tensor, wanted: torch.Tensor) -> float:
-    """Return the number that takes a tensor to another of its shape, by least squares; exactly 1 where rounding alone differs."""
+    """Return the least-squares factor between two tensors of the same shape; exactly 1 if they differ only by rounding."""
     given, wanted = given.detach(), wanted.detach()
     number = float((given * wanted).sum() / (given * given).sum().clamp_min(1e-30))
     return 1.0 if abs(number - 1) < _ROUNDING else number

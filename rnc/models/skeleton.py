@@ -1,8 +1,7 @@
-"""Networks without memory for their weights, to be compared with a file before anything is allocated, and then filled.
+"""Networks without memory for their weights, compared with a file before anything is allocated, and filled afterwards.
 
-What a file says of a network (its width, its number of classes, the size of its images) may be made up. On torch's `meta`
-device a network of any size takes no memory for its weights.
-Tests: tests/rnc/models/test_weights.py.
+The description of a network in a file (its width, its number of classes, the size of its images) may be false. On
+torch's `meta` device a network of any size takes no memory for its weights. Tests: tests/rnc/models/test_weights.py.
 """
 
 import copy
@@ -16,13 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 MOST_TRIAL_BYTES = 8 * 2**30
-"""What the operations of a trial pass of two images may give together: 0.6 GiB of ResNet-152 at 224 pixels."""
+"""Limit for the total output of all operations in a pass of two images; ResNet-152 at 224 pixels needs 0.6 GiB."""
 _TRIAL_IMAGES = 2
 _ALLOCATING = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
 
 
 class _WithoutMemory(TorchFunctionMode):
-    """Weights are made on `meta`. Small tables (arange, tensor) stay real: some networks compute with them as they are made."""
+    """Context that creates weights on `meta`. Small tables (arange, tensor) stay real, as some networks use their values."""
 
     def __torch_function__(self, func: Any, _types: Iterable[Any], args: Any = (), kwargs: Any = None) -> Any:
         named = dict(kwargs or {})
@@ -32,13 +31,13 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def built_without_memory(make: Callable[[], nn.Module]) -> nn.Module:
-    """Return what `make` builds, its weights on the `meta` device."""
+    """Return the module that `make` builds, with its weights on the `meta` device."""
     with _WithoutMemory():
         return make()
 
 
 def check_shapes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ValueError unless the file's tensors are those of the module's state, by name and shape."""
+    """Raise ValueError unless the file's tensors match the module's state, by name and shape."""
     own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     missing, unknown = own.keys() - shapes.keys(), shapes.keys() - own.keys()
     for names, told in ((missing, "is missing"), (unknown, "is unknown to the network")):
@@ -50,9 +49,9 @@ def check_shapes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> No
 
 
 def fill(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Give a module its weights: those without memory become the tensors themselves, real ones are copied to.
+    """Load weights into a module: tensors on `meta` are replaced by the given tensors, real ones are copied to.
 
-    Raises ValueError for a tensor of another kind of numbers, and where a part of the module is left without memory.
+    Raises ValueError for a tensor of another kind of numbers, and if a part of the module remains on `meta`.
     """
     own = module.state_dict()
     state = {name: _as_type(name, tensors[name], own[name].dtype) for name in own}
@@ -69,7 +68,7 @@ def _as_type(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tenso
 
 
 class _Counting(TorchDispatchMode):
-    """Adds up the bytes that operations give. Raises ValueError at more than MOST_TRIAL_BYTES."""
+    """Context that adds up the bytes of operations' outputs. Raises ValueError at more than MOST_TRIAL_BYTES."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +89,7 @@ class _Counting(TorchDispatchMode):
 
 
 def check_trial_size(module: nn.Module, image_shape: tuple[int, int, int]) -> None:
-    """Raise ValueError where a pass of two images (c, h, w) would take more than MOST_TRIAL_BYTES, or fails by its shapes."""
+    """Raise ValueError if a pass of two images (c, h, w) needs more than MOST_TRIAL_BYTES, or fails because of shapes."""
     shapes_only = copy.deepcopy(module).to("meta").eval()
     images = torch.empty(_TRIAL_IMAGES, *image_shape, device="meta")
     try:

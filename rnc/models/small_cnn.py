@@ -7,11 +7,11 @@ from rnc.models.interface import StagedClassifier
 from rnc.models.sizes import channels
 
 WIDTHS = (16, 16, 32, 64)
-_POOL_AFTER = 1  # index of the convolution that the max pool follows
+_POOL_AFTER = 1  # index of the convolution before the max pool
 
 
 def small_cnn(spec: DatasetSpec, width: float = 1.0) -> StagedClassifier:
-    """Stages conv1 to conv4, each conv-BN-ReLU without bias; h is the average over what is left of the image."""
+    """Return a network with stages conv1 to conv4, each conv-BN-ReLU without bias; h is the average over the final map."""
     stages: dict[str, nn.Module] = {}
     before = spec.image_shape[0]
     for index, base in enumerate(WIDTHS):

@@ -1,4 +1,4 @@
-"""The state dict in what a file of weights holds, and its names as the network has them. Tests: test_foreign_weights.py."""
+"""The state dict inside a file of weights, and its names mapped to those of the network. Tests: test_foreign_weights.py."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ STATE_KEYS = (
     "state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params",
     "net_state_dict", "model_ema", "ema", "state_dict_ema", "ema_state_dict", "model_ema_state_dict", "params_ema",
 )  # fmt: skip
-"""Where training programs put the weights, the first choice first: an average of weights only where nothing else is there."""
+"""Keys under which training programs store weights, by priority: averages of weights are used only if there is nothing else."""
 _AVERAGES = ("ema", "avg", "average", "averaged", "swa", "teacher", "target", "momentum", "shadow", "attacker", "old")
 _NORMALISATION = ("mean", "std", "new_mean", "new_std", "pixel_mean", "pixel_std")
 _PARAMETERS = ("weight", "bias", "gamma", "beta")
@@ -23,17 +23,18 @@ State = dict[str, torch.Tensor]
 
 
 class WeightsError(ValueError):
-    """A file of weights that cannot be used: the message names it and says what to do."""
+    """The error of a file of weights that cannot be used; the message names the file and a remedy."""
 
 
 class NoWeightsError(WeightsError):
-    """A file that is whole and holds no weights, such as an optimiser's."""
+    """The error of an intact file without weights, such as that of an optimiser."""
 
 
 def state_in(found: Any, path: Path, wanted: str = "") -> tuple[State, list[str]]:
-    """Return the state dict in what a file holds, itself or under a key, and what was done to find it, in words.
+    """Return the state dict in a file's content, at the top level or under a key, and a description of how it was found.
 
-    `wanted` is the key, or keys parted by `/`; its last part may be what the names begin with. Raises WeightsError.
+    `wanted` is the key, or several keys separated by `/`; the last one may be a prefix of the names. Raises
+    WeightsError.
     """
     done: list[str] = []
     for part in filter(None, wanted.split("/")):
@@ -57,10 +58,10 @@ def state_in(found: Any, path: Path, wanted: str = "") -> tuple[State, list[str]
 
 
 def named_as(own: State, state: State, path: Path) -> tuple[State, list[str]]:
-    """Return a state dict under the names that a network has, the rest under its own, and what was done, in words.
+    """Return a state dict under the network's names, with other entries under their own, and a description of the changes.
 
-    Whatever stands before all of the network's names is taken off: DataParallel, torch.compile, Lightning and averages of
-    weights put a word there. Raises WeightsError where several networks lie in the file.
+    A prefix before all of the network's names is removed: DataParallel, torch.compile, Lightning and averages of
+    weights add one. Raises WeightsError if the file contains several networks.
     """
     longest = max(own, key=len)
     begins = {name[: -len(longest)] for name in state if name == longest or name.endswith(f".{longest}")} | {""}
@@ -86,7 +87,8 @@ def named_as(own: State, state: State, path: Path) -> tuple[State, list[str]]:
 def missing_and_extra(model: nn.Module, own: State, state: State, path: Path) -> tuple[State, list[str]]:
     """Return the entries of a state dict that a network has, and sentences on those that it does not need.
 
-    Raises WeightsError, with names, where some are missing, and where others belong to layers that the network has fewer of.
+    Raises WeightsError, with names, if entries are missing, or if others belong to layers that the network does not
+    have.
     """
     missing = _missing(own, state, "")
     extra = [name for name in state if name not in own]
@@ -108,7 +110,7 @@ def missing_and_extra(model: nn.Module, own: State, state: State, path: Path) ->
 
 
 def _told(state: State, extra: list[str]) -> list[str]:
-    """Sentences on the entries that a network does not need."""
+    """Return sentences on the entries that a network does not need."""
     done, rest = [], []
     for name in extra:
         last, tensor = name.rpartition(".")[2], state[name]
@@ -123,12 +125,13 @@ def _told(state: State, extra: list[str]) -> list[str]:
         else:
             rest.append(name)
     if rest:
-        done.append(f"warning: {len(rest)} entries that the network does not need are left out: {_listed(rest)}")
+        entries = "1 entry is" if len(rest) == 1 else f"{len(rest)} entries are"
+        done.append(f"warning: {entries} left out, which the network does not need: {_listed(rest)}")
     return done
 
 
 def _is_of_a_layer(modules: dict[str, nn.Module], name: str, tensor: torch.Tensor) -> bool:
-    """Return whether an entry that a network lacks is a weight inside its layers: a block more, a bias more."""
+    """Return whether an entry that the network lacks is a weight of its layers, such as an additional block or bias."""
     parts = name.split(".")
     depth = next(d for d in range(len(parts) - 1, -1, -1) if ".".join(parts[:d]) in modules)
     parent, rest = modules[".".join(parts[:depth])], parts[depth:]
@@ -151,7 +154,7 @@ def _wanted(found: Any, key: str, path: Path) -> Any:
 
 
 def _key_of_state(found: Any) -> str | None:
-    """The key of a dict under which its weights lie; None where they lie in it, or where it holds none."""
+    """Return the key under which a dict holds its weights; None if they are at the top level, or if there are none."""
     if not isinstance(found, dict):
         return None
     inside = [key for key in STATE_KEYS if isinstance(found.get(key), dict)]
@@ -164,7 +167,7 @@ def _key_of_state(found: Any) -> str | None:
 
 
 def _tensors(found: Any) -> State:
-    """The tensors by name in a dict."""
+    """Return the tensors in a dict by name."""
     if not isinstance(found, dict):
         return {}
     return {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, torch.Tensor)}
@@ -175,7 +178,7 @@ def _missing(own: State, state: State, begin: str) -> list[str]:
 
 
 def _one_of(whole: list[str], own: State, state: State, path: Path) -> str:
-    """What stands before the names of the network, of several: the one that is no average, where their weights differ."""
+    """Return one of several prefixes of the network's names: the one that is not an average, if their weights differ."""
     if "" in whole or len(whole) == 1 or all(_alike(own, state, whole[0], other) for other in whole[1:]):
         return whole[0]
     plain = [begin for begin in whole if not any(word in _AVERAGES for word in begin.replace("_", ".").split("."))]
@@ -193,7 +196,7 @@ def _alike(own: State, state: State, one: str, other: str) -> bool:
 
 
 def _common(own: State) -> str:
-    """The words that all of a network's names begin with."""
+    """Return the prefix shared by all of a network's names."""
     first = next(iter(own)).split(".")[:-1]
     for length in range(len(first), 0, -1):
         begin = ".".join(first[:length]) + "."

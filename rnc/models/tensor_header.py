@@ -1,8 +1,8 @@
 """The header of a safetensors file: its metadata, and the shapes of its tensors, checked before anything is allocated.
 
-The file begins with the header's length (8 bytes, little-endian); the header is JSON: `__metadata__`, and for every tensor
-its dtype, shape and place. Whether the places cover the file without overlap is checked by safetensors itself.
-Tests: tests/rnc/models/test_weights.py.
+The file begins with the header's length (8 bytes, little-endian); the header is JSON: `__metadata__`, and for every
+tensor its dtype, shape and offsets. safetensors itself checks that the offsets cover the file without overlap. Tests:
+tests/rnc/models/test_weights.py.
 """
 
 import json
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 MOST_HEADER_BYTES = 4 * 2**20
-"""About a hundred times what the largest network of torchvision needs."""
+"""About a hundred times the size needed by the largest network of torchvision."""
 MOST_TENSORS = 20_000
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
 
 
 class HeaderError(ValueError):
-    """Bytes that are no safetensors file, or one whose header is too large or contradicts itself."""
+    """The error of bytes that are not a safetensors file, or of a header that is too large or contradicts itself."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Header:
 
 
 def read_header(content: bytes) -> Header:
-    """Return the header of a whole file that is in memory. Raises HeaderError."""
+    """Return the header of a complete file in memory. Raises HeaderError."""
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if len(content) < _LENGTH_BYTES or length > len(content) - _LENGTH_BYTES:
         raise HeaderError("it is no safetensors file, or is cut short")

@@ -1,4 +1,4 @@
-"""A trial pass: two images go through a module, and what was called on the way is written down."""
+"""A trial pass of two images through a module, which records the calls of its submodules."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,32 +12,32 @@ from rnc.models.outputs import Key, element, tensors_in
 
 _IMAGES = 2
 _SEED = 0
-_SAME = 1e-5  # of the largest logit, between two passes
+_SAME = 1e-5  # relative to the largest logit, between two passes
 
 
 @dataclass
 class Call:
-    """What a pass made of one submodule."""
+    """The record of one submodule's calls in a pass."""
 
     times: int = 0
     output: Any = None
-    """What it gave, the last time."""
+    """The output of the last call."""
     version: int = 0
 
     @property
     def gives_a_batch(self) -> bool:
-        """Whether its output is one tensor with a row an image."""
+        """Return whether the output is one tensor with a row per image."""
         return isinstance(self.output, torch.Tensor) and self.output.dim() > 1 and len(self.output) == _IMAGES
 
     @property
     def overwritten(self) -> bool:
-        """Whether a later layer worked in place on its output, as an in-place ReLU does."""
+        """Return whether a later layer changed the output in place, as an in-place ReLU does."""
         return isinstance(self.output, torch.Tensor) and self.output._version != self.version
 
 
 @dataclass
 class Trial:
-    """What a pass gave that may be logits (2, C), what each linear layer took in, and the calls by name in their order."""
+    """The candidate logits (2, C) of a pass, the input of each linear layer, and the calls by name in order."""
 
     outputs: dict[Key, torch.Tensor] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
@@ -45,22 +45,22 @@ class Trial:
 
     @property
     def stages(self) -> list[str]:
-        """What may be a stage: called once, with a batch as output."""
+        """Return the names that may be stages: called once, with a batch as output."""
         return [name for name, call in self.calls.items() if call.times == 1 and call.gives_a_batch]
 
 
 def random_images(module: nn.Module, image_shape: tuple[int, int, int]) -> torch.Tensor:
-    """Return two random images (2, c, h, w), always the same, where the module's weights are."""
+    """Return two fixed random images (2, c, h, w), on the device and in the dtype of the module's weights."""
     generator = torch.Generator().manual_seed(_SEED)
     given = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     return torch.rand(_IMAGES, *image_shape, generator=generator).to(given)
 
 
 def try_out(module: nn.Module, image_shape: tuple[int, int, int]) -> Trial:
-    """Pass two random images (c, h, w) through a module in eval mode, twice; its modes are left as they were.
+    """Pass two random images (c, h, w) through a module in eval mode, twice, and restore its modes.
 
-    Raises ValueError, saying what to do, where it cannot take them, gives no finite logits (N, C), no gradient, or other
-    logits the second time.
+    Raises ValueError with a remedy if the module rejects the images, gives no finite logits (N, C) or no gradient, or
+    gives different logits the second time.
     """
     images = random_images(module, image_shape).requires_grad_()
     trial, hooks = Trial(), []
@@ -73,10 +73,11 @@ def try_out(module: nn.Module, image_shape: tuple[int, int, int]) -> Trial:
             while hooks:
                 hooks.pop().remove()
             again = module(images)
-    except Exception as error:  # (whatever a foreign module raises)
+    except Exception as error:  # an external module may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"the network cannot take images of shape {tuple(image_shape)}: {reason}; give it those that it was made for"
+            f"the network cannot take images of shape {tuple(image_shape)}: {reason.removesuffix('.')}; give it those that it "
+            "was made for"
         ) from error
     finally:
         for hook in hooks:
@@ -100,12 +101,12 @@ def _watcher(name: str, trial: Trial) -> Callable[..., None]:
 
 
 def _may_be_last(part: nn.Module) -> bool:
-    """Return whether a module is a linear layer, or one of somebody's own with a matrix of weights."""
+    """Return whether a module is a linear layer, or a custom layer with a matrix of weights."""
     return isinstance(part, nn.Linear) or any(p.dim() == 2 for p in part.parameters(recurse=False))
 
 
 def _logits_in(output: Any, images: torch.Tensor) -> dict[Key, torch.Tensor]:
-    """The tensors of an output that may be logits: (N, C) of two classes or more, finite, and with a gradient."""
+    """Return the tensors of an output that may be logits: (N, C) with at least two classes, finite, and with a gradient."""
     tensors = tensors_in(output)
     shaped = {k: t for k, t in tensors.items() if t.dim() == 2 and len(t) == len(images) and t.shape[1] > 1}
     if not shaped:

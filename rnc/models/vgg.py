@@ -1,4 +1,4 @@
-"""VGG11 with BatchNorm (Simonyan and Zisserman 2015) and one linear layer, as the paper trains it (section 2)."""
+"""VGG11 with BatchNorm (Simonyan and Zisserman 2015) and one linear layer, as trained in the paper (section 2)."""
 
 from torch import nn
 
@@ -7,16 +7,16 @@ from rnc.models.interface import StagedClassifier
 from rnc.models.sizes import channels, is_large
 
 CHANNELS = (64, 128, 256, 256, 512, 512, 512, 512)
-_POOLED_FIRST = (2, 3, 5, 7)  # convolutions whose input is halved: the pools after convolutions 1, 2, 4 and 6
+_POOLED_FIRST = (2, 3, 5, 7)  # convolutions after a max pool: the pools follow convolutions 1, 2, 4 and 6
 _LEAST_SIDE = 2 ** len(_POOLED_FIRST)
 
 
 def vgg11_bn(spec: DatasetSpec, width: float = 1.0) -> StagedClassifier:
-    """Stages conv1 to conv8, each 3x3 conv (with bias)-BN-ReLU; h is the average over what is left of the image.
+    """Return a network with stages conv1 to conv8, each 3x3 conv (with bias)-BN-ReLU; h is the average over the final map.
 
-    A 2x2 max pool belongs to the stage after it, so that a stage's activation is what its ReLU gives. Images of 64 px
-    and more are halved once more at the end. 9,231,114 parameters at 10 classes and 32 px. Raises ValueError for images
-    under 16 px, which four pools leave nothing of.
+    A 2x2 max pool belongs to the stage after it, so the activation of a stage is the output of its ReLU. Images of 64
+    px and more have one more pool at the end. 9,231,114 parameters at 10 classes and 32 px. Raises ValueError for
+    images below 16 px, which are too small for four pools.
     """
     side = min(spec.image_shape[1:])
     if side < _LEAST_SIDE:
@@ -35,7 +35,7 @@ def vgg11_bn(spec: DatasetSpec, width: float = 1.0) -> StagedClassifier:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Convolutions N(0, 2/fan_in), linear N(0, 0.01^2), biases 0; BatchNorm starts at 1 and 0 by itself."""
+    """Initialise convolutions by N(0, 2/fan_in), the linear layer by N(0, 0.01^2), biases by 0; BatchNorm keeps 1 and 0."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
     elif isinstance(module, nn.Linear):

@@ -1,4 +1,4 @@
-"""Model files: safetensors with the run's config in the metadata, written so that a crash leaves no half file."""
+"""Model files: safetensors with the run's config in the metadata, written so that a crash leaves no partial file."""
 
 import hashlib
 import json
@@ -33,17 +33,17 @@ from rnc.vocabulary import MOST_NETWORK_BYTES
 
 _SPEC = ("classes", "image_shape", "mean", "std")
 _WRAPPED = "module."
-"""What the names of a wrapped network's tensors begin with."""
+"""The prefix of the tensor names of a wrapped network."""
 
 
 class CheckpointError(Exception):
-    """A model file that is missing, damaged or not the one that the store speaks of."""
+    """The error of a model file that is missing, damaged or not the one recorded in the store."""
 
 
 def save(model: models.FeatureClassifier, path: Path, metadata: dict) -> str:
     """Write the state dict and `metadata` (a JSON object with `dataset` and `model`); return the file's SHA-256.
 
-    The bytes reach the disk under another name first and are renamed, so that `path` is whole or absent.
+    The bytes are first written under another name and then renamed, so that `path` is complete or absent.
     """
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     content = tensors_to_bytes(state, metadata={"config": json.dumps(metadata)})
@@ -52,7 +52,7 @@ def save(model: models.FeatureClassifier, path: Path, metadata: dict) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or absent, whatever happens. Raises CheckpointError where the disk refuses."""
+    """Write a file so that it is complete or absent, even after a crash. Raises CheckpointError if writing fails."""
     try:
         with whole_file(path) as file:
             file.write(content)
@@ -66,10 +66,10 @@ def write_whole(path: Path, content: bytes) -> None:
 def load(path: Path, sha256: str) -> models.FeatureClassifier:
     """Rebuild the network of a model file, in eval mode, on the CPU.
 
-    The file is read once: the bytes that are hashed are those that are used. Memory is bounded by their number, whatever
-    the metadata say. Raises CheckpointError where the file is missing, is no plain file or too large, carries no config, its
-    SHA-256 is not the given one, its tensors are not those of the network that it names, or it names code of somebody's own
-    that RNC_MODELS does not allow.
+    The file is read once, so the bytes that are hashed are those that are used. Memory is bounded by their number,
+    whatever the metadata contain. Raises CheckpointError if the file is missing, is not a plain file, is too large or
+    has no config; if its SHA-256 differs from the given one; if its tensors do not match the network it names; or if it
+    names user code that RNC_MODELS does not allow.
     """
     content = _content(path)
     if hashlib.sha256(content).hexdigest() != sha256:
@@ -88,7 +88,7 @@ def load(path: Path, sha256: str) -> models.FeatureClassifier:
 
 
 def _content(path: Path) -> bytes:
-    """All bytes of a plain file, read once."""
+    """Return all bytes of a plain file, read once."""
     try:
         with open_plain_file(path, "checkpoint", most_bytes=MOST_NETWORK_BYTES) as file:
             size = os.fstat(file.fileno()).st_size
@@ -105,13 +105,13 @@ def _content(path: Path) -> bytes:
 
 
 def network_metadata(name: str, spec: DatasetSpec, width: float, model: models.FeatureClassifier) -> dict:
-    """What `load` rebuilds a network by that was not made for a data set of this house."""
+    """Return the metadata from which `load` rebuilds a network that was not made for a data set of the project."""
     made_for = {field: getattr(spec, field) for field in _SPEC}
     return {"dataset": spec.name, "model": name, "width": width, "spec": made_for, "wrap": wrap_arguments(model)}
 
 
 def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Path) -> models.FeatureClassifier:
-    """The network of a file, filled. Its shapes are compared with the file's before memory is taken for it."""
+    """Return the network of a file with its weights. Shapes are compared with the file before memory is allocated."""
     prefix = "" if is_of_house(config.model) else _WRAPPED
     shapes = {name.removeprefix(prefix): shape for name, shape in header.shapes.items() if name.startswith(prefix)}
     try:
@@ -138,7 +138,7 @@ def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Pat
 
 
 def _bare(config: CheckpointConfig) -> nn.Module:
-    """The module without weights; of the user's own code, which RNC_MODELS allows, with those that the code makes."""
+    """Return the module without weights; user code, if RNC_MODELS allows it, creates its own initial weights."""
     make = partial(bare_network, config.model, config.spec, config.width, config.arguments, typed=False)
     return make() if is_of_user(config.model) else skeleton.built_without_memory(make)
 
@@ -164,7 +164,7 @@ def _refuse_other(check: Callable[[nn.Module, Any], None], module: nn.Module, gi
 
 
 class _OtherNetworkError(Exception):
-    """The file's tensors are not those of the network that its metadata name."""
+    """The error of a file whose tensors are not those of the network named in its metadata."""
 
 
 def _in_one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Any torch classifier that ends in a linear layer, seen as a `FeatureClassifier`. Its weights stay where they are."""
+"""A wrapper that makes any torch classifier with a final linear layer a `FeatureClassifier`, without copying its weights."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,40 +21,40 @@ _FEW_STAGES = 4
 
 
 class WrappedClassifier(FeatureClassifier):
-    """A module whose stages and features are overheard by hooks that last for one pass."""
+    """A module whose stages and features are recorded by hooks that exist for one pass."""
 
     def __init__(
         self, last: LastLayer | LastOperation, stages: dict[str, bool], mean: Sequence[float], std: Sequence[float]
     ) -> None:
-        """Take the last layer and the names of the stages, with whether a stage's output is overwritten later."""
+        """Take the last layer and the names of the stages, each with a flag whether its output is overwritten later."""
         super().__init__(mean, std)
         self.module = last.module
-        # Past nn.Module, which would list the layer twice, once as a part of `module`.
+        # Bypasses nn.Module, which would register the layer a second time besides `module`.
         object.__setattr__(self, "classifier", last.layer)
         self._last, self.classifier_name, self._stages = last, last.name, stages
         self.arguments: dict[str, Any] = {}
-        """What the module was built with beside the number of classes."""
+        """The arguments of the module's builder besides the number of classes."""
         given = next(last.module.parameters())
         self.to(device=given.device)
         self.mean, self.std = self.mean.to(given.dtype), self.std.to(given.dtype)
 
     @property
     def weight(self) -> torch.Tensor:
-        """W (C, d) as the network uses it."""
+        """Return W (C, d) as the network uses it."""
         return self._last.weight_and_bias()[0]
 
     @property
     def bias(self) -> torch.Tensor:
-        """b (C,) as the network uses it; zeros where it has none."""
+        """Return b (C,) as the network uses it; zeros if it has none."""
         return self._last.weight_and_bias()[1]
 
     def logits_of(self, features: torch.Tensor) -> torch.Tensor:
-        """The logits (N, C) of penultimate features (N, d)."""
+        """Return the logits (N, C) of penultimate features (N, d)."""
         return functional.linear(features, *self._last.weight_and_bias())
 
     @property
     def told(self) -> str:
-        """What was found in the module, in words."""
+        """Return a description of the layers found in the module."""
         outputs = "" if self._last.key is None else f"; its logits: {self._last.key!r} of what it gives"
         stages = listed(self.stage_names) or "none"
         return (
@@ -63,19 +63,23 @@ class WrappedClassifier(FeatureClassifier):
 
     @torch.no_grad()
     def mismatch(self, images: torch.Tensor) -> float:
-        """Return how far the logits are from W h + b on images (N, c, h, w) in eval mode, as a share of the largest."""
+        """Return the largest difference between the logits and W h + b, relative to the largest logit.
+
+        Both are computed on images (N, c, h, w) in eval mode.
+        """
         with model_mode(self, training=False):
             return apart(self.logits_of(self.features(images)), self(images))
 
     @property
     def stage_names(self) -> list[str]:
-        """The stages in the order of a pass, by their names in the module."""
+        """Return the stages in the order of a pass, by their names in the module."""
         return list(self._stages)
 
     def activations(self, images: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield (name, activation) of every stage for images (N, c, h, w) in [0, 1].
 
-        One pass makes them all, and they are held until they are yielded: no more than an attack on the batch holds.
+        One pass computes all of them, and each is held until it is yielded: less memory than an attack on the batch
+        needs.
         """
         held: dict[str, torch.Tensor] = {}
 
@@ -91,13 +95,13 @@ class WrappedClassifier(FeatureClassifier):
             yield _told(name), held.pop(name)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The penultimate features h (N, d): what the linear layer takes in, of length 1 where it normalises them."""
+        """Return the penultimate features h (N, d): the linear layer's input, normalised to length 1 if the layer does that."""
         with self._last.overheard() as held:
             self.module(self.normalised(images))
         return self._last.features(held[-1])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits (N, C)."""
+        """Return the logits (N, C)."""
         return element(self.module(self.normalised(images)), self._last.key)
 
 
@@ -110,16 +114,16 @@ def wrap(
     mean: Sequence[float] = (0.0,),
     std: Sequence[float] = (1.0,),
 ) -> WrappedClassifier:
-    """A classifier as this house's parts take it: pixels in [0, 1], all outputs.
+    """Return a classifier in the project's interface: pixels in [0, 1] in, logits, features and stages out.
 
-    It takes images (N, c, h, w) and gives logits (N, C), or a tuple, dict or object that has them. `classifier` and
-    `stages` name submodules: the last linear layer (found where not named; one that normalises its weights or features
-    counts), and what is looked at on the way (None chooses: its direct parts that have weights, or theirs where those are
-    few). `mean` and `std`, a number each or one a channel, normalise the pixels; without them the module sees pixels as
-    they are. Nothing is copied: the weights stay the module's, and train and eval reach it. A trial pass with images of
-    `image_shape` (c, h, w) checks all this.
+    The module maps images (N, c, h, w) to logits (N, C), or to a tuple, dict or object that contains them. `classifier`
+    and `stages` name submodules: the last linear layer (found automatically if not named; one that normalises its
+    weights or features is accepted), and the stages to measure (by default its direct parts that have weights, or the
+    parts inside those if there are few). `mean` and `std`, one number each or one per channel, normalise the pixels;
+    without them the module sees unchanged pixels. Nothing is copied: the weights stay those of the module, and train
+    and eval apply to it. A trial pass with images of `image_shape` (c, h, w) checks all this.
 
-    Raises ValueError, with the names there are, where the module does not end in that layer or a stage is none.
+    Raises ValueError, listing the available names, if the module does not end in that layer or a stage is not valid.
     """
     check_normalisation(image_shape[0], mean, std)
     trial = try_out(module, image_shape)
@@ -130,7 +134,7 @@ def wrap(
 
 
 def _checked_stages(module: nn.Module, trial: Trial, classifier: str, asked: Sequence[str]) -> list[str]:
-    """The stages that are asked for, in the order of the pass."""
+    """Return the requested stages, in the order of the pass."""
     there = [name for name in trial.stages if name != classifier]
     for name in asked:
         if name not in there:
@@ -141,9 +145,10 @@ def _checked_stages(module: nn.Module, trial: Trial, classifier: str, asked: Seq
 
 
 def _default_stages(module: nn.Module, trial: Trial, classifier: str) -> list[str]:
-    """The direct parts that have weights, opened where the classifier is inside, or where they are too few to tell of.
+    """Return the direct parts that have weights, expanded if there are fewer than `_FEW_STAGES`.
 
-    A part that gives something else than a batch, such as an object, or is never called itself, is opened, too.
+    A part is also expanded if it contains the classifier, gives an output other than a batch, or is never called
+    itself.
     """
     parts = _parts(module, trial, "", classifier)
     chosen = _with_weights(module, trial, parts)
@@ -165,7 +170,7 @@ def _parts(module: nn.Module, trial: Trial, prefix: str, classifier: str) -> lis
 
 
 def _opened(module: nn.Module, name: str) -> list[str]:
-    """The children of a plain sequence; any other part as it is."""
+    """Return the children of a plain sequence; any other part as it is."""
     part = module.get_submodule(name)
     inner = [f"{name}.{child}" for child, _part in part.named_children()]
     return inner if isinstance(part, nn.Sequential) and inner else [name]
@@ -177,7 +182,7 @@ def _with_weights(module: nn.Module, trial: Trial, names: list[str]) -> list[str
 
 
 def check_normalisation(channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Raise ValueError for numbers that pixels cannot be normalised by."""
+    """Raise ValueError for numbers that cannot normalise pixels."""
     for what, numbers in (("mean", mean), ("std", std)):
         if len(numbers) not in (1, channels) or not bool(torch.isfinite(torch.tensor(numbers)).all()):
             raise ValueError(f"{what} must be one finite number, or one for each of {channels} channels, got {numbers}")
@@ -188,13 +193,13 @@ def check_normalisation(channels: int, mean: Sequence[float], std: Sequence[floa
 
 
 def _told(name: str) -> str:
-    """The name in results, where `pixels` and `features` are taken by the input and by h."""
+    """Return the stage's name in results; `pixels` and `features` are reserved for the input and for h."""
     return f"{name} (stage)" if name in (PIXELS_LAYER, FEATURES_LAYER) else name
 
 
 @contextmanager
 def _hooked(hooks: Any) -> Iterator[None]:
-    """Hooks that are removed at the end of the block."""
+    """Keep hooks for the block, and remove them at its end."""
     held = list(hooks)
     try:
         yield

@@ -1,1 +1,1 @@
-"""Measure a network under its conditions and write the rows; nothing is trained here."""
+"""Measurement of a network under its conditions, and writing of the rows; nothing is trained here."""

@@ -1,4 +1,4 @@
-"""The attack of a run: its data set's, with what a config names in its place."""
+"""The attack of a run: the default of its data set, with the values of a config in place of the defaults."""
 
 from rnc.conditions import UsualAttack as Attack
 from rnc.conditions import default_step_size, usual_attack
@@ -8,7 +8,10 @@ __all__ = ["Attack", "attack"]
 
 
 def attack(dataset: str, norm: Norm, epsilon: float | None, steps: int | None, step_size: float | None) -> Attack:
-    """The data set's attack in a norm, with what is given in its place; a step left out follows a given epsilon or steps."""
+    """Return the data set's attack in a norm, with the given values instead of the defaults.
+
+    If epsilon or steps are given but the step size is not, the step size is `default_step_size` of them.
+    """
     usual = usual_attack(dataset, norm)
     chosen = usual.epsilon if epsilon is None else epsilon
     count = usual.steps if steps is None else steps

@@ -1,4 +1,4 @@
-"""The checkpoint files that a command names, and those of folders. Tests: tests/rnc/probe/test_epoch_names.py."""
+"""The checkpoint files that a command names, directly or by folder. Tests: tests/rnc/probe/test_epoch_names.py."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ _LISTED = 8
 
 
 def checkpoint_files(given: Sequence[Path], epochs: Sequence[int]) -> tuple[list[Path], list[str]]:
-    """The files that are named and those of the folders that are, and sentences on what was skipped in the folders.
+    """Return the named files and those in the named folders, and sentences on the files skipped in the folders.
 
-    In a folder, files that hold no weights are skipped, such as an optimiser's; where `epochs` are not given, so are those
-    whose names say no epoch beside others that do. A file that is named is never skipped. Raises ValueError where there
-    are none, and where an epoch is ambiguous.
+    In a folder, files without weights are skipped, such as those of an optimiser. Without `epochs`, files whose names
+    contain no epoch are skipped as well if the names of others do. A file that is named directly is never skipped.
+    Raises ValueError if there are no files, or if an epoch is ambiguous.
     """
     files: list[Path] = []
     told: list[str] = []
@@ -55,7 +55,7 @@ def _listed(paths: Sequence[Path]) -> str:
 
 
 def listed(names: Iterable[str], most: int = _LISTED) -> str:
-    """Names in one line, the first few where they are many; each safe to print."""
+    """Return the names in one line, the first `most` if there are many; each is made safe to print."""
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(shown(name) for name in every[:most]) + more

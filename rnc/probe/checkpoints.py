@@ -1,7 +1,7 @@
-"""Where a run's networks lie: `checkpoints/RUN_ID/epoch-0040.safetensors` in the store's folder.
+"""The stored networks of a run: `checkpoints/RUN_ID/epoch-0040.safetensors` in the store's folder.
 
-Kept are the epochs that the config names (`checkpoint_epochs`), and, until the run has finished, the one file from
-which it goes on (`train/resume.py`). Nothing else stays.
+The store keeps the epochs that the config names (`checkpoint_epochs`) and, until the run has finished, the file from
+which it can be resumed (`train/resume.py`). No other networks are kept.
 """
 
 import re
@@ -15,15 +15,15 @@ from rnc.store.rows import Rows
 _WRITTEN = re.compile(
     r"epoch-(?P<epoch>\d{1,10})\.safetensors|(?P<half>\.?(epoch-\d{1,10}|resume)\.safetensors\.partial)"
 )
-"""The names of the networks that a training writes, and of what it, or a copy, leaves when it is killed meanwhile."""
+"""The names of the networks that a training writes, and of partial files left by a training or a copy that was killed."""
 
 
 def save_network(
     model: FeatureClassifier, run_id: str, epoch: int, metadata: dict[str, Any], store: Path, rows: Rows
 ) -> None:
-    """Write the network of an epoch to disk, then enter it in `rows`: the file is whole before its row can land.
+    """Write the network of an epoch to disk, then add it to `rows`, so that the file is complete before its row is stored.
 
-    `metadata` is what the network is rebuilt by.
+    `metadata` describes how to rebuild the network.
     """
     path = run_file(store, run_id, f"epoch-{epoch:04d}.safetensors")
     digest = weights.save(model, path, metadata | {"epoch": epoch, "run_id": run_id})
@@ -32,7 +32,7 @@ def save_network(
 
 
 def forget_unknown(store: Path, run_id: str, after: int) -> None:
-    """Remove the networks of epochs after `after`, whose rows are not in the store, and half-written files."""
+    """Remove the networks of epochs after `after`, whose rows are not in the store, and partially written files."""
     folder = networks_folder(store, run_id)
     if not is_plain_folder(folder):
         return

@@ -1,4 +1,4 @@
-"""The processes of one run, one a GPU under torchrun: who measures what, and how their statistics become one."""
+"""The processes of one run, one per GPU under torchrun: the division of the samples, and the sums over processes."""
 
 import os
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ from torch import distributed
 
 from rnc.models import FeatureClassifier
 
-_PATIENCE = timedelta(hours=2)  # rank 0 alone writes and projects, while the others wait
+_PATIENCE = timedelta(hours=2)  # only rank 0 writes and projects, while the others wait
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's number and how many there are."""
+    """The rank of this process and the number of processes."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process alone speaks and writes."""
+        """Return whether this is rank 0, the only process that prints and writes."""
         return self.rank == 0
 
     def __str__(self) -> str:
-        """For table `run`."""
+        """Return the text for table `run`."""
         return f", {self.count} processes" if self.count > 1 else ""
 
     def share(self, parts: list[Any]) -> list[Any]:
-        """Every count-th part: whole batches, so that each is computed as one process computes it."""
+        """Return every count-th part; parts are whole batches, so each gives the same result as in a single process."""
         return parts[self.rank :: self.count]
 
     def gather(self, parts: list[Any]) -> list[Any]:
-        """The parts of all processes in the order of `share`'s argument, on every process."""
+        """Return the parts of all processes in the order of `share`'s argument, on every process."""
         if self.count == 1:
             return parts
         found: list[Any] = [None] * self.count
@@ -43,19 +43,19 @@ class Ranks:
         return [of_rank[i] for i in range(longest) for of_rank in found if i < len(of_rank)]
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The sum of a tensor over the processes, on every process."""
+        """Return the sum of a tensor over the processes, on every process."""
         if self.count > 1:
             distributed.all_reduce(tensor)
         return tensor
 
     def same_network(self, model: FeatureClassifier) -> None:
-        """Give every process rank 0's BatchNorm statistics; parameters are the same already."""
+        """Give every process rank 0's BatchNorm statistics; the parameters are equal already."""
         if self.count > 1:
             for buffer in model.buffers():
                 distributed.broadcast(buffer, 0)
 
     def agree(self, value: bool) -> bool:
-        """Whether rank 0 says so: what depends on a clock is decided by one."""
+        """Return the value of rank 0 on every process: a decision that depends on a clock must be made once."""
         if self.count == 1:
             return value
         said = [value]
@@ -63,13 +63,13 @@ class Ranks:
         return said[0]
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes arrive."""
         if self.count > 1:
             distributed.barrier()
 
 
 def join_ranks(device: torch.device) -> Ranks:
-    """Join torchrun's processes; alone where there is no torchrun."""
+    """Join the processes of torchrun; without torchrun, return a single process."""
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) < 2:
         return Ranks()
     if not distributed.is_initialized():
@@ -80,6 +80,6 @@ def join_ranks(device: torch.device) -> Ranks:
 
 
 def leave_ranks() -> None:
-    """Part from the other processes."""
+    """Leave the group of processes."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

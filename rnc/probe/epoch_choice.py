@@ -1,18 +1,19 @@
-"""Which epochs: a name or a list, brought to a sorted list of epoch numbers."""
+"""Choices of epochs: from a word or a list to a sorted list of epoch numbers."""
 
 LOG_POINTS = 12
 
 
 def log_spaced(epochs: int, drops: list[int]) -> list[int]:
-    """About LOG_POINTS epochs from 0 to the last, dense at the start, both learning-rate drops among them."""
+    """Return about LOG_POINTS epochs from 0 to the last, dense at the start, including the learning-rate drops."""
     powers = {round(epochs ** (i / (LOG_POINTS - 1))) for i in range(LOG_POINTS)} if epochs else set()
     return sorted({0, epochs, *drops, *powers})
 
 
 def parse_epochs(text: str, epochs: int, drops: list[int], measured: list[int] | None) -> list[int]:
-    """The epochs that `text` asks for in a run of `epochs`; `measured` is what that word means (None: not allowed).
+    """Return the epochs that `text` selects in a run of `epochs`.
 
-    Raises ValueError for an unknown word, an epoch outside 0..epochs, or one that is not measured where it must be.
+    `measured` are the epochs meant by the word `measured`; None if that word is not allowed. Raises ValueError for an
+    unknown word, an epoch outside 0..epochs, or one that is not among `measured` if that is given.
     """
     words = {"log": log_spaced(epochs, drops), "every": list(range(epochs + 1)), "last": [epochs], "none": []}
     words["milestones"] = sorted({0, epochs, *drops})

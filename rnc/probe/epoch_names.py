@@ -10,7 +10,7 @@ from rnc.models.external_weights import SUFFIXES
 _WORDS = (
     "epoch", "epochs", "ep", "ckpt", "checkpoint", "iter", "iters", "iteration", "iterations", "step", "steps", "e",
 )  # fmt: skip
-"""The number after the first of these words that tells the files apart is the epoch; steps count like epochs."""
+"""The epoch is the number after the first of these words that distinguishes the files; steps are treated like epochs."""
 _UNITS = ("epochs", "epoch", "ep", "iters", "iter", "steps", "step")
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.])([01]\d)\2([0-3]\d)(?!\d)")
 _MOST_EPOCH = 10**9
@@ -18,11 +18,11 @@ _LISTED = 6
 
 
 def epochs_in_names(files: Sequence[Path]) -> tuple[dict[Path, int], str]:
-    """The epoch of each file whose name says one, and a sentence on which number was taken.
+    """Return the epoch of each file whose name contains one, and a sentence on which number was used.
 
-    It is the number after a word such as `epoch` or `step`, or else the one number that differs between the files. Files
-    that say none beside others that do are not among the result. A single file that says none is of epoch 1. Raises
-    ValueError, naming the files and --epochs, where the names are ambiguous.
+    It is the number after a word such as `epoch` or `step`, else the only number that differs between the files. Files
+    without an epoch in their name are left out if other names contain one. A single file without an epoch gets epoch 1.
+    Raises ValueError, naming the files and --epochs, if the names are ambiguous.
     """
     names = dict(zip(files, _names(files), strict=True))
     for word in _WORDS:
@@ -42,9 +42,9 @@ _SHORT = r"(?<![a-z0-9]){}[-_=]?(\d+)"
 
 
 def in_order(files: Sequence[Path], given: Sequence[int]) -> tuple[list[tuple[int, Path]], str]:
-    """(epoch, file) by epochs, and how the epochs were found, in words: those given, or those in the names.
+    """Return (epoch, file) sorted by epoch, and a description of the source of the epochs: `given`, or the names.
 
-    Raises ValueError, asking for --epochs, where they are not one a file, each once.
+    Raises ValueError, asking for --epochs, unless there is exactly one distinct epoch per file.
     """
     if not given:
         numbers, how = epochs_in_names(files)
@@ -61,7 +61,7 @@ def in_order(files: Sequence[Path], given: Sequence[int]) -> tuple[list[tuple[in
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """The files' names without their suffixes, dates as one number; with the folder where the names are all alike."""
+    """Return the files' names without suffixes, with dates as one number, and with the folder if all names are equal."""
     stems = [_stem(path.name) for path in files]
     if len(files) > 1 and len(set(stems)) == 1:
         stems = [f"{path.parent.name}/{stem}" for path, stem in zip(files, stems, strict=True)]
@@ -75,7 +75,7 @@ def _stem(name: str) -> str:
 
 
 def _by_word(names: dict[Path, str], pattern: str) -> dict[Path, int]:
-    """The numbers that a pattern finds, of the files that have one; nothing where they do not tell these apart."""
+    """Return the number that a pattern finds in each file that has one; empty if the numbers do not distinguish the files."""
     found = {path: {int(number) for number in re.findall(pattern, name)} for path, name in names.items()}
     numbers = {path: min(inside) for path, inside in found.items() if inside}
     clear = all(len(inside) < 2 for inside in found.values()) and len(set(numbers.values())) == len(numbers)
@@ -83,7 +83,7 @@ def _by_word(names: dict[Path, str], pattern: str) -> dict[Path, int]:
 
 
 def _by_difference(names: dict[Path, str]) -> dict[Path, int]:
-    """The numbers of the files whose names are alike but for one number."""
+    """Return the numbers of files whose names are equal except for one number."""
     alike: dict[str, list[Path]] = defaultdict(list)
     for path, name in names.items():
         alike[re.sub(r"\d+", "#", name)].append(path)

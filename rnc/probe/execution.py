@@ -1,4 +1,4 @@
-"""How a run is computed on its device: what makes it fast and should not show in the result beyond rounding."""
+"""The execution of a run on its device: choices that make it fast and change the result only by rounding."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Network = TypeVar("Network", bound=torch.nn.Module)
 
 
 class Precision(StrEnum):
-    """What training multiplies in; measurement is always float32."""
+    """The precision of matrix products and convolutions in training; measurement always uses float32."""
 
     AUTO = "auto"
     FLOAT32 = "float32"
@@ -27,7 +27,7 @@ _TRIED_IMAGES = 2
 
 @dataclass(frozen=True)
 class Execution:
-    """The choices in force. On a CPU bfloat16 is about 26 times slower than float32, so that `auto` means float32 there."""
+    """The chosen options. On a CPU bfloat16 is about 26 times slower than float32, so `auto` means float32 there."""
 
     device: torch.device
     bf16: bool = False
@@ -38,10 +38,11 @@ class Execution:
     def choose(
         cls, device: torch.device, precision: Precision, compiled: bool, model: torch.nn.Module | None = None
     ) -> "Execution":
-        """What is asked for, `auto` being what helps on the device.
+        """Return the requested execution, with `auto` resolved for the device.
 
-        channels_last helps on GPUs and on CPUs up to AVX2; with AVX-512 it costs a fifth (docs/performance.md). A network
-        whose layers torch cannot compute so, where one is given, stays contiguous on a CPU.
+        channels_last helps on GPUs and on CPUs up to AVX2; with AVX-512 it makes a run a fifth slower
+        (docs/performance.md). A given `model` with layers that torch cannot compute in this layout stays contiguous on
+        a CPU.
         """
         bf16 = device.type == "cuda" if precision is Precision.AUTO else precision is Precision.BF16
         wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
@@ -49,23 +50,23 @@ class Execution:
         return cls(device, bf16, channels_last=safe and not wide, compiled=compiled)
 
     def autocast(self) -> AbstractContextManager:
-        """The block in which a training step, its attack included, multiplies in the chosen precision."""
+        """Return a context in which a training step, including its attack, computes in the chosen precision."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def place(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (n, c, h, w) in the chosen memory layout."""
+        """Return images (n, c, h, w) in the chosen memory layout."""
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
     def prepare(self, model: FeatureClassifier) -> FeatureClassifier:
-        """The network on the device in the chosen memory layout."""
+        """Return the network on the device in the chosen memory layout."""
         placed = model.to(self.device)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
     def prepared(self, model: FeatureClassifier, image_shape: tuple[int, int, int]) -> tuple["Execution", str]:
-        """Prepare a network that somebody else wrote, and try a pass with images (c, h, w) in the chosen memory layout.
+        """Prepare an external network, and try a pass with images (c, h, w) in the chosen memory layout.
 
-        Returns the execution that holds, and a sentence where that is not this one: code with `.view` takes contiguous
-        memory alone. Raises what the network raises in contiguous memory too.
+        Returns the execution to use, and a sentence if it differs from this one: code with `.view` needs contiguous
+        memory. Raises the error of the network if it also fails in contiguous memory.
         """
         self.prepare(model)
         if not self.channels_last:
@@ -83,23 +84,23 @@ class Execution:
         return self, ""
 
     def compile(self, model: Network) -> Network:
-        """The same network, its passes compiled where that was asked for."""
+        """Return the same network, compiled if requested."""
         return cast(Network, torch.compile(model)) if self.compiled else model
 
     def __str__(self) -> str:
-        """For table `run`."""
+        """Return the text for table `run`."""
         parts = ["bf16 training" if self.bf16 else "float32"]
         parts += ["channels_last"] * self.channels_last + ["compiled"] * self.compiled
         return ", ".join(parts)
 
 
 def _try_pass(model: FeatureClassifier, images: torch.Tensor) -> None:
-    """A pass in eval mode and the gradient in the pixels, as an attack takes it."""
+    """Run a forward pass in eval mode and compute the gradient of the pixels, as an attack does."""
     asking = images.requires_grad_()
     with model_mode(model, training=False), torch.enable_grad():
         torch.autograd.grad(model(asking).sum(), asking)
 
 
 def _short(error: BaseException) -> str:
-    """The first sentence of an error."""
+    """Return the first sentence of an error message."""
     return " ".join(str(error).split()).split(". ")[0][:160]

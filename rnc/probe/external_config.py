@@ -1,4 +1,4 @@
-"""A network that was trained elsewhere, as a run: its files, an epoch each, and the images that it is measured on."""
+"""An external network as a run: its files, one per epoch, and the images on which it is measured."""
 
 import hashlib
 import json
@@ -13,34 +13,34 @@ from rnc.vocabulary import RUN_NAME, Norm, Objective, Split
 
 @dataclass(frozen=True, kw_only=True)
 class OwnRun(MeasurementConfig):
-    """Networks of one's own, in the order of their epochs, and all that decides what is measured of them."""
+    """External networks in the order of their epochs, and all settings that determine their measurement."""
 
     name: str = ""
-    """What people call it; data set and model where not given."""
+    """The display name; the data set and the model if empty."""
     epochs: tuple[int, ...]
     sha256: tuple[str, ...]
-    """Of the files, an epoch each."""
+    """The checksums of the files, one per epoch."""
     fingerprints: dict[Split, str]
-    """`ImageSet.fingerprint` of each split."""
+    """The `ImageSet.fingerprint` of each split."""
     network: dict[str, Any]
-    """What the network is rebuilt by: `weights.network_metadata`."""
+    """The description from which the network is rebuilt: `weights.network_metadata`."""
     images: dict[str, Any] | None = None
-    """Where images of one's own lie (`OwnImages.to_json`); None for a data set of this house."""
+    """The location of the user's own images (`OwnImages.to_json`); None for a data set of the project."""
     typed: dict[str, Any] = field(default_factory=dict)
-    """Options of the command that are not said otherwise, for who wants to measure again."""
+    """Options of the command that are not stored elsewhere, for repeating the measurement."""
 
     def __post_init__(self) -> None:
-        """Check what the shared part checks, and that the chosen epochs are there."""
+        """Check the shared settings, and that the chosen epochs exist."""
         super().__post_init__()
         self.check_epochs()
 
     @property
     def epochs_there_are(self) -> Epochs:
-        """Those of the files, all of which are measured."""
+        """Return the epochs of the files, all of which are measured."""
         return Epochs(self.epochs[-1], list(self.epochs), [])
 
     def to_json(self) -> dict[str, Any]:
-        """The config as JSON values: the fields that runs share, and under `own` what only networks of one's own have."""
+        """Return the config as JSON values: the fields shared by all runs, and under `own` those of external networks alone."""
         shared = {name: getattr(self, name) for name in MeasurementConfig.__dataclass_fields__}
         attack = asdict(self.attack)
         own = {name: getattr(self, name) for name in ("name", "sha256", "network", "images", "typed")}
@@ -56,7 +56,7 @@ class OwnRun(MeasurementConfig):
 
     @property
     def run_id(self) -> str:
-        """NAME-own-norm-s0-hash8, or dataset-model-own-…: the hash is of what is measured, wherever the files lie."""
+        """Return NAME-own-norm-s0-hash8, or dataset-model-own-…; the hash does not depend on the location of the files."""
         decides = self.to_json()
         decides["own"] = {"sha256": self.sha256, "network": self.network, "fingerprints": self.fingerprints}
         digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:8]
@@ -64,13 +64,13 @@ class OwnRun(MeasurementConfig):
 
 
 def _title(name: str, dataset: str, model: str) -> str:
-    """Return how a run's id begins."""
+    """Return the first part of a run's id."""
     plain = re.sub(r"[^\w.]+", "_", model)
     return name or f"{dataset}-{plain}"
 
 
 def check_names(name: str, dataset: str, model: str) -> None:
-    """Raise ValueError for names of which a run's id would be made that could not be a folder's name."""
+    """Raise ValueError for names that would give a run id that is not a valid folder name."""
     check_name(name)
     try:
         checked_name(f"{_title(name, dataset, model)}-{Objective.OWN}-{Norm.LINF}-s0-{'0' * 8}", "id of the run")
@@ -79,6 +79,6 @@ def check_names(name: str, dataset: str, model: str) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError for a name that could not be a part of a folder's name and of an address."""
+    """Raise ValueError for a name that is not valid as part of a folder name and of an address."""
     if name and not re.fullmatch(RUN_NAME, name):
         raise ValueError(f"name must be of letters, digits and . _ -, at most 80 of them, got {name!r}")

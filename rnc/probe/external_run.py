@@ -1,4 +1,4 @@
-"""Measure networks that were trained elsewhere into the store: the rows of a trained run, but for those of its training."""
+"""Measurement of external networks into the store: the rows of a trained run, except those of its training."""
 
 import time
 from collections.abc import Iterator
@@ -34,26 +34,27 @@ from rnc.umap_process import UmapProcess
 from rnc.vocabulary import RunState, Split
 
 _CHECKED_IMAGES = 8
-_SAME = 1e-3  # of the largest logit: what rounding leaves far behind
+_SAME = 1e-3  # relative to the largest logit; far above rounding errors
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network whose weights are those of one file after the other, and the images; all of it checked."""
+    """A network that takes its weights from each file in turn, and the images; all of it is checked."""
 
     model: FeatureClassifier
     files: list[tuple[int, Path]]
-    """By epochs."""
+    """(epoch, file), sorted by epoch."""
     spec: DatasetSpec
     whole: dict[Split, ImageSet]
     weights_key: str = ""
-    """Where in the files the weights lie; empty where that is to be found."""
+    """The key of the weights inside the files; searched for if empty."""
 
 
 def load_weights(model: FeatureClassifier, path: Path, images: ImageSet, key: str = "") -> list[str]:
-    """Bring a network to the weights of a file, under a key there; returns what was done to find them, in words.
+    """Load a file's weights into a network, from a key in the file if given; return how they were found, in words.
 
-    Raises WeightsError, and ValueError where they give no finite logits for the images.
+    Raises WeightsError, and ValueError if the logits of some images are not finite or differ from those of the last
+    layer.
     """
     state, done = read(path, key)
     done += fill(model.module if isinstance(model, WrappedClassifier) else model, state, path)
@@ -70,9 +71,9 @@ def load_weights(model: FeatureClassifier, path: Path, images: ImageSet, key: st
 
 
 def measure_run(run: OwnRun, subject: Subject, options: Options, execution: Execution, threads: int) -> None:
-    """Measure a run's networks, epoch by epoch; one that was broken off goes on after the last epoch that is stored.
+    """Measure a run's networks, epoch by epoch; an interrupted measurement continues after the last stored epoch.
 
-    Raises RunExistsError where the run is finished; StoreError where it is under way elsewhere, or the store is none.
+    Raises RunExistsError if the run is finished, and StoreError if it is running elsewhere or the store is not valid.
     """
     with sigterm_stops(), run_lock(options.store, run.run_id):
         refuse_networks_of_others(options.store, run.run_id)
@@ -80,7 +81,7 @@ def measure_run(run: OwnRun, subject: Subject, options: Options, execution: Exec
 
 
 class _Measuring:
-    """The state of a measurement under way."""
+    """The state of a measurement in progress."""
 
     def __init__(self, run: OwnRun, subject: Subject, options: Options, execution: Execution, threads: int) -> None:
         self.run, self.subject, self.options, self.execution = run, subject, options, execution
@@ -98,7 +99,7 @@ class _Measuring:
         self.about = provenance(device, threads, f"{execution}, measured only", subject.whole)
 
     def go(self) -> None:
-        """All epochs that are not stored yet, and their UMAP."""
+        """Measure all epochs that are not stored yet, and compute their UMAP."""
         landed = self._landed()
         with self._entered(landed), UmapProcess() if self.run.umap_at() else nullcontext() as umap:
             left = [(epoch, path) for epoch, path in self.subject.files if landed is None or epoch > landed]
@@ -111,7 +112,7 @@ class _Measuring:
                     self.projector.project_by_umap(umap.plane)
 
     def _landed(self) -> int | None:
-        """The last epoch of this run that is stored."""
+        """Return the last stored epoch of this run."""
         found = StoreReader(self.options.store).runs()
         if self.options.overwrite or found.empty or self.run.run_id not in set(found["run_id"]):
             return None
@@ -120,7 +121,7 @@ class _Measuring:
 
     @contextmanager
     def _entered(self, landed: int | None) -> Iterator[None]:
-        """The run stands in the store as running within the block, and as what became of it after."""
+        """Mark the run as running in the store within the block, and record its final state afterwards."""
         run = self.run
         self.writer.begin_run(
             run.run_id, run.to_json(), list(self.subject.spec.classes), self.about,
@@ -135,7 +136,7 @@ class _Measuring:
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | StopRun)
             reason = "stopped by the user" if isinstance(error, KeyboardInterrupt) else str(error)
-            with suppress(StoreError):  # (what ended the run is the better thing to report)
+            with suppress(StoreError):  # the error that ended the run is more useful
                 self._end(RunState.INTERRUPTED if stopped else RunState.FAILED, reason)
             raise
         self._end(RunState.FINISHED)

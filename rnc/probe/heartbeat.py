@@ -1,4 +1,4 @@
-"""The sign of life of a run under way, in the store."""
+"""The heartbeat of a running run in the store."""
 
 import threading
 import time
@@ -11,26 +11,26 @@ from rnc.vocabulary import HEARTBEAT_SECONDS
 
 
 class Heart:
-    """Beats into the store every few seconds, however often it is asked to."""
+    """A heartbeat, written to the store at most every few seconds, however often it is requested."""
 
     def __init__(self, writer: StoreWriter, run_id: str, epochs_done: int = 0) -> None:
-        """Start at an epoch."""
+        """Start with the number of epochs done."""
         self._writer, self._run_id, self._last, self.epochs_done = writer, run_id, time.monotonic(), epochs_done
 
     def beat(self) -> None:
-        """Tell the store that this run lives, if it has not been told lately."""
+        """Write a heartbeat, unless one was written recently."""
         if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
             self._writer.heartbeat(self._run_id, self.epochs_done)
             self._last = time.monotonic()
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Beat from beside the block, a step that cannot be asked in between, such as waiting for UMAP."""
+        """Write heartbeats from a thread during the block, for a step that cannot call `beat`, such as waiting for UMAP."""
         over = threading.Event()
 
         def beat_on() -> None:
             while not over.wait(HEARTBEAT_SECONDS):
-                with suppress(StoreError):  # (the next beat may find the store free again)
+                with suppress(StoreError):  # the store may be free again at the next beat
                     self.beat()
 
         beside = threading.Thread(target=beat_on, name="heart", daemon=True)

@@ -1,4 +1,4 @@
-"""How a run is told to stop: Ctrl-C, SIGTERM, a time limit. What was measured stays; the same command goes on."""
+"""The interruption of runs: Ctrl-C, SIGTERM, a time limit. Measurements are kept, and the same command resumes the run."""
 
 import re
 import signal
@@ -12,33 +12,31 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class StopRun(BaseException):
-    """The run is to end here, cleanly."""
+    """A request to end the run cleanly."""
 
     def __init__(self, reason: str, exit_code: int) -> None:
-        """Say why, and how the command shall exit."""
-        super().__init__(reason, exit_code)  # (both, so that it travels between processes)
+        """Store the reason, and the exit code of the command."""
+        super().__init__(reason, exit_code)  # both arguments, so that it can be pickled between processes
         self.exit_code = exit_code
 
     def __str__(self) -> str:
-        """The reason."""
+        """Return the reason."""
         return str(self.args[0])
 
 
 class Diverged(ValueError):
-    """The loss is NaN or infinite."""
+    """The error of a loss that is NaN or infinite."""
 
 
 @contextmanager
 def sigterm_stops() -> Iterator[None]:
-    """Within the block SIGTERM, the batch system's notice, ends the run as Ctrl-C does."""
+    """Within the block, treat SIGTERM, the signal of the batch system, like Ctrl-C: it ends the run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(_number: int, _frame: object) -> None:
-        signal.signal(
-            signal.SIGTERM, signal.SIG_IGN
-        )  # (a second notice must not cut short what the first one asked for)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second SIGTERM must not interrupt the clean stop
         raise StopRun("stopped by SIGTERM", 128 + signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, stop)
@@ -49,19 +47,22 @@ def sigterm_stops() -> Iterator[None]:
 
 
 class TimeLimit:
-    """Ends a run after an epoch when the next one might not fit."""
+    """A time limit that ends a run after an epoch if the next one might not fit."""
 
     def __init__(self, deadline: float | None) -> None:
-        """Take the time of day (seconds, as `time.time`) by which the run must have ended; None is no limit.
+        """Store the time (in seconds, as from `time.time`) by which the run must have ended; None means no limit.
 
-        Raises StopRun where that is over.
+        Raises StopRun if that time has passed.
         """
         self._deadline, self._last, self._longest = deadline, time.time(), 0.0
         if deadline is not None and self._last >= deadline:
             raise StopRun("time limit reached before the run began; the same command goes on", OUT_OF_TIME)
 
     def reached(self) -> bool:
-        """Whether another epoch as long as the longest so far, measurement included, would overrun; call once an epoch."""
+        """Return whether another epoch as long as the longest so far, including its measurement, would exceed the limit.
+
+        Call it once per epoch.
+        """
         now = time.time()
         self._longest = max(self._longest, now - self._last)
         self._last = now
@@ -69,7 +70,7 @@ class TimeLimit:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds from `90`, `90s`, `45m`, `1.5h`, `2d`, `1:30:00` or `2-12:00:00`. Raises ValueError, saying what is accepted."""
+    """Return seconds from `90`, `90s`, `45m`, `1.5h`, `2d`, `1:30:00` or `2-12:00:00`. Raises ValueError with the formats."""
     plain = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if plain:
         return float(plain[1]) * _UNITS[plain[2] or "s"]

@@ -1,4 +1,4 @@
-"""Which images of a run are measured, as many of one class as of another, and what images are foreign to it."""
+"""The measured images of a run, balanced over the classes, and images of another distribution."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.probe import MeasuredSet
 from rnc.vocabulary import Split
 
-_FOREIGN_IMAGES = 1000  # at most, and no more than test images are measured: a mean needs no more
+_FOREIGN_IMAGES = 1000  # at most this many, and never more than the measured test images: enough for a mean
 _NOISE_SEED = 0
 
 
 def measured_positions(config: MeasurementConfig, part: ImageSet, num_classes: int) -> torch.Tensor:
-    """The positions of the measured images: all, or a balanced choice where there are more than wanted."""
+    """Return the positions of the measured images: all, or a balanced subset if there are more than `measure_subset`."""
     if not config.measure_subset or config.measure_subset >= len(part):
         return torch.arange(len(part))
     return part.balanced_indices(config.measure_subset, num_classes)
@@ -30,16 +30,16 @@ def measured_set(
     num_classes: int,
     device: torch.device,
 ) -> MeasuredSet:
-    """The chosen images of a split, whose names (N,) in the data set are given, on a device."""
+    """Return the chosen images of a split on a device; `names` (N,) are the sample indices in the data set."""
     images = part.take(chosen).to(device)
     return MeasuredSet.choose(images, names[chosen].to(device), config.sample_size, num_classes)
 
 
 def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) -> list[str]:
-    """Sentences on the choices that are smaller than was asked for because a class has too few images.
+    """Return sentences on the subsets that are smaller than requested because a class has too few images.
 
-    `subset` images of a split are measured (0 is all) and the features of `sample` of them are kept, both as many of one
-    class as of another.
+    `subset` images of a split are measured (0 is all) and the features of `sample` of them are kept, both balanced over
+    the classes.
     """
     label, rarest = part.rarest()
     balance = f"{rarest} of each class, for class {classes[label]} has no more"
@@ -60,7 +60,7 @@ def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) 
 def foreign_images(
     config: MeasurementConfig, image_shape: tuple[int, int, int], count: int, root: Path | None
 ) -> ImageSet:
-    """Test images of another data set, or uniform noise; at most so many, and no more than a mean needs."""
+    """Return test images of another data set, or uniform noise: at most `count`, and at most as many as a mean needs."""
     most = min(_FOREIGN_IMAGES, count)
     if config.ood_dataset != "noise":
         part = datasets.load(config.ood_dataset, Split.TEST, root)

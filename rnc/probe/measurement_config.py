@@ -1,6 +1,6 @@
-"""What is measured of a network, on which images and under what: the part of a run's description that training does not need.
+"""The measurement settings of a run: network, images, conditions and epochs, without the settings of its training.
 
-Runs that were trained here (`train/config.py`) and networks that were brought along (`rnc/probe/external_config.py`) share it.
+They are shared by trained runs (`train/config.py`) and external networks (`rnc/probe/external_config.py`).
 """
 
 import json
@@ -31,17 +31,17 @@ Pixels = Annotated[
         str_from_instance=lambda instance: [f"{instance:.10g}"],
     ),
 ]
-"""A perturbation size in pixel units; the command line takes 0.1 and 8/255 alike."""
+"""A perturbation size in pixel units; the command line accepts both 0.1 and 8/255."""
 
 _FLOATS = ("width", "epsilon", "step_size")
 _LEAST = {"steps": 1, "sample_size": 1, "measure_subset": 0}
 _MOST = {"steps": 100_000, "sample_size": 1_000_000, "measure_subset": 10**9}
 _MOST_WIDTH = 64
-"""Times the full network: at 64 it has 64^2 times as many weights, more than any machine holds."""
+"""The largest width factor: a network with factor 64 has 64^2 times as many weights, more than any machine can hold."""
 
 
 class Epochs(NamedTuple):
-    """Which epochs a run has, which of them are measured, and where its learning rate drops."""
+    """The last epoch of a run, its measured epochs, and the epochs at which its learning rate drops."""
 
     last: int
     measured: list[int]
@@ -50,10 +50,10 @@ class Epochs(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class MeasurementConfig:
-    """The network, the images, and what they are measured under. Raises ValueError, saying what to do."""
+    """The network, the images, and the conditions of a measurement. Raises ValueError with a remedy."""
 
     dataset: str = ""
-    """Data set: digits, mnist, fashion_mnist, cifar10, cifar100, imagenette; or what images of your own are called."""
+    """Data set: digits, mnist, fashion_mnist, cifar10, cifar100, imagenette; or a name for your own images."""
     model: str = ""
     """Network: small_cnn, vgg11_bn, preact_resnet18; one of torchvision, as torchvision:resnet18; yours, as module:function."""
     width: float = 1.0
@@ -61,34 +61,34 @@ class MeasurementConfig:
     norm: Norm = Norm.LINF
     """Norm of the attack, in training and measurement."""
     epsilon: Pixels | None = None
-    """Radius of the attack, in pixels of [0, 1]; 8/255 is a number here; the data set's own where not given."""
+    """Radius of the attack, in pixels of [0, 1]; 8/255 is accepted; the data set's default if not given."""
     step_size: Pixels | None = None
-    """Step of the attack, in pixels of [0, 1]; the data set's own, or 2.5 epsilon / steps where those are given."""
+    """Step size of the attack, in pixels of [0, 1]; default: the data set's, or 2.5 epsilon / steps if either is given."""
     steps: int | None = None
-    """Steps of the attack; the data set's own where not given."""
+    """Steps of the attack; the data set's default if not given."""
     measure_subset: int = 0
-    """Measure this many images of each split, as many of one class as of another; 0 measures all."""
+    """Measure this many images of each split, balanced over the classes; 0 measures all."""
     vector_epochs: str = "measured"
     """When to keep class means, classifier, sampled features and PCA: measured, milestones, last, none, or a list."""
     checkpoint_epochs: str = "measured"
     """When to keep the network for the attack lab: measured, milestones, last, none, or a list."""
     sample_size: int = 200
-    """Features kept a condition and split, balanced over the classes."""
+    """Number of features kept per condition and split, balanced over the classes."""
     layerwise_epochs: str = "measured"
     """When to measure every stage of the network: measured, every, last, none, or a list."""
     umap: bool = True
-    """Project the last epoch's features by UMAP after the metrics have landed."""
+    """Project the last epoch's features by UMAP after the metrics are stored."""
     umap_epochs: str = "last"
-    """Which epochs UMAP projects, in the plane fitted on the last of them: last, measured, or a list."""
+    """Epochs that UMAP projects, in the plane fitted on the last of them: last, measured, or a list."""
     epsilon_fractions: tuple[float, ...] = (0.125, 0.25, 0.5)
-    """Smaller attacks measured at the last epoch, as fractions of epsilon: {1, 2, 4}/255 where epsilon is 8/255."""
+    """Smaller attacks measured at the last epoch, as fractions of epsilon: {1, 2, 4}/255 if epsilon is 8/255."""
     ood_dataset: str = "noise"
-    """What is foreign to the network, for NC5: a data set of the same image shape, or noise (uniform pixels)."""
+    """Out-of-distribution images for NC5: a data set of the same image shape, or noise (uniform pixels)."""
     extra_conditions: tuple[str, ...] = ()
-    """More conditions to measure, as slugs, such as pgd-l2-0.5-10: they get the role `extra`."""
+    """More conditions to measure, as slugs such as pgd-l2-0.5-10; they get the role `extra`."""
 
     def __post_init__(self) -> None:
-        """Bring fields to their types, so that equal configs have one key, and check every one that can be wrong."""
+        """Convert fields to their types, so that equal configs have the same key, and check every field that can be wrong."""
         for name, kind in (("norm", Norm), *((name, float) for name in _FLOATS)):
             value = getattr(self, name)
             object.__setattr__(self, name, value if value is None else converted(kind, name, value))
@@ -104,7 +104,7 @@ class MeasurementConfig:
             raise ValueError("as_trained is measured by itself where a run trains on perturbed images; leave it out")
 
     def check_fits(self, spec: DatasetSpec) -> None:
-        """Raise ValueError where the numbers of images, the attacks or what is foreign do not fit a data set."""
+        """Raise ValueError if the numbers of images, the attacks or the out-of-distribution images do not fit a data set."""
         for condition in (self._perturbed, *map(Condition.from_slug, self.extra_conditions)):
             check_condition(condition, spec.num_classes, math.prod(spec.image_shape))
         for name in ("subset", "measure_subset"):
@@ -122,37 +122,37 @@ class MeasurementConfig:
             )
 
     def check_epochs(self) -> None:
-        """Raise ValueError where a choice of epochs is none, or names one that is not measured."""
+        """Raise ValueError if a choice of epochs is invalid, or names an epoch that is not measured."""
         _ = self.conditions, self.vectors_at(), self.checkpoints_at(), self.layerwise_at(), self.umap_at()
 
     @property
     def epochs_there_are(self) -> Epochs:
-        """The epochs that the choices below are made from; every kind of run says its own."""
+        """Return the epochs from which the choices below are made; every kind of run defines its own."""
         raise NotImplementedError
 
     @property
     def run_id(self) -> str:
-        """The run's key; every kind of run says its own."""
+        """Return the run's key; every kind of run defines its own."""
         raise NotImplementedError
 
     @property
     def records_training(self) -> bool:
-        """Whether the images that an epoch trains on differ from the clean ones, and are measured as `as_trained`."""
+        """Return whether an epoch trains on perturbed images, which are measured as `as_trained`."""
         return False
 
     @property
     def attack(self) -> Attack:
-        """The attack of training and measurement, whether given or the data set's own."""
+        """Return the attack of training and measurement, from the given values and the data set's defaults."""
         return attack(self.dataset, self.norm, self.epsilon, self.steps, self.step_size)
 
     @property
     def _perturbed(self) -> Condition:
-        """The images under the run's attack."""
+        """Return the condition of the run's own attack."""
         return Condition(ConditionKind.PGD, self.norm, self.attack.epsilon, self.attack.steps, self.attack.step_size)
 
     @property
     def conditions(self) -> list[tuple[Role, Condition]]:
-        """What the run is measured under at every measured epoch, with the role of each; the clean condition first."""
+        """Return the conditions of every measured epoch, each with its role; the clean condition comes first."""
         norm, epsilon, attack = self.norm, self.attack.epsilon, (self.attack.steps, self.attack.step_size)
         named = [
             (Role.CLEAN, CLEAN),
@@ -168,7 +168,7 @@ class MeasurementConfig:
 
     @property
     def conditions_at_end(self) -> list[tuple[Role, Condition]]:
-        """The further conditions of the last epoch: the attack at fractions of its size."""
+        """Return the additional conditions of the last epoch: the attack at fractions of its size."""
         attack = self.attack
         sizes = [
             (fraction * attack.epsilon, attack.steps, fraction * attack.step_size)
@@ -179,23 +179,23 @@ class MeasurementConfig:
         return _unique([(Role.EXTRA, condition) for condition in swept if condition not in known])
 
     def measured_at(self) -> list[int]:
-        """The epochs that are measured; 0 is the initialisation."""
+        """Return the epochs that are measured; 0 is the initialisation."""
         return self.epochs_there_are.measured
 
     def vectors_at(self) -> list[int]:
-        """The epochs at which vectors are kept."""
+        """Return the epochs whose vectors are kept."""
         return self._chosen(self.vector_epochs)
 
     def checkpoints_at(self) -> list[int]:
-        """The epochs at which the network is kept."""
+        """Return the epochs whose network is kept."""
         return self._chosen(self.checkpoint_epochs)
 
     def layerwise_at(self) -> list[int]:
-        """The epochs at which every stage is measured."""
+        """Return the epochs at which every stage is measured."""
         return self._chosen(self.layerwise_epochs)
 
     def umap_at(self) -> list[int]:
-        """The epochs that UMAP projects; vectors must be kept of them."""
+        """Return the epochs that UMAP projects; their vectors must be kept."""
         chosen = self._chosen(self.umap_epochs) if self.umap else []
         return [epoch for epoch in chosen if epoch in self.vectors_at()]
 
@@ -204,13 +204,13 @@ class MeasurementConfig:
         return parse_epochs(text, there.last, there.drops, there.measured)
 
     def to_json(self) -> dict[str, Any]:
-        """The config as JSON values, keyed by field, the attack's numbers filled in."""
+        """Return the config as JSON values by field, with the attack's numbers filled in."""
         resolved = {"epsilon": self.attack.epsilon, "steps": self.attack.steps, "step_size": self.attack.step_size}
         return json.loads(json.dumps(asdict(self) | resolved))
 
 
 def _unique(named: list[tuple[Role, Condition]]) -> list[tuple[Role, Condition]]:
-    """Each condition once, in the first role that it has."""
+    """Return each condition once, with the first of its roles."""
     first: dict[str, tuple[Role, Condition]] = {}
     for role, condition in named:
         first.setdefault(condition.slug, (role, condition))
@@ -218,7 +218,7 @@ def _unique(named: list[tuple[Role, Condition]]) -> list[tuple[Role, Condition]]
 
 
 def converted(kind: Callable[[Any], Any], name: str, value: Any) -> Any:
-    """The value as its kind. Raises ValueError, naming what there is."""
+    """Return the value converted to a type. Raises ValueError with the valid choices."""
     try:
         return kind(value)
     except (ValueError, TypeError):
@@ -229,27 +229,27 @@ def converted(kind: Callable[[Any], Any], name: str, value: Any) -> Any:
 
 
 def check(values: dict[str, float], accepts: Callable[[float], bool], bound: str) -> None:
-    """Raise ValueError for a number that is not finite or is out of its bound."""
+    """Raise ValueError for a number that is not finite or is out of bounds."""
     for name, value in values.items():
         if not (isinstance(value, int | float) and math.isfinite(value) and accepts(value)):
             raise ValueError(f"{name} must be a finite number {bound}, got {value}")
 
 
 def check_least(values: dict[str, int | None], least: dict[str, int]) -> None:
-    """Raise ValueError for a whole number below its least."""
+    """Raise ValueError for a whole number below its minimum."""
     for name, value in values.items():
         if value is not None and value < least[name]:
             raise ValueError(f"{name} must be at least {least[name]}, got {value}")
 
 
 def check_most(values: dict[str, float | None], most: Mapping[str, float], why: str = "no run needs more") -> None:
-    """Raise ValueError for a number above its most, saying why there is one."""
+    """Raise ValueError for a number above its maximum, with the reason for the limit."""
     for name, value in values.items():
         if value is not None and value > most[name]:
             raise ValueError(f"{name} must be at most {most[name]:,}, got {value}; {why}")
 
 
 def check_fractions(name: str, fractions: tuple[float, ...]) -> None:
-    """Raise ValueError for what is no fraction."""
+    """Raise ValueError for a value that is not a fraction between 0 and 1."""
     if any(not 0 < fraction < 1 for fraction in fractions):
         raise ValueError(f"{name} are fractions between 0 and 1, got {fractions}")

@@ -1,4 +1,4 @@
-"""From the features of one (run, epoch, split, condition) to the rows that tell of them."""
+"""The rows of a (run, epoch, split, condition), computed from its features."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ _TURNED = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE,
 
 @dataclass(frozen=True)
 class Spot:
-    """One (run, epoch, split, condition), its features and their means, and where its rows go."""
+    """A (run, epoch, split, condition), with its features, their class means, and the destination of its rows."""
 
     run_id: str
     epoch: int
@@ -31,17 +31,17 @@ class Spot:
 
     @property
     def key(self) -> dict:
-        """The columns that every row of the spot begins with."""
+        """Return the columns that every row of this spot starts with."""
         return {"run_id": self.run_id, "epoch": self.epoch, "split": self.split, "condition": self.condition.slug}
 
     def add(self, values: dict[Metric, float], split: Split, condition: Condition, layer: str = FEATURES_LAYER) -> None:
-        """Scalars measured around the means of (split, condition); one that the samples do not define has no row."""
+        """Add scalars measured around the means of (split, condition); an undefined scalar gets no row."""
         around = {"means_split": split, "means_condition": condition.slug, "layer": layer}
         defined = {name: value for name, value in values.items() if not math.isnan(value)}
         self.rows.add("metric", **self.key, **around, metric=list(defined), value=list(defined.values()))
 
     def add_per_class(self, values: dict[ClassMetric, torch.Tensor], split: Split, condition: Condition) -> None:
-        """Scalars (C,) of each class, measured around the means of (split, condition); absent classes have no row."""
+        """Add scalars (C,) per class, measured around the means of (split, condition); absent classes get no row."""
         around = {"means_split": split, "means_condition": condition.slug, "layer": FEATURES_LAYER}
         for name, numbers in values.items():
             column = numbers.cpu().double().numpy()
@@ -52,7 +52,7 @@ class Spot:
 
 
 def add_own(spot: Spot, model: FeatureClassifier) -> dict[Metric, float]:
-    """What is measured around the spot's own means; returns the scalars."""
+    """Add the metrics measured around the spot's own means; return the scalars."""
     found = spot.found
     scatter = metrics.scatter_around([(found.features, found.labels)], spot.means)
     values = metrics.collapse(spot.means, scatter, model.weight)
@@ -68,7 +68,10 @@ def add_own(spot: Spot, model: FeatureClassifier) -> dict[Metric, float]:
 
 
 def add_against_clean(spot: Spot, clean: Spot, train_clean: metrics.ClassMeans) -> None:
-    """Nearest centre by the clean means of train; alignment, cross means and leaps with the clean spot of the same split."""
+    """Add nearest-centre accuracy by the clean train means; compare the other conditions with the clean spot of their split.
+
+    The comparisons are alignment, metrics around each other's means, and leaps.
+    """
     features, labels = spot.found.features, spot.found.labels
     if spot.split is not Split.TRAIN:
         nearest = metrics.nearest_centre(features, train_clean)
@@ -93,7 +96,7 @@ def add_layers(
     centres: dict[str, metrics.ClassMeans],
     add_up: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
-    """NC1 of every stage around its own means, and nearest centre by the clean means of train.
+    """Add NC1 of every stage around its own means, and nearest-centre accuracy by the clean train means.
 
     The first spot fills `centres`; `add_up` sums a tensor over the processes of the run.
     """
@@ -105,7 +108,7 @@ def add_layers(
 
 
 def add_means(spot: Spot) -> None:
-    """The class means of the classes present."""
+    """Add the means of the classes present."""
     present = spot.means.present
     vectors, classes = spot.means.means[present].cpu().numpy(), {"class": present.cpu().numpy()}
     spot.rows.add("class_mean", **spot.key, layer=FEATURES_LAYER, **classes, vector=vectors)
@@ -114,12 +117,12 @@ def add_means(spot: Spot) -> None:
 def add_sample(
     spot: Spot, indices: np.ndarray, labels: np.ndarray, predicted: np.ndarray, features: np.ndarray
 ) -> None:
-    """Sampled features (n, d) with their samples' indices, true labels and decisions (n,)."""
+    """Add sampled features (n, d) with their sample indices, true labels and predicted labels (n,)."""
     sampled = {"sample": indices, "label": labels, "predicted": predicted, "vector": features}
     spot.rows.add("feature", **spot.key, **sampled)
 
 
 def add_classifier(run_id: str, epoch: int, model: FeatureClassifier, rows: Rows) -> None:
-    """W and b."""
+    """Add W and b."""
     weight, bias = model.weight.detach().cpu().numpy(), model.bias.detach().cpu().numpy().astype(np.float64)
     rows.add("classifier", run_id=run_id, epoch=epoch, **{"class": range(len(bias))}, vector=weight, bias=bias)

@@ -1,4 +1,4 @@
-"""What the commands that train and that measure share: where a run is written, and on what it is computed."""
+"""Options shared by the commands that train and that measure: the store, and the device and its settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,27 +10,27 @@ from rnc.store.writer import StoreWriter
 
 @dataclass(frozen=True)
 class Options:
-    """What a command may choose that does not change the result beyond rounding."""
+    """Options of a command that change the result only by rounding."""
 
     store: Path
-    """The DuckDB file to write; made where there is none."""
+    """The DuckDB file to write; created if it does not exist."""
     data_root: Path | None = None
-    """Where the images lie; RNC_DATA, or data/images, where not given."""
+    """The folder of the images; RNC_DATA, or data/images, if not given."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:0."""
     threads: int = 0
     """CPU threads of a run; 0 takes one for a small network and all cores for others."""
     precision: Precision = Precision.AUTO
-    """What training multiplies in; auto is bfloat16 on a GPU."""
+    """The precision of products in training; auto is bfloat16 on a GPU."""
     compiled: bool = False
-    """Compile the passes of training (torch.compile); measurement stays eager."""
+    """Compile the passes of training (torch.compile); measurement is not compiled."""
     deadline: float | None = None
-    """The time of day (seconds, as `time.time`) before which a run stops at an epoch's end, to be continued."""
+    """The time (in seconds, as from `time.time`) before which a run stops at the end of an epoch, to be resumed later."""
     overwrite: bool = False
-    """Train a run with the same key again from the start, in place of the stored one."""
+    """Train a run with the same key again from the start, and replace the stored one."""
 
     def check(self) -> None:
-        """Make the store where there is none. Raises ValueError or StoreError where an option cannot be met."""
+        """Create the store if it does not exist. Raises ValueError or StoreError if an option cannot be satisfied."""
         pick_device(self.device)
         check_threads(self.threads)
         StoreWriter(self.store).prepare()

@@ -1,4 +1,4 @@
-"""After an epoch: features under every condition -> metrics -> rows."""
+"""The measurement of an epoch: features under every condition -> metrics -> rows."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -32,13 +32,13 @@ from rnc.probe.metric_rows import Spot, add_against_clean, add_classifier, add_l
 from rnc.store.rows import Rows
 from rnc.vocabulary import ConditionKind, Metric, Role, Split
 
-_ATTACK_SEED = 0  # measurements use the same random starts in every epoch and run, so that curves differ by the network
+_ATTACK_SEED = 0  # the same random starts in every epoch and run, so curves differ only by the network
 _LAYERWISE = (Role.CLEAN, Role.PERTURBED)
 
 
 @dataclass(frozen=True)
 class MeasuredSet:
-    """The images of a split that are measured, their names (N,) in the data set, and which are kept as vectors."""
+    """The measured images of a split, their sample indices `names` (N,) in the data set, and the positions kept as vectors."""
 
     images: ImageSet
     names: torch.Tensor
@@ -46,13 +46,13 @@ class MeasuredSet:
 
     @classmethod
     def choose(cls, images: ImageSet, names: torch.Tensor, sample_size: int, num_classes: int) -> "MeasuredSet":
-        """Keep `sample_size` vectors: the same ones in every epoch and condition, balanced over the classes."""
+        """Choose `sample_size` vectors to keep: the same in every epoch and condition, balanced over the classes."""
         return cls(images, names, images.balanced_indices(sample_size, num_classes))
 
 
 @dataclass(frozen=True)
 class TrainedImages:
-    """The perturbed images (n, c, h, w) that an epoch trained on in this process, and their positions (n,) among the measured."""
+    """The perturbed images (n, c, h, w) of an epoch in this process, and their positions (n,) in the measured set."""
 
     images: torch.Tensor
     positions: torch.Tensor
@@ -60,7 +60,7 @@ class TrainedImages:
 
 @dataclass(frozen=True)
 class Sample:
-    """The features that were kept of one (split, condition): indices, labels (n,) and float32 features (n, d)."""
+    """The kept features of one (split, condition): indices, labels (n,) and float32 features (n, d)."""
 
     indices: np.ndarray
     labels: np.ndarray
@@ -69,7 +69,7 @@ class Sample:
 
 @dataclass
 class Measured:
-    """What a probe found in one epoch."""
+    """The results of a probe in one epoch."""
 
     rows: Rows = field(default_factory=Rows)
     samples: dict[tuple[Split, Condition], Sample] = field(default_factory=dict)
@@ -78,32 +78,32 @@ class Measured:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure in an epoch."""
+    """The settings of the measurement in one epoch."""
 
     epoch: int
     conditions: list[tuple[Role, Condition]]
-    """The clean one first: the others are measured against it."""
+    """Conditions, the clean one first, because the others are compared with it."""
     keep_vectors: bool = True
     layerwise: bool = False
     swept: list[tuple[Role, Condition]] = field(default_factory=list)
-    """Further conditions, of which no vectors are kept."""
+    """Additional conditions whose vectors are not kept."""
     trained: TrainedImages | None = None
-    """Without them the condition `as_trained` is left out: epoch 0 trains on nothing."""
+    """None leaves out the condition `as_trained`, for example at epoch 0, which has no training."""
 
 
 @dataclass
 class _Centres:
-    """The clean means that the other conditions are measured against."""
+    """The clean means with which the other conditions are compared."""
 
     clean: Spot | None = None
-    """Of the split under way."""
+    """The clean spot of the current split."""
     train_clean: metrics.ClassMeans | None = None
     layers: dict[str, metrics.ClassMeans] = field(default_factory=dict)
-    """Of every stage, on clean training images."""
+    """The means of every stage, on clean training images."""
 
 
 class Probe:
-    """Measures a network on fixed sets; the first set is the training set."""
+    """The measurement of a network on fixed sets; the first set is the training set."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Probe:
         num_classes: int,
         ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     ) -> None:
-        """Take the sets, and images `foreign` to the network, for NC5."""
+        """Store the sets, and the out-of-distribution images `foreign` for NC5."""
         self._run_id, self._sets, self._num_classes, self._ranks = run_id, sets, num_classes, ranks
         self._foreign = foreign
 
@@ -144,7 +144,7 @@ class Probe:
     def _measure_spot(
         self, spot: Spot, model: FeatureClassifier, foreign_mean: torch.Tensor, centres: "_Centres", measured: Measured
     ) -> None:
-        """Around the spot's own means, then against clean ones; the first spot of a split is the clean one."""
+        """Measure around the spot's own means, then against the clean means; the first spot of a split is the clean one."""
         values = add_own(spot, model)
         centres.clean, centres.train_clean = centres.clean or spot, centres.train_clean or spot.means
         if spot.condition == CLEAN:
@@ -163,14 +163,14 @@ class Probe:
         attacked: dict[Condition, FeatureSet],
         layered: bool,
     ) -> tuple[FeatureSet, Callable[[], Iterable[ImageBatch]]]:
-        """The features of a condition, and its images batch by batch, as often as they are wanted."""
+        """Return the features of a condition, and a function that yields its images batch by batch as often as needed."""
         part = self._sets[split]
         images = replace(condition, relabelled=False)
         if condition.relabelled and images in attacked:
             return attacked[images].relabelled(), list
         if condition.kind is ConditionKind.AS_TRAINED and plan.trained is not None:
             return self._look_at_trained(model, part, plan.trained), list
-        # (a process without a batch takes an empty one: it must take part in the sums over the processes)
+        # A process without a batch takes an empty one, because it must take part in the sums over the processes.
         size = batch_size(part.images.images.shape[1:])
         parts = self._ranks.share(positions(len(part.images), size)) or [torch.empty(0, dtype=torch.int64)]
         made_by = _Counting(perturbation(images, logits_fn, self._num_classes, _ATTACK_SEED), part.names.device)
@@ -178,7 +178,7 @@ class Probe:
         def batches() -> Iterable[ImageBatch]:
             return image_batches(part.images, made_by, part.names, parts)
 
-        if layered and condition != CLEAN:  # the stages are passed through twice, the attack is made once
+        if layered and condition != CLEAN:  # the stages need two passes, but the attack runs once
             made = list(batches())
             again: Callable[[], Iterable[ImageBatch]] = lambda: made  # noqa: E731
         else:
@@ -190,7 +190,7 @@ class Probe:
         return found.relabelled() if condition.relabelled else found, again
 
     def _tell_unmoved(self, epoch: int, split: Split, condition: Condition, count: int) -> None:
-        """Warn where an attack had no gradient to follow: what it leaves is then not the network's strength."""
+        """Warn if an attack had no gradient for some images: the remaining accuracy is then no evidence of robustness."""
         told = unmoved(condition, count, len(self._sets[split].images))
         if told is not None and self._ranks.first:
             where = {"run": self._run_id, "epoch": epoch, "split": str(split), "condition": condition.slug}
@@ -198,7 +198,7 @@ class Probe:
             tqdm.write(f"{self._run_id}, epoch {epoch}, {split}: {told}")
 
     def _look_at_trained(self, model: FeatureClassifier, part: MeasuredSet, trained: TrainedImages) -> FeatureSet:
-        """Every process looks at the images that it trained on; together they come in the order of the set."""
+        """Return the features of the images on which all processes trained, in the order of the measured set."""
         labels = part.images.labels[trained.positions]
         columns = (trained.images, labels, trained.positions.cpu())
         size = batch_size(part.images.images.shape[1:])
@@ -217,7 +217,7 @@ class Probe:
         return gather(part.to(device) for part in self._ranks.gather([part.to("cpu") for part in found]))
 
     def _attackable(self, model: FeatureClassifier) -> Logits:
-        """What the attacks climb: the network's logits, by a faster way where there is one."""
+        """Return the logits function for attacks: a faster folded copy of the network if possible, else the network."""
         some = torch.arange(min(CHECKED_IMAGES, len(self._foreign)), device=self._foreign.labels.device)
         return folded_copy(model, self._foreign.pixels(some)) or model
 
@@ -230,7 +230,7 @@ class Probe:
         return Spot(self._run_id, plan.epoch, split, condition, found, means, rows)
 
     def _keep(self, spot: Spot, measured: Measured) -> None:
-        """Keep the means, and the sampled features unless another condition has the same."""
+        """Keep the means, and the sampled features unless another condition has the same ones."""
         add_means(spot)
         if spot.condition.relabelled:
             return
@@ -242,7 +242,7 @@ class Probe:
 
 
 class _Counting:
-    """A perturbation that counts the images at which its attack has no gradient to follow."""
+    """A perturbation that counts the images for which its attack has no gradient."""
 
     def __init__(self, perturb: Perturbation, device: torch.device) -> None:
         self._perturb = perturb
@@ -256,5 +256,5 @@ class _Counting:
 
 
 def _stages(model: FeatureClassifier, batches: Callable[[], Iterable[ImageBatch]]) -> Iterator:
-    """A pass over the stages of all batches."""
+    """Yield the stages of all batches in one pass."""
     return stage_batches(model, batches())

@@ -1,4 +1,4 @@
-"""Keeps a run's sampled features and writes their projections: PCA as epochs land, UMAP once at the end."""
+"""Projections of a run's sampled features: PCA after each stored epoch, UMAP once at the end."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,28 +16,28 @@ from rnc.vocabulary import ProjectionMethod, Role, Split
 
 Samples = dict[tuple[Split, Condition], Sample]
 Plane = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
-"""(clean features, others) -> coordinates (n, 2) of each, as `rnc.projection.umap_plane` gives them."""
+"""Function (clean features, others) -> coordinates (n, 2) of each, like `rnc.projection.umap_plane`."""
 
 _LEAST_UMAP = 4
-"""Points: its first layout takes three directions of fewer than these."""
+"""The minimum number of points: with fewer, UMAP cannot compute the three directions of its first layout."""
 
 
 class Projector:
-    """Projects train and test samples of every condition into planes fitted on clean training features."""
+    """The projection of train and test samples of every condition into planes fitted on clean training features."""
 
     def __init__(self, config: MeasurementConfig, writer: StoreWriter) -> None:
-        """Start with no epoch."""
+        """Start without epochs."""
         self._config, self._writer = config, writer
         self._epochs: dict[int, Samples] = {}
         self._told: set[str] = set()
 
     @property
     def latest(self) -> Samples | None:
-        """The samples of the last epoch that was added."""
+        """Return the samples of the last epoch added."""
         return self._epochs[max(self._epochs)] if self._epochs else None
 
     def add_epoch(self, epoch: int, samples: Samples) -> None:
-        """Take an epoch in, refit PCA on all clean training features so far, and store every epoch in the new basis."""
+        """Add an epoch, refit PCA on all clean training features so far, and store every epoch in the new basis."""
         self._epochs[epoch] = samples
         try:
             pca = PlanePCA([stored[Split.TRAIN, CLEAN].features for stored in self._epochs.values()])
@@ -52,7 +52,7 @@ class Projector:
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.PCA, rows)
 
     def restore(self) -> None:
-        """Take in the epochs that the store holds, as `add_epoch` would have, for a run that goes on."""
+        """Load the epochs in the store as if by `add_epoch`, for a run that is resumed."""
         found = StoreReader(self._writer.path).features(self._config.run_id)
         for key, part in found.groupby(["epoch", "split", "condition"]):
             epoch, split, condition = map(str, key)
@@ -61,7 +61,7 @@ class Projector:
             self._epochs.setdefault(int(epoch), {})[Split(split), Condition.from_slug(condition)] = sample
 
     def project_by_umap(self, umap_plane: Plane) -> None:
-        """UMAP of the training sample: fitted on the last epoch's clean features, all others transformed into that plane."""
+        """Store UMAP of the training sample: fitted on the last epoch's clean features, then applied to all others."""
         last = max(self._epochs)
         attacked = [c for role, c in self._config.conditions if role in (Role.PERTURBED, Role.TARGETED)]
         epochs = sorted({*self._config.umap_at(), last} & set(self._epochs), reverse=True)
@@ -83,7 +83,7 @@ class Projector:
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.UMAP, rows)
 
     def _leave_out(self, method: str, reason: object) -> None:
-        """Say once that there is no such projection of the run, and why: the rest of the run stands without it."""
+        """Print once that a projection of the run is missing, and why; the rest of the run is not affected."""
         if method not in self._told:
             self._told.add(method)
             tqdm.write(f"{self._config.run_id}: no {method}: {reason}")
@@ -103,5 +103,5 @@ class Projector:
 
 
 def _spread(length: int, most: int) -> np.ndarray:
-    """At most `most` positions, evenly spread over 0..length-1."""
+    """Return at most `most` positions, evenly spread over 0..length-1."""
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))

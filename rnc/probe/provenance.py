@@ -1,4 +1,4 @@
-"""Where a run comes from: device, threads, host, commit and versions."""
+"""The provenance of a run: device, threads, host, commit and versions."""
 
 import platform
 import socket
@@ -16,7 +16,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "duckdb", "scikit-learn", "umap-le
 
 
 def provenance(device: torch.device, threads: int, execution: str, sets: dict[Split, ImageSet]) -> dict[str, Any]:
-    """The columns of table `run` that tell where a run was made, and of which images."""
+    """Return the columns of table `run` that describe the machine, the code and the images of a run."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "device": f"{device.type} ({name})",
@@ -30,7 +30,7 @@ def provenance(device: torch.device, threads: int, execution: str, sets: dict[Sp
 
 
 def _git_commit() -> str | None:
-    """The commit of this code, with `+` where the tree differs from it; None outside a checkout."""
+    """Return the commit of this code, with `+` if the working tree differs from it; None outside a checkout."""
     here = Path(__file__).parent
     try:
         command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]

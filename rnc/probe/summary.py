@@ -1,4 +1,4 @@
-"""The last line of a measurement: the images of each split that were measured, what was left out, and the accuracies.
+"""The last line of a measurement: the number of images measured in each split, what was left out, and the accuracies.
 
 Tests: tests/train/test_own_choice.py, tests/train/test_own_images.py.
 """
@@ -14,21 +14,26 @@ from rnc.vocabulary import Metric, Role, Split
 
 
 def summary(run: OwnRun, store: Path, whole: dict[Split, ImageSet], classes: tuple[str, ...], left_out: str) -> str:
-    """One line on a measured run. `left_out` says in words which images and files were left out, and why."""
+    """Return one line on a measured run. `left_out` describes the images and files left out, and the reasons."""
     epochs = f"{len(run.epochs)} epochs are" if len(run.epochs) > 1 else f"epoch {run.epochs[0]} is"
     parts = [f"{run.run_id}: {epochs} in {store}"]
     for split, part in whole.items():
-        measured = len(measured_positions(run, part, len(classes)))
+        chosen = measured_positions(run, part, len(classes))
+        measured = len(chosen)
         of_all = f"{measured} of {len(part)}" if measured < len(part) else f"all {len(part)}"
         accuracies = _accuracies(run, store, split)
         parts.append(f"{split}: {of_all} images measured, accuracy at epoch {run.epochs[-1]} {accuracies}")
+        if int(part.labels[chosen].bincount().max()) == 1:
+            parts.append(
+                f"{split}: one image of each class, so that NC1 is 0 and the nearest centre right by that alone"
+            )
     parts += [f"{split}: no images" for split in Split if split not in whole]
     parts += [f"{len(classes)} classes", f"left out: {left_out or 'nothing'}"]
     return "; ".join(parts)
 
 
 def _accuracies(run: OwnRun, store: Path, split: Split) -> str:
-    """The clean and the attacked accuracy of the last epoch, in words."""
+    """Return the clean and the attacked accuracy of the last epoch, in words."""
     attack = next(condition.slug for role, condition in run.conditions if role is Role.PERTURBED)
     rows = StoreReader(store).curves([run.run_id], [Role.CLEAN, Role.PERTURBED], split, [Metric.ACCURACY])
     last = dict(zip(*(rows[rows["epoch"] == run.epochs[-1]][name] for name in ("condition", "value")), strict=True))

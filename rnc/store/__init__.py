@@ -1,1 +1,1 @@
-"""The DuckDB store: the bridge between training and dashboard. `writer` fills it, `reader` answers named questions."""
+"""The DuckDB store, which connects training and dashboard. `writer` writes to it, `reader` answers named queries."""

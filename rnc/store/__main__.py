@@ -1,8 +1,8 @@
-"""`python -m rnc.store [STORE] [--upgrade] [--compact]`: list the runs of a store, after bringing it to this program's schema.
+"""`python -m rnc.store [STORE] [--upgrade] [--compact]`: list the runs of a store; upgrade or compact it on request.
 
-An older store is copied before (`rnc-v2-2026-11-25.duckdb` beside it). `--compact` writes the file anew, without the room that
-deleted runs have left.
-The exit code is 1 where nothing is measured yet, 2 on errors.
+`--upgrade` brings an older store to this program's schema and first copies it (`rnc-v2-2026-11-25.duckdb` beside it).
+`--compact` writes the file again without the space that deleted runs have left.
+The exit code is 1 if nothing is measured yet, 2 on errors.
 """
 
 from rnc.command_line import fail, run_command, say
@@ -13,7 +13,7 @@ from rnc.store.writer import StoreWriter
 
 
 def main(arguments: list[str]) -> int:
-    """Print one line a run."""
+    """Print one line per run."""
     named = [argument for argument in arguments if argument not in ("--upgrade", "--compact")]
     try:
         path = store_path(named[0] if named else None)

@@ -1,4 +1,4 @@
-"""Where a store lies: the address that a person gives on the command line or in RNC_STORE."""
+"""The address of a store, as given on the command line or in RNC_STORE."""
 
 import os
 import re
@@ -18,11 +18,11 @@ _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*:")
 
 
 def store_path(given: str | Path | None = None) -> Path:
-    """Return the store's absolute path, all links followed: networks, locks and logs lie beside the file itself.
+    """Return the store's absolute path with all links followed: networks, locks and logs lie beside the file itself.
 
-    The store is the one given, or the environment's RNC_STORE, or data/rnc.duckdb; of a lake, the file that stands for it.
-    Raises StoreAddressError for an address that is no file of this machine and no lake (DuckDB would download an extension
-    for `md:x` or `s3://…`, and keep nothing in `:memory:`), and for a link to what is no store.
+    The store is the one given, or the environment's RNC_STORE, or data/rnc.duckdb; for a lake, it is the file that represents
+    it. Raises StoreAddressError for an address that is neither a file of this machine nor a lake (DuckDB would download an
+    extension for `md:x` or `s3://…`, and keep nothing in `:memory:`), and for a link to anything else but a store.
     """
     address = str(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
     if address.startswith(lake.SCHEME):
@@ -30,7 +30,7 @@ def store_path(given: str | Path | None = None) -> Path:
             return real_path(lake.lake_file(address))
         except (OSError, lake.LakeError) as error:
             raise StoreAddressError(str(error)) from None
-    if "\0" in address or ("?" in address and not Path(address).is_dir()):  # (DuckDB cuts a path there)
+    if "\0" in address or ("?" in address and not Path(address).is_dir()):  # DuckDB cuts a path at these characters
         raise StoreAddressError(
             f"store {shown(address)} has a character that no store's name may have; name another file"
         )
@@ -47,7 +47,7 @@ def store_path(given: str | Path | None = None) -> Path:
         path, is_link = real_path(given), given.is_symlink()
     except OSError as error:
         raise StoreAddressError(f"store {shown(address)} cannot be found: {error.strerror}") from None
-    to_lake = lake.is_lake(given)  # (what else a link called so leads to is not opened)
+    to_lake = lake.is_lake(given)  # if a link has a lake's name, any other target is not opened
     if is_link and not ((lake.is_lake(path) and path.is_file()) if to_lake else _may_be_followed(path)):
         raise StoreAddressError(
             f"store {shown(address)} is a link to {shown(str(path))}, which is no store; name the store itself"
@@ -56,7 +56,7 @@ def store_path(given: str | Path | None = None) -> Path:
 
 
 def to_log_beside(path: Path) -> Path | None:
-    """Return a store's path where a log may lie beside it: it is a store, or is not there yet; None beside anything else."""
+    """Return a store's path if a log may lie beside it, that is if it is a store or does not exist yet; else None."""
     try:
         there = os.path.lexists(path)
     except (OSError, ValueError):
@@ -65,9 +65,9 @@ def to_log_beside(path: Path) -> Path | None:
 
 
 def _may_be_followed(path: Path) -> bool:
-    """Return whether what a link leads to is a store, a lake or a folder of published runs.
+    """Return whether the target of a link is a store, a lake or a folder of published runs.
 
-    Whatever else it leads to would have locks and logs laid beside it by whoever opens a stranger's folder.
+    Beside any other target, opening an untrusted folder would create locks and logs.
     """
     try:
         if path.is_dir():
@@ -82,7 +82,7 @@ def _may_be_followed(path: Path) -> bool:
 def _is_database(path: Path, device: int, inode: int) -> bool:
     """Return whether a plain file begins as a DuckDB file does.
 
-    It is looked at once: closing a file that DuckDB has open in this process would end DuckDB's lock on it (POSIX).
+    The file is read once: closing a file that DuckDB has open in this process would end DuckDB's lock on it (POSIX).
     """
     del device, inode
     return begins_as_duckdb(path)

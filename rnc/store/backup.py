@@ -1,7 +1,7 @@
-"""A copy of a store beside it, named by its schema's version and the day: `rnc-v2-2026-11-25.duckdb`.
+"""A copy of a store beside it, named by its schema version and the date: `rnc-v2-2026-11-25.duckdb`.
 
-The copying is done by a process of its own. Here it would undo DuckDB's lock: on POSIX all locks that a process has on a
-file end as soon as it closes any descriptor of that file.
+A separate process makes the copy. In this process it would release DuckDB's lock: on POSIX, all locks of a process on a
+file end as soon as the process closes any descriptor of that file.
 """
 
 import filecmp
@@ -18,10 +18,10 @@ from rnc.store.clock import utc_now
 
 
 def back_up(store: Path, version: int) -> Path:
-    """Copy a store that nobody writes meanwhile, whole and on disk when this returns; the copy's path.
+    """Copy a store and return the path of the copy, which is then complete and on the disk.
 
-    A copy of the same bytes that is there already (of an upgrade that failed, say) serves again, and no other file is
-    ever replaced. Raises OSError where it cannot be written; nothing is left of it then.
+    No process may write to the store during the copy. An existing copy with the same bytes (for example of a failed upgrade)
+    is used again; no other file is ever replaced. Raises OSError if the copy cannot be written; no part of it is left.
     """
     command = [sys.executable, "-m", "rnc.store.backup", str(store), f"v{version}-{utc_now():%Y-%m-%d}"]
     process = start_helper(command, stderr=subprocess.PIPE)

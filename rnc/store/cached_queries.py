@@ -1,7 +1,7 @@
-"""Cached answers to SQL: the part of a reader that knows files and not tables.
+"""Cached answers to SQL queries: the part of a reader that knows files and not tables.
 
-The file's (mtime, size) is asked first and the file opened only when that has changed, so that polling does not starve
-the writer; results are cached, connections never. Results are shared: do not change them in place.
+The file's (mtime, size) is checked first, and the file is opened only if it has changed, so that polling does not block
+the writer. Results are cached, connections are not. Results are shared: do not change them in place.
 """
 
 import re
@@ -29,18 +29,17 @@ from rnc.store.published_runs import (
 from rnc.store.quoting import quoted_text
 
 _CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
-"""What is kept of earlier answers at most; the newest is kept whatever its size."""
+"""Maximum number and bytes of cached answers; the newest is kept whatever its size."""
 MOST_ANSWER_ROWS, MOST_ANSWER_BYTES = 5_000_000, 2**30
-"""Of one question. The largest of a store of 1,500 runs has 600,000 rows."""
+"""Maximum size of one answer. The largest of a store of 1,500 runs has 600,000 rows."""
 MOST_SECONDS = 20.0
-"""Of one question. The slowest of a store of 1,500 runs takes about one."""
+"""Maximum time of one query. The slowest on a store of 1,500 runs takes about one second."""
 _ROWS_AT_ONCE = 2048
 _KEYS = {
     "run": "run_id", "condition": "condition", "run_mark": "run_id", "run_condition": "run_id, condition",
     "layer": "run_id, layer", "checkpoint": "run_id, epoch",
 }  # fmt: skip
-"""The columns by which there is one row, of the tables that questions join: a row that is there many times would multiply all
-others."""
+"""The key columns of the tables that queries join; a duplicated row would multiply the rows of the answer."""
 _Version = tuple[int, ...]
 _COLUMNS_WITHOUT_STORE = [
     "run_id",
@@ -65,12 +64,12 @@ _COLUMNS_WITHOUT_STORE = [
 
 
 class CachedAnswers:
-    """Asks one store file, and the published runs beside it. Safe to share between threads."""
+    """Queries to one store file and the published runs beside it. Safe to share between threads."""
 
     def __init__(self, path: Path, gallery: Path | None = None) -> None:
-        """Name the store, and a folder of published runs; where neither exists yet, every answer is empty.
+        """Set the paths of the store and of a folder of published runs; if neither exists yet, every answer is empty.
 
-        The store may itself be such a folder: then its runs are all there is.
+        The store may itself be such a folder; then only its runs are read.
         """
         if is_published_folder(path):
             path, gallery = path / "rnc.duckdb", path
@@ -80,7 +79,7 @@ class CachedAnswers:
         self._checked: dict[str, _Version] = {}
 
     def version(self) -> _Version:
-        """What changes when the store does: mtime and size of the file, of its write-ahead log and of the gallery's folder."""
+        """Return mtime and size of the file, of its write-ahead log and of the gallery folder: they change with the store."""
         parts: list[int] = []
         for path in (self.path, self.path.with_name(self.path.name + ".wal"), *filter(None, [self._gallery])):
             try:
@@ -91,14 +90,17 @@ class CachedAnswers:
         return tuple(parts)
 
     def left_out(self) -> dict[str, str]:
-        """Return why published runs are not read: the name of each one's folder, and the reason."""
+        """Return the published runs that are not read: the name of each one's folder, and the reason."""
         return {} if self._gallery is None else published_runs(self._gallery).left_out
 
     def _connection(self, sql: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return reading(self.path) if self._gallery is None else reading_beside(self.path, self._gallery, _tables(sql))
 
     def _ask(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
-        """The cached answer, or a new one; empty where there is no store yet. `attrs["sql"]` is what people can ask by hand."""
+        """Return the cached answer, or a new one; empty if there is no store yet.
+
+        `attrs["sql"]` is the query as people can run it themselves.
+        """
         key = (self.version(), sql, repr((arguments, named)))
         with self._lock:
             if key in self._answers:
@@ -117,7 +119,7 @@ class CachedAnswers:
         return answer
 
     def _answer(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
-        """Ask the store; where published runs turn out to be damaged, ask again without them."""
+        """Query the store; if published runs turn out to be damaged, query again without them."""
         try:
             return self._answer_once(sql, arguments)
         except (StoreError, duckdb.Error) as error:
@@ -152,9 +154,10 @@ def _check_key(connection: duckdb.DuckDBPyConnection, path: Path, table: str) ->
 def bounded(
     connection: duckdb.DuckDBPyConnection, path: Path, sql: str, arguments: list[Any] | dict[str, Any]
 ) -> pd.DataFrame:
-    """Return the answer to a question.
+    """Return the answer to a query.
 
-    Raises StoreError for one of too many rows or bytes before it is all in memory, and for one that takes too long.
+    Raises StoreError for an answer of too many rows or bytes before all of it is in memory, and for a query that takes too
+    long.
     """
     timer = threading.Timer(MOST_SECONDS, connection.interrupt)
     timer.daemon = True
@@ -186,12 +189,12 @@ def bounded(
 
 
 def _tables(sql: str) -> frozenset[str]:
-    """Return the tables that a question names."""
+    """Return the tables that a query names."""
     return frozenset(table for table in PUBLISHED_TABLES if re.search(rf"\b{table}\b", sql))
 
 
 def as_text(sql: str, *arguments: Any, **named: Any) -> str:
-    """A query with its arguments written into it (strings, whole numbers and lists of them), to be read and asked by hand."""
+    """Return a query with its arguments (strings, whole numbers and lists of them) inserted, to be read and run by people."""
     given = iter(arguments)
     lines = textwrap.dedent("    " * 4 + sql).strip()
     return re.sub(r"\?|\$(\w+)", lambda hole: _literal(named[hole[1]] if hole[1] else next(given)), lines)

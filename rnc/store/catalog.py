@@ -1,7 +1,7 @@
-"""Compare what a store's file defines with the schema.
+"""Comparison of a store's definitions with the schema.
 
-A view, a macro or a generated column that a stranger put in the place of a table would be run by every page. Only tables that
-have the schema's columns are read; tables under other names are somebody's own, and nothing here reads them.
+A view, a macro or a generated column in place of a table of the schema would be executed by every page. Therefore only
+tables with the schema's columns are read. Tables with other names belong to the user, and this program never reads them.
 """
 
 import re
@@ -19,19 +19,22 @@ from rnc.store.errors import StoreError
 SCHEMA = Path(__file__).with_name("schema.sql")
 VERSION_TABLE = "schema_version"
 _OWN_VIEW = "measurement"
-"""For people who query by hand; no query of this program reads it."""
+"""A view for people who write their own queries; no query of this program reads it."""
 _OTHER_WORDS = {"inner", "lake", "main", "json", "varchar", "float", "int32", "string"}
-"""Which DuckDB adds when it says what a view selects."""
+"""Words that DuckDB adds to the definition of a view."""
 _MOST_COLUMNS = 10_000
 MOST_ROWS = {
     VERSION_TABLE: 100, "run": 100_000, "condition": 100_000, "run_condition": 5_000_000, "layer": 10_000_000,
     "checkpoint": 50_000_000, "run_mark": 100_000, "lab_result": 100_000, "epoch": 100_000_000,
 }  # fmt: skip
-"""Of the tables that pages read whole. A run has one row in `run`, and 1,500 runs of 400 epochs have 600,000 in `epoch`."""
+"""Maximum rows of the tables that pages read in full.
 
-# (system.main: else a macro of the store that is called duckdb_functions would be asked whether there are macros)
+A run has one row in `run`; 1,500 runs of 400 epochs have 600,000 rows in `epoch`.
+"""
+
+# The queries below name system.main, since a store could contain macros with the names of DuckDB's functions.
 Columns = dict[str, str]
-"""Column name -> DuckDB's type, in lower and upper case."""
+"""Column name in lower case -> DuckDB's type in upper case."""
 _FOUND = f"""
     SELECT columns.table_name, column_name, data_type, column_default, estimated_size, tables.sql
     FROM system.main.duckdb_columns() columns
@@ -57,15 +60,15 @@ _MACROS = """
     WHERE database_name = system.main.current_database() AND NOT internal LIMIT 1000
 """
 _known: dict[tuple[Path, str], tuple[tuple, list[tuple]]] = {}
-"""(store, question) -> the state of its files, and the answer."""
+"""(store, query) -> (state of the store's files, answer)."""
 _known_lock = threading.Lock()
 
 
 def tables_found(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: bool = False) -> dict[str, Columns]:
-    """Return the tables of a store with their columns, and check those that the schema knows.
+    """Return the tables of a store with their columns, and check the tables of the schema.
 
-    Raises StoreError, naming it, for a column of the schema's tables that computes something or is of another type, and
-    for more rows than pages could read. An empty file has no tables.
+    Raises StoreError with the name of a column of the schema's tables that is computed or has a default value, and for more
+    rows than pages can read. An empty file has no tables.
     """
     found: dict[str, Columns] = {}
     rows = _listed(connection, path, _FOUND, anew=anew)
@@ -83,7 +86,7 @@ def tables_found(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: boo
 
 
 def stored_version(connection: duckdb.DuckDBPyConnection) -> int | None:
-    """Return the version that a store says its schema has. No function is called: a macro could have its name."""
+    """Return a store's schema version. The query calls no function, since a macro could have the function's name."""
     found = connection.execute(
         f"SELECT version FROM main.{VERSION_TABLE} ORDER BY version DESC NULLS LAST LIMIT 1"
     ).fetchone()
@@ -91,9 +94,9 @@ def stored_version(connection: duckdb.DuckDBPyConnection) -> int | None:
 
 
 def check_definitions(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: bool = False) -> None:
-    """Raise StoreError, naming it, for a view, macro, type, schema, index or constraint that somebody added to a store."""
+    """Raise StoreError with the name of a view, macro, type, schema, index or constraint that was added to a store."""
     found = [row for sql in (_DEFINITIONS, _MACROS) for row in _listed(connection, path, sql, anew=anew)]
-    for kind, name, table in found:  # (of a view, what it selects)
+    for kind, name, table in found:  # for a view, the third column is its SQL
         if kind == "view":
             own = name == _OWN_VIEW and _words(table) <= _own_words()
         else:
@@ -103,20 +106,20 @@ def check_definitions(connection: duckdb.DuckDBPyConnection, path: Path, *, anew
 
 
 def _words(sql: str) -> set[str]:
-    """Return the words of SQL: a view that has only those of the schema calls no function that the schema does not call."""
+    """Return the words of SQL: a view with only the schema's words calls no function that the schema does not call."""
     return set(re.findall(r"\w+", sql.lower()))
 
 
 @cache
 def _own_words() -> set[str]:
-    """Return the words that the schema's own view may have."""
+    """Return the words that the schema's own view may contain."""
     return _words(SCHEMA.read_text()) | _OTHER_WORDS
 
 
 def check_columns(found: dict[str, Columns], path: Path, *, complete: bool) -> None:
-    """Raise StoreError, naming it, for a column that the schema does not have or has with another type.
+    """Raise StoreError with the name of a column that the schema lacks or has with another type.
 
-    `complete` says that the store is of this version, so that no table or column may be missing either.
+    With `complete`, the store is of this version, and no table or column may be missing either.
     """
     for table, wanted in _schema().items():
         columns = found.get(table, {})
@@ -151,14 +154,14 @@ def schema_tables() -> dict[str, Columns]:
 
 
 def _type(kind: str) -> str:
-    """Return a type as it is compared: JSON is a text that DuckDB shows in another way."""
+    """Return a type in the form used for comparison: JSON is a text that DuckDB displays differently."""
     return kind.upper().replace("JSON", "VARCHAR")
 
 
 def _listed(connection: duckdb.DuckDBPyConnection, path: Path, sql: str, *, anew: bool) -> list[tuple]:
-    """Return what DuckDB lists of a store. It takes longer than opening: a file that has not changed is not asked again.
+    """Return DuckDB's list of a store's definitions, from the cache if the file is unchanged: it takes longer than opening.
 
-    `anew` is for what a transaction has changed that is not in the file yet; a lake's catalog is in no file.
+    `anew` skips the cache, for changes of a transaction that are not in the file yet; a lake's catalog is in no file.
     """
     if anew or lake.is_lake(path):
         return connection.execute(sql).fetchall()
@@ -175,7 +178,7 @@ def _listed(connection: duckdb.DuckDBPyConnection, path: Path, sql: str, *, anew
 def _state(file: Path) -> tuple[int, ...]:
     try:
         stat = file.stat()
-        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns  # (the last cannot be set)
+        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns  # users cannot set the last
     except OSError:
         return ()
 

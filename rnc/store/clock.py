@@ -1,8 +1,8 @@
-"""The time as the store keeps it."""
+"""The current time in the form that the store keeps."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return the time in UTC, without a zone."""
+    """Return the time in UTC, without a time zone."""
     return datetime.now(UTC).replace(tzinfo=None)

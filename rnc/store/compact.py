@@ -1,4 +1,4 @@
-"""Write a store's file anew without the room that deleted rows have left: DuckDB keeps it for later, and never shrinks a file."""
+"""Compaction of a store's file, since DuckDB keeps the space of deleted rows and never shrinks a file."""
 
 import os
 import shutil
@@ -16,15 +16,15 @@ from rnc.store.quoting import quoted_name
 
 
 def compact(path: Path) -> tuple[int, int]:
-    """Put a compacted copy of a store in its place, and return the bytes of the file before and after.
+    """Replace a store by a compacted copy, and return the bytes of the file before and after.
 
-    The copy has the name of the store only when it is whole, compared row count by row count, and on the disk; killed before,
-    the store is as it was. Others wait meanwhile, and a program that holds the file open is not waited for. Raises StoreError for
-    a lake and as `reading` does, StoreWriteError where there is no room for a copy.
+    The copy replaces the store only when its row counts agree and it is on the disk; if the process is killed before, the
+    store is unchanged. Other users of the store wait meanwhile; a program that holds the file open is not waited for. Raises
+    StoreError for a lake and as `reading` does, StoreWriteError if there is no space for a copy.
     """
     if lake.is_lake(path):
         raise StoreError(f"{path} stands for a lake, which has no file to be compacted")
-    with reading(path):  # (what this program did not make is refused by name)
+    with reading(path):  # refuses any file that this program did not make, with a message that names it
         pass
     with exclusively(path):
         made, before = path.with_name(f".{path.name}.compacted"), path.stat().st_size
@@ -33,7 +33,7 @@ def compact(path: Path) -> tuple[int, int]:
                 f"store {path} was left as it is: its compacted copy may need {before:,} bytes, and the disk has fewer free"
             )
         try:
-            made.unlink(missing_ok=True)  # (of a process that was killed)
+            made.unlink(missing_ok=True)  # of a process that was killed
             _replace(path, made)
         except (OSError, *DISK_ERRORS) as error:
             raise StoreWriteError(
@@ -47,7 +47,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 
 def _replace(path: Path, made: Path) -> None:
-    """Copy a store into a new file, and give it the store's name while the old one is still held against other programs."""
+    """Copy a store into a new file, and rename it to the store's name while the old file is still locked for other programs."""
     with open_both(path, made) as connection:
         connection.execute("CHECKPOINT source")
         connection.execute("COPY FROM DATABASE source TO target")
@@ -77,7 +77,7 @@ def _check_same(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name on the disk, where the system can say so."""
+    """Write the new name to the disk, if the system supports this."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Open, one transaction, close. A held connection locks every other process out, so none is held (design, decision 3)."""
+"""Connections for one short transaction each. An open one locks out other processes, so none is kept (decision 3)."""
 
 import logging
 import os
@@ -39,8 +39,8 @@ __all__ = [
 ]  # fmt: skip
 SCHEMA_VERSION = 4
 
-_PATIENCE_SECONDS, _LAKE_PATIENCE_SECONDS = 30.0, 300.0  # (a lake has many writers, each a matter of seconds)
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # (of programs that take no turns)
+_PATIENCE_SECONDS, _LAKE_PATIENCE_SECONDS = 30.0, 300.0  # a lake's many writers take seconds each
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # for programs that take no turns
 _LOG = logging.getLogger("rnc.store")
 _sharings: defaultdict[Path, Sharing] = defaultdict(Sharing)
 _sharings_lock = threading.Lock()
@@ -50,16 +50,17 @@ _sharings_lock = threading.Lock()
 def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a short read-only connection to an existing store.
 
-    Files in `folder`, one of published runs, may be read beside it, and no others. Raises StoreError where the file is no
-    store, is of another schema, or has anything that the schema does not (`rnc/store/catalog.py`), and where a question
-    needs more memory than is allowed.
+    Only files in `folder`, a folder of published runs, may be read beside it. Raises StoreError if the file is not a store,
+    has
+    another schema, or has anything that the schema does not (`rnc/store/catalog.py`), and if a query needs more memory than is
+    allowed.
     """
     with _joined(path, folder) as connection:
         try:
             yield connection
         except duckdb.OutOfMemoryException as error:
             raise too_large(path, error) from error
-        except READ_ERRORS as error:  # (blocks are checked when they are read, maybe long after opening)
+        except READ_ERRORS as error:  # blocks are checked when they are read, maybe long after opening
             raise unusable(path, error) from error
 
 
@@ -70,7 +71,7 @@ def _sharing(path: Path) -> Sharing:
 
 @contextmanager
 def _joined(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Join the connection that this process has open; a lake locks nobody out, and gives each thread its own."""
+    """Join this process's open connection; a lake, which locks out no process, gets a new one, for one thread at a time."""
     sharing = _sharing(path)
     if lake.is_lake(path):
         with sharing.alone(), _opened(path, folder) as connection:
@@ -97,14 +98,14 @@ def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnecti
 
 @contextmanager
 def exclusively(path: Path) -> Iterator[None]:
-    """Keep a store from all other threads and processes that take turns at it; nothing is opened. Raises as `writing` does."""
+    """Keep all other threads and processes that take turns away from a store; nothing is opened. Raises as `writing` does."""
     with _sharing(path).alone(), _writers_turn(path):
         yield
 
 
 @contextmanager
 def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """One read-write transaction; makes the store where there is none. Raises as `reading` does, before anything is made."""
+    """Open one read-write transaction; create the store if missing. Raises as `reading` does, before anything is created."""
     with _sharing(path).alone(), _writers_turn(path):
         if not path.exists():
             _make(path)
@@ -114,7 +115,7 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
             yield connection
             connection.commit()
         except BaseException as error:
-            with suppress(duckdb.Error):  # (a commit that failed has rolled back already)
+            with suppress(duckdb.Error):  # a commit that failed has rolled back already
                 connection.rollback()
             if isinstance(error, DISK_ERRORS):
                 raise StoreWriteError(
@@ -129,9 +130,9 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
 
 
 def _begin(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Begin a transaction, and bring the store to this version's schema within it."""
-    version = _check(connection, path, to_write=True)  # (nobody changes it until this connection is closed)
-    if version in UPGRADES and not lake.is_lake(path):  # (a lake keeps snapshots itself)
+    """Begin a transaction, and upgrade the store to this version's schema within it."""
+    version = _check(connection, path, to_write=True)  # the version cannot change until this connection is closed
+    if version in UPGRADES and not lake.is_lake(path):  # a lake keeps its own snapshots
         _back_up(connection, path, version)
     connection.begin()
     if version is None:
@@ -144,10 +145,10 @@ def _begin(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _writers_turn(path: Path) -> AbstractContextManager[object]:
-    """A lake's writers must take turns. A file locks out others by itself: there a turn is but the shorter way to wait."""
+    """Return a writer's turn. A lake needs it; for a file, which locks out other processes itself, it shortens the wait."""
     if lake.is_lake(path):
         return _lake_errors(lake.turn(path, _LAKE_PATIENCE_SECONDS))
-    check_is_database(path)  # (before a folder is made beside what may be anything)
+    check_is_database(path)  # before a folder is created beside a path that may be anything
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -157,7 +158,7 @@ def _writers_turn(path: Path) -> AbstractContextManager[object]:
 
 @contextmanager
 def _lake_errors(block: AbstractContextManager[None]) -> Iterator[None]:
-    """What goes wrong with a lake, as errors of a store."""
+    """Raise errors of a lake as errors of a store."""
     try:
         with block:
             yield
@@ -168,18 +169,18 @@ def _lake_errors(block: AbstractContextManager[None]) -> Iterator[None]:
 
 @contextmanager
 def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a store in memory that holds nothing; files in `folder` may be read beside it."""
+    """Open an empty store in memory; files in `folder` may be read beside it."""
     with open_database(None, folder=folder) as connection:
         connection.execute(SCHEMA.read_text())
         yield connection
 
 
 def _make(path: Path) -> None:
-    """An empty DuckDB file, made elsewhere and given its name when it is whole.
+    """Create an empty DuckDB file under a temporary name, and give it its name when it is complete.
 
-    Where that cannot be done (no hard links, another process that was first) nothing is made here: connecting
-    makes it in place, or uses the other's. Raises StoreWriteError where the disk refuses: what connecting would leave
-    there is no store, and in the way of the next attempt.
+    If this is impossible (no hard links, or another process was first), nothing is created here: connecting creates the file
+    in place, or uses the other one. Raises StoreWriteError if the disk refuses: connecting would leave an invalid file that
+    blocks the next attempt.
     """
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
@@ -194,7 +195,7 @@ def _make(path: Path) -> None:
 def _connect(
     path: Path, *, read_only: bool, folder: Path | None = None, threads: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Connect, waiting with jitter while another process holds the file."""
+    """Connect; wait with random intervals while another process holds the file."""
     if lake.is_lake(path):
         with _lake_errors(nullcontext()):
             return lake.connect(path, read_only=read_only, folder=folder)
@@ -217,21 +218,21 @@ def _connect(
 
 
 def holder(path: Path) -> str | None:
-    """Who holds a store at this moment, as `python3.12 (PID 4242)`; None where nobody does."""
+    """Return the process that holds a store now, as `python3.12 (PID 4242)`, or None."""
     with _sharing(path).alone():
         try:
             open_database(path, read_only=True).close()
         except duckdb.Error as error:
             return told_holder(error) if is_lock_conflict(error) else None
         except StoreError:
-            return None  # (no file that could be held)
+            return None  # not a file that a process could hold
     return None
 
 
 def _back_up(connection: duckdb.DuckDBPyConnection, path: Path, version: int) -> None:
-    """Before a store is upgraded, a copy of it as it was; without the copy there is no upgrade."""
+    """Copy a store before its upgrade; without the copy there is no upgrade."""
     try:
-        connection.execute("CHECKPOINT")  # (all of it in the one file that is copied)
+        connection.execute("CHECKPOINT")  # moves all data into the one file that is copied
         copy = back_up(path, version)
         _LOG.info("store copied before its upgrade", extra={"fields": {"copy": copy, "version": version}})
     except (OSError, *DISK_ERRORS) as error:
@@ -244,9 +245,9 @@ def _back_up(connection: duckdb.DuckDBPyConnection, path: Path, version: int) ->
 def _check(
     connection: duckdb.DuckDBPyConnection, path: Path, *, to_write: bool = False, anew: bool = False
 ) -> int | None:
-    """Check all that a store defines before anything of it is read, and return its schema version.
+    """Check all definitions of a store before any of it is read, and return its schema version.
 
-    Raises StoreError where it cannot be used. One that is to be written to may be older, or empty (None).
+    Raises StoreError if the store cannot be used. A store that is to be written to may be older, or empty (None).
     """
     found = tables_found(connection, path, anew=anew)
     if not found:

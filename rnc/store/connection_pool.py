@@ -1,7 +1,7 @@
-"""One read-only connection for all threads of a process that ask a store at the same time.
+"""A read-only connection shared by all threads of a process that query a store at the same time.
 
-Opening is most of what a short question costs, and beside several writers every opening waits for its turn. Whoever asks while
-a connection is open, or waits to be, joins it; it is closed as soon as nobody asks any more.
+Opening takes most of the time of a short query, and beside several writers every opening waits for its turn. A thread that
+queries while a connection is open or being opened joins it; the connection is closed as soon as its last user leaves.
 """
 
 import threading
@@ -13,15 +13,15 @@ from pathlib import Path
 import duckdb
 
 _LONGEST_SECONDS = 0.5
-"""After so long nobody joins any more: writers wait."""
+"""Age of a connection, in seconds, after which no thread joins it, since writers are waiting."""
 _Opening = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
 class Sharing:
-    """What the threads of this process have open of one store: a connection to read, or, one of them alone, to write."""
+    """The connections of this process to one store: one shared for reading, or one exclusive for writing."""
 
     def __init__(self) -> None:
-        """Nothing."""
+        """Start without a connection."""
         self._changed = threading.Condition()
         self._open: tuple[duckdb.DuckDBPyConnection, ExitStack] | None = None
         self._taken = False
@@ -30,9 +30,9 @@ class Sharing:
 
     @contextmanager
     def joined(self, opening: _Opening, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of the connection that is open, or of the one that `opening` opens.
+        """Yield a cursor of the open connection, or of a new one from `opening`.
 
-        Only those that may read files in the same `folder` share a connection: DuckDB has one configuration for a file.
+        Only threads that read files in the same `folder` share a connection: DuckDB has one configuration per file.
         """
         cursor = self._join(opening, folder)
         try:
@@ -43,7 +43,7 @@ class Sharing:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other thread of this process has a connection: DuckDB refuses a reading one beside a writing one."""
+        """Keep all other threads of this process from connecting: DuckDB refuses a reader beside a writer."""
         with self._changed:
             self._changed.wait_for(lambda: not self._taken and self._open is None)
             self._taken = True
@@ -80,7 +80,7 @@ class Sharing:
             self._users -= 1
             if self._users == 0 and self._open is not None:
                 stack, self._open = self._open[1], None
-                self._changed.notify_all()  # (who wakes up waits until this block has ended)
+                self._changed.notify_all()  # a thread that wakes up waits until this block has ended
                 stack.close()
 
     def _release(self) -> None:

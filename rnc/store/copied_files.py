@@ -1,4 +1,4 @@
-"""The networks of a run, copied beside another store: staged under other names, put in place, or taken away again.
+"""Copying of a run's networks beside another store: staged under temporary names, then put in place or removed.
 
 Tested in `tests/rnc/store/test_copy.py` and `tests/security/test_paths.py`.
 """
@@ -25,10 +25,10 @@ from rnc.store.neighbours import users_of_networks
 def networks_beside(
     source: Path, target: Path, run_id: str, recorded: Mapping[str, str]
 ) -> Iterator[Callable[[], None]]:
-    """Copy the networks (path -> SHA-256), and what an unfinished run goes on from; what is yielded puts them in place.
+    """Copy the networks (path -> SHA-256) and the resume file of an unfinished run; yield a function that puts them in place.
 
-    Every path is checked on both sides before anything is written; nothing is written but in the target's folder of this
-    run. Where the block fails, the files in their places are those of before.
+    Every path is checked on both sides before anything is written, and only the target's folder of this run is written to. If
+    the block fails, the previous files are restored.
     """
     wanted = _wanted(source, target, run_id, recorded)
     finals = [final for _file, final, _digest in wanted]
@@ -52,10 +52,10 @@ def networks_beside(
 def _wanted(
     source: Path, target: Path, run_id: str, recorded: Mapping[str, str]
 ) -> list[tuple[Path, Path, str | None]]:
-    """Return (file, its place, its SHA-256) of what has to be copied; what is in its place already has not to be.
+    """Return (file, its target, its SHA-256) of all files to copy; files that are already in place are left out.
 
-    Raises StoreError where a path leads elsewhere, where something that is no file is in a place, and where a file of
-    another store would be replaced.
+    Raises StoreError if a path leads elsewhere, if something that is not a file has a target's name, or if a file of another
+    store would be replaced.
     """
     pairs: list[tuple[Path, Path, str | None]] = [
         (recorded_network(source, run_id, path), recorded_network(target, run_id, path), str(digest))
@@ -97,7 +97,7 @@ def _digest(file: Path) -> str:
 
 
 def _stage(file: Path, final: Path, digest: str | None) -> None:
-    """Copy a file beside its place, and compare what was read with its hash."""
+    """Copy a file to a temporary name beside its target, and check the hash of the bytes read."""
     final.parent.mkdir(parents=True, exist_ok=True)
     found = copy_network(file, _beside(final, "partial"))
     if digest is not None and found != digest:
@@ -105,7 +105,7 @@ def _stage(file: Path, final: Path, digest: str | None) -> None:
 
 
 def _place(finals: list[Path], placed: list[Path]) -> None:
-    """Give files their names, and note each in `placed`; what had one of these names is kept beside it."""
+    """Rename files to their targets, and add each to `placed`; a previous file is kept beside its target."""
     for final in finals:
         if final.exists():
             final.replace(_beside(final, "before"))

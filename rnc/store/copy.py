@@ -1,9 +1,10 @@
-"""`python -m rnc.store.copy FROM TO [--run RUN …]`: bring runs into another store, networks included.
+"""`python -m rnc.store.copy FROM TO [--run RUN …]`: copy runs into another store, networks included.
 
-A RUN is a run id or a pattern such as 'cifar10-*'; without one all runs go along. What TO has already it keeps: a finished
-run is skipped, an unfinished one gives way. Interrupted copies leave TO as it was: rows land in one transaction, after
-the networks. Counts, contents and hashes are compared before it is committed. FROM may be a stranger's: of a run whose id or
-networks lead out of its folder nothing is copied. The exit code is 2 where a run could not be copied; the others are.
+A RUN is a run id or a pattern such as 'cifar10-*'; without one all runs are copied. TO keeps its own finished runs: they
+are skipped; its unfinished runs are replaced. An interrupted copy leaves TO unchanged: the rows are written in one
+transaction, after the networks. Counts, contents and hashes are compared before the commit. FROM may be untrusted: a run
+whose id or networks lead out of its folder is not copied. The exit code is 2 if a run could not be copied; the other runs
+are copied anyway.
 """
 
 import argparse
@@ -27,15 +28,15 @@ from rnc.store.writer import run_state
 from rnc.vocabulary import MOST_EPOCHS, RunState
 
 MOST_COPIED_ROWS = 20_000_000
-"""Of one run in one table."""
+"""Maximum rows of one run in one table."""
 _CONDITIONS = "SELECT * FROM condition WHERE condition IN (SELECT condition FROM run_condition WHERE run_id = ?)"
 
 
 def copy_run(source: Path, target: Path, run_id: str) -> bool:
-    """Bring a run into the target store; return whether it was not there yet, finished.
+    """Copy a run into the target store; return False if it is already there and finished.
 
-    Raises StoreError, and leaves the target as it was, where a run is still being trained, a network is missing or
-    damaged, its id or a recorded path leads elsewhere, or what arrived is not what was sent.
+    Raises StoreError, and leaves the target unchanged, if the run is still being trained, a network is missing or damaged, its
+    id or a recorded path leads elsewhere, or the rows that arrive differ from those sent.
     """
     refuse_one_store(source, target)
     with _locked(source, target, checked_run_id(run_id)):
@@ -52,7 +53,7 @@ def copy_run(source: Path, target: Path, run_id: str) -> bool:
 
 
 def refuse_one_store(source: Path, target: Path) -> None:
-    """Raise StoreError where two paths are names of one store."""
+    """Raise StoreError if two paths are names of the same store."""
     one, other = real_path(source), real_path(target)
     if one == other or (one.exists() and other.exists() and one.samefile(other)):
         raise StoreError(f"{source} and {target} are one store; name another one to copy into")
@@ -60,7 +61,7 @@ def refuse_one_store(source: Path, target: Path) -> None:
 
 @contextmanager
 def _locked(source: Path, target: Path, run_id: str) -> Iterator[None]:
-    """Hold the run's lock beside both stores; stores in one folder have one lock."""
+    """Hold the run's lock beside both stores; stores in one folder share one lock."""
     shared = lock_file(source, run_id) == lock_file(target, run_id)
     with run_lock(source, run_id), nullcontext() if shared else run_lock(target, run_id):
         yield
@@ -73,7 +74,7 @@ def _is_finished(store: Path, run_id: str) -> bool:
 
 
 def _read(source: Path, run_id: str) -> dict[str, pa.Table]:
-    """Return all rows of a run, table by table, as they are at one moment."""
+    """Return all rows of a run, table by table, from one consistent snapshot."""
     with reading(source) as connection:
         connection.begin()
         _check_size(connection, source, run_id)
@@ -86,7 +87,7 @@ def _read(source: Path, run_id: str) -> dict[str, pa.Table]:
 
 
 def _check_size(connection: duckdb.DuckDBPyConnection, source: Path, run_id: str) -> None:
-    """Raise StoreError where a run has more rows than are held in memory at once."""
+    """Raise StoreError if a run has more rows than fit in memory at once."""
     for name in TABLES_OF_A_RUN:
         (rows,) = connection.execute(f"SELECT count(*) FROM {name} WHERE run_id = ?", [run_id]).fetchone() or (0,)
         if rows > MOST_COPIED_ROWS:
@@ -108,7 +109,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, run_id: str) -> pa.Ta
 
 
 def _land(connection: duckdb.DuckDBPyConnection, run_id: str, tables: dict[str, pa.Table]) -> None:
-    """Put the rows in the place of those of an unfinished run, and read them back within the transaction."""
+    """Replace the rows of an unfinished run, and read the new rows back within the transaction."""
     for name, rows in tables.items():
         if name != "condition":
             connection.execute(f"DELETE FROM {name} WHERE run_id = ?", [run_id])
@@ -126,7 +127,7 @@ def _land(connection: duckdb.DuckDBPyConnection, run_id: str, tables: dict[str, 
 
 
 def main(arguments: list[str]) -> int:
-    """Print one line a run."""
+    """Print one line per run."""
     parser = argparse.ArgumentParser(
         prog="python -m rnc.store.copy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -146,7 +147,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _copied(source: Path, target: Path, run_id: str) -> int:
-    """Copy one run, and say how it went; return the exit code. What would stop the other runs, too, is raised."""
+    """Copy one run, print the result and return the exit code. Errors that would also stop the other runs are raised."""
     try:
         new = copy_run(source, target, run_id)
     except (StoreBusyError, StoreWriteError):

@@ -1,8 +1,8 @@
-"""Open DuckDB so that nothing in a file can reach outside of it.
+"""Opening of DuckDB files such that their content cannot reach anything outside the file.
 
-A store may have been made by a stranger. Every connection of this program is made here: it opens no other file (but the
-published runs that are read beside a store), loads no extension, keeps to a share of the memory, and nothing that is asked
-of it can change these settings.
+A store may be untrusted. Every connection of this program is opened here: it opens no other file (except the published
+runs that are read beside a store), loads no extension and uses a bounded share of the memory. No query can change these
+settings.
 """
 
 import os
@@ -18,12 +18,12 @@ from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.quoting import quoted_text
 
 MEMORY_VARIABLE = "RNC_MEMORY_LIMIT"
-"""Bounds what a question to a store may take, as DuckDB writes sizes: `2GB`."""
+"""The environment variable that limits the memory of a query, in DuckDB's notation: `2GB`."""
 MOST_MEMORY_BYTES, _MEMORY_SHARE = 4 * 2**30, 0.25
-"""The default bound: a quarter of the machine's memory, at most 4 GiB."""
+"""The default limit: a quarter of the machine's memory, at most 4 GiB."""
 _LEAST_MEMORY_BYTES = 256 * 2**20
 MOST_SPILLED = "20GB"
-"""What a question that is larger than the memory may put on the disk, in a folder beside the store."""
+"""The most that a query larger than the memory may write to the disk, in a folder beside the store."""
 _MAGIC, _MAGIC_AT = b"DUCK", 8
 _LOG_SUFFIXES = (".wal", ".wal.checkpoint", ".wal.recovery")
 _SIZE = re.compile(r"\d{1,6}(\.\d{1,3})? ?([KMGT]i?B)", re.IGNORECASE)
@@ -33,15 +33,15 @@ Setting = str | bool | int | float | list[str]
 def open_database(
     path: Path | None, *, read_only: bool = False, folder: Path | None = None, threads: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Return a connection to a DuckDB file (None for one in memory) that reads no other file but those in `folder`.
+    """Return a connection to a DuckDB file (None for one in memory) that reads no other files except those in `folder`.
 
-    Raises StoreError where something else than a plain DuckDB file lies at `path` or in the place of its write-ahead log,
-    and duckdb.Error as usual. `folder` is one of published runs.
+    Raises StoreError if anything but a plain DuckDB file lies at `path` or in place of its write-ahead log, and duckdb.Error
+    as usual. `folder` is a folder of published runs.
     """
     if path is not None:
-        path = path.resolve()  # (its owner may reach it by a link)
+        path = path.resolve()  # its owner may use a link to it
         _check_kinds(path)
-    # (what stands in `config` before a file is opened holds while its write-ahead log is read, too)
+    # Settings in `config` already apply when DuckDB reads the file's write-ahead log.
     connection = duckdb.connect(
         ":memory:" if path is None else str(path),
         read_only=read_only,
@@ -56,9 +56,9 @@ def open_database(
 
 
 def open_both(source: Path, target: Path) -> duckdb.DuckDBPyConnection:
-    """Return a connection to two DuckDB files, called source and target; no other process may open either meanwhile.
+    """Return a connection to two DuckDB files, called source and target; meanwhile no other process may open either.
 
-    The target is made. Raises StoreError as `open_database` does, and StoreBusyError where another process has the source open.
+    The target is created. Raises StoreError as `open_database` does, and StoreBusyError if another process holds the source.
     """
     source = source.resolve()
     _check_kinds(source)
@@ -78,7 +78,7 @@ def open_both(source: Path, target: Path) -> duckdb.DuckDBPyConnection:
 
 
 def settings() -> dict[str, Setting]:
-    """Return the settings that every connection is made with."""
+    """Return the settings of every connection."""
     return {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
@@ -88,7 +88,7 @@ def settings() -> dict[str, Setting]:
 
 
 def lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) -> None:
-    """Switch off access to files outside some folders, and the changing of settings, for the connection's whole life."""
+    """Disable access to files outside some folders, and changes of settings, until the connection is closed."""
     if folders:
         allowed = ", ".join(quoted_text(folder.resolve()) for folder in folders)
         connection.execute(f"SET allowed_directories = [{allowed}]")
@@ -97,7 +97,7 @@ def lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[Path] = ()) ->
 
 
 def memory_limit() -> str:
-    """Return the bound of a connection's memory. Raises StoreError where RNC_MEMORY_LIMIT is no size."""
+    """Return the memory limit of a connection. Raises StoreError if RNC_MEMORY_LIMIT is not a size."""
     given = os.environ.get(MEMORY_VARIABLE, "").strip()
     if not given:
         share = int(_MEMORY_SHARE * _machine_memory())
@@ -108,7 +108,7 @@ def memory_limit() -> str:
 
 
 def too_large(path: Path, error: Exception) -> StoreError:
-    """Return the error of a question that needs more memory than is allowed."""
+    """Return the error for a query that needs more memory than is allowed."""
     return StoreError(
         f"what was asked of store {path} needs more memory than is allowed; choose fewer runs, or allow more with "
         f"{MEMORY_VARIABLE}=8GB ({' '.join(str(error).split())[:200]})"
@@ -116,7 +116,7 @@ def too_large(path: Path, error: Exception) -> StoreError:
 
 
 def told_holder(error: duckdb.Error) -> str:
-    """Return the process that holds a file, as DuckDB's error names it: `python3.12 (PID 4242)`."""
+    """Return the process that holds a file, as named in DuckDB's error: `python3.12 (PID 4242)`."""
     found = re.search(r"held in (\S*?)([^/\s]+) \(PID (\d+)\)", str(error))
     return f"{found[2]} (PID {found[3]})" if found else "a process that the system does not name"
 
@@ -135,9 +135,9 @@ def _machine_memory() -> int:
 
 
 def begins_as_duckdb(path: Path) -> bool:
-    """Return whether a plain file begins as a DuckDB file does: with four letters after a checksum, whatever its name.
+    """Return whether a plain file begins as a DuckDB file does, with four letters after a checksum, whatever its name.
 
-    No other thread of this process may have the file open: closing it here would end that one's lock (POSIX).
+    No other thread of this process may have the file open: closing it here would release that thread's lock (POSIX).
     """
     try:
         with open_plain_file(path, "file") as file:
@@ -147,9 +147,9 @@ def begins_as_duckdb(path: Path) -> bool:
 
 
 def check_is_database(path: Path) -> None:
-    """Raise StoreError where something lies at `path` that is no DuckDB file, without waiting for it or changing anything.
+    """Raise StoreError if `path` is anything but a DuckDB file, without waiting for it or changing anything.
 
-    No other thread of this process may have the file open: closing it here would end that one's lock (POSIX).
+    No other thread of this process may have the file open: closing it here would release that thread's lock (POSIX).
     """
     path = path.resolve()
     _check_kinds(path)
@@ -163,7 +163,7 @@ def check_is_database(path: Path) -> None:
 
 
 def _check_kinds(path: Path) -> None:
-    """Raise StoreError before DuckDB would wait for a pipe, read a device, or follow a link that a stranger left."""
+    """Raise StoreError if DuckDB would wait for a pipe, read a device, or follow a link that another user created."""
     if path.is_dir():
         raise StoreError(f"store {path} is a folder; name a file, such as {path / 'rnc.duckdb'}")
     for name in ("", *_LOG_SUFFIXES):
@@ -175,7 +175,7 @@ def _check_kinds(path: Path) -> None:
     if os.path.lexists(spilled) and (spilled.is_symlink() or not spilled.is_dir()):
         raise StoreError(f"{shown(str(spilled), 500)} is in the place of DuckDB's own temporary folder; remove it")
     for file in spilled.iterdir() if spilled.is_dir() else ():
-        if file.is_symlink() or not file.is_file():  # (it ends the whole process)
+        if file.is_symlink() or not file.is_file():  # such a file ends the whole process
             raise StoreError(
                 f"{shown(str(file), 500)} is no plain file but a link, a pipe or a folder, in DuckDB's own temporary folder; "
                 f"remove it; {path} was left as it is"

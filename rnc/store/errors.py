@@ -1,4 +1,4 @@
-"""What can be wrong with a store. Each message says what happened, why, and what to do."""
+"""The errors of a store. Each message says what happened, why, and what to do."""
 
 
 class StoreError(Exception):
@@ -10,19 +10,19 @@ class StoreMissingError(StoreError):
 
 
 class StoreOlderError(StoreError):
-    """The store is of an older schema; whatever writes to it brings it up to date."""
+    """The store has an older schema; any command that writes to it upgrades it."""
 
 
 class StoreForeignError(StoreError):
-    """A DuckDB file that is no store, but of another program."""
+    """A DuckDB file of another program."""
 
 
 class StoreBusyError(StoreError):
-    """Another process held the store for longer than we wait."""
+    """Another process held the store for longer than the waiting time."""
 
 
 class StoreWriteError(StoreError):
-    """The disk refused; what had landed before is safe."""
+    """The disk refused a write; everything written before is safe."""
 
 
 class StoreAddressError(StoreError, ValueError):

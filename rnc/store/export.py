@@ -1,7 +1,7 @@
-"""`python -m rnc.store.export RUN … --to FOLDER [--store STORE]`: publish finished runs, one subfolder a run.
+"""`python -m rnc.store.export RUN … --to FOLDER [--store STORE]`: publish finished runs, one subfolder per run.
 
-A RUN is a run id or a pattern such as 'cifar10-*'. `RNC_GALLERY=FOLDER` shows the folder beside one's own store. The exit
-code is 2 where a run could not be published; the others are.
+A RUN is a run id or a pattern such as 'cifar10-*'. `RNC_GALLERY=FOLDER` shows the folder beside your own store. The exit
+code is 2 if a run could not be published; the other runs are published anyway.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from rnc.store.reader import StoreReader
 
 
 def main(arguments: list[str]) -> int:
-    """Print one line a published run."""
+    """Print one line per published run."""
     parser = argparse.ArgumentParser(
         prog="python -m rnc.store.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _published(store: Path, run_id: str, folder: Path) -> int:
-    """Publish one run, and say how it went; return the exit code. What would stop the other runs, too, is raised."""
+    """Publish one run, print the result and return the exit code. Errors that would also stop the other runs are raised."""
     try:
         say(publish(store, run_id, folder))
     except StoreBusyError:

@@ -1,8 +1,8 @@
-"""Where things lie beside a store, and whether they may be used. Every path that is made of a store's words is made here.
+"""Locations of files beside a store, and checks whether they may be used. Every path built from a store's texts is built here.
 
-A store, or the folder around it, may come from a stranger: run ids and recorded paths are checked before they become a path,
-and no link is followed out of the store's folder (`rnc/safe_paths.py`). All functions raise StoreError where something is
-refused. A store that is reached through a link has its networks, locks and logs beside the file that the link leads to.
+A store, or the folder around it, may be untrusted: run ids and recorded paths are checked before they become a path, and
+no link is followed out of the store's folder (`rnc/safe_paths.py`). All functions raise StoreError if something is
+refused. A store that is reached through a link has its networks, locks and logs beside the target of the link.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from rnc.store.errors import StoreError
 from rnc.vocabulary import MOST_NETWORK_BYTES
 
 _RESUME_SHARE = 3
-"""What a run goes on from holds a number of momentum for each parameter besides, and may be this much larger."""
+"""Maximum size of a resume file relative to a network: it also holds momentum values for each parameter."""
 RESUME_NAME = "resume.safetensors"
 _CHECKPOINTS, _LOCKS, _LEFTOVERS = "checkpoints", "locks", "leftovers"
 _AT_ONCE = 2**20
@@ -35,7 +35,7 @@ _AT_ONCE = 2**20
 
 @contextmanager
 def unsafe_is_store_error() -> Iterator[None]:
-    """Raise StoreError in the place of UnsafePathError."""
+    """Raise StoreError in place of UnsafePathError."""
     try:
         yield
     except UnsafePathError as error:
@@ -43,20 +43,20 @@ def unsafe_is_store_error() -> Iterator[None]:
 
 
 def real_path(store: Path) -> Path:
-    """Return a store's absolute path, all links followed; where links form a circle, the path that was given, absolute."""
+    """Return a store's absolute path with all links followed; if links form a circle, the given path made absolute."""
     try:
         return store.resolve()
     except (OSError, RuntimeError):
-        return store.absolute()  # (opening it says what is wrong)
+        return store.absolute()  # opening the path reports the problem
 
 
 def store_folder(store: Path) -> Path:
-    """Return the folder that a store lies in."""
+    """Return the folder that contains a store."""
     return real_path(store).parent
 
 
 def checked_run_id(run_id: object) -> str:
-    """Return a run id that can be a part of a path."""
+    """Return a run id if it can be part of a path."""
     try:
         return checked_name(run_id, "run id")
     except UnsafePathError as error:
@@ -64,27 +64,27 @@ def checked_run_id(run_id: object) -> str:
 
 
 def checkpoints_folder(store: Path) -> Path:
-    """Return the folder in which runs have their folders of networks. It need not exist."""
+    """Return the folder that contains the runs' folders of networks. It need not exist."""
     return _inside(store_folder(store), _CHECKPOINTS, "the folder of networks")
 
 
 def networks_folder(store: Path, run_id: str) -> Path:
-    """Return the folder of a run's networks. It need not exist; where it is a link it is not followed."""
+    """Return the folder of a run's networks. It need not exist; if it is a link, the link is not followed."""
     return checkpoints_folder(store) / checked_run_id(run_id)
 
 
 def run_file(store: Path, run_id: str, name: str) -> Path:
-    """Return the path of a file in the folder of a run's networks; no link on the way leads out of the store's folder."""
+    """Return the path of a file in the folder of a run's networks; no link on the path leads out of the store's folder."""
     return _inside(store_folder(store), f"{_CHECKPOINTS}/{checked_run_id(run_id)}/{name}", "network")
 
 
 def resume_file(store: Path, run_id: str) -> Path:
-    """Return the file from which an unfinished run goes on."""
+    """Return the file from which an unfinished run resumes."""
     return run_file(store, run_id, RESUME_NAME)
 
 
 def recorded_network(store: Path, run_id: str, recorded: object) -> Path:
-    """Return the path of a network that a store records of a run: `checkpoints/RUN/NAME.safetensors`, and nothing else."""
+    """Return the path of a network that a store records for a run; only `checkpoints/RUN/NAME.safetensors` is allowed."""
     parts = recorded.split("/") if isinstance(recorded, str) else []
     if parts[:-1] != [_CHECKPOINTS, checked_run_id(run_id)] or not parts[-1].endswith(".safetensors"):
         raise StoreError(
@@ -126,7 +126,7 @@ def sha256_of(path: Path) -> tuple[str, int]:
 
 
 def copy_network(path: Path, target: Path) -> str:
-    """Copy a network to a path where nothing is yet; return the SHA-256 of what was copied. Raises OSError, too."""
+    """Copy a network to an unused path; return the SHA-256 of the copied bytes. Also raises OSError."""
     digest = hashlib.sha256()
     with open_network(path) as file, open_new_file(target) as copy:
         while part := file.read(_AT_ONCE):
@@ -138,12 +138,12 @@ def copy_network(path: Path, target: Path) -> str:
 
 
 def lock_file(store: Path, run_id: str) -> Path:
-    """Return the file that whoever trains a run holds locked."""
+    """Return the file that the trainer of a run keeps locked."""
     return _locks_folder(store) / f"{checked_run_id(run_id)}.lock"
 
 
 def turn_file(store: Path) -> Path:
-    """Return the file by which those who use a store take turns."""
+    """Return the file by which the users of a store take turns."""
     return _locks_folder(store) / f"{real_path(store).name}.turn"
 
 
@@ -153,18 +153,18 @@ def writers_lock(store: Path) -> Path:
 
 
 def open_lock(path: Path, *, create: bool) -> BinaryIO:
-    """Open a lock file, which must be a plain file; nothing of it is changed. Raises OSError, too."""
+    """Open a lock file, which must be a plain file, without changing it. Also raises OSError."""
     with unsafe_is_store_error():
         return open_lock_file(path, create=create)
 
 
 def leftovers_folder(store: Path) -> Path:
-    """Return the folder into which networks are moved that belong to no run."""
+    """Return the folder for networks that belong to no run."""
     return _inside(store_folder(store), _LEFTOVERS, "the folder of leftovers")
 
 
 def is_plain_folder(path: Path) -> bool:
-    """Return whether a path is a folder itself, and no link to one."""
+    """Return whether a path is a folder and not a link to one."""
     try:
         return stat.S_ISDIR(path.lstat().st_mode)
     except OSError:
@@ -172,7 +172,7 @@ def is_plain_folder(path: Path) -> bool:
 
 
 def is_plain_file(path: Path) -> bool:
-    """Return whether a path is a plain file itself, and no link to one."""
+    """Return whether a path is a plain file and not a link to one."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -180,7 +180,7 @@ def is_plain_file(path: Path) -> bool:
 
 
 def remove_whole(path: Path) -> None:
-    """Remove a folder and all in it, or the file, link or pipe of that name; links are not followed, and nothing may be there."""
+    """Remove a folder and its content, or a file, link or pipe, if it exists; links are not followed."""
     if is_plain_folder(path):
         shutil.rmtree(path)
     else:

@@ -1,4 +1,4 @@
-"""Publish finished runs: a folder with a subfolder a run, in it its rows as Parquet, its last network and a card.
+"""Publication of finished runs: one subfolder per run with its rows as Parquet, its last network and a model card.
 
 `published_runs.py` reads such folders.
 """
@@ -36,21 +36,21 @@ _RESULTS = f"""
       AND m.epoch = (SELECT max(epoch) FROM metric last WHERE last.run_id = m.run_id)
     ORDER BY m.metric, rc.role, m.split DESC
 """
-"""What a card tells of the last epoch."""
+"""The results of the last epoch that a card shows."""
 
 
 def gallery_path() -> Path | None:
-    """The folder of published runs that the app shows: RNC_GALLERY (empty for none), or data/gallery of the project."""
+    """Return the folder of published runs that the app shows: RNC_GALLERY (empty for none), else the project's data/gallery."""
     given = os.environ.get(GALLERY_VARIABLE)
     return _GALLERY if given is None else Path(given) if given else None
 
 
 def publish(store: Path, run_id: str, folder: Path) -> Path:
-    """Write a finished run of a store into the folder, in place of an older copy; return the run's own folder.
+    """Write a finished run of a store into the folder, replacing an older copy; return the run's own folder.
 
-    The last network goes along where it is of at most 10 MB; names of the machine and of folders on it do not. Raises
-    StoreError, and leaves the folder as it was, for a run that is not finished or is made up, for an id or a network's path
-    that leads elsewhere, for a network that is missing or damaged, and where something else has the folder's name.
+    The last network is included if it has at most 10 MB; names of the machine and of its folders are left out. Raises
+    StoreError, and leaves the folder unchanged, for a run that is not finished or is synthetic, for an id or a network path
+    that leads elsewhere, for a network that is missing or damaged, and if something else has the run's folder name.
     """
     checked_run_id(run_id)
     with reading(store) as connection:
@@ -81,7 +81,7 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
 
 
 def _write_rows(answer: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Write the rows of a query that was executed as Parquet. By Arrow: the connection may write no file."""
+    """Write the rows of an executed query as Parquet. Arrow writes the file, since the connection may not."""
     batches = answer.to_arrow_reader(_ROWS_AT_ONCE)
     schema = batches.schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -90,7 +90,7 @@ def _write_rows(answer: duckdb.DuckDBPyConnection, file: Path) -> None:
 
 
 def _last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> tuple[Path, str] | None:
-    """Return the last network and its SHA-256, or None where none was kept or it is too large."""
+    """Return the path of the last network and its SHA-256, or None if no network was kept or it is too large."""
     last = connection.execute(
         "SELECT path, sha256 FROM checkpoint WHERE run_id = ? ORDER BY epoch DESC LIMIT 1", [run_id]
     ).fetchone()

@@ -1,11 +1,11 @@
-"""A store that several machines write to at once: DuckLake, tables as Parquet in a shared folder, catalog in PostgreSQL.
+"""A store that several machines write to at once: DuckLake, with Parquet tables in a shared folder and a PostgreSQL catalog.
 
-The address is `ducklake:postgres:host=… dbname=… data=FOLDER`; `data` names the shared folder, the rest is libpq's. In the
-folder a small file, `rnc.lake`, holds the address and stands for the store: checkpoints, locks and sweeps lie beside it as
-beside a DuckDB file, and its time of change says that something was written. Passwords belong into ~/.pgpass.
+The address is `ducklake:postgres:host=… dbname=… data=FOLDER`; `data` names the shared folder, the rest goes to libpq. A
+small file in the folder, `rnc.lake`, holds the address and represents the store: checkpoints, locks and sweeps lie beside
+it as beside a DuckDB file, and its modification time shows that something was written. Passwords belong in ~/.pgpass.
 
-The folder may be a stranger's. So its file alone leads to a database only where the same one was given by its address on
-this account before, which is noted in the home folder; and no question to a catalog may take long.
+The folder may be untrusted. Therefore its file leads to a database only if the user of this account has given the same
+database by its address before, which is noted in the home folder; and every query to a catalog has a time limit.
 """
 
 import os
@@ -27,14 +27,14 @@ SCHEME = "ducklake:"
 _LIBPQ_NAMES = ("host", "hostaddr", "port", "dbname", "user", "connect_timeout", "sslmode", "application_name")
 _LIBPQ_VALUE = re.compile(r"[\w./@%+:-]{1,200}")
 _MOST_BYTES = 4096
-"""Of the file that stands for a lake."""
+"""Maximum size of the file that represents a lake."""
 _SUFFIX = ".lake"
 _EXTENSIONS = ("ducklake", "postgres_scanner")
 _OWN_KINDS = "'r', 'i', 'S'"
-"""What DuckLake makes in PostgreSQL: tables, indexes and sequences."""
+"""The kinds of objects that DuckLake creates in PostgreSQL: tables, indexes and sequences."""
 _KNOWN = "lakes.jsonl"
 _CONNECT_SECONDS, _READ_SECONDS, _WRITE_SECONDS = 10, 10, 20
-"""How long a catalog's server may take to be reached, and for one of the statements that reading and writing send it."""
+"""Time limits for reaching a catalog's server, and for one statement sent when reading or writing."""
 
 
 class LakeError(Exception):
@@ -42,18 +42,18 @@ class LakeError(Exception):
 
 
 class LakeMissingError(LakeError):
-    """Nothing was ever written to it."""
+    """Nothing was ever written to the lake."""
 
 
 class LakeBusyError(LakeError):
-    """Others wrote for longer than we wait."""
+    """Other processes wrote for longer than the waiting time."""
 
 
 def lake_file(address: str) -> Path:
-    """Return the file that stands for the lake of an address, and make it where there is none.
+    """Return the file that represents the lake of an address; create it if it does not exist.
 
-    Raises LakeError for an address that is none, names no folder or holds a password, and where the folder belongs to a
-    lake with another catalog.
+    Raises LakeError for an address that is invalid, names no folder or holds a password, and if the folder belongs to a lake
+    with another catalog.
     """
     catalog, folder = _parts(address)
     note_catalog(catalog)
@@ -72,7 +72,7 @@ def lake_file(address: str) -> Path:
 
 
 def note_catalog(catalog: str) -> None:
-    """Note that a lake's file may name a catalog from now on. Raises LakeError where the home folder cannot be written to."""
+    """Note that a lake's file may name this catalog from now on. Raises LakeError if the home folder cannot be written to."""
     try:
         state_files.note(_KNOWN, [_told(catalog)])
     except (OSError, RuntimeError) as error:
@@ -91,7 +91,7 @@ def _check_is_known(path: Path, catalog: str) -> None:
 
 
 def _told(catalog: str) -> str:
-    """Return a catalog's address in one way of the many in which it can be written."""
+    """Return a catalog's address in a canonical form."""
     return " ".join(sorted(_words(catalog)))
 
 
@@ -111,7 +111,7 @@ def _parts(address: str) -> tuple[str, Path]:
 
 
 def _checked(catalog: str) -> str:
-    """Return a catalog's address, of nothing but the parts that lead to a database. Raises LakeError."""
+    """Return a catalog's address if it has only the parts that lead to a database. Raises LakeError otherwise."""
     for word in catalog.removeprefix(f"{SCHEME}postgres:").split():
         name, _equals, value = word.partition("=")
         if "password" in name.lower() or "://" in word:
@@ -127,7 +127,7 @@ def _checked(catalog: str) -> str:
 
 
 def _catalog_of(file: Path) -> str:
-    """Return the catalog's address that a lake's file holds. Raises LakeError."""
+    """Return the catalog's address that a lake's file holds. Raises LakeError if there is none."""
     try:
         text = read_plain_file(file, "lake", most_bytes=_MOST_BYTES).decode().strip()
     except (UnsafePathError, OSError, UnicodeDecodeError) as error:
@@ -138,15 +138,15 @@ def _catalog_of(file: Path) -> str:
 
 
 def is_lake(path: Path) -> bool:
-    """Whether a store's path stands for a lake."""
+    """Return whether a store's path represents a lake."""
     return path.suffix == _SUFFIX
 
 
 def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection whose tables are the lake's, to be closed after use. Raises LakeError, saying what to do.
+    """Return a connection to the lake's tables, to be closed after use. Raises LakeError with advice.
 
-    Files in `folder`, one of published runs, may be read beside it. What it is taken from stays open, unlike with a file:
-    it locks nobody out, and loading extensions takes long.
+    Files in `folder`, a folder of published runs, may also be read. The underlying connection stays open, unlike for a file:
+    it locks no other process out, and loading the extensions takes long.
     """
     if not path.exists():
         raise LakeMissingError(
@@ -164,7 +164,7 @@ def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckd
             connection = _kept[key].cursor()
             connection.execute("USE lake").execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchall()
             return connection
-        except duckdb.Error as error:  # (the server was started anew, say)
+        except duckdb.Error as error:  # for example after a restart of the server
             _kept.pop(key).close()
             failed = error
             if _took_long(error):
@@ -193,7 +193,7 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
             _load(connection, extension, import_extension)
         connection.execute(f"ATTACH {quoted_text(_bounded(catalog, read_only))} AS lake ({options})")
         _check_catalog(connection, path)
-        # (whatever paths somebody wrote into the catalog: only this lake's own data are read)
+        # Only this lake's own data are read, whatever paths the catalog contains.
         lock(connection, [data, *([] if folder is None else [folder])])
     except LakeError:
         connection.close()
@@ -207,7 +207,7 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
 
 
 def _check_catalog(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Raise LakeError where DuckLake would read views for its own tables: they can give it any number of rows."""
+    """Raise LakeError if a view replaces one of DuckLake's own tables: a view can return any number of rows."""
     sql = f"SELECT relname FROM pg_class WHERE relname LIKE 'ducklake_%' AND relkind NOT IN ({_OWN_KINDS}) LIMIT 1"
     found = connection.execute(f"FROM postgres_query('__ducklake_metadata_lake', {quoted_text(sql)})").fetchone()
     if found:
@@ -218,7 +218,7 @@ def _check_catalog(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _bounded(catalog: str, read_only: bool) -> str:
-    """Return a catalog's address with bounds of time: views in a stranger's catalog can make its server wait for ever."""
+    """Return a catalog's address with time limits: views in an untrusted catalog can make its server wait for ever."""
     seconds = _READ_SECONDS if read_only else _WRITE_SECONDS
     reached = "" if "connect_timeout=" in catalog else f" connect_timeout={_CONNECT_SECONDS}"
     return f"{catalog}{reached} options='-c statement_timeout={seconds}s'"
@@ -229,7 +229,7 @@ def _took_long(error: duckdb.Error) -> bool:
 
 
 def _make_data_folder(data: Path) -> None:
-    """Make the folder of a lake's data: once a connection is locked, DuckDB makes folders inside of it alone."""
+    """Create the folder of a lake's data: on a locked connection, DuckDB creates folders only inside it."""
     try:
         (data / "main").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -246,10 +246,10 @@ def _load(connection: duckdb.DuckDBPyConnection, extension: str, install: object
 
 @contextmanager
 def turn(path: Path, patience: float) -> Iterator[None]:
-    """Writers of a lake take turns, by a lock in its folder: DuckLake lets one of two that change a table at once fail.
+    """Hold the turn of a lake's writers, by a lock in its folder: if two change a table at once, DuckLake lets one fail.
 
-    Readers need no turn: they see the snapshot of their beginning. What was written makes the lake's file newer. Raises
-    OSError where nothing can be locked: a lake is not written to without a turn.
+    Readers need no turn: they see the snapshot from their beginning. At the end, the lake's file gets a new modification time.
+    Raises OSError if the lock cannot be used: a lake is not written to without a turn.
     """
     with take_turn(writers_lock(path), patience, needed=True) as came:
         if not came:

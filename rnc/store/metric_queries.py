@@ -1,4 +1,4 @@
-"""Questions that look at runs as a whole: how far they came, what claims are judged by, what happens along the network."""
+"""Queries over whole runs: their progress, the evidence for claims, and metrics along the network."""
 
 import numpy as np
 import pandas as pd
@@ -20,29 +20,32 @@ from rnc.vocabulary import (
 )
 
 SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
-"""How people choose a condition over several runs: by its role, or by its slug where it is an extra one."""
+"""SQL for the name of a condition across several runs: its role, or its slug if it is an extra one."""
 
 MINE = "mine AS MATERIALIZED (SELECT * FROM metric WHERE list_contains($runs, run_id))"
-"""The metric rows of some runs, for a WITH. Materialised, because DuckDB would else read every column that is asked about,
-of every run: run ids begin alike, and its statistics of texts keep eight bytes. Three times as long over 20 million rows."""
+"""The metric rows of some runs, for a WITH clause.
+
+It is materialised, because otherwise DuckDB reads every queried column of every run: run ids begin alike, and its
+statistics of texts keep only eight bytes. Without it a query over 20 million rows takes three times as long.
+"""
 
 
 def spread(epochs: list[int], between: int) -> list[int]:
-    """Initialisation, the last of some epochs, and at most so many between, evenly apart on a logarithmic scale."""
+    """Return epoch 0, the last epoch, and at most `between` epochs between them, evenly spaced on a logarithmic scale."""
     steps = np.geomspace(1, epochs[-1] + 1, between + 2)[:-1] - 1
     nearest = np.abs(np.subtract.outer(steps, epochs)).argmin(axis=1)
     return sorted({0, epochs[-1], *(epochs[i] for i in nearest[1:])})
 
 
 class EvidenceReader(CachedAnswers):
-    """The part of `StoreReader` that pages of curves, layers and findings ask."""
+    """The part of `StoreReader` that the pages of curves, layers and findings query."""
 
     def measured_rows(self) -> pd.DataFrame:
-        """run_id, metrics: the runs of which something is measured, and by how many numbers."""
+        """Return run_id, metrics: the runs with measurements, and the number of measured values."""
         return self._ask("SELECT run_id, count(*) AS metrics FROM metric GROUP BY run_id ORDER BY ALL")
 
     def measured_epochs(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, epoch: the epochs that are measured."""
+        """Return run_id, epoch: the measured epochs."""
         found = self._ask(
             "SELECT DISTINCT run_id, epoch FROM metric WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
         )
@@ -54,10 +57,10 @@ class EvidenceReader(CachedAnswers):
         return found
 
     def over_epochs(self, run_ids: list[str], shown: list[str], split: str, wanted: dict[str, str]) -> pd.DataFrame:
-        """run_id, shown, condition, metric, epoch, value of the penultimate layer, in one pass over the store.
+        """Return run_id, shown, condition, metric, epoch, value of the penultimate layer, in one pass over the store.
 
-        `wanted` says around which class means a metric is: own, clean (those of the same split) or train clean. `shown`
-        names conditions by role, or by slug where they are extra ones.
+        `wanted` maps each metric to the class means that it is measured around: own, clean (those of the same split) or train
+        clean. `shown` names conditions by role, or by slug if they are extra ones.
         """
         return self._ask(
             f"""WITH {MINE}, wanted AS (SELECT unnest($metrics) AS metric, unnest($means) AS means)
@@ -77,9 +80,10 @@ class EvidenceReader(CachedAnswers):
         )
 
     def layers(self, run_ids: list[str], shown: list[str], split: str, cursor: int) -> pd.DataFrame:
-        """run_id, epoch, shown, layer, depth, metric, value of every stage, at each run's last such epoch up to the cursor.
+        """Return run_id, epoch, shown, layer, depth, metric, value of every stage.
 
-        nc1 is around the condition's own means, ncc_accuracy by the clean means of train.
+        Each run is shown at its last epoch up to the cursor that has layers. nc1 is around the condition's own means,
+        ncc_accuracy uses the clean means of train.
         """
         return self._ask(
             f"""WITH {MINE}, last AS (
@@ -103,11 +107,13 @@ class EvidenceReader(CachedAnswers):
         )
 
     def evidence(self, run_ids: list[str], metrics: list[str], cursor: int, *, between: int = 0) -> pd.DataFrame:
-        """What claims are judged by: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
+        """Return the evidence for claims: run_id, epoch, split, shown, share, means, layer, depth, metric, value.
 
-        Of each run at initialisation, at its last measured epoch not after the cursor, and at so many of those between,
-        closest where training is young. `means` is own, clean (the clean means of the same split) or train clean; `share` is
-        epsilon over the run's for an untargeted PGD in its norm, with no options.
+        It covers each run at initialisation, at its last measured epoch up to the cursor, and at up to `between` epochs
+        between
+        them, most densely early in training. `means` is own, clean (the clean means of the same split) or train clean; `share`
+        is
+        epsilon over the run's epsilon for an untargeted PGD in the run's norm, without options.
         """
         measured = self.measured_epochs(run_ids)
         of_runs = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"]
@@ -147,11 +153,13 @@ class EvidenceReader(CachedAnswers):
         )
 
     def milestones(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, milestone, epoch: after which epochs the learning rate is lower (drop), and where TPT starts (terminal).
+        """Return run_id, milestone, epoch: the last epoch before a learning rate drop (drop), and the start of TPT (terminal).
 
-        The terminal phase of training starts at the first measured epoch whose train accuracy is at least 99.9 % on all
-        that the objective trains on: clean images, for AT perturbed ones, for TRADES both. Of networks that were trained
-        elsewhere clean images are looked at: what else they saw is unknown.
+        The terminal phase of training starts at the first measured epoch whose train accuracy is at least 99.9 % on all inputs
+        of
+        the objective: clean images, for AT perturbed ones, for TRADES both. For external networks, clean images are used,
+        since
+        their other training inputs are unknown.
         """
         return self._ask(
             f"""WITH {MINE}, rate AS (

@@ -1,4 +1,4 @@
-"""The SQL that brings a store of one schema version to the next; the first command that writes to the store runs it."""
+"""The SQL that upgrades a store to the next schema version; the first command that writes to the store runs it."""
 
 UPGRADES = {
     1: """

@@ -1,4 +1,4 @@
-"""Other stores in the folder of a store. They share its folder of networks: what one of them names must stay."""
+"""Other stores in a store's folder. They share its folder of networks, so networks that one of them names must stay."""
 
 import re
 from pathlib import Path
@@ -13,17 +13,17 @@ from rnc.store.lake import is_lake
 
 
 def other_stores(store: Path) -> list[Path]:
-    """Return the DuckDB files and lakes that lie beside a store, but for its own copies from before an upgrade."""
+    """Return the DuckDB files and lakes beside a store, without its own copies from before an upgrade."""
     own = real_path(store)
     found = (path for path in sorted(store_folder(store).iterdir()) if path.name != own.name)
     return [path for path in found if _is_store(path) and not _is_backup(path, own)]
 
 
 def users_of_networks(store: Path, run_id: str) -> tuple[list[Path], list[Path]]:
-    """Return which other stores name networks of a run, and of which ones that cannot be said.
+    """Return the other stores that name networks of a run, and the other stores for which this is unknown.
 
-    Those are damaged or busy ones, ones of another schema, and lakes: whose catalog may lie on any machine, and is not asked.
-    Both are empty where there are no files of such a run.
+    Unknown are damaged or busy stores, stores of another schema, and lakes, which are not queried because their catalog may
+    be on any machine. Both lists are empty if there are no files of such a run.
     """
     naming: list[Path] = []
     unknown: list[Path] = []
@@ -41,7 +41,7 @@ def users_of_networks(store: Path, run_id: str) -> tuple[list[Path], list[Path]]
 
 
 def refuse_networks_of_others(store: Path, run_id: str) -> None:
-    """Raise StoreError where another store of the folder names the networks that training a run would replace."""
+    """Raise StoreError if another store in the folder names the networks that training a run would replace."""
     naming, _unknown = users_of_networks(store, run_id)
     if naming:
         raise StoreError(
@@ -66,6 +66,6 @@ def _is_store(path: Path) -> bool:
 
 
 def _is_backup(path: Path, store: Path) -> bool:
-    """Return whether a file is called as copies of a store from before an upgrade are (`rnc/store/backup.py`)."""
+    """Return whether a file is named like a copy of the store from before an upgrade (`rnc/store/backup.py`)."""
     name = rf"{re.escape(store.stem)}-v\d+-\d{{4}}-\d\d-\d\d(-\d+)?{re.escape(store.suffix)}"
     return re.fullmatch(name, path.name) is not None

@@ -1,8 +1,7 @@
-"""The folder of a published run: made under a hidden name, and put in the place of an older one only when it is whole.
+"""The folder of a published run: written under a hidden name, and renamed in place of an older one when it is complete.
 
-Nothing is removed or replaced but what an export made: plain folders that hold nothing but files with an export's names. What
-an export that was killed left is taken up by the next one. Tested in `tests/rnc/store/test_gallery.py` and
-`tests/security/test_paths.py`.
+Only the results of exports are removed or replaced: plain folders that hold only files with an export's names. The next
+export cleans up after one that was killed. Tested in `tests/rnc/store/test_gallery.py` and `tests/security/test_paths.py`.
 """
 
 import fcntl
@@ -23,10 +22,10 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 @contextmanager
 def run_folder(folder: Path, run_id: str, tables: Collection[str]) -> Iterator[Path]:
-    """Yield an empty folder; where the block ends well it becomes `folder/run_id`, in place of an older copy.
+    """Yield an empty folder; if the block succeeds, it becomes `folder/run_id` and replaces an older copy.
 
-    `run_id` must be a checked name, `tables` names the tables that a published run may have. Raises StoreError, and leaves
-    all as it is, where something else than a published run has that name, or another process exports the run.
+    `run_id` must be a checked name; `tables` are the tables that a published run may have. Raises StoreError, and changes
+    nothing, if anything but a published run has that name, or if another process is exporting the run.
     """
     final, partial, older = folder / run_id, _hidden(folder, run_id, "partial"), _hidden(folder, run_id, "older")
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +35,7 @@ def run_folder(folder: Path, run_id: str, tables: Collection[str]) -> Iterator[P
     with _claimed(partial):
         try:
             yield partial
-            if final.exists():  # (a folder that is not empty cannot be replaced in one step: the older copy makes way)
+            if final.exists():  # a folder with files cannot be replaced in one step
                 final.rename(older)
             partial.rename(final)
         finally:
@@ -47,9 +46,9 @@ def run_folder(folder: Path, run_id: str, tables: Collection[str]) -> Iterator[P
 
 
 def tidy(folder: Path, tables: Collection[str]) -> None:
-    """Remove what exports that were killed left in a folder; a run whose older copy had just made way gets it back.
+    """Remove the remains of killed exports from a folder; restore the older copy of a run that had just been renamed.
 
-    What another process exports at this moment stays.
+    Files of an export that is still running in another process stay.
     """
     found = [(path, match) for path in folder.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
     ended = {match["run"] for _path, match in found if not _is_exported_now(_hidden(folder, match["run"], "partial"))}
@@ -77,7 +76,7 @@ def _refuse_in_the_way(path: Path, tables: Collection[str], *, whole: bool) -> N
 
 
 def _is_of_an_export(path: Path, tables: Collection[str], *, whole: bool) -> bool:
-    """Return whether a path is a plain folder with nothing but an export's plain files in it; of a whole one `run.parquet`."""
+    """Return whether a path is a plain folder that holds only an export's plain files, and `run.parquet` if `whole` is set."""
     if not is_plain_folder(path):
         return False
     names = {file.name for file in path.iterdir()}
@@ -90,14 +89,14 @@ def _is_of_an_export(path: Path, tables: Collection[str], *, whole: bool) -> boo
 
 @contextmanager
 def _claimed(partial: Path) -> Iterator[None]:
-    """Make a folder anew and hold its lock, by which other exports know that somebody writes it."""
+    """Create a folder, replacing an old one, and hold its lock, which shows other exports that it is being written."""
     if _is_exported_now(partial):
         raise StoreError(f"{partial} is written by another process that exports this run; wait for it")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     descriptor = os.open(partial, _OPEN_FOLDER)
     try:
-        with suppress(OSError):  # (a disk that knows no locks)
+        with suppress(OSError):  # a disk without locks
             _lock(descriptor)
         yield
     finally:
@@ -105,7 +104,7 @@ def _claimed(partial: Path) -> Iterator[None]:
 
 
 def _is_exported_now(partial: Path) -> bool:
-    """Return whether another process holds the lock of a folder; where that cannot be said, it is taken to."""
+    """Return whether another process holds the lock of a folder; True if this cannot be determined."""
     if not is_plain_folder(partial):
         return False
     descriptor = os.open(partial, _OPEN_FOLDER)

@@ -1,7 +1,7 @@
-"""Read all rows of published runs before a question does: whose they are, how many, how wide, what conditions they name.
+"""Checks of all rows of published runs before a query reads them: their run, number, width and conditions.
 
-A file's footer is what its author wrote: its statistics can name another run than its rows, and a kilobyte of Parquet can hold
-gigabytes of one text or vector. Tested in `tests/rnc/store/test_published_rows.py`.
+A file's footer cannot be trusted: its statistics can name another run than its rows, and a kilobyte of Parquet can expand
+to gigabytes of one text or vector. Tested in `tests/rnc/store/test_published_rows.py`.
 """
 
 import math
@@ -21,16 +21,16 @@ from rnc.store.run_rows import checked_config
 from rnc.vocabulary import LabelRule
 
 MOST_TEXT_BYTES, MOST_ITEMS = 1_000_000, 1_000_000
-"""Of one text, and of one list."""
+"""Maximum bytes of one text, and maximum length of one list."""
 _Opening = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
 def bad_files(
     connection: duckdb.DuckDBPyConnection, opening: _Opening, files: list[Path], table: str, most_rows: int
 ) -> list[tuple[Path, str]]:
-    """Read the same table of several runs; return each file that is not what it should be, with the reason.
+    """Read the same table of several runs; return each invalid file with the reason.
 
-    `connection` can read the files. Where it fails at one of them, each is read through one of its own that `opening` opens.
+    `connection` can read the files. If it fails on one of them, each file is read through its own connection from `opening`.
     """
     try:
         return list(_bad_rows(connection, files, table, most_rows))
@@ -78,7 +78,7 @@ def _bad_rows(
 
 
 def _widest(name: str, kind: str) -> str:
-    """Return SQL that reads a whole column: how wide its widest entry is, or its largest number."""
+    """Return SQL that reads a whole column and gives the width of its widest entry, or its largest number."""
     column = quoted_name(name)
     if kind == "VARCHAR[]":
         return f"max(strlen(CAST({column} AS VARCHAR)))"
@@ -95,14 +95,14 @@ def _check_widths(file: Path, kinds: dict[str, str], widths: list[Any]) -> None:
 
 
 def _check_run(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Raise StoreError where pages could make nothing of a run: they would show none of the others either."""
+    """Raise StoreError for a run that pages cannot use, since they could then show none of the other runs either."""
     sql = f"SELECT run_id, config, classes FROM read_parquet({quoted_text(file)})"
     for run_id, config, classes in connection.execute(sql).fetchall():
         checked_config(run_id, config, classes)
 
 
 def _check_conditions(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Raise StoreError where a condition is not what its slug says: other runs under that slug would change their meaning."""
+    """Raise StoreError if a condition differs from its slug: it would change the meaning of other runs with that slug."""
     source = connection.execute(f"SELECT * FROM read_parquet({quoted_text(file)})")
     for row in source.to_arrow_table().to_pylist():
         try:
@@ -118,7 +118,7 @@ def _check_conditions(connection: duckdb.DuckDBPyConnection, file: Path) -> None
 
 def _is_said(condition: Condition, name: str, value: Any) -> bool:
     said = getattr(condition, name)
-    if value is None:  # (as usual, or of a version of the schema without it)
+    if value is None:  # the default value, or a column that an older schema lacks
         usual = LabelRule.TRUE if name == "label_rule" else getattr(Condition, name, None)
         return said is None or said == usual
     if isinstance(value, float) and isinstance(said, float | int):

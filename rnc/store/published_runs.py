@@ -1,8 +1,8 @@
-"""Read published runs: a folder with a subfolder a run, in it the run's rows as Parquet, one file a table.
+"""Reading of published runs: a folder with one subfolder per run, which holds the run's rows as Parquet, one file per table.
 
-Such a folder is read beside a store, as if its runs were in it. The gallery that ships with the project is one. It may also come
-from a stranger: each run is examined before DuckDB reads it, and one that is damaged or not as `publish` writes it is left
-out, with the reason, while the others and the store itself are read as usual.
+Such a folder is read beside a store, as if its runs were in the store. The gallery of the project is one. The folder may
+be untrusted: each run is examined before DuckDB reads it. A run that is damaged or differs from the form that `publish`
+writes is left out, with the reason, while the other runs and the store itself are read as usual.
 """
 
 import threading
@@ -23,7 +23,7 @@ from rnc.store.database import open_database
 from rnc.store.published_rows import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
 
-OLDEST_VERSION = 2  # since then columns have only been added; what a run's rows lack is NULL
+OLDEST_VERSION = 2  # since this version, columns have only been added; columns that a run lacks are NULL
 PUBLISHED_TABLES = (
     "run", "condition", "checkpoint", "run_mark", "run_condition", "layer", "epoch", "metric", "class_metric", "class_mean",
     "classifier", "feature", "projection", "leap",
@@ -32,7 +32,7 @@ MOST_ROWS = {
     "run": 1, "run_mark": 1, "condition": 1_000, "run_condition": 1_000, "checkpoint": 1_000, "layer": 10_000,
     "epoch": 100_000, "classifier": 5_000_000, "class_mean": 20_000_000, "feature": 20_000_000,
 }  # fmt: skip
-"""Rows of one run in one file."""
+"""Maximum rows of one run in one file."""
 MOST_ROWS_OF_OTHERS = 5_000_000
 MOST_RUNS = 10_000
 _MOST_FILE_BYTES = 4 * 2**30
@@ -40,7 +40,7 @@ _MOST_FOOTER_BYTES = 16 * 2**20
 _BESIDE = {
     "run": "SELECT *, false AS published FROM {own} UNION ALL BY NAME "
     "SELECT *, true AS published FROM {files} WHERE run_id NOT IN (SELECT run_id FROM {runs})",
-    # (of a condition there is one row: the store's, or that of any run)
+    # One row per condition: the store's, or that of any run.
     "condition": "SELECT * FROM {own} UNION ALL BY NAME SELECT DISTINCT ON (condition) * FROM {files} "
     "WHERE condition NOT IN (SELECT condition FROM {own})",
     "checkpoint": "SELECT * FROM {own} UNION ALL BY NAME SELECT * REPLACE ({folder} || '/' || path AS path) "
@@ -56,9 +56,9 @@ class PublishedRuns:
     """The runs of a folder."""
 
     files: dict[str, dict[str, Path]]
-    """Run id -> table -> Parquet file, of the runs that are read."""
+    """Run id -> table -> Parquet file, for the runs that are read."""
     left_out: dict[str, str]
-    """Name of a subfolder -> why it is not read."""
+    """Name of a subfolder -> the reason why it is not read."""
 
 
 _known: dict[Path, tuple[tuple, PublishedRuns]] = {}
@@ -67,7 +67,7 @@ _lock = threading.Lock()
 
 
 def published_runs(folder: Path) -> PublishedRuns:
-    """Examine the runs of a folder; none where there is no such folder. What was examined before and has not changed is known."""
+    """Examine the runs of a folder, or return the cached result if nothing has changed; empty if there is no such folder."""
     home = folder.resolve()
     subfolders = _subfolders(home)
     signature = tuple((name, modified, _states(home / name)) for name, modified in subfolders.items())
@@ -87,7 +87,7 @@ def published_runs(folder: Path) -> PublishedRuns:
 
 
 def published(folder: Path) -> list[str]:
-    """Return the ids of the runs in a folder that are read, none where there is no such folder."""
+    """Return the ids of the readable runs in a folder; empty if there is no such folder."""
     return sorted(published_runs(folder).files)
 
 
@@ -98,9 +98,9 @@ def is_published_folder(folder: Path) -> bool:
 
 @contextmanager
 def reading_beside(store: Path, folder: Path, tables: frozenset[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Like `reading`, some tables also having the rows of the folder's runs; the store may be missing.
+    """Open a connection as `reading` does, with the rows of the folder's runs added to some tables.
 
-    Table `run` has a column `published` more. A run that is in both is the store's.
+    The store may be missing. Table `run` has an additional column `published`. If a run is in both, the store's is used.
     """
     runs = published_runs(folder)
     with ExitStack() as opened:
@@ -116,7 +116,7 @@ def reading_beside(store: Path, folder: Path, tables: frozenset[str]) -> Iterato
 
 
 def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
-    """Read every file of some tables to its end, and leave out the runs of which that fails; return whether there is one."""
+    """Read every file of some tables to its end, and leave out runs for which this fails; return whether there are any."""
     home, found = folder.resolve(), {}
     for run_id, files in published_runs(folder).files.items():
         for table in tables & files.keys():
@@ -134,7 +134,7 @@ def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
 
 
 def _subfolders(home: Path) -> dict[str, int]:
-    """Return the name and time of change of each visible subfolder that is no link."""
+    """Return the name and modification time of each visible subfolder that is not a link."""
     try:
         return {
             entry.name: entry.stat(follow_symlinks=False).st_mtime_ns
@@ -146,7 +146,7 @@ def _subfolders(home: Path) -> dict[str, int]:
 
 
 def _states(run: Path) -> tuple[tuple[int, ...], ...]:
-    """Return what changes when one of a run's files does: a folder's own time does not, where a file is written over."""
+    """Return the state of a run's files; a folder's own modification time does not change if a file is overwritten."""
     states = []
     for table in PUBLISHED_TABLES:
         with suppress(OSError):
@@ -174,7 +174,7 @@ def _examine_footers(home: Path, names: list[str]) -> tuple[dict[str, dict[str, 
     left_out: dict[str, str] = {}
     for name in names:
         if not (home / name / "run.parquet").exists():
-            continue  # (no run of ours)
+            continue  # not a published run
         try:
             if len(files) >= MOST_RUNS:
                 raise StoreError(f"a folder has at most {MOST_RUNS:,} runs")
@@ -209,7 +209,7 @@ def _examine_file(path: Path, run_id: str, table: str, wanted: Columns) -> None:
                 f"{table}.parquet has {opened.metadata.num_rows:,} rows; at most {most:,} of a run are read"
             )
         names = opened.schema_arrow.names
-        if len({name.lower() for name in names}) != len(names):  # (DuckDB takes the first of them, pyarrow another)
+        if len({name.lower() for name in names}) != len(names):  # DuckDB and pyarrow would read different ones
             raise StoreError(f"{table}.parquet has a column twice")
         for field in opened.schema_arrow:
             kind = _type(field.type)
@@ -234,7 +234,7 @@ def _check_version(metadata: dict[bytes, bytes], table: str) -> None:
 
 
 def _type(kind: pa.DataType) -> str:
-    """Return an Arrow type as DuckDB's, JSON as text."""
+    """Return an Arrow type as DuckDB's type name, with JSON as text."""
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
@@ -247,12 +247,12 @@ def _type(kind: pa.DataType) -> str:
 
 
 def _lay_beside(connection: duckdb.DuckDBPyConnection, home: Path, runs: PublishedRuns, tables: frozenset[str]) -> None:
-    """Hide tables behind temporary views of theirs and the folder's rows."""
+    """Replace tables by temporary views that combine their rows with the folder's rows."""
     found = connection.execute("SELECT current_database()").fetchone()
     assert found
     database = quoted_name(found[0]) + ".main."
     for table in sorted(tables):
-        paths = [files[table] for files in runs.files.values() if table in files]  # (older runs have not all tables)
+        paths = [files[table] for files in runs.files.values() if table in files]  # older runs lack some tables
         if paths:
             listed = ", ".join(quoted_text(path) for path in paths)
             view = _BESIDE.get(table, _OTHERS_BESIDE).format(

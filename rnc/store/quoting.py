@@ -1,13 +1,13 @@
-"""Names and texts as parts of SQL. Values are bound as parameters wherever DuckDB takes parameters."""
+"""Names and texts as parts of SQL. Values are bound as parameters wherever DuckDB accepts parameters."""
 
 from pathlib import Path
 
 
 def quoted_name(name: str) -> str:
-    """Return a table's or column's name as SQL, whatever characters it has."""
+    """Return the name of a table or column as SQL, with any characters quoted."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quoted_text(text: str | Path) -> str:
-    """Return a text or path as an SQL string, for the places that take no parameter."""
+    """Return a text or path as an SQL string, for the parts of SQL that accept no parameter."""
     return "'" + str(text).replace("'", "''") + "'"

@@ -1,6 +1,6 @@
-"""Named questions to the store, answered as DataFrames. Every SELECT of the dashboard lives here, in `evidence` and in `samples`.
+"""Named queries to the store with DataFrames as answers. The dashboard's SELECTs are here and in the reader's base classes.
 
-How they are cached: `rnc/store/cached_queries.py`. Results are shared: do not change them in place.
+Caching: `rnc/store/cached_queries.py`. Results are shared: do not change them in place.
 """
 
 from dataclasses import dataclass
@@ -30,32 +30,33 @@ from rnc.vocabulary import (
 )
 
 MOST_VECTOR_NUMBERS = 2**26
-"""Of the class means, or of the classifier's rows, of one epoch: half a GiB of float64."""
+"""Maximum count of numbers in the class means, or classifier rows, of one epoch: half a GiB of float64."""
 
 
 @dataclass(frozen=True)
 class KeptResult:
-    """A result of the lab as the store keeps it."""
+    """A result of the lab as kept in the store."""
 
     title: str
     saved_at: datetime
-    """UTC, without a zone."""
+    """UTC, without a time zone."""
     request: str
     """JSON."""
     content: bytes
 
 
 class StoreReader(SampleReader):
-    """Answers questions about one store file, and the published runs beside it. Safe to share between threads."""
+    """Queries to one store file and the published runs beside it. Safe to share between threads."""
 
     _told_runs: tuple[pd.DataFrame | None, pd.DataFrame] = (None, pd.DataFrame())
 
     def runs(self) -> pd.DataFrame:
-        """One row a run, the newest first: the columns of table `run`, its config's fields, and the state as of now.
+        """Return one row per run, newest first: the columns of table `run`, its config's fields, and the current state.
 
-        `tags` (a list), `note` and `archived` are what people say about them (`rnc/store/run_annotations.py`).
-        `published` says which ones are of the gallery and not of the store, `synthetic` which ones are made up, and
-        `images_from` by which name `rnc.datasets` finds the images.
+        `tags` (a list), `note` and `archived` are the user's annotations (`rnc/store/run_annotations.py`). `published` marks
+        runs of
+        the gallery, `synthetic` runs with made-up numbers, and `images_from` is the name by which `rnc.datasets` finds the
+        images.
         """
         found = self._ask(
             """SELECT r.*, coalesce(m.tags, []) AS tags, coalesce(m.note, '') AS note, m.archived_at IS NOT NULL AS archived
@@ -64,7 +65,7 @@ class StoreReader(SampleReader):
         if found.empty:
             return found
         asked, told = self._told_runs
-        if asked is not found:  # (pages ask several times, and there may be hundreds of configs to read)
+        if asked is not found:  # parsed once, since pages query several times and there may be hundreds of configs
             told = with_configs(found)
             self._told_runs = found, told
         oldest_alive = utc_now() - timedelta(seconds=STALE_SECONDS)
@@ -72,7 +73,7 @@ class StoreReader(SampleReader):
         return told.assign(state=told["state"].mask(stale, str(RunState.INTERRUPTED))) if stale.any() else told
 
     def conditions(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, role, shown and the columns of table `condition`, for each condition of the runs."""
+        """Return run_id, role, shown and the columns of table `condition`, for each condition of the runs."""
         return self._ask(
             f"""SELECT rc.run_id, rc.role, {SHOWN} AS shown, c.*
                FROM run_condition rc JOIN condition c USING (condition)
@@ -81,27 +82,27 @@ class StoreReader(SampleReader):
         )
 
     def vector_epochs(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, epoch: the epochs at which vectors were kept."""
+        """Return run_id, epoch: the epochs with stored vectors."""
         return self._ask(
             "SELECT DISTINCT run_id, epoch FROM class_mean WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
         )
 
     def curves(self, run_ids: list[str], shown: list[str], split: str, metrics: list[str]) -> pd.DataFrame:
-        """run_id, shown, condition, metric, epoch, value of the penultimate layer, around the condition's own means.
+        """Return run_id, shown, condition, metric, epoch, value of the penultimate layer, around the condition's own means.
 
-        `shown` names conditions by role, or by slug where they are extra ones.
+        `shown` names conditions by role, or by slug if they are extra ones.
         """
         return self.over_epochs(run_ids, shown, split, dict.fromkeys(metrics, "own"))
 
     def against_clean(
         self, run_ids: list[str], shown: list[str], split: str, metrics: list[str], means_split: str | None = None
     ) -> pd.DataFrame:
-        """Like `curves`, for what is measured against clean means: of the same split, or of train."""
+        """Return the same as `curves` for metrics against the clean means of the same split, or of train."""
         means = "train clean" if means_split == Split.TRAIN else "clean"
         return self.over_epochs(run_ids, shown, split, dict.fromkeys(metrics, means))
 
     def class_metrics(self, epochs: dict[str, int], split: str) -> pd.DataFrame:
-        """run_id, shown, condition, means_condition, class, metric, value of one epoch of each run (run_id -> epoch)."""
+        """Return run_id, shown, condition, means_condition, class, metric, value of one epoch of each run (run_id -> epoch)."""
         return self._ask(
             f"""WITH mine AS MATERIALIZED (
                    SELECT * FROM class_metric WHERE list_contains($runs, run_id) AND epoch BETWEEN $first AND $last
@@ -119,7 +120,7 @@ class StoreReader(SampleReader):
         )
 
     def class_means(self, run_id: str, epoch: int, split: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
-        """The classes present (C',) and their means (C', d), not centred."""
+        """Return the classes present (C',) and their means (C', d), not centred."""
         return _vectors(
             self._ask(
                 """SELECT class, vector FROM class_mean
@@ -133,7 +134,7 @@ class StoreReader(SampleReader):
         )
 
     def means_over_epochs(self, run_ids: list[str], shown: list[str], split: str) -> pd.DataFrame:
-        """run_id, shown, condition, epoch, class, vector: the class means (not centred) at all epochs that have them."""
+        """Return run_id, shown, condition, epoch, class, vector: the class means (not centred) at all epochs that have them."""
         return self._ask(
             f"""WITH mine AS MATERIALIZED (SELECT * FROM class_mean WHERE list_contains($runs, run_id))
                 SELECT m.run_id, {SHOWN} AS shown, m.condition, m.epoch, m.class, m.vector
@@ -147,7 +148,7 @@ class StoreReader(SampleReader):
         )
 
     def classifier(self, run_id: str, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The classes (C,) and the classifier's rows (C, d)."""
+        """Return the classes (C,) and the classifier's rows (C, d)."""
         return _vectors(
             self._ask(
                 "SELECT class, vector FROM classifier WHERE run_id = ? AND epoch = ? ORDER BY class", run_id, epoch
@@ -155,7 +156,7 @@ class StoreReader(SampleReader):
         )
 
     def leaps(self, run_id: str, epoch: int, split: str, condition: str) -> pd.DataFrame:
-        """true_class, predicted_class, count, angle (rad) of an attack."""
+        """Return true_class, predicted_class, count, angle (rad) of an attack."""
         return self._ask(
             """SELECT true_class, predicted_class, count, angle FROM leap
                WHERE run_id = ? AND epoch = ? AND split = ? AND condition = ? ORDER BY ALL""",
@@ -166,14 +167,14 @@ class StoreReader(SampleReader):
         )
 
     def umap_is_due(self, run_id: str) -> bool:
-        """Whether the run promised a UMAP that has not landed, while its trainer lives."""
+        """Return whether the run is still training and its planned UMAP is not stored yet."""
         runs = self.runs()
         alive = runs[(runs["run_id"] == run_id) & (runs["state"] == RunState.RUNNING)]
         landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
         return not alive.empty and bool(alive["umap"].iloc[0]) and not landed
 
     def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, epoch, path, sha256. Paths are as they were recorded, by a stranger perhaps: `network` checks one."""
+        """Return run_id, epoch, path, sha256. Recorded paths may be untrusted: `network` checks one."""
         found = self._ask("SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids)
         return found.assign(path=[str(self.path.parent / str(path)) for path in found.get("path", [])])
 
@@ -187,7 +188,7 @@ class StoreReader(SampleReader):
         return network_inside(home, path)
 
     def rows_of(self, run_id: str) -> pd.DataFrame:
-        """table, rows: what the store holds of a run."""
+        """Return table, rows: the number of rows that the store holds of a run."""
         counts = [
             f"SELECT '{table}' AS \"table\", count(*) AS rows FROM {table} WHERE run_id = $run"
             for table in TABLES_OF_A_RUN
@@ -195,16 +196,16 @@ class StoreReader(SampleReader):
         return self._ask(" UNION ALL ".join(counts), run=run_id)
 
     def lab_results(self) -> pd.DataFrame:
-        """key, saved_at (UTC), title, request (JSON), summary (JSON), bytes: the kept results of the lab, the newest first."""
+        """Return key, saved_at (UTC), title, request (JSON), summary (JSON), bytes of the kept lab results, newest first."""
         return self._ask(
             """SELECT key, saved_at, title, request, summary, octet_length(content) AS bytes
                FROM lab_result ORDER BY saved_at DESC, key"""
         )
 
     def lab_result(self, key: str) -> KeptResult | None:
-        """One kept result with its content, or None. It is read anew each time: contents are large.
+        """Return one kept result with its content, or None. It is not cached, since contents are large.
 
-        Raises StoreError where it is larger than any that this program keeps.
+        Raises StoreError if it is larger than any result that this program keeps.
         """
         size = "SELECT max(octet_length(content)) FROM lab_result WHERE key = ?"
         sql = "SELECT title, saved_at, request, content FROM lab_result WHERE key = ?"
@@ -221,9 +222,9 @@ class StoreReader(SampleReader):
         return KeptResult(*found) if found else None
 
     def costs(self, run_id: str) -> pd.DataFrame:
-        """One row: epochs trained, and the seconds that their attack, step, measurement and store took in all.
+        """Return one row: the trained epochs, and the total seconds of their attack, step, measurement and store.
 
-        NaN where a run was trained before these were recorded.
+        NaN if a run was trained before these were recorded.
         """
         return self._ask(
             """SELECT count(*) AS epochs, sum(attack_seconds) AS attack, sum(train_seconds - attack_seconds) AS step,
@@ -233,17 +234,21 @@ class StoreReader(SampleReader):
         )
 
     def unused_bytes(self) -> int:
-        """Return how many bytes of the store's file hold nothing since rows were deleted; 0 where there is no such file."""
+        """Return the unused bytes that deleted rows have left in the store's file; 0 if there is no such file."""
         if is_lake(self.path):
             return 0
         found = self._ask(
-            """SELECT block_size * free_blocks AS bytes FROM pragma_database_size()
+            """SELECT block_size * free_blocks AS free, block_size * used_blocks AS used FROM pragma_database_size()
                WHERE database_name = current_database()"""
         )
-        return 0 if found.empty else int(found["bytes"].iloc[0])
+        if found.empty or not self.path.is_file():
+            return 0
+        # Free blocks at the end of the file are counted as free, but the file has been cut already.
+        beyond = self.path.stat().st_size - int(found["used"].iloc[0])
+        return max(0, min(int(found["free"].iloc[0]), beyond))
 
     def paces(self, run_ids: list[str]) -> pd.DataFrame:
-        """run_id, seconds: what an epoch of each run has taken on average, measurement and store included."""
+        """Return run_id, seconds: the average time of an epoch of each run, measurement and store included."""
         return self._ask(
             """SELECT run_id, avg(train_seconds + coalesce(measure_seconds, 0) + coalesce(store_seconds, 0)) AS seconds
                FROM epoch WHERE list_contains(?, run_id) GROUP BY run_id ORDER BY run_id""",
@@ -251,7 +256,7 @@ class StoreReader(SampleReader):
         )
 
     def last_values(self, metrics: list[str], split: str = Split.TRAIN) -> pd.DataFrame:
-        """run_id, epoch, shown, condition, means, metric, value at each run's last measured epoch.
+        """Return run_id, epoch, shown, condition, means, metric, value at each run's last measured epoch.
 
         `means` is own (around the condition's own means) or clean (against the clean means of the same split).
         """
@@ -271,7 +276,7 @@ class StoreReader(SampleReader):
 
 
 def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The classes (C',) and their vectors (C', d). Raises StoreError where they are no such thing, or are too many."""
+    """Return the classes (C',) and their vectors (C', d). Raises StoreError if they are invalid or too many."""
     if found.empty:
         return np.zeros(0, dtype=int), np.zeros((0, 0))
     classes = found["class"].to_numpy()

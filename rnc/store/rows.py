@@ -1,4 +1,4 @@
-"""Rows on their way to the store, gathered table by table as Arrow columns."""
+"""Rows to be written to the store, gathered table by table as Arrow columns."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ import pyarrow as pa
 
 
 class Rows:
-    """What one transaction will write."""
+    """The rows that one transaction will write."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without rows."""
         self._chunks: dict[str, list[pa.Table]] = defaultdict(list)
 
     def add(self, table: str, **columns: Any) -> None:
         """Add rows: each column is a sequence, an Arrow array, a (rows, d) array of vectors, or one value for all rows.
 
-        Raises ValueError where the sequences differ in length.
+        Raises ValueError if the sequences differ in length.
         """
         sequences = {name: value for name, value in columns.items() if _is_sequence(value)}
         lengths = {len(value) for value in sequences.values()}
@@ -29,17 +29,17 @@ class Rows:
         self._chunks[table].append(pa.table(arrays))
 
     def extend(self, others: "Rows") -> None:
-        """Add all that others hold."""
+        """Add all rows of another object."""
         for table, chunks in others._chunks.items():
             self._chunks[table] += chunks
 
     def tables(self) -> dict[str, pa.Table]:
-        """The gathered rows of every table."""
+        """Return the gathered rows of every table."""
         return {name: pa.concat_tables(chunks, promote_options="permissive") for name, chunks in self._chunks.items()}
 
 
 def text_column(texts: Sequence[str], places: np.ndarray) -> pa.Array:
-    """A long column of few texts, by the place (rows,) of each row's text among them: each text is there once."""
+    """Return a long column of few distinct texts, given the index (rows,) of each row's text; each text is stored once."""
     return pa.DictionaryArray.from_arrays(places.astype(np.int32), [str(text) for text in texts])
 
 

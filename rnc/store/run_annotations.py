@@ -1,4 +1,4 @@
-"""What people change about stored runs: their tags and note, whether they are out of sight, whether they are there at all."""
+"""User changes to stored runs: tags and notes, archiving, and deletion."""
 
 import os
 import stat
@@ -35,20 +35,20 @@ _EPOCH_TABLES = (
 TABLES_OF_A_RUN = (*_RUN_TABLES, *_EPOCH_TABLES, "run_mark")
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 20, 10_000
-"""Characters, tags of a run, characters."""
+"""Maximum characters of a tag, tags of a run, and characters of a note."""
 
 
 class RunUpkeep:
-    """Changes runs of one store file. Each method is one transaction."""
+    """Changes to the runs of one store file. Each method is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        """Name the store; nothing is opened until something is written."""
+        """Set the store's path; nothing is opened until something is written."""
         self.path = path
 
     def annotate(self, run_id: str, tags: list[str], note: str) -> None:
-        """Put tags and a note in the place of a run's old ones; what stands in them is text and nothing else.
+        """Replace a run's tags and note; their content is treated as plain text.
 
-        Raises ValueError where they are too long, StoreError where the store has no such run.
+        Raises ValueError if they are too long, StoreError if the store has no such run.
         """
         told = _tags(tags)
         if len(note) > LONGEST_NOTE:
@@ -57,16 +57,16 @@ class RunUpkeep:
             _mark(connection, self.path, run_id, tags=told, note=note.strip())
 
     def archive(self, run_ids: list[str], archived: bool = True) -> None:
-        """Put runs out of sight, or back. Raises StoreError, and changes none, where the store has not all of them."""
+        """Archive runs, or bring them back. Raises StoreError, and changes none, if the store does not have all of them."""
         with writing(self.path) as connection:
             for run_id in run_ids:
                 _mark(connection, self.path, run_id, archived_at=utc_now() if archived else None)
 
     def delete_run(self, run_id: str) -> None:
-        """Take a run out of the store, then its networks from the disk: a crash in between leaves files that nobody names.
+        """Delete a run from the store, then its networks: a crash in between leaves only files that no store names.
 
-        The networks stay where another store in the folder names them, too, or cannot be asked. Raises StoreError, and
-        changes nothing, where the run is being trained or the store does not have it.
+        The networks stay if another store in the folder names them, too, or cannot be queried. Raises StoreError, and changes
+        nothing, if the run is being trained or the store does not have it.
         """
         folder = networks_folder(self.path, run_id)
         with run_lock(self.path, run_id):
@@ -91,7 +91,7 @@ class RunUpkeep:
 
 
 def networks_of(store: Path, run_id: str) -> tuple[int, int]:
-    """Return how many files of a run lie on the disk, and their bytes in all; no link is followed."""
+    """Return the number of a run's files on the disk and their total bytes; links are not followed."""
     sizes = []
     if not (folder := networks_folder(store, run_id)).is_symlink():
         for place, _folders, names in os.walk(folder):
@@ -101,13 +101,13 @@ def networks_of(store: Path, run_id: str) -> tuple[int, int]:
 
 
 def run_state(connection: duckdb.DuckDBPyConnection, run_id: str) -> str | None:
-    """The stored state of a run, or None."""
+    """Return the stored state of a run, or None."""
     found = connection.execute("SELECT state FROM run WHERE run_id = ?", [run_id]).fetchone()
     return found[0] if found else None
 
 
 def delete_rows(connection: duckdb.DuckDBPyConnection, run_id: str, after: int) -> None:
-    """Remove a run, but for what belongs to its epochs up to `after`, and for what people have said about it."""
+    """Delete a run's rows, except those of epochs up to `after` and those that hold the user's tags and notes."""
     for table in _RUN_TABLES:
         connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
     for table in _EPOCH_TABLES:
@@ -115,7 +115,7 @@ def delete_rows(connection: duckdb.DuckDBPyConnection, run_id: str, after: int) 
 
 
 def _tags(given: list[str]) -> list[str]:
-    """Tags without blanks around them, each once, in order. Raises ValueError where one is too long, or they are too many."""
+    """Return sorted, distinct tags without extra blanks. Raises ValueError if one is too long or there are too many."""
     tags = sorted({" ".join(tag.split()) for tag in given} - {""})
     if long := [tag for tag in tags if len(tag) > LONGEST_TAG]:
         raise ValueError(
@@ -136,7 +136,10 @@ def _mark(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, **cha
 
 
 def _refuse_a_trained_one(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> None:
-    """The lock tells of trainers on this machine; the heartbeat also of those that share a disk with it."""
+    """Raise StoreError for a run that is being trained or does not exist.
+
+    The lock shows trainers on this machine; the heartbeat also shows those on other machines with the same disk.
+    """
     found = connection.execute("SELECT state, heartbeat_at FROM run WHERE run_id = ?", [run_id]).fetchone()
     if found is None:
         raise StoreError(f"no run {run_id} in {store}; it may have been deleted meanwhile, or is of the gallery")
@@ -148,7 +151,7 @@ def _refuse_a_trained_one(connection: duckdb.DuckDBPyConnection, store: Path, ru
 
 
 def _remove(folder: Path) -> None:
-    """Out of the way first, so that whoever trains the run anew meets all of the folder or nothing of it."""
+    """Rename the folder before removing it, so that a new training of the run finds either all of it or nothing."""
     if is_plain_folder(folder):
         condemned = folder.with_name(f".{folder.name}.deleted")
         remove_whole(condemned)

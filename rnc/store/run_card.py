@@ -1,4 +1,4 @@
-"""A run in words: what it is, where it came from, and the command that makes it again."""
+"""The model card of a run: its settings, its origin, and the command that trains it again."""
 
 import json
 import shlex
@@ -12,9 +12,9 @@ from rnc.vocabulary import Objective
 
 
 def train_command(config: dict[str, Any]) -> str:
-    """The command that makes a run with this config (fields as stored), whatever the defaults of the day are.
+    """Return the command that makes a run with this config (fields as stored), independent of current defaults.
 
-    A network that was brought along is measured again by it.
+    For an external network, the command measures it again.
     """
     if config["objective"] == Objective.OWN:
         own = config["own"]
@@ -27,7 +27,7 @@ def train_command(config: dict[str, Any]) -> str:
 
 
 _SAID_BY_FILES = ("own", "objective", "seed", "subset", "epochs", "measured_epochs")
-"""Fields of a network of one's own that its files and images say, or that nobody knows."""
+"""Fields of an external network that are known from its files and images, or are unknown."""
 
 
 def _flags(config: dict[str, Any]) -> list[str]:
@@ -44,7 +44,7 @@ def _flags(config: dict[str, Any]) -> list[str]:
 
 
 def without_folders(config: dict[str, Any]) -> dict[str, Any]:
-    """A config as it may be published: of a network that was brought along the files' names, not where they lay."""
+    """Return a config for publication: for an external network with file names only, without their folders."""
     if config["objective"] != Objective.OWN:
         return config
     own = config["own"]
@@ -59,14 +59,14 @@ _PATHS = ("checkpoint", "data", "test_data")
 
 
 def _names(paths: Any) -> Any:
-    """The last part of a path, or of each."""
+    """Return the last part of a path, or of each path in a list."""
     if isinstance(paths, list):
         return [_names(path) for path in paths]
     return None if paths is None else PurePath(paths).name
 
 
 def run_card(run: pd.Series, results: pd.DataFrame) -> str:
-    """Markdown of one row of table `run` and its last epoch's numbers: metric, role, split, value."""
+    """Return Markdown of one row of table `run` and the results of its last epoch: metric, role, split, value."""
     config, versions = json.loads(run["config"]), json.loads(run["versions"])
     facts = {
         "objective": config["objective"],

@@ -1,4 +1,4 @@
-"""One trainer a run: a lock file beside the store, released by the operating system when its holder ends."""
+"""A lock that allows one trainer per run: a file beside the store, released by the operating system when its holder ends."""
 
 import fcntl
 import os
@@ -16,9 +16,9 @@ _MOST_BYTES = 64
 
 
 def trainer(store: Path, run_id: str) -> str | None:
-    """Return the process that trains a run into this store now, or None. Known on the machine that it runs on.
+    """Return the id of the process that is training a run into this store, or None. It is known only on the same machine.
 
-    Raises StoreError for a run id that cannot be a part of a path, and for a lock that is no plain file.
+    Raises StoreError for a run id that cannot be part of a path, and for a lock that is not a plain file.
     """
     try:
         file = open_lock(lock_file(store, run_id), create=False)
@@ -34,10 +34,10 @@ def trainer(store: Path, run_id: str) -> str | None:
 
 @contextmanager
 def run_lock(store: Path, run_id: str) -> Iterator[None]:
-    """Hold the lock of a run. Raises StoreError where another process is training it into this store.
+    """Hold the lock of a run. Raises StoreError if another process is training it into this store.
 
-    Also raised for a run id that cannot be a part of a path, and where a link, a pipe or a file of somebody else's is in the
-    lock's place: nothing is written to it then.
+    Also raised for a run id that cannot be part of a path, and if a link, a pipe or an unrelated file has the lock's name;
+    nothing is written to it then.
     """
     path = lock_file(store, run_id)
     try:
@@ -66,7 +66,7 @@ def run_lock(store: Path, run_id: str) -> Iterator[None]:
 
 
 def _holder(file: BinaryIO) -> str | None:
-    """Return the process id that a lock file holds, an empty text where it is empty, None for anything else."""
+    """Return the process id in a lock file, an empty text if it is empty, None for any other content."""
     file.seek(0)
     content = file.read(_MOST_BYTES + 1).strip()
     return content.decode() if not content or _PROCESS_ID.fullmatch(content) else None

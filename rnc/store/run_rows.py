@@ -1,4 +1,4 @@
-"""The rows of table `run` as pages read them: their configs taken apart, and refused where pages could make nothing of them."""
+"""The rows of table `run` as pages read them, with parsed configs; unusable configs are refused."""
 
 import json
 import re
@@ -12,19 +12,19 @@ from rnc.vocabulary import OWN_IMAGES, RUN_NAME, SYNTHETIC
 
 _TEXTS = ("dataset", "model", "objective", "norm")
 _NUMBERS: dict[str, type | tuple[type, ...]] = {"epochs": int, "seed": int, "subset": int, "width": (int, float)}
-"""What pages rely on in every config."""
+"""The fields that pages need in every config."""
 _OLDER = {"width": 1.0, "subset": 0}
-"""What configs of schema 1 leave unsaid."""
+"""The default values of fields that configs of schema 1 lack."""
 _MOST_NUMBER = 2**53
-"""Larger numbers are none that a float64 or a chart's axis holds."""
+"""The largest number accepted in a config; a float64 or a chart's axis cannot represent larger integers."""
 MOST_CLASSES = 4096
-"""Classes of one run: what pages compute and draw grows with their square."""
+"""Maximum number of classes of a run; the cost of computing and drawing grows with its square."""
 MOST_CLASS_NAME = 200
-"""Characters of a class's name."""
+"""Maximum number of characters in a class name."""
 
 
 def with_configs(found: pd.DataFrame) -> pd.DataFrame:
-    """Rows of table `run` with a column for each field of their configs, and what they are: published, synthetic."""
+    """Return rows of table `run` with a column for each field of their configs, and whether they are published or synthetic."""
     configs = []
     for run_id, config, classes in zip(found["run_id"], found["config"], found["classes"], strict=True):
         try:
@@ -48,8 +48,7 @@ def with_configs(found: pd.DataFrame) -> pd.DataFrame:
 def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None) -> dict:
     """Return the fields of a run's config.
 
-    Raises StoreError where pages could make nothing of them, and where the run has more classes, or longer names of them,
-    than pages can show.
+    Raises StoreError if pages cannot use them, or if the run has more classes, or longer class names, than pages can show.
     """
     if not isinstance(classes, Sequence | np.ndarray) or isinstance(classes, str):
         raise StoreError(f"run {run_id} names no classes")
@@ -73,12 +72,12 @@ def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None)
 
 
 def _images_from(config: dict) -> str:
-    """The data set's name; where images were brought along, a text that says where they lie (`rnc/datasets/custom.py`)."""
+    """Return the data set's name, or for the user's own images a text with their location (`rnc/datasets/custom.py`)."""
     images = config.get("own", {}).get("images")
     return str(config["dataset"]) if images is None else OWN_IMAGES + json.dumps(images)
 
 
 def _name(config: dict) -> str:
-    """Return the name that a run was given, or nothing."""
+    """Return the name that the user gave to a run, or an empty text."""
     name = config.get("own", {}).get("name")
     return name if isinstance(name, str) and re.fullmatch(RUN_NAME, name) else ""

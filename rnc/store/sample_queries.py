@@ -1,13 +1,13 @@
-"""Questions about sampled features: their vectors and their places in the plane, as many as are drawn and no more."""
+"""Queries for sampled features: their vectors and their coordinates in the plane, only as many as are drawn."""
 
 import pandas as pd
 
 from rnc.store.metric_queries import SHOWN, EvidenceReader
 
 EVERY_SAMPLE = 2**31
-"""As `most`: all samples that are stored."""
+"""Value of `most` for all stored samples."""
 
-_SPREAD = 2654435761  # (an odd number near 2^32 over the golden ratio: Knuth, The Art of Computer Programming 3, 6.4)
+_SPREAD = 2654435761  # an odd number near 2^32 over the golden ratio: Knuth, The Art of Computer Programming 3, 6.4
 _DRAWN = f"""drawn AS (
                    SELECT sample, (SELECT count(DISTINCT sample) FROM here) AS stored FROM (
                        SELECT sample, row_number() OVER (
@@ -16,17 +16,20 @@ _DRAWN = f"""drawn AS (
                        FROM (SELECT DISTINCT sample, label FROM here)
                    ) WHERE place <= greatest($most // (SELECT count(DISTINCT label) FROM here), 1)
                )"""
-"""At most so many samples of `here`, as many of one class as of another: the same ones at every epoch, under every condition,
-and of every run that has them; a smaller choice lies within a larger one. `stored` is how many there are."""
+"""SQL that draws at most `$most` samples of `here`, the same number from each class, but at least one.
+
+The choice is the same at every epoch, under every condition and for every run that has these samples; a smaller choice is
+part of a larger one. `stored` is the number of samples in `here`.
+"""
 
 
 class SampleReader(EvidenceReader):
-    """The part of `StoreReader` that maps ask."""
+    """The part of `StoreReader` that maps query."""
 
     def projection(
         self, run_id: str, epoch: int, split: str, conditions: list[str], method: str, most: int = EVERY_SAMPLE
     ) -> pd.DataFrame:
-        """shown, condition, sample, label, predicted, x, y, stored of an epoch's sampled features, of at most so many samples."""
+        """Return shown, condition, sample, label, predicted, x, y, stored of at most `most` samples of an epoch."""
         return self._ask(
             f"""WITH here AS MATERIALIZED (
                    SELECT p.condition, p.sample, f.label, f.predicted, p.coordinates
@@ -48,7 +51,7 @@ class SampleReader(EvidenceReader):
         )
 
     def projected(self, run_id: str) -> pd.DataFrame:
-        """method, epoch, split, condition: the projections that are stored."""
+        """Return method, epoch, split, condition of the stored projections."""
         return self._ask(
             "SELECT DISTINCT method, epoch, split, condition FROM projection WHERE run_id = ? ORDER BY ALL", run_id
         )
@@ -62,7 +65,10 @@ class SampleReader(EvidenceReader):
         labels: list[int] | None = None,
         most: int = EVERY_SAMPLE,
     ) -> pd.DataFrame:
-        """shown, condition, sample, label, predicted, vector, stored of an epoch's sampled features, of some classes or all."""
+        """Return shown, condition, sample, label, predicted, vector, stored of an epoch's sampled features.
+
+        `labels` limits them to some classes, `most` to a number of samples.
+        """
         return self._ask(
             f"""WITH here AS MATERIALIZED (
                    SELECT condition, sample, label, predicted FROM feature
@@ -83,7 +89,7 @@ class SampleReader(EvidenceReader):
         )
 
     def features(self, run_id: str) -> pd.DataFrame:
-        """epoch, split, condition, sample, label, vector: every sampled feature of a run."""
+        """Return epoch, split, condition, sample, label, vector of every sampled feature of a run."""
         return self._ask(
             "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
         )

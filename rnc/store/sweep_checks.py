@@ -1,6 +1,7 @@
-"""Check the file of a sweep, which somebody else may have made: every field's type and range, and that they agree.
+"""Checks of a sweep's file, which may be untrusted: the type and range of every field, and their consistency.
 
-What passes is safe to compute with: no count is huge, no number infinite, and names can be parts of a path and of a job.
+A file that passes is safe to compute with: no count is huge, no number is infinite, and names can be parts of a path and
+of a job name.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 from rnc.safe_paths import UnsafePathError, checked_name, shown
 
 VERSION = 2
-"""Of the file. Version 1 names none, and knows nothing of the folders and the processes of jobs."""
+"""The file's version. Version 1 has no version field and no folders or processes of jobs."""
 MOST_RUNS = 5_000
 MOST_JOBS = 50_000
 MOST_EPOCHS = 1_000_000
@@ -25,11 +26,11 @@ _PROCESS = re.compile(r"([0-9a-f-]{36}:[0-9]{1,20})?", re.ASCII)
 
 
 class SweepFileError(Exception):
-    """A sweep's file that makes no sense; the message says where."""
+    """A sweep's file that is invalid; the message says where."""
 
 
 def checked_sweep(content: bytes, folder: str) -> dict[str, Any]:
-    """Return the fields of a sweep's file, all of them checked; `folder` is the name of the folder that it lies in."""
+    """Return the checked fields of a sweep's file; `folder` is the name of the folder that contains it."""
     found = _object(_parsed(content), "the file")
     version = found.pop("version", 1)
     if not _is_whole(version) or version < 1:
@@ -49,7 +50,7 @@ def checked_sweep(content: bytes, folder: str) -> dict[str, Any]:
 
 
 def checked_sweep_name(name: object) -> str:
-    """Return `name` if it can name a sweep: its folder, and its jobs in a scheduler. Raises SweepFileError."""
+    """Return `name` if it can name a sweep's folder and its jobs in a scheduler. Raises SweepFileError otherwise."""
     text = _name(name, "name")
     if not _NAME.fullmatch(text):
         raise SweepFileError(f"name must be of letters, digits and . _ -, got {_said(text)}")
@@ -59,7 +60,7 @@ def checked_sweep_name(name: object) -> str:
 def _parsed(content: bytes) -> object:
     try:
         return json.loads(content, object_pairs_hook=_without_twins, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:  # (UnicodeDecodeError and JSONDecodeError are ValueErrors)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise SweepFileError(f"it is no JSON of a sweep: {str(error)[:200] or type(error).__name__}") from None
 
 
@@ -163,12 +164,12 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """Return whether it is a number that can be computed with; JSON's 1e999 is infinite."""
+    """Return whether the value is a finite number of allowed size; JSON's 1e999 is infinite."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_SECONDS
 
 
 def _are_texts(value: object, most: int) -> bool:
-    """Return whether it is a list of at most so many texts, or pairs of texts, of bounded length and without NUL."""
+    """Return whether the value is a list of at most `most` texts, or pairs of texts, of bounded length and without NUL."""
     if not isinstance(value, list) or len(value) > most:
         return False
     texts = [text for item in value for text in (item if isinstance(item, tuple) else (item,))]

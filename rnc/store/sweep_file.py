@@ -1,8 +1,8 @@
-"""Sweeps: what was asked for, a folder a sweep beside the store. How far its runs are, the store alone says.
+"""Files of sweeps: the planned runs, in one folder per sweep beside the store. Only the store knows the progress of the runs.
 
-`sweeps/NAME/sweep.json` holds the runs with their sizes and the jobs that were given them; the jobs' logs lie beside it. The
-folder may have come with somebody else's store: a file that makes no sense is named and left out, and none is followed
-out of the folder.
+`sweeps/NAME/sweep.json` holds the runs with their sizes and the jobs that they were given to; the jobs' logs lie beside
+it. The folder may have come with another user's store: an invalid file is named and left out, and no link out of the
+folder is followed.
 """
 
 import json
@@ -20,12 +20,12 @@ from rnc.store.connection import StoreWriteError
 from rnc.store.sweep_checks import VERSION, SweepFileError, checked_sweep, checked_sweep_name
 
 MOST_BYTES = 8 * 2**20
-"""Of a sweep's file: a run takes 1.5 kB."""
+"""Maximum size of a sweep's file: a run takes 1.5 kB."""
 MOST_BYTES_TOGETHER = 16 * 2**20
-"""Of all sweeps' files beside a store; those that come after by name are left out."""
+"""Maximum total size of all sweep files beside a store; later ones in the order of names are left out."""
 _MOST_FOLDERS = 1_000
 _SETTLED_SECONDS = 2.0
-"""The age from which a file's time of change tells its content: two changes within a clock's tick have one time."""
+"""Age from which a file's modification time identifies its content: two changes within a clock tick share one time."""
 
 
 @dataclass(frozen=True)
@@ -35,36 +35,36 @@ class PlannedRun:
     config: dict[str, Any]
     epochs: int
     seconds: float
-    """What it would take on the machine that planned it: runs are weighed by it, since TRADES costs ten times ST."""
+    """Estimated time on the machine that planned the run: a weight for the progress, since TRADES costs ten times ST."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Some runs in the hands of an engine."""
+    """Some runs that were given to an engine."""
 
     job_id: str
     run_ids: list[str]
     cancelled: bool = False
-    """Whether it was told to end, which may take until its runs' epochs do."""
+    """True if the job was told to end, which may take until the current epochs of its runs end."""
     folder: str = ""
     """The name of the job's own folder in the sweep's `jobs`; jobs of older versions lie in `jobs` itself."""
     process: str = ""
-    """Which process `job_id` is on this machine (`rnc.processes.identity`), since numbers of processes are used again."""
+    """Identity of the process `job_id` on this machine (`rnc.processes.identity`), since process numbers are used again."""
 
 
 @dataclass
 class Sweep:
-    """A sweep as its file has it."""
+    """A sweep as stored in its file."""
 
     name: str
     engine: str
     options: dict[str, Any]
-    """How its jobs are submitted, so that failed runs can be tried again in the same way."""
+    """The submission options of its jobs, so that failed runs can be tried again in the same way."""
     runs: dict[str, PlannedRun]
     jobs: list[Job] = field(default_factory=list)
 
     def save(self, store: Path) -> None:
-        """Write the file; who reads meanwhile finds the old one or the new one. Raises StoreWriteError where it cannot be."""
+        """Write the file; a reader finds either the old file or the new one. Raises StoreWriteError if writing fails."""
         folder = sweep_folder(store, self.name)
         try:
             with whole_file(folder / "sweep.json", f".{uuid.uuid4().hex}.partial") as file:
@@ -81,13 +81,13 @@ class FoundSweeps:
     """The sweeps beside a store."""
 
     sweeps: list[Sweep]
-    """By name."""
+    """Sorted by name."""
     left_out: dict[str, str]
-    """Why the file of a folder (name) is not used."""
+    """Folder name -> the reason why its file is not used."""
 
 
 def sweep_folder(store: Path, name: str) -> Path:
-    """Return where a sweep of a store has its file and its logs. Raises StoreWriteError where a link leads out of there."""
+    """Return the folder of a sweep's file and logs. Raises StoreWriteError if a link leads out of the store's folder."""
     try:
         return path_inside(store.parent, f"sweeps/{checked_sweep_name(name)}", "sweep")
     except (UnsafePathError, SweepFileError) as error:
@@ -95,12 +95,12 @@ def sweep_folder(store: Path, name: str) -> Path:
 
 
 def sweeps_of(store: Path) -> list[Sweep]:
-    """Return the sweeps that write to a store, by name, without those whose files make no sense."""
+    """Return the sweeps that write to a store, sorted by name, without those whose files are invalid."""
     return find_sweeps(store).sweeps
 
 
 def find_sweeps(store: Path) -> FoundSweeps:
-    """Return the sweeps beside a store, and which are left out and why."""
+    """Return the sweeps beside a store, and those left out with the reasons."""
     found: list[Sweep] = []
     left_out: dict[str, str] = {}
     room = MOST_BYTES_TOGETHER
@@ -111,7 +111,7 @@ def find_sweeps(store: Path) -> FoundSweeps:
     for name in names:
         try:
             sweep, size = _load(store, name, room)
-        except FileNotFoundError:  # (no sweep, or one that another process is about to begin)
+        except FileNotFoundError:  # no sweep, or one that another process is about to begin
             continue
         except (SweepFileError, UnsafePathError) as error:
             left_out[name] = str(error)
@@ -124,16 +124,16 @@ def find_sweeps(store: Path) -> FoundSweeps:
 
 
 def _folders(store: Path) -> list[str]:
-    """Return the names of what lies in the folder of the sweeps. Raises UnsafePathError where that is a link out."""
+    """Return the names in the folder of the sweeps. Raises UnsafePathError if it is a link to another place."""
     try:
         names = os.listdir(path_inside(store.parent, "sweeps", "folder"))
-    except OSError:  # (there are none, or what is there is no folder)
+    except OSError:  # there is no such folder, or it is not a folder
         return []
     return sorted(name for name in names if not name.startswith("."))[:_MOST_FOLDERS]
 
 
 def _load(store: Path, name: str, room: int) -> tuple[Sweep, int]:
-    """Return a folder's sweep and its file's bytes. Raises FileNotFoundError where the folder is none of a sweep."""
+    """Return a folder's sweep and its file's bytes. Raises FileNotFoundError if the folder holds no sweep."""
     folder = path_inside(store.parent, f"sweeps/{name}", "folder")
     if not folder.is_dir():
         raise FileNotFoundError(name)
@@ -146,7 +146,7 @@ def _load(store: Path, name: str, room: int) -> tuple[Sweep, int]:
             sweep = _parsed(file.read(MOST_BYTES + 1), name)
             if time.time() - status.st_mtime > _SETTLED_SECONDS:
                 _remember(stamp, sweep)
-    if sweep.name != name:  # (the same file under two names)
+    if sweep.name != name:  # the same file under two names
         raise SweepFileError(f"it calls itself {shown(sweep.name)}, but its folder {shown(name)}")
     return replace(sweep, options=dict(sweep.options), runs=dict(sweep.runs), jobs=list(sweep.jobs)), status.st_size
 
@@ -158,12 +158,12 @@ def _parsed(content: bytes, name: str) -> Sweep:
 
 
 _known: dict[tuple[int, int, int, int], Sweep] = {}
-"""What files hold, by device, inode, time of change and size: pages ask for them every few seconds."""
+"""Parsed files by device, inode, modification time and size, since pages read them every few seconds."""
 _known_lock = threading.Lock()
 
 
 def _remember(stamp: tuple[int, int, int, int], sweep: Sweep) -> None:
-    """Keep a sweep; those kept before make room where there are too many."""
+    """Cache a sweep; the cache is cleared first if it would become too large."""
     with _known_lock:
         if sum(size for *_rest, size in _known) + stamp[-1] > MOST_BYTES_TOGETHER:
             _known.clear()
@@ -171,5 +171,5 @@ def _remember(stamp: tuple[int, int, int, int], sweep: Sweep) -> None:
 
 
 def said_left_out(name: str, reason: str) -> str:
-    """Return the sentence about a sweep that is left out."""
+    """Return the message about a sweep that is left out."""
     return f"sweep {shown(name)} is left out: {reason}"

@@ -1,4 +1,4 @@
-"""How far the sweeps of a store are, from what was asked for (`sweep_file`) and what the store says of its runs."""
+"""The progress of a store's sweeps, from their planned runs (`sweep_file`) and the states of runs in the store."""
 
 import math
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ from rnc.vocabulary import RunState
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """How far a sweep is."""
+    """The progress of a sweep."""
 
     states: dict[str, str]
-    """Each run's state in the store, or `waiting` where it never began."""
+    """Each run's state in the store, or `waiting` if it has not begun."""
     share: float
-    """Of the work, 0 to 1."""
+    """The completed share of the work, 0 to 1."""
     seconds_left: float | None
-    """At the pace so far, with as many runs at a time as now; None where nothing is trained yet or nothing runs."""
+    """Estimate at the pace so far, with as many parallel runs as now; None if nothing is trained yet or nothing runs."""
 
     def count(self, state: str) -> int:
-        """The runs in a state."""
+        """Return the number of runs in a state."""
         return sum(found == state for found in self.states.values())
 
     def __str__(self) -> str:
-        """Counts and what is left, on one line."""
+        """Return the counts and the time left on one line."""
         shown = [str(RunState.RUNNING), WAITING, str(RunState.INTERRUPTED), str(RunState.FAILED)]
         parts = [f"{self.count(state)} {state}" for state in shown if self.count(state)]
         parts = [f"{self.count(RunState.FINISHED)} of {len(self.states)} finished", *parts]
@@ -45,7 +45,7 @@ WAITING = "waiting"
 
 
 def progress(sweep: Sweep, runs: pd.DataFrame, paces: pd.DataFrame) -> SweepProgress:
-    """Return how far a sweep is, from the reader's `runs` and `paces`, whatever numbers these hold."""
+    """Return the progress of a sweep from the reader's `runs` and `paces`, which may hold implausible numbers."""
     states = dict(zip(runs["run_id"], map(str, runs["state"]), strict=True)) if len(runs) else {}
     done = dict(zip(runs["run_id"], runs["epochs_done"], strict=True)) if len(runs) else {}
     states = {run_id: states.get(run_id, WAITING) for run_id in sweep.runs}
@@ -56,7 +56,7 @@ def progress(sweep: Sweep, runs: pd.DataFrame, paces: pd.DataFrame) -> SweepProg
 
 
 def _share(state: str, epochs_done: float, run: PlannedRun) -> float:
-    """Return the part of a run that is done, 0 to 1, whatever a store counts as its epochs."""
+    """Return the completed share of a run, 0 to 1, even if the stored number of epochs is implausible."""
     if state == RunState.FINISHED:
         return 1.0
     if not run.epochs or pd.isna(epochs_done) or epochs_done <= 0:
@@ -65,7 +65,10 @@ def _share(state: str, epochs_done: float, run: PlannedRun) -> float:
 
 
 def _seconds_left(sweep: Sweep, states: dict[str, str], share: dict[str, float], paces: pd.DataFrame) -> float | None:
-    """Seconds of work left, over the runs at a time; a run that never began goes at the pace of the others."""
+    """Return the seconds left with the current number of parallel runs; None if no pace is known or nothing runs.
+
+    A run that has not begun is assumed to go at the pace of the others.
+    """
     measured = zip(paces["run_id"], paces["seconds"], strict=True) if len(paces) else ()
     per_epoch = {run_id: seconds for run_id, seconds in measured if not pd.isna(seconds) and 0 <= seconds < math.inf}
     whole = {run_id: per_epoch[run_id] * run.epochs for run_id, run in sweep.runs.items() if run_id in per_epoch}

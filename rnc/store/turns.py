@@ -1,7 +1,7 @@
-"""Turns at a store, by a lock file beside it that is looked at every few milliseconds.
+"""Turns at a store, by a lock file beside it that waiting processes poll every few milliseconds.
 
-To open a store only to hear that another has it costs thousands of such looks; whoever waited longest between two tries came
-last. The lock is the operating system's: it ends with the process that holds it.
+Opening a busy store only to find it locked costs thousands of such polls, and a process that waits longer between two
+attempts would always lose. The lock belongs to the operating system and ends with the process that holds it.
 """
 
 import fcntl
@@ -13,16 +13,16 @@ from pathlib import Path
 from rnc.store.files import open_lock
 
 _LOOK_SECONDS = 0.02
-"""Between the looks of one who has just come. They look the more often the longer they have waited: else chance would decide."""
+"""Polling interval of a new process. A process that has waited longer polls more often, so that waiting times stay fair."""
 
 
 @contextmanager
 def turn(file: Path, patience: float, *, shared: bool = False, needed: bool = False) -> Iterator[bool]:
-    """Whether the turn came within so many seconds; until the block's end no other process has it, or none but sharing ones.
+    """Yield whether the lock was obtained within `patience` seconds, and hold it until the block ends.
 
-    Where there is nothing to lock (a folder that cannot be written to, a disk that knows no locks), it comes at once; where
-    it is `needed` for more than a short wait, that raises OSError. Raises StoreError, at once, where a link, a pipe or
-    anything else that is no plain file is in the place of the lock file.
+    No other process holds the lock meanwhile; with `shared`, only other sharing processes do. If the lock file cannot be
+    opened or locked (a read-only folder, a disk without locks), the block runs without a lock; with `needed`, OSError is
+    raised instead. Raises StoreError at once if the lock file is a link, a pipe or anything else but a plain file.
     """
     try:
         if not shared:

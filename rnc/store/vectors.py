@@ -1,4 +1,4 @@
-"""Vectors as a store's answers have them, checked: a stranger's may be of any length, or missing."""
+"""Checks of vectors from a store: in an untrusted store they may be missing or differ in length."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,9 +9,9 @@ from rnc.store.errors import StoreError
 
 
 def as_matrix(vectors: Iterable[Any]) -> np.ndarray:
-    """Return vectors of one length, one or more numbers each, as rows (n, d) of float64; numbers may be NaN or infinite.
+    """Return vectors of one length, at least one number each, as rows (n, d) of float64; numbers may be NaN or infinite.
 
-    Raises StoreError where one is missing, has a missing number, or is of another length than the others.
+    Raises StoreError if a vector is missing, has a missing number, or differs in length from the others.
     """
     rows = list(vectors)
     is_whole = all(isinstance(row, np.ndarray) and not np.ma.is_masked(row) for row in rows)

@@ -1,6 +1,6 @@
-"""The only hand that writes the store. Each method is one transaction, and guards the keys that the SQL does not.
+"""The only module that writes to the store. Each method is one transaction, and checks the keys that the SQL does not check.
 
-What an epoch's writing took, its commit included, only a later transaction can tell: the next epoch's, or the run's end.
+The time that writing an epoch took, including its commit, is stored by a later transaction: the next epoch's or the run's end.
 """
 
 import json
@@ -23,7 +23,7 @@ from rnc.vocabulary import Role, RunState
 _OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")
 
 MOST_CONTENT = 64 * 2**20
-"""Bytes of a kept result of the lab."""
+"""Maximum bytes of a kept result of the lab."""
 
 
 class RunExistsError(StoreError):
@@ -32,7 +32,7 @@ class RunExistsError(StoreError):
 
 @dataclass(frozen=True)
 class WholeRun:
-    """All that the store holds of a run, networks aside; the arguments are those of the writer's methods."""
+    """All data that the store holds of a run, except networks; the fields are the arguments of the writer's methods."""
 
     run_id: str
     config: dict
@@ -44,15 +44,15 @@ class WholeRun:
 
 
 class StoreWriter(RunUpkeep):
-    """Writes runs to one store file."""
+    """Writer of runs to one store file."""
 
     def __init__(self, path: Path) -> None:
-        """Name the store; nothing is opened until something is written."""
+        """Set the store's path; nothing is opened until something is written."""
         super().__init__(path)
-        self._untold: tuple[int, float] = (0, 0.0)  # the last epoch that was written, and what that has taken since
+        self._untold: tuple[int, float] = (0, 0.0)  # the last written epoch, and its writing time so far
 
     def prepare(self) -> None:
-        """Make the store where there is none. Raises StoreError, and touches nothing, where the file is no store."""
+        """Create the store if it does not exist. Raises StoreError, and changes nothing, if the file is not a store."""
         with writing(self.path):
             pass
 
@@ -67,11 +67,11 @@ class StoreWriter(RunUpkeep):
         overwrite: bool = False,
         resume_after: int | None = None,
     ) -> None:
-        """Enter a run, its class names in the labels' order, its conditions and where it came from.
+        """Add a run with its class names in label order, its conditions and its provenance.
 
-        An unfinished run with the same key gives way, but for the epochs up to `resume_after`, from which it goes on.
+        An unfinished run with the same key is replaced, except for the epochs up to `resume_after`, after which it resumes.
 
-        Raises RunExistsError where a finished one is stored and `overwrite` is not set.
+        Raises RunExistsError if a finished run is stored and `overwrite` is not set.
         """
         with writing(self.path) as connection:
             state = run_state(connection, run_id)
@@ -85,7 +85,7 @@ class StoreWriter(RunUpkeep):
                     f"{self.path} knows nothing of {run_id}, whose training is to go on after epoch {resume_after}; "
                     "name the store that it began in, or give --overwrite to begin anew"
                 )
-            if state is not None:  # (a search through all rows of the store, which may be many)
+            if state is not None:  # skipped otherwise, since it searches all rows of the store
                 delete_rows(connection, run_id, -1 if resume_after is None else resume_after)
             rows, now = Rows(), utc_now()
             begun = {
@@ -99,11 +99,11 @@ class StoreWriter(RunUpkeep):
             _insert(connection, rows)
 
     def add_whole_runs(self, runs: list[WholeRun]) -> None:
-        """Enter runs that are finished already, all in one transaction; one that the store has unfinished gives way.
+        """Add runs that are already finished, in one transaction; a run that is unfinished in the store is replaced.
 
-        Raises RunExistsError where it has one that is finished.
+        Raises RunExistsError if the store has a finished run with the same key.
         """
-        # One thread: what several insert in turns is packed again at the end, in twice the time.
+        # One thread: rows inserted by several threads are packed again at the end, which doubles the time.
         with writing(self.path, threads=1) as connection:
             rows, known, now = Rows(), _known_conditions(connection), utc_now()
             for run in runs:
@@ -121,7 +121,7 @@ class StoreWriter(RunUpkeep):
             _insert(connection, rows)
 
     def write_layers(self, run_id: str, layers: list[tuple[str, int]]) -> None:
-        """Enter the stages (name, size) of a run's network, from the pixels on."""
+        """Add the stages (name, size) of a run's network, from the pixels on."""
         rows = Rows()
         _add_layers(rows, run_id, layers)
         with writing(self.path) as connection:
@@ -129,7 +129,7 @@ class StoreWriter(RunUpkeep):
             _insert(connection, rows)
 
     def write_epoch(self, run_id: str, epoch: int, rows: Rows) -> None:
-        """Land all of a measured epoch, or nothing of it. Raises StoreError where the epoch is stored already."""
+        """Write all rows of a measured epoch, or none. Raises StoreError if the epoch is already stored."""
         with self._timed(epoch), writing(self.path) as connection:
             found = connection.execute("SELECT 1 FROM metric WHERE run_id = ? AND epoch = ? LIMIT 1", [run_id, epoch])
             if found.fetchone():
@@ -139,18 +139,18 @@ class StoreWriter(RunUpkeep):
             self._beat(connection, run_id, epoch)
 
     def replace_projections(self, run_id: str, method: str, rows: Rows) -> None:
-        """Put a new projection of a run in the place of the old one of that method, so that one basis serves all epochs."""
+        """Replace a run's projection of one method, so that one basis serves all epochs."""
         with self._timed(), writing(self.path) as connection:
             connection.execute("DELETE FROM projection WHERE run_id = ? AND method = ?", [run_id, method])
             _insert(connection, rows)
 
     def heartbeat(self, run_id: str, epochs_done: int) -> None:
-        """Say that the trainer lives, and how far it is."""
+        """Record that the trainer is alive, and the number of epochs done."""
         with writing(self.path) as connection:
             self._beat(connection, run_id, epochs_done)
 
     def end_run(self, run_id: str, state: RunState, wall_seconds: float, error: str | None = None) -> None:
-        """Close a run as finished or failed."""
+        """Close a run with its final state."""
         with writing(self.path) as connection:
             self._tell_times(connection, run_id)
             connection.execute(
@@ -159,7 +159,7 @@ class StoreWriter(RunUpkeep):
             )
 
     def mark_interrupted(self, run_id: str) -> None:
-        """Note of a run that stands as running that its trainer is gone, as of its last heartbeat."""
+        """Mark a run that is stored as running as interrupted, as of its last heartbeat, because its trainer is gone."""
         with writing(self.path) as connection:
             connection.execute(
                 "UPDATE run SET state = ?, finished_at = heartbeat_at, error = ? WHERE run_id = ? AND state = ?",
@@ -167,10 +167,11 @@ class StoreWriter(RunUpkeep):
             )
 
     def save_lab_result(self, key: str, title: str, request: str, summary: str, content: bytes) -> bool:
-        """Keep a result of the lab (request and summary are JSON); whether it is new.
+        """Keep a result of the lab (request and summary are JSON); return whether it is new.
 
-        One that is kept already only takes the new title: its key says that the content is the same. Raises ValueError
-        for a content of more than MOST_CONTENT bytes.
+        A result that is already kept only gets the new title: its key shows that the content is the same. Raises ValueError
+        for
+        a content of more than MOST_CONTENT bytes.
         """
         if len(content) > MOST_CONTENT:
             raise ValueError(
@@ -188,13 +189,13 @@ class StoreWriter(RunUpkeep):
             return True
 
     def delete_lab_result(self, key: str) -> None:
-        """Forget a kept result; nothing happens where there is none."""
+        """Delete a kept result, if it exists."""
         with writing(self.path) as connection:
             connection.execute("DELETE FROM lab_result WHERE key = ?", [key])
 
     @contextmanager
     def _timed(self, epoch: int | None = None) -> Iterator[None]:
-        """Count the block's seconds to an epoch; without one, to the epoch written last."""
+        """Add the block's seconds to the writing time of an epoch; by default to the last written epoch."""
         begin = time.monotonic()
         yield
         last, seconds = self._untold if epoch is None else (epoch, 0.0)
@@ -223,7 +224,7 @@ def _add_run(rows: Rows, run_id: str, config: dict, classes: list[str], rest: di
 
 
 def _add_conditions(rows: Rows, run_id: str, conditions: list[tuple[Role, Condition]], known: set[str]) -> None:
-    """The parts that conditions play for a run, and those conditions that are not known yet, which then are."""
+    """Add the roles of conditions in a run, and the conditions missing in `known`, which is updated."""
     for role, condition in conditions:
         rows.add("run_condition", run_id=run_id, condition=condition.slug, role=role)
         if condition.slug not in known:
@@ -244,7 +245,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, rows: Rows) -> None:
 
 
 def _condition_row(condition: Condition) -> dict[str, Any]:
-    """What a condition is; its options are NULL where they are as usual."""
+    """Return the row of a condition; options with their default value are NULL."""
     usual = {field.name: field.default for field in fields(Condition)}
     options = {name: getattr(condition, name) for name in _OPTIONS}
     return {

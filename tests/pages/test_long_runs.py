@@ -10,7 +10,7 @@ from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNED
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.figures import Figures
 from rnc.vocabulary import Metric
-from tests.benchmarks.synthetic import fill
+from tests.benchmarks.synthetic.runs import fill
 from tests.pages.app import open_page, ordered, rows, same
 
 EPOCHS = DRAWN_POINTS + 20

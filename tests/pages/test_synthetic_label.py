@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.synthetic import fill
+from tests.benchmarks.synthetic.runs import fill
 from tests.pages.app import charts, open_page
 from tests.pages.test_pages import PAGES
 

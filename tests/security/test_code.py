@@ -9,7 +9,7 @@ import pytest
 from rnc.datasets import native_files, specs
 from rnc.datasets.specs import DatasetError
 from rnc.vocabulary import Split
-from tests.test_architecture import ROOT, python_files
+from tests.architecture import ROOT, python_files
 
 FORBIDDEN_MODULES = {
     "pickle",

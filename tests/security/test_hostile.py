@@ -16,12 +16,12 @@ from streamlit.testing.v1 import AppTest
 
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
+from tests.architecture import python_files
 from tests.conftest import ROOT
 from tests.pages.app import open_page
 from tests.pages.test_pages import PAGES
 from tests.rnc.store.hand_written import begin, one_epoch
 from tests.security.watch import opened, outside
-from tests.test_architecture import python_files
 from train.run import parse
 
 SECRET = "the contents of a file that nobody may see"

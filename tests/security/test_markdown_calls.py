@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import ROOT, imported, python_files
+from tests.architecture import ROOT, imported, python_files
 
 Places = set[int | str]
 _LABEL: Places = {0, "label", "help"}

@@ -19,8 +19,8 @@ from websockets.sync.client import connect
 
 from rnc.ui import sidebar
 from rnc.ui.lab import job_status
+from tests.architecture import python_files
 from tests.conftest import ROOT
-from tests.test_architecture import python_files
 
 
 def clear() -> None:

@@ -19,8 +19,8 @@ from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
+from tests.architecture import python_files
 from tests.rnc.store.hand_written import begin, one_epoch
-from tests.test_architecture import python_files
 
 TABLES = sorted(catalog.schema_tables())
 
@@ -158,7 +158,7 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
         "train.measure",
         ["--checkpoint", "x.pt", "--model", "small_cnn", "--dataset", "digits", "--store", "{}"],
     ),
-    "synthetic": ("tests.benchmarks.synthetic", ["3", "--store", "{}"]),
+    "synthetic": ("tests.benchmarks.synthetic.runs", ["3", "--store", "{}"]),
 }
 
 

@@ -13,6 +13,7 @@ import torch
 
 from rnc import datasets
 from rnc.models import weights
+from rnc.probe import heartbeat
 from rnc.probe.heartbeat import Heart
 from rnc.probe.interruption import Diverged
 from rnc.probe.options import Options
@@ -21,7 +22,6 @@ from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Split
 from tests.train.small import ask, small
 from train import epoch as epoch_module
-from train import loop
 from train.config import RunConfig
 from train.epoch import Trainer
 from train.loop import train_run
@@ -206,7 +206,7 @@ def test_a_run_that_diverges_keeps_what_it_had(tmp_path: Path, monkeypatch: pyte
 
 def test_the_heart_beats_every_few_seconds_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     now, beats = [100.0], []
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(StoreWriter, "heartbeat", lambda _self, run_id, done: beats.append((run_id, done, now[0])))
     heart = Heart(StoreWriter(Path("nowhere")), "a")
     for tick in range(1, 31):
@@ -230,7 +230,7 @@ def test_the_heart_beats_beside_a_step_that_cannot_be_asked(monkeypatch: pytest.
             if len(beats) == 3:
                 enough.set()
 
-    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.01)
     heart = Heart(Writer(), "a", 7)  # type: ignore[arg-type]
     with heart.beating():
         assert enough.wait(60)

@@ -164,5 +164,5 @@ def test_a_checkpoint_that_lightning_wrote(images: Path, capsys: pytest.CaptureF
     store = measured(PLAIN, path, images, lambda name, _path: trainer.save_checkpoint(name), path.name)
     said = capsys.readouterr().out
     assert "took the weights under 'state_dict'" in said and "took 'model.' off" in said
-    assert "warning: 1 entries that the network does not need are left out: 'criterion.weight'" in said
+    assert "warning: 1 entry is left out, which the network does not need: 'criterion.weight'" in said
     check_stored(store, module.model)

@@ -51,6 +51,17 @@ def test_a_subset_of_each_split_is_measured(tmp_path: Path, capsys: pytest.Captu
     assert "train: 6 of 15 images measured" in last and "test: 6 of 9 images measured" in last
 
 
+def test_one_image_of_each_class_is_said_to_collapse_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("train", "test"):
+        write_images(tmp_path / "images" / part, each=3)
+    assert measured(tmp_path, tmp_path / "images", "--measure-subset", "3", "--sample-size", "3") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "train: one image of each class, so that NC1 is 0 and the nearest centre right by that alone" in last
+    assert "test: one image of each class" in last
+
+
 def test_what_balance_allows_is_taken_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = uneven(tmp_path / "set.npz", (100, 20, 4))
     assert measured(tmp_path, data, "--measure-subset", "90") == 0

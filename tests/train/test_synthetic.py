@@ -12,7 +12,7 @@ from rnc.store.connection import StoreError
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import TRAINED, Metric, Role
-from tests.benchmarks.synthetic import configs, main, run_key
+from tests.benchmarks.synthetic.runs import configs, main, run_key
 from tests.train.small import ask
 from train.recipes import cpu_runs
 

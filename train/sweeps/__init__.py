@@ -1,1 +1,1 @@
-"""Many runs as jobs: the grid, the plan, and the back ends that run it (SLURM, or this machine)."""
+"""Sweeps, many runs as jobs: the grid, the plan, and the back ends that run it (SLURM, or this machine)."""

@@ -1,4 +1,4 @@
-"""Where jobs run: SLURM, or this machine, both through submitit. What a job is doing is asked of the engine itself."""
+"""The back ends of jobs: SLURM, or this machine, both through submitit. The state of a job comes from the engine itself."""
 
 import math
 import os
@@ -26,37 +26,37 @@ from train.sweeps.job_options import JobOptions
 from train.sweeps.local_jobs import end_jobs, job_folder, processes_of
 
 _USUAL_SECONDS = 24 * 3600.0
-_NOTICE_SECONDS = 120  # between the engine's notice and the job's end: time for an epoch's transaction and a save
-_MOST_REQUEUES = 1000  # of jobs out of time; those that make no progress are seen on the runs page
+_NOTICE_SECONDS = 120  # between the engine's signal and the job's end: time for an epoch's transaction and a save
+_MOST_REQUEUES = 1000  # of jobs out of time; the runs page shows those without progress
 _FOREVER_MINUTES = 60 * 24 * 365
 
 
 class EngineError(Exception):
-    """The engine refused; the message is its own."""
+    """The error of an engine; the message is that of the engine."""
 
 
 class Engine(Protocol):
-    """Takes jobs, knows which ones it still has, and ends them. `folder` is the sweep's."""
+    """A back end that submits jobs, lists those that exist, and cancels them. `folder` is the folder of the sweep."""
 
     name: str
 
     def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
-        """Hand in runs (id -> arguments of train.run)."""
+        """Submit runs (id -> arguments of train.run)."""
 
     def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
-        """Those that are queued or running."""
+        """Return the jobs that are queued or running."""
 
     def cancel(self, jobs: list[Job], folder: Path) -> None:
-        """End jobs; their runs stop as by SIGTERM."""
+        """Cancel jobs; their runs stop as after SIGTERM."""
 
 
 class Slurm:
-    """The cluster that `sbatch` reaches from here."""
+    """The SLURM cluster of the local `sbatch`."""
 
     name = "slurm"
 
     def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
-        """One array of jobs. Raises EngineError with sbatch's words where it refuses."""
+        """Submit one array of jobs. Raises EngineError with the message of sbatch if it fails."""
         seconds = options.time_limit or _USUAL_SECONDS
         notice = round(min(_NOTICE_SECONDS, seconds / 4))
         pack = options.pack or 1
@@ -79,7 +79,7 @@ class Slurm:
         return [Job(one.job_id, list(job.commands), folder=own.name) for one, job in zip(given, jobs, strict=True)]
 
     def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
-        """Those in the queue, whatever their state, whose batch script lies in the folder that they are said to have."""
+        """Return the jobs in the queue, in any state, whose batch script is in the folder recorded for them."""
         found = subprocess.run(
             ["squeue", "--array", "--noheader", "--format=%i|%o"], capture_output=True, text=True, check=False
         )
@@ -89,7 +89,7 @@ class Slurm:
         return [job for job in jobs if _is_script_in(queued.get(job.job_id, ""), job_folder(folder, job))]
 
     def cancel(self, jobs: list[Job], folder: Path) -> None:
-        """`scancel`."""
+        """Cancel jobs by `scancel`."""
         if ids := sorted(job.job_id for job in self.alive(jobs, folder)):
             ended = subprocess.run(["scancel", *ids], capture_output=True, text=True, check=False)
             if ended.returncode:
@@ -97,12 +97,12 @@ class Slurm:
 
 
 class Local:
-    """This machine: one job with all runs, one a core or GPU at a time, that outlives the command."""
+    """This machine: one job with all runs, one per core or GPU at a time, which continues after the command ends."""
 
     name = "local"
 
     def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
-        """Start the job's process."""
+        """Start the process of the job."""
         gpus = torch.cuda.device_count() if options.on_gpus else 0
         at_a_time = options.at_a_time or max(1, (gpus or cores()) // options.ranks)
         given = []
@@ -121,16 +121,16 @@ class Local:
         return given
 
     def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
-        """Those of which any process lives: also where the controlling one was killed and a run goes on."""
+        """Return the jobs with a living process, including those whose controller was killed while a run continues."""
         return [job for job, _processes in processes_of(jobs, folder)]
 
     def cancel(self, jobs: list[Job], folder: Path) -> None:
-        """SIGTERM, which submitit's controller hands on to the job, and the job to its runs."""
+        """Send SIGTERM, which submitit's controller passes on to the job, and the job to its runs."""
         end_jobs(jobs, folder)
 
 
 def pick_engine(name: str) -> Engine:
-    """`auto` is SLURM where it answers, else this machine. Raises ValueError for a name that is neither."""
+    """Return the engine of a name; `auto` is SLURM if it answers, else this machine. Raises ValueError for other names."""
     engines: dict[str, Engine] = {"slurm": Slurm(), "local": Local()}
     if name == "auto":
         name = "slurm" if shutil.which("sbatch") and _answers("sinfo") else "local"
@@ -140,11 +140,11 @@ def pick_engine(name: str) -> Engine:
 
 
 def _own_folder(folder: Path) -> Path:
-    """Make a new folder for jobs of a sweep: what is read from it and run, and written into it, nobody has put there before.
+    """Create a new folder for jobs of a sweep, so that no other user can have placed files that are read or executed there.
 
-    Raises EngineError where the sweep's folder is not one that jobs can lie in.
+    Raises EngineError if the sweep's folder cannot hold jobs.
     """
-    if printable(str(folder)) != str(folder):  # (it becomes a line of a batch script)
+    if printable(str(folder)) != str(folder):  # the name becomes part of a batch script
         raise EngineError(f"{printable(str(folder))} has control characters in its name; jobs cannot lie there")
     try:
         place = path_inside(folder, "jobs", "folder")
@@ -157,12 +157,12 @@ def _own_folder(folder: Path) -> Path:
 
 
 def _is_script_in(command: str, folder: Path) -> bool:
-    """Return whether a command is a file of a folder."""
+    """Return whether a command is a file directly inside a folder."""
     return command.startswith(f"{folder}/") and "/" not in command.removeprefix(f"{folder}/").split(" ")[0]
 
 
 def _visible_gpus() -> tuple[int, ...]:
-    """The numbers that CUDA_VISIBLE_DEVICES names, which submitit would replace; none where all GPUs may be used."""
+    """Return the numbers in CUDA_VISIBLE_DEVICES, which submitit would overwrite; empty if all GPUs may be used."""
     return tuple(int(part) for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdigit())
 
 
@@ -177,7 +177,7 @@ def _parts(runs: dict[str, list[str]], size: int) -> list[dict[str, list[str]]]:
 
 @contextmanager
 def _outliving() -> Iterator[None]:
-    """What is started within the block is not ended by Ctrl-C, nor by closing the terminal."""
+    """Start processes within the block that are not ended by Ctrl-C, nor by closing the terminal."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         yield

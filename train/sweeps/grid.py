@@ -13,9 +13,9 @@ _LISTS = {name for name in _FIELDS if name.endswith("_epochs")}
 
 
 def grid(arguments: list[str]) -> tuple[list[RunConfig], Command]:
-    """The runs, each once, and the command that holds what they share.
+    """Return the runs without duplicates, and a command with their shared options.
 
-    The first argument may name a recipe, a run or a pattern. Raises ValueError for what is wrong.
+    The first argument may name a recipe, a run or a pattern. Raises ValueError for invalid arguments.
     """
     named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
     begun = find(named[0]) if named else [RunConfig()]
@@ -30,7 +30,7 @@ def grid(arguments: list[str]) -> tuple[list[RunConfig], Command]:
 
 
 def multiplied(flags: list[str]) -> list[list[str]]:
-    """One list of flags a combination: `a,b` after a field stands for both; epochs, which are lists, stay as they are."""
+    """Return one list of flags per combination: `a,b` after a field gives both values; lists of epochs are not split."""
     split = [part for flag in flags for part in (flag.split("=", 1) if flag.startswith("--") else [flag])]
     options, field = [], ""
     for part in split:
@@ -42,7 +42,7 @@ def multiplied(flags: list[str]) -> list[list[str]]:
 
 
 def _named(flags: list[str]) -> set[str]:
-    """The fields that flags set: `--umap` and `--no-umap` both set `umap`."""
+    """Return the fields that flags set: `--umap` and `--no-umap` both set `umap`."""
     names = {_field(flag) for flag in flags if flag.startswith("--")}
     return {name.removeprefix("no_") for name in names} & _FIELDS
 

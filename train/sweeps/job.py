@@ -1,7 +1,7 @@
-"""What one job of a sweep does: its runs as commands of their own, some at a time, gone on with after a requeue.
+"""The work of one job of a sweep: its runs as separate commands, several at a time, resumed after a requeue.
 
-Every run is `python -m train.run`, under torchrun where it has several ranks. It saves all it needs to go on at its epochs'
-ends, so that however a job ends (preempted, out of time, its node lost) the next one goes on with the same numbers.
+Every run is `python -m train.run`, under torchrun if it has several ranks. It saves its state at the end of epochs, so
+that after any end of a job (preempted, out of time, node lost) the next job resumes it with the same numbers.
 """
 
 import ctypes
@@ -25,31 +25,31 @@ from rnc.vocabulary import RunState
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LOOK_SECONDS = 0.2
-_PATIENCE = 300.0  # after SIGTERM, for a cluster that grants some grace before it takes the node
+_PATIENCE = 300.0  # after SIGTERM, for clusters with a grace period before they take the node
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @dataclass
 class SweepJob:
-    """Calling it trains the runs; the result says how each ended: the exit code of its command."""
+    """A callable job that trains its runs; the result is the exit code of each run's command."""
 
     store: Path
     commands: dict[str, list[str]]
-    """The arguments of `train.run`, a run."""
+    """The arguments of `train.run`, by run."""
     at_a_time: int
     ranks: int
-    """Processes of a run, one a GPU."""
+    """Number of processes per run, one per GPU."""
     gpus: int
-    """GPUs of the machine that are dealt out among runs; 0 leaves that to the engine."""
+    """Number of the machine's GPUs to distribute over the runs; 0 leaves that to the engine."""
     seconds: float | None
-    """From the job's start until its runs are to stop at an epoch's end; None for no limit."""
+    """Seconds from the job's start until its runs stop at the end of an epoch; None for no limit."""
     requeues: bool
-    """Whether the engine takes the job back when it is out of time."""
+    """True if the engine requeues the job when it is out of time."""
     _busy: dict[int, tuple[str, subprocess.Popen]] = field(default_factory=dict, init=False, repr=False)
     _told: bool = field(default=False, init=False, repr=False)
 
     def __call__(self) -> dict[str, int]:
-        """Train what is not finished; one run's failure does not touch the others."""
+        """Train the unfinished runs; the failure of one does not affect the others."""
         signal.signal(signal.SIGTERM, self._terminated)
         deadline = None if self.seconds is None else time.time() + self.seconds
         todo = [run_id for run_id in self.commands if self._state(run_id) != RunState.FINISHED]
@@ -66,12 +66,12 @@ class SweepJob:
         return ended | dict.fromkeys(todo, OUT_OF_TIME)
 
     def checkpoint(self) -> DelayedSubmission:
-        """Submitit asks for this when the job is preempted or out of time: stop the runs; the same job goes on later."""
+        """Stop the runs when submitit signals preemption or a timeout, and return the same job for resubmission."""
         self._stop()
         return DelayedSubmission(replace(self))
 
     def requeue(self) -> None:
-        """Give the job back to its engine, the way that submitit does it."""
+        """Return the job to its engine with the signal that submitit uses."""
         os.kill(os.getpid(), getattr(signal, f"SIG{submitit.JobEnvironment.USR_SIG}"))
         time.sleep(_PATIENCE)
 
@@ -91,19 +91,19 @@ class SweepJob:
     def _gpus_of(self, slot: int) -> dict[str, str]:
         if self.gpus <= self.ranks:
             return {}
-        visible = os.environ["CUDA_VISIBLE_DEVICES"].split(",")  # (submitit has set it)
+        visible = os.environ["CUDA_VISIBLE_DEVICES"].split(",")  # set by submitit
         first = slot * self.ranks
         return {"CUDA_VISIBLE_DEVICES": ",".join(visible[(first + i) % len(visible)] for i in range(self.ranks))}
 
     def _collect(self) -> dict[str, int]:
-        """The runs that have ended since, with their codes."""
+        """Return the runs that have ended since the last call, with their exit codes."""
         ended = {}
         for slot, (run_id, process) in list(self._busy.items()):
             if (code := process.poll()) is None:
                 continue
             del self._busy[slot]
             if code not in (0, OUT_OF_TIME) and self._state(run_id) == RunState.INTERRUPTED:
-                code = OUT_OF_TIME  # (torchrun has one code for all that ends a rank)
+                code = OUT_OF_TIME  # torchrun returns the same code for all failures of a rank
             print(f"{run_id}: ended with code {code}", flush=True)
             ended[run_id] = code
         return ended
@@ -116,20 +116,20 @@ class SweepJob:
             return None
 
     def _stop(self) -> None:
-        """Tell the runs to stop, and wait until they have."""
+        """Send SIGTERM to the runs, and wait until they have ended."""
         self._told = True
         for _run_id, process in self._busy.values():
             process.terminate()
         for _run_id, process in self._busy.values():
-            with suppress(ChildProcessError):  # (it has been waited for already)
-                # Not `process.wait()`: this runs in a signal handler, which may have interrupted a `poll()` that holds its lock.
+            with suppress(ChildProcessError):  # the process was already waited for
+                # Not `process.wait()`: this signal handler may have interrupted a `poll()` that holds its lock.
                 os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
     def _terminated(self, _number: int, _frame: Any) -> None:
-        """SIGTERM: somebody cancels the job, or a cluster is about to take its node and to queue it again by itself.
+        """Handle SIGTERM: a user cancels the job, or a cluster is about to take its node and requeue the job itself.
 
-        A job that ended now would in the second case count as done. So it waits to be killed, and where nobody does that
-        asks for a place in the queue; a cancelled one is killed within the cluster's KillWait.
+        In the second case, a job that exits now would count as done. The job therefore waits to be killed, and requeues
+        itself if that does not happen; a cancelled job is killed within the cluster's KillWait.
         """
         if self._told:
             return
@@ -145,6 +145,6 @@ def _over(deadline: float | None) -> bool:
 
 
 def _as_child() -> None:
-    """In the new process: end with the job, and leave the notice that is meant for the job to it."""
+    """Make the new process end with the job, and ignore the signal that is meant for the job."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)

@@ -1,6 +1,6 @@
-"""How jobs are made of runs, and what a scheduler is told: checked where it is asked for and where a sweep's file says it.
+"""The options of jobs and of the scheduler, checked both in a command and in a sweep's file.
 
-A sweep's file may be a stranger's, and what SLURM is told becomes lines of a batch script.
+A sweep's file may come from an untrusted source, and the options for SLURM become lines of a batch script.
 """
 
 import math
@@ -16,26 +16,26 @@ _NAMES = (
     "exclusive", "gpus_per_node", "gpus_per_task", "gres", "mail_type", "mail_user", "mem", "mem_per_cpu", "mem_per_gpu",
     "nodelist", "nodes", "ntasks_per_node", "num_gpus", "partition", "qos", "stderr_to_stdout", "wckey",
 )  # fmt: skip
-"""What sbatch may be told, as submitit names it; without what runs commands (setup, teardown) or is said by the sweep."""
+"""Allowed parameters of sbatch, as submitit names them; excluded are those that run commands or that the sweep sets."""
 _VALUE = re.compile(r"[A-Za-z0-9_.,:+@%=/*\[\]()&|!][A-Za-z0-9_.,:+@%=/*\[\]()&|!-]{0,199}", re.ASCII)
 _MOST_DIGITS = 12
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """How jobs are made of runs. Raises ValueError for what makes no sense."""
+    """The division of runs into jobs, and the scheduler's options. Raises ValueError for invalid values."""
 
     pack: int
-    """Runs a job; 0 is one on SLURM, all on this machine."""
+    """Number of runs per job; 0 is one on SLURM, all on this machine."""
     at_a_time: int
-    """Runs at a time in a job; 0 is all of a packed job, and one a core or GPU on this machine."""
+    """Number of runs at the same time in a job; 0 is all of a packed job, and one per core or GPU on this machine."""
     ranks: int
-    """Processes of a run, one a GPU."""
+    """Number of processes per run, one per GPU."""
     on_gpus: bool
     time_limit: float | None
-    """Seconds of a job."""
+    """Time limit of a job in seconds."""
     slurm: dict[str, str]
-    """Further parameters of sbatch, as submitit names them."""
+    """Additional parameters of sbatch, as submitit names them."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -50,12 +50,12 @@ class JobOptions:
             _check_parameter(name, value)
 
     def for_sbatch(self) -> dict[str, Any]:
-        """Return the further parameters, whole numbers as such."""
+        """Return the additional parameters, with whole numbers as int."""
         return {name: int(value) if value.isdigit() else value for name, value in self.slurm.items()}
 
 
 def job_options(recorded: dict[str, Any]) -> JobOptions:
-    """Return the options that a sweep records. Raises ValueError where one is missing or makes no sense."""
+    """Return the options recorded in a sweep. Raises ValueError if one is missing or invalid."""
     names = [field.name for field in fields(JobOptions)]
     if missing := [name for name in names if name not in recorded]:
         raise ValueError(f"the sweep's file does not say {', '.join(missing)}; start the sweep anew by its own command")

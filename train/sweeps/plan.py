@@ -1,7 +1,7 @@
-"""What a sweep is made of, and the commands that its runs become: planned here, or read from its file and checked.
+"""The content of a sweep and the commands of its runs: planned here, or read from its file and checked.
 
-The file may be a stranger's: of it nothing becomes an argument but the fields of a run's config, each of the type that it has,
-and the few flags that runs share.
+The file may come from an untrusted source. Only the fields of a run's config, each of its expected type, and the few
+flags shared by all runs become arguments.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ _FLAGS: dict[str, Callable[[str], bool]] = {
     "--threads": lambda value: re.fullmatch(r"\d{1,4}", value, re.ASCII) is not None,
     "--precision": lambda value: value in list(Precision),
 }
-"""The flags that runs share and a sweep's file may give, but for --compiled and the folders, with what they take."""
+"""The allowed shared flags in a sweep's file with their valid values, besides --compiled and the folders."""
 
 
 def sweep_name(arguments: list[str], configs: list[RunConfig]) -> str:
-    """Return what was asked for in words, and a digest of the runs: the same grid is the same sweep."""
+    """Return the requested grid in words with a digest of its runs, so that the same grid gives the same sweep."""
     word = arguments[0] if arguments and not arguments[0].startswith("-") else "grid"
     digest = hashlib.sha256("\n".join(sorted(config.run_id for config in configs)).encode()).hexdigest()[:6]
     plain = re.sub(r"[^a-z0-9_]+", "-", word.lower()).strip("-")[:_LONGEST_WORD]
@@ -39,9 +39,9 @@ def sweep_name(arguments: list[str], configs: list[RunConfig]) -> str:
 
 
 def planned(name: str, configs: list[RunConfig], command: Command, engine: str, more: dict[str, Any]) -> Sweep:
-    """Return the sweep, with the jobs of earlier commands where there were any; `more` are options of its jobs.
+    """Return the sweep, with the jobs of earlier commands if there were any; `more` are options of its jobs.
 
-    Raises ValueError where a file has its name that makes no sense or is of other runs.
+    Raises ValueError if there is a file with its name that is invalid or belongs to other runs.
     """
     store = command.options().store
     found = find_sweeps(store)
@@ -68,7 +68,7 @@ def planned(name: str, configs: list[RunConfig], command: Command, engine: str, 
 
 
 def _shared_flags(command: Command) -> list[str]:
-    """What every run's own command is given besides its config; folders in full."""
+    """Return the flags of every run's command besides its config, with absolute folders."""
     flags = ["--store", str(command.options().store.resolve()), "--device", command.device]
     flags += ["--threads", str(command.threads), "--precision", str(command.precision)]
     flags += ["--data-root", str(command.data_root.resolve())] if command.data_root else []
@@ -81,10 +81,10 @@ def run_arguments(run: PlannedRun) -> list[str]:
 
 
 def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
-    """Check what a sweep's file would have executed, before its runs are handed in again.
+    """Check the commands that a sweep's file would execute, before its runs are submitted again.
 
-    `root` is the folder of images that this command was given. Raises ValueError where a run is not what its name says, a
-    flag is none that runs share, or the folders are not those that this command is about.
+    `root` is the folder of images given to this command. Raises ValueError if a run does not match its name, a flag is
+    not one that runs share, or the folders differ from those of this command.
     """
     for run_id, run in sweep.runs.items():
         if reason := _reason_against(run_id, run.config):
@@ -95,7 +95,7 @@ def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
 
 
 def _reason_against(run_id: str, config: dict[str, Any]) -> str | None:
-    """Return why a recorded config is not that of a run."""
+    """Return the reason why a recorded config is not that of a run, or None if it is."""
     usual = RunConfig().to_json()
     if unknown := sorted(set(config) ^ set(usual)):
         return f"its config and those of this version differ in {shown(unknown[0])}"
@@ -113,7 +113,7 @@ def _reason_against(run_id: str, config: dict[str, Any]) -> str | None:
 
 
 def _is_alike(value: object, usual: object) -> bool:
-    """Return whether a value is of the type that a field has; a text that looks like a flag is none."""
+    """Return whether a value has the type of a field; a text that looks like a flag is rejected."""
     if isinstance(value, bool) or isinstance(usual, bool):
         return type(value) is type(usual)
     if isinstance(usual, float):
@@ -127,7 +127,7 @@ def _is_alike(value: object, usual: object) -> bool:
 
 
 def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:
-    """Check the shared flags; the store is the one at hand, wherever the folder has been moved to since."""
+    """Check the shared flags; the current store is used, even if its folder was moved since."""
     left, checked = list(sweep.options.get("flags", [])), ["--store", str(store)]
     while left:
         flag = left.pop(0)

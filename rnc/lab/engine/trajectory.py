@@ -76,7 +76,8 @@ class _Path:
         self._watched = in_turn(subject.labels)[:watched]
         self._clean = self._last = subject.features(subject.images)
         self._clean_means = measures.clean_means(subject, self._clean)
-        self._pca = PlanePCA([_some(self._clean.features).cpu().numpy()])
+        sample = _some(self._clean.features).cpu().numpy()
+        self._pca = PlanePCA([sample]) if min(sample.shape) > 1 else None
         self.rows: list[dict[str, Any]] = []
         self._arrays: list[dict[str, np.ndarray]] = []
         self._take(0, CLEAN_STEP, self._clean, subject.labels)
@@ -102,13 +103,19 @@ class _Path:
         span = (features.double() - self._clean_means.global_mean) @ self._clean_means.directions[1].T
         loss = functional.cross_entropy(logits, labels, reduction="none")
         return {
-            "plane": self._pca.transform(features.cpu().numpy()).astype(np.float32),
+            "plane": self._placed(features.cpu().numpy()),
             "span": _single(span),
             "loss": _single(loss),
             "margin": _single(own - others),
             "predicted": predicted.cpu().numpy().astype(np.int32),
             "confidence": _single(confidence),
         }
+
+    def _placed(self, features: np.ndarray) -> np.ndarray:
+        """Return features (n, d) in the plane, (n, 2), or (n, 0) if there is none: a plane has two axes."""
+        if self._pca is None:
+            return np.zeros((len(features), 0), np.float32)
+        return self._pca.transform(features).astype(np.float32)
 
     def fields(self, kept: torch.Tensor) -> dict[str, Any]:
         """Return the fields of the result that describe the trajectory, which ends with the images `kept`."""

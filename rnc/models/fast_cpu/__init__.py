@@ -1,1 +1,1 @@
-"""Faster passes of a network in eval mode: folded BatchNorm everywhere, Winograd convolutions on CPUs."""
+"""Faster passes of a network in eval mode: folded BatchNorm on all devices, Winograd convolutions on CPUs."""

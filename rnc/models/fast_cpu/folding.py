@@ -1,9 +1,9 @@
-"""A network as an attack in eval mode sees it: BatchNorm is an affine map there, folded into the convolution before it.
+"""A copy of a network for attacks in eval mode, with BatchNorm, an affine map in this mode, folded into the convolutions.
 
 Folding follows Jacob et al. 2018, section 3.2: gamma / sqrt(variance + eps) scales a convolution's weights, the rest is
-its bias. A BatchNorm that no convolution feeds directly becomes one multiplication and addition. Convolutions are laid
-out channels_last, and on a CPU done in fewer multiplications where that pays (`winograd`). The logits are those of the
-network up to rounding, which is checked when a copy is made.
+its bias. A BatchNorm that does not directly follow a convolution becomes one multiplication and addition. Convolutions
+use channels_last and, on a CPU, an algorithm with fewer multiplications where that is faster (`winograd`). The logits
+equal those of the network up to rounding, which is checked when a copy is made.
 """
 
 import torch
@@ -15,18 +15,18 @@ from rnc.models.memory_layout import channels_last_is_safe
 from rnc.models.modes import model_mode
 
 CHECKED_IMAGES = 32
-"""On how many images a copy must agree with its network."""
-_TOLERANCE = 1e-4  # of the largest logit; folding costs about 1e-6 of it, Winograd 1e-5
+"""Number of images on which a copy must agree with its network."""
+_TOLERANCE = 1e-4  # relative to the largest logit; the error of folding is about 1e-6, that of Winograd 1e-5
 
 
 class FoldedCopy(nn.Module):
-    """images (N, c, h, w) -> the logits (N, C) that the network gives in eval mode, whatever mode it is in.
+    """Module images (N, c, h, w) -> the network's logits (N, C) in eval mode, whatever its current mode.
 
-    It holds the network as it was when the copy was made, or when `refresh` was last called.
+    It uses the weights of the time when the copy was made, or when `refresh` was last called.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        """Trace the network. Raises what `torch.fx` raises for one whose passes depend on the values in it."""
+        """Trace the network. Raises the errors of `torch.fx` for a network whose control flow depends on tensor values."""
         super().__init__()
         graph = fx.Tracer().trace(model)
         self._network = fx.GraphModule(model, graph)
@@ -58,42 +58,42 @@ class FoldedCopy(nn.Module):
             self._refreshed.append(layer)
 
     def refresh(self) -> "FoldedCopy":
-        """Take over the network's present weights and running statistics; returns itself."""
+        """Copy the network's current weights and running statistics; return self."""
         with torch.no_grad():
             for layer in self._refreshed:
                 layer.refresh()
         return self
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits."""
-        # (not by a call, which prints the traceback of every error, and folded_copy expects some)
+        """Return the logits."""
+        # Not a call of the module: that prints the traceback of every error, and folded_copy expects errors.
         logits: torch.Tensor = self._network.forward(images.contiguous(memory_format=torch.channels_last))
         return logits
 
 
 def folded_copy(model: nn.Module, images: torch.Tensor) -> FoldedCopy | None:
-    """A copy that agrees with the network in eval mode on images (N, c, h, w); None where there is none to be had."""
+    """Return a copy that agrees with the network in eval mode on images (N, c, h, w); None if it cannot be made."""
     if not channels_last_is_safe(model):
         return None
     try:
         copy = FoldedCopy(model).refresh()
         with torch.no_grad(), model_mode(model, training=False):
             expected, found = model(images), copy(images)
-    except Exception:  # (whatever a network does that cannot be traced: it is attacked as it is)
+    except Exception:  # tracing can fail in many ways; such a network is attacked without a copy
         return None
     apart = (expected - found).abs().max() / expected.abs().max().clamp_min(1e-12)
     return copy if bool(apart <= _TOLERANCE) else None
 
 
 class _Conv(nn.Module):
-    """A convolution, with the BatchNorm after it folded in where one is given."""
+    """A convolution, with the following BatchNorm folded in if given."""
 
     weight: torch.Tensor
     bias: torch.Tensor
 
     def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> None:
         super().__init__()
-        self._sources = (conv, norm)  # (in a tuple: they stay the network's own)
+        self._sources = (conv, norm)  # in a tuple, so that they are not registered as submodules
         weight = torch.empty_like(conv.weight, memory_format=torch.channels_last, requires_grad=False)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", weight.new_zeros(conv.out_channels))
@@ -135,7 +135,7 @@ class _Affine(nn.Module):
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """The scale and the shift (channels,) that a BatchNorm is in eval mode."""
+    """Return the scale and the shift (channels,) that a BatchNorm applies in eval mode."""
     assert norm.running_mean is not None and norm.running_var is not None
     scale = (norm.running_var + norm.eps).rsqrt()
     scale = scale if norm.weight is None else scale * norm.weight
@@ -144,7 +144,7 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _only_user(node: fx.Node, called: dict[fx.Node, nn.Module]) -> tuple[fx.Node, nn.BatchNorm2d] | None:
-    """The BatchNorm that takes what a node gives, where nothing else does."""
+    """Return the BatchNorm that is the only user of a node's output, or None."""
     user = next(iter(node.users)) if len(node.users) == 1 else None
     layer = called.get(user) if user is not None else None
     return (

@@ -1,9 +1,10 @@
-"""Convolutions with fewer multiplications, for attacks on a CPU, whose time they are.
+"""Convolutions with fewer multiplications, for attacks on a CPU, which spend most of their time there.
 
-A 3 x 3 convolution of stride 1 is done tile by tile, F(4 x 4, 3 x 3) of Winograd's minimal filtering (Lavin and Gray 2016,
-section 4.3): 4 times fewer multiplications, and the transforms are products with small constant matrices. Its rounding is
-about 5e-6 of the largest output, against 1e-6 of the direct way. On maps of at most 2 x 2 pixels the direct way multiplies
-mostly padding; there it is one product of matrices. The gradient is the exact adjoint, with the same weights.
+A 3 x 3 convolution of stride 1 is computed in tiles by F(4 x 4, 3 x 3) of Winograd's minimal filtering (Lavin and Gray
+2016, section 4.3): 4 times fewer multiplications, and the transforms are products with small constant matrices. Its
+rounding error is about 5e-6 of the largest output, against 1e-6 for direct convolution. On maps of at most 2 x 2 pixels
+direct convolution multiplies mostly padding; there one matrix product is used. The gradient is the exact adjoint, with
+the same weights.
 """
 
 from typing import Any
@@ -32,34 +33,34 @@ _OUTPUT = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, 
 _TILE, _READ = 4, 6
 """A tile of 4 x 4 outputs reads 6 x 6 inputs."""
 _MIN_CHANNELS, _MIN_TILES = 64, 32
-"""With fewer, the transforms cost more than they save."""
+"""Below these numbers, the transforms cost more than they save."""
 _TILES_AT_ONCE = 128
-"""What they are made into stays in the cache."""
+"""Number of tiles whose transforms stay in the cache."""
 
 
 def pays(conv: nn.Conv2d) -> bool:
-    """Whether a convolution is of the kind that this module does faster (by a rule: two runs must choose alike)."""
+    """Return whether this module computes a convolution faster (by a fixed rule: two runs must choose the same algorithm)."""
     shaped = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
     wide = min(conv.in_channels, conv.out_channels) >= _MIN_CHANNELS
     return shaped == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and wide and conv.weight.device.type == "cpu"
 
 
 class FastConv(nn.Module):
-    """x (N, c, h, w) -> the 3 x 3 convolution of stride 1 and padding 1; which way is chosen by the size of x."""
+    """Module x (N, c, h, w) -> the 3 x 3 convolution of stride 1 and padding 1; the size of x decides on the algorithm."""
 
     def __init__(self, weight: torch.Tensor) -> None:
-        """By weights (out, in, 3, 3), which are read when first needed and when needed after a `refresh`."""
+        """Store weights (out, in, 3, 3), which are transformed at the first use and at the first use after a `refresh`."""
         super().__init__()
         self._weight = weight
         self.refresh()
 
     def refresh(self) -> None:
-        """Forget what was made of the weights."""
+        """Discard everything derived from the weights."""
         self._transformed: torch.Tensor | None = None
         self._small: dict[tuple[int, int], torch.Tensor] = {}
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """The output (N, out, h, w)."""
+        """Return the output (N, out, h, w)."""
         n, _c, height, width = x.shape
         if max(height, width) <= 2:
             return self._as_product(x, bias)
@@ -81,14 +82,14 @@ class FastConv(nn.Module):
 
 
 def _transform(weight: torch.Tensor) -> torch.Tensor:
-    """The weights (out, in, 3, 3) as Winograd's products take them: (36, in, out)."""
+    """Return the weights (out, in, 3, 3) transformed for Winograd's products: (36, in, out)."""
     out, in_ = weight.shape[:2]
     taps = weight.permute(2, 3, 1, 0).reshape(9, -1)
     return torch.mm(_twice(_KERNEL, torch.float64).to(weight.dtype), taps).view(_READ**2, in_, out)
 
 
 def _matrix(weight: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The matrix (h * w * in, h * w * out) that a convolution is on maps of at most 2 x 2 pixels."""
+    """Return the matrix (h * w * in, h * w * out) of a convolution on maps of at most 2 x 2 pixels."""
     out, in_ = weight.shape[:2]
     matrix = weight.new_empty(height, width, in_, height, width, out)
     for i in range(height):
@@ -100,7 +101,7 @@ def _matrix(weight: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 class _Winograd(torch.autograd.Function):
-    """(x (N, c, h, w), transformed weights (36, c, out)) -> (N, out, h, w), laid out channels_last."""
+    """Function (x (N, c, h, w), transformed weights (36, c, out)) -> (N, out, h, w), laid out channels_last."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, transformed: torch.Tensor) -> torch.Tensor:
@@ -128,7 +129,7 @@ class _Winograd(torch.autograd.Function):
             padded = into.new_zeros(len(into), height + 2, width + 2, into.shape[3])
             tiles = _read(padded)
             read = torch.mm(to_input.T, spectrum).view(tiles.shape)
-            first, rest = slice(0, _TILE), slice(_TILE, _READ)  # (the last two rows are also the next tile's first)
+            first, rest = slice(0, _TILE), slice(_TILE, _READ)  # the last two rows are also the first of the next tile
             for rows in (first, rest):
                 for columns in (first, rest):
                     tiles[rows, columns] += read[rows, columns]
@@ -137,19 +138,19 @@ class _Winograd(torch.autograd.Function):
 
 
 def _twice(matrix: tuple[tuple[float, ...], ...], dtype: torch.dtype) -> torch.Tensor:
-    """What acts on flattened tiles as the matrix does on their rows and on their columns."""
+    """Return the matrix that acts on flattened tiles as the given one acts on both their rows and their columns."""
     once = torch.tensor(matrix, dtype=dtype)
     return torch.kron(once, once)
 
 
 def _parts(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Images (N, h, w, c) in parts whose tiles stay in the cache."""
+    """Split images (N, h, w, c) into parts whose tiles stay in the cache."""
     tiles = (x.shape[1] // _TILE) * (x.shape[2] // _TILE)
     return x.split(max(1, _TILES_AT_ONCE // tiles))
 
 
 def _read(padded: torch.Tensor) -> torch.Tensor:
-    """The overlapping tiles (6, 6, N, rows, columns, c) of padded images (N, h + 2, w + 2, c), as a view."""
+    """Return the overlapping tiles (6, 6, N, rows, columns, c) of padded images (N, h + 2, w + 2, c), as a view."""
     n, height, width, channels = padded.shape
     image, row, column, _one = padded.stride()
     shape = (_READ, _READ, n, height // _TILE, width // _TILE, channels)
@@ -157,7 +158,7 @@ def _read(padded: torch.Tensor) -> torch.Tensor:
 
 
 def _written(x: torch.Tensor) -> torch.Tensor:
-    """The tiles (4, 4, N, rows, columns, c) of images (N, h, w, c), as a view."""
+    """Return the tiles (4, 4, N, rows, columns, c) of images (N, h, w, c), as a view."""
     n, height, width, channels = x.shape
     tiles = x.view(n, height // _TILE, _TILE, width // _TILE, _TILE, channels)
     return tiles.permute(2, 4, 0, 1, 3, 5)

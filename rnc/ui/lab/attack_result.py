@@ -101,9 +101,7 @@ def draw_origin(answer: Answer) -> None:
 def say_fewer_images(taken: int, asked: int) -> None:
     """Say that fewer images than requested make a balanced selection, if that is so."""
     if taken < asked:
-        st.caption(
-            f"{asked:d} images were asked for; {taken:d} is the nearest number with as many of one class as of another."
-        )
+        st.caption(f"{asked:d} images were asked for; there are {taken:d} with as many of one class as of another.")
 
 
 def say_other_images() -> None:
@@ -122,6 +120,9 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
         help="PCA of the clean features, or the plane through the clean means of three classes",
     )  # fmt: skip
     places, triangle = result.plane, None
+    if places.shape[-1] < 2 and method == _PLANES[0]:
+        st.info("No plane: it has two axes, but this network has one penultimate feature.")
+        return
     watched = pd.Series(True, index=range(len(result.sample)))
     if method == _PLANES[1]:
         chosen = choose_vertices(names, "lab_vertices")

@@ -189,6 +189,6 @@ def test_the_count_is_said_in_words() -> None:
     told = unmoved(asked, 97, 500)
     assert told == (
         "for 97 of 500 images the gradient of cross_entropy is exactly 0 in float32: PGD-3, ℓ∞ ε = 0.1 could not move "
-        "them; an attack on margin or dlr can"
+        "them; an attack on margin or dlr may"
     )
     assert "can" not in (unmoved(Condition.from_slug("pgd-linf-0.1-3-margin"), 1, 2) or "").split("could not move")[1]

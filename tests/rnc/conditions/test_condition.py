@@ -179,7 +179,17 @@ def test_fields_that_do_not_fit_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(8 / 255, "8/255"), (1.0, "255/255"), (0.1, "0.1"), (0.5, "0.5"), (1e-5, "1e-05"), (0.0, "0")]
+    ("value", "text"),
+    [
+        (8 / 255, "8/255"),
+        (1.0, "1"),
+        (2.0, "2"),
+        (128 / 255, "128/255"),
+        (0.1, "0.1"),
+        (0.5, "0.5"),
+        (1e-5, "1e-05"),
+        (0.0, "0"),
+    ],
 )
 def test_pixels_are_written_the_fields_way(value: float, text: str) -> None:
     assert format_pixels(value) == text

@@ -62,5 +62,5 @@ def test_the_memory_of_a_control_group(own: str, file: str, tmp_path: Path) -> N
 
 def test_a_request_that_takes_too_long_is_told_what_to_do() -> None:
     told = Limits().refusal_of_time(90_000.0)
-    assert told and "25.0 h" in told and "30 min" in told and "fewer images" in told and "RNC_LAB_SECONDS" in told
+    assert told and "25 h" in told and "30 min" in told and "fewer images" in told and "RNC_LAB_SECONDS" in told
     assert Limits().refusal_of_time(1800.0) is None and Limits().refusal_of_time(None) is None

@@ -1,0 +1,53 @@
+"""Check that logits are W h + b on images far from those that W and b were read from. Tests: test_last_layer.py.
+
+Close to zero a sigmoid or tanh is almost linear, so that small logits alone would not tell it from a linear layer.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from rnc.models.modes import model_mode
+from rnc.models.outputs import Key, apart, element
+from rnc.models.tracing import random_images
+
+_SCALES = (1.0, 10.0, 100.0)
+"""Factors of random images in [0, 1]; they spread the logits over a wide range."""
+
+
+class LinearEnd(Protocol):
+    """The linear end of a network: a layer, or a product that its forward computes."""
+
+    @property
+    def key(self) -> Key:
+        """The place of the logits among the network's outputs."""
+
+    def overheard(self) -> AbstractContextManager[list[torch.Tensor]]:
+        """Collect the inputs of the end within the block."""
+
+    def features(self, taken: torch.Tensor) -> torch.Tensor:
+        """Return the features (N, d) from these inputs."""
+
+    def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return W (C, d) and b (C,)."""
+
+
+@torch.no_grad()
+def largest_difference(end: LinearEnd, module: nn.Module, image_shape: tuple[int, int, int]) -> float:
+    """Return the largest difference of the logits from W h + b on such images, as a share of the largest logit.
+
+    Images on which the logits are not finite are left out.
+    """
+    weight, bias = end.weight_and_bias()
+    images = 1 - random_images(module, image_shape)
+    worst = 0.0
+    for scale in _SCALES:
+        with model_mode(module, training=False), end.overheard() as taken:
+            output = module(scale * images)
+        logits = element(output, end.key)
+        if bool(logits.isfinite().all()):
+            worst = max(worst, apart(functional.linear(end.features(taken[-1]), weight, bias), logits))
+    return worst

@@ -1,0 +1,46 @@
+"""Stores, published runs and addresses of an earlier version (73425d4) open, and the pages draw the same numbers."""
+
+import json
+import lzma
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.older_version.record import ADDRESSES, ST, drawn
+
+HERE = Path(__file__).parent / "older_version"
+RECORDED = json.loads((HERE / "addresses.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("older") / "rnc.duckdb"
+    path.write_bytes(lzma.decompress((HERE / "rnc.duckdb.xz").read_bytes()))
+    return path
+
+
+def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Assert that all charts, layers and columns of before are there, with their numbers; a layer may have more columns."""
+    assert found["title"] == expected["title"] and set(found["charts"]) == set(expected["charts"])
+    for name, layers in expected["charts"].items():
+        assert len(found["charts"][name]) == len(layers), name
+        for layer, before in zip(found["charts"][name], layers, strict=True):
+            assert layer["rows"] == before["rows"] and set(before["columns"]) <= set(layer["columns"]), name
+            for column, sums in before["sums"].items():
+                assert layer["sums"][column] == pytest.approx(sums, rel=1e-5, abs=1e-5), (name, column)
+            for column, texts in before["texts"].items():
+                assert layer["texts"][column] == texts, (name, column)
+
+
+@pytest.mark.parametrize("at", range(len(ADDRESSES)), ids=lambda at: f"{at}-{ADDRESSES[at][0]}")
+def test_an_address_draws_the_same_numbers(at: int, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, parameters = ADDRESSES[at]
+    expected = RECORDED[at]
+    assert (expected["page"], expected["parameters"]) == (page, parameters)
+    same(drawn(page, parameters, store, monkeypatch), expected)
+
+
+def test_published_runs_draw_the_numbers_of_their_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    (expected,) = [one for one in RECORDED if one["page"] == "collapse" and one["parameters"] == {"runs": [ST]}]
+    same(drawn("collapse", {}, HERE / "bundle", monkeypatch), expected)
