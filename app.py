@@ -20,7 +20,7 @@ ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
 
 
 def draw() -> None:
-    """Draw the page that the visitor asked for."""
+    """Draw the page that the visitor requested."""
     st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
     st.html(STYLE)
     page = st.navigation(
@@ -41,7 +41,7 @@ def draw() -> None:
                 sidebar.draw_empty_state()
             else:
                 page.run()
-    finally:  # (a page may end by st.stop)
+    finally:  # a page may end with st.stop
         page_is_drawn()
 
 

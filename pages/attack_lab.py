@@ -1,4 +1,4 @@
-"""Attack a stored network, and see step by step what happens to its features."""
+"""The attack lab page: attack a stored network, and observe its features step by step."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""How collapse forms over epochs, and what each condition does to it."""
+"""The collapse page: how collapse develops over epochs, and how each condition affects it."""
 
 import streamlit as st
 
@@ -13,7 +13,8 @@ from rnc.ui.markdown import plain
 from rnc.ui.run_labels import labels_over_seeds
 from rnc.vocabulary import Metric, Role
 
-# What is drawn, and around which class means it is measured (a docstring here would be printed on the page).
+# The metrics that are drawn, and the class means around which they are measured. This is a comment because Streamlit would
+# print a docstring here on the page.
 PANELS = {
     Metric.NC1: "own",
     Metric.NC2_EQUINORM: "own",

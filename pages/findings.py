@@ -1,4 +1,4 @@
-"""Home: what the chosen runs say of the paper's claims, with the numbers and the way to the evidence."""
+"""The home page: the verdicts on the paper's claims for the chosen runs, with the numbers and links to the evidence."""
 
 import streamlit as st
 

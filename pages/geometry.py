@@ -1,4 +1,4 @@
-"""The class means of one epoch: do they stand at a simplex, and how far does the condition turn them?"""
+"""The geometry page: the class means of an epoch, their distance from a simplex, and their rotation by the condition."""
 
 import numpy as np
 import pandas as pd

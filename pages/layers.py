@@ -1,4 +1,4 @@
-"""Where in the network collapse forms, and which layers resist an attack."""
+"""The layers page: the stages of the network at which collapse forms, and those that resist an attack."""
 
 import streamlit as st
 

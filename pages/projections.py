@@ -1,4 +1,4 @@
-"""Sampled features in the plane, clean and perturbed, with arrows from one to the other; and where they leap."""
+"""The projections page: sampled features in a plane, clean and perturbed, with arrows between them, and their leaps."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""The runs in the store: what they are, how to make each again, how their configs differ, and what people say about them."""
+"""The runs page: the runs in the store, the command that repeats each, config differences, tags and notes."""
 
 import json
 
@@ -44,14 +44,14 @@ draw_differences(sidebar.chosen_runs(selection))
 
 st.subheader("One run", anchor=False)
 there = list(runs["run_id"])
-first = next((there.index(run_id) for run_id in selection.runs if run_id in there), 0)  # (of those chosen, if any is)
+first = next((there.index(run_id) for run_id in selection.runs if run_id in there), 0)  # a chosen run if possible
 picked = st.selectbox("Config of", there, first, key="config_of", bind="query-params")
 run = runs.set_index("run_id", drop=False).loc[picked]
 left, right = st.columns([2, 3])
 with left:
     draw_marks(run, [tag for tags in every["tags"] for tag in tags])
 left.subheader("Config", anchor=False)
-left.json(json.loads(run["config"]), expanded=2)  # (inside lie the names of all classes, a thousand maybe)
+left.json(json.loads(run["config"]), expanded=2)  # the config contains the names of all classes, possibly a thousand
 right.subheader("Make it again", anchor=False)
 if run["synthetic"]:
     right.caption("Made up by `python -m tests.benchmarks.synthetic`: no command trains to these numbers.")

@@ -64,9 +64,9 @@ class AttackResult:
     label: np.ndarray
     """(n,) true classes."""
     goal: np.ndarray
-    """(n,) the attack's target classes; for an untargeted attack, the true classes, whose loss it increases."""
+    """(n,) the attack's target classes; for an untargeted attack, the true classes, from which it moves away."""
     plane: np.ndarray
-    """(T, n, 2) coordinates in the plane of the two leading principal directions of the clean features."""
+    """(T, n, 2) in the plane of the two leading principal directions of the clean features; (T, n, 0) if it is not defined."""
     means_span: np.ndarray
     """(C, k) the clean class means minus their mean, in an orthonormal basis of their span; NaN for absent classes."""
     span: np.ndarray
@@ -92,7 +92,7 @@ class AttackResult:
         """Raise ValueError if the arrays differ in the number of frames or images."""
         shape = (len(self.frames), len(self.sample))
         per_frame = (self.loss, self.margin, self.predicted, self.confidence)
-        wider = (self.plane, self.span)  # of any number of coordinates: constant features have none in the means' span
+        wider = (self.plane, self.span)  # of any width, which is 0 in the means' span for constant features
         shapes = [part.shape for part in per_frame] + [part.shape[:-1] for part in wider]
         if any(one != shape for one in shapes) or self.clean_images.shape != self.perturbed_images.shape:
             raise ValueError("the arrays of an attack's result differ in the number of frames or images")

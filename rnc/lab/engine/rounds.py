@@ -47,7 +47,7 @@ def finish(
 
 
 def goals(subject: Subject, condition: Condition) -> torch.Tensor:
-    """Return the attack's target classes (N,), or the true classes if it is untargeted."""
+    """Return the attack's target classes (N,), or the true classes, from which an untargeted one moves away."""
     images, labels = subject.images, subject.labels
     parts = [
         attacks.goal(condition, subject.logits_fn, images[part], labels[part], subject.num_classes)

@@ -112,7 +112,7 @@ class _Path:
         }
 
     def _placed(self, features: np.ndarray) -> np.ndarray:
-        """Return features (n, d) in the plane, (n, 2), or (n, 0) if there is none: a plane has two axes."""
+        """Return features (n, d) in the plane, (n, 2); (n, 0) if one feature or image does not define a plane."""
         if self._pca is None:
             return np.zeros((len(features), 0), np.float32)
         return self._pca.transform(features).astype(np.float32)

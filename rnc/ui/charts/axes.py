@@ -18,8 +18,9 @@ _OVERLAP: Any = "parity"  # every other name is left out until the rest fit
 
 
 def class_axis(classes: list[str], **options: Any) -> alt.Axis:
-    """Return a horizontal axis of classes: short names horizontal, longer ones slanted, many vertical; names that do not fit
-    omitted.
+    """Return a horizontal axis of classes, without the names that do not fit.
+
+    Short names are horizontal, longer ones slanted, and many names vertical.
     """
     angle = _name_angle(classes)
     overlap = False if angle == _SLOPE else _OVERLAP

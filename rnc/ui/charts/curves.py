@@ -18,7 +18,7 @@ _FAINT = 0.3
 
 @dataclass(frozen=True)
 class Curves:
-    """What the panels of a page share: who is drawn, along which axes, and what is marked."""
+    """Settings that the panels of a page share: runs, conditions, axes and marked epochs."""
 
     runs: list[str]
     """The labels in their order, which determines the colours."""
@@ -80,7 +80,7 @@ class Curves:
         return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
 
     def _marks(self) -> list[alt.Chart]:
-        """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle in the run's colour below it."""
+        """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle of the run's colour."""
         if self.milestones is None or self.milestones.empty:
             return []
         drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()

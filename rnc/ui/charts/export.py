@@ -61,7 +61,7 @@ def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_
     """
     held = sum(
         len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)
-    )  # (each writes them anew)
+    )  # each layer writes its rows again
     if held > MOST_ROWS:
         raise RenderError(
             f"This figure shows {held:,} rows, and a file at most {MOST_ROWS:,}; take its table, or show less."
@@ -103,9 +103,7 @@ def _with_its_rows(chart: Any) -> Any:
     """Return the chart with its rows inside. Altair's setting for this is global to the process, and Streamlit changes it."""
     inlined = chart.copy(deep=False)
     if isinstance(chart.data, pd.DataFrame):
-        seen = chart.data.drop(
-            columns="image", errors="ignore"
-        )  # an image shows only on hover, which a file does not have
+        seen = chart.data.drop(columns="image", errors="ignore")  # shown only on hover
         rows: list[Any] = alt.utils.sanitize_pandas_dataframe(seen).to_dict("records")
         inlined.data = alt.InlineData(values=rows)
     if isinstance(chart, alt.LayerChart):

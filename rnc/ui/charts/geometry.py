@@ -43,9 +43,7 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
             alt.Tooltip("off simplex:Q", format="+.3f"),
         ],
     )
-    scale = alt.Scale(
-        scheme="blueorange", domain=[-1, 1], domainMid=0, clamp=True
-    )  # the difference from self-duality can be up to 2
+    scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0, clamp=True)  # duality can differ by 2
     cells = base.mark_rect().encode(
         color=alt.Color(
             "off simplex:Q", scale=scale, legend=alt.Legend(title="cos − that of a simplex", orient="bottom")

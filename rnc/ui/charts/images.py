@@ -8,11 +8,14 @@ from PIL import Image
 
 _GAP_SHARE = 8  # a gap is an eighth of an image wide
 _JPEG = {"quality": 85, "subsampling": 0}
-"""Settings for small images. Compared with PNG: half the bytes, a fifth of the time, and the accuracy of 64 colours."""
+"""Settings for small images: half the bytes of a PNG in a fifth of the time, as accurate as a PNG of 64 colours."""
 
 
 def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
-    """Place images (n, c, h, w) in [0, 1] side by side, enlarged without smoothing: (height, width, 4) uint8."""
+    """Place images (n, c, h, w) in [0, 1] side by side, enlarged without smoothing, as (height, width, 4) uint8.
+
+    The gaps between the images are transparent.
+    """
     factor = max(cell // images.shape[-1], 1)
     colour = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images
     opaque = np.concatenate([colour, np.ones_like(colour[:, :1])], axis=1)

@@ -97,9 +97,7 @@ def _bends(flows: pd.DataFrame, spots: pd.DataFrame) -> pd.DataFrame:
     where = spots.set_index("true_class")[["x", "y"]]
     begin, end = (where.reindex(flows[name]).to_numpy(float)[:, None] for name in ("true_class", "predicted_class"))
     aside = (end - begin)[..., ::-1] * np.array([1.0, -1.0])
-    near = 1 - 0.35 * np.linalg.norm(
-        end - begin, axis=-1, keepdims=True
-    )  # flows between neighbours stay near the circle
+    near = 1 - 0.35 * np.linalg.norm(end - begin, axis=-1, keepdims=True)  # near the circle for neighbours
     bend = near * (begin + end) / 2 + 0.15 * aside
     t = np.linspace(0.05, 0.93, _STEPS)[None, :, None]
     curve = (1 - t) ** 2 * begin + 2 * t * (1 - t) * bend + t**2 * end

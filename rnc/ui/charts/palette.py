@@ -46,9 +46,7 @@ def run_scale(labels: list[str]) -> alt.Scale:
 
 
 def class_scale(classes: list[str]) -> alt.Scale:
-    """Return a class's colour by its position in the data set; after the tenth, the hues repeat darker, lighter, then
-    unchanged.
-    """
+    """Return a class's colour by its position in the data set; after the tenth, the hues repeat darker, then lighter."""
     return alt.Scale(domain=classes, range=_shades(CLASSES, len(classes)))
 
 

@@ -72,9 +72,7 @@ class Renderer:
             self._process = None
 
     def _answer(self, request: bytes) -> bytes:
-        if (
-            self._process is not None and self._process.poll() is not None
-        ):  # it ended after a long time without a request
+        if self._process is not None and self._process.poll() is not None:  # it ended when idle
             self.close()
         if self._process is None:
             self._process = _started(self._memory, self._seconds)

@@ -1,1 +1,1 @@
-"""The attack lab's page in parts: what is asked for (`form`), the job that answers it (`job_status`), and its result."""
+"""The parts of the attack lab's page: the request (`form`), the job that answers it (`job_status`), and its result."""

@@ -1,4 +1,4 @@
-"""What came of an attack: its numbers, its steps as a film over the features, leaps, images and layers."""
+"""Display of an attack's result: its numbers, its steps as a film over the features, leaps, images and layers."""
 
 from functools import partial
 
@@ -31,11 +31,11 @@ _CARDS = (
     ("NC1", Metric.NC1, "{:.3g}"),
     ("NC2 equiangularity", Metric.NC2_EQUIANGULARITY, "{:.3f}"),
 )
-"""The metrics that matter most: label, name, format."""
+"""The most important metrics: label, name, format."""
 
 
 def draw_attack(answer: Answer, figures: Figures) -> None:
-    """All of an attack's result, below its headline."""
+    """Draw an attack's complete result."""
     result, names = answer.result, answer.classes
     assert isinstance(result, AttackResult)
     condition = Condition.from_slug(result.condition)
@@ -59,7 +59,7 @@ def draw_attack(answer: Answer, figures: Figures) -> None:
 
 
 def _headline(answer: Answer, result: AttackResult, condition: Condition) -> None:
-    """What was done and the numbers that matter most."""
+    """Draw the title, the settings and the most important numbers."""
     done = f"stopped after {result.steps_done:d} steps" if result.stopped else f"all {result.steps_done:d} steps"
     taken = result.images or answer.request.images
     st.header(f"{plain(condition.label)} · {taken:d} images · {done}", anchor=False)
@@ -80,7 +80,7 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
 
 
 def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: str) -> None:
-    """The features at a step, and the curves over all steps."""
+    """Draw the features at a step, and the curves over all steps."""
     frames = frame_names(result.frames)
     wide, first, second = st.columns([2, 1, 1])
     with wide:
@@ -91,7 +91,7 @@ def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: st
 
 
 def draw_origin(answer: Answer) -> None:
-    """Which network an answer is of, and what it took."""
+    """Show the network of an answer, and its device and duration."""
     result, request = answer.result, answer.request
     st.caption(
         f"{plain(request.sources[0].label)} · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
@@ -99,13 +99,13 @@ def draw_origin(answer: Answer) -> None:
 
 
 def say_fewer_images(taken: int, asked: int) -> None:
-    """That fewer images than were asked for make a balanced choice, where that is so."""
+    """Say that fewer images than requested make a balanced selection, if that is so."""
     if taken < asked:
         st.caption(f"{asked:d} images were asked for; there are {taken:d} with as many of one class as of another.")
 
 
 def say_other_images() -> None:
-    """That the images are not those of the run."""
+    """Warn that the images are not those of the run."""
     st.warning(
         "These are not the images that the run recorded: another source of the data set keeps them in another order, so "
         "that a subset of train is another one. Of test the numbers compare, of train they do not.",
@@ -114,7 +114,7 @@ def say_other_images() -> None:
 
 
 def _features(result: AttackResult, frame: int, names: list[str], figures: Figures) -> None:
-    """The watched features at a frame, in one plane for all frames, and the way of the picked image."""
+    """Draw the watched features at a frame, in one plane for all frames, and the trajectory of the chosen image."""
     method = st.segmented_control(
         "Plane", _PLANES, default=_PLANES[0], key="lab_plane_of", bind="query-params", required=True,
         help="PCA of the clean features, or the plane through the clean means of three classes",
@@ -160,14 +160,14 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
 
 
 def _pick() -> None:
-    """Follow the image that was clicked on in the plane."""
+    """Follow the image that was clicked in the plane."""
     found = st.session_state["lab_plane"]["selection"].get(PICKED_SAMPLE)
     if found:
         st.session_state[IMAGE] = int(found[0]["sample"])
 
 
 def _numbers(result: AttackResult, figures: Figures) -> None:
-    """Every metric before and after, and along the network where that was asked for."""
+    """Show every metric before and after, and at every stage if that was requested."""
     labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}
     with st.expander("Every metric", icon=":material/table:"):
         number = st.column_config.NumberColumn(format="%.4g")

@@ -1,4 +1,4 @@
-"""Which stored network is attacked, on which images, and which one it is compared with."""
+"""Choice of the stored network that is attacked, of its images, and of a network for comparison."""
 
 import json
 
@@ -16,7 +16,7 @@ from rnc.vocabulary import Split
 
 
 def choose_network(run: pd.Series, selection: Selection) -> Source | None:
-    """The network of a run at the epoch cursor; None, after a word on the page, where it kept none."""
+    """Return the network of a run at the epoch cursor; if the run kept none, say so on the page and return None."""
     checkpoints = sidebar.reader().checkpoints([run.run_id])
     epoch = sidebar.epoch_not_after(checkpoints, run.run_id, selection.epoch)
     if epoch is None:
@@ -32,7 +32,7 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
 
 
 def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
-    """Another stored network to compare with, of the chosen runs on the same data set; None where nobody wants one."""
+    """Let the user choose another stored network for comparison, of the chosen runs on the same data set; None if not wanted."""
     runs = sidebar.chosen_runs(selection)
     runs = runs[runs["images_from"] == run["images_from"]]
     checkpoints = sidebar.reader().checkpoints(list(runs.index))
@@ -52,7 +52,7 @@ def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source
 
 
 def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> Source | None:
-    """A stored network; None, after a word on the page, where the store, written by another program, makes no sense."""
+    """Return a stored network; if the store's entry is invalid, show the error on the page and return None."""
     try:
         return source_of(run, checkpoint, split)
     except RequestError as error:
@@ -61,9 +61,9 @@ def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> So
 
 
 def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
-    """What the lab needs to know of a run's stored network: a row of `StoreReader.checkpoints`.
+    """Return the lab's source for a run's stored network, given as a row of `StoreReader.checkpoints`.
 
-    Raises RequestError where the row makes no sense, or its file is none in the store's folder; it is not opened then.
+    Raises RequestError if the row is invalid or its file is not in the store's folder; the file is not opened then.
     """
     try:
         subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0

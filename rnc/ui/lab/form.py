@@ -1,6 +1,6 @@
-"""What people ask the lab for: an attack with its options, the images, and a sweep over its strength.
+"""The form of the lab: an attack with its options, the images, and a sweep over its strength.
 
-Every field is bound to the address, so that it says the whole request.
+Every field is bound to the URL, which therefore contains the whole request.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ AXES = {"epsilon": Axis.EPSILON, "steps": Axis.STEPS, "step size": Axis.STEP_SIZ
 
 @dataclass(frozen=True)
 class Asked:
-    """What the form says."""
+    """The values of the form."""
 
     condition: Condition
     images: int
@@ -50,12 +50,12 @@ class Asked:
 
 
 def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerwise: bool = True) -> Asked:
-    """The form of an attack. Raises ValueError, saying what to do, for what is no attack.
+    """Draw the form of an attack. Raises ValueError, which says what to do, if the values do not make an attack.
 
-    `epsilon` is the one that the run was measured under; `layerwise` offers to measure every layer, too.
+    `epsilon` is the one with which the run was measured; `layerwise` also offers to measure every layer.
     """
     usual = presets(dataset)
-    row = st.container(horizontal=True, vertical_alignment="bottom")  # (in a narrow window it wraps)
+    row = st.container(horizontal=True, vertical_alignment="bottom")  # a horizontal container wraps in a narrow window
     row.selectbox(
         "Preset", list(usual), index=None, key="lab_preset", placeholder="own settings", width=330,
         on_change=_fill_in, args=(usual, classes), help="fills the fields below; change them as you like",
@@ -71,7 +71,7 @@ def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerw
 
 
 def _steps(kind: ConditionKind, epsilon: float, fields: list[DeltaGenerator]) -> dict[str, Any]:
-    """How many steps and starts, and how large a step, of the attacks that have them."""
+    """Draw the fields for steps, restarts and step size of attacks that have them, and return their values."""
     options: dict[str, Any] = {}
     if kind in (ConditionKind.PGD, ConditionKind.APGD):
         options["steps"] = int(fields[0].number_input("Steps", 0, MOST_STEPS, 10, key="lab_steps", **_BOUND))
@@ -84,7 +84,7 @@ def _steps(kind: ConditionKind, epsilon: float, fields: list[DeltaGenerator]) ->
 
 
 def _images(layerwise: bool) -> tuple[int, int, bool]:
-    """How many images, the seed, and whether every layer is measured."""
+    """Return the number of images, the seed, and whether every layer is measured."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         among = "balanced over the classes"
         count = st.number_input(
@@ -100,7 +100,7 @@ def _images(layerwise: bool) -> tuple[int, int, bool]:
 
 
 def _options(kind: ConditionKind, classes: list[str]) -> dict:
-    """What an attack climbs, where to, and how its steps change; nothing of noise."""
+    """Return an attack's target, objective and step schedule; nothing for noise."""
     if kind in (ConditionKind.GAUSSIAN, ConditionKind.SIGN_NOISE):
         return {}
     with st.expander("Target, objective, steps", icon=":material/tune:"):
@@ -121,7 +121,10 @@ def _options(kind: ConditionKind, classes: list[str]) -> dict:
 
 
 def draw_sweep_form(condition: Condition) -> tuple[Axis, tuple[float, ...]]:
-    """What is varied, and its values: from 0 (or the first step) to a bound. Raises ValueError for what is no size."""
+    """Return the varied parameter and its values, from 0 (or the first step size) to a bound.
+
+    Raises ValueError if the bound is not a valid size.
+    """
     fields = st.columns([4, 3, 3], vertical_alignment="bottom")
     over = AXES[_one_of(fields[0], "Vary", AXES, "lab_over")]
     points = int(fields[2].number_input("Points", 2, MOST_VALUES, 9, key="lab_points", **_BOUND))

@@ -1,4 +1,4 @@
-"""The frames of an attack as a film: their names, and the points and values that each shows."""
+"""The frames of an attack as a film: their names, and the points and values of each."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from rnc.vocabulary import Role
 
 
 def frame_names(frames: pd.DataFrame) -> list[str]:
-    """A name a row of (restart, step): clean, start, 1, 2, … and the ends of later restarts."""
+    """Return a name per row of (restart, step): clean, start, 1, 2, … and the ends of later restarts."""
     special = {CLEAN_STEP: "clean", 0: "start"}
     restarts, steps = (frames[name].to_numpy(dtype=np.int64) for name in ("restart", "step"))
     return [
@@ -18,7 +18,7 @@ def frame_names(frames: pd.DataFrame) -> list[str]:
 
 
 def points(result: AttackResult, places: np.ndarray, frame: int, names: list[str]) -> pd.DataFrame:
-    """Every watched image clean and at a frame (shown, sample, label, predicted, x, y); places (T, n, 2)."""
+    """Return every watched image, clean and at a frame (shown, sample, label, predicted, x, y), from places (T, n, 2)."""
     parts = []
     for shown, at in ((Role.CLEAN, 0), (Role.PERTURBED, frame)):
         x, y = places[at].T
@@ -28,7 +28,7 @@ def points(result: AttackResult, places: np.ndarray, frame: int, names: list[str
 
 
 def step_values(result: AttackResult, metric: str) -> pd.DataFrame:
-    """One value a frame (frame, value), of the margin with the band between its tenth and ninetieth percentile."""
+    """Return a value per frame (frame, value); for the margin also the band from the 10th to the 90th percentile."""
     named = frame_names(result.frames)
     if metric != "margin":
         return pd.DataFrame({"frame": named, "value": result.frames[metric]})
@@ -37,7 +37,7 @@ def step_values(result: AttackResult, metric: str) -> pd.DataFrame:
 
 
 def leap_frames(result: AttackResult, names: list[str]) -> pd.DataFrame:
-    """A row a watched image that leaps for good (frame, label)."""
+    """Return a row per watched image that leaps for good (frame, label)."""
     leapt = result.leapt_at >= 0
     named = np.array(frame_names(result.frames))
     return pd.DataFrame({"frame": named[result.leapt_at[leapt]], "label": np.array(names)[result.label[leapt]]})

@@ -1,4 +1,4 @@
-"""Images before and after an attack: chosen by decision or from the plane, with what the network thinks, to take along."""
+"""Images before and after an attack with the network's predictions, filtered by prediction or plane, and their download."""
 
 import io
 
@@ -12,7 +12,7 @@ from rnc.ui.charts.images import before_and_after, png
 from rnc.ui.markdown import clean, plain
 
 IMAGE = "lab_image"
-"""Where the session keeps the sample that is followed."""
+"""The key of the session state that holds the followed sample."""
 
 _ALL, _LEAPT, _STAYED = "all", "leapt", "stayed"
 _COLUMNS = 6
@@ -20,7 +20,7 @@ _CELL = 128
 
 
 def draw_images(result: AttackResult, names: list[str], condition: Condition) -> None:
-    """The shown images by what became of them, six to a row: clean, perturbed, and what was added."""
+    """Draw the kept images with the chosen outcome, six per row: clean, perturbed, and the perturbation."""
     kept, picked = _kept(result, names), st.session_state.get(IMAGE)
     st.header("Images", anchor=False)
     chosen = _choose(kept, names)
@@ -53,7 +53,7 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
 
 
 def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """Those kept images that people want to see, by what became of them."""
+    """Let the user filter the kept images by outcome and classes, and return them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         fate = st.segmented_control(
             "Decision", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
@@ -67,7 +67,7 @@ def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def _kept(result: AttackResult, names: list[str]) -> pd.DataFrame:
-    """A row a kept image: sample, classes by name (true, before, after), how sure the network was, whether it leapt."""
+    """Return a row per kept image: sample, class names (true, before, after), confidences, and whether it leapt."""
     count, named = len(result.clean_images), np.array(names)
     before, after = result.predicted[0][:count], result.predicted[-1][:count]
     return pd.DataFrame(
@@ -79,7 +79,7 @@ def _kept(result: AttackResult, names: list[str]) -> pd.DataFrame:
 
 
 def _take_along(result: AttackResult, shown: pd.DataFrame, condition: Condition) -> None:
-    """The shown images as a picture, and all kept ones as arrays."""
+    """Offer the shown images as a picture, and all kept ones as arrays, for download."""
     places = list(shown.index)
 
     def picture() -> bytes:
@@ -98,7 +98,7 @@ def _take_along(result: AttackResult, shown: pd.DataFrame, condition: Condition)
 
 
 def images_file(result: AttackResult) -> bytes:
-    """The kept images as npz: clean and perturbed (m, c, h, w) in [0, 1], sample, label, and decisions with confidences."""
+    """Return the kept images as npz: clean and perturbed (m, c, h, w) in [0, 1], sample, label, predictions, confidences."""
     count, content = len(result.clean_images), io.BytesIO()
     np.savez_compressed(
         content,

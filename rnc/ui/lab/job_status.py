@@ -1,4 +1,4 @@
-"""Work for the lab's process: what this session asked for, how far it is, and what came of it."""
+"""The session's requests to the lab: submission, progress, and answers."""
 
 import secrets
 import threading
@@ -20,14 +20,14 @@ from rnc.ui.errors import fragment_telling, show_error
 from rnc.ui.lab.frames import frame_names
 from rnc.ui.markdown import MOST_OF_A_MESSAGE, Markdown, plain
 
-_POLL_SECONDS = 0.5  # of progress
-_LOOK_SECONDS = 2.0  # at the estimate
+_POLL_SECONDS = 0.5  # between updates of the progress
+_LOOK_SECONDS = 2.0  # between updates of the estimate
 _TICKETS, _PREPARED, _SESSION = "lab_tickets", "lab_prepared", "lab_session"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A result, what it answers, and the names of the classes then."""
+    """A result, its request, and the names of the classes at that time."""
 
     request: Request
     result: Result
@@ -39,9 +39,10 @@ _clients_lock = threading.Lock()
 
 
 def client() -> LabClient:
-    """The lab of this server, shared by all sessions: one, whatever a visitor sends.
+    """Return the only lab client of this server, shared by all sessions.
 
-    It is not in Streamlit's cache, which any visitor's browser may clear: each time there would be another worker process.
+    It is not kept in Streamlit's cache, because any visitor's browser can clear that, and each time another worker process
+    would start.
     """
     with _clients_lock:
         if not _clients or _clients[0].closed:
@@ -50,21 +51,21 @@ def client() -> LabClient:
 
 
 def submit(request: Request) -> Ticket:
-    """Ask the lab for something in this visitor's name. Raises LabBusyError."""
+    """Submit a request to the lab for this visitor. Raises LabBusyError."""
     session = st.session_state.setdefault(_SESSION, secrets.token_hex(16))
     return client().submit(request, session, st.context.ip_address or "")
 
 
 def _folders() -> list[Path]:
-    """Where networks are read from: the store's folder, and the gallery."""
+    """Return the folders from which networks are read: the store's folder, and the gallery."""
     gallery = gallery_path()
     return [store_path().resolve().parent, *([] if gallery is None else [gallery])]
 
 
 def draw_work(activity: str, request: Request, classes: list[str], label: Markdown) -> Answer | None:
-    """The button that runs a request, its progress, and its answer once there is one, of `activity`'s last request.
+    """Draw the button that runs a request, and its progress; return the answer to the last request of `activity`, or None.
 
-    What the lab knows already is answered without a click: an address that was shared shows its result.
+    A result that the lab already knows appears without a click, so a shared URL shows its result.
     """
     ticket, names = _tickets().get(activity, (None, classes))
     expected = client().estimate(request)
@@ -73,7 +74,7 @@ def draw_work(activity: str, request: Request, classes: list[str], label: Markdo
         ticket, names = _tickets().get(activity, (None, classes))
     under_way = ticket is not None and not ticket.ended
     with st.container(horizontal=True, vertical_alignment="center"):
-        # (by callback: a press whose run is cut short by the next one would be lost)
+        # The button uses a callback, because a press during a script run that the next one interrupts would be lost.
         st.button(
             label, type="primary", icon=":material/bolt:", key=f"lab_run_{activity}", disabled=under_way,
             on_click=_submit, args=(activity, request, classes),
@@ -90,7 +91,7 @@ def draw_work(activity: str, request: Request, classes: list[str], label: Markdo
 
 
 def _answer(ticket: Ticket, request: Request, names: list[str]) -> Answer | None:
-    """What an ended ticket brought, after a word where it is not all that `request` asks for."""
+    """Return the result of an ended ticket, with a message if it does not fully answer `request`."""
     if ticket.state is TicketState.FAILED:
         show_error(ticket.error or "The attack failed.")
     elif ticket.error:
@@ -109,7 +110,7 @@ def _tickets() -> dict[str, tuple[Ticket, list[str]]]:
 
 
 def _submit(activity: str, request: Request, classes: list[str]) -> None:
-    """Put a request into the queue; where that is full, the request before stays."""
+    """Put a request into the queue; if the queue is full, keep the previous one."""
     try:
         _tickets()[activity] = submit(request), classes
     except LabBusyError as error:
@@ -119,7 +120,7 @@ def _submit(activity: str, request: Request, classes: list[str]) -> None:
 @st.fragment(run_every=_LOOK_SECONDS)
 @fragment_telling
 def _estimate(request: Request) -> None:
-    """How long it will take; the lab measures the pace of a network while people fill the form."""
+    """Show how long the request will take; the lab measures the network's pace while the user fills in the form."""
     seconds, waiting = client().estimate(request), client().waiting
     if seconds is None and st.session_state.get(_PREPARED) != request.sources[0]:
         st.session_state[_PREPARED] = request.sources[0]
@@ -137,7 +138,7 @@ def _estimate(request: Request) -> None:
 @st.fragment(run_every=_POLL_SECONDS)
 @fragment_telling
 def _progress(activity: str) -> None:
-    """Where the ticket stands, what its steps have done so far, and the way to stop it."""
+    """Show the state of the ticket, the metrics of its steps so far, and the button to stop it."""
     ticket, _names = _tickets()[activity]
     if ticket.ended:
         st.rerun(scope="app")
@@ -157,13 +158,13 @@ def _progress(activity: str) -> None:
 
 
 def _share(ticket: Ticket) -> float:
-    """The share that is done."""
+    """Return the share of the work that is done."""
     waits = ticket.state in (TicketState.QUEUED, TicketState.LOADING) or not ticket.total
     return 0.0 if waits else min(ticket.done / ticket.total, 1.0)
 
 
 def _standing(ticket: Ticket) -> Markdown:
-    """Where a ticket stands, in words."""
+    """Describe the state of a ticket in words."""
     if ticket.state is TicketState.QUEUED:
         place = ticket.place
         return f"In the queue, {place:d} before this one" if place else "Its turn is next"
@@ -175,7 +176,7 @@ def _standing(ticket: Ticket) -> Markdown:
 
 
 def table_of_metrics(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:
-    """A row a metric under its label, a column each of `columns`."""
+    """Return a row per metric under its label, with a column for each of `columns`."""
     table = pd.DataFrame(columns)
     table.insert(0, "metric", [labels[name] for name in table.index])
     return table

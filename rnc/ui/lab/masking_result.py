@@ -1,4 +1,4 @@
-"""What came of the checks for gradient masking: each sign with its numbers and where it is described."""
+"""Display of the checks for gradient masking: each sign with its numbers and its reference."""
 
 import streamlit as st
 
@@ -10,7 +10,7 @@ from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
 
 
 def draw_masking(answer: Answer) -> None:
-    """A verdict, then the checks, those that warn first."""
+    """Draw the overall verdict, then the checks, warnings first."""
     result = answer.result
     assert isinstance(result, MaskingResult)
     label = plain(Condition.from_slug(result.condition).label)

@@ -1,4 +1,4 @@
-"""What came of a request, whichever it was."""
+"""Display of the result of a request of any kind."""
 
 from rnc.lab.results import AttackResult, SweepResult
 from rnc.ui.figures import Figures
@@ -9,7 +9,7 @@ from rnc.ui.lab.sweep_result import draw_sweep
 
 
 def draw_answer(answer: Answer, figures: Figures) -> None:
-    """Draw a result as its kind wants it."""
+    """Draw a result with the function for its kind."""
     if isinstance(answer.result, AttackResult):
         draw_attack(answer, figures)
     elif isinstance(answer.result, SweepResult):

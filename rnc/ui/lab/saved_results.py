@@ -1,4 +1,4 @@
-"""Results kept in the store: keep one, list them, open one by its address, forget one."""
+"""Results in the store: save one, list them, open one by its URL, delete one."""
 
 import json
 
@@ -17,7 +17,7 @@ _ADDRESS, _KEY_DIGITS = "lab_kept", 12
 
 
 def offer_to_keep(answer: Answer) -> None:
-    """A way to keep a whole result in the store, under a title of one's own."""
+    """Offer to save a complete result in the store, under a title that the user chooses."""
     if answer.result.stopped or is_readonly():
         return
     with st.popover("Keep", icon=":material/bookmark_add:", width="content"):
@@ -34,7 +34,7 @@ def offer_to_keep(answer: Answer) -> None:
 
 
 def choose_kept() -> Answer | None:
-    """Let people open one of the kept results; None, after a word on the page, where there is none to show."""
+    """Let the user open a saved result; if there is none to show, say so on the page and return None."""
     found = sidebar.reader().lab_results()
     if found.empty:
         how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
@@ -64,7 +64,7 @@ def choose_kept() -> Answer | None:
 
 
 def _offer_to_forget(key: str) -> None:
-    """A way to take the opened result out of the store."""
+    """Offer to delete the opened result from the store."""
     with st.popover("Forget", icon=":material/delete:", width="content"):
         st.caption("It is removed from the store; the same request gives it again.")
         if st.button("Forget this result", key="lab_forget", type="primary"):
@@ -83,7 +83,7 @@ _COLUMNS = {
 
 
 def _listed(found: pd.DataFrame) -> pd.DataFrame:
-    """What the list shows of each: title, time, kind, what it took."""
+    """Return the columns of the list: title, kind, time, duration and size."""
     told = [json.loads(summary) for summary in found["summary"]]
     return pd.DataFrame(
         {
@@ -97,7 +97,7 @@ def _listed(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classes_of(run_id: str) -> list[str]:
-    """The names of a run's classes; numbers where the store does not know it any more."""
+    """Return the names of a run's classes, or numbers if the run is no longer in the store."""
     runs = sidebar.reader().runs()
     found = runs[runs["run_id"] == run_id]
     return [str(number) for number in range(1000)] if found.empty else list(found["classes"].iloc[0])

@@ -1,4 +1,4 @@
-"""What came of a sweep: every metric against the strength of the attack, one network or two."""
+"""Display of a sweep: every metric against the strength of the attack, for one or two networks."""
 
 import pandas as pd
 import streamlit as st
@@ -30,7 +30,7 @@ _STRENGTHS = {Axis.EPSILON: "ε (pixels of [0, 1])", Axis.STEPS: "steps", Axis.S
 
 
 def draw_sweep(answer: Answer, figures: Figures) -> None:
-    """Small multiples over the strength, and along the network where that was asked for."""
+    """Draw small panels over the strength, and over the stages of the network if that was requested."""
     result, request = answer.result, answer.request
     assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
     done = result.points["strength"].nunique()
@@ -66,7 +66,7 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
 
 
 def _say_unmoved(result: SweepResult, request: SweepRequest, images: int) -> None:
-    """A sentence a network, of the strength at which most of its images had no gradient that the attack could follow."""
+    """Say for each network at which strength most of its images had no gradient for the attack to follow."""
     shares = result.points[result.points["metric"] == WITHOUT_GRADIENT]
     for place, source in enumerate(request.sources):
         of_source = shares[shares["source"] == place]

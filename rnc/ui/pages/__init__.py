@@ -1,1 +1,1 @@
-"""What the Findings and Geometry pages draw."""
+"""The parts of the Findings and Geometry pages."""

@@ -1,4 +1,4 @@
-"""The findings page's matrix and cards: verdicts, the numbers behind them, and the way to the evidence."""
+"""The matrix and cards of the findings page: verdicts, their numbers, and links to the evidence."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -24,11 +24,11 @@ LINKS = {
     "projections": "Projections and leaps",
     "layers": "Layers",
 }
-_OF_ONE_RUN = ("geometry", "projections")  # (pages that look at one run: the link names one that the claim is about)
-_MOST_ROWS, _HEIGHT = 12, 460  # (of many runs a card has many numbers; then they scroll)
+_OF_ONE_RUN = ("geometry", "projections")  # pages that show a single run; the link names one to which the claim applies
+_MOST_ROWS, _HEIGHT = 12, 460  # a card with the numbers of many runs scrolls
 _MOST_NAMED = 5
 BETWEEN = 10
-"""Epochs at which the course of a number is drawn, beside the first and the last."""
+"""Number of epochs for which a number is drawn, in addition to the first and the last."""
 _Parameters = dict[str, str | Iterable[str]]
 ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
 NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
@@ -47,11 +47,11 @@ EVIDENCE: dict[str, tuple[str, _Parameters]] = {
     "C10": ("layers", PERTURBED),
     "C11": ("collapse", ATTACKED | {"split": str(Split.TEST)}),
 }
-"""The page that shows what a claim rests on, and its address with the right selection."""
+"""The page with the evidence for a claim, and the URL parameters of the right selection."""
 
 
 def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
-    """Claims x runs: the verdict of each run that bears on a claim."""
+    """Draw claims x runs: the verdict of each run to which a claim applies."""
     table = pd.DataFrame(
         {label: [SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
         index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
@@ -61,7 +61,7 @@ def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
 
 
 def tell_unjudged(runs: pd.DataFrame) -> None:
-    """Say, where there are any, which runs (with `objective`, `label`) no claim is judged by."""
+    """Name the runs (with `objective`, `label`) for which no claim is judged, if there are any."""
     own = list(runs.loc[runs["objective"] == Objective.OWN, "label"])
     if own:
         named = [plain(label) for label in own[:_MOST_NAMED]]
@@ -73,9 +73,9 @@ def tell_unjudged(runs: pd.DataFrame) -> None:
 
 
 def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: str) -> None:
-    """One claim: verdict, statement, the numbers that decide it, the course of one, and the link to its evidence.
+    """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence.
 
-    `sql` is what the evidence came by.
+    `sql` is the query that returned the evidence.
     """
     card = st.container(border=True, height="stretch")
     with card:
@@ -115,7 +115,7 @@ def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
 
 
 def _draw_course(judgement: Judgement, labels: pd.Series, figures: Figures, card: DeltaGenerator, sql: str) -> None:
-    """The number that tells most, over epochs, where there is more than one."""
+    """Draw the main number over epochs, if it is known for more than one."""
     points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
     frame = pd.DataFrame(points, columns=["run", "epoch", "value"])
     if frame["epoch"].nunique() > 1:

@@ -1,4 +1,4 @@
-"""How far the class means of the chosen runs are from an exact simplex, over epochs."""
+"""The distance of the chosen runs' class means from an exact simplex, over epochs."""
 
 import numpy as np
 import pandas as pd
@@ -29,20 +29,20 @@ Where a condition leaves classes without samples, $C$ is the number of the other
 
 
 _MOST_CLASSES = 300
-"""More are not drawn pair by pair: the browser would get a rectangle for each."""
+"""Largest number of classes whose pairs are drawn, because the browser receives a rectangle for each pair."""
 _MOST_NUMBERS = 2**24
-"""Of the Gram matrices that are computed at once: an eighth of a GiB of float64."""
+"""Largest number of entries of the Gram matrices that are computed at once: an eighth of a GiB of float64."""
 ALIKE = "not defined: all class means are alike"
 
 
 def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
-    """run_id, shown, condition, epoch, and a column a distance, of class means (`StoreReader.means_over_epochs`).
+    """Return run_id, shown, condition, epoch, and a column per distance, from class means (`StoreReader.means_over_epochs`).
 
     Epochs with fewer than two classes have no row.
     """
     parts = []
     counts = means.groupby(_LINE, sort=False)["class"].transform("size")
-    for count, alike in means.groupby(counts):  # (as many classes: one array)
+    for count, alike in means.groupby(counts):  # an equal number of classes, which fit into one array
         if int(str(count)) < 2:
             continue
         vectors = as_matrix(alike["vector"])
@@ -59,7 +59,7 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
 def draw_cosines(
     figures: Figures, place: DeltaGenerator, cosines: np.ndarray, classes: list[str], title: str, alt: str, key: str
 ) -> None:
-    """A heat map of cosines (C, C) between classes; a word where these are too many to be drawn pair by pair."""
+    """Draw a heat map of cosines (C, C) between classes, or a message if there are too many classes."""
     if len(classes) > _MOST_CLASSES:
         place.info(
             f"{plain(title)}: {len(classes):,d} classes are not drawn pair by pair, at most {_MOST_CLASSES:d} are."
@@ -69,14 +69,14 @@ def draw_cosines(
 
 
 def duality_of(rows: np.ndarray, means: np.ndarray) -> np.ndarray | None:
-    """Return the cosines (C, C) of classifier rows (C, d) and centred class means (C, d), or None where these do not match."""
+    """Return the cosines (C, C) of classifier rows (C, d) and centred class means (C, d); None if their shapes differ."""
     return cosine_matrix(rows, centre(means)) if rows.shape == means.shape else None
 
 
 def draw_duality(
     figures: Figures, place: DeltaGenerator, duality: np.ndarray | None, classes: list[str], shown: str
 ) -> None:
-    """The heat map of `duality_of`, or a word where there is none."""
+    """Draw the heat map of `duality_of`, or a message if there is none."""
     if duality is None:
         place.info("No classifier with the classes and the width of these means is stored of this epoch.")
         return
@@ -85,7 +85,7 @@ def draw_duality(
 
 
 def draw_simplex_distances(selection: sidebar.Selection, figures: Figures) -> None:
-    """Three panels over epochs: the chosen runs, clean and under the shown condition."""
+    """Draw a panel per distance over epochs, for the chosen runs, clean and under the chosen condition."""
     runs = sidebar.chosen_runs(selection)
     shown = list(dict.fromkeys([str(Role.CLEAN), selection.shown]))
     found = distances_over_epochs(sidebar.reader().means_over_epochs(selection.runs, shown, selection.split))
@@ -107,7 +107,7 @@ def draw_simplex_distances(selection: sidebar.Selection, figures: Figures) -> No
 
 
 def told_nearest(found: pd.DataFrame) -> Markdown:
-    """Return, run by run, the least distance by the Gram matrix (`distances_over_epochs`, with the runs' labels), in words."""
+    """Describe each run's smallest distance by the Gram matrix (from `distances_over_epochs`, with the runs' labels)."""
     defined = found.dropna(subset=["gram"])
     least = defined.loc[defined.groupby("run_id", sort=False)["gram"].idxmin()]
     told = [
@@ -118,7 +118,7 @@ def told_nearest(found: pd.DataFrame) -> Markdown:
 
 
 def why_undefined(means: np.ndarray, what: Markdown) -> Markdown:
-    """Return why class means (C, d) of `what` have no geometry, in words; empty where they have."""
+    """Describe why the class means (C, d) of `what` have no geometry; empty if they have one."""
     if len(means) < 2:
         return f"This run kept no class means of {what}."
     if not np.isfinite(means).all():

@@ -1,1 +1,1 @@
-"""The parts of the projections page: which maps are drawn, where their points come from, and what people picked on them."""
+"""The parts of the projections page: the choice of maps, the source of their points, and the user's selection on them."""

@@ -1,4 +1,4 @@
-"""Where an attack brings the features of each class: as a matrix, and as flows between the classes."""
+"""The leaps of each class's features under an attack, as a matrix and as flows between the classes."""
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +13,7 @@ from rnc.ui.projections.map_options import MapChoice
 
 
 def draw_all_leaps(figures: Figures, maps: Maps) -> None:
-    """The leaps of every map, once where maps differ in their projection alone."""
+    """Draw the leaps of every map, only once for maps that differ only in their projection."""
     told = set()
     for place, (choice, plane) in enumerate(maps):
         what = (choice.run.run_id, plane.epoch, choice.condition)
@@ -24,7 +24,7 @@ def draw_all_leaps(figures: Figures, maps: Maps) -> None:
 
 
 def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: Markdown) -> None:
-    """The leaps of a map's run, epoch and condition; `of` says of which map, where there are two."""
+    """Draw the leaps of a map's run, epoch and condition; `of` names the map if there are two."""
     names = choice.names
     leaps = sidebar.reader().leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
     if leaps.empty:

@@ -1,4 +1,4 @@
-"""One map on the page."""
+"""The display of a map on the page."""
 
 from collections.abc import Collection
 
@@ -14,7 +14,7 @@ from rnc.ui.projections.thumbnails import Pictures, hover_pictures
 
 SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
-"""Containers whose parts stand side by side, and one below the other where the window is narrow."""
+"""CSS for containers whose parts are side by side, or stacked if the window is narrow."""
 
 
 def draw_map(
@@ -28,9 +28,9 @@ def draw_map(
     hover: bool,
     singled: Collection[str],
 ) -> None:
-    """The points of a map, what it shows, and what happens when people drag a box over it or click a point.
+    """Draw the points of a map and its description, and connect the user's boxes and clicks to the selection.
 
-    `singled` are the classes that stand out, where these are too many for a legend.
+    `singled` are the highlighted classes, if there are too many classes for a legend.
     """
     key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
     st.caption(

@@ -1,4 +1,4 @@
-"""Where a map takes its points from: a stored projection, or the plane of three class means."""
+"""The source of a map's points: a stored projection, or the plane of three class means."""
 
 from dataclasses import dataclass
 
@@ -15,33 +15,33 @@ from rnc.ui.projections.map_options import SIMPLEX, MapChoice
 from rnc.vocabulary import ProjectionMethod, Split
 
 MOST_DRAWN = 5_000
-"""Samples on a map at first; more take seconds to draw."""
+"""Number of samples on a map by default; more take seconds to draw."""
 _MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Points of one epoch (shown, condition, sample, label, predicted, x, y), labels as class names."""
+    """Points of an epoch (shown, condition, sample, label, predicted, x, y), with class names as labels."""
 
     epoch: int
     points: pd.DataFrame
     stored: int
-    """How many samples there are to draw."""
+    """The number of samples available."""
     triangle: pd.DataFrame | None = None
     """The vertices of a simplex plane (label, x, y)."""
 
     def told(self) -> Markdown:
-        """How many samples are drawn, of how many."""
+        """Describe how many of the available samples are drawn."""
         drawn = self.points["sample"].nunique()
         return f"{drawn:,} samples" if drawn == self.stored else f"{drawn:,} of {self.stored:,} samples, class-balanced"
 
 
 Maps = list[tuple[MapChoice, Plane]]
-"""The maps that are drawn, the first one first."""
+"""The drawn maps, the first one first."""
 
 
 def find_plane(choice: MapChoice, vertices: list[str], most: int) -> Plane | None:
-    """The points of at most so many samples; None, after a word on the page, where there are none."""
+    """Return the points of at most `most` samples; if there are none, say so on the page and return None."""
     found = _simplex(choice, vertices, most) if choice.method == SIMPLEX else _stored(choice, most)
     if found is None:
         return None
@@ -82,7 +82,7 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
 
 
 def _why_none(run_id: str, method: str) -> Markdown:
-    """Say why a run has no projection of a kind, where that can be told."""
+    """Describe why a run has no projection of this kind, if the reason is known."""
     epochs = sidebar.reader().vector_epochs([run_id])["epoch"]
     if len(epochs) and method == ProjectionMethod.PCA.value.upper():
         _classes, means = sidebar.reader().class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
@@ -92,7 +92,7 @@ def _why_none(run_id: str, method: str) -> Markdown:
 
 
 def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None:
-    """The samples of three classes in the plane of their clean class means."""
+    """Project the samples of three classes on the plane of their clean class means."""
     reader, run_id, split = sidebar.reader(), choice.run.run_id, choice.split
     epoch = sidebar.epoch_not_after(reader.vector_epochs([run_id]), run_id, choice.cursor)
     if len(vertices) < 3 or epoch is None:

@@ -1,4 +1,4 @@
-"""Which maps the page draws: one of the chosen runs in one projection, and another beside it where people want two."""
+"""The choice of maps: a chosen run in one projection, and optionally a second map beside it."""
 
 from dataclasses import dataclass, replace
 
@@ -21,28 +21,28 @@ _ABOUT_METHODS = (
 
 @dataclass(frozen=True)
 class MapChoice:
-    """What a map shows: features of a run at its last epoch up to a cursor, clean and under one condition."""
+    """The content of a map: features of a run at its last epoch up to a cursor, clean and under one condition."""
 
     run: pd.Series
     cursor: int
     shown: str
-    """The condition by role, or by slug where it is an extra one."""
+    """The role of the condition, or its slug if it is an extra condition."""
     split: Split
     method: str
 
     @property
     def condition(self) -> str | None:
-        """The condition's slug; None where the run was not measured under it."""
+        """The condition's slug; None if the run was not measured under it."""
         return sidebar.condition_of(self.run.run_id, self.shown)
 
     @property
     def names(self) -> list[str]:
-        """The classes, in the labels' order."""
+        """The classes, in the order of their labels."""
         return list(self.run.classes)
 
 
 def choose_first(selection: Selection) -> MapChoice:
-    """The map that the sidebar's epoch, condition and split are about."""
+    """Let the user choose the map for the sidebar's epoch, condition and split."""
     with st.container(horizontal=True, gap="medium"):
         with st.container(width="content"):
             run = sidebar.focus_run(selection)
@@ -54,7 +54,10 @@ def choose_first(selection: Selection) -> MapChoice:
 
 
 def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
-    """The map beside it: another run of the same images, another epoch, condition or projection; as the first at first."""
+    """Let the user choose the second map, of the same images: its run, epoch, condition and projection.
+
+    The epoch, condition and projection are initially those of the first map.
+    """
     runs = sidebar.chosen_runs(selection)
     runs = runs[(runs["images_from"] == first.run["images_from"]) & (runs["run_id"] != first.run.run_id)]
     labels = dict(zip(runs["label"], runs["run_id"], strict=True))
@@ -72,14 +75,14 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
 
 
 def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, another: bool = False) -> str | None:
-    """One of the options, or None: as the first map has it, which it is at first unless it shall be `another`."""
+    """Return the chosen option, or None for the first map's value, which is the default unless `another` is set."""
     listed = [_LIKEWISE, *options]
     picked = st.selectbox(label, listed, int(another), key=key, bind="query-params", help=help, width=190)
     return None if picked in (None, _LIKEWISE) else str(picked)
 
 
 def _epochs(run_id: str) -> list[str]:
-    """The epochs that a run has a map of."""
+    """Return the epochs for which a run has a map."""
     reader = sidebar.reader()
     found = {*reader.projected(run_id)["epoch"], *reader.vector_epochs([run_id])["epoch"]}
     return [str(epoch) for epoch in sorted(found)]

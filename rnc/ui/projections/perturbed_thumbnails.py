@@ -1,4 +1,4 @@
-"""What an attack makes of picked images: the lab perturbs them when people ask, as they were when the run was measured."""
+"""Perturbed versions of selected images, made by the lab on request with the settings of the run's measurement."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.5
 
 
 def perturbed_pictures(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
-    """Of each map a data URI by sample, once the lab has made them; offers to make them where it can."""
+    """Return for each map the data URIs by sample that the lab has made; offer to make missing ones if possible."""
     requests = [_request(choice, plane.epoch, samples) for choice, plane in maps]
     wanted = list({request.key: request for request in requests if request is not None}.values())
     tickets = _wanted_tickets({request.key for request in wanted})
@@ -32,7 +32,7 @@ def perturbed_pictures(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
     missing = [request for request in wanted if request.key not in tickets]
     with st.container(horizontal=True, vertical_alignment="center"):
         if missing:
-            # (by callback: a press whose run is cut short by the next one would be lost)
+            # The button uses a callback, because a press during a script run that the next one interrupts would be lost.
             st.button("Perturb them", on_click=_submit, args=(missing,), key="perturb_picked", icon=":material/bolt:",
                       help="in the attack lab's process, by the stored network and with the seed of the measurement")  # fmt: skip
         without = [
@@ -51,7 +51,7 @@ def perturbed_pictures(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
 
 
 def _wanted_tickets(keys: set[str]) -> dict[str, Ticket]:
-    """This session's tickets; those that nobody wants any more are stopped."""
+    """Return this session's tickets; those that are no longer wanted are stopped."""
     tickets: dict[str, Ticket] = st.session_state.setdefault(_TICKETS, {})
     for key in tickets.keys() - keys:
         tickets.pop(key).stop()
@@ -59,7 +59,10 @@ def _wanted_tickets(keys: set[str]) -> dict[str, Ticket]:
 
 
 def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PicturesRequest | None:
-    """None where the run kept no network of the epoch, or where its condition cannot be made anew."""
+    """Return a request for the perturbed images.
+
+    None if the run kept no network of the epoch, or if its condition cannot be reproduced.
+    """
     checkpoints = sidebar.reader().checkpoints([choice.run.run_id])
     found = checkpoints[checkpoints["epoch"] == epoch]
     if found.empty or choice.condition is None or not samples:
@@ -67,7 +70,7 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PicturesReque
     try:
         source = source_of(choice.run, found.iloc[0].to_dict(), choice.split)
         return PicturesRequest(source, replace(Condition.from_slug(choice.condition), relabelled=False), tuple(samples))
-    except ValueError:  # such as the very images that an epoch trained on
+    except ValueError:  # for example the exact images on which an epoch trained
         return None
 
 
@@ -81,7 +84,7 @@ def _submit(requests: list[PicturesRequest]) -> None:
 
 @st.fragment(run_every=_POLL_SECONDS)
 def _progress() -> None:
-    """How far they are; the page is drawn anew when all have come."""
+    """Show the progress; the page is drawn again when all tickets have ended."""
     tickets = list(st.session_state[_TICKETS].values())
     if all(ticket.ended for ticket in tickets):
         st.rerun(scope="app")

@@ -1,7 +1,6 @@
-"""The samples that people picked on the maps: one selection for all maps of the same images, kept while they change.
+"""The selection of samples on the maps, shared by all maps of the same images and kept when the maps change.
 
-A box or a click on a map is an act that makes the selection; that it is gone from the map again (because another epoch is
-drawn) changes nothing.
+Drawing a box or clicking on a map changes the selection. Losing the box because another epoch is drawn does not.
 """
 
 from collections.abc import Callable
@@ -13,19 +12,19 @@ from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE
 from rnc.ui.projections.map_options import MapChoice
 
 ADDING = "adding"
-"""Where the session keeps whether a box or a click adds to what is picked."""
+"""The key of the session state that is true if a box or a click adds to the selection."""
 _PICKED, _ADDRESS = "picked_samples", "picked"
 MOST_IN_ADDRESS = 500
-"""Samples; a longer address is cut by some programs that pass it on."""
+"""Number of samples, because some programs cut longer URLs."""
 
 
 def scope_of(choice: MapChoice) -> str:
-    """Samples are indices of a split of a data set: what a selection holds for."""
+    """Return the key of a selection: a data set and split, because samples are indices within these."""
     return f"{choice.run['images_from']} {choice.split}"
 
 
 def picked_samples(scope: str) -> list[int]:
-    """The picked samples' indices, rising; at first those that the address names."""
+    """Return the selected sample indices, ascending; initially those in the URL."""
     kept: dict[str, list[int]] = st.session_state.setdefault(_PICKED, {})
     if not kept and _ADDRESS in st.query_params:
         asked = st.query_params[_ADDRESS].split(".")
@@ -34,7 +33,7 @@ def picked_samples(scope: str) -> list[int]:
 
 
 def write_address(scope: str) -> bool:
-    """Let the address name the picked samples; whether they are few enough for that."""
+    """Write the selected samples into the URL, and return whether they are few enough for it."""
     samples = picked_samples(scope)
     told = ".".join(map(str, samples))
     if told and len(samples) <= MOST_IN_ADDRESS:
@@ -46,14 +45,14 @@ def write_address(scope: str) -> bool:
 
 
 def clear(scope: str) -> None:
-    """Pick nothing."""
+    """Clear the selection."""
     st.session_state[_PICKED] = {**st.session_state.get(_PICKED, {}), scope: []}
 
 
 def _chart_key(name: str, scope: str, view: tuple) -> str:
-    """The key of a map's chart: another one, and so a chart without a box, where the box has nothing to say any more.
+    """Return the key of a map's chart, a new one if its box no longer applies, so that the chart is drawn without it.
 
-    That is where the map shows another `view` than the box was drawn on, or something else was picked since.
+    This is so if the map shows another `view` than the one on which the box was drawn, or if the selection has changed since.
     """
     drawn, count = st.session_state.get(f"{name}_box"), st.session_state.get(f"{name}_count", 0)
     if drawn and drawn != (view, picked_samples(scope)):
@@ -63,7 +62,7 @@ def _chart_key(name: str, scope: str, view: tuple) -> str:
 
 
 def picking(name: str, scope: str, view: tuple, points: pd.DataFrame) -> tuple[str, Callable[[], None]]:
-    """The key of a map's chart, and what to do when people act on it; `points` (sample, x, y) are the map's."""
+    """Return the key of a map's chart and the callback for the user's actions; `points` (sample, x, y) are the map's."""
     key = _chart_key(name, scope, view)
 
     def act() -> None:
@@ -72,7 +71,7 @@ def picking(name: str, scope: str, view: tuple, points: pd.DataFrame) -> tuple[s
         before_box, before_clicked = st.session_state.get(f"{key}_before", ({}, []))
         st.session_state[f"{key}_before"] = box, clicked
         within = inside(points, box) if box and box != before_box else []
-        if within:  # (a box around nothing is no act: it may have been drawn on a map that was just being replaced)
+        if within:  # An empty box is ignored, because it may have been drawn on a map that was just being replaced.
             _pick(scope, within)
             st.session_state[f"{name}_box"] = view, picked_samples(scope)
         elif clicked and clicked != before_clicked:
@@ -82,7 +81,7 @@ def picking(name: str, scope: str, view: tuple, points: pd.DataFrame) -> tuple[s
 
 
 def inside(points: pd.DataFrame, box: dict[str, list[float]]) -> list[int]:
-    """The samples of which a point lies in a box: x and y, each from one side to the other."""
+    """Return the samples that have a point in a box, given as the limits of x and y."""
     within = pd.Series(True, index=points.index)
     for axis in ("x", "y"):
         low, high = sorted(box.get(axis, (-float("inf"), float("inf"))))
@@ -91,7 +90,7 @@ def inside(points: pd.DataFrame, box: dict[str, list[float]]) -> list[int]:
 
 
 def pick_decided(scope: str, points: pd.DataFrame, true_key: str, decided_key: str) -> None:
-    """Pick those points (sample, label, predicted) of which people named class and decision, any where they named none."""
+    """Select the points (sample, label, predicted) with the chosen classes and predictions; without a choice, any match."""
     true, decided = (st.session_state.get(key) or [] for key in (true_key, decided_key))
     here = points[
         points["label"].isin(true or points["label"]) & points["predicted"].isin(decided or points["predicted"])

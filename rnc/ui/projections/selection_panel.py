@@ -1,4 +1,4 @@
-"""What is picked: the images, a table of what the networks make of them, and the way to take it along."""
+"""The selected samples: their images, a table of the networks' predictions, and its download."""
 
 from html import escape
 
@@ -19,14 +19,14 @@ _IMAGE = "width:100%;image-rendering:pixelated;border-radius:4px;display:block;m
 
 
 def draw_panel(scope: str, maps: Maps) -> None:
-    """The picked samples that are on a map."""
+    """Draw the selected samples that are on a map."""
     samples = picked_samples(scope)
     table = picked_table(samples, maps)
     in_address = write_address(scope)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"{len(table):,} picked" if samples else "Nothing picked", anchor=False, width="content")
         st.toggle("Add", key=ADDING, help="Whether the next box or click adds to what is picked, or replaces it")
-        # (by callback: the maps above must know before they are drawn)
+        # The buttons use callbacks, because the maps above must know the new selection before they are drawn.
         st.button(
             "Clear", on_click=clear, args=(scope,), key="clear_picked", disabled=not samples, icon=":material/close:"
         )
@@ -49,7 +49,7 @@ def draw_panel(scope: str, maps: Maps) -> None:
 
 
 def _offer_decisions(scope: str, maps: Maps) -> None:
-    """Another way to pick than by mouse: by what they are and what they are decided as."""
+    """Offer to select samples by their true class and prediction instead of with the mouse."""
     choice, plane = maps[0]
     with st.popover("By decision", icon=":material/filter_alt:", width="content"):
         st.multiselect("True class", choice.names, key="pick_true", placeholder="any")
@@ -61,7 +61,7 @@ def _offer_decisions(scope: str, maps: Maps) -> None:
 
 
 def picked_table(samples: list[int], maps: Maps) -> pd.DataFrame:
-    """sample, class, and of each map what its network decides on clean and perturbed images, and whether that is a leap."""
+    """Return sample, class, and for each map the clean and perturbed predictions and whether they differ (a leap)."""
     table = pd.DataFrame(columns=["sample", "class"])
     for place, (choice, plane) in enumerate(maps):
         here = plane.points[plane.points["sample"].isin(samples)]
@@ -93,7 +93,7 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
 
 
 def _cell(row: dict, pictures: list[dict[int, str]]) -> str:
-    """An image, clean and as far as there are any perturbed, its class and what the networks decide then, its number."""
+    """Return the HTML of a sample: its clean and available perturbed images, class, predictions and index."""
     decided = [row[name] for name in row if name not in ("sample", "label") and not name.startswith(("clean", "leaps"))]
     told = clean(f"{row['label']} → {' · '.join(str(name) for name in decided if isinstance(name, str))}")
     name = escape(f"sample {row['sample']}, class {told}", quote=True)

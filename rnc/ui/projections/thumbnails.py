@@ -1,4 +1,4 @@
-"""The images of samples, from the data set where it lies on this machine; or a line that says why there are none."""
+"""The images of samples, read from the data set if it is on this machine; otherwise the reason for their absence."""
 
 import json
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from rnc.ui.projections.map_options import MapChoice
 from rnc.vocabulary import Split
 
 _HOVER_SIDE = 48
-"""Pixels of a thumbnail's longer side, at most."""
+"""Largest length of a thumbnail's longer side in pixels."""
 
 LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
     width: 96px; max-width: none; image-rendering: pixelated; display: block; border-radius: 4px;
 }</style>"""
-"""Thumbnails in tooltips, which are sent as small as they are."""
+"""CSS that enlarges thumbnails in tooltips, which are sent in their small size."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Data URIs of images by sample, none where `why_not` says so."""
+    """Data URIs of images by sample; empty if `why_not` gives a reason."""
 
     of: dict[int, str]
     why_not: str = ""
 
     @property
     def rows(self) -> pd.DataFrame | None:
-        """sample, image; None where there are none."""
+        """sample, image; None if there are no images."""
         return pd.DataFrame({"sample": list(self.of), "image": list(self.of.values())}) if self.of else None
 
 
 def hover_pictures(choice: MapChoice, points: pd.DataFrame) -> Pictures:
-    """Thumbnails of all samples that are drawn (sample, label by name), unless these are very many."""
+    """Return thumbnails of all drawn samples (sample, label by name), unless there are too many."""
     drawn = points.drop_duplicates("sample")
     if len(drawn) > MOST_DRAWN:
         return Pictures({}, f"No images on hover: there are only up to {MOST_DRAWN:,} samples.")
@@ -44,7 +44,7 @@ def hover_pictures(choice: MapChoice, points: pd.DataFrame) -> Pictures:
 
 
 def shown_pictures(choice: MapChoice, samples: pd.DataFrame) -> Pictures:
-    """Images of a few samples (sample, label by name) to look at."""
+    """Return images of a few samples (sample, label by name) in full size."""
     return _pictures(choice, samples["sample"].to_numpy(), samples["label"].tolist(), None)
 
 
@@ -57,13 +57,13 @@ def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: i
     numbers = np.array([number[name] for name in labels], dtype=np.int64)
     try:
         uris = _read(run["images_from"], choice.split, samples, numbers, _recorded(run, choice.split), side, root)
-    except (ValueError, OSError) as error:  # (not cached: the images may be there the next time)
+    except (ValueError, OSError) as error:  # not cached, because the images may be available the next time
         return Pictures({}, f"No images: {error}")
     return Pictures(dict(zip(samples.tolist(), uris, strict=True)))
 
 
 def _recorded(run: pd.Series, split: Split) -> int | None:
-    """How many images the split had for the run; None where it took a part, or did not say."""
+    """Return the number of images in the run's split; None if the run used a subset or did not record it."""
     if split is Split.TRAIN and run.get("subset"):
         return None
     data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
@@ -80,9 +80,9 @@ def _read(
     side: int | None,
     root: str,
 ) -> list[str]:
-    """Read and compare: indices say nothing where another source of the data set keeps its images in another order.
+    """Read the images and check their labels, because another source of the data set may order its images differently.
 
-    Raises ValueError, as `datasets.pick` does, and where these are not the images of the run.
+    Raises ValueError if `datasets.pick` does, and if these are not the images of the run.
     """
     found = datasets.pick(images_from, Split(split), samples)
     if not np.array_equal(found.labels, labels) or count not in (None, found.count):

@@ -1,1 +1,1 @@
-"""The parts of the runs page: its table, what people change, and configs side by side."""
+"""The parts of the runs page: its table, changes to runs, and configs side by side."""

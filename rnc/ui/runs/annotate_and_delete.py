@@ -1,4 +1,4 @@
-"""What people change about runs: tags, a note, the archive, and deletion after a word on what goes."""
+"""Changes to runs: tags, a note, archiving, and deletion after a summary of what will be lost."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ _WORTH_COMPACTING = 2**20  # bytes
 
 
 def draw_outcome() -> None:
-    """Say once what the last press brought."""
+    """Show the outcome of the last action once."""
     for kind, text in st.session_state.pop(_OUTCOME, []):
         if kind == "error":
             show_error(text)
@@ -28,7 +28,7 @@ def draw_outcome() -> None:
 
 
 def draw_room() -> None:
-    """Offer to compact the store's file, where much of it holds nothing: DuckDB does not shrink it when runs are deleted."""
+    """Offer to compact the store's file if much of it is unused, because DuckDB does not shrink it when runs are deleted."""
     if is_readonly() or (unused := sidebar.reader().unused_bytes()) < _WORTH_COMPACTING:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -42,7 +42,7 @@ def draw_room() -> None:
 
 
 def draw_marks(run: pd.Series, known: list[str]) -> None:
-    """Tags and note of one run, to be edited where they may be; `known` are the tags that other runs have."""
+    """Draw tags and note of a run, editable if the run may be changed; `known` are the tags of other runs."""
     st.subheader("Tags and note", anchor=False)
     fixed = (
         SAID
@@ -55,7 +55,7 @@ def draw_marks(run: pd.Series, known: list[str]) -> None:
         st.text("\n".join(filter(None, [", ".join(run["tags"]), run["note"]])) or "none")
         st.caption(fixed)
         return
-    # (a key of what is stored: the fields begin anew when another window has changed that)
+    # The key depends on the stored values, so that the fields are reset when another window has changed them.
     key = f"{run['run_id']}_{hash((*run['tags'], run['note']))}"
     with st.form("marks", border=False):
         st.multiselect(
@@ -69,7 +69,7 @@ def draw_marks(run: pd.Series, known: list[str]) -> None:
 
 
 def draw_upkeep(runs: pd.DataFrame, picked: str) -> None:
-    """Archive, bring back or delete runs of the store, the picked one at first."""
+    """Offer to archive, restore or delete runs of the store, initially the chosen one."""
     own = runs[~runs["published"]]
     if is_readonly() or own.empty:
         return
@@ -97,7 +97,7 @@ def draw_upkeep(runs: pd.DataFrame, picked: str) -> None:
 
 
 def _confirm(condemned: list[str]) -> None:
-    """What would go, and the last question."""
+    """Show what would be deleted, and ask for confirmation."""
     reader = sidebar.reader()
     with st.container(border=True):
         st.markdown(f"**Delete {len(condemned)} run{'s' if len(condemned) > 1 else ''} for good?** This goes:")
@@ -171,7 +171,7 @@ def _unchoose(run_ids: list[str]) -> None:
 
 
 def _attempt(steps: list[tuple[str, Callable[[], None]]]) -> list[int]:
-    """Do each step, and keep for the page what came of it; the places of those that were done."""
+    """Run each step and record its outcome for the page; return the positions of the successful steps."""
     done, outcome = [], []
     for place, (word, step) in enumerate(steps):
         try:

@@ -1,4 +1,4 @@
-"""Configs side by side: a row a field, a column a run."""
+"""Configs side by side: a row per field, a column per run."""
 
 import json
 from typing import Any
@@ -10,9 +10,9 @@ _MISSING = "–"
 
 
 def config_table(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """The fields of configs (label -> config) as texts, one row a field under its dotted name, in the configs' order.
+    """Return the fields of configs (label -> config) as texts, a row per field under its dotted name, in the configs' order.
 
-    A field that a config does not have is a dash there: it came later, or belongs to another kind of run.
+    A dash marks a field that a config does not have, because it was added later or belongs to another kind of run.
     """
     flat = {label: _flat(config) for label, config in configs.items()}
     names = list(dict.fromkeys(name for fields in flat.values() for name in fields))
@@ -21,12 +21,12 @@ def config_table(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
 
 
 def differing(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a table in which the columns differ."""
+    """Return the rows of a table in which the columns differ."""
     return table[table.nunique(axis="columns") > 1]
 
 
 def draw_differences(runs: pd.DataFrame) -> None:
-    """What sets the configs of chosen runs (with `label`) apart, all of them on request."""
+    """Draw the differences between the configs of the chosen runs (with `label`), or all fields on request."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Configs side by side", anchor=False)
         every = st.toggle("All fields", key="all_fields", bind="query-params", help="also those in which they agree")

@@ -1,4 +1,4 @@
-"""How far the sweeps of a store are, on the runs page."""
+"""The progress of the sweeps of a store, on the runs page."""
 
 import shlex
 
@@ -14,7 +14,7 @@ _MOST_NAMED = 20
 
 
 def draw(reader: StoreReader) -> None:
-    """A bar a sweep, kept up to date, and which sweeps are left out and why; nothing where there is none."""
+    """Draw a progress bar per sweep, kept up to date, and the sweeps that are left out with the reason."""
     found = find_sweeps(reader.path)
     for name, reason in found.left_out.items():
         st.caption(plain(said_left_out(name, reason), MOST_OF_A_MESSAGE))

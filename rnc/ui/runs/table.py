@@ -1,4 +1,4 @@
-"""The table of runs: what each is, how far it came, what people say about it."""
+"""The table of runs: identity, progress, and the user's tags and notes."""
 
 import pandas as pd
 import streamlit as st
@@ -22,7 +22,7 @@ _COLUMNS = {
 
 
 def listed(runs: pd.DataFrame) -> pd.DataFrame:
-    """What the table shows of runs (`StoreReader.runs`); columns that would be empty for all are left out."""
+    """Return the table of runs (from `StoreReader.runs`), without optional columns that would be empty."""
     table = pd.DataFrame(
         {
             "run_id": runs["run_id"],
@@ -40,7 +40,7 @@ def listed(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_table(runs: pd.DataFrame) -> None:
-    """The runs that the filter found."""
+    """Draw the runs that match the filter."""
     st.dataframe(
         listed(runs), hide_index=True, key="runs_table", column_config=_COLUMNS, alt="The runs found, one a row"
     )
