@@ -117,7 +117,7 @@ def test_it_says_how_many_images_there_are(tiny_store: Path, monkeypatch: pytest
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_images=45, lab_steps=3)
     answered(app, "Attack")
     assert any("40 images" in header.value for header in app.header)
-    assert any("45 images were asked for; 40" in caption.value for caption in app.caption)
+    assert any("45 images were asked for; there are 40" in caption.value for caption in app.caption)
     assert not any("one image of each class" in caption.value for caption in app.caption)
 
 

@@ -1,11 +1,15 @@
 """Networks and images that people bring are on every page: one feature, many classes, products that forward computes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from tests.pages.app import open_page, seen
+from rnc.lab.results import AttackResult
+from rnc.ui.lab import job_status
+from tests.pages.app import answered, open_page, seen
 from tests.train.malformed.network import CLASSES, picture
 from tests.train.user_networks import HERE, SIDE, cosine_in_forward, plain
 from train.measure import main
@@ -13,15 +17,34 @@ from train.measure import main
 PAGES = ["findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_lab() -> Iterator[None]:
+    """The server's lab may run the code of these networks, and ends with this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNC_MODELS", HERE)
+        yield
+        job_status.client().close()
+
+
+def with_constant_features() -> nn.Sequential:
+    net = plain(3)
+    with torch.no_grad():
+        for layer in net[:-1]:
+            for name, parameter in layer.named_parameters():
+                parameter.fill_(0.1 if name == "bias" else 0.0)
+    return net
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of a network of one feature, one that multiplies by itself, and one of 40 classes with long names."""
+    """The store of networks of one feature, of constant features, of a product of their own, of 40 classes with long names."""
     folder = tmp_path_factory.mktemp("users")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNC_CACHE", str(folder / "cache"))
         many = tuple(f"Ranunculus_repens_subspecies_number_{number}_of_the_collection" for number in range(40))
         nets = {
             "one": (plain(3, 1), ["plain", "--model-args", "width=1"], CLASSES),
+            "constant": (with_constant_features(), ["plain"], CLASSES),
             "cosine": (cosine_in_forward(3), ["cosine_in_forward"], CLASSES),
             "many": (plain(40), ["plain"], many),
         }
@@ -48,7 +71,7 @@ def ids(measured: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("name", ["one", "cosine", "many"])
+@pytest.mark.parametrize("name", ["one", "constant", "cosine", "many"])
 def test_no_page_raises(
     page: str, name: str, measured: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,3 +93,18 @@ def test_a_network_of_one_feature_has_no_plane_and_the_page_says_so(
     assert "plane" in app.info[0].value or "line" in app.info[0].value
     if method == "PCA":
         assert "this network has one penultimate feature" in app.info[0].value
+
+
+@pytest.mark.parametrize(("name", "without_plane"), [("one", True), ("constant", False)])
+def test_the_lab_attacks_networks_without_a_plane_or_a_simplex(
+    name: str, without_plane: bool, measured: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("attack_lab", measured, monkeypatch, runs=[ids[name]], lab_images=6, lab_steps=2)
+    result = answered(app, "Attack").result
+    assert isinstance(result, AttackResult) and not app.error
+    told = [info.value for info in app.info if "No plane" in info.value]
+    assert told == (
+        ["No plane: it has two axes, but this network has one penultimate feature."] if without_plane else []
+    )
+    app.segmented_control(key="lab_plane_of").set_value("Simplex plane").run()
+    assert not app.exception and any("No plane" in info.value for info in app.info)

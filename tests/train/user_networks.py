@@ -116,7 +116,7 @@ def packed(num_classes: int, kind: str) -> nn.Module:
     return Packed(num_classes, kind)
 
 
-def plain(num_classes: int = 10, width: int = FEATURES) -> nn.Module:
+def plain(num_classes: int = 10, width: int = FEATURES) -> nn.Sequential:
     """A small residual-free network that ends in nn.Linear; `width` features."""
     layers = [nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, width, 3, stride=2), nn.ReLU()]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes))

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -23,8 +24,8 @@ from rnc.ui.markdown import plain
 from rnc.vocabulary import Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
-
-
+_Placed = tuple[np.ndarray, np.ndarray, pd.DataFrame | None]
+"""Coordinates (T, n, 2) of the watched images, the mask (n,) of those to draw, and the vertices of a simplex plane."""
 _CARDS = (
     ("Accuracy", Metric.ACCURACY, "{:.1%}"),
     ("Nearest centre", Metric.NCC_ACCURACY, "{:.1%}"),
@@ -119,27 +120,13 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
         "Plane", _PLANES, default=_PLANES[0], key="lab_plane_of", bind="query-params", required=True,
         help="PCA of the clean features, or the plane through the clean means of three classes",
     )  # fmt: skip
-    places, triangle = result.plane, None
-    if places.shape[-1] < 2 and method == _PLANES[0]:
-        st.info("No plane: it has two axes, but this network has one penultimate feature.")
+    placed = _in_principal_plane(result) if method == _PLANES[0] else _in_simplex_plane(result, names)
+    if placed is None:
         return
-    watched = pd.Series(True, index=range(len(result.sample)))
-    if method == _PLANES[1]:
-        chosen = choose_vertices(names, "lab_vertices")
-        if len(chosen) < 3:
-            st.info("Choose three classes.")
-            return
-        wanted = [names.index(name) for name in chosen]
-        try:
-            places, corners = result.simplex((wanted[0], wanted[1], wanted[2]))
-        except ValueError as error:
-            st.info(f"No plane: {plain(error)}.")
-            return
-        triangle = pd.DataFrame({"label": chosen, "x": corners[:, 0], "y": corners[:, 1]})
-        watched = pd.Series(result.label).isin(wanted)
+    places, watched, triangle = placed
     shown = points(result, places, frame, names)
-    shown = shown[shown["sample"].isin(result.sample[watched.to_numpy()])]
-    reach = pd.DataFrame(places[:, watched.to_numpy()].reshape(-1, 2), columns=["x", "y"])
+    shown = shown[shown["sample"].isin(result.sample[watched])]
+    reach = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
     picked = st.session_state.get(IMAGE)
     path = None
     if picked in set(shown["sample"]):
@@ -157,6 +144,30 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
         f"{shown['sample'].nunique():d} watched images; circles are clean, triangles as they are at this step. Click a point to "
         "follow its image."
     )
+
+
+def _in_principal_plane(result: AttackResult) -> _Placed | None:
+    """Return the watched images in the plane of the leading principal directions, or say why there is none."""
+    if result.plane.shape[-1] < 2:
+        st.info("No plane: it has two axes, but this network has one penultimate feature.")
+        return None
+    return result.plane, np.full(len(result.sample), True), None
+
+
+def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placed | None:
+    """Let people choose three classes, and return their images in the plane of their means, or say why there is none."""
+    chosen = choose_vertices(names, "lab_vertices")
+    if len(chosen) < 3:
+        st.info("Choose three classes.")
+        return None
+    first, second, third = (names.index(name) for name in chosen)
+    try:
+        places, corners = result.simplex((first, second, third))
+    except ValueError as error:
+        st.info(f"No plane: {plain(error)}.")
+        return None
+    triangle = pd.DataFrame({"label": chosen, "x": corners[:, 0], "y": corners[:, 1]})
+    return places, np.isin(result.label, [first, second, third]), triangle
 
 
 def _pick() -> None:
