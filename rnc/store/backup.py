@@ -25,7 +25,12 @@ def back_up(store: Path, version: int) -> Path:
     """
     command = [sys.executable, "-m", "rnc.store.backup", str(store), f"v{version}-{utc_now():%Y-%m-%d}"]
     process = start_helper(command, stderr=subprocess.PIPE)
-    name, error = (told.decode().strip() for told in process.communicate())
+    try:
+        name, error = (told.decode().strip() for told in process.communicate())
+    except BaseException:  # the copy must not go on once this process lets others write to the store
+        process.kill()
+        process.communicate()
+        raise
     if process.returncode:
         raise OSError(error.splitlines()[-1] if error else f"code {process.returncode}")
     return store.with_name(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from rnc.store import backup
 from rnc.store import connection as store_connection
 from rnc.store.__main__ import main
 from rnc.store.backup import back_up
@@ -178,3 +179,24 @@ def test_the_command_upgrades_and_lists(old: Path, capsys: pytest.CaptureFixture
     assert main([str(old), "--upgrade"]) == 0
     assert "old  finished  epoch 2 of 2" in capsys.readouterr().out
     assert main([str(old)]) == 0
+
+
+def test_an_interrupted_copy_has_ended_before_others_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "rnc.duckdb"
+    store.write_bytes(b"a store")
+    waiting = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=subprocess.PIPE)
+    usual = waiting.communicate
+
+    def interrupted() -> None:
+        monkeypatch.setattr(waiting, "communicate", usual)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(waiting, "communicate", interrupted)
+    monkeypatch.setattr(backup, "start_helper", lambda *_command, **_named: waiting)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            back_up(store, 3)
+        assert waiting.returncode is not None
+    finally:
+        waiting.kill()
+        waiting.wait()
