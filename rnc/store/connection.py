@@ -30,6 +30,7 @@ from rnc.store.errors import (
     StoreWriteError,
 )
 from rnc.store.files import turn_file
+from rnc.store.interruption import interruption_as_raised
 from rnc.store.migrations import UPGRADES
 from rnc.store.turns import turn
 
@@ -55,9 +56,10 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
     another schema, or has anything that the schema does not (`rnc/store/catalog.py`), and if a query needs more memory than is
     allowed.
     """
-    with _joined(path, folder) as connection:
+    with interruption_as_raised(), _joined(path, folder) as connection:
         try:
-            yield connection
+            with interruption_as_raised(connection):
+                yield connection
         except duckdb.OutOfMemoryException as error:
             raise too_large(path, error) from error
         except READ_ERRORS as error:  # blocks are checked when they are read, maybe long after opening
@@ -99,21 +101,22 @@ def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnecti
 @contextmanager
 def exclusively(path: Path) -> Iterator[None]:
     """Keep all other threads and processes that take turns away from a store; nothing is opened. Raises as `writing` does."""
-    with _sharing(path).alone(), _writers_turn(path):
+    with interruption_as_raised(), _sharing(path).alone(), _writers_turn(path):
         yield
 
 
 @contextmanager
 def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open one read-write transaction; create the store if missing. Raises as `reading` does, before anything is created."""
-    with _sharing(path).alone(), _writers_turn(path):
+    with interruption_as_raised(), _sharing(path).alone(), _writers_turn(path):
         if not path.exists():
             _make(path)
         connection = _connect(path, read_only=False, threads=threads)
         try:
-            _begin(connection, path)
-            yield connection
-            connection.commit()
+            with interruption_as_raised(connection):
+                _begin(connection, path)
+                yield connection
+                connection.commit()
         except BaseException as error:
             with suppress(duckdb.Error):  # a commit that failed has rolled back already
                 connection.rollback()
@@ -170,7 +173,7 @@ def _lake_errors(block: AbstractContextManager[None]) -> Iterator[None]:
 @contextmanager
 def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an empty store in memory; files in `folder` may be read beside it."""
-    with open_database(None, folder=folder) as connection:
+    with open_database(None, folder=folder) as connection, interruption_as_raised(connection):
         connection.execute(SCHEMA.read_text())
         yield connection
 
