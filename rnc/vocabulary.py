@@ -65,7 +65,7 @@ class TargetRule(StrEnum):
 
 
 class AttackObjective(StrEnum):
-    """The objective that an attack maximises; formulas and sources: `rnc/attacks/objectives.py`."""
+    """The objective that an attack maximises; formulas and sources: `rnc/attacks/losses.py`."""
 
     CROSS_ENTROPY = "cross_entropy"
     KL = "kl"

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rnc.attacks import SampleNoise, ball_of, pgd, trades_attack
-from rnc.attacks.loop import Logits
+from rnc.attacks import PGD, SampleNoise, TRADESAttack, ball_of
+from rnc.attacks.problem import Logits
 from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import FoldedCopy
 from rnc.models.modes import frozen_weights, model_mode
@@ -51,15 +51,18 @@ def training_images(
     """
     if config.objective is Objective.ST:
         return images
-    attack, training = config.attack, MODES[config.objective].attack
+    training = MODES[config.objective].attack
     logits_fn: Logits = model if folded is None or training else folded.refresh()
     with model_mode(model, training=training), frozen_weights(model):
-        if config.objective in _KL:
-            sizes = (attack.norm, attack.epsilon, attack.steps, attack.step_size)
-            return trades_attack(logits_fn, images, labels, *sizes, generator=noise, check_pixels=False)
-        ball = ball_of(attack.norm, attack.epsilon)
-        steps = (attack.steps, attack.step_size)
-        return pgd(logits_fn, images, labels, ball, *steps, generator=noise, check_pixels=False)
+        return _attack(config).run(logits_fn, images, labels, noise)
+
+
+def _attack(config: RunConfig) -> PGD | TRADESAttack:
+    """Return the training attack of a run; its images come from a data set, whose pixels are in [0, 1]."""
+    attack = config.attack
+    if config.objective in _KL:
+        return TRADESAttack(attack.norm, attack.epsilon, attack.steps, attack.step_size, check_pixels=False)
+    return PGD(ball_of(attack.norm, attack.epsilon), attack.steps, attack.step_size, check_pixels=False)
 
 
 class TrainingLoss(nn.Module):

@@ -1,38 +1,43 @@
 """Perturbations of images: attacks within a norm ball, and noise of the same size. All arguments are functions and tensors.
 
->>> perturbed = pgd(model, images, labels, LinfBall(8 / 255), steps=10, step_size=2 / 255)   # doctest: +SKIP
+>>> attack = PGD(LinfBall(8 / 255), steps=10, step_size=2 / 255)
+>>> perturbed = attack.run(model, images, labels)   # doctest: +SKIP
 """
 
-from rnc.attacks.apgd import apgd_steps
-from rnc.attacks.loop import AttackStep
+from rnc.attacks.apgd import APGD
+from rnc.attacks.fgsm import FGSM
+from rnc.attacks.iterative import AttackStep, IterativeAttack
+from rnc.attacks.losses import cross_entropy, dlr, kl_from, margin, targeted_dlr_from
+from rnc.attacks.mi_fgsm import MIFGSM
 from rnc.attacks.noise import gaussian_noise, sign_noise
 from rnc.attacks.norm_balls import Ball, L2Ball, LinfBall, ball_of
-from rnc.attacks.objectives import cross_entropy, dlr, kl_from, margin, targeted_dlr_from
-from rnc.attacks.perturbation import attack_steps, goal, perturbation, rounds
-from rnc.attacks.pgd import pgd, pgd_steps
+from rnc.attacks.perturbation import attack_labels, attack_steps, num_iterations, perturbation
+from rnc.attacks.pgd import PGD
 from rnc.attacks.randomness import SampleNoise
-from rnc.attacks.trades import trades_attack
+from rnc.attacks.trades import TRADESAttack
 
 __all__ = [
+    "APGD",
+    "FGSM",
+    "MIFGSM",
+    "PGD",
     "AttackStep",
     "Ball",
+    "IterativeAttack",
     "L2Ball",
     "LinfBall",
     "SampleNoise",
-    "apgd_steps",
+    "TRADESAttack",
+    "attack_labels",
     "attack_steps",
     "ball_of",
     "cross_entropy",
     "dlr",
     "gaussian_noise",
-    "goal",
     "kl_from",
     "margin",
+    "num_iterations",
     "perturbation",
-    "pgd",
-    "pgd_steps",
-    "rounds",
     "sign_noise",
     "targeted_dlr_from",
-    "trades_attack",
 ]

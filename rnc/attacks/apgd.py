@@ -2,42 +2,46 @@
 
 import math
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 
 import torch
 
-from rnc.attacks.loop import AttackStep, Climb, Logits, Worth, attack_loop, check_attack, choose
-from rnc.attacks.norm_balls import Ball
-from rnc.attacks.objectives import Objective, cross_entropy
-from rnc.attacks.randomness import SampleNoise, as_noise
+from rnc.attacks.iterative import IterativeAttack
+from rnc.attacks.problem import AttackProblem, AttackScore, choose, per_sample
 
-_MOMENTUM = 0.75  # alpha
-_ENOUGH = 0.75  # rho, the share of steps that must raise the objective
+_ALPHA = 0.75  # the weight of the new step against the momentum
+_RHO = 0.75  # the share of steps that must raise the loss
 
 
-def apgd_steps(
-    logits_fn: Logits,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    ball: Ball,
-    steps: int,
-    *,
-    targeted: bool = False,
-    objective: Objective = cross_entropy,
-    restarts: int = 1,
-    generator: torch.Generator | SampleNoise | None = None,
-    check_pixels: bool = True,
-) -> Iterator[AttackStep]:
-    """Yield every point of Auto-PGD from random points of the ball, the starts included: restarts * (steps + 1) of them.
+@dataclass(frozen=True)
+class APGD(IterativeAttack):
+    """Auto-PGD from random points of the ball; it chooses the step sizes itself.
 
-    Each sample keeps the best point found so far, as ordered by `Worth`: a point that the network classifies as the
-    attacker wants comes before one that it does not, then the higher objective wins. Hence `kept` is never worse for
-    the attacker than the start. Arguments and errors are those of `pgd`; Auto-PGD chooses the step sizes itself. It
-    makes one forward pass more than PGD, because it also evaluates the last point.
+    Each sample keeps the best point found so far, as ordered by `AttackScore`: a point that the network classifies as
+    the attacker wants comes before one that it does not, then the higher loss wins. Hence the result is never worse for
+    the attacker than the start. Auto-PGD makes one forward pass more than PGD, because it also evaluates the last point.
     """
-    check_attack(images, labels, ball, steps, restarts, None, check_pixels)
-    climb = Climb(logits_fn, images.detach(), labels, ball, objective, targeted)
-    yield from attack_loop(climb, partial(_walk, steps), steps, restarts, None, as_noise(generator))
+
+    def one_restart(self, problem: AttackProblem, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Run algorithm 1 of the paper, for each sample with its own step size eta.
+
+        A checkpoint takes effect before the next step, so that no step is computed and then discarded.
+        """
+        x = x_previous = start
+        state = _State(start, *_evaluate(problem, start, is_last=self.steps == 0), eta=2 * self.ball.epsilon)
+        checkpoint_steps, last_checkpoint = checkpoints(self.steps), 0
+        for k in range(self.steps):
+            yield x, state.kept
+            gradient = state.gradient
+            if k in checkpoint_steps:
+                halved = state.checkpoint(k - last_checkpoint)
+                x, gradient = choose(halved, state.x_max, x), choose(halved, state.gradient_at_x_max, gradient)
+                last_checkpoint = k
+            z = problem.step(x, per_sample(state.eta) * self.ball.ascend(gradient, 1.0))
+            x_next = z if k == 0 else problem.step(x, _ALPHA * (z - x) + (1 - _ALPHA) * (x - x_previous))
+            x, x_previous = x_next, x
+            state.update(x, *_evaluate(problem, x, is_last=k + 1 == self.steps))
+        yield x, state.kept
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -45,67 +49,47 @@ def checkpoints(steps: int) -> list[int]:
 
     They are ceil(p_j steps), with p_j from section 3 of the paper.
     """
-    before, share, found = 0.0, 0.22, []
-    while share <= 1:
-        found.append(math.ceil(round(share * steps, 9)))
-        before, share = share, share + max(share - before - 0.03, 0.06)
+    p_before, p, found = 0.0, 0.22, []
+    while p <= 1:
+        found.append(math.ceil(round(p * steps, 9)))
+        p_before, p = p, p + max(p - p_before - 0.03, 0.06)
     return [step for step in dict.fromkeys(found) if 0 < step < steps]
 
 
-def _walk(steps: int, climb: Climb, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Run algorithm 1 of the paper. A review takes effect before the next step, so no step is computed and then discarded."""
-    images = previous = start
-    found, reviews, reviewed = (
-        _Found(start, *_look(climb, start, steps == 0), 2 * climb.ball.epsilon),
-        checkpoints(steps),
-        0,
-    )
-    for step in range(steps):
-        yield images, found.kept
-        gradient = found.gradient
-        if step in reviews:
-            halved = found.review(step - reviewed)
-            images, gradient = choose(halved, found.best, images), choose(halved, found.best_gradient, gradient)
-            reviewed = step
-        ahead = climb.moved(images, found.step_sizes.view(-1, 1, 1, 1) * climb.ball.ascend(gradient, 1.0))
-        if step > 0:
-            ahead = climb.moved(images, _MOMENTUM * (ahead - images) + (1 - _MOMENTUM) * (images - previous))
-        images, previous = ahead, images
-        found.arrive(images, *_look(climb, images, step + 1 == steps))
-    yield images, found.kept
+def _evaluate(problem: AttackProblem, images: torch.Tensor, *, is_last: bool) -> tuple[AttackScore, torch.Tensor]:
+    """Return the score of the points and the gradient there; the last points need no gradient and get zeros."""
+    return (problem.score(images), torch.zeros_like(images)) if is_last else problem.score_and_gradient(images)
 
 
-def _look(climb: Climb, images: torch.Tensor, last: bool) -> tuple[Worth, torch.Tensor]:
-    """Return the worth of the points and the gradient there; the last points need no gradient and get zeros."""
-    return (climb.worth(images), torch.zeros_like(images)) if last else climb.worth_and_gradient(images)
+class _State:
+    """The variables of algorithm 1 for each sample: x_max, f_max, the step size eta, and the count of increases of f."""
 
+    def __init__(self, start: torch.Tensor, score: AttackScore, gradient: torch.Tensor, eta: float) -> None:
+        self.kept, self._kept_score = start, score  # best by the decision first; x_max is best by the loss f alone
+        self.x_max, self.gradient_at_x_max = start, gradient
+        self.gradient = gradient
+        self.eta = torch.full_like(score.loss, eta)
+        self._f = self._f_max = self._f_max_at_checkpoint = score.loss
+        self._increases = torch.zeros_like(score.success, dtype=torch.int64)
+        self._halved = torch.zeros_like(score.success)
 
-class _Found:
-    """The state of one restart per sample: the best points, the step size, and the number of gains since the last review."""
-
-    def __init__(self, start: torch.Tensor, worth: Worth, gradient: torch.Tensor, step_size: float) -> None:
-        self.kept, self._kept_worth = start, worth
-        self.best, self._best_value, self.best_gradient = start, worth.value, gradient  # best by the objective alone
-        self.gradient, self._value = gradient, worth.value
-        self.step_sizes = torch.full_like(worth.value, step_size)
-        self._gains = torch.zeros_like(worth.won, dtype=torch.int64)
-        self._halved, self._reviewed_value = torch.zeros_like(worth.won), worth.value
-
-    def arrive(self, images: torch.Tensor, worth: Worth, gradient: torch.Tensor) -> None:
+    def update(self, x: torch.Tensor, score: AttackScore, gradient: torch.Tensor) -> None:
         """Update the state with the points that a step led to."""
-        better = worth.above(self._kept_worth)
-        self.kept, self._kept_worth = choose(better, images, self.kept), worth.where(better, self._kept_worth)
-        higher = worth.value > self._best_value
-        self.best, self.best_gradient = choose(higher, images, self.best), choose(higher, gradient, self.best_gradient)
-        self._best_value = torch.where(higher, worth.value, self._best_value)
-        self._gains = self._gains + (worth.value > self._value)
-        self.gradient, self._value = gradient, worth.value
+        better = score.better_than(self._kept_score)
+        self.kept, self._kept_score = choose(better, x, self.kept), score.where(better, self._kept_score)
+        f = score.loss
+        higher = f > self._f_max
+        self.x_max = choose(higher, x, self.x_max)
+        self.gradient_at_x_max = choose(higher, gradient, self.gradient_at_x_max)
+        self._f_max = torch.where(higher, f, self._f_max)
+        self._increases = self._increases + (f > self._f)
+        self.gradient, self._f = gradient, f
 
-    def review(self, window: int) -> torch.Tensor:
-        """Halve the step sizes of samples that gained too rarely, or not at all since a review without halving; return which."""
-        seldom = self._gains < _ENOUGH * window
-        stuck = ~self._halved & (self._best_value == self._reviewed_value)
-        self._halved, self._reviewed_value = seldom | stuck, self._best_value
-        self._gains = torch.zeros_like(self._gains)
-        self.step_sizes = torch.where(self._halved, self.step_sizes / 2, self.step_sizes)
+    def checkpoint(self, num_steps: int) -> torch.Tensor:
+        """Halve eta for samples that meet condition 1 or 2 after `num_steps` steps since the last checkpoint; return which."""
+        condition_1 = self._increases < _RHO * num_steps
+        condition_2 = ~self._halved & (self._f_max == self._f_max_at_checkpoint)
+        self._halved, self._f_max_at_checkpoint = condition_1 | condition_2, self._f_max
+        self._increases = torch.zeros_like(self._increases)
+        self.eta = torch.where(self._halved, self.eta / 2, self.eta)
         return self._halved

@@ -1,17 +1,21 @@
 """The step from a condition to the function that makes its images; only this module interprets a condition as an attack."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
-from rnc.attacks.apgd import apgd_steps
-from rnc.attacks.loop import AttackStep, Logits
+from rnc.attacks.apgd import APGD
+from rnc.attacks.fgsm import FGSM
+from rnc.attacks.iterative import AttackStep, IterativeAttack
+from rnc.attacks.losses import Loss, cross_entropy, dlr, kl_from, margin, targeted_dlr_from
+from rnc.attacks.mi_fgsm import MIFGSM
 from rnc.attacks.noise import gaussian_noise, sign_noise
 from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of
-from rnc.attacks.objectives import Objective, cross_entropy, dlr, kl_from, margin, targeted_dlr_from
-from rnc.attacks.pgd import pgd_steps
+from rnc.attacks.pgd import PGD
+from rnc.attacks.problem import Logits
 from rnc.attacks.randomness import SampleNoise
 from rnc.conditions import Condition, check_size
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, TargetRule
@@ -44,14 +48,13 @@ def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed
     """
     check_condition(condition, num_classes)
 
-    def perturb(images: torch.Tensor, labels: torch.Tensor, indices: torch.Tensor) -> Perturbed:
+    def perturb(images: torch.Tensor, labels: torch.Tensor, sample_indices: torch.Tensor) -> Perturbed:
         check_size(condition, math.prod(images.shape[1:]))
-        goals = goal(condition, logits_fn, images, labels, num_classes)
-        step = AttackStep(0, 0, images, images)
-        for step in _steps(condition, logits_fn, images, labels, goals, SampleNoise(seed, indices)):  # noqa: B007  (the last one is wanted)
-            pass
-        measured_by = goals if condition.label_rule is LabelRule.TARGET else labels
-        return Perturbed(step.kept, measured_by, step.without_gradient)
+        loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
+        noise = SampleNoise(seed, sample_indices)
+        (last,) = deque(_iterates(condition, logits_fn, images, labels, loss_labels, noise), maxlen=1)
+        measured_by = loss_labels if condition.label_rule is LabelRule.TARGET else labels
+        return Perturbed(last.kept, measured_by, last.without_gradient)
 
     return perturb
 
@@ -62,19 +65,19 @@ def attack_steps(
     images: torch.Tensor,
     labels: torch.Tensor,
     num_classes: int,
-    noise: torch.Generator | SampleNoise | None = None,
+    generator: torch.Generator | SampleNoise | None = None,
 ) -> Iterator[AttackStep]:
     """Yield every point of a condition's attack on images (N, c, h, w) with true labels (N,), its starts included.
 
-    There are `rounds(condition)` points; clean images and noise have one. The caller may stop at any point and use
+    There are `num_iterations(condition)` points; clean images and noise have one. The caller may stop at any point and use
     `kept`. Raises ValueError like `check_condition`, at the call and not at the first point.
     """
     check_condition(condition, num_classes, math.prod(images.shape[1:]))
-    goals = goal(condition, logits_fn, images, labels, num_classes)
-    return _steps(condition, logits_fn, images, labels, goals, noise)
+    loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
+    return _iterates(condition, logits_fn, images, labels, loss_labels, generator)
 
 
-def rounds(condition: Condition) -> int:
+def num_iterations(condition: Condition) -> int:
     """Return the number of points that `attack_steps` yields: the start and the steps of every restart."""
     if condition.kind is ConditionKind.FGSM:
         return 2
@@ -82,7 +85,7 @@ def rounds(condition: Condition) -> int:
 
 
 @torch.no_grad()
-def goal(
+def attack_labels(
     condition: Condition, logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor, num_classes: int
 ) -> torch.Tensor:
     """Return the labels (N,) that a condition's attack moves away from or, if it is targeted, moves towards.
@@ -119,55 +122,62 @@ def check_condition(condition: Condition, num_classes: int, numbers: int | None 
         raise ValueError(f"target class {condition.target_class} does not exist; choose 0 to {num_classes - 1}")
 
 
-def _steps(
+def _iterates(
     condition: Condition,
     logits_fn: Logits,
     images: torch.Tensor,
     labels: torch.Tensor,
-    goals: torch.Tensor,
-    noise: torch.Generator | SampleNoise | None,
+    loss_labels: torch.Tensor,
+    generator: torch.Generator | SampleNoise | None,
 ) -> Iterator[AttackStep]:
+    if condition.is_attack:
+        attack = _attack(condition, _loss(condition, logits_fn, images, labels))
+        yield from attack.iterates(logits_fn, images, loss_labels, generator)
+    else:
+        made = _without_network(condition, images, generator)
+        yield AttackStep(0, 0, made, made)
+
+
+def _without_network(
+    condition: Condition, images: torch.Tensor, generator: torch.Generator | SampleNoise | None
+) -> torch.Tensor:
+    """Return clean images, or images with noise."""
     if condition.kind is ConditionKind.CLEAN:
-        yield AttackStep(0, 0, images, images)
-        return
-    assert condition.norm is not None and condition.epsilon is not None
-    ball = ball_of(condition.norm, condition.epsilon)
-    if not condition.is_attack:
-        add = gaussian_noise if condition.kind is ConditionKind.GAUSSIAN else sign_noise
-        noisy = add(images, ball, noise)
-        yield AttackStep(0, 0, noisy, noisy)
-        return
-    objective = _objective(condition, logits_fn, images, labels)
-    yield from _attack(condition, logits_fn, images, goals, ball, objective, noise)
+        return images
+    add_noise = gaussian_noise if condition.kind is ConditionKind.GAUSSIAN else sign_noise
+    return add_noise(images, _ball(condition), generator)
 
 
-def _attack(
-    condition: Condition,
-    logits_fn: Logits,
-    images: torch.Tensor,
-    goals: torch.Tensor,
-    ball: LinfBall | L2Ball,
-    objective: Objective,
-    noise: torch.Generator | SampleNoise | None,
-) -> Iterator[AttackStep]:
-    targeted, steps, step_size = condition.is_targeted, condition.steps, condition.step_size
-    if condition.kind is ConditionKind.APGD:
-        assert steps is not None
-        return apgd_steps(
-            logits_fn, images, goals, ball, steps,
-            targeted=targeted, objective=objective, restarts=condition.restarts, generator=noise,
-        )  # fmt: skip
+def _attack(condition: Condition, loss: Loss) -> IterativeAttack:
+    """Return the attack of a condition on a loss."""
+    ball, steps, step_size = _ball(condition), condition.steps, condition.step_size
+    targeted, restarts, schedule = condition.is_targeted, condition.restarts, condition.schedule
     if condition.kind is ConditionKind.FGSM:
-        steps, step_size = 1, ball.epsilon
-    assert steps is not None and step_size is not None
-    return pgd_steps(
-        logits_fn, images, goals, ball, steps, step_size,
-        targeted=targeted, objective=objective, momentum=condition.momentum, schedule=condition.schedule,
-        restarts=condition.restarts, start=images if condition.starts_clean else None, generator=noise,
-    )  # fmt: skip
+        return FGSM(ball, loss=loss, targeted=targeted)
+    assert steps is not None
+    if condition.kind is ConditionKind.APGD:
+        return APGD(ball, steps, loss=loss, targeted=targeted, restarts=restarts)
+    assert step_size is not None
+    if condition.momentum == 0:
+        return PGD(ball, steps, step_size, loss=loss, targeted=targeted, restarts=restarts, schedule=schedule)
+    return MIFGSM(
+        ball,
+        steps,
+        step_size,
+        loss=loss,
+        targeted=targeted,
+        restarts=restarts,
+        schedule=schedule,
+        momentum=condition.momentum,
+    )
 
 
-def _objective(condition: Condition, logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor) -> Objective:
+def _ball(condition: Condition) -> LinfBall | L2Ball:
+    assert condition.norm is not None and condition.epsilon is not None
+    return ball_of(condition.norm, condition.epsilon)
+
+
+def _loss(condition: Condition, logits_fn: Logits, images: torch.Tensor, labels: torch.Tensor) -> Loss:
     if condition.objective is AttackObjective.KL:
         with torch.no_grad():
             return kl_from(logits_fn(images))

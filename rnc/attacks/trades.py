@@ -1,14 +1,14 @@
-"""The inner attack of TRADES: PGD with a KL objective, its own start and its own l_2 steps (Zhang et al. 2019)."""
+"""The inner maximisation of TRADES: PGD on a KL divergence, with its own start and its own l_2 steps (Zhang et al. 2019)."""
 
 from dataclasses import dataclass, field
 
 import torch
 
-from rnc.attacks.loop import Logits
+from rnc.attacks.losses import kl_from
 from rnc.attacks.norm_balls import L2Ball, LinfBall, amplitudes
-from rnc.attacks.objectives import kl_from
-from rnc.attacks.pgd import pgd
-from rnc.attacks.randomness import SampleNoise, as_noise
+from rnc.attacks.pgd import PGD
+from rnc.attacks.problem import Logits
+from rnc.attacks.randomness import Noise, SampleNoise, as_noise
 from rnc.vocabulary import Norm
 
 _START_SD = 0.001  # the attack starts at 0.001 N(0, 1); paper, section 2
@@ -44,34 +44,43 @@ class TradesL2Ball(_UnclippedStart, L2Ball):
         return clean + self.project((clean + delta).clamp(0.0, 1.0) - clean)
 
 
-def trades_attack(
-    logits_fn: Logits,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    norm: Norm,
-    epsilon: float,
-    steps: int,
-    step_size: float,
-    generator: torch.Generator | SampleNoise | None = None,
-    check_pixels: bool = True,
-) -> torch.Tensor:
-    """Perturb images (N, c, h, w) in [0, 1] to raise KL(p(clean) || p(perturbed)); labels (N,) are ignored.
+@dataclass(frozen=True)
+class TRADESAttack:
+    """The inner maximisation of TRADES: raise KL(p(clean) || p(perturbed)) from a start at 0.001 N(0, 1).
 
-    As in the authors' code, the start at 0.001 N(0, 1) is not clipped before the first gradient; the result always is.
-    `step_size` applies to l_inf; in l_2 TRADES takes steps of 2 epsilon / steps. The caller chooses the mode, as in
-    `pgd`.
+    `step_size` applies to l_inf; in l_2 TRADES takes steps of 2 epsilon / steps. `check_pixels` is that of
+    `IterativeAttack`, and the caller chooses the network's mode as there.
     """
-    noise = as_noise(generator)
-    with torch.no_grad():
-        objective = kl_from(logits_fn(images))
-    start = images + _START_SD * noise.normal(images.shape, images)
-    ball: TradesLinfBall | TradesL2Ball
-    if Norm(norm) is Norm.LINF:
-        ball = TradesLinfBall(epsilon)
-    else:
-        ball = TradesL2Ball(epsilon, noise.normal(images.shape, images))
-        step_size = 2 * epsilon / max(steps, 1)
-    perturbed = pgd(
-        logits_fn, images, labels, ball, steps, step_size, objective=objective, start=start, check_pixels=check_pixels
-    )
-    return perturbed if steps else perturbed.clamp(0.0, 1.0)
+
+    norm: Norm
+    epsilon: float
+    steps: int
+    step_size: float
+    check_pixels: bool = True
+
+    def run(
+        self,
+        logits_fn: Logits,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        generator: torch.Generator | SampleNoise | None = None,
+    ) -> torch.Tensor:
+        """Return the perturbed images of clean images (N, c, h, w) in [0, 1]; labels (N,) are ignored.
+
+        As in the authors' code, the start is not clipped before the first gradient; the result always is.
+        """
+        noise = as_noise(generator)
+        with torch.no_grad():
+            loss = kl_from(logits_fn(images))
+        start = images + _START_SD * noise.normal(images.shape, images)
+        pgd = PGD(self._ball(images, noise), self.steps, self._step_size(), loss=loss, check_pixels=self.check_pixels)
+        perturbed = pgd.run(logits_fn, images, labels, start=start)
+        return perturbed if self.steps else perturbed.clamp(0.0, 1.0)
+
+    def _ball(self, images: torch.Tensor, noise: Noise) -> TradesLinfBall | TradesL2Ball:
+        if Norm(self.norm) is Norm.LINF:
+            return TradesLinfBall(self.epsilon)
+        return TradesL2Ball(self.epsilon, noise.normal(images.shape, images))
+
+    def _step_size(self) -> float:
+        return self.step_size if Norm(self.norm) is Norm.LINF else 2 * self.epsilon / max(self.steps, 1)

@@ -10,8 +10,8 @@ import torch
 from tqdm import tqdm
 
 from rnc import log, metrics
-from rnc.attacks.loop import Logits
 from rnc.attacks.perturbation import Perturbation, Perturbed, perturbation
+from rnc.attacks.problem import Logits
 from rnc.conditions import CLEAN, Condition, unmoved
 from rnc.datasets import ImageSet
 from rnc.features import (

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc import datasets, models
-from rnc.attacks import L2Ball, LinfBall, pgd
+from rnc.attacks import PGD, L2Ball, LinfBall
 from rnc.devices import exact_float32
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from tests.benchmarks.checkpoints import load_attacked
@@ -32,12 +32,12 @@ def ours(model: nn.Module, images: torch.Tensor, ball: Ball, steps: int, step_si
     """As the probe and the lab attack."""
     folded = folded_copy(model, images[:CHECKED_IMAGES])
     assert folded is not None
-    return lambda x, y: pgd(folded, x, y, ball, steps, step_size, check_pixels=False)
+    return lambda x, y: PGD(ball, steps, step_size, check_pixels=False).run(folded, x, y)
 
 
 def not_folded(model: nn.Module, ball: Ball, steps: int, step_size: float) -> Attack:
     """The same loop on the network itself."""
-    return lambda x, y: pgd(model, x, y, ball, steps, step_size, check_pixels=False)
+    return lambda x, y: PGD(ball, steps, step_size, check_pixels=False).run(model, x, y)
 
 
 def plain(model: nn.Module, ball: Ball, steps: int, step_size: float) -> Attack:

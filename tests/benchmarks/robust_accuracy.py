@@ -21,7 +21,7 @@ import torch
 import torchattacks
 from torch import nn
 
-from rnc.attacks import goal, perturbation
+from rnc.attacks import attack_labels, perturbation
 from rnc.conditions import Condition, usual_attack
 from rnc.devices import exact_float32
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
@@ -104,7 +104,7 @@ def compare(report: Report, attacked: Attacked, condition: Condition, seed: int 
     """A row of the accuracy in % that each leaves, and, where all can be given targets, one of how many miss them."""
     model, images, labels = attacked.model, attacked.images, attacked.labels
     logits_fn = folded_copy(model, images[:CHECKED_IMAGES]) or model
-    targets = goal(condition, logits_fn, images, labels, attacked.num_classes)
+    targets = attack_labels(condition, logits_fn, images, labels, attacked.num_classes)
     perturb, order = perturbation(condition, logits_fn, attacked.num_classes, seed), torch.arange(len(labels))
     found = {"ours": torch.cat([perturb(images[p], labels[p], p).images for p in order.split(BATCH)])}
     for name, attack in rivals(model, condition).items():

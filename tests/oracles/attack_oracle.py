@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tests.oracles.pgd_oracle import Logits, length, project, step_along
 
 Floats = NDArray[np.float64]
-Worth = Callable[[torch.Tensor], torch.Tensor]
-"""Logits (C,) of one sample -> what the attacker has (a number); the more, the better for him."""
+Score = Callable[[torch.Tensor], torch.Tensor]
+"""Function (logits (C,) of one sample) -> a number; the higher, the better for the attacker."""
 
 
 def others(z: torch.Tensor, label: int) -> list[torch.Tensor]:
@@ -29,38 +29,38 @@ def _number(value: torch.Tensor) -> float:
 
 
 def objective(name: str, z: torch.Tensor, label: int, target: int | None, clean: torch.Tensor) -> torch.Tensor:
-    """What an attacker has: up with the loss of the label; with a target, down with that of the target."""
+    """The attacker's score: it rises with the loss of the label; with a target, it falls with the loss of the target."""
     ranked = sorted(z, key=_number, reverse=True)
     if name == "kl":
         p, q = clean.softmax(0), z.softmax(0)
         return sum(((p[i] * (p[i] / q[i]).log()) for i in range(len(z))), torch.zeros((), dtype=z.dtype))
     if target is None:
         ahead = highest(others(z, label)) - z[label]
-        worth = {
+        scores = {
             "cross_entropy": lambda: -z.softmax(0)[label].log(),
             "margin": lambda: ahead,
             "dlr": lambda: ahead / (ranked[0] - ranked[2]),
         }
-        return worth[name]()
+        return scores[name]()
     if name == "cross_entropy":
         return z.softmax(0)[target].log()
     if name == "margin":
         return z[target] - highest(others(z, target))
-    own = z[label] if label != target else highest(others(z, target))
-    return (z[target] - own) / (ranked[0] - (ranked[2] + ranked[3]) / 2)
+    z_y = z[label] if label != target else highest(others(z, target))
+    return (z[target] - z_y) / (ranked[0] - (ranked[2] + ranked[3]) / 2)
 
 
 def rank(value: float, z: torch.Tensor, label: int, target: int | None) -> tuple[bool, float]:
-    """What the attacker prefers: first that the network decides his way, then the objective."""
+    """The sort key of the attacker's preference: first a decision in the attacker's favour, then the loss."""
     decision = int(np.argmax(z.detach().numpy()))
     return (decision != label if target is None else decision == target), value
 
 
-def worth_and_gradient(logits_fn: Logits, image: Floats, worth: Worth) -> tuple[float, Floats]:
-    """What the attacker has at an image (c, h, w), and the gradient of it."""
+def score_and_gradient(logits_fn: Logits, image: Floats, score: Score) -> tuple[float, Floats]:
+    """The score at an image (c, h, w), and its gradient."""
     x = torch.tensor(image[None], dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
-        value = worth(logits_fn(x)[0])
+        value = score(logits_fn(x)[0])
         (gradient,) = torch.autograd.grad(value, x)
     return _number(value), np.asarray(gradient[0].numpy(), dtype=np.float64)
 
@@ -71,12 +71,12 @@ def confined(clean: Floats, image: Floats, norm: str, epsilon: float) -> Floats:
 
 
 def mi_fgsm_one(
-    logits_fn: Logits, clean: Floats, worth: Worth, norm: str, epsilon: float, sizes: list[float], momentum: float
+    logits_fn: Logits, clean: Floats, score: Score, norm: str, epsilon: float, sizes: list[float], momentum: float
 ) -> Floats:
     """Dong et al. 2018, algorithm 1, with a size for each step: it starts at the clean image."""
     x, gathered = clean, np.zeros_like(clean)
     for size in sizes:
-        gradient = worth_and_gradient(logits_fn, x, worth)[1]
+        gradient = score_and_gradient(logits_fn, x, score)[1]
         unit = gradient / np.abs(gradient).max()
         gathered = momentum * gathered + unit / np.abs(unit).sum()
         x = confined(clean, x + step_along(gathered, norm, size), norm, epsilon)
@@ -92,11 +92,11 @@ def checkpoints(steps: int) -> list[int]:
 
 
 def apgd_one(
-    logits_fn: Logits, clean: Floats, worth: Worth, norm: str, epsilon: float, steps: int, start: Floats
+    logits_fn: Logits, clean: Floats, score: Score, norm: str, epsilon: float, steps: int, start: Floats
 ) -> tuple[list[Floats], list[float], list[float]]:
-    """Croce and Hein 2020, algorithm 1: the points x(0), x(1), ..., what each is worth, and the step size after each."""
+    """Croce and Hein 2020, algorithm 1: the points x(0), x(1), ..., the score of each, and the step size after each."""
     x = confined(clean, start, norm, epsilon)
-    value, gradient = worth_and_gradient(logits_fn, x, worth)
+    value, gradient = score_and_gradient(logits_fn, x, score)
     points, values, etas, eta = [x], [value], [2 * epsilon], 2 * epsilon
     reviews, last, best_then = checkpoints(steps), 0, value
     halved, previous = False, x
@@ -108,10 +108,10 @@ def apgd_one(
             if halved:
                 eta /= 2
                 x = points[int(np.argmax(values))]
-                gradient = worth_and_gradient(logits_fn, x, worth)[1]
+                gradient = score_and_gradient(logits_fn, x, score)[1]
         z = confined(clean, x + step_along(gradient, norm, eta), norm, epsilon)
         ahead = z if k == 0 else confined(clean, x + 0.75 * (z - x) + 0.25 * (x - previous), norm, epsilon)
-        value, gradient = worth_and_gradient(logits_fn, ahead, worth)
+        value, gradient = score_and_gradient(logits_fn, ahead, score)
         previous, x = x, ahead  # (a point that was gone back to stands in the place of the one it replaced)
         points.append(x)
         values.append(value)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,18 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
-        for name in ("pgd", "trades_attack"):
-            monkeypatch.setattr(losses, name, partial(self._attack, name, getattr(losses, name)))
+        for name in ("PGD", "TRADESAttack"):
+            monkeypatch.setattr(losses, name, partial(self._build, name, getattr(losses, name)))
 
-    def _attack(self, name: str, attack: Callable, model: nn.Module, *arguments: Any, **named: Any) -> torch.Tensor:
+    def _build(self, name: str, kind: Callable, *sizes: Any, **named: Any) -> SimpleNamespace:
+        self.sizes = sizes
+        return SimpleNamespace(run=partial(self._run, name, kind(*sizes, **named)))
+
+    def _run(self, name: str, attack: Any, model: nn.Module, *arguments: Any) -> torch.Tensor:
         self.calls.append(name)
         self.modes = {m.training for m in model.modules() if isinstance(m, nn.BatchNorm2d)}
         self.arguments = arguments
-        self.images = attack(model, *arguments, **named)
+        self.images = attack.run(model, *arguments)
         return self.images
 
 
@@ -113,7 +118,7 @@ def test_the_mode_the_network_comes_in_changes_nothing(objective: Objective) -> 
 @pytest.mark.parametrize("objective", ATTACKED)
 def test_the_attack_runs_in_the_named_mode(objective: Objective, spy: Spy) -> None:
     loss_of(network(), RunConfig(objective=objective, steps=2))
-    assert spy.calls == ["trades_attack" if objective in TRADES else "pgd"]
+    assert spy.calls == ["TRADESAttack" if objective in TRADES else "PGD"]
     assert spy.modes == {objective is Objective.AT}
 
 
@@ -121,9 +126,9 @@ def test_the_attack_runs_in_the_named_mode(objective: Objective, spy: Spy) -> No
 @pytest.mark.parametrize("objective", ATTACKED)
 def test_the_attack_is_the_one_of_the_config(objective: Objective, norm: Norm, spy: Spy) -> None:
     loss_of(network(), RunConfig(objective=objective, norm=norm, epsilon=0.3, steps=3, step_size=0.07))
-    images, _labels, *rest = spy.arguments
+    images, _labels, _noise = spy.arguments
     expected = [norm, 0.3] if objective in TRADES else [norm_balls.ball_of(norm, 0.3)]
-    assert rest == [*expected, 3, 0.07]
+    assert list(spy.sizes) == [*expected, 3, 0.07]
     assert torch.equal(images, batch()[0]) and not torch.equal(spy.images, images)
 
 

@@ -69,7 +69,7 @@ class _Run:
         self._once = Condition(ConditionKind.FGSM, condition.norm, epsilon, objective=objective)
         self._noise = Condition(ConditionKind.SIGN_NOISE, condition.norm, epsilon)
         every = [condition, *self._larger, self._unbounded, self._once]
-        self._total, self._done = sum(map(attacks.rounds, every)) + NOISE_DRAWS, 0
+        self._total, self._done = sum(map(attacks.num_iterations, every)) + NOISE_DRAWS, 0
         progress(0, self._total, None)
 
     def checks(self) -> Iterator[MaskingCheck]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from rnc import datasets
-from rnc.attacks.loop import Logits
+from rnc.attacks.problem import Logits
 from rnc.datasets import ImageSet
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import FeatureSet, ImageBatch, feature_batches, gather

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rnc.attacks import rounds
+from rnc.attacks import num_iterations
 from rnc.lab.engine.loading import Subject
 from rnc.lab.engine.rounds import Stopped, attack
 from rnc.lab.requests import PicturesRequest
@@ -21,7 +21,7 @@ def perturb(subject: Subject, request: PicturesRequest, progress: Progress, stop
 
     `progress` receives the number of completed rounds and their total.
     """
-    began, total, done, kept = time.monotonic(), rounds(request.condition), 0, subject.images
+    began, total, done, kept = time.monotonic(), num_iterations(request.condition), 0, subject.images
     progress(0, total, None)
     for found in attack(subject, request.condition, request.seed):
         done, kept = done + 1, found.kept

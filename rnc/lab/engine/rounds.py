@@ -41,7 +41,7 @@ def finish(
     last = None
     for done, last in enumerate(attack(subject, condition, seed), 1):  # noqa: B007  (the last one is wanted)
         on_round()
-        if stopped() and done < attacks.rounds(condition):
+        if stopped() and done < attacks.num_iterations(condition):
             return None
     return last
 
@@ -50,7 +50,7 @@ def goals(subject: Subject, condition: Condition) -> torch.Tensor:
     """Return the attack's target classes (N,), or the true classes, from which an untargeted one moves away."""
     images, labels = subject.images, subject.labels
     parts = [
-        attacks.goal(condition, subject.logits_fn, images[part], labels[part], subject.num_classes)
+        attacks.attack_labels(condition, subject.logits_fn, images[part], labels[part], subject.num_classes)
         for part in subject.batches()
     ]
     return torch.cat(parts)

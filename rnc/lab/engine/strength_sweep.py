@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from rnc.attacks import rounds
+from rnc.attacks import num_iterations
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.engine import measures
 from rnc.lab.engine.loading import Subject
@@ -29,7 +29,7 @@ def sweep(load: Load, request: SweepRequest, progress: Progress, stopped: Stoppe
     """
     began = time.monotonic()
     conditions = [request.at(value) for value in request.values]
-    each = [1 if condition is CLEAN else rounds(condition) for condition in conditions]
+    each = [1 if condition is CLEAN else num_iterations(condition) for condition in conditions]
     count = _Count(len(request.sources) * sum(each), progress)
     rows: list[tuple] = []
     as_recorded, indices, device = True, None, ""

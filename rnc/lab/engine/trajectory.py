@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from rnc import metrics
-from rnc.attacks import rounds
+from rnc.attacks import num_iterations
 from rnc.conditions import Condition
 from rnc.features import FeatureSet
 from rnc.lab.engine import measures
@@ -34,7 +34,7 @@ def follow(subject: Subject, request: AttackRequest, progress: Progress, stopped
 
     Raises ValueError if features are not finite, and if the attack is not possible with this number of classes.
     """
-    began, condition, total = time.monotonic(), request.condition, rounds(request.condition)
+    began, condition, total = time.monotonic(), request.condition, num_iterations(request.condition)
     path = _Path(subject, condition, request.watched)
     progress(0, total, path.rows[0])
     done, starts, kept, still = 0, 0, subject.images, 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnc.attacks import SampleNoise, attack_steps, goal
+from rnc.attacks import SampleNoise, attack_labels, attack_steps
 from rnc.attacks.apgd import checkpoints
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
@@ -41,20 +41,20 @@ def flat_from(condition: Condition, values: list[float]) -> int:
 def test_it_is_the_papers_algorithm(condition: Condition) -> None:
     net = samples.mlp(num_classes=CLASSES)
     clean, labels = samples.images(1, SIZE), samples.labels(1, SIZE, CLASSES)
-    targets = goal(condition, net, clean, labels, CLASSES)
+    targets = attack_labels(condition, net, clean, labels, CLASSES)
     path = [*attack_steps(condition, net, clean, labels, CLASSES, SampleNoise(2, torch.arange(SIZE)))]
     for i in range(SIZE):
         with torch.no_grad():
             before = net(clean[i : i + 1])[0]
         target = int(targets[i]) if condition.is_targeted else None
 
-        def worth(
+        def score(
             z: torch.Tensor, i: int = i, target: int | None = target, before: torch.Tensor = before
         ) -> torch.Tensor:
             return oracle.objective(condition.objective, z, int(labels[i]), target, before)
 
         sizes = (str(condition.norm), condition.epsilon, condition.steps)
-        points, values, _etas = oracle.apgd_one(net, clean[i].numpy(), worth, *sizes, path[0].images[i].numpy())
+        points, values, _etas = oracle.apgd_one(net, clean[i].numpy(), score, *sizes, path[0].images[i].numpy())
         logits = net(torch.tensor(np.stack(points))).detach()
         ranks = [oracle.rank(value, z, int(labels[i]), target) for value, z in zip(values, logits, strict=True)]
         for step, point in list(zip(path, points, strict=True))[: flat_from(condition, values)]:
@@ -68,8 +68,8 @@ def test_the_cases_above_halve_at_some_reviews_and_not_at_others() -> None:
     net, clean, labels = samples.mlp(num_classes=CLASSES), samples.images(1, SIZE), samples.labels(1, SIZE, CLASSES)
     halvings = set()
     for i in range(SIZE):
-        worth = lambda z, i=i: oracle.objective("cross_entropy", z, int(labels[i]), None, z)  # noqa: E731
-        _points, _values, etas = oracle.apgd_one(net, clean[i].numpy(), worth, "l2", 0.6, 40, clean[i].numpy())
+        score = lambda z, i=i: oracle.objective("cross_entropy", z, int(labels[i]), None, z)  # noqa: E731
+        _points, _values, etas = oracle.apgd_one(net, clean[i].numpy(), score, "l2", 0.6, 40, clean[i].numpy())
         halvings.add(tuple(a != b for a, b in itertools.pairwise(etas)))
     assert len(halvings) > 1
     assert any(0 < sum(one) < len(oracle.checkpoints(40)) - 1 for one in halvings)

@@ -8,10 +8,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rnc.attacks import LinfBall, SampleNoise, attack_steps, ball_of, perturbation, trades_attack
+from rnc.attacks import PGD, LinfBall, SampleNoise, TRADESAttack, attack_steps, ball_of, perturbation
+from rnc.attacks.losses import dlr, targeted_dlr_from
+from rnc.attacks.mi_fgsm import l1_normalised
 from rnc.attacks.norm_balls import amplitudes, norms, scale_to
-from rnc.attacks.objectives import dlr, targeted_dlr_from
-from rnc.attacks.pgd import _of_length_one, pgd_steps
 from rnc.attacks.trades import TradesL2Ball
 from rnc.conditions import Condition, unmoved
 from rnc.vocabulary import Norm
@@ -110,7 +110,7 @@ def test_every_l2_attack_goes_as_far_with_the_smallest_gradients(slug: str) -> N
 @pytest.mark.parametrize("exponent", [-147, -130, 0, 100])
 def test_momentum_gathers_directions_of_one_length(exponent: int) -> None:
     """Also where a gradient's sum of absolute entries is below the smallest normal number of float32."""
-    found = _of_length_one(8 * gradients(0, exponent, torch.float32))
+    found = l1_normalised(8 * gradients(0, exponent, torch.float32))
     assert not found[0].any()
     np.testing.assert_allclose(found[1:].abs().sum((1, 2, 3)).numpy(), 1.0, rtol=1e-6)
 
@@ -128,7 +128,7 @@ def test_trades_takes_the_gradient_where_there_is_one() -> None:
 def test_trades_l2_attack_goes_as_far_with_the_smallest_gradients() -> None:
     images, labels = samples.images(0, 6, dtype=torch.float32) * 0.1 + 0.45, samples.labels(0, 6, 5)
     moved = [
-        trades_attack(network(scale), images, labels, Norm.L2, 0.5, 5, 0.1, generator=SampleNoise(1, torch.arange(6)))
+        TRADESAttack(Norm.L2, 0.5, 5, 0.1).run(network(scale), images, labels, SampleNoise(1, torch.arange(6)))
         for scale in (1e-2, 1e-6)
     ]
     lengths = [(end - images).flatten(1).norm(dim=1) for end in moved]
@@ -166,11 +166,8 @@ def test_images_without_a_gradient_are_counted(slug: str) -> None:
 def test_a_gradient_in_one_restart_is_a_gradient() -> None:
     """An image counts only where no restart has met one."""
     images, labels = torch.full((64, 1, 3, 3), 0.5), torch.full((64,), 3)
-    path = list(
-        pgd_steps(
-            certain, images, labels, LinfBall(0.2), 1, 0.01, restarts=2, generator=SampleNoise(0, torch.arange(64))
-        )
-    )
+    attack = PGD(LinfBall(0.2), 1, 0.01, restarts=2)
+    path = list(attack.iterates(certain, images, labels, SampleNoise(0, torch.arange(64))))
     assert path[0].without_gradient is None and path[1].without_gradient is not None
     first, both = int(path[1].without_gradient.sum()), path[-1].without_gradient
     assert both is not None and 0 < int(both.sum()) < first < 64

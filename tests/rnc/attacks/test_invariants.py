@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnc import datasets, models
-from rnc.attacks import AttackStep, SampleNoise, attack_steps, goal, perturbation, rounds
+from rnc.attacks import AttackStep, SampleNoise, attack_labels, attack_steps, num_iterations, perturbation
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, TargetRule
 from tests.oracles import attack_oracle as oracle
@@ -43,7 +43,7 @@ def worth(condition: Condition, seed: int, points: torch.Tensor) -> list[tuple[b
     """What points (N, c, h, w) are worth to the attacker, by the oracle's formulas: that he has his way, then the objective."""
     images, labels = samples.images(seed, SIZE), samples.labels(seed, SIZE, CLASSES)
     net = samples.mlp(num_classes=CLASSES, seed=seed)
-    targets = goal(condition, net, images, labels, CLASSES)
+    targets = attack_labels(condition, net, images, labels, CLASSES)
     with torch.no_grad():
         before, logits = net(images), net(points)
     aim = [int(target) if condition.is_targeted else None for target in targets]
@@ -78,7 +78,7 @@ def test_every_point_is_in_the_ball_and_an_image(condition: Condition, seed: int
 def test_there_are_as_many_points_as_rounds_restart_by_restart(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
     steps = 1 if condition.kind is ConditionKind.FGSM else condition.steps or 0
-    assert len(path) == rounds(condition)
+    assert len(path) == num_iterations(condition)
     assert [(p.restart, p.step) for p in path] == [*itertools.product(range(condition.restarts), range(steps + 1))]
 
 
@@ -119,7 +119,7 @@ def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Conditi
     path = path_of(condition, seed)
     met = [worth(condition, seed, step.images) for step in path]
     kept = [worth(condition, seed, step.kept) for step in path]
-    first = rounds(condition) // condition.restarts
+    first = num_iterations(condition) // condition.restarts
     for step in range(first):
         assert all(no_worse(kept[step], other) for other in met[: step + 1])
         points = zip(*met[: step + 1], strict=True)
@@ -147,7 +147,7 @@ def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(cond
     made = perturbation(condition, net, CLASSES, seed)(images, labels, torch.arange(SIZE))
     assert torch.equal(made.images, path_of(condition, seed)[-1].kept)
     measured = condition.label_rule is LabelRule.TARGET
-    assert torch.equal(made.labels, goal(condition, net, images, labels, CLASSES) if measured else labels)
+    assert torch.equal(made.labels, attack_labels(condition, net, images, labels, CLASSES) if measured else labels)
 
 
 @settings(max_examples=80)
@@ -270,4 +270,4 @@ def test_a_batch_of_no_images_is_one(condition: Condition) -> None:
     """A process without a batch takes an empty one, so that it takes part in the sums over the processes."""
     images, labels = samples.images(0, 1)[:0], samples.labels(0, 1, CLASSES)[:0]
     path = [*attack_steps(condition, samples.mlp(num_classes=CLASSES), images, labels, CLASSES, SampleNoise(0, labels))]
-    assert len(path) == rounds(condition) and path[-1].kept.shape == images.shape
+    assert len(path) == num_iterations(condition) and path[-1].kept.shape == images.shape

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rnc.attacks import L2Ball, LinfBall, SampleNoise, ball_of, cross_entropy, gaussian_noise, pgd, sign_noise
+from rnc.attacks import PGD, L2Ball, LinfBall, SampleNoise, ball_of, cross_entropy, gaussian_noise, sign_noise
 from rnc.attacks.perturbation import Perturbed, next_class, perturbation
 from rnc.conditions import CLEAN, Condition
 from rnc.vocabulary import ConditionKind, Norm, TargetRule
@@ -55,7 +55,7 @@ def test_noise_kinds_are_the_noises_of_the_ball(ball: LinfBall | L2Ball) -> None
 @pytest.mark.parametrize("norm", Norm)
 def test_untargeted_is_pgd_away_from_the_label_and_keeps_it(norm: Norm) -> None:
     found = run(Condition(ConditionKind.PGD, norm, 0.2, 4, step_size=0.07))
-    assert torch.equal(found.images, pgd(NET, IMAGES, LABELS, ball_of(norm, 0.2), 4, 0.07, generator=noise()))
+    assert torch.equal(found.images, PGD(ball_of(norm, 0.2), 4, 0.07).run(NET, IMAGES, LABELS, noise()))
     assert torch.equal(found.labels, LABELS)
 
 
@@ -63,7 +63,7 @@ def test_untargeted_is_pgd_away_from_the_label_and_keeps_it(norm: Norm) -> None:
 def test_targeted_is_pgd_to_the_next_class_and_measured_by_it(norm: Norm) -> None:
     found = run(Condition(ConditionKind.PGD, norm, 0.2, 4, step_size=0.07, target_rule=TargetRule.NEXT))
     target = (LABELS + 1) % 3
-    expected = pgd(NET, IMAGES, target, ball_of(norm, 0.2), 4, 0.07, targeted=True, generator=noise())
+    expected = PGD(ball_of(norm, 0.2), 4, 0.07, targeted=True).run(NET, IMAGES, target, noise())
     assert torch.equal(found.images, expected)
     assert torch.equal(found.labels, target)
     with torch.no_grad():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from rnc.attacks import LinfBall, SampleNoise, ball_of, cross_entropy, pgd, pgd_steps
+from rnc.attacks import PGD, LinfBall, SampleNoise, ball_of, cross_entropy
 from rnc.attacks.norm_balls import norms
 from rnc.vocabulary import Norm
 from tests.oracles import pgd_oracle, samples
@@ -51,19 +51,9 @@ def test_every_iterate_stays_in_ball_and_box(
     dtype = torch.float32 if single else torch.float64
     net, clean = samples.mlp(seed=seed).to(dtype), samples.images(seed, 4, dtype=dtype)
     start = samples.images(seed + 1, 4, dtype=dtype) * 3 - 1 if given_start else None  # may be outside of both
-    path = pgd_steps(
-        net,
-        clean,
-        samples.labels(seed, 4),
-        ball_of(norm, epsilon),
-        steps,
-        step_share * epsilon,
-        targeted=targeted,
-        restarts=restarts,
-        start=start,
-        generator=SampleNoise(seed, torch.arange(4)),
-    )
-    for step in path:
+    attack = PGD(ball_of(norm, epsilon), steps, step_share * epsilon, targeted=targeted, restarts=restarts)
+    noise = SampleNoise(seed, torch.arange(4))
+    for step in attack.iterates(net, clean, samples.labels(seed, 4), noise, start):
         assert step.images.dtype == dtype and not step.images.requires_grad
         for images in (step.images, step.kept):
             assert excess(images, clean, norm, epsilon) <= (1e-6 if single else 1e-12)
@@ -84,7 +74,8 @@ def test_agrees_with_the_per_sample_oracle(
     net = samples.conv_net(seed=seed) if convolutional else samples.mlp(seed=seed)
     clean, labels = samples.images(seed, 3), samples.labels(seed, 3)
     start = (clean + 0.5 * epsilon * (samples.images(seed + 1, 3) - 0.5)).clamp(0, 1)
-    found = pgd(net, clean, labels, ball_of(norm, epsilon), steps, epsilon / 3, targeted=targeted, start=start)
+    attack = PGD(ball_of(norm, epsilon), steps, epsilon / 3, targeted=targeted)
+    found = attack.run(net, clean, labels, start=start)
     expected = pgd_oracle.pgd(
         net, clean.numpy(), labels.tolist(), str(norm), epsilon, steps, epsilon / 3, targeted, start.numpy()
     )
@@ -106,7 +97,7 @@ def test_a_linear_model_is_driven_to_its_known_optimum(norm: Norm, targeted: boo
     clean, epsilon = torch.full((5, 1, 4, 4), 0.5, dtype=torch.float64), 0.1
     labels = torch.full((5,), 1 if targeted else 0)
     noise = SampleNoise(0, torch.arange(5))
-    found = pgd(net, clean, labels, ball_of(norm, epsilon), 200, 0.02, targeted=targeted, generator=noise)
+    found = PGD(ball_of(norm, epsilon), 200, 0.02, targeted=targeted).run(net, clean, labels, noise)
     optimum = clean + epsilon * (w.sign() if norm is Norm.LINF else w / w.norm())
     np.testing.assert_allclose(found.numpy(), optimum.numpy(), atol=1e-12 if norm is Norm.LINF else 1e-6)
 
@@ -116,7 +107,7 @@ def test_a_linear_model_is_driven_to_its_known_optimum(norm: Norm, targeted: boo
 def test_the_objective_moves_the_attackers_way(norm: Norm, targeted: bool) -> None:
     net, clean, labels = samples.conv_net(), samples.images(2, 12), samples.labels(2, 12)
     noise = SampleNoise(0, torch.arange(12))
-    path = list(pgd_steps(net, clean, labels, ball_of(norm, 0.3), 8, 0.05, targeted=targeted, generator=noise))
+    path = list(PGD(ball_of(norm, 0.3), 8, 0.05, targeted=targeted).iterates(net, clean, labels, noise))
     first, last = (cross_entropy(net(step.images), labels) for step in (path[0], path[-1]))
     assert bool((last < first).all()) if targeted else bool((last > first).all())
 
@@ -124,24 +115,13 @@ def test_the_objective_moves_the_attackers_way(norm: Norm, targeted: bool) -> No
 def ends(targeted: bool, restarts: int, start: torch.Tensor | None = None) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """What is kept, and the end of every restart."""
     clean, labels = samples.images(1, 16), samples.labels(1, 16)
-    path = pgd_steps(
-        samples.mlp(),
-        clean,
-        labels,
-        LinfBall(0.3),
-        2,
-        0.02,
-        targeted=targeted,
-        restarts=restarts,
-        start=start,
-        generator=SampleNoise(0, torch.arange(16)),
-    )
-    steps = list(path)
+    attack = PGD(LinfBall(0.3), 2, 0.02, targeted=targeted, restarts=restarts)
+    steps = list(attack.iterates(samples.mlp(), clean, labels, SampleNoise(0, torch.arange(16)), start))
     return steps[-1].kept, [step.images for step in steps if step.step == 2]
 
 
-def worth(net: nn.Module, images: torch.Tensor, labels: torch.Tensor, targeted: bool) -> list[tuple[bool, float]]:
-    """What images are worth to the attacker, sample by sample: that the network decides his way, then the loss."""
+def score(net: nn.Module, images: torch.Tensor, labels: torch.Tensor, targeted: bool) -> list[tuple[bool, float]]:
+    """The score of each image for the attacker: first a decision in the attacker's favour, then the loss."""
     with torch.no_grad():
         logits = net(images)
     losses = cross_entropy(logits, labels) * (-1 if targeted else 1)
@@ -155,8 +135,8 @@ def test_each_sample_keeps_its_best_restart(targeted: bool, given_start: bool) -
     net, labels = samples.mlp(), samples.labels(1, 16)
     kept, candidates = ends(targeted, 4, samples.images(1, 16) if given_start else None)
     assert len(candidates) == 4
-    worths = [worth(net, images, labels, targeted) for images in candidates]
-    best = [max(range(4), key=lambda restart, i=i: worths[restart][i]) for i in range(len(labels))]
+    scores = [score(net, images, labels, targeted) for images in candidates]
+    best = [max(range(4), key=lambda restart, i=i: scores[restart][i]) for i in range(len(labels))]
     assert len(set(best)) > 1  # or the test would prove nothing
     expected = torch.stack([candidates[restart][i] for i, restart in enumerate(best)])
     assert torch.equal(kept, expected)
@@ -165,7 +145,7 @@ def test_each_sample_keeps_its_best_restart(targeted: bool, given_start: bool) -
 @TARGETED
 def test_more_restarts_are_never_worse(targeted: bool) -> None:
     net, labels = samples.mlp(), samples.labels(1, 16)
-    values = [worth(net, ends(targeted, n)[0], labels, targeted) for n in (1, 2, 3, 5)]
+    values = [score(net, ends(targeted, n)[0], labels, targeted) for n in (1, 2, 3, 5)]
     for fewer, more in itertools.pairwise(values):
         assert all(after >= before for before, after in zip(fewer, more, strict=True))
     assert values[0] != values[-1]
@@ -183,7 +163,7 @@ def test_a_won_sample_is_kept_before_a_higher_loss() -> None:
 
     clean, labels = torch.full((64, 1, 1, 2), 0.5), torch.zeros(64, dtype=torch.int64)
     noise = SampleNoise(0, torch.arange(64))
-    path = list(pgd_steps(logits, clean, labels, LinfBall(0.5), 0, 0.1, restarts=3, generator=noise))
+    path = list(PGD(LinfBall(0.5), 0, 0.1, restarts=3).iterates(logits, clean, labels, noise))
     starts, kept = [step.images[:, 0, 0, 0] for step in path], path[-1].kept
     reached = torch.stack([pixel > 0.5 for pixel in starts]).any(0)
     assert 0 < int(reached.sum()) < 64
@@ -199,11 +179,8 @@ def test_batch_size_changes_neither_starts_nor_ends(norm: Norm) -> None:
 
     def attack(part: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         """The starts of both restarts, and the end."""
-        path = list(
-            pgd_steps(
-                net, clean[part], labels[part], ball_of(norm, 0.2), 6, 0.05, restarts=2, generator=SampleNoise(7, part)
-            )
-        )
+        pgd = PGD(ball_of(norm, 0.2), 6, 0.05, restarts=2)
+        path = list(pgd.iterates(net, clean[part], labels[part], SampleNoise(7, part)))
         return [p.images for p in path if p.step == 0], path[-1].kept
 
     starts, reached = attack(torch.arange(10))
@@ -216,12 +193,13 @@ def test_batch_size_changes_neither_starts_nor_ends(norm: Norm) -> None:
 
 
 @pytest.mark.parametrize(("restarts", "steps"), [(1, 0), (1, 5), (3, 0), (3, 4)])
-def test_the_generator_yields_every_point_and_ends_with_what_pgd_returns(restarts: int, steps: int) -> None:
+def test_the_iterates_are_every_point_and_end_with_the_result_of_the_run(restarts: int, steps: int) -> None:
     net, clean, labels = samples.mlp(), samples.images(4, 6), samples.labels(4, 6)
     noise = [SampleNoise(1, torch.arange(6)) for _ in range(2)]
-    path = list(pgd_steps(net, clean, labels, LinfBall(0.2), steps, 0.05, restarts=restarts, generator=noise[0]))
+    attack = PGD(LinfBall(0.2), steps, 0.05, restarts=restarts)
+    path = list(attack.iterates(net, clean, labels, noise[0]))
     assert [(p.restart, p.step) for p in path] == [(r, s) for r in range(restarts) for s in range(steps + 1)]
-    ended = pgd(net, clean, labels, LinfBall(0.2), steps, 0.05, restarts=restarts, generator=noise[1])
+    ended = attack.run(net, clean, labels, noise[1])
     assert torch.equal(path[-1].kept, ended)
     assert all(torch.equal(p.kept, p.images) for p in path[: steps + 1])
 
@@ -230,7 +208,7 @@ def test_the_generator_yields_every_point_and_ends_with_what_pgd_returns(restart
 def test_no_steps_give_the_random_start(norm: Norm) -> None:
     net, clean, labels = samples.mlp(), samples.images(5, 6), samples.labels(5, 6)
     ball = ball_of(norm, 0.2)
-    found = pgd(net, clean, labels, ball, 0, 0.05, generator=SampleNoise(2, torch.arange(6)))
+    found = PGD(ball, 0, 0.05).run(net, clean, labels, SampleNoise(2, torch.arange(6)))
     start = ball.random_start(clean, SampleNoise(2, torch.arange(6)))
     torch.testing.assert_close(found, (clean + start).clamp(0, 1), rtol=0, atol=1e-12)
     assert float(norms(found - clean).min()) > 0
@@ -239,7 +217,7 @@ def test_no_steps_give_the_random_start(norm: Norm) -> None:
 def test_a_given_start_is_taken_in_the_first_restart_only() -> None:
     net, clean, labels = samples.mlp(), samples.images(5, 6), samples.labels(5, 6)
     noise = SampleNoise(2, torch.arange(6))
-    path = list(pgd_steps(net, clean, labels, LinfBall(0.2), 1, 0.05, restarts=3, start=clean, generator=noise))
+    path = list(PGD(LinfBall(0.2), 1, 0.05, restarts=3).iterates(net, clean, labels, noise, start=clean))
     starts = [p.images for p in path if p.step == 0]
     torch.testing.assert_close(starts[0], clean, rtol=0, atol=1e-15)
     assert float((starts[1] - clean).abs().max()) > 0.1 and not torch.equal(starts[1], starts[2])
@@ -249,7 +227,7 @@ def test_the_same_seed_repeats_and_another_does_not() -> None:
     net, clean, labels = samples.mlp(), samples.images(5, 6), samples.labels(5, 6)
 
     def attack(generator: torch.Generator | SampleNoise | None) -> torch.Tensor:
-        return pgd(net, clean, labels, LinfBall(0.2), 3, 0.02, restarts=2, generator=generator)
+        return PGD(LinfBall(0.2), 3, 0.02, restarts=2).run(net, clean, labels, generator)
 
     assert torch.equal(attack(torch.Generator().manual_seed(1)), attack(torch.Generator().manual_seed(1)))
     assert not torch.equal(attack(torch.Generator().manual_seed(1)), attack(torch.Generator().manual_seed(2)))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rnc import datasets, models
-from rnc.attacks import LinfBall, SampleNoise, ball_of, pgd, pgd_steps
+from rnc.attacks import PGD, LinfBall, SampleNoise, ball_of
 from rnc.vocabulary import Norm
 from tests.oracles import samples
 
@@ -30,7 +30,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 def attack(net: nn.Module, norm: Norm = Norm.LINF) -> torch.Tensor:
     images, labels = batch()
     noise = SampleNoise(0, torch.arange(6))
-    return pgd(net, images, labels, ball_of(norm, 0.2), 3, 0.05, restarts=2, generator=noise)
+    return PGD(ball_of(norm, 0.2), 3, 0.05, restarts=2).run(net, images, labels, noise)
 
 
 def set_mixed_modes(net: nn.Module) -> None:
@@ -103,7 +103,7 @@ def test_images_and_start_are_not_written_to() -> None:
     net, images, labels = samples.mlp(), samples.images(0, 4), samples.labels(0, 4)
     start, images = images.clone().requires_grad_(True), images.requires_grad_(True)
     before = images.detach().clone()
-    found = pgd(net, images, labels, LinfBall(0.2), 3, 0.1, start=start, restarts=2)
+    found = PGD(LinfBall(0.2), 3, 0.1, restarts=2).run(net, images, labels, start=start)
     assert torch.equal(images, before) and torch.equal(start, before)
     assert images.grad is None and start.grad is None and not found.requires_grad
 
@@ -111,7 +111,7 @@ def test_images_and_start_are_not_written_to() -> None:
 def test_earlier_iterates_are_not_overwritten() -> None:
     net, images, labels = samples.mlp(), samples.images(0, 4), samples.labels(0, 4)
     seen, copies = [], []
-    for step in pgd_steps(net, images, labels, LinfBall(0.2), 4, 0.05, restarts=2):
+    for step in PGD(LinfBall(0.2), 4, 0.05, restarts=2).iterates(net, images, labels):
         seen.append((step.images, step.kept))
         copies.append((step.images.clone(), step.kept.clone()))
     for kept, copied in zip(seen, copies, strict=True):
@@ -119,13 +119,13 @@ def test_earlier_iterates_are_not_overwritten() -> None:
 
 
 def refused(match: str, **changes: object) -> None:
-    """`pgd` and `pgd_steps` both raise ValueError for valid arguments with these changes."""
-    images, labels = samples.images(0, 4), samples.labels(0, 4)
-    arguments = {"images": images, "labels": labels, "ball": LinfBall(0.2), "steps": 2, "step_size": 0.1} | changes
+    """`run` and `iterates` of a valid attack both raise ValueError for valid arguments with these changes."""
+    attack = PGD(LinfBall(0.2), 2, 0.1)
+    arguments = {"images": samples.images(0, 4), "labels": samples.labels(0, 4)} | changes
     with pytest.raises(ValueError, match=match):
-        pgd(samples.mlp(), **arguments)  # type: ignore[arg-type]
+        attack.run(samples.mlp(), **arguments)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=match):
-        next(pgd_steps(samples.mlp(), **arguments))  # type: ignore[arg-type]
+        next(attack.iterates(samples.mlp(), **arguments))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, 2.0, math.nan, math.inf])
@@ -146,7 +146,10 @@ def test_shapes_that_do_not_match_are_refused() -> None:
 
 
 def test_counts_and_sizes_that_make_no_sense_are_refused() -> None:
-    refused("steps >= 0", steps=-1)
-    refused("restarts >= 1", restarts=0)
+    with pytest.raises(ValueError, match="steps >= 0"):
+        PGD(LinfBall(0.2), -1, 0.1)
+    with pytest.raises(ValueError, match="restarts >= 1"):
+        PGD(LinfBall(0.2), 2, 0.1, restarts=0)
     for step_size in (0.0, -0.1, math.nan):
-        refused("step_size > 0", step_size=step_size)
+        with pytest.raises(ValueError, match="step_size > 0"):
+            PGD(LinfBall(0.2), 2, step_size)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rnc.attacks import SampleNoise, attack_steps, goal, perturbation, rounds
-from rnc.attacks.pgd import share
+from rnc.attacks import SampleNoise, attack_labels, attack_steps, num_iterations, perturbation
+from rnc.attacks.pgd import schedule_factor
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, Norm, StepSchedule
 from tests.oracles import attack_oracle as oracle
@@ -21,29 +21,29 @@ SIZES = {"linf": 0.15, "l2": 0.6}
 AIMS = [*itertools.product(("", "-next", "-class2", "-likely"), ("", "-margin", "-dlr"))]
 
 
-def condition(kind: str, norm: str, rest: str) -> Condition:
+def make_condition(kind: str, norm: str, rest: str) -> Condition:
     return Condition.from_slug(f"{kind}-{norm}-{SIZES[norm]}{rest}")
 
 
-def last(asked: Condition) -> torch.Tensor:
-    path = [*attack_steps(asked, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
+def last(condition: Condition) -> torch.Tensor:
+    path = [*attack_steps(condition, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
     return path[-1].kept
 
 
-def worth(asked: Condition, i: int) -> oracle.Worth:
-    """What the attacker of sample i has."""
-    target = int(goal(asked, NET, CLEAN, LABELS, CLASSES)[i]) if asked.is_targeted else None
+def score(condition: Condition, i: int) -> oracle.Score:
+    """The score of sample i for the attacker."""
+    target = int(attack_labels(condition, NET, CLEAN, LABELS, CLASSES)[i]) if condition.is_targeted else None
     before = NET(CLEAN[i : i + 1])[0].detach()
-    return lambda z: oracle.objective(asked.objective, z, int(LABELS[i]), target, before)
+    return lambda z: oracle.objective(condition.objective, z, int(LABELS[i]), target, before)
 
 
 @pytest.mark.parametrize("norm", Norm)
 @pytest.mark.parametrize("aim", AIMS, ids="".join)
 def test_fgsm_is_one_step_of_epsilon_from_the_clean_image(norm: Norm, aim: tuple[str, str]) -> None:
-    asked = condition("fgsm", norm, "".join(aim))
-    found = last(asked)
+    condition = make_condition("fgsm", norm, "".join(aim))
+    found = last(condition)
     for i in range(SIZE):
-        value, gradient = oracle.worth_and_gradient(NET, CLEAN[i].numpy(), worth(asked, i))
+        value, gradient = oracle.score_and_gradient(NET, CLEAN[i].numpy(), score(condition, i))
         if aim == ("", "-dlr") and value == pytest.approx(1):
             continue  # a label that came in third gives the ratio no direction
         expected = np.clip(CLEAN[i].numpy() + step_along(gradient, norm, SIZES[norm]), 0, 1)
@@ -57,18 +57,18 @@ def test_fgsm_is_one_step_of_epsilon_from_the_clean_image(norm: Norm, aim: tuple
 def test_mi_fgsm_is_the_papers_algorithm(
     norm: Norm, momentum: float, schedule: StepSchedule, aim: tuple[str, str]
 ) -> None:
-    asked = condition("pgd", norm, f"-6-step0.05{''.join(aim)}-momentum{momentum}-{schedule}")
-    found = last(asked)
+    condition = make_condition("pgd", norm, f"-6-step0.05{''.join(aim)}-momentum{momentum}-{schedule}")
+    found = last(condition)
     sizes = [0.05 * oracle.share(schedule, step, 6) for step in range(6)]
     for i in range(SIZE):
         clean = CLEAN[i].numpy()
-        expected = oracle.mi_fgsm_one(NET, clean, worth(asked, i), norm, SIZES[norm], sizes, momentum)
+        expected = oracle.mi_fgsm_one(NET, clean, score(condition, i), norm, SIZES[norm], sizes, momentum)
         np.testing.assert_allclose(found[i].numpy(), expected, atol=1e-9)
 
 
 def test_momentum_starts_at_the_clean_image_once_and_at_random_after_that() -> None:
-    asked = condition("pgd", "linf", "-2-momentum1-restarts3")
-    path = [*attack_steps(asked, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
+    condition = make_condition("pgd", "linf", "-2-momentum1-restarts3")
+    path = [*attack_steps(condition, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
     starts = [step.images for step in path if step.step == 0]
     assert torch.equal(starts[0], CLEAN)
     assert float((starts[1] - CLEAN).abs().max()) > 0.1 and not torch.equal(starts[1], starts[2])
@@ -76,42 +76,42 @@ def test_momentum_starts_at_the_clean_image_once_and_at_random_after_that() -> N
 
 @pytest.mark.parametrize("schedule", StepSchedule)
 def test_schedules_shrink_steps_from_the_whole(schedule: StepSchedule) -> None:
-    shares = [share(schedule, step, 8) for step in range(8)]
+    shares = [schedule_factor(schedule, step, 8) for step in range(8)]
     assert shares == pytest.approx([oracle.share(schedule, step, 8) for step in range(8)])
     assert shares[0] == 1 and shares == sorted(shares, reverse=True) and shares[-1] > 0
 
 
 def test_a_schedule_without_momentum_is_pgd_with_those_steps() -> None:
-    asked = condition("pgd", "l2", "-4-step0.2-linear")
-    path = [*attack_steps(asked, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
+    condition = make_condition("pgd", "l2", "-4-step0.2-linear")
+    path = [*attack_steps(condition, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
     for i in range(SIZE):
         at = path[0].images[i].numpy()
         for step, size in enumerate([0.2, 0.15, 0.1, 0.05]):
-            gradient = oracle.worth_and_gradient(NET, at, worth(asked, i))[1]
+            gradient = oracle.score_and_gradient(NET, at, score(condition, i))[1]
             at = oracle.confined(CLEAN[i].numpy(), at + step_along(gradient, "l2", size), "l2", SIZES["l2"])
             np.testing.assert_allclose(path[step + 1].images[i].numpy(), at, atol=1e-9)
 
 
-def test_goals() -> None:
-    goals = {
-        rule: goal(condition("pgd", "l2", f"-1{rule}"), NET, CLEAN, LABELS, CLASSES)
+def test_attack_labels_of_each_target_rule() -> None:
+    labels_by_rule = {
+        rule: attack_labels(make_condition("pgd", "l2", f"-1{rule}"), NET, CLEAN, LABELS, CLASSES)
         for rule in ("", "-next", "-class2", "-likely")
     }
-    assert torch.equal(goals[""], LABELS)
-    assert goals["-next"].tolist() == [(label + 1) % CLASSES for label in LABELS.tolist()]
-    assert goals["-class2"].tolist() == [2] * SIZE
+    assert torch.equal(labels_by_rule[""], LABELS)
+    assert labels_by_rule["-next"].tolist() == [(label + 1) % CLASSES for label in LABELS.tolist()]
+    assert labels_by_rule["-class2"].tolist() == [2] * SIZE
     for i, label in enumerate(LABELS.tolist()):
         z = NET(CLEAN[i : i + 1])[0].tolist()
-        assert z[int(goals["-likely"][i])] == max(z[j] for j in range(CLASSES) if j != label)
+        assert z[int(labels_by_rule["-likely"][i])] == max(z[j] for j in range(CLASSES) if j != label)
 
 
 def test_a_sample_of_the_target_class_is_driven_deeper_into_it() -> None:
     labels = torch.full_like(LABELS, 2)
     for objective in ("", "-margin", "-dlr"):
-        asked = condition("apgd", "linf", f"-10-class2{objective}")
-        path = [*attack_steps(asked, NET, CLEAN, labels, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
+        condition = make_condition("apgd", "linf", f"-10-class2{objective}")
+        path = [*attack_steps(condition, NET, CLEAN, labels, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
         for clean, end in zip(NET(CLEAN), NET(path[-1].kept), strict=True):
-            before, after = (float(oracle.objective(asked.objective, z.detach(), 2, 2, z)) for z in (clean, end))
+            before, after = (float(oracle.objective(condition.objective, z.detach(), 2, 2, z)) for z in (clean, end))
             assert after > before + 0.01
 
 
@@ -127,25 +127,25 @@ def test_a_sample_of_the_target_class_is_driven_deeper_into_it() -> None:
     ],
 )
 def test_what_the_classes_do_not_allow_is_refused_at_once(slug: str, classes: int, message: str) -> None:
-    asked = Condition.from_slug(slug)
+    condition = Condition.from_slug(slug)
     with pytest.raises(ValueError, match=message):
-        attack_steps(asked, NET, CLEAN, LABELS, classes)
+        attack_steps(condition, NET, CLEAN, LABELS, classes)
     with pytest.raises(ValueError, match=message):
-        perturbation(asked, NET, classes, 0)
+        perturbation(condition, NET, classes, 0)
 
 
 @pytest.mark.parametrize("slug", ["clean", "gaussian-linf-0.1", "sign_noise-l2-0.5"])
 def test_what_is_no_attack_is_a_start_alone(slug: str) -> None:
-    asked = Condition.from_slug(slug)
-    path = [*attack_steps(asked, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
-    assert len(path) == rounds(asked) == 1
-    made = perturbation(asked, NET, CLASSES, 1)(CLEAN, LABELS, torch.arange(SIZE))
+    condition = Condition.from_slug(slug)
+    path = [*attack_steps(condition, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
+    assert len(path) == num_iterations(condition) == 1
+    made = perturbation(condition, NET, CLASSES, 1)(CLEAN, LABELS, torch.arange(SIZE))
     assert torch.equal(path[0].images, made.images) and torch.equal(path[0].kept, made.images)
 
 
 def test_every_objective_has_a_formula() -> None:
     kinds = {objective: f"-3-{objective}" for objective in AttackObjective}
-    ends = [last(condition("pgd", "l2", rest)) for rest in kinds.values()]
+    ends = [last(make_condition("pgd", "l2", rest)) for rest in kinds.values()]
     for one, other in itertools.combinations(ends, 2):
         assert not torch.equal(one, other)
 

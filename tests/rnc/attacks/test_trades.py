@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rnc.attacks import SampleNoise, trades_attack
+from rnc.attacks import SampleNoise, TRADESAttack
 from rnc.attacks.trades import TradesL2Ball
 from rnc.vocabulary import Norm
 from tests.oracles import samples
@@ -31,10 +31,10 @@ def network(images: torch.Tensor) -> torch.Tensor:
 
 
 def attacked(norm: Norm, logits_fn=network, epsilon: float | None = None, steps: int = STEPS) -> torch.Tensor:
-    return trades_attack(logits_fn, *batch(), norm, epsilon or EPSILON[norm], steps, STEP_SIZE, generator=noise())
+    return TRADESAttack(norm, epsilon or EPSILON[norm], steps, STEP_SIZE).run(logits_fn, *batch(), noise())
 
 
-def climb(norm: Norm, steps: int) -> torch.Tensor:
+def by_hand(norm: Norm, steps: int) -> torch.Tensor:
     """The attack by hand: KL written out, one image at a time, numbers of plain Python where they are scalars."""
     images, start, found = batch()[0], 0.001 * noise().normal(batch()[0].shape, batch()[0]), []
     epsilon = EPSILON[norm]
@@ -64,7 +64,7 @@ def shortened(image: torch.Tensor, moved: torch.Tensor, epsilon: float) -> torch
 @pytest.mark.parametrize("steps", [1, STEPS, 10])
 @pytest.mark.parametrize("norm", Norm)
 def test_it_is_the_loop_of_the_paper(norm: Norm, steps: int) -> None:
-    assert torch.allclose(attacked(norm, steps=steps), climb(norm, steps), atol=1e-9)
+    assert torch.allclose(attacked(norm, steps=steps), by_hand(norm, steps), atol=1e-9)
 
 
 @pytest.mark.parametrize("norm", Norm)
@@ -81,8 +81,7 @@ def test_it_raises_the_divergence_and_stays_in_ball_and_pixels(norm: Norm) -> No
 @pytest.mark.parametrize("norm", Norm)
 def test_labels_play_no_part(norm: Norm) -> None:
     images, labels = batch()
-    sizes = (norm, EPSILON[norm], STEPS, STEP_SIZE)
-    other = trades_attack(network, images, labels.roll(1), *sizes, generator=noise())
+    other = TRADESAttack(norm, EPSILON[norm], STEPS, STEP_SIZE).run(network, images, labels.roll(1), noise())
     assert torch.equal(other, attacked(norm))
 
 
@@ -114,6 +113,6 @@ def test_only_samples_without_a_gradient_take_the_random_direction() -> None:
 @pytest.mark.parametrize("norm", Norm)
 def test_a_samples_attack_depends_on_its_index_alone(norm: Norm) -> None:
     images, labels = batch()
-    sizes = (norm, EPSILON[norm], STEPS, STEP_SIZE)
-    part = trades_attack(network, images[2:4], labels[2:4], *sizes, generator=SampleNoise(SEED, torch.arange(102, 104)))
+    attack = TRADESAttack(norm, EPSILON[norm], STEPS, STEP_SIZE)
+    part = attack.run(network, images[2:4], labels[2:4], SampleNoise(SEED, torch.arange(102, 104)))
     assert torch.allclose(part, attacked(norm)[2:4], atol=1e-9)

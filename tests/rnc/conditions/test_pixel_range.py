@@ -6,12 +6,22 @@ import re
 import pytest
 import torch
 
-from rnc.attacks import L2Ball, LinfBall, attack_steps, gaussian_noise, perturbation, pgd, sign_noise, trades_attack
+from rnc.attacks import (
+    PGD,
+    L2Ball,
+    LinfBall,
+    TRADESAttack,
+    attack_steps,
+    gaussian_noise,
+    perturbation,
+    sign_noise,
+)
 from rnc.conditions import Condition, check_of_pixels, check_size, check_step_size, largest_epsilon
 from rnc.lab.checks import RequestError
 from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, SweepRequest
 from rnc.vocabulary import Norm
-from tests.rnc.lab.samples import PGD, SOURCE
+from tests.rnc.lab.samples import PGD as PGD_CONDITION
+from tests.rnc.lab.samples import SOURCE
 
 IMAGES, LABELS = torch.full((2, 1, 4, 4), 0.5), torch.tensor([0, 1])
 
@@ -51,10 +61,10 @@ def test_no_ball_is_larger_than_the_images() -> None:
         L2Ball(2000)
     ball = L2Ball(5.0)
     for act in (
-        lambda: pgd(network, IMAGES, LABELS, ball, 1, 0.1),
+        lambda: PGD(ball, 1, 0.1).run(network, IMAGES, LABELS),
         lambda: gaussian_noise(IMAGES, ball),
         lambda: sign_noise(IMAGES, ball),
-        lambda: trades_attack(network, IMAGES, LABELS, Norm.L2, 5.0, 1, 0.1),
+        lambda: TRADESAttack(Norm.L2, 5.0, 1, 0.1).run(network, IMAGES, LABELS),
     ):
         with pytest.raises(ValueError, match="epsilon 5 is more than the l2 distance"):
             act()
@@ -76,7 +86,7 @@ def test_the_lab_refuses_what_is_entered_and_what_is_swept() -> None:
         with pytest.raises(RequestError, match="step size 2 is more than"):
             make(SOURCE, long)
     with pytest.raises(RequestError, match="epsilon 8 is more than"):
-        SweepRequest((SOURCE,), PGD, Axis.EPSILON, (0.0, 8.0))
+        SweepRequest((SOURCE,), PGD_CONDITION, Axis.EPSILON, (0.0, 8.0))
 
 
 def test_means_and_deviations_are_of_pixels() -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.attacks import rounds
+from rnc.attacks import num_iterations
 from rnc.conditions import Condition
 from rnc.lab import wire
 from rnc.lab.cache import ResultCache
@@ -89,7 +89,7 @@ ATTACK = AttackRequest(SOURCE, PGD, 100)
 def test_the_cost_follows_rounds_and_images(slug: str) -> None:
     """Every step is a gradient, which costs more than the pass that a start or an end takes."""
     condition = Condition.from_slug(slug)
-    steps = rounds(condition) - condition.restarts
+    steps = num_iterations(condition) - condition.restarts
     request = replace(ATTACK, condition=condition)
     assert 3 * 100 * steps < passes(request) < 5 * 100 * (steps + 3)
     assert passes(replace(request, images=300)) == 3 * passes(request)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision import models as theirs
 
-from rnc.attacks import LinfBall, pgd
+from rnc.attacks import PGD, LinfBall
 from rnc.models import wrap
 from rnc.models.fast_cpu.folding import folded_copy
 
@@ -154,7 +154,7 @@ def test_attacks_and_folding_take_it() -> None:
     net, x, y = wrap(settled(theirs.resnet18(num_classes=4)), image_shape=SHAPE).eval(), images(), torch.arange(3)
     folded = folded_copy(net, x)
     assert folded is not None and folded.folded == 20
-    moved = pgd(net, x, y, LinfBall(0.05), 3, 0.02, generator=torch.Generator().manual_seed(0))
+    moved = PGD(LinfBall(0.05), 3, 0.02).run(net, x, y, torch.Generator().manual_seed(0))
     assert moved.shape == x.shape and bool((moved != x).any())
     assert all(parameter.grad is None for parameter in net.parameters())
 

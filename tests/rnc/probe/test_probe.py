@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rnc import datasets, metrics, models
-from rnc.attacks import SampleNoise, ball_of, gaussian_noise, pgd, sign_noise
+from rnc.attacks import PGD, SampleNoise, ball_of, gaussian_noise, sign_noise
 from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.models.modes import model_mode
@@ -132,9 +132,9 @@ def perturb(
         AS_TRAINED: lambda: (images * 1.5).clamp(0, 1),
         GAUSSIAN: lambda: gaussian_noise(images, ball, noise),
         SIGNS: lambda: sign_noise(images, ball, noise),
-        TARGETED: lambda: pgd(net, images, following, ball, 2, 2.5 * epsilon / 2, targeted=True, generator=noise),
+        TARGETED: lambda: PGD(ball, 2, 2.5 * epsilon / 2, targeted=True).run(net, images, following, noise),
     }
-    attack = lambda: pgd(net, images, labels, ball, 2, 2.5 * epsilon / 2, generator=noise)  # noqa: E731
+    attack = lambda: PGD(ball, 2, 2.5 * epsilon / 2).run(net, images, labels, noise)  # noqa: E731
     return made.get(condition, attack)(), following if condition is TARGETED else labels
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnc import metrics
-from rnc.attacks import SampleNoise, ball_of, pgd, rounds
+from rnc.attacks import PGD, SampleNoise, ball_of, num_iterations
 from rnc.attacks.perturbation import perturbation
 from rnc.conditions import Condition
 from rnc.lab.engine import trajectory
@@ -54,17 +54,10 @@ def ends(subject: Subject, condition: Condition, steps: int, restarts: int = 1, 
     """PGD called directly on all images at once."""
     assert condition.norm and condition.epsilon and condition.step_size
     targeted = condition.target_rule is TargetRule.NEXT
-    return pgd(
-        subject.model,
-        subject.images,
-        (subject.labels + 1) % 10 if targeted else subject.labels,
-        ball_of(condition.norm, condition.epsilon),
-        steps,
-        condition.step_size,
-        targeted=targeted,
-        restarts=restarts,
-        generator=SampleNoise(seed, subject.indices),
-    )
+    labels = (subject.labels + 1) % 10 if targeted else subject.labels
+    ball = ball_of(condition.norm, condition.epsilon)
+    attack = PGD(ball, steps, condition.step_size, targeted=targeted, restarts=restarts)
+    return attack.run(subject.model, subject.images, labels, SampleNoise(seed, subject.indices))
 
 
 def features(subject: Subject, images: torch.Tensor) -> torch.Tensor:
@@ -104,7 +97,7 @@ def test_every_attack_is_that_of_the_house(subject: Subject, condition: Conditio
     made = perturbation(condition, subject.logits_fn, 10, 2)(subject.images, subject.labels, subject.indices)
     assert np.allclose(found.perturbed_images, made.images[in_turn(subject.labels)].float().numpy(), atol=1e-7)
     close(found.after, measured(subject, made.images, made.labels))
-    assert found.rounds == rounds(condition) and not found.stopped
+    assert found.rounds == num_iterations(condition) and not found.stopped
     assert np.array_equal(found.goal, made.labels[in_turn(subject.labels)].numpy())
 
 

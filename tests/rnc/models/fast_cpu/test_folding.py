@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc import datasets, models
-from rnc.attacks import LinfBall, pgd
+from rnc.attacks import PGD, LinfBall
 from rnc.models import wrap
 from rnc.models.fast_cpu.folding import FoldedCopy, folded_copy
 from rnc.models.modes import model_mode
@@ -62,7 +62,7 @@ def test_it_stays_in_eval_mode_and_moves_nothing(name: str) -> None:
         parameter.grad = torch.ones_like(parameter)
     net.train()
     torch.testing.assert_close(folded(x), expected, rtol=1e-10, atol=1e-12)
-    pgd(folded, x, torch.arange(len(x)), LinfBall(0.1), 3, 0.05)
+    PGD(LinfBall(0.1), 3, 0.05).run(folded, x, torch.arange(len(x)))
     assert net.training and all(
         torch.equal(parameter.grad, torch.ones_like(parameter)) for parameter in net.parameters()
     )  # type: ignore[arg-type]
@@ -87,9 +87,7 @@ def test_an_attack_on_the_copy_ends_where_that_on_the_network_does(name: str) ->
     net, x, y = trained(name), images(), torch.arange(6)
     folded = folded_copy(net, x)
     assert folded is not None
-    ends = [
-        pgd(f, x, y, LinfBall(8 / 255), 5, 2 / 255, generator=torch.Generator().manual_seed(0)) for f in (folded, net)
-    ]
+    ends = [PGD(LinfBall(8 / 255), 5, 2 / 255).run(f, x, y, torch.Generator().manual_seed(0)) for f in (folded, net)]
     torch.testing.assert_close(*ends, rtol=0, atol=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""What attackers climb: cross entropy and TRADES' KL against loops, and PGD climbs the latter."""
+"""The losses of attacks equal their formulas written as loops, and PGD raises the KL divergence of TRADES."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnc.attacks import (
+    PGD,
     LinfBall,
     SampleNoise,
     ball_of,
@@ -14,7 +15,6 @@ from rnc.attacks import (
     dlr,
     kl_from,
     margin,
-    pgd_steps,
     targeted_dlr_from,
 )
 from rnc.vocabulary import Norm
@@ -62,32 +62,22 @@ def test_clean_logits_are_constants() -> None:
 
 
 @pytest.mark.parametrize("norm", Norm)
-def test_pgd_climbs_the_kl(norm: Norm) -> None:
+def test_pgd_raises_the_kl(norm: Norm) -> None:
     net, images, labels = samples.mlp(), samples.images(0, 8), samples.labels(0, 8)
-    objective = kl_from(net(images))
-    path = pgd_steps(
-        net,
-        images,
-        labels,
-        ball_of(norm, 0.3),
-        10,
-        0.05,
-        objective=objective,
-        generator=SampleNoise(0, torch.arange(8)),
-    )
-    values = torch.stack([objective(net(step.images), labels) for step in path]).detach()
+    loss = kl_from(net(images))
+    path = PGD(ball_of(norm, 0.3), 10, 0.05, loss=loss).iterates(net, images, labels, SampleNoise(0, torch.arange(8)))
+    values = torch.stack([loss(net(step.images), labels) for step in path]).detach()
     assert bool((values[-1] > values[0]).all())
     assert float(values[-1].mean()) > 2 * float(values[0].mean())
 
 
-def test_pgd_climbs_the_kl_whatever_the_labels() -> None:
+def test_pgd_raises_the_kl_whatever_the_labels() -> None:
     net, images = samples.mlp(), samples.images(0, 8)
-    objective = kl_from(net(images))
+    attack = PGD(LinfBall(0.2), 3, 0.05, loss=kl_from(net(images)), restarts=3)
     paths = []
     for labels in (samples.labels(0, 8), samples.labels(1, 8)):
         noise = SampleNoise(0, torch.arange(8))
-        options = {"objective": objective, "restarts": 3, "generator": noise}
-        paths.append([step.images for step in pgd_steps(net, images, labels, LinfBall(0.2), 3, 0.05, **options)])
+        paths.append([step.images for step in attack.iterates(net, images, labels, noise)])
     assert all(torch.equal(one, other) for one, other in zip(*paths, strict=True))
 
 
@@ -116,8 +106,8 @@ def test_margins_say_who_wins_and_ratios_know_no_scale(seed: int, factor: float,
     assert torch.equal(margin(z, y) > 0, lost) and torch.equal(dlr(z, y) > 0, lost)
     assert bool(((dlr(z, y) >= -1) | lost).all())
     torch.testing.assert_close(dlr(z * factor + shift, y), dlr(z, y), rtol=0, atol=1e-8)
-    objective = targeted_dlr_from(y)
-    torch.testing.assert_close(objective(z * factor + shift, t), objective(z, t), rtol=0, atol=1e-8)
+    loss = targeted_dlr_from(y)
+    torch.testing.assert_close(loss(z * factor + shift, t), loss(z, t), rtol=0, atol=1e-8)
 
 
 def test_ratios_of_equal_logits_are_zero() -> None:

@@ -1,11 +1,11 @@
-"""Attack objectives, raised by untargeted and lowered by targeted attacks: a value per sample from logits (N, C), labels (N,)."""
+"""Attack losses, raised by untargeted and lowered by targeted attacks: one value per sample from logits (N, C), labels (N,)."""
 
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional
 
-Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Function (logits (N, C), labels (N,)) -> one value per sample (N,)."""
 
 _TINY = 1e-12  # replaces a difference of logits that is 0; other differences stay exact
@@ -16,8 +16,8 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits, labels, reduction="none")
 
 
-def kl_from(clean_logits: torch.Tensor) -> Objective:
-    """Return the objective KL(p_clean || p) of TRADES' inner attack (Zhang et al. 2019), which ignores the labels.
+def kl_from(clean_logits: torch.Tensor) -> Loss:
+    """Return the loss KL(p_clean || p) of TRADES' inner attack (Zhang et al. 2019), which ignores the labels.
 
     `clean_logits` (N, C) are treated as constants.
     """
@@ -46,8 +46,8 @@ def dlr(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return margin(logits, labels) / _not_zero(largest[:, 0] - largest[:, 2])
 
 
-def targeted_dlr_from(true_labels: torch.Tensor) -> Objective:
-    """Return the targeted DLR objective, which is to be lowered (Croce and Hein 2020, equation 7); C >= 4.
+def targeted_dlr_from(true_labels: torch.Tensor) -> Loss:
+    """Return the targeted DLR loss, which is to be lowered (Croce and Hein 2020, equation 7); C >= 4.
 
     It is (z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) with the true label y, from `true_labels` (N,), and the target t.
     For a sample whose true class is the target, the strongest other class takes the place of y.
@@ -55,8 +55,8 @@ def targeted_dlr_from(true_labels: torch.Tensor) -> Objective:
 
     def targeted_dlr(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         largest = logits.topk(4, dim=1).values
-        own = torch.where(targets == true_labels, _strongest_other(logits, targets), _logit(logits, true_labels))
-        return (own - _logit(logits, targets)) / _not_zero(largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2)
+        z_y = torch.where(targets == true_labels, _strongest_other(logits, targets), _logit(logits, true_labels))
+        return (z_y - _logit(logits, targets)) / _not_zero(largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2)
 
     return targeted_dlr
 
