@@ -20,7 +20,7 @@ from rnc.models.wrapped import WrappedClassifier, check_normalisation
 from rnc.probe.checkpoint_files import checkpoint_files
 from rnc.probe.epoch_names import in_order
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.external_config import OwnRun, check_name, check_names
+from rnc.probe.external_config import ExternalRun, check_name, check_names
 from rnc.probe.external_run import Subject, load_weights, measure_run
 from rnc.probe.interruption import StopRun
 from rnc.probe.measured_images import shortages
@@ -227,11 +227,11 @@ def _run(
     spec: DatasetSpec,
     model: FeatureClassifier,
     whole: dict[Split, Any],
-) -> OwnRun:
+) -> ExternalRun:
     given = command.measurement
     typed = {name: getattr(command, name) for name in (*_TYPED, *_TYPED_OF_IMAGES)}
     shared = {name: getattr(given, name) for name in MeasurementConfig.__dataclass_fields__}
-    return OwnRun(
+    return ExternalRun(
         **shared | {"dataset": spec.name},
         name=command.name,
         epochs=tuple(epoch for epoch, _path in files),

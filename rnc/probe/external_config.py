@@ -12,7 +12,7 @@ from rnc.vocabulary import RUN_NAME, Norm, Objective, Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnRun(MeasurementConfig):
+class ExternalRun(MeasurementConfig):
     """External networks in the order of their epochs, and all settings that determine their measurement."""
 
     name: str = ""

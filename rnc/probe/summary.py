@@ -7,13 +7,15 @@ from pathlib import Path
 
 from rnc.conditions import CLEAN
 from rnc.datasets import ImageSet
-from rnc.probe.external_config import OwnRun
+from rnc.probe.external_config import ExternalRun
 from rnc.probe.measured_images import measured_positions
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Role, Split
 
 
-def summary(run: OwnRun, store: Path, whole: dict[Split, ImageSet], classes: tuple[str, ...], left_out: str) -> str:
+def summary(
+    run: ExternalRun, store: Path, whole: dict[Split, ImageSet], classes: tuple[str, ...], left_out: str
+) -> str:
     """Return one line on a measured run. `left_out` describes the images and files left out, and the reasons."""
     epochs = f"{len(run.epochs)} epochs are" if len(run.epochs) > 1 else f"epoch {run.epochs[0]} is"
     parts = [f"{run.run_id}: {epochs} in {store}"]
@@ -32,7 +34,7 @@ def summary(run: OwnRun, store: Path, whole: dict[Split, ImageSet], classes: tup
     return "; ".join(parts)
 
 
-def _accuracies(run: OwnRun, store: Path, split: Split) -> str:
+def _accuracies(run: ExternalRun, store: Path, split: Split) -> str:
     """Return the clean and the attacked accuracy of the last epoch, in words."""
     attack = next(condition.slug for role, condition in run.conditions if role is Role.PERTURBED)
     rows = StoreReader(store).curves([run.run_id], [Role.CLEAN, Role.PERTURBED], split, [Metric.ACCURACY])
