@@ -6,7 +6,6 @@ flags shared by all runs become arguments.
 
 import hashlib
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from typing import Any
 from rnc.datasets import data_root
 from rnc.probe.execution import Precision
 from rnc.safe_paths import shown
-from rnc.store.run_card import train_command
+from rnc.store.run_card import module_and_arguments
 from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, said_left_out
 from train.config import RunConfig
 from train.cost import Estimate
 from train.run import Command
 
-_TRAIN = ("python", "-m", "train.run")
 _LONGEST_WORD = 100
 _FLAGS: dict[str, Callable[[str], bool]] = {
     "--device": lambda value: re.fullmatch(r"[a-z]{2,10}(:\d{1,3})?", value, re.ASCII) is not None,
@@ -77,7 +75,8 @@ def _shared_flags(command: Command) -> list[str]:
 
 def run_arguments(run: PlannedRun) -> list[str]:
     """Return the arguments of train.run that make the run."""
-    return shlex.split(train_command(run.config))[len(_TRAIN) :]
+    _module, arguments = module_and_arguments(run.config)
+    return arguments
 
 
 def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
