@@ -15,8 +15,9 @@ from rnc.probe.checkpoints import save_network
 from rnc.probe.distributed import Ranks, join_ranks
 from rnc.probe.execution import Execution
 from rnc.probe.interruption import OUT_OF_TIME, StopRun, TimeLimit
+from rnc.probe.measured_images import TrainedImages
 from rnc.probe.options import Options
-from rnc.probe.probe import Plan, Probe, TrainedImages
+from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
 from rnc.probe.run_session import RunSession, run_session
@@ -83,7 +84,7 @@ class _Run:
         self.writer = StoreWriter(options.store)
         self.trainer = Trainer(model, data.training, config, execution, ranks)
         num_classes = datasets.spec(config.dataset).num_classes
-        self.probe = Probe(config.run_id, data.measured, data.foreign, num_classes, ranks)
+        self.probe = Probe(config.run_id, data.measured, data.ood_images, num_classes, ranks)
         self.projector = Projector(config, self.writer)
         self.resume_file = ResumeFile(resume_path(options.store, config.run_id), config)
         if options.overwrite and session is not None:
@@ -98,7 +99,7 @@ class _Run:
         try:
             session.begin(
                 list(datasets.spec(config.dataset).classes),
-                provenance(self.execution.device, threads, str(self.trainer), self.data.whole),
+                provenance(self.execution.device, threads, str(self.trainer), self.data.full_sets),
                 resume_after=self.progress.landed,
                 epochs_done=self.progress.epoch,
                 seconds_before=self.progress.seconds,

@@ -16,7 +16,7 @@ from rnc.models.wrapped import WrappedClassifier
 from rnc.probe.checkpoints import save_network
 from rnc.probe.execution import Execution
 from rnc.probe.external_config import ExternalRun
-from rnc.probe.measured_images import foreign_images, measured_positions, measured_set
+from rnc.probe.measured_images import measured_positions, measured_set, ood_images
 from rnc.probe.options import Options
 from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
@@ -104,8 +104,8 @@ class _Measurement:
             chosen = measured_positions(run, part, num_classes)
             self.sets[split] = measured_set(run, part, torch.arange(len(part)), chosen, num_classes, execution.device)
         last = list(self.sets.values())[-1]
-        foreign = foreign_images(run, subject.spec.image_shape, len(last.images), options.data_root)
-        self.probe = Probe(run.run_id, self.sets, foreign.to(execution.device), num_classes)
+        ood = ood_images(run, subject.spec.image_shape, len(last.images), options.data_root)
+        self.probe = Probe(run.run_id, self.sets, ood.to(execution.device), num_classes)
         self.projector = Projector(run, self.writer)
 
     def prepare(self, *, is_resumed: bool) -> None:

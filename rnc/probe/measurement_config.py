@@ -114,11 +114,11 @@ class MeasurementConfig:
                 )
         if self.ood_dataset == "noise":
             return
-        foreign = datasets.spec(self.ood_dataset)
-        if foreign.image_shape != spec.image_shape or foreign.name == spec.name:
+        ood = datasets.spec(self.ood_dataset)
+        if ood.image_shape != spec.image_shape or ood.name == spec.name:
             raise ValueError(
                 f"ood_dataset must be another data set with images of shape {spec.image_shape}, or noise; "
-                f"{foreign.name} has {foreign.image_shape}"
+                f"{ood.name} has {ood.image_shape}"
             )
 
     def check_epochs(self) -> None:

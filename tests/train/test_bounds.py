@@ -19,7 +19,8 @@ from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small
 from train import cost
 from train.cost import Estimate
-from train.epoch import Trainer, TrainingSet, batches
+from train.data import TrainingSet
+from train.epoch import Trainer, batches
 from train.run import main
 
 CPU = torch.device("cpu")
