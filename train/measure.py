@@ -10,7 +10,7 @@ import tyro
 from rnc import datasets, log
 from rnc.command_line import fail, run_command, say
 from rnc.datasets import DatasetSpec, custom, image_folders
-from rnc.datasets.custom import OwnImages
+from rnc.datasets.custom import UserImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
@@ -161,7 +161,7 @@ def measure(command: Command) -> None:
     _say(summary(run, options.store, whole, spec.classes, "; ".join(left_out)))
 
 
-def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
+def _images(command: Command) -> tuple[UserImages | None, DatasetSpec]:
     """Return the user's images if --data is given, and the spec of the measured data set, with the requested normalisation."""
     given = command.measurement
     if command.data is None:
@@ -184,7 +184,7 @@ def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
     return images, spec
 
 
-def _note(images: OwnImages) -> None:
+def _note(images: UserImages) -> None:
     """Allow the app of this user account to read the images for the store that will refer to them."""
     try:
         image_folders.note(images)
@@ -214,7 +214,7 @@ def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
     return model
 
 
-def _loaded(command: Command, images: OwnImages | None) -> dict[Split, Any]:
+def _loaded(command: Command, images: UserImages | None) -> dict[Split, Any]:
     if images is None:
         return {split: datasets.load(command.measurement.dataset, split, command.data_root) for split in Split}
     return {split: images.load(split) for split in images.splits()}
@@ -223,7 +223,7 @@ def _loaded(command: Command, images: OwnImages | None) -> dict[Split, Any]:
 def _run(
     command: Command,
     files: list[tuple[int, Path]],
-    images: OwnImages | None,
+    images: UserImages | None,
     spec: DatasetSpec,
     model: FeatureClassifier,
     whole: dict[Split, Any],
