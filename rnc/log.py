@@ -20,8 +20,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from rnc.safe_paths import UnsafePathError, open_to_append
-from rnc.safe_paths import shown as shown_safely
+from rnc.safe_paths import UnsafePathError, open_to_append, quoted
 
 VARIABLE = "RNC_LOG"
 MOST_BYTES = 10 * 2**20
@@ -87,7 +86,7 @@ class _File(logging.Handler):
         if not self._warned:
             self._warned = True
             with suppress(OSError, ValueError):  # standard error may be closed
-                sys.stderr.write(f"warning: {shown_safely(str(self.path), 200)} gets no log lines: {error}\n")
+                sys.stderr.write(f"warning: {quoted(str(self.path), 200)} gets no log lines: {error}\n")
 
 
 def _open_chosen(path: Path) -> FileIO:
@@ -143,7 +142,7 @@ def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
     _LOG.log(level, name, extra={"fields": fields})
 
 
-def shown(text: str, **fields: Any) -> str:
+def error(text: str, **fields: Any) -> str:
     """Return the id of an error that a page shows; log the error when it is first shown."""
     with _ids_lock:
         known = _ids.get(text)

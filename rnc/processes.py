@@ -31,7 +31,7 @@ def start_helper(command: Sequence[str], stderr: int | IO[bytes] | None = None) 
     )  # fmt: skip
 
 
-def own_processes() -> list[int]:
+def processes_of_user() -> list[int]:
     """Return the numbers of this user's running processes, without kernel threads."""
     return [number for number in _numbers() if _is_own(number)]
 
@@ -80,7 +80,7 @@ def writes_to(number: int, file: os.stat_result) -> bool:
     return os.path.samestat(found, file)
 
 
-def send(number: int, which: signal.Signals, proof: str) -> bool:
+def send_signal(number: int, which: signal.Signals, proof: str) -> bool:
     """Send a signal to a process if its `identity` is `proof`; return whether the signal was sent."""
     if not proof:
         return False

@@ -19,7 +19,7 @@ _FILE = "image_folders.jsonl"
 
 def note(images: UserImages) -> None:
     """Record that images may be read for stores from now on. Raises OSError if the home folder is not writable."""
-    state_files.note(_FILE, [str(path) for path in _places(images)])
+    state_files.write(_FILE, [str(path) for path in _places(images)])
 
 
 def check(images: UserImages) -> None:
@@ -52,4 +52,4 @@ def _places(images: UserImages) -> list[Path]:
 
 
 def _noted() -> list[Path]:
-    return [path for path in map(Path, state_files.noted(_FILE)) if path.is_absolute()]
+    return [path for path in map(Path, state_files.read(_FILE)) if path.is_absolute()]

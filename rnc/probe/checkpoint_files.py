@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rnc.models.external_weights import SUFFIXES, holds_weights
 from rnc.probe.epoch_names import epochs_in_names
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 
 _LISTED = 8
 
@@ -58,4 +58,4 @@ def listed(names: Iterable[str], most: int = _LISTED) -> str:
     """Return the names in one line, the first `most` if there are many; each is made safe to print."""
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(shown(name) for name in every[:most]) + more
+    return ", ".join(quoted(name) for name in every[:most]) + more

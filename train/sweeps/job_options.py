@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any
 
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 
 _MOST_SECONDS = 366 * 24 * 3600.0
 _NAMES = (
@@ -42,7 +42,7 @@ class JobOptions:
         for name, least, most in (("pack", 0, 10_000), ("at_a_time", 0, 10_000), ("ranks", 1, 1024)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-                raise ValueError(f"{name} must be a whole number from {least} to {most:,}, got {shown(str(value))}")
+                raise ValueError(f"{name} must be a whole number from {least} to {most:,}, got {quoted(str(value))}")
         limit = self.time_limit
         if limit is not None and not (math.isfinite(limit) and 0 <= limit <= _MOST_SECONDS):
             raise ValueError("the time limit of a job must be between 0 and a year")
@@ -64,9 +64,9 @@ def job_options(recorded: dict[str, Any]) -> JobOptions:
 
 def _check_parameter(name: object, value: object) -> None:
     if name not in _NAMES:
-        raise ValueError(f"--slurm knows no {shown(str(name))}; it takes {', '.join(_NAMES)}")
+        raise ValueError(f"--slurm knows no {quoted(str(name))}; it takes {', '.join(_NAMES)}")
     if not isinstance(value, str) or not _VALUE.fullmatch(value) or (value.isdigit() and len(value) > _MOST_DIGITS):
         raise ValueError(
-            f"--slurm {name} cannot be {shown(str(value))}: a value has 1 to 200 letters, digits and characters of "
+            f"--slurm {name} cannot be {quoted(str(value))}: a value has 1 to 200 letters, digits and characters of "
             "_.,:+@%=/*[]()&|!-, without spaces and line breaks, and does not begin with -"
         )

@@ -8,7 +8,7 @@ process number in a sweep's file that now belongs to another process, or to a ke
 import signal
 from pathlib import Path
 
-from rnc.processes import arguments, environment, identity, own_processes, parent, send
+from rnc.processes import arguments, environment, identity, parent, processes_of_user, send_signal
 from rnc.store.sweep_state import Job
 
 _PROGRAMS = ("submitit.local._local", "submitit.core._submit")
@@ -25,7 +25,7 @@ def processes_of(jobs: list[Job], sweep_folder: Path) -> list[tuple[Job, dict[in
     wanted = {(str(job_folder(sweep_folder, job)), job.job_id): job for job in jobs}
     found: dict[tuple[str, str], dict[int, str]] = {key: {} for key in wanted}
     loading: dict[int, str] = {}
-    for number in own_processes():
+    for number in processes_of_user():
         proof = identity(number)  # read first: a signal is sent only if the identity is still the same
         command, began_with = arguments(number), environment(number)
         if not command:
@@ -54,4 +54,4 @@ def end_jobs(jobs: list[Job], sweep_folder: Path) -> None:
     for _job, found in processes_of(jobs, sweep_folder):
         for number, proof in found.items():
             if parent(number) not in found:
-                send(number, signal.SIGTERM, proof)
+                send_signal(number, signal.SIGTERM, proof)

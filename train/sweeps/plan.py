@@ -12,7 +12,7 @@ from typing import Any
 
 from rnc.datasets import data_root
 from rnc.probe.execution import Precision
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.store.run_card import module_and_arguments
 from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, said_left_out
 from train.config import RunConfig
@@ -88,7 +88,7 @@ def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
     for run_id, run in sweep.runs.items():
         if reason := _reason_against(run_id, run.config):
             raise ValueError(
-                f"sweep {sweep.name}: run {shown(run_id)} cannot be trained from the sweep's file: {reason}"
+                f"sweep {sweep.name}: run {quoted(run_id)} cannot be trained from the sweep's file: {reason}"
             )
     _check_flags(sweep, store, root)
 
@@ -97,17 +97,17 @@ def _reason_against(run_id: str, config: dict[str, Any]) -> str | None:
     """Return the reason why a recorded config is not that of a run, or None if it is."""
     usual = RunConfig().to_json()
     if unknown := sorted(set(config) ^ set(usual)):
-        return f"its config and those of this version differ in {shown(unknown[0])}"
+        return f"its config and those of this version differ in {quoted(unknown[0])}"
     for name, value in config.items():
         if not _is_alike(value, usual[name]):
-            return f"{name} cannot be {shown(str(value))}"
+            return f"{name} cannot be {quoted(str(value))}"
     try:
         fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in config.items()}
         made = RunConfig(**fields)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return str(error)
     if made.run_id != run_id or made.to_json() != config:
-        return f"its config is that of {shown(made.run_id)}"
+        return f"its config is that of {quoted(made.run_id)}"
     return None
 
 
@@ -133,14 +133,14 @@ def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:
         value = left.pop(0) if left and flag != "--compiled" else ""
         if flag == "--store":
             if Path(value).name != store.name:
-                raise ValueError(f"sweep {sweep.name} writes to {shown(Path(value).name)}; name it with --store")
+                raise ValueError(f"sweep {sweep.name} writes to {quoted(Path(value).name)}; name it with --store")
             continue
         if flag == "--data-root":
             if Path(value).resolve() != data_root(root).resolve():
                 raise ValueError(
-                    f"sweep {sweep.name} takes its images from {shown(value, 300)}; where that is right, say so: --data-root"
+                    f"sweep {sweep.name} takes its images from {quoted(value, 300)}; where that is right, say so: --data-root"
                 )
         elif flag != "--compiled" and (flag not in _FLAGS or not _FLAGS[flag](value)):
-            raise ValueError(f"sweep {sweep.name}: its runs cannot be given {shown(f'{flag} {value}')}")
+            raise ValueError(f"sweep {sweep.name}: its runs cannot be given {quoted(f'{flag} {value}')}")
         checked += [flag, value] if flag != "--compiled" else [flag]
     sweep.options["flags"] = checked
