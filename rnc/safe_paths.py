@@ -71,9 +71,7 @@ def path_inside(folder: Path, recorded: object, what: str) -> Path:
     home = folder.resolve()
     place = home.joinpath(recorded)
     if not resolved(place).is_relative_to(home):
-        raise UnsafePathError(
-            f"{what} {quoted(recorded)} leads out of {folder} by a link; links out of it are not followed"
-        )
+        raise UnsafePathError(f"{what} {quoted(recorded)} leads out of {folder} by a link; such links are not followed")
     return folder / recorded
 
 
@@ -144,12 +142,12 @@ def _descriptor(path: Path, what: str, flags: int, most_bytes: int | None) -> in
             ) from None
         raise
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UnsafePathError(f"{what} {quoted(str(path))} is {_kind(found.st_mode)}, not a plain file")
-        if most_bytes is not None and found.st_size > most_bytes:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsafePathError(f"{what} {quoted(str(path))} is {_kind(status.st_mode)}, not a plain file")
+        if most_bytes is not None and status.st_size > most_bytes:
             raise UnsafePathError(
-                f"{what} {quoted(str(path))} has {found.st_size:,} bytes; at most {most_bytes:,} are read"
+                f"{what} {quoted(str(path))} has {status.st_size:,} bytes; at most {most_bytes:,} are read"
             )
     except BaseException:
         os.close(descriptor)
@@ -159,9 +157,13 @@ def _descriptor(path: Path, what: str, flags: int, most_bytes: int | None) -> in
 
 def _kind(mode: int) -> str:
     kinds = {
-        stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-        stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link",
-    }  # fmt: skip
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFLNK: "a link",
+    }
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 

@@ -32,15 +32,15 @@ def read(name: str) -> list[str]:
     """Return the texts in the file of that name; lines that are not JSON texts are skipped."""
     try:
         with state_file(name).open(encoding="utf-8") as lines:
-            whole = lines.read(_MOST_BYTES)
+            content = lines.read(_MOST_BYTES)
     except (OSError, UnicodeDecodeError, RuntimeError):  # no such file, or no home folder
         return []
-    found = []
-    for line in whole.splitlines():
+    texts = []
+    for line in content.splitlines():
         try:
             text = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(text, str):
-            found.append(text)
-    return found
+            texts.append(text)
+    return texts

@@ -37,7 +37,7 @@ class Recorder:
         self._images[slots] = images.detach().to(self._images.dtype)
         self._filled[slots] = True
 
-    def taken(self) -> TrainedImages:
+    def recorded(self) -> TrainedImages:
         """Return the images recorded in this process."""
         positions = self._filled[:-1].nonzero().squeeze(1)
         return TrainedImages(self._images[positions], positions)
@@ -109,7 +109,7 @@ class Trainer:
         mean = float(self._ranks.sum(total)) / len(images)
         if not math.isfinite(mean):
             raise Diverged(
-                f"the loss of epoch {epoch} is {mean}: the network has diverged; the checkpoints before it are kept. "
+                f"the loss of epoch {epoch} is {mean}: the network has diverged; the earlier checkpoints are kept. "
                 "Try a smaller --learning-rate"
             )
         return mean

@@ -28,7 +28,7 @@ from train.config import RunConfig
 from train.data import RunData, load_data
 from train.epoch import Recorder, Trainer, seconds_since
 from train.resume import Progress, ResumeFile, resume_path
-from train.stopwatch import spent
+from train.stopwatch import cost_per_epoch
 
 
 def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
@@ -46,9 +46,9 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
     threads = set_threads(model, options.threads)
     execution.prepare(model)
     data = load_data(config, options.data_root, device)
-    if not ranks.first:
+    if not ranks.is_main:
         run = _Run(config, options, ranks, model, execution, data)
-        if ranks.agree(True):
+        if ranks.broadcast(True):
             run.train(position)
         return
     for shortage in data.shortages:
@@ -59,7 +59,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
         run.train(position)
         session.finish()
         run.resume_file.remove()
-    tqdm.write(f"{config.run_id}: {spent(StoreReader(options.store), config.run_id)}")
+    tqdm.write(f"{config.run_id}: {cost_per_epoch(StoreReader(options.store), config.run_id)}")
 
 
 class _Run:
@@ -81,7 +81,7 @@ class _Run:
         self.execution = execution
         self.data = data
         self.session = session
-        self.writer = StoreWriter(options.store)
+        self.writer = StoreWriter(options.store) if session is None else session.writer
         self.trainer = Trainer(model, data.training, config, execution, ranks)
         num_classes = datasets.spec(config.dataset).num_classes
         self.probe = Probe(config.run_id, data.measured, data.ood_images, num_classes, ranks)
@@ -100,18 +100,20 @@ class _Run:
             session.begin(
                 list(datasets.spec(config.dataset).classes),
                 provenance(self.execution.device, threads, str(self.trainer), self.data.full_sets),
-                resume_after=self.progress.landed,
+                resume_after=self.progress.last_stored_epoch,
                 epochs_done=self.progress.epoch,
                 seconds_before=self.progress.seconds,
             )
         finally:
-            self.ranks.agree(session.is_running)
+            self.ranks.broadcast(session.is_running)
         if self.trainer.joins_last:
             size = config.batch_size + 1
-            tqdm.write(f"{config.run_id}: the last of {len(images)} images joins the batch before it, which has {size}")
+            tqdm.write(
+                f"{config.run_id}: the last of {len(images)} images is added to the previous batch, which then has {size}"
+            )
         first_image = images.pixels(torch.zeros(1, dtype=torch.int64, device=images.labels.device))
         self.writer.write_layers(config.run_id, stage_sizes(self.model, first_image))
-        if self.progress.landed is not None:
+        if self.progress.last_stored_epoch is not None:
             self.projector.restore()
 
     def train(self, position: int) -> None:
@@ -145,19 +147,19 @@ class _Run:
         recorder = Recorder(self.data.training) if is_recorded else None
         begin = time.monotonic()
         loss = self.trainer.train_epoch(epoch, recorder, self._beat)
-        self.ranks.same_network(self.model)
+        self.ranks.synchronise_buffers(self.model)
         seconds = seconds_since(begin, self.execution.device)
         if self.session:
             self.session.heartbeat.epochs_done = epoch
         bar.set_postfix(loss=f"{loss:.3g}")
         bar.update()
         self.progress.unwritten.append(self._epoch_row(epoch, loss, seconds))
-        self._measure(epoch, bar, recorder.taken() if recorder else None)
+        self._measure(epoch, bar, recorder.recorded() if recorder else None)
         self.progress.epoch = epoch
-        is_out_of_time = epoch < config.epochs and self.ranks.agree(self.limit.reached())
+        is_out_of_time = epoch < config.epochs and self.ranks.broadcast(self.limit.reached())
         self._save(always=is_out_of_time)
         if is_out_of_time:
-            raise StopRun(f"time limit reached after epoch {epoch}; the same command goes on", OUT_OF_TIME)
+            raise StopRun(f"time limit reached after epoch {epoch}; the same command resumes the run", OUT_OF_TIME)
 
     def _epoch_row(self, epoch: int, loss: float, seconds: float) -> dict[str, Any]:
         """Return the row of table `epoch`; the time of its measurement is filled in later."""
@@ -167,7 +169,7 @@ class _Run:
             "learning_rate": self.config.learning_rate_in(epoch),
             "train_loss": loss,
             "train_seconds": seconds,
-            "attack_seconds": self.trainer.attack_watch.taken(),
+            "attack_seconds": self.trainer.attack_watch.read_and_reset(),
             "images_per_second": len(self.data.training.images) / seconds,
             "measure_seconds": 0.0,
         }

@@ -39,7 +39,7 @@ class Subject:
     files: list[tuple[int, Path]]
     """(epoch, file), sorted by epoch."""
     spec: DatasetSpec
-    whole: dict[Split, ImageSet]
+    image_sets: dict[Split, ImageSet]
     weights_key: str = ""
     """The key of the weights inside the files; searched for if empty."""
 
@@ -72,7 +72,7 @@ def measure_run(run: ExternalRun, subject: Subject, options: Options, execution:
     with run_session(StoreWriter(options.store), run, overwrite=options.overwrite) as session:
         last_stored = None if options.overwrite else _last_stored_epoch(options.store, run.run_id)
         measurement = _Measurement(run, subject, options, execution, session)
-        about = provenance(execution.device, threads, f"{execution}, measured only", subject.whole)
+        about = provenance(execution.device, threads, f"{execution}, measured only", subject.image_sets)
         session.begin(list(subject.spec.classes), about, resume_after=last_stored, epochs_done=last_stored or 0)
         measurement.prepare(is_resumed=last_stored is not None)
         measurement.measure_all(after=last_stored)
@@ -97,10 +97,10 @@ class _Measurement:
         self.run = run
         self.subject = subject
         self.session = session
-        self.writer = StoreWriter(options.store)
+        self.writer = session.writer
         num_classes = subject.spec.num_classes
         self.sets = {}
-        for split, part in subject.whole.items():
+        for split, part in subject.image_sets.items():
             chosen = measured_positions(run, part, num_classes)
             self.sets[split] = measured_set(run, part, torch.arange(len(part)), chosen, num_classes, execution.device)
         last = list(self.sets.values())[-1]
@@ -129,7 +129,7 @@ class _Measurement:
 
     def _measure(self, epoch: int, path: Path) -> None:
         run, model = self.run, self.subject.model
-        load_weights(model, path, self.subject.whole[Split.TRAIN], self.subject.weights_key)
+        load_weights(model, path, self.subject.image_sets[Split.TRAIN], self.subject.weights_key)
         plan = Plan(
             epoch,
             run.conditions,

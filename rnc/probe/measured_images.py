@@ -66,19 +66,22 @@ def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) 
     the classes.
     """
     label, rarest = part.rarest()
-    balance = f"{rarest} of each class, for class {classes[label]} has no more"
-    told, count = [], len(part)
+    balance = f"{rarest} of each class, because class {classes[label]} has no more"
+    sentences = []
+    count = len(part)
     if 0 < subset < count and subset // len(classes) > rarest:
-        told.append(
-            f"{rarest * len(classes)} images are measured where {subset} were asked for: {balance}; "
+        sentences.append(
+            f"{rarest * len(classes)} images are measured instead of the requested {subset}: {balance}; "
             f"--measure-subset 0 measures all {count}"
         )
         count = rarest * len(classes)
     elif subset:
         count = min(subset, count)
     if min(sample, count) // len(classes) > rarest:
-        told.append(f"the features of {rarest * len(classes)} images are kept where {sample} were asked for: {balance}")
-    return told
+        sentences.append(
+            f"the features of {rarest * len(classes)} images are kept instead of the requested {sample}: {balance}"
+        )
+    return sentences
 
 
 def ood_images(config: MeasurementConfig, image_shape: tuple[int, int, int], count: int, root: Path | None) -> ImageSet:

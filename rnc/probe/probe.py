@@ -181,7 +181,7 @@ class Probe:
             return
         count = int(self._ranks.sum(batches.without_gradient))
         warning = unmoved(condition, count, len(self._sets[split].images))
-        if warning is not None and self._ranks.first:
+        if warning is not None and self._ranks.is_main:
             where = {"run": self._run_id, "epoch": epoch, "split": str(split), "condition": condition.slug}
             log.event("attack without gradients", logging.WARNING, text=warning, **where)
             tqdm.write(f"{self._run_id}, epoch {epoch}, {split}: {warning}")

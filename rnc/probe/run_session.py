@@ -26,9 +26,10 @@ class RunSession:
 
     def __init__(self, writer: StoreWriter, config: MeasurementConfig, *, overwrite: bool) -> None:
         """Start the clock; nothing is written yet. `overwrite` replaces a finished run with the same id."""
+        self.writer = writer
+        """The one writer of the run: it adds the time of each write to the row of its epoch at the next write."""
         self.heartbeat = Heartbeat(writer, config.run_id)
         self.is_running = False
-        self._writer = writer
         self._config = config
         self._overwrite = overwrite
         self._seconds_before = 0.0
@@ -50,7 +51,7 @@ class RunSession:
         """
         config = self._config
         conditions = config.conditions + config.conditions_at_end
-        self._writer.begin_run(
+        self.writer.begin_run(
             config.run_id,
             config.to_json(),
             classes,
@@ -64,7 +65,7 @@ class RunSession:
         self._seconds_before = seconds_before
         name = "run started" if resume_after is None else "run resumed"
         log.event(name, run=config.run_id, epoch=resume_after or 0, device=provenance["device"])
-        forget_unknown(self._writer.path, config.run_id, -1 if resume_after is None else resume_after)
+        forget_unknown(self.writer.path, config.run_id, -1 if resume_after is None else resume_after)
 
     def seconds(self) -> float:
         """Return the wall time of the run, including its previous sessions."""
@@ -87,7 +88,7 @@ class RunSession:
         self.is_running = False
         level = logging.ERROR if state is RunState.FAILED else logging.INFO
         log.event(f"run {state}", level, run=self._config.run_id, epoch=self.heartbeat.epochs_done, reason=reason)
-        self._writer.end_run(self._config.run_id, state, self.seconds(), reason)
+        self.writer.end_run(self._config.run_id, state, self.seconds(), reason)
 
 
 @contextmanager

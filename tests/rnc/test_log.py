@@ -143,7 +143,7 @@ def test_what_is_no_plain_file_beside_a_store_is_left_alone(
         log.event("run begun", run="$(touch owned)")
     assert precious.read_text() == "mine\n" and not (tmp_path / "made").exists()
     assert [entry.name for entry in data.iterdir()] == ["rnc.log"]
-    assert capsys.readouterr().err.count("gets no log lines") == 1
+    assert capsys.readouterr().err.count("cannot be written, so there is no log") == 1
 
 
 def test_a_full_log_beside_a_store_does_not_follow_its_second_name(

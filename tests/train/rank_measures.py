@@ -31,7 +31,7 @@ def measure(checkpoint: Path, digest: str, folder: Path) -> None:
     plan = Plan(1, CONFIG.conditions, layerwise=True, swept=CONFIG.conditions_at_end, trained=trained)
     probe = Probe(CONFIG.run_id, data.measured, data.ood_images, 10, ranks)
     measured = probe.measure(weights.load(checkpoint, digest), plan)
-    if ranks.first:
+    if ranks.is_main:
         for name, table in measured.rows.tables().items():
             pq.write_table(table, folder / f"{name}.parquet")
     leave_ranks()

@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 REFUSED = [
     (["--epochs", "1000000000", "--dry-run"], "epochs must be at most 1,000,000, got 1000000000"),
     (["--width", "1000", "--dry-run"], "width must be at most 64, got 1000"),
-    (["--width", "0.01"], "width 0.01 leaves small_cnn 1 penultimate feature"),
+    (["--width", "0.01"], "with width 0.01, small_cnn has 1 penultimate feature"),
     (["--threads", "100000"], "threads must be 0 (automatic) to 1024, got 100000"),
     (["--threads", "100000", "--dry-run"], "threads must be 0 (automatic) to 1024, got 100000"),
     (["--seed", "9300000000000"], "seed must be at most 9,223,343,366,821, got 9300000000000"),

@@ -58,15 +58,15 @@ def job_options(recorded: dict[str, Any]) -> JobOptions:
     """Return the options recorded in a sweep. Raises ValueError if one is missing or invalid."""
     names = [field.name for field in fields(JobOptions)]
     if missing := [name for name in names if name not in recorded]:
-        raise ValueError(f"the sweep's file does not say {', '.join(missing)}; start the sweep anew by its own command")
+        raise ValueError(f"the sweep's file has no {', '.join(missing)}; start the sweep again with its own command")
     return JobOptions(**{name: recorded[name] for name in names})
 
 
 def _check_parameter(name: object, value: object) -> None:
     if name not in _NAMES:
-        raise ValueError(f"--slurm knows no {quoted(str(name))}; it takes {', '.join(_NAMES)}")
+        raise ValueError(f"--slurm does not accept {quoted(str(name))}; it accepts {', '.join(_NAMES)}")
     if not isinstance(value, str) or not _VALUE.fullmatch(value) or (value.isdigit() and len(value) > _MOST_DIGITS):
         raise ValueError(
-            f"--slurm {name} cannot be {quoted(str(value))}: a value has 1 to 200 letters, digits and characters of "
-            "_.,:+@%=/*[]()&|!-, without spaces and line breaks, and does not begin with -"
+            f"--slurm {name} cannot be {quoted(str(value))}: a value consists of 1 to 200 letters, digits and characters of "
+            "_.,:+@%=/*[]()&|!-, without spaces and line breaks, and does not start with -"
         )

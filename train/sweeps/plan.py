@@ -42,17 +42,17 @@ def planned(name: str, configs: list[RunConfig], command: Command, engine: str, 
     Raises ValueError if there is a file with its name that is invalid or belongs to other runs.
     """
     store = command.options().store
-    found = find_sweeps(store)
-    if name in found.left_out:
+    known = find_sweeps(store)
+    if name in known.left_out:
         raise ValueError(
-            f"{said_left_out(name, found.left_out[name])}; move {store.parent / 'sweeps' / name} away, and start the same "
+            f"{said_left_out(name, known.left_out[name])}; move {store.parent / 'sweeps' / name} away and run the same "
             "command again"
         )
-    before = [sweep for sweep in found.sweeps if sweep.name == name]
-    wanted = [config.run_id for config in configs]
-    if before and set(before[0].runs) != set(wanted):
+    before = [sweep for sweep in known.sweeps if sweep.name == name]
+    run_ids = [config.run_id for config in configs]
+    if before and set(before[0].runs) != set(run_ids):
         raise ValueError(
-            f"{store.parent / 'sweeps' / name} is a sweep of other runs; move it away, and start the same command again"
+            f"{store.parent / 'sweeps' / name} is a sweep of other runs; move it away and run the same command again"
         )
     estimate = Estimate(command.options())
     runs = {config.run_id: PlannedRun(config.to_json(), config.epochs, estimate.seconds(config)) for config in configs}
@@ -95,34 +95,34 @@ def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
 
 def _reason_against(run_id: str, config: dict[str, Any]) -> str | None:
     """Return the reason why a recorded config is not that of a run, or None if it is."""
-    usual = RunConfig().to_json()
-    if unknown := sorted(set(config) ^ set(usual)):
-        return f"its config and those of this version differ in {quoted(unknown[0])}"
+    default = RunConfig().to_json()
+    if unknown := sorted(set(config) ^ set(default)):
+        return f"its config differs from those of this version in {quoted(unknown[0])}"
     for name, value in config.items():
-        if not _is_alike(value, usual[name]):
+        if not _is_alike(value, default[name]):
             return f"{name} cannot be {quoted(str(value))}"
     try:
         fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in config.items()}
-        made = RunConfig(**fields)
+        rebuilt = RunConfig(**fields)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return str(error)
-    if made.run_id != run_id or made.to_json() != config:
-        return f"its config is that of {quoted(made.run_id)}"
+    if rebuilt.run_id != run_id or rebuilt.to_json() != config:
+        return f"its config belongs to {quoted(rebuilt.run_id)}"
     return None
 
 
-def _is_alike(value: object, usual: object) -> bool:
+def _is_alike(value: object, default: object) -> bool:
     """Return whether a value has the type of a field; a text that looks like a flag is rejected."""
-    if isinstance(value, bool) or isinstance(usual, bool):
-        return type(value) is type(usual)
-    if isinstance(usual, float):
+    if isinstance(value, bool) or isinstance(default, bool):
+        return type(value) is type(default)
+    if isinstance(default, float):
         return isinstance(value, int | float)
     if isinstance(value, str):
-        return isinstance(usual, str) and not value.startswith("-")
-    if isinstance(value, list) and isinstance(usual, list):
-        like = usual[0] if usual else ""
+        return isinstance(default, str) and not value.startswith("-")
+    if isinstance(value, list) and isinstance(default, list):
+        like = default[0] if default else ""
         return all(_is_alike(item, like) for item in value)
-    return type(value) is type(usual)
+    return type(value) is type(default)
 
 
 def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:
@@ -133,14 +133,16 @@ def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:
         value = left.pop(0) if left and flag != "--compiled" else ""
         if flag == "--store":
             if Path(value).name != store.name:
-                raise ValueError(f"sweep {sweep.name} writes to {quoted(Path(value).name)}; name it with --store")
+                raise ValueError(
+                    f"sweep {sweep.name} writes to the store {quoted(Path(value).name)}; name it with --store"
+                )
             continue
         if flag == "--data-root":
             if Path(value).resolve() != data_root(root).resolve():
                 raise ValueError(
-                    f"sweep {sweep.name} takes its images from {quoted(value, 300)}; where that is right, say so: --data-root"
+                    f"sweep {sweep.name} reads its images from {quoted(value, 300)}; if this is correct, give --data-root"
                 )
         elif flag != "--compiled" and (flag not in _FLAGS or not _FLAGS[flag](value)):
-            raise ValueError(f"sweep {sweep.name}: its runs cannot be given {quoted(f'{flag} {value}')}")
+            raise ValueError(f"sweep {sweep.name}: its runs cannot take the argument {quoted(f'{flag} {value}')}")
         checked += [flag, value] if flag != "--compiled" else [flag]
     sweep.options["flags"] = checked
