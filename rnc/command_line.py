@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
-READER_GONE = 128 + 13
+OUTPUT_CLOSED = 128 + 13
 """The exit code that shells use for a program whose output is no longer read (SIGPIPE)."""
 INTERRUPTED = 128 + 2
 """The exit code after Ctrl-C (SIGINT)."""
@@ -22,12 +22,12 @@ def run_command(main: Callable[[list[str]], int]) -> NoReturn:
     try:
         try:
             code = main(sys.argv[1:])
-        except SystemExit as asked:  # for example from --help
-            code = asked.code
+        except SystemExit as exit_request:  # for example from --help
+            code = exit_request.code
         sys.stdout.flush()  # raises here, since an error at Python's own closing of the stream cannot be caught
     except BrokenPipeError:
         _discard_output()
-        code = READER_GONE
+        code = OUTPUT_CLOSED
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
@@ -35,9 +35,9 @@ def run_command(main: Callable[[list[str]], int]) -> NoReturn:
 
 def _discard_output() -> None:
     """Redirect the output that is still buffered to the null device, since closing the stream would fail again."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def say(text: object, file: TextIO | None = None) -> None:
@@ -61,5 +61,5 @@ def printable(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return character.encode("unicode_escape").decode() if hidden else character
+    is_invisible = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return character.encode("unicode_escape").decode() if is_invisible else character

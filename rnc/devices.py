@@ -25,7 +25,7 @@ def pick_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise ValueError(f"unknown device {name!r}; use auto, cpu, cuda or cuda:0") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r} was asked for, but torch sees no GPU; use --device cpu")
+        raise ValueError(f"device {name!r} is not available, because torch finds no GPU; use --device cpu")
     return device
 
 
@@ -34,23 +34,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_threads(asked: int) -> None:
+def check_threads(threads: int) -> None:
     """Raise ValueError for a number of threads that torch cannot start, since torch would end the process without a message."""
-    if not 0 <= asked <= MOST_THREADS:
+    if not 0 <= threads <= MOST_THREADS:
         raise ValueError(
-            f"threads must be 0 (automatic) to {MOST_THREADS}, got {asked}; this machine has {cores()} cores, and more "
-            "threads than cores bring nothing"
+            f"threads must be 0 (automatic) to {MOST_THREADS}, got {threads}; this machine has {cores()} cores, and more "
+            "threads than cores make nothing faster"
         )
 
 
-def set_threads(model: torch.nn.Module, asked: int = 0) -> int:
-    """Set and return torch's number of CPU threads: the one asked for, else 1 for a small network and all cores for others.
+def set_threads(model: torch.nn.Module, requested: int = 0) -> int:
+    """Set and return torch's number of CPU threads: the requested one, else 1 for a small network and all cores for others.
 
     Raises ValueError as `check_threads` does.
     """
-    check_threads(asked)
-    small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL_NETWORK
-    threads = asked or (1 if small else cores())
+    check_threads(requested)
+    is_small = sum(parameter.numel() for parameter in model.parameters()) < _SMALL_NETWORK
+    threads = requested or (1 if is_small else cores())
     torch.set_num_threads(threads)
     return threads
 

@@ -20,8 +20,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from rnc.safe_paths import UnsafePathError, open_to_append
-from rnc.safe_paths import shown as shown_safely
+from rnc.safe_paths import UnsafePathError, open_to_append, quoted
 
 VARIABLE = "RNC_LOG"
 MOST_BYTES = 10 * 2**20
@@ -59,7 +58,9 @@ class _File(logging.Handler):
 
     def __init__(self, path: Path, *, chosen: bool) -> None:
         super().__init__()
-        self.path, self.chosen, self._warned = path, chosen, False
+        self.path = path
+        self.chosen = chosen
+        self._warned = False
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -87,7 +88,9 @@ class _File(logging.Handler):
         if not self._warned:
             self._warned = True
             with suppress(OSError, ValueError):  # standard error may be closed
-                sys.stderr.write(f"warning: {shown_safely(str(self.path), 200)} gets no log lines: {error}\n")
+                sys.stderr.write(
+                    f"warning: {quoted(str(self.path), 200)} cannot be written, so there is no log: {error}\n"
+                )
 
 
 def _open_chosen(path: Path) -> FileIO:
@@ -115,17 +118,17 @@ def set_up(store: Path | None, *, console: bool = False) -> None:
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
     given = os.environ.get(VARIABLE)
-    beside = None if store is None else store.parent / "rnc.log"
-    path = beside if given is None else Path(given) if given else None
-    wanted: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
+    default = None if store is None else store.parent / "rnc.log"
+    path = default if given is None else Path(given) if given else None
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if console else []
     if path is not None:
-        wanted.append(_File(path, chosen=given is not None))
+        handlers.append(_File(path, chosen=given is not None))
     ours = [handler for handler in _LOG.handlers if isinstance(handler.formatter, JsonLines)]
-    if [_target(handler) for handler in ours] == [_target(handler) for handler in wanted]:
+    if [_target(handler) for handler in ours] == [_target(handler) for handler in handlers]:
         return  # pages call this at every rerun; a line of another session must not be lost in between
     for handler in ours:
         _LOG.removeHandler(handler)
-    for handler in wanted:
+    for handler in handlers:
         handler.setFormatter(JsonLines())
         _LOG.addHandler(handler)
     streamlit = logging.getLogger("streamlit.error_util")
@@ -143,7 +146,7 @@ def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
     _LOG.log(level, name, extra={"fields": fields})
 
 
-def shown(text: str, **fields: Any) -> str:
+def error(text: str, **fields: Any) -> str:
     """Return the id of an error that a page shows; log the error when it is first shown."""
     with _ids_lock:
         known = _ids.get(text)

@@ -26,72 +26,76 @@ def start_helper(command: Sequence[str], stderr: int | IO[bytes] | None = None) 
     """
     path = os.pathsep.join(filter(None, [str(_PROJECT), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-        env=os.environ | {"PYTHONPATH": path}, start_new_session=True,
-    )  # fmt: skip
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=os.environ | {"PYTHONPATH": path},
+        start_new_session=True,
+    )
 
 
-def own_processes() -> list[int]:
+def processes_of_user() -> list[int]:
     """Return the numbers of this user's running processes, without kernel threads."""
-    return [number for number in _numbers() if _is_own(number)]
+    return [pid for pid in _pids() if _belongs_to_user(pid)]
 
 
-def identity(number: int) -> str:
+def identity(pid: int) -> str:
     """Return the machine's boot id and a process's start time, which with its number identify it; "" if it has ended.
 
     The text stays the same when the process loads another program.
     """
-    stat = _stat(number)
-    if not _lives(stat):
+    stat = _stat(pid)
+    if not _is_running(stat):
         return ""
     with suppress(OSError):
         return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()}:{stat[_STARTED]}"
     return ""
 
 
-def arguments(number: int) -> list[str]:
+def arguments(pid: int) -> list[str]:
     """Return a process's command line; empty if it has ended, belongs to another user or is still being loaded."""
-    return [os.fsdecode(part) for part in _read(number, "cmdline").split(b"\0")[:-1]]
+    return [os.fsdecode(part) for part in _read(pid, "cmdline").split(b"\0")[:-1]]
 
 
-def environment(number: int) -> set[str]:
+def environment(pid: int) -> set[str]:
     """Return the NAME=VALUE pairs that a process began with; empty if it has ended, is another user's or is being loaded."""
-    return {os.fsdecode(part) for part in _read(number, "environ").split(b"\0")}
+    return {os.fsdecode(part) for part in _read(pid, "environ").split(b"\0")}
 
 
-def parent(number: int) -> int:
+def parent(pid: int) -> int:
     """Return the number of a process's parent; 0 if the process has ended."""
-    stat = _stat(number)
+    stat = _stat(pid)
     return int(stat[_PARENT]) if stat else 0
 
 
-def group(number: int) -> int:
+def group(pid: int) -> int:
     """Return the number of a process's group; 0 if the process has ended."""
-    stat = _stat(number)
+    stat = _stat(pid)
     return int(stat[_GROUP]) if stat else 0
 
 
-def writes_to(number: int, file: os.stat_result) -> bool:
+def writes_to(pid: int, file: os.stat_result) -> bool:
     """Return whether a process's standard output is the given file."""
     try:
-        found = (_PROC / str(number) / "fd" / "1").stat()
+        output = (_PROC / str(pid) / "fd" / "1").stat()
     except OSError:
         return False
-    return os.path.samestat(found, file)
+    return os.path.samestat(output, file)
 
 
-def send(number: int, which: signal.Signals, proof: str) -> bool:
-    """Send a signal to a process if its `identity` is `proof`; return whether the signal was sent."""
-    if not proof:
+def send_signal(pid: int, signal_number: signal.Signals, expected_identity: str) -> bool:
+    """Send a signal to a process if its `identity` is the expected one; return whether the signal was sent."""
+    if not expected_identity:
         return False
     try:
-        handle = os.pidfd_open(number)
+        handle = os.pidfd_open(pid)
     except OSError:
         return False
     try:
-        if identity(number) != proof:  # the handle stays with one process even if its number is used again
+        if identity(pid) != expected_identity:  # the handle stays with one process even if its number is used again
             return False
-        signal.pidfd_send_signal(handle, which)
+        signal.pidfd_send_signal(handle, signal_number)
     except OSError:
         return False
     finally:
@@ -99,32 +103,32 @@ def send(number: int, which: signal.Signals, proof: str) -> bool:
     return True
 
 
-def _numbers() -> list[int]:
+def _pids() -> list[int]:
     try:
         return [int(name) for name in os.listdir(_PROC) if name.isdigit()]
     except OSError:
         return []
 
 
-def _is_own(number: int) -> bool:
+def _belongs_to_user(pid: int) -> bool:
     try:
-        owner = (_PROC / str(number)).stat().st_uid
+        owner = (_PROC / str(pid)).stat().st_uid
     except OSError:
         return False
-    stat = _stat(number)
-    return owner == os.geteuid() and _lives(stat) and not int(stat[_FLAGS]) & _KERNEL_THREAD
+    stat = _stat(pid)
+    return owner == os.geteuid() and _is_running(stat) and not int(stat[_FLAGS]) & _KERNEL_THREAD
 
 
-def _lives(stat: list[str]) -> bool:
+def _is_running(stat: list[str]) -> bool:
     return bool(stat) and stat[_STATE] not in _ENDED
 
 
-def _stat(number: int) -> list[str]:
+def _stat(pid: int) -> list[str]:
     """Return the fields of a process's `stat` after its name, which may contain any character; empty if it has ended."""
-    return os.fsdecode(_read(number, "stat")).rpartition(")")[2].split()
+    return os.fsdecode(_read(pid, "stat")).rpartition(")")[2].split()
 
 
-def _read(number: int, name: str) -> bytes:
+def _read(pid: int, name: str) -> bytes:
     with suppress(OSError):
-        return (_PROC / str(number) / name).read_bytes()
+        return (_PROC / str(pid) / name).read_bytes()
     return b""

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rnc.vocabulary import NO_PLANE
+
 UMAP_POINTS = 500
 _UMAP_SEED = 0
 _UMAP_DIMENSIONS = 50  # number of dimensions given to UMAP; its search for neighbours is slow in more
@@ -19,9 +21,9 @@ class PlanePCA:
         pooled = np.concatenate(clean_features).astype(np.float64)
         images, size = pooled.shape
         if size < 2:
-            raise ValueError("a plane has two axes, but this network has one penultimate feature")
+            raise ValueError(NO_PLANE)
         if images < 2:
-            raise ValueError("a plane needs the features of at least 2 images, there is 1")
+            raise ValueError("A plane needs the features of at least 2 images, but there is only 1.")
         self._mean = pooled.mean(axis=0)
         directions = np.linalg.svd(pooled - self._mean, full_matrices=False)[2][:2]
         largest = np.abs(directions).argmax(axis=1)

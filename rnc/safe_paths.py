@@ -33,7 +33,7 @@ def checked_name(name: object, what: str) -> str:
         raise UnsafePathError(f"{what} must be a text, got {type(name).__name__}")
     reason = _reason_against(name) or _reason_against(unicodedata.normalize("NFKC", name))
     if reason:
-        raise UnsafePathError(f"{what} {shown(name)} cannot be the name of a file: {reason}")
+        raise UnsafePathError(f"{what} {quoted(name)} cannot be the name of a file: {reason}")
     return name
 
 
@@ -62,18 +62,16 @@ def path_inside(folder: Path, recorded: object, what: str) -> Path:
     if not isinstance(recorded, str):
         raise UnsafePathError(f"{what} must be a text, got {type(recorded).__name__}")
     if recorded.startswith("/"):
-        raise UnsafePathError(f"{what} {shown(recorded)} is absolute; only files inside {folder} are used")
+        raise UnsafePathError(f"{what} {quoted(recorded)} is absolute; only files inside {folder} are used")
     for part in recorded.split("/"):
         try:
             checked_name(part, what)
         except UnsafePathError as error:
-            raise UnsafePathError(f"{what} {shown(recorded)} is not used: {error}") from None
+            raise UnsafePathError(f"{what} {quoted(recorded)} is not used: {error}") from None
     home = folder.resolve()
     place = home.joinpath(recorded)
     if not resolved(place).is_relative_to(home):
-        raise UnsafePathError(
-            f"{what} {shown(recorded)} leads out of {folder} by a link; links out of it are not followed"
-        )
+        raise UnsafePathError(f"{what} {quoted(recorded)} leads out of {folder} by a link; such links are not followed")
     return folder / recorded
 
 
@@ -82,7 +80,7 @@ def resolved(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError) as error:
-        raise UnsafePathError(f"{shown(str(path))} cannot be followed ({error})") from None
+        raise UnsafePathError(f"{quoted(str(path))} cannot be followed ({error})") from None
 
 
 def open_plain_file(path: Path, what: str, *, most_bytes: int | None = None) -> BinaryIO:
@@ -125,7 +123,7 @@ def read_plain_file(path: Path, what: str, *, most_bytes: int = MOST_TEXT_BYTES)
     with open_plain_file(path, what, most_bytes=most_bytes) as file:
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:  # the file grew after it was opened
-        raise UnsafePathError(f"{what} {shown(str(path))} is larger than {most_bytes:,} bytes")
+        raise UnsafePathError(f"{what} {quoted(str(path))} is larger than {most_bytes:,} bytes")
     return content
 
 
@@ -134,22 +132,22 @@ def _descriptor(path: Path, what: str, flags: int, most_bytes: int | None) -> in
         # O_NONBLOCK: opening a pipe would wait for its other end. O_NOCTTY: a terminal must not become this process's own.
         descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
     except ValueError as error:
-        raise UnsafePathError(f"{what} {shown(str(path))} cannot be opened: {error}") from None
+        raise UnsafePathError(f"{what} {quoted(str(path))} cannot be opened: {error}") from None
     except OSError:
         if path.is_symlink():
-            raise UnsafePathError(f"{what} {shown(str(path))} is a link; links are not followed here") from None
+            raise UnsafePathError(f"{what} {quoted(str(path))} is a link; links are not followed here") from None
         if path.exists() and not path.is_file():  # a socket, or a pipe opened only for writing
             raise UnsafePathError(
-                f"{what} {shown(str(path))} is {_kind(path.stat().st_mode)}, not a plain file"
+                f"{what} {quoted(str(path))} is {_kind(path.stat().st_mode)}, not a plain file"
             ) from None
         raise
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UnsafePathError(f"{what} {shown(str(path))} is {_kind(found.st_mode)}, not a plain file")
-        if most_bytes is not None and found.st_size > most_bytes:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsafePathError(f"{what} {quoted(str(path))} is {_kind(status.st_mode)}, not a plain file")
+        if most_bytes is not None and status.st_size > most_bytes:
             raise UnsafePathError(
-                f"{what} {shown(str(path))} has {found.st_size:,} bytes; at most {most_bytes:,} are read"
+                f"{what} {quoted(str(path))} has {status.st_size:,} bytes; at most {most_bytes:,} are read"
             )
     except BaseException:
         os.close(descriptor)
@@ -159,13 +157,17 @@ def _descriptor(path: Path, what: str, flags: int, most_bytes: int | None) -> in
 
 def _kind(mode: int) -> str:
     kinds = {
-        stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-        stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link",
-    }  # fmt: skip
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFLNK: "a link",
+    }
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 
-def shown(text: str, most: int = 80) -> str:
+def quoted(text: str, most: int = 80) -> str:
     """Return an untrusted text for a message or a terminal: quoted, shortened, with control characters as escapes."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
     return repr(cut).encode("utf-8", "backslashreplace").decode()

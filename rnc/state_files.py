@@ -17,9 +17,9 @@ def state_file(name: str) -> Path:
     return (Path(state) if state else Path.home() / ".local" / "state") / "rnc" / name
 
 
-def note(name: str, texts: Collection[str]) -> None:
+def write(name: str, texts: Collection[str]) -> None:
     """Add those texts that are missing to the file of that name. Raises OSError if it cannot be written."""
-    new = set(texts) - set(noted(name))
+    new = set(texts) - set(read(name))
     if not new:
         return
     file = state_file(name)
@@ -28,19 +28,19 @@ def note(name: str, texts: Collection[str]) -> None:
         lines.write("".join(json.dumps(text) + "\n" for text in sorted(new)))
 
 
-def noted(name: str) -> list[str]:
+def read(name: str) -> list[str]:
     """Return the texts in the file of that name; lines that are not JSON texts are skipped."""
     try:
         with state_file(name).open(encoding="utf-8") as lines:
-            whole = lines.read(_MOST_BYTES)
+            content = lines.read(_MOST_BYTES)
     except (OSError, UnicodeDecodeError, RuntimeError):  # no such file, or no home folder
         return []
-    found = []
-    for line in whole.splitlines():
+    texts = []
+    for line in content.splitlines():
         try:
             text = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(text, str):
-            found.append(text)
-    return found
+            texts.append(text)
+    return texts

@@ -152,6 +152,9 @@ HEARTBEAT_SECONDS = 5.0
 
 STALE_SECONDS = 60.0
 """Age of the heartbeat, in seconds, above which a running run counts as interrupted."""
+NO_PLANE = "A plane has two axes, but this network has one penultimate feature."
+"""The reason why a network of one feature has no projections."""
+
 SYNTHETIC = "synthetic"  # the device of a run that was not trained and whose numbers are made up
 
 

@@ -67,7 +67,7 @@ class RunConfig(MeasurementConfig):
             object.__setattr__(self, name, converted(kind, name, getattr(self, name)))
         if self.objective not in TRAINED:
             raise ValueError(
-                f"{self.objective} is how nobody trains: python -m train.measure measures a network of your own"
+                f"{self.objective} is not a training objective; python -m train.measure measures a network of your own"
             )
         spec = datasets.spec(self.dataset)
         super().__post_init__()
@@ -78,8 +78,8 @@ class RunConfig(MeasurementConfig):
         check_least({name: getattr(self, name) for name in _LEAST}, _LEAST)
         check_most({name: getattr(self, name) for name in _MOST}, _MOST)
         check_most({name: getattr(self, name) for name in _MOST_FLOATS}, _MOST_FLOATS, "float32 has no larger numbers")
-        check_most({"momentum": self.momentum}, {"momentum": 1}, "beyond it steps grow without end")
-        check_most({"seed": self.seed}, _MOST_SEED, "the seeds of epochs, made from it, are numbers of 64 bits")
+        check_most({"momentum": self.momentum}, {"momentum": 1}, "with a larger one, steps grow without limit")
+        check_most({"seed": self.seed}, _MOST_SEED, "the seeds of epochs, which are computed from it, have 64 bits")
         check_fractions("lr_drops", self.lr_drops)
         self.check_fits(spec)
         self.check_epochs()
@@ -90,7 +90,7 @@ class RunConfig(MeasurementConfig):
             features = models.build(self.model, spec, self.width).weight.shape[1]
         if features < _LEAST_FEATURES:
             raise ValueError(
-                f"width {self.width:g} leaves {self.model} {features} penultimate feature, and a map of features has two "
+                f"with width {self.width:g}, {self.model} has {features} penultimate feature, but a map of features has two "
                 "axes; choose a larger width, such as 0.125"
             )
 
@@ -105,7 +105,7 @@ class RunConfig(MeasurementConfig):
         return [min(max(round(fraction * self.epochs), 1), self.epochs) for fraction in self.lr_drops]
 
     @property
-    def epochs_there_are(self) -> Epochs:
+    def available_epochs(self) -> Epochs:
         """Return the initialisation, 0, and every epoch of training."""
         measured = parse_epochs(self.measured_epochs, self.epochs, self.drop_epochs, None)
         return Epochs(self.epochs, measured, self.drop_epochs)

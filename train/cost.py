@@ -56,11 +56,16 @@ class Estimate:
             Objective.TRADES_RELEASED: attack + forward + 2 * train_step,
         }
         measured = sum(min(config.measure_subset or images, images) for images in (train, test))
-        look = sum(_look(condition.steps, role, forward, attack_step) for role, condition in config.conditions)
-        swept = sum(_look(condition.steps, role, forward, attack_step) for role, condition in config.conditions_at_end)
-        look_deeper = 4 * forward * len(config.layerwise_at())
+        per_image = sum(
+            _measurement_seconds(condition.steps, role, forward, attack_step) for role, condition in config.conditions
+        )
+        swept_per_image = sum(
+            _measurement_seconds(condition.steps, role, forward, attack_step)
+            for role, condition in config.conditions_at_end
+        )
+        layers_per_image = 4 * forward * len(config.layerwise_at())
         return config.epochs * train * step[config.objective] + measured * (
-            len(config.measured_at()) * look + swept + look_deeper
+            len(config.measured_at()) * per_image + swept_per_image + layers_per_image
         )
 
     def _timings(self, config: RunConfig) -> tuple[float, float, float]:
@@ -87,11 +92,11 @@ def _width_to_time(name: str, width: float, spec: datasets.DatasetSpec) -> tuple
 
     Operations are counted on networks without memory, so the cost of any width can be estimated.
     """
-    asked = found = _operations(name, width, spec)
-    while found > _MOST_OPERATIONS and width > _LEAST_WIDTH:
+    requested = timed = _operations(name, width, spec)
+    while timed > _MOST_OPERATIONS and width > _LEAST_WIDTH:
         width /= 2
-        found = _operations(name, width, spec)
-    return width, found, asked / found
+        timed = _operations(name, width, spec)
+    return width, timed, requested / timed
 
 
 def _images_to_time(operations: int, device: torch.device) -> int:
@@ -108,7 +113,7 @@ def _operations(name: str, width: float, spec: datasets.DatasetSpec) -> int:
     return counter.get_total_flops()
 
 
-def _look(steps: int | None, role: Role, forward: float, attack_step: float) -> float:
+def _measurement_seconds(steps: int | None, role: Role, forward: float, attack_step: float) -> float:
     """Return the seconds per image of measuring a condition."""
     return 0.0 if role is Role.RELABELLED else forward + (steps or 0) * attack_step
 
@@ -138,9 +143,9 @@ def _time_passes(
 def _seconds(act: Callable[[], None], execution: Execution) -> float:
     """Return the fastest time of several calls, after one warm-up call."""
     act()
-    found = []
+    seconds = []
     for _ in range(_REPEATS):
         begin = time.monotonic()
         act()
-        found.append(seconds_since(begin, execution.device))
-    return min(found)
+        seconds.append(seconds_since(begin, execution.device))
+    return min(seconds)

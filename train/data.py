@@ -7,11 +7,19 @@ import torch
 
 from rnc import datasets
 from rnc.datasets import ImageSet
-from rnc.probe.measured_images import foreign_images, measured_positions, measured_set, shortages
-from rnc.probe.probe import MeasuredSet
+from rnc.probe.measured_images import MeasuredSet, measured_positions, measured_set, ood_images, shortages
 from rnc.vocabulary import Split
 from train.config import RunConfig
-from train.epoch import TrainingSet
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The training images, their sample indices (N,) in the data set, and the positions of the measured ones."""
+
+    images: ImageSet
+    sample_indices: torch.Tensor
+    measured: torch.Tensor
+    """Positions (n,) of the measured images."""
 
 
 @dataclass(frozen=True)
@@ -20,44 +28,46 @@ class RunData:
 
     training: TrainingSet
     measured: dict[Split, MeasuredSet]
-    foreign: ImageSet
-    whole: dict[Split, ImageSet]
-    """The full train and test sets of the run, for its record; on the CPU."""
+    ood_images: ImageSet
+    full_sets: dict[Split, ImageSet]
+    """The train and test sets of the run with all their images, for its record; on the CPU."""
     shortages: list[str]
     """Sentences on the subsets that are smaller than requested."""
 
 
 def load_data(config: RunConfig, root: Path | None, device: torch.device) -> RunData:
     """Load a run's images. Raises ValueError if they are not found or are fewer than the config requires."""
-    num_classes = datasets.spec(config.dataset).num_classes
-    whole = {split: datasets.load(config.dataset, split, root) for split in Split}
-    names = {split: torch.arange(len(part)) for split, part in whole.items()}
-    if config.subset:
-        _check_enough(config.subset, whole[Split.TRAIN], num_classes, "subset")
-        names[Split.TRAIN] = whole[Split.TRAIN].balanced_indices(config.subset, num_classes)
-        whole[Split.TRAIN] = whole[Split.TRAIN].take(names[Split.TRAIN])
-    chosen = {split: measured_positions(config, part, num_classes) for split, part in whole.items()}
-    measured = {
-        split: measured_set(config, part, names[split], chosen[split], num_classes, device)
-        for split, part in whole.items()
-    }
+    spec = datasets.spec(config.dataset)
+    full_sets = {split: datasets.load(config.dataset, split, root) for split in Split}
+    sample_indices = {split: torch.arange(len(part)) for split, part in full_sets.items()}
     train = Split.TRAIN
-    training = TrainingSet(whole[train].to(device), names[train].to(device), chosen[train].to(device))
-    shape, count = datasets.spec(config.dataset).image_shape, len(measured[Split.TEST].images)
-    foreign = foreign_images(config, shape, count, root)
-    told = [
-        f"{split}: {sentence}"
-        for split, part in whole.items()
-        for sentence in shortages(
-            part, datasets.spec(config.dataset).classes, config.measure_subset, config.sample_size
-        )
-    ]
-    return RunData(training, measured, foreign.to(device), whole, told)
+    if config.subset:
+        _check_enough(config.subset, full_sets[train], spec.num_classes)
+        sample_indices[train] = full_sets[train].balanced_indices(config.subset, spec.num_classes)
+        full_sets[train] = full_sets[train].take(sample_indices[train])
+    chosen = {split: measured_positions(config, part, spec.num_classes) for split, part in full_sets.items()}
+    measured = {
+        split: measured_set(config, part, sample_indices[split], chosen[split], spec.num_classes, device)
+        for split, part in full_sets.items()
+    }
+    ood = ood_images(config, spec.image_shape, len(measured[Split.TEST].images), root)
+    return RunData(
+        training=TrainingSet(full_sets[train].to(device), sample_indices[train].to(device), chosen[train].to(device)),
+        measured=measured,
+        ood_images=ood.to(device),
+        full_sets=full_sets,
+        shortages=[
+            f"{split}: {sentence}"
+            for split, part in full_sets.items()
+            for sentence in shortages(part, spec.classes, config.measure_subset, config.sample_size)
+        ],
+    )
 
 
-def _check_enough(wanted: int, part: ImageSet, num_classes: int, name: str) -> None:
+def _check_enough(subset: int, part: ImageSet, num_classes: int) -> None:
     fewest = int(torch.bincount(part.labels, minlength=num_classes).min())
-    if wanted < num_classes or wanted > fewest * num_classes:
+    if subset < num_classes or subset > fewest * num_classes:
         raise ValueError(
-            f"{name} must be between {num_classes} and {fewest * num_classes}, as many of one class as of another; got {wanted}"
+            f"subset must be between {num_classes} and {fewest * num_classes}, because it has equally many images of each "
+            f"class; got {subset}"
         )

@@ -3,32 +3,21 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from rnc.attacks import SampleNoise
-from rnc.datasets import ImageSet
 from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, FoldedCopy, folded_copy
 from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution
 from rnc.probe.interruption import Diverged
-from rnc.probe.probe import TrainedImages
+from rnc.probe.measured_images import TrainedImages
 from train.config import RunConfig
+from train.data import TrainingSet
 from train.losses import TrainingLoss, training_images
 from train.stopwatch import Stopwatch
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """The training images, their sample indices `names` (N,) in the data set, and the positions of the measured ones."""
-
-    images: ImageSet
-    names: torch.Tensor
-    measured: torch.Tensor
-    """Positions (n,) of the measured images."""
 
 
 class Recorder:
@@ -48,7 +37,7 @@ class Recorder:
         self._images[slots] = images.detach().to(self._images.dtype)
         self._filled[slots] = True
 
-    def taken(self) -> TrainedImages:
+    def recorded(self) -> TrainedImages:
         """Return the images recorded in this process."""
         positions = self._filled[:-1].nonzero().squeeze(1)
         return TrainedImages(self._images[positions], positions)
@@ -73,7 +62,11 @@ class Trainer:
         self, model: FeatureClassifier, data: TrainingSet, config: RunConfig, execution: Execution, ranks: Ranks
     ) -> None:
         """Wrap the loss for several processes if needed; the attack uses the unwrapped network."""
-        self.model, self._data, self._config, self._execution, self._ranks = model, data, config, execution, ranks
+        self.model = model
+        self._data = data
+        self._config = config
+        self._execution = execution
+        self._ranks = ranks
         self.optimizer = torch.optim.SGD(
             model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay, fused=True
         )
@@ -86,8 +79,8 @@ class Trainer:
         self._loss = nn.parallel.DistributedDataParallel(loss) if ranks.count > 1 else loss
 
     def _fold(self, model: FeatureClassifier) -> FoldedCopy | None:
-        some = torch.arange(min(CHECKED_IMAGES, len(self._data.images)), device=self._data.images.labels.device)
-        copy = folded_copy(model, self._execution.place(self._data.images.pixels(some)))
+        few = torch.arange(min(CHECKED_IMAGES, len(self._data.images)), device=self._data.images.labels.device)
+        copy = folded_copy(model, self._execution.place(self._data.images.pixels(few)))
         return copy if copy is None else self._execution.compile(copy)
 
     def __str__(self) -> str:
@@ -116,7 +109,7 @@ class Trainer:
         mean = float(self._ranks.sum(total)) / len(images)
         if not math.isfinite(mean):
             raise Diverged(
-                f"the loss of epoch {epoch} is {mean}: the network has diverged; the checkpoints before it are kept. "
+                f"the loss of epoch {epoch} is {mean}: the network has diverged; the earlier checkpoints are kept. "
                 "Try a smaller --learning-rate"
             )
         return mean
@@ -129,7 +122,7 @@ class Trainer:
         if not len(mine):  # the batch is smaller than the number of processes: this process gets weight 0
             mine = batch[:1]
         clean, labels = self._execution.place(data.images.pixels(mine)), data.images.labels[mine]
-        noise = SampleNoise(config.seed * 1_000_003 + epoch, data.names[mine])
+        noise = SampleNoise(config.seed * 1_000_003 + epoch, data.sample_indices[mine])
         with self._execution.autocast():
             with self.attack_watch.running():
                 trained = training_images(self._network, clean, labels, config, noise, self._folded)

@@ -10,7 +10,7 @@ import tyro
 from rnc import datasets, log
 from rnc.command_line import fail, run_command, say
 from rnc.datasets import DatasetSpec, custom, image_folders
-from rnc.datasets.custom import OwnImages
+from rnc.datasets.custom import UserImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier
 from rnc.models.architecture import network
@@ -18,9 +18,9 @@ from rnc.models.builders import parsed_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import WrappedClassifier, check_normalisation
 from rnc.probe.checkpoint_files import checkpoint_files
-from rnc.probe.epoch_names import in_order
+from rnc.probe.epoch_names import files_by_epoch
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.external_config import OwnRun, check_name, check_names
+from rnc.probe.external_config import ExternalRun, check_name, check_names
 from rnc.probe.external_run import Subject, load_weights, measure_run
 from rnc.probe.interruption import StopRun
 from rnc.probe.measured_images import shortages
@@ -33,7 +33,7 @@ from rnc.store.connection import StoreError, StoreWriteError, store_path
 from rnc.vocabulary import Split
 
 _PROG = "python -m train.measure"
-_TYPED = (
+_REPEATED = (
     "checkpoint",
     "epochs",
     "weights_key",
@@ -44,8 +44,12 @@ _TYPED = (
     "stages",
     "mean",
     "std",
+    "image_size",
+    "channels",
+    "classes",
+    "name",
 )
-_TYPED_OF_IMAGES = ("image_size", "channels", "classes", "name")
+"""Options that are stored only to repeat the measurement."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,12 @@ def main(arguments: list[str]) -> int:
     """
     try:
         command = tyro.cli(
-            Annotated[Command, tyro.conf.EnumChoicesFromValues], prog=_PROG, args=arguments,
-            default=Command(MeasurementConfig()), config=(tyro.conf.EnumChoicesFromValues,),
-        )  # fmt: skip
+            Annotated[Command, tyro.conf.EnumChoicesFromValues],
+            prog=_PROG,
+            args=arguments,
+            default=Command(MeasurementConfig()),
+            config=(tyro.conf.EnumChoicesFromValues,),
+        )
         measure(command)
         return 0
     except BrokenPipeError:  # the reader of the output is gone: `run_command` handles it
@@ -121,7 +128,9 @@ def main(arguments: list[str]) -> int:
     except (StoreError, UnsafePathError, ValueError, OSError, MemoryError) as error:
         return fail(error, 2)
     except KeyboardInterrupt:
-        return fail("stopped; what was measured so far is in the store, and the same command goes on", 130)
+        return fail(
+            "stopped; all epochs measured so far are in the store, and the same command resumes the measurement", 130
+        )
     except StopRun as stop:
         return fail(stop, stop.exit_code)
 
@@ -132,9 +141,9 @@ def measure(command: Command) -> None:
     log.set_up(to_log_beside(options.store))
     device = pick_device(options.device)
     check_threads(options.threads)
-    found, skipped = checkpoint_files(command.checkpoint, command.epochs)
-    files, how = in_order(found, command.epochs)
-    _say(*skipped, f"epochs: {how}")
+    checkpoints, skipped = checkpoint_files(command.checkpoint, command.epochs)
+    files, source_of_epochs = files_by_epoch(checkpoints, command.epochs)
+    _say(*skipped, f"epochs: {source_of_epochs}")
     check_name(command.name)
     images, spec = _images(command)
     check_names(command.name, spec.name, command.measurement.model)
@@ -144,77 +153,90 @@ def measure(command: Command) -> None:
     model = _network(command, spec)
     if isinstance(model, WrappedClassifier):
         _say(model.told)
-    whole = _loaded(command, images)
+    image_sets = _load(command, images)
     for epoch, path in files:
-        _say(f"epoch {epoch}: {path}", *load_weights(model, path, whole[Split.TRAIN], command.weights_key))
-    run = _run(command, files, images, spec, model, whole)
+        _say(f"epoch {epoch}: {path}", *load_weights(model, path, image_sets[Split.TRAIN], command.weights_key))
+    run = _run(command, files, images, spec, model, image_sets)
     exact_float32()
     execution = Execution.choose(device, Precision.FLOAT32, compiled=False, model=model)
     threads = set_threads(model, options.threads)
-    execution, told = execution.prepared(model, spec.image_shape)
-    if told:
-        _say(told)
-    for split, part in whole.items():
+    execution, warning = execution.prepare_external(model, spec.image_shape)
+    if warning:
+        _say(warning)
+    for split, part in image_sets.items():
         for shortage in shortages(part, spec.classes, run.measure_subset, run.sample_size):
             _say(f"{split}: {shortage}")
-    measure_run(run, Subject(model, files, spec, whole, command.weights_key), options, execution, threads)
-    _say(summary(run, options.store, whole, spec.classes, "; ".join(left_out)))
+    measure_run(run, Subject(model, files, spec, image_sets, command.weights_key), options, execution, threads)
+    _say(summary(run, options.store, image_sets, spec.classes, "; ".join(left_out)))
 
 
-def _images(command: Command) -> tuple[OwnImages | None, DatasetSpec]:
+def _images(command: Command) -> tuple[UserImages | None, DatasetSpec]:
     """Return the user's images if --data is given, and the spec of the measured data set, with the requested normalisation."""
-    given = command.measurement
+    config = command.measurement
     if command.data is None:
         if any((command.test_data, command.image_size, command.channels, command.classes)):
-            raise ValueError("--test-data, --image-size, --channels and --classes go with images of your own: --data")
-        if not given.dataset:
-            raise ValueError("name the images: --data FOLDER_OR_FILE for your own, or --dataset for one of this house")
-        images, spec = None, datasets.spec(given.dataset)
+            raise ValueError(
+                "--test-data, --image-size, --channels and --classes apply only to your own images: --data"
+            )
+        if not config.dataset:
+            raise ValueError(
+                "name the images: --data FOLDER_OR_FILE for your own, or --dataset NAME for a built-in data set"
+            )
+        images, spec = None, datasets.spec(config.dataset)
     else:
         images = custom.find(
-            command.data, command.test_data, name=given.dataset, classes=command.classes,
-            side=command.image_size, channels=command.channels,
-        )  # fmt: skip
+            command.data,
+            command.test_data,
+            name=config.dataset,
+            classes=command.classes,
+            side=command.image_size,
+            channels=command.channels,
+        )
         spec = images.spec
-        _note(images)
+        _allow_app_to_read(images)
     channels = spec.image_shape[0]
     mean, std = (numbers * channels if len(numbers) == 1 else numbers for numbers in (command.mean, command.std))
     spec = replace(spec, mean=mean or spec.mean, std=std or spec.std)
-    given.check_fits(spec)
+    config.check_fits(spec)
     return images, spec
 
 
-def _note(images: OwnImages) -> None:
+def _allow_app_to_read(images: UserImages) -> None:
     """Allow the app of this user account to read the images for the store that will refer to them."""
     try:
         image_folders.note(images)
     except OSError as error:
         _say(
-            f"the app will not show or attack these images, for their folder could not be noted ({error}); start it with "
+            f"the app will not show or attack these images, because their folder could not be recorded ({error}); start it with "
             f"{image_folders.FOLDERS_VARIABLE}={images.data.resolve()}"
         )
 
 
 def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
-    given = command.measurement
-    if not given.model:
+    config = command.measurement
+    if not config.model:
         raise ValueError(
             "name the network: --model small_cnn, torchvision:resnet18, timm:NAME, hf:TYPE, or module:function"
         )
     check_normalisation(spec.image_shape[0], spec.mean, spec.std)
     model = network(
-        given.model, spec, given.width, classifier=command.classifier, stages=command.stages,
-        arguments=parsed_arguments(command.model_args), typed=True,
-    )  # fmt: skip
+        config.model,
+        spec,
+        config.width,
+        classifier=command.classifier,
+        stages=command.stages,
+        arguments=parsed_arguments(command.model_args),
+        typed=True,
+    )
     if model.weight.shape[0] != spec.num_classes:
         raise ValueError(
-            f"{given.model} has {model.weight.shape[0]} outputs, but there are images of {spec.num_classes} classes: "
-            f"{', '.join(spec.classes[:10])}; they must be the same classes"
+            f"{config.model} has {model.weight.shape[0]} outputs, but the images have {spec.num_classes} classes: "
+            f"{', '.join(spec.classes[:10])}; network and images must have the same classes"
         )
     return model
 
 
-def _loaded(command: Command, images: OwnImages | None) -> dict[Split, Any]:
+def _load(command: Command, images: UserImages | None) -> dict[Split, Any]:
     if images is None:
         return {split: datasets.load(command.measurement.dataset, split, command.data_root) for split in Split}
     return {split: images.load(split) for split in images.splits()}
@@ -223,24 +245,24 @@ def _loaded(command: Command, images: OwnImages | None) -> dict[Split, Any]:
 def _run(
     command: Command,
     files: list[tuple[int, Path]],
-    images: OwnImages | None,
+    images: UserImages | None,
     spec: DatasetSpec,
     model: FeatureClassifier,
-    whole: dict[Split, Any],
-) -> OwnRun:
-    given = command.measurement
-    typed = {name: getattr(command, name) for name in (*_TYPED, *_TYPED_OF_IMAGES)}
-    shared = {name: getattr(given, name) for name in MeasurementConfig.__dataclass_fields__}
-    return OwnRun(
+    image_sets: dict[Split, Any],
+) -> ExternalRun:
+    config = command.measurement
+    cli_arguments = {name: getattr(command, name) for name in _REPEATED}
+    shared = {name: getattr(config, name) for name in MeasurementConfig.__dataclass_fields__}
+    return ExternalRun(
         **shared | {"dataset": spec.name},
         name=command.name,
         epochs=tuple(epoch for epoch, _path in files),
         sha256=tuple(_sha256(path) for _epoch, path in files),
-        fingerprints={split: part.fingerprint() for split, part in whole.items()},
-        network=network_metadata(given.model, spec, given.width, model)
+        fingerprints={split: part.fingerprint() for split, part in image_sets.items()},
+        network=network_metadata(config.model, spec, config.width, model)
         | ({"weights_key": command.weights_key} if command.weights_key else {}),
         images=None if images is None else images.to_json(),
-        typed={name: _plain(value) for name, value in typed.items() if value not in (None, (), 0, "")},
+        cli_arguments={name: _plain(value) for name, value in cli_arguments.items() if value not in (None, (), 0, "")},
     )
 
 

@@ -115,19 +115,19 @@ def find(name: str) -> list[RunConfig]:
     if not chosen:
         close = difflib.get_close_matches(name, [*RECIPES, *runs], n=3) or [*RECIPES, *cpu_runs()]
         raise ValueError(
-            f"unknown recipe {name!r}; there are: {', '.join(close)}, …: --list prints the runs of the paper"
+            f"unknown recipe {name!r}; there are: {', '.join(close)}, …; --list prints the runs of the paper"
         )
     return chosen
 
 
 def _under(dataset: str, norm: Norm) -> tuple[str, ...]:
     """Return the slugs of the conditions of section 3 under a norm."""
-    usual = attack(dataset, norm, None, None, None)
-    size = (usual.epsilon, usual.steps, usual.step_size)
+    default = attack(dataset, norm, None, None, None)
+    size = (default.epsilon, default.steps, default.step_size)
     conditions = [
         Condition(ConditionKind.PGD, norm, *size),
         Condition(ConditionKind.PGD, norm, *size, TargetRule.NEXT),
-        Condition(ConditionKind.GAUSSIAN, norm, usual.epsilon),
-        Condition(ConditionKind.SIGN_NOISE, norm, usual.epsilon),
+        Condition(ConditionKind.GAUSSIAN, norm, default.epsilon),
+        Condition(ConditionKind.SIGN_NOISE, norm, default.epsilon),
     ]
     return tuple(condition.slug for condition in conditions)

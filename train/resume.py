@@ -28,9 +28,15 @@ _COST = 20  # a save may take at most 1/20 of the time since the last one
 _MOMENTUM = "momentum_buffer"
 _MOST_HEADER_BYTES = 16 * 2**20  # for names, shapes and the rows of epochs
 _ROW = {
-    "run_id", "epoch", "learning_rate", "train_loss", "train_seconds", "attack_seconds", "images_per_second",
+    "run_id",
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "train_seconds",
+    "attack_seconds",
+    "images_per_second",
     "measure_seconds",
-}  # fmt: skip
+}
 
 
 def resume_path(store: Path, run_id: str) -> Path:
@@ -52,29 +58,29 @@ class Progress:
     """Rows of table `epoch` that wait for the next measured epoch."""
 
     @property
-    def landed(self) -> int | None:
+    def last_stored_epoch(self) -> int | None:
         """Return the last epoch that is completely in the store, or None; stored parts of later epochs are computed again."""
         return self.epoch - len(self.unwritten) if self.started else None
 
     def check(self, config: RunConfig) -> None:
         """Raise ResumeError if this cannot be the progress of a run."""
-        if not _is_whole(self.epoch) or not 0 <= self.epoch <= config.epochs:
-            raise ResumeError(f"it stands at epoch {str(self.epoch)[:40]!r} of {config.epochs}")
+        if not _is_integer(self.epoch) or not 0 <= self.epoch <= config.epochs:
+            raise ResumeError(f"its epoch is {str(self.epoch)[:40]!r}, but the run has {config.epochs} epochs")
         if not isinstance(self.started, bool) or not _is_number(self.seconds) or not 0 <= self.seconds < math.inf:
-            raise ResumeError("it does not say how far the run was")
+            raise ResumeError("its progress is not valid")
         if (
             not isinstance(self.unwritten, list)
             or len(self.unwritten) > self.epoch
             or (self.epoch and not self.started)
         ):
-            raise ResumeError("the epochs that it counts contradict each other")
+            raise ResumeError("its numbers of epochs contradict each other")
         for epoch, row in enumerate(self.unwritten, start=self.epoch - len(self.unwritten) + 1):
             if not isinstance(row, dict) or not {"run_id", "epoch"} <= set(row) <= _ROW:
-                raise ResumeError(f"its row of epoch {epoch} is none")
+                raise ResumeError(f"its row of epoch {epoch} is not valid")
             if row["run_id"] != config.run_id or row["epoch"] != epoch:
-                raise ResumeError(f"its row of epoch {epoch} is none")
+                raise ResumeError(f"its row of epoch {epoch} is not valid")
             if not all(value is None or _is_number(value) for name, value in row.items() if name != "run_id"):
-                raise ResumeError(f"its row of epoch {epoch} has something that is no number")
+                raise ResumeError(f"its row of epoch {epoch} has a value that is not a number")
 
 
 class ResumeFile:
@@ -109,23 +115,23 @@ class ResumeFile:
 
         Raises ValueError, and changes nothing, if the file is damaged or belongs to another run or network.
         """
-        wanted = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-        may_be: dict[str, torch.Tensor] = {
+        required = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        optional: dict[str, torch.Tensor] = {
             f"momentum.{name}": parameter for name, parameter in model.named_parameters()
         }
-        room = sum(tensor.nbytes for tensor in (*wanted.values(), *may_be.values())) + _MOST_HEADER_BYTES
+        room = sum(tensor.nbytes for tensor in (*required.values(), *optional.values())) + _MOST_HEADER_BYTES
         try:
             content = read_plain_file(self.path, "file", most_bytes=room)
             progress, tensors = self._checked(content)
-            check_tensors(tensors, wanted, may_be)
+            check_tensors(tensors, required, optional)
         except (FileNotFoundError, NotADirectoryError):
             return Progress()
         except (ResumeError, UnsafePathError, SafetensorError, OSError) as error:
             raise ValueError(
-                f"{self.path}, from which the run is to go on, cannot be used: {error}. Put back a whole copy of it, or give "
-                "--overwrite to train the run again; nothing has been changed"
+                f"{self.path}, from which the run would be resumed, cannot be used: {error}. Restore a complete copy of it, or "
+                "give --overwrite to train the run again; nothing has been changed"
             ) from None
-        model.load_state_dict({name.removeprefix("model."): tensors[name] for name in wanted})
+        model.load_state_dict({name.removeprefix("model."): tensors[name] for name in required})
         for name, parameter in model.named_parameters():
             if f"momentum.{name}" in tensors:
                 momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"])
@@ -138,15 +144,15 @@ class ResumeFile:
         tensors = tensors_from_bytes(content)
         recorded = metadata.pop("sha256", None)
         if recorded is None:
-            log.event("resume file of an older version, without a checksum", run=self._config.run_id, path=self.path)
+            log.event("resume file of an older version without a checksum", run=self._config.run_id, path=self.path)
         elif recorded != digest(tensors, metadata):
-            raise ResumeError("it is damaged: its content is not that of its checksum")
+            raise ResumeError("it is damaged: its content does not match its checksum")
         if metadata.get("run_id", self._config.run_id) != self._config.run_id:
-            raise ResumeError("it is of another run")
+            raise ResumeError("it belongs to another run")
         try:
             progress = Progress(**json.loads(metadata["progress"]))
         except (KeyError, TypeError, ValueError, RecursionError):
-            raise ResumeError("it is damaged: it does not say how far the run was") from None
+            raise ResumeError("it is damaged: its progress cannot be read") from None
         progress.check(self._config)
         return progress, tensors
 
@@ -155,10 +161,10 @@ class ResumeFile:
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:
-            raise ValueError(f"{self.path} cannot be removed ({error.strerror}); remove it yourself") from None
+            raise ValueError(f"{self.path} cannot be removed ({error.strerror}); remove it by hand") from None
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -21,7 +21,7 @@ from rnc.models.weights import CheckpointError
 from rnc.probe.distributed import leave_ranks
 from rnc.probe.execution import Precision
 from rnc.probe.interruption import StopRun, parse_duration, sigterm_stops
-from rnc.probe.measurement_config import check_least, check_most
+from rnc.probe.measurement_config import check_least, check_most, primitive
 from rnc.probe.options import Options
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside
@@ -32,20 +32,11 @@ from train.cost import Estimate
 from train.loop import train_run
 from train.recipes import find, paper_runs
 
-Duration = Annotated[
-    float,
-    tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="DURATION",
-        instance_from_str=lambda args: parse_duration(args[0]),
-        is_instance=lambda instance: isinstance(instance, float | int),
-        str_from_instance=lambda instance: [f"{instance:g}s"],
-    ),
-]
+Duration = Annotated[float, primitive("DURATION", parse_duration, "{:g}s".format)]
 
 _MOST_JOBS = 1024
 _PROG = "python -m train.run"
-_STOPPED = "stopped; what was measured so far is in the store"
+_STOPPED = "stopped; all epochs measured so far are in the store, and the same command resumes the run"
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ class Command:
     def __post_init__(self) -> None:
         """Raise ValueError for numbers that no machine can satisfy, before anything is created."""
         check_least({"jobs": self.jobs}, {"jobs": 0})
-        check_most({"jobs": self.jobs}, {"jobs": _MOST_JOBS}, "each is a process with a network of its own")
+        check_most({"jobs": self.jobs}, {"jobs": _MOST_JOBS}, "each of them is a process with its own network")
         check_threads(self.threads)
 
     def options(self) -> Options:
@@ -114,7 +105,7 @@ def main(arguments: list[str]) -> int:
     log.set_up(to_log_beside(options.store))
     try:
         if commands[0].dry_run:
-            return print_costs(configs, options, f"one after the other on {pick_device(options.device)}: about {{}}")
+            return print_costs(configs, options, f"one after another on {pick_device(options.device)}: about {{}}")
         options.check()
         if len(configs) > 1:
             return _train_several(configs, options, commands[0].jobs or cores())
@@ -149,22 +140,22 @@ def _list_runs() -> int:
     return 0
 
 
-def print_costs(configs: list[RunConfig], options: Options, sum_as: str) -> int:
-    """Print the cost of each run, and the total in the sentence `sum_as` with {} in its place; return the exit code."""
+def print_costs(configs: list[RunConfig], options: Options, total_as: str) -> int:
+    """Print the cost of each run, and the total in the text `total_as` with {} in its place; return the exit code."""
     estimate, total = Estimate(options), 0.0
     for config in configs:
         seconds = estimate.seconds(config)
         total += seconds
         say(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
-    say(f"{len(configs)} runs, {sum_as.format(in_words(total))}")
+    say(f"{len(configs)} runs, {total_as.format(in_words(total))}")
     return 0
 
 
 def parse(arguments: list[str]) -> list[Command]:
     """Return the commands of a command line, one per run. Raises ValueError for a wrong recipe or value."""
-    named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
-    configs = find(named[0]) if named else [RunConfig()]
-    return [parse_one(config, arguments[len(named) :]) for config in configs]
+    recipe = arguments[:1] if arguments and not arguments[0].startswith("-") else []
+    configs = find(recipe[0]) if recipe else [RunConfig()]
+    return [parse_one(config, arguments[len(recipe) :]) for config in configs]
 
 
 def parse_one(config: RunConfig, flags: list[str]) -> Command:
@@ -184,18 +175,18 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
     code = 0
     workers = min(jobs, len(configs))
     todo = list(enumerate(configs))
-    under_way: dict[Future[None], RunConfig] = {}
+    running: dict[Future[None], RunConfig] = {}
     with (
         sigterm_stops(),
         ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(options.store,)) as pool,
     ):
         try:
-            while todo or under_way:
-                while todo and len(under_way) < workers:  # a run that is not submitted cannot start after Ctrl-C
+            while todo or running:
+                while todo and len(running) < workers:  # a run that is not submitted cannot start after Ctrl-C
                     position, config = todo.pop(0)
-                    under_way[pool.submit(train_run, config, options, position)] = config
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    code = max(code, _outcome(under_way.pop(future).run_id, future))
+                    running[pool.submit(train_run, config, options, position)] = config
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    code = max(code, _exit_code(running.pop(future).run_id, future))
         except StopRun:
             for worker in multiprocessing.active_children():
                 worker.terminate()
@@ -203,12 +194,12 @@ def _train_several(configs: list[RunConfig], options: Options, jobs: int) -> int
     return code
 
 
-def _outcome(run_id: str, ended: Future[None]) -> int:
+def _exit_code(run_id: str, future: Future[None]) -> int:
     """Return the exit code of a run, and print its result unless it succeeded; a failure does not affect other runs."""
     try:
-        ended.result()
+        future.result()
     except RunExistsError:
-        tqdm.write(f"{printable(run_id)}: already finished, skipped (--overwrite trains it again)")
+        tqdm.write(f"{printable(run_id)}: already finished and therefore skipped (--overwrite trains it again)")
     except StopRun as stop:
         tqdm.write(printable(f"{run_id}: {stop}"), file=sys.stderr)
         return stop.exit_code

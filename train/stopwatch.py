@@ -32,7 +32,7 @@ class Stopwatch:
         end_event.record()
         self._events.append((begin_event, end_event))
 
-    def taken(self) -> float:
+    def read_and_reset(self) -> float:
         """Return the seconds so far and reset to zero. On a GPU, wait for the end of the last block."""
         if self._events:
             self._events[-1][1].synchronize()
@@ -41,10 +41,10 @@ class Stopwatch:
         return seconds
 
 
-def spent(reader: StoreReader, run_id: str) -> str:
+def cost_per_epoch(reader: StoreReader, run_id: str) -> str:
     """Return a sentence with the mean seconds per epoch of attack, step, measurement and writing to the store."""
     row = reader.costs(run_id).iloc[0]
     if not row["epochs"] > 0:
-        return "0 epochs: nothing was trained, the initialisation is measured"
+        return "0 epochs: nothing was trained, only the initialisation was measured"
     parts = (f"{name} {row[name] / row['epochs']:.2g} s" for name in ("attack", "step", "measurement", "store"))
-    return f"{row['epochs']:.0f} epochs, each on average: {', '.join(parts)}"
+    return f"{row['epochs']:.0f} epochs, on average per epoch: {', '.join(parts)}"

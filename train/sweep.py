@@ -32,11 +32,11 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {missing}; sweeps need more packages: pip install -r requirements-cluster.txt")
 
-_LOOK_SECONDS = 2.0
-_PATIENCE = 120.0  # for cancelled jobs to end
+_POLL_SECONDS = 2.0
+_CANCEL_TIMEOUT = 120.0  # for cancelled jobs to end
 _NOT_FOR_SWEEPS = {
-    "overwrite": "a run that goes on after a requeue would begin anew; train it again by train.run --overwrite",
-    "list_runs": "ask train.run --list",
+    "overwrite": "a run would start again after every requeue; use train.run --overwrite for a single run",
+    "list_runs": "use train.run --list",
 }
 
 
@@ -45,33 +45,39 @@ def main(arguments: list[str]) -> int:
     given, rest = _parser().parse_known_args(arguments)
     try:
         if given.status or given.cancel or given.retry_failed:
-            return _look_after(given, rest)
+            return _manage(given, rest)
         configs, command = grid(rest)
         _check(command)
         if command.dry_run:
-            return print_costs(configs, command.options(), "about {} of one such machine as this")
+            return print_costs(configs, command.options(), "about {} on a machine like this one")
         command.options().check()
         more = {"pack": given.pack, "ranks": given.ranks, "slurm": dict(_pair(text) for text in given.slurm)}
         sweep = planned(sweep_name(rest, configs), configs, command, pick_engine(given.engine).name, more)
-        return _go_on(sweep, command.options().store.resolve(), given, failed_too=False)
+        return _start(sweep, command.options().store.resolve(), given, failed_too=False)
     except (StoreError, EngineError, UnsafePathError, ValueError) as error:
         return fail(error, 2)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m train.sweep", description=__doc__, allow_abbrev=False,
+        prog="python -m train.sweep",
+        description=__doc__,
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--status", action="store_true", help="say how far each run is")
-    parser.add_argument("--cancel", action="store_true", help="end the jobs; what was measured stays")
-    parser.add_argument("--retry-failed", action="store_true", help="hand in again what failed or stopped")
-    parser.add_argument("--detach", action="store_true", help="hand in the jobs and do not watch them")
-    parser.add_argument("--engine", default="auto", help="slurm or local; auto is SLURM where it answers")
-    parser.add_argument("--pack", type=int, default=0, metavar="N", help="runs a job, sharing its GPUs")
-    parser.add_argument("--ranks", type=int, default=1, metavar="N", help="processes of a run, one a GPU (torchrun)")
+    )
+    parser.add_argument("--status", action="store_true", help="print the progress of each run")
+    parser.add_argument("--cancel", action="store_true", help="cancel the jobs; everything measured so far is kept")
+    parser.add_argument("--retry-failed", action="store_true", help="submit failed and stopped runs again")
+    parser.add_argument("--detach", action="store_true", help="submit the jobs and exit without showing the progress")
+    parser.add_argument("--engine", default="auto", help="slurm or local; auto is SLURM if it answers")
+    parser.add_argument("--pack", type=int, default=0, metavar="N", help="runs per job, which share its GPUs")
+    parser.add_argument("--ranks", type=int, default=1, metavar="N", help="processes per run, one per GPU (torchrun)")
     parser.add_argument(
-        "--slurm", nargs="+", default=[], metavar="NAME=VALUE", help="for sbatch: partition=gpu mem=32GB account=x"
+        "--slurm",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="options of sbatch: partition=gpu mem=32GB account=x",
     )
     return parser
 
@@ -79,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 def _check(command: Command) -> None:
     for name, instead in _NOT_FOR_SWEEPS.items():
         if getattr(command, name):
-            raise ValueError(f"--{name.removesuffix('_runs')} is not for sweeps: {instead}")
+            raise ValueError(f"--{name.removesuffix('_runs')} does not apply to sweeps: {instead}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -89,14 +95,14 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _go_on(sweep: Sweep, store: Path, given: argparse.Namespace, *, failed_too: bool) -> int:
+def _start(sweep: Sweep, store: Path, given: argparse.Namespace, *, failed_too: bool) -> int:
     """Submit the runs that are neither finished nor in a job, and watch them; wait first for cancelled jobs to end."""
     engine, folder = pick_engine(sweep.engine), sweep_folder(store, sweep.name)
     options = job_options(sweep.options)
     if ending := engine.alive([job for job in sweep.jobs if job.cancelled], folder):
-        say(f"{sweep.name}: jobs {_ids(ending)} were cancelled and have not ended yet; waiting for them")
-        _until_gone(sweep, engine, ending, folder)
-    held = _held(sweep, engine, folder)
+        say(f"{sweep.name}: waiting for the cancelled jobs {_ids(ending)} to end")
+        _wait_until_ended(sweep, engine, ending, folder)
+    held = _runs_in_jobs(sweep, engine, folder)
     states = _progress(sweep, store).states
     done = {RunState.FINISHED} if failed_too else {RunState.FINISHED, RunState.FAILED}
     todo = [run_id for run_id in sweep.runs if states[run_id] not in done and run_id not in held]
@@ -105,7 +111,9 @@ def _go_on(sweep: Sweep, store: Path, given: argparse.Namespace, *, failed_too: 
         commands = {run_id: run_arguments(sweep.runs[run_id]) + flags for run_id in todo}
         jobs = engine.submit(commands, store, folder, options)
         sweep.jobs += jobs
-        say(f"{sweep.name}: {len(todo)} runs in {len(jobs)} jobs on {engine.name}; what they say: {folder / 'jobs'}")
+        say(
+            f"{sweep.name}: submitted {len(todo)} runs in {len(jobs)} jobs on {engine.name}; their logs: {folder / 'jobs'}"
+        )
     sweep.save(store)
     return 0 if given.detach else _watch(sweep, store, engine)
 
@@ -114,7 +122,7 @@ def _ids(jobs: list[Job]) -> str:
     return ", ".join(sorted(job.job_id for job in jobs))
 
 
-def _held(sweep: Sweep, engine: Engine, folder: Path) -> set[str]:
+def _runs_in_jobs(sweep: Sweep, engine: Engine, folder: Path) -> set[str]:
     """Return the runs that are in a queued or running job."""
     return {run_id for job in engine.alive(sweep.jobs, folder) for run_id in job.run_ids}
 
@@ -130,65 +138,67 @@ def _watch(sweep: Sweep, store: Path, engine: Engine) -> int:
     with tqdm(total=1.0, bar_format=layout, dynamic_ncols=True) as bar:
         try:
             while True:
-                held = _held(sweep, engine, folder)  # queried first: a job that is gone has stored its final state
+                held = _runs_in_jobs(
+                    sweep, engine, folder
+                )  # queried first: a job that is gone has stored its final state
                 now = _progress(sweep, store)
                 bar.n = now.share
                 bar.set_description_str(printable(str(now)))
                 if not held:
-                    return _code(now)
-                time.sleep(_LOOK_SECONDS)
+                    return _exit_code(now)
+                time.sleep(_POLL_SECONDS)
         except KeyboardInterrupt:
-            tqdm.write(f"{sweep.name} goes on; --status shows it, --cancel ends it")
+            tqdm.write(f"{sweep.name} continues; --status shows its progress, --cancel ends it")
             return 130
 
 
-def _code(now: SweepProgress) -> int:
+def _exit_code(now: SweepProgress) -> int:
     if now.count(RunState.FAILED):
         return 1
     return 0 if now.count(RunState.FINISHED) == len(now.states) else OUT_OF_TIME
 
 
-def _look_after(given: argparse.Namespace, rest: list[str]) -> int:
+def _manage(given: argparse.Namespace, rest: list[str]) -> int:
     """Run --status, --cancel or --retry-failed for the sweeps with a given prefix; an error in one does not stop the others."""
     parser = argparse.ArgumentParser(prog="python -m train.sweep", allow_abbrev=False)
     parser.add_argument("name", nargs="?", default="")
     parser.add_argument("--store")
     parser.add_argument("--data-root", type=Path)
-    asked = parser.parse_args(rest)
-    store = store_path(asked.store).resolve()
+    options = parser.parse_args(rest)
+    store = store_path(options.store).resolve()
     codes = []
-    for sweep in _chosen(asked.name, store):
+    for sweep in _matching(options.name, store):
         try:
-            codes.append(_look_after_one(sweep, store, given, asked.data_root))
+            codes.append(_manage_one(sweep, store, given, options.data_root))
         except (StoreError, EngineError, UnsafePathError, ValueError) as error:
             codes.append(fail(error, 2))
     return max(codes)
 
 
-def _chosen(name: str, store: Path) -> list[Sweep]:
+def _matching(name: str, store: Path) -> list[Sweep]:
     """Return the sweeps whose names start with `name`.
 
     Raises ValueError if there are none, or if the sweep with exactly this name is not valid.
     """
-    found = find_sweeps(store)
-    chosen = [sweep for sweep in found.sweeps if sweep.name.startswith(name)]
-    left_out = {one: reason for one, reason in found.left_out.items() if one.startswith(name)}
+    known = find_sweeps(store)
+    chosen = [sweep for sweep in known.sweeps if sweep.name.startswith(name)]
+    left_out = {one: reason for one, reason in known.left_out.items() if one.startswith(name)}
     if left_out and (name in left_out or not chosen):
         raise ValueError("; ".join(said_left_out(*one) for one in left_out.items()))
     if not chosen:
-        raise ValueError(f"no sweep {name}… writes to {store}")
+        raise ValueError(f"no sweep with a name starting with {name!r} writes to {store}")
     for one in left_out.items():
         say(f"warning: {said_left_out(*one)}", sys.stderr)
     return chosen
 
 
-def _look_after_one(sweep: Sweep, store: Path, given: argparse.Namespace, root: Path | None) -> int:
+def _manage_one(sweep: Sweep, store: Path, given: argparse.Namespace, root: Path | None) -> int:
     engine = pick_engine(sweep.engine)
     if given.retry_failed:
         check_recorded(sweep, store, root)
     if given.cancel:
         _cancel(sweep, store, engine)
-    return _go_on(sweep, store, given, failed_too=True) if given.retry_failed else _print_status(sweep, store, engine)
+    return _start(sweep, store, given, failed_too=True) if given.retry_failed else _print_status(sweep, store, engine)
 
 
 def _cancel(sweep: Sweep, store: Path, engine: Engine) -> None:
@@ -201,37 +211,37 @@ def _cancel(sweep: Sweep, store: Path, engine: Engine) -> None:
     sweep.jobs = [replace(job, cancelled=job.cancelled or job in alive) for job in sweep.jobs]
     sweep.save(store)
     engine.cancel(alive, folder)
-    _until_gone(sweep, engine, alive, folder)
-    trained = {run_id: trainer(store, run_id) for run_id in sweep.runs}
-    if going := [f"{run_id} (process {process})" for run_id, process in trained.items() if process]:
+    _wait_until_ended(sweep, engine, alive, folder)
+    trainers = {run_id: trainer(store, run_id) for run_id in sweep.runs}
+    if still_trained := [f"{run_id} (process {process})" for run_id, process in trainers.items() if process]:
         raise EngineError(
-            f"{sweep.name}: its jobs have ended, but these runs are being trained by something else, which goes on: "
-            f"{', '.join(going)}; end those processes yourself, by kill"
+            f"{sweep.name}: its jobs have ended, but other processes are still training these runs: "
+            f"{', '.join(still_trained)}; end those processes with kill"
         )
 
 
-def _until_gone(sweep: Sweep, engine: Engine, jobs: list[Job], folder: Path) -> None:
+def _wait_until_ended(sweep: Sweep, engine: Engine, jobs: list[Job], folder: Path) -> None:
     """Wait for cancelled jobs to end. Raises EngineError if that takes too long."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _CANCEL_TIMEOUT
     while alive := engine.alive(jobs, folder):
         if time.monotonic() > deadline:
             raise EngineError(
-                f"{sweep.name}: jobs {_ids(alive)} have been told to end, and have not yet; they do at their "
-                "epochs' ends. Start the sweep again then"
+                f"{sweep.name}: jobs {_ids(alive)} were cancelled but have not ended yet; a run ends only after an epoch. "
+                "Start the sweep again later"
             )
-        time.sleep(_LOOK_SECONDS / 4)
+        time.sleep(_POLL_SECONDS / 4)
 
 
 def _print_status(sweep: Sweep, store: Path, engine: Engine) -> int:
     """Print one line per run, with `in a job` if a job has it."""
-    held, now = _held(sweep, engine, sweep_folder(store, sweep.name)), _progress(sweep, store)
+    held, now = _runs_in_jobs(sweep, engine, sweep_folder(store, sweep.name)), _progress(sweep, store)
     runs = StoreReader(store).runs()
     done = dict(zip(runs["run_id"], runs["epochs_done"], strict=True)) if len(runs) else {}
     for run_id, run in sweep.runs.items():
         where = f", in a job of {engine.name}" if run_id in held else ""
         say(f"{run_id}  {now.states[run_id]}{where}  epoch {done.get(run_id, 0)} of {run.epochs}")
     say(f"{sweep.name}: {now}")
-    return _code(now)
+    return _exit_code(now)
 
 
 if __name__ == "__main__":

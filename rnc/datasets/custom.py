@@ -1,6 +1,6 @@
 """The user's own data set: a folder with a subfolder per class, Parquet files as on the Hugging Face hub, or an npz file.
 
-`find` inspects it once and determines its properties. `OwnImages.reference` is a text from which `datasets.load` finds
+`find` inspects it once and determines its properties. `UserImages.reference` is a text from which `datasets.load` finds
 the same images again, in any process.
 """
 
@@ -26,7 +26,7 @@ _KINDS = "a folder with a subfolder a class, Parquet files, or an npz file"
 
 
 @dataclass(frozen=True)
-class OwnImages:
+class UserImages:
     """The location of the images, and the size and channels to which they are converted."""
 
     data: Path
@@ -90,7 +90,7 @@ def find(
     classes: tuple[str, ...] = (),
     side: int = 0,
     channels: int = 0,
-) -> OwnImages:
+) -> UserImages:
     """Inspect images, and determine their class names, size and channels if not given.
 
     Class names, in the order of the labels, are those of the subfolders in alphabetical order (as in torchvision's
@@ -113,15 +113,15 @@ def find(
     shape = _shape(place, side, channels)
     plain = "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in name or data.stem).strip("._")
     spec = DatasetSpec(plain or "own", tuple(names), shape, (0.0,) * shape[0], (1.0,) * shape[0], any_size=True)
-    return OwnImages(data, test_data, spec)
+    return UserImages(data, test_data, spec)
 
 
 def is_reference(name: str) -> bool:
-    """Return whether a data set's name was made by `OwnImages.reference`."""
+    """Return whether a data set's name was made by `UserImages.reference`."""
     return name.startswith(OWN_IMAGES)
 
 
-def from_reference(text: str) -> OwnImages:
+def from_reference(text: str) -> UserImages:
     """Return the images of a reference. Raises DatasetError if it is not valid."""
     try:
         made = json.loads(text.removeprefix(OWN_IMAGES))
@@ -131,7 +131,7 @@ def from_reference(text: str) -> OwnImages:
         test_data = None if made["test_data"] is None else Path(made["test_data"])
         name = checked_name(made["name"], "data set")  # the name becomes part of the cache's file names
         spec = DatasetSpec(name, names, shape, (0.0,) * shape[0], (1.0,) * shape[0], any_size=True)
-        return OwnImages(Path(made["data"]), test_data, spec)
+        return UserImages(Path(made["data"]), test_data, spec)
     except (KeyError, TypeError, ValueError, AttributeError, UnsafePathError) as error:
         raise DatasetError(
             f"a store names images in a way that makes no sense ({error}); measure the network again"

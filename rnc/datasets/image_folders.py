@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from rnc import state_files
-from rnc.datasets.custom import OwnImages
+from rnc.datasets.custom import UserImages
 from rnc.datasets.specs import DatasetError
 
 FOLDERS_VARIABLE = "RNC_IMAGES"
@@ -17,12 +17,12 @@ FOLDERS_VARIABLE = "RNC_IMAGES"
 _FILE = "image_folders.jsonl"
 
 
-def note(images: OwnImages) -> None:
+def note(images: UserImages) -> None:
     """Record that images may be read for stores from now on. Raises OSError if the home folder is not writable."""
-    state_files.note(_FILE, [str(path) for path in _places(images)])
+    state_files.write(_FILE, [str(path) for path in _places(images)])
 
 
-def check(images: OwnImages) -> None:
+def check(images: UserImages) -> None:
     """Raise DatasetError if a store names images on which no network was measured from this account."""
     given = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     allowed = [*_noted(), *(Path(folder).expanduser().resolve() for folder in given if folder)]
@@ -47,9 +47,9 @@ def noted_in() -> Path:
     return state_files.state_file(_FILE)
 
 
-def _places(images: OwnImages) -> list[Path]:
+def _places(images: UserImages) -> list[Path]:
     return [path.resolve() for path in (images.data, images.test_data) if path is not None]
 
 
 def _noted() -> list[Path]:
-    return [path for path in map(Path, state_files.noted(_FILE)) if path.is_absolute()]
+    return [path for path in map(Path, state_files.read(_FILE)) if path.is_absolute()]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rnc.datasets import image_folder, layout, parquet_folder
 from rnc.datasets.specs import DatasetError, DatasetSpec
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.vocabulary import Split
 
 _LISTED = 6
@@ -64,7 +64,7 @@ def listed(names: Iterable[str], most: int = _LISTED) -> str:
     """Return the names in one line, the first ones if there are many; each is made safe to print."""
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(shown(name) for name in every[:most]) + more
+    return ", ".join(quoted(name) for name in every[:most]) + more
 
 
 def _visible(folder: Path) -> list[Path]:

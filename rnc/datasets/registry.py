@@ -29,7 +29,7 @@ _LOG = logging.getLogger("rnc.datasets")
 
 
 def spec(name: str) -> DatasetSpec:
-    """Return the spec of a data set, or of an `OwnImages.reference`. Raises ValueError with the known names."""
+    """Return the spec of a data set, or of an `UserImages.reference`. Raises ValueError with the known names."""
     return custom.from_reference(name).spec if custom.is_reference(name) else specs.spec(name)
 
 
@@ -38,7 +38,7 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
 
     The sources are Parquet files, then an image folder, then torchvision's files, which are downloaded if missing (with
     `download=False` they must exist); the logger `rnc.datasets` reports the source. Digits come with scikit-learn, and
-    an `OwnImages.reference` contains its own location (in a folder that `image_folders` allows). Raises ValueError for
+    an `UserImages.reference` contains its own location (in a folder that `image_folders` allows). Raises ValueError for
     an unknown name and DatasetError, with a remedy, for images that are missing or damaged.
     """
     split = Split(split)
@@ -79,7 +79,7 @@ def pick(name: str, split: Split, indices: np.ndarray, root: Path | None = None)
     return subset.from_arrays(*arrays, indices)
 
 
-def _readable(reference: str) -> custom.OwnImages:
+def _readable(reference: str) -> custom.UserImages:
     """Return the user's own images. Raises DatasetError if a store names a folder that is not allowed."""
     images = custom.from_reference(reference)
     image_folders.check(images)

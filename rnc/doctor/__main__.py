@@ -25,7 +25,7 @@ def examine(store: Path, images: Path) -> Iterator[Finding]:
         try:
             yield from part(store)
         except Exception as error:  # an untrusted store may be wrong in any way; go on
-            yield Finding(Level.TROUBLE, f"{store} could not be examined to the end ({type(error).__name__}: {error})")
+            yield Finding(Level.TROUBLE, f"{store} could not be examined completely ({type(error).__name__}: {error})")
 
 
 def main(arguments: list[str]) -> int:
@@ -34,34 +34,34 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("store", nargs="?", type=Path, help="the DuckDB file; RNC_STORE, or data/rnc.duckdb")
     parser.add_argument("--data-root", type=Path, help="the folder of the images; RNC_DATA, or data/images")
     parser.add_argument("--repair", action="store_true", help="rebuild what can be rebuilt")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        store, left = store_path(asked.store), 0
+        store, left = store_path(options.store), 0
     except StoreError as error:
         return fail(error, 2)
     if store.is_dir():
         return fail(_is_a_folder(store), 2)
-    for finding in examine(store, data_root(asked.data_root)):
+    for finding in examine(store, data_root(options.data_root)):
         say(f"{finding.level:<8} {finding.text}")
-        if asked.repair and (finding.repair or finding.level is Level.TROUBLE):
+        if options.repair and (finding.repair or finding.level is Level.TROUBLE):
             left += not _repaired(finding)
         elif finding.level is Level.TROUBLE:
             left += 1
             if finding.repair:
-                say(f"{'':<8} --repair mends it")
+                say(f"{'':<8} --repair fixes this")
     return 1 if left else 0
 
 
 def _is_a_folder(store: Path) -> str:
     if any(store.glob("[!.]*/run.parquet")):
-        return f"{store} is a folder of published runs and no store: there is nothing to repair; RNC_GALLERY={store} shows it"
-    return f"{store} is a folder and no store; name a file, such as {store / 'rnc.duckdb'}"
+        return f"{store} is a folder of published runs, not a store; there is nothing to repair, and RNC_GALLERY={store} shows it"
+    return f"{store} is a folder, not a store; name a file, such as {store / 'rnc.duckdb'}"
 
 
 def _repaired(finding: Finding) -> bool:
     """Repair a finding, print the result, and return whether it is now repaired."""
     if finding.repair is None:
-        say(f"{'left':<8} this cannot be rebuilt from what is here")
+        say(f"{'left':<8} this cannot be repaired automatically")
         return False
     try:
         done = finding.repair()

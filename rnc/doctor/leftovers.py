@@ -1,7 +1,7 @@
-"""Leftovers around a store: half-written files, and networks of runs that are no longer in it.
+"""Leftovers around a store: incomplete files, and networks of runs that are no longer in it.
 
 Only files that this program certainly made for this store are changed: files and folders with exactly the names of its
-half-written ones, and folders of networks if no other store lies beside it. Everything else is only reported.
+incomplete ones, and folders of networks if no other store lies beside it. Everything else is only reported.
 """
 
 import json
@@ -27,7 +27,7 @@ from rnc.store.reader import StoreReader
 from rnc.store.run_lock import trainer
 from rnc.vocabulary import STALE_SECONDS
 
-_HALF_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")
+_PARTIAL_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")
 _NETWORK = re.compile(r"(epoch-\d{1,10}|resume)\.safetensors")
 _DELETED = re.compile(r"\..+\.deleted")
 _MOST_HEADER = 16 * 2**20
@@ -41,11 +41,15 @@ def examine_leftovers(store: Path) -> Iterator[Finding]:
     try:
         known = set(StoreReader(store).runs()["run_id"])
         others = other_stores(store)
-        for path in _half_written(store, known, others):
-            yield Finding(Level.TROUBLE, f"{path} was never finished by whoever wrote it", partial(_remove, path))
+        for path in _incomplete_files(store, known, others):
+            yield Finding(
+                Level.TROUBLE,
+                f"{path} is an incomplete file or folder, left by a process that ended",
+                partial(_remove, path),
+            )
         yield from _unknown_networks(store, known, others)
     except StoreError as error:
-        yield Finding(Level.NOTE, f"what lies around {store} was not examined: {error}")
+        yield Finding(Level.NOTE, f"the files beside {store} were not examined: {error}")
 
 
 def _unknown_networks(store: Path, known: set[str], others: list[Path]) -> Iterator[Finding]:
@@ -55,27 +59,29 @@ def _unknown_networks(store: Path, known: set[str], others: list[Path]) -> Itera
         if folder.name in known:
             continue
         if others:
-            yield Finding(Level.NOTE, f"{text}; perhaps to one of {others[0].name}, which lies beside it")
-        elif not _holds_networks_of_ours(folder):
-            yield Finding(Level.NOTE, f"{text}, and holds other things than its networks; it is left as it is")
+            yield Finding(
+                Level.NOTE, f"{text}; it may belong to a run of {others[0].name}, another store in the same folder"
+            )
+        elif not _holds_only_our_networks(folder):
+            yield Finding(Level.NOTE, f"{text}, and contains other files than networks; it is not changed")
         elif not trainer(store, folder.name):
-            yield Finding(Level.TROUBLE, text, partial(_set_aside, folder, store))
+            yield Finding(Level.TROUBLE, text, partial(_move_aside, folder, store))
 
 
 def _run_folders(store: Path) -> list[Path]:
     """Return the plain folders in the folder of networks, without hidden ones."""
     place = checkpoints_folder(store)
-    found = place.iterdir() if is_plain_folder(place) else ()
-    return sorted(path for path in found if is_plain_folder(path) and not path.name.startswith("."))
+    folders = place.iterdir() if is_plain_folder(place) else ()
+    return sorted(path for path in folders if is_plain_folder(path) and not path.name.startswith("."))
 
 
-def _holds_networks_of_ours(folder: Path) -> bool:
+def _holds_only_our_networks(folder: Path) -> bool:
     """Return whether all files in a folder are networks that this program wrote for the run of that name."""
     files = list(folder.iterdir())
-    return bool(files) and all(_is_network_of_ours(file) for file in files)
+    return bool(files) and all(_is_our_network(file) for file in files)
 
 
-def _is_network_of_ours(file: Path) -> bool:
+def _is_our_network(file: Path) -> bool:
     if not _NETWORK.fullmatch(file.name):
         return False
     metadata = _metadata(file)
@@ -93,33 +99,35 @@ def _metadata(file: Path) -> dict[str, object]:
         with open_plain_file(file, "network") as opened:
             length = int.from_bytes(opened.read(8), "little")
             header = json.loads(opened.read(length)) if length <= _MOST_HEADER else {}
-        found = header["__metadata__"]
+        metadata = header["__metadata__"]
     except (UnsafePathError, OSError, KeyError, TypeError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def _half_written(store: Path, known: set[str], others: list[Path]) -> list[Path]:
+def _incomplete_files(store: Path, known: set[str], others: list[Path]) -> list[Path]:
     """Return this store's temporary files and folders that have not changed for a while.
 
     Those of unknown runs are left out if another store lies beside this one, since they may belong to it.
     """
     if not store.parent.is_dir():
         return []
-    found = [path for path in store_folder(store).iterdir() if _is_half_store(path, store)]
+    paths = [path for path in store_folder(store).iterdir() if _is_partial_store(path, store)]
     for folder in _run_folders(store):
-        halves = [path for path in folder.iterdir() if _HALF_NETWORK.fullmatch(path.name) and is_plain_file(path)]
-        if halves and (folder.name in known or not others) and not trainer(store, folder.name):
-            found += halves
+        partial_files = [
+            path for path in folder.iterdir() if _PARTIAL_NETWORK.fullmatch(path.name) and is_plain_file(path)
+        ]
+        if partial_files and (folder.name in known or not others) and not trainer(store, folder.name):
+            paths += partial_files
     place = checkpoints_folder(store)
     if not others and is_plain_folder(place):
-        found += [path for path in place.iterdir() if _DELETED.fullmatch(path.name) and _holds_only_networks(path)]
+        paths += [path for path in place.iterdir() if _DELETED.fullmatch(path.name) and _holds_only_networks(path)]
     oldest_alive = time.time() - STALE_SECONDS
-    return sorted(path for path in found if path.lstat().st_mtime < oldest_alive)
+    return sorted(path for path in paths if path.lstat().st_mtime < oldest_alive)
 
 
-def _is_half_store(path: Path, store: Path) -> bool:
-    """Return whether a path is a half-written store, or a half-written copy of it from before an upgrade."""
+def _is_partial_store(path: Path, store: Path) -> bool:
+    """Return whether a path is a incomplete store, or a incomplete copy of it from before an upgrade."""
     name, stem, suffix = (re.escape(text) for text in (store.name, store.stem, store.suffix))
     if re.fullmatch(rf"{stem}-v\d+-\d{{4}}-\d\d-\d\d(-\d+)?{suffix}\.partial", path.name):
         return is_plain_file(path)
@@ -132,7 +140,7 @@ def _holds_only_networks(folder: Path) -> bool:
     """Return whether a folder renamed for deletion holds only files of networks."""
     if not is_plain_folder(folder):
         return False
-    names = (_NETWORK, _HALF_NETWORK)
+    names = (_NETWORK, _PARTIAL_NETWORK)
     return all(is_plain_file(file) and any(name.fullmatch(file.name) for name in names) for file in folder.iterdir())
 
 
@@ -141,7 +149,7 @@ def _remove(path: Path) -> str:
     return f"removed {path}"
 
 
-def _set_aside(folder: Path, store: Path) -> str:
+def _move_aside(folder: Path, store: Path) -> str:
     place = leftovers_folder(store)
     place.mkdir(exist_ok=True)
     target = place / folder.name
@@ -150,4 +158,4 @@ def _set_aside(folder: Path, store: Path) -> str:
         number += 1
         target = place / f"{folder.name}-{number}"
     folder.rename(target)
-    return f"moved {folder} to {target}; delete it when you are sure"
+    return f"moved {folder} to {target}; delete it when you no longer need it"

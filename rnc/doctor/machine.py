@@ -14,39 +14,54 @@ from rnc.doctor.finding import Finding, Level
 from rnc.vocabulary import Split
 
 _PACKAGES = (
-    "torch", "torchvision", "streamlit", "altair", "duckdb", "pyarrow", "numpy", "pandas", "scikit-learn",
-    "umap-learn", "safetensors", "tyro", "vl-convert-python",
-)  # fmt: skip
+    "torch",
+    "torchvision",
+    "streamlit",
+    "altair",
+    "duckdb",
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "umap-learn",
+    "safetensors",
+    "tyro",
+    "vl-convert-python",
+)
 
 
 def examine_machine() -> Iterator[Finding]:
     """Yield the installed versions, missing packages, the device of networks, and the number of threads."""
-    found = {package: _version(package) for package in _PACKAGES}
-    told = ", ".join(f"{package} {number}" for package, number in found.items() if number)
-    yield Finding(Level.OK, f"python {platform.python_version()} on {platform.system()} {platform.machine()}; {told}")
-    for package in (package for package, number in found.items() if number is None):
+    versions = {package: _version(package) for package in _PACKAGES}
+    installed = ", ".join(f"{package} {number}" for package, number in versions.items() if number)
+    yield Finding(
+        Level.OK, f"python {platform.python_version()} on {platform.system()} {platform.machine()}; {installed}"
+    )
+    for package in (package for package, number in versions.items() if number is None):
         yield Finding(Level.TROUBLE, f"{package} is not installed: pip install -r requirements.txt")
-    asked = os.environ.get("OMP_NUM_THREADS")
+    threads = os.environ.get("OMP_NUM_THREADS")
     yield Finding(
         Level.OK,
         f"device {pick_device()}, {cores()} cores for this process"
-        + (f", OMP_NUM_THREADS={asked}" if asked else "; small networks train on one thread"),
+        + (f", OMP_NUM_THREADS={threads}" if threads else "; small networks train on one thread"),
     )
 
 
 def examine_datasets(root: Path) -> Iterator[Finding]:
     """Yield which data sets are present; nothing is decoded or downloaded."""
-    here = []
+    present = []
     for name in datasets.names():
         try:
             if place := _place(name, root):
-                here.append(f"{name} ({place})")
+                present.append(f"{name} ({place})")
         except DatasetError as error:
             yield Finding(Level.TROUBLE, f"data set {name}: {error}")
-    missing = [name for name in datasets.names() if not any(place.startswith(f"{name} ") for place in here)]
-    yield Finding(Level.OK, f"data sets found under {root}: {', '.join(here)}")
+    missing = [name for name in datasets.names() if not any(place.startswith(f"{name} ") for place in present)]
+    yield Finding(Level.OK, f"data sets found under {root}: {', '.join(present)}")
     if missing:
-        yield Finding(Level.NOTE, f"not there, downloaded when first asked for: {', '.join(missing)}")
+        yield Finding(
+            Level.NOTE, f"missing data sets, which are downloaded when they are first used: {', '.join(missing)}"
+        )
 
 
 def _place(name: str, root: Path) -> str | None:

@@ -23,7 +23,7 @@ def examine_store(path: Path) -> Iterator[Finding]:
     """Yield all findings about a store itself; files around it are examined in `leftovers.py`."""
     held_by = holder(path)
     if held_by:
-        yield Finding(Level.NOTE, f"store {path} is held by {held_by} at this moment; what follows waits for it")
+        yield Finding(Level.NOTE, f"store {path} is in use by {held_by}; the following checks wait for it")
     try:
         with reading(path):  # needed, since a reader treats a missing store as empty
             pass
@@ -41,10 +41,10 @@ def examine_store(path: Path) -> Iterator[Finding]:
     yield from _room(path)
     damaged = damaged_tables(path)
     for table, reason in damaged.items():
-        yield Finding(Level.TROUBLE, f"table {table} of {path} cannot be read whole ({reason}){_copies(path)}")
+        yield Finding(Level.TROUBLE, f"table {table} of {path} cannot be read completely ({reason}){_copies(path)}")
     if path.with_name(path.name + ".wal").exists() and not held_by:
-        text = f"{path.name}.wal is what a killed writer had committed last; the next one takes it up, nothing is lost"
-        yield Finding(Level.NOTE, text, lambda: _take_up(path))
+        text = f"{path.name}.wal has the last commits of a killed writer; nothing is lost, because the next writer adds them"
+        yield Finding(Level.NOTE, text, lambda: _apply_log(path))
     yield from _stale(path, runs)
     yield from _networks(path, runs)
 
@@ -70,12 +70,12 @@ def _copies(path: Path) -> str:
 
 def _upgrade(path: Path) -> str:
     StoreWriter(path).prepare()
-    return f"brought {path} to schema version {SCHEMA_VERSION}{_copies(path)}"
+    return f"upgraded {path} to schema version {SCHEMA_VERSION}{_copies(path)}"
 
 
-def _take_up(path: Path) -> str:
+def _apply_log(path: Path) -> str:
     StoreWriter(path).prepare()
-    return f"took {path.name}.wal up into {path}"
+    return f"added {path.name}.wal to {path}"
 
 
 def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
@@ -87,10 +87,12 @@ def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
         def repair(run_id: str = run_id) -> str:
             with run_lock(path, run_id):  # raises if the trainer is alive after all
                 StoreWriter(path).mark_interrupted(run_id)
-            return f"noted that {run_id} was interrupted"
+            return f"recorded that {run_id} was interrupted"
 
         yield Finding(
-            Level.TROUBLE, f"run {run_id} stands as running, but its trainer is gone; its command goes on", repair
+            Level.TROUBLE,
+            f"run {run_id} is stored as running, but its trainer has ended; the same command resumes it",
+            repair,
         )
 
 
@@ -106,15 +108,15 @@ def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
             advice = "restore the file, or train the run again with --overwrite"
             yield Finding(Level.TROUBLE, f"network {row['path']} of {row['run_id']} {reason}; {advice}")
     if not bad and len(kept):
-        yield Finding(Level.OK, f"{len(kept)} networks are there, byte for byte as they were stored")
+        yield Finding(Level.OK, f"{len(kept)} networks are present and unchanged")
 
 
 def _difference(reader: StoreReader, path: str, sha256: str) -> str | None:
     """Return how a network differs from its record, or None. Files outside the store's folder are not described."""
     try:
-        found, size = sha256_of(reader.network(path))
+        digest, size = sha256_of(reader.network(path))
     except StoreError as error:
         return f"cannot be used ({error})"
-    if found == sha256:
+    if digest == sha256:
         return None
-    return f"differs ({size} bytes, SHA-256 {found[:12]}…, the store says {str(sha256)[:12]}…)"
+    return f"differs from the stored one ({size} bytes with SHA-256 {digest[:12]}…, stored is {str(sha256)[:12]}…)"

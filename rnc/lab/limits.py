@@ -116,6 +116,6 @@ def _number(variable: str, usual: float) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number > 0):
-        log.shown(f"{variable} must be a number above 0, got {given[:80]!r}; the usual limit holds")
+        log.error(f"{variable} must be a number above 0, got {given[:80]!r}; the usual limit holds")
         return usual
     return number

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc.lab.checks import RequestError, member, text, whole
-from rnc.safe_paths import UnsafePathError, path_inside, shown
+from rnc.safe_paths import UnsafePathError, path_inside, quoted
 from rnc.vocabulary import Split
 
 _MOST = 2**31 - 1
@@ -77,5 +77,6 @@ def check_place(source: Source, folders: Iterable[Path]) -> None:
             except UnsafePathError as error:
                 reason = f": {error}"
     raise RequestError(
-        f"the network {shown(source.checkpoint)} is not read{reason or ': it lies outside the folders of this store and gallery'}"
+        f"the network {quoted(source.checkpoint)} is not read"
+        f"{reason or ': it lies outside the folders of this store and gallery'}"
     )

@@ -53,7 +53,7 @@ def network(
     check_options(name, width, classifier, stages, arguments)
     given = checked_arguments(arguments or {})
     module = bare_network(name, spec, width, given, typed=typed)
-    if isinstance(module, FeatureClassifier) and is_of_house(name):
+    if isinstance(module, FeatureClassifier) and is_built_in(name):
         return module
     model = wrap(module, classifier, stages, image_shape=spec.image_shape, mean=spec.mean, std=spec.std)
     model.arguments = given
@@ -62,31 +62,31 @@ def network(
 
 def bare_network(name: str, spec: DatasetSpec, width: float, arguments: Arguments, *, typed: bool) -> nn.Module:
     """Return the module that a name stands for, not yet wrapped. Raises errors like `network`."""
-    if is_of_house(name):
+    if is_built_in(name):
         return _of_house(name, spec, width)
     kind, _colon, inner = name.partition(":")
     return _module(kind, inner, spec, arguments, typed)
 
 
-def is_of_house(name: str) -> bool:
+def is_built_in(name: str) -> bool:
     """Return whether the name is that of a built-in network, not of a library or of the user's code."""
     return ":" not in name
 
 
-def is_of_user(name: str) -> bool:
+def is_user_code(name: str) -> bool:
     """Return whether the name is `module:function`, the user's own code."""
-    return not is_of_house(name) and name.partition(":")[0] not in (TORCHVISION, TIMM, HUGGING_FACE)
+    return not is_built_in(name) and name.partition(":")[0] not in (TORCHVISION, TIMM, HUGGING_FACE)
 
 
 def check_options(
     name: str, width: float, classifier: str | None, stages: Sequence[str] | None, arguments: Arguments | None
 ) -> None:
     """Raise ValueError for options that the named network does not have."""
-    if is_of_house(name) and (classifier is not None or stages is not None or arguments):
+    if is_built_in(name) and (classifier is not None or stages is not None or arguments):
         raise ValueError(
             f"{name} is a network of this house, with stages, a classifier and options of its own; leave them out"
         )
-    if not is_of_house(name) and width != 1.0:
+    if not is_built_in(name) and width != 1.0:
         raise ValueError(f"width is for networks of this house, {name} has none; leave it out")
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from rnc.models.state_dicts import NoWeightsError, WeightsError, missing_and_extra, named_as, state_in
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 
 __all__ = ["SUFFIXES", "WeightsError", "fill", "holds_weights", "read"]
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
@@ -131,7 +131,7 @@ def _named_in(path: Path, error: Exception) -> str:
     except Exception:  # it fails on damaged and on old files
         names = re.findall(r"GLOBAL ([\w.]{1,80})", str(error))
     known = {f"{kind.__module__}.{kind.__qualname__}" for kind in _numpy_scalars() if not isinstance(kind, tuple)}
-    named = [shown(name) for name in dict.fromkeys(names) if name not in known]
+    named = [quoted(name) for name in dict.fromkeys(names) if name not in known]
     more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
     return f" ({', '.join(named[:_LISTED])}{more})" if named else ""
 

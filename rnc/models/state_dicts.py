@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 
 STATE_KEYS = (
     "state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params",
@@ -39,20 +39,22 @@ def state_in(found: Any, path: Path, wanted: str = "") -> tuple[State, list[str]
     done: list[str] = []
     for part in filter(None, wanted.split("/")):
         found = _wanted(found, part, path)
-        done.append(f"took the weights under {shown(part)}")
+        done.append(f"took the weights under {quoted(part)}")
     for _level in range(_LEVELS):
         key = _key_of_state(found)
         if key is None:
             break
         beside = _listed(name for name in found if name != key)
-        done.append(f"took the weights under {shown(key)}" + (f" (beside it: {beside})" if beside else ""))
+        done.append(f"took the weights under {quoted(key)}" + (f" (beside it: {beside})" if beside else ""))
         found = found[key]
     tensors = _tensors(found)
     if not tensors:
         raise NoWeightsError(f"checkpoint {path} holds no state dict; save one: torch.save(model.state_dict(), FILE)")
     for name, value in tensors.items():
         if value.layout is not torch.strided or value.is_quantized or value.is_meta:
-            raise WeightsError(f"checkpoint {path}: {shown(name)} is no plain tensor; save the weights as dense floats")
+            raise WeightsError(
+                f"checkpoint {path}: {quoted(name)} is no plain tensor; save the weights as dense floats"
+            )
     others = _listed(name for name in found if name not in tensors)
     return tensors, done + ([f"left out what is no tensor: {others}"] if others else [])
 
@@ -69,7 +71,9 @@ def named_as(own: State, state: State, path: Path) -> tuple[State, list[str]]:
     if not whole:
         common = _common(own)
         if common and not _missing(own, {common + name: tensor for name, tensor in state.items()}, ""):
-            return {common + name: tensor for name, tensor in state.items()}, [f"put {shown(common)} before every name"]
+            return {common + name: tensor for name, tensor in state.items()}, [
+                f"put {quoted(common)} before every name"
+            ]
         begin = min(begins, key=lambda p: (len(_missing(own, state, p)), len(p)))
     else:
         begin = _one_of(whole, own, state, path)
@@ -81,7 +85,7 @@ def named_as(own: State, state: State, path: Path) -> tuple[State, list[str]]:
     where = "off the names that begin with it" if beside else "off every name"
     rest = {name: tensor for name, tensor in beside.items() if not name.startswith(tuple(others))}
     more = f"; the same names are also there after {_listed(others)} (--weights-key takes these)" if others else ""
-    return renamed | rest, [f"took {shown(begin)} {where}{more}"]
+    return renamed | rest, [f"took {quoted(begin)} {where}{more}"]
 
 
 def missing_and_extra(model: nn.Module, own: State, state: State, path: Path) -> tuple[State, list[str]]:
@@ -120,7 +124,7 @@ def _told(state: State, extra: list[str]) -> list[str]:
             numbers = " ".join(f"{number:.4g}" for number in tensor.flatten().tolist())
             option = "--mean" if "mean" in last else "--std"
             done.append(
-                f"the file's own {shown(name)} is not used: give {option} {numbers} where pixels are brought to it"
+                f"the file's own {quoted(name)} is not used: give {option} {numbers} where pixels are brought to it"
             )
         else:
             rest.append(name)
@@ -148,7 +152,7 @@ def _wanted(found: Any, key: str, path: Path) -> Any:
     inside = {name.removeprefix(begin): found[name] for name in names if name.startswith(begin)}
     if not inside:
         raise WeightsError(
-            f"checkpoint {path} has no weights under {shown(key)}; there are: {_listed(names) or 'none'}"
+            f"checkpoint {path} has no weights under {quoted(key)}; there are: {_listed(names) or 'none'}"
         )
     return inside
 
@@ -208,4 +212,4 @@ def _common(own: State) -> str:
 def _listed(names: Iterable[Any]) -> str:
     every = [str(name) for name in names]
     more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
-    return ", ".join(shown(name) for name in every[:_LISTED]) + more
+    return ", ".join(quoted(name) for name in every[:_LISTED]) + more

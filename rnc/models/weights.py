@@ -21,8 +21,8 @@ from rnc.models.architecture import (
     ForbiddenModel,
     bare_network,
     check_options,
-    is_of_house,
-    is_of_user,
+    is_built_in,
+    is_user_code,
     wrap_arguments,
 )
 from rnc.models.checkpoint_config import CheckpointConfig, ConfigMissingError, read_config
@@ -112,7 +112,7 @@ def network_metadata(name: str, spec: DatasetSpec, width: float, model: models.F
 
 def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Path) -> models.FeatureClassifier:
     """Return the network of a file with its weights. Shapes are compared with the file before memory is allocated."""
-    prefix = "" if is_of_house(config.model) else _WRAPPED
+    prefix = "" if is_built_in(config.model) else _WRAPPED
     shapes = {name.removeprefix(prefix): shape for name, shape in header.shapes.items() if name.startswith(prefix)}
     try:
         check_options(config.model, config.width, config.classifier, config.stages, config.arguments)
@@ -120,7 +120,7 @@ def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Pat
         if len(shapes) != len(header.shapes):
             raise _OtherNetworkError(f"its tensors must all begin with {prefix!r}")
         _refuse_other(skeleton.check_shapes, module, shapes)
-        if not is_of_house(config.model) and not is_of_user(config.model):
+        if not is_built_in(config.model) and not is_user_code(config.model):
             skeleton.check_trial_size(module, config.spec.image_shape)
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors_from_bytes(content).items()}
         _refuse_other(skeleton.fill, module, tensors)
@@ -140,12 +140,12 @@ def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Pat
 def _bare(config: CheckpointConfig) -> nn.Module:
     """Return the module without weights; user code, if RNC_MODELS allows it, creates its own initial weights."""
     make = partial(bare_network, config.model, config.spec, config.width, config.arguments, typed=False)
-    return make() if is_of_user(config.model) else skeleton.built_without_memory(make)
+    return make() if is_user_code(config.model) else skeleton.built_without_memory(make)
 
 
 def _wrapped(module: nn.Module, config: CheckpointConfig) -> models.FeatureClassifier:
     spec = config.spec
-    if isinstance(module, models.FeatureClassifier) and is_of_house(config.model):
+    if isinstance(module, models.FeatureClassifier) and is_built_in(config.model):
         return module
     found = models.wrap(
         module, config.classifier, config.stages, image_shape=spec.image_shape, mean=spec.mean, std=spec.std

@@ -12,9 +12,9 @@ def attack(dataset: str, norm: Norm, epsilon: float | None, steps: int | None, s
 
     If epsilon or steps are given but the step size is not, the step size is `default_step_size` of them.
     """
-    usual = usual_attack(dataset, norm)
-    chosen = usual.epsilon if epsilon is None else epsilon
-    count = usual.steps if steps is None else steps
+    default = usual_attack(dataset, norm)
+    chosen = default.epsilon if epsilon is None else epsilon
+    count = default.steps if steps is None else steps
     if step_size is None:
-        step_size = usual.step_size if epsilon is None and steps is None else default_step_size(chosen, count)
+        step_size = default.step_size if epsilon is None and steps is None else default_step_size(chosen, count)
     return Attack(norm, chosen, count, step_size)

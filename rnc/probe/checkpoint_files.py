@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rnc.models.external_weights import SUFFIXES, holds_weights
 from rnc.probe.epoch_names import epochs_in_names
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 
 _LISTED = 8
 
@@ -18,34 +18,34 @@ def checkpoint_files(given: Sequence[Path], epochs: Sequence[int]) -> tuple[list
     Raises ValueError if there are no files, or if an epoch is ambiguous.
     """
     files: list[Path] = []
-    told: list[str] = []
+    sentences: list[str] = []
     for path in given:
         if path.is_dir():
             inside, skipped = _in_folder(path, numbered=not epochs)
             files += inside
-            told += skipped
+            sentences += skipped
         else:
             files.append(path)
     if not files:
         raise ValueError("name the checkpoints: --checkpoint FILE [FILE ...], or a folder of them")
-    return files, told
+    return files, sentences
 
 
 def _in_folder(folder: Path, *, numbered: bool) -> tuple[list[Path], list[str]]:
-    there = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    found = [path for path in there if path.name.lower().endswith(SUFFIXES) and path.is_file()]
-    if not found:
-        folders = [path for path in there if path.is_dir()]
-        inside = f"; it has the folders {_listed(folders)}: name the files in them" if folders else ""
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    checkpoints = [path for path in paths if path.name.lower().endswith(SUFFIXES) and path.is_file()]
+    if not checkpoints:
+        folders = [path for path in paths if path.is_dir()]
+        inside = f"; it contains the folders {_listed(folders)}; name the files in them" if folders else ""
         raise ValueError(f"checkpoint {folder} is a folder without {', '.join(SUFFIXES)} files{inside}")
-    weights = [path for path in found if holds_weights(path)]
+    weights = [path for path in checkpoints if holds_weights(path)]
     if not weights:
-        raise ValueError(f"checkpoint {folder} is a folder whose files hold no weights: {_listed(found)}")
+        raise ValueError(f"checkpoint {folder} is a folder whose files contain no weights: {_listed(checkpoints)}")
     files = list(epochs_in_names(weights)[0]) if numbered else weights
     reasons = {
-        "it is no checkpoint by its suffix": [path for path in there if path not in found],
-        "it holds no weights": [path for path in found if path not in weights],
-        "its name says no epoch, those of others do": [path for path in weights if path not in files],
+        "their suffix is not that of a checkpoint": [path for path in paths if path not in checkpoints],
+        "they contain no weights": [path for path in checkpoints if path not in weights],
+        "their names contain no epoch, but those of others do": [path for path in weights if path not in files],
     }
     return files, [f"skipped in {folder}: {_listed(paths)} ({why})" for why, paths in reasons.items() if paths]
 
@@ -58,4 +58,4 @@ def listed(names: Iterable[str], most: int = _LISTED) -> str:
     """Return the names in one line, the first `most` if there are many; each is made safe to print."""
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(shown(name) for name in every[:most]) + more
+    return ", ".join(quoted(name) for name in every[:most]) + more

@@ -13,7 +13,7 @@ from rnc.store.files import is_plain_folder, networks_folder, run_file, store_fo
 from rnc.store.rows import Rows
 
 _WRITTEN = re.compile(
-    r"epoch-(?P<epoch>\d{1,10})\.safetensors|(?P<half>\.?(epoch-\d{1,10}|resume)\.safetensors\.partial)"
+    r"epoch-(?P<epoch>\d{1,10})\.safetensors|(?P<partial>\.?(epoch-\d{1,10}|resume)\.safetensors\.partial)"
 )
 """The names of the networks that a training writes, and of partial files left by a training or a copy that was killed."""
 
@@ -37,6 +37,6 @@ def forget_unknown(store: Path, run_id: str, after: int) -> None:
     if not is_plain_folder(folder):
         return
     for path in folder.iterdir():
-        found = _WRITTEN.fullmatch(path.name)
-        if found and (found["half"] or int(found["epoch"]) > after):
+        match = _WRITTEN.fullmatch(path.name)
+        if match and (match["partial"] or int(match["epoch"]) > after):
             path.unlink()

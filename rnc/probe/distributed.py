@@ -10,7 +10,7 @@ from torch import distributed
 
 from rnc.models import FeatureClassifier
 
-_PATIENCE = timedelta(hours=2)  # only rank 0 writes and projects, while the others wait
+_TIMEOUT = timedelta(hours=2)  # only rank 0 writes and projects, while the others wait
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Ranks:
     count: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Return whether this is rank 0, the only process that prints and writes."""
         return self.rank == 0
 
@@ -37,10 +37,10 @@ class Ranks:
         """Return the parts of all processes in the order of `share`'s argument, on every process."""
         if self.count == 1:
             return parts
-        found: list[Any] = [None] * self.count
-        distributed.all_gather_object(found, parts)
-        longest = max(len(of_rank) for of_rank in found)
-        return [of_rank[i] for i in range(longest) for of_rank in found if i < len(of_rank)]
+        parts_of_ranks: list[Any] = [None] * self.count
+        distributed.all_gather_object(parts_of_ranks, parts)
+        longest = max(len(of_rank) for of_rank in parts_of_ranks)
+        return [of_rank[i] for i in range(longest) for of_rank in parts_of_ranks if i < len(of_rank)]
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over the processes, on every process."""
@@ -48,19 +48,19 @@ class Ranks:
             distributed.all_reduce(tensor)
         return tensor
 
-    def same_network(self, model: FeatureClassifier) -> None:
+    def synchronise_buffers(self, model: FeatureClassifier) -> None:
         """Give every process rank 0's BatchNorm statistics; the parameters are equal already."""
         if self.count > 1:
             for buffer in model.buffers():
                 distributed.broadcast(buffer, 0)
 
-    def agree(self, value: bool) -> bool:
+    def broadcast(self, value: bool) -> bool:
         """Return the value of rank 0 on every process: a decision that depends on a clock must be made once."""
         if self.count == 1:
             return value
-        said = [value]
-        distributed.broadcast_object_list(said, 0)
-        return said[0]
+        values = [value]
+        distributed.broadcast_object_list(values, 0)
+        return values[0]
 
     def wait(self) -> None:
         """Wait until all processes arrive."""
@@ -75,7 +75,7 @@ def join_ranks(device: torch.device) -> Ranks:
     if not distributed.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
 

@@ -33,5 +33,5 @@ def _listed(text: str, words: list[str]) -> list[int]:
         return sorted({int(part) for part in text.split(",")})
     except ValueError:
         raise ValueError(
-            f"{text!r} is no choice of epochs; write {', '.join(words)}, or a list such as 0,10,40"
+            f"{text!r} is not a valid choice of epochs; use {', '.join(words)}, or a list such as 0,10,40"
         ) from None

@@ -34,14 +34,14 @@ def epochs_in_names(files: Sequence[Path]) -> tuple[dict[Path, int], str]:
         if numbers:
             return numbers, f"the number before {unit!r} in the name"
     if len(files) == 1:
-        return {files[0]: 1}, "the name says no epoch, so it is called 1; --epochs N sets another"
+        return {files[0]: 1}, "the name contains no epoch, so epoch 1 is used; --epochs N sets another"
     return _by_difference(names), "the number that differs between the names"
 
 
 _SHORT = r"(?<![a-z0-9]){}[-_=]?(\d+)"
 
 
-def in_order(files: Sequence[Path], given: Sequence[int]) -> tuple[list[tuple[int, Path]], str]:
+def files_by_epoch(files: Sequence[Path], given: Sequence[int]) -> tuple[list[tuple[int, Path]], str]:
     """Return (epoch, file) sorted by epoch, and a description of the source of the epochs: `given`, or the names.
 
     Raises ValueError, asking for --epochs, unless there is exactly one distinct epoch per file.
@@ -50,13 +50,13 @@ def in_order(files: Sequence[Path], given: Sequence[int]) -> tuple[list[tuple[in
         numbers, how = epochs_in_names(files)
         if len(numbers) < len(files):
             without = [path for path in files if path not in numbers]
-            raise _unclear(files, f"the names of {_listed(without)} say none")
+            raise _ambiguous(files, f"the names of {_listed(without)} contain none")
     else:
         numbers, how = dict(zip(files, given, strict=False)), "as given by --epochs"
         if len(given) != len(files) or len(set(given)) < len(given):
-            raise _unclear(files, f"there are {list(given)}")
+            raise _ambiguous(files, f"--epochs gives {list(given)}")
     if not all(0 <= number <= _MOST_EPOCH for number in numbers.values()):
-        raise _unclear(files, f"there are {sorted(numbers.values())}; epochs go from 0 to {_MOST_EPOCH}")
+        raise _ambiguous(files, f"the epochs are {sorted(numbers.values())}, and must be from 0 to {_MOST_EPOCH}")
     return sorted((epoch, path) for path, epoch in numbers.items()), how
 
 
@@ -76,10 +76,12 @@ def _stem(name: str) -> str:
 
 def _by_word(names: dict[Path, str], pattern: str) -> dict[Path, int]:
     """Return the number that a pattern finds in each file that has one; empty if the numbers do not distinguish the files."""
-    found = {path: {int(number) for number in re.findall(pattern, name)} for path, name in names.items()}
-    numbers = {path: min(inside) for path, inside in found.items() if inside}
-    clear = all(len(inside) < 2 for inside in found.values()) and len(set(numbers.values())) == len(numbers)
-    return numbers if clear else {}
+    numbers_of = {path: {int(number) for number in re.findall(pattern, name)} for path, name in names.items()}
+    numbers = {path: min(inside) for path, inside in numbers_of.items() if inside}
+    is_unambiguous = all(len(inside) < 2 for inside in numbers_of.values()) and len(set(numbers.values())) == len(
+        numbers
+    )
+    return numbers if is_unambiguous else {}
 
 
 def _by_difference(names: dict[Path, str]) -> dict[Path, int]:
@@ -89,18 +91,20 @@ def _by_difference(names: dict[Path, str]) -> dict[Path, int]:
         alike[re.sub(r"\d+", "#", name)].append(path)
     families = [paths for paths in alike.values() if len(paths) > 1]
     if len(families) != 1:
-        raise _unclear(list(names), "no word such as epoch or step and no single number in the names tells them apart")
+        raise _ambiguous(
+            list(names), "neither a word such as epoch or step nor a single number in the names distinguishes them"
+        )
     rows = [[int(number) for number in re.findall(r"\d+", names[path])] for path in families[0]]
     varying = [column for column in zip(*rows, strict=True) if len(set(column)) > 1]
     if len(varying) != 1 or len(set(varying[0])) < len(rows):
-        raise _unclear(families[0], f"{len(varying)} numbers in the names differ")
+        raise _ambiguous(families[0], f"{len(varying)} numbers in the names differ")
     return dict(zip(families[0], varying[0], strict=True))
 
 
-def _unclear(files: Sequence[Path], why: str) -> ValueError:
+def _ambiguous(files: Sequence[Path], why: str) -> ValueError:
     return ValueError(
-        f"each of the {len(files)} checkpoints needs an epoch of its own, but {why} ({_listed(files)}); "
-        "give them in the order of the files: --epochs 0 10 20"
+        f"each of the {len(files)} checkpoints needs its own epoch, but {why} ({_listed(files)}); "
+        "give the epochs in the order of the files: --epochs 0 10 20"
     )
 
 

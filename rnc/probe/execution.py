@@ -45,9 +45,9 @@ class Execution:
         a CPU.
         """
         bf16 = device.type == "cuda" if precision is Precision.AUTO else precision is Precision.BF16
-        wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-        safe = device.type != "cpu" or model is None or channels_last_is_safe(model)
-        return cls(device, bf16, channels_last=safe and not wide, compiled=compiled)
+        has_avx512 = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        is_safe = device.type != "cpu" or model is None or channels_last_is_safe(model)
+        return cls(device, bf16, channels_last=is_safe and not has_avx512, compiled=compiled)
 
     def autocast(self) -> AbstractContextManager:
         """Return a context in which a training step, including its attack, computes in the chosen precision."""
@@ -62,7 +62,7 @@ class Execution:
         placed = model.to(self.device)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
-    def prepared(self, model: FeatureClassifier, image_shape: tuple[int, int, int]) -> tuple["Execution", str]:
+    def prepare_external(self, model: FeatureClassifier, image_shape: tuple[int, int, int]) -> tuple["Execution", str]:
         """Prepare an external network, and try a pass with images (c, h, w) in the chosen memory layout.
 
         Returns the execution to use, and a sentence if it differs from this one: code with `.view` needs contiguous
@@ -74,12 +74,12 @@ class Execution:
         try:
             _try_pass(model, self.place(torch.zeros(_TRIED_IMAGES, *image_shape, device=self.device)))
         except RuntimeError as error:
-            plain = replace(self, channels_last=False)
+            contiguous = replace(self, channels_last=False)
             model.to(memory_format=torch.contiguous_format)
             _try_pass(model, torch.zeros(_TRIED_IMAGES, *image_shape, device=self.device))
             return (
-                plain,
-                f"the network is run in contiguous memory, for it cannot run in channels_last: {_short(error)}",
+                contiguous,
+                f"the network runs in contiguous memory, because it cannot run in channels_last: {_first_sentence(error)}",
             )
         return self, ""
 
@@ -96,11 +96,11 @@ class Execution:
 
 def _try_pass(model: FeatureClassifier, images: torch.Tensor) -> None:
     """Run a forward pass in eval mode and compute the gradient of the pixels, as an attack does."""
-    asking = images.requires_grad_()
+    pixels = images.requires_grad_()
     with model_mode(model, training=False), torch.enable_grad():
-        torch.autograd.grad(model(asking).sum(), asking)
+        torch.autograd.grad(model(pixels).sum(), pixels)
 
 
-def _short(error: BaseException) -> str:
+def _first_sentence(error: BaseException) -> str:
     """Return the first sentence of an error message."""
     return " ".join(str(error).split()).split(". ")[0][:160]

@@ -1,8 +1,6 @@
 """Measurement of external networks into the store: the rows of a trained run, except those of its training."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,21 +15,17 @@ from rnc.models.external_weights import fill, read
 from rnc.models.wrapped import WrappedClassifier
 from rnc.probe.checkpoints import save_network
 from rnc.probe.execution import Execution
-from rnc.probe.external_config import OwnRun
-from rnc.probe.heartbeat import Heart
-from rnc.probe.interruption import StopRun, sigterm_stops
-from rnc.probe.measured_images import foreign_images, measured_positions, measured_set
+from rnc.probe.external_config import ExternalRun
+from rnc.probe.measured_images import measured_positions, measured_set, ood_images
 from rnc.probe.options import Options
 from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
-from rnc.store.connection import StoreError
-from rnc.store.neighbours import refuse_networks_of_others
+from rnc.probe.run_session import RunSession, run_session
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
-from rnc.vocabulary import RunState, Split
+from rnc.vocabulary import Split
 
 _CHECKED_IMAGES = 8
 _SAME = 1e-3  # relative to the largest logit; far above rounding errors
@@ -45,7 +39,7 @@ class Subject:
     files: list[tuple[int, Path]]
     """(epoch, file), sorted by epoch."""
     spec: DatasetSpec
-    whole: dict[Split, ImageSet]
+    image_sets: dict[Split, ImageSet]
     weights_key: str = ""
     """The key of the weights inside the files; searched for if empty."""
 
@@ -70,91 +64,83 @@ def load_weights(model: FeatureClassifier, path: Path, images: ImageSet, key: st
     return done
 
 
-def measure_run(run: OwnRun, subject: Subject, options: Options, execution: Execution, threads: int) -> None:
+def measure_run(run: ExternalRun, subject: Subject, options: Options, execution: Execution, threads: int) -> None:
     """Measure a run's networks, epoch by epoch; an interrupted measurement continues after the last stored epoch.
 
     Raises RunExistsError if the run is finished, and StoreError if it is running elsewhere or the store is not valid.
     """
-    with sigterm_stops(), run_lock(options.store, run.run_id):
-        refuse_networks_of_others(options.store, run.run_id)
-        _Measuring(run, subject, options, execution, threads).go()
+    with run_session(StoreWriter(options.store), run, overwrite=options.overwrite) as session:
+        last_stored = None if options.overwrite else _last_stored_epoch(options.store, run.run_id)
+        measurement = _Measurement(run, subject, options, execution, session)
+        about = provenance(execution.device, threads, f"{execution}, measured only", subject.image_sets)
+        session.begin(list(subject.spec.classes), about, resume_after=last_stored, epochs_done=last_stored or 0)
+        measurement.prepare(is_resumed=last_stored is not None)
+        measurement.measure_all(after=last_stored)
 
 
-class _Measuring:
+def _last_stored_epoch(store: Path, run_id: str) -> int | None:
+    """Return the last stored epoch of a run, or None."""
+    reader = StoreReader(store)
+    runs = reader.runs()
+    if runs.empty or run_id not in set(runs["run_id"]):
+        return None
+    epochs = reader.measured_epochs([run_id])["epoch"]
+    return None if epochs.empty else int(epochs.max())
+
+
+class _Measurement:
     """The state of a measurement in progress."""
 
-    def __init__(self, run: OwnRun, subject: Subject, options: Options, execution: Execution, threads: int) -> None:
-        self.run, self.subject, self.options, self.execution = run, subject, options, execution
-        self.writer, self.begin = StoreWriter(options.store), time.monotonic()
-        num_classes, device = subject.spec.num_classes, execution.device
-        chosen_of = {split: measured_positions(run, part, num_classes) for split, part in subject.whole.items()}
-        sets = {
-            split: measured_set(run, part, torch.arange(len(part)), chosen, num_classes, device)
-            for (split, part), chosen in zip(subject.whole.items(), chosen_of.values(), strict=True)
-        }
-        last = list(sets.values())[-1]
-        foreign = foreign_images(run, subject.spec.image_shape, len(last.images), options.data_root).to(device)
-        self.probe, self.sets = Probe(run.run_id, sets, foreign, num_classes), sets
-        self.projector, self.heart = Projector(run, self.writer), Heart(self.writer, run.run_id)
-        self.about = provenance(device, threads, f"{execution}, measured only", subject.whole)
+    def __init__(
+        self, run: ExternalRun, subject: Subject, options: Options, execution: Execution, session: RunSession
+    ) -> None:
+        self.run = run
+        self.subject = subject
+        self.session = session
+        self.writer = session.writer
+        num_classes = subject.spec.num_classes
+        self.sets = {}
+        for split, part in subject.image_sets.items():
+            chosen = measured_positions(run, part, num_classes)
+            self.sets[split] = measured_set(run, part, torch.arange(len(part)), chosen, num_classes, execution.device)
+        last = list(self.sets.values())[-1]
+        ood = ood_images(run, subject.spec.image_shape, len(last.images), options.data_root)
+        self.probe = Probe(run.run_id, self.sets, ood.to(execution.device), num_classes)
+        self.projector = Projector(run, self.writer)
 
-    def go(self) -> None:
-        """Measure all epochs that are not stored yet, and compute their UMAP."""
-        landed = self._landed()
-        with self._entered(landed), UmapProcess() if self.run.umap_at() else nullcontext() as umap:
-            left = [(epoch, path) for epoch, path in self.subject.files if landed is None or epoch > landed]
-            for epoch, path in tqdm(
-                left, desc=f"measuring {printable(self.run.run_id)}", unit="epoch", dynamic_ncols=True
-            ):
+    def prepare(self, *, is_resumed: bool) -> None:
+        """Store the stages of the network, and load the projections of the epochs that are stored already."""
+        train = self.sets[Split.TRAIN]
+        first_image = train.images.take(train.kept[:1]).pixels()
+        self.writer.write_layers(self.run.run_id, stage_sizes(self.subject.model, first_image))
+        if is_resumed:
+            self.projector.restore()
+
+    def measure_all(self, *, after: int | None) -> None:
+        """Measure all epochs, or those after an epoch, and compute their UMAP."""
+        left = [(epoch, path) for epoch, path in self.subject.files if after is None or epoch > after]
+        bar = tqdm(left, desc=f"measuring {printable(self.run.run_id)}", unit="epoch", dynamic_ncols=True)
+        with UmapProcess() if self.run.umap_at() else nullcontext() as umap:
+            for epoch, path in bar:
                 self._measure(epoch, path)
             if umap and self.projector.latest:
-                with self.heart.beating():
+                with self.session.heartbeat.beating():
                     self.projector.project_by_umap(umap.plane)
-
-    def _landed(self) -> int | None:
-        """Return the last stored epoch of this run."""
-        found = StoreReader(self.options.store).runs()
-        if self.options.overwrite or found.empty or self.run.run_id not in set(found["run_id"]):
-            return None
-        epochs = StoreReader(self.options.store).measured_epochs([self.run.run_id])["epoch"]
-        return None if epochs.empty else int(epochs.max())
-
-    @contextmanager
-    def _entered(self, landed: int | None) -> Iterator[None]:
-        """Mark the run as running in the store within the block, and record its final state afterwards."""
-        run = self.run
-        self.writer.begin_run(
-            run.run_id, run.to_json(), list(self.subject.spec.classes), self.about,
-            run.conditions + run.conditions_at_end, overwrite=self.options.overwrite, resume_after=landed,
-        )  # fmt: skip
-        try:
-            first = self.sets[Split.TRAIN].images.take(self.sets[Split.TRAIN].kept[:1]).pixels()
-            self.writer.write_layers(run.run_id, stage_sizes(self.subject.model, first))
-            if landed is not None:
-                self.projector.restore()
-            yield
-        except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt | StopRun)
-            reason = "stopped by the user" if isinstance(error, KeyboardInterrupt) else str(error)
-            with suppress(StoreError):  # the error that ended the run is more useful
-                self._end(RunState.INTERRUPTED if stopped else RunState.FAILED, reason)
-            raise
-        self._end(RunState.FINISHED)
-
-    def _end(self, state: RunState, reason: str | None = None) -> None:
-        self.writer.end_run(self.run.run_id, state, time.monotonic() - self.begin, reason)
 
     def _measure(self, epoch: int, path: Path) -> None:
         run, model = self.run, self.subject.model
-        load_weights(model, path, self.subject.whole[Split.TRAIN], self.subject.weights_key)
+        load_weights(model, path, self.subject.image_sets[Split.TRAIN], self.subject.weights_key)
         plan = Plan(
-            epoch, run.conditions, epoch in run.vectors_at(), epoch in run.layerwise_at(),
-            run.conditions_at_end if epoch == run.epochs[-1] else [],
-        )  # fmt: skip
-        measured = self.probe.measure(model, plan, self.heart.beat)
+            epoch,
+            run.conditions,
+            keep_vectors=epoch in run.vectors_at(),
+            layerwise=epoch in run.layerwise_at(),
+            swept=run.conditions_at_end if epoch == run.epochs[-1] else [],
+        )
+        measured = self.probe.measure(model, plan, self.session.heartbeat.beat)
         if epoch in run.checkpoints_at():
-            save_network(model, run.run_id, epoch, run.network, self.options.store, measured.rows)
+            save_network(model, run.run_id, epoch, run.network, self.writer.path, measured.rows)
         self.writer.write_epoch(run.run_id, epoch, measured.rows)
         if plan.keep_vectors:
             self.projector.add_epoch(epoch, measured.samples)
-        self.heart.epochs_done = epoch
+        self.session.heartbeat.epochs_done = epoch

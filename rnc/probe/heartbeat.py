@@ -10,12 +10,15 @@ from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS
 
 
-class Heart:
+class Heartbeat:
     """A heartbeat, written to the store at most every few seconds, however often it is requested."""
 
     def __init__(self, writer: StoreWriter, run_id: str, epochs_done: int = 0) -> None:
-        """Start with the number of epochs done."""
-        self._writer, self._run_id, self._last, self.epochs_done = writer, run_id, time.monotonic(), epochs_done
+        """Start at `epochs_done` epochs; callers change the attribute of that name as epochs end."""
+        self.epochs_done = epochs_done
+        self._writer = writer
+        self._run_id = run_id
+        self._last = time.monotonic()
 
     def beat(self) -> None:
         """Write a heartbeat, unless one was written recently."""
@@ -26,17 +29,17 @@ class Heart:
     @contextmanager
     def beating(self) -> Iterator[None]:
         """Write heartbeats from a thread during the block, for a step that cannot call `beat`, such as waiting for UMAP."""
-        over = threading.Event()
+        is_over = threading.Event()
 
         def beat_on() -> None:
-            while not over.wait(HEARTBEAT_SECONDS):
+            while not is_over.wait(HEARTBEAT_SECONDS):
                 with suppress(StoreError):  # the store may be free again at the next beat
                     self.beat()
 
-        beside = threading.Thread(target=beat_on, name="heart", daemon=True)
-        beside.start()
+        thread = threading.Thread(target=beat_on, name="heartbeat", daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            over.set()
-            beside.join()
+            is_over.set()
+            thread.join()

@@ -54,9 +54,11 @@ class TimeLimit:
 
         Raises StopRun if that time has passed.
         """
-        self._deadline, self._last, self._longest = deadline, time.time(), 0.0
+        self._deadline = deadline
+        self._last = time.time()
+        self._longest = 0.0
         if deadline is not None and self._last >= deadline:
-            raise StopRun("time limit reached before the run began; the same command goes on", OUT_OF_TIME)
+            raise StopRun("time limit reached before the run started; the same command resumes it", OUT_OF_TIME)
 
     def reached(self) -> bool:
         """Return whether another epoch as long as the longest so far, including its measurement, would exceed the limit.
@@ -78,4 +80,4 @@ def parse_duration(text: str) -> float:
     if clock:
         days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-    raise ValueError(f"{text!r} is no duration; write 90s, 45m, 1.5h, 1:30:00 (hours) or 2-12:00:00 (days)")
+    raise ValueError(f"{text!r} is not a duration; use 90s, 45m, 1.5h, 1:30:00 (hours) or 2-12:00:00 (days)")

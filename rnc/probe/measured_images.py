@@ -1,6 +1,7 @@
 """The measured images of a run, balanced over the classes, and images of another distribution."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -8,11 +9,34 @@ import torch
 from rnc import datasets
 from rnc.datasets import ImageSet
 from rnc.probe.measurement_config import MeasurementConfig
-from rnc.probe.probe import MeasuredSet
 from rnc.vocabulary import Split
 
-_FOREIGN_IMAGES = 1000  # at most this many, and never more than the measured test images: enough for a mean
+_MOST_OOD_IMAGES = 1000  # at most this many, and never more than the measured test images: enough for a mean
 _NOISE_SEED = 0
+
+
+@dataclass(frozen=True)
+class MeasuredSet:
+    """The measured images of a split, their sample indices (N,) in the data set, and the positions kept as vectors."""
+
+    images: ImageSet
+    sample_indices: torch.Tensor
+    kept: torch.Tensor
+
+    @classmethod
+    def choose(
+        cls, images: ImageSet, sample_indices: torch.Tensor, sample_size: int, num_classes: int
+    ) -> "MeasuredSet":
+        """Choose `sample_size` vectors to keep: the same in every epoch and condition, balanced over the classes."""
+        return cls(images, sample_indices, images.balanced_indices(sample_size, num_classes))
+
+
+@dataclass(frozen=True)
+class TrainedImages:
+    """The perturbed images (n, c, h, w) of an epoch in this process, and their positions (n,) in the measured set."""
+
+    images: torch.Tensor
+    positions: torch.Tensor
 
 
 def measured_positions(config: MeasurementConfig, part: ImageSet, num_classes: int) -> torch.Tensor:
@@ -25,14 +49,14 @@ def measured_positions(config: MeasurementConfig, part: ImageSet, num_classes: i
 def measured_set(
     config: MeasurementConfig,
     part: ImageSet,
-    names: torch.Tensor,
+    sample_indices: torch.Tensor,
     chosen: torch.Tensor,
     num_classes: int,
     device: torch.device,
 ) -> MeasuredSet:
-    """Return the chosen images of a split on a device; `names` (N,) are the sample indices in the data set."""
+    """Return the chosen images of a split on a device; `sample_indices` (N,) are those of `part` in the data set."""
     images = part.take(chosen).to(device)
-    return MeasuredSet.choose(images, names[chosen].to(device), config.sample_size, num_classes)
+    return MeasuredSet.choose(images, sample_indices[chosen].to(device), config.sample_size, num_classes)
 
 
 def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) -> list[str]:
@@ -42,26 +66,27 @@ def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) 
     the classes.
     """
     label, rarest = part.rarest()
-    balance = f"{rarest} of each class, for class {classes[label]} has no more"
-    told, count = [], len(part)
+    balance = f"{rarest} of each class, because class {classes[label]} has no more"
+    sentences = []
+    count = len(part)
     if 0 < subset < count and subset // len(classes) > rarest:
-        told.append(
-            f"{rarest * len(classes)} images are measured where {subset} were asked for: {balance}; "
+        sentences.append(
+            f"{rarest * len(classes)} images are measured instead of the requested {subset}: {balance}; "
             f"--measure-subset 0 measures all {count}"
         )
         count = rarest * len(classes)
     elif subset:
         count = min(subset, count)
     if min(sample, count) // len(classes) > rarest:
-        told.append(f"the features of {rarest * len(classes)} images are kept where {sample} were asked for: {balance}")
-    return told
+        sentences.append(
+            f"the features of {rarest * len(classes)} images are kept instead of the requested {sample}: {balance}"
+        )
+    return sentences
 
 
-def foreign_images(
-    config: MeasurementConfig, image_shape: tuple[int, int, int], count: int, root: Path | None
-) -> ImageSet:
+def ood_images(config: MeasurementConfig, image_shape: tuple[int, int, int], count: int, root: Path | None) -> ImageSet:
     """Return test images of another data set, or uniform noise: at most `count`, and at most as many as a mean needs."""
-    most = min(_FOREIGN_IMAGES, count)
+    most = min(_MOST_OOD_IMAGES, count)
     if config.ood_dataset != "noise":
         part = datasets.load(config.ood_dataset, Split.TEST, root)
         return part.take(part.balanced_indices(most, datasets.spec(config.ood_dataset).num_classes))

@@ -20,17 +20,21 @@ from rnc.probe.attack_settings import Attack, attack
 from rnc.probe.epoch_choice import parse_epochs
 from rnc.vocabulary import ConditionKind, Norm, Role, TargetRule
 
-Pixels = Annotated[
-    float,
-    tyro.conf.arg(metavar="PIXELS"),
-    tyro.constructors.PrimitiveConstructorSpec(
+
+def primitive(
+    metavar: str, parse: Callable[[str], float], format_number: Callable[[float], str]
+) -> tyro.constructors.PrimitiveConstructorSpec[float]:
+    """Return the specification of a number with its own notation on the command line."""
+    return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
-        metavar="FLOAT|K/255",
-        instance_from_str=lambda args: parse_pixels(args[0]),
+        metavar=metavar,
+        instance_from_str=lambda arguments: parse(arguments[0]),
         is_instance=lambda instance: isinstance(instance, float | int),
-        str_from_instance=lambda instance: [f"{instance:.10g}"],
-    ),
-]
+        str_from_instance=lambda instance: [format_number(instance)],
+    )
+
+
+Pixels = Annotated[float, tyro.conf.arg(metavar="PIXELS"), primitive("FLOAT|K/255", parse_pixels, "{:.10g}".format)]
 """A perturbation size in pixel units; the command line accepts both 0.1 and 8/255."""
 
 _FLOATS = ("width", "epsilon", "step_size")
@@ -101,7 +105,9 @@ class MeasurementConfig:
         check_size(self._perturbed)
         check_step_size(self._perturbed)
         if any(Condition.from_slug(slug).kind is ConditionKind.AS_TRAINED for slug in self.extra_conditions):
-            raise ValueError("as_trained is measured by itself where a run trains on perturbed images; leave it out")
+            raise ValueError(
+                "as_trained is always measured if a run trains on perturbed images; leave it out of the extra conditions"
+            )
 
     def check_fits(self, spec: DatasetSpec) -> None:
         """Raise ValueError if the numbers of images, the attacks or the out-of-distribution images do not fit a data set."""
@@ -110,15 +116,15 @@ class MeasurementConfig:
         for name in ("subset", "measure_subset"):
             if 0 < getattr(self, name, 0) < spec.num_classes:
                 raise ValueError(
-                    f"{name} must be 0 (all) or at least one image of each of the {spec.num_classes} classes"
+                    f"{name} must be 0 (all images) or at least {spec.num_classes}, one image of each class"
                 )
         if self.ood_dataset == "noise":
             return
-        foreign = datasets.spec(self.ood_dataset)
-        if foreign.image_shape != spec.image_shape or foreign.name == spec.name:
+        ood = datasets.spec(self.ood_dataset)
+        if ood.image_shape != spec.image_shape or ood.name == spec.name:
             raise ValueError(
                 f"ood_dataset must be another data set with images of shape {spec.image_shape}, or noise; "
-                f"{foreign.name} has {foreign.image_shape}"
+                f"{ood.name} has {ood.image_shape}"
             )
 
     def check_epochs(self) -> None:
@@ -126,7 +132,7 @@ class MeasurementConfig:
         _ = self.conditions, self.vectors_at(), self.checkpoints_at(), self.layerwise_at(), self.umap_at()
 
     @property
-    def epochs_there_are(self) -> Epochs:
+    def available_epochs(self) -> Epochs:
         """Return the epochs from which the choices below are made; every kind of run defines its own."""
         raise NotImplementedError
 
@@ -180,7 +186,7 @@ class MeasurementConfig:
 
     def measured_at(self) -> list[int]:
         """Return the epochs that are measured; 0 is the initialisation."""
-        return self.epochs_there_are.measured
+        return self.available_epochs.measured
 
     def vectors_at(self) -> list[int]:
         """Return the epochs whose vectors are kept."""
@@ -200,8 +206,8 @@ class MeasurementConfig:
         return [epoch for epoch in chosen if epoch in self.vectors_at()]
 
     def _chosen(self, text: str) -> list[int]:
-        there = self.epochs_there_are
-        return parse_epochs(text, there.last, there.drops, there.measured)
+        epochs = self.available_epochs
+        return parse_epochs(text, epochs.last, epochs.drops, epochs.measured)
 
     def to_json(self) -> dict[str, Any]:
         """Return the config as JSON values by field, with the attack's numbers filled in."""
@@ -223,7 +229,9 @@ def converted(kind: Callable[[Any], Any], name: str, value: Any) -> Any:
         return kind(value)
     except (ValueError, TypeError):
         choices = (
-            f"; there are: {', '.join(map(str, kind))}" if isinstance(kind, type) and issubclass(kind, StrEnum) else ""
+            f"; choose one of {', '.join(map(str, kind))}"
+            if isinstance(kind, type) and issubclass(kind, StrEnum)
+            else ""
         )
         raise ValueError(f"{name} cannot be {value!r}{choices}") from None
 

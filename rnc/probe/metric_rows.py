@@ -14,7 +14,7 @@ from rnc.models import FeatureClassifier
 from rnc.store.rows import Rows
 from rnc.vocabulary import FEATURES_LAYER, ClassMetric, ConditionKind, Metric, Split
 
-_TURNED = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)
+_ALIGNMENT = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Spot:
     epoch: int
     split: Split
     condition: Condition
-    found: FeatureSet
+    features: FeatureSet
     means: metrics.ClassMeans
     rows: Rows
 
@@ -51,12 +51,12 @@ class Spot:
             )
 
 
-def add_own(spot: Spot, model: FeatureClassifier) -> dict[Metric, float]:
+def add_around_own_means(spot: Spot, model: FeatureClassifier) -> dict[Metric, float]:
     """Add the metrics measured around the spot's own means; return the scalars."""
-    found = spot.found
-    scatter = metrics.scatter_around([(found.features, found.labels)], spot.means)
+    features = spot.features
+    scatter = metrics.scatter_around([(features.features, features.labels)], spot.means)
     values = metrics.collapse(spot.means, scatter, model.weight)
-    values |= metrics.classifier_metrics(found.labels, found.logits, scatter.nearest)
+    values |= metrics.classifier_metrics(features.labels, features.logits, scatter.nearest)
     spot.add(values, spot.split, spot.condition)
     per_class = {
         ClassMetric.COUNT: spot.means.counts,
@@ -72,20 +72,20 @@ def add_against_clean(spot: Spot, clean: Spot, train_clean: metrics.ClassMeans) 
 
     The comparisons are alignment, metrics around each other's means, and leaps.
     """
-    features, labels = spot.found.features, spot.found.labels
+    features, labels = spot.features.features, spot.features.labels
     if spot.split is not Split.TRAIN:
         nearest = metrics.nearest_centre(features, train_clean)
         spot.add({Metric.NCC_ACCURACY: float((nearest == labels).double().mean())}, Split.TRAIN, CLEAN)
     if spot.condition == CLEAN:
         return
     spot.add(metrics.cross(features, labels, clean.means), spot.split, CLEAN)
-    clean.add(metrics.cross(clean.found.features, clean.found.labels, spot.means), spot.split, spot.condition)
+    clean.add(metrics.cross(clean.features.features, clean.features.labels, spot.means), spot.split, spot.condition)
     alignment = metrics.align(clean.means, spot.means)
     spot.add(alignment.summary(), spot.split, CLEAN)
-    spot.add_per_class({name: getattr(alignment, name) for name in _TURNED}, spot.split, CLEAN)
+    spot.add_per_class({name: getattr(alignment, name) for name in _ALIGNMENT}, spot.split, CLEAN)
     attacked = spot.condition.is_attack or spot.condition.kind is ConditionKind.AS_TRAINED
     if attacked and not spot.condition.relabelled:
-        leaps = metrics.leaps(features, spot.found.true, spot.found.predicted, clean.means)
+        leaps = metrics.leaps(features, spot.features.true, spot.features.predicted, clean.means)
         true, predicted, counts, turned = leaps.clusters()
         spot.rows.add("leap", **spot.key, true_class=true, predicted_class=predicted, count=counts, angle=turned)
 

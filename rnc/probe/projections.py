@@ -29,7 +29,7 @@ class Projector:
         """Start without epochs."""
         self._config, self._writer = config, writer
         self._epochs: dict[int, Samples] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     @property
     def latest(self) -> Samples | None:
@@ -42,7 +42,7 @@ class Projector:
         try:
             pca = PlanePCA([stored[Split.TRAIN, CLEAN].features for stored in self._epochs.values()])
         except ValueError as error:
-            self._leave_out("PCA", error)
+            self._report_missing("PCA", error)
             return
         rows = Rows()
         for stored_epoch, stored in self._epochs.items():
@@ -53,8 +53,8 @@ class Projector:
 
     def restore(self) -> None:
         """Load the epochs in the store as if by `add_epoch`, for a run that is resumed."""
-        found = StoreReader(self._writer.path).features(self._config.run_id)
-        for key, part in found.groupby(["epoch", "split", "condition"]):
+        stored = StoreReader(self._writer.path).features(self._config.run_id)
+        for key, part in stored.groupby(["epoch", "split", "condition"]):
             epoch, split, condition = map(str, key)
             vectors = np.stack(list(part["vector"])).astype(np.float32)
             sample = Sample(part["sample"].to_numpy(), part["label"].to_numpy(), vectors)
@@ -66,26 +66,30 @@ class Projector:
         attacked = [c for role, c in self._config.conditions if role in (Role.PERTURBED, Role.TARGETED)]
         epochs = sorted({*self._config.umap_at(), last} & set(self._epochs), reverse=True)
         chosen = [(epoch, condition) for epoch in epochs for condition in (CLEAN, *attacked)]
-        taken = _spread(len(self._epochs[last][Split.TRAIN, CLEAN].indices), UMAP_POINTS)
-        if len(taken) < _LEAST_UMAP:
-            self._leave_out("UMAP", f"it needs the features of at least {_LEAST_UMAP} images, there are {len(taken)}")
+        chosen_samples = _spread(len(self._epochs[last][Split.TRAIN, CLEAN].indices), UMAP_POINTS)
+        if (count := len(chosen_samples)) < _LEAST_UMAP:
+            self._report_missing(
+                "UMAP", f"it needs the features of at least {_LEAST_UMAP} images, but there are {count}"
+            )
             return
-        clean, *others = (self._epochs[epoch][Split.TRAIN, condition].features[taken] for epoch, condition in chosen)
+        clean, *others = (
+            self._epochs[epoch][Split.TRAIN, condition].features[chosen_samples] for epoch, condition in chosen
+        )
         try:
             planes = umap_plane(clean, others)
         except RuntimeError as error:
-            self._leave_out("UMAP", error)
+            self._report_missing("UMAP", error)
             return
         rows = Rows()
         for (epoch, condition), plane in zip(chosen, planes, strict=True):
-            indices = self._epochs[epoch][Split.TRAIN, condition].indices[taken]
+            indices = self._epochs[epoch][Split.TRAIN, condition].indices[chosen_samples]
             self._add(rows, ProjectionMethod.UMAP, epoch, Split.TRAIN, condition, indices, plane)
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.UMAP, rows)
 
-    def _leave_out(self, method: str, reason: object) -> None:
+    def _report_missing(self, method: str, reason: object) -> None:
         """Print once that a projection of the run is missing, and why; the rest of the run is not affected."""
-        if method not in self._told:
-            self._told.add(method)
+        if method not in self._reported:
+            self._reported.add(method)
             tqdm.write(f"{self._config.run_id}: no {method}: {reason}")
 
     def _add(

@@ -34,10 +34,10 @@ def _git_commit() -> str | None:
     here = Path(__file__).parent
     try:
         command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]
-        found = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=True)
+        completed = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    return completed.stdout.strip()
 
 
 def _version(package: str) -> str | None:

@@ -6,7 +6,7 @@ import stat
 from functools import cache
 from pathlib import Path
 
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.store import lake
 from rnc.store.database import begins_as_duckdb
 from rnc.store.errors import StoreAddressError
@@ -32,25 +32,25 @@ def store_path(given: str | Path | None = None) -> Path:
             raise StoreAddressError(str(error)) from None
     if "\0" in address or ("?" in address and not Path(address).is_dir()):  # DuckDB cuts a path at these characters
         raise StoreAddressError(
-            f"store {shown(address)} has a character that no store's name may have; name another file"
+            f"store {quoted(address)} has a character that no store's name may have; name another file"
         )
     if address.startswith(":") or _PREFIX.match(address):
         raise StoreAddressError(
-            f"store {shown(address)} is no file of this machine; name a file, such as data/rnc.duckdb (or ./{address} for a "
+            f"store {quoted(address)} is no file of this machine; name a file, such as data/rnc.duckdb (or ./{address} for a "
             "file of that name), or a lake as ducklake:postgres:host=HOST dbname=NAME data=FOLDER"
         )
     try:
         given = Path(address).expanduser()
     except RuntimeError as error:
-        raise StoreAddressError(f"store {shown(address)} cannot be found: {error}") from None
+        raise StoreAddressError(f"store {quoted(address)} cannot be found: {error}") from None
     try:
         path, is_link = real_path(given), given.is_symlink()
     except OSError as error:
-        raise StoreAddressError(f"store {shown(address)} cannot be found: {error.strerror}") from None
+        raise StoreAddressError(f"store {quoted(address)} cannot be found: {error.strerror}") from None
     to_lake = lake.is_lake(given)  # if a link has a lake's name, any other target is not opened
     if is_link and not ((lake.is_lake(path) and path.is_file()) if to_lake else _may_be_followed(path)):
         raise StoreAddressError(
-            f"store {shown(address)} is a link to {shown(str(path))}, which is no store; name the store itself"
+            f"store {quoted(address)} is a link to {quoted(str(path))}, which is no store; name the store itself"
         )
     return path
 

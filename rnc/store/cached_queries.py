@@ -16,7 +16,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.store.connection import StoreError, StoreMissingError, reading
 from rnc.store.database import too_large
 from rnc.store.published_runs import (
@@ -146,7 +146,7 @@ def _check_key(connection: duckdb.DuckDBPyConnection, path: Path, table: str) ->
     ).fetchone()
     if found:
         raise StoreError(
-            f"table {table} of {path} has {found[1]:,} rows of {shown(str(found[0]))}, where there should be one; the store was "
+            f"table {table} of {path} has {found[1]:,} rows of {quoted(str(found[0]))}, where there should be one; the store was "
             "changed by hand or made by another program, and is not read"
         )
 

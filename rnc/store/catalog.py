@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.store import lake
 from rnc.store.database import open_database
 from rnc.store.errors import StoreError
@@ -127,7 +127,7 @@ def check_columns(found: dict[str, Columns], path: Path, *, complete: bool) -> N
             if wanted.get(column) != kind:
                 expected = f"it should be {wanted[column]}" if column in wanted else "the schema has no such column"
                 raise StoreError(
-                    f"column {shown(f'{table}.{column}')} of {path} is {kind[:80]}, {expected}; the store was changed by "
+                    f"column {quoted(f'{table}.{column}')} of {path} is {kind[:80]}, {expected}; the store was changed by "
                     "hand or made by another program, and is not read"
                 )
         if complete and (missing := [column for column in wanted if column not in columns]):
@@ -185,6 +185,6 @@ def _state(file: Path) -> tuple[int, ...]:
 
 def _refusal(path: Path, kind: str, name: str) -> StoreError:
     return StoreError(
-        f"store {path} has a {kind} {shown(name)}, which this program did not make and will not run; if it is yours, drop "
+        f"store {path} has a {kind} {quoted(name)}, which this program did not make and will not run; if it is yours, drop "
         "it, otherwise do not use the store"
     )

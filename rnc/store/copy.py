@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from rnc.command_line import fail, run_command, say
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.store.connection import reading, store_path, writing
 from rnc.store.copied_files import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
@@ -153,7 +153,7 @@ def _copied(source: Path, target: Path, run_id: str) -> int:
     except (StoreBusyError, StoreWriteError):
         raise
     except (StoreError, duckdb.Error) as error:
-        return fail(f"run {shown(str(run_id))} was not copied: {error}", 2)
+        return fail(f"run {quoted(str(run_id))} was not copied: {error}", 2)
     say(f"{run_id}: {'copied' if new else 'already there, finished'}")
     return 0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from rnc.safe_paths import UnsafePathError, open_plain_file, shown
+from rnc.safe_paths import UnsafePathError, open_plain_file, quoted
 from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.quoting import quoted_text
 
@@ -103,7 +103,7 @@ def memory_limit() -> str:
         share = int(_MEMORY_SHARE * _machine_memory())
         return f"{max(min(share, MOST_MEMORY_BYTES), _LEAST_MEMORY_BYTES) // 2**20}MiB"
     if not _SIZE.fullmatch(given):
-        raise StoreError(f"{MEMORY_VARIABLE}={shown(given)} is no size; give one such as 2GB")
+        raise StoreError(f"{MEMORY_VARIABLE}={quoted(given)} is no size; give one such as 2GB")
     return given
 
 
@@ -170,13 +170,13 @@ def _check_kinds(path: Path) -> None:
         file = path.with_name(path.name + name)
         if os.path.lexists(file) and (file.is_symlink() or not file.is_file()):
             advice = f"remove it; {path} was left as it is" if name else "name another with --store"
-            raise StoreError(f"{shown(str(file), 500)} is no plain file but a link, a pipe or a device; {advice}")
+            raise StoreError(f"{quoted(str(file), 500)} is no plain file but a link, a pipe or a device; {advice}")
     spilled = path.with_name(f"{path.name}.tmp")
     if os.path.lexists(spilled) and (spilled.is_symlink() or not spilled.is_dir()):
-        raise StoreError(f"{shown(str(spilled), 500)} is in the place of DuckDB's own temporary folder; remove it")
+        raise StoreError(f"{quoted(str(spilled), 500)} is in the place of DuckDB's own temporary folder; remove it")
     for file in spilled.iterdir() if spilled.is_dir() else ():
         if file.is_symlink() or not file.is_file():  # such a file ends the whole process
             raise StoreError(
-                f"{shown(str(file), 500)} is no plain file but a link, a pipe or a folder, in DuckDB's own temporary folder; "
+                f"{quoted(str(file), 500)} is no plain file but a link, a pipe or a folder, in DuckDB's own temporary folder; "
                 f"remove it; {path} was left as it is"
             )

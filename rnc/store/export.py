@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from rnc.command_line import fail, run_command, say
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.store.connection import store_path
 from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.gallery import publish
@@ -47,7 +47,7 @@ def _published(store: Path, run_id: str, folder: Path) -> int:
     except StoreBusyError:
         raise
     except StoreError as error:
-        return fail(f"run {shown(str(run_id))} was not published: {error}", 2)
+        return fail(f"run {quoted(str(run_id))} was not published: {error}", 2)
     return 0
 
 

@@ -21,7 +21,7 @@ from rnc.safe_paths import (
     open_new_file,
     open_plain_file,
     path_inside,
-    shown,
+    quoted,
 )
 from rnc.store.errors import StoreError
 from rnc.vocabulary import MOST_NETWORK_BYTES
@@ -88,7 +88,7 @@ def recorded_network(store: Path, run_id: str, recorded: object) -> Path:
     parts = recorded.split("/") if isinstance(recorded, str) else []
     if parts[:-1] != [_CHECKPOINTS, checked_run_id(run_id)] or not parts[-1].endswith(".safetensors"):
         raise StoreError(
-            f"network {shown(str(recorded))} of {run_id} is not used: the networks of a run lie in "
+            f"network {quoted(str(recorded))} of {run_id} is not used: the networks of a run lie in "
             f"{_CHECKPOINTS}/{run_id}, and are safetensors files"
         )
     return run_file(store, run_id, parts[-1])

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from rnc import state_files
-from rnc.safe_paths import UnsafePathError, read_plain_file, shown
+from rnc.safe_paths import UnsafePathError, quoted, read_plain_file
 from rnc.store.database import lock, settings
 from rnc.store.files import writers_lock
 from rnc.store.quoting import quoted_text
@@ -74,7 +74,7 @@ def lake_file(address: str) -> Path:
 def note_catalog(catalog: str) -> None:
     """Note that a lake's file may name this catalog from now on. Raises LakeError if the home folder cannot be written to."""
     try:
-        state_files.note(_KNOWN, [_told(catalog)])
+        state_files.write(_KNOWN, [_told(catalog)])
     except (OSError, RuntimeError) as error:
         raise LakeError(
             f"the lake's address cannot be noted in {state_files.state_file(_KNOWN)} ({error}); name a folder that can be "
@@ -83,7 +83,7 @@ def note_catalog(catalog: str) -> None:
 
 
 def _check_is_known(path: Path, catalog: str) -> None:
-    if _told(catalog) not in state_files.noted(_KNOWN):
+    if _told(catalog) not in state_files.read(_KNOWN):
         raise LakeError(
             f"{path} names a database that was not given on this account before: {_told(catalog)}. If it is yours, name the "
             f"lake by its address: {catalog} data={path.parent}"
@@ -105,7 +105,7 @@ def _parts(address: str) -> tuple[str, Path]:
     words = address.removeprefix(f"{SCHEME}postgres:").split()
     folders = [word.removeprefix("data=") for word in words if word.startswith("data=")]
     if not address.startswith(f"{SCHEME}postgres:") or len(folders) != 1 or not folders[0]:
-        raise LakeError(f"{shown(address)} names no folder of a lake; an address is {usage}")
+        raise LakeError(f"{quoted(address)} names no folder of a lake; an address is {usage}")
     catalog = f"{SCHEME}postgres:" + " ".join(word for word in words if not word.startswith("data="))
     return _checked(catalog), Path(folders[0]).expanduser().resolve()
 
@@ -121,7 +121,7 @@ def _checked(catalog: str) -> str:
             )
         if name not in _LIBPQ_NAMES or not _LIBPQ_VALUE.fullmatch(value):
             raise LakeError(
-                f"{shown(word)} is no part of a lake's address; there are {', '.join(_LIBPQ_NAMES)} and data, as NAME=VALUE"
+                f"{quoted(word)} is no part of a lake's address; there are {', '.join(_LIBPQ_NAMES)} and data, as NAME=VALUE"
             )
     return catalog
 
@@ -212,7 +212,7 @@ def _check_catalog(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     found = connection.execute(f"FROM postgres_query('__ducklake_metadata_lake', {quoted_text(sql)})").fetchone()
     if found:
         raise LakeError(
-            f"the catalog of {path} has something else than a table under the name {shown(str(found[0]))}, which this program "
+            f"the catalog of {path} has something else than a table under the name {quoted(str(found[0]))}, which this program "
             "did not make and will not read"
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from rnc.conditions import Condition
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 from rnc.store.catalog import schema_tables
 from rnc.store.errors import StoreError
 from rnc.store.quoting import quoted_name, quoted_text
@@ -108,11 +108,11 @@ def _check_conditions(connection: duckdb.DuckDBPyConnection, file: Path) -> None
         try:
             said = Condition.from_slug(row["condition"])
         except (ValueError, AttributeError, TypeError, AssertionError):
-            raise StoreError(f"condition {shown(str(row['condition']))} is none") from None
+            raise StoreError(f"condition {quoted(str(row['condition']))} is none") from None
         for name, value in row.items():
             if name != "condition" and not _is_said(said, name, value):
                 raise StoreError(
-                    f"condition {row['condition']} has {name} {shown(str(value))}, which its name does not say"
+                    f"condition {row['condition']} has {name} {quoted(str(value))}, which its name does not say"
                 )
 
 

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, shown
+from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, quoted
 from rnc.store.catalog import Columns, schema_tables
 from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
 from rnc.store.database import open_database
@@ -215,12 +215,12 @@ def _examine_file(path: Path, run_id: str, table: str, wanted: Columns) -> None:
             kind = _type(field.type)
             if kind != wanted.get(field.name):
                 raise StoreError(
-                    f"column {shown(field.name)} of {table}.parquet is {kind}; the schema has no such column"
+                    f"column {quoted(field.name)} of {table}.parquet is {kind}; the schema has no such column"
                 )
         if table == "checkpoint":
             for recorded in opened.read(["path"])["path"].to_pylist():
                 if not isinstance(recorded, str) or recorded.split("/")[:-1] != [run_id]:
-                    raise StoreError(f"network {shown(str(recorded))} does not lie in the run's folder")
+                    raise StoreError(f"network {quoted(str(recorded))} does not lie in the run's folder")
                 path_inside(path.parents[1], recorded, "network")
 
 
@@ -228,7 +228,7 @@ def _check_version(metadata: dict[bytes, bytes], table: str) -> None:
     version = metadata.get(b"schema_version", b"").decode(errors="replace")
     if version not in {str(number) for number in range(OLDEST_VERSION, SCHEMA_VERSION + 1)}:
         raise StoreError(
-            f"it was published under schema version {shown(version) if version else 'none'}, this program reads "
+            f"it was published under schema version {quoted(version) if version else 'none'}, this program reads "
             f"{OLDEST_VERSION} to {SCHEMA_VERSION}; publish it again, or take it out of the folder"
         )
 

@@ -12,7 +12,13 @@ from rnc.vocabulary import Objective
 
 
 def train_command(config: dict[str, Any]) -> str:
-    """Return the command that makes a run with this config (fields as stored), independent of current defaults.
+    """Return the command that makes a run with this config (fields as stored), as one line for a shell."""
+    module, arguments = module_and_arguments(config)
+    return shlex.join(["python", "-m", module, *arguments])
+
+
+def module_and_arguments(config: dict[str, Any]) -> tuple[str, list[str]]:
+    """Return the module and the arguments that make a run with this config, independent of current defaults.
 
     For an external network, the command measures it again.
     """
@@ -20,10 +26,8 @@ def train_command(config: dict[str, Any]) -> str:
         own = config["own"]
         settled = {"classifier": None, "stages": None, "name": own["name"] or None} | own["typed"]
         measured = {name: value for name, value in config.items() if name not in _SAID_BY_FILES}
-        parts = ["python", "-m", "train.measure", *_flags(settled), *_flags(measured)]
-    else:
-        parts = ["python", "-m", "train.run", *_flags(config)]
-    return shlex.join(parts)
+        return "train.measure", [*_flags(settled), *_flags(measured)]
+    return "train.run", _flags(config)
 
 
 _SAID_BY_FILES = ("own", "objective", "seed", "subset", "epochs", "measured_epochs")

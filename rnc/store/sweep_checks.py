@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rnc.safe_paths import UnsafePathError, checked_name, shown
+from rnc.safe_paths import UnsafePathError, checked_name, quoted
 
 VERSION = 2
 """The file's version. Version 1 has no version field and no folders or processes of jobs."""
@@ -179,4 +179,4 @@ def _are_texts(value: object, most: int) -> bool:
 def _said(value: object) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    return shown(value) if isinstance(value, str) else shown(json.dumps(value)).strip("'")
+    return quoted(value) if isinstance(value, str) else quoted(json.dumps(value)).strip("'")

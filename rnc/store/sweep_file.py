@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc.atomic_files import whole_file
-from rnc.safe_paths import UnsafePathError, open_plain_file, path_inside, shown
+from rnc.safe_paths import UnsafePathError, open_plain_file, path_inside, quoted
 from rnc.store.connection import StoreWriteError
 from rnc.store.sweep_checks import VERSION, SweepFileError, checked_sweep, checked_sweep_name
 
@@ -147,7 +147,7 @@ def _load(store: Path, name: str, room: int) -> tuple[Sweep, int]:
             if time.time() - status.st_mtime > _SETTLED_SECONDS:
                 _remember(stamp, sweep)
     if sweep.name != name:  # the same file under two names
-        raise SweepFileError(f"it calls itself {shown(sweep.name)}, but its folder {shown(name)}")
+        raise SweepFileError(f"it calls itself {quoted(sweep.name)}, but its folder {quoted(name)}")
     return replace(sweep, options=dict(sweep.options), runs=dict(sweep.runs), jobs=list(sweep.jobs)), status.st_size
 
 
@@ -172,4 +172,4 @@ def _remember(stamp: tuple[int, int, int, int], sweep: Sweep) -> None:
 
 def said_left_out(name: str, reason: str) -> str:
     """Return the message about a sweep that is left out."""
-    return f"sweep {shown(name)} is left out: {reason}"
+    return f"sweep {quoted(name)} is left out: {reason}"

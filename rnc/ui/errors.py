@@ -22,7 +22,7 @@ def show_error(text: str, icon: str = ":material/error:") -> None:
     """Show an error that the user can act on, with its text unchanged."""
     with suppress(StoreError):  # the store's path itself can be what is wrong
         text = without_folder(text, store_path())
-    st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.shown(text))}", icon=icon)
+    st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.error(text))}", icon=icon)
 
 
 @contextmanager

@@ -116,7 +116,7 @@ class Training:
                 status = os.fstat(file.fileno())
         except (OSError, UnsafePathError):
             return []
-        writers = [number for number in processes.own_processes() if processes.writes_to(number, status)]
+        writers = [number for number in processes.processes_of_user() if processes.writes_to(number, status)]
         leaders = [number for number in writers if processes.group(number) == number]
         return [number for number in leaders if {"train.run", str(self._store)} <= set(processes.arguments(number))]
 

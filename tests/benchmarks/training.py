@@ -20,7 +20,8 @@ from rnc.probe.execution import Execution, Precision
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments, in_turn
 from train.config import RunConfig
-from train.epoch import Trainer, TrainingSet
+from train.data import TrainingSet
+from train.epoch import Trainer
 from train.losses import MODES
 
 NETWORKS = ("vgg11_bn", "preact_resnet18")

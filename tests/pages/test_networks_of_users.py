@@ -103,8 +103,6 @@ def test_the_lab_attacks_networks_without_a_plane_or_a_simplex(
     result = answered(app, "Attack").result
     assert isinstance(result, AttackResult) and not app.error
     told = [info.value for info in app.info if "No plane" in info.value]
-    assert told == (
-        ["No plane: it has two axes, but this network has one penultimate feature."] if without_plane else []
-    )
+    assert told == (["A plane has two axes, but this network has one penultimate feature."] if without_plane else [])
     app.segmented_control(key="lab_plane_of").set_value("Simplex plane").run()
     assert not app.exception and any("No plane" in info.value for info in app.info)

@@ -31,7 +31,7 @@ def test_under_torchrun_each_process_takes_its_own_gpu(monkeypatch: pytest.Monke
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name in ("cuda", "cuda:0"):
-        with pytest.raises(ValueError, match="sees no GPU; use --device cpu"):
+        with pytest.raises(ValueError, match="finds no GPU; use --device cpu"):
             pick_device(name)
     for name in ("gpu", "tpu9", "cuda:x", ""):
         with pytest.raises(ValueError, match="unknown device"):
@@ -44,7 +44,7 @@ def test_small_networks_train_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> 
         small, large = torch.nn.Linear(998, 1000), torch.nn.Linear(999, 1000)
     assert set_threads(small) == torch.get_num_threads() == 1
     assert set_threads(large) == torch.get_num_threads() == 3
-    assert set_threads(small, asked=2) == torch.get_num_threads() == 2
+    assert set_threads(small, requested=2) == torch.get_num_threads() == 2
 
 
 def test_half_precision_is_off() -> None:

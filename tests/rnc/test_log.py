@@ -36,15 +36,15 @@ def test_an_event_is_a_line(lines: Path) -> None:
 
 
 def test_an_error_keeps_its_id_and_is_logged_once(lines: Path) -> None:
-    ids = [log.shown("the disk is full") for _again in range(3)]
-    assert len(set(ids)) == 1 and log.shown("another") != ids[0]
+    ids = [log.error("the disk is full") for _again in range(3)]
+    assert len(set(ids)) == 1 and log.error("another") != ids[0]
     assert (read(lines)[0]["id"], read(lines)[0]["text"]) == (ids[0], "the disk is full")
     assert len(read(lines)) == 2
 
 
 def test_the_ids_held_are_bounded(lines: Path) -> None:
     for number in range(log._MOST_IDS + 50):
-        log.shown(str(number))
+        log.error(str(number))
     assert len(_ids) == log._MOST_IDS
 
 
@@ -143,7 +143,7 @@ def test_what_is_no_plain_file_beside_a_store_is_left_alone(
         log.event("run begun", run="$(touch owned)")
     assert precious.read_text() == "mine\n" and not (tmp_path / "made").exists()
     assert [entry.name for entry in data.iterdir()] == ["rnc.log"]
-    assert capsys.readouterr().err.count("gets no log lines") == 1
+    assert capsys.readouterr().err.count("cannot be written, so there is no log") == 1
 
 
 def test_a_full_log_beside_a_store_does_not_follow_its_second_name(

@@ -27,7 +27,7 @@ def child() -> Iterator[subprocess.Popen]:
 def test_what_is_known_of_a_process(child: subprocess.Popen, tmp_path: Path) -> None:
     assert processes.arguments(child.pid) == WAIT and "RNC_TEST=a b" in processes.environment(child.pid)
     assert processes.parent(child.pid) == os.getpid() and processes.group(child.pid) == child.pid
-    assert {child.pid, os.getpid()} <= set(processes.own_processes())
+    assert {child.pid, os.getpid()} <= set(processes.processes_of_user())
     (tmp_path / "file").touch()
     assert not processes.writes_to(child.pid, (tmp_path / "file").stat())
 
@@ -37,16 +37,16 @@ def test_a_signal_reaches_the_process_that_was_meant_and_no_other(child: subproc
     assert proof and proof == processes.identity(child.pid) != processes.identity(os.getpid())
     boot, _, started = proof.partition(":")
     for wrong in ("", f"{boot}:{int(started) - 1}", processes.identity(os.getpid())):
-        assert not processes.send(child.pid, signal.SIGKILL, wrong)
+        assert not processes.send_signal(child.pid, signal.SIGKILL, wrong)
     assert child.poll() is None
-    assert processes.send(child.pid, signal.SIGKILL, proof)
+    assert processes.send_signal(child.pid, signal.SIGKILL, proof)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert processes.identity(child.pid) == "" and child.pid not in processes.own_processes()  # (a zombie)
-    assert child.wait() == -signal.SIGKILL and not processes.send(child.pid, signal.SIGKILL, proof)
+    assert processes.identity(child.pid) == "" and child.pid not in processes.processes_of_user()  # (a zombie)
+    assert child.wait() == -signal.SIGKILL and not processes.send_signal(child.pid, signal.SIGKILL, proof)
 
 
 def test_threads_of_the_kernel_are_nobodys_processes() -> None:
     """Where this sandbox shows any: process 2 is their parent."""
     kernel = [number for number in map(int, filter(str.isdigit, os.listdir("/proc"))) if processes.parent(number) == 2]
-    assert not {2, *kernel} & set(processes.own_processes()) or Path("/proc/2/comm").read_text() != "kthreadd\n"
+    assert not {2, *kernel} & set(processes.processes_of_user()) or Path("/proc/2/comm").read_text() != "kthreadd\n"
     assert processes.arguments(2**22) == [] and processes.environment(2**22) <= {""} and not processes.parent(2**22)

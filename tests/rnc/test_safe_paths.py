@@ -13,8 +13,8 @@ from rnc.safe_paths import (
     open_plain_file,
     open_to_append,
     path_inside,
+    quoted,
     read_plain_file,
-    shown,
 )
 
 GOOD = [
@@ -123,9 +123,9 @@ def test_a_lock_file_keeps_its_content(tmp_path: Path) -> None:
 
 
 def test_texts_are_shown_without_effect() -> None:
-    assert shown("a\x1b[2Jb\n") == r"'a\x1b[2Jb\n'"
-    assert len(shown("x" * 10_000)) < 100
-    shown("\ud800").encode()
+    assert quoted("a\x1b[2Jb\n") == r"'a\x1b[2Jb\n'"
+    assert len(quoted("x" * 10_000)) < 100
+    quoted("\ud800").encode()
 
 
 def test_what_is_appended_goes_to_a_plain_file_alone(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import torch
 
 from rnc.models import weights
 from rnc.probe.distributed import join_ranks, leave_ranks
-from rnc.probe.probe import Plan, Probe, TrainedImages
+from rnc.probe.measured_images import TrainedImages
+from rnc.probe.probe import Plan, Probe
 from rnc.vocabulary import Objective, Split
 from tests.train.small import small
 from train.config import RunConfig
@@ -28,9 +29,9 @@ def measure(checkpoint: Path, digest: str, folder: Path) -> None:
     mine = torch.arange(len(train))[ranks.rank :: ranks.count]  # as if an epoch had trained on brighter images
     trained = TrainedImages((train.pixels(mine) * 1.5).clamp(0, 1), mine)
     plan = Plan(1, CONFIG.conditions, layerwise=True, swept=CONFIG.conditions_at_end, trained=trained)
-    probe = Probe(CONFIG.run_id, data.measured, data.foreign, 10, ranks)
+    probe = Probe(CONFIG.run_id, data.measured, data.ood_images, 10, ranks)
     measured = probe.measure(weights.load(checkpoint, digest), plan)
-    if ranks.first:
+    if ranks.is_main:
         for name, table in measured.rows.tables().items():
             pq.write_table(table, folder / f"{name}.parquet")
     leave_ranks()

@@ -19,14 +19,15 @@ from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small
 from train import cost
 from train.cost import Estimate
-from train.epoch import Trainer, TrainingSet, batches
+from train.data import TrainingSet
+from train.epoch import Trainer, batches
 from train.run import main
 
 CPU = torch.device("cpu")
 REFUSED = [
     (["--epochs", "1000000000", "--dry-run"], "epochs must be at most 1,000,000, got 1000000000"),
     (["--width", "1000", "--dry-run"], "width must be at most 64, got 1000"),
-    (["--width", "0.01"], "width 0.01 leaves small_cnn 1 penultimate feature"),
+    (["--width", "0.01"], "with width 0.01, small_cnn has 1 penultimate feature"),
     (["--threads", "100000"], "threads must be 0 (automatic) to 1024, got 100000"),
     (["--threads", "100000", "--dry-run"], "threads must be 0 (automatic) to 1024, got 100000"),
     (["--seed", "9300000000000"], "seed must be at most 9,223,343,366,821, got 9300000000000"),

@@ -62,7 +62,7 @@ def test_a_limit_that_is_over_begins_nothing(tmp_path: Path, capsys: pytest.Capt
     """As in a recipe whose first runs took the time."""
     store = tmp_path / "rnc.duckdb"
     assert trained(store, "--time-limit", "0s") == 75
-    assert "time limit reached before the run began" in capsys.readouterr().err
+    assert "time limit reached before the run started" in capsys.readouterr().err
     assert ask(store, "SELECT count(*) FROM run") == [(0,)]
 
 
@@ -101,7 +101,7 @@ def test_durations_as_people_and_batch_systems_write_them(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-5m", "1:2:3:4", "5 parsecs", "1h30"])
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no duration; write 90s, 45m, 1\.5h"):
+    with pytest.raises(ValueError, match=r"is not a duration; use 90s, 45m, 1\.5h"):
         parse_duration(text)
 
 

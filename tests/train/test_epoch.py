@@ -14,7 +14,8 @@ from rnc.vocabulary import Objective
 from tests.train.small import small
 from train import epoch as epoch_module
 from train.config import RunConfig
-from train.epoch import Recorder, Trainer, TrainingSet
+from train.data import TrainingSet
+from train.epoch import Recorder, Trainer
 
 SIZE = 300
 CPU = Execution(torch.device("cpu"))
@@ -97,7 +98,7 @@ def test_the_recorder_keeps_what_the_measured_samples_were_trained_on() -> None:
     config = small(objective=Objective.AT, epsilon=0.1)
     recorder = Recorder(data)
     trainer(config, net).train_epoch(1, recorder)
-    taken = recorder.taken()
+    taken = recorder.recorded()
     assert taken.positions.tolist() == [0, 1, 2] and taken.images.shape == (3, 1, 8, 8)
     clean = data.images.pixels(data.measured)
     assert float((taken.images - clean).abs().max()) == pytest.approx(0.1, abs=1e-6)
@@ -107,6 +108,6 @@ def test_the_recorder_keeps_what_the_measured_samples_were_trained_on() -> None:
 def test_a_recorder_keeps_only_what_it_saw() -> None:
     recorder = Recorder(training_set())
     recorder.add(torch.tensor([250, 9, 7]), torch.stack([torch.full((1, 8, 8), v) for v in (0.25, 0.9, 0.7)]))
-    taken = recorder.taken()
+    taken = recorder.recorded()
     assert taken.positions.tolist() == [0, 2]
     assert taken.images[:, 0, 0, 0].tolist() == pytest.approx([0.7, 0.25])

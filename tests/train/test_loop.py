@@ -14,7 +14,7 @@ import torch
 from rnc import datasets
 from rnc.models import weights
 from rnc.probe import heartbeat
-from rnc.probe.heartbeat import Heart
+from rnc.probe.heartbeat import Heartbeat
 from rnc.probe.interruption import Diverged
 from rnc.probe.options import Options
 from rnc.store.connection import StoreBusyError
@@ -208,7 +208,7 @@ def test_the_heart_beats_every_few_seconds_however_often_it_is_asked(monkeypatch
     now, beats = [100.0], []
     monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(StoreWriter, "heartbeat", lambda _self, run_id, done: beats.append((run_id, done, now[0])))
-    heart = Heart(StoreWriter(Path("nowhere")), "a")
+    heart = Heartbeat(StoreWriter(Path("nowhere")), "a")
     for tick in range(1, 31):
         now[0] = 100 + tick * HEARTBEAT_SECONDS / 10
         heart.epochs_done = tick
@@ -231,7 +231,7 @@ def test_the_heart_beats_beside_a_step_that_cannot_be_asked(monkeypatch: pytest.
                 enough.set()
 
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.01)
-    heart = Heart(Writer(), "a", 7)  # type: ignore[arg-type]
+    heart = Heartbeat(Writer(), "a", 7)  # type: ignore[arg-type]
     with heart.beating():
         assert enough.wait(60)
-    assert set(beats) == {7} and not any(thread.name == "heart" for thread in threading.enumerate())
+    assert set(beats) == {7} and not any(thread.name == "heartbeat" for thread in threading.enumerate())

@@ -136,6 +136,39 @@ def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: p
         assert whole == two_parts, table
 
 
+def test_a_failed_measurement_is_recorded_and_logged_like_a_failed_training(
+    brought: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, seen = external_run.load_weights, []
+
+    def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet, key: str) -> list[str]:
+        seen.append(path.name)
+        if seen[-1] == "net_epoch2.pt":
+            raise ValueError("the disk is gone")
+        return load(model, path, images, key)
+
+    monkeypatch.setattr(external_run, "load_weights", broken)
+    assert main(command(brought)) == 2
+    run_id = only(brought)[1]["run_id"]
+    assert ask(brought / "store" / "rnc.duckdb", "SELECT state, error, epochs_done FROM run") == [
+        ("failed", "ValueError: the disk is gone", 0)
+    ]
+    started, failed = logged_states(brought, run_id)
+    assert (started["event"], started["level"], started["epoch"]) == ("run started", "info", 0)
+    assert (failed["event"], failed["level"], failed["epoch"]) == ("run failed", "error", 0)
+    assert failed["reason"] == "ValueError: the disk is gone" and started["device"].startswith("cpu")
+
+    monkeypatch.setattr(external_run, "load_weights", load)
+    assert main(command(brought)) == 0
+    assert [line["event"] for line in logged_states(brought, run_id)[2:]] == ["run resumed", "run finished"]
+
+
+def logged_states(brought: Path, run_id: str) -> list[dict]:
+    """The lines of the log on the states of a run."""
+    lines = [json.loads(line) for line in (brought / "store" / "rnc.log").read_text().splitlines()]
+    return [line for line in lines if line.get("run") == run_id and line["event"].startswith("run ")]
+
+
 def test_the_command_of_a_stored_run_makes_the_same_run(brought: Path) -> None:
     more = [
         "--name",

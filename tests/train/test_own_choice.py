@@ -58,7 +58,7 @@ def test_one_image_of_each_class_is_said_to_collapse_by_itself(
         write_images(tmp_path / "images" / part, each=3)
     assert measured(tmp_path, tmp_path / "images", "--measure-subset", "3", "--sample-size", "3") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert "train: one image of each class, so that NC1 is 0 and the nearest centre right by that alone" in last
+    assert "train: one image of each class, so that NC1 is 0 and the nearest centre is always right" in last
     assert "test: one image of each class" in last
 
 
@@ -67,7 +67,7 @@ def test_what_balance_allows_is_taken_and_said(tmp_path: Path, capsys: pytest.Ca
     assert measured(tmp_path, data, "--measure-subset", "90") == 0
     said = capsys.readouterr().out
     assert (
-        "train: 12 images are measured where 90 were asked for: 4 of each class, for class 2 has no more; "
+        "train: 12 images are measured instead of the requested 90: 4 of each class, because class 2 has no more; "
         "--measure-subset 0 measures all 124"
     ) in said
 
@@ -77,7 +77,7 @@ def test_kept_features_that_balance_shrinks_are_said(tmp_path: Path, capsys: pyt
     assert measured(tmp_path, data, "--sample-size", "30") == 0
     said = capsys.readouterr().out
     assert (
-        "train: the features of 12 images are kept where 30 were asked for: 4 of each class, for class 2 has no more"
+        "train: the features of 12 images are kept instead of the requested 30: 4 of each class, because class 2 has no more"
         in said
     )
 

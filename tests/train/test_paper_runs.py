@@ -78,7 +78,7 @@ def test_a_dry_run_tells_what_would_run_and_trains_nothing(tmp_path: Path, capsy
     assert main(["cifar10-cpu-*", "--width", "0.03", "--dry-run", "--store", str(store)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5 and all("80 epochs  about " in line for line in lines[:4])
-    assert lines[4].startswith("4 runs, one after the other on ") and not store.parent.exists()
+    assert lines[4].startswith("4 runs, one after another on ") and not store.parent.exists()
 
 
 def in_small(name: str) -> RunConfig:

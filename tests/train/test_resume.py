@@ -64,7 +64,7 @@ def test_what_was_saved_comes_back_bit_for_bit(saved: tuple[Path, dict[str, torc
     path, before = saved
     model, optimizer = network(seed=2)
     assert ResumeFile(path, CONFIG).restore(model, optimizer) == PROGRESS
-    assert same(state(model, optimizer), before) and PROGRESS.landed == 2
+    assert same(state(model, optimizer), before) and PROGRESS.last_stored_epoch == 2
 
 
 def test_a_file_of_the_version_before_goes_on_and_the_log_says_so(saved: tuple[Path, dict[str, torch.Tensor]]) -> None:
@@ -118,9 +118,9 @@ NAME = next(iter(network()[0].state_dict()))
 @pytest.mark.parametrize(
     ("tensors", "reason"),
     [
-        (without(f"model.{NAME}"), "it has no model."),
-        (with_another("model.more", torch.zeros(1)), "which the network has not"),
-        (with_another("momentum.more", torch.zeros(1)), "which the network has not"),
+        (without(f"model.{NAME}"), "it does not contain model."),
+        (with_another("model.more", torch.zeros(1)), "which the network does not have"),
+        (with_another("momentum.more", torch.zeros(1)), "which the network does not have"),
         (with_another(f"model.{NAME}", torch.zeros(1)), "of shape"),
         (with_another(f"momentum.{NAME}", torch.zeros(2, 2)), "of shape"),
         (with_another("model.\x1b[31m", torch.zeros(1)), r"'model\.\\x1b"),
@@ -156,13 +156,13 @@ def test_a_progress_that_makes_no_sense_is_refused(
 @pytest.mark.parametrize("text", ["", "[]", "{", "1", "null", "[" * 100_000])
 def test_a_progress_that_is_none_is_refused(saved: tuple[Path, dict[str, torch.Tensor]], text: str) -> None:
     changed(saved[0], sha256=None, progress=text)
-    refused(saved[0], "does not say how far")
+    refused(saved[0], "its progress (cannot be read|is not valid)")
 
 
 def test_the_file_of_another_run_is_refused(saved: tuple[Path, dict[str, torch.Tensor]]) -> None:
     """The same network, another seed."""
     path, other = saved[0], small(epochs=9, seed=2)
-    with pytest.raises(ValueError, match="it is of another run"):
+    with pytest.raises(ValueError, match="it belongs to another run"):
         ResumeFile(path, other).restore(*network(other))
 
 

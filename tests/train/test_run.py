@@ -33,7 +33,7 @@ WRONG = [
     (["--step-size", "inf"], "step_size must be a finite number > 0"),
     (["--epochs", "many"], "many"),
     (["--seed", "-1"], "seed must be at least 0"),
-    (["--measured-epochs", "often"], "'often' is no choice of epochs"),
+    (["--measured-epochs", "often"], "'often' is not a valid choice of epochs"),
     (["--extra-conditions", "blur"], "'blur' is no condition"),
     (["demo", "--epsilon", "0"], "epsilon must be a finite number > 0"),
     (["tiny", "--device", "tpu9"], "unknown device 'tpu9'; use auto, cpu"),
@@ -173,7 +173,7 @@ def test_a_recipe_goes_on_where_it_was_broken_off(
     begun = train_by(monkeypatch, finished_once)
     assert main(["demo"]) == 0
     assert sorted(begun) == ["at", "st", "trades"]
-    assert "already finished, skipped" in capsys.readouterr().out
+    assert "already finished and therefore skipped" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("threads_for_processes")
@@ -205,7 +205,10 @@ def test_ctrl_c_begins_no_further_run(
     monkeypatch.setitem(recipes.RECIPES, "seeds", lambda: seeds)
     begun = train_by(monkeypatch, interrupted)
     assert main(["seeds", "--jobs", "1"]) == 130
-    assert "stopped; what was measured so far is in the store" in capsys.readouterr().err
+    assert (
+        "stopped; all epochs measured so far are in the store, and the same command resumes the run"
+        in capsys.readouterr().err
+    )
     assert len(begun) <= 2
 
 

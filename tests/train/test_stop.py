@@ -35,5 +35,5 @@ def test_ctrl_c_in_the_terminal_begins_no_further_run(
         code = run.main(["seeds", "--jobs", "1", "--store", str(tmp_path / "rnc.duckdb")])
     finally:
         signal.signal(signal.SIGINT, before)
-    assert code == 130 and "stopped; what was measured so far" in capsys.readouterr().err
+    assert code == 130 and "stopped; all epochs measured so far are in the store" in capsys.readouterr().err
     assert waiting_run.begun(tmp_path) == [1]

@@ -12,7 +12,7 @@ from rnc.vocabulary import Objective
 from tests.train.small import ask, small
 from train import epoch
 from train.loop import train_run
-from train.stopwatch import Stopwatch, spent
+from train.stopwatch import Stopwatch, cost_per_epoch
 
 SLEPT = 0.05
 
@@ -24,8 +24,8 @@ def test_only_the_block_counts_and_a_reading_starts_anew(monkeypatch: pytest.Mon
     for _ in range(2):
         with watch.running():
             pass
-    assert watch.taken() == 2.5
-    assert watch.taken() == 0.0
+    assert watch.read_and_reset() == 2.5
+    assert watch.read_and_reset() == 0.0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -34,7 +34,7 @@ def test_a_gpu_is_timed_by_its_own_clock() -> None:
     with watch.running():
         for _ in range(10):
             large = large @ large / 4096
-    assert watch.taken() > 0
+    assert watch.read_and_reset() > 0
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,9 @@ def test_the_sums_are_those_of_the_rows(store: Path) -> None:
     )
     row = StoreReader(store).costs(run_id).iloc[0]
     assert row["attack"] == pytest.approx(attack) and row["step"] == pytest.approx(step)
-    assert spent(StoreReader(store), run_id).startswith(f"2 epochs, each on average: attack {attack / 2:.2g} s, step")
+    assert cost_per_epoch(StoreReader(store), run_id).startswith(
+        f"2 epochs, on average per epoch: attack {attack / 2:.2g} s, step"
+    )
 
 
 def test_an_attack_costs_standard_training_nothing(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path,
     assert len(sweeps_of(store)[0].jobs) == 1
     assert {run_id: state for run_id, (state, _) in states(store).items()} == {fails: "failed", works: "finished"}
     log = next((store.parent / "sweeps").glob("*/jobs/*/*.out")).read_text()
-    assert log.count(f"{works}: begins") == 2 and "preempted" in log + log.replace("out", "err")
+    assert log.count(f"{works}: started") == 2 and "preempted" in log + log.replace("out", "err")
     check_as_undisturbed(store, works, flags, tmp_path)
     assert main(["--status", "--store", str(store)]) == 1
     assert f"{works}  finished  epoch 30 of 30" in capsys.readouterr().out

@@ -144,7 +144,7 @@ def test_what_failed_is_handed_in_again_when_it_is_asked_for(tmp_path: Path) -> 
     assert main(["--retry-failed", "--store", str(store)]) == 0
     assert jobs(store) == [[fails, works], [fails]]
     assert set(states(store).values()) == {("finished", 2)}
-    assert logs(store).count(f"{works}: begins") == 1 and logs(store).count(f"{fails}: begins") == 2
+    assert logs(store).count(f"{works}: started") == 1 and logs(store).count(f"{fails}: started") == 2
     assert main(["--retry-failed", "--store", str(store)]) == 0 and len(jobs(store)) == 2
 
 
@@ -155,7 +155,7 @@ def test_runs_are_packed_into_jobs(tmp_path: Path) -> None:
     assert main([*flags, "--engine", "local", "--pack", "2", "--store", str(store)]) == 0
     assert jobs(store) == [[first, second], [third]]
     assert sorted(states(store).values()) == [("finished", 2)] * 3
-    assert logs(store).count(": begins") == 3
+    assert logs(store).count(": started") == 3
 
 
 def test_a_run_of_a_sweep_has_several_processes(tmp_path: Path) -> None:
@@ -192,11 +192,11 @@ def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
     for process in (run, task):  # (a job that takes its time to end)
         os.kill(process, signal.SIGSTOP)
     with monkeypatch.context() as hurry:
-        hurry.setattr(sweep, "_PATIENCE", 0.0)
+        hurry.setattr(sweep, "_CANCEL_TIMEOUT", 0.0)
         assert main(["--cancel", "--store", str(store)]) == 2
-        assert "have been told to end, and have not yet" in capsys.readouterr().err
+        assert "were cancelled but have not ended yet; a run ends only after an epoch" in capsys.readouterr().err
         assert main(command) == 2 and len(jobs(store)) == 1
-    until_gone = sweep._until_gone
+    until_gone = sweep._wait_until_ended
 
     def let_go_and_wait(*waited_for: Any) -> None:
         os.kill(task, signal.SIGCONT)
@@ -204,10 +204,10 @@ def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
         os.kill(run, signal.SIGCONT)
         until_gone(*waited_for)
 
-    monkeypatch.setattr(sweep, "_until_gone", let_go_and_wait)
+    monkeypatch.setattr(sweep, "_wait_until_ended", let_go_and_wait)
     monkeypatch.setattr(
-        sweep, "_PATIENCE", 600.0
+        sweep, "_CANCEL_TIMEOUT", 600.0
     )  # (the run may be at its last epoch's map, which a busy machine makes slowly)
     assert main(command) == 0
-    assert "were cancelled and have not ended yet; waiting for them" in capsys.readouterr().out
+    assert "waiting for the cancelled jobs" in capsys.readouterr().out
     assert len(jobs(store)) == 2 and set(states(store).values()) == {("finished", 40)}

@@ -25,7 +25,7 @@ from train.sweeps.job import SweepJob
 from train.sweeps.job_options import JobOptions
 from train.sweeps.local_jobs import end_jobs, job_folder, processes_of
 
-_USUAL_SECONDS = 24 * 3600.0
+_DEFAULT_SECONDS = 24 * 3600.0
 _NOTICE_SECONDS = 120  # between the engine's signal and the job's end: time for an epoch's transaction and a save
 _MOST_REQUEUES = 1000  # of jobs out of time; the runs page shows those without progress
 _FOREVER_MINUTES = 60 * 24 * 365
@@ -57,35 +57,49 @@ class Slurm:
 
     def submit(self, runs: dict[str, list[str]], store: Path, folder: Path, options: JobOptions) -> list[Job]:
         """Submit one array of jobs. Raises EngineError with the message of sbatch if it fails."""
-        seconds = options.time_limit or _USUAL_SECONDS
+        seconds = options.time_limit or _DEFAULT_SECONDS
         notice = round(min(_NOTICE_SECONDS, seconds / 4))
         pack = options.pack or 1
         jobs = [
-            SweepJob(store, some, options.at_a_time or len(some), options.ranks, 0, seconds - 2 * notice, requeues=True)
-            for some in _parts(runs, pack)
+            SweepJob(
+                store,
+                commands,
+                options.at_a_time or len(commands),
+                options.ranks,
+                0,
+                seconds - 2 * notice,
+                requeues=True,
+            )
+            for commands in _packed(runs, pack)
         ]
-        own = _own_folder(folder)
+        new_folder = _new_job_folder(folder)
         gpus = {"gpus_per_node": options.ranks} if options.on_gpus else {}
         try:
-            executor = submitit.SlurmExecutor(own, max_num_timeout=_MOST_REQUEUES)
+            executor = submitit.SlurmExecutor(new_folder, max_num_timeout=_MOST_REQUEUES)
             executor.update_parameters(
-                job_name=folder.name, time=math.ceil(seconds / 60), signal_delay_s=notice,
-                additional_parameters={"requeue": True}, **gpus | options.for_sbatch(),
-            )  # fmt: skip
+                job_name=folder.name,
+                time=math.ceil(seconds / 60),
+                signal_delay_s=notice,
+                additional_parameters={"requeue": True},
+                **gpus | options.for_sbatch(),
+            )
             with executor.batch():
-                given = [executor.submit(job) for job in jobs]
+                submitted = [executor.submit(job) for job in jobs]
         except (ValueError, RuntimeError, FailedJobError, FailedSubmissionError) as error:
             raise EngineError(str(error)) from None
-        return [Job(one.job_id, list(job.commands), folder=own.name) for one, job in zip(given, jobs, strict=True)]
+        return [
+            Job(one.job_id, list(job.commands), folder=new_folder.name)
+            for one, job in zip(submitted, jobs, strict=True)
+        ]
 
     def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
         """Return the jobs in the queue, in any state, whose batch script is in the folder recorded for them."""
-        found = subprocess.run(
+        answer = subprocess.run(
             ["squeue", "--array", "--noheader", "--format=%i|%o"], capture_output=True, text=True, check=False
         )
-        if found.returncode:
-            raise EngineError(found.stderr.strip())
-        queued = dict(line.strip().split("|", 1) for line in found.stdout.splitlines() if "|" in line)
+        if answer.returncode:
+            raise EngineError(answer.stderr.strip())
+        queued = dict(line.strip().split("|", 1) for line in answer.stdout.splitlines() if "|" in line)
         return [job for job in jobs if _is_script_in(queued.get(job.job_id, ""), job_folder(folder, job))]
 
     def cancel(self, jobs: list[Job], folder: Path) -> None:
@@ -105,20 +119,20 @@ class Local:
         """Start the process of the job."""
         gpus = torch.cuda.device_count() if options.on_gpus else 0
         at_a_time = options.at_a_time or max(1, (gpus or cores()) // options.ranks)
-        given = []
-        for some in _parts(runs, options.pack or len(runs)):
+        submitted = []
+        for commands in _packed(runs, options.pack or len(runs)):
             job = SweepJob(
-                store, some, min(at_a_time, len(some)), options.ranks, gpus, options.time_limit, requeues=False
+                store, commands, min(at_a_time, len(commands)), options.ranks, gpus, options.time_limit, requeues=False
             )
-            own = _own_folder(folder)
-            executor = submitit.LocalExecutor(own)
+            new_folder = _new_job_folder(folder)
+            executor = submitit.LocalExecutor(new_folder)
             executor.update_parameters(
                 timeout_min=_FOREVER_MINUTES, gpus_per_node=torch.cuda.device_count(), visible_gpus=_visible_gpus()
             )
-            with _outliving():
+            with _detached():
                 number = executor.submit(job).job_id
-            given.append(Job(number, list(some), folder=own.name, process=identity(int(number))))
-        return given
+            submitted.append(Job(number, list(commands), folder=new_folder.name, process=identity(int(number))))
+        return submitted
 
     def alive(self, jobs: list[Job], folder: Path) -> list[Job]:
         """Return the jobs with a living process, including those whose controller was killed while a run continues."""
@@ -139,21 +153,23 @@ def pick_engine(name: str) -> Engine:
     return engines[name]
 
 
-def _own_folder(folder: Path) -> Path:
+def _new_job_folder(folder: Path) -> Path:
     """Create a new folder for jobs of a sweep, so that no other user can have placed files that are read or executed there.
 
     Raises EngineError if the sweep's folder cannot hold jobs.
     """
     if printable(str(folder)) != str(folder):  # the name becomes part of a batch script
-        raise EngineError(f"{printable(str(folder))} has control characters in its name; jobs cannot lie there")
+        raise EngineError(
+            f"{printable(str(folder))} has control characters in its name, so that it cannot hold jobs; use another folder"
+        )
     try:
         place = path_inside(folder, "jobs", "folder")
         place.mkdir(parents=True, exist_ok=True)
-        own = place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        own.mkdir()
+        new_folder = place / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        new_folder.mkdir()
     except (UnsafePathError, OSError) as error:
-        raise EngineError(f"no folder for jobs can be made in {folder}: {error}") from None
-    return own
+        raise EngineError(f"cannot create a folder for jobs in {folder}: {error}") from None
+    return new_folder
 
 
 def _is_script_in(command: str, folder: Path) -> bool:
@@ -170,13 +186,13 @@ def _answers(command: str) -> bool:
     return subprocess.run([command], capture_output=True, check=False).returncode == 0
 
 
-def _parts(runs: dict[str, list[str]], size: int) -> list[dict[str, list[str]]]:
+def _packed(runs: dict[str, list[str]], size: int) -> list[dict[str, list[str]]]:
     items = list(runs.items())
     return [dict(items[first : first + size]) for first in range(0, len(items), size)]
 
 
 @contextmanager
-def _outliving() -> Iterator[None]:
+def _detached() -> Iterator[None]:
     """Start processes within the block that are not ended by Ctrl-C, nor by closing the terminal."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:

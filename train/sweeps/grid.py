@@ -17,16 +17,16 @@ def grid(arguments: list[str]) -> tuple[list[RunConfig], Command]:
 
     The first argument may name a recipe, a run or a pattern. Raises ValueError for invalid arguments.
     """
-    named = arguments[:1] if arguments and not arguments[0].startswith("-") else []
-    begun = find(named[0]) if named else [RunConfig()]
-    found: dict[str, RunConfig] = {}
-    for flags in multiplied(arguments[len(named) :]):
-        command = parse_one(begun[0], flags)
+    recipe = arguments[:1] if arguments and not arguments[0].startswith("-") else []
+    starting = find(recipe[0]) if recipe else [RunConfig()]
+    configs: dict[str, RunConfig] = {}
+    for flags in multiplied(arguments[len(recipe) :]):
+        command = parse_one(starting[0], flags)
         given = {name: getattr(command.config, name) for name in _named(flags)}
-        for config in begun:
-            made = replace(config, **given)
-            found.setdefault(made.run_id, made)
-    return list(found.values()), command
+        for config in starting:
+            changed = replace(config, **given)
+            configs.setdefault(changed.run_id, changed)
+    return list(configs.values()), command
 
 
 def multiplied(flags: list[str]) -> list[list[str]]:

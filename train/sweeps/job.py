@@ -24,8 +24,8 @@ from rnc.store.writer import run_state
 from rnc.vocabulary import RunState
 
 _ROOT = Path(__file__).resolve().parents[2]
-_LOOK_SECONDS = 0.2
-_PATIENCE = 300.0  # after SIGTERM, for clusters with a grace period before they take the node
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 300.0  # after SIGTERM, for clusters with a grace period before they take the node
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -46,19 +46,19 @@ class SweepJob:
     requeues: bool
     """True if the engine requeues the job when it is out of time."""
     _busy: dict[int, tuple[str, subprocess.Popen]] = field(default_factory=dict, init=False, repr=False)
-    _told: bool = field(default=False, init=False, repr=False)
+    _is_stopping: bool = field(default=False, init=False, repr=False)
 
     def __call__(self) -> dict[str, int]:
         """Train the unfinished runs; the failure of one does not affect the others."""
-        signal.signal(signal.SIGTERM, self._terminated)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
         deadline = None if self.seconds is None else time.time() + self.seconds
         todo = [run_id for run_id in self.commands if self._state(run_id) != RunState.FINISHED]
         ended: dict[str, int] = {}
-        while (todo and not _over(deadline)) or self._busy:
+        while (todo and not _is_over(deadline)) or self._busy:
             for slot in range(self.at_a_time):
-                if slot not in self._busy and todo and not _over(deadline):
+                if slot not in self._busy and todo and not _is_over(deadline):
                     self._start(slot, todo.pop(0), deadline)
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
             ended |= self._collect()
         unfinished = todo or OUT_OF_TIME in ended.values()
         if unfinished and self.requeues:
@@ -73,19 +73,21 @@ class SweepJob:
     def requeue(self) -> None:
         """Return the job to its engine with the signal that submitit uses."""
         os.kill(os.getpid(), getattr(signal, f"SIG{submitit.JobEnvironment.USR_SIG}"))
-        time.sleep(_PATIENCE)
+        time.sleep(_GRACE_SECONDS)
 
     def _start(self, slot: int, run_id: str, deadline: float | None) -> None:
         command = [sys.executable, "-m", "train.run"]
         if self.ranks > 1:
-            several = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(self.ranks)]
-            command = [sys.executable, "-m", *several, "-m", "train.run"]
+            torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(self.ranks)]
+            command = [sys.executable, "-m", *torchrun, "-m", "train.run"]
         limit = [] if deadline is None else ["--time-limit", f"{max(deadline - time.time(), 1):.0f}s"]
-        print(f"{run_id}: begins", flush=True)
+        print(f"{run_id}: started", flush=True)
         process = subprocess.Popen(
             [*command, *self.commands[run_id], *limit],
-            cwd=_ROOT, env=os.environ | self._gpus_of(slot), preexec_fn=_as_child,
-        )  # fmt: skip
+            cwd=_ROOT,
+            env=os.environ | self._gpus_of(slot),
+            preexec_fn=_prepare_child,
+        )
         self._busy[slot] = run_id, process
 
     def _gpus_of(self, slot: int) -> dict[str, str]:
@@ -117,7 +119,7 @@ class SweepJob:
 
     def _stop(self) -> None:
         """Send SIGTERM to the runs, and wait until they have ended."""
-        self._told = True
+        self._is_stopping = True
         for _run_id, process in self._busy.values():
             process.terminate()
         for _run_id, process in self._busy.values():
@@ -125,26 +127,26 @@ class SweepJob:
                 # Not `process.wait()`: this signal handler may have interrupted a `poll()` that holds its lock.
                 os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
-    def _terminated(self, _number: int, _frame: Any) -> None:
+    def _on_sigterm(self, _number: int, _frame: Any) -> None:
         """Handle SIGTERM: a user cancels the job, or a cluster is about to take its node and requeue the job itself.
 
         In the second case, a job that exits now would count as done. The job therefore waits to be killed, and requeues
         itself if that does not happen; a cancelled job is killed within the cluster's KillWait.
         """
-        if self._told:
+        if self._is_stopping:
             return
         self._stop()
         if self.requeues:
-            time.sleep(_PATIENCE)
+            time.sleep(_GRACE_SECONDS)
             self.requeue()
         sys.exit(128 + signal.SIGTERM)
 
 
-def _over(deadline: float | None) -> bool:
+def _is_over(deadline: float | None) -> bool:
     return deadline is not None and time.time() >= deadline
 
 
-def _as_child() -> None:
+def _prepare_child() -> None:
     """Make the new process end with the job, and ignore the signal that is meant for the job."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)

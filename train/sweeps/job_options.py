@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any
 
-from rnc.safe_paths import shown
+from rnc.safe_paths import quoted
 
 _MOST_SECONDS = 366 * 24 * 3600.0
 _NAMES = (
@@ -42,7 +42,7 @@ class JobOptions:
         for name, least, most in (("pack", 0, 10_000), ("at_a_time", 0, 10_000), ("ranks", 1, 1024)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-                raise ValueError(f"{name} must be a whole number from {least} to {most:,}, got {shown(str(value))}")
+                raise ValueError(f"{name} must be a whole number from {least} to {most:,}, got {quoted(str(value))}")
         limit = self.time_limit
         if limit is not None and not (math.isfinite(limit) and 0 <= limit <= _MOST_SECONDS):
             raise ValueError("the time limit of a job must be between 0 and a year")
@@ -58,15 +58,15 @@ def job_options(recorded: dict[str, Any]) -> JobOptions:
     """Return the options recorded in a sweep. Raises ValueError if one is missing or invalid."""
     names = [field.name for field in fields(JobOptions)]
     if missing := [name for name in names if name not in recorded]:
-        raise ValueError(f"the sweep's file does not say {', '.join(missing)}; start the sweep anew by its own command")
+        raise ValueError(f"the sweep's file has no {', '.join(missing)}; start the sweep again with its own command")
     return JobOptions(**{name: recorded[name] for name in names})
 
 
 def _check_parameter(name: object, value: object) -> None:
     if name not in _NAMES:
-        raise ValueError(f"--slurm knows no {shown(str(name))}; it takes {', '.join(_NAMES)}")
+        raise ValueError(f"--slurm does not accept {quoted(str(name))}; it accepts {', '.join(_NAMES)}")
     if not isinstance(value, str) or not _VALUE.fullmatch(value) or (value.isdigit() and len(value) > _MOST_DIGITS):
         raise ValueError(
-            f"--slurm {name} cannot be {shown(str(value))}: a value has 1 to 200 letters, digits and characters of "
-            "_.,:+@%=/*[]()&|!-, without spaces and line breaks, and does not begin with -"
+            f"--slurm {name} cannot be {quoted(str(value))}: a value consists of 1 to 200 letters, digits and characters of "
+            "_.,:+@%=/*[]()&|!-, without spaces and line breaks, and does not start with -"
         )

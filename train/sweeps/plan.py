@@ -6,21 +6,19 @@ flags shared by all runs become arguments.
 
 import hashlib
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rnc.datasets import data_root
 from rnc.probe.execution import Precision
-from rnc.safe_paths import shown
-from rnc.store.run_card import train_command
+from rnc.safe_paths import quoted
+from rnc.store.run_card import module_and_arguments
 from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, said_left_out
 from train.config import RunConfig
 from train.cost import Estimate
 from train.run import Command
 
-_TRAIN = ("python", "-m", "train.run")
 _LONGEST_WORD = 100
 _FLAGS: dict[str, Callable[[str], bool]] = {
     "--device": lambda value: re.fullmatch(r"[a-z]{2,10}(:\d{1,3})?", value, re.ASCII) is not None,
@@ -44,17 +42,17 @@ def planned(name: str, configs: list[RunConfig], command: Command, engine: str, 
     Raises ValueError if there is a file with its name that is invalid or belongs to other runs.
     """
     store = command.options().store
-    found = find_sweeps(store)
-    if name in found.left_out:
+    known = find_sweeps(store)
+    if name in known.left_out:
         raise ValueError(
-            f"{said_left_out(name, found.left_out[name])}; move {store.parent / 'sweeps' / name} away, and start the same "
+            f"{said_left_out(name, known.left_out[name])}; move {store.parent / 'sweeps' / name} away and run the same "
             "command again"
         )
-    before = [sweep for sweep in found.sweeps if sweep.name == name]
-    wanted = [config.run_id for config in configs]
-    if before and set(before[0].runs) != set(wanted):
+    before = [sweep for sweep in known.sweeps if sweep.name == name]
+    run_ids = [config.run_id for config in configs]
+    if before and set(before[0].runs) != set(run_ids):
         raise ValueError(
-            f"{store.parent / 'sweeps' / name} is a sweep of other runs; move it away, and start the same command again"
+            f"{store.parent / 'sweeps' / name} is a sweep of other runs; move it away and run the same command again"
         )
     estimate = Estimate(command.options())
     runs = {config.run_id: PlannedRun(config.to_json(), config.epochs, estimate.seconds(config)) for config in configs}
@@ -77,7 +75,8 @@ def _shared_flags(command: Command) -> list[str]:
 
 def run_arguments(run: PlannedRun) -> list[str]:
     """Return the arguments of train.run that make the run."""
-    return shlex.split(train_command(run.config))[len(_TRAIN) :]
+    _module, arguments = module_and_arguments(run.config)
+    return arguments
 
 
 def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
@@ -89,41 +88,41 @@ def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
     for run_id, run in sweep.runs.items():
         if reason := _reason_against(run_id, run.config):
             raise ValueError(
-                f"sweep {sweep.name}: run {shown(run_id)} cannot be trained from the sweep's file: {reason}"
+                f"sweep {sweep.name}: run {quoted(run_id)} cannot be trained from the sweep's file: {reason}"
             )
     _check_flags(sweep, store, root)
 
 
 def _reason_against(run_id: str, config: dict[str, Any]) -> str | None:
     """Return the reason why a recorded config is not that of a run, or None if it is."""
-    usual = RunConfig().to_json()
-    if unknown := sorted(set(config) ^ set(usual)):
-        return f"its config and those of this version differ in {shown(unknown[0])}"
+    default = RunConfig().to_json()
+    if unknown := sorted(set(config) ^ set(default)):
+        return f"its config differs from those of this version in {quoted(unknown[0])}"
     for name, value in config.items():
-        if not _is_alike(value, usual[name]):
-            return f"{name} cannot be {shown(str(value))}"
+        if not _is_alike(value, default[name]):
+            return f"{name} cannot be {quoted(str(value))}"
     try:
         fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in config.items()}
-        made = RunConfig(**fields)
+        rebuilt = RunConfig(**fields)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return str(error)
-    if made.run_id != run_id or made.to_json() != config:
-        return f"its config is that of {shown(made.run_id)}"
+    if rebuilt.run_id != run_id or rebuilt.to_json() != config:
+        return f"its config belongs to {quoted(rebuilt.run_id)}"
     return None
 
 
-def _is_alike(value: object, usual: object) -> bool:
+def _is_alike(value: object, default: object) -> bool:
     """Return whether a value has the type of a field; a text that looks like a flag is rejected."""
-    if isinstance(value, bool) or isinstance(usual, bool):
-        return type(value) is type(usual)
-    if isinstance(usual, float):
+    if isinstance(value, bool) or isinstance(default, bool):
+        return type(value) is type(default)
+    if isinstance(default, float):
         return isinstance(value, int | float)
     if isinstance(value, str):
-        return isinstance(usual, str) and not value.startswith("-")
-    if isinstance(value, list) and isinstance(usual, list):
-        like = usual[0] if usual else ""
+        return isinstance(default, str) and not value.startswith("-")
+    if isinstance(value, list) and isinstance(default, list):
+        like = default[0] if default else ""
         return all(_is_alike(item, like) for item in value)
-    return type(value) is type(usual)
+    return type(value) is type(default)
 
 
 def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:
@@ -134,14 +133,16 @@ def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:
         value = left.pop(0) if left and flag != "--compiled" else ""
         if flag == "--store":
             if Path(value).name != store.name:
-                raise ValueError(f"sweep {sweep.name} writes to {shown(Path(value).name)}; name it with --store")
+                raise ValueError(
+                    f"sweep {sweep.name} writes to the store {quoted(Path(value).name)}; name it with --store"
+                )
             continue
         if flag == "--data-root":
             if Path(value).resolve() != data_root(root).resolve():
                 raise ValueError(
-                    f"sweep {sweep.name} takes its images from {shown(value, 300)}; where that is right, say so: --data-root"
+                    f"sweep {sweep.name} reads its images from {quoted(value, 300)}; if this is correct, give --data-root"
                 )
         elif flag != "--compiled" and (flag not in _FLAGS or not _FLAGS[flag](value)):
-            raise ValueError(f"sweep {sweep.name}: its runs cannot be given {shown(f'{flag} {value}')}")
+            raise ValueError(f"sweep {sweep.name}: its runs cannot take the argument {quoted(f'{flag} {value}')}")
         checked += [flag, value] if flag != "--compiled" else [flag]
     sweep.options["flags"] = checked

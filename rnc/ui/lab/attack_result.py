@@ -21,7 +21,7 @@ from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.job_status import Answer, table_of_metrics
 from rnc.ui.markdown import plain
-from rnc.vocabulary import Metric, Role
+from rnc.vocabulary import NO_PLANE, Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
 _Placed = tuple[np.ndarray, np.ndarray, pd.DataFrame | None]
@@ -149,7 +149,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
 def _in_principal_plane(result: AttackResult) -> _Placed | None:
     """Return the watched images in the plane of the leading principal directions, or say why there is none."""
     if result.plane.shape[-1] < 2:
-        st.info("No plane: it has two axes, but this network has one penultimate feature.")
+        st.info(NO_PLANE)
         return None
     return result.plane, np.full(len(result.sample), True), None
 

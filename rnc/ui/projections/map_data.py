@@ -12,7 +12,7 @@ from rnc.store.vectors import as_matrix
 from rnc.ui import sidebar
 from rnc.ui.markdown import Markdown, plain
 from rnc.ui.projections.map_options import SIMPLEX, MapChoice
-from rnc.vocabulary import ProjectionMethod, Split
+from rnc.vocabulary import NO_PLANE, ProjectionMethod, Split
 
 MOST_DRAWN = 5_000
 """Number of samples on a map by default; more take seconds to draw."""
@@ -87,7 +87,7 @@ def _why_none(run_id: str, method: str) -> Markdown:
     if len(epochs) and method == ProjectionMethod.PCA.value.upper():
         _classes, means = sidebar.reader().class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
         if means.shape[1] == 1:
-            return "A plane has two axes, but this network has one penultimate feature."
+            return NO_PLANE
     return "This run stored none."
 
 

@@ -21,7 +21,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> custom.OwnImages:
+def photos(tmp_path: Path) -> custom.UserImages:
     """A folder of six images, which nobody has measured yet."""
     for number in range(6):
         folder = tmp_path / "home" / "photos" / f"{number % 2}"
@@ -30,7 +30,7 @@ def photos(tmp_path: Path) -> custom.OwnImages:
     return custom.find(tmp_path / "home" / "photos")
 
 
-def is_read(images: custom.OwnImages) -> bool:
+def is_read(images: custom.UserImages) -> bool:
     """Whether images are read, all of them or some; otherwise both say why not."""
     try:
         image_folders.check(images)
@@ -46,7 +46,7 @@ def is_read(images: custom.OwnImages) -> bool:
     return len(datasets.load(images.reference, Split.TRAIN)) == 6
 
 
-def test_images_are_read_once_their_folder_was_measured(photos: custom.OwnImages) -> None:
+def test_images_are_read_once_their_folder_was_measured(photos: custom.UserImages) -> None:
     assert not is_read(photos)
     image_folders.note(photos)
     image_folders.note(photos)
@@ -57,29 +57,29 @@ def test_images_are_read_once_their_folder_was_measured(photos: custom.OwnImages
     ("folder", "expected"), [("home", True), ("home/photos/0", False), ("home/pho", False), ("", True)]
 )
 def test_folders_may_be_named(
-    folder: str, expected: bool, photos: custom.OwnImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: str, expected: bool, photos: custom.UserImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(FOLDERS_VARIABLE, f"/nowhere:{tmp_path / folder}:")
     assert is_read(photos) is expected
 
 
-def test_a_link_in_a_folder_that_may_be_read_leads_nowhere_else(photos: custom.OwnImages, tmp_path: Path) -> None:
+def test_a_link_in_a_folder_that_may_be_read_leads_nowhere_else(photos: custom.UserImages, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "link").symlink_to(photos.data)
-    image_folders.note(custom.OwnImages(tmp_path / "mine", None, photos.spec))
-    assert not is_read(custom.OwnImages(tmp_path / "mine" / "link", None, photos.spec))
-    assert not is_read(custom.OwnImages(tmp_path / "mine", photos.data, photos.spec))
+    image_folders.note(custom.UserImages(tmp_path / "mine", None, photos.spec))
+    assert not is_read(custom.UserImages(tmp_path / "mine" / "link", None, photos.spec))
+    assert not is_read(custom.UserImages(tmp_path / "mine", photos.data, photos.spec))
 
 
 @pytest.mark.parametrize("name", ["/a\0b", "/" + "x" * 5000, "", "photos"])
-def test_a_place_that_makes_no_sense_is_refused(name: str, photos: custom.OwnImages) -> None:
+def test_a_place_that_makes_no_sense_is_refused(name: str, photos: custom.UserImages) -> None:
     with pytest.raises(DatasetError, match=r"the store names|published"):
-        image_folders.check(custom.OwnImages(photos.data, Path(name), photos.spec))
+        image_folders.check(custom.UserImages(photos.data, Path(name), photos.spec))
 
 
 @pytest.mark.parametrize("content", [b"{", b'3\n[]\nnull\n""\n', b"\xff\xfe", b'"home/photos"\n'])
 def test_a_damaged_file_of_folders_allows_nothing(
-    content: bytes, photos: custom.OwnImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: bytes, photos: custom.UserImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     file = image_folders.noted_in()

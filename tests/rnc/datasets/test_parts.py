@@ -26,7 +26,7 @@ def write(path: Path, split: Split) -> Path:
     return parquet(path, split) if path.suffix == ".parquet" else folder(path, split)
 
 
-def same(found: custom.OwnImages, split: Split, of: Split | None = None) -> bool:
+def same(found: custom.UserImages, split: Split, of: Split | None = None) -> bool:
     part, images = found.load(split), IMAGES[of or split].transpose(0, 3, 1, 2)
     return np.array_equal(part.images.numpy(), images) and part.labels.tolist() == LABELS.tolist()
 

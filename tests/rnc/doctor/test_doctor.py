@@ -33,7 +33,7 @@ def test_a_healthy_store(store: Path, capsys: pytest.CaptureFixture[str]) -> Non
     before = {path: path.read_bytes() for path in store.parent.rglob("*") if path.is_file()}
     code, out = told(store, capsys)
     assert code == 0 and "trouble" not in out, out
-    for words in ("torch 2.", "device ", "digits (bundled)", "1 runs", "1 finished", "byte for byte"):
+    for words in ("torch 2.", "device ", "digits (bundled)", "1 runs", "1 finished", "present and unchanged"):
         assert words in out
     assert before == {path: path.read_bytes() for path in store.parent.rglob("*") if path.is_file()}
 
@@ -52,13 +52,13 @@ def test_a_dead_trainers_run_is_marked_and_a_living_ones_is_not(
             "UPDATE run SET state = 'running', finished_at = NULL, heartbeat_at = now()::TIMESTAMP - INTERVAL 1 DAY"
         )
     code, out = told(store, capsys)
-    assert code == 1 and f"run {run_id} stands as running" in out and "--repair mends it" in out
+    assert code == 1 and f"run {run_id} is stored as running" in out and "--repair fixes this" in out
     with run_lock(store, run_id):
         code, out = told(store, capsys, "--repair")
         assert code == 1 and "not repaired" in out
     assert ask(store, "SELECT state FROM run") == [("running",)]
     code, out = told(store, capsys, "--repair")
-    assert code == 0 and f"noted that {run_id} was interrupted" in out
+    assert code == 0 and f"recorded that {run_id} was interrupted" in out
     assert ask(store, "SELECT state, finished_at = heartbeat_at FROM run") == [("interrupted", True)]
     assert told(store, capsys)[0] == 0
 
@@ -70,9 +70,9 @@ def test_networks_that_miss_or_differ(store: Path, capsys: pytest.CaptureFixture
     content[-1] ^= 1
     second.write_bytes(content)
     code, out = told(store, capsys, "--repair")
-    assert code == 1 and out.count("this cannot be rebuilt") == 2
+    assert code == 1 and out.count("this cannot be repaired automatically") == 2
     assert f"{first} of" in out and "cannot be read (No such file" in out
-    assert f"{second} of" in out and f"differs ({len(content)} bytes" in out
+    assert f"{second} of" in out and f"differs from the stored one ({len(content)} bytes" in out
 
 
 def age(*paths: Path) -> None:
@@ -106,7 +106,7 @@ def test_leftovers_go_or_are_set_aside(store: Path, capsys: pytest.CaptureFixtur
     fresh = gone / "epoch-0009.safetensors.partial"
     fresh.write_bytes(b"half")
     code, out = told(store, capsys)
-    assert code == 1 and out.count("was never finished") == 5 and gone.exists()
+    assert code == 1 and out.count("is an incomplete file") == 5 and gone.exists()
     fresh.unlink()
     code, out = told(store, capsys, "--repair")
     assert code == 0, out
@@ -133,7 +133,11 @@ def test_what_another_program_left_half_stays(store: Path, capsys: pytest.Captur
     (mine / "thesis.tex").write_text("mine")
     age(*others, mine)
     code, out = told(store, capsys, "--repair")
-    assert code == 0 and "never finished" not in out and all(path.exists() for path in (*others, mine / "thesis.tex"))
+    assert (
+        code == 0
+        and "is an incomplete file" not in out
+        and all(path.exists() for path in (*others, mine / "thesis.tex"))
+    )
 
 
 @pytest.mark.parametrize("kind", ["a note", "another run's", "a link", "a linked folder", "empty", "resume of others"])
@@ -189,7 +193,7 @@ def test_networks_are_not_moved_where_another_store_may_own_them(
     half.write_bytes(b"half")
     age(half)
     code, out = told(store, capsys, "--repair")
-    assert code == 0 and f"perhaps to one of {name}" in out and half.exists() and folder.exists()
+    assert code == 0 and f"it may belong to a run of {name}" in out and half.exists() and folder.exists()
 
 
 def test_a_copy_from_before_an_upgrade_is_no_other_store(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,8 +222,8 @@ def test_a_folder_is_no_store(store: Path, tmp_path: Path, capsys: pytest.Captur
     ((run_id,),) = ask(store, "SELECT run_id FROM run")
     publish(store, run_id, tmp_path / "gallery")
     for folder, words in (
-        (tmp_path / "gallery", "folder of published runs and no store"),
-        (tmp_path, "is a folder and no"),
+        (tmp_path / "gallery", "folder of published runs, not a store"),
+        (tmp_path, "is a folder, not a"),
     ):
         assert main([str(folder), "--repair"]) == 2 and words in capsys.readouterr().err
 
@@ -248,7 +252,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(store: Path, capsys: pytest.Captu
     content[len(content) // 2] ^= 16
     store.write_bytes(content)
     code, out = told(store, capsys, "--repair")
-    assert code == 1 and ("cannot be read whole" in out or "is damaged" in out), out
+    assert code == 1 and ("cannot be read completely" in out or "is damaged" in out), out
     assert store.read_bytes() == content
 
 
@@ -259,7 +263,7 @@ def test_who_holds_the_store_is_named(store: Path, capsys: pytest.CaptureFixture
     with subprocess.Popen([sys.executable, "-c", script, str(store)], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None and other.stdout.readline() == b"held\n"
         code, out = told(store, capsys)
-        assert code == 0 and f"(PID {other.pid}) at this moment" in out
+        assert code == 0 and f"(PID {other.pid}); the following checks wait for it" in out
         other.wait()
 
 

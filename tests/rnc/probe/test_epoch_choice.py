@@ -66,12 +66,12 @@ def test_a_list_reads_back_sorted_and_once_each(chosen: list[int], spaces: bool)
 
 @pytest.mark.parametrize("text", ["", "sometimes", "1,,2", "1;2", "0.5", "1e2", "LOG"])
 def test_what_is_no_choice_is_refused_with_what_is(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no choice of epochs; write .*log, every, last.*0,10,40"):
+    with pytest.raises(ValueError, match=r"is not a valid choice of epochs; use .*log, every, last.*0,10,40"):
         parse_epochs(text, 10, [], None)
 
 
 def test_measured_means_nothing_where_measuring_is_chosen() -> None:
-    with pytest.raises(ValueError, match="is no choice of epochs"):
+    with pytest.raises(ValueError, match="is not a valid choice of epochs"):
         parse_epochs("measured", 10, [], None)
 
 

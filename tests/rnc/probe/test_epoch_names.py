@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rnc.probe.checkpoint_files import checkpoint_files
-from rnc.probe.epoch_names import in_order
+from rnc.probe.epoch_names import files_by_epoch
 from tests.train.malformed.network import small
 
 ONE = [
@@ -15,7 +15,7 @@ ONE = [
     ("resnet18_lr1e-3_epoch50.pt", 50, "'epoch'"),
     ("preactresnet18_rate0.1_epoch200.pth", 200, "'epoch'"),
     ("epoch=9-step=3910.ckpt", 9, "'epoch'"),
-    ("checkpoint.pth.tar", 1, "says no epoch"),
+    ("checkpoint.pth.tar", 1, "contains no epoch"),
     ("checkpoint_12.pth.tar", 12, "'checkpoint'"),
     ("Epoch_007.PT", 7, "'epoch'"),
     ("vgg16-EP-30.bin", 30, "'ep'"),
@@ -23,10 +23,10 @@ ONE = [
     ("model.step=1200.pt", 1200, "'step'"),
     ("cifar10_wide34_200epochs.pt", 200, "before 'epochs'"),
     ("net_e10.pt", 10, "'e'"),
-    ("resnet18.pth", 1, "says no epoch"),
-    ("wide34.pt", 1, "says no epoch"),
-    ("resnet18_lr1e-3.pt", 1, "says no epoch"),
-    ("deep10_shape20.pt", 1, "says no epoch"),
+    ("resnet18.pth", 1, "contains no epoch"),
+    ("wide34.pt", 1, "contains no epoch"),
+    ("resnet18_lr1e-3.pt", 1, "contains no epoch"),
+    ("deep10_shape20.pt", 1, "contains no epoch"),
 ]
 MANY = [
     (["r18-3.pt", "r18-20.pt"], [3, 20], "differs"),
@@ -54,25 +54,25 @@ UNCLEAR = [
 
 @pytest.mark.parametrize(("name", "epoch", "told"), ONE)
 def test_the_epoch_of_one_file(name: str, epoch: int, told: str) -> None:
-    files, how = in_order([Path(name)], ())
+    files, how = files_by_epoch([Path(name)], ())
     assert files == [(epoch, Path(name))] and told in how
 
 
 @pytest.mark.parametrize(("names", "epochs", "told"), MANY)
 def test_the_epochs_of_several_files(names: list[str], epochs: list[int], told: str) -> None:
-    files, how = in_order([Path(name) for name in names], ())
+    files, how = files_by_epoch([Path(name) for name in names], ())
     assert [epoch for epoch, _path in files] == epochs and told in how
 
 
 def test_given_epochs_win() -> None:
-    files, how = in_order([Path("epoch1.pt"), Path("epoch2.pt")], (5, 4))
+    files, how = files_by_epoch([Path("epoch1.pt"), Path("epoch2.pt")], (5, 4))
     assert files == [(4, Path("epoch2.pt")), (5, Path("epoch1.pt"))] and "--epochs" in how
 
 
 @pytest.mark.parametrize(("names", "given"), UNCLEAR)
 def test_unclear_epochs_are_asked_for(names: list[str], given: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"needs an epoch of its own.*--epochs 0 10 20") as caught:
-        in_order([Path(name) for name in names], given)
+    with pytest.raises(ValueError, match=r"needs its own epoch.*--epochs 0 10 20") as caught:
+        files_by_epoch([Path(name) for name in names], given)
     assert names[0] in str(caught.value)
 
 
@@ -95,7 +95,7 @@ def left(tmp_path: Path) -> Path:
 def test_files_without_weights_or_epochs_are_skipped_by_name(left: Path) -> None:
     files, told = checkpoint_files((left,), ())
     assert [path.name for path in files] == ["model_1.pth", "model_2.pth"]
-    assert [epoch for epoch, _path in in_order(files, ())[0]] == [1, 2]
+    assert [epoch for epoch, _path in files_by_epoch(files, ())[0]] == [1, 2]
     assert any("model_best.pth" in line and "epoch" in line for line in told)
     assert any(all(f"{name}.pth" in line for name in ("opt_1", "opt_2", "rng_state")) for line in told)
     assert any("log.txt" in line and "samples" in line for line in told)
@@ -105,7 +105,7 @@ def test_a_file_that_is_named_is_never_skipped(left: Path) -> None:
     given = tuple(sorted(left.glob("*.pth")))
     assert checkpoint_files(given, ()) == (list(given), [])
     with pytest.raises(ValueError, match=r"model_best\.pth"):
-        in_order(given, ())
+        files_by_epoch(given, ())
 
 
 def test_a_folder_of_folders_says_what_to_name(tmp_path: Path) -> None:

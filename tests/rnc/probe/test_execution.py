@@ -102,7 +102,7 @@ def test_a_network_that_needs_contiguous_memory_gets_it(kind: Callable[[], torch
     model = models.wrap(kind(), image_shape=(3, 8, 8)).eval()
     images = torch.rand(4, 3, 8, 8)
     expected = model(images)
-    execution, told = Execution(CPU).prepared(model, (3, 8, 8))
+    execution, told = Execution(CPU).prepare_external(model, (3, 8, 8))
     assert execution.channels_last is (kind is not Viewed)
     assert ("channels_last" in told and "contiguous" in told) is (kind is Viewed)
     torch.testing.assert_close(model(images), expected)

@@ -15,7 +15,8 @@ from rnc.attacks import PGD, SampleNoise, ball_of, gaussian_noise, sign_noise
 from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.models.modes import model_mode
-from rnc.probe.probe import Measured, MeasuredSet, Plan, Probe, TrainedImages
+from rnc.probe.measured_images import MeasuredSet, TrainedImages
+from rnc.probe.probe import Measured, Plan, Probe
 from rnc.vocabulary import FEATURES_LAYER, ConditionKind, Norm, Role, Split, TargetRule
 
 EPSILON = 0.12
@@ -72,8 +73,8 @@ def net() -> models.FeatureClassifier:
 
 def few(split: Split, each: int) -> MeasuredSet:
     everything = datasets.load("digits", split)
-    names = everything.balanced_indices(10 * each, 10)
-    return MeasuredSet.choose(everything.take(names), names, SAMPLE, 10)
+    indices = everything.balanced_indices(10 * each, 10)
+    return MeasuredSet.choose(everything.take(indices), indices, SAMPLE, 10)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def sets() -> dict[Split, MeasuredSet]:
 
 
 @pytest.fixture(scope="module")
-def foreign() -> ImageSet:
+def ood_images() -> ImageSet:
     """Upside down."""
     digits = datasets.load("digits", Split.TEST)
     return ImageSet(digits.images.flip(2)[:50], digits.labels[:50], digits.levels)
@@ -97,10 +98,10 @@ def trained(sets: dict[Split, MeasuredSet]) -> TrainedImages:
 
 @pytest.fixture(scope="module")
 def measured(
-    net: models.FeatureClassifier, sets: dict[Split, MeasuredSet], foreign: ImageSet, trained: TrainedImages
+    net: models.FeatureClassifier, sets: dict[Split, MeasuredSet], ood_images: ImageSet, trained: TrainedImages
 ) -> Measured:
     plan = Plan(7, NAMED, keep_vectors=True, layerwise=True, swept=[(Role.EXTRA, SWEPT)], trained=trained)
-    return Probe("a", sets, foreign, 10).measure(net, plan)
+    return Probe("a", sets, ood_images, 10).measure(net, plan)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ def perturb(
     """The images of a condition from the attack functions, seed 0, and the labels that it is measured by."""
     images, labels = part.images.pixels(), part.images.labels
     epsilon = condition.epsilon or EPSILON
-    noise, ball = SampleNoise(0, part.names), ball_of(condition.norm or Norm.LINF, epsilon)
+    noise, ball = SampleNoise(0, part.sample_indices), ball_of(condition.norm or Norm.LINF, epsilon)
     following = (labels + 1) % 10
     made: dict[Condition, Callable[[], torch.Tensor]] = {
         CLEAN: lambda: images,
@@ -272,7 +273,9 @@ def test_samples_are_balanced_and_the_same_in_every_condition(
     rows, spot = table(measured, "feature", split, condition), direct[split, condition]
     chosen = sets[split].images.balanced_indices(SAMPLE, 10).numpy()
     assert np.bincount(spot.true[chosen]).tolist() == [SAMPLE // 10] * 10
-    assert rows["sample"].tolist() == sets[split].names[chosen].tolist(), "a sample's name is its place in the data set"
+    assert rows["sample"].tolist() == sets[split].sample_indices[chosen].tolist(), (
+        "a sample's index is its position in the data set"
+    )
     assert rows["label"].tolist() == spot.true[chosen].tolist()
     assert rows["predicted"].tolist() == spot.logits.argmax(1)[chosen].tolist()
     assert np.stack(rows["vector"].tolist()) == pytest.approx(spot.features[chosen], rel=1e-4, abs=1e-4)
@@ -312,9 +315,9 @@ def test_cross_means_both_ways(measured: Measured, direct: Direct, split: Split,
         assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
-def test_nc5_is_of_the_foreign_images(net: models.FeatureClassifier, measured: Measured, foreign: ImageSet) -> None:
+def test_nc5_is_of_the_ood_images(net: models.FeatureClassifier, measured: Measured, ood_images: ImageSet) -> None:
     with torch.no_grad(), model_mode(net, training=False):
-        mean = net.features(foreign.pixels()).double().mean(0).numpy()
+        mean = net.features(ood_images.pixels()).double().mean(0).numpy()
     rows = table(measured, "class_mean", Split.TRAIN, CLEAN)
     means = np.stack(rows["vector"].tolist())
     cosines = [abs(m @ mean) / np.linalg.norm(m) / np.linalg.norm(mean) for m in means]
@@ -365,30 +368,30 @@ def test_stages_are_measured_under_two_conditions_alone(measured: Measured, spli
 
 
 def test_measuring_leaves_the_network_alone_and_beats(
-    net: models.FeatureClassifier, sets: dict[Split, MeasuredSet], foreign: ImageSet
+    net: models.FeatureClassifier, sets: dict[Split, MeasuredSet], ood_images: ImageSet
 ) -> None:
     state, beats = {k: v.clone() for k, v in net.state_dict().items()}, []
     plan = Plan(0, NAMED[:2], keep_vectors=False)
-    found = Probe("a", sets, foreign, 10).measure(net.train(), plan, beat=lambda: beats.append(1))
+    found = Probe("a", sets, ood_images, 10).measure(net.train(), plan, beat=lambda: beats.append(1))
     assert net.training and all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())
     assert len(beats) == 4 and found.samples == {}
     assert set(found.rows.tables()) == {"metric", "class_metric", "leap"}
 
 
-def test_attacks_without_a_gradient_are_told(
+def test_attacks_without_a_gradient_are_reported(
     net: models.FeatureClassifier,
     sets: dict[Split, MeasuredSet],
-    foreign: ImageSet,
+    ood_images: ImageSet,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Logits far apart have a cross entropy of exactly 0 in float32; noise needs no gradient."""
-    Probe("a", sets, foreign, 10).measure(net, Plan(0, [NAMED[0], NAMED[1], NAMED[4]], keep_vectors=False))
+    Probe("a", sets, ood_images, 10).measure(net, Plan(0, [NAMED[0], NAMED[1], NAMED[4]], keep_vectors=False))
     assert "could not move" not in capsys.readouterr().out
     sure = copy.deepcopy(net)
     with torch.no_grad():
         sure.classifier.weight.mul_(1e5)
-    Probe("a", sets, foreign, 10).measure(sure, Plan(4, [NAMED[0], NAMED[1], NAMED[4]], keep_vectors=False))
-    told = [line for line in capsys.readouterr().out.splitlines() if "could not move" in line]
-    assert len(told) == 2 and told[0].startswith("a, epoch 4, train: for ") and " of 120 images" in told[0]
-    assert told[1].startswith("a, epoch 4, test: for ") and " of 60 images" in told[1]
+    Probe("a", sets, ood_images, 10).measure(sure, Plan(4, [NAMED[0], NAMED[1], NAMED[4]], keep_vectors=False))
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "could not move" in line]
+    assert len(warnings) == 2 and warnings[0].startswith("a, epoch 4, train: for ") and " of 120 images" in warnings[0]
+    assert warnings[1].startswith("a, epoch 4, test: for ") and " of 60 images" in warnings[1]

@@ -123,7 +123,7 @@ def failing(_clean: np.ndarray, _others: Sequence[np.ndarray]) -> list[np.ndarra
 @pytest.mark.parametrize(
     ("count", "d", "sentence"),
     [
-        (12, 1, "no PCA: a plane has two axes, but this network has one penultimate feature"),
+        (12, 1, "no PCA: A plane has two axes, but this network has one penultimate feature."),
         (3, 5, "no UMAP: it needs the features of at least 4"),
     ],
 )

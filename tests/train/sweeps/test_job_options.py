@@ -42,7 +42,7 @@ def test_what_could_become_another_line_or_option_is_refused(value: Any) -> None
     "name", ["setup", "teardown", "srun_args", "additional_parameters", "use_srun", "job_name", "a\nb"]
 )
 def test_what_runs_commands_is_no_parameter(name: str) -> None:
-    with pytest.raises(ValueError, match="--slurm knows no") as refused:
+    with pytest.raises(ValueError, match="--slurm does not accept") as refused:
         slurm(**{name: "x"})
     assert str(refused.value).isprintable()
 
@@ -60,5 +60,5 @@ def test_numbers_that_make_no_sense_are_refused(changed: dict[str, Any]) -> None
 
 
 def test_a_file_that_does_not_say_them_is_told_of() -> None:
-    with pytest.raises(ValueError, match="does not say pack, at_a_time"):
+    with pytest.raises(ValueError, match="has no pack, at_a_time"):
         job_options({})
