@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnc.lab.results import AttackResult
-from rnc.ui.lab import job_status
+from rnc.lab.attack import AttackResult
+from rnc.ui.lab import jobs
 from tests.pages.app import answered, open_page, seen
 from tests.train.malformed.network import CLASSES, picture
 from tests.train.user_networks import HERE, SIDE, cosine_in_forward, plain
@@ -23,7 +23,7 @@ def _one_lab() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNC_MODELS", HERE)
         yield
-        job_status.client().close()
+        jobs.job_queue().close()
 
 
 def with_constant_features() -> nn.Sequential:
