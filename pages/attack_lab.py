@@ -2,34 +2,32 @@
 
 import streamlit as st
 
-from rnc.lab.requests import AttackRequest, MaskingRequest, Request, SweepRequest
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
 from rnc.ui.figures import Figures
-from rnc.ui.lab.checkpoint_picker import choose_network, choose_other
-from rnc.ui.lab.form import draw_attack_form, draw_sweep_form
-from rnc.ui.lab.job_status import draw_work
-from rnc.ui.lab.result import draw_answer
-from rnc.ui.lab.saved_results import KEPT, choose_kept, offer_to_keep
+from rnc.ui.lab.activities import ACTIVITIES, draw_answer
+from rnc.ui.lab.checkpoint_picker import choose_network
+from rnc.ui.lab.form import draw_attack_form
+from rnc.ui.lab.jobs import draw_job
+from rnc.ui.lab.saved_results import KEPT, choose_saved, offer_to_save
 
-ATTACK, SWEEP, CHECK = "Attack", "Sweep", "Check for masking"
-LABELS = {ATTACK: "Attack", SWEEP: "Sweep", CHECK: "Check"}
+FIRST = next(iter(ACTIVITIES))
 
 selection = sidebar.selection()
 figures = Figures("Attack lab")
-activity = st.segmented_control(
+name = st.segmented_control(
     "Activity",
-    [ATTACK, SWEEP, CHECK, KEPT],
-    default=ATTACK,
+    [*ACTIVITIES, KEPT],
+    default=FIRST,
     key="lab_do",
     bind="query-params",
     required=True,
     label_visibility="collapsed",
 )
-if activity == KEPT:
-    kept = choose_kept()
-    if kept is not None:
-        draw_answer(kept, figures)
+if name == KEPT:
+    saved = choose_saved()
+    if saved is not None:
+        draw_answer(saved, figures)
     figures.offer()
     st.stop()
 
@@ -37,26 +35,17 @@ run = sidebar.focus_run(selection)
 source = choose_network(run, selection)
 if source is None:
     st.stop()
-names = list(run.classes)
+activity = ACTIVITIES[name or FIRST]
+classes = list(run.classes)
 try:
-    asked = draw_attack_form(run["dataset"], names, run["epsilon"], layerwise=activity != CHECK)
-    common = {"images": asked.images, "seed": asked.seed}
-    request: Request
-    if activity == SWEEP:
-        over, values = draw_sweep_form(asked.condition)
-        other = choose_other(run, source, selection)
-        sources = (source,) if other is None else (source, other)
-        request = SweepRequest(sources, asked.condition, over, values, layers=asked.layers, **common)
-    elif activity == CHECK:
-        request = MaskingRequest(source, asked.condition, **common)
-    else:
-        request = AttackRequest(source, asked.condition, layers=asked.layers, **common)
+    form = draw_attack_form(run["dataset"], classes, run["epsilon"], layerwise=activity.measures_layers)
+    request = activity.make_request(form, source, run, selection)
 except ValueError as error:
     show_error(str(error))
     st.stop()
 
-answer = draw_work(str(activity), request, names, LABELS[activity or ATTACK])
+answer = draw_job(name or FIRST, request, classes, activity.button_label)
 if answer is not None:
-    offer_to_keep(answer)
+    offer_to_save(answer)
     draw_answer(answer, figures)
 figures.offer()

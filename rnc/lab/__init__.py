@@ -1,5 +1,5 @@
 """The attack lab: attack some images with a stored network, in a separate process, and inspect the result on a page.
 
-The modules that the dashboard's server imports (`requests`, `results`, `client`) do not import torch. The worker process that
-the client starts (`python -m rnc.lab.engine.worker`) does the work.
+Nothing here imports torch. The dashboard's server has one `job_queue.JobQueue`, which hands requests to one worker process
+(`worker_process`, running `python -m rnc.lab.engine.worker`); `kinds` lists the kinds of request and of result.
 """

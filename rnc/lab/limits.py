@@ -2,12 +2,13 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rnc import log
 from rnc.durations import in_words
+from rnc.lab.job import Job, JobState
 
 SECONDS_VARIABLE = "RNC_LAB_SECONDS"
 MEMORY_VARIABLE = "RNC_LAB_MEMORY"
@@ -35,7 +36,7 @@ class Limits:
     queued_from_one_address: int = 16
     """The same for all sessions from one network address, if the address is known."""
     patience_seconds: float = 180.0
-    """Seconds without a look at a ticket after which it ends. Browsers let a background tab ask only once a minute."""
+    """Seconds without a touch after which a job ends. Browsers let a background tab touch it only once a minute."""
     stop_seconds: float = 5.0
     """Seconds from the request to stop until an unresponsive worker is killed."""
     start_seconds: float = 120.0
@@ -53,6 +54,32 @@ class Limits:
             f"This would take about {in_words(seconds)}; one request may take {in_words(self.request_seconds)}. "
             f"Ask for fewer images, steps or values ({SECONDS_VARIABLE}, in seconds, changes the limit of a server)."
         )
+
+    def refusal_of_visitor(self, job: Job, waiting: Collection[Job], current: Job | None) -> str | None:
+        """Return why a job does not enter the queue: the queue, or the visitor's part of it, is full. None if it enters."""
+        if len(waiting) >= self.queued:
+            return f"{self.queued} attacks wait already; try again when some of them are done"
+        jobs = [*waiting, *([] if current is None else [current])]
+        for name, most in (("session", self.queued_each), ("address", self.queued_from_one_address)):
+            visitor = getattr(job, name)
+            if visitor and sum(getattr(other, name) == visitor for other in jobs) >= most:
+                return f"{most} attacks of yours wait already or are under way; stop one of them, or wait"
+        return None
+
+    def apply_to(self, job: Job) -> None:
+        """Ask a job under way to end if nobody waits for it any more, or if it takes too long."""
+        if job.seconds_untouched > self.patience_seconds:
+            job.request_end(
+                JobState.STOPPED,
+                f"This was stopped because its page was not open for {in_words(self.patience_seconds)}; run it again, and leave "
+                "its page open.",
+            )
+        if job.working_seconds > self.request_seconds:
+            job.request_end(
+                JobState.FAILED,
+                f"This was ended after {in_words(self.request_seconds)}, the longest time that one request may take; ask for "
+                f"fewer images, steps or values ({SECONDS_VARIABLE}, in seconds, changes the limit of a server).",
+            )
 
 
 def from_environment() -> Limits:

@@ -18,8 +18,8 @@ class ContentError(ValueError):
     """Bytes that are not a result of the lab, or a result that is too large to read."""
 
 
-def to_bytes(record: Any, *, compressed: bool = False) -> bytes:
-    """Return the fields of a dataclass as npz bytes: arrays unchanged, frames by column, all other values as JSON."""
+def to_bytes(record: Any, name: str, *, compressed: bool = False) -> bytes:
+    """Return the fields of a dataclass, and its name, as npz bytes: arrays unchanged, frames by column, other values as JSON."""
     arrays: dict[str, np.ndarray] = {}
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(record):
@@ -31,7 +31,7 @@ def to_bytes(record: Any, *, compressed: bool = False) -> bytes:
             arrays |= {f"{field.name}/{name}": _column(value[name]) for name in value.columns}
         else:
             plain[field.name] = value
-    text = json.dumps({"record": type(record).__name__} | plain, default=_as_plain)
+    text = json.dumps({"record": name} | plain, default=_as_plain)
     arrays[_PLAIN] = np.frombuffer(text.encode(), dtype=np.uint8)
     content = io.BytesIO()
     (np.savez_compressed if compressed else np.savez)(content, allow_pickle=False, **arrays)

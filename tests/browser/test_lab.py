@@ -55,10 +55,10 @@ def test_an_attack_is_watched_stopped_and_run(demo_store: Path, serve: Serve, pa
     steps = page.get_by_role("spinbutton", name="Steps")
     steps.fill("3")
     steps.press("Enter")
-    expect(page.get_by_text("results of the request before")).to_be_visible()
+    expect(page.get_by_text("results of the previous request")).to_be_visible()
     press(page, "Attack")
     expect(page.get_by_text("all 3 steps")).to_be_visible()
-    expect(page.get_by_text("results of the request before")).to_have_count(0)
+    expect(page.get_by_text("results of the previous request")).to_have_count(0)
 
 
 def test_the_steps_play(demo_store: Path, serve: Serve, page: Page) -> None:
@@ -125,7 +125,7 @@ def test_what_was_kept_opens_by_its_address(
         assert kept["clean"].shape == kept["perturbed"].shape == (30, 1, 8, 8)
         assert 0 < np.abs(kept["perturbed"] - kept["clean"]).max() <= 0.14 + 1e-6
     with other.expect_download() as download:
-        other.get_by_role("button", name="PNG of those shown").click()
+        other.get_by_role("button", name="PNG of the shown images").click()
     assert download.value.path().read_bytes().startswith(b"\x89PNG")
     other.context.close()
 

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc.lab.ticket import Ticket
+from rnc.lab.job import Job
+from rnc.ui.lab import jobs
+from tests.rnc.lab.waiting import wait
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,20 +68,20 @@ def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(found, ordered(expected[list(found.columns)]), check_dtype=False, rtol=1e-6)
 
 
-def ticket_of(app: AppTest, activity: str) -> Ticket:
+def job_of(app: AppTest, activity: str) -> Job:
     """What the attack lab was last asked for."""
-    found: Ticket = app.session_state["lab_tickets"][activity][0]
+    found: Job = app.session_state["lab_jobs"][activity][0]
     return found
 
 
-def answered(app: AppTest, activity: str) -> Ticket:
+def answered(app: AppTest, activity: str) -> Job:
     """Press the attack lab's button and look until there is an end; fails on an exception."""
     app.button(key=f"lab_run_{activity}").click().run()
-    ticket = ticket_of(app, activity)
-    assert ticket.wait(120)
+    job = job_of(app, activity)
+    assert wait(jobs.job_queue(), job, 120)
     app.run()
     assert not app.exception, app.exception
-    return ticket
+    return job
 
 
 def _walk(block: Any) -> Any:

@@ -11,15 +11,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.conditions import Condition, presets
-from rnc.lab.requests import Axis, MaskingRequest, SweepRequest
-from rnc.lab.results import WITHOUT_GRADIENT, AttackResult, MaskingResult, SweepResult
-from rnc.lab.ticket import Ticket, TicketState
+from rnc.lab.attack import AttackRequest, AttackResult
+from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
+from rnc.lab.job import Job, JobState
+from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
-from rnc.ui.lab import job_status
-from rnc.ui.lab import sweep_result as sweep_view
+from rnc.ui.lab import jobs
+from rnc.ui.lab import strength_curve_result as curve_view
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
-from tests.pages.app import answered, charts, open_page, rows, ticket_of
+from tests.pages.app import answered, charts, job_of, open_page, rows
 from tests.rnc.lab.samples import SOURCE
+from tests.rnc.lab.waiting import wait
 
 SMALL: dict[str, Any] = {"lab_images": 40, "lab_steps": 3}
 
@@ -28,7 +30,7 @@ SMALL: dict[str, Any] = {"lab_images": 40, "lab_steps": 3}
 def _one_lab() -> Iterator[None]:
     """The server's lab ends with this module."""
     yield
-    job_status.client().close()
+    jobs.job_queue().close()
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def test_it_says_how_many_images_there_are(tiny_store: Path, monkeypatch: pytest
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_images=45, lab_steps=3)
     answered(app, "Attack")
     assert any("40 images" in header.value for header in app.header)
-    assert any("45 images were asked for; there are 40" in caption.value for caption in app.caption)
+    assert any("45 images were requested; 40 is the largest number" in caption.value for caption in app.caption)
     assert not any("one image of each class" in caption.value for caption in app.caption)
 
 
@@ -126,7 +128,7 @@ def test_it_says_what_one_image_of_each_class_makes_of_the_numbers(
 ) -> None:
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_images=10, lab_steps=1)
     answered(app, "Attack")
-    assert any("one image of each class: NC1 is 0" in caption.value for caption in app.caption)
+    assert any("one image of each class: for this reason alone, NC1 is 0" in caption.value for caption in app.caption)
 
 
 def test_images_are_filtered_by_what_became_of_them(
@@ -151,9 +153,9 @@ def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkey
     other = app.selectbox(key="lab_other")
     assert other.value is None and other.options
     other.select(other.options[-1]).run()
-    ticket = answered(app, "Sweep")
-    result, request = ticket.result, ticket.request
-    assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
+    job = answered(app, "Sweep")
+    result, request = job.result, job.request
+    assert isinstance(result, StrengthCurveResult) and isinstance(request, StrengthCurveRequest)
     assert [source.epoch for source in request.sources] == [2, 0] and request.values == (0.0, 0.1, 0.2)
     for metric, told in ((Metric.ACCURACY, "Accuracy"), (Metric.ANGLE, "Angle to clean means")):
         drawn = rows(app, f"{told} against strength", "source", "strength", "value")
@@ -170,13 +172,13 @@ def test_a_sweep_says_how_many_images_an_attack_could_not_move(monkeypatch: pyte
         columns=["source", "strength", "layer", "metric", "value"],
     )
     sources = (replace(SOURCE, run_id="the-first"), replace(SOURCE, run_id="the-second"))
-    request = SweepRequest(sources, Condition.from_slug("pgd-linf-0.1-10"), Axis.EPSILON, (0.1, 0.2, 0.3))
-    result = SweepResult(
+    request = StrengthCurveRequest(sources, Condition.from_slug("pgd-linf-0.1-10"), Axis.EPSILON, (0.1, 0.2, 0.3))
+    result = StrengthCurveResult(
         "epsilon", [], stopped=False, as_recorded=True, device="", seconds=1.0, points=points, images=60
     )
     warnings: list[str] = []
-    monkeypatch.setattr(sweep_view.st, "warning", lambda text, **_: warnings.append(text))
-    sweep_view._say_unmoved(result, request, 60)
+    monkeypatch.setattr(curve_view.st, "warning", lambda text, **_: warnings.append(text))
+    curve_view._warn_of_zero_gradients(result, request, 60)
     (told,) = warnings
     assert (
         "the-first" in told
@@ -189,18 +191,18 @@ def test_a_sweep_says_how_many_images_an_attack_could_not_move(monkeypatch: pyte
 
 def test_checks_are_told_one_by_one(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_do="Check for masking", **SMALL)
-    ticket = answered(app, "Check for masking")
-    assert isinstance(ticket.request, MaskingRequest) and isinstance(ticket.result, MaskingResult)
+    job = answered(app, "Check for masking")
+    assert isinstance(job.request, MaskingRequest) and isinstance(job.result, MaskingResult)
     told = " ".join(markdown.value for markdown in app.markdown)
-    assert ticket.result.checks and all(check.title in told for check in ticket.result.checks)
-    assert bool(app.warning) is bool(ticket.result.warnings)
+    assert job.result.checks and all(check.title in told for check in job.result.checks)
+    assert bool(app.warning) is bool(job.result.warnings)
 
 
 def test_a_result_is_kept_opened_by_its_address_and_forgotten(
     own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept")
-    assert "Nothing is kept yet" in app.info[0].value
+    assert "No results are kept yet" in app.info[0].value
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
     result = answered(app, "Attack").result
     assert isinstance(result, AttackResult)
@@ -258,21 +260,13 @@ def test_a_preset_fills_the_form(name: str, tiny_store: Path, monkeypatch: pytes
     app.number_input(key="lab_images").set_value(20).run()
     assert not app.exception and not app.error
     submitted = []
-    monkeypatch.setattr(job_status.client(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER)
+    monkeypatch.setattr(jobs.job_queue(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER)
     app.button(key="lab_run_Attack").click().run()
     assert submitted[0].condition == presets("digits")[name]
 
 
-class _Never(Ticket):
-    """A ticket that waits for ever."""
-
-    def __init__(self) -> None:
-        """Nothing is asked for."""
-
-    state = place = None  # type: ignore[assignment]
-
-
-_NEVER = _Never()
+_NEVER = Job(AttackRequest(SOURCE, Condition.from_slug("pgd-linf-0.1-10")))
+"""A job that waits for ever."""
 
 
 def test_every_option_reaches_the_request(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,26 +291,26 @@ def test_a_result_of_another_request_says_so(
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", **SMALL)
     assert not app.warning
     app.number_input(key="lab_seed").set_value(123).run()
-    assert "results of the request before" in app.warning[0].value
+    assert "results of the previous request" in app.warning[0].value
     assert pd.notna(attacked[1].seconds)
 
 
 def test_who_comes_back_reads_why_an_attack_was_stopped(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what was done until then."""
     app = open_page("attack_lab", tiny_store, monkeypatch, **SMALL)
-    ticket = answered(app, "Attack")
-    ticket._state, ticket.error = TicketState.STOPPED, "Nobody looked at this for 3 min, so it was stopped."
+    job = answered(app, "Attack")
+    job.state, job.error = JobState.STOPPED, "This was stopped because its page was not open for 3 min."
     app.run()
-    assert "Nobody looked" in app.info[0].value.replace("\\", "") and "projected features" in charts(app)
+    assert "its page was not open" in app.info[0].value.replace("\\", "") and "projected features" in charts(app)
 
 
 def test_a_session_may_ask_for_so_much_and_is_told(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_seed=77, **SMALL)
-    limits = replace(job_status.client().limits, queued_each=0)
-    monkeypatch.setattr(job_status.client(), "limits", limits)
+    limits = replace(jobs.job_queue().limits, queued_each=0)
+    monkeypatch.setattr(jobs.job_queue(), "limits", limits)
     app.button(key="lab_run_Attack").click().run()
     assert "0 attacks of yours wait already" in app.error[0].value
-    monkeypatch.setattr(job_status.client(), "limits", replace(limits, queued_each=4, request_seconds=1e-9))
+    monkeypatch.setattr(jobs.job_queue(), "limits", replace(limits, queued_each=4, request_seconds=1e-9))
     app.button(key="lab_run_Attack").click().run()
-    ticket = ticket_of(app, "Attack")
-    assert ticket.wait(120) and "one request may take" in (ticket.error or "")
+    job = job_of(app, "Attack")
+    assert wait(jobs.job_queue(), job, 120) and "one request may take" in (job.error or "")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnc.lab.results import AttackResult
-from rnc.ui.lab import job_status
+from rnc.lab.attack import AttackResult
+from rnc.ui.lab import jobs
 from tests.pages.app import answered, open_page, seen
 from tests.train.malformed.network import CLASSES, picture
 from tests.train.user_networks import HERE, SIDE, cosine_in_forward, plain
@@ -23,7 +23,7 @@ def _one_lab() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNC_MODELS", HERE)
         yield
-        job_status.client().close()
+        jobs.job_queue().close()
 
 
 def with_constant_features() -> nn.Sequential:
@@ -102,7 +102,7 @@ def test_the_lab_attacks_networks_without_a_plane_or_a_simplex(
     app = open_page("attack_lab", measured, monkeypatch, runs=[ids[name]], lab_images=6, lab_steps=2)
     result = answered(app, "Attack").result
     assert isinstance(result, AttackResult) and not app.error
-    told = [info.value for info in app.info if "No plane" in info.value]
+    told = [info.value for info in app.info if info.value.startswith("A plane has")]
     assert told == (["A plane has two axes, but this network has one penultimate feature."] if without_plane else [])
     app.segmented_control(key="lab_plane_of").set_value("Simplex plane").run()
-    assert not app.exception and any("No plane" in info.value for info in app.info)
+    assert not app.exception and any("There is no plane" in info.value for info in app.info)

@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision import models
 
 from rnc import datasets
-from rnc.lab.results import AttackResult
+from rnc.lab.attack import AttackResult
 from rnc.models import weights
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.labels import METRIC_INFO

@@ -12,8 +12,10 @@ from streamlit.testing.v1 import AppTest
 from rnc import datasets
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.images import data_uri, full_png, small_uri
+from rnc.ui.lab import jobs
 from rnc.ui.projections import map_data, selection, thumbnails
 from tests.pages.app import charts, open_page, rows
+from tests.rnc.lab.waiting import wait
 
 MAPS = ("projected features", "projected features, second map")
 
@@ -231,15 +233,15 @@ def test_picked_images_are_perturbed_on_demand(demo_store: Path, monkeypatch: py
     app = open_page("projections", demo_store, monkeypatch, **asked)
     assert html(app).count("data:image/png") == len(picks)
     app.button(key="perturb_picked").click().run()
-    tickets = list(app.session_state["picture_tickets"].values())
-    assert len(tickets) == 2 and all(ticket.wait(120) for ticket in tickets)
+    made = list(app.session_state["perturbed_image_jobs"].values())
+    assert len(made) == 2 and all(wait(jobs.job_queue(), job, 120) for job in made)
     app.run()
     assert not app.exception
     shown = html(app)
     assert shown.count("data:image/png") == 3 * len(picks)
-    for ticket in tickets:
-        assert ticket.result.sample.tolist() == picks
-        for image in (ticket.result.perturbed_images * 255).round().astype("uint8"):
+    for job in made:
+        assert job.result.sample.tolist() == picks
+        for image in (job.result.perturbed_images * 255).round().astype("uint8"):
             assert data_uri(full_png(image)) in shown
     app.sidebar.select_slider(key="epoch").set_value("3").run()
     assert not app.exception

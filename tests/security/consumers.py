@@ -110,7 +110,7 @@ def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings
         return f"refused: {error}"
     for key in keys:
         try:
-            told.append(str(type(saved_results.find(reader, key)).__name__))
+            told.append(str(type(saved_results.load(reader, key)).__name__))
         except (ValueError, StoreError) as error:
             told.append(str(error)[:100])
     _say(told)
@@ -120,9 +120,9 @@ def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings
 def _page(world: World, which: str, options: dict[str, Any], findings: Findings) -> str:
     from streamlit.testing.v1 import AppTest
 
-    from rnc.lab.client import LabClient
+    from rnc.lab.job_queue import JobQueue
 
-    LabClient.prepare = lambda *_arguments: None  # type: ignore[method-assign]  # (the step `lab` starts a worker)
+    JobQueue.prepare = lambda *_arguments: None  # type: ignore[method-assign]  # (the step `lab` starts a worker)
     os.environ["RNC_STORE"] = _address(world, options)
     os.environ["RNC_GALLERY"] = str(options.get("gallery", ""))
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
@@ -183,33 +183,34 @@ def know(secrets: list[bytes]) -> None:
 
 def _lab(world: World, _which: str, options: dict[str, Any], findings: Findings) -> str:
     """Attack every network that the store names, then one of one's own: whatever the first did, that must work."""
-    from rnc.lab.client import LabClient
+    from rnc.lab.job_queue import JobQueue
+    from tests.rnc.lab.waiting import wait
 
     os.chdir(options.get("in", os.getcwd()))
-    client, told = LabClient(), []
+    queue, told = JobQueue(), []
     try:
         for store in options.get("stores", [_address(world, options)]):
             for request in _requests(Path(store), told):
-                ticket = client.submit(request)
-                if not ticket.wait(options.get("seconds", 45)):
-                    ticket.stop()
-                    if not ticket.wait(10):
+                job = queue.submit(request)
+                if not wait(queue, job, options.get("seconds", 45)):
+                    queue.stop(job)
+                    if not wait(queue, job, 10):
                         findings.append(f"Stop does not end an attack on {store}")
                         return "hangs"
-                told.append(f"{Path(store).parent.name}: {ticket.state} {ticket.error or ''}")
+                told.append(f"{Path(store).parent.name}: {job.state} {job.error or ''}")
         for request in _requests(Path(options["honest"]), told) if "honest" in options else []:
-            ticket = client.submit(request)
-            if not ticket.wait(90) or ticket.error:
-                findings.append(f"after that an honest attack does not work: {ticket.error}")
+            job = queue.submit(request)
+            if not wait(queue, job, 90) or job.error:
+                findings.append(f"after that an honest attack does not work: {job.error}")
     finally:
         _say(told)
-        client.close()
+        queue.close()
     return f"{len(told)} attacks"
 
 
 def _requests(store: Path, told: list[str]) -> Iterator[Any]:
     from rnc.conditions import Condition
-    from rnc.lab.requests import AttackRequest
+    from rnc.lab.attack import AttackRequest
     from rnc.store.connection import StoreError
     from rnc.store.reader import StoreReader
     from rnc.ui.lab.checkpoint_picker import source_of

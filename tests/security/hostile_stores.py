@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 
 from rnc.lab import saved_results
-from rnc.lab.requests import AttackRequest, Source
+from rnc.lab.attack import AttackRequest
+from rnc.lab.source import Source
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import Split
 from tests.rnc.lab import samples
@@ -120,7 +121,7 @@ def make_base(tiny_store: Path, folder: Path) -> Base:
             shutil.copytree(folder / "checkpoints" / run_id, folder / "checkpoints" / name)
     shutil.rmtree(folder / "checkpoints" / run_id)
     request = AttackRequest(Source("checkpoints/x", "ab" * 32, RUN, 1, "digits", Split.TEST), samples.PGD, images=20)
-    saved_results.keep(StoreWriter(store), request, samples.attack_result(), "a kept result")
+    saved_results.save(StoreWriter(store), request, samples.attack_result(), "a kept result")
     compact = folder / "compact.duckdb"
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH '{store}' AS old; ATTACH '{compact}' AS new; COPY FROM DATABASE old TO new")

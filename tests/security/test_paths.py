@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rnc.lab.checks import RequestError
+from rnc.lab.source import RequestError
 from rnc.store import copy, export
 from rnc.store.backup import back_up
 from rnc.store.connection import SCHEMA_VERSION, StoreError, reading, writing

@@ -10,85 +10,87 @@ import torch
 from rnc import attacks
 from rnc.conditions import Condition
 from rnc.lab.engine import masking_checks
-from rnc.lab.engine.loading import Subject
-from rnc.lab.engine.rounds import Stopped, attack
-from rnc.lab.engine.trajectory import Progress
-from rnc.lab.requests import UNBOUNDED_STEPS, MaskingRequest
-from rnc.lab.results import MaskingCheck, MaskingResult
+from rnc.lab.engine.loading import AttackInputs
+from rnc.lab.engine.rounds import Progress, Stopped, attack
+from rnc.lab.gradient_masking import UNBOUNDED_STEPS, MaskingCheck, MaskingRequest, MaskingResult
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 
 NOISE_DRAWS = 20
 _DESTROYED = 0.25
-"""Share of the pixel range: a change of every pixel this large destroys most of the image, so attacks must gain from it."""
+"""Share of the pixel range: so large a change of every pixel destroys most of an image, and attacks must succeed more often."""
 
 
 class _StoppedError(Exception):
     """Raised when a stop was requested."""
 
 
-def check(subject: Subject, request: MaskingRequest, progress: Progress, stopped: Stopped) -> MaskingResult:
+def check_gradient_masking(
+    inputs: AttackInputs, request: MaskingRequest, progress: Progress, stopped: Stopped
+) -> MaskingResult:
     """Run all checks for gradient masking; a stopped request returns those that were completed.
 
     A targeted attack is run untargeted, because the checks concern the network and count wrong predictions.
     """
     began = time.monotonic()
     condition = replace(request.condition, target_rule=TargetRule.UNTARGETED, target_class=None)
-    run = _Run(subject, condition, request.seed, progress, stopped)
+    run = _Attacks(inputs, condition, request.seed, progress, stopped)
     checks: list[MaskingCheck] = []
-    whole = True
+    is_complete = True
     try:
-        for found in run.checks():
-            checks.append(found)
+        for check in run.checks():
+            checks.append(check)
     except _StoppedError:
-        whole = False
+        is_complete = False
     return MaskingResult(
         condition=condition.slug,
-        images=len(subject.images),
-        stopped=not whole,
-        as_recorded=subject.as_recorded,
-        device=subject.device_name,
+        images=len(inputs.images),
+        stopped=not is_complete,
+        as_recorded=inputs.as_recorded,
+        device=inputs.device_name,
         checks=checks,
         seconds=time.monotonic() - began,
     )
 
 
-class _Run:
+class _Attacks:
     """The attacks of all checks, with a count of their rounds."""
 
-    def __init__(self, subject: Subject, condition: Condition, seed: int, progress: Progress, stopped: Stopped) -> None:
-        self._subject, self._base, self._seed = subject, condition, seed
+    def __init__(
+        self, inputs: AttackInputs, condition: Condition, seed: int, progress: Progress, stopped: Stopped
+    ) -> None:
+        self._inputs, self._base, self._seed = inputs, condition, seed
         self._progress, self._stopped = progress, stopped
         assert condition.epsilon is not None and condition.norm is not None and condition.steps is not None
         # An l_2 ball needs a radius sqrt(d) times that of an l_inf ball to contain every image.
-        reach = math.sqrt(subject.images[0].numel()) if condition.norm is Norm.L2 else 1.0
+        reach = math.sqrt(inputs.images[0].numel()) if condition.norm is Norm.L2 else 1.0
         epsilon = condition.epsilon
         larger = sorted({min(2 * epsilon, reach), min(max(4 * epsilon, _DESTROYED * reach), reach)})
         self._larger = [self._at(radius, condition.steps) for radius in larger if radius > epsilon]
         self._unbounded = self._at(reach, max(condition.steps, UNBOUNDED_STEPS))
         objective = AttackObjective.CROSS_ENTROPY if condition.objective is AttackObjective.KL else condition.objective
-        self._once = Condition(ConditionKind.FGSM, condition.norm, epsilon, objective=objective)
+        self._one_step = Condition(ConditionKind.FGSM, condition.norm, epsilon, objective=objective)
         self._noise = Condition(ConditionKind.SIGN_NOISE, condition.norm, epsilon)
-        every = [condition, *self._larger, self._unbounded, self._once]
-        self._total, self._done = sum(map(attacks.num_iterations, every)) + NOISE_DRAWS, 0
+        all_attacks = [condition, *self._larger, self._unbounded, self._one_step]
+        self._total, self._done = sum(map(attacks.num_iterations, all_attacks)) + NOISE_DRAWS, 0
         progress(0, self._total, None)
 
     def checks(self) -> Iterator[MaskingCheck]:
         """Yield the checks one after the other. Raises _StoppedError if a stop is requested."""
-        clean = self._right(self._subject.images)
+        clean = self._correct(self._inputs.images)
         path: list[torch.Tensor] = []
-        right = self._right(self._attacked(self._base, self._seed, self._noting(path)))
+        correct = self._correct(self._attacked(self._base, self._seed, self._recording(path)))
         yield masking_checks.loss(torch.stack(path), self._base)
-        yield masking_checks.one_step(self._right(self._attacked(self._once, self._seed)), right)
-        noisy = torch.ones_like(right)
+        yield masking_checks.one_step(self._correct(self._attacked(self._one_step, self._seed)), correct)
+        correct_under_noise = torch.ones_like(correct)
         for draw in range(NOISE_DRAWS):
-            noisy &= self._right(self._attacked(self._noise, self._seed + draw))
-        yield masking_checks.noise(noisy, right, NOISE_DRAWS)
-        rights = [clean, right, *(self._right(self._attacked(larger, self._seed)) for larger in self._larger)]
+            correct_under_noise &= self._correct(self._attacked(self._noise, self._seed + draw))
+        yield masking_checks.noise(correct_under_noise, correct, NOISE_DRAWS)
+        correct_each = [clean, correct, *(self._correct(self._attacked(larger, self._seed)) for larger in self._larger)]
         if self._larger:
-            radii = [0.0, *(tried.epsilon or 0.0 for tried in (self._base, *self._larger))]
-            yield masking_checks.radius(radii, rights, self._subject.num_classes)
+            radii = [0.0, *(larger.epsilon or 0.0 for larger in (self._base, *self._larger))]
+            yield masking_checks.radius(radii, correct_each, self._inputs.num_classes)
         yield masking_checks.unbounded(
-            self._right(self._attacked(self._unbounded, self._seed)), self._unbounded.epsilon or math.nan
+            self._correct(self._attacked(self._unbounded, self._seed)), self._unbounded.epsilon or math.nan
         )
 
     def _at(self, radius: float, steps: int) -> Condition:
@@ -102,30 +104,31 @@ class _Run:
         return replace(base, epsilon=radius, step_size=base.step_size * radius / (base.epsilon or math.nan))
 
     def _attacked(
-        self, condition: Condition, seed: int, note: Callable[[torch.Tensor], None] | None = None
+        self, condition: Condition, seed: int, record: Callable[[torch.Tensor], None] | None = None
     ) -> torch.Tensor:
-        kept = self._subject.images
-        for found in attack(self._subject, condition, seed):
-            kept, self._done = found.kept, self._done + 1
-            if note is not None and found.restart == 0:
-                note(kept)
+        images = self._inputs.images
+        for current in attack(self._inputs, condition, seed):
+            images = current.images
+            self._done += 1
+            if record is not None and current.restart == 0:
+                record(images)
             self._progress(self._done, self._total, None)
             if self._stopped() and self._done < self._total:
                 raise _StoppedError
-        return kept
+        return images
 
-    def _noting(self, path: list[torch.Tensor]) -> Callable[[torch.Tensor], None]:
-        """Return a function that appends to `path` the base attack's objective, (N,), on the images of a round."""
+    def _recording(self, path: list[torch.Tensor]) -> Callable[[torch.Tensor], None]:
+        """Return a function that appends the base attack's objective on the images of a round, (N,), to `path`."""
         objective = self._base.objective
-        climbed = {
+        loss = {
             AttackObjective.CROSS_ENTROPY: attacks.cross_entropy,
             AttackObjective.MARGIN: attacks.margin,
             AttackObjective.DLR: attacks.dlr,
-        }.get(objective) or attacks.kl_from(self._logits(self._subject.images))
-        return lambda images: path.append(climbed(self._logits(images), self._subject.labels))
+        }.get(objective) or attacks.kl_from(self._logits(self._inputs.images))
+        return lambda images: path.append(loss(self._logits(images), self._inputs.labels))
 
-    def _right(self, images: torch.Tensor) -> torch.Tensor:
-        return self._logits(images).argmax(1) == self._subject.labels
+    def _correct(self, images: torch.Tensor) -> torch.Tensor:
+        return self._logits(images).argmax(1) == self._inputs.labels
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        return self._subject.features(images).logits.double()
+        return self._inputs.features(images).logits.double()

@@ -13,7 +13,8 @@ from rnc.attacks.problem import Logits
 from rnc.datasets import ImageSet
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import FeatureSet, ImageBatch, feature_batches, gather
-from rnc.lab.requests import Source
+from rnc.lab.requests import Request
+from rnc.lab.source import Source
 from rnc.models import FeatureClassifier, weights
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.vocabulary import Split
@@ -28,7 +29,7 @@ _SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Subject:
+class AttackInputs:
     """A network in eval mode and images (N, c, h, w) in [0, 1] with labels and sample indices (N,), on one device."""
 
     model: FeatureClassifier
@@ -67,15 +68,20 @@ class Subject:
         return [ImageBatch(images[part], labels[part], self.labels[part]) for part in self.batches()]
 
 
-class Library:
-    """A loader of subjects that keeps the last network and the last data set in memory, and no others."""
+class InputLoader:
+    """A loader of networks and images that keeps the last network and the last data set in memory, and no others."""
 
     def __init__(self) -> None:
-        """Create a library without network or data set."""
+        """Create a loader without network or data set."""
         self._network: tuple[str, FeatureClassifier] | None = None
         self._images: tuple[tuple, ImageSet, str] | None = None
 
-    def subject(self, source: Source, count: int) -> Subject:
+    def load(self, request: Request, source: Source) -> AttackInputs:
+        """Return one of a request's stored networks and the request's images. Raises the errors of the methods below."""
+        samples = request.sample_indices()
+        return self.balanced(source, request.images) if samples is None else self.selected(source, samples)
+
+    def balanced(self, source: Source, count: int) -> AttackInputs:
         """Return a stored network and `count` class-balanced images of its source, or all images if there are fewer.
 
         Raises CheckpointError if the file is missing or is not the one in the store, DatasetError if the data set has no
@@ -85,21 +91,21 @@ class Library:
         data, _fingerprint = self._load_images(source)
         # A smaller balanced selection is contained in a larger one, so these images are among those that the run used.
         num_classes = datasets.spec(source.dataset).num_classes
-        return self._taken(source, data.balanced_indices(min(count, source.subset or len(data)), num_classes))
+        return self._inputs(source, data.balanced_indices(min(count, source.subset or len(data)), num_classes))
 
-    def named(self, source: Source, samples: Sequence[int]) -> Subject:
+    def selected(self, source: Source, samples: Sequence[int]) -> AttackInputs:
         """Return a stored network and images of its source by their sample indices (n,).
 
-        Raises the errors of `subject`, and DatasetError if an index is too large.
+        Raises the errors of `balanced`, and DatasetError if an index is too large.
         """
         data, _fingerprint = self._load_images(source)
         if samples and max(samples) >= len(data):
             raise datasets.DatasetError(
-                f"{source.dataset} has {len(data)} images of {source.split}, but number {max(samples)} is asked for"
+                f"{source.dataset} has {len(data)} images of {source.split}, but the request names index {max(samples)}"
             )
-        return self._taken(source, torch.tensor(samples, dtype=torch.int64))
+        return self._inputs(source, torch.tensor(samples, dtype=torch.int64))
 
-    def _taken(self, source: Source, indices: torch.Tensor) -> Subject:
+    def _inputs(self, source: Source, indices: torch.Tensor) -> AttackInputs:
         device = pick_device()
         exact_float32()
         data, fingerprint = self._load_images(source)
@@ -108,12 +114,12 @@ class Library:
         model = self._load_network(source, device)
         if len(model.weight) != num_classes:
             raise ValueError(
-                f"the network decides among {len(model.weight)} classes, but its images are of {num_classes}; the store names "
-                "another data set than the network was made for"
+                f"the network has {len(model.weight)} classes, but its data set has {num_classes}; the store names another "
+                "data set than the network was made for"
             )
         chosen = data.take(indices).to(device)
         as_recorded = source.fingerprint in (None, fingerprint)
-        return Subject(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes, as_recorded)
+        return AttackInputs(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes, as_recorded)
 
     def _load_images(self, source: Source) -> tuple[ImageSet, str]:
         name = (source.dataset, source.split, source.subset)

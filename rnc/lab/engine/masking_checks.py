@@ -14,103 +14,125 @@ from itertools import pairwise
 import torch
 
 from rnc.conditions import Condition, format_pixels
-from rnc.lab.results import MaskingCheck
+from rnc.lab.gradient_masking import MaskingCheck
 
 _ERRORS = 2.0  # standard errors
 _SHARE_OF_RISE = 0.05
 """A loss that falls by less than this share of its rise only oscillates around its maximum."""
 _ATHALYE, _CARLINI = "Athalye et al. 2018, section 3.1", "Carlini et al. 2019, section"
+_SOURCES = {
+    "one_step": f"{_ATHALYE}; {_CARLINI} 3.1, basic sanity tests",
+    "noise": f"{_ATHALYE}; {_CARLINI} 3.3, attack with random noise",
+    "radius": f"{_ATHALYE}; {_CARLINI} 3.1, basic sanity tests",
+    "unbounded": f"{_ATHALYE}; {_CARLINI} 3.1, basic sanity tests",
+    "loss": f"{_CARLINI} 3.2, verify that attacks have converged",
+}
 
 
-def one_step(right_once: torch.Tensor, right: torch.Tensor) -> MaskingCheck:
+def one_step(correct_one_step: torch.Tensor, correct: torch.Tensor) -> MaskingCheck:
     """Check if a single step fools more images than many steps, given the images (N,) that stay correct under each."""
-    beats, numbers = _beats(right_once, right)
-    found = (
-        f"One step of full size leaves {_share(right_once)} right, the attack in steps {_share(right)}"
-        f"{_margin(numbers)}: {'one step is the better attack.' if beats else 'steps do not lose to it.'}"
-    )
-    return MaskingCheck(
-        "one_step", "One step beats many", beats, found,
-        {"accuracy_one_step": _mean(right_once), "accuracy": _mean(right), **numbers},
-        f"{_ATHALYE}; {_CARLINI} 3.1, basic sanity tests",
-    )  # fmt: skip
+    return _weaker_attack("one_step", "One step beats many", "One step of full size", correct_one_step, correct, {})
 
 
-def noise(right_noise: torch.Tensor, right: torch.Tensor, draws: int) -> MaskingCheck:
+def noise(correct_under_noise: torch.Tensor, correct: torch.Tensor, draws: int) -> MaskingCheck:
     """Check if the worst case of several random draws fools more images than the attack."""
-    beats, numbers = _beats(right_noise, right)
-    found = (
-        f"The worst of {draws} draws of sign noise leaves {_share(right_noise)} right, the attack {_share(right)}"
-        f"{_margin(numbers)}: {'noise is the better attack.' if beats else 'noise does not beat it.'}"
-    )
+    attack = f"The worst case of {draws} draws of sign noise"
+    numbers = {"draws": float(draws)}
+    return _weaker_attack("noise", "Random noise beats the attack", attack, correct_under_noise, correct, numbers)
+
+
+def _weaker_attack(
+    name: str, title: str, attack: str, correct_under_it: torch.Tensor, correct: torch.Tensor, numbers: dict[str, float]
+) -> MaskingCheck:
+    """Check if a weaker attack fools more images than the attack in steps."""
+    beats, margin = _beats(correct_under_it, correct)
+    verdict = "it is the stronger attack." if beats else "it is not the stronger attack."
     return MaskingCheck(
-        "noise", "Random noise beats the attack", beats, found,
-        {"accuracy_noise": _mean(right_noise), "accuracy": _mean(right), "draws": float(draws), **numbers},
-        f"{_ATHALYE}; {_CARLINI} 3.3, attack with random noise",
-    )  # fmt: skip
+        name=name,
+        title=title,
+        warns=beats,
+        finding=f"{attack} leaves {_share(correct_under_it)} of the images correct, the attack in steps "
+        f"{_share(correct)}{_margin(margin)}: {verdict}",
+        numbers={f"accuracy_{name}": _mean(correct_under_it), "accuracy": _mean(correct), **numbers, **margin},
+        source=_SOURCES[name],
+    )
 
 
-def radius(radii: list[float], rights: list[torch.Tensor], num_classes: int) -> MaskingCheck:
+def radius(radii: list[float], correct_each: list[torch.Tensor], num_classes: int) -> MaskingCheck:
     """Check if accuracy rises with the radius, or stays above chance and does not fall.
 
     Radii ascend from 0, which stands for the clean images.
     """
-    rises = [_beats(small, large)[0] for small, large in pairwise(rights)]
-    lost, numbers = _beats(rights[-1], rights[1])
-    guessed = len(rights[1]) / num_classes
-    flat = not lost and int(rights[1].sum()) > guessed + _ERRORS * math.sqrt(guessed * (1 - 1 / num_classes))
-    path = ", ".join(f"{format_pixels(r) if r else '0'}: {_share(x)}" for r, x in zip(radii, rights, strict=True))
-    verdict = "a larger ball helps the attacker, as it must."
+    rises = [_beats(small, large)[0] for small, large in pairwise(correct_each)]
+    falls, margin = _beats(correct_each[-1], correct_each[1])
+    guessed = len(correct_each[1]) / num_classes
+    above_chance = guessed + _ERRORS * math.sqrt(guessed * (1 - 1 / num_classes))
+    flat = not falls and int(correct_each[1].sum()) > above_chance
+    names = [format_pixels(radius) if radius else "0" for radius in radii]
+    shares = ", ".join(f"{name}: {_share(correct)}" for name, correct in zip(names, correct_each, strict=True))
+    verdict = "a larger ball helps the attack, as it must."
     if any(rises):
-        verdict = "a larger ball leaves more images right than a smaller one."
+        verdict = "a larger ball leaves more images correct than a smaller one."
     elif flat:
-        verdict = f"the largest ball leaves no fewer right than {format_pixels(radii[1])}."
+        verdict = f"the largest ball leaves no fewer images correct than {names[1]}."
     return MaskingCheck(
-        "radius", "A larger epsilon does not help the attack", any(rises) or flat,
-        f"Right at epsilon {path}{_margin(numbers)}: {verdict}",
-        {f"accuracy_{format_pixels(r) if r else '0'}": _mean(x) for r, x in zip(radii, rights, strict=True)} | numbers,
-        f"{_ATHALYE}; {_CARLINI} 3.1, basic sanity tests",
-    )  # fmt: skip
-
-
-def unbounded(right: torch.Tensor, epsilon: float) -> MaskingCheck:
-    """Check if some images stay correct under an attack whose ball contains every image."""
-    left = int(right.sum())
-    warns = _more_than_none(left)
-    found = (
-        f"With epsilon {format_pixels(epsilon)}, which reaches every image, {left} of {len(right)} stay right "
-        f"(up to {int(_ERRORS**2)} are within two standard errors of none): "
-        f"{'the attack does not find what is there.' if warns else 'it succeeds.'}"
+        name="radius",
+        title="A larger epsilon does not help the attack",
+        warns=any(rises) or flat,
+        finding=f"Correct images by epsilon {shares}{_margin(margin)}: {verdict}",
+        numbers={f"accuracy_{name}": _mean(c) for name, c in zip(names, correct_each, strict=True)} | margin,
+        source=_SOURCES["radius"],
     )
+
+
+def unbounded(correct: torch.Tensor, epsilon: float) -> MaskingCheck:
+    """Check if some images stay correct under an attack whose ball contains every image."""
+    left = int(correct.sum())
+    warns = _more_than_none(left)
+    verdict = "the attack fails although it could reach any image." if warns else "it succeeds."
     return MaskingCheck(
-        "unbounded", "An attack without bound fails", warns, found,
-        {"accuracy": _mean(right), "left": float(left), "epsilon": epsilon, "images": float(len(right))},
-        f"{_ATHALYE}; {_CARLINI} 3.1, basic sanity tests",
-    )  # fmt: skip
+        name="unbounded",
+        title="An attack without bound fails",
+        warns=warns,
+        finding=f"With epsilon {format_pixels(epsilon)}, which reaches every image, {left} of {len(correct)} images stay correct "
+        f"(up to {int(_ERRORS**2)} are within two standard errors of none): {verdict}",
+        numbers={"accuracy": _mean(correct), "left": float(left), "epsilon": epsilon, "images": float(len(correct))},
+        source=_SOURCES["unbounded"],
+    )
 
 
 def loss(path: torch.Tensor, condition: Condition) -> MaskingCheck:
     """Check if the attack's objective (T, N), beginning at the start, does not rise or falls again after its maximum."""
     mean = path.double().mean(1)
-    peak = int(mean.argmax())
-    rise, rise_error = _paired(path[-1] - path[0])
-    fall, fall_error = _paired(path[peak] - path[-1])
+    start, end = float(mean[0]), float(mean[-1])
+    peak_step = int(mean.argmax())
+    peak = float(mean[peak_step])
+    rise, rise_error = _mean_and_error(path[-1] - path[0])
+    fall, fall_error = _mean_and_error(path[peak_step] - path[-1])
     flat = rise <= _ERRORS * rise_error
-    falls = fall > max(_ERRORS * fall_error, _SHARE_OF_RISE * float(mean[peak] - mean[0]))
-    verdict = "it climbs."
+    falls = fall > max(_ERRORS * fall_error, _SHARE_OF_RISE * (peak - start))
+    verdict = "it rises."
     if flat:
         verdict = "it does not rise by more than two standard errors."
     elif falls:
-        verdict = f"it falls again after step {peak}, by {fall:.4g} ± {fall_error:.2g}."
+        verdict = f"it falls again after step {peak_step}, by {fall:.4g} ± {fall_error:.2g}."
     name = str(condition.objective).replace("_", " ")
     return MaskingCheck(
-        "loss", "What the attack climbs does not rise", flat or falls,
-        f"The mean {name} goes from {float(mean[0]):.4g} at the start to {float(mean[-1]):.4g} "
+        name="loss",
+        title="The attack's objective does not rise",
+        warns=flat or falls,
+        finding=f"The mean {name} goes from {start:.4g} at the start to {end:.4g} "
         f"(rise {rise:.4g} ± {rise_error:.2g}): {verdict}",
-        {"start": float(mean[0]), "end": float(mean[-1]), "peak": float(mean[peak]), "peak_step": float(peak),
-         "rise_error": rise_error, "fall_error": fall_error},
-        f"{_CARLINI} 3.2, verify that attacks have converged",
-    )  # fmt: skip
+        numbers={
+            "start": start,
+            "end": end,
+            "peak": peak,
+            "peak_step": float(peak_step),
+            "rise_error": rise_error,
+            "fall_error": fall_error,
+        },
+        source=_SOURCES["loss"],
+    )
 
 
 def _beats(weak: torch.Tensor, strong: torch.Tensor) -> tuple[bool, dict[str, float]]:
@@ -129,18 +151,18 @@ def _more_than_none(count: int) -> bool:
     return count > _ERRORS * math.sqrt(count)
 
 
-def _paired(difference: torch.Tensor) -> tuple[float, float]:
+def _mean_and_error(difference: torch.Tensor) -> tuple[float, float]:
     """Return the mean of differences (N,) and its standard error."""
-    found = difference.double()
-    return float(found.mean()), float(found.std(correction=0)) / math.sqrt(len(found))
+    values = difference.double()
+    return float(values.mean()), float(values.std(correction=0)) / math.sqrt(len(values))
 
 
-def _mean(right: torch.Tensor) -> float:
-    return float(right.double().mean())
+def _mean(correct: torch.Tensor) -> float:
+    return float(correct.double().mean())
 
 
-def _share(right: torch.Tensor) -> str:
-    return f"{100 * _mean(right):.1f} %"
+def _share(correct: torch.Tensor) -> str:
+    return f"{100 * _mean(correct):.1f} %"
 
 
 def _margin(numbers: dict[str, float]) -> str:

@@ -7,7 +7,7 @@ import torch
 from rnc import metrics
 from rnc.conditions import Condition
 from rnc.features import FeatureSet, stage_batches
-from rnc.lab.engine.loading import Subject
+from rnc.lab.engine.loading import AttackInputs
 from rnc.metrics.collapse import nc1
 from rnc.vocabulary import Metric
 
@@ -16,55 +16,59 @@ SUCCESS = "success"
 Layers = dict[str, dict[Metric, float]]
 
 
-def clean_means(subject: Subject, clean: FeatureSet) -> metrics.ClassMeans:
+def clean_means(inputs: AttackInputs, clean: FeatureSet) -> metrics.ClassMeans:
     """Return the class means of the clean features."""
-    return metrics.class_means([(clean.features, subject.labels)], subject.num_classes)
+    return metrics.class_means([(clean.features, inputs.labels)], inputs.num_classes)
 
 
-def measure(subject: Subject, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
+def collapse_metrics(inputs: AttackInputs, features: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
     """Return every collapse metric of features around their own class means, by name."""
-    return metrics.measure(found.features, labels, subject.model.weight, subject.model.bias, subject.num_classes)
+    return metrics.measure(features.features, labels, inputs.model.weight, inputs.model.bias, inputs.num_classes)
 
 
-def alignment(subject: Subject, clean: metrics.ClassMeans, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
+def alignment(
+    inputs: AttackInputs, clean: metrics.ClassMeans, features: FeatureSet, labels: torch.Tensor
+) -> dict[str, float]:
     """Return angles and distances between the class means of features and the clean class means, by name."""
-    means = metrics.class_means([(found.features, labels)], subject.num_classes)
+    means = metrics.class_means([(features.features, labels)], inputs.num_classes)
     return {str(name): value for name, value in metrics.align(clean, means).summary().items()}
 
 
-def glance(subject: Subject, clean: metrics.ClassMeans, found: FeatureSet, labels: torch.Tensor) -> dict[str, float]:
+def frame_metrics(
+    inputs: AttackInputs, clean: metrics.ClassMeans, features: FeatureSet, labels: torch.Tensor
+) -> dict[str, float]:
     """Return the metrics that are measured at every frame of an attack, by name."""
-    means = metrics.class_means([(found.features, labels)], subject.num_classes)
-    scatter = metrics.scatter_around([(found.features, labels)], means)
-    decided = metrics.classifier_metrics(labels, found.logits, scatter.nearest)
+    means = metrics.class_means([(features.features, labels)], inputs.num_classes)
+    scatter = metrics.scatter_around([(features.features, labels)], means)
+    of_classifier = metrics.classifier_metrics(labels, features.logits, scatter.nearest)
     return {
         str(Metric.NC1): nc1(means, scatter),
-        **{str(name): decided[name] for name in (Metric.ACCURACY, Metric.NCC_ACCURACY, Metric.LOSS)},
+        **{str(name): of_classifier[name] for name in (Metric.ACCURACY, Metric.NCC_ACCURACY, Metric.LOSS)},
         str(Metric.ANGLE): metrics.align(clean, means).summary()[Metric.ANGLE],
     }
 
 
-def success(condition: Condition, goal: torch.Tensor, labels: torch.Tensor, predicted: torch.Tensor) -> float:
+def success(condition: Condition, of_attack: torch.Tensor, labels: torch.Tensor, predicted: torch.Tensor) -> float:
     """Return the share of predictions (N,) for which the attack succeeds, given its target classes and the true labels (N,)."""
-    return float((predicted == goal if condition.is_targeted else predicted != labels).double().mean())
+    return float((predicted == of_attack if condition.is_targeted else predicted != labels).double().mean())
 
 
-def layer_means(subject: Subject, images: torch.Tensor, labels: torch.Tensor) -> dict[str, metrics.ClassMeans]:
+def layer_means(inputs: AttackInputs, images: torch.Tensor, labels: torch.Tensor) -> dict[str, metrics.ClassMeans]:
     """Return the class means of every stage, beginning with the pixels."""
-    return metrics.layer_means(lambda: _stages(subject, images, labels), subject.num_classes)
+    return metrics.layer_means(lambda: _stages(inputs, images, labels), inputs.num_classes)
 
 
 def layerwise(
-    subject: Subject, images: torch.Tensor, labels: torch.Tensor, centres: dict[str, metrics.ClassMeans]
+    inputs: AttackInputs, images: torch.Tensor, labels: torch.Tensor, clean: dict[str, metrics.ClassMeans]
 ) -> Layers:
-    """Return NC1 around the images' own class means, and nearest-class-mean accuracy for the clean means, at every stage."""
-    own = layer_means(subject, images, labels)
-    return metrics.layerwise(lambda: _stages(subject, images, labels), own, centres)
+    """Return NC1 around the images' class means, and nearest-class-mean accuracy for the clean means, at every stage."""
+    means = layer_means(inputs, images, labels)
+    return metrics.layerwise(lambda: _stages(inputs, images, labels), means, clean)
 
 
 def _stages(
-    subject: Subject, images: torch.Tensor, labels: torch.Tensor
+    inputs: AttackInputs, images: torch.Tensor, labels: torch.Tensor
 ) -> Iterator[tuple[Iterator[tuple[str, torch.Tensor]], torch.Tensor]]:
     """Yield the stages of every batch, without a graph for gradients."""
     with torch.no_grad():
-        yield from stage_batches(subject.model, subject.image_batches(images, labels))
+        yield from stage_batches(inputs.model, inputs.image_batches(images, labels))

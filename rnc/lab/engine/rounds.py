@@ -1,16 +1,19 @@
-"""Attacks on all batches of a subject, one round at a time, so that all images have taken equally many steps at a stop."""
+"""Attacks on all batches of images, one round at a time, so that all images have taken equally many steps at a stop."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from rnc import attacks
 from rnc.attacks import AttackStep, SampleNoise
 from rnc.conditions import Condition
-from rnc.lab.engine.loading import Subject
+from rnc.lab.engine.loading import AttackInputs
 from rnc.vocabulary import LabelRule
 
+Progress = Callable[[int, int, dict[str, Any] | None], None]
+"""A function of the completed rounds, all rounds, and the row of a new frame or None."""
 Stopped = Callable[[], bool]
 """A function that returns True if a stop is requested; called after every round."""
 
@@ -21,52 +24,52 @@ class Round:
 
     restart: int
     step: int
-    kept: torch.Tensor
+    images: torch.Tensor
     without_gradient: int = 0
     """Number of images for which every gradient so far was exactly 0, so the attack cannot move them."""
 
 
-def attack(subject: Subject, condition: Condition, seed: int) -> Iterator[Round]:
+def attack(inputs: AttackInputs, condition: Condition, seed: int) -> Iterator[Round]:
     """Yield the rounds of an attack on all images; its random numbers depend only on the seed and the sample index."""
-    for steps in zip(*[_steps(subject, condition, seed, part) for part in subject.batches()], strict=True):
-        kept = torch.cat([step.kept for step in steps])
-        still = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
-        yield Round(steps[0].restart, steps[0].step, kept, still)
+    for steps in zip(*[_steps(inputs, condition, seed, part) for part in inputs.batches()], strict=True):
+        images = torch.cat([step.kept for step in steps])
+        without = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
+        yield Round(steps[0].restart, steps[0].step, images, without)
 
 
-def finish(
-    subject: Subject, condition: Condition, seed: int, on_round: Callable[[], None], stopped: Stopped
+def last_round(
+    inputs: AttackInputs, condition: Condition, seed: int, on_round: Callable[[], None], stopped: Stopped
 ) -> Round | None:
     """Return an attack's last round; None if it was stopped earlier. `on_round` is called after every round."""
     last = None
-    for done, last in enumerate(attack(subject, condition, seed), 1):  # noqa: B007  (the last one is wanted)
+    for done, last in enumerate(attack(inputs, condition, seed), 1):  # noqa: B007  (the last one is wanted)
         on_round()
         if stopped() and done < attacks.num_iterations(condition):
             return None
     return last
 
 
-def goals(subject: Subject, condition: Condition) -> torch.Tensor:
+def attack_labels(inputs: AttackInputs, condition: Condition) -> torch.Tensor:
     """Return the attack's target classes (N,), or the true classes, from which an untargeted one moves away."""
-    images, labels = subject.images, subject.labels
+    images, labels = inputs.images, inputs.labels
     parts = [
-        attacks.attack_labels(condition, subject.logits_fn, images[part], labels[part], subject.num_classes)
-        for part in subject.batches()
+        attacks.attack_labels(condition, inputs.logits_fn, images[part], labels[part], inputs.num_classes)
+        for part in inputs.batches()
     ]
     return torch.cat(parts)
 
 
-def measured_by(condition: Condition, goal: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def measurement_labels(condition: Condition, of_attack: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return the labels (N,) with which a condition's images are measured: the target classes or the true labels."""
-    return goal if condition.label_rule is LabelRule.TARGET else labels
+    return of_attack if condition.label_rule is LabelRule.TARGET else labels
 
 
-def _steps(subject: Subject, condition: Condition, seed: int, part: torch.Tensor) -> Iterator[AttackStep]:
+def _steps(inputs: AttackInputs, condition: Condition, seed: int, part: torch.Tensor) -> Iterator[AttackStep]:
     return attacks.attack_steps(
         condition,
-        subject.logits_fn,
-        subject.images[part],
-        subject.labels[part],
-        subject.num_classes,
-        SampleNoise(seed, subject.indices[part]),
+        inputs.logits_fn,
+        inputs.images[part],
+        inputs.labels[part],
+        inputs.num_classes,
+        SampleNoise(seed, inputs.indices[part]),
     )

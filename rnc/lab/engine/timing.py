@@ -4,27 +4,27 @@ import time
 
 import torch
 
-from rnc.lab.engine.loading import Subject
-from rnc.lab.estimates import GRADIENT
+from rnc.lab.engine.loading import AttackInputs
+from rnc.lab.estimates import PASSES_PER_GRADIENT
 
 IMAGES = 64
 _LEAST_SECONDS = 0.2
 
 
-def seconds_a_pass(subject: Subject) -> float:
+def seconds_per_pass(inputs: AttackInputs) -> float:
     """Return the seconds per image of a forward pass, from repeated gradients of a batch after an unmeasured first one."""
-    part = subject.batches()[0]
-    images, labels = subject.images[part], subject.labels[part]
-    _gradient(subject, images, labels)
+    part = inputs.batches()[0]
+    images, labels = inputs.images[part], inputs.labels[part]
+    _gradient(inputs, images, labels)
     began, repeats = time.monotonic(), 0
     while repeats == 0 or time.monotonic() - began < _LEAST_SECONDS:
-        _gradient(subject, images, labels)
+        _gradient(inputs, images, labels)
         repeats += 1
-    return (time.monotonic() - began) / (repeats * len(images) * GRADIENT)
+    return (time.monotonic() - began) / (repeats * len(images) * PASSES_PER_GRADIENT)
 
 
-def _gradient(subject: Subject, images: torch.Tensor, labels: torch.Tensor) -> None:
+def _gradient(inputs: AttackInputs, images: torch.Tensor, labels: torch.Tensor) -> None:
     with torch.enable_grad():
         pixels = images.detach().requires_grad_(True)
-        loss = torch.nn.functional.cross_entropy(subject.logits_fn(pixels), labels, reduction="sum")
+        loss = torch.nn.functional.cross_entropy(inputs.logits_fn(pixels), labels, reduction="sum")
         torch.autograd.grad(loss, pixels)[0].sum().item()  # item() waits for the GPU

@@ -1,7 +1,6 @@
 """An attack recorded as a trajectory: each frame measures all images, and records a few watched images individually."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,11 @@ from rnc import metrics
 from rnc.attacks import num_iterations
 from rnc.conditions import Condition
 from rnc.features import FeatureSet
+from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
 from rnc.lab.engine import measures
-from rnc.lab.engine.loading import Subject
-from rnc.lab.engine.rounds import Stopped, attack, goals, measured_by
-from rnc.lab.requests import MOST_FRAMES, AttackRequest
-from rnc.lab.results import CLEAN_STEP, AttackResult
+from rnc.lab.engine.loading import AttackInputs
+from rnc.lab.engine.rounds import Progress, Stopped, attack, attack_labels, measurement_labels
+from rnc.lab.requests import MOST_FRAMES
 from rnc.projection import PlanePCA
 
 _PLANE_IMAGES = 2000
@@ -25,25 +24,29 @@ _PLANE_IMAGES = 2000
 _SHOWN_BYTES = 2**24
 _LAYER_COLUMNS = ["layer", "depth", "shown", "metric", "value"]
 
-Progress = Callable[[int, int, dict[str, Any] | None], None]
-"""(completed rounds, total rounds, the row of a new frame or None)."""
 
-
-def follow(subject: Subject, request: AttackRequest, progress: Progress, stopped: Stopped) -> AttackResult:
-    """Attack the subject and record the trajectory. After a stop, all images have taken the same number of steps.
+def record_trajectory(
+    inputs: AttackInputs, request: AttackRequest, progress: Progress, stopped: Stopped
+) -> AttackResult:
+    """Attack the images and record the trajectory. After a stop, all images have taken the same number of steps.
 
     Raises ValueError if features are not finite, and if the attack is not possible with this number of classes.
     """
-    began, condition, total = time.monotonic(), request.condition, num_iterations(request.condition)
-    path = _Path(subject, condition, request.watched)
-    progress(0, total, path.rows[0])
-    done, starts, kept, still = 0, 0, subject.images, 0
-    for found in attack(subject, condition, request.seed):
-        done, starts, kept, still = done + 1, starts + (found.step == 0), found.kept, found.without_gradient
+    began = time.monotonic()
+    condition = request.condition
+    total = num_iterations(condition)
+    trajectory = _Trajectory(inputs, condition, request.watched)
+    progress(0, total, trajectory.rows[0])
+    done = starts = without_gradient = 0
+    images = inputs.images
+    for done, current in enumerate(attack(inputs, condition, request.seed), 1):
+        starts += current.step == 0
+        images = current.images
+        without_gradient = current.without_gradient
         ended = done == total or stopped()
         row = None
-        if ended or _is_frame(found.restart, found.step, total // condition.restarts):
-            row = path.add(found.restart, found.step, kept)
+        if ended or _is_frame(current.restart, current.step, total // condition.restarts):
+            row = trajectory.add(current.restart, current.step, images)
         progress(done, total, row)
         if ended:
             break
@@ -52,13 +55,13 @@ def follow(subject: Subject, request: AttackRequest, progress: Progress, stopped
         steps_done=done - starts,
         rounds=total,
         stopped=done < total,
-        as_recorded=subject.as_recorded,
-        device=subject.device_name,
-        layers=_layers(subject, path.measured, kept, request.layers),
-        **path.fields(kept),
+        as_recorded=inputs.as_recorded,
+        device=inputs.device_name,
+        layers=_layers(inputs, trajectory.labels, images, request.layers),
+        **trajectory.fields(images),
         seconds=time.monotonic() - began,
-        without_gradient=still,
-        images=len(subject.images),
+        without_gradient=without_gradient,
+        images=len(inputs.images),
     )
 
 
@@ -66,107 +69,108 @@ def _is_frame(restart: int, step: int, rounds_each: int) -> bool:
     return step == rounds_each - 1 or (restart == 0 and step % -(-rounds_each // MOST_FRAMES) == 0)
 
 
-class _Path:
+class _Trajectory:
     """The frames of an attack so far, beginning with the clean images."""
 
-    def __init__(self, subject: Subject, condition: Condition, watched: int) -> None:
-        self._subject, self._condition = subject, condition
-        self._goal = goals(subject, condition)
-        self.measured = measured_by(condition, self._goal, subject.labels)
-        self._watched = in_turn(subject.labels)[:watched]
-        self._clean = self._last = subject.features(subject.images)
-        self._clean_means = measures.clean_means(subject, self._clean)
-        sample = _some(self._clean.features).cpu().numpy()
+    def __init__(self, inputs: AttackInputs, condition: Condition, watched: int) -> None:
+        self._inputs, self._condition = inputs, condition
+        self._attack_labels = attack_labels(inputs, condition)
+        self.labels = measurement_labels(condition, self._attack_labels, inputs.labels)
+        self._watched = class_balanced_order(inputs.labels)[:watched]
+        self._clean = self._last = inputs.features(inputs.images)
+        self._clean_means = measures.clean_means(inputs, self._clean)
+        sample = _evenly_spaced(self._clean.features).cpu().numpy()
         self._pca = PlanePCA([sample]) if min(sample.shape) > 1 else None
         self.rows: list[dict[str, Any]] = []
         self._arrays: list[dict[str, np.ndarray]] = []
-        self._take(0, CLEAN_STEP, self._clean, subject.labels)
+        self._take(0, CLEAN_STEP, self._clean, inputs.labels)
 
     def add(self, restart: int, step: int, images: torch.Tensor) -> dict[str, Any]:
         """Measure all images of a frame, record the watched ones, and return the frame's row."""
-        self._last = self._subject.features(images)
-        self._take(restart, step, self._last, self.measured)
+        self._last = self._inputs.features(images)
+        self._take(restart, step, self._last, self.labels)
         return self.rows[-1]
 
-    def _take(self, restart: int, step: int, found: FeatureSet, labels: torch.Tensor) -> None:
-        subject = self._subject
-        succeeded = measures.success(self._condition, self._goal, subject.labels, found.predicted)
-        values = measures.glance(subject, self._clean_means, found, labels)
-        self.rows.append({"restart": restart, "step": step, **values, measures.SUCCESS: succeeded})
-        self._arrays.append(self._watch(found.features[self._watched], found.logits[self._watched].double()))
+    def _take(self, restart: int, step: int, features: FeatureSet, labels: torch.Tensor) -> None:
+        inputs = self._inputs
+        success = measures.success(self._condition, self._attack_labels, inputs.labels, features.predicted)
+        values = measures.frame_metrics(inputs, self._clean_means, features, labels)
+        self.rows.append({"restart": restart, "step": step, **values, measures.SUCCESS: success})
+        self._arrays.append(self._watch(features.features[self._watched], features.logits[self._watched].double()))
 
     def _watch(self, features: torch.Tensor, logits: torch.Tensor) -> dict[str, np.ndarray]:
-        labels = self._subject.labels[self._watched]
-        own = logits.gather(1, labels[:, None])[:, 0]
-        others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+        labels = self._inputs.labels[self._watched]
+        true_logits = logits.gather(1, labels[:, None])[:, 0]
+        largest_others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
         confidence, predicted = logits.softmax(1).max(1)
         span = (features.double() - self._clean_means.global_mean) @ self._clean_means.directions[1].T
         loss = functional.cross_entropy(logits, labels, reduction="none")
         return {
-            "plane": self._placed(features.cpu().numpy()),
-            "span": _single(span),
-            "loss": _single(loss),
-            "margin": _single(own - others),
+            "plane": self._in_plane(features.cpu().numpy()),
+            "span": _as_float32(span),
+            "loss": _as_float32(loss),
+            "margin": _as_float32(true_logits - largest_others),
             "predicted": predicted.cpu().numpy().astype(np.int32),
-            "confidence": _single(confidence),
+            "confidence": _as_float32(confidence),
         }
 
-    def _placed(self, features: np.ndarray) -> np.ndarray:
+    def _in_plane(self, features: np.ndarray) -> np.ndarray:
         """Return features (n, d) in the plane, (n, 2); (n, 0) if one feature or image does not define a plane."""
         if self._pca is None:
             return np.zeros((len(features), 0), np.float32)
         return self._pca.transform(features).astype(np.float32)
 
-    def fields(self, kept: torch.Tensor) -> dict[str, Any]:
-        """Return the fields of the result that describe the trajectory, which ends with the images `kept`."""
-        subject, watched, clean, last = self._subject, self._watched, self._clean, self._last
-        shown = watched[: max(_SHOWN_BYTES // (8 * subject.images[0].numel()), 1)]
-        leaps = metrics.leaps(last.features, subject.labels, last.predicted, self._clean_means).clusters()
+    def fields(self, perturbed: torch.Tensor) -> dict[str, Any]:
+        """Return the fields of the result that describe the trajectory, which ends with the images `perturbed`."""
+        inputs, watched = self._inputs, self._watched
+        clean, last = self._clean, self._last
+        shown = watched[: max(_SHOWN_BYTES // (8 * inputs.images[0].numel()), 1)]
+        leaps = metrics.leaps(last.features, inputs.labels, last.predicted, self._clean_means).clusters()
         return {
-            "before": measures.measure(subject, clean, subject.labels),
-            "after": measures.measure(subject, last, self.measured),
-            "alignment": measures.alignment(subject, self._clean_means, last, self.measured),
+            "before": measures.collapse_metrics(inputs, clean, inputs.labels),
+            "after": measures.collapse_metrics(inputs, last, self.labels),
+            "alignment": measures.alignment(inputs, self._clean_means, last, self.labels),
             "leaps": pd.DataFrame(dict(zip(("true_class", "predicted_class", "count", "angle"), leaps, strict=True))),
             "frames": pd.DataFrame(self.rows),
-            "sample": subject.indices[watched].cpu().numpy(),
-            "label": subject.labels[watched].cpu().numpy(),
-            "goal": self._goal[watched].cpu().numpy(),
+            "sample": inputs.indices[watched].cpu().numpy(),
+            "label": inputs.labels[watched].cpu().numpy(),
+            "goal": self._attack_labels[watched].cpu().numpy(),
             "means_span": (self._clean_means.centred @ self._clean_means.directions[1].T).cpu().numpy(),
-            "clean_images": _single(subject.images[shown]),
-            "perturbed_images": _single(kept[shown]),
+            "clean_images": _as_float32(inputs.images[shown]),
+            "perturbed_images": _as_float32(perturbed[shown]),
         } | {name: np.stack([frame[name] for frame in self._arrays]) for name in self._arrays[0]}
 
 
-def in_turn(labels: torch.Tensor) -> torch.Tensor:
+def class_balanced_order(labels: torch.Tensor) -> torch.Tensor:
     """Return the positions of labels (N,), taking the classes in turn, so that the first few are as balanced as possible."""
     by_class = labels.argsort(stable=True)
     counts = labels.bincount()
     begin = counts.cumsum(0) - counts
-    turn = torch.empty_like(labels)
-    turn[by_class] = torch.arange(len(labels), device=labels.device) - begin[labels[by_class]]
-    return by_class[turn[by_class].argsort(stable=True)]
+    rank_in_class = torch.empty_like(labels)
+    rank_in_class[by_class] = torch.arange(len(labels), device=labels.device) - begin[labels[by_class]]
+    return by_class[rank_in_class[by_class].argsort(stable=True)]
 
 
-def _layers(subject: Subject, labels: torch.Tensor, kept: torch.Tensor, wanted: bool) -> pd.DataFrame:
+def _layers(inputs: AttackInputs, labels: torch.Tensor, perturbed: torch.Tensor, wanted: bool) -> pd.DataFrame:
     """Return the measurements at every stage of the clean images, and of the perturbed ones with `labels`."""
     rows: list[tuple] = []
     if wanted:
-        centres = measures.layer_means(subject, subject.images, subject.labels)
-        found = {
-            "clean": measures.layerwise(subject, subject.images, subject.labels, centres),
-            "perturbed": measures.layerwise(subject, kept, labels, centres),
+        clean_means = measures.layer_means(inputs, inputs.images, inputs.labels)
+        of_images = {
+            "clean": measures.layerwise(inputs, inputs.images, inputs.labels, clean_means),
+            "perturbed": measures.layerwise(inputs, perturbed, labels, clean_means),
         }
-        for shown, stages in found.items():
+        for shown, stages in of_images.items():
             for depth, (layer, values) in enumerate(stages.items()):
                 rows += [(layer, depth, shown, str(metric), value) for metric, value in values.items()]
     return pd.DataFrame(rows, columns=_LAYER_COLUMNS)
 
 
-def _some(features: torch.Tensor) -> torch.Tensor:
+def _evenly_spaced(features: torch.Tensor) -> torch.Tensor:
     """Return at most _PLANE_IMAGES rows, evenly spaced."""
     count = min(len(features), _PLANE_IMAGES)
     return features[torch.arange(count, device=features.device) * len(features) // count]
 
 
-def _single(x: torch.Tensor) -> np.ndarray:
+def _as_float32(x: torch.Tensor) -> np.ndarray:
     return x.float().cpu().numpy()

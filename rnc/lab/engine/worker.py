@@ -12,105 +12,126 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from rnc.lab import wire
+from rnc.lab.attack import AttackRequest
 from rnc.lab.engine import timing
-from rnc.lab.engine.gradient_masking import check
-from rnc.lab.engine.loading import Library
-from rnc.lab.engine.perturb import perturb
-from rnc.lab.engine.strength_sweep import sweep
-from rnc.lab.engine.trajectory import follow
+from rnc.lab.engine.gradient_masking import check_gradient_masking
+from rnc.lab.engine.loading import AttackInputs, InputLoader
+from rnc.lab.engine.perturbed_images import perturb_images
+from rnc.lab.engine.strength_curve import measure_strength_curve
+from rnc.lab.engine.trajectory import record_trajectory
+from rnc.lab.gradient_masking import MaskingRequest
+from rnc.lab.kinds import request_from_json
 from rnc.lab.limits import MEMORY_VARIABLE
-from rnc.lab.requests import AttackRequest, PicturesRequest, Request, Source, SweepRequest, from_json
-from rnc.lab.results import Result, to_bytes
+from rnc.lab.messages import MessageError, messages, send_message
+from rnc.lab.perturbed_images import PerturbedImagesRequest
+from rnc.lab.requests import Request
+from rnc.lab.results import Result
+from rnc.lab.source import Source
+from rnc.lab.strength_curve import StrengthCurveRequest
 from rnc.models.memory import is_want_of_memory
 from rnc.models.weights import CheckpointError
 
 _SECONDS_BETWEEN = 0.1
 """Least number of seconds between two progress messages, except for those that contain a frame."""
-_EXPECTED = (ValueError, CheckpointError, FileNotFoundError, wire.WireError)
+_ERRORS_FOR_USERS = (ValueError, CheckpointError, FileNotFoundError, MessageError)
 """Errors whose messages are written for users."""
+
+
+def _on_one_network(compute: Callable[..., Result]) -> Callable[..., Result]:
+    """Return a function that loads the network and the images of a request before it calls `compute` with them."""
+    return lambda load, request, *rest: compute(load(request.source), request, *rest)
+
+
+_COMPUTE: dict[type[Request], Callable[..., Result]] = {
+    AttackRequest: _on_one_network(record_trajectory),
+    StrengthCurveRequest: measure_strength_curve,
+    MaskingRequest: _on_one_network(check_gradient_masking),
+    PerturbedImagesRequest: _on_one_network(perturb_images),
+}
+"""How the result of each kind of request is computed: a function of (load, request, progress, stopped)."""
 
 
 class Worker:
     """A loop that reads requests from one stream and writes answers to another."""
 
-    def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
+    def __init__(self, requests: BufferedReader, answers: IO[bytes]) -> None:
         """Start to listen; no network is loaded yet."""
         self._requests, self._answers = requests, answers
-        self._library = Library()
-        self._asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._unwanted = -1  # the ID of the request that is to stop
+        self._loader = InputLoader()
+        self._waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._number_to_stop = -1
         threading.Thread(target=self._listen, daemon=True).start()
 
     def serve(self) -> None:
         """Answer requests until memory runs out; the process ends by itself when the server has gone."""
-        wire.send(self._answers, {"kind": "started"})
-        while self._answer(self._asked.get()):
+        send_message(self._answers, {"kind": "started"})
+        while self._answer(self._waiting.get()):
             pass
 
     def _listen(self) -> None:
-        with suppress(OSError, wire.WireError):
-            while (received := wire.receive(self._requests)) is not None:
-                message, _blob = received
+        with suppress(OSError, MessageError):
+            for message, _data in messages(self._requests):
                 if message["kind"] == "stop":
-                    self._unwanted = message["id"]
+                    self._number_to_stop = message["id"]
                 else:
-                    self._asked.put(message)
+                    self._waiting.put(message)
         _end_with_children()  # the server has gone, so the answer to the current request has no reader
 
     def _answer(self, message: dict[str, Any]) -> bool:
         """Answer a request. Return False if the worker must end, because it ran out of memory."""
         number = message["id"]
         try:
-            if message["kind"] == "pace":
-                seconds = timing.seconds_a_pass(self._library.subject(Source(**message["source"]), timing.IMAGES))
-                wire.send(self._answers, {"kind": "pace", "id": number, "seconds": seconds})
+            if message["kind"] == "pass_time":
+                inputs = self._loader.balanced(Source(**message["source"]), timing.IMAGES)
+                seconds = timing.seconds_per_pass(inputs)
+                send_message(self._answers, {"kind": "pass_time", "id": number, "seconds": seconds})
             else:
-                self._run(number, from_json(message["request"]))
+                self._run(number, request_from_json(message["request"]))
         except Exception as error:
-            told = _in_words(error)
             fatal = is_want_of_memory(error)
-            wire.send(self._answers, {"kind": "failed", "id": number, "error": told, "fatal": fatal})
+            failure = {"kind": "failed", "id": number, "error": _message_of(error), "fatal": fatal}
+            send_message(self._answers, failure)
             return not fatal
         return True
 
     def _run(self, number: int, request: Request) -> None:
-        if self._unwanted == number:
-            wire.send(self._answers, {"kind": "result", "id": number, "state": "stopped"})
+        def load(source: Source) -> AttackInputs:
+            return self._loader.load(request, source)
+
+        def stopped() -> bool:
+            return self._number_to_stop == number
+
+        if stopped():
+            send_message(self._answers, {"kind": "result", "id": number, "state": "stopped"})
             return
-        result = self._result(request, _Reporter(self._answers, number), lambda: self._unwanted == number)
+        result = _COMPUTE[type(request)](load, request, _ProgressReporter(self._answers, number), stopped)
         state = "stopped" if result.stopped else "done"
-        wire.send(self._answers, {"kind": "result", "id": number, "state": state}, to_bytes(result))
-
-    def _result(self, request: Request, report: "_Reporter", stopped: Any) -> Result:
-        if isinstance(request, AttackRequest):
-            return follow(self._library.subject(request.source, request.images), request, report, stopped)
-        if isinstance(request, SweepRequest):
-            return sweep(lambda source: self._library.subject(source, request.images), request, report, stopped)
-        if isinstance(request, PicturesRequest):
-            return perturb(self._library.named(request.source, request.samples), request, report, stopped)
-        return check(self._library.subject(request.source, request.images), request, report, stopped)
+        send_message(self._answers, {"kind": "result", "id": number, "state": state}, result.to_bytes())
 
 
-class _Reporter:
+class _ProgressReporter:
     """Callable that sends the progress of a request to the server."""
 
     def __init__(self, answers: IO[bytes], number: int) -> None:
-        self._answers, self._number, self._last = answers, number, 0.0
+        self._answers, self._number, self._sent_at = answers, number, 0.0
 
     def __call__(self, done: int, total: int, row: dict[str, Any] | None) -> None:
         now = time.monotonic()
-        if row is None and 0 < done < total and now - self._last < _SECONDS_BETWEEN:
+        if row is None and 0 < done < total and now - self._sent_at < _SECONDS_BETWEEN:
             return
-        self._last = now
-        wire.send(self._answers, {"kind": "progress", "id": self._number, "done": done, "total": total, "row": row})
+        self._sent_at = now
+        progress = {"kind": "progress", "id": self._number, "done": done, "total": total, "row": row}
+        send_message(self._answers, progress)
 
 
-def _in_words(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
+    """Return what a user reads about an error. An unexpected one is also printed, which puts it into the server's log."""
     if is_want_of_memory(error):
         limit = _memory_limit()
         most = (
@@ -119,16 +140,16 @@ def _in_words(error: Exception) -> str:
             else f" ({limit / 2**30:.1f} GiB; {MEMORY_VARIABLE}, in GiB, changes the limit of a server)"
         )
         return (
-            f"The memory that the attack's process may take did not suffice for this{most}; ask for fewer images. "
-            "Other attacks go on in a new process."
+            f"The attack's process needed more memory than it may take{most}; ask for fewer images. "
+            "Other attacks continue in a new process."
         )
-    if isinstance(error, _EXPECTED):
+    if isinstance(error, _ERRORS_FOR_USERS):
         return str(error)
     traceback.print_exception(error)
     return f"The attack failed: {type(error).__name__}: {error}"
 
 
-def _go_first() -> None:
+def _prefer_to_be_killed() -> None:
     """Let the system end this process rather than the server if memory runs out."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -158,10 +179,10 @@ def main(arguments: list[str]) -> None:
         _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         most = int(arguments[0]) if hard == resource.RLIM_INFINITY else min(int(arguments[0]), hard)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    _go_first()
+    _prefer_to_be_killed()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # text that a library prints must not mix with the answers
-    Worker(sys.stdin.buffer, answers).serve()
+    Worker(sys.stdin.buffer, answers).serve()  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.conditions import Condition, unmoved
-from rnc.lab.results import AttackResult
+from rnc.lab.attack import AttackResult
 from rnc.ui import sidebar
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
@@ -18,13 +18,14 @@ from rnc.ui.class_choice import choose_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import Figures
 from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
+from rnc.ui.lab.headline import draw_headline
 from rnc.ui.lab.image_grid import IMAGE, draw_images
-from rnc.ui.lab.job_status import Answer, table_of_metrics
+from rnc.ui.lab.jobs import Answer
 from rnc.ui.markdown import plain
 from rnc.vocabulary import NO_PLANE, Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
-_Placed = tuple[np.ndarray, np.ndarray, pd.DataFrame | None]
+_Placement = tuple[np.ndarray, np.ndarray, pd.DataFrame | None]
 """Coordinates (T, n, 2) of the watched images, the mask (n,) of those to draw, and the vertices of a simplex plane."""
 _CARDS = (
     ("Accuracy", Metric.ACCURACY, "{:.1%}"),
@@ -62,21 +63,20 @@ def draw_attack(answer: Answer, figures: Figures) -> None:
 def _headline(answer: Answer, result: AttackResult, condition: Condition) -> None:
     """Draw the title, the settings and the most important numbers."""
     done = f"stopped after {result.steps_done:d} steps" if result.stopped else f"all {result.steps_done:d} steps"
-    taken = result.images or answer.request.images
-    st.header(f"{plain(condition.label)} · {taken:d} images · {done}", anchor=False)
-    draw_origin(answer)
-    say_fewer_images(taken, answer.request.images)
-    if 0 < taken <= len(result.means_span):
-        st.caption("There is one image of each class: NC1 is 0 and the nearest centre right by that alone.")
-    if not result.as_recorded:
-        say_other_images()
-    if still := unmoved(condition, result.without_gradient, taken):
-        st.warning(plain(f"{still[0].upper()}{still[1:]}."), icon=":material/trending_flat:")
+    images = result.images or answer.request.images
+    title = f"{plain(condition.label)} · {images:d} images · {done}"
+    draw_headline(answer, title, plain(answer.request.sources[0].label), images)
+    if 0 < images <= len(result.means_span):
+        st.caption(
+            "There is one image of each class: for this reason alone, NC1 is 0 and the nearest centre is correct."
+        )
+    if without_gradient := unmoved(condition, result.without_gradient, images):
+        st.warning(plain(f"{without_gradient[0].upper()}{without_gradient[1:]}."), icon=":material/trending_flat:")
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:
             before, after = result.before[name], result.after[name]
-            told = f"clean {plain(form.format(before))}"
-            st.metric(label, plain(form.format(after)), told, delta_color="off", delta_arrow="off", width="content")
+            clean = f"clean {plain(form.format(before))}"
+            st.metric(label, plain(form.format(after)), clean, delta_color="off", delta_arrow="off", width="content")
         st.metric("Angle to clean means", f"{result.alignment[Metric.ANGLE]:.3f} rad", width="content")
 
 
@@ -91,47 +91,24 @@ def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: st
         figures.draw((first, second)[place % 2], panel, f"{metric} over the steps", key=f"lab_steps_{metric}")
 
 
-def draw_origin(answer: Answer) -> None:
-    """Show the network of an answer, and its device and duration."""
-    result, request = answer.result, answer.request
-    st.caption(
-        f"{plain(request.sources[0].label)} · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
-    )
-
-
-def say_fewer_images(taken: int, asked: int) -> None:
-    """Say that fewer images than requested make a balanced selection, if that is so."""
-    if taken < asked:
-        st.caption(f"{asked:d} images were asked for; there are {taken:d} with as many of one class as of another.")
-
-
-def say_other_images() -> None:
-    """Warn that the images are not those of the run."""
-    st.warning(
-        "These are not the images that the run recorded: another source of the data set keeps them in another order, so "
-        "that a subset of train is another one. Of test the numbers compare, of train they do not.",
-        icon=":material/rule:",
-    )
-
-
 def _features(result: AttackResult, frame: int, names: list[str], figures: Figures) -> None:
     """Draw the watched features at a frame, in one plane for all frames, and the trajectory of the chosen image."""
     method = st.segmented_control(
         "Plane", _PLANES, default=_PLANES[0], key="lab_plane_of", bind="query-params", required=True,
         help="PCA of the clean features, or the plane through the clean means of three classes",
     )  # fmt: skip
-    placed = _in_principal_plane(result) if method == _PLANES[0] else _in_simplex_plane(result, names)
-    if placed is None:
+    placement = _in_principal_plane(result) if method == _PLANES[0] else _in_simplex_plane(result, names)
+    if placement is None:
         return
-    places, watched, triangle = placed
+    places, watched, triangle = placement
     shown = points(result, places, frame, names)
     shown = shown[shown["sample"].isin(result.sample[watched])]
     reach = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
     picked = st.session_state.get(IMAGE)
     path = None
     if picked in set(shown["sample"]):
-        way = places[: frame + 1, list(result.sample).index(picked)]
-        path = pd.DataFrame({"x": way[:, 0], "y": way[:, 1], "place": range(len(way))})
+        steps = places[: frame + 1, list(result.sample).index(picked)]
+        path = pd.DataFrame({"x": steps[:, 0], "y": steps[:, 1], "place": range(len(steps))})
     singled = choose_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
         shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
@@ -146,7 +123,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
     )
 
 
-def _in_principal_plane(result: AttackResult) -> _Placed | None:
+def _in_principal_plane(result: AttackResult) -> _Placement | None:
     """Return the watched images in the plane of the leading principal directions, or say why there is none."""
     if result.plane.shape[-1] < 2:
         st.info(NO_PLANE)
@@ -154,7 +131,7 @@ def _in_principal_plane(result: AttackResult) -> _Placed | None:
     return result.plane, np.full(len(result.sample), True), None
 
 
-def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placed | None:
+def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placement | None:
     """Let people choose three classes, and return their images in the plane of their means, or say why there is none."""
     chosen = choose_vertices(names, "lab_vertices")
     if len(chosen) < 3:
@@ -164,7 +141,7 @@ def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placed | None:
     try:
         places, corners = result.simplex((first, second, third))
     except ValueError as error:
-        st.info(f"No plane: {plain(error)}.")
+        st.info(f"There is no plane: {plain(error)}.")
         return None
     triangle = pd.DataFrame({"label": chosen, "x": corners[:, 0], "y": corners[:, 1]})
     return places, np.isin(result.label, [first, second, third]), triangle
@@ -172,9 +149,9 @@ def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placed | None:
 
 def _pick() -> None:
     """Follow the image that was clicked in the plane."""
-    found = st.session_state["lab_plane"]["selection"].get(PICKED_SAMPLE)
-    if found:
-        st.session_state[IMAGE] = int(found[0]["sample"])
+    clicked = st.session_state["lab_plane"]["selection"].get(PICKED_SAMPLE)
+    if clicked:
+        st.session_state[IMAGE] = int(clicked[0]["sample"])
 
 
 def _numbers(result: AttackResult, figures: Figures) -> None:
@@ -183,11 +160,11 @@ def _numbers(result: AttackResult, figures: Figures) -> None:
     with st.expander("Every metric", icon=":material/table:"):
         number = st.column_config.NumberColumn(format="%.4g")
         st.dataframe(
-            table_of_metrics({"clean": result.before, "perturbed": result.after}, labels), hide_index=True, key="lab_metrics",
+            _metric_table({"clean": result.before, "perturbed": result.after}, labels), hide_index=True, key="lab_metrics",
             column_config={"clean": number, "perturbed": number},
         )  # fmt: skip
         st.dataframe(
-            table_of_metrics({"perturbed against clean": result.alignment}, labels), hide_index=True, key="lab_alignment",
+            _metric_table({"perturbed against clean": result.alignment}, labels), hide_index=True, key="lab_alignment",
             column_config={"perturbed against clean": number},
         )  # fmt: skip
     if result.layers.empty:
@@ -199,3 +176,10 @@ def _numbers(result: AttackResult, figures: Figures) -> None:
         panel = layer_panel(frame, metric, [""], shown, log=True)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_layers_{metric}")
     st.caption("Solid: clean. Dashed: perturbed, around their own class means.")
+
+
+def _metric_table(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:
+    """Return a row per metric under its label, with a column for each of `columns`."""
+    table = pd.DataFrame(columns)
+    table.insert(0, "metric", [labels[name] for name in table.index])
+    return table

@@ -5,8 +5,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from rnc.lab.checks import RequestError
-from rnc.lab.requests import Source
+from rnc.lab.source import RequestError, Source
 from rnc.store.errors import StoreError
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
@@ -21,7 +20,7 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
     epoch = sidebar.epoch_not_after(checkpoints, run.run_id, selection.epoch)
     if epoch is None:
         st.info(
-            "This run is made up: there is no network to attack. Choose a trained run."
+            "This run is synthetic: there is no network to attack. Choose a trained run."
             if run.synthetic
             else "This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured."
         )
@@ -36,18 +35,18 @@ def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source
     runs = sidebar.chosen_runs(selection)
     runs = runs[runs["images_from"] == run["images_from"]]
     checkpoints = sidebar.reader().checkpoints(list(runs.index))
-    found = {
+    checkpoints_by_label = {
         f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
         for row in checkpoints.sort_values(["run_id", "epoch"], ascending=[True, False]).to_dict("records")
         if row["sha256"] != source.sha256
     }
     picked = st.selectbox(
-        "Compare with", list(found), index=None, key="lab_other", bind="query-params", placeholder="nothing",
+        "Compare with", list(checkpoints_by_label), index=None, key="lab_other", bind="query-params", placeholder="nothing",
         help="another epoch of this run, or another chosen run of the same data set: on the same images, with the same seed",
     )  # fmt: skip
     if picked is None:
         return None
-    row = found[picked]
+    row = checkpoints_by_label[picked]
     return _attackable(runs.loc[row["run_id"]], row, selection.split, "The network to compare with")
 
 
@@ -74,7 +73,7 @@ def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
     except StoreError as error:
         raise RequestError(str(error)) from None
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise RequestError(f"what the store says of it makes no sense ({error})") from None
+        raise RequestError(f"its entry in the store is invalid ({error})") from None
     return Source(
         str(file), checkpoint["sha256"], run["run_id"], epoch, run["images_from"], split, subset, fingerprint, model
     )

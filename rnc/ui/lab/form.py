@@ -1,4 +1,4 @@
-"""The form of the lab: an attack with its options, the images, and a sweep over its strength.
+"""The form of the lab: an attack with its options, the images, and the values of a strength curve.
 
 Every field is bound to the URL, which therefore contains the whole request.
 """
@@ -10,7 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc.conditions import Condition, default_step_size, format_pixels, largest_epsilon, parse_pixels, presets
-from rnc.lab.requests import MOST_IMAGES, MOST_STEPS, MOST_VALUES, Axis
+from rnc.lab.requests import MOST_IMAGES, MOST_STEPS
+from rnc.lab.strength_curve import MOST_VALUES, Axis
 from rnc.ui.markdown import Markdown, plain
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, StepSchedule, TargetRule
 
@@ -40,7 +41,7 @@ AXES = {"epsilon": Axis.EPSILON, "steps": Axis.STEPS, "step size": Axis.STEP_SIZ
 
 
 @dataclass(frozen=True)
-class Asked:
+class AttackForm:
     """The values of the form."""
 
     condition: Condition
@@ -49,25 +50,25 @@ class Asked:
     layers: bool
 
 
-def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerwise: bool = True) -> Asked:
+def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerwise: bool = True) -> AttackForm:
     """Draw the form of an attack. Raises ValueError, which says what to do, if the values do not make an attack.
 
     `epsilon` is the one with which the run was measured; `layerwise` also offers to measure every layer.
     """
-    usual = presets(dataset)
+    settings = presets(dataset)
     row = st.container(horizontal=True, vertical_alignment="bottom")  # a horizontal container wraps in a narrow window
     row.selectbox(
-        "Preset", list(usual), index=None, key="lab_preset", placeholder="own settings", width=330,
-        on_change=_fill_in, args=(usual, classes), help="fills the fields below; change them as you like",
+        "Preset", list(settings), index=None, key="lab_preset", placeholder="own settings", width=330,
+        on_change=_fill_in, args=(settings, classes), help="fills the fields below; change them as you like",
     )  # fmt: skip
-    kind = KINDS[_one_of(row, "Attack", KINDS, "lab_attack")]
-    norm = NORMS[_one_of(row, "Norm", NORMS, "lab_norm")]
+    kind = KINDS[_segmented(row, "Attack", KINDS, "lab_attack")]
+    norm = NORMS[_segmented(row, "Norm", NORMS, "lab_norm")]
     fields = st.columns(4, vertical_alignment="bottom")
-    told = _text(fields[0], "Epsilon", format_pixels(epsilon), "lab_epsilon", "in pixels of [0, 1]; 0.1 or 8/255")
-    size = parse_pixels(told)
+    text = _text(fields[0], "Epsilon", format_pixels(epsilon), "lab_epsilon", "in pixels of [0, 1]; 0.1 or 8/255")
+    size = parse_pixels(text)
     options = _steps(kind, size, list(fields[1:])) | _options(kind, classes)
     count, seed, layers = _images(layerwise)
-    return Asked(Condition(kind, norm, size, **options), count, seed, layers)
+    return AttackForm(Condition(kind, norm, size, **options), count, seed, layers)
 
 
 def _steps(kind: ConditionKind, epsilon: float, fields: list[DeltaGenerator]) -> dict[str, Any]:
@@ -77,18 +78,25 @@ def _steps(kind: ConditionKind, epsilon: float, fields: list[DeltaGenerator]) ->
         options["steps"] = int(fields[0].number_input("Steps", 0, MOST_STEPS, 10, key="lab_steps", **_BOUND))
         options["restarts"] = int(fields[1].number_input("Restarts", 1, 20, 1, key="lab_restarts", **_BOUND))
     if kind is ConditionKind.PGD:
-        usual = "2.5 ε / steps"
-        told = _text(fields[2], "Step size", "", "lab_step_size", f"in pixels of [0, 1]; empty: {usual}", usual)
-        options["step_size"] = parse_pixels(told) if told else default_step_size(epsilon, options["steps"])
+        default = "2.5 ε / steps"
+        text = _text(fields[2], "Step size", "", "lab_step_size", f"in pixels of [0, 1]; empty: {default}", default)
+        options["step_size"] = parse_pixels(text) if text else default_step_size(epsilon, options["steps"])
     return options
 
 
 def _images(layerwise: bool) -> tuple[int, int, bool]:
     """Return the number of images, the seed, and whether every layer is measured."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        among = "balanced over the classes"
         count = st.number_input(
-            "Images", 10, MOST_IMAGES, 300, step=50, key="lab_images", help=among, width=130, **_BOUND
+            "Images",
+            10,
+            MOST_IMAGES,
+            300,
+            step=50,
+            key="lab_images",
+            help="balanced over the classes",
+            width=130,
+            **_BOUND,
         )
         seed = st.number_input(
             "Seed", 0, 2**31 - 1, 0, key="lab_seed", help="of random starts and noise", width=130, **_BOUND
@@ -105,48 +113,48 @@ def _options(kind: ConditionKind, classes: list[str]) -> dict:
         return {}
     with st.expander("Target, objective, steps", icon=":material/tune:"):
         fields = st.columns(4, vertical_alignment="bottom")
-        rule = TARGETS[_picked(fields[0], "Target", list(TARGETS), "lab_target")]
-        found: dict = {"target_rule": rule}
+        rule = TARGETS[_dropdown(fields[0], "Target", list(TARGETS), "lab_target")]
+        options: dict = {"target_rule": rule}
         if rule is TargetRule.CLASS:
-            found["target_class"] = classes.index(_picked(fields[2], "Class", classes, "lab_class"))
-        climbed = "what the attack climbs, or descends to a target; KL knows no target"
-        found["objective"] = OBJECTIVES[_picked(fields[1], "Objective", list(OBJECTIVES), "lab_objective", climbed)]
+            options["target_class"] = classes.index(_dropdown(fields[2], "Class", classes, "lab_class"))
+        help = "the attack increases it, or decreases it towards a target; KL has no targets"
+        options["objective"] = OBJECTIVES[_dropdown(fields[1], "Objective", list(OBJECTIVES), "lab_objective", help)]
         if kind is ConditionKind.PGD:
             fields = st.columns(4, vertical_alignment="bottom")
-            found["momentum"] = fields[0].number_input(
+            options["momentum"] = fields[0].number_input(
                 "Momentum", 0.0, 10.0, 0.0, 0.1, key="lab_momentum", help="decay factor of MI-FGSM; 0 is none", **_BOUND
             )
-            found["schedule"] = SCHEDULES[_picked(fields[1], "Step sizes", list(SCHEDULES), "lab_schedule")]
-    return found
+            options["schedule"] = SCHEDULES[_dropdown(fields[1], "Step sizes", list(SCHEDULES), "lab_schedule")]
+    return options
 
 
-def draw_sweep_form(condition: Condition) -> tuple[Axis, tuple[float, ...]]:
+def draw_strength_form(condition: Condition) -> tuple[Axis, tuple[float, ...]]:
     """Return the varied parameter and its values, from 0 (or the first step size) to a bound.
 
     Raises ValueError if the bound is not a valid size.
     """
     fields = st.columns([4, 3, 3], vertical_alignment="bottom")
-    over = AXES[_one_of(fields[0], "Vary", AXES, "lab_over")]
+    over = AXES[_segmented(fields[0], "Vary", AXES, "lab_over")]
     points = int(fields[2].number_input("Points", 2, MOST_VALUES, 9, key="lab_points", **_BOUND))
     if over is Axis.STEPS:
         most = int(fields[1].number_input("Up to", 1, MOST_STEPS, 20, key="lab_most_steps", **_BOUND))
         count = min(points, most + 1)
         return over, tuple(float(round(most * i / (count - 1))) for i in range(count))
-    told = _text(
+    text = _text(
         fields[1],
         "Up to",
         format_pixels(min(2 * (condition.epsilon or 0.0), largest_epsilon(condition.norm or Norm.LINF))),
         f"lab_most_{over}",
         "in pixels of [0, 1]; 0.1 or 16/255",
     )
-    most_size = parse_pixels(told)
+    most_size = parse_pixels(text)
     if not most_size > 0:
-        raise ValueError(f"a sweep needs a bound larger than 0, got {told}")
+        raise ValueError(f"a sweep needs a bound larger than 0, got {text}")
     first = 1 if over is Axis.STEP_SIZE else 0
     return over, tuple(most_size * (i + first) / (points - 1 + first) for i in range(points))
 
 
-def _one_of(where: DeltaGenerator, label: Markdown, choices: dict, key: str) -> str:
+def _segmented(where: DeltaGenerator, label: Markdown, choices: dict, key: str) -> str:
     first = next(iter(choices))
     picked = where.segmented_control(
         label, list(choices), default=first, key=key, required=True, format_func=plain, **_BOUND
@@ -154,7 +162,9 @@ def _one_of(where: DeltaGenerator, label: Markdown, choices: dict, key: str) -> 
     return picked or first
 
 
-def _picked(where: DeltaGenerator, label: Markdown, choices: list[str], key: str, help: Markdown | None = None) -> str:
+def _dropdown(
+    where: DeltaGenerator, label: Markdown, choices: list[str], key: str, help: Markdown | None = None
+) -> str:
     return str(where.selectbox(label, choices, key=key, help=help, **_BOUND))
 
 
@@ -164,23 +174,26 @@ def _text(
     return (where.text_input(label, default, key=key, help=help, placeholder=placeholder, **_BOUND) or "").strip()
 
 
-def _fill_in(usual: dict[str, Condition], classes: list[str]) -> None:
+def _fill_in(settings: dict[str, Condition], classes: list[str]) -> None:
     """Set the fields to the chosen preset."""
     chosen = st.session_state["lab_preset"]
     if chosen is None:
         return
-    made = usual[chosen]
-    state: dict[str, Any] = {"lab_attack": _name(KINDS, made.kind), "lab_norm": _name(NORMS, made.norm)}
-    state["lab_epsilon"] = format_pixels(made.epsilon or 0.0)
-    if made.steps is not None:
-        state |= {"lab_steps": made.steps, "lab_restarts": made.restarts}
-    if made.step_size is not None:
-        state["lab_step_size"] = format_pixels(made.step_size)
-    if made.is_attack:
-        state |= {"lab_target": _name(TARGETS, made.target_rule), "lab_objective": _name(OBJECTIVES, made.objective)}
-        state |= {"lab_momentum": made.momentum, "lab_schedule": str(made.schedule)}
-    if made.target_class is not None:
-        state["lab_class"] = classes[made.target_class]
+    preset = settings[chosen]
+    state: dict[str, Any] = {"lab_attack": _name(KINDS, preset.kind), "lab_norm": _name(NORMS, preset.norm)}
+    state["lab_epsilon"] = format_pixels(preset.epsilon or 0.0)
+    if preset.steps is not None:
+        state |= {"lab_steps": preset.steps, "lab_restarts": preset.restarts}
+    if preset.step_size is not None:
+        state["lab_step_size"] = format_pixels(preset.step_size)
+    if preset.is_attack:
+        state |= {
+            "lab_target": _name(TARGETS, preset.target_rule),
+            "lab_objective": _name(OBJECTIVES, preset.objective),
+        }
+        state |= {"lab_momentum": preset.momentum, "lab_schedule": str(preset.schedule)}
+    if preset.target_class is not None:
+        state["lab_class"] = classes[preset.target_class]
     st.session_state.update(state)
 
 

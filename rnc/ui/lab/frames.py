@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rnc.lab.results import CLEAN_STEP, AttackResult
+from rnc.lab.attack import CLEAN_STEP, AttackResult
 from rnc.vocabulary import Role
 
 
@@ -22,22 +22,22 @@ def points(result: AttackResult, places: np.ndarray, frame: int, names: list[str
     parts = []
     for shown, at in ((Role.CLEAN, 0), (Role.PERTURBED, frame)):
         x, y = places[at].T
-        told = {"shown": str(shown), "sample": result.sample, "label": np.array(names)[result.label]}
-        parts.append(pd.DataFrame(told | {"predicted": np.array(names)[result.predicted[at]], "x": x, "y": y}))
+        columns = {"shown": str(shown), "sample": result.sample, "label": np.array(names)[result.label]}
+        parts.append(pd.DataFrame(columns | {"predicted": np.array(names)[result.predicted[at]], "x": x, "y": y}))
     return pd.concat(parts, ignore_index=True)
 
 
 def step_values(result: AttackResult, metric: str) -> pd.DataFrame:
     """Return a value per frame (frame, value); for the margin also the band from the 10th to the 90th percentile."""
-    named = frame_names(result.frames)
+    frames = frame_names(result.frames)
     if metric != "margin":
-        return pd.DataFrame({"frame": named, "value": result.frames[metric]})
+        return pd.DataFrame({"frame": frames, "value": result.frames[metric]})
     low, high = np.quantile(result.margin, (0.1, 0.9), axis=1)
-    return pd.DataFrame({"frame": named, "value": result.margin.mean(axis=1), "low": low, "high": high})
+    return pd.DataFrame({"frame": frames, "value": result.margin.mean(axis=1), "low": low, "high": high})
 
 
 def leap_frames(result: AttackResult, names: list[str]) -> pd.DataFrame:
     """Return a row per watched image that leaps for good (frame, label)."""
     leapt = result.leapt_at >= 0
-    named = np.array(frame_names(result.frames))
-    return pd.DataFrame({"frame": named[result.leapt_at[leapt]], "label": np.array(names)[result.label[leapt]]})
+    frames = np.array(frame_names(result.frames))
+    return pd.DataFrame({"frame": frames[result.leapt_at[leapt]], "label": np.array(names)[result.label[leapt]]})

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.conditions import Condition
-from rnc.lab.results import AttackResult
+from rnc.lab.attack import AttackResult
 from rnc.ui.charts.images import before_and_after, png
 from rnc.ui.markdown import clean, plain
 
@@ -21,19 +21,20 @@ _CELL = 128
 
 def draw_images(result: AttackResult, names: list[str], condition: Condition) -> None:
     """Draw the kept images with the chosen outcome, six per row: clean, perturbed, and the perturbation."""
-    kept, picked = _kept(result, names), st.session_state.get(IMAGE)
+    kept = _kept_images(result, names)
+    picked = st.session_state.get(IMAGE)
     st.header("Images", anchor=False)
     chosen = _choose(kept, names)
     if picked in set(kept["sample"]):
         chosen = pd.concat([kept[kept["sample"] == picked], chosen[chosen["sample"] != picked]])
     elif picked is not None:
         st.caption(
-            f"Of image {picked:d} only the features were kept; images are kept of the first {len(kept)} watched."
+            f"Only the features of image {picked:d} were kept; images are kept for the first {len(kept)} watched samples."
         )
     if chosen.empty:
-        st.info("No kept image is like that.")
+        st.info("No image matches this filter.")
         return
-    st.caption("From the top: clean, perturbed, and what was added, stretched to full contrast.")
+    st.caption("From top to bottom: clean, perturbed, and the perturbation, stretched to full contrast.")
     shown = chosen.head(2 * _COLUMNS)
     for begin in range(0, len(shown), _COLUMNS):
         part = shown.iloc[begin : begin + _COLUMNS]
@@ -42,31 +43,31 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
             epsilon = condition.epsilon or 0.0
             picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
             before, after = f"{row.before} {row.sure_before:.0%}", f"{row.after} {row.sure_after:.0%}"
-            told = clean(f"{row.true}: {before} → {after}")
+            description = clean(f"{row.true}: {before} → {after}")
             column.image(
                 picture,
-                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {plain(told)}",
-                alt=told,
+                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {plain(description)}",
+                alt=description,
                 width="stretch",
             )
-    _take_along(result, shown, condition)
+    _offer_downloads(result, shown, condition)
 
 
 def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Let the user filter the kept images by outcome and classes, and return them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        fate = st.segmented_control(
+        outcome = st.segmented_control(
             "Decision", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
         )
         true = st.multiselect("True class", names, key="lab_true", bind="query-params", placeholder="any", width=260)
         after = st.multiselect(
             "Decided as", names, key="lab_decided", bind="query-params", placeholder="any", width=260
         )
-    chosen = kept[{_ALL: kept["leapt"] | True, _LEAPT: kept["leapt"], _STAYED: ~kept["leapt"]}[fate or _ALL]]
+    chosen = kept[{_ALL: kept["leapt"] | True, _LEAPT: kept["leapt"], _STAYED: ~kept["leapt"]}[outcome or _ALL]]
     return chosen[chosen["true"].isin(true or names) & chosen["after"].isin(after or names)]
 
 
-def _kept(result: AttackResult, names: list[str]) -> pd.DataFrame:
+def _kept_images(result: AttackResult, names: list[str]) -> pd.DataFrame:
     """Return a row per kept image: sample, class names (true, before, after), confidences, and whether it leapt."""
     count, named = len(result.clean_images), np.array(names)
     before, after = result.predicted[0][:count], result.predicted[-1][:count]
@@ -78,7 +79,7 @@ def _kept(result: AttackResult, names: list[str]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _take_along(result: AttackResult, shown: pd.DataFrame, condition: Condition) -> None:
+def _offer_downloads(result: AttackResult, shown: pd.DataFrame, condition: Condition) -> None:
     """Offer the shown images as a picture, and all kept ones as arrays, for download."""
     places = list(shown.index)
 
@@ -88,11 +89,11 @@ def _take_along(result: AttackResult, shown: pd.DataFrame, condition: Condition)
 
     with st.container(horizontal=True):
         st.download_button(
-            "PNG of those shown", picture, f"{condition.slug}.png", "image/png", on_click="ignore", key="lab_png",
+            "PNG of the shown images", picture, f"{condition.slug}.png", "image/png", on_click="ignore", key="lab_png",
             icon=":material/download:",
         )  # fmt: skip
         st.download_button(
-            f"npz of all {len(result.clean_images)}", lambda: images_file(result), f"{condition.slug}.npz",
+            f"npz of all {len(result.clean_images)} images", lambda: images_file(result), f"{condition.slug}.npz",
             "application/octet-stream", on_click="ignore", key="lab_npz", icon=":material/download:",
         )  # fmt: skip
 

@@ -3,33 +3,31 @@
 import streamlit as st
 
 from rnc.conditions import Condition
-from rnc.lab.results import MaskingResult
-from rnc.ui.lab.attack_result import draw_origin, say_fewer_images, say_other_images
-from rnc.ui.lab.job_status import Answer
+from rnc.lab.gradient_masking import MaskingResult
+from rnc.ui.figures import Figures
+from rnc.ui.lab.headline import draw_headline
+from rnc.ui.lab.jobs import Answer
 from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
 
 
-def draw_masking(answer: Answer) -> None:
+def draw_masking(answer: Answer, _figures: Figures) -> None:
     """Draw the overall verdict, then the checks, warnings first."""
     result = answer.result
     assert isinstance(result, MaskingResult)
     label = plain(Condition.from_slug(result.condition).label)
-    st.header(f"{label} · {result.images:d} images · {len(result.checks)} checks", anchor=False)
-    draw_origin(answer)
-    say_fewer_images(result.images, answer.request.images)
-    if not result.as_recorded:
-        say_other_images()
+    title = f"{label} · {result.images:d} images · {len(result.checks)} checks"
+    draw_headline(answer, title, plain(answer.request.sources[0].label), result.images)
     if result.stopped:
-        st.info("Stopped: the checks below are those that were finished.", icon=":material/stop_circle:")
+        st.info("The checks were stopped; those that were finished are below.", icon=":material/stop_circle:")
     if result.warnings:
         st.warning(
             f"{len(result.warnings)} of {len(result.checks)} checks found a sign of gradient masking. The robust accuracy under "
-            "this attack may say more of the attack than of the network.",
+            "this attack may depend more on the attack than on the network.",
             icon=":material/warning:",
         )
     elif result.checks:
         st.success(
-            "No check found a sign of gradient masking. That is no proof of robustness.", icon=":material/check:"
+            "No check found a sign of gradient masking. This does not prove robustness.", icon=":material/check:"
         )
     for check in sorted(result.checks, key=lambda check: not check.warns):
         with st.container(border=True):

@@ -9,14 +9,14 @@ from rnc.lab import saved_results
 from rnc.store.connection import StoreError
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
-from rnc.ui.lab.job_status import Answer
+from rnc.ui.lab.jobs import Answer
 from rnc.ui.readonly import is_readonly
 
 KEPT = "Kept"
 _ADDRESS, _KEY_DIGITS = "lab_kept", 12
 
 
-def offer_to_keep(answer: Answer) -> None:
+def offer_to_save(answer: Answer) -> None:
     """Offer to save a complete result in the store, under a title that the user chooses."""
     if answer.result.stopped or is_readonly():
         return
@@ -26,47 +26,51 @@ def offer_to_keep(answer: Answer) -> None:
         )
         if st.button("Keep in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
             try:
-                new = saved_results.keep(sidebar.writer(), answer.request, answer.result, title)
+                new = saved_results.save(sidebar.writer(), answer.request, answer.result, title)
             except (ValueError, StoreError) as error:
                 show_error(str(error))
                 return
-            st.success(f"{'Kept' if new else 'It was kept already, and has this title now'}: open it under “{KEPT}”.")
+            st.success(
+                f"{'Kept' if new else 'This result was kept before, and now has this title'}: open it under “{KEPT}”."
+            )
 
 
-def choose_kept() -> Answer | None:
+def choose_saved() -> Answer | None:
     """Let the user open a saved result; if there is none to show, say so on the page and return None."""
-    found = sidebar.reader().lab_results()
-    if found.empty:
+    saved = sidebar.reader().lab_results()
+    if saved.empty:
         how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
-        st.info(f"Nothing is kept yet.{how}")
+        st.info(f"No results are kept yet.{how}")
         return None
-    titles = dict(zip(found["key"], found["title"], strict=True))
-    asked = st.query_params.get(_ADDRESS, "")
-    place = next((place for place, key in enumerate(titles) if asked and key.startswith(asked)), None)
-    if asked and place is None:
-        st.warning("The result that this address names is not kept in this store.", icon=":material/link_off:")
+    titles = dict(zip(saved["key"], saved["title"], strict=True))
+    address = st.query_params.get(_ADDRESS, "")
+    place = next((place for place, key in enumerate(titles) if address and key.startswith(address)), None)
+    if address and place is None:
+        st.warning("The result in this page's address is not kept in this store.", icon=":material/link_off:")
     picked = st.selectbox(
         "Result", list(titles), place, format_func=titles.__getitem__, key="lab_result", placeholder="choose one",
         help="the address of this page then opens it",
     )  # fmt: skip
-    st.dataframe(_listed(found), hide_index=True, key="lab_kept_table", column_config=_COLUMNS)
+    st.dataframe(_listed(saved), hide_index=True, key="lab_kept_table", column_config=_COLUMNS)
     if picked is None:
         return None
     st.query_params[_ADDRESS] = picked[:_KEY_DIGITS]
     if not is_readonly():
-        _offer_to_forget(picked)
+        _offer_to_delete(picked)
     try:
-        kept = saved_results.find(sidebar.reader(), picked)
+        result = saved_results.load(sidebar.reader(), picked)
     except ValueError as error:
         show_error(f"This result cannot be read: {error}")
         return None
-    return None if kept is None else Answer(kept.request, kept.result, _classes_of(kept.request.sources[0].run_id))
+    if result is None:
+        return None
+    return Answer(result.request, result.result, _class_names(result.request.sources[0].run_id))
 
 
-def _offer_to_forget(key: str) -> None:
+def _offer_to_delete(key: str) -> None:
     """Offer to delete the opened result from the store."""
     with st.popover("Forget", icon=":material/delete:", width="content"):
-        st.caption("It is removed from the store; the same request gives it again.")
+        st.caption("This deletes the result from the store; the same request computes it again.")
         if st.button("Forget this result", key="lab_forget", type="primary"):
             sidebar.writer().delete_lab_result(key)
             st.query_params.pop(_ADDRESS)
@@ -82,22 +86,22 @@ _COLUMNS = {
 }
 
 
-def _listed(found: pd.DataFrame) -> pd.DataFrame:
+def _listed(saved: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the list: title, kind, time, duration and size."""
-    told = [json.loads(summary) for summary in found["summary"]]
+    summaries = [json.loads(summary) for summary in saved["summary"]]
     return pd.DataFrame(
         {
-            "title": found["title"],
-            "kind": [str(summary.get("kind", "")).removesuffix("Result").lower() for summary in told],
-            "saved_at": found["saved_at"],
-            "seconds": [summary.get("seconds") for summary in told],
-            "MB": found["bytes"] / 1e6,
+            "title": saved["title"],
+            "kind": [str(summary.get("kind", "")).removesuffix("Result").lower() for summary in summaries],
+            "saved_at": saved["saved_at"],
+            "seconds": [summary.get("seconds") for summary in summaries],
+            "MB": saved["bytes"] / 1e6,
         }
     )
 
 
-def _classes_of(run_id: str) -> list[str]:
+def _class_names(run_id: str) -> list[str]:
     """Return the names of a run's classes, or numbers if the run is no longer in the store."""
     runs = sidebar.reader().runs()
-    found = runs[runs["run_id"] == run_id]
-    return [str(number) for number in range(1000)] if found.empty else list(found["classes"].iloc[0])
+    run = runs[runs["run_id"] == run_id]
+    return [str(number) for number in range(1000)] if run.empty else list(run["classes"].iloc[0])

@@ -17,8 +17,10 @@ from rnc.attacks import (
     sign_noise,
 )
 from rnc.conditions import Condition, check_of_pixels, check_size, check_step_size, largest_epsilon
-from rnc.lab.checks import RequestError
-from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, SweepRequest
+from rnc.lab.attack import AttackRequest
+from rnc.lab.gradient_masking import MaskingRequest
+from rnc.lab.source import RequestError
+from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.vocabulary import Norm
 from tests.rnc.lab.samples import PGD as PGD_CONDITION
 from tests.rnc.lab.samples import SOURCE
@@ -86,7 +88,7 @@ def test_the_lab_refuses_what_is_entered_and_what_is_swept() -> None:
         with pytest.raises(RequestError, match="step size 2 is more than"):
             make(SOURCE, long)
     with pytest.raises(RequestError, match="epsilon 8 is more than"):
-        SweepRequest((SOURCE,), PGD_CONDITION, Axis.EPSILON, (0.0, 8.0))
+        StrengthCurveRequest((SOURCE,), PGD_CONDITION, Axis.EPSILON, (0.0, 8.0))
 
 
 def test_means_and_deviations_are_of_pixels() -> None:

@@ -2,15 +2,15 @@
 
 import pytest
 
-from rnc.lab.engine.loading import Subject
+from rnc.lab.engine.loading import AttackInputs
 from tests.rnc.lab import networks
 
 
 @pytest.fixture(scope="session")
-def subject() -> Subject:
+def inputs() -> AttackInputs:
     return networks.untrained()
 
 
 @pytest.fixture(scope="session")
-def honest() -> Subject:
+def honest() -> AttackInputs:
     return networks.trained()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rnc.lab import wire
+from rnc.lab.messages import messages, send_message
 
 answers = os.fdopen(os.dup(1), "wb")
 result, at_start = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
@@ -22,8 +22,7 @@ stopped: set[int] = set()
 
 
 def listen() -> None:
-    while (received := wire.receive(sys.stdin.buffer)) is not None:
-        message = received[0]
+    for message, _data in messages(sys.stdin.buffer):  # type: ignore[arg-type]
         if message["kind"] == "stop":
             stopped.add(message["id"])
         else:
@@ -72,14 +71,14 @@ def answer(message: dict[str, Any]) -> None:
         3:
     ]
     MISBEHAVIOUR.get(how, lambda: None)()
-    if message["kind"] == "pace":
-        wire.send(answers, {"kind": "pace", "id": number, "seconds": "nan?" if how == "wrong" else 1e-6})
+    if message["kind"] == "pass_time":
+        send_message(answers, {"kind": "pass_time", "id": number, "seconds": "nan?" if how == "wrong" else 1e-6})
         return
-    wire.send(answers, {"kind": "progress", "id": number, "done": 0, "total": 2, "row": None})
+    send_message(answers, {"kind": "progress", "id": number, "done": 0, "total": 2, "row": None})
     while how in ("slow", "flood") and number not in stopped:
         if how == "flood":
             row = {"step": 1, "x": "y" * 1000}
-            wire.send(answers, {"kind": "progress", "id": number, "done": 1, "total": 2, "row": row})
+            send_message(answers, {"kind": "progress", "id": number, "done": 1, "total": 2, "row": row})
         else:
             time.sleep(0.005)
     wrong = {
@@ -90,15 +89,15 @@ def answer(message: dict[str, Any]) -> None:
         "text-progress": {"id": number, "kind": "progress", "done": "many", "total": []},
     }
     if how in wrong:
-        wire.send(answers, wrong[how])
+        send_message(answers, wrong[how])
     elif how == "no-npz":
-        wire.send(answers, {"id": number, "kind": "result", "state": "done"}, b"no result")
+        send_message(answers, {"id": number, "kind": "result", "state": "done"}, b"no result")
     elif how == "fatal":
-        wire.send(answers, {"id": number, "kind": "failed", "error": "no memory", "fatal": True})
+        send_message(answers, {"id": number, "kind": "failed", "error": "no memory", "fatal": True})
         os._exit(0)
     else:
         state = "stopped" if number in stopped else "done"
-        wire.send(answers, {"kind": "result", "id": number, "state": state}, result)
+        send_message(answers, {"kind": "result", "id": number, "state": state}, result)
 
 
 if __name__ == "__main__":
@@ -107,6 +106,6 @@ if __name__ == "__main__":
     MISBEHAVIOUR.get(how_to_start, lambda: None)()
     threading.Thread(target=listen, daemon=True).start()
     if how_to_start != "mute":
-        wire.send(answers, {"kind": "started"})
+        send_message(answers, {"kind": "started"})
     while True:
         answer(asked.get())

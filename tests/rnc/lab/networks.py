@@ -1,4 +1,4 @@
-"""Subjects on digits: a network with statistics but no training, an honestly trained one, and ones that mask gradients."""
+"""Inputs on digits: a network with statistics but no training, an honestly trained one, and ones that mask gradients."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -7,18 +7,18 @@ import torch
 from torch import nn
 
 from rnc import datasets, models
-from rnc.lab.engine.loading import Subject
+from rnc.lab.engine.loading import AttackInputs
 from rnc.vocabulary import Split
 
 
-def subject_of(net: nn.Module, count: int, dtype: torch.dtype = torch.float32) -> Subject:
+def inputs_of(net: nn.Module, count: int, dtype: torch.dtype = torch.float32) -> AttackInputs:
     everything = datasets.load("digits", Split.TEST)
     indices = everything.balanced_indices(count, 10)
     pixels = everything.pixels(indices).to(dtype)
-    return Subject(net.to(dtype).eval(), pixels, everything.labels[indices], indices, 10)  # type: ignore[arg-type]
+    return AttackInputs(net.to(dtype).eval(), pixels, everything.labels[indices], indices, 10)  # type: ignore[arg-type]
 
 
-def untrained(count: int = 40) -> Subject:
+def untrained(count: int = 40) -> AttackInputs:
     """In float64, so that results do not depend on batches by more than rounding."""
     torch.manual_seed(5)
     net = models.build("small_cnn", datasets.spec("digits"), 0.5)
@@ -26,10 +26,10 @@ def untrained(count: int = 40) -> Subject:
         for _pass in range(20):
             net.train()(datasets.load("digits", Split.TRAIN).pixels()[:100])
         net.classifier.weight.mul_(5)
-    return subject_of(net, count, torch.float64)
+    return inputs_of(net, count, torch.float64)
 
 
-def trained(count: int = 200) -> Subject:
+def trained(count: int = 200) -> AttackInputs:
     """Some epochs of Adam: over 95 % right."""
     torch.manual_seed(1)
     net = models.build("small_cnn", datasets.spec("digits"), 0.5).train()
@@ -40,7 +40,7 @@ def trained(count: int = 200) -> Subject:
             optimiser.zero_grad()
             nn.functional.cross_entropy(net(pixels[part]), data.labels[part]).backward()
             optimiser.step()
-    return subject_of(net.requires_grad_(True), count)
+    return inputs_of(net.requires_grad_(True), count)
 
 
 class Before(nn.Module):
@@ -64,16 +64,16 @@ class Before(nn.Module):
         return self.logits_of(self.features(images))
 
 
-def behind(subject: Subject, function: Callable[[torch.Tensor], torch.Tensor]) -> Subject:
-    return replace(subject, model=Before(subject.model, function))  # type: ignore[arg-type]
+def behind(inputs: AttackInputs, function: Callable[[torch.Tensor], torch.Tensor]) -> AttackInputs:
+    return replace(inputs, model=Before(inputs.model, function))  # type: ignore[arg-type]
 
 
-def quantised(subject: Subject, levels: int = 4) -> Subject:
+def quantised(inputs: AttackInputs, levels: int = 4) -> AttackInputs:
     """Pixels in steps: the gradient is 0 wherever it exists, the network as weak as before."""
-    return behind(subject, lambda images: (images * levels).round() / levels)
+    return behind(inputs, lambda images: (images * levels).round() / levels)
 
 
-def rippled(subject: Subject) -> Subject:
+def rippled(inputs: AttackInputs) -> AttackInputs:
     """A ripple on the pixels whose slope is right at the pixels of clean digits, sixteenths, and misleads between them."""
     turn = 2 * torch.pi * 16
-    return behind(subject, lambda images: images + 3 * torch.sin(turn * images) / turn)
+    return behind(inputs, lambda images: images + 3 * torch.sin(turn * images) / turn)

@@ -8,8 +8,10 @@ import pandas as pd
 from hypothesis import strategies as st
 
 from rnc.conditions import Condition
-from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, Source, SweepRequest
-from rnc.lab.results import AttackResult, MaskingCheck, MaskingResult, SweepResult
+from rnc.lab.attack import AttackRequest, AttackResult
+from rnc.lab.gradient_masking import MaskingCheck, MaskingRequest, MaskingResult
+from rnc.lab.source import Source
+from rnc.lab.strength_curve import Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import ConditionKind, Norm, Split, TargetRule
 
 PGD = Condition(ConditionKind.PGD, Norm.LINF, 0.2, 6, 0.05)
@@ -60,12 +62,12 @@ def sweep_values(over: Axis) -> st.SearchStrategy[tuple[float, ...]]:
 
 
 @st.composite
-def sweep_requests(draw: st.DrawFn) -> SweepRequest:
+def sweep_requests(draw: st.DrawFn) -> StrengthCurveRequest:
     over = draw(st.sampled_from(Axis))
     condition = draw(attacks if over is Axis.EPSILON else attacks.filter(lambda a: a.steps))
     chosen = tuple(draw(st.lists(sources, min_size=1, max_size=2)))
     common = {name: draw(strategy) for name, strategy in _common.items()}
-    return SweepRequest(chosen, condition, over, draw(sweep_values(over)), layers=draw(st.booleans()), **common)
+    return StrengthCurveRequest(chosen, condition, over, draw(sweep_values(over)), layers=draw(st.booleans()), **common)
 
 
 requests = st.one_of(attack_requests, masking_requests, sweep_requests())
@@ -88,7 +90,7 @@ def attack_result(frames: int = 4, watched: int = 5, seed: int = 0) -> AttackRes
     )  # fmt: skip
 
 
-def sweep_result() -> SweepResult:
+def sweep_result() -> StrengthCurveResult:
     points = {
         "source": [0, 1],
         "strength": [0.0, 0.1],
@@ -96,7 +98,7 @@ def sweep_result() -> SweepResult:
         "metric": ["nc1"] * 2,
         "value": [1, np.inf],
     }
-    return SweepResult("epsilon", ["clean", PGD.slug], False, True, "cpu", 1.5, pd.DataFrame(points))
+    return StrengthCurveResult("epsilon", ["clean", PGD.slug], False, True, "cpu", 1.5, pd.DataFrame(points))
 
 
 def masking_result() -> MaskingResult:

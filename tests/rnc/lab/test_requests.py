@@ -9,25 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition, default_step_size
-from rnc.lab.checks import RequestError
-from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, Request, Source, SweepRequest, from_json, to_json
+from rnc.lab.attack import AttackRequest
+from rnc.lab.gradient_masking import MaskingRequest
+from rnc.lab.kinds import request_from_json
+from rnc.lab.requests import Request
+from rnc.lab.source import RequestError, Source
+from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.vocabulary import ConditionKind, Norm, Split
 from tests.rnc.lab.samples import PGD, SOURCE, attacks, requests
 
 ATTACK = AttackRequest(SOURCE, PGD)
-SWEEP = SweepRequest((SOURCE,), PGD, Axis.EPSILON, (0.0, 0.1, 0.2))
+SWEEP = StrengthCurveRequest((SOURCE,), PGD, Axis.EPSILON, (0.0, 0.1, 0.2))
 NOISE = Condition(ConditionKind.GAUSSIAN, Norm.LINF, 0.1)
 
 
 def unnamed(request_: Request) -> Request:
     """The request, its networks without the names that people gave them."""
     bare = tuple(replace(source, checkpoint="x", run_id="x", epoch=0, model="") for source in request_.sources)
-    return replace(request_, **{"sources": bare} if isinstance(request_, SweepRequest) else {"source": bare[0]})
+    return replace(request_, **{"sources": bare} if isinstance(request_, StrengthCurveRequest) else {"source": bare[0]})
 
 
 @given(requests)
 def test_json_there_and_back(request_: Request) -> None:
-    again = from_json(to_json(request_))
+    again = request_from_json(request_.to_json())
     assert again == request_ and again.key == request_.key
 
 
@@ -71,8 +75,8 @@ def test_an_attack_and_the_checks_of_it_differ() -> None:
         ({"seed": -1}, "seed must be"),
         ({"watched": 0}, "watched images must be"),
         ({"layers": 1}, "layers is true or false"),
-        ({"condition": CLEAN}, "'clean' is no attack; choose one"),
-        ({"condition": Condition(ConditionKind.AS_TRAINED)}, "is no attack"),
+        ({"condition": CLEAN}, "'clean' is not an attack; choose one"),
+        ({"condition": Condition(ConditionKind.AS_TRAINED)}, "is not an attack"),
         ({"condition": replace(PGD, relabelled=True)}, "without relabelling"),
         ({"condition": replace(PGD, steps=1001)}, "at most 1000 steps"),
         ({"condition": "pgd"}, "needs a source and a condition"),
@@ -92,7 +96,7 @@ def test_an_attack_that_makes_no_sense_is_refused(change: dict[str, Any], messag
         ({"split": "dev"}, "split must be one of train, test"),
         ({"epoch": -1}, "epoch must be"),
         ({"subset": 1.5}, "subset must be"),
-        ({"run_id": ""}, "run_id of a source must be named"),
+        ({"run_id": ""}, "run_id of a source is missing"),
         ({"fingerprint": 3}, "must be texts"),
     ],
 )
@@ -136,13 +140,13 @@ def test_checks_for_masking_need_gradients() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "null", "[]", "{}", '{"kind": "attack"}', '{"kind": "rm"}', "[" * 99_999, to_json(ATTACK)[:-1], "x" * 2**21]
-    + [json.dumps(json.loads(to_json(ATTACK)) | change) for change in
+    ["", "null", "[]", "{}", '{"kind": "attack"}', '{"kind": "rm"}', "[" * 99_999, ATTACK.to_json()[:-1], "x" * 2**21]
+    + [json.dumps(json.loads(ATTACK.to_json()) | change) for change in
        ({"source": 3}, {"source": {}}, {"condition": "no-such"}, {"condition": None}, {"images": "9"}, {"extra": 1})],
 )  # fmt: skip
 def test_what_is_no_request_is_refused(text: str) -> None:
     with pytest.raises(RequestError):
-        from_json(text)
+        request_from_json(text)
 
 
 @given(
@@ -153,29 +157,29 @@ def test_what_is_no_request_is_refused(text: str) -> None:
 def test_any_json_is_refused_or_read(content: Any) -> None:
     for text in (json.dumps(content), json.dumps({"kind": "sweep", "sources": content, "condition": content})):
         with pytest.raises(RequestError):
-            from_json(text)
+            request_from_json(text)
 
 
 @given(attacks.filter(lambda a: a.steps), st.floats(0.01, 1))
 def test_over_epsilon_a_step_stays_the_same_share_of_it(attack: Condition, epsilon: float) -> None:
-    at = SweepRequest((SOURCE,), attack, Axis.EPSILON, (epsilon,)).at(epsilon)
+    at = StrengthCurveRequest((SOURCE,), attack, Axis.EPSILON, (epsilon,)).at(epsilon)
     assert at.epsilon == pytest.approx(epsilon, rel=1e-8) and at.step_size and attack.step_size and attack.epsilon
     assert at.step_size / epsilon == pytest.approx(attack.step_size / attack.epsilon, rel=1e-6)
 
 
 def test_over_steps_a_customary_step_size_stays_customary_and_ones_own_stays() -> None:
     customary = replace(PGD, step_size=None)
-    assert SweepRequest((SOURCE,), customary, Axis.STEPS, (3.0,)).at(3).step_size == pytest.approx(
+    assert StrengthCurveRequest((SOURCE,), customary, Axis.STEPS, (3.0,)).at(3).step_size == pytest.approx(
         default_step_size(0.2, 3)
     )
-    assert SweepRequest((SOURCE,), PGD, Axis.STEPS, (3.0,)).at(3) == replace(PGD, steps=3)
+    assert StrengthCurveRequest((SOURCE,), PGD, Axis.STEPS, (3.0,)).at(3) == replace(PGD, steps=3)
 
 
 def test_at_strength_zero_the_images_are_clean() -> None:
     assert SWEEP.at(0.0) is CLEAN
-    assert SweepRequest((SOURCE,), PGD, Axis.STEPS, (0.0, 1.0)).at(0).steps == 0
+    assert StrengthCurveRequest((SOURCE,), PGD, Axis.STEPS, (0.0, 1.0)).at(0).steps == 0
 
 
 def test_a_source_says_what_it_is() -> None:
     assert SOURCE.label == "digits-small_cnn-st-linf-s0-12345678 · epoch 3 · test"
-    assert Source(**json.loads(to_json(ATTACK))["source"]) == SOURCE
+    assert Source(**json.loads(ATTACK.to_json())["source"]) == SOURCE

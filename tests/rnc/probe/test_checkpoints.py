@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rnc import datasets, models
-from rnc.lab.engine.loading import Library, Subject
-from rnc.lab.requests import Source
+from rnc.lab.engine.loading import AttackInputs, InputLoader
+from rnc.lab.source import Source
 from rnc.models import FeatureClassifier, weights
 from rnc.probe.checkpoints import save_network
 from rnc.store.rows import Rows
@@ -33,25 +33,25 @@ def saved(tmp_path: Path) -> Saved:
     return tmp_path / row["path"], row["sha256"], net
 
 
-def load(path: Path, sha256: str) -> Subject:
-    return Library().subject(Source(str(path), sha256, CONFIG.run_id, 40, "digits", Split.TEST), 20)
+def load(path: Path, sha256: str) -> AttackInputs:
+    return InputLoader().balanced(Source(str(path), sha256, CONFIG.run_id, 40, "digits", Split.TEST), 20)
 
 
 def test_a_network_reads_back_bit_by_bit(saved: Saved) -> None:
     path, digest, net = saved
-    subject = load(path, digest)
-    assert not subject.model.training
-    found = subject.model.state_dict()
+    inputs = load(path, digest)
+    assert not inputs.model.training
+    found = inputs.model.state_dict()
     assert found.keys() == net.state_dict().keys()
     assert all(torch.equal(found[name].cpu(), value) for name, value in net.state_dict().items())
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_the_images_are_balanced(saved: Saved) -> None:
-    subject = load(*saved[:2])
-    assert torch.bincount(subject.labels).tolist() == [2] * 10 and subject.num_classes == 10
+    inputs = load(*saved[:2])
+    assert torch.bincount(inputs.labels).tolist() == [2] * 10 and inputs.num_classes == 10
     everything = datasets.load("digits", Split.TEST)
-    assert torch.equal(subject.images.cpu(), everything.pixels(subject.indices.cpu()))
+    assert torch.equal(inputs.images.cpu(), everything.pixels(inputs.indices.cpu()))
 
 
 @pytest.mark.parametrize("position", [0, 100, -1])

@@ -9,10 +9,10 @@ import torch
 
 from rnc.conditions import Condition
 from rnc.lab.engine import masking_checks
-from rnc.lab.engine.gradient_masking import NOISE_DRAWS, check
-from rnc.lab.engine.loading import Subject
-from rnc.lab.requests import MaskingRequest
-from rnc.lab.results import MaskingCheck, MaskingResult, from_bytes, to_bytes
+from rnc.lab.engine.gradient_masking import NOISE_DRAWS, check_gradient_masking
+from rnc.lab.engine.loading import AttackInputs
+from rnc.lab.gradient_masking import MaskingCheck, MaskingRequest, MaskingResult
+from rnc.lab.kinds import result_from_bytes
 from tests.rnc.lab import networks
 from tests.rnc.lab.samples import SOURCE
 from tests.rnc.lab.test_results import same
@@ -20,7 +20,7 @@ from tests.rnc.lab.test_results import same
 PGD = "pgd-linf-0.1-10"
 
 
-def run(subject: Subject, slug: str = PGD, stop_after: int | None = None, seed: int = 0) -> MaskingResult:
+def run(inputs: AttackInputs, slug: str = PGD, stop_after: int | None = None, seed: int = 0) -> MaskingResult:
     seen: list[int] = []
 
     def stopped() -> bool:
@@ -28,7 +28,7 @@ def run(subject: Subject, slug: str = PGD, stop_after: int | None = None, seed: 
         return stop_after is not None and len(seen) >= stop_after
 
     request = MaskingRequest(SOURCE, Condition.from_slug(slug), seed=seed)
-    return check(subject, request, lambda *_: None, stopped)
+    return check_gradient_masking(inputs, request, lambda *_: None, stopped)
 
 
 def warned(found: MaskingResult) -> set[str]:
@@ -44,7 +44,7 @@ def named(found: MaskingResult, name: str) -> MaskingCheck:
     [PGD, "pgd-linf-0.03-5", "pgd-linf-0.3-10", "pgd-l2-0.7-10", "apgd-linf-0.1-10-dlr", "pgd-linf-0.1-10-next",
      "pgd-linf-0.1-10-margin", "pgd-linf-0.1-10-kl", "pgd-linf-0.1-10-momentum1"],
 )  # fmt: skip
-def test_an_honest_network_raises_no_warning(honest: Subject, slug: str) -> None:
+def test_an_honest_network_raises_no_warning(honest: AttackInputs, slug: str) -> None:
     found = run(honest, slug)
     assert warned(found) == set(), [c.finding for c in found.warnings]
     assert [c.name for c in found.checks] == ["loss", "one_step", "noise", "radius", "unbounded"]
@@ -52,20 +52,20 @@ def test_an_honest_network_raises_no_warning(honest: Subject, slug: str) -> None
 
 
 @pytest.mark.parametrize("slug", [PGD, "pgd-linf-0.3-10", "pgd-l2-0.7-10", "apgd-linf-0.1-10"])
-def test_a_network_without_gradients_shows_three_signs(honest: Subject, slug: str) -> None:
+def test_a_network_without_gradients_shows_three_signs(honest: AttackInputs, slug: str) -> None:
     """Its pixels come in steps: noise walks over them, gradients do not see them."""
     found = run(networks.quantised(honest), slug)
     assert warned(found) == {"loss", "noise", "unbounded"}, [c.finding for c in found.checks]
 
 
-def test_a_network_whose_gradient_misleads_off_the_clean_images_loses_to_one_step(honest: Subject) -> None:
+def test_a_network_whose_gradient_misleads_off_the_clean_images_loses_to_one_step(honest: AttackInputs) -> None:
     found = run(networks.rippled(honest), PGD)
     assert "one_step" in warned(found), named(found, "one_step").finding
     numbers = named(found, "one_step").numbers
     assert numbers["accuracy_one_step"] < numbers["accuracy"] - numbers["margin"]
 
 
-def test_a_network_whose_gradient_misleads_further_out_is_stronger_in_a_larger_ball(honest: Subject) -> None:
+def test_a_network_whose_gradient_misleads_further_out_is_stronger_in_a_larger_ball(honest: AttackInputs) -> None:
     """Steps of a small ball stay where the ripple's slope is right."""
     found = run(networks.rippled(honest), "pgd-linf-0.02-10")
     numbers = named(found, "radius").numbers
@@ -73,27 +73,31 @@ def test_a_network_whose_gradient_misleads_further_out_is_stronger_in_a_larger_b
     assert numbers["accuracy_0.04"] > numbers["accuracy_0.02"]
 
 
-def test_targets_are_left_aside(honest: Subject) -> None:
+def test_targets_are_left_aside(honest: AttackInputs) -> None:
     assert same(replace(run(honest, PGD + "-next"), seconds=0.0), replace(run(honest, PGD), seconds=0.0))
 
 
 @pytest.mark.parametrize(("stop_after", "expected"), [(1, []), (11, []), (13, ["loss"]), (14, ["loss", "one_step"])])
-def test_stopped_it_has_the_checks_that_were_finished(honest: Subject, stop_after: int, expected: list[str]) -> None:
+def test_stopped_it_has_the_checks_that_were_finished(
+    honest: AttackInputs, stop_after: int, expected: list[str]
+) -> None:
     found = run(honest, PGD, stop_after)
     assert found.stopped
     assert [c.name for c in found.checks] == expected
 
 
-def test_rounds_are_counted_over_all_attacks(honest: Subject) -> None:
+def test_rounds_are_counted_over_all_attacks(honest: AttackInputs) -> None:
     seen: list[tuple] = []
-    check(honest, MaskingRequest(SOURCE, Condition.from_slug(PGD)), lambda *told: seen.append(told), lambda: False)
+    check_gradient_masking(
+        honest, MaskingRequest(SOURCE, Condition.from_slug(PGD)), lambda *told: seen.append(told), lambda: False
+    )
     total = 3 * 11 + 2 + NOISE_DRAWS + 41
     assert [told[:2] for told in seen] == [(done, total) for done in range(total + 1)]
 
 
-def test_results_go_through_bytes(honest: Subject) -> None:
+def test_results_go_through_bytes(honest: AttackInputs) -> None:
     found = run(honest, PGD)
-    assert same(found, from_bytes(to_bytes(found)))
+    assert same(found, result_from_bytes(found.to_bytes()))
 
 
 def right(count: int, of: int = 100) -> torch.Tensor:
@@ -131,7 +135,7 @@ def test_accuracy_must_fall_with_the_radius(counts: list[int], warns: bool) -> N
 @pytest.mark.parametrize(("left", "warns"), [(0, False), (4, False), (5, True), (100, True)])
 def test_an_unbounded_attack_must_succeed(left: int, warns: bool) -> None:
     found = masking_checks.unbounded(right(left), 1.0)
-    assert found.warns is warns and f"{left} of 100 stay right" in found.finding
+    assert found.warns is warns and f"{left} of 100 images stay correct" in found.finding
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_a_rise_within_the_noise_is_none() -> None:
     assert not masking_checks.loss(torch.stack([torch.zeros(50), 0.2 + noise]), Condition.from_slug(PGD)).warns
 
 
-def test_every_check_says_where_it_is_from_and_how_sure_it_is(honest: Subject) -> None:
+def test_every_check_says_where_it_is_from_and_how_sure_it_is(honest: AttackInputs) -> None:
     told: list[Any] = run(honest, PGD).checks
     assert all("2018" in c.source or "2019" in c.source for c in told)
     assert all(c.finding and c.numbers for c in told)

@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from rnc import datasets, models
-from rnc.lab.engine import loading as subject_module
-from rnc.lab.engine import timing
-from rnc.lab.engine.loading import Library, Subject
-from rnc.lab.requests import Source
+from rnc.lab.engine import loading, timing
+from rnc.lab.engine.loading import AttackInputs, InputLoader
+from rnc.lab.source import Source
 from rnc.models import weights
 from rnc.vocabulary import Split
 from tests.rnc.lab.networks import behind
@@ -30,14 +29,14 @@ def test_the_images_are_those_that_the_run_trained_on(source: Source) -> None:
     digits = datasets.load("digits", Split.TRAIN)
     trained = digits.balanced_indices(50, 10)
     recorded = replace(source, subset=50, fingerprint=digits.take(trained).fingerprint())
-    library = Library()
+    loader = InputLoader()
     for count, expected in ((20, 20), (1000, 50)):
-        found = library.subject(recorded, count)
+        found = loader.balanced(recorded, count)
         assert len(found.images) == expected and set(found.indices.tolist()) <= set(trained.tolist())
         assert found.as_recorded and found.labels.bincount().tolist() == [expected // 10] * 10
         assert torch.equal(found.images.cpu(), digits.pixels(found.indices.cpu()))
-    assert not library.subject(replace(recorded, subset=60), 20).as_recorded
-    assert library.subject(source, 20).as_recorded
+    assert not loader.balanced(replace(recorded, subset=60), 20).as_recorded
+    assert loader.balanced(source, 20).as_recorded
 
 
 def test_the_last_network_and_data_set_are_held_and_no_other(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,12 +49,12 @@ def test_the_last_network_and_data_set_are_held_and_no_other(source: Source, mon
             return original(*given, **named)
 
         monkeypatch.setattr(module, name, counted)
-    library = Library()
-    first, again = library.subject(source, 20), library.subject(source, 40)
+    loader = InputLoader()
+    first, again = loader.balanced(source, 20), loader.balanced(source, 40)
     assert first.model is again.model and loads == ["rnc.datasets", "rnc.models.weights"]
-    library.subject(replace(source, split=Split.TEST), 20)
+    loader.balanced(replace(source, split=Split.TEST), 20)
     assert loads == ["rnc.datasets", "rnc.models.weights", "rnc.datasets"]
-    library.subject(source, 20)
+    loader.balanced(source, 20)
     assert loads.count("rnc.datasets") == 3 and loads.count("rnc.models.weights") == 1
 
 
@@ -63,8 +62,8 @@ def test_a_network_of_another_number_of_classes_is_refused(source: Source, tmp_p
     spec = replace(datasets.spec("digits"), classes=("a", "b", "c"))
     net, path = models.build("small_cnn", spec, 0.25), tmp_path / "three.safetensors"
     sha256 = weights.save(net, path, weights.network_metadata("small_cnn", spec, 0.25, net))
-    with pytest.raises(ValueError, match="decides among 3 classes, but its images are of 10"):
-        Library().subject(replace(source, checkpoint=str(path), sha256=sha256), 20)
+    with pytest.raises(ValueError, match="has 3 classes, but its data set has 10"):
+        InputLoader().balanced(replace(source, checkpoint=str(path), sha256=sha256), 20)
 
 
 def test_images_that_are_not_on_this_machine_are_not_downloaded(
@@ -75,43 +74,45 @@ def test_images_that_are_not_on_this_machine_are_not_downloaded(
     monkeypatch.setattr("socket.getaddrinfo", lambda *_given, **_named: pytest.fail("another host was asked for"))
     for name in ("cifar10", "imagenette"):
         with pytest.raises(datasets.DatasetError, match=rf"Nothing is downloaded unasked; .*load\('{name}', 'train'\)"):
-            Library().subject(replace(source, dataset=name), 20)
+            InputLoader().balanced(replace(source, dataset=name), 20)
     assert not (tmp_path / "images").exists()
 
 
 def test_a_network_is_checked_against_its_hash(source: Source) -> None:
     with pytest.raises(weights.CheckpointError, match="not the file that the store recorded"):
-        Library().subject(replace(source, sha256="0" * 64), 20)
+        InputLoader().balanced(replace(source, sha256="0" * 64), 20)
 
 
 def test_more_images_than_fit_are_refused_with_how_many_do(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     each = 64 * 4 * 8
-    monkeypatch.setattr(subject_module, "_free_memory", lambda device: 2 * 100 * each)
-    assert len(Library().subject(source, 100).images) == 100
+    monkeypatch.setattr(loading, "_free_memory", lambda device: 2 * 100 * each)
+    assert len(InputLoader().balanced(source, 100).images) == 100
     with pytest.raises(ValueError, match="ask for at most 100 images"):
-        Library().subject(source, 110)
+        InputLoader().balanced(source, 110)
 
 
 def test_free_memory_is_that_of_the_machine() -> None:
-    free = subject_module._free_memory(torch.device("cpu"))
+    free = loading._free_memory(torch.device("cpu"))
     assert free is None or 2**20 < free < 2**50
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((1, 8, 8), 500), ((3, 32, 32), 85), ((3, 160, 160), 8)])
-def test_batches_are_smaller_for_larger_images(subject: Subject, shape: tuple[int, int, int], expected: int) -> None:
-    large = replace(subject, images=torch.zeros(1, 1, 1, 1).expand(1000, *shape), labels=torch.zeros(1000))
+def test_batches_are_smaller_for_larger_images(
+    inputs: AttackInputs, shape: tuple[int, int, int], expected: int
+) -> None:
+    large = replace(inputs, images=torch.zeros(1, 1, 1, 1).expand(1000, *shape), labels=torch.zeros(1000))
     batches = large.batches()
     assert len(batches[0]) == expected and torch.equal(torch.cat(batches), torch.arange(1000))
 
 
-def test_a_network_that_cannot_be_folded_is_attacked_as_it_is(subject: Subject) -> None:
+def test_a_network_that_cannot_be_folded_is_attacked_as_it_is(inputs: AttackInputs) -> None:
     def opaque(images: torch.Tensor) -> torch.Tensor:
         return images if float(images.sum()) > -1 else -images
 
-    found = behind(subject, opaque)
-    assert found.logits_fn is found.model and subject.logits_fn is not subject.model
+    found = behind(inputs, opaque)
+    assert found.logits_fn is found.model and inputs.logits_fn is not inputs.model
 
 
-def test_a_pace_is_a_positive_time(subject: Subject) -> None:
-    assert 0 < timing.seconds_a_pass(subject) < 1
-    assert all(parameter.grad is None for parameter in subject.model.parameters())
+def test_a_pace_is_a_positive_time(inputs: AttackInputs) -> None:
+    assert 0 < timing.seconds_per_pass(inputs) < 1
+    assert all(parameter.grad is None for parameter in inputs.model.parameters())

@@ -1,17 +1,16 @@
-"""Display of a sweep: every metric against the strength of the attack, for one or two networks."""
+"""Display of a strength curve: every metric against the strength of the attack, for one or two networks."""
 
 import pandas as pd
 import streamlit as st
 
 from rnc.conditions import unmoved
-from rnc.lab.requests import Axis, SweepRequest
-from rnc.lab.results import WITHOUT_GRADIENT, SweepResult
+from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.strength_curves import sweep_layers, sweep_panel
 from rnc.ui.figures import Figures
-from rnc.ui.lab.attack_result import say_fewer_images, say_other_images
-from rnc.ui.lab.job_status import Answer
+from rnc.ui.lab.headline import draw_headline
+from rnc.ui.lab.jobs import Answer
 from rnc.ui.markdown import clean, plain
 from rnc.vocabulary import FEATURES_LAYER, Metric
 
@@ -29,26 +28,22 @@ _PANELS = [
 _STRENGTHS = {Axis.EPSILON: "ε (pixels of [0, 1])", Axis.STEPS: "steps", Axis.STEP_SIZE: "step size (pixels of [0, 1])"}
 
 
-def draw_sweep(answer: Answer, figures: Figures) -> None:
+def draw_strength_curve(answer: Answer, figures: Figures) -> None:
     """Draw small panels over the strength, and over the stages of the network if that was requested."""
     result, request = answer.result, answer.request
-    assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
+    assert isinstance(result, StrengthCurveResult) and isinstance(request, StrengthCurveRequest)
     done = result.points["strength"].nunique()
     of = f"{done:d} of {len(request.values)} strengths, stopped" if result.stopped else f"{done:d} strengths"
     over = plain(str(request.over).replace("_", " "))
-    st.header(f"{plain(request.condition.label)} · over {over} · {of}", anchor=False)
-    taken = result.images or request.images
-    st.caption(
-        f"{taken:d} images, the same for all · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
-    )
-    say_fewer_images(taken, request.images)
-    if not result.as_recorded:
-        say_other_images()
+    images = result.images or request.images
+    title = f"{plain(request.condition.label)} · over {over} · {of}"
+    draw_headline(answer, title, f"{images:d} images, the same for all strengths", images)
     if result.points.empty:
-        st.info("Stopped before the first strength was measured.")
+        st.info("The sweep was stopped before the first strength was measured.")
         return
-    _say_unmoved(result, request, taken)
-    sources, pixels = [clean(source.label) for source in request.sources], request.over is not Axis.STEPS
+    _warn_of_zero_gradients(result, request, images)
+    sources = [clean(source.label) for source in request.sources]
+    pixels = request.over is not Axis.STEPS
     named = result.points.assign(source=[sources[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
     features = named[named["layer"] == FEATURES_LAYER]
@@ -58,27 +53,27 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
             panel = sweep_panel(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)
             figures.draw(column, panel, f"{METRIC_INFO[metric].label} against strength", key=f"lab_sweep_{metric}")
     st.caption(
-        "Metrics are around the perturbed images' own class means (targeted ones by their targets); the angle is to the clean "
-        "means. Log axes leave out zeros."
+        "Metrics are around the class means of the perturbed images (of their targets for a targeted attack); the angle is to "
+        "the clean means. Log axes leave out zeros."
     )
     if named["layer"].nunique() > 1:
-        _along_the_network(named, sources, figures, pixels)
+        _draw_layers(named, sources, figures, pixels)
 
 
-def _say_unmoved(result: SweepResult, request: SweepRequest, images: int) -> None:
-    """Say for each network at which strength most of its images had no gradient for the attack to follow."""
+def _warn_of_zero_gradients(result: StrengthCurveResult, request: StrengthCurveRequest, images: int) -> None:
+    """Warn for each network at which strength most of its images had no gradient for the attack to follow."""
     shares = result.points[result.points["metric"] == WITHOUT_GRADIENT]
     for place, source in enumerate(request.sources):
         of_source = shares[shares["source"] == place]
         share, strength = max(zip(of_source["value"], of_source["strength"], strict=True), default=(0.0, 0.0))
         if share > 0:
-            said = unmoved(request.at(strength), round(share * images), images)
+            without_gradient = unmoved(request.at(strength), round(share * images), images)
             at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
-            told = f"{source.label}: {said}. There are such images at {at}, most of them at this one."
-            st.warning(plain(told), icon=":material/trending_flat:")
+            message = f"{source.label}: {without_gradient}. There are such images at {at}, most of them at this one."
+            st.warning(plain(message), icon=":material/trending_flat:")
 
 
-def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
+def _draw_layers(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
     st.header("Along the network", anchor=False)
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
         panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)

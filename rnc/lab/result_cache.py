@@ -3,7 +3,6 @@
 import threading
 from collections import OrderedDict
 
-from rnc.lab import results
 from rnc.lab.results import Result
 
 
@@ -13,29 +12,30 @@ class ResultCache:
     def __init__(self, most_bytes: int) -> None:
         """Create an empty cache."""
         self._most_bytes, self._lock = most_bytes, threading.Lock()
-        self._held: OrderedDict[str, tuple[Result, int]] = OrderedDict()
+        self._results: OrderedDict[str, Result] = OrderedDict()
 
     def get(self, key: str) -> Result | None:
         """Return the result of a request's key, or None if it is not cached."""
         with self._lock:
-            if key not in self._held:
-                return None
-            self._held.move_to_end(key)
-            return self._held[key][0]
+            if key in self._results:
+                self._results.move_to_end(key)
+            return self._results.get(key)
 
     def put(self, key: str, result: Result) -> None:
         """Store a result, unless it alone is larger than the cache."""
-        size = results.size(result)
         with self._lock:
-            self._held.pop(key, None)
-            if size > self._most_bytes:
+            self._results.pop(key, None)
+            if result.nbytes > self._most_bytes:
                 return
-            self._held[key] = result, size
-            while sum(held for _result, held in self._held.values()) > self._most_bytes:
-                self._held.popitem(last=False)
+            self._results[key] = result
+            while self._bytes() > self._most_bytes:
+                self._results.popitem(last=False)
 
     @property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         """The number of bytes that the cached results take."""
         with self._lock:
-            return sum(size for _result, size in self._held.values())
+            return self._bytes()
+
+    def _bytes(self) -> int:
+        return sum(result.nbytes for result in self._results.values())

@@ -1,0 +1,108 @@
+"""An attack at several strengths on one or two networks, with the same images and the same seed."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import torch
+
+from rnc.attacks import num_iterations
+from rnc.conditions import CLEAN, Condition
+from rnc.lab.engine import measures
+from rnc.lab.engine.loading import AttackInputs
+from rnc.lab.engine.rounds import Progress, Stopped, attack_labels, last_round, measurement_labels
+from rnc.lab.source import Source
+from rnc.lab.strength_curve import WITHOUT_GRADIENT, StrengthCurveRequest, StrengthCurveResult
+from rnc.vocabulary import FEATURES_LAYER
+
+_COLUMNS = ["source", "strength", "layer", "metric", "value"]
+
+Load = Callable[[Source], AttackInputs]
+
+
+def measure_strength_curve(
+    load: Load, request: StrengthCurveRequest, progress: Progress, stopped: Stopped
+) -> StrengthCurveResult:
+    """Attack at every strength, one network after the other. After a stop, the result omits what was not completed.
+
+    Raises ValueError if an attack does, and if the two networks would be attacked on different images.
+    """
+    began = time.monotonic()
+    conditions = [request.at(value) for value in request.values]
+    rounds_each = [1 if condition is CLEAN else num_iterations(condition) for condition in conditions]
+    count = _RoundCount(len(request.sources) * sum(rounds_each), progress)
+    rows: list[tuple] = []
+    indices = None
+    as_recorded = is_complete = True
+    device = ""
+    for number, source in enumerate(request.sources):
+        inputs = load(source)
+        if indices is not None and not torch.equal(indices, inputs.indices):
+            raise ValueError("the two runs took different images of the data set; compare runs of the same subset")
+        indices = inputs.indices
+        device = inputs.device_name
+        as_recorded = as_recorded and inputs.as_recorded
+        curve = _Curve(inputs, request, lambda *row, n=number: rows.append((n, *row)))
+        is_complete = curve.measure(conditions, count, stopped)
+        if not is_complete:
+            break
+    return StrengthCurveResult(
+        over=str(request.over),
+        conditions=[condition.slug for condition in conditions],
+        stopped=not is_complete,
+        as_recorded=as_recorded,
+        device=device,
+        points=pd.DataFrame(rows, columns=_COLUMNS),
+        seconds=time.monotonic() - began,
+        images=0 if indices is None else len(indices),
+    )
+
+
+class _RoundCount:
+    """Counter of the rounds over all strengths."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+        progress(0, total, None)
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._progress(self._done, self._total, None)
+
+
+class _Curve:
+    """The curve of one network; `add` gets strength, layer, metric and value of each point."""
+
+    def __init__(self, inputs: AttackInputs, request: StrengthCurveRequest, add: Callable[..., None]) -> None:
+        self._inputs, self._request, self._add = inputs, request, add
+        clean = inputs.features(inputs.images)
+        self._clean_means = measures.clean_means(inputs, clean)
+        self._clean_layer_means = measures.layer_means(inputs, inputs.images, inputs.labels) if request.layers else None
+
+    def measure(self, conditions: list[Condition], count: _RoundCount, stopped: Stopped) -> bool:
+        """Attack at every strength and measure the images; return whether all strengths were completed."""
+        for value, condition in zip(self._request.values, conditions, strict=True):
+            last = last_round(self._inputs, condition, self._request.seed, count, stopped)
+            if last is None:
+                return False
+            self._measure_point(value, condition, last.images, last.without_gradient)
+        return True
+
+    def _measure_point(
+        self, strength: float, condition: Condition, images: torch.Tensor, without_gradient: int
+    ) -> None:
+        inputs = self._inputs
+        of_attack = attack_labels(inputs, condition)
+        labels = measurement_labels(condition, of_attack, inputs.labels)
+        features = inputs.features(images)
+        values: dict[str, Any] = measures.collapse_metrics(inputs, features, labels)
+        values |= measures.alignment(inputs, self._clean_means, features, labels)
+        values[measures.SUCCESS] = measures.success(condition, of_attack, inputs.labels, features.predicted)
+        values[WITHOUT_GRADIENT] = without_gradient / len(labels)
+        for metric, value in values.items():
+            self._add(strength, FEATURES_LAYER, metric, value)
+        if self._clean_layer_means is not None:
+            for layer, of_layer in measures.layerwise(inputs, images, labels, self._clean_layer_means).items():
+                for name, value in of_layer.items():
+                    self._add(strength, layer, str(name), value)
