@@ -36,24 +36,24 @@ def read_header(content: bytes) -> Header:
     if length > MOST_HEADER_BYTES:
         raise HeaderError(f"its header has {length:,} bytes; at most {MOST_HEADER_BYTES:,} are read")
     try:
-        found = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_without_repeats)
+        header = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_without_repeats)
     except HeaderError:
         raise
     except (ValueError, RecursionError):
         raise HeaderError("its header is no JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(header, dict):
         raise HeaderError("its header is no JSON object")
-    metadata = found.pop(_METADATA, {})
-    if not isinstance(metadata, dict) or len(found) > MOST_TENSORS:
+    metadata = header.pop(_METADATA, {})
+    if not isinstance(metadata, dict) or len(header) > MOST_TENSORS:
         raise HeaderError(f"its header must have an object of metadata and at most {MOST_TENSORS:,} tensors")
-    return Header(metadata, {name: _shape(name, entry) for name, entry in found.items()})
+    return Header(metadata, {name: _shape(name, entry) for name, entry in header.items()})
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         raise HeaderError("its header names something twice")
-    return found
+    return entries
 
 
 def _shape(name: str, entry: Any) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) 
     `subset` images of a split are measured (0 is all) and the features of `sample` of them are kept, both balanced over
     the classes.
     """
-    label, rarest = part.rarest()
+    label, rarest = part.rarest_class()
     balance = f"{rarest} of each class, for class {classes[label]} has no more"
     told, count = [], len(part)
     if 0 < subset < count and subset // len(classes) > rarest:

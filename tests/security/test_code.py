@@ -141,5 +141,5 @@ def test_a_pickled_batch_runs_nothing(tmp_path: Path) -> None:
         (folder / part).write_bytes(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode())
     for split in Split:
         with pytest.raises(DatasetError, match=r"not a readable batch of CIFAR \(it asks for os\.system"):
-            native_files.arrays(specs.spec("cifar10"), split, tmp_path)
+            native_files.load_arrays(specs.spec("cifar10"), split, tmp_path)
     assert not canary.exists()

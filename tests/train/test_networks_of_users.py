@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.architecture import bare_network
-from rnc.models.builders import parsed_arguments
+from rnc.models.builders import parse_arguments
+from rnc.models.factory import build_module
 from tests.train.malformed.network import CLASSES, picture
 from tests.train.stored import Logits, check_stored
 from tests.train.user_networks import HERE, SIDE
@@ -84,7 +84,7 @@ KINDS = {
 def built(kind: Kind, seed: int = 0) -> nn.Module:
     """A network of a kind, whose weights, running statistics included, are not those it is built with."""
     torch.manual_seed(seed)
-    net = bare_network(kind.model, SPEC, 1.0, parsed_arguments(kind.options), typed=True)
+    net = build_module(kind.model, SPEC, 1.0, parse_arguments(kind.options), trusted=True)
     with torch.no_grad():
         for tensor in net.state_dict().values():
             if tensor.is_floating_point():

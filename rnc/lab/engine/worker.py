@@ -26,7 +26,7 @@ from rnc.lab.engine.trajectory import follow
 from rnc.lab.limits import MEMORY_VARIABLE
 from rnc.lab.requests import AttackRequest, PicturesRequest, Request, Source, SweepRequest, from_json
 from rnc.lab.results import Result, to_bytes
-from rnc.models.memory import is_want_of_memory
+from rnc.models.memory_errors import is_out_of_memory
 from rnc.models.weights import CheckpointError
 
 _SECONDS_BETWEEN = 0.1
@@ -73,7 +73,7 @@ class Worker:
                 self._run(number, from_json(message["request"]))
         except Exception as error:
             told = _in_words(error)
-            fatal = is_want_of_memory(error)
+            fatal = is_out_of_memory(error)
             wire.send(self._answers, {"kind": "failed", "id": number, "error": told, "fatal": fatal})
             return not fatal
         return True
@@ -111,7 +111,7 @@ class _Reporter:
 
 
 def _in_words(error: Exception) -> str:
-    if is_want_of_memory(error):
+    if is_out_of_memory(error):
         limit = _memory_limit()
         most = (
             ""

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from rnc import datasets
-from rnc.datasets import DatasetError, custom, image_folders, parquet_folder
+from rnc.datasets import DatasetError, allowed_folders, custom, parquet_folder
 from rnc.vocabulary import Split
 
 CLASSES = ("ant", "bee", "cow")
@@ -80,7 +80,7 @@ def test_a_reference_finds_them_again(kind: str, tmp_path: Path, monkeypatch: py
     path, _names = both(tmp_path / "set", kind)
     monkeypatch.chdir(tmp_path)
     found = custom.find(path.relative_to(tmp_path), side=8)
-    image_folders.note(found)
+    allowed_folders.allow(found)
     reference, here = found.reference, {split: found.load(split).fingerprint() for split in Split}
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

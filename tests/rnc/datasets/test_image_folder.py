@@ -9,7 +9,7 @@ from PIL import Image
 
 from rnc import datasets
 from rnc.datasets import DatasetError, image_folder
-from rnc.datasets.images import decode
+from rnc.datasets.decoding import decode
 from rnc.vocabulary import Split
 from tests.rnc.datasets.torchvision_files import WNIDS
 
@@ -48,8 +48,8 @@ def test_an_image_knows_its_file(tmp_path: Path) -> None:
     write(tmp_path / "cifar10/train", CIFAR10.classes)
     source = find(tmp_path)
     assert str(source) == f"image folder {tmp_path / 'cifar10/train'}" and len(source) == 20
-    assert [image.place for image in source] == [str(path) for path in source.files]
-    assert all(Path(image.place).read_bytes() == image.content for image in source)
+    assert [image.location for image in source] == [str(path) for path in source.files]
+    assert all(Path(image.location).read_bytes() == image.content for image in source)
 
 
 @pytest.mark.parametrize("folder", ["imagenette", "imagenette160", "imagenette2-160"])
@@ -58,7 +58,7 @@ def test_an_image_knows_its_file(tmp_path: Path) -> None:
 )
 def test_imagenettes_folders_go_by_wordnet_id_or_name(tmp_path: Path, folder: str, names: list[str]) -> None:
     write(tmp_path / folder / "val", names)
-    found = {Path(image.place).parent.name: image.label for image in find(tmp_path, Split.TEST, IMAGENETTE)}
+    found = {Path(image.location).parent.name: image.label for image in find(tmp_path, Split.TEST, IMAGENETTE)}
     assert found == {name: label for label, name in enumerate(names)}
     assert image_folder.find(IMAGENETTE, Split.TRAIN, tmp_path) is None
 

@@ -11,7 +11,7 @@ import pytest
 
 from rnc import datasets
 from rnc.datasets import DatasetError, parquet_folder
-from rnc.datasets.images import decode
+from rnc.datasets.decoding import decode
 from rnc.vocabulary import Split
 from tests.synthetic_images import encoded, write_parquet
 

@@ -126,7 +126,7 @@ def test_what_another_process_downloaded_meanwhile_is_not_downloaded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.imagenette_archive(tmp_path, REFUSED, monkeypatch)  # and leaves the folder that it packs
-    assert len(torchvision_download.imagenette(datasets.spec("imagenette"), Split.TRAIN, tmp_path)) == 10
+    assert len(torchvision_download.load_imagenette(datasets.spec("imagenette"), Split.TRAIN, tmp_path)) == 10
 
 
 @pytest.mark.parametrize("name", [name for name in datasets.names() if name != "digits"])

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rnc.models.external_weights import WeightsError, fill, read
+from rnc.models.external_weights import WeightsError, copy_weights, read_weights
 
 
 def make(seed: int) -> nn.Module:
@@ -53,8 +53,8 @@ def test_the_usual_ways_of_saving(kind: str, writer: str, tmp_path: Path) -> Non
     value, said = SAVED[kind]
     path, net = tmp_path / "w", make(2)
     WRITERS[writer](value, path)
-    state, done = read(path)
-    done += fill(net, state, path)
+    state, done = read_weights(path)
+    done += copy_weights(net, state, path)
     assert len(done) == len(said) and all(word in line for word, line in zip(said, done, strict=True))
     for name, tensor in net.state_dict().items():
         close = {"rtol": 1e-3, "atol": 1e-3} if kind == "half" else {"rtol": 0, "atol": 0}
@@ -64,8 +64,8 @@ def test_the_usual_ways_of_saving(kind: str, writer: str, tmp_path: Path) -> Non
 def test_safetensors_come_in_bit_by_bit(tmp_path: Path) -> None:
     path, net = tmp_path / "a.pth", make(2)  # (whatever it is called)
     save_file(prefixed("module."), path)
-    state, _done = read(path)
-    assert fill(net, state, path) == ["took 'module.' off every name"]
+    state, _done = read_weights(path)
+    assert copy_weights(net, state, path) == ["took 'module.' off every name"]
     assert all(torch.equal(tensor, STATE[name]) for name, tensor in net.state_dict().items())
 
 
@@ -77,7 +77,7 @@ def test_a_word_that_the_module_itself_has_stays(tmp_path: Path) -> None:
 
     net, path = Outer(), tmp_path / "w"
     torch.save(prefixed("model."), path)
-    assert fill(net, read(path)[0], path) == []
+    assert copy_weights(net, read_weights(path)[0], path) == []
     assert torch.equal(net.model[3].weight, STATE["3.weight"])
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_copied_where_one_is_wrong(tmp_path: Path) -> None:
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     torch.save(STATE | {"3.bias": torch.tensor([0.0, float("nan"), 0.0])}, path)
     with pytest.raises(WeightsError, match=r"3\.bias holds NaN"):
-        fill(net, read(path)[0], path)
+        copy_weights(net, read_weights(path)[0], path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
@@ -119,8 +119,8 @@ def test_what_is_taken_and_what_is_left_out_is_said(kind: str, writer: str, tmp_
     value, said = FOUND[kind]
     path, net = tmp_path / "w", make(2)
     WRITERS[writer](value, path)
-    state, done = read(path)
-    done += fill(net, state, path)
+    state, done = read_weights(path)
+    done += copy_weights(net, state, path)
     assert len(done) == len(said), done
     for words, line in zip(said, done, strict=True):
         assert re.search(words.replace("(", r"\(").replace(")", r"\)"), line), line
@@ -132,21 +132,21 @@ def test_the_key_of_the_weights_may_be_given(tmp_path: Path) -> None:
     torch.save({"model_ema": {"module": OTHER}, "model": prefixed("a.") | prefixed("b.", OTHER)}, path)
     for key, expected in (("model_ema", OTHER), ("model_ema/module", OTHER), ("model/a", STATE), ("model/b.", OTHER)):
         net = make(2)
-        state, done = read(path, key)
-        fill(net, state, path)
+        state, done = read_weights(path, key)
+        copy_weights(net, state, path)
         assert all(torch.equal(tensor, expected[name]) for name, tensor in net.state_dict().items()), key
         assert f"under {key.rpartition('/')[2]!r}" in " ".join(done)
     with pytest.raises(WeightsError, match=r"no weights under 'x'; there are: 'model_ema', 'model'"):
-        read(path, "x")
+        read_weights(path, "x")
     with pytest.raises(WeightsError, match=r"several networks.*'a\.', 'b\.'.*--weights-key a\."):
-        fill(make(2), read(path)[0], path)
+        copy_weights(make(2), read_weights(path)[0], path)
 
 
 def test_a_module_with_a_word_before_its_names_takes_weights_without(tmp_path: Path) -> None:
     net, path = nn.Sequential(), tmp_path / "w"
     net.add_module("model", make(2))
     torch.save(STATE, path)
-    assert fill(net, read(path)[0], path) == ["put 'model.' before every name"]
+    assert copy_weights(net, read_weights(path)[0], path) == ["put 'model.' before every name"]
     assert torch.equal(net.model[3].weight, STATE["3.weight"])
 
 
@@ -164,14 +164,14 @@ def test_layers_that_the_network_has_not_are_no_warning(changed: dict, message: 
     path = tmp_path / "w"
     torch.save(STATE | changed, path)
     with pytest.raises(WeightsError, match=message):
-        fill(make(2), read(path)[0], path)
+        copy_weights(make(2), read_weights(path)[0], path)
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     path = tmp_path / "w"
     torch.save({name: tensor for name, tensor in prefixed("module.").items() if "3." not in name}, path)
     with pytest.raises(WeightsError, match=r"2 of its weights are missing, such as '3\.weight', '3\.bias'"):
-        fill(make(2), read(path)[0], path)
+        copy_weights(make(2), read_weights(path)[0], path)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -179,4 +179,4 @@ def test_what_is_refused_in_a_file_is_named(writer: str, tmp_path: Path) -> None
     path = tmp_path / "w"
     WRITERS[writer]({"state_dict": STATE, "args": argparse.Namespace(lr=0.1), "acc": np.float64(1)}, path)
     with pytest.raises(WeightsError, match=r"holds more than tensors \('argparse\.Namespace'\)"):
-        read(path)
+        read_weights(path)

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from rnc import datasets, models
 from rnc.models import weights
-from rnc.models.architecture import network
+from rnc.models.factory import build
 from rnc.models.weights import CheckpointError, network_metadata
 
 CONFIG = {"dataset": "digits", "model": "small_cnn", "epochs": 3}
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None
     (tmp_path / "runs").write_bytes(b"")
     path = tmp_path / "runs" / "one" / "a.safetensors"
     with pytest.raises(CheckpointError, match="cannot be written") as caught:
-        weights.write_whole(path, b"content")
+        weights.write_atomically(path, b"content")
     assert str(path) in str(caught.value)
     assert list(tmp_path.iterdir()) == [tmp_path / "runs"]
 
@@ -169,7 +169,7 @@ def test_an_error_without_a_system_message_still_says_why(tmp_path: Path, monkey
 
     monkeypatch.setattr(os, "replace", broken)
     with pytest.raises(CheckpointError, match=r"\(the network drive went away\)"):
-        weights.write_whole(tmp_path / "a", b"content")
+        weights.write_atomically(tmp_path / "a", b"content")
 
 
 # What a stranger may have put in the place of a checkpoint.
@@ -256,7 +256,7 @@ def test_a_small_file_that_names_a_large_network_takes_no_memory(metadata: dict,
 def test_images_too_large_for_a_trial_pass_are_refused_before_it(tmp_path: Path) -> None:
     """With all tensors of the network there, so that nothing but the images' size is wrong."""
     spec = datasets.DatasetSpec("x", ("a", "b"), (3, 32, 32), (0.0,), (1.0,))
-    net, path = network("torchvision:mnasnet0_5", spec, typed=True), tmp_path / "a.safetensors"
+    net, path = build("torchvision:mnasnet0_5", spec, trusted=True), tmp_path / "a.safetensors"
     large = network_metadata("torchvision:mnasnet0_5", spec, 1.0, net)
     large["spec"] |= {"image_shape": [16, 1024, 1024]}
     sha256 = weights.save(net, path, large)
@@ -265,8 +265,8 @@ def test_images_too_large_for_a_trial_pass_are_refused_before_it(tmp_path: Path)
     large["spec"] |= {"image_shape": [3, 2360, 2360]}
     sha256 = weights.save(net, path, large)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnc.models.wrapped.try_out", lambda *_: pytest.fail("the pass was made"))
-        patch.setattr("rnc.models.skeleton.MOST_TRIAL_BYTES", 2**30)
+        patch.setattr("rnc.models.wrapped.trace_forward", lambda *_: pytest.fail("the pass was made"))
+        patch.setattr("rnc.models.meta_device.MOST_FORWARD_BYTES", 2**30)
         with pytest.raises(CheckpointError, match=r"takes more than 1 GiB; the images .* are too large"):
             weights.load(path, sha256)
 
@@ -374,7 +374,7 @@ def test_every_tensor_has_memory_after_loading(tmp_path: Path) -> None:
     """Buffers that are in no file too, such as the mean that pixels are normalised by."""
     for name, width in (*((name, 0.125) for name in models.names()), ("torchvision:regnet_x_400mf", 1.0)):
         spec = datasets.spec("cifar10")
-        net, path = network(name, spec, width, typed=True), tmp_path / "a.safetensors"
+        net, path = build(name, spec, width, trusted=True), tmp_path / "a.safetensors"
         found = weights.load(path, weights.save(net, path, network_metadata(name, spec, width, net)))
         pairs = zip([*net.parameters(), *net.buffers()], [*found.parameters(), *found.buffers()], strict=True)
         assert all(torch.equal(one, other) and one.requires_grad == other.requires_grad for one, other in pairs)

@@ -14,7 +14,7 @@ from torchvision import transforms
 
 from rnc import datasets
 from rnc.datasets import DatasetError
-from rnc.datasets.images import EncodedImage, decode, decode_image
+from rnc.datasets.decoding import EncodedImage, decode, decode_image
 from rnc.vocabulary import Split
 
 GREY, RGB, ANY_SIZE = datasets.spec("mnist"), datasets.spec("cifar10"), datasets.spec("imagenette")
