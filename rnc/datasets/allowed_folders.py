@@ -28,17 +28,20 @@ def check(images: CustomImages) -> None:
     allowed = [*_recorded(), *(Path(folder).expanduser().resolve() for folder in listed if folder)]
     if any(not path.is_absolute() for path in (images.data, images.test_data) if path is not None):
         raise DatasetError(
-            f"no such file or folder: {images.data}; a published run comes without the images of its author"
+            f"the images of this run are not available: {images.data} belongs to a published run, which comes without the "
+            "images of its author; measure the network again on your own copy of them"
         )
     try:
         folders = _folders(images)
     except (OSError, RuntimeError, ValueError) as error:
-        raise DatasetError(f"the store names images in a place that makes no sense ({error})") from None
+        raise DatasetError(
+            f"the store names images by a path that is not valid ({error}); measure the network again"
+        ) from None
     for folder in folders:
         if not any(folder.is_relative_to(parent) for parent in allowed):
             raise DatasetError(
-                f"the store names {folder}, where no network was measured from this account; its images are read when you "
-                f"start the app with {FOLDERS_VARIABLE}={folder}"
+                f"the store names images in {folder}, but no network was measured on them from this account, so they are "
+                f"not read; if you trust the store, start the app with {FOLDERS_VARIABLE}={folder}"
             )
 
 

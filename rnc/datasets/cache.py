@@ -56,10 +56,10 @@ def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None
     except FileNotFoundError:
         return None
     except Exception as error:  # a flipped bit may look like a password, a method or an endless header
-        _LOG.warning("%s cannot be read (%s); decoding anew", path, error)
+        _LOG.warning("the cache file %s cannot be read (%s); the images are decoded again", path, error)
         return None
     if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8 or labels.dtype != np.int64:
-        _LOG.warning("%s holds something else; decoding anew", path)
+        _LOG.warning("the cache file %s does not contain these images; they are decoded again", path)
         return None
     return images, labels
 
@@ -71,8 +71,8 @@ def _write(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
             np.savez(file, images=images, labels=labels)
     except OSError as error:
         _LOG.warning(
-            "the decoded images could not be kept (%s), and will be decoded again next time; "
-            "make room in %s, or name another folder by %s",
+            "the decoded images could not be saved (%s) and will be decoded again next time; "
+            "free space in %s, or set %s to another folder",
             error,
             path.parent,
             CACHE_VARIABLE,

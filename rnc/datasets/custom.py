@@ -57,7 +57,7 @@ class CustomImages:
         if self.test_data is None:
             return unused
         if locate(self.data, None, Split.TEST) is not None:
-            unused.append(f"the test part of {self.data.name}, for {self.test_data.name} is given")
+            unused.append(f"the test images in {self.data.name}, because {self.test_data.name} is given instead")
         return unused + describe_unused(self.test_data, only_test=True)
 
     def load(self, split: Split) -> ImageSet:
@@ -78,7 +78,7 @@ class CustomImages:
     def _location(self, split: Split) -> ImageLocation:
         location = locate(self.data, self.test_data, split)
         if location is None:
-            raise DatasetError(f"{self.data} has no {split} images")
+            raise DatasetError(f"{self.data} has no {split} images; give them with --test-data")
         return location
 
 
@@ -101,15 +101,17 @@ def find(
     """
     if not 0 <= side <= _MOST_SIDE or channels not in (0, 1, 3):
         raise DatasetError(
-            f"an image may be 1 to {_MOST_SIDE} pixels wide, of 1 or 3 channels; got {side} and {channels}"
+            f"images must be 1 to {_MOST_SIDE} pixels wide and have 1 or 3 channels, got {side} pixels and {channels} channels"
         )
     location = locate(data, test_data, Split.TRAIN)
     assert location is not None
     class_names = classes or _class_names(location)
     repeated = [class_name for class_name, count in Counter(class_names).items() if count > 1]
     if len(class_names) < 2 or repeated:
-        problem = f"{repeated[0]} is named twice" if repeated else f"there is only {', '.join(class_names) or 'none'}"
-        raise DatasetError(f"{data}: at least two classes of different names are needed, but {problem}")
+        problem = (
+            f"the name {repeated[0]} occurs twice" if repeated else f"there is only {', '.join(class_names) or 'none'}"
+        )
+        raise DatasetError(f"{data}: there must be at least two classes with different names, but {problem}")
     shape = _image_shape(location, side, channels)
     letters = (letter if letter.isalnum() or letter in "._" else "_" for letter in name or data.stem)
     safe_name = "".join(letters).strip("._") or "own"
@@ -135,7 +137,7 @@ def from_reference(text: str) -> CustomImages:
         return CustomImages(Path(entry["data"]), test_data, spec)
     except (KeyError, TypeError, ValueError, AttributeError, UnsafePathError) as error:
         raise DatasetError(
-            f"a store names images in a way that makes no sense ({error}); measure the network again"
+            f"the description of the images in the store is not valid ({error}); measure the network again"
         ) from None
 
 
@@ -161,11 +163,11 @@ def _image_shape(location: ImageLocation, side: int, channels: int) -> tuple[int
         spec = DatasetSpec("first", _class_names(location), (3, 1, 1), (), ())
         first = next(iter(location.source(spec)), None)
         if first is None:
-            raise DatasetError(f"{location.path}: there are no images")
+            raise DatasetError(f"{location.path} contains no images; there must be at least one of each class")
         side = min(open_image(first).size)
         if side > _MOST_SIDE:
             raise DatasetError(
-                f"{first.location}: the image is larger than {_MOST_SIDE} pixels; name a smaller --image-size"
+                f"{first.location}: the image is larger than {_MOST_SIDE} pixels; choose a smaller size with --image-size"
             )
     return (channels or 3, side, side)
 
@@ -178,12 +180,14 @@ def _load_arrays(spec: DatasetSpec, split: Split, location: ImageLocation) -> tu
     if labels.min() < 0 or labels.max() >= spec.num_classes:
         raise DatasetError(
             f"{location.path}: labels go from {labels.min()} to {labels.max()}, but there are {spec.num_classes} classes, "
-            "numbered from 0"
+            "numbered from 0; correct the labels"
         )
     counts = np.bincount(labels, minlength=spec.num_classes)
     absent = [name for name, count in zip(spec.classes, counts, strict=True) if not count]
     if absent:
-        raise DatasetError(f"{location.path}: no {split} images of {', '.join(absent[:5])}; each class must have some")
+        raise DatasetError(
+            f"{location.path}: there are no {split} images of {', '.join(absent[:5])}; each class must have at least one"
+        )
     return _resize_arrays(spec, images, location), labels
 
 
@@ -192,7 +196,8 @@ def _resize_arrays(spec: DatasetSpec, images: np.ndarray, location: ImageLocatio
         return images
     if len(images) * math.prod(spec.image_shape) > MOST_BYTES:
         raise DatasetError(
-            f"{location.path}: at {spec.image_shape} its images are too large to hold; name a smaller size"
+            f"{location.path}: images of shape {spec.image_shape} need more memory than is allowed; choose a smaller size "
+            "with --image-size"
         )
     from PIL import Image
 

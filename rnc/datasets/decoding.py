@@ -66,8 +66,8 @@ def decode(spec: DatasetSpec, split: Split, source: ImageSource) -> tuple[np.nda
     count = len(source)
     if count * math.prod(spec.image_shape) > MOST_BYTES:
         raise DatasetError(
-            f"{source}: {count} images of shape {spec.image_shape} are more than the {MOST_BYTES / 2**30:.0f} GiB that a set "
-            "may take; take fewer, or smaller ones"
+            f"{source}: {count} images of shape {spec.image_shape} need more than the {MOST_BYTES / 2**30:.0f} GiB that a data "
+            "set may take; use fewer or smaller images"
         )
     images, labels = np.empty((count, *spec.image_shape), np.uint8), np.empty(count, np.int64)
     num_read = 0
@@ -77,7 +77,7 @@ def decode(spec: DatasetSpec, split: Split, source: ImageSource) -> tuple[np.nda
                 raise DatasetError(_count_error(source, count))
             if not 0 <= encoded.label < spec.num_classes:
                 raise DatasetError(
-                    f"{encoded.location}: label {encoded.label} is none of {spec.name}'s {spec.num_classes} classes, "
+                    f"{encoded.location}: label {encoded.label} is not one of the {spec.num_classes} classes of {spec.name}, "
                     f"which are numbered from 0; correct or replace the file"
                 )
             images[num_read], labels[num_read] = decode_image(spec, encoded), encoded.label
@@ -87,12 +87,14 @@ def decode(spec: DatasetSpec, split: Split, source: ImageSource) -> tuple[np.nda
         raise DatasetError(_count_error(source, count))
     absent = [name for label, name in enumerate(spec.classes) if not (labels == label).any()]
     if absent:
-        raise DatasetError(f"{source}: no images of {', '.join(absent[:5])}; is this a part of {spec.name} {split}?")
+        raise DatasetError(
+            f"{source}: there are no images of {', '.join(absent[:5])}; check that this is all of {spec.name} {split}"
+        )
     return images, labels
 
 
 def _count_error(source: ImageSource, count: int) -> str:
-    return f"{source}: not the {count} images that were announced; if nobody changes the files now, copy them again"
+    return f"{source}: there are not {count} images, as announced; copy the files again, unless another program is changing them"
 
 
 def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
@@ -104,7 +106,7 @@ def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
         raise _unreadable(encoded, error) from error
     if image.mode not in _MODES:
         raise DatasetError(
-            f"{encoded.location}: the image has more than 8 bits a channel (mode {image.mode}); save it as 8-bit grey or RGB"
+            f"{encoded.location}: the image has more than 8 bits per channel (mode {image.mode}); save it as 8-bit grey or RGB"
         )
     return fit_to_spec(spec, image, encoded.location)
 
@@ -121,8 +123,8 @@ def open_image(encoded: EncodedImage) -> "Image":
         raise _unreadable(encoded, error) from error
     if image.width * image.height > _MOST_PIXELS:
         raise DatasetError(
-            f"{encoded.location}: the image is {image.width}x{image.height} pixels large, more than {_MOST_PIXELS} in all; "
-            "it is not read: make it smaller"
+            f"{encoded.location}: the image is {image.width}x{image.height} pixels large, and at most {_MOST_PIXELS} are allowed "
+            "in all; make it smaller"
         )
     return image
 
@@ -150,7 +152,7 @@ def _resize_and_crop(spec: DatasetSpec, image: "Image", location: str) -> "Image
     if not spec.any_size:
         raise DatasetError(
             f"{location}: the image is {image.width}x{image.height}, but {spec.name} has {width}x{height}; "
-            "is this another data set?"
+            "check that it belongs to this data set"
         )
     side, longer = min(image.size), max(image.size)
     if side != height:

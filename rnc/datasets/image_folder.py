@@ -48,10 +48,10 @@ class ImageFolder:
 def _read_bytes(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
-            raise DatasetError(f"{path}: cannot be read (it is no file); remove it, or check its permissions")
+            raise DatasetError(f"{path}: cannot be read, because it is not a regular file; remove it")
         if path.stat().st_size > MOST_ENCODED_BYTES:
             raise DatasetError(
-                f"{path}: is larger than {MOST_ENCODED_BYTES / 2**20:.0f} MB, and is not read; remove it"
+                f"{path}: is larger than the limit of {MOST_ENCODED_BYTES / 2**20:.0f} MB; remove it, or make it smaller"
             )
         return path.read_bytes()
     except OSError as error:
@@ -111,7 +111,7 @@ def describe_unused(class_folders: list[Path]) -> list[str]:
         for path in walk_files(class_folder):
             if not _is_image_file(path):
                 counts["hidden" if path.name.startswith(".") else path.suffix.lower() or "without a suffix"] += 1
-    return [f"files in the class folders that are no images: {_list_counts(counts)}"] if counts else []
+    return [f"files in the class folders that are not images: {_list_counts(counts)}"] if counts else []
 
 
 def _list_counts(counts: Counter[str]) -> str:
@@ -131,15 +131,18 @@ def from_class_folders(spec: DatasetSpec, folder: Path, class_folders: list[Path
         label = naming.label_of(spec, class_folder.name)
         if label is None:
             raise DatasetError(
-                f"{class_folder} is none of {spec.name}'s classes; rename or remove it; "
-                f"they are: {', '.join(spec.classes)}"
+                f"{class_folder} is not named after a class of {spec.name}; rename or remove it; "
+                f"the classes are: {', '.join(spec.classes)}"
             )
         if label in labels.values():
-            raise DatasetError(f"{folder}: two folders are {spec.classes[label]}; keep one of them")
+            raise DatasetError(
+                f"{folder}: two folders are named after the class {spec.classes[label]}; keep one of them"
+            )
         labels |= {path: label for path in walk_files(class_folder) if _is_image_file(path)}
     empty = [name for label, name in enumerate(spec.classes) if label not in set(labels.values())]
     if empty:
         raise DatasetError(
-            f"{folder}: no {', '.join(SUFFIXES)} files of {', '.join(empty)}; there must be a folder of each class"
+            f"{folder}: there are no {', '.join(SUFFIXES)} files of {', '.join(empty)}; there must be a folder with images "
+            "of each class"
         )
     return ImageFolder(folder, labels)

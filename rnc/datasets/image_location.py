@@ -11,7 +11,7 @@ from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.datasets.splits import find_splits, join_names
 from rnc.vocabulary import Split
 
-ACCEPTED_FORMATS = "a folder with a subfolder a class, Parquet files, or an npz file"
+ACCEPTED_FORMATS = "a folder with a subfolder for each class, Parquet files, or an npz file"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def locate(data: Path, test_data: Path | None, split: Split) -> ImageLocation | 
     except OSError as error:
         raise DatasetError(f"{data} cannot be read ({error}); check its permissions") from error
     if location is None and split is Split.TRAIN:
-        raise DatasetError(f"{data}: no images are there; it must be {ACCEPTED_FORMATS}")
+        raise DatasetError(f"{data}: there are no images; give {ACCEPTED_FORMATS}")
     return location
 
 
@@ -67,14 +67,14 @@ def describe_unused(data: Path, *, only_test: bool) -> list[str]:
         return [f"arrays {join_names(arrays)} in {data.name}"] if arrays else []
     splits = find_splits(data)
     used = [split for split in splits.files if not only_test or split is Split.TEST] or list(splits.files)
-    unused = [f"the {split} part of {data.name}" for split in splits.files if split not in used]
+    unused = [f"the {split} images in {data.name}" for split in splits.files if split not in used]
     class_folders = [folder for split in used for folder in splits.files[split].folders]
     return splits.unused + unused + image_folder.describe_unused(class_folders)
 
 
 def _in_file(path: Path, split: Split) -> ImageLocation | None:
     if not path.is_file():
-        raise DatasetError(f"{path}: there is no such file or folder; it must be {ACCEPTED_FORMATS}")
+        raise DatasetError(f"{path}: there is no such file or folder; give {ACCEPTED_FORMATS}")
     with path.open("rb") as file:
         magic = file.read(4)
     if magic == b"PAR1" or path.suffix == ".parquet":
@@ -82,7 +82,7 @@ def _in_file(path: Path, split: Split) -> ImageLocation | None:
     if magic[:2] == b"PK" or path.suffix == ".npz":
         exists = split is Split.TRAIN or npz_file.has_split(path, split)
         return ImageLocation(path, split=split) if exists else None
-    raise DatasetError(f"{path}: is neither Parquet nor npz; give {ACCEPTED_FORMATS}")
+    raise DatasetError(f"{path}: the file is neither Parquet nor npz; give {ACCEPTED_FORMATS}")
 
 
 def _in_folder(folder: Path, split: Split) -> ImageLocation | None:

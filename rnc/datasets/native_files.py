@@ -54,7 +54,7 @@ def _read_idx(path: Path) -> np.ndarray:
     head = 4 + 4 * content[3] if len(content) > 3 else 0
     shape = np.frombuffer(content[4:head], ">u4") if head else np.zeros(0)
     if content[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or len(content) != head + int(np.prod(shape)):
-        raise DatasetError(f"{path}: not a whole file of MNIST's format; download it again")
+        raise DatasetError(f"{path}: the file is incomplete, or not in MNIST's format; download it again")
     return np.frombuffer(content, np.uint8, offset=head).reshape(shape.astype(int))
 
 
@@ -75,7 +75,9 @@ def _read_batch(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
             batch = _ArrayUnpickler(file, encoding="latin1").load()
         images, labels = np.asarray(batch["data"], np.uint8), np.asarray(batch[key], np.int64)
     except Exception as error:  # a damaged pickle may raise any error
-        raise DatasetError(f"{path}: not a readable batch of CIFAR ({error}); download it again") from error
+        raise DatasetError(
+            f"{path}: the file cannot be read as a batch of CIFAR ({error}); download it again"
+        ) from error
     return images, labels
 
 
@@ -88,5 +90,5 @@ class _ArrayUnpickler(pickle.Unpickler):
             "numpy",
             "_codecs",
         ):
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, and code in files is not run")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)

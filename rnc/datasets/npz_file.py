@@ -37,14 +37,16 @@ def load_arrays(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray] | Non
             return None
         images, labels = (_read_array(archive, name, path) for name in names)
     if images.dtype != np.uint8:
-        raise DatasetError(f"{path}: {names[0]} are {images.dtype}; save them as uint8, from 0 to 255")
+        raise DatasetError(f"{path}: {names[0]} has the type {images.dtype}; save it as uint8, from 0 to 255")
     if labels.dtype.kind not in "iu":
-        raise DatasetError(f"{path}: {names[1]} are {labels.dtype}, not integers; number the classes from 0")
+        raise DatasetError(
+            f"{path}: {names[1]} has the type {labels.dtype}, but must be integer; number the classes from 0"
+        )
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if labels.ndim != 1 or images.ndim not in (3, 4) or len(images) != len(labels) or 0 in images.shape:
         raise DatasetError(
-            f"{path}: {names[0]} have shape {images.shape} and {names[1]} {labels.shape}; "
-            "there must be images (N, h, w), (N, h, w, c) or (N, c, h, w), at least one, and a label each"
+            f"{path}: {names[0]} has the shape {images.shape} and {names[1]} {labels.shape}; "
+            "there must be at least one image, as (N, h, w), (N, h, w, c) or (N, c, h, w), and one label for each"
         )
     return _channels_first(images, path), labels.astype(np.int64)
 
@@ -77,7 +79,9 @@ def _channels_first(images: np.ndarray, path: Path) -> np.ndarray:
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     if images.shape[1] in _CHANNELS:
         return images
-    raise DatasetError(f"{path}: images of shape {images.shape[1:]} have neither 1 nor 3 channels, first or last")
+    raise DatasetError(
+        f"{path}: images of shape {images.shape[1:]} have neither 1 nor 3 channels, first or last; save them as grey or RGB"
+    )
 
 
 def _array_names(archive: zipfile.ZipFile, split: Split, path: Path) -> tuple[str, str] | None:
@@ -101,21 +105,21 @@ def _read_array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
     entry = archive.getinfo(f"{name}.npy")
     if entry.file_size > MOST_BYTES or entry.file_size > max(_MOST_RATIO * entry.compress_size, _SMALL):
         raise DatasetError(
-            f"{path}: {name} would unpack from {entry.compress_size} to {entry.file_size} bytes; it is not read. "
-            "Save fewer images, and without compression: numpy.savez"
+            f"{path}: {name} would unpack from {entry.compress_size} to {entry.file_size} bytes, more than is allowed; "
+            "save fewer images, without compression (numpy.savez)"
         )
     with archive.open(entry) as file:
         shape, fortran, dtype = _read_header(file)
         if dtype.kind not in "biufc":
-            raise DatasetError(f"{path}: {name} holds {dtype}, not numbers, and objects are not read")
+            raise DatasetError(f"{path}: {name} has the type {dtype}, and objects are not read; save numbers")
         size = math.prod(shape) * dtype.itemsize
         if size > min(MOST_BYTES, entry.file_size):
             raise DatasetError(
-                f"{path}: {name} says to be of shape {shape}, but has {entry.file_size} bytes; save it again"
+                f"{path}: {name} declares the shape {shape}, but has {entry.file_size} bytes; save it again"
             )
         content = file.read(size)
         if len(content) < size or file.read(1):
-            raise DatasetError(f"{path}: {name} is not of the shape {shape} that it says; save it again")
+            raise DatasetError(f"{path}: {name} does not have the shape {shape} that it declares; save it again")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 

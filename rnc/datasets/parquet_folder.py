@@ -44,7 +44,7 @@ class ParquetFolder:
             with _open_parquet(path) as file:
                 count += file.metadata.num_rows
         if count < 1:
-            raise DatasetError(f"{self.files[0]}: there are no rows; copy or download it again")
+            raise DatasetError(f"{self.files[0]}: the file has no rows; copy or download it again")
         return count
 
     def __iter__(self) -> Iterator[EncodedImage]:
@@ -158,7 +158,7 @@ def check_series(files: list[Path]) -> None:
     missing = sorted(set(range(total)) - set(numbers))
     if len({total for _, total in parts}) > 1 or len(set(numbers)) < len(files) or max(numbers) >= total:
         raise DatasetError(
-            f"{files[0].parent}: several series are mixed: {', '.join(path.name for path in files)}; keep one of them"
+            f"{files[0].parent}: files of several series are mixed: {', '.join(path.name for path in files)}; keep one of them"
         )
     if missing:
         raise DatasetError(
@@ -194,7 +194,7 @@ def _image_column(schema: "pa.Schema", path: Path) -> str:
     kind = schema.field(name).type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         raise DatasetError(
-            f"{path}: column {name} is {kind}, not struct<bytes, path>; save it as the Hugging Face hub does"
+            f"{path}: column {name} has the type {kind}, not struct<bytes, path>; save it as the Hugging Face hub does"
         )
     return name
 
@@ -205,7 +205,7 @@ def _label_column(schema: "pa.Schema", path: Path) -> str:
     name = _column_named(_LABEL_COLUMNS, schema, path, "label")
     kind = schema.field(name).type
     if not pa.types.is_integer(kind):
-        raise DatasetError(f"{path}: column {name} is {kind}, not integers; number the classes from 0")
+        raise DatasetError(f"{path}: column {name} has the type {kind}, but must be integer; number the classes from 0")
     return name
 
 
@@ -214,7 +214,8 @@ def _column_named(accepted: tuple[str, ...], schema: "pa.Schema", path: Path, wh
         if name in schema.names:
             return name
     raise DatasetError(
-        f"{path}: no {what} column; it must be called {' or '.join(accepted)}, but there are: {', '.join(schema.names)}"
+        f"{path}: there is no {what} column; it must be called {' or '.join(accepted)}; "
+        f"the columns are: {', '.join(schema.names)}"
     )
 
 
@@ -226,7 +227,7 @@ def _check_class_order(spec: DatasetSpec, schema: "pa.Schema", label_column: str
     ):
         raise DatasetError(
             f"{path}: its classes are {', '.join(header_names[:5])}, …, but those of {spec.name} are "
-            f"{', '.join(spec.classes[:5])}, …, in this order; is this another data set?"
+            f"{', '.join(spec.classes[:5])}, …, in this order; check that it is this data set"
         )
 
 
@@ -242,9 +243,13 @@ def _names_in_header(schema: "pa.Schema", label_column: str) -> list[str] | None
 def _encoded(image: dict | None, label: int | None, location: str) -> EncodedImage:
     content = image["bytes"] if image else None
     if content is not None and len(content) > MOST_ENCODED_BYTES:
-        raise DatasetError(f"{location}: the image has more than {MOST_ENCODED_BYTES / 2**20:.0f} MB, and is not read")
+        raise DatasetError(
+            f"{location}: the image is larger than the limit of {MOST_ENCODED_BYTES / 2**20:.0f} MB; make it smaller"
+        )
     if content is None:
-        raise DatasetError(f"{location}: no image bytes; save the images inside the Parquet file, not beside it")
+        raise DatasetError(
+            f"{location}: the row has no image bytes; save the images inside the Parquet file, not next to it"
+        )
     if label is None:
-        raise DatasetError(f"{location}: no label; give it one, or leave the row out")
+        raise DatasetError(f"{location}: the row has no label; add one, or remove the row")
     return EncodedImage(content, label, location)

@@ -75,7 +75,9 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
             return subset.from_source(dataset, source, indices)
     arrays = native_files.load_arrays(dataset, split, root)
     if arrays is None:
-        raise DatasetError(f"no images of {name} {split} in {root}; name the folder that holds them by {ROOT_VARIABLE}")
+        raise DatasetError(
+            f"there are no images of {name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
+        )
     return subset.from_arrays(*arrays, indices)
 
 

@@ -50,8 +50,8 @@ def find_splits(folder: Path) -> FolderSplits:
     subsets = {path: splits for path in image_folder.class_folders(folder) if (splits := _parquet_splits(path)).files}
     if len(subsets) > 1:
         raise DatasetError(
-            f"{folder} holds several subsets: {join_names(path.name for path in subsets)}; "
-            f"name one of them: --data {next(iter(subsets))}"
+            f"{folder} contains several subsets: {join_names(path.name for path in subsets)}; "
+            f"choose one of them: --data {next(iter(subsets))}"
         )
     if subsets:
         others = [path for path in _visible(folder) if path not in subsets]
@@ -72,11 +72,11 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _describe_others(folder: Path, paths: Sequence[Path]) -> list[str]:
-    return [f"beside the images in {folder.name}: {join_names(path.name for path in paths)}"] if paths else []
+    return [f"next to the images in {folder.name}: {join_names(path.name for path in paths)}"] if paths else []
 
 
 def _describe_alternatives(split: Split, used: str, others: Sequence[str]) -> list[str]:
-    return [f"{join_names(others)}, for {used!r} is the {split} part"] if others else []
+    return [f"{join_names(others)}, because {used!r} is the {split} part"] if others else []
 
 
 def _parquet_splits(base: Path) -> FolderSplits:
@@ -101,8 +101,8 @@ def _parquet_splits(base: Path) -> FolderSplits:
             used += [path for name in names for path in (*groups[name], groups[name][0].parent)]
     if files and Split.TRAIN not in files:
         raise DatasetError(
-            f"{base} has test images but no training images by their names; beside them: "
-            f"{join_names(path.name for path in ungrouped) or 'nothing'}; name both: --data FILE --test-data FILE"
+            f"{base} has test images, but no training images by their names; the other files are: "
+            f"{join_names(path.name for path in ungrouped) or 'none'}; give both: --data FILE --test-data FILE"
         )
     others = [path for path in entries if path not in used] if files else []
     return FolderSplits(files, unused + _describe_others(base, others))
@@ -141,7 +141,7 @@ def _image_splits(folder: Path) -> FolderSplits:
         files[Split.TEST] = SplitFiles(usable[0], usable[0].name, folders=tuple(split_folders[usable[0]]))
         unused += _describe_alternatives(Split.TEST, usable[0].name, [path.name for path in usable[1:]])
     if unusable:
-        unused.append(f"{join_names(unusable)}, for there are no folders of the classes in it")
+        unused.append(f"{join_names(unusable)}, because no folders of the classes are in it")
     named = {*other_trains, *tests, *([train.path] if train.name else [])}
     for split in files.values():
         others = [path for path in _visible(split.path) if path not in (*split.folders, *named)]
@@ -165,8 +165,8 @@ def _train_split(
     classes = [path for path in subfolders if not _is_test_split(path, split_folders, subfolders)]
     if subfolders and len(classes) < len(subfolders) and len(classes) < 2:
         raise DatasetError(
-            f"{folder} has no training images, only {join_names(path.name for path in subfolders)}; where one of them is "
-            f"what to measure, name it: --data {subfolders[0]}"
+            f"{folder} has no training images, only {join_names(path.name for path in subfolders)}; to measure one of them, "
+            f"give it: --data {subfolders[0]}"
         )
     return SplitFiles(folder, folders=tuple(classes)), []
 

@@ -43,4 +43,6 @@ def from_source(spec: DatasetSpec, source: ImageSource, indices: np.ndarray) -> 
 
 def _check_indices(indices: np.ndarray, count: int, source: str) -> None:
     if len(indices) and not 0 <= indices.min() <= indices.max() < count:
-        raise DatasetError(f"{source} has {count} images, but number {indices.max()} is asked for; is it a part of it?")
+        raise DatasetError(
+            f"{source} has {count} images, but image number {indices.max()} was requested; check that none are missing"
+        )

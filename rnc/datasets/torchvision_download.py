@@ -49,9 +49,9 @@ def load_arrays(spec: DatasetSpec, split: Split, root: Path, *, download: bool =
         images, labels = np.asarray(dataset.data), np.asarray(dataset.targets, np.int64)
         images = images[:, None] if spec.image_shape[0] == 1 else images.transpose(0, 3, 1, 2)
         if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8:
-            raise ValueError(f"images of shape {images.shape} and {len(labels)} labels came out of torchvision's files")
+            raise ValueError(f"torchvision's files contain images of shape {images.shape} and {len(labels)} labels")
         if set(labels.tolist()) != set(range(spec.num_classes)):
-            raise ValueError(f"labels other than 0 to {spec.num_classes - 1} came out of torchvision's files")
+            raise ValueError(f"torchvision's files contain labels other than 0 to {spec.num_classes - 1}")
         return np.ascontiguousarray(images), labels
 
 
@@ -92,15 +92,15 @@ def _explain_errors(spec: DatasetSpec, split: Split, root: Path, download: bool)
         reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
         if not download:
             raise DatasetError(
-                f"the images of {spec.name} {split} are not on this machine: looked in {folders} for Parquet files and image "
-                f"folders, and in {root} for torchvision's files. Nothing is downloaded unasked; to download them, run "
+                f"the images of {spec.name} {split} are not on this machine: there are no Parquet files or image folders in "
+                f"{folders}, and no files of torchvision in {root}. The app downloads nothing by itself. To download them, run "
                 f"python -c \"from rnc import datasets; datasets.load('{spec.name}', '{split}')\" in the folder of this "
-                f"program, or name the folder that holds them by {naming.ROOT_VARIABLE}"
+                f"program, or set {naming.ROOT_VARIABLE} to the folder that contains them"
             ) from error
         raise DatasetError(
-            f"no images of {spec.name} {split}. Looked in {folders} for Parquet files ({names})-*.parquet and for image "
-            f"folders ({names})/CLASS/*.png, then let torchvision look in {root} and download; it failed: {reason}. "
-            f"Name the folder that holds one of these by --data-root or {naming.ROOT_VARIABLE}, or connect this machine "
+            f"there are no images of {spec.name} {split}. {folders} has neither Parquet files ({names})-*.parquet nor image "
+            f"folders ({names})/CLASS/*.png, and torchvision could not find them in {root} or download them: {reason}. "
+            f"Give the folder that contains them with --data-root or {naming.ROOT_VARIABLE}, or connect this machine "
             "to the network; if torchvision's files are damaged, delete them."
         ) from error
 
@@ -117,7 +117,7 @@ def _download_lock(root: Path) -> Iterator[None]:
             file = stack.enter_context((root / ".download.lock").open("w"))
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
-            _LOG.info("%s is not locked (%s)", root, error)
+            _LOG.info("%s cannot be locked (%s); continuing without a lock", root, error)
         yield
 
 

@@ -35,7 +35,9 @@ def parse_arguments(texts: Sequence[str]) -> Arguments:
             arguments[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             if not re.fullmatch(r"[A-Za-z_][\w.-]*", value):
-                raise ValueError(f"model_args: {value!r} of {key} is neither a Python literal nor a word") from None
+                raise ValueError(
+                    f"model_args: the value {value!r} of {key} is neither a Python literal nor a word"
+                ) from None
             arguments[key] = value
     return check_arguments(arguments)
 
@@ -46,7 +48,7 @@ def check_arguments(arguments: Any) -> Arguments:
     Raises ValueError unless the input is a dict of names and plain values, and for options that read files or download.
     """
     if not isinstance(arguments, dict) or len(arguments) > _MOST_ARGUMENTS:
-        raise ValueError(f"the options of a network must be at most {_MOST_ARGUMENTS} names and values")
+        raise ValueError(f"a network may have at most {_MOST_ARGUMENTS} options, given by name")
     for key in arguments:
         if not (isinstance(key, str) and key.isidentifier() and len(key) <= _MOST_TEXT):
             raise ValueError(f"{str(key)[:80]!r} cannot be the name of an option of a network")
@@ -57,7 +59,9 @@ def refuse_loading(arguments: Arguments, name: str) -> None:
     """Raise ValueError for options with which a library reads weights or downloads: files are given by --checkpoint."""
     loading = [key for key in arguments if _LOADS.search(key)]
     if loading:
-        raise ValueError(f"{name}: {', '.join(loading)} would load weights or files; weights are given by --checkpoint")
+        raise ValueError(
+            f"{name}: {', '.join(loading)} would load weights or files, which is not allowed; give weights with --checkpoint"
+        )
 
 
 def call_builder(builder: Callable[..., Any], num_classes: int, arguments: Arguments) -> Any:
@@ -103,7 +107,7 @@ def build_hugging_face(name: str, spec: DatasetSpec, arguments: Arguments) -> nn
         options = {key: value for key, value in image_options.items() if hasattr(config, key)} | arguments
         unknown = [key for key in arguments if not hasattr(config, key)]
         if unknown:
-            raise ValueError(f"its config has no {', '.join(unknown)}")
+            raise ValueError(f"its config has no options {', '.join(unknown)}")
         config = transformers.AutoConfig.for_model(name, num_labels=spec.num_classes, **options)
         return transformers.AutoModelForImageClassification.from_config(config)
 
@@ -133,7 +137,7 @@ def _checked_module(name: str, build: Callable[[], Any]) -> nn.Module:
     except Exception as error:  # the library may raise anything
         raise ValueError(f"{name} cannot be built: {' '.join(str(error).split())[:400]}") from error
     if not isinstance(module, nn.Module):
-        raise ValueError(f"{name} gives {type(module).__name__}, not a torch.nn.Module")
+        raise ValueError(f"{name} returns {type(module).__name__}, not a torch.nn.Module")
     return module
 
 

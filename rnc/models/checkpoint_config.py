@@ -51,19 +51,19 @@ def read_config(metadata: dict[str, Any]) -> CheckpointConfig:
     except KeyError:
         raise ConfigMissingError("there is no entry 'config'") from None
     except (TypeError, ValueError, RecursionError):
-        raise ConfigMissingError("the entry 'config' is no JSON") from None
+        raise ConfigMissingError("the entry 'config' is not JSON") from None
     if not isinstance(config, dict) or "dataset" not in config or "model" not in config:
-        raise ConfigMissingError("the entry 'config' names no dataset and model")
+        raise ConfigMissingError("the entry 'config' does not name a dataset and a model")
     dataset, model = _text("dataset", config["dataset"]), _text("model", config["model"])
     width = _number("width", config.get("width", 1.0))
     if not 0 < width <= MOST_WIDTH:
         raise ValueError(f"width must be greater than 0 and at most {MOST_WIDTH:g}, got {width:g}")
     spec = datasets.spec(dataset) if config.get("spec") is None else _spec(dataset, config["spec"])
     if spec.num_classes > MOST_CLASSES:
-        raise ValueError(f"{spec.num_classes:,} classes are named; at most {MOST_CLASSES:,} are possible")
+        raise ValueError(f"the file names {spec.num_classes:,} classes; at most {MOST_CLASSES:,} are allowed")
     wrap = config.get("wrap") or {}
     if not isinstance(wrap, dict) or set(wrap) - {"classifier", "stages", "arguments"}:
-        raise ValueError("wrap must be an object with 'classifier', 'stages' and 'arguments' alone")
+        raise ValueError("wrap must be an object with 'classifier', 'stages' and 'arguments' only")
     classifier, stages = wrap.get("classifier"), wrap.get("stages")
     return CheckpointConfig(
         model=model,
@@ -106,7 +106,7 @@ def _spec(dataset: str, entry: Any) -> DatasetSpec:
             f"images may have 1 to {MOST_CHANNELS} channels and 1 to {MOST_SIDE} pixels a side, got {tuple(shape)}"
         )
     if math.prod(shape) > MOST_PIXELS:
-        raise ValueError(f"an image may have at most {MOST_PIXELS:,} numbers, {tuple(shape)} has {math.prod(shape):,}")
+        raise ValueError(f"an image may have at most {MOST_PIXELS:,} values, {tuple(shape)} has {math.prod(shape):,}")
     mean, std = (_numbers(name, entry[name], channels) for name in ("mean", "std"))
     if min(std) <= 0:
         raise ValueError("std must be greater than 0")
@@ -115,13 +115,13 @@ def _spec(dataset: str, entry: Any) -> DatasetSpec:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be a text, got {type(value).__name__}")
+        raise ValueError(f"{name} must be a string, got {type(value).__name__}")
     return value
 
 
 def _texts(name: str, value: Any, most: int) -> list[str]:
     if not isinstance(value, list) or len(value) > most or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{name} must be a list of at most {most:,} texts")
+        raise ValueError(f"{name} must be a list of at most {most:,} strings")
     return value
 
 

@@ -55,7 +55,9 @@ def _first_bytes(path: Path) -> bytes:
     """Return the first bytes of a file."""
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait forever
-            raise WeightsError(f"checkpoint {path} is no file; name one of safetensors, or of torch.save")
+            raise WeightsError(
+                f"checkpoint {path} is not a regular file; give a safetensors file, or one saved by torch.save"
+            )
         with path.open("rb") as file:
             return file.read(4)
     except OSError as error:
@@ -79,15 +81,16 @@ def copy_weights(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -
 def _check_tensor(name: str, tensor: torch.Tensor, expected: torch.Tensor, path: Path) -> None:
     if tensor.shape != expected.shape:
         raise WeightsError(
-            f"checkpoint {path}: {name} has shape {tuple(tensor.shape)}, the network has {tuple(expected.shape)}; "
-            "is it made for other classes or another size?"
+            f"checkpoint {path}: {name} has shape {tuple(tensor.shape)}, but the network needs {tuple(expected.shape)}; "
+            "check that both have the same classes and sizes"
         )
     if tensor.is_floating_point() != expected.is_floating_point() or tensor.is_complex():
         raise WeightsError(
-            f"checkpoint {path}: {name} is {tensor.dtype}, the network has {expected.dtype}; save plain floats"
+            f"checkpoint {path}: {name} has the type {tensor.dtype}, but the network needs {expected.dtype}; "
+            "save the weights as plain floats"
         )
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-        raise WeightsError(f"checkpoint {path}: {name} holds NaN or infinity; take an earlier checkpoint")
+        raise WeightsError(f"checkpoint {path}: {name} contains NaN or infinity; use an earlier checkpoint")
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -95,7 +98,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, MemoryError) as error:
         raise WeightsError(
-            f"checkpoint {path} is neither safetensors nor a file of torch.save, or is damaged ({_short(error)}); "
+            f"checkpoint {path} is neither safetensors nor a file saved by torch.save, or is damaged ({_short(error)}); "
             "copy it again"
         ) from None
 
@@ -111,8 +114,8 @@ def _read_torch(path: Path, is_zip: bool, peek: bool = False) -> Any:
         reason = _short(error)
         if "weights_only" in str(error).lower() or "unsupported" in reason.lower():
             raise WeightsError(
-                f"checkpoint {path} holds more than tensors{_forbidden_names(path, error)}, or is damaged; code in files is not "
-                "run: save the state dict alone, torch.save(model.state_dict(), FILE)"
+                f"checkpoint {path} contains more than tensors{_forbidden_names(path, error)}, or is damaged; code in files is "
+                "not run: save only the state dict, torch.save(model.state_dict(), FILE)"
             ) from None
         raise WeightsError(f"checkpoint {path} is damaged ({reason}); copy it again") from None
 
@@ -162,10 +165,11 @@ def _check_zip(path: Path, *, test_checksums: bool) -> None:
     except Exception as error:  # zipfile raises many types of errors for damaged files
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
     if damaged:
-        raise WeightsError(f"checkpoint {path} is damaged (the checksum of {damaged} is another); copy it again")
+        raise WeightsError(f"checkpoint {path} is damaged (the checksum of {damaged} does not match); copy it again")
     if compressed:
         raise WeightsError(
-            f"checkpoint {path} is a compressed archive, which torch.save never makes; it is not unpacked"
+            f"checkpoint {path} is a compressed archive, which torch.save never makes, and is not unpacked; "
+            "save it again with torch.save"
         )
 
 

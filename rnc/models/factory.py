@@ -104,10 +104,10 @@ def check_options(
     """Raise ValueError for options that the named network does not have."""
     if is_built_in(name) and (classifier is not None or stages is not None or arguments):
         raise ValueError(
-            f"{name} is a network of this house, with stages, a classifier and options of its own; leave them out"
+            f"{name} is a built-in network, whose stages, classifier and options are fixed; leave these options out"
         )
     if not is_built_in(name) and width != 1.0:
-        raise ValueError(f"width is for networks of this house, {name} has none; leave it out")
+        raise ValueError(f"width applies only to built-in networks, and {name} is not one; leave it out")
 
 
 def wrap_arguments(model: FeatureClassifier) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _build_user_code(
     """Return the module made by the user's function, called with the options, and with `num_classes` if it accepts that."""
     if not trusted and module_name not in _allowed_modules():
         raise ForbiddenModelError(
-            f"the network is code of module {module_name!r}, named by a file; it is run only where you allow it: "
+            f"the network is code of module {module_name!r}, which is named by a file and therefore not run; if you trust it, "
             f"start with {ALLOWED_VARIABLE}={module_name}"
         )
     try:
@@ -154,9 +154,11 @@ def _build_user_code(
         module = call_builder(builder, spec.num_classes, arguments)
     except Exception as error:  # the user's code may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"model {module_name}:{function} cannot be built ({reason}); it is module:function") from error
+        raise ValueError(
+            f"model {module_name}:{function} cannot be built ({reason}); give the name of a module and of a function in it"
+        ) from error
     if not isinstance(module, nn.Module):
-        raise ValueError(f"{module_name}:{function} gives {type(module).__name__}, not a torch.nn.Module")
+        raise ValueError(f"{module_name}:{function} returns {type(module).__name__}, not a torch.nn.Module")
     return module
 
 

@@ -53,9 +53,9 @@ class LastLayer:
     def description(self) -> str:
         """Return a description in words."""
         remarks = [
-            "" if self.plain else "its weights as it uses them",
-            "its features brought to length 1" if self.normalised else "",
-            "its outputs multiplied by a number" if self.scaled else "",
+            "" if self.plain else "with weights that it computes in each pass",
+            "with features normalised to length 1" if self.normalised else "",
+            "with outputs multiplied by a number" if self.scaled else "",
         ]
         return ", ".join([self.name, *filter(None, remarks)])
 
@@ -122,7 +122,7 @@ def find_last_layer(
     """
     layers = list(trace.inputs)
     if requested not in (None, FUNCTION, *layers):
-        raise ValueError(f"{requested!r} is no linear layer of the network; there are: {listed(layers)}")
+        raise ValueError(f"{requested!r} is not a linear layer of the network; the linear layers are: {listed(layers)}")
     names = layers[::-1] if requested is None else [requested] if requested in layers else []
     candidates = (
         candidate
@@ -178,16 +178,19 @@ def _reason(trace: Trace, names: list[str], layers: list[str], differences: dict
     name = next(iter(differences), names[0] if names else FUNCTION)
     if name == FUNCTION:
         measured = (
-            "" if name not in differences else f"; a product in its forward differs by {_percentage(differences[name])}"
+            ""
+            if name not in differences
+            else f"; a product computed in its forward differs by {_percentage(differences[name])}"
         )
-        return f"the network has no linear layer that a pass calls; it must end in one, logits = W h + b{measured}"
-    inputs = trace.inputs[name]
-    if name not in differences and (trace.calls[name].times > 1 or inputs.dim() != 2):
-        return f"{name} must see each image once, as features (N, d), but is given {tuple(inputs.shape)}"
+        return f"the network calls no linear layer in a pass; it must end in one, logits = W h + b{measured}"
+    inputs, times = trace.inputs[name], trace.calls[name].times
+    if name not in differences and (times > 1 or inputs.dim() != 2):
+        actual = f"is called {times} times" if times > 1 else f"is given {tuple(inputs.shape)}"
+        return f"{name} must be called once in a pass, with features (N, d), but {actual}"
     measured = f", but they differ by {_percentage(differences[name])}" if name in differences else ""
     return (
-        f"the network's outputs are not those of {name}: it must end in that layer, without a softmax or other layers "
-        f"after it{measured}; its linear layers are: {listed(layers)}"
+        f"the network's outputs are not those of {name}: the network must end in that layer, without a softmax or "
+        f"other layers after it{measured}; the linear layers are: {listed(layers)}"
     )
 
 
@@ -198,7 +201,7 @@ def _percentage(difference: float) -> str:
 def _uncalled_layers(module: nn.Module, trace: Trace) -> str:
     """Return words on linear layers without a call that hooks can observe, whose weights a function may use."""
     names = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name not in trace.calls]
-    return f"; a pass does not call {listed(names)}" if names else ""
+    return f"; these linear layers are not called in a pass: {listed(names)}" if names else ""
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class LastOperation:
     @property
     def description(self) -> str:
         """Return a description in words."""
-        return "a product that forward computes, without a layer of its own"
+        return "a product computed in forward, without a layer"
 
     @contextmanager
     def record_inputs(self) -> Iterator[list[torch.Tensor]]:

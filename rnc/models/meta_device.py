@@ -40,12 +40,12 @@ def check_shapes(module: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> No
     """Raise ValueError unless the file's tensors match the module's state, by name and shape."""
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     missing, unknown = expected.keys() - shapes.keys(), shapes.keys() - expected.keys()
-    for names, problem in ((missing, "is missing"), (unknown, "is unknown to the network")):
+    for names, problem in ((missing, "missing"), (unknown, "unknown to the network")):
         if names:
-            raise ValueError(f"tensor {min(names)[:80]!r} {problem}, as {len(names) - 1} others")
+            raise ValueError(f"tensors that are {problem}: {len(names)}, such as {min(names)[:80]!r}")
     for name, shape in expected.items():
         if shapes[name] != shape:
-            raise ValueError(f"tensor {name[:80]!r} has shape {shapes[name]}, the network has {shape}")
+            raise ValueError(f"tensor {name[:80]!r} has shape {shapes[name]}, but the network needs {shape}")
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -63,7 +63,7 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None
 
 def _as_type(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if tensor.is_floating_point() != dtype.is_floating_point or tensor.is_complex() or dtype.is_complex:
-        raise ValueError(f"tensor {name[:80]!r} holds {tensor.dtype}, the network {dtype}")
+        raise ValueError(f"tensor {name[:80]!r} has the type {tensor.dtype}, but the network needs {dtype}")
     return tensor.to(dtype)
 
 
@@ -83,7 +83,7 @@ class _ByteCount(TorchDispatchMode):
         if self.bytes > MOST_FORWARD_BYTES:
             raise ValueError(
                 f"a pass of {_FORWARD_IMAGES} images takes more than {MOST_FORWARD_BYTES / 2**30:.0f} GiB; "
-                "the images that the file speaks of are too large for this network"
+                "the images that the file describes are too large for this network"
             )
         return output
 
@@ -97,4 +97,4 @@ def check_forward_size(module: nn.Module, image_shape: tuple[int, int, int]) -> 
             meta_module(images)
     except (RuntimeError, NotImplementedError, AssertionError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"the network cannot take images of shape {image_shape}: {reason}") from None
+        raise ValueError(f"the network does not accept images of shape {image_shape}: {reason}") from None

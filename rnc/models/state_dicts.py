@@ -42,22 +42,26 @@ def find_state_dict(content: Any, path: Path, key_path: str = "") -> tuple[State
     notes: list[str] = []
     for part in filter(None, key_path.split("/")):
         content = _entry_under(content, part, path)
-        notes.append(f"took the weights under {shown(part)}")
+        notes.append(f"used the weights under {shown(part)}")
     for _level in range(_LEVELS):
         key = _state_dict_key(content)
         if key is None:
             break
         others = _listed(name for name in content if name != key)
-        notes.append(f"took the weights under {shown(key)}" + (f" (beside it: {others})" if others else ""))
+        notes.append(f"used the weights under {shown(key)}" + (f" (other entries: {others})" if others else ""))
         content = content[key]
     tensors = _tensors(content)
     if not tensors:
-        raise NoWeightsError(f"checkpoint {path} holds no state dict; save one: torch.save(model.state_dict(), FILE)")
+        raise NoWeightsError(
+            f"checkpoint {path} contains no state dict; save one: torch.save(model.state_dict(), FILE)"
+        )
     for name, value in tensors.items():
         if value.layout is not torch.strided or value.is_quantized or value.is_meta:
-            raise WeightsError(f"checkpoint {path}: {shown(name)} is no plain tensor; save the weights as dense floats")
+            raise WeightsError(
+                f"checkpoint {path}: {shown(name)} is not a dense tensor; save the weights as dense floats"
+            )
     others = _listed(name for name in content if name not in tensors)
-    return tensors, notes + ([f"left out what is no tensor: {others}"] if others else [])
+    return tensors, notes + ([f"left out entries that are not tensors: {others}"] if others else [])
 
 
 def match_names(expected: State, state: State, path: Path) -> tuple[State, list[str]]:
@@ -72,7 +76,9 @@ def match_names(expected: State, state: State, path: Path) -> tuple[State, list[
     if not complete:
         common = _common_prefix(expected)
         if common and not _missing(expected, {common + name: tensor for name, tensor in state.items()}, ""):
-            return {common + name: tensor for name, tensor in state.items()}, [f"put {shown(common)} before every name"]
+            return {common + name: tensor for name, tensor in state.items()}, [
+                f"added {shown(common)} before every name"
+            ]
         prefix = min(prefixes, key=lambda p: (len(_missing(expected, state, p)), len(p)))
     else:
         prefix = _choose_prefix(complete, expected, state, path)
@@ -83,10 +89,10 @@ def match_names(expected: State, state: State, path: Path) -> tuple[State, list[
     other_entries = {
         name: tensor for name, tensor in state.items() if not name.startswith(prefix) and name not in renamed
     }
-    where = "off the names that begin with it" if other_entries else "off every name"
+    where = "the names that begin with it" if other_entries else "every name"
     rest = {name: tensor for name, tensor in other_entries.items() if not name.startswith(tuple(others))}
-    more = f"; the same names are also there after {_listed(others)} (--weights-key takes these)" if others else ""
-    return renamed | rest, [f"took {shown(prefix)} {where}{more}"]
+    more = f"; the same names also follow {_listed(others)} (--weights-key chooses these)" if others else ""
+    return renamed | rest, [f"removed {shown(prefix)} from {where}{more}"]
 
 
 def check_entries(model: nn.Module, expected: State, state: State, path: Path) -> tuple[State, list[str]]:
@@ -101,12 +107,12 @@ def check_entries(model: nn.Module, expected: State, state: State, path: Path) -
     strange = [name for name in extra if _belongs_to_layer(modules, name, state[name])]
     if missing or strange:
         raise WeightsError(
-            f"checkpoint {path} is of another network: "
+            f"checkpoint {path} does not fit the network: "
             + "; ".join(
                 f"{len(names)} {what}, such as {_listed(names)}"
                 for what, names in (
-                    ("of its weights are missing", missing),
-                    ("are of layers that it does not have", strange or extra),
+                    ("of the network's weights are missing", missing),
+                    ("belong to layers that the network does not have", strange or extra),
                 )
                 if names
             )
@@ -125,13 +131,13 @@ def _describe_unused(state: State, extra: list[str]) -> list[str]:
             numbers = " ".join(f"{number:.4g}" for number in tensor.flatten().tolist())
             option = "--mean" if "mean" in last else "--std"
             notes.append(
-                f"the file's own {shown(name)} is not used: give {option} {numbers} where pixels are brought to it"
+                f"the entry {shown(name)} of the file is not used: give {option} {numbers} if pixels are to be normalised by it"
             )
         else:
             rest.append(name)
     if rest:
-        entries = "1 entry is" if len(rest) == 1 else f"{len(rest)} entries are"
-        notes.append(f"warning: {entries} left out, which the network does not need: {_listed(rest)}")
+        entries, them = ("1 entry is", "it") if len(rest) == 1 else (f"{len(rest)} entries are", "them")
+        notes.append(f"warning: {entries} left out, because the network does not need {them}: {_listed(rest)}")
     return notes
 
 
@@ -153,7 +159,7 @@ def _entry_under(content: Any, key: str, path: Path) -> Any:
     inside = {name.removeprefix(prefix): content[name] for name in names if name.startswith(prefix)}
     if not inside:
         raise WeightsError(
-            f"checkpoint {path} has no weights under {shown(key)}; there are: {_listed(names) or 'none'}"
+            f"checkpoint {path} has no weights under {shown(key)}; its entries are: {_listed(names) or 'none'}"
         )
     return inside
 
@@ -195,8 +201,8 @@ def _choose_prefix(complete: list[str], expected: State, state: State, path: Pat
     ]
     if len(plain) != 1:
         raise WeightsError(
-            f"checkpoint {path} holds the weights of several networks, whose names begin with {_listed(complete)}; "
-            f"name one: --weights-key {complete[0]}"
+            f"checkpoint {path} contains the weights of several networks, whose names begin with {_listed(complete)}; "
+            f"choose one: --weights-key {complete[0]}"
         )
     return plain[0]
 

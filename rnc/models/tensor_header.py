@@ -32,7 +32,7 @@ def read_header(content: bytes) -> Header:
     """Return the header of a complete file in memory. Raises HeaderError."""
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if len(content) < _LENGTH_BYTES or length > len(content) - _LENGTH_BYTES:
-        raise HeaderError("it is no safetensors file, or is cut short")
+        raise HeaderError("it is not a safetensors file, or is cut short")
     if length > MOST_HEADER_BYTES:
         raise HeaderError(f"its header has {length:,} bytes; at most {MOST_HEADER_BYTES:,} are read")
     try:
@@ -40,19 +40,19 @@ def read_header(content: bytes) -> Header:
     except HeaderError:
         raise
     except (ValueError, RecursionError):
-        raise HeaderError("its header is no JSON") from None
+        raise HeaderError("its header is not JSON") from None
     if not isinstance(header, dict):
-        raise HeaderError("its header is no JSON object")
+        raise HeaderError("its header is not a JSON object")
     metadata = header.pop(_METADATA, {})
     if not isinstance(metadata, dict) or len(header) > MOST_TENSORS:
-        raise HeaderError(f"its header must have an object of metadata and at most {MOST_TENSORS:,} tensors")
+        raise HeaderError(f"its header must have metadata as an object and at most {MOST_TENSORS:,} tensors")
     return Header(metadata, {name: _shape(name, entry) for name, entry in header.items()})
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
-        raise HeaderError("its header names something twice")
+        raise HeaderError("its header has the same name twice")
     return entries
 
 

@@ -76,8 +76,8 @@ def trace_forward(module: nn.Module, image_shape: tuple[int, int, int]) -> Trace
     except Exception as error:  # an external module may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"the network cannot take images of shape {tuple(image_shape)}: {reason.removesuffix('.')}; give it those that it "
-            "was made for"
+            f"the network does not accept images of shape {tuple(image_shape)}: {reason.removesuffix('.')}; give it the "
+            "images that it was made for"
         ) from error
     finally:
         for hook in hooks:
@@ -112,14 +112,18 @@ def _logits_in(output: Any, images: torch.Tensor) -> dict[Key, torch.Tensor]:
     if not candidates:
         shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise ValueError(
-            f"the network must give logits (N, C) of at least two classes, but gives {shape} for {len(images)} images"
+            f"the network must return logits (N, C) of at least two classes, but returns {shape} for {len(images)} images"
         )
     finite = {key: tensor for key, tensor in candidates.items() if bool(torch.isfinite(tensor).all())}
     if not finite:
-        raise ValueError("the network's logits are NaN or infinite on random images; are its weights whole?")
+        raise ValueError(
+            "the network's logits are NaN or infinite on random images; check that its weights are complete"
+        )
     attackable = {key: tensor for key, tensor in finite.items() if tensor.requires_grad}
     if not attackable:
-        raise ValueError("the network gives no gradient in its pixels, so that it cannot be attacked; remove no_grad")
+        raise ValueError(
+            "the network's logits have no gradient with respect to the pixels, so it cannot be attacked; remove no_grad"
+        )
     return attackable
 
 
@@ -128,6 +132,7 @@ def _check_repeatable(outputs: dict[Key, torch.Tensor], second_output: Any) -> N
         difference = relative_difference(tensor_at(second_output, key), tensor)
         if not difference <= _SAME:
             raise ValueError(
-                f"the network gives other logits for the same images the second time: they differ by {100 * difference:.3g} % of "
-                "the largest; dropout or noise stays on in eval mode: use nn.Dropout, or training=self.training"
+                "the network gives different logits for the same images in a second pass: they differ by "
+                f"{100 * difference:.3g} % of the largest; dropout or noise stays on in eval mode: use nn.Dropout, or "
+                "training=self.training"
             )

@@ -59,7 +59,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be written ({error.strerror or error}); "
-            "free space or allow writing there, then start the same command again: it goes on"
+            "free space or allow writing there, then start the same command again: it continues"
         ) from None
 
 
@@ -74,14 +74,14 @@ def load(path: Path, sha256: str) -> models.FeatureClassifier:
     content = _read_bytes(path)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise CheckpointError(
-            f"checkpoint {path} is not the file that the store recorded: its SHA-256 is another; "
+            f"checkpoint {path} is not the file that the store recorded: its SHA-256 differs; "
             "restore the file or train the run again with --overwrite"
         )
     try:
         header = read_header(content)
         config = read_config(header.metadata)
     except (HeaderError, ConfigMissingError) as error:
-        raise CheckpointError(f"checkpoint {path} carries no config in its metadata: {error}") from None
+        raise CheckpointError(f"checkpoint {path} has no config in its metadata: {error}") from None
     except ValueError as error:
         raise CheckpointError(f"checkpoint {path} cannot be rebuilt: {_in_one_line(error)}") from None
     return _rebuild(config, header, content, path).eval()
@@ -100,7 +100,7 @@ def _read_bytes(path: Path) -> bytes:
             f"checkpoint {path} cannot be read ({error.strerror or error}); train the run again"
         ) from None
     if len(content) != size:
-        raise CheckpointError(f"checkpoint {path} cannot be read: it was changed meanwhile; try again")
+        raise CheckpointError(f"checkpoint {path} cannot be read: it was changed while it was read; try again")
     return content
 
 
@@ -118,7 +118,7 @@ def _rebuild(config: CheckpointConfig, header: Header, content: bytes, path: Pat
         check_options(config.model, config.width, config.classifier, config.stages, config.arguments)
         module = _module_without_weights(config)
         if len(shapes) != len(header.shapes):
-            raise _OtherNetworkError(f"its tensors must all begin with {prefix!r}")
+            raise _OtherNetworkError(f"the names of its tensors must all begin with {prefix!r}")
         _raise_other_network(meta_device.check_shapes, module, shapes)
         if not is_built_in(config.model) and not is_user_code(config.model):
             meta_device.check_forward_size(module, config.spec.image_shape)
@@ -129,7 +129,7 @@ def _rebuild(config: CheckpointConfig, header: Header, content: bytes, path: Pat
         raise CheckpointError(f"checkpoint {path}: {error}") from None
     except (_OtherNetworkError, SafetensorError) as error:
         raise CheckpointError(
-            f"checkpoint {path} is not of the network that it names ({_in_one_line(error)})"
+            f"checkpoint {path} does not contain the network that it names ({_in_one_line(error)})"
         ) from None
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
         if is_out_of_memory(error):
@@ -152,7 +152,9 @@ def _wrap(module: nn.Module, config: CheckpointConfig) -> models.FeatureClassifi
     )
     network.arguments = config.arguments
     if len(network.weight) != spec.num_classes:
-        raise ValueError(f"{spec.num_classes} classes are named, but the network decides among {len(network.weight)}")
+        raise ValueError(
+            f"the file names {spec.num_classes} classes, but the network has {len(network.weight)} outputs"
+        )
     return network
 
 

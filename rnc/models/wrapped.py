@@ -55,7 +55,7 @@ class WrappedClassifier(FeatureClassifier):
     @property
     def description(self) -> str:
         """Return a description of the layers found in the module."""
-        outputs = "" if self._last.key is None else f"; its logits: {self._last.key!r} of what it gives"
+        outputs = "" if self._last.key is None else f"; its logits: the entry {self._last.key!r} of its output"
         stages = listed(self.stage_names) or "none"
         return f"the network's last layer: {self._last.description} (d = {self.weight.shape[1]}){outputs}; its stages: {stages}"
 
@@ -139,8 +139,12 @@ def _checked_stages(module: nn.Module, trace: Trace, classifier: str, requested:
     for name in requested:
         if name not in available:
             call = trace.calls.get(name)
-            why = "is no part of it that a pass calls" if call is None else "does not give one batch of numbers a pass"
-            raise ValueError(f"stage {name!r} of the network {why}; there are: {listed(available)}")
+            why = (
+                "is not a module that a pass calls"
+                if call is None
+                else "does not return one tensor with a row per image"
+            )
+            raise ValueError(f"stage {name!r} of the network {why}; the possible stages are: {listed(available)}")
     return [name for name in available if name in set(requested)]
 
 

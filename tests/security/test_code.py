@@ -140,6 +140,6 @@ def test_a_pickled_batch_runs_nothing(tmp_path: Path) -> None:
     for part in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
         (folder / part).write_bytes(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode())
     for split in Split:
-        with pytest.raises(DatasetError, match=r"not a readable batch of CIFAR \(it asks for os\.system"):
+        with pytest.raises(DatasetError, match=r"cannot be read as a batch of CIFAR \(it asks for os\.system"):
             native_files.load_arrays(specs.spec("cifar10"), split, tmp_path)
     assert not canary.exists()

@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_made_costs_time_alone(
     (tmp_path / "file").touch()
     monkeypatch.setenv("RNC_CACHE", str(tmp_path / "file" / "cache"))
     assert same(load(root), load(root)) and len(decodings) == 2
-    assert "could not be kept" in caplog.text and "RNC_CACHE" in caplog.text and str(tmp_path / "file") in caplog.text
+    assert "could not be saved" in caplog.text and "RNC_CACHE" in caplog.text and str(tmp_path / "file") in caplog.text
 
 
 def test_a_full_disk_leaves_no_half_file(root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

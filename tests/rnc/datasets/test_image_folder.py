@@ -92,7 +92,9 @@ def test_nothing_is_found_in_no_folder_and_in_an_empty_one(tmp_path: Path) -> No
 
 def test_a_folder_that_is_no_class_is_an_error_that_lists_the_classes(tmp_path: Path) -> None:
     write(tmp_path / "cifar10/train", [*CIFAR10.classes, "plane"])
-    with pytest.raises(DatasetError, match=r"train/plane is none of cifar10's classes; rename or remove it.*airplane"):
+    with pytest.raises(
+        DatasetError, match=r"train/plane is not named after a class of cifar10; rename or remove it.*airplane"
+    ):
         find(tmp_path)
 
 
@@ -102,13 +104,13 @@ def test_a_class_without_images_is_an_error(tmp_path: Path, gone: str) -> None:
     shutil.rmtree(tmp_path / "cifar10/train/frog")
     if gone == "files":
         (tmp_path / "cifar10/train/frog").mkdir()
-    with pytest.raises(DatasetError, match=r"cifar10/train: no \.png, \S.* files of frog; there must be"):
+    with pytest.raises(DatasetError, match=r"cifar10/train: there are no \.png, \S.* files of frog; there must be"):
         find(tmp_path)
 
 
 def test_two_folders_of_one_class_are_an_error(tmp_path: Path) -> None:
     write(tmp_path / "cifar10/train", [*CIFAR10.classes, "Cat"])
-    with pytest.raises(DatasetError, match="two folders are cat; keep one"):
+    with pytest.raises(DatasetError, match="two folders are named after the class cat; keep one"):
         find(tmp_path)
 
 
@@ -120,5 +122,5 @@ def test_a_damaged_and_an_unreadable_image_are_named(tmp_path: Path) -> None:
         decode(CIFAR10, Split.TRAIN, find(tmp_path))
     path.unlink()
     path.mkdir()
-    with pytest.raises(DatasetError, match=r"cat/0.png: cannot be read .*check its permissions"):
+    with pytest.raises(DatasetError, match=r"cat/0.png: cannot be read, because it is not a regular file; remove it"):
         decode(CIFAR10, Split.TRAIN, find(tmp_path))

@@ -196,7 +196,7 @@ def test_the_training_part_of_what_is_named_for_testing_is_left_out_by_name(tmp_
     np.savez(tmp_path / "a.npz", **arrays)
     for name, split in (("train", Split.TRAIN), ("test", Split.TEST)):
         folder(tmp_path / "b" / name, split, ("0", "1", "2"))
-    for test_data, said in ((tmp_path / "a.npz", "train_images"), (tmp_path / "b", "the train part of b")):
+    for test_data, said in ((tmp_path / "a.npz", "train_images"), (tmp_path / "b", "the train images in b")):
         found = custom.find(tmp_path / "b", test_data)
         assert same(found, Split.TEST) and any(said in line for line in found.describe_unused())
-        assert any("the test part of b" in line for line in found.describe_unused())
+        assert any("the test images in b" in line for line in found.describe_unused())

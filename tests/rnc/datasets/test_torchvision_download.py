@@ -135,7 +135,7 @@ def test_without_network_the_message_says_where_was_looked_and_what_to_do(tmp_pa
         datasets.load(name, Split.TEST, tmp_path / "root")
     message = str(caught.value)
     for part in (
-        f"no images of {name} test", str(tmp_path / "root" / name), "|dev|eval|evaluation)-*.parquet",
+        f"there are no images of {name} test", str(tmp_path / "root" / name), "|dev|eval|evaluation)-*.parquet",
         "CLASS/*.png", "Connection refused", "--data-root or RNC_DATA", "connect this machine to the network",
     ):  # fmt: skip
         assert part in message
@@ -185,7 +185,7 @@ def test_a_damaged_batch_of_cifar_is_an_error(tmp_path: Path, monkeypatch: pytes
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="no images of cifar10 train"):
+    with pytest.raises(DatasetError, match="there are no images of cifar10 train"):
         datasets.load("cifar10", Split.TRAIN, tmp_path)
 
 
@@ -221,7 +221,7 @@ def test_a_root_without_locks_is_read_all_the_same(tmp_path: Path, monkeypatch: 
 def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "root").touch()
     for name in ("mnist", "imagenette"):
-        with pytest.raises(DatasetError, match=f"no images of {name}"):
+        with pytest.raises(DatasetError, match=f"there are no images of {name}"):
             datasets.load(name, Split.TRAIN, tmp_path / "root")
 
 

@@ -73,7 +73,9 @@ def test_a_checkpoint_is_rebuilt_with_its_options(tmp_path: Path, monkeypatch: p
 )
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:small", "hf:small"])
 def test_options_that_load_are_refused(name: str, option: str, stand_ins: None) -> None:
-    with pytest.raises(ValueError, match=rf"{option} would load weights or files; weights are given by --checkpoint"):
+    with pytest.raises(
+        ValueError, match=rf"{option} would load weights or files, which is not allowed; give weights with --checkpoint"
+    ):
         build(name, SPEC, arguments={option: "DEFAULT"}, trusted=False)
 
 

@@ -65,7 +65,7 @@ def test_safetensors_come_in_bit_by_bit(tmp_path: Path) -> None:
     path, net = tmp_path / "a.pth", make(2)  # (whatever it is called)
     save_file(prefixed("module."), path)
     state, _done = read_weights(path)
-    assert copy_weights(net, state, path) == ["took 'module.' off every name"]
+    assert copy_weights(net, state, path) == ["removed 'module.' from every name"]
     assert all(torch.equal(tensor, STATE[name]) for name, tensor in net.state_dict().items())
 
 
@@ -85,7 +85,7 @@ def test_nothing_is_copied_where_one_is_wrong(tmp_path: Path) -> None:
     net, path = make(2), tmp_path / "w"
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     torch.save(STATE | {"3.bias": torch.tensor([0.0, float("nan"), 0.0])}, path)
-    with pytest.raises(WeightsError, match=r"3\.bias holds NaN"):
+    with pytest.raises(WeightsError, match=r"3\.bias contains NaN"):
         copy_weights(net, read_weights(path)[0], path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
@@ -93,23 +93,24 @@ def test_nothing_is_copied_where_one_is_wrong(tmp_path: Path) -> None:
 EXTRA = {"criterion.weight": torch.ones(3), "mean": torch.tensor([0.1, 0.2, 0.3]), "std": torch.tensor([0.5])}
 OTHER = make(7).state_dict()
 FOUND: dict[str, tuple[Any, list[str]]] = {
-    **{key: ({key: STATE, "epoch": 3}, [f"under '{key}' (beside it: 'epoch')"]) for key in (
+    **{key: ({key: STATE, "epoch": 3}, [f"under '{key}' (other entries: 'epoch')"]) for key in (
         "net", "weights", "ema", "model_ema", "state_dict_ema", "params")},
     "any other key alone": ({"classifier_weights": STATE, "epoch": 3, "lr": [0.1]}, ["under 'classifier_weights'"]),
-    "EMA beside": ({"model_ema": OTHER, "state_dict": STATE}, ["under 'state_dict' (beside it: 'model_ema')"]),
-    "AveragedModel": ({"n_averaged": torch.tensor(5), **prefixed("module.")}, ["'module.' off", "an average of 5 networks"]),
-    "EMA of DataParallel": (prefixed("ema.module.model."), ["'ema.module.model.' off every name"]),
-    "any prefix": (prefixed("backbone_a.b.c."), ["'backbone_a.b.c.' off every name"]),
+    "EMA beside": ({"model_ema": OTHER, "state_dict": STATE}, ["under 'state_dict' (other entries: 'model_ema')"]),
+    "AveragedModel": ({"n_averaged": torch.tensor(5), **prefixed("module.")}, ["'module.' from", "an average of 5 networks"]),
+    "EMA of DataParallel": (prefixed("ema.module.model."), ["'ema.module.model.' from every name"]),
+    "any prefix": (prefixed("backbone_a.b.c."), ["'backbone_a.b.c.' from every name"]),
     "Lightning's with a loss": ({"state_dict": prefixed("model.") | {"criterion.weight": torch.ones(3)}},
-                                ["under 'state_dict'", "'model.' off", "'criterion.weight'"]),
+                                ["under 'state_dict'", "'model.' from", "'criterion.weight'"]),
     "Lightning's with an average": ({"state_dict": prefixed("model.") | prefixed("ema_model.module.", OTHER)},
-                                    ["under 'state_dict'", "'model.' off.*also there after 'ema_model.module.'"]),
-    "the same twice": (prefixed("module.model.") | prefixed("module.attacker.model."), ["'module.model.' off"]),
-    "mean and std": (STATE | EXTRA, ["'mean' is not used: give --mean 0.1 0.2 0.3", "'std' .*--std 0.5", "'criterion.weight'"]),
-    "numbers beside": (STATE | {"epoch": 3, "acc": 0.9}, ["no tensor: 'epoch', 'acc'"]),
+                                    ["under 'state_dict'", "'model.' from.*also follow 'ema_model.module.'"]),
+    "the same twice": (prefixed("module.model.") | prefixed("module.attacker.model."), ["'module.model.' from"]),
+    "mean and std": (STATE | EXTRA,
+                     ["'mean' of the file is not used: give --mean 0.1 0.2 0.3", "'std' .*--std 0.5", "'criterion.weight'"]),
+    "numbers beside": (STATE | {"epoch": 3, "acc": 0.9}, ["not tensors: 'epoch', 'acc'"]),
     "numpy's numbers": ({"state_dict": STATE, "acc": np.float64(0.9), "epoch": np.int64(3), "loss": np.float32(1)},
                         ["under 'state_dict'"]),
-    "a teacher beside": (prefixed("teacher.", OTHER) | prefixed("student."), ["'student.' off"]),
+    "a teacher beside": (prefixed("teacher.", OTHER) | prefixed("student."), ["'student.' from"]),
 }  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def test_the_key_of_the_weights_may_be_given(tmp_path: Path) -> None:
         copy_weights(net, state, path)
         assert all(torch.equal(tensor, expected[name]) for name, tensor in net.state_dict().items()), key
         assert f"under {key.rpartition('/')[2]!r}" in " ".join(done)
-    with pytest.raises(WeightsError, match=r"no weights under 'x'; there are: 'model_ema', 'model'"):
+    with pytest.raises(WeightsError, match=r"no weights under 'x'; its entries are: 'model_ema', 'model'"):
         read_weights(path, "x")
     with pytest.raises(WeightsError, match=r"several networks.*'a\.', 'b\.'.*--weights-key a\."):
         copy_weights(make(2), read_weights(path)[0], path)
@@ -146,7 +147,7 @@ def test_a_module_with_a_word_before_its_names_takes_weights_without(tmp_path: P
     net, path = nn.Sequential(), tmp_path / "w"
     net.add_module("model", make(2))
     torch.save(STATE, path)
-    assert copy_weights(net, read_weights(path)[0], path) == ["put 'model.' before every name"]
+    assert copy_weights(net, read_weights(path)[0], path) == ["added 'model.' before every name"]
     assert torch.equal(net.model[3].weight, STATE["3.weight"])
 
 
@@ -155,7 +156,7 @@ def test_a_module_with_a_word_before_its_names_takes_weights_without(tmp_path: P
     [
         (
             {"5.weight": torch.zeros(2, 2), "5.bias": torch.zeros(2)},
-            r"2 are of layers that it does not have.*'5\.weight'",
+            r"2 belong to layers that the network does not have.*'5\.weight'",
         ),
         ({"1.extra.weight": torch.zeros(2, 2)}, r"'1\.extra\.weight'"),
     ],
@@ -170,7 +171,7 @@ def test_layers_that_the_network_has_not_are_no_warning(changed: dict, message: 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     path = tmp_path / "w"
     torch.save({name: tensor for name, tensor in prefixed("module.").items() if "3." not in name}, path)
-    with pytest.raises(WeightsError, match=r"2 of its weights are missing, such as '3\.weight', '3\.bias'"):
+    with pytest.raises(WeightsError, match=r"2 of the network's weights are missing, such as '3\.weight', '3\.bias'"):
         copy_weights(make(2), read_weights(path)[0], path)
 
 
@@ -178,5 +179,5 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
 def test_what_is_refused_in_a_file_is_named(writer: str, tmp_path: Path) -> None:
     path = tmp_path / "w"
     WRITERS[writer]({"state_dict": STATE, "args": argparse.Namespace(lr=0.1), "acc": np.float64(1)}, path)
-    with pytest.raises(WeightsError, match=r"holds more than tensors \('argparse\.Namespace'\)"):
+    with pytest.raises(WeightsError, match=r"contains more than tensors \('argparse\.Namespace'\)"):
         read_weights(path)

@@ -47,7 +47,8 @@ def test_a_typed_name_is_imported(name: str, imported: Path) -> None:
 def test_a_read_name_is_not(allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_MODELS", allowed)
     with pytest.raises(
-        ForbiddenModelError, match=r"code of module 'my_nets', named by a file.*start with RNC_MODELS=my_nets"
+        ForbiddenModelError,
+        match=r"code of module 'my_nets', which is named by a file and therefore not run.*start with RNC_MODELS=my_nets",
     ):
         build("my_nets:make", SPEC, trusted=False)
     assert not imported.exists() and "my_nets" not in sys.modules
@@ -109,11 +110,11 @@ def test_metadata_that_make_no_sense_are_refused(changes: dict, tmp_path: Path) 
         ("resnet18", {}, "unknown model 'resnet18'; there are: preact_resnet18.*torchvision:resnet18"),
         ("torchvision:resnet19", {}, "no classifier 'resnet19'; it has: alexnet"),
         ("torchvision:fcn_resnet50", {}, "no classifier 'fcn_resnet50'"),
-        ("torchvision:resnet18", {"width": 0.5}, "width is for networks of this house"),
-        ("small_cnn", {"classifier": "fc"}, "small_cnn is a network of this house"),
+        ("torchvision:resnet18", {"width": 0.5}, "width applies only to built-in networks"),
+        ("small_cnn", {"classifier": "fc"}, "small_cnn is a built-in network"),
         ("my_nets:none", {}, r"cannot be built \(AttributeError"),
         ("no_such_module:f", {}, r"cannot be built \(ModuleNotFoundError"),
-        ("os:getcwd", {}, "gives str, not a torch.nn.Module"),
+        ("os:getcwd", {}, "returns str, not a torch.nn.Module"),
     ],
 )
 def test_a_name_that_means_nothing(name: str, options: dict, message: str, imported: Path) -> None:

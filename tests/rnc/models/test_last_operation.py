@@ -93,7 +93,9 @@ REFUSED: dict[str, Head] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_not_linear_in_its_features_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=r"no linear layer.*it must end in one, logits = W h \+ b") as caught:
+    with pytest.raises(
+        ValueError, match=r"calls no linear layer in a pass; it must end in one, logits = W h \+ b"
+    ) as caught:
         wrap(Own(REFUSED[kind]), image_shape=SHAPE)
     assert ("% of the largest logit" in str(caught.value)) == (kind != "distances")
 
