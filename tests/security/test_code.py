@@ -118,7 +118,7 @@ def _from_input(sql: ast.expr, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in python_files()])
-def test_no_file_does_what_none_may(path: str) -> None:
+def test_no_product_file_uses_forbidden_functions(path: str) -> None:
     assert wrong(path, Path(ROOT, path).read_text()) == []
 
 

@@ -63,7 +63,7 @@ def test_folders_may_be_named(
     assert is_read(photos) is expected
 
 
-def test_a_link_in_a_folder_that_may_be_read_leads_nowhere_else(photos: custom.CustomImages, tmp_path: Path) -> None:
+def test_a_link_in_an_allowed_folder_does_not_allow_its_target(photos: custom.CustomImages, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "link").symlink_to(photos.data)
     allowed_folders.allow(custom.CustomImages(tmp_path / "mine", None, photos.spec))
@@ -72,7 +72,7 @@ def test_a_link_in_a_folder_that_may_be_read_leads_nowhere_else(photos: custom.C
 
 
 @pytest.mark.parametrize("name", ["/a\0b", "/" + "x" * 5000, "", "photos"])
-def test_a_place_that_makes_no_sense_is_refused(name: str, photos: custom.CustomImages) -> None:
+def test_an_invalid_path_of_images_is_refused(name: str, photos: custom.CustomImages) -> None:
     with pytest.raises(DatasetError, match=r"the store names|published"):
         allowed_folders.check(custom.CustomImages(photos.data, Path(name), photos.spec))
 

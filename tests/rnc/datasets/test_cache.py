@@ -147,7 +147,7 @@ def test_a_cache_of_something_else_is_decoded_anew(
     assert same(load(root), good) and len(decodings) == 2
 
 
-def test_a_folder_that_cannot_be_made_costs_time_alone(
+def test_a_cache_folder_that_cannot_be_created_is_only_a_warning(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decodings: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()

@@ -159,7 +159,7 @@ def test_arrays_in_any_customary_layout(layout: str, channels: int, tmp_path: Pa
      *(f'own:{{"data": "a", "test_data": null, "name": "{name}", "classes": ["a"], "image_shape": [3, 8, 8]}}'
        for name in ("../../x", "/tmp/x", "", "a\\u0000"))],
 )  # fmt: skip
-def test_a_reference_that_makes_no_sense(text: str) -> None:
+def test_an_invalid_reference_is_refused(text: str) -> None:
     with pytest.raises(DatasetError, match=r"images in the store is not valid.*measure the network again"):
         datasets.load(text, Split.TRAIN)
 

@@ -141,7 +141,7 @@ def test_a_flipped_bit_in_a_png_is_an_error() -> None:
             decode_image(RGB, encoded(bytes(damaged)))
 
 
-def test_what_is_no_image_is_an_error() -> None:
+def test_a_file_that_is_not_an_image_is_an_error() -> None:
     with pytest.raises(DatasetError, match=r"here, row 7: not a readable image"):
         decode_image(RGB, encoded(b"<html>404</html>"))
 
@@ -174,7 +174,7 @@ def test_a_source_is_decoded_in_its_order_with_a_progress_bar(capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("label", [-1, 10, 2**40])
-def test_a_label_that_is_no_class_is_an_error(label: int) -> None:
+def test_a_label_outside_the_classes_is_an_error(label: int) -> None:
     images = [*one_of_each(RGB), one_of_each(RGB)[0]._replace(label=label)]
     with pytest.raises(DatasetError, match=rf"here, row 7: label {label} is not one of the 10 classes of cifar10"):
         decode(RGB, Split.TRAIN, Listed(images))

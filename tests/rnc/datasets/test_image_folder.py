@@ -90,7 +90,7 @@ def test_nothing_is_found_in_no_folder_and_in_an_empty_one(tmp_path: Path) -> No
     assert image_folder.find(CIFAR10, Split.TRAIN, tmp_path) is None
 
 
-def test_a_folder_that_is_no_class_is_an_error_that_lists_the_classes(tmp_path: Path) -> None:
+def test_a_folder_not_named_after_a_class_is_an_error_with_the_classes(tmp_path: Path) -> None:
     write(tmp_path / "cifar10/train", [*CIFAR10.classes, "plane"])
     with pytest.raises(
         DatasetError, match=r"train/plane is not named after a class of cifar10; rename or remove it.*airplane"

@@ -143,7 +143,7 @@ def test_other_classes_or_another_order_are_an_error(tmp_path: Path, names: list
 
 
 @pytest.mark.parametrize("header", [b"not json", b"[]", b'{"info": {}}', b'{"info": {"features": {"label": {}}}}'])
-def test_a_header_without_class_names_is_taken_at_its_word(tmp_path: Path, header: bytes) -> None:
+def test_a_header_without_class_names_is_accepted(tmp_path: Path, header: bytes) -> None:
     write(tmp_path / "mnist" / TRAIN, table().replace_schema_metadata({b"huggingface": header}))
     assert read(tmp_path)[1].tolist() == list(range(10))
 
@@ -152,7 +152,7 @@ def test_a_header_without_class_names_is_taken_at_its_word(tmp_path: Path, heade
     ("label", "message"),
     [(10, "label 10 is not one of the 10 classes of mnist"), (-1, "label -1"), (None, "the row has no label")],
 )
-def test_a_label_that_is_no_class_is_named_by_file_and_row(tmp_path: Path, label: int | None, message: str) -> None:
+def test_a_label_outside_the_classes_is_named_by_file_and_row(tmp_path: Path, label: int | None, message: str) -> None:
     write(tmp_path / "mnist/train-00000-of-00002.parquet", table())
     labels = [*range(10)] * 60
     labels[555] = label
@@ -162,7 +162,7 @@ def test_a_label_that_is_no_class_is_named_by_file_and_row(tmp_path: Path, label
 
 
 @pytest.mark.parametrize("row", [None, {"bytes": None, "path": "beside.png"}])
-def test_an_image_that_is_not_there_is_named_by_file_and_row(tmp_path: Path, row: dict | None) -> None:
+def test_a_missing_image_is_named_by_file_and_row(tmp_path: Path, row: dict | None) -> None:
     images = [*pictures(grey(9)).to_pylist(), row]
     write(tmp_path / "mnist" / TRAIN, table(image=pa.array(images, STRUCT)))
     with pytest.raises(

@@ -44,7 +44,7 @@ def test_both_parts_are_found_whatever_they_are_called(layout: str, train: str, 
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_test_is_used_where_validation_is_there_too_and_that_is_said(layout: str, tmp_path: Path) -> None:
+def test_the_test_split_is_preferred_to_validation_and_this_is_reported(layout: str, tmp_path: Path) -> None:
     for name, split in (("train", Split.TRAIN), ("validation", Split.TRAIN), ("test", Split.TEST)):
         write(tmp_path / layout.format(name), split)
     found = custom.find(tmp_path)
@@ -82,7 +82,7 @@ def test_files_without_a_part_are_the_training_images(tmp_path: Path) -> None:
         custom.find(tmp_path)
 
 
-def test_several_subsets_are_asked_for(tmp_path: Path) -> None:
+def test_several_subsets_are_refused_with_a_choice(tmp_path: Path) -> None:
     for subset in ("plain", "noisy"):
         parquet(tmp_path / subset / "train" / "0000.parquet", Split.TRAIN)
     with pytest.raises(DatasetError, match=r"subsets.*'noisy'.*'plain'.*--data .*noisy"):
@@ -96,7 +96,7 @@ def test_a_gap_in_the_hubs_numbers_is_an_error(tmp_path: Path) -> None:
         custom.find(tmp_path)
 
 
-def test_a_test_part_alone_is_no_training_set(tmp_path: Path) -> None:
+def test_a_folder_with_only_a_test_split_is_refused(tmp_path: Path) -> None:
     for name in ("test", "val"):
         folder(tmp_path / name, Split.TEST)
     with pytest.raises(DatasetError, match=r"no training.*--data .*test"):
@@ -134,7 +134,7 @@ def test_a_part_without_class_folders_is_left_out_by_name(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "suffix", [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".jfif", ".BMP"]
 )
-def test_every_format_that_torchvision_takes_is_taken(suffix: str, tmp_path: Path) -> None:
+def test_every_image_format_of_torchvision_is_read(suffix: str, tmp_path: Path) -> None:
     path = folder(tmp_path, Split.TRAIN)
     picture = Image.fromarray(IMAGES[Split.TEST][0]).convert("L" if suffix == ".pgm" else "RGB")
     picture.save(path / "ant" / f"x{suffix}", format="JPEG" if suffix == ".jfif" else None)
@@ -163,7 +163,7 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert len(found.load(Split.TRAIN)) == 9
 
 
-def test_what_is_no_image_in_a_class_folder_is_counted(tmp_path: Path) -> None:
+def test_other_files_in_class_folders_are_counted(tmp_path: Path) -> None:
     folder(tmp_path / "train", Split.TRAIN)
     for name in ("ant/boxes.txt", "bee/boxes.txt", "bee/movie.gif", "cow/._0.png", "notes.md"):
         (tmp_path / "train" / name).write_text("x")
@@ -190,7 +190,7 @@ def test_arrays_of_an_npz_by_the_names_that_people_give_them(named: str, tmp_pat
     assert all(same(found, split) for split in Split) and found.describe_unused() == []
 
 
-def test_the_training_part_of_what_is_named_for_testing_is_left_out_by_name(tmp_path: Path) -> None:
+def test_the_unused_training_split_of_the_test_data_is_reported(tmp_path: Path) -> None:
     arrays = {"train_images": IMAGES[Split.TRAIN], "train_labels": LABELS}
     arrays |= {"test_images": IMAGES[Split.TEST], "test_labels": LABELS}
     np.savez(tmp_path / "a.npz", **arrays)

@@ -94,7 +94,7 @@ def test_half_a_file_of_mnist_is_named(content: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "npz"])
-def test_images_of_ones_own(kind: str, tmp_path: Path) -> None:
+def test_a_reference_of_custom_images_loads_them(kind: str, tmp_path: Path) -> None:
     numbers = np.random.default_rng(0)
     images, labels = numbers.integers(256, size=(6, 8, 8, 3), dtype=np.uint8), np.array([0, 0, 0, 1, 1, 1])
     data = tmp_path / "photos"
@@ -114,7 +114,7 @@ def test_images_of_ones_own(kind: str, tmp_path: Path) -> None:
         datasets.load_subset(name, Split.TEST, np.array([0]))
 
 
-def test_an_index_that_the_set_does_not_have_is_no_image(tmp_path: Path) -> None:
+def test_an_index_out_of_range_is_an_error(tmp_path: Path) -> None:
     write_dataset(tmp_path, "mnist", per_class=1)
     for name, last in (("mnist", 9), ("digits", 1399)):
         datasets.load_subset(name, Split.TRAIN, np.array([last]), tmp_path)

@@ -38,7 +38,7 @@ def test_options_are_python_literals_or_words() -> None:
 @pytest.mark.parametrize(
     "text", ["x", "=3", "a b=3", "x={}", "x=f(3)", "x=1 2", "1=1", "x=__import__('os').getcwd()", "x=[[[[[1]]]]]"]
 )
-def test_what_is_no_option_is_refused(text: str) -> None:
+def test_invalid_options_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"model_args|option"):
         parse_arguments([text])
 
@@ -121,7 +121,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["timm:small", "hf:small"])
-def test_networks_of_libraries_are_built_and_come_back(name: str, stand_ins: None, tmp_path: Path) -> None:
+def test_networks_of_libraries_are_built_saved_and_loaded(name: str, stand_ins: None, tmp_path: Path) -> None:
     options = {"drop_rate": 0.1} if name.startswith("timm") else {"depths": [1, 1]}
     net = build(name, SPEC, arguments=options, trusted=False)
     path, images = tmp_path / "a.safetensors", torch.rand(2, 3, 8, 8)

@@ -61,7 +61,7 @@ def test_the_usual_ways_of_saving(kind: str, writer: str, tmp_path: Path) -> Non
         torch.testing.assert_close(tensor, STATE[name], **close)
 
 
-def test_safetensors_come_in_bit_by_bit(tmp_path: Path) -> None:
+def test_safetensors_are_read_exactly(tmp_path: Path) -> None:
     path, net = tmp_path / "a.pth", make(2)  # (whatever it is called)
     save_file(prefixed("module."), path)
     state, _done = read_weights(path)
@@ -81,7 +81,7 @@ def test_a_word_that_the_module_itself_has_stays(tmp_path: Path) -> None:
     assert torch.equal(net.model[3].weight, STATE["3.weight"])
 
 
-def test_nothing_is_copied_where_one_is_wrong(tmp_path: Path) -> None:
+def test_nothing_is_copied_if_one_tensor_is_invalid(tmp_path: Path) -> None:
     net, path = make(2), tmp_path / "w"
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     torch.save(STATE | {"3.bias": torch.tensor([0.0, float("nan"), 0.0])}, path)
@@ -116,7 +116,7 @@ FOUND: dict[str, tuple[Any, list[str]]] = {
 
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("kind", FOUND)
-def test_what_is_taken_and_what_is_left_out_is_said(kind: str, writer: str, tmp_path: Path) -> None:
+def test_used_and_unused_entries_are_reported(kind: str, writer: str, tmp_path: Path) -> None:
     value, said = FOUND[kind]
     path, net = tmp_path / "w", make(2)
     WRITERS[writer](value, path)
@@ -143,7 +143,7 @@ def test_the_key_of_the_weights_may_be_given(tmp_path: Path) -> None:
         copy_weights(make(2), read_weights(path)[0], path)
 
 
-def test_a_module_with_a_word_before_its_names_takes_weights_without(tmp_path: Path) -> None:
+def test_a_prefix_of_the_module_is_added_to_names_without_it(tmp_path: Path) -> None:
     net, path = nn.Sequential(), tmp_path / "w"
     net.add_module("model", make(2))
     torch.save(STATE, path)
@@ -161,7 +161,7 @@ def test_a_module_with_a_word_before_its_names_takes_weights_without(tmp_path: P
         ({"1.extra.weight": torch.zeros(2, 2)}, r"'1\.extra\.weight'"),
     ],
 )
-def test_layers_that_the_network_has_not_are_no_warning(changed: dict, message: str, tmp_path: Path) -> None:
+def test_weights_of_additional_layers_are_an_error(changed: dict, message: str, tmp_path: Path) -> None:
     path = tmp_path / "w"
     torch.save(STATE | changed, path)
     with pytest.raises(WeightsError, match=message):

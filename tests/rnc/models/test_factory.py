@@ -36,7 +36,7 @@ def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ["my_nets:make", "my_nets:fixed"])
-def test_a_typed_name_is_imported(name: str, imported: Path) -> None:
+def test_a_trusted_name_is_imported(name: str, imported: Path) -> None:
     net = build(name, SPEC, trusted=True)
     assert net.weight.shape == (3, 5) and imported.exists()
     assert wrap_arguments(net) == {"classifier": "3", "stages": ["1"]}
@@ -44,7 +44,7 @@ def test_a_typed_name_is_imported(name: str, imported: Path) -> None:
 
 
 @pytest.mark.parametrize("allowed", ["", "other", "my_nets_too", "my", "other, more"])
-def test_a_read_name_is_not(allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_read_from_a_file_is_not_imported(allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_MODELS", allowed)
     with pytest.raises(
         ForbiddenModelError,
@@ -55,12 +55,14 @@ def test_a_read_name_is_not(allowed: str, imported: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("allowed", ["my_nets", "other, my_nets"])
-def test_unless_it_is_allowed(allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_read_from_a_file_is_imported_if_it_is_allowed(
+    allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RNC_MODELS", allowed)
     assert build("my_nets:make", SPEC, trusted=False).weight.shape == (3, 5) and imported.exists()
 
 
-def test_a_checkpoint_of_ones_own_code_comes_back_where_it_is_allowed(
+def test_a_checkpoint_of_user_code_loads_only_if_its_module_is_allowed(
     imported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net, path = build("my_nets:make", SPEC, trusted=True), tmp_path / "a.safetensors"
@@ -75,7 +77,7 @@ def test_a_checkpoint_of_ones_own_code_comes_back_where_it_is_allowed(
     torch.testing.assert_close(weights.load(path, sha256)(images), net.eval()(images))
 
 
-def test_networks_of_torchvision_and_of_this_house_come_back(tmp_path: Path) -> None:
+def test_torchvision_and_built_in_networks_are_saved_and_loaded(tmp_path: Path) -> None:
     spec = DatasetSpec("mine", ("a", "b"), (3, 32, 32), (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
     for name, width in (("torchvision:resnet18", 1.0), ("preact_resnet18", 0.125)):
         net, path = build(name, spec, width, trusted=True), tmp_path / f"{width}.safetensors"
@@ -95,7 +97,7 @@ def test_networks_of_torchvision_and_of_this_house_come_back(tmp_path: Path) -> 
     ],
     ids=str,
 )  # fmt: skip
-def test_metadata_that_make_no_sense_are_refused(changes: dict, tmp_path: Path) -> None:
+def test_invalid_metadata_are_refused(changes: dict, tmp_path: Path) -> None:
     spec = DatasetSpec("mine", ("a", "b", "c"), (3, 32, 32), (0.0,), (1.0,))
     net, path = build("torchvision:resnet18", spec, trusted=True), tmp_path / "a.safetensors"
     sha256 = weights.save(net, path, network_metadata("torchvision:resnet18", spec, 1.0, net) | changes)
@@ -117,12 +119,12 @@ def test_metadata_that_make_no_sense_are_refused(changes: dict, tmp_path: Path) 
         ("os:getcwd", {}, "returns str, not a torch.nn.Module"),
     ],
 )
-def test_a_name_that_means_nothing(name: str, options: dict, message: str, imported: Path) -> None:
+def test_an_unknown_or_invalid_network_name_is_refused(name: str, options: dict, message: str, imported: Path) -> None:
     with pytest.raises(ValueError, match=message):
         build(name, SPEC, trusted=True, **options)
 
 
-def test_a_network_of_this_house_has_the_classes_of_the_images() -> None:
+def test_a_built_in_network_has_the_classes_of_the_images() -> None:
     assert build("small_cnn", SPEC, trusted=False).weight.shape[0] == 3
     assert build("small_cnn", datasets.spec("digits"), trusted=True).weight.shape[0] == 10
 

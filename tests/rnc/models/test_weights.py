@@ -76,7 +76,7 @@ def test_saving_again_replaces_the_file(tmp_path: Path) -> None:
         weights.load(path, first)
 
 
-def test_saving_leaves_the_network_alone(tmp_path: Path) -> None:
+def test_saving_does_not_change_the_network(tmp_path: Path) -> None:
     net = trained()
     weights.save(net, tmp_path / "a.safetensors", CONFIG)
     assert all(module.training for module in net.modules())
@@ -84,7 +84,7 @@ def test_saving_leaves_the_network_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("position", [0, 100, -1])
-def test_a_changed_byte_is_refused_and_no_hash_is_told(tmp_path: Path, position: int) -> None:
+def test_a_changed_byte_is_refused_and_the_message_contains_no_hash(tmp_path: Path, position: int) -> None:
     path = tmp_path / "a.safetensors"
     sha256 = weights.save(trained(), path, CONFIG)
     content = bytearray(path.read_bytes())
@@ -332,7 +332,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_header_that_makes_no_sense_is_refused(name: str, tmp_path: Path) -> None:
+def test_an_invalid_header_is_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(struct.pack("<Q", len(HEADERS[name])) + HEADERS[name])
     with pytest.raises(CheckpointError, match="has no config in its metadata"):

@@ -260,7 +260,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("module", "options", "message"), REFUSED, ids=[message for _m, _o, message in REFUSED])
-def test_what_is_no_such_classifier_is_refused_with_what_there_is(
+def test_invalid_classifiers_and_options_are_refused_with_the_valid_ones(
     module: nn.Module, options: dict, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -55,7 +55,7 @@ def test_float32_loses_little() -> None:
     assert (fast(conv)(x, conv.bias) - exact).abs().max() < 2e-5 * exact.abs().max()
 
 
-def test_new_weights_are_taken_over_by_every_way() -> None:
+def test_refresh_copies_new_weights_for_every_algorithm() -> None:
     conv, bias = nn.Conv2d(4, 4, 3, padding=1, bias=False).double(), torch.zeros(4, dtype=torch.float64)
     made = fast(conv)
     for shape in ((2, 4, 2, 2), (8, 4, 8, 8)):
