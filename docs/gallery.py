@@ -1,4 +1,4 @@
-"""The tables of data/gallery/README.md and docs/findings.md and their figures, from the published runs: `make gallery`."""
+"""Make the tables of data/gallery/README.md and docs/findings.md, and their figures, from the published runs: `make gallery`."""
 
 import sys
 import tempfile
@@ -25,7 +25,7 @@ COLLAPSE = {
     Metric.NC3: "NC3",
     Metric.NC4: "NC4",
 }
-SIGNS = {Verdict.SUPPORTED: "supported", Verdict.CONTRADICTED: "**contradicted**", Verdict.NOT_MEASURED: "–"}
+VERDICT_LABELS = {Verdict.SUPPORTED: "supported", Verdict.CONTRADICTED: "**contradicted**", Verdict.NOT_MEASURED: "–"}
 WANTED = [
     ("a", "cifar10-cpu-*", "CPU: PreAct-ResNet-18 at width 1/8, 2,000 images, 80 epochs"),
     ("a", "cifar10-tpt-*", "CPU: PreAct-ResNet-18 at width 1/8, 500 images, 160 epochs, past zero training error"),
@@ -48,14 +48,14 @@ FIGURES = {
     "leaps.svg": ("projections", "leaping matrix", {}),
     "plane.png": ("projections", "projected features", {}),
 }
-"""File: the page it stands on, its name in that page's export, and the choices in the address."""
+"""File: the page of the figure, its name in that page's export, and the choices in the address."""
 
 
 class Published:
-    """The runs of a gallery with short names, in the order of the wanted list, and their last numbers."""
+    """The runs of a gallery with short names, in the order of the wanted list, and the numbers of their last epoch."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the folder, beside no store."""
+        """Read the folder alone, without a store."""
         self.reader = StoreReader(Path(tempfile.gettempdir()) / "no-such-store.duckdb", folder)
         runs = self.reader.runs().set_index("run_id", drop=False).rename_axis(None)
         recipes_of = {config.run_id: name for name, config in named_runs().items()}
@@ -65,25 +65,27 @@ class Published:
         metrics = [Metric.ACCURACY, Metric.ANGLE, *COLLAPSE]
         self.last = {split: self.reader.last_values(metrics, split) for split in Split}
 
-    def number(self, run_id: str, shown: str, metric: Metric, split: Split = Split.TRAIN, means: str = "own") -> float:
-        """A number of a run's last epoch."""
-        return value(self.last[split], run_id, shown, metric, means)
+    def number(
+        self, run_id: str, condition: str, metric: Metric, split: Split = Split.TRAIN, means: str = "own"
+    ) -> float:
+        """Return a number of a run's last epoch."""
+        return value(self.last[split], run_id, condition, metric, means)
 
 
 def named_runs() -> dict[str, recipes.RunConfig]:
-    """Every run with a name of its own, in the order in which the gallery wants them."""
+    """Return every run that has a name, in the order of the wanted list."""
     named = {name: make() for name, make in (recipes.cpu_runs() | recipes.paper_runs()).items()}
     wanted = [config.run_id for _group, pattern, _text in WANTED for config in recipes.find(pattern)]
-    place = {run_id: number for number, run_id in reversed(list(enumerate(wanted)))}
-    return dict(sorted(named.items(), key=lambda item: place[item[1].run_id]))
+    position = {run_id: number for number, run_id in reversed(list(enumerate(wanted)))}
+    return dict(sorted(named.items(), key=lambda item: position[item[1].run_id]))
 
 
-def wanted_table(found: Published) -> str:
-    """The list of runs wanted, in order, and how far it has come."""
+def wanted_table(published: Published) -> str:
+    """Return the table of wanted runs, in order, with the state of each group."""
     rows = []
     for group, pattern, text in WANTED:
         configs = recipes.find(pattern)
-        done = found.runs[found.runs["run_id"].isin([config.run_id for config in configs])]
+        done = published.runs[published.runs["run_id"].isin([config.run_id for config in configs])]
         state = f"{len(done)} of {len(configs)} done" if len(done) else f"missing ({len(configs)})"
         if len(done):
             hours = done["wall_seconds"].sum() / 3600
@@ -92,67 +94,69 @@ def wanted_table(found: Published) -> str:
     return table(["", "runs", "state", "command"], rows)
 
 
-def accuracy_table(found: Published) -> str:
-    """Accuracy of each run's last epoch, clean and under PGD, and the mean angle between the two simplices."""
+def accuracy_table(published: Published) -> str:
+    """Return accuracy at each run's last epoch, clean and under PGD, and the mean angle between the two simplices."""
     rows = []
-    for run in found.runs.itertuples():
+    for run in published.runs.itertuples():
         cells = [f"`{run.recipe}`", str(run.epochs)]
         for split in Split:
-            clean, attacked = (found.number(run.run_id, s, Metric.ACCURACY, split) for s in ("clean", "perturbed"))
+            clean, attacked = (published.number(run.run_id, s, Metric.ACCURACY, split) for s in ("clean", "perturbed"))
             cells.append(f"{clean:.1%} / {attacked:.1%}")
-        angle = found.number(run.run_id, "perturbed", Metric.ANGLE, means="clean")
+        angle = published.number(run.run_id, "perturbed", Metric.ANGLE, means="clean")
         rows.append([*cells, f"{angle:.2f} rad"])
     return table(["run", "epochs", "train accuracy, clean / PGD", "test accuracy, clean / PGD", "mean angle"], rows)
 
 
-def collapse_table(found: Published) -> str:
-    """NC1 to NC4 on training images at each run's last epoch, clean / perturbed."""
+def collapse_table(published: Published) -> str:
+    """Return NC1 to NC4 on training images at each run's last epoch, clean / perturbed."""
     rows = []
-    for run in found.runs.itertuples():
-        pairs = [[found.number(run.run_id, s, metric) for s in ("clean", "perturbed")] for metric in COLLAPSE]
+    for run in published.runs.itertuples():
+        pairs = [[published.number(run.run_id, s, metric) for s in ("clean", "perturbed")] for metric in COLLAPSE]
         rows.append([f"`{run.recipe}`", *(f"{clean:.3g} / {attacked:.3g}" for clean, attacked in pairs)])
     return table(["run", *COLLAPSE.values()], rows)
 
 
-def verdict_table(found: Published) -> str:
-    """Claims x runs, as the findings page judges them."""
-    evidence = found.reader.evidence(list(found.runs["run_id"]), list(USED), int(found.runs["epochs"].max()))
-    judgements = judge(found.runs.reset_index(drop=True), evidence)
-    shown = {run_id: recipe.removeprefix("cifar10-") for run_id, recipe in found.runs["recipe"].items()}
-    rows = [[f"{j.claim} · {j.title}", *(SIGNS[j.of(str(run_id))] for run_id in shown)] for j in judgements]
-    return table(["claim", *shown.values()], rows)
+def verdict_table(published: Published) -> str:
+    """Return the verdict on each claim for each run, as on the findings page."""
+    evidence = published.reader.evidence(
+        list(published.runs["run_id"]), list(USED), int(published.runs["epochs"].max())
+    )
+    judgements = judge(published.runs.reset_index(drop=True), evidence)
+    names = {run_id: recipe.removeprefix("cifar10-") for run_id, recipe in published.runs["recipe"].items()}
+    rows = [[f"{j.claim} · {j.title}", *(VERDICT_LABELS[j.of(str(run_id))] for run_id in names)] for j in judgements]
+    return table(["claim", *names.values()], rows)
 
 
-def running_statistics_table(found: Published) -> str:
-    """BatchNorm's running statistics in the last network of each run: over all layers and channels."""
+def running_statistics_table(published: Published) -> str:
+    """Return BatchNorm's running statistics in the last network of each run, over all layers and channels."""
     rows = []
-    networks = found.reader.checkpoints(list(found.runs["run_id"])).set_index("run_id")
-    for stored in networks.loc[[run_id for run_id in found.runs.index if run_id in networks.index]].itertuples():
+    networks = published.reader.checkpoints(list(published.runs["run_id"])).set_index("run_id")
+    for stored in networks.loc[[run_id for run_id in published.runs.index if run_id in networks.index]].itertuples():
         state = weights.load(Path(stored.path), stored.sha256).state_dict()
         means = max(float(state[name].abs().max()) for name in state if name.endswith("running_mean"))
         variances = [state[name] for name in state if name.endswith("running_var")]
         least, most = min(float(v.min()) for v in variances), max(float(v.max()) for v in variances)
         updates = max(int(state[name]) for name in state if name.endswith("num_batches_tracked"))
-        recipe = found.runs.loc[stored.Index, "recipe"]
+        recipe = published.runs.loc[stored.Index, "recipe"]
         rows.append([f"`{recipe}`", f"{means:.3g}", f"{least:.3g} to {most:.3g}", f"{updates:,}"])
     return table(["run", "largest absolute running mean", "running variances", "updates"], rows)
 
 
 def export_figures(folder: Path) -> None:
-    """Each figure through the app's own export, of what the app shows first on an empty store."""
+    """Save each figure through the app's own export, with the runs that the app shows first on an empty store."""
     folder.mkdir(parents=True, exist_ok=True)
     with app(Path(tempfile.mkdtemp()) / "none.duckdb", str(GALLERY)) as address, chromium() as browser:
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         for name, (where, figure, choices) in FIGURES.items():
             visit(page, f"{address}/{where}?{urlencode(choices)}")
-            _export(page, figure, folder / name)
+            _export_figure(page, figure, folder / name)
 
 
-def _export(page: Page, figure: str, path: Path) -> None:
+def _export_figure(page: Page, figure: str, path: Path) -> None:
     page.get_by_role("button", name="Export").click()
-    picked = page.get_by_role("combobox", name="Figure")
-    picked.fill(figure)
-    picked.press("Enter")
+    figure_choice = page.get_by_role("combobox", name="Figure")
+    figure_choice.fill(figure)
+    figure_choice.press("Enter")
     page.wait_for_timeout(1_500)
     with page.expect_download() as download:
         page.get_by_role("button", name=path.suffix[1:].upper(), exact=True).click()
@@ -160,14 +164,14 @@ def _export(page: Page, figure: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Rewrite what is generated of both documents."""
-    found = Published(GALLERY)
-    fill(GALLERY / "README.md", "wanted", wanted_table(found))
+    """Rewrite the generated parts of both documents."""
+    published = Published(GALLERY)
+    fill(GALLERY / "README.md", "wanted", wanted_table(published))
     for document in (GALLERY / "README.md", ROOT / "docs" / "findings.md"):
-        fill(document, "accuracy", accuracy_table(found))
-        fill(document, "collapse", collapse_table(found))
-    fill(ROOT / "docs" / "findings.md", "verdicts", verdict_table(found))
-    fill(ROOT / "docs" / "findings.md", "running statistics", running_statistics_table(found))
+        fill(document, "accuracy", accuracy_table(published))
+        fill(document, "collapse", collapse_table(published))
+    fill(ROOT / "docs" / "findings.md", "verdicts", verdict_table(published))
+    fill(ROOT / "docs" / "findings.md", "running statistics", running_statistics_table(published))
     export_figures(ROOT / "docs" / "images" / "findings")
 
 

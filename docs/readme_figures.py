@@ -1,4 +1,4 @@
-"""Every number and picture of the README, from a store that holds the demo: `make readme-figures`."""
+"""Make every number and picture of the README from a store that holds the demo: `make readme-figures`."""
 
 import sys
 from pathlib import Path
@@ -12,16 +12,16 @@ from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Objective, Split
 
 PICTURES = {"collapse-light.png": ("collapse", "light"), "projections-dark.png": ("projections", "dark")}
-SHOWN = (Objective.ST, Objective.AT, Objective.TRADES)
+OBJECTIVES = (Objective.ST, Objective.AT, Objective.TRADES)
 
 
 def numbers(reader: StoreReader) -> str:
-    """A Markdown table of the demo's last epoch."""
+    """Return a Markdown table of the demo's last epoch."""
     runs = reader.runs().drop_duplicates("objective").set_index("objective")
     train = reader.last_values([Metric.NC1, Metric.ANGLE, Metric.ACCURACY], Split.TRAIN)
     test = reader.last_values([Metric.ACCURACY], Split.TEST)
     rows = []
-    for objective in SHOWN:
+    for objective in OBJECTIVES:
         run_id = runs.loc[str(objective), "run_id"]
         rows.append(
             [
@@ -39,20 +39,20 @@ def numbers(reader: StoreReader) -> str:
     return f"{table(head, rows)}\n\nDigits, {attack}, seed {config['seed']}."
 
 
-def value(values: pd.DataFrame, run_id: str, shown: str, metric: Metric, means: str = "own") -> float:
-    """One number of `StoreReader.last_values`."""
-    chosen = (values["run_id"] == run_id) & (values["shown"] == shown) & (values["metric"] == metric)
+def value(values: pd.DataFrame, run_id: str, condition: str, metric: Metric, means: str = "own") -> float:
+    """Return one number of `StoreReader.last_values`."""
+    chosen = (values["run_id"] == run_id) & (values["shown"] == condition) & (values["metric"] == metric)
     return float(values[chosen & (values["means"] == means)]["value"].iloc[0])
 
 
 def take_pictures(store: Path) -> None:
-    """Screenshots of the real app on the store, 1440 x 900."""
+    """Save screenshots (1440 x 900) of the real app on the store."""
     with app(store, gallery="") as address, chromium() as browser:
         for name, (page, scheme) in PICTURES.items():
             context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-            shown = context.new_page()
-            visit(shown, f"{address}/{page}")
-            shown.screenshot(path=ROOT / "docs" / "images" / name)
+            tab = context.new_page()
+            visit(tab, f"{address}/{page}")
+            tab.screenshot(path=ROOT / "docs" / "images" / name)
 
 
 def main(store: Path) -> None:

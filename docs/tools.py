@@ -1,4 +1,4 @@
-"""What the documents are made with: tables put between markers, the real app and a browser that looks at it."""
+"""Tools that make the documents: tables between markers, the real app, and a browser."""
 
 import os
 import re
@@ -16,33 +16,33 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def fill(document: Path, name: str, text: str) -> None:
-    """Put a text between `<!-- name -->` and `<!-- end -->` of a document. Raises ValueError where it has no such place."""
+    """Put a text between `<!-- name -->` and `<!-- end -->` of a document. Raises ValueError unless there is one such place."""
     before = document.read_text()
     after, places = re.subn(
         rf"<!-- {name} -->\n.*?<!-- end -->",
-        lambda _found: f"<!-- {name} -->\n{text}\n<!-- end -->",
+        lambda _match: f"<!-- {name} -->\n{text}\n<!-- end -->",
         before,
         flags=re.DOTALL,
     )
     if places != 1:
-        raise ValueError(f"{document} has {places} places <!-- {name} -->, one is wanted")
+        raise ValueError(f"{document} has {places} places <!-- {name} -->, but exactly one is needed")
     document.write_text(after)
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows])
 
 
 @contextmanager
 def served(store: Path, gallery: str | None) -> Iterator[tuple[str, int]]:
-    """The address of a server on a store and a folder of published runs (None: the one that the app takes), and its process."""
+    """Run the app on a store and a folder of published runs (None: the default); yield its address and process id."""
     with closing(socket.socket()) as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
-    named = {"RNC_STORE": str(store)} | ({} if gallery is None else {"RNC_GALLERY": gallery})
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | named)
+    variables = {"RNC_STORE": str(store)} | ({} if gallery is None else {"RNC_GALLERY": gallery})
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | variables)
     try:
         yield f"http://localhost:{port}", server.pid
     finally:
@@ -52,14 +52,14 @@ def served(store: Path, gallery: str | None) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def app(store: Path, gallery: str | None) -> Iterator[str]:
-    """The address of such a server."""
+    """Run the app like `served`; yield its address."""
     with served(store, gallery) as (address, _process):
         yield address
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless browser."""
+    """Yield a headless browser."""
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)

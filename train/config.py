@@ -86,6 +86,8 @@ class RunConfig(MeasurementConfig):
 
     def _check_network(self, spec: datasets.DatasetSpec) -> None:
         """Raise ValueError for a network that cannot be used; the check is fast because it builds the network without memory."""
+        if self.model not in models.names():
+            raise ValueError(f"unknown model {self.model!r}; there are: {', '.join(models.names())}")
         with torch.device("meta"):
             features = models.build(self.model, spec, self.width).weight.shape[1]
         if features < _LEAST_FEATURES:

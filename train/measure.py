@@ -9,12 +9,11 @@ import tyro
 
 from rnc import datasets, log
 from rnc.command_line import fail, run_command, say
-from rnc.datasets import DatasetSpec, custom, image_folders
-from rnc.datasets.custom import UserImages
+from rnc.datasets import DatasetSpec, allowed_folders, custom
+from rnc.datasets.custom import CustomImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
-from rnc.models import FeatureClassifier
-from rnc.models.architecture import network
-from rnc.models.builders import parsed_arguments
+from rnc.models import FeatureClassifier, build
+from rnc.models.builders import parse_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import WrappedClassifier, check_normalisation
 from rnc.probe.checkpoint_files import checkpoint_files
@@ -147,12 +146,12 @@ def measure(command: Command) -> None:
     check_name(command.name)
     images, spec = _images(command)
     check_names(command.name, spec.name, command.measurement.model)
-    left_out = [] if images is None else images.left_out()
+    left_out = [] if images is None else images.describe_unused()
     for sentence in left_out:
         _say(f"left out: {sentence}")
     model = _network(command, spec)
     if isinstance(model, WrappedClassifier):
-        _say(model.told)
+        _say(model.description)
     image_sets = _load(command, images)
     for epoch, path in files:
         _say(f"epoch {epoch}: {path}", *load_weights(model, path, image_sets[Split.TRAIN], command.weights_key))
@@ -170,7 +169,7 @@ def measure(command: Command) -> None:
     _say(summary(run, options.store, image_sets, spec.classes, "; ".join(left_out)))
 
 
-def _images(command: Command) -> tuple[UserImages | None, DatasetSpec]:
+def _images(command: Command) -> tuple[CustomImages | None, DatasetSpec]:
     """Return the user's images if --data is given, and the spec of the measured data set, with the requested normalisation."""
     config = command.measurement
     if command.data is None:
@@ -201,14 +200,14 @@ def _images(command: Command) -> tuple[UserImages | None, DatasetSpec]:
     return images, spec
 
 
-def _allow_app_to_read(images: UserImages) -> None:
+def _allow_app_to_read(images: CustomImages) -> None:
     """Allow the app of this user account to read the images for the store that will refer to them."""
     try:
-        image_folders.note(images)
+        allowed_folders.allow(images)
     except OSError as error:
         _say(
             f"the app will not show or attack these images, because their folder could not be recorded ({error}); start it with "
-            f"{image_folders.FOLDERS_VARIABLE}={images.data.resolve()}"
+            f"{allowed_folders.FOLDERS_VARIABLE}={images.data.resolve()}"
         )
 
 
@@ -219,14 +218,14 @@ def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
             "name the network: --model small_cnn, torchvision:resnet18, timm:NAME, hf:TYPE, or module:function"
         )
     check_normalisation(spec.image_shape[0], spec.mean, spec.std)
-    model = network(
+    model = build(
         config.model,
         spec,
         config.width,
         classifier=command.classifier,
         stages=command.stages,
-        arguments=parsed_arguments(command.model_args),
-        typed=True,
+        arguments=parse_arguments(command.model_args),
+        trusted=True,
     )
     if model.weight.shape[0] != spec.num_classes:
         raise ValueError(
@@ -236,7 +235,7 @@ def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
     return model
 
 
-def _load(command: Command, images: UserImages | None) -> dict[Split, Any]:
+def _load(command: Command, images: CustomImages | None) -> dict[Split, Any]:
     if images is None:
         return {split: datasets.load(command.measurement.dataset, split, command.data_root) for split in Split}
     return {split: images.load(split) for split in images.splits()}
@@ -245,7 +244,7 @@ def _load(command: Command, images: UserImages | None) -> dict[Split, Any]:
 def _run(
     command: Command,
     files: list[tuple[int, Path]],
-    images: UserImages | None,
+    images: CustomImages | None,
     spec: DatasetSpec,
     model: FeatureClassifier,
     image_sets: dict[Split, Any],

@@ -18,7 +18,7 @@ from safetensors.torch import save as tensors_to_bytes
 
 from rnc import log
 from rnc.models import FeatureClassifier
-from rnc.models.weights import write_whole
+from rnc.models.weights import write_atomically
 from rnc.safe_paths import UnsafePathError, read_plain_file
 from rnc.store.files import resume_file
 from train.config import RunConfig
@@ -106,7 +106,7 @@ class ResumeFile:
                 tensors[f"momentum.{names[id(parameter)]}"] = state[_MOMENTUM]
         cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         metadata = {"progress": json.dumps(vars(progress)), "run_id": self._config.run_id}
-        write_whole(self.path, tensors_to_bytes(cpu, metadata=metadata | {"sha256": digest(cpu, metadata)}))
+        write_atomically(self.path, tensors_to_bytes(cpu, metadata=metadata | {"sha256": digest(cpu, metadata)}))
         self._last = time.monotonic()
         self._cost = self._last - begin
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rnc.atomic_files import whole_file
-from rnc.datasets.images import Source, decode
+from rnc.datasets.decoding import ImageSource, decode
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
 
@@ -24,7 +24,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE)
 
 
-def decoded(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray, np.ndarray]:
+def load_decoded(spec: DatasetSpec, split: Split, source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
     """Return images (N, c, h, w) uint8 and labels (N,) int64 of a source, from the cache if possible, else decoded.
 
     Raises DatasetError like `images.decode`. A cache that cannot be read or written costs time and is not an error.
@@ -37,15 +37,15 @@ def decoded(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray
     return arrays
 
 
-def _key(spec: DatasetSpec, split: Split, source: Source) -> str:
+def _key(spec: DatasetSpec, split: Split, source: ImageSource) -> str:
     """Return a hash of all that determines the arrays; a file is identified by its relative path, size and modification time."""
     try:
         stats = [(path.relative_to(source.folder).as_posix(), path.stat()) for path in source.files]
     except OSError as error:  # such as a broken link
         raise DatasetError(f"{source}: a file cannot be found ({error}); copy or download it again") from error
     files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    what = (_VERSION, spec.name, spec.image_shape, spec.classes, str(split), files)
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+    determinants = (_VERSION, spec.name, spec.image_shape, spec.classes, str(split), files)
+    return hashlib.sha256(repr(determinants).encode()).hexdigest()[:16]
 
 
 def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None:
@@ -56,10 +56,10 @@ def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None
     except FileNotFoundError:
         return None
     except Exception as error:  # a flipped bit may look like a password, a method or an endless header
-        _LOG.warning("%s cannot be read (%s); decoding anew", path, error)
+        _LOG.warning("the cache file %s cannot be read (%s); the images are decoded again", path, error)
         return None
     if images.shape != (len(labels), *spec.image_shape) or images.dtype != np.uint8 or labels.dtype != np.int64:
-        _LOG.warning("%s holds something else; decoding anew", path)
+        _LOG.warning("the cache file %s does not contain these images; they are decoded again", path)
         return None
     return images, labels
 
@@ -71,7 +71,9 @@ def _write(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
             np.savez(file, images=images, labels=labels)
     except OSError as error:
         _LOG.warning(
-            "the decoded images could not be kept (%s), and will be decoded again next time; "
-            "make room in %s, or name another folder by %s",
-            error, path.parent, CACHE_VARIABLE,
-        )  # fmt: skip
+            "the decoded images could not be saved (%s) and will be decoded again next time; "
+            "free space in %s, or set %s to another folder",
+            error,
+            path.parent,
+            CACHE_VARIABLE,
+        )

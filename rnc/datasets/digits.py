@@ -22,10 +22,10 @@ def load(split: Split) -> tuple[np.ndarray, np.ndarray]:
     """
     images, labels = _bundled()
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
-    wanted = (
+    rows = (
         slice(0, TRAIN_PER_CLASS) if split is Split.TRAIN else slice(TRAIN_PER_CLASS, TRAIN_PER_CLASS + TEST_PER_CLASS)
     )
-    chosen = np.concatenate([order[labels[order] == c][wanted] for c in range(10)])
+    chosen = np.concatenate([order[labels[order] == c][rows] for c in range(10)])
     chosen = np.sort(chosen)
     return images[chosen], labels[chosen]
 

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rnc.datasets import layout
-from rnc.datasets.images import MOST_ENCODED_BYTES, EncodedImage
+from rnc.datasets import naming
+from rnc.datasets.decoding import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".pgm", ".ppm", ".jfif")
 """The suffixes of torchvision's ImageFolder, and .jfif. Other files in a class folder are left out."""
-
-
 _LISTED = 6
 
 
@@ -38,22 +36,22 @@ class ImageFolder:
     def __iter__(self) -> Iterator[EncodedImage]:
         """Yield the images. Raises DatasetError, naming the file, if one cannot be read."""
         for path, label in self._labels.items():
-            yield EncodedImage(_content(path), label, str(path))
+            yield EncodedImage(_read_bytes(path), label, str(path))
 
-    def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
+    def select(self, positions: np.ndarray) -> Iterator[EncodedImage]:
         """Yield the images at some positions (n,). Raises DatasetError, naming the file, if one cannot be read."""
-        for place in places:
-            path = self.files[place]
-            yield EncodedImage(_content(path), self._labels[path], str(path))
+        for position in positions:
+            path = self.files[position]
+            yield EncodedImage(_read_bytes(path), self._labels[path], str(path))
 
 
-def _content(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
-            raise DatasetError(f"{path}: cannot be read (it is no file); remove it, or check its permissions")
+            raise DatasetError(f"{path}: cannot be read, because it is not a regular file; remove it")
         if path.stat().st_size > MOST_ENCODED_BYTES:
             raise DatasetError(
-                f"{path}: is larger than {MOST_ENCODED_BYTES / 2**20:.0f} MB, and is not read; remove it"
+                f"{path}: is larger than the limit of {MOST_ENCODED_BYTES / 2**20:.0f} MB; remove it, or make it smaller"
             )
         return path.read_bytes()
     except OSError as error:
@@ -66,11 +64,11 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
     Raises DatasetError if a class folder is not a class of the data set or duplicates another, or if a class has no
     images.
     """
-    for folder in layout.folders(spec, root):
-        for part in layout.split_folders(folder, split):
-            found = class_folders(part)
-            if found:
-                return labelled(spec, part, found)
+    for folder in naming.folders(spec, root):
+        for split_folder in naming.split_folders(folder, split):
+            subfolders = class_folders(split_folder)
+            if subfolders:
+                return from_class_folders(spec, split_folder, subfolders)
     return None
 
 
@@ -81,14 +79,14 @@ def class_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def walked(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """Yield the files in a folder and its subfolders, in the order of torchvision's ImageFolder, following each link once.
 
     A folder named like an image is yielded like a file, so that reading it gives a clear error; so is a hidden folder,
     which is not entered. Raises DatasetError for a folder that cannot be read.
     """
     seen: set[tuple[int, int]] = set()
-    found: list[tuple[str, list[str]]] = []
+    files_in: list[tuple[str, list[str]]] = []
 
     def fail(error: OSError) -> None:
         raise DatasetError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions") from error
@@ -99,49 +97,52 @@ def walked(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        strange = [name for name in folders if name.startswith(".") or Path(name).suffix.lower() in SUFFIXES]
-        folders[:] = [name for name in folders if name not in strange]
-        found.append((root, files + strange))
-    for root, names in sorted(found):
+        not_entered = [name for name in folders if name.startswith(".") or Path(name).suffix.lower() in SUFFIXES]
+        folders[:] = [name for name in folders if name not in not_entered]
+        files_in.append((root, files + not_entered))
+    for root, names in sorted(files_in):
         yield from (Path(root) / name for name in sorted(names))
 
 
-def left_out(class_folders: list[Path]) -> list[str]:
+def describe_unused(class_folders: list[Path]) -> list[str]:
     """Return sentences on the files of class folders that are not used, counted by suffix."""
     counts: Counter[str] = Counter()
     for class_folder in class_folders:
-        for path in walked(class_folder):
-            if not _is_taken(path):
+        for path in walk_files(class_folder):
+            if not _is_image_file(path):
                 counts["hidden" if path.name.startswith(".") else path.suffix.lower() or "without a suffix"] += 1
-    return [f"files in the class folders that are no images: {_counted(counts)}"] if counts else []
+    return [f"files in the class folders that are not images: {_list_counts(counts)}"] if counts else []
 
 
-def _counted(counts: Counter[str]) -> str:
+def _list_counts(counts: Counter[str]) -> str:
     rest = sum(count for _kind, count in counts.most_common()[_LISTED:])
-    told = [f"{count} {kind}" for kind, count in counts.most_common(_LISTED)]
-    return ", ".join(told + [f"{rest} others"] * bool(rest))
+    counted = [f"{count} {kind}" for kind, count in counts.most_common(_LISTED)]
+    return ", ".join(counted + [f"{rest} others"] * bool(rest))
 
 
-def _is_taken(path: Path) -> bool:
+def _is_image_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def labelled(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> ImageFolder:
+def from_class_folders(spec: DatasetSpec, folder: Path, class_folders: list[Path]) -> ImageFolder:
     """Return the images of class folders. Raises DatasetError like `find`."""
     labels: dict[Path, int] = {}
     for class_folder in class_folders:
-        label = layout.label_of(spec, class_folder.name)
+        label = naming.label_of(spec, class_folder.name)
         if label is None:
             raise DatasetError(
-                f"{class_folder} is none of {spec.name}'s classes; rename or remove it; "
-                f"they are: {', '.join(spec.classes)}"
+                f"{class_folder} is not named after a class of {spec.name}; rename or remove it; "
+                f"the classes are: {', '.join(spec.classes)}"
             )
         if label in labels.values():
-            raise DatasetError(f"{folder}: two folders are {spec.classes[label]}; keep one of them")
-        labels |= {path: label for path in walked(class_folder) if _is_taken(path)}
+            raise DatasetError(
+                f"{folder}: two folders are named after the class {spec.classes[label]}; keep one of them"
+            )
+        labels |= {path: label for path in walk_files(class_folder) if _is_image_file(path)}
     empty = [name for label, name in enumerate(spec.classes) if label not in set(labels.values())]
     if empty:
         raise DatasetError(
-            f"{folder}: no {', '.join(SUFFIXES)} files of {', '.join(empty)}; there must be a folder of each class"
+            f"{folder}: there are no {', '.join(SUFFIXES)} files of {', '.join(empty)}; there must be a folder with images "
+            "of each class"
         )
     return ImageFolder(folder, labels)

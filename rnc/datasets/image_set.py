@@ -44,11 +44,11 @@ class ImageSet:
 
         order = torch.from_numpy(np.random.default_rng(_ORDER_SEED).permutation(len(self)))
         labels = self.labels.cpu()[order]
-        per_class = min(max(size // num_classes, 1), self.rarest()[1])
+        per_class = min(max(size // num_classes, 1), self.rarest_class()[1])
         chosen = [order[labels == c][:per_class] for c in range(num_classes)]
         return torch.cat(chosen).sort().values.to(self.labels.device)
 
-    def rarest(self) -> tuple[int, int]:
+    def rarest_class(self) -> tuple[int, int]:
         """Return the label and the number of images of the rarest class present; (-1, 0) for an empty set."""
         labels, counts = (part.tolist() for part in self.labels.cpu().unique(return_counts=True))
         fewest = min(counts, default=0)

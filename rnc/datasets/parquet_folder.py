@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnc.datasets import layout
-from rnc.datasets.images import MOST_ENCODED_BYTES, EncodedImage
+from rnc.datasets import naming
+from rnc.datasets.decoding import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
 
@@ -24,7 +24,7 @@ _ROWS_AT_ONCE, _LABELS_AT_ONCE = 500, 65_536
 _MOST_CLASSES = 100_000
 _MOST_AT_ONCE = 2**31
 """Limit in bytes for rows read at once, each counted as its whole row group, because rows can share one large image."""
-_PART = re.compile(r"-(\d+)-of-(\d+)(-\w+)?\.parquet$")  # older files of the hub end with a hash
+_NUMBERED = re.compile(r"-(\d+)-of-(\d+)(-\w+)?\.parquet$")  # older files of the hub end with a hash
 
 
 class ParquetFolder:
@@ -41,31 +41,31 @@ class ParquetFolder:
         """Return N. Raises DatasetError if a file is damaged or N is 0."""
         count = 0
         for path in self.files:
-            with _opened(path) as file:
+            with _open_parquet(path) as file:
                 count += file.metadata.num_rows
         if count < 1:
-            raise DatasetError(f"{self.files[0]}: there are no rows; copy or download it again")
+            raise DatasetError(f"{self.files[0]}: the file has no rows; copy or download it again")
         return count
 
     def __iter__(self) -> Iterator[EncodedImage]:
         """Yield the images in the order of files and rows. Raises DatasetError, naming file and row or column."""
         for path in self.files:
-            with _opened(path) as file:
+            with _open_parquet(path) as file:
                 columns = self._columns(file, path)
                 yield from _images(file.iter_batches(_rows_at_once(file), columns=columns), path, 0)
 
-    def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
+    def select(self, positions: np.ndarray) -> Iterator[EncodedImage]:
         """Yield the images at some increasing positions (n,), reading only their row groups. Raises DatasetError likewise."""
         begin = 0
         for path in self.files:
-            with _opened(path) as file:
+            with _open_parquet(path) as file:
                 columns, row = self._columns(file, path), 0
                 for group in range(file.num_row_groups):
                     rows = file.metadata.row_group(group).num_rows
-                    here = places[(places >= begin) & (places < begin + rows)] - begin
-                    if len(here):
+                    in_group = positions[(positions >= begin) & (positions < begin + rows)] - begin
+                    if len(in_group):
                         batches = file.iter_batches(_rows_at_once(file), row_groups=[group], columns=columns)
-                        yield from _images(batches, path, row, set(here.tolist()))
+                        yield from _images(batches, path, row, set(in_group.tolist()))
                     begin, row = begin + rows, row + rows
 
     def _columns(self, file: "pq.ParquetFile", path: Path) -> list[str]:
@@ -76,15 +76,15 @@ class ParquetFolder:
 
 
 def _images(
-    batches: Iterable["pa.RecordBatch"], path: Path, first: int, wanted: set[int] | None = None
+    batches: Iterable["pa.RecordBatch"], path: Path, first: int, rows: set[int] | None = None
 ) -> Iterator[EncodedImage]:
-    """Yield the images and labels of all rows, or of the rows `wanted`, counted from 0; errors count rows from `first`."""
+    """Yield the images and labels of all rows, or of some `rows`, counted from 0; errors count rows from `first`."""
     row = 0
     for batch in batches:
-        images, labels = (batch.column(place) for place in (0, 1))
-        for at in range(batch.num_rows):
-            if wanted is None or row in wanted:
-                yield _encoded(images[at].as_py(), labels[at].as_py(), f"{path}, row {first + row}")
+        images, labels = (batch.column(index) for index in (0, 1))
+        for offset in range(batch.num_rows):
+            if rows is None or row in rows:
+                yield _encoded(images[offset].as_py(), labels[offset].as_py(), f"{path}, row {first + row}")
             row += 1
 
 
@@ -93,33 +93,33 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 
     Raises DatasetError if a numbered series is incomplete, or mixed with other files.
     """
-    for folder in layout.folders(spec, root):
+    for folder in naming.folders(spec, root):
         for below in ("", "data", "plain_text", spec.name, "160px"):
-            files = series(folder / below, split)
+            files = split_files(folder / below, split)
             if files:
                 return ParquetFolder(spec, folder, files)
     return None
 
 
-def series(folder: Path, split: Split) -> list[Path]:
+def split_files(folder: Path, split: Split) -> list[Path]:
     """Return the Parquet files of a split in a folder; empty if there are none. Raises DatasetError like `find`."""
-    there = sorted(folder.glob("*-*.parquet"))
-    called = [name for path in there if layout.split_of(name := path.name.partition("-")[0]) is split]
-    for name in sorted(set(called), key=layout.rank):
-        files = [path for path in there if path.name.startswith(f"{name}-")]
+    available = sorted(folder.glob("*-*.parquet"))
+    named = [name for path in available if naming.split_of(name := path.name.partition("-")[0]) is split]
+    for name in sorted(set(named), key=naming.priority):
+        files = [path for path in available if path.name.startswith(f"{name}-")]
         check_series(files)
         return files
     return []
 
 
-def written_classes(files: Sequence[Path]) -> tuple[str, ...]:
+def class_names(files: Sequence[Path]) -> tuple[str, ...]:
     """Return the class names in the header of some files, as on the hub; else the numbers up to the largest label.
 
     Raises DatasetError for a damaged file and for labels that are not class numbers.
     """
     largest = 0
     for path in files:
-        with _opened(path) as file:
+        with _open_parquet(path) as file:
             names = _names_in_header(file.schema_arrow, _label_column(file.schema_arrow, path))
             if names is not None:
                 return tuple(names)
@@ -150,15 +150,15 @@ def check_series(files: list[Path]) -> None:
             f"{files[0].parent}: of the files up to {files[-1].name}, those numbered {', '.join(map(str, gaps[:20]))} are "
             "missing; copy or download them"
         )
-    found = [_PART.search(path.name) for path in files]
-    parts = [(int(part[1]), int(part[2])) for part in found if part]
+    matches = [_NUMBERED.search(path.name) for path in files]
+    parts = [(int(match[1]), int(match[2])) for match in matches if match]
     if not parts:
         return
     numbers, total = [number for number, _ in parts], parts[0][1]
     missing = sorted(set(range(total)) - set(numbers))
     if len({total for _, total in parts}) > 1 or len(set(numbers)) < len(files) or max(numbers) >= total:
         raise DatasetError(
-            f"{files[0].parent}: several series are mixed: {', '.join(path.name for path in files)}; keep one of them"
+            f"{files[0].parent}: files of several series are mixed: {', '.join(path.name for path in files)}; keep one of them"
         )
     if missing:
         raise DatasetError(
@@ -168,7 +168,7 @@ def check_series(files: list[Path]) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> "Iterator[pq.ParquetFile]":
+def _open_parquet(path: Path) -> "Iterator[pq.ParquetFile]":
     """Open a Parquet file; errors of pyarrow for a damaged file become a DatasetError that names the file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -190,11 +190,11 @@ def _rows_at_once(file: "pq.ParquetFile") -> int:
 def _image_column(schema: "pa.Schema", path: Path) -> str:
     import pyarrow as pa
 
-    name = _first_of(_IMAGE_COLUMNS, schema, path, "image")
+    name = _column_named(_IMAGE_COLUMNS, schema, path, "image")
     kind = schema.field(name).type
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         raise DatasetError(
-            f"{path}: column {name} is {kind}, not struct<bytes, path>; save it as the Hugging Face hub does"
+            f"{path}: column {name} has the type {kind}, not struct<bytes, path>; save it as the Hugging Face hub does"
         )
     return name
 
@@ -202,29 +202,32 @@ def _image_column(schema: "pa.Schema", path: Path) -> str:
 def _label_column(schema: "pa.Schema", path: Path) -> str:
     import pyarrow as pa
 
-    name = _first_of(_LABEL_COLUMNS, schema, path, "label")
+    name = _column_named(_LABEL_COLUMNS, schema, path, "label")
     kind = schema.field(name).type
     if not pa.types.is_integer(kind):
-        raise DatasetError(f"{path}: column {name} is {kind}, not integers; number the classes from 0")
+        raise DatasetError(f"{path}: column {name} has the type {kind}, but must be integer; number the classes from 0")
     return name
 
 
-def _first_of(wanted: tuple[str, ...], schema: "pa.Schema", path: Path, what: str) -> str:
-    for name in wanted:
+def _column_named(accepted: tuple[str, ...], schema: "pa.Schema", path: Path, what: str) -> str:
+    for name in accepted:
         if name in schema.names:
             return name
     raise DatasetError(
-        f"{path}: no {what} column; it must be called {' or '.join(wanted)}, but there are: {', '.join(schema.names)}"
+        f"{path}: there is no {what} column; it must be called {' or '.join(accepted)}; "
+        f"the columns are: {', '.join(schema.names)}"
     )
 
 
 def _check_class_order(spec: DatasetSpec, schema: "pa.Schema", label_column: str, path: Path) -> None:
     """Compare the class names in a file's header, as on the hub, with the spec; a file without names is accepted unchecked."""
-    written = _names_in_header(schema, label_column)
-    if written is not None and [layout.label_of(spec, name) for name in written] != list(range(spec.num_classes)):
+    header_names = _names_in_header(schema, label_column)
+    if header_names is not None and [naming.label_of(spec, name) for name in header_names] != list(
+        range(spec.num_classes)
+    ):
         raise DatasetError(
-            f"{path}: its classes are {', '.join(written[:5])}, …, but those of {spec.name} are "
-            f"{', '.join(spec.classes[:5])}, …, in this order; is this another data set?"
+            f"{path}: its classes are {', '.join(header_names[:5])}, …, but those of {spec.name} are "
+            f"{', '.join(spec.classes[:5])}, …, in this order; check that it is this data set"
         )
 
 
@@ -237,12 +240,16 @@ def _names_in_header(schema: "pa.Schema", label_column: str) -> list[str] | None
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
 
 
-def _encoded(image: dict | None, label: int | None, place: str) -> EncodedImage:
+def _encoded(image: dict | None, label: int | None, location: str) -> EncodedImage:
     content = image["bytes"] if image else None
     if content is not None and len(content) > MOST_ENCODED_BYTES:
-        raise DatasetError(f"{place}: the image has more than {MOST_ENCODED_BYTES / 2**20:.0f} MB, and is not read")
+        raise DatasetError(
+            f"{location}: the image is larger than the limit of {MOST_ENCODED_BYTES / 2**20:.0f} MB; make it smaller"
+        )
     if content is None:
-        raise DatasetError(f"{place}: no image bytes; save the images inside the Parquet file, not beside it")
+        raise DatasetError(
+            f"{location}: the row has no image bytes; save the images inside the Parquet file, not next to it"
+        )
     if label is None:
-        raise DatasetError(f"{place}: no label; give it one, or leave the row out")
-    return EncodedImage(content, label, place)
+        raise DatasetError(f"{location}: the row has no label; add one, or remove the row")
+    return EncodedImage(content, label, location)

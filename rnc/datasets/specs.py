@@ -38,13 +38,10 @@ poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew 
 squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
 wardrobe whale willow_tree wolf woman worm
 """
-_FASHION = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
+_FASHION = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 _IMAGENETTE = (
-    "tench", "English springer", "cassette player", "chain saw", "church",
-    "French horn", "garbage truck", "gas pump", "golf ball", "parachute",
-)  # fmt: skip
+    "tench,English springer,cassette player,chain saw,church,French horn,garbage truck,gas pump,golf ball,parachute"
+)
 _HALF = (0.5, 0.5, 0.5)
 
 # Mean and std are those of the paper (section 2) if it gives them, so that runs are comparable with it.
@@ -53,12 +50,12 @@ _SPECS = {
     for spec in (
         DatasetSpec("digits", _DIGITS, (1, 8, 8), digits.MEAN, digits.STD),
         DatasetSpec("mnist", _DIGITS, (1, 28, 28), (0.1307,), (0.3081,)),
-        DatasetSpec("fashion_mnist", _FASHION, (1, 28, 28), (0.2860,), (0.3530,)),
+        DatasetSpec("fashion_mnist", tuple(_FASHION.split(",")), (1, 28, 28), (0.2860,), (0.3530,)),
         DatasetSpec("cifar10", _CIFAR10, (3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)),
         DatasetSpec(
             "cifar100", tuple(_CIFAR100.split()), (3, 32, 32), (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
         ),
-        DatasetSpec("imagenette", _IMAGENETTE, (3, 160, 160), _HALF, _HALF, any_size=True),
+        DatasetSpec("imagenette", tuple(_IMAGENETTE.split(",")), (3, 160, 160), _HALF, _HALF, any_size=True),
     )
 }
 

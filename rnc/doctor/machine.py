@@ -73,7 +73,7 @@ def _place(name: str, root: Path) -> str | None:
         source = find(spec, Split.TRAIN, root)
         if source is not None:
             return str(source)
-    return torchvision_download.unpacked(spec, root)
+    return torchvision_download.unpacked_folder(spec, root)
 
 
 def _version(package: str) -> str | None:

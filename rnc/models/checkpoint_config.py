@@ -10,7 +10,7 @@ from typing import Any
 
 from rnc import datasets
 from rnc.datasets import DatasetSpec
-from rnc.models.builders import Arguments, checked_arguments
+from rnc.models.builders import Arguments, check_arguments
 
 MOST_CLASSES = 100_000
 MOST_STAGES = 1_000
@@ -33,11 +33,9 @@ class CheckpointConfig:
     """The description from which a network is rebuilt."""
 
     model: str
-    """A name that `architecture.network` accepts."""
+    """A name that `factory.build` accepts."""
     spec: DatasetSpec
     width: float
-    described: bool
-    """True if the file itself describes the images; if false, the spec is that of a data set of this program."""
     classifier: str | None
     """The linear layer of a wrapped network."""
     stages: list[str] | None
@@ -53,32 +51,33 @@ def read_config(metadata: dict[str, Any]) -> CheckpointConfig:
     except KeyError:
         raise ConfigMissingError("there is no entry 'config'") from None
     except (TypeError, ValueError, RecursionError):
-        raise ConfigMissingError("the entry 'config' is no JSON") from None
+        raise ConfigMissingError("the entry 'config' is not JSON") from None
     if not isinstance(config, dict) or "dataset" not in config or "model" not in config:
-        raise ConfigMissingError("the entry 'config' names no dataset and model")
+        raise ConfigMissingError("the entry 'config' does not name a dataset and a model")
     dataset, model = _text("dataset", config["dataset"]), _text("model", config["model"])
     width = _number("width", config.get("width", 1.0))
     if not 0 < width <= MOST_WIDTH:
         raise ValueError(f"width must be greater than 0 and at most {MOST_WIDTH:g}, got {width:g}")
-    described = config.get("spec") is not None
-    spec = _spec(dataset, config["spec"]) if described else datasets.spec(dataset)
+    spec = datasets.spec(dataset) if config.get("spec") is None else _spec(dataset, config["spec"])
     if spec.num_classes > MOST_CLASSES:
-        raise ValueError(f"{spec.num_classes:,} classes are named; at most {MOST_CLASSES:,} are possible")
+        raise ValueError(f"the file names {spec.num_classes:,} classes; at most {MOST_CLASSES:,} are allowed")
     wrap = config.get("wrap") or {}
     if not isinstance(wrap, dict) or set(wrap) - {"classifier", "stages", "arguments"}:
-        raise ValueError("wrap must be an object with 'classifier', 'stages' and 'arguments' alone")
+        raise ValueError("wrap must be an object with 'classifier', 'stages' and 'arguments' only")
     classifier, stages = wrap.get("classifier"), wrap.get("stages")
     return CheckpointConfig(
-        model, spec, width, described,
-        None if classifier is None else _text("classifier", classifier),
-        None if stages is None else _texts("stages", stages, MOST_STAGES),
-        _arguments(wrap.get("arguments") or {}),
-    )  # fmt: skip
+        model=model,
+        spec=spec,
+        width=width,
+        classifier=None if classifier is None else _text("classifier", classifier),
+        stages=None if stages is None else _texts("stages", stages, MOST_STAGES),
+        arguments=_arguments(wrap.get("arguments") or {}),
+    )
 
 
-def _arguments(given: Any) -> Arguments:
+def _arguments(options: Any) -> Arguments:
     """Return the checked options of a builder; every number is bounded, because it could become a size or a loop count."""
-    found = checked_arguments(given)
+    arguments = check_arguments(options)
 
     def check(value: Any) -> None:
         if isinstance(value, list | tuple):
@@ -87,18 +86,18 @@ def _arguments(given: Any) -> Arguments:
         elif isinstance(value, int | float) and abs(value) > MOST_ARGUMENT:
             raise ValueError(f"options of a network are at most {MOST_ARGUMENT:,}, got {value}")
 
-    check(list(found.values()))
-    return found
+    check(list(arguments.values()))
+    return arguments
 
 
-def _spec(dataset: str, given: Any) -> DatasetSpec:
-    if not isinstance(given, dict):
-        raise ValueError(f"spec must be an object, got {type(given).__name__}")
-    missing = [name for name in ("classes", "image_shape", "mean", "std") if name not in given]
+def _spec(dataset: str, entry: Any) -> DatasetSpec:
+    if not isinstance(entry, dict):
+        raise ValueError(f"spec must be an object, got {type(entry).__name__}")
+    missing = [name for name in ("classes", "image_shape", "mean", "std") if name not in entry]
     if missing:
         raise ValueError(f"spec has no {', '.join(missing)}")
-    classes = _texts("classes", given["classes"], MOST_CLASSES)
-    shape = given["image_shape"]
+    classes = _texts("classes", entry["classes"], MOST_CLASSES)
+    shape = entry["image_shape"]
     if not isinstance(shape, list) or len(shape) != 3 or not all(type(size) is int for size in shape):
         raise ValueError("image_shape must be three whole numbers: channels, height, width")
     channels, height, width = shape
@@ -107,8 +106,8 @@ def _spec(dataset: str, given: Any) -> DatasetSpec:
             f"images may have 1 to {MOST_CHANNELS} channels and 1 to {MOST_SIDE} pixels a side, got {tuple(shape)}"
         )
     if math.prod(shape) > MOST_PIXELS:
-        raise ValueError(f"an image may have at most {MOST_PIXELS:,} numbers, {tuple(shape)} has {math.prod(shape):,}")
-    mean, std = (_numbers(name, given[name], channels) for name in ("mean", "std"))
+        raise ValueError(f"an image may have at most {MOST_PIXELS:,} values, {tuple(shape)} has {math.prod(shape):,}")
+    mean, std = (_numbers(name, entry[name], channels) for name in ("mean", "std"))
     if min(std) <= 0:
         raise ValueError("std must be greater than 0")
     return DatasetSpec(dataset, tuple(classes), (channels, height, width), tuple(mean), tuple(std))
@@ -116,13 +115,13 @@ def _spec(dataset: str, given: Any) -> DatasetSpec:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name} must be a text, got {type(value).__name__}")
+        raise ValueError(f"{name} must be a string, got {type(value).__name__}")
     return value
 
 
 def _texts(name: str, value: Any, most: int) -> list[str]:
     if not isinstance(value, list) or len(value) > most or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"{name} must be a list of at most {most:,} texts")
+        raise ValueError(f"{name} must be a list of at most {most:,} strings")
     return value
 
 

@@ -15,79 +15,82 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from rnc.models.state_dicts import NoWeightsError, WeightsError, missing_and_extra, named_as, state_in
+from rnc.models.state_dicts import NoWeightsError, WeightsError, check_entries, find_state_dict, match_names
 from rnc.safe_paths import quoted
 
-__all__ = ["SUFFIXES", "WeightsError", "fill", "holds_weights", "read"]
+__all__ = ["SUFFIXES", "WeightsError", "contains_weights", "copy_weights", "read_weights"]
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
 """Suffixes of the files that are searched for in a folder of checkpoints."""
 _LISTED = 5
 _ZIP, _PICKLES = b"PK\x03\x04", (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
-def holds_weights(path: Path) -> bool:
+def contains_weights(path: Path) -> bool:
     """Return whether a file contains weights, without fully reading them. Raises WeightsError for a damaged or unsafe file."""
-    start = _start(path)
+    start = _first_bytes(path)
     if start == _ZIP and not _has_tensors(path):
         return False
     if start != _ZIP and start[:2] not in _PICKLES:
         return True
     try:
-        state_in(_read_torch(path, start == _ZIP, peek=True), path)
+        find_state_dict(_read_torch(path, start == _ZIP, peek=True), path)
     except NoWeightsError:
         return False
     return True
 
 
-def read(path: Path, key: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
+def read_weights(path: Path, key: str = "") -> tuple[dict[str, torch.Tensor], list[str]]:
     """Return the state dict of a file, on the CPU, and a description of how it was found.
 
     `key` gives its location in the file, if it is not found automatically. Raises WeightsError if the file is missing,
     damaged, or contains more than tensors.
     """
-    start = _start(path)
+    start = _first_bytes(path)
     is_torch = start == _ZIP or start[:2] in _PICKLES
-    found = _read_torch(path, start == _ZIP) if is_torch else _read_safetensors(path)
-    return state_in(found, path, key)
+    content = _read_torch(path, start == _ZIP) if is_torch else _read_safetensors(path)
+    return find_state_dict(content, path, key)
 
 
-def _start(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     """Return the first bytes of a file."""
     try:
         if path.exists() and not path.is_file():  # opening a pipe would wait forever
-            raise WeightsError(f"checkpoint {path} is no file; name one of safetensors, or of torch.save")
+            raise WeightsError(
+                f"checkpoint {path} is not a regular file; give a safetensors file, or one saved by torch.save"
+            )
         with path.open("rb") as file:
             return file.read(4)
     except OSError as error:
         raise WeightsError(f"checkpoint {path} cannot be read ({error.strerror or error})") from None
 
 
-def fill(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> list[str]:
+def copy_weights(model: nn.Module, state: dict[str, torch.Tensor], path: Path) -> list[str]:
     """Copy a state dict into a module, ignoring a common prefix of its names; return what was done, in words.
 
     Raises WeightsError, and copies nothing, if names, shapes or numbers are wrong.
     """
-    own = model.state_dict()
-    state, done = named_as(own, state, path)
-    state, told = missing_and_extra(model, own, state, path)
+    expected = model.state_dict()
+    state, renaming = match_names(expected, state, path)
+    state, unused = check_entries(model, expected, state, path)
     for name, tensor in state.items():
-        _check(name, tensor, own[name], path)
+        _check_tensor(name, tensor, expected[name], path)
     model.load_state_dict(state, strict=False)
-    return done + told
+    return renaming + unused
 
 
-def _check(name: str, tensor: torch.Tensor, own: torch.Tensor, path: Path) -> None:
-    if tensor.shape != own.shape:
+def _check_tensor(name: str, tensor: torch.Tensor, expected: torch.Tensor, path: Path) -> None:
+    if tensor.shape != expected.shape:
         raise WeightsError(
-            f"checkpoint {path}: {name} has shape {tuple(tensor.shape)}, the network has {tuple(own.shape)}; "
-            "is it made for other classes or another size?"
+            f"checkpoint {path}: {name} has shape {tuple(tensor.shape)}, but the network needs {tuple(expected.shape)}; "
+            "check that both have the same classes and sizes"
         )
-    if tensor.is_floating_point() != own.is_floating_point() or tensor.is_complex():
+    if tensor.is_floating_point() != expected.is_floating_point() or tensor.is_complex():
         raise WeightsError(
-            f"checkpoint {path}: {name} is {tensor.dtype}, the network has {own.dtype}; save plain floats"
+            f"checkpoint {path}: {name} has the type {tensor.dtype}, but the network needs {expected.dtype}; "
+            "save the weights as plain floats"
         )
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-        raise WeightsError(f"checkpoint {path}: {name} holds NaN or infinity; take an earlier checkpoint")
+        raise WeightsError(f"checkpoint {path}: {name} contains NaN or infinity; use an earlier checkpoint")
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -95,7 +98,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, MemoryError) as error:
         raise WeightsError(
-            f"checkpoint {path} is neither safetensors nor a file of torch.save, or is damaged ({_short(error)}); "
+            f"checkpoint {path} is neither safetensors nor a file saved by torch.save, or is damaged ({_short(error)}); "
             "copy it again"
         ) from None
 
@@ -103,37 +106,39 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 def _read_torch(path: Path, is_zip: bool, peek: bool = False) -> Any:
     """Return the content of a torch.save file; `peek` maps an archive's tensors into memory and skips its checksums."""
     if is_zip:
-        _check_zip(path, whole=not peek)
+        _check_zip(path, test_checksums=not peek)
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
+        with torch.serialization.safe_globals(_safe_numpy_globals()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=peek and is_zip)
     except Exception as error:  # the unpickler raises many types of errors for damaged files
         reason = _short(error)
         if "weights_only" in str(error).lower() or "unsupported" in reason.lower():
             raise WeightsError(
-                f"checkpoint {path} holds more than tensors{_named_in(path, error)}, or is damaged; code in files is not "
-                "run: save the state dict alone, torch.save(model.state_dict(), FILE)"
+                f"checkpoint {path} contains more than tensors{_forbidden_names(path, error)}, or is damaged; code in files is "
+                "not run: save only the state dict, torch.save(model.state_dict(), FILE)"
             ) from None
         raise WeightsError(f"checkpoint {path} is damaged ({reason}); copy it again") from None
 
 
-def _numpy_scalars() -> list[Any]:
+def _safe_numpy_globals() -> list[Any]:
     """Return the types and the function that restore a number of numpy, such as an accuracy stored with the weights; all safe."""
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     kinds = [type(np.dtype(kind)) for kind in ("bool", *np.typecodes["AllInteger"], *np.typecodes["Float"])]
     return [np.dtype, *dict.fromkeys(kinds), scalar, (scalar, "numpy.core.multiarray.scalar")]
 
 
-def _named_in(path: Path, error: Exception) -> str:
+def _forbidden_names(path: Path, error: Exception) -> str:
     """Return the names of the code that a file asks to run, in words; empty if they cannot be determined."""
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # it fails on damaged and on old files
         names = re.findall(r"GLOBAL ([\w.]{1,80})", str(error))
-    known = {f"{kind.__module__}.{kind.__qualname__}" for kind in _numpy_scalars() if not isinstance(kind, tuple)}
-    named = [quoted(name) for name in dict.fromkeys(names) if name not in known]
-    more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
-    return f" ({', '.join(named[:_LISTED])}{more})" if named else ""
+    allowed = {
+        f"{kind.__module__}.{kind.__qualname__}" for kind in _safe_numpy_globals() if not isinstance(kind, tuple)
+    }
+    forbidden = [quoted(name) for name in dict.fromkeys(names) if name not in allowed]
+    more = f" and {len(forbidden) - _LISTED} more" if len(forbidden) > _LISTED else ""
+    return f" ({', '.join(forbidden[:_LISTED])}{more})" if forbidden else ""
 
 
 def _has_tensors(path: Path) -> bool:
@@ -145,23 +150,26 @@ def _has_tensors(path: Path) -> bool:
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
 
 
-def _check_zip(path: Path, *, whole: bool) -> None:
+def _check_zip(path: Path, *, test_checksums: bool) -> None:
     """Raise WeightsError for a compressed or damaged archive.
 
     torch stores its entries uncompressed and with checksums, so their total size never exceeds that of the file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            packed = sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
-            packed = packed or any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
-            damaged = archive.testzip() if whole and not packed else None  # torch itself does not check them
+            compressed = sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
+            compressed = compressed or any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+            damaged = (
+                archive.testzip() if test_checksums and not compressed else None
+            )  # torch itself does not check them
     except Exception as error:  # zipfile raises many types of errors for damaged files
         raise WeightsError(f"checkpoint {path} is damaged ({_short(error)}); copy it again") from None
     if damaged:
-        raise WeightsError(f"checkpoint {path} is damaged (the checksum of {damaged} is another); copy it again")
-    if packed:
+        raise WeightsError(f"checkpoint {path} is damaged (the checksum of {damaged} does not match); copy it again")
+    if compressed:
         raise WeightsError(
-            f"checkpoint {path} is a compressed archive, which torch.save never makes; it is not unpacked"
+            f"checkpoint {path} is a compressed archive, which torch.save never makes, and is not unpacked; "
+            "save it again with torch.save"
         )
 
 

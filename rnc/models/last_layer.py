@@ -18,8 +18,8 @@ from torch.nn import functional
 from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
 from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, apart, element, factor
-from rnc.models.tracing import Trial, random_images
+from rnc.models.outputs import Key, least_squares_factor, relative_difference, tensor_at
+from rnc.models.tracing import Trace, random_images
 
 _TOLERANCE = 1e-4  # relative to the largest logit
 _LISTED = 40
@@ -50,96 +50,101 @@ class LastLayer:
         return self.module.get_submodule(self.name)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Return a description in words."""
-        added = [
-            "" if self.plain else "its weights as it uses them",
-            "its features brought to length 1" if self.normalised else "",
-            "its outputs multiplied by a number" if self.scaled else "",
+        remarks = [
+            "" if self.plain else "with weights that it computes in each pass",
+            "with features normalised to length 1" if self.normalised else "",
+            "with outputs multiplied by a number" if self.scaled else "",
         ]
-        return ", ".join([self.name, *filter(None, added)])
+        return ", ".join([self.name, *filter(None, remarks)])
 
     @contextmanager
-    def overheard(self) -> Iterator[list[torch.Tensor]]:
+    def record_inputs(self) -> Iterator[list[torch.Tensor]]:
         """Collect the inputs of the layer within the block."""
-        held: list[torch.Tensor] = []
+        recorded: list[torch.Tensor] = []
 
-        def keep(_part: nn.Module, inputs: tuple[torch.Tensor, ...], options: dict[str, Any]) -> None:
-            held.append(next(iter((*inputs, *options.values()))))
+        def record(_layer: nn.Module, arguments: tuple[torch.Tensor, ...], options: dict[str, Any]) -> None:
+            recorded.append(next(iter((*arguments, *options.values()))))
 
-        hook = self.layer.register_forward_pre_hook(keep, with_kwargs=True)
+        hook = self.layer.register_forward_pre_hook(record, with_kwargs=True)
         try:
-            yield held
+            yield recorded
         finally:
             hook.remove()
 
-    def features(self, taken: torch.Tensor) -> torch.Tensor:
+    def features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the features (N, d) that the weights multiply, from the layer's input."""
-        return functional.normalize(taken) if self.normalised else taken
+        return functional.normalize(inputs) if self.normalised else inputs
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return W (C, d) and b (C,) in effect; the module's modes and buffers stay unchanged."""
-        weight, bias = self._parameters() if self.plain else self._probed()
+        weight, bias = self._parameters() if self.plain else self._measured_parameters()
         scale = self._scale() if self.scaled else 1.0
         return (weight, bias) if scale == 1.0 else (scale * weight, scale * bias)
 
-    def difference(self, taken: torch.Tensor, logits: torch.Tensor) -> float:
+    def difference(self, inputs: torch.Tensor, logits: torch.Tensor) -> float:
         """Return the largest difference between logits (N, C) and W h + b, relative to the largest logit."""
         weight, bias = self.weight_and_bias()
-        return apart(functional.linear(self.features(taken), weight, bias), logits)
+        return relative_difference(functional.linear(self.features(inputs), weight, bias), logits)
 
     def _parameters(self) -> tuple[torch.Tensor, torch.Tensor]:
         weight, bias = self.layer.get_parameter("weight"), self.layer._parameters.get("bias")
         return weight, weight.new_zeros(len(weight)) if bias is None else bias
 
     @torch.no_grad()
-    def _probed(self) -> tuple[torch.Tensor, torch.Tensor]:
-        like = next(self.module.parameters())
+    def _measured_parameters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        parameter = next(self.module.parameters())
         layer, rows = self.layer, []
         with model_mode(layer, training=False):
-            first = torch.zeros(1, self.size, dtype=like.dtype, device=like.device)
-            first[0, 0] = 1
-            bias = (layer(first) + layer(-first))[0] / 2
-            for places in torch.arange(self.size, device=like.device).split(max(1, _PROBED_AT_ONCE // self.size)):
-                rows.append(layer(functional.one_hot(places, self.size).to(like.dtype)) - bias)
+            unit_vector = torch.zeros(1, self.size, dtype=parameter.dtype, device=parameter.device)
+            unit_vector[0, 0] = 1
+            bias = (layer(unit_vector) + layer(-unit_vector))[0] / 2
+            for indices in torch.arange(self.size, device=parameter.device).split(max(1, _PROBED_AT_ONCE // self.size)):
+                rows.append(layer(functional.one_hot(indices, self.size).to(parameter.dtype)) - bias)
         return torch.cat(rows).T.contiguous(), bias
 
     @torch.no_grad()
     def _scale(self) -> float:
         """Return the factor from the layer's outputs to the logits, measured in a pass."""
-        with model_mode(self.module, training=False), outputs_of(self.layer) as held:
-            logits = element(self.module(random_images(self.module, self.image_shape)), self.key)
-        return factor(held[-1], logits)
+        with model_mode(self.module, training=False), outputs_of(self.layer) as recorded:
+            logits = tensor_at(self.module(random_images(self.module, self.image_shape)), self.key)
+        return least_squares_factor(recorded[-1], logits)
 
 
 def find_last_layer(
-    module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], asked: str | None
+    module: nn.Module, trace: Trace, image_shape: tuple[int, int, int], requested: str | None
 ) -> LastLayer | LastOperation:
     """Return the last layer, by its name if given, including the position of its logits in the module's output.
 
     If no module is that layer, it may be a product computed in `forward`. Raises ValueError, listing the linear layers
     and the measured difference, if no output is W h + b.
     """
-    layers = list(trial.inputs)
-    if asked not in (None, FUNCTION, *layers):
-        raise ValueError(f"{asked!r} is no linear layer of the network; there are: {listed(layers)}")
-    names = layers[::-1] if asked is None else [asked] if asked in layers else []
-    forms = (form for key in trial.outputs for name in names for form in _forms(module, trial, image_shape, name, key))
+    layers = list(trace.inputs)
+    if requested not in (None, FUNCTION, *layers):
+        raise ValueError(f"{requested!r} is not a linear layer of the network; the linear layers are: {listed(layers)}")
+    names = layers[::-1] if requested is None else [requested] if requested in layers else []
+    candidates = (
+        candidate
+        for key in trace.outputs
+        for name in names
+        for candidate in _candidates(module, trace, image_shape, name, key)
+    )
     differences: dict[str, float] = {}
-    for form in forms:
-        difference = form.difference(trial.inputs[form.name], trial.outputs[form.key])
+    for candidate in candidates:
+        difference = candidate.difference(trace.inputs[candidate.name], trace.outputs[candidate.key])
         if difference <= _TOLERANCE:
-            difference = largest_difference(form, module, image_shape)
+            difference = largest_difference(candidate, module, image_shape)
         if difference <= _TOLERANCE:
-            return form
-        differences[form.name] = min(difference, differences.get(form.name, difference))
-    if asked in (None, FUNCTION):
-        operation, least = find_last_operation(module, trial, image_shape, _TOLERANCE)
+            return candidate
+        differences[candidate.name] = min(difference, differences.get(candidate.name, difference))
+    if requested in (None, FUNCTION):
+        operation, least = find_last_operation(module, trace, image_shape, _TOLERANCE)
         if operation is not None:
             return operation
         if least is not None and not names:
             differences[FUNCTION] = least
-    raise ValueError(_refused(trial, names, layers, differences) + _unused(module, trial))
+    raise ValueError(_reason(trace, names, layers, differences) + _uncalled_layers(module, trace))
 
 
 def listed(names: list[str]) -> str:
@@ -148,57 +153,63 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + more
 
 
-def _forms(
-    module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], name: str, key: Key
+def _candidates(
+    module: nn.Module, trace: Trace, image_shape: tuple[int, int, int], name: str, key: Key
 ) -> Iterator[LastLayer]:
     """Yield the ways in which a layer may produce the logits; none if it cannot."""
-    taken, given, logits = trial.inputs[name], trial.calls[name].output, trial.outputs[key]
-    if trial.calls[name].times > 1 or taken.dim() != 2 or not isinstance(given, torch.Tensor):
+    inputs, logits = trace.inputs[name], trace.outputs[key]
+    layer_output = trace.calls[name].output
+    if trace.calls[name].times > 1 or inputs.dim() != 2 or not isinstance(layer_output, torch.Tensor):
         return
-    scale = 1.0 if given is logits else factor(given, logits) if given.shape == logits.shape else 0.0
-    if given.shape != logits.shape or not scale > 0:
+    if layer_output.shape != logits.shape:
+        return
+    scaled = layer_output is not logits
+    if scaled and not least_squares_factor(layer_output, logits) > 0:
         return
     weight = module.get_submodule(name)._parameters.get("weight")
-    shared = (module, image_shape, name, taken.shape[1], key)
-    if weight is not None and weight.shape == (logits.shape[1], taken.shape[1]):
-        yield LastLayer(*shared, plain=True, normalised=False, scaled=given is not logits)
+    shared = (module, image_shape, name, inputs.shape[1], key)
+    if weight is not None and weight.shape == (logits.shape[1], inputs.shape[1]):
+        yield LastLayer(*shared, plain=True, normalised=False, scaled=scaled)
     for normalised in (False, True):
-        yield LastLayer(*shared, plain=False, normalised=normalised, scaled=given is not logits)
+        yield LastLayer(*shared, plain=False, normalised=normalised, scaled=scaled)
 
 
-def _refused(trial: Trial, names: list[str], layers: list[str], differences: dict[str, float]) -> str:
+def _reason(trace: Trace, names: list[str], layers: list[str], differences: dict[str, float]) -> str:
     name = next(iter(differences), names[0] if names else FUNCTION)
     if name == FUNCTION:
         measured = (
-            "" if name not in differences else f"; a product in its forward differs by {_share(differences[name])}"
+            ""
+            if name not in differences
+            else f"; a product computed in its forward differs by {_percentage(differences[name])}"
         )
-        return f"the network has no linear layer that a pass calls; it must end in one, logits = W h + b{measured}"
-    taken = trial.inputs[name]
-    if name not in differences and (trial.calls[name].times > 1 or taken.dim() != 2):
-        return f"{name} must see each image once, as features (N, d), but is given {tuple(taken.shape)}"
-    measured = f", but they differ by {_share(differences[name])}" if name in differences else ""
+        return f"the network calls no linear layer in a pass; it must end in one, logits = W h + b{measured}"
+    inputs, times = trace.inputs[name], trace.calls[name].times
+    if name not in differences and (times > 1 or inputs.dim() != 2):
+        actual = f"is called {times} times" if times > 1 else f"is given {tuple(inputs.shape)}"
+        return f"{name} must be called once in a pass, with features (N, d), but {actual}"
+    measured = f", but they differ by {_percentage(differences[name])}" if name in differences else ""
     return (
-        f"the network's outputs are not those of {name}: it must end in that layer, without a softmax or other layers "
-        f"after it{measured}; its linear layers are: {listed(layers)}"
+        f"the network's outputs are not those of {name}: the network must end in that layer, without a softmax or "
+        f"other layers after it{measured}; the linear layers are: {listed(layers)}"
     )
 
 
-def _share(difference: float) -> str:
+def _percentage(difference: float) -> str:
     return f"{100 * difference:.3g} % of the largest logit from W h + b"
 
 
-def _unused(module: nn.Module, trial: Trial) -> str:
+def _uncalled_layers(module: nn.Module, trace: Trace) -> str:
     """Return words on linear layers without a call that hooks can observe, whose weights a function may use."""
-    names = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name not in trial.calls]
-    return f"; a pass does not call {listed(names)}" if names else ""
+    names = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name not in trace.calls]
+    return f"; these linear layers are not called in a pass: {listed(names)}" if names else ""
 
 
 @contextmanager
 def outputs_of(layer: nn.Module) -> Iterator[list[Any]]:
     """Collect the outputs of a layer within the block."""
-    held: list[Any] = []
-    hook = layer.register_forward_hook(lambda _part, _inputs, output: held.append(output))
+    recorded: list[Any] = []
+    hook = layer.register_forward_hook(lambda _layer, _inputs, output: recorded.append(output))
     try:
-        yield held
+        yield recorded
     finally:
         hook.remove()

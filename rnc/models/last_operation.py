@@ -17,11 +17,11 @@ from torch.overrides import TorchFunctionMode
 
 from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, apart, element, factor
-from rnc.models.tracing import Trial, random_images
+from rnc.models.outputs import Key, least_squares_factor, relative_difference, tensor_at
+from rnc.models.tracing import Trace, random_images
 
 FUNCTION = "<linear function>"
-"""Its name in the place of a layer's name."""
+"""The name that stands for it where a layer has its name."""
 _PRODUCTS = ("linear", "matmul", "__matmul__", "__rmatmul__", "mm", "addmm", "einsum")
 _COSINE = "cosine_similarity"
 _SAME = 1e-5  # relative to the largest number: allowed difference between a product and x @ W.T + b
@@ -40,7 +40,7 @@ class LastOperation:
 
     module: nn.Module
     image_shape: tuple[int, int, int]
-    place: int
+    index: int
     """The index of the product in a pass."""
     features_at: int
     """The index of the features (N, d) among the operands."""
@@ -58,65 +58,65 @@ class LastOperation:
         return None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Return a description in words."""
-        return "a product that forward computes, without a layer of its own"
+        return "a product computed in forward, without a layer"
 
     @contextmanager
-    def overheard(self) -> Iterator[list[torch.Tensor]]:
+    def record_inputs(self) -> Iterator[list[torch.Tensor]]:
         """Collect the features (N, d) of a pass within the block."""
-        held: list[torch.Tensor] = []
+        recorded: list[torch.Tensor] = []
         with _Products() as products:
-            yield held
-        held.append(products.found[self.place].operands[self.features_at])
+            yield recorded
+        recorded.append(products.recorded[self.index].operands[self.features_at])
 
-    def features(self, taken: torch.Tensor) -> torch.Tensor:
+    def features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the features (N, d) that the weights multiply: the operand of the product, unchanged."""
-        return taken
+        return inputs
 
     @torch.no_grad()
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return W (C, d) and b (C,) as the network uses them, from a pass in eval mode; its modes and buffers stay unchanged."""
         images = random_images(self.module, self.image_shape)
         with model_mode(self.module, training=False), _Products() as products:
-            logits = element(self.module(images), self.key)
-        return self.read(products.found[self.place], logits)
+            logits = tensor_at(self.module(images), self.key)
+        return self.read(products.recorded[self.index], logits)
 
     def read(self, product: Product, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return W (C, d) and b (C,) from the product's operands and the logits (N, C) computed from its output."""
         h, weight = product.operands[self.features_at], product.operands[self.weight_at]
         weight = weight.T if self.transposed else weight
         bias = next((x for x in product.operands if x.dim() == 1), torch.zeros_like(logits[0]))
-        scale = factor(product.output, logits)
-        if apart(scale * product.output, logits) > _SAME:  # a bias is added after the product
-            bare = functional.linear(h, weight)
-            scale = factor(bare - bare.mean(0), logits - logits.mean(0))
-            bias = (logits - scale * bare).mean(0) / scale if scale else bias
+        scale = least_squares_factor(product.output, logits)
+        if relative_difference(scale * product.output, logits) > _SAME:  # a bias is added after the product
+            product_alone = functional.linear(h, weight)
+            scale = least_squares_factor(product_alone - product_alone.mean(0), logits - logits.mean(0))
+            bias = (logits - scale * product_alone).mean(0) / scale if scale else bias
         return scale * weight, scale * bias
 
 
 def find_last_operation(
-    module: nn.Module, trial: Trial, image_shape: tuple[int, int, int], tolerance: float
+    module: nn.Module, trace: Trace, image_shape: tuple[int, int, int], tolerance: float
 ) -> tuple[LastOperation | None, float | None]:
-    """Return the product that gives one of a trial's logits, or None if there is none, and the least difference found.
+    """Return the product that gives one of the logits in a trace, or None if there is none, and the least difference found.
 
     The difference is relative to the largest logit, on images other than those from which W and b were derived.
     """
     with model_mode(module, training=False), torch.no_grad(), _Products() as products:
         module(random_images(module, image_shape))
     least: float | None = None
-    for place in reversed(range(len(products.found))):
-        for key, logits in trial.outputs.items():
-            for form in _forms(module, image_shape, products.found[place], place, key, logits):
-                found = largest_difference(form, module, image_shape)
-                if found <= tolerance:
-                    return form, found
-                least = found if least is None else min(found, least)
+    for index in reversed(range(len(products.recorded))):
+        for key, logits in trace.outputs.items():
+            for candidate in _candidates(module, image_shape, products.recorded[index], index, key, logits):
+                difference = largest_difference(candidate, module, image_shape)
+                if difference <= tolerance:
+                    return candidate, difference
+                least = difference if least is None else min(difference, least)
     return None, least
 
 
-def _forms(
-    module: nn.Module, shape: tuple[int, int, int], product: Product, place: int, key: Key, logits: torch.Tensor
+def _candidates(
+    module: nn.Module, shape: tuple[int, int, int], product: Product, index: int, key: Key, logits: torch.Tensor
 ) -> Iterator[LastOperation]:
     """Yield the ways in which the operands of a product may be features and weights; none if they cannot."""
     if product.output.shape != logits.shape:
@@ -130,8 +130,8 @@ def _forms(
                 weight = weight.T if transposed else weight
                 if weight.shape != (logits.shape[1], h.shape[1]):
                     continue
-                if apart(functional.linear(h, weight) + bias, product.output) <= _SAME:
-                    yield LastOperation(module, shape, place, features_at, weight_at, transposed, key)
+                if relative_difference(functional.linear(h, weight) + bias, product.output) <= _SAME:
+                    yield LastOperation(module, shape, index, features_at, weight_at, transposed, key)
 
 
 class _Products(TorchFunctionMode):
@@ -139,21 +139,21 @@ class _Products(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Product] = []
+        self.recorded: list[Product] = []
 
     def __torch_function__(
-        self, function: Any, _types: Any, given: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+        self, function: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call the function, and record its operands if it is a product with a 2-D output."""
-        output = function(*given, **(options or {}))
+        output = function(*args, **(kwargs or {}))
         name = getattr(function, "__name__", "")
         if name in (*_PRODUCTS, _COSINE) and output.dim() == 2:
-            operands = tuple(_tensors((*given, *(options or {}).values())))
-            self.found.append(Product(_directions(operands) if name == _COSINE else operands, output))
+            operands = tuple(_tensors((*args, *(kwargs or {}).values())))
+            self.recorded.append(Product(_unit_vectors(operands) if name == _COSINE else operands, output))
         return output
 
 
-def _directions(operands: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def _unit_vectors(operands: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """Return the operands (N, d) and (C, d) of length 1 in `cosine_similarity` of features (N, 1, d) and weights (1, C, d)."""
     if any(operand.dim() != 3 for operand in operands):
         return operands

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, apart, element
+from rnc.models.outputs import Key, relative_difference, tensor_at
 from rnc.models.tracing import random_images
 
 _SCALES = (1.0, 1e2, 1e4, 1e6)
@@ -23,12 +23,12 @@ class LinearEnd(Protocol):
 
     @property
     def key(self) -> Key:
-        """The place of the logits among the network's outputs."""
+        """Return the position of the logits in the network's output."""
 
-    def overheard(self) -> AbstractContextManager[list[torch.Tensor]]:
+    def record_inputs(self) -> AbstractContextManager[list[torch.Tensor]]:
         """Collect the inputs of the end within the block."""
 
-    def features(self, taken: torch.Tensor) -> torch.Tensor:
+    def features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return the features (N, d) from these inputs."""
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,9 +45,9 @@ def largest_difference(end: LinearEnd, module: nn.Module, image_shape: tuple[int
     images = 1 - random_images(module, image_shape)
     worst = 0.0
     for scale in _SCALES:
-        with model_mode(module, training=False), end.overheard() as taken:
+        with model_mode(module, training=False), end.record_inputs() as inputs:
             output = module(scale * images)
-        logits = element(output, end.key)
+        logits = tensor_at(output, end.key)
         if bool(logits.isfinite().all()):
-            worst = max(worst, apart(functional.linear(end.features(taken[-1]), weight, bias), logits))
+            worst = max(worst, relative_difference(functional.linear(end.features(inputs[-1]), weight, bias), logits))
     return worst

@@ -21,11 +21,11 @@ def model_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 @contextmanager
 def frozen_weights(model: nn.Module) -> Iterator[None]:
     """Disable gradients of all parameters for a block: a compiled network would compute them in every attack on images."""
-    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in asking:
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in trainable:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in asking:
+        for parameter in trainable:
             parameter.requires_grad_(True)

@@ -32,28 +32,28 @@ def read_header(content: bytes) -> Header:
     """Return the header of a complete file in memory. Raises HeaderError."""
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     if len(content) < _LENGTH_BYTES or length > len(content) - _LENGTH_BYTES:
-        raise HeaderError("it is no safetensors file, or is cut short")
+        raise HeaderError("it is not a safetensors file, or is cut short")
     if length > MOST_HEADER_BYTES:
         raise HeaderError(f"its header has {length:,} bytes; at most {MOST_HEADER_BYTES:,} are read")
     try:
-        found = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_without_repeats)
+        header = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_without_repeats)
     except HeaderError:
         raise
     except (ValueError, RecursionError):
-        raise HeaderError("its header is no JSON") from None
-    if not isinstance(found, dict):
-        raise HeaderError("its header is no JSON object")
-    metadata = found.pop(_METADATA, {})
-    if not isinstance(metadata, dict) or len(found) > MOST_TENSORS:
-        raise HeaderError(f"its header must have an object of metadata and at most {MOST_TENSORS:,} tensors")
-    return Header(metadata, {name: _shape(name, entry) for name, entry in found.items()})
+        raise HeaderError("its header is not JSON") from None
+    if not isinstance(header, dict):
+        raise HeaderError("its header is not a JSON object")
+    metadata = header.pop(_METADATA, {})
+    if not isinstance(metadata, dict) or len(header) > MOST_TENSORS:
+        raise HeaderError(f"its header must have metadata as an object and at most {MOST_TENSORS:,} tensors")
+    return Header(metadata, {name: _shape(name, entry) for name, entry in header.items()})
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise HeaderError("its header names something twice")
-    return found
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise HeaderError("its header has the same name twice")
+    return entries
 
 
 def _shape(name: str, entry: Any) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, element, tensors_in
+from rnc.models.outputs import Key, relative_difference, tensor_at, tensors_in
 
 _IMAGES = 2
 _SEED = 0
@@ -25,7 +25,7 @@ class Call:
     version: int = 0
 
     @property
-    def gives_a_batch(self) -> bool:
+    def is_batch(self) -> bool:
         """Return whether the output is one tensor with a row per image."""
         return isinstance(self.output, torch.Tensor) and self.output.dim() > 1 and len(self.output) == _IMAGES
 
@@ -36,7 +36,7 @@ class Call:
 
 
 @dataclass
-class Trial:
+class Trace:
     """The candidate logits (2, C) of a pass, the input of each linear layer, and the calls by name in order."""
 
     outputs: dict[Key, torch.Tensor] = field(default_factory=dict)
@@ -46,89 +46,93 @@ class Trial:
     @property
     def stages(self) -> list[str]:
         """Return the names that may be stages: called once, with a batch as output."""
-        return [name for name, call in self.calls.items() if call.times == 1 and call.gives_a_batch]
+        return [name for name, call in self.calls.items() if call.times == 1 and call.is_batch]
 
 
 def random_images(module: nn.Module, image_shape: tuple[int, int, int]) -> torch.Tensor:
     """Return two fixed random images (2, c, h, w), on the device and in the dtype of the module's weights."""
     generator = torch.Generator().manual_seed(_SEED)
-    given = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
-    return torch.rand(_IMAGES, *image_shape, generator=generator).to(given)
+    parameter = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    return torch.rand(_IMAGES, *image_shape, generator=generator).to(parameter)
 
 
-def try_out(module: nn.Module, image_shape: tuple[int, int, int]) -> Trial:
+def trace_forward(module: nn.Module, image_shape: tuple[int, int, int]) -> Trace:
     """Pass two random images (c, h, w) through a module in eval mode, twice, and restore its modes.
 
     Raises ValueError with a remedy if the module rejects the images, gives no finite logits (N, C) or no gradient, or
     gives different logits the second time.
     """
     images = random_images(module, image_shape).requires_grad_()
-    trial, hooks = Trial(), []
-    for name, part in module.named_modules():
+    trace, hooks = Trace(), []
+    for name, layer in module.named_modules():
         if name:
-            hooks.append(part.register_forward_hook(_watcher(name, trial), with_kwargs=True))
+            hooks.append(layer.register_forward_hook(_recorder(name, trace), with_kwargs=True))
     try:
         with model_mode(module, training=False), torch.enable_grad():
             output = module(images)
             while hooks:
                 hooks.pop().remove()
-            again = module(images)
+            second_output = module(images)
     except Exception as error:  # an external module may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
-            f"the network cannot take images of shape {tuple(image_shape)}: {reason.removesuffix('.')}; give it those that it "
-            "was made for"
+            f"the network does not accept images of shape {tuple(image_shape)}: {reason.removesuffix('.')}; give it the "
+            "images that it was made for"
         ) from error
     finally:
         for hook in hooks:
             hook.remove()
-    trial.outputs = _logits_in(output, images)
-    _check_repeated(trial.outputs, again)
-    return trial
+    trace.outputs = _logits_in(output, images)
+    _check_repeatable(trace.outputs, second_output)
+    return trace
 
 
-def _watcher(name: str, trial: Trial) -> Callable[..., None]:
-    def watch(part: nn.Module, inputs: Any, options: dict[str, Any], output: Any) -> None:
-        call = trial.calls.setdefault(name, Call())
+def _recorder(name: str, trace: Trace) -> Callable[..., None]:
+    def record(layer: nn.Module, inputs: Any, options: dict[str, Any], output: Any) -> None:
+        call = trace.calls.setdefault(name, Call())
         call.times += 1
         call.output = output
         call.version = output._version if isinstance(output, torch.Tensor) and not output.is_inference() else 0
-        taken = next(iter((*inputs, *options.values())), None)
-        if _may_be_last(part) and isinstance(taken, torch.Tensor):
-            trial.inputs[name] = taken
+        first_input = next(iter((*inputs, *options.values())), None)
+        if _may_be_last_layer(layer) and isinstance(first_input, torch.Tensor):
+            trace.inputs[name] = first_input
 
-    return watch
+    return record
 
 
-def _may_be_last(part: nn.Module) -> bool:
+def _may_be_last_layer(layer: nn.Module) -> bool:
     """Return whether a module is a linear layer, or a custom layer with a matrix of weights."""
-    return isinstance(part, nn.Linear) or any(p.dim() == 2 for p in part.parameters(recurse=False))
+    return isinstance(layer, nn.Linear) or any(p.dim() == 2 for p in layer.parameters(recurse=False))
 
 
 def _logits_in(output: Any, images: torch.Tensor) -> dict[Key, torch.Tensor]:
     """Return the tensors of an output that may be logits: (N, C) with at least two classes, finite, and with a gradient."""
     tensors = tensors_in(output)
-    shaped = {k: t for k, t in tensors.items() if t.dim() == 2 and len(t) == len(images) and t.shape[1] > 1}
-    if not shaped:
-        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    candidates = {k: t for k, t in tensors.items() if t.dim() == 2 and len(t) == len(images) and t.shape[1] > 1}
+    if not candidates:
+        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise ValueError(
-            f"the network must give logits (N, C) of at least two classes, but gives {found} for {len(images)} images"
+            f"the network must return logits (N, C) of at least two classes, but returns {shape} for {len(images)} images"
         )
-    finite = {key: tensor for key, tensor in shaped.items() if bool(torch.isfinite(tensor).all())}
+    finite = {key: tensor for key, tensor in candidates.items() if bool(torch.isfinite(tensor).all())}
     if not finite:
-        raise ValueError("the network's logits are NaN or infinite on random images; are its weights whole?")
+        raise ValueError(
+            "the network's logits are NaN or infinite on random images; check that its weights are complete"
+        )
     attackable = {key: tensor for key, tensor in finite.items() if tensor.requires_grad}
     if not attackable:
-        raise ValueError("the network gives no gradient in its pixels, so that it cannot be attacked; remove no_grad")
+        raise ValueError(
+            "the network's logits have no gradient with respect to the pixels, so it cannot be attacked; remove no_grad"
+        )
     return attackable
 
 
-def _check_repeated(outputs: dict[Key, torch.Tensor], again: Any) -> None:
+def _check_repeatable(outputs: dict[Key, torch.Tensor], second_output: Any) -> None:
     for key, tensor in outputs.items():
-        difference = (element(again, key) - tensor).detach().abs().max()
-        apart = float(difference / tensor.detach().abs().max().clamp_min(1e-12))
-        if not apart <= _SAME:
+        difference = relative_difference(tensor_at(second_output, key), tensor)
+        if not difference <= _SAME:
             raise ValueError(
-                f"the network gives other logits for the same images the second time: they differ by {100 * apart:.3g} % of "
-                "the largest; dropout or noise stays on in eval mode: use nn.Dropout, or training=self.training"
+                "the network gives different logits for the same images in a second pass: they differ by "
+                f"{100 * difference:.3g} % of the largest; dropout or noise stays on in eval mode: use nn.Dropout, or "
+                "training=self.training"
             )

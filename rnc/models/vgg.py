@@ -20,7 +20,9 @@ def vgg11_bn(spec: DatasetSpec, width: float = 1.0) -> StagedClassifier:
     """
     side = min(spec.image_shape[1:])
     if side < _LEAST_SIDE:
-        raise ValueError(f"vgg11_bn needs images of at least {_LEAST_SIDE} px, {spec.name} has {side}; take small_cnn")
+        raise ValueError(
+            f"vgg11_bn needs images of at least {_LEAST_SIDE} px, but {spec.name} has {side}; use small_cnn"
+        )
     stages: dict[str, nn.Module] = {}
     before = spec.image_shape[0]
     for number, base in enumerate(CHANNELS, start=1):

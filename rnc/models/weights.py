@@ -16,17 +16,17 @@ from torch import nn
 from rnc import models
 from rnc.atomic_files import whole_file
 from rnc.datasets import DatasetSpec
-from rnc.models import skeleton
-from rnc.models.architecture import (
-    ForbiddenModel,
-    bare_network,
+from rnc.models import meta_device
+from rnc.models.checkpoint_config import CheckpointConfig, ConfigMissingError, read_config
+from rnc.models.factory import (
+    ForbiddenModelError,
+    build_module,
     check_options,
     is_built_in,
     is_user_code,
     wrap_arguments,
 )
-from rnc.models.checkpoint_config import CheckpointConfig, ConfigMissingError, read_config
-from rnc.models.memory import is_want_of_memory
+from rnc.models.memory_errors import is_out_of_memory
 from rnc.models.tensor_header import Header, HeaderError, read_header
 from rnc.safe_paths import UnsafePathError, open_plain_file
 from rnc.vocabulary import MOST_NETWORK_BYTES
@@ -47,11 +47,11 @@ def save(model: models.FeatureClassifier, path: Path, metadata: dict) -> str:
     """
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     content = tensors_to_bytes(state, metadata={"config": json.dumps(metadata)})
-    write_whole(path, content)
+    write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is complete or absent, even after a crash. Raises CheckpointError if writing fails."""
     try:
         with whole_file(path) as file:
@@ -59,7 +59,7 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be written ({error.strerror or error}); "
-            "free space or allow writing there, then start the same command again: it goes on"
+            "free space or allow writing there, then start the same command again: it continues"
         ) from None
 
 
@@ -71,23 +71,23 @@ def load(path: Path, sha256: str) -> models.FeatureClassifier:
     has no config; if its SHA-256 differs from the given one; if its tensors do not match the network it names; or if it
     names user code that RNC_MODELS does not allow.
     """
-    content = _content(path)
+    content = _read_bytes(path)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise CheckpointError(
-            f"checkpoint {path} is not the file that the store recorded: its SHA-256 is another; "
+            f"checkpoint {path} is not the file that the store recorded: its SHA-256 differs; "
             "restore the file or train the run again with --overwrite"
         )
     try:
         header = read_header(content)
         config = read_config(header.metadata)
     except (HeaderError, ConfigMissingError) as error:
-        raise CheckpointError(f"checkpoint {path} carries no config in its metadata: {error}") from None
+        raise CheckpointError(f"checkpoint {path} has no config in its metadata: {error}") from None
     except ValueError as error:
         raise CheckpointError(f"checkpoint {path} cannot be rebuilt: {_in_one_line(error)}") from None
-    return _rebuilt(config, header, content, path).eval()
+    return _rebuild(config, header, content, path).eval()
 
 
-def _content(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     """Return all bytes of a plain file, read once."""
     try:
         with open_plain_file(path, "checkpoint", most_bytes=MOST_NETWORK_BYTES) as file:
@@ -100,65 +100,67 @@ def _content(path: Path) -> bytes:
             f"checkpoint {path} cannot be read ({error.strerror or error}); train the run again"
         ) from None
     if len(content) != size:
-        raise CheckpointError(f"checkpoint {path} cannot be read: it was changed meanwhile; try again")
+        raise CheckpointError(f"checkpoint {path} cannot be read: it was changed while it was read; try again")
     return content
 
 
 def network_metadata(name: str, spec: DatasetSpec, width: float, model: models.FeatureClassifier) -> dict:
     """Return the metadata from which `load` rebuilds a network that was not made for a data set of the project."""
-    made_for = {field: getattr(spec, field) for field in _SPEC}
-    return {"dataset": spec.name, "model": name, "width": width, "spec": made_for, "wrap": wrap_arguments(model)}
+    images = {field: getattr(spec, field) for field in _SPEC}
+    return {"dataset": spec.name, "model": name, "width": width, "spec": images, "wrap": wrap_arguments(model)}
 
 
-def _rebuilt(config: CheckpointConfig, header: Header, content: bytes, path: Path) -> models.FeatureClassifier:
+def _rebuild(config: CheckpointConfig, header: Header, content: bytes, path: Path) -> models.FeatureClassifier:
     """Return the network of a file with its weights. Shapes are compared with the file before memory is allocated."""
     prefix = "" if is_built_in(config.model) else _WRAPPED
     shapes = {name.removeprefix(prefix): shape for name, shape in header.shapes.items() if name.startswith(prefix)}
     try:
         check_options(config.model, config.width, config.classifier, config.stages, config.arguments)
-        module = _bare(config)
+        module = _module_without_weights(config)
         if len(shapes) != len(header.shapes):
-            raise _OtherNetworkError(f"its tensors must all begin with {prefix!r}")
-        _refuse_other(skeleton.check_shapes, module, shapes)
+            raise _OtherNetworkError(f"the names of its tensors must all begin with {prefix!r}")
+        _raise_other_network(meta_device.check_shapes, module, shapes)
         if not is_built_in(config.model) and not is_user_code(config.model):
-            skeleton.check_trial_size(module, config.spec.image_shape)
+            meta_device.check_forward_size(module, config.spec.image_shape)
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors_from_bytes(content).items()}
-        _refuse_other(skeleton.fill, module, tensors)
-        return _wrapped(module, config)
-    except ForbiddenModel as error:
+        _raise_other_network(meta_device.load_tensors, module, tensors)
+        return _wrap(module, config)
+    except ForbiddenModelError as error:
         raise CheckpointError(f"checkpoint {path}: {error}") from None
     except (_OtherNetworkError, SafetensorError) as error:
         raise CheckpointError(
-            f"checkpoint {path} is not of the network that it names ({_in_one_line(error)})"
+            f"checkpoint {path} does not contain the network that it names ({_in_one_line(error)})"
         ) from None
     except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, OverflowError) as error:
-        if is_want_of_memory(error):
+        if is_out_of_memory(error):
             raise
         raise CheckpointError(f"checkpoint {path} cannot be rebuilt: {_in_one_line(error)}") from None
 
 
-def _bare(config: CheckpointConfig) -> nn.Module:
+def _module_without_weights(config: CheckpointConfig) -> nn.Module:
     """Return the module without weights; user code, if RNC_MODELS allows it, creates its own initial weights."""
-    make = partial(bare_network, config.model, config.spec, config.width, config.arguments, typed=False)
-    return make() if is_user_code(config.model) else skeleton.built_without_memory(make)
+    builder = partial(build_module, config.model, config.spec, config.width, config.arguments, trusted=False)
+    return builder() if is_user_code(config.model) else meta_device.build_on_meta(builder)
 
 
-def _wrapped(module: nn.Module, config: CheckpointConfig) -> models.FeatureClassifier:
+def _wrap(module: nn.Module, config: CheckpointConfig) -> models.FeatureClassifier:
     spec = config.spec
     if isinstance(module, models.FeatureClassifier) and is_built_in(config.model):
         return module
-    found = models.wrap(
+    network = models.wrap(
         module, config.classifier, config.stages, image_shape=spec.image_shape, mean=spec.mean, std=spec.std
     )
-    found.arguments = config.arguments
-    if len(found.weight) != spec.num_classes:
-        raise ValueError(f"{spec.num_classes} classes are named, but the network decides among {len(found.weight)}")
-    return found
+    network.arguments = config.arguments
+    if len(network.weight) != spec.num_classes:
+        raise ValueError(
+            f"the file names {spec.num_classes} classes, but the network has {len(network.weight)} outputs"
+        )
+    return network
 
 
-def _refuse_other(check: Callable[[nn.Module, Any], None], module: nn.Module, given: Any) -> None:
+def _raise_other_network(check: Callable[[nn.Module, Any], None], module: nn.Module, file_content: Any) -> None:
     try:
-        check(module, given)
+        check(module, file_content)
     except ValueError as error:
         raise _OtherNetworkError(str(error)) from None
 

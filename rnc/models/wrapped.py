@@ -13,8 +13,8 @@ from rnc.models.interface import FeatureClassifier
 from rnc.models.last_layer import LastLayer, find_last_layer, listed
 from rnc.models.last_operation import LastOperation
 from rnc.models.modes import model_mode
-from rnc.models.outputs import apart, element
-from rnc.models.tracing import Trial, try_out
+from rnc.models.outputs import relative_difference, tensor_at
+from rnc.models.tracing import Trace, trace_forward
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
 _FEW_STAGES = 4
@@ -34,9 +34,9 @@ class WrappedClassifier(FeatureClassifier):
         self._last, self.classifier_name, self._stages = last, last.name, stages
         self.arguments: dict[str, Any] = {}
         """The arguments of the module's builder besides the number of classes."""
-        given = next(last.module.parameters())
-        self.to(device=given.device)
-        self.mean, self.std = self.mean.to(given.dtype), self.std.to(given.dtype)
+        parameter = next(last.module.parameters())
+        self.to(device=parameter.device)
+        self.mean, self.std = self.mean.to(parameter.dtype), self.std.to(parameter.dtype)
 
     @property
     def weight(self) -> torch.Tensor:
@@ -53,13 +53,11 @@ class WrappedClassifier(FeatureClassifier):
         return functional.linear(features, *self._last.weight_and_bias())
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Return a description of the layers found in the module."""
-        outputs = "" if self._last.key is None else f"; its logits: {self._last.key!r} of what it gives"
+        outputs = "" if self._last.key is None else f"; its logits: the entry {self._last.key!r} of its output"
         stages = listed(self.stage_names) or "none"
-        return (
-            f"the network's last layer: {self._last.told} (d = {self.weight.shape[1]}){outputs}; its stages: {stages}"
-        )
+        return f"the network's last layer: {self._last.description} (d = {self.weight.shape[1]}){outputs}; its stages: {stages}"
 
     @torch.no_grad()
     def mismatch(self, images: torch.Tensor) -> float:
@@ -68,7 +66,7 @@ class WrappedClassifier(FeatureClassifier):
         Both are computed on images (N, c, h, w) in eval mode.
         """
         with model_mode(self, training=False):
-            return apart(self.logits_of(self.features(images)), self(images))
+            return relative_difference(self.logits_of(self.features(images)), self(images))
 
     @property
     def stage_names(self) -> list[str]:
@@ -81,28 +79,30 @@ class WrappedClassifier(FeatureClassifier):
         One pass computes all of them, and each is held until it is yielded: less memory than an attack on the batch
         needs.
         """
-        held: dict[str, torch.Tensor] = {}
+        recorded: dict[str, torch.Tensor] = {}
 
-        def keep(name: str) -> Callable[..., None]:
-            def hook(_part: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
-                held[name] = output.clone() if self._stages[name] else output
+        def recorder(name: str) -> Callable[..., None]:
+            def hook(_layer: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+                recorded[name] = output.clone() if self._stages[name] else output
 
             return hook
 
-        with _hooked(self.module.get_submodule(name).register_forward_hook(keep(name)) for name in self._stages):
+        with _remove_after(
+            self.module.get_submodule(name).register_forward_hook(recorder(name)) for name in self._stages
+        ):
             self.module(self.normalised(images))
         for name in self._stages:
-            yield _told(name), held.pop(name)
+            yield _result_name(name), recorded.pop(name)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate features h (N, d): the linear layer's input, normalised to length 1 if the layer does that."""
-        with self._last.overheard() as held:
+        with self._last.record_inputs() as recorded:
             self.module(self.normalised(images))
-        return self._last.features(held[-1])
+        return self._last.features(recorded[-1])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, C)."""
-        return element(self.module(self.normalised(images)), self._last.key)
+        return tensor_at(self.module(self.normalised(images)), self._last.key)
 
 
 def wrap(
@@ -126,59 +126,63 @@ def wrap(
     Raises ValueError, listing the available names, if the module does not end in that layer or a stage is not valid.
     """
     check_normalisation(image_shape[0], mean, std)
-    trial = try_out(module, image_shape)
-    last = find_last_layer(module, trial, image_shape, classifier)
+    trace = trace_forward(module, image_shape)
+    last = find_last_layer(module, trace, image_shape, classifier)
     name = last.name
-    chosen = _default_stages(module, trial, name) if stages is None else _checked_stages(module, trial, name, stages)
-    return WrappedClassifier(last, {stage: trial.calls[stage].overwritten for stage in chosen}, mean, std)
+    chosen = _default_stages(module, trace, name) if stages is None else _checked_stages(module, trace, name, stages)
+    return WrappedClassifier(last, {stage: trace.calls[stage].overwritten for stage in chosen}, mean, std)
 
 
-def _checked_stages(module: nn.Module, trial: Trial, classifier: str, asked: Sequence[str]) -> list[str]:
+def _checked_stages(module: nn.Module, trace: Trace, classifier: str, requested: Sequence[str]) -> list[str]:
     """Return the requested stages, in the order of the pass."""
-    there = [name for name in trial.stages if name != classifier]
-    for name in asked:
-        if name not in there:
-            call = trial.calls.get(name)
-            why = "is no part of it that a pass calls" if call is None else "does not give one batch of numbers a pass"
-            raise ValueError(f"stage {name!r} of the network {why}; there are: {listed(there)}")
-    return [name for name in there if name in set(asked)]
+    available = [name for name in trace.stages if name != classifier]
+    for name in requested:
+        if name not in available:
+            call = trace.calls.get(name)
+            why = (
+                "is not a module that a pass calls"
+                if call is None
+                else "does not return one tensor with a row per image"
+            )
+            raise ValueError(f"stage {name!r} of the network {why}; the possible stages are: {listed(available)}")
+    return [name for name in available if name in set(requested)]
 
 
-def _default_stages(module: nn.Module, trial: Trial, classifier: str) -> list[str]:
+def _default_stages(module: nn.Module, trace: Trace, classifier: str) -> list[str]:
     """Return the direct parts that have weights, expanded if there are fewer than `_FEW_STAGES`.
 
     A part is also expanded if it contains the classifier, gives an output other than a batch, or is never called
     itself.
     """
-    parts = _parts(module, trial, "", classifier)
-    chosen = _with_weights(module, trial, parts)
+    parts = _parts(module, trace, "", classifier)
+    chosen = _with_weights(module, trace, parts)
     if len(chosen) < _FEW_STAGES:
-        opened = [inner for name in parts for inner in _opened(module, name)]
-        chosen = _with_weights(module, trial, opened)
+        expanded = [inner for name in parts for inner in _expand(module, name)]
+        chosen = _with_weights(module, trace, expanded)
     return chosen
 
 
-def _parts(module: nn.Module, trial: Trial, prefix: str, classifier: str) -> list[str]:
-    there, found = set(trial.stages), []
+def _parts(module: nn.Module, trace: Trace, prefix: str, classifier: str) -> list[str]:
+    possible_stages, parts = set(trace.stages), []
     for child, part in module.named_children():
         name = prefix + child
-        if classifier.startswith(f"{name}.") or (name not in there and any(True for _ in part.children())):
-            found += _parts(part, trial, f"{name}.", classifier)
+        if classifier.startswith(f"{name}.") or (name not in possible_stages and any(True for _ in part.children())):
+            parts += _parts(part, trace, f"{name}.", classifier)
         elif name != classifier:
-            found.append(name)
-    return found
+            parts.append(name)
+    return parts
 
 
-def _opened(module: nn.Module, name: str) -> list[str]:
+def _expand(module: nn.Module, name: str) -> list[str]:
     """Return the children of a plain sequence; any other part as it is."""
     part = module.get_submodule(name)
     inner = [f"{name}.{child}" for child, _part in part.named_children()]
     return inner if isinstance(part, nn.Sequential) and inner else [name]
 
 
-def _with_weights(module: nn.Module, trial: Trial, names: list[str]) -> list[str]:
-    wanted = {name for name in names if any(True for _ in module.get_submodule(name).parameters())}
-    return [name for name in trial.stages if name in wanted]
+def _with_weights(module: nn.Module, trace: Trace, names: list[str]) -> list[str]:
+    weighted = {name for name in names if any(True for _ in module.get_submodule(name).parameters())}
+    return [name for name in trace.stages if name in weighted]
 
 
 def check_normalisation(channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -192,17 +196,17 @@ def check_normalisation(channels: int, mean: Sequence[float], std: Sequence[floa
         raise ValueError(f"std must be greater than 0, got {std}")
 
 
-def _told(name: str) -> str:
+def _result_name(name: str) -> str:
     """Return the stage's name in results; `pixels` and `features` are reserved for the input and for h."""
     return f"{name} (stage)" if name in (PIXELS_LAYER, FEATURES_LAYER) else name
 
 
 @contextmanager
-def _hooked(hooks: Any) -> Iterator[None]:
+def _remove_after(hooks: Any) -> Iterator[None]:
     """Keep hooks for the block, and remove them at its end."""
-    held = list(hooks)
+    installed = list(hooks)
     try:
         yield
     finally:
-        for hook in held:
+        for hook in installed:
             hook.remove()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rnc.models.external_weights import SUFFIXES, holds_weights
+from rnc.models.external_weights import SUFFIXES, contains_weights
 from rnc.probe.epoch_names import epochs_in_names
 from rnc.safe_paths import quoted
 
@@ -38,7 +38,7 @@ def _in_folder(folder: Path, *, numbered: bool) -> tuple[list[Path], list[str]]:
         folders = [path for path in paths if path.is_dir()]
         inside = f"; it contains the folders {_listed(folders)}; name the files in them" if folders else ""
         raise ValueError(f"checkpoint {folder} is a folder without {', '.join(SUFFIXES)} files{inside}")
-    weights = [path for path in checkpoints if holds_weights(path)]
+    weights = [path for path in checkpoints if contains_weights(path)]
     if not weights:
         raise ValueError(f"checkpoint {folder} is a folder whose files contain no weights: {_listed(checkpoints)}")
     files = list(epochs_in_names(weights)[0]) if numbered else weights

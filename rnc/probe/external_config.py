@@ -25,7 +25,7 @@ class ExternalRun(MeasurementConfig):
     network: dict[str, Any]
     """The description from which the network is rebuilt: `weights.network_metadata`."""
     images: dict[str, Any] | None = None
-    """The location of the user's own images (`UserImages.to_json`); None for a data set of the project."""
+    """The location of the user's own images (`CustomImages.to_json`); None for a data set of the project."""
     cli_arguments: dict[str, Any] = field(default_factory=dict)
     """Options of the command that are not stored elsewhere, for repeating the measurement."""
 

@@ -11,7 +11,7 @@ from rnc.command_line import printable
 from rnc.datasets import DatasetSpec, ImageSet
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
-from rnc.models.external_weights import fill, read
+from rnc.models.external_weights import copy_weights, read_weights
 from rnc.models.wrapped import WrappedClassifier
 from rnc.probe.checkpoints import save_network
 from rnc.probe.execution import Execution
@@ -50,8 +50,8 @@ def load_weights(model: FeatureClassifier, path: Path, images: ImageSet, key: st
     Raises WeightsError, and ValueError if the logits of some images are not finite or differ from those of the last
     layer.
     """
-    state, done = read(path, key)
-    done += fill(model.module if isinstance(model, WrappedClassifier) else model, state, path)
+    state, done = read_weights(path, key)
+    done += copy_weights(model.module if isinstance(model, WrappedClassifier) else model, state, path)
     few = images.take(images.balanced_indices(_CHECKED_IMAGES, 1)).pixels().to(model.mean.device)
     if not bool(model.eval()(few).isfinite().all()):
         raise ValueError(f"checkpoint {path}: the network's logits are NaN or infinite; take an earlier checkpoint")

@@ -65,7 +65,7 @@ def shortages(part: ImageSet, classes: Sequence[str], subset: int, sample: int) 
     `subset` images of a split are measured (0 is all) and the features of `sample` of them are kept, both balanced over
     the classes.
     """
-    label, rarest = part.rarest()
+    label, rarest = part.rarest_class()
     balance = f"{rarest} of each class, because class {classes[label]} has no more"
     sentences = []
     count = len(part)

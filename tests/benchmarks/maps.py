@@ -44,7 +44,7 @@ def make(folder: Path, data: Path | None) -> Path:
     if data is None:
         pictures = numbers.integers(256, size=(_SAMPLES, 3, 32, 32), dtype=np.uint8)
         write_parquet(folder, "cifar10", Split.TRAIN, pictures, np.arange(_SAMPLES) % _CLASSES)
-    labels = datasets.pick("cifar10", Split.TRAIN, np.arange(_SAMPLES), data or folder).labels
+    labels = datasets.load_subset("cifar10", Split.TRAIN, np.arange(_SAMPLES), data or folder).labels
     config = {
         "dataset": "cifar10", "model": "none", "objective": "st", "norm": "linf", "epsilon": 8 / 255, "seed": 1, "epochs": 1,
         "umap": False, "width": 1.0, "subset": 0,

@@ -86,7 +86,7 @@ def _watch(note: Note) -> None:
         return watched
 
     Trainer._step = around(Trainer._step, Phase.STEP)  # type: ignore[method-assign]
-    weights.write_whole = resume.write_whole = around(weights.write_whole, Phase.CHECKPOINT)  # type: ignore[assignment]
+    weights.write_atomically = resume.write_atomically = around(weights.write_atomically, Phase.CHECKPOINT)  # type: ignore[assignment]
     usual_writing, usual_epoch = writer.writing, writer.StoreWriter.write_epoch
 
     @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.datasets import image_folders
-from rnc.datasets.custom import UserImages
+from rnc.datasets import allowed_folders
+from rnc.datasets.custom import CustomImages
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.models import weights
 from rnc.models.weights import CheckpointError
@@ -194,7 +194,7 @@ def test_a_store_that_this_process_has_open_otherwise(store: Path) -> None:
 def test_images_that_nobody_here_measured(tmp_path: Path) -> None:
     spec = DatasetSpec("mine", ("a", "b"), (3, 8, 8), (0.0,) * 3, (1.0,) * 3, any_size=True)
     with pytest.raises(DatasetError) as error:
-        image_folders.check(UserImages(tmp_path, None, spec))
+        allowed_folders.check(CustomImages(tmp_path, None, spec))
     is_said("the images of a run lie where no network was measured", str(error.value))
 
 

@@ -118,7 +118,7 @@ def _from_input(sql: ast.expr, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in python_files()])
-def test_no_file_does_what_none_may(path: str) -> None:
+def test_no_product_file_uses_forbidden_functions(path: str) -> None:
     assert wrong(path, Path(ROOT, path).read_text()) == []
 
 
@@ -140,6 +140,6 @@ def test_a_pickled_batch_runs_nothing(tmp_path: Path) -> None:
     for part in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
         (folder / part).write_bytes(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode())
     for split in Split:
-        with pytest.raises(DatasetError, match=r"not a readable batch of CIFAR \(it asks for os\.system"):
-            native_files.arrays(specs.spec("cifar10"), split, tmp_path)
+        with pytest.raises(DatasetError, match=r"cannot be read as a batch of CIFAR \(it asks for os\.system"):
+            native_files.load_arrays(specs.spec("cifar10"), split, tmp_path)
     assert not canary.exists()

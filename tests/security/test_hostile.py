@@ -143,7 +143,7 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=range(len(CONFIGS)))
-def test_a_config_that_makes_no_sense_is_named(config: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_an_invalid_config_is_named(config: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = data / "rnc.duckdb"
     begin(store, "bad").write_epoch("bad", 0, one_epoch("bad", 0))
     with duckdb.connect(str(store)) as connection:

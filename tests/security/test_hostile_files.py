@@ -165,7 +165,7 @@ def test_modules_beside_a_store_are_not_imported(server: Server, base: Base, wor
     server.run(world, [("lab", {"honest": base.beside(world), "in": str(world.given)})]).assert_harmless()
 
 
-def test_the_address_of_a_store_is_looked_at_first(server: Server, base: Base, world: World) -> None:
+def test_the_address_of_a_store_is_checked_first(server: Server, base: Base, world: World) -> None:
     """Prefixes that DuckDB knows, devices, files of others, and folders that are not there: refused, and nothing is made."""
     base.copy(world)
     addresses = [

@@ -86,7 +86,9 @@ def test_networks_that_lie_elsewhere_are_not_copied(server: Server, base: Base, 
 @pytest.mark.parametrize(
     "place", ["{victim}/pipe", "{victim}", "/dev/zero", "{victim}/secret.txt", "../../victim"][: 5 if FULL else 1]
 )
-def test_images_of_one_s_own_are_not_looked_for_anywhere(place: str, server: Server, base: Base, world: World) -> None:
+def test_images_of_a_reference_are_read_only_from_its_location(
+    place: str, server: Server, base: Base, world: World
+) -> None:
     make.own_images(base, world, place.replace("{victim}", str(world.victim)))
     report = server.run(world, ["export", page("projections", RUN), page("runs", RUN), page("attack_lab", RUN), "lab"])
     report.assert_harmless()

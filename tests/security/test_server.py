@@ -64,7 +64,7 @@ def ask(port: int, method: str, path: str, body: bytes | None = None, **headers:
     return answer.status, content
 
 
-def test_it_listens_on_this_machine_alone(port: int) -> None:
+def test_the_server_listens_only_on_localhost(port: int) -> None:
     """127.0.0.2 is this machine too, and stands for every address but localhost's."""
     with closing(socket.socket()) as other:
         other.settimeout(5)
@@ -82,7 +82,7 @@ def websocket(port: int, origin: str | None, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
-def test_a_session_is_for_pages_of_its_own(port: int, name: str) -> None:
+def test_a_session_is_opened_for_pages_of_the_same_origin(port: int, name: str) -> None:
     assert websocket(port, f"http://{name}:{port}".lower(), Host=f"{name}:{port}") == 101
     assert ask(port, "GET", "/", Host=f"{name}:{port}")[0] == 200
 
@@ -111,7 +111,7 @@ def test_a_name_that_is_not_ours_gets_nothing(port: int, host: str) -> None:
         assert ask(port, "GET", path, Host=told)[0] in (400, 403), path
 
 
-def test_a_container_is_asked_for_its_health_by_any_address(port: int) -> None:
+def test_the_health_check_of_a_container_works_at_any_address(port: int) -> None:
     assert ask(port, "GET", "/_stcore/health", Host="10.1.2.3:8501")[0] == 200
 
 
@@ -176,7 +176,7 @@ TRAVERSALS = [
 ]
 
 
-def test_no_address_leads_to_a_file(port: int) -> None:
+def test_no_address_serves_a_file_of_the_disk(port: int) -> None:
     for path in TRAVERSALS:
         _status, content = ask(port, "GET", path)
         for secret in (b"root:", b"st.navigation", _CANARY.encode()):

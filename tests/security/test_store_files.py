@@ -205,7 +205,7 @@ def test_a_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "semi:colon.duckdb").is_file()
 
 
-def test_what_is_no_store_stays_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_store_is_left_unchanged(tmp_path: Path) -> None:
     """A text file, a pipe, a device and a folder: refused at once, nothing is made beside them."""
     text, pipe, folder = tmp_path / "passwd", tmp_path / "pipe", tmp_path / "folder"
     text.write_text("root:x:0:0\n" * 1000)
@@ -330,7 +330,7 @@ def test_a_run_that_is_not_as_it_is_published_is_left_out(kind: str, bundle: Pat
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "device", "garbage", "cut"])
 @pytest.mark.parametrize("table", ["run", "metric"])
-def test_a_damaged_file_spoils_its_run_alone(kind: str, table: str, bundle: Path, store: Path) -> None:
+def test_a_damaged_file_leaves_out_only_its_own_run(kind: str, table: str, bundle: Path, store: Path) -> None:
     (run,) = bundle.iterdir()
     file = run / f"{table}.parquet"
     content = file.read_bytes()

@@ -16,6 +16,10 @@ from train.config import RunConfig
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"dataset": "imagenet"}, "unknown dataset 'imagenet'; there are: cifar10, cifar100, digits"),
     ({"model": "vgg99"}, "unknown model 'vgg99'; there are: preact_resnet18, small_cnn, vgg11_bn"),
+    (
+        {"model": "torchvision:resnet18"},
+        "unknown model 'torchvision:resnet18'; there are: preact_resnet18, small_cnn, vgg11_bn",
+    ),
     ({"objective": "adversarial"}, "adversarial"),
     ({"norm": "l7"}, "l7"),
     ({"steps": 0}, "steps must be at least 1, got 0"),

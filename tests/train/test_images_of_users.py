@@ -70,7 +70,7 @@ def test_tiny_imagenets_tree_of_200_classes(tmp_path: Path, capsys: pytest.Captu
     assert main([*given, "--test-data", str(tmp_path / "sorted"), "--sample-size", "200", *FEW]) == 0
     said = capsys.readouterr().out
     assert "train: all 400 images measured" in said and "test: all 200 images measured" in said
-    assert "200 classes" in said and "no images: 200 .txt" in said, "what is left out is named"
+    assert "200 classes" in said and "not images: 200 .txt" in said, "what is left out is named"
     check_stored(store, net)
 
 

@@ -61,7 +61,7 @@ def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.Captur
     assert main(command(brought)) == 0
     said = capsys.readouterr().out
     assert said.index("epoch 0") < said.index("epoch 2") < said.index("epoch 10")
-    assert "took the weights under 'state_dict'; took 'module.' off every name" in said
+    assert "used the weights under 'state_dict'; removed 'module.' from every name" in said
     reader, run = only(brought)
     curves = reader.curves([run.run_id], ["clean"], "train", [Metric.LOSS])
     assert curves["epoch"].tolist() == [0, 2, 10]
@@ -217,7 +217,7 @@ def test_published_it_says_nothing_of_folders(brought: Path, tmp_path: Path) -> 
     assert "Measured by" in card and "--checkpoint weights --data images" in card
     beside = StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery")
     assert beside.runs()["published"].item() and list(beside.runs()["classes"].item()) == list(CLASSES)
-    with pytest.raises(datasets.DatasetError, match="no such file or folder"):
+    with pytest.raises(datasets.DatasetError, match="a published run, which comes without the images of its author"):
         datasets.load(beside.runs()["images_from"].item(), Split.TRAIN)
 
 

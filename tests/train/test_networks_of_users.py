@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.architecture import bare_network
-from rnc.models.builders import parsed_arguments
+from rnc.models.builders import parse_arguments
+from rnc.models.factory import build_module
 from tests.train.malformed.network import CLASSES, picture
 from tests.train.stored import Logits, check_stored
 from tests.train.user_networks import HERE, SIDE
@@ -63,17 +63,23 @@ class Kind:
 
 VIT = ["img_size=32", "depth=2", "embed_dim=48", "num_heads=3"]
 RESNET = ["depths=[1,1]", "hidden_sizes=[8,16]", "embedding_size=8", "layer_type=basic"]
-FUNCTION = "last layer: a product that forward computes"
+FUNCTION = "last layer: a product computed in forward"
 KINDS = {
     "LeNet with .view": Kind(f"{HERE}:lenet", said="last layer: fc2 (d = 12); its stages: conv1, conv2, fc1"),
     "cosine classifier": Kind(
-        f"{HERE}:cosine", said="head, its weights as it uses them, its features brought to length 1"
+        f"{HERE}:cosine", said="head, with weights that it computes in each pass, with features normalised to length 1"
     ),
     "cosine in forward": Kind(f"{HERE}:cosine_in_forward", said=FUNCTION),
     "cosine of an uncalled layer": Kind(f"{HERE}:cosine_of_linear", said=FUNCTION),
-    "a pair": Kind(f"{HERE}:packed", ["kind=pair"], lambda output: output[0], said="its logits: 0 of what it gives"),
-    "a dict": Kind(f"{HERE}:packed", ["kind=dict"], lambda output: output["logits"], said="its logits: 'logits' of"),
-    "an object": Kind(f"{HERE}:packed", ["kind=object"], lambda output: output.logits, said="its logits: 'logits' of"),
+    "a pair": Kind(
+        f"{HERE}:packed", ["kind=pair"], lambda output: output[0], said="its logits: the entry 0 of its output"
+    ),
+    "a dict": Kind(
+        f"{HERE}:packed", ["kind=dict"], lambda output: output["logits"], said="its logits: the entry 'logits' of"
+    ),
+    "an object": Kind(
+        f"{HERE}:packed", ["kind=object"], lambda output: output.logits, said="its logits: the entry 'logits' of"
+    ),
     "timm's ViT": Kind("timm:vit_tiny_patch16_224", VIT, package="timm", said="last layer: head (d = 48)"),
     "Hugging Face's ResNet": Kind(
         "hf:resnet", RESNET, lambda output: output.logits, "transformers", "last layer: classifier.1 (d = 16)"
@@ -84,7 +90,7 @@ KINDS = {
 def built(kind: Kind, seed: int = 0) -> nn.Module:
     """A network of a kind, whose weights, running statistics included, are not those it is built with."""
     torch.manual_seed(seed)
-    net = bare_network(kind.model, SPEC, 1.0, parsed_arguments(kind.options), typed=True)
+    net = build_module(kind.model, SPEC, 1.0, parse_arguments(kind.options), trusted=True)
     with torch.no_grad():
         for tensor in net.state_dict().values():
             if tensor.is_floating_point():
@@ -133,7 +139,7 @@ def test_data_parallel_and_an_average_of_weights(images: Path, capsys: pytest.Ca
     content = {"model_ema": average.state_dict(), "epoch": 7, "best": 0.5, "optimizer": {"state": {}}}
     store = measured(PLAIN, content, images)
     said = capsys.readouterr().out
-    assert "took the weights under 'model_ema'" in said and "took 'module.module.' off" in said
+    assert "used the weights under 'model_ema'" in said and "removed 'module.module.' from" in said
     assert "the weights are an average of 2 networks" in said
     check_stored(store, copy.deepcopy(average.module.module))
 
@@ -163,6 +169,6 @@ def test_a_checkpoint_that_lightning_wrote(images: Path, capsys: pytest.CaptureF
     trainer.fit(module.train(), torch.utils.data.DataLoader(data, 6))
     store = measured(PLAIN, path, images, lambda name, _path: trainer.save_checkpoint(name), path.name)
     said = capsys.readouterr().out
-    assert "took the weights under 'state_dict'" in said and "took 'model.' off" in said
-    assert "warning: 1 entry is left out, which the network does not need: 'criterion.weight'" in said
+    assert "used the weights under 'state_dict'" in said and "removed 'model.' from" in said
+    assert "warning: 1 entry is left out, because the network does not need it: 'criterion.weight'" in said
     check_stored(store, module.model)

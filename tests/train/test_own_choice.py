@@ -114,7 +114,7 @@ def test_the_last_line_says_what_was_measured_and_what_was_left_out(
         " % under pgd-linf-8_255-1",
         "test: all 6 images measured",
         "3 classes",
-        "left out: 'validation', for 'Test' is the test part; files in the class folders that are no images: 1 .txt",
+        "left out: 'validation', because 'Test' is the test part; files in the class folders that are not images: 1 .txt",
     ):
         assert words in last, last
 

@@ -34,7 +34,7 @@ from rnc.lab.requests import Request
 from rnc.lab.results import Result
 from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest
-from rnc.models.memory import is_want_of_memory
+from rnc.models.memory_errors import is_out_of_memory
 from rnc.models.weights import CheckpointError
 
 _SECONDS_BETWEEN = 0.1
@@ -94,7 +94,7 @@ class Worker:
             else:
                 self._run(number, request_from_json(message["request"]))
         except Exception as error:
-            fatal = is_want_of_memory(error)
+            fatal = is_out_of_memory(error)
             failure = {"kind": "failed", "id": number, "error": _message_of(error), "fatal": fatal}
             send_message(self._answers, failure)
             return not fatal
@@ -132,7 +132,7 @@ class _ProgressReporter:
 
 def _message_of(error: Exception) -> str:
     """Return what a user reads about an error. An unexpected one is also printed, which puts it into the server's log."""
-    if is_want_of_memory(error):
+    if is_out_of_memory(error):
         limit = _memory_limit()
         most = (
             ""

@@ -13,6 +13,7 @@ from torch.nn import functional
 from rnc.models.fast_cpu import winograd
 from rnc.models.memory_layout import channels_last_is_safe
 from rnc.models.modes import model_mode
+from rnc.models.outputs import relative_difference
 
 CHECKED_IMAGES = 32
 """Number of images on which a copy must agree with its network."""
@@ -32,22 +33,22 @@ class FoldedCopy(nn.Module):
         self._network = fx.GraphModule(model, graph)
         self._refreshed: list[_Conv | _Affine] = []
         layers = dict(self._network.named_modules())
-        called = {node: layers[str(node.target)] for node in graph.nodes if node.op == "call_module"}
-        gone: set[fx.Node] = set()
-        for node, layer in called.items():
+        layer_of = {node: layers[str(node.target)] for node in graph.nodes if node.op == "call_module"}
+        folded: set[fx.Node] = set()
+        for node, layer in layer_of.items():
             if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros":
-                after = _only_user(node, called)
+                after = _following_norm(node, layer_of)
                 self._replace(node, _Conv(layer, None if after is None else after[1]))
                 if after is not None:
                     after[0].replace_all_uses_with(node)
                     graph.erase_node(after[0])
-                    gone.add(after[0])
-            elif isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats and node not in gone:
+                    folded.add(after[0])
+            elif isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats and node not in folded:
                 self._replace(node, _Affine(layer))
             elif isinstance(layer, nn.Dropout | nn.Dropout2d):
                 self._replace(node, nn.Identity())
-        self.folded = len(gone)
-        """BatchNorm layers that went into a convolution."""
+        self.folded = len(folded)
+        """The number of BatchNorm layers that were folded into a convolution."""
         self._network.delete_all_unused_submodules()
         self._network.recompile()
 
@@ -78,11 +79,10 @@ def folded_copy(model: nn.Module, images: torch.Tensor) -> FoldedCopy | None:
     try:
         copy = FoldedCopy(model).refresh()
         with torch.no_grad(), model_mode(model, training=False):
-            expected, found = model(images), copy(images)
+            expected, actual = model(images), copy(images)
     except Exception:  # tracing can fail in many ways; such a network is attacked without a copy
         return None
-    apart = (expected - found).abs().max() / expected.abs().max().clamp_min(1e-12)
-    return copy if bool(apart <= _TOLERANCE) else None
+    return copy if relative_difference(actual, expected) <= _TOLERANCE else None
 
 
 class _Conv(nn.Module):
@@ -97,11 +97,13 @@ class _Conv(nn.Module):
         weight = torch.empty_like(conv.weight, memory_format=torch.channels_last, requires_grad=False)
         self.register_buffer("weight", weight)
         self.register_buffer("bias", weight.new_zeros(conv.out_channels))
-        self.fast = winograd.FastConv(weight) if winograd.pays(conv) else None
+        self.fast = winograd.FastConv(weight) if winograd.is_faster(conv) else None
 
     def refresh(self) -> None:
         conv, norm = self._sources
-        scale, shift = (torch.ones_like(self.bias), torch.zeros_like(self.bias)) if norm is None else _affine(norm)
+        scale, shift = (
+            (torch.ones_like(self.bias), torch.zeros_like(self.bias)) if norm is None else _scale_and_shift(norm)
+        )
         self.weight.copy_(conv.weight * scale.view(-1, 1, 1, 1))
         self.bias.copy_(shift if conv.bias is None else conv.bias * scale + shift)
         if self.fast is not None:
@@ -123,18 +125,18 @@ class _Affine(nn.Module):
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
         self._sources = (norm,)
-        for name, value in zip(("scale", "shift"), _affine(norm), strict=True):
+        for name, value in zip(("scale", "shift"), _scale_and_shift(norm), strict=True):
             self.register_buffer(name, value.detach().view(1, -1, 1, 1).clone())
 
     def refresh(self) -> None:
-        for held, value in zip((self.scale, self.shift), _affine(self._sources[0]), strict=True):
-            held.copy_(value.view(1, -1, 1, 1))
+        for buffer, value in zip((self.scale, self.shift), _scale_and_shift(self._sources[0]), strict=True):
+            buffer.copy_(value.view(1, -1, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.addcmul(self.shift, x, self.scale)
 
 
-def _affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the scale and the shift (channels,) that a BatchNorm applies in eval mode."""
     assert norm.running_mean is not None and norm.running_var is not None
     scale = (norm.running_var + norm.eps).rsqrt()
@@ -143,10 +145,10 @@ def _affine(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     return scale, shift if norm.bias is None else shift + norm.bias
 
 
-def _only_user(node: fx.Node, called: dict[fx.Node, nn.Module]) -> tuple[fx.Node, nn.BatchNorm2d] | None:
+def _following_norm(node: fx.Node, layer_of: dict[fx.Node, nn.Module]) -> tuple[fx.Node, nn.BatchNorm2d] | None:
     """Return the BatchNorm that is the only user of a node's output, or None."""
     user = next(iter(node.users)) if len(node.users) == 1 else None
-    layer = called.get(user) if user is not None else None
+    layer = layer_of.get(user) if user is not None else None
     return (
         (user, layer) if user is not None and isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats else None
     )

@@ -38,7 +38,7 @@ _TILES_AT_ONCE = 128
 """Number of tiles whose transforms stay in the cache."""
 
 
-def pays(conv: nn.Conv2d) -> bool:
+def is_faster(conv: nn.Conv2d) -> bool:
     """Return whether this module computes a convolution faster (by a fixed rule: two runs must choose the same algorithm)."""
     shaped = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
     wide = min(conv.in_channels, conv.out_channels) >= _MIN_CHANNELS
@@ -69,8 +69,8 @@ class FastConv(nn.Module):
             return functional.conv2d(x, self._weight, bias, padding=1)
         if self._transformed is None:
             self._transformed = _transform(self._weight)
-        found: torch.Tensor = _Winograd.apply(x, self._transformed)
-        return found + bias.view(1, -1, 1, 1)
+        output: torch.Tensor = _Winograd.apply(x, self._transformed)
+        return output + bias.view(1, -1, 1, 1)
 
     def _as_product(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         size = (x.shape[2], x.shape[3])
@@ -85,7 +85,7 @@ def _transform(weight: torch.Tensor) -> torch.Tensor:
     """Return the weights (out, in, 3, 3) transformed for Winograd's products: (36, in, out)."""
     out, in_ = weight.shape[:2]
     taps = weight.permute(2, 3, 1, 0).reshape(9, -1)
-    return torch.mm(_twice(_KERNEL, torch.float64).to(weight.dtype), taps).view(_READ**2, in_, out)
+    return torch.mm(_kronecker_square(_KERNEL, torch.float64).to(weight.dtype), taps).view(_READ**2, in_, out)
 
 
 def _matrix(weight: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -106,50 +106,50 @@ class _Winograd(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, transformed: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(transformed)
-        to_input, to_output = (_twice(matrix, x.dtype) for matrix in (_INPUT, _OUTPUT))
-        found = x.new_empty(len(x), x.shape[2], x.shape[3], transformed.shape[2])
-        for part, into in zip(_parts(x.permute(0, 2, 3, 1)), _parts(found), strict=True):
-            tiles = _read(functional.pad(part, (0, 0, 1, 1, 1, 1))).reshape(_READ**2, -1)
+        to_input, to_output = (_kronecker_square(matrix, x.dtype) for matrix in (_INPUT, _OUTPUT))
+        output = x.new_empty(len(x), x.shape[2], x.shape[3], transformed.shape[2])
+        for part, into in zip(_split_for_cache(x.permute(0, 2, 3, 1)), _split_for_cache(output), strict=True):
+            tiles = _input_tiles(functional.pad(part, (0, 0, 1, 1, 1, 1))).reshape(_READ**2, -1)
             spectrum = torch.mm(to_input, tiles).view(_READ**2, -1, x.shape[1])
             products = torch.bmm(spectrum, transformed).view(_READ**2, -1)
-            shape = (*_written(into).shape[:-1], transformed.shape[2])
-            _written(into).copy_(torch.mm(to_output, products).view(shape))
-        return found.permute(0, 3, 1, 2)
+            shape = (*_output_tiles(into).shape[:-1], transformed.shape[2])
+            _output_tiles(into).copy_(torch.mm(to_output, products).view(shape))
+        return output.permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (transformed,) = ctx.saved_tensors
-        to_input, to_output = (_twice(matrix, gradient.dtype) for matrix in (_INPUT, _OUTPUT))
+        to_input, to_output = (_kronecker_square(matrix, gradient.dtype) for matrix in (_INPUT, _OUTPUT))
         n, out, height, width = gradient.shape
-        found = gradient.new_empty(n, height, width, transformed.shape[1])
+        input_gradient = gradient.new_empty(n, height, width, transformed.shape[1])
         by_pixel = gradient.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-        for part, into in zip(_parts(by_pixel), _parts(found), strict=True):
-            products = torch.mm(to_output.T, _written(part).reshape(_TILE**2, -1)).view(_READ**2, -1, out)
+        for part, into in zip(_split_for_cache(by_pixel), _split_for_cache(input_gradient), strict=True):
+            products = torch.mm(to_output.T, _output_tiles(part).reshape(_TILE**2, -1)).view(_READ**2, -1, out)
             spectrum = torch.bmm(products, transformed.transpose(1, 2)).view(_READ**2, -1)
             padded = into.new_zeros(len(into), height + 2, width + 2, into.shape[3])
-            tiles = _read(padded)
+            tiles = _input_tiles(padded)
             read = torch.mm(to_input.T, spectrum).view(tiles.shape)
             first, rest = slice(0, _TILE), slice(_TILE, _READ)  # the last two rows are also the first of the next tile
             for rows in (first, rest):
                 for columns in (first, rest):
                     tiles[rows, columns] += read[rows, columns]
             into.copy_(padded[:, 1:-1, 1:-1])
-        return found.permute(0, 3, 1, 2), None
+        return input_gradient.permute(0, 3, 1, 2), None
 
 
-def _twice(matrix: tuple[tuple[float, ...], ...], dtype: torch.dtype) -> torch.Tensor:
+def _kronecker_square(matrix: tuple[tuple[float, ...], ...], dtype: torch.dtype) -> torch.Tensor:
     """Return the matrix that acts on flattened tiles as the given one acts on both their rows and their columns."""
-    once = torch.tensor(matrix, dtype=dtype)
-    return torch.kron(once, once)
+    single = torch.tensor(matrix, dtype=dtype)
+    return torch.kron(single, single)
 
 
-def _parts(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _split_for_cache(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Split images (N, h, w, c) into parts whose tiles stay in the cache."""
     tiles = (x.shape[1] // _TILE) * (x.shape[2] // _TILE)
     return x.split(max(1, _TILES_AT_ONCE // tiles))
 
 
-def _read(padded: torch.Tensor) -> torch.Tensor:
+def _input_tiles(padded: torch.Tensor) -> torch.Tensor:
     """Return the overlapping tiles (6, 6, N, rows, columns, c) of padded images (N, h + 2, w + 2, c), as a view."""
     n, height, width, channels = padded.shape
     image, row, column, _one = padded.stride()
@@ -157,7 +157,7 @@ def _read(padded: torch.Tensor) -> torch.Tensor:
     return padded.as_strided(shape, (row, column, image, _TILE * row, _TILE * column, 1))
 
 
-def _written(x: torch.Tensor) -> torch.Tensor:
+def _output_tiles(x: torch.Tensor) -> torch.Tensor:
     """Return the tiles (4, 4, N, rows, columns, c) of images (N, h, w, c), as a view."""
     n, height, width, channels = x.shape
     tiles = x.view(n, height // _TILE, _TILE, width // _TILE, _TILE, channels)

@@ -82,9 +82,9 @@ def _read(
 ) -> list[str]:
     """Read the images and check their labels, because another source of the data set may order its images differently.
 
-    Raises ValueError if `datasets.pick` does, and if these are not the images of the run.
+    Raises ValueError if `datasets.load_subset` does, and if these are not the images of the run.
     """
-    found = datasets.pick(images_from, Split(split), samples)
+    found = datasets.load_subset(images_from, Split(split), samples)
     if not np.array_equal(found.labels, labels) or count not in (None, found.count):
         raise ValueError(f"those of {split} in {root} are others than the run's, or in another order.")
     levels = (np.arange(found.levels + 1) * 255 / found.levels).round().astype(np.uint8)

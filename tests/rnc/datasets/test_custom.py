@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from rnc import datasets
-from rnc.datasets import DatasetError, custom, image_folders, parquet_folder
+from rnc.datasets import DatasetError, allowed_folders, custom, parquet_folder
 from rnc.vocabulary import Split
 
 CLASSES = ("ant", "bee", "cow")
@@ -80,7 +80,7 @@ def test_a_reference_finds_them_again(kind: str, tmp_path: Path, monkeypatch: py
     path, _names = both(tmp_path / "set", kind)
     monkeypatch.chdir(tmp_path)
     found = custom.find(path.relative_to(tmp_path), side=8)
-    image_folders.note(found)
+    allowed_folders.allow(found)
     reference, here = found.reference, {split: found.load(split).fingerprint() for split in Split}
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -159,8 +159,8 @@ def test_arrays_in_any_customary_layout(layout: str, channels: int, tmp_path: Pa
      *(f'own:{{"data": "a", "test_data": null, "name": "{name}", "classes": ["a"], "image_shape": [3, 8, 8]}}'
        for name in ("../../x", "/tmp/x", "", "a\\u0000"))],
 )  # fmt: skip
-def test_a_reference_that_makes_no_sense(text: str) -> None:
-    with pytest.raises(DatasetError, match=r"makes no sense.*measure the network again"):
+def test_an_invalid_reference_is_refused(text: str) -> None:
+    with pytest.raises(DatasetError, match=r"images in the store is not valid.*measure the network again"):
         datasets.load(text, Split.TRAIN)
 
 

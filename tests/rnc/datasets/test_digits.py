@@ -84,7 +84,7 @@ def test_a_set_moves_to_a_device() -> None:
     assert found.images.device.type == found.labels.device.type == "meta"
 
 
-def test_unknown_names_are_refused_with_what_there_is() -> None:
+def test_unknown_data_sets_are_refused_with_the_known_names() -> None:
     with pytest.raises(ValueError, match=r"unknown dataset 'digit'; there are: .*digits"):
         datasets.spec("digit")
     with pytest.raises(ValueError, match=r"unknown dataset 'digit'; there are: .*digits"):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from rnc import datasets
 from rnc.datasets import DatasetError, image_folder
-from rnc.datasets.images import decode
+from rnc.datasets.decoding import decode
 from rnc.vocabulary import Split
 from tests.rnc.datasets.torchvision_files import WNIDS
 
@@ -48,8 +48,8 @@ def test_an_image_knows_its_file(tmp_path: Path) -> None:
     write(tmp_path / "cifar10/train", CIFAR10.classes)
     source = find(tmp_path)
     assert str(source) == f"image folder {tmp_path / 'cifar10/train'}" and len(source) == 20
-    assert [image.place for image in source] == [str(path) for path in source.files]
-    assert all(Path(image.place).read_bytes() == image.content for image in source)
+    assert [image.location for image in source] == [str(path) for path in source.files]
+    assert all(Path(image.location).read_bytes() == image.content for image in source)
 
 
 @pytest.mark.parametrize("folder", ["imagenette", "imagenette160", "imagenette2-160"])
@@ -58,7 +58,7 @@ def test_an_image_knows_its_file(tmp_path: Path) -> None:
 )
 def test_imagenettes_folders_go_by_wordnet_id_or_name(tmp_path: Path, folder: str, names: list[str]) -> None:
     write(tmp_path / folder / "val", names)
-    found = {Path(image.place).parent.name: image.label for image in find(tmp_path, Split.TEST, IMAGENETTE)}
+    found = {Path(image.location).parent.name: image.label for image in find(tmp_path, Split.TEST, IMAGENETTE)}
     assert found == {name: label for label, name in enumerate(names)}
     assert image_folder.find(IMAGENETTE, Split.TRAIN, tmp_path) is None
 
@@ -90,9 +90,11 @@ def test_nothing_is_found_in_no_folder_and_in_an_empty_one(tmp_path: Path) -> No
     assert image_folder.find(CIFAR10, Split.TRAIN, tmp_path) is None
 
 
-def test_a_folder_that_is_no_class_is_an_error_that_lists_the_classes(tmp_path: Path) -> None:
+def test_a_folder_not_named_after_a_class_is_an_error_with_the_classes(tmp_path: Path) -> None:
     write(tmp_path / "cifar10/train", [*CIFAR10.classes, "plane"])
-    with pytest.raises(DatasetError, match=r"train/plane is none of cifar10's classes; rename or remove it.*airplane"):
+    with pytest.raises(
+        DatasetError, match=r"train/plane is not named after a class of cifar10; rename or remove it.*airplane"
+    ):
         find(tmp_path)
 
 
@@ -102,13 +104,13 @@ def test_a_class_without_images_is_an_error(tmp_path: Path, gone: str) -> None:
     shutil.rmtree(tmp_path / "cifar10/train/frog")
     if gone == "files":
         (tmp_path / "cifar10/train/frog").mkdir()
-    with pytest.raises(DatasetError, match=r"cifar10/train: no \.png, \S.* files of frog; there must be"):
+    with pytest.raises(DatasetError, match=r"cifar10/train: there are no \.png, \S.* files of frog; there must be"):
         find(tmp_path)
 
 
 def test_two_folders_of_one_class_are_an_error(tmp_path: Path) -> None:
     write(tmp_path / "cifar10/train", [*CIFAR10.classes, "Cat"])
-    with pytest.raises(DatasetError, match="two folders are cat; keep one"):
+    with pytest.raises(DatasetError, match="two folders are named after the class cat; keep one"):
         find(tmp_path)
 
 
@@ -120,5 +122,5 @@ def test_a_damaged_and_an_unreadable_image_are_named(tmp_path: Path) -> None:
         decode(CIFAR10, Split.TRAIN, find(tmp_path))
     path.unlink()
     path.mkdir()
-    with pytest.raises(DatasetError, match=r"cat/0.png: cannot be read .*check its permissions"):
+    with pytest.raises(DatasetError, match=r"cat/0.png: cannot be read, because it is not a regular file; remove it"):
         decode(CIFAR10, Split.TRAIN, find(tmp_path))

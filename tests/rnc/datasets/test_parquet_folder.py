@@ -11,7 +11,7 @@ import pytest
 
 from rnc import datasets
 from rnc.datasets import DatasetError, parquet_folder
-from rnc.datasets.images import decode
+from rnc.datasets.decoding import decode
 from rnc.vocabulary import Split
 from tests.synthetic_images import encoded, write_parquet
 
@@ -143,15 +143,16 @@ def test_other_classes_or_another_order_are_an_error(tmp_path: Path, names: list
 
 
 @pytest.mark.parametrize("header", [b"not json", b"[]", b'{"info": {}}', b'{"info": {"features": {"label": {}}}}'])
-def test_a_header_without_class_names_is_taken_at_its_word(tmp_path: Path, header: bytes) -> None:
+def test_a_header_without_class_names_is_accepted(tmp_path: Path, header: bytes) -> None:
     write(tmp_path / "mnist" / TRAIN, table().replace_schema_metadata({b"huggingface": header}))
     assert read(tmp_path)[1].tolist() == list(range(10))
 
 
 @pytest.mark.parametrize(
-    ("label", "message"), [(10, "label 10 is none of mnist's 10"), (-1, "label -1"), (None, "no label")]
+    ("label", "message"),
+    [(10, "label 10 is not one of the 10 classes of mnist"), (-1, "label -1"), (None, "the row has no label")],
 )
-def test_a_label_that_is_no_class_is_named_by_file_and_row(tmp_path: Path, label: int | None, message: str) -> None:
+def test_a_label_outside_the_classes_is_named_by_file_and_row(tmp_path: Path, label: int | None, message: str) -> None:
     write(tmp_path / "mnist/train-00000-of-00002.parquet", table())
     labels = [*range(10)] * 60
     labels[555] = label
@@ -161,10 +162,12 @@ def test_a_label_that_is_no_class_is_named_by_file_and_row(tmp_path: Path, label
 
 
 @pytest.mark.parametrize("row", [None, {"bytes": None, "path": "beside.png"}])
-def test_an_image_that_is_not_there_is_named_by_file_and_row(tmp_path: Path, row: dict | None) -> None:
+def test_a_missing_image_is_named_by_file_and_row(tmp_path: Path, row: dict | None) -> None:
     images = [*pictures(grey(9)).to_pylist(), row]
     write(tmp_path / "mnist" / TRAIN, table(image=pa.array(images, STRUCT)))
-    with pytest.raises(DatasetError, match=rf"{TRAIN}, row 9: no image bytes; save the images inside the Parquet file"):
+    with pytest.raises(
+        DatasetError, match=rf"{TRAIN}, row 9: the row has no image bytes; save the images inside the Parquet file"
+    ):
         read(tmp_path)
 
 
@@ -179,12 +182,24 @@ def test_a_damaged_image_is_named_by_file_and_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (table().drop_columns("image"), r"no image column; it must be called img or image, but there are: label"),
-        (table().drop_columns("label"), r"no label column; it must be called label or fine_label"),
-        (table(image=pa.array([b"png"] * 10)), r"column image is binary, not struct<bytes, path>; save it as"),
-        (table(image=pa.array([{"path": "a"}] * 10)), r"column image is struct<path: string>, not struct<bytes, path>"),
-        (table(label=pa.array([0.0] * 10)), r"column label is double, not integers; number the classes from 0"),
-        (table().slice(0, 0), r"there are no rows"),
+        (
+            table().drop_columns("image"),
+            r"there is no image column; it must be called img or image; the columns are: label",
+        ),
+        (table().drop_columns("label"), r"there is no label column; it must be called label or fine_label"),
+        (
+            table(image=pa.array([b"png"] * 10)),
+            r"column image has the type binary, not struct<bytes, path>; save it as",
+        ),
+        (
+            table(image=pa.array([{"path": "a"}] * 10)),
+            r"column image has the type struct<path: string>, not struct<bytes, path>",
+        ),
+        (
+            table(label=pa.array([0.0] * 10)),
+            r"column label has the type double, but must be integer; number the classes from 0",
+        ),
+        (table().slice(0, 0), r"the file has no rows"),
     ],
 )
 def test_other_columns_are_named(tmp_path: Path, content: pa.Table, message: str) -> None:

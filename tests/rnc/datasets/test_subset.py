@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rnc import datasets
-from rnc.datasets import DatasetError, custom, image_folders
+from rnc.datasets import DatasetError, allowed_folders, custom
 from rnc.vocabulary import Split
 from tests.rnc.datasets import torchvision_files as files
 from tests.synthetic_images import write_dataset
@@ -21,7 +21,7 @@ from tests.synthetic_images import write_dataset
 def same_as_loaded(name: str, split: Split, root: Path, indices: list[int]) -> None:
     """Pixels, labels and N agree with the whole set."""
     loaded = datasets.load(name, split, root)
-    picked = datasets.pick(name, split, np.array(indices, dtype=int), root)
+    picked = datasets.load_subset(name, split, np.array(indices, dtype=int), root)
     assert picked.count == len(loaded) and picked.images.dtype == np.uint8
     np.testing.assert_array_equal(picked.images, loaded.images.numpy()[indices])
     np.testing.assert_array_equal(picked.labels, loaded.labels.numpy()[indices])
@@ -54,9 +54,9 @@ def test_an_image_folder_reads_no_other_image(tmp_path: Path) -> None:
             Image.new("L", (28, 28), 10 * digit + i).save(tmp_path / f"mnist/test/{digit}/{i}.png")
     same_as_loaded("mnist", Split.TEST, tmp_path, [19, 3])
     (tmp_path / "mnist/test/5/0.png").write_text("damaged")
-    assert datasets.pick("mnist", Split.TEST, np.array([4]), tmp_path).images[0, 0, 0, 0] == 20
+    assert datasets.load_subset("mnist", Split.TEST, np.array([4]), tmp_path).images[0, 0, 0, 0] == 20
     with pytest.raises(DatasetError, match=r"5/0\.png"):
-        datasets.pick("mnist", Split.TEST, np.array([10]), tmp_path)
+        datasets.load_subset("mnist", Split.TEST, np.array([10]), tmp_path)
 
 
 @pytest.mark.parametrize("split", Split)
@@ -80,8 +80,8 @@ def test_a_batch_that_would_run_something_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     (folder / "test_batch").write_bytes(pickle.dumps({"data": Bomb(), "labels": []}))
-    with pytest.raises(DatasetError, match="test_batch: not a readable batch"):
-        datasets.pick("cifar10", Split.TEST, np.array([0]), tmp_path)
+    with pytest.raises(DatasetError, match="test_batch: the file cannot be read as a batch of CIFAR"):
+        datasets.load_subset("cifar10", Split.TEST, np.array([0]), tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
@@ -90,11 +90,11 @@ def test_half_a_file_of_mnist_is_named(content: bytes, tmp_path: Path) -> None:
     files.write_mnist(tmp_path / "MNIST/raw", each=1)
     (tmp_path / "MNIST/raw/t10k-images-idx3-ubyte").write_bytes(content)
     with pytest.raises(DatasetError, match="t10k-images-idx3-ubyte"):
-        datasets.pick("mnist", Split.TEST, np.array([0]), tmp_path)
+        datasets.load_subset("mnist", Split.TEST, np.array([0]), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "npz"])
-def test_images_of_ones_own(kind: str, tmp_path: Path) -> None:
+def test_a_reference_of_custom_images_loads_them(kind: str, tmp_path: Path) -> None:
     numbers = np.random.default_rng(0)
     images, labels = numbers.integers(256, size=(6, 8, 8, 3), dtype=np.uint8), np.array([0, 0, 0, 1, 1, 1])
     data = tmp_path / "photos"
@@ -107,26 +107,26 @@ def test_images_of_ones_own(kind: str, tmp_path: Path) -> None:
             Image.fromarray(images[i]).save(data / f"class {label}" / f"{i}.png")
     name = custom.find(data).reference
     with pytest.raises(DatasetError, match="the store names"):
-        datasets.pick(name, Split.TRAIN, np.array([5, 1]))
-    image_folders.note(custom.find(data))
+        datasets.load_subset(name, Split.TRAIN, np.array([5, 1]))
+    allowed_folders.allow(custom.find(data))
     same_as_loaded(name, Split.TRAIN, tmp_path, [5, 1])
     with pytest.raises(DatasetError, match="has no test images"):
-        datasets.pick(name, Split.TEST, np.array([0]))
+        datasets.load_subset(name, Split.TEST, np.array([0]))
 
 
-def test_an_index_that_the_set_does_not_have_is_no_image(tmp_path: Path) -> None:
+def test_an_index_out_of_range_is_an_error(tmp_path: Path) -> None:
     write_dataset(tmp_path, "mnist", per_class=1)
     for name, last in (("mnist", 9), ("digits", 1399)):
-        datasets.pick(name, Split.TRAIN, np.array([last]), tmp_path)
-        with pytest.raises(DatasetError, match=f"number {last + 1} is asked for"):
-            datasets.pick(name, Split.TRAIN, np.array([last + 1]), tmp_path)
+        datasets.load_subset(name, Split.TRAIN, np.array([last]), tmp_path)
+        with pytest.raises(DatasetError, match=f"but image number {last + 1} was requested"):
+            datasets.load_subset(name, Split.TRAIN, np.array([last + 1]), tmp_path)
     with pytest.raises(DatasetError, match="RNC_DATA"):
-        datasets.pick("cifar10", Split.TRAIN, np.array([0]), tmp_path)
+        datasets.load_subset("cifar10", Split.TRAIN, np.array([0]), tmp_path)
 
 
 def test_picking_loads_neither_torch_nor_scikit_learn() -> None:
     code = (
-        "import sys, numpy; from rnc import datasets; datasets.pick('digits', 'train', numpy.arange(3)); "
+        "import sys, numpy; from rnc import datasets; datasets.load_subset('digits', 'train', numpy.arange(3)); "
         "print(sorted({'torch', 'torchvision', 'sklearn'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

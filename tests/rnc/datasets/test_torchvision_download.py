@@ -102,7 +102,7 @@ def test_imagenette_is_downloaded_once_and_unpacked(
     assert left == {"imagenette2-160", ".download.lock"}
 
 
-def test_half_an_archive_is_never_taken_for_the_whole(
+def test_an_incomplete_archive_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: tuple[Path, str]
 ) -> None:
     files.imagenette_archive(*served, monkeypatch)
@@ -122,20 +122,20 @@ def test_half_an_archive_is_never_taken_for_the_whole(
     assert len(datasets.load("imagenette", Split.TEST, tmp_path / "root")) == 10
 
 
-def test_what_another_process_downloaded_meanwhile_is_not_downloaded_again(
+def test_files_downloaded_by_another_process_are_not_downloaded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.imagenette_archive(tmp_path, REFUSED, monkeypatch)  # and leaves the folder that it packs
-    assert len(torchvision_download.imagenette(datasets.spec("imagenette"), Split.TRAIN, tmp_path)) == 10
+    assert len(torchvision_download.load_imagenette(datasets.spec("imagenette"), Split.TRAIN, tmp_path)) == 10
 
 
 @pytest.mark.parametrize("name", [name for name in datasets.names() if name != "digits"])
-def test_without_network_the_message_says_where_was_looked_and_what_to_do(tmp_path: Path, name: str) -> None:
+def test_without_network_the_message_names_the_places_and_a_remedy(tmp_path: Path, name: str) -> None:
     with pytest.raises(DatasetError) as caught:
         datasets.load(name, Split.TEST, tmp_path / "root")
     message = str(caught.value)
     for part in (
-        f"no images of {name} test", str(tmp_path / "root" / name), "|dev|eval|evaluation)-*.parquet",
+        f"there are no images of {name} test", str(tmp_path / "root" / name), "|dev|eval|evaluation)-*.parquet",
         "CLASS/*.png", "Connection refused", "--data-root or RNC_DATA", "connect this machine to the network",
     ):  # fmt: skip
         assert part in message
@@ -185,7 +185,7 @@ def test_a_damaged_batch_of_cifar_is_an_error(tmp_path: Path, monkeypatch: pytes
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match="no images of cifar10 train"):
+    with pytest.raises(DatasetError, match="there are no images of cifar10 train"):
         datasets.load("cifar10", Split.TRAIN, tmp_path)
 
 
@@ -221,14 +221,12 @@ def test_a_root_without_locks_is_read_all_the_same(tmp_path: Path, monkeypatch: 
 def test_a_root_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "root").touch()
     for name in ("mnist", "imagenette"):
-        with pytest.raises(DatasetError, match=f"no images of {name}"):
+        with pytest.raises(DatasetError, match=f"there are no images of {name}"):
             datasets.load(name, Split.TRAIN, tmp_path / "root")
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100", "imagenette"])
-def test_nothing_is_downloaded_where_that_is_not_wanted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_nothing_is_downloaded_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_given, **_named: pytest.fail("another host was asked for"))
     monkeypatch.setattr(
         socket, "create_connection", lambda *_given, **_named: pytest.fail("another host was asked for")
@@ -239,7 +237,7 @@ def test_nothing_is_downloaded_where_that_is_not_wanted(
     assert not root.exists()
 
 
-def test_what_is_there_is_read_without_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_files_are_read_without_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, _labels = files.write_cifar(tmp_path, "cifar10", monkeypatch)[Split.TEST]
     before = sorted(path.name for path in tmp_path.iterdir())
     assert np.array_equal(datasets.load("cifar10", Split.TEST, tmp_path, download=False).images, images)

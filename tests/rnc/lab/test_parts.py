@@ -20,7 +20,7 @@ from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.messages import MessageError, messages, pack, send_message, take_message
 from rnc.lab.result_cache import ResultCache
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
-from rnc.models.memory import is_want_of_memory
+from rnc.models.memory_errors import is_out_of_memory
 from tests.rnc.lab.samples import PGD, SOURCE, attack_result
 
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x, max_size=3))
@@ -126,8 +126,8 @@ def test_a_pace_is_known_for_a_network_and_for_others_of_its_name() -> None:
 def test_torchs_want_of_memory_is_told_as_such() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**55)
-    assert is_want_of_memory(caught.value) and "ask for fewer images" in _message_of(caught.value)
-    assert is_want_of_memory(MemoryError()) and not is_want_of_memory(RuntimeError("a shape"))
+    assert is_out_of_memory(caught.value) and "ask for fewer images" in _message_of(caught.value)
+    assert is_out_of_memory(MemoryError()) and not is_out_of_memory(RuntimeError("a shape"))
 
 
 def test_what_nobody_expected_is_told_with_its_name(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ from torch import nn
 
 from rnc.datasets import DatasetSpec
 from rnc.models import weights
-from rnc.models.architecture import network, wrap_arguments
-from rnc.models.builders import parsed_arguments
+from rnc.models.builders import parse_arguments
+from rnc.models.factory import build, wrap_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from tests.train.own_networks import HERE, Output, body
 
@@ -32,33 +32,33 @@ def test_options_are_python_literals_or_words() -> None:
         "drop": 0.1,
         "norm": None,
     }
-    assert parsed_arguments(given) == expected
+    assert parse_arguments(given) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["x", "=3", "a b=3", "x={}", "x=f(3)", "x=1 2", "1=1", "x=__import__('os').getcwd()", "x=[[[[[1]]]]]"]
 )
-def test_what_is_no_option_is_refused(text: str) -> None:
+def test_invalid_options_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"model_args|option"):
-        parsed_arguments([text])
+        parse_arguments([text])
 
 
 @pytest.mark.parametrize("function", ["chosen", "anything"])
 def test_the_number_of_classes_and_options_reach_the_builder(function: str) -> None:
-    net = network(f"{HERE}:{function}", SPEC, arguments={"in_channels": 3, "width": 5, "act": "relu"}, typed=True)
+    net = build(f"{HERE}:{function}", SPEC, arguments={"in_channels": 3, "width": 5, "act": "relu"}, trusted=True)
     assert net.weight.shape == (3, 5)
     assert wrap_arguments(net)["arguments"] == {"in_channels": 3, "width": 5, "act": "relu"}
     with pytest.raises(ValueError, match=r"cannot be built \(TypeError.*depth"):
-        network(f"{HERE}:{function}", SPEC, arguments={"depth": 5}, typed=True)
+        build(f"{HERE}:{function}", SPEC, arguments={"depth": 5}, trusted=True)
 
 
 def test_a_builder_that_hands_its_options_on_may_know_no_number_of_classes() -> None:
-    assert network(f"{HERE}:fixed", SPEC, arguments={"in_channels": 3}, typed=True).weight.shape == (3, 4)
+    assert build(f"{HERE}:fixed", SPEC, arguments={"in_channels": 3}, trusted=True).weight.shape == (3, 4)
 
 
 def test_a_checkpoint_is_rebuilt_with_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_MODELS", HERE)
-    net = network(f"{HERE}:chosen", SPEC, arguments={"in_channels": 3, "width": 5}, typed=True)
+    net = build(f"{HERE}:chosen", SPEC, arguments={"in_channels": 3, "width": 5}, trusted=True)
     path, metadata = tmp_path / "a.safetensors", network_metadata(f"{HERE}:chosen", SPEC, 1.0, net)
     found, images = weights.load(path, weights.save(net, path, metadata)), torch.rand(2, 3, 8, 8)
     torch.testing.assert_close(found(images), net.eval()(images))
@@ -73,8 +73,10 @@ def test_a_checkpoint_is_rebuilt_with_its_options(tmp_path: Path, monkeypatch: p
 )
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:small", "hf:small"])
 def test_options_that_load_are_refused(name: str, option: str, stand_ins: None) -> None:
-    with pytest.raises(ValueError, match=rf"{option} would load weights or files; weights are given by --checkpoint"):
-        network(name, SPEC, arguments={option: "DEFAULT"}, typed=False)
+    with pytest.raises(
+        ValueError, match=rf"{option} would load weights or files, which is not allowed; give weights with --checkpoint"
+    ):
+        build(name, SPEC, arguments={option: "DEFAULT"}, trusted=False)
 
 
 class Config(SimpleNamespace):
@@ -119,9 +121,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["timm:small", "hf:small"])
-def test_networks_of_libraries_are_built_and_come_back(name: str, stand_ins: None, tmp_path: Path) -> None:
+def test_networks_of_libraries_are_built_saved_and_loaded(name: str, stand_ins: None, tmp_path: Path) -> None:
     options = {"drop_rate": 0.1} if name.startswith("timm") else {"depths": [1, 1]}
-    net = network(name, SPEC, arguments=options, typed=False)
+    net = build(name, SPEC, arguments=options, trusted=False)
     path, images = tmp_path / "a.safetensors", torch.rand(2, 3, 8, 8)
     found = weights.load(path, weights.save(net, path, network_metadata(name, SPEC, 1.0, net)))
     torch.testing.assert_close(found(images), net.eval()(images))
@@ -138,7 +140,7 @@ def test_networks_of_libraries_are_built_and_come_back(name: str, stand_ins: Non
 )
 def test_unknown_networks_of_libraries(name: str, message: str, stand_ins: None) -> None:
     with pytest.raises(ValueError, match=message):
-        network(name, SPEC, typed=True)
+        build(name, SPEC, trusted=True)
 
 
 @pytest.mark.parametrize(("name", "package"), [("timm:resnet18", "timm"), ("hf:resnet", "transformers")])
@@ -147,7 +149,7 @@ def test_a_library_that_is_not_installed_is_named(name: str, package: str, monke
     with pytest.raises(
         ValueError, match=rf"needs the package {package}, which is not installed: pip install {package}"
     ):
-        network(name, SPEC, typed=True)
+        build(name, SPEC, trusted=True)
 
 
 REAL = [
@@ -166,7 +168,7 @@ def test_the_libraries_themselves(name: str, package: str, options: dict, featur
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
     spec = DatasetSpec("mine", ("a", "b", "c"), (3, 32, 32), (0.0,), (1.0,))
-    net = network(name, spec, arguments=options, typed=False).eval()
+    net = build(name, spec, arguments=options, trusted=False).eval()
     images = torch.rand(3, 3, 32, 32)
     assert net.weight.shape == (3, features)
     torch.testing.assert_close(net.features(images) @ net.weight.T + net.bias, net(images), rtol=1e-4, atol=1e-5)

@@ -74,7 +74,7 @@ def test_weights_and_features_are_those_of_the_product(kind: str, trained: bool)
     assert wrap(net, FUNCTION, model.stage_names, image_shape=SHAPE).stage_names == model.stage_names
 
 
-def test_a_layer_that_is_called_twice_is_taken_where_it_makes_the_logits() -> None:
+def test_a_layer_called_twice_is_accepted_if_it_gives_the_logits() -> None:
     layer = nn.Linear(FEATURES, 3)
     net = Own(lambda n, h: n.layer(h + 0 * n.layer(h).sum()))
     net.layer = layer
@@ -93,7 +93,9 @@ REFUSED: dict[str, Head] = {
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_not_linear_in_its_features_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=r"no linear layer.*it must end in one, logits = W h \+ b") as caught:
+    with pytest.raises(
+        ValueError, match=r"calls no linear layer in a pass; it must end in one, logits = W h \+ b"
+    ) as caught:
         wrap(Own(REFUSED[kind]), image_shape=SHAPE)
     assert ("% of the largest logit" in str(caught.value)) == (kind != "distances")
 

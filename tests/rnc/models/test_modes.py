@@ -60,7 +60,7 @@ def test_batch_norm_statistics_move_in_train_mode_only() -> None:
     assert not torch.equal(net.get_buffer("stages.conv1.1.running_mean"), before["stages.conv1.1.running_mean"])
 
 
-def test_frozen_weights_ask_for_no_gradient_and_those_that_asked_ask_again() -> None:
+def test_frozen_weights_get_no_gradient_and_are_restored_after_the_block() -> None:
     net = models.build("small_cnn", datasets.spec("digits"))
     net.get_parameter("classifier.bias").requires_grad_(False)
     before = [parameter.requires_grad for parameter in net.parameters()]

@@ -24,7 +24,7 @@ def sized(height: int, width: int, colours: int = 3) -> DatasetSpec:
 @given(BASES, FACTORS)
 @example(1, 1e-9)
 @example(64, 1 / 256)
-def test_channels_are_the_nearest_whole_number_and_never_none(base: int, width: float) -> None:
+def test_channels_are_rounded_and_at_least_one(base: int, width: float) -> None:
     found = channels(base, width)
     assert isinstance(found, int) and found >= 1
     assert found == 1 or abs(found - base * width) <= 0.5
@@ -58,7 +58,7 @@ def test_the_width_reaches_every_layer(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", models.names())
-def test_the_full_network_is_what_one_gets_unasked(name: str) -> None:
+def test_the_default_width_is_the_full_network(name: str) -> None:
     with torch.device("meta"):
         unasked, full = (models.build(name, CIFAR10, *width).state_dict() for width in ((), (1.0,)))
     assert {key: x.shape for key, x in unasked.items()} == {key: x.shape for key, x in full.items()}

@@ -94,8 +94,8 @@ def test_the_initialisation_is_the_papers() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 15, 15), (3, 15, 160), (3, 160, 15)])
-def test_images_that_four_pools_leave_nothing_of_are_refused(shape: tuple[int, int, int]) -> None:
+def test_images_too_small_for_four_pools_are_refused(shape: tuple[int, int, int]) -> None:
     colours = shape[0]
     spec = DatasetSpec("tiny_images", ("a", "b"), shape, (0.5,) * colours, (0.5,) * colours)
-    with pytest.raises(ValueError, match=rf"at least 16 px, tiny_images has {min(shape[1:])}; take small_cnn"):
+    with pytest.raises(ValueError, match=rf"at least 16 px, but tiny_images has {min(shape[1:])}; use small_cnn"):
         models.build("vgg11_bn", spec)

@@ -237,19 +237,21 @@ class Paired(Softmaxed):
 
 BROKEN = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
 nn.init.constant_(BROKEN[1].weight, float("nan"))
+LINEAR = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+TWO_LAYERS = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 3))
 REFUSED = [
-    (Softmaxed(), {}, r"not those of fc: it must end in that layer, without a softmax"),
-    (Detached(), {}, "gives no gradient in its pixels"),
-    (Twice(), {"classifier": "fc"}, "fc must see each image once"),
-    (Tokens(), {}, r"fc must see each image once, as features \(N, d\), but is given \(2, 1, 12\)"),
-    (Paired(), {}, r"must give logits \(N, C\) of at least two classes, but gives tuple"),
-    (nn.Flatten(), {}, "has no linear layer"),
-    (nn.Sequential(nn.Flatten(), nn.Linear(12, 1)), {}, r"at least two classes, but gives \(2, 1\)"),
-    (nn.Sequential(nn.Flatten(), nn.Linear(13, 3)), {}, r"cannot take images of shape \(3, 2, 2\): .*mat1 and mat2"),
+    (Softmaxed(), {}, r"not those of fc: the network must end in that layer, without a softmax"),
+    (Detached(), {}, "logits have no gradient with respect to the pixels"),
+    (Twice(), {"classifier": "fc"}, "fc must be called once in a pass, with features .*, but is called 2 times"),
+    (Tokens(), {}, r"fc must be called once in a pass, with features \(N, d\), but is given \(2, 1, 12\)"),
+    (Paired(), {}, r"must return logits \(N, C\) of at least two classes, but returns tuple"),
+    (nn.Flatten(), {}, "calls no linear layer in a pass"),
+    (nn.Sequential(nn.Flatten(), nn.Linear(12, 1)), {}, r"at least two classes, but returns \(2, 1\)"),
+    (nn.Sequential(nn.Flatten(), nn.Linear(13, 3)), {}, r"does not accept images of shape \(3, 2, 2\): .*mat1 and mat2"),
     (BROKEN, {}, "logits are NaN or infinite on random images"),
-    (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), {"classifier": "fc"}, "'fc' is no linear layer.*; there are: 1$"),
-    (nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.Linear(5, 3)), {"classifier": "1"}, "not those of 1: it must end in"),
-    (nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), {"stages": ["conv"]}, "stage 'conv'.* is no part of it.*there are: 0$"),
+    (LINEAR, {"classifier": "fc"}, r"'fc' is not a linear layer.*; the linear layers are: 1$"),
+    (TWO_LAYERS, {"classifier": "1"}, "not those of 1: the network must end in"),
+    (LINEAR, {"stages": ["conv"]}, "stage 'conv'.* is not a module that a pass calls; the possible stages are: 0$"),
     (Softmaxed(), {"mean": (0.1, 0.2)}, "mean must be one finite number, or one for each of 3 channels"),
     (Softmaxed(), {"mean": (123.7,)}, "mean 123.7 is more than the whole range of pixels"),
     (Softmaxed(), {"std": (0.2, 58.4, 0.2)}, "std 58.4 is more than the whole range of pixels"),
@@ -258,7 +260,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("module", "options", "message"), REFUSED, ids=[message for _m, _o, message in REFUSED])
-def test_what_is_no_such_classifier_is_refused_with_what_there_is(
+def test_invalid_classifiers_and_options_are_refused_with_the_valid_ones(
     module: nn.Module, options: dict, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -73,7 +73,9 @@ def test_images_that_are_not_on_this_machine_are_not_downloaded(
     monkeypatch.setenv("RNC_DATA", str(tmp_path / "images"))
     monkeypatch.setattr("socket.getaddrinfo", lambda *_given, **_named: pytest.fail("another host was asked for"))
     for name in ("cifar10", "imagenette"):
-        with pytest.raises(datasets.DatasetError, match=rf"Nothing is downloaded unasked; .*load\('{name}', 'train'\)"):
+        with pytest.raises(
+            datasets.DatasetError, match=rf"The app downloads nothing by itself.*load\('{name}', 'train'\)"
+        ):
             InputLoader().balanced(replace(source, dataset=name), 20)
     assert not (tmp_path / "images").exists()
 

@@ -117,7 +117,7 @@ def test_torchvision_networks_fold() -> None:
     assert folded is not None and folded.folded == 20
 
 
-def test_what_cannot_be_traced_or_does_not_agree_is_left_alone() -> None:
+def test_a_network_that_cannot_be_traced_or_differs_gets_no_copy() -> None:
     class Branching(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.flatten(1) if float(x.detach().sum()) > 0 else -x.flatten(1)

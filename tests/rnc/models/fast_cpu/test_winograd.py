@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from rnc import datasets, models
 from rnc.models.fast_cpu.folding import folded_copy
-from rnc.models.fast_cpu.winograd import FastConv, _Winograd, pays
+from rnc.models.fast_cpu.winograd import FastConv, _Winograd, is_faster
 
 
 def fast(conv: nn.Conv2d) -> FastConv:
@@ -55,7 +55,7 @@ def test_float32_loses_little() -> None:
     assert (fast(conv)(x, conv.bias) - exact).abs().max() < 2e-5 * exact.abs().max()
 
 
-def test_new_weights_are_taken_over_by_every_way() -> None:
+def test_refresh_copies_new_weights_for_every_algorithm() -> None:
     conv, bias = nn.Conv2d(4, 4, 3, padding=1, bias=False).double(), torch.zeros(4, dtype=torch.float64)
     made = fast(conv)
     for shape in ((2, 4, 2, 2), (8, 4, 8, 8)):
@@ -67,10 +67,10 @@ def test_new_weights_are_taken_over_by_every_way() -> None:
 
 
 def test_which_convolutions_are_done_so() -> None:
-    assert pays(nn.Conv2d(64, 64, 3, padding=1))
+    assert is_faster(nn.Conv2d(64, 64, 3, padding=1))
     others = [nn.Conv2d(64, 64, 3, padding=1, **extra) for extra in ({"stride": 2}, {"groups": 2}, {"dilation": 2})]
     others += [nn.Conv2d(64, 64, 3), nn.Conv2d(64, 64, 1), nn.Conv2d(3, 64, 3, padding=1)]
-    assert not any(pays(conv) for conv in others)
+    assert not any(is_faster(conv) for conv in others)
 
 
 def test_a_full_network_takes_them() -> None:

@@ -1,4 +1,4 @@
-"""The parts of one's own images are found under every name that people use, and what is left out is said (parts.py)."""
+"""The parts of one's own images are found under every name that people use, and what is left out is said (splits.py)."""
 
 import shutil
 from pathlib import Path
@@ -26,7 +26,7 @@ def write(path: Path, split: Split) -> Path:
     return parquet(path, split) if path.suffix == ".parquet" else folder(path, split)
 
 
-def same(found: custom.UserImages, split: Split, of: Split | None = None) -> bool:
+def same(found: custom.CustomImages, split: Split, of: Split | None = None) -> bool:
     part, images = found.load(split), IMAGES[of or split].transpose(0, 3, 1, 2)
     return np.array_equal(part.images.numpy(), images) and part.labels.tolist() == LABELS.tolist()
 
@@ -39,17 +39,17 @@ def test_both_parts_are_found_whatever_they_are_called(layout: str, train: str, 
     write(tmp_path / "set" / layout.format(train), Split.TRAIN)
     write(tmp_path / "set" / layout.format(test), Split.TEST)
     found = custom.find(tmp_path / "set")
-    assert found.spec.classes == CLASSES and found.splits() == list(Split) and found.left_out() == []
+    assert found.spec.classes == CLASSES and found.splits() == list(Split) and found.describe_unused() == []
     assert same(found, Split.TRAIN) and same(found, Split.TEST)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_test_is_used_where_validation_is_there_too_and_that_is_said(layout: str, tmp_path: Path) -> None:
+def test_the_test_split_is_preferred_to_validation_and_this_is_reported(layout: str, tmp_path: Path) -> None:
     for name, split in (("train", Split.TRAIN), ("validation", Split.TRAIN), ("test", Split.TEST)):
         write(tmp_path / layout.format(name), split)
     found = custom.find(tmp_path)
     assert same(found, Split.TRAIN) and same(found, Split.TEST)
-    (line,) = found.left_out()
+    (line,) = found.describe_unused()
     assert "validation" in line and "test" in line
 
 
@@ -60,7 +60,7 @@ def test_arrays_go_by_the_same_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", extra=np.zeros(3), **arrays)
     found = custom.find(tmp_path / "a.npz")
     assert same(found, Split.TRAIN) and same(found, Split.TEST)
-    (line,) = found.left_out()
+    (line,) = found.describe_unused()
     assert "extra" in line and "val_images" in line and "testing_images" not in line
 
 
@@ -70,7 +70,7 @@ def test_files_of_no_part_are_left_out_by_name(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x")
     found = custom.find(tmp_path)
     assert same(found, Split.TRAIN) and len(found.load(Split.TRAIN)) == 9
-    said = "; ".join(found.left_out())
+    said = "; ".join(found.describe_unused())
     assert "extra.parquet" in said and "README.md" in said
 
 
@@ -82,7 +82,7 @@ def test_files_without_a_part_are_the_training_images(tmp_path: Path) -> None:
         custom.find(tmp_path)
 
 
-def test_several_subsets_are_asked_for(tmp_path: Path) -> None:
+def test_several_subsets_are_refused_with_a_choice(tmp_path: Path) -> None:
     for subset in ("plain", "noisy"):
         parquet(tmp_path / subset / "train" / "0000.parquet", Split.TRAIN)
     with pytest.raises(DatasetError, match=r"subsets.*'noisy'.*'plain'.*--data .*noisy"):
@@ -96,7 +96,7 @@ def test_a_gap_in_the_hubs_numbers_is_an_error(tmp_path: Path) -> None:
         custom.find(tmp_path)
 
 
-def test_a_test_part_alone_is_no_training_set(tmp_path: Path) -> None:
+def test_a_folder_with_only_a_test_split_is_refused(tmp_path: Path) -> None:
     for name in ("test", "val"):
         folder(tmp_path / name, Split.TEST)
     with pytest.raises(DatasetError, match=r"no training.*--data .*test"):
@@ -127,18 +127,18 @@ def test_a_part_without_class_folders_is_left_out_by_name(tmp_path: Path) -> Non
     (tmp_path / "words.txt").write_text("x")
     found = custom.find(tmp_path)
     assert found.splits() == [Split.TRAIN]
-    said = "; ".join(found.left_out())
+    said = "; ".join(found.describe_unused())
     assert "test" in said and "val" in said and "class" in said and "words.txt" in said
 
 
 @pytest.mark.parametrize(
     "suffix", [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".jfif", ".BMP"]
 )
-def test_every_format_that_torchvision_takes_is_taken(suffix: str, tmp_path: Path) -> None:
+def test_every_image_format_of_torchvision_is_read(suffix: str, tmp_path: Path) -> None:
     path = folder(tmp_path, Split.TRAIN)
     picture = Image.fromarray(IMAGES[Split.TEST][0]).convert("L" if suffix == ".pgm" else "RGB")
     picture.save(path / "ant" / f"x{suffix}", format="JPEG" if suffix == ".jfif" else None)
-    assert len(custom.find(path).load(Split.TRAIN)) == 10 and custom.find(path).left_out() == []
+    assert len(custom.find(path).load(Split.TRAIN)) == 10 and custom.find(path).describe_unused() == []
 
 
 def test_sub_folders_of_a_class_are_walked_in_torchvisions_order(tmp_path: Path) -> None:
@@ -163,20 +163,20 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert len(found.load(Split.TRAIN)) == 9
 
 
-def test_what_is_no_image_in_a_class_folder_is_counted(tmp_path: Path) -> None:
+def test_other_files_in_class_folders_are_counted(tmp_path: Path) -> None:
     folder(tmp_path / "train", Split.TRAIN)
     for name in ("ant/boxes.txt", "bee/boxes.txt", "bee/movie.gif", "cow/._0.png", "notes.md"):
         (tmp_path / "train" / name).write_text("x")
-    said = "; ".join(custom.find(tmp_path).left_out())
+    said = "; ".join(custom.find(tmp_path).describe_unused())
     assert "2 .txt" in said and "1 .gif" in said and "1 hidden" in said and "notes.md" in said
 
 
 def test_a_set_with_nothing_left_out_says_nothing(tmp_path: Path) -> None:
     folder(tmp_path / "train", Split.TRAIN)
-    assert custom.find(tmp_path).left_out() == []
+    assert custom.find(tmp_path).describe_unused() == []
     shutil.rmtree(tmp_path / "train" / "ant")
     folder(tmp_path / "b", Split.TEST)
-    assert custom.find(tmp_path / "b").left_out() == []
+    assert custom.find(tmp_path / "b").describe_unused() == []
 
 
 @pytest.mark.parametrize("named", ["{split}_images {split}_labels", "x_{split} y_{split}", "X_{split} Y_{split}"])
@@ -187,16 +187,16 @@ def test_arrays_of_an_npz_by_the_names_that_people_give_them(named: str, tmp_pat
         arrays |= {images: IMAGES[split], labels: LABELS}
     np.savez(tmp_path / "a.npz", **arrays)
     found = custom.find(tmp_path / "a.npz")
-    assert all(same(found, split) for split in Split) and found.left_out() == []
+    assert all(same(found, split) for split in Split) and found.describe_unused() == []
 
 
-def test_the_training_part_of_what_is_named_for_testing_is_left_out_by_name(tmp_path: Path) -> None:
+def test_the_unused_training_split_of_the_test_data_is_reported(tmp_path: Path) -> None:
     arrays = {"train_images": IMAGES[Split.TRAIN], "train_labels": LABELS}
     arrays |= {"test_images": IMAGES[Split.TEST], "test_labels": LABELS}
     np.savez(tmp_path / "a.npz", **arrays)
     for name, split in (("train", Split.TRAIN), ("test", Split.TEST)):
         folder(tmp_path / "b" / name, split, ("0", "1", "2"))
-    for test_data, said in ((tmp_path / "a.npz", "train_images"), (tmp_path / "b", "the train part of b")):
+    for test_data, said in ((tmp_path / "a.npz", "train_images"), (tmp_path / "b", "the train images in b")):
         found = custom.find(tmp_path / "b", test_data)
-        assert same(found, Split.TEST) and any(said in line for line in found.left_out())
-        assert any("the test part of b" in line for line in found.left_out())
+        assert same(found, Split.TEST) and any(said in line for line in found.describe_unused())
+        assert any("the test images in b" in line for line in found.describe_unused())

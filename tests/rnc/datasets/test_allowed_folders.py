@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from rnc import datasets
-from rnc.datasets import custom, image_folders
-from rnc.datasets.image_folders import FOLDERS_VARIABLE
+from rnc.datasets import allowed_folders, custom
+from rnc.datasets.allowed_folders import FOLDERS_VARIABLE
 from rnc.datasets.specs import DatasetError
 from rnc.vocabulary import Split
 
@@ -21,7 +21,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> custom.UserImages:
+def photos(tmp_path: Path) -> custom.CustomImages:
     """A folder of six images, which nobody has measured yet."""
     for number in range(6):
         folder = tmp_path / "home" / "photos" / f"{number % 2}"
@@ -30,59 +30,59 @@ def photos(tmp_path: Path) -> custom.UserImages:
     return custom.find(tmp_path / "home" / "photos")
 
 
-def is_read(images: custom.UserImages) -> bool:
+def is_read(images: custom.CustomImages) -> bool:
     """Whether images are read, all of them or some; otherwise both say why not."""
     try:
-        image_folders.check(images)
+        allowed_folders.check(images)
     except DatasetError:
         for read in (
             lambda name: datasets.load(name, Split.TRAIN),
-            lambda name: datasets.pick(name, Split.TRAIN, FIRST),
+            lambda name: datasets.load_subset(name, Split.TRAIN, FIRST),
         ):
             with pytest.raises(DatasetError, match=f"the store names .*{FOLDERS_VARIABLE}"):
                 read(images.reference)
         return False
-    assert len(datasets.pick(images.reference, Split.TRAIN, FIRST).images) == 1
+    assert len(datasets.load_subset(images.reference, Split.TRAIN, FIRST).images) == 1
     return len(datasets.load(images.reference, Split.TRAIN)) == 6
 
 
-def test_images_are_read_once_their_folder_was_measured(photos: custom.UserImages) -> None:
+def test_images_are_read_once_their_folder_was_measured(photos: custom.CustomImages) -> None:
     assert not is_read(photos)
-    image_folders.note(photos)
-    image_folders.note(photos)
-    assert is_read(photos) and len(image_folders.noted_in().read_text().splitlines()) == 1
+    allowed_folders.allow(photos)
+    allowed_folders.allow(photos)
+    assert is_read(photos) and len(allowed_folders.record_path().read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("folder", "expected"), [("home", True), ("home/photos/0", False), ("home/pho", False), ("", True)]
 )
 def test_folders_may_be_named(
-    folder: str, expected: bool, photos: custom.UserImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: str, expected: bool, photos: custom.CustomImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(FOLDERS_VARIABLE, f"/nowhere:{tmp_path / folder}:")
     assert is_read(photos) is expected
 
 
-def test_a_link_in_a_folder_that_may_be_read_leads_nowhere_else(photos: custom.UserImages, tmp_path: Path) -> None:
+def test_a_link_in_an_allowed_folder_does_not_allow_its_target(photos: custom.CustomImages, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "link").symlink_to(photos.data)
-    image_folders.note(custom.UserImages(tmp_path / "mine", None, photos.spec))
-    assert not is_read(custom.UserImages(tmp_path / "mine" / "link", None, photos.spec))
-    assert not is_read(custom.UserImages(tmp_path / "mine", photos.data, photos.spec))
+    allowed_folders.allow(custom.CustomImages(tmp_path / "mine", None, photos.spec))
+    assert not is_read(custom.CustomImages(tmp_path / "mine" / "link", None, photos.spec))
+    assert not is_read(custom.CustomImages(tmp_path / "mine", photos.data, photos.spec))
 
 
 @pytest.mark.parametrize("name", ["/a\0b", "/" + "x" * 5000, "", "photos"])
-def test_a_place_that_makes_no_sense_is_refused(name: str, photos: custom.UserImages) -> None:
+def test_an_invalid_path_of_images_is_refused(name: str, photos: custom.CustomImages) -> None:
     with pytest.raises(DatasetError, match=r"the store names|published"):
-        image_folders.check(custom.UserImages(photos.data, Path(name), photos.spec))
+        allowed_folders.check(custom.CustomImages(photos.data, Path(name), photos.spec))
 
 
 @pytest.mark.parametrize("content", [b"{", b'3\n[]\nnull\n""\n', b"\xff\xfe", b'"home/photos"\n'])
 def test_a_damaged_file_of_folders_allows_nothing(
-    content: bytes, photos: custom.UserImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: bytes, photos: custom.CustomImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    file = image_folders.noted_in()
+    file = allowed_folders.record_path()
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
     assert not is_read(photos)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from rnc import state_files
-from rnc.datasets.custom import UserImages
+from rnc.datasets.custom import CustomImages
 from rnc.datasets.specs import DatasetError
 
 FOLDERS_VARIABLE = "RNC_IMAGES"
@@ -17,39 +17,42 @@ FOLDERS_VARIABLE = "RNC_IMAGES"
 _FILE = "image_folders.jsonl"
 
 
-def note(images: UserImages) -> None:
+def allow(images: CustomImages) -> None:
     """Record that images may be read for stores from now on. Raises OSError if the home folder is not writable."""
-    state_files.write(_FILE, [str(path) for path in _places(images)])
+    state_files.write(_FILE, [str(path) for path in _folders(images)])
 
 
-def check(images: UserImages) -> None:
+def check(images: CustomImages) -> None:
     """Raise DatasetError if a store names images on which no network was measured from this account."""
-    given = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
-    allowed = [*_noted(), *(Path(folder).expanduser().resolve() for folder in given if folder)]
+    listed = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
+    allowed = [*_recorded(), *(Path(folder).expanduser().resolve() for folder in listed if folder)]
     if any(not path.is_absolute() for path in (images.data, images.test_data) if path is not None):
         raise DatasetError(
-            f"no such file or folder: {images.data}; a published run comes without the images of its author"
+            f"the images of this run are not available: {images.data} belongs to a published run, which comes without the "
+            "images of its author; measure the network again on your own copy of them"
         )
     try:
-        places = _places(images)
+        folders = _folders(images)
     except (OSError, RuntimeError, ValueError) as error:
-        raise DatasetError(f"the store names images in a place that makes no sense ({error})") from None
-    for place in places:
-        if not any(place.is_relative_to(folder) for folder in allowed):
+        raise DatasetError(
+            f"the store names images by a path that is not valid ({error}); measure the network again"
+        ) from None
+    for folder in folders:
+        if not any(folder.is_relative_to(parent) for parent in allowed):
             raise DatasetError(
-                f"the store names {place}, where no network was measured from this account; its images are read when you "
-                f"start the app with {FOLDERS_VARIABLE}={place}"
+                f"the store names images in {folder}, but no network was measured on them from this account, so they are "
+                f"not read; if you trust the store, start the app with {FOLDERS_VARIABLE}={folder}"
             )
 
 
-def noted_in() -> Path:
+def record_path() -> Path:
     """Return the path of the file with the recorded folders, even if it does not exist."""
     return state_files.state_file(_FILE)
 
 
-def _places(images: UserImages) -> list[Path]:
+def _folders(images: CustomImages) -> list[Path]:
     return [path.resolve() for path in (images.data, images.test_data) if path is not None]
 
 
-def _noted() -> list[Path]:
+def _recorded() -> list[Path]:
     return [path for path in map(Path, state_files.read(_FILE)) if path.is_absolute()]

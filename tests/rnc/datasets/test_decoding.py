@@ -14,7 +14,7 @@ from torchvision import transforms
 
 from rnc import datasets
 from rnc.datasets import DatasetError
-from rnc.datasets.images import EncodedImage, decode, decode_image
+from rnc.datasets.decoding import EncodedImage, decode, decode_image
 from rnc.vocabulary import Split
 
 GREY, RGB, ANY_SIZE = datasets.spec("mnist"), datasets.spec("cifar10"), datasets.spec("imagenette")
@@ -107,7 +107,9 @@ def test_imagenette_is_the_shorter_side_at_160_and_the_centre(size: tuple[int, i
 
 @pytest.mark.parametrize("size", [(32, 28), (64, 64), (1, 1)])
 def test_a_wrong_size_is_an_error_where_all_images_have_one(size: tuple[int, int]) -> None:
-    message = rf"here, row 7: the image is {size[0]}x{size[1]}, but cifar10 has 32x32; is this another data set"
+    message = (
+        rf"here, row 7: the image is {size[0]}x{size[1]}, but cifar10 has 32x32; check that it belongs to this data set"
+    )
     with pytest.raises(DatasetError, match=message):
         decode_image(RGB, encoded(content(random_image(*size))))
 
@@ -139,7 +141,7 @@ def test_a_flipped_bit_in_a_png_is_an_error() -> None:
             decode_image(RGB, encoded(bytes(damaged)))
 
 
-def test_what_is_no_image_is_an_error() -> None:
+def test_a_file_that_is_not_an_image_is_an_error() -> None:
     with pytest.raises(DatasetError, match=r"here, row 7: not a readable image"):
         decode_image(RGB, encoded(b"<html>404</html>"))
 
@@ -157,7 +159,7 @@ def test_no_image_starts_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_image_of_too_many_pixels_is_not_decoded() -> None:
-    with pytest.raises(DatasetError, match=r"here, row 7: the image is 9000x9000 pixels large.*it is not read"):
+    with pytest.raises(DatasetError, match=r"here, row 7: the image is 9000x9000 pixels large.*make it smaller"):
         decode_image(TINY, encoded(content(Image.new("1", (9000, 9000)))))
 
 
@@ -172,18 +174,20 @@ def test_a_source_is_decoded_in_its_order_with_a_progress_bar(capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("label", [-1, 10, 2**40])
-def test_a_label_that_is_no_class_is_an_error(label: int) -> None:
+def test_a_label_outside_the_classes_is_an_error(label: int) -> None:
     images = [*one_of_each(RGB), one_of_each(RGB)[0]._replace(label=label)]
-    with pytest.raises(DatasetError, match=rf"here, row 7: label {label} is none of cifar10's 10 classes"):
+    with pytest.raises(DatasetError, match=rf"here, row 7: label {label} is not one of the 10 classes of cifar10"):
         decode(RGB, Split.TRAIN, Listed(images))
 
 
 @pytest.mark.parametrize("said", [9, 11])
 def test_more_or_fewer_images_than_announced_are_an_error(said: int) -> None:
-    with pytest.raises(DatasetError, match=rf"a list: not the {said} images that were announced.*copy them again"):
+    with pytest.raises(DatasetError, match=rf"a list: there are not {said} images, as announced; copy the files again"):
         decode(RGB, Split.TRAIN, Listed(one_of_each(RGB), said))
 
 
 def test_a_class_without_images_is_an_error() -> None:
-    with pytest.raises(DatasetError, match=r"a list: no images of automobile, frog; is this a part of cifar10 test"):
+    with pytest.raises(
+        DatasetError, match=r"a list: there are no images of automobile, frog; check that this is all of cifar10 test"
+    ):
         decode(RGB, Split.TEST, Listed([image for image in one_of_each(RGB) if image.label not in (1, 6)]))

@@ -5,7 +5,7 @@ Tests: tests/rnc/lab/test_job_queue.py.
 
 import torch
 
-_SAID = (
+_PHRASES = (
     "can't allocate memory",
     "not enough memory",
     "out of memory",
@@ -16,7 +16,7 @@ _SAID = (
 )
 
 
-def is_want_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error was raised because there was not enough memory."""
-    said = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in said for words in _SAID)
+    message = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(phrase in message for phrase in _PHRASES)

@@ -10,7 +10,7 @@ from torchvision import models as theirs
 from rnc import datasets
 from rnc.datasets import DatasetSpec
 from rnc.models import weights
-from rnc.models.architecture import ForbiddenModel, network, wrap_arguments
+from rnc.models.factory import ForbiddenModelError, build, wrap_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 
 SPEC = DatasetSpec("mine", ("a", "b", "c"), (3, 8, 8), (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
@@ -36,33 +36,36 @@ def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ["my_nets:make", "my_nets:fixed"])
-def test_a_typed_name_is_imported(name: str, imported: Path) -> None:
-    net = network(name, SPEC, typed=True)
+def test_a_trusted_name_is_imported(name: str, imported: Path) -> None:
+    net = build(name, SPEC, trusted=True)
     assert net.weight.shape == (3, 5) and imported.exists()
     assert wrap_arguments(net) == {"classifier": "3", "stages": ["1"]}
     torch.testing.assert_close(net.mean.flatten(), torch.tensor(SPEC.mean))
 
 
 @pytest.mark.parametrize("allowed", ["", "other", "my_nets_too", "my", "other, more"])
-def test_a_read_name_is_not(allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_read_from_a_file_is_not_imported(allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_MODELS", allowed)
     with pytest.raises(
-        ForbiddenModel, match=r"code of module 'my_nets', named by a file.*start with RNC_MODELS=my_nets"
+        ForbiddenModelError,
+        match=r"code of module 'my_nets', which is named by a file and therefore not run.*start with RNC_MODELS=my_nets",
     ):
-        network("my_nets:make", SPEC, typed=False)
+        build("my_nets:make", SPEC, trusted=False)
     assert not imported.exists() and "my_nets" not in sys.modules
 
 
 @pytest.mark.parametrize("allowed", ["my_nets", "other, my_nets"])
-def test_unless_it_is_allowed(allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_read_from_a_file_is_imported_if_it_is_allowed(
+    allowed: str, imported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RNC_MODELS", allowed)
-    assert network("my_nets:make", SPEC, typed=False).weight.shape == (3, 5) and imported.exists()
+    assert build("my_nets:make", SPEC, trusted=False).weight.shape == (3, 5) and imported.exists()
 
 
-def test_a_checkpoint_of_ones_own_code_comes_back_where_it_is_allowed(
+def test_a_checkpoint_of_user_code_loads_only_if_its_module_is_allowed(
     imported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net, path = network("my_nets:make", SPEC, typed=True), tmp_path / "a.safetensors"
+    net, path = build("my_nets:make", SPEC, trusted=True), tmp_path / "a.safetensors"
     sha256 = weights.save(net, path, network_metadata("my_nets:make", SPEC, 1.0, net))
     imported.unlink()
     monkeypatch.delitem(sys.modules, "my_nets")
@@ -74,10 +77,10 @@ def test_a_checkpoint_of_ones_own_code_comes_back_where_it_is_allowed(
     torch.testing.assert_close(weights.load(path, sha256)(images), net.eval()(images))
 
 
-def test_networks_of_torchvision_and_of_this_house_come_back(tmp_path: Path) -> None:
+def test_torchvision_and_built_in_networks_are_saved_and_loaded(tmp_path: Path) -> None:
     spec = DatasetSpec("mine", ("a", "b"), (3, 32, 32), (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
     for name, width in (("torchvision:resnet18", 1.0), ("preact_resnet18", 0.125)):
-        net, path = network(name, spec, width, typed=True), tmp_path / f"{width}.safetensors"
+        net, path = build(name, spec, width, trusted=True), tmp_path / f"{width}.safetensors"
         found = weights.load(path, weights.save(net, path, network_metadata(name, spec, width, net)))
         images = torch.rand(2, 3, 32, 32)
         torch.testing.assert_close(found(images), net.eval()(images))
@@ -94,9 +97,9 @@ def test_networks_of_torchvision_and_of_this_house_come_back(tmp_path: Path) -> 
     ],
     ids=str,
 )  # fmt: skip
-def test_metadata_that_make_no_sense_are_refused(changes: dict, tmp_path: Path) -> None:
+def test_invalid_metadata_are_refused(changes: dict, tmp_path: Path) -> None:
     spec = DatasetSpec("mine", ("a", "b", "c"), (3, 32, 32), (0.0,), (1.0,))
-    net, path = network("torchvision:resnet18", spec, typed=True), tmp_path / "a.safetensors"
+    net, path = build("torchvision:resnet18", spec, trusted=True), tmp_path / "a.safetensors"
     sha256 = weights.save(net, path, network_metadata("torchvision:resnet18", spec, 1.0, net) | changes)
     with pytest.raises(CheckpointError) as caught:
         weights.load(path, sha256)
@@ -109,24 +112,24 @@ def test_metadata_that_make_no_sense_are_refused(changes: dict, tmp_path: Path) 
         ("resnet18", {}, "unknown model 'resnet18'; there are: preact_resnet18.*torchvision:resnet18"),
         ("torchvision:resnet19", {}, "no classifier 'resnet19'; it has: alexnet"),
         ("torchvision:fcn_resnet50", {}, "no classifier 'fcn_resnet50'"),
-        ("torchvision:resnet18", {"width": 0.5}, "width is for networks of this house"),
-        ("small_cnn", {"classifier": "fc"}, "small_cnn is a network of this house"),
+        ("torchvision:resnet18", {"width": 0.5}, "width applies only to built-in networks"),
+        ("small_cnn", {"classifier": "fc"}, "small_cnn is a built-in network"),
         ("my_nets:none", {}, r"cannot be built \(AttributeError"),
         ("no_such_module:f", {}, r"cannot be built \(ModuleNotFoundError"),
-        ("os:getcwd", {}, "gives str, not a torch.nn.Module"),
+        ("os:getcwd", {}, "returns str, not a torch.nn.Module"),
     ],
 )
-def test_a_name_that_means_nothing(name: str, options: dict, message: str, imported: Path) -> None:
+def test_an_unknown_or_invalid_network_name_is_refused(name: str, options: dict, message: str, imported: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        network(name, SPEC, typed=True, **options)
+        build(name, SPEC, trusted=True, **options)
 
 
-def test_a_network_of_this_house_has_the_classes_of_the_images() -> None:
-    assert network("small_cnn", SPEC, typed=False).weight.shape[0] == 3
-    assert network("small_cnn", datasets.spec("digits"), typed=True).weight.shape[0] == 10
+def test_a_built_in_network_has_the_classes_of_the_images() -> None:
+    assert build("small_cnn", SPEC, trusted=False).weight.shape[0] == 3
+    assert build("small_cnn", datasets.spec("digits"), trusted=True).weight.shape[0] == 10
 
 
 def test_torchvision_builds_what_it_lists() -> None:
     spec = DatasetSpec("mine", ("a", "b"), (3, 32, 32), (0.0,), (1.0,))
-    net = network("torchvision:vgg11_bn", spec, typed=False)
+    net = build("torchvision:vgg11_bn", spec, trusted=False)
     assert isinstance(net.get_submodule("module"), theirs.VGG) and net.weight.shape == (2, 4096)

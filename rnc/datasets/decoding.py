@@ -32,10 +32,10 @@ class EncodedImage(NamedTuple):
 
     content: bytes
     label: int
-    place: str
+    location: str
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Encoded images in a fixed order; `str` gives their location."""
 
     @property
@@ -52,11 +52,11 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[EncodedImage]:
         """Yield the images. Raises DatasetError if a file or row is damaged."""
 
-    def some(self, places: np.ndarray) -> Iterator[EncodedImage]:
+    def select(self, positions: np.ndarray) -> Iterator[EncodedImage]:
         """Yield the images at some increasing positions (n,) in 0..N-1, reading no others. Raises DatasetError likewise."""
 
 
-def decode(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray, np.ndarray]:
+def decode(spec: DatasetSpec, split: Split, source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
     """Return images (N, c, h, w) uint8 and labels (N,) int64 of a source, showing a progress bar.
 
     It uses one thread: at 32 px, contention for the interpreter costs as much as a second core gains. Raises
@@ -66,50 +66,52 @@ def decode(spec: DatasetSpec, split: Split, source: Source) -> tuple[np.ndarray,
     count = len(source)
     if count * math.prod(spec.image_shape) > MOST_BYTES:
         raise DatasetError(
-            f"{source}: {count} images of shape {spec.image_shape} are more than the {MOST_BYTES / 2**30:.0f} GiB that a set "
-            "may take; take fewer, or smaller ones"
+            f"{source}: {count} images of shape {spec.image_shape} need more than the {MOST_BYTES / 2**30:.0f} GiB that a data "
+            "set may take; use fewer or smaller images"
         )
     images, labels = np.empty((count, *spec.image_shape), np.uint8), np.empty(count, np.int64)
-    read = 0
+    num_read = 0
     with tqdm(total=count, desc=f"decoding {spec.name} {split}", unit="image", dynamic_ncols=True) as bar:
         for encoded in source:
-            if read == count:
-                raise DatasetError(_miscounted(source, count))
+            if num_read == count:
+                raise DatasetError(_count_error(source, count))
             if not 0 <= encoded.label < spec.num_classes:
                 raise DatasetError(
-                    f"{encoded.place}: label {encoded.label} is none of {spec.name}'s {spec.num_classes} classes, "
+                    f"{encoded.location}: label {encoded.label} is not one of the {spec.num_classes} classes of {spec.name}, "
                     f"which are numbered from 0; correct or replace the file"
                 )
-            images[read], labels[read] = decode_image(spec, encoded), encoded.label
-            read += 1
+            images[num_read], labels[num_read] = decode_image(spec, encoded), encoded.label
+            num_read += 1
             bar.update()
-    if read < count:
-        raise DatasetError(_miscounted(source, count))
+    if num_read < count:
+        raise DatasetError(_count_error(source, count))
     absent = [name for label, name in enumerate(spec.classes) if not (labels == label).any()]
     if absent:
-        raise DatasetError(f"{source}: no images of {', '.join(absent[:5])}; is this a part of {spec.name} {split}?")
+        raise DatasetError(
+            f"{source}: there are no images of {', '.join(absent[:5])}; check that this is all of {spec.name} {split}"
+        )
     return images, labels
 
 
-def _miscounted(source: Source, count: int) -> str:
-    return f"{source}: not the {count} images that were announced; if nobody changes the files now, copy them again"
+def _count_error(source: ImageSource, count: int) -> str:
+    return f"{source}: there are not {count} images, as announced; copy the files again, unless another program is changing them"
 
 
 def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
     """Return one image (c, h, w) uint8, grey or RGB according to the spec. Raises DatasetError, naming its location."""
-    image = opened(encoded)
+    image = open_image(encoded)
     try:
         image.load()
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
         raise _unreadable(encoded, error) from error
     if image.mode not in _MODES:
         raise DatasetError(
-            f"{encoded.place}: the image has more than 8 bits a channel (mode {image.mode}); save it as 8-bit grey or RGB"
+            f"{encoded.location}: the image has more than 8 bits per channel (mode {image.mode}); save it as 8-bit grey or RGB"
         )
-    return fitted(spec, image, encoded.place)
+    return fit_to_spec(spec, image, encoded.location)
 
 
-def opened(encoded: EncodedImage) -> "Image":
+def open_image(encoded: EncodedImage) -> "Image":
     """Return an image of which only the header is read. Raises DatasetError if it is not an image, or is far too large."""
     from PIL import Image
 
@@ -121,36 +123,36 @@ def opened(encoded: EncodedImage) -> "Image":
         raise _unreadable(encoded, error) from error
     if image.width * image.height > _MOST_PIXELS:
         raise DatasetError(
-            f"{encoded.place}: the image is {image.width}x{image.height} pixels large, more than {_MOST_PIXELS} in all; "
-            "it is not read: make it smaller"
+            f"{encoded.location}: the image is {image.width}x{image.height} pixels large, and at most {_MOST_PIXELS} are allowed "
+            "in all; make it smaller"
         )
     return image
 
 
-def fitted(spec: DatasetSpec, image: "Image", place: str) -> np.ndarray:
+def fit_to_spec(spec: DatasetSpec, image: "Image", location: str) -> np.ndarray:
     """Return an image's bytes (c, h, w), with the spec's channels and size. Raises DatasetError for a wrong size."""
     channels, height, width = spec.image_shape
     image = image.convert("L" if channels == 1 else "RGB")
     if image.size != (width, height):
-        image = _fit(spec, image, place)
+        image = _resize_and_crop(spec, image, location)
     array = np.asarray(image)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
 
 
 def _unreadable(encoded: EncodedImage, error: Exception) -> DatasetError:
     reason = " ".join(str(error).split()) or type(error).__name__
-    return DatasetError(f"{encoded.place}: not a readable image ({reason}); copy or download it again")
+    return DatasetError(f"{encoded.location}: not a readable image ({reason}); copy or download it again")
 
 
-def _fit(spec: DatasetSpec, image: "Image", place: str) -> "Image":
+def _resize_and_crop(spec: DatasetSpec, image: "Image", location: str) -> "Image":
     """Resize the shorter side and crop the centre, by the rules of torchvision's Resize and CenterCrop."""
     from PIL import Image
 
     _, height, width = spec.image_shape
     if not spec.any_size:
         raise DatasetError(
-            f"{place}: the image is {image.width}x{image.height}, but {spec.name} has {width}x{height}; "
-            "is this another data set?"
+            f"{location}: the image is {image.width}x{image.height}, but {spec.name} has {width}x{height}; "
+            "check that it belongs to this data set"
         )
     side, longer = min(image.size), max(image.size)
     if side != height:
