@@ -21,7 +21,7 @@ from rnc.probe.options import Options
 from rnc.probe.probe import Plan, Probe, TrainedImages
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.neighbours import refuse_networks_of_others
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from rnc.command_line import fail, printable, run_command, say
 from rnc.probe.interruption import OUT_OF_TIME
 from rnc.safe_paths import UnsafePathError
-from rnc.store.connection import StoreError, store_path
+from rnc.store.addresses import store_path
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import trainer
 from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, progress, said_left_out, sweep_folder

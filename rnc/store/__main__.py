@@ -6,8 +6,9 @@ The exit code is 1 if nothing is measured yet, 2 on errors.
 """
 
 from rnc.command_line import fail, run_command, say
+from rnc.store.addresses import store_path
 from rnc.store.compact import compact
-from rnc.store.connection import StoreError, store_path
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 

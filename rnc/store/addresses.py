@@ -9,7 +9,7 @@ from pathlib import Path
 from rnc.safe_paths import shown
 from rnc.store import lake
 from rnc.store.database import begins_as_duckdb
-from rnc.store.errors import StoreAddressError
+from rnc.store.errors import StoreAddressError, StoreError
 from rnc.store.files import real_path
 
 DEFAULT_STORE = Path("data/rnc.duckdb")
@@ -28,7 +28,7 @@ def store_path(given: str | Path | None = None) -> Path:
     if address.startswith(lake.SCHEME):
         try:
             return real_path(lake.lake_file(address))
-        except (OSError, lake.LakeError) as error:
+        except (OSError, StoreError) as error:
             raise StoreAddressError(str(error)) from None
     if "\0" in address or ("?" in address and not Path(address).is_dir()):  # DuckDB cuts a path at these characters
         raise StoreAddressError(

@@ -17,8 +17,9 @@ import pandas as pd
 import pyarrow as pa
 
 from rnc.safe_paths import shown
-from rnc.store.connection import StoreError, StoreMissingError, reading
-from rnc.store.database import too_large
+from rnc.store.connection import reading
+from rnc.store.duckdb_errors import out_of_memory
+from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.published_runs import (
     PUBLISHED_TABLES,
     is_published_folder,
@@ -183,7 +184,7 @@ def bounded(
             "runs, or ask the store in SQL"
         ) from error
     except (duckdb.OutOfMemoryException, MemoryError) as error:
-        raise too_large(path, error) from error
+        raise out_of_memory(path, error) from error
     finally:
         timer.cancel()
 

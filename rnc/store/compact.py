@@ -10,7 +10,7 @@ import duckdb
 from rnc.store import lake
 from rnc.store.connection import exclusively, reading
 from rnc.store.database import open_both
-from rnc.store.disk_errors import DISK_ERRORS
+from rnc.store.duckdb_errors import DISK_ERRORS
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.quoting import quoted_name
 

@@ -15,28 +15,34 @@ from pathlib import Path
 import duckdb
 
 from rnc.store import lake
-from rnc.store.addresses import DEFAULT_STORE, STORE_VARIABLE, store_path
 from rnc.store.backup import back_up
 from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_version, tables_found
 from rnc.store.connection_pool import Sharing
-from rnc.store.database import check_is_database, is_lock_conflict, open_database, told_holder, too_large
-from rnc.store.disk_errors import DISK_ERRORS, READ_ERRORS, is_refusal, missing, refused, unusable
+from rnc.store.database import check_is_database, open_database
+from rnc.store.duckdb_errors import (
+    DISK_ERRORS,
+    READ_ERRORS,
+    busy_store,
+    failed_backup,
+    failed_write,
+    is_disk_refusal,
+    is_lock_conflict,
+    lock_holder,
+    missing_store,
+    out_of_memory,
+    refused_by_disk,
+    unusable_store,
+)
 from rnc.store.errors import (
-    StoreBusyError,
     StoreError,
     StoreForeignError,
     StoreMissingError,
     StoreOlderError,
-    StoreWriteError,
 )
 from rnc.store.files import turn_file
 from rnc.store.migrations import UPGRADES
 from rnc.store.turns import turn
 
-__all__ = [
-    "DEFAULT_STORE", "STORE_VARIABLE", "StoreBusyError", "StoreError", "StoreMissingError", "StoreOlderError", "StoreWriteError",
-    "store_path",
-]  # fmt: skip
 SCHEMA_VERSION = 4
 
 _PATIENCE_SECONDS, _LAKE_PATIENCE_SECONDS = 30.0, 300.0  # a lake's many writers take seconds each
@@ -59,9 +65,9 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
         try:
             yield connection
         except duckdb.OutOfMemoryException as error:
-            raise too_large(path, error) from error
+            raise out_of_memory(path, error) from error
         except READ_ERRORS as error:  # blocks are checked when they are read, maybe long after opening
-            raise unusable(path, error) from error
+            raise unusable_store(path, error) from error
 
 
 def _sharing(path: Path) -> Sharing:
@@ -89,9 +95,9 @@ def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnecti
             _check(connection, path)
             yield connection
         except duckdb.OutOfMemoryException as error:
-            raise too_large(path, error) from error
+            raise out_of_memory(path, error) from error
         except READ_ERRORS as error:
-            raise unusable(path, error) from error
+            raise unusable_store(path, error) from error
         finally:
             connection.close()
 
@@ -118,12 +124,9 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
             with suppress(duckdb.Error):  # a commit that failed has rolled back already
                 connection.rollback()
             if isinstance(error, DISK_ERRORS):
-                raise StoreWriteError(
-                    f"store {path} could not be written; what had landed before is safe. Free space on the disk and start "
-                    f"the same command again: it goes on ({error})"
-                ) from error
+                raise failed_write(path, error) from error
             if isinstance(error, duckdb.PermissionException):
-                raise unusable(path, error, read_only=False) from error
+                raise unusable_store(path, error, read_only=False) from error
             raise
         finally:
             connection.close()
@@ -147,24 +150,13 @@ def _begin(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 def _writers_turn(path: Path) -> AbstractContextManager[object]:
     """Return a writer's turn. A lake needs it; for a file, which locks out other processes itself, it shortens the wait."""
     if lake.is_lake(path):
-        return _lake_errors(lake.turn(path, _LAKE_PATIENCE_SECONDS))
+        return lake.turn(path, _LAKE_PATIENCE_SECONDS)
     check_is_database(path)  # before a folder is created beside a path that may be anything
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise refused(path, error, read_only=False) from None
+        raise refused_by_disk(path, error, read_only=False) from None
     return turn(turn_file(path), _PATIENCE_SECONDS)
-
-
-@contextmanager
-def _lake_errors(block: AbstractContextManager[None]) -> Iterator[None]:
-    """Raise errors of a lake as errors of a store."""
-    try:
-        with block:
-            yield
-    except lake.LakeError as error:
-        kinds = {lake.LakeMissingError: StoreMissingError, lake.LakeBusyError: StoreBusyError}
-        raise kinds.get(type(error), StoreError)(str(error)) from None
 
 
 @contextmanager
@@ -188,8 +180,8 @@ def _make(path: Path) -> None:
             open_database(made).close()
             os.link(made, path)
     except (OSError, duckdb.Error) as error:
-        if is_refusal(error):
-            raise refused(path, error, read_only=False) from None
+        if is_disk_refusal(error):
+            raise refused_by_disk(path, error, read_only=False) from None
 
 
 def _connect(
@@ -197,22 +189,18 @@ def _connect(
 ) -> duckdb.DuckDBPyConnection:
     """Connect; wait with random intervals while another process holds the file."""
     if lake.is_lake(path):
-        with _lake_errors(nullcontext()):
-            return lake.connect(path, read_only=read_only, folder=folder)
+        return lake.connect(path, read_only=read_only, folder=folder)
     if read_only and not path.exists():
-        raise missing(path)
+        raise missing_store(path)
     deadline, wait = time.monotonic() + _PATIENCE_SECONDS, _FIRST_WAIT_SECONDS
     while True:
         try:
             return open_database(path, read_only=read_only, folder=folder, threads=threads)
         except duckdb.Error as error:
             if not is_lock_conflict(error):
-                raise unusable(path, error, read_only=read_only) from None
+                raise unusable_store(path, error, read_only=read_only) from None
             if time.monotonic() > deadline:
-                raise StoreBusyError(
-                    f"store {path} has been in use by another process for {_PATIENCE_SECONDS:.0f} s: "
-                    f"{told_holder(error)}; close the program that holds it open (a DuckDB shell, a notebook) and try again"
-                ) from None
+                raise busy_store(path, _PATIENCE_SECONDS, error) from None
         time.sleep(wait * random.uniform(0.5, 1.5))
         wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
@@ -223,7 +211,7 @@ def holder(path: Path) -> str | None:
         try:
             open_database(path, read_only=True).close()
         except duckdb.Error as error:
-            return told_holder(error) if is_lock_conflict(error) else None
+            return lock_holder(error) if is_lock_conflict(error) else None
         except StoreError:
             return None  # not a file that a process could hold
     return None
@@ -236,10 +224,7 @@ def _back_up(connection: duckdb.DuckDBPyConnection, path: Path, version: int) ->
         copy = back_up(path, version)
         _LOG.info("store copied before its upgrade", extra={"fields": {"copy": copy, "version": version}})
     except (OSError, *DISK_ERRORS) as error:
-        raise StoreWriteError(
-            f"store {path} has schema version {version} and was left as it is, since no copy of it could be written "
-            f"beside it before the upgrade; free space on the disk, or allow writing in {path.parent} ({error})"
-        ) from error
+        raise failed_backup(path, version, error) from error
 
 
 def _check(

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from rnc.command_line import fail, run_command, say
 from rnc.safe_paths import shown
-from rnc.store.connection import reading, store_path, writing
+from rnc.store.addresses import store_path
+from rnc.store.connection import reading, writing
 from rnc.store.copied_files import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
 from rnc.store.files import checked_run_id, lock_file, real_path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rnc.command_line import fail, run_command, say
 from rnc.safe_paths import shown
-from rnc.store.connection import store_path
+from rnc.store.addresses import store_path
 from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader

@@ -19,6 +19,7 @@ import duckdb
 from rnc import state_files
 from rnc.safe_paths import UnsafePathError, read_plain_file, shown
 from rnc.store.database import lock, settings
+from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
 from rnc.store.files import writers_lock
 from rnc.store.quoting import quoted_text
 from rnc.store.turns import turn as take_turn
@@ -37,22 +38,10 @@ _CONNECT_SECONDS, _READ_SECONDS, _WRITE_SECONDS = 10, 10, 20
 """Time limits for reaching a catalog's server, and for one statement sent when reading or writing."""
 
 
-class LakeError(Exception):
-    """The lake cannot be used; the message says why."""
-
-
-class LakeMissingError(LakeError):
-    """Nothing was ever written to the lake."""
-
-
-class LakeBusyError(LakeError):
-    """Other processes wrote for longer than the waiting time."""
-
-
 def lake_file(address: str) -> Path:
     """Return the file that represents the lake of an address; create it if it does not exist.
 
-    Raises LakeError for an address that is invalid, names no folder or holds a password, and if the folder belongs to a lake
+    Raises StoreError for an address that is invalid, names no folder or holds a password, and if the folder belongs to a lake
     with another catalog.
     """
     catalog, folder = _parts(address)
@@ -65,18 +54,18 @@ def lake_file(address: str) -> Path:
     except FileExistsError:
         known = _catalog_of(file)
         if _told(known) != _told(catalog):
-            raise LakeError(
+            raise StoreError(
                 f"{folder} belongs to another lake, {known}; name another folder with data=, or that lake"
             ) from None
     return file
 
 
 def note_catalog(catalog: str) -> None:
-    """Note that a lake's file may name this catalog from now on. Raises LakeError if the home folder cannot be written to."""
+    """Note that a lake's file may name this catalog from now on. Raises StoreError if the home folder cannot be written to."""
     try:
         state_files.note(_KNOWN, [_told(catalog)])
     except (OSError, RuntimeError) as error:
-        raise LakeError(
+        raise StoreError(
             f"the lake's address cannot be noted in {state_files.state_file(_KNOWN)} ({error}); name a folder that can be "
             "written to in XDG_STATE_HOME"
         ) from None
@@ -84,7 +73,7 @@ def note_catalog(catalog: str) -> None:
 
 def _check_is_known(path: Path, catalog: str) -> None:
     if _told(catalog) not in state_files.noted(_KNOWN):
-        raise LakeError(
+        raise StoreError(
             f"{path} names a database that was not given on this account before: {_told(catalog)}. If it is yours, name the "
             f"lake by its address: {catalog} data={path.parent}"
         )
@@ -105,35 +94,35 @@ def _parts(address: str) -> tuple[str, Path]:
     words = address.removeprefix(f"{SCHEME}postgres:").split()
     folders = [word.removeprefix("data=") for word in words if word.startswith("data=")]
     if not address.startswith(f"{SCHEME}postgres:") or len(folders) != 1 or not folders[0]:
-        raise LakeError(f"{shown(address)} names no folder of a lake; an address is {usage}")
+        raise StoreError(f"{shown(address)} names no folder of a lake; an address is {usage}")
     catalog = f"{SCHEME}postgres:" + " ".join(word for word in words if not word.startswith("data="))
     return _checked(catalog), Path(folders[0]).expanduser().resolve()
 
 
 def _checked(catalog: str) -> str:
-    """Return a catalog's address if it has only the parts that lead to a database. Raises LakeError otherwise."""
+    """Return a catalog's address if it has only the parts that lead to a database. Raises StoreError otherwise."""
     for word in catalog.removeprefix(f"{SCHEME}postgres:").split():
         name, _equals, value = word.partition("=")
         if "password" in name.lower() or "://" in word:
-            raise LakeError(
+            raise StoreError(
                 "a lake's address holds no password, since all who read its folder would read it, and is no URL: give "
                 "host=HOST dbname=NAME, and put the password into ~/.pgpass or the file that PGPASSFILE names"
             )
         if name not in _LIBPQ_NAMES or not _LIBPQ_VALUE.fullmatch(value):
-            raise LakeError(
+            raise StoreError(
                 f"{shown(word)} is no part of a lake's address; there are {', '.join(_LIBPQ_NAMES)} and data, as NAME=VALUE"
             )
     return catalog
 
 
 def _catalog_of(file: Path) -> str:
-    """Return the catalog's address that a lake's file holds. Raises LakeError if there is none."""
+    """Return the catalog's address that a lake's file holds. Raises StoreError if there is none."""
     try:
         text = read_plain_file(file, "lake", most_bytes=_MOST_BYTES).decode().strip()
     except (UnsafePathError, OSError, UnicodeDecodeError) as error:
-        raise LakeError(f"{file} cannot be read: {error}") from None
+        raise StoreError(f"{file} cannot be read: {error}") from None
     if not text.startswith(f"{SCHEME}postgres:") or "\n" in text:
-        raise LakeError(f"{file} is no file of a lake; name the lake by its address, {SCHEME}postgres:…")
+        raise StoreError(f"{file} is no file of a lake; name the lake by its address, {SCHEME}postgres:…")
     return _checked(text)
 
 
@@ -143,13 +132,13 @@ def is_lake(path: Path) -> bool:
 
 
 def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """Return a connection to the lake's tables, to be closed after use. Raises LakeError with advice.
+    """Return a connection to the lake's tables, to be closed after use. Raises StoreError with advice.
 
     Files in `folder`, a folder of published runs, may also be read. The underlying connection stays open, unlike for a file:
     it locks no other process out, and loading the extensions takes long.
     """
     if not path.exists():
-        raise LakeMissingError(
+        raise StoreMissingError(
             f"there is no store at {path}; train a run first, naming it by its address, ducklake:postgres:…"
         )
     catalog = _catalog_of(path)
@@ -169,7 +158,7 @@ def connect(path: Path, *, read_only: bool, folder: Path | None = None) -> duckd
             failed = error
             if _took_long(error):
                 break
-    raise LakeError(f"{path} cannot be reached: {failed}")
+    raise StoreError(f"{path} cannot be reached: {failed}")
 
 
 _kept: dict[tuple, duckdb.DuckDBPyConnection] = {}
@@ -180,7 +169,7 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
     try:
         from duckdb_extensions.extension_importer import import_extension
     except ModuleNotFoundError:
-        raise LakeError("DuckLake needs an environment with requirements-lake.txt; see docs/scale.md") from None
+        raise StoreError("DuckLake needs an environment with requirements-lake.txt; see docs/scale.md") from None
     cache = Path.home() / ".cache" / "rnc" / "duckdb"
     own = {"extension_directory": str(cache), "temp_directory": str(cache / "spilled")}
     connection = duckdb.connect(":memory:", config=settings() | own)
@@ -195,23 +184,23 @@ def _attach(path: Path, catalog: str, read_only: bool, folder: Path | None) -> d
         _check_catalog(connection, path)
         # Only this lake's own data are read, whatever paths the catalog contains.
         lock(connection, [data, *([] if folder is None else [folder])])
-    except LakeError:
+    except StoreError:
         connection.close()
         raise
     except duckdb.Error as error:
         connection.close()
         if "does not exist" in str(error) or "no existing" in str(error).lower():
-            raise LakeMissingError(f"nothing was written to {path} yet ({error})") from None
-        raise LakeError(f"{path} cannot be reached: {error}") from None
+            raise StoreMissingError(f"nothing was written to {path} yet ({error})") from None
+        raise StoreError(f"{path} cannot be reached: {error}") from None
     return connection
 
 
 def _check_catalog(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Raise LakeError if a view replaces one of DuckLake's own tables: a view can return any number of rows."""
+    """Raise StoreError if a view replaces one of DuckLake's own tables: a view can return any number of rows."""
     sql = f"SELECT relname FROM pg_class WHERE relname LIKE 'ducklake_%' AND relkind NOT IN ({_OWN_KINDS}) LIMIT 1"
     found = connection.execute(f"FROM postgres_query('__ducklake_metadata_lake', {quoted_text(sql)})").fetchone()
     if found:
-        raise LakeError(
+        raise StoreError(
             f"the catalog of {path} has something else than a table under the name {shown(str(found[0]))}, which this program "
             "did not make and will not read"
         )
@@ -233,7 +222,7 @@ def _make_data_folder(data: Path) -> None:
     try:
         (data / "main").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LakeError(f"{data} cannot be made: {error.strerror}") from None
+        raise StoreError(f"{data} cannot be made: {error.strerror}") from None
 
 
 def _load(connection: duckdb.DuckDBPyConnection, extension: str, install: object) -> None:
@@ -253,6 +242,6 @@ def turn(path: Path, patience: float) -> Iterator[None]:
     """
     with take_turn(writers_lock(path), patience, needed=True) as came:
         if not came:
-            raise LakeBusyError(f"others have written to {path} for {patience:.0f} s")
+            raise StoreBusyError(f"others have written to {path} for {patience:.0f} s")
         yield
         os.utime(path)

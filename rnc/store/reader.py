@@ -12,7 +12,7 @@ import pandas as pd
 
 from rnc.conditions import CLEAN
 from rnc.store.clock import utc_now
-from rnc.store.connection import StoreError, StoreMissingError
+from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.files import network_inside
 from rnc.store.lake import is_lake
 from rnc.store.metric_queries import SHOWN

@@ -16,8 +16,8 @@ from typing import Any
 
 from rnc.atomic_files import whole_file
 from rnc.safe_paths import UnsafePathError, open_plain_file, path_inside, shown
-from rnc.store.connection import StoreWriteError
-from rnc.store.sweep_checks import VERSION, SweepFileError, checked_sweep, checked_sweep_name
+from rnc.store.errors import StoreWriteError, SweepFileError
+from rnc.store.sweep_checks import VERSION, checked_sweep, checked_sweep_name
 
 MOST_BYTES = 8 * 2**20
 """Maximum size of a sweep's file: a run takes 1.5 kB."""

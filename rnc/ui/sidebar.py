@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from rnc.store.connection import store_path
+from rnc.store.addresses import store_path
 from rnc.store.gallery import gallery_path
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter

@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from docs.tools import ROOT, chromium
 from rnc.claims import USED
-from rnc.store.connection import STORE_VARIABLE
+from rnc.store.addresses import STORE_VARIABLE
 from rnc.store.reader import StoreReader
 from rnc.ui.sidebar import _one_of_each_objective
 from rnc.vocabulary import Metric, ProjectionMethod, Role, Split

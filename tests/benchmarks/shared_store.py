@@ -21,7 +21,8 @@ import numpy as np
 
 from rnc.conditions import CLEAN
 from rnc.store import connection
-from rnc.store.connection import reading, store_path
+from rnc.store.addresses import store_path
+from rnc.store.connection import reading
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState

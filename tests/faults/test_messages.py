@@ -18,7 +18,8 @@ from rnc.models import weights
 from rnc.models.weights import CheckpointError
 from rnc.store import cached_queries
 from rnc.store import connection as store_connection
-from rnc.store.connection import SCHEMA_VERSION, StoreError, reading
+from rnc.store.connection import SCHEMA_VERSION, reading
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter

@@ -100,7 +100,7 @@ def _export(world: World, _which: str, options: dict[str, Any], _findings: Findi
 
 def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings) -> str:
     from rnc.lab import saved_results
-    from rnc.store.connection import StoreError
+    from rnc.store.errors import StoreError
     from rnc.store.reader import StoreReader
 
     reader, told = StoreReader(Path(_address(world, options))), []
@@ -210,7 +210,7 @@ def _lab(world: World, _which: str, options: dict[str, Any], findings: Findings)
 def _requests(store: Path, told: list[str]) -> Iterator[Any]:
     from rnc.conditions import Condition
     from rnc.lab.requests import AttackRequest
-    from rnc.store.connection import StoreError
+    from rnc.store.errors import StoreError
     from rnc.store.reader import StoreReader
     from rnc.ui.lab.checkpoint_picker import source_of
     from rnc.vocabulary import ConditionKind, Norm, Split

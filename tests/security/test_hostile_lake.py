@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from rnc.store import lake
-from rnc.store.connection import store_path
+from rnc.store.addresses import store_path
 from rnc.store.copy import copy_run
 from tests.rnc.store import postgres
 from tests.security import hostile_stores as make

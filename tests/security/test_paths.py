@@ -15,7 +15,8 @@ import pytest
 from rnc.lab.checks import RequestError
 from rnc.store import copy, export
 from rnc.store.backup import back_up
-from rnc.store.connection import SCHEMA_VERSION, StoreError, reading, writing
+from rnc.store.connection import SCHEMA_VERSION, reading, writing
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock, trainer
 from rnc.store.writer import StoreWriter

@@ -13,7 +13,9 @@ import pytest
 
 from rnc.doctor.__main__ import main as doctor
 from rnc.store import cached_queries, catalog, published_runs
-from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
+from rnc.store.addresses import store_path
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main as export
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader

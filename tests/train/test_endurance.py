@@ -13,7 +13,7 @@ import pytest
 
 from rnc.probe.interruption import TimeLimit, parse_duration
 from rnc.store import connection
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from tests.conftest import ROOT
 from tests.train.small import ask
 from train.run import main
@@ -199,7 +199,7 @@ def test_a_full_disk_is_reported_and_loses_no_landed_epoch(
         FullDisk.left = commit
         assert trained(store) == 1
     error = capsys.readouterr().err
-    assert "Free space on the disk and start the same command again: it goes on" in error and "Traceback" not in error
+    assert "Free space on the disk and start the same command again: it continues" in error and "Traceback" not in error
     landed = ask(store, "SELECT DISTINCT epoch FROM metric ORDER BY ALL")
     assert landed == [(epoch,) for epoch in (0, 1, 2, 3, 4, 6)][: len(landed)]
     expected = [row for row in ask(unbroken, "SELECT * FROM metric ORDER BY ALL") if (row[1],) in landed]

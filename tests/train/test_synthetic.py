@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnc.claims import USED, Verdict, judge
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import TRAINED, Metric, Role

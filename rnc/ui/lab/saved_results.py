@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.lab import saved_results
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
 from rnc.ui.lab.job_status import Answer

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.compact import compact
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS, networks_of
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from rnc import datasets, models
 from rnc.command_line import fail, say
-from rnc.store.connection import StoreError, store_path
+from rnc.store.addresses import store_path
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter, WholeRun

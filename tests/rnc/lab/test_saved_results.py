@@ -10,7 +10,7 @@ import pytest
 from rnc.lab.requests import AttackRequest, Axis, MaskingRequest, SweepRequest
 from rnc.lab.results import size
 from rnc.lab.saved_results import find, keep
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.store.writer import MOST_CONTENT, StoreWriter

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from rnc.store import cached_queries, metric_queries
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rnc.store.connection import StoreError, reading
+from rnc.store.connection import reading
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock
 from tests.rnc.store.hand_written import begin

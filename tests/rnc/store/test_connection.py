@@ -8,16 +8,9 @@ import duckdb
 import pytest
 
 from rnc.store import connection as store_connection
-from rnc.store.connection import (
-    DEFAULT_STORE,
-    SCHEMA_VERSION,
-    StoreBusyError,
-    StoreError,
-    StoreMissingError,
-    reading,
-    store_path,
-    writing,
-)
+from rnc.store.addresses import DEFAULT_STORE, store_path
+from rnc.store.connection import SCHEMA_VERSION, reading, writing
+from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
 from tests.rnc.store.hand_written import begin, one_epoch
 
 

@@ -16,7 +16,8 @@ import pytest
 from rnc.models import weights
 from rnc.store import gallery as gallery_module
 from rnc.store.__main__ import main as store_main
-from rnc.store.connection import StoreError, StoreMissingError, reading, writing
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main
 from rnc.store.gallery import publish
 from rnc.store.published_runs import PUBLISHED_TABLES, published, reading_beside

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from rnc.store import lake
-from rnc.store.connection import StoreBusyError, StoreError, reading, store_path, writing
+from rnc.store.addresses import store_path
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreBusyError, StoreError
 
 CATALOG = "ducklake:postgres:host=db.example port=5433 dbname=rnc"
 

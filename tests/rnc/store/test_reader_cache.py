@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from rnc.store import cached_queries as store_answers
-from rnc.store.connection import StoreError, reading
+from rnc.store.connection import reading
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.files import networks_folder
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader

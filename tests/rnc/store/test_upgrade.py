@@ -15,7 +15,8 @@ from rnc.store import backup
 from rnc.store import connection as store_connection
 from rnc.store.__main__ import main
 from rnc.store.backup import back_up
-from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreWriteError, reading, writing
+from rnc.store.connection import SCHEMA_VERSION, reading, writing
+from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
