@@ -19,8 +19,8 @@ from rnc.probe.interruption import OUT_OF_TIME
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
+from rnc.store.locks import training_process
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import trainer
 from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, progress, said_left_out, sweep_folder
 from rnc.vocabulary import RunState
 from train.run import Command, print_costs
@@ -203,7 +203,7 @@ def _cancel(sweep: Sweep, store: Path, engine: Engine) -> None:
     sweep.save(store)
     engine.cancel(alive, folder)
     _until_gone(sweep, engine, alive, folder)
-    trained = {run_id: trainer(store, run_id) for run_id in sweep.runs}
+    trained = {run_id: training_process(store, run_id) for run_id in sweep.runs}
     if going := [f"{run_id} (process {process})" for run_id, process in trained.items() if process]:
         raise EngineError(
             f"{sweep.name}: its jobs have ended, but these runs are being trained by something else, which goes on: "

@@ -22,9 +22,9 @@ from rnc.store.files import (
     remove_whole,
     store_folder,
 )
+from rnc.store.locks import training_process
 from rnc.store.neighbours import other_stores
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import trainer
 from rnc.vocabulary import STALE_SECONDS
 
 _HALF_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")
@@ -58,7 +58,7 @@ def _unknown_networks(store: Path, known: set[str], others: list[Path]) -> Itera
             yield Finding(Level.NOTE, f"{text}; perhaps to one of {others[0].name}, which lies beside it")
         elif not _holds_networks_of_ours(folder):
             yield Finding(Level.NOTE, f"{text}, and holds other things than its networks; it is left as it is")
-        elif not trainer(store, folder.name):
+        elif not training_process(store, folder.name):
             yield Finding(Level.TROUBLE, text, partial(_set_aside, folder, store))
 
 
@@ -109,7 +109,7 @@ def _half_written(store: Path, known: set[str], others: list[Path]) -> list[Path
     found = [path for path in store_folder(store).iterdir() if _is_half_store(path, store)]
     for folder in _run_folders(store):
         halves = [path for path in folder.iterdir() if _HALF_NETWORK.fullmatch(path.name) and is_plain_file(path)]
-        if halves and (folder.name in known or not others) and not trainer(store, folder.name):
+        if halves and (folder.name in known or not others) and not training_process(store, folder.name):
             found += halves
     place = checkpoints_folder(store)
     if not others and is_plain_folder(place):

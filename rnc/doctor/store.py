@@ -11,8 +11,8 @@ from rnc.store.connection import SCHEMA_VERSION, holder, reading
 from rnc.store.errors import StoreError, StoreMissingError, StoreOlderError
 from rnc.store.files import is_plain_file, sha256_of
 from rnc.store.integrity import damaged_tables
+from rnc.store.locks import run_lock
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 

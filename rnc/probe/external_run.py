@@ -26,9 +26,9 @@ from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
 from rnc.store.errors import StoreError
+from rnc.store.locks import run_lock
 from rnc.store.neighbours import refuse_networks_of_others
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
 from rnc.vocabulary import RunState, Split

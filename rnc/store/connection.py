@@ -39,9 +39,9 @@ from rnc.store.errors import (
     StoreMissingError,
     StoreOlderError,
 )
-from rnc.store.files import turn_file
+from rnc.store.files import store_lock_file
+from rnc.store.locks import exclusive_lock, shared_lock
 from rnc.store.migrations import UPGRADES
-from rnc.store.turns import turn
 
 SCHEMA_VERSION = 4
 
@@ -89,7 +89,7 @@ def _joined(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnecti
 
 @contextmanager
 def _opened(path: Path, folder: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    with nullcontext() if lake.is_lake(path) else turn(turn_file(path), _PATIENCE_SECONDS, shared=True):
+    with nullcontext() if lake.is_lake(path) else shared_lock(store_lock_file(path), _PATIENCE_SECONDS):
         connection = _connect(path, read_only=True, folder=folder)
         try:
             _check(connection, path)
@@ -150,13 +150,13 @@ def _begin(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 def _writers_turn(path: Path) -> AbstractContextManager[object]:
     """Return a writer's turn. A lake needs it; for a file, which locks out other processes itself, it shortens the wait."""
     if lake.is_lake(path):
-        return lake.turn(path, _LAKE_PATIENCE_SECONDS)
+        return lake.write_lock(path, _LAKE_PATIENCE_SECONDS)
     check_is_database(path)  # before a folder is created beside a path that may be anything
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise refused_by_disk(path, error, read_only=False) from None
-    return turn(turn_file(path), _PATIENCE_SECONDS)
+    return exclusive_lock(store_lock_file(path), _PATIENCE_SECONDS)
 
 
 @contextmanager

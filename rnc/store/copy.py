@@ -22,9 +22,9 @@ from rnc.store.addresses import store_path
 from rnc.store.connection import reading, writing
 from rnc.store.copied_files import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
-from rnc.store.files import checked_run_id, lock_file, real_path
+from rnc.store.files import checked_run_id, real_path, run_lock_file
+from rnc.store.locks import run_lock
 from rnc.store.run_annotations import TABLES_OF_A_RUN
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import run_state
 from rnc.vocabulary import MOST_EPOCHS, RunState
 
@@ -63,7 +63,7 @@ def refuse_one_store(source: Path, target: Path) -> None:
 @contextmanager
 def _locked(source: Path, target: Path, run_id: str) -> Iterator[None]:
     """Hold the run's lock beside both stores; stores in one folder share one lock."""
-    shared = lock_file(source, run_id) == lock_file(target, run_id)
+    shared = run_lock_file(source, run_id) == run_lock_file(target, run_id)
     with run_lock(source, run_id), nullcontext() if shared else run_lock(target, run_id):
         yield
 

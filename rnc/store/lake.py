@@ -20,9 +20,9 @@ from rnc import state_files
 from rnc.safe_paths import UnsafePathError, read_plain_file, shown
 from rnc.store.database import lock, settings
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
-from rnc.store.files import writers_lock
+from rnc.store.files import lake_lock_file
+from rnc.store.locks import exclusive_lock
 from rnc.store.quoting import quoted_text
-from rnc.store.turns import turn as take_turn
 
 SCHEME = "ducklake:"
 _LIBPQ_NAMES = ("host", "hostaddr", "port", "dbname", "user", "connect_timeout", "sslmode", "application_name")
@@ -234,14 +234,14 @@ def _load(connection: duckdb.DuckDBPyConnection, extension: str, install: object
 
 
 @contextmanager
-def turn(path: Path, patience: float) -> Iterator[None]:
-    """Hold the turn of a lake's writers, by a lock in its folder: if two change a table at once, DuckLake lets one fail.
+def write_lock(path: Path, patience: float) -> Iterator[None]:
+    """Hold the lock of a lake's writers, in its folder: if two change a table at once, DuckLake lets one fail.
 
-    Readers need no turn: they see the snapshot from their beginning. At the end, the lake's file gets a new modification time.
-    Raises OSError if the lock cannot be used: a lake is not written to without a turn.
+    Readers need none: they see the snapshot from their beginning. At the end, the lake's file gets a new modification time.
+    Raises OSError if the lock cannot be used: a lake is not written to without it.
     """
-    with take_turn(writers_lock(path), patience, needed=True) as came:
-        if not came:
+    with exclusive_lock(lake_lock_file(path), patience, required=True) as obtained:
+        if not obtained:
             raise StoreBusyError(f"others have written to {path} for {patience:.0f} s")
         yield
         os.utime(path)

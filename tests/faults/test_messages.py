@@ -20,8 +20,8 @@ from rnc.store import cached_queries
 from rnc.store import connection as store_connection
 from rnc.store.connection import SCHEMA_VERSION, reading
 from rnc.store.errors import StoreError
+from rnc.store.locks import run_lock
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.pages.app import open_page

@@ -17,8 +17,8 @@ from rnc.store import copy, export
 from rnc.store.backup import back_up
 from rnc.store.connection import SCHEMA_VERSION, reading, writing
 from rnc.store.errors import StoreError
+from rnc.store.locks import run_lock, training_process
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock, trainer
 from rnc.store.writer import StoreWriter
 from rnc.ui import sidebar
 from rnc.ui.lab.checkpoint_picker import source_of
@@ -216,7 +216,7 @@ def test_a_run_lock_that_is_no_plain_file(kind: str, given: Path, guard: Path) -
     with pytest.raises(StoreError, match="lock"), run_lock(given, "good"):
         pytest.fail("it was locked")
     with pytest.raises(StoreError, match="lock"):
-        trainer(given, "good")
+        training_process(given, "good")
 
 
 def test_run_locks_lie_beside_the_store(given: Path, guard: Path) -> None:
@@ -225,7 +225,7 @@ def test_run_locks_lie_beside_the_store(given: Path, guard: Path) -> None:
         with pytest.raises(StoreError, match=r"^run id"), run_lock(given, run_id.format(guard=guard)):
             pytest.fail("it was locked")
         with pytest.raises(StoreError, match=r"^run id"):
-            trainer(given, run_id.format(guard=guard))
+            training_process(given, run_id.format(guard=guard))
     assert snapshot(given.parent) == before
 
 
@@ -237,13 +237,13 @@ def test_a_file_of_somebody_else_is_no_lock(given: Path, guard: Path) -> None:
         pytest.fail("it was locked")
     lock.unlink()
     with run_lock(given, "good"):
-        assert trainer(given, "good") == str(os.getpid())
+        assert training_process(given, "good") == str(os.getpid())
     assert lock.read_text() == str(os.getpid())
 
 
-@pytest.mark.one_file("a lake's writers take turns by another file")
+@pytest.mark.one_file("a lake's writers lock another file")
 @pytest.mark.parametrize("kind", OBSTACLES)
-def test_a_turn_file_that_is_no_plain_file(kind: str, given: Path, guard: Path) -> None:
+def test_a_store_lock_that_is_no_plain_file(kind: str, given: Path, guard: Path) -> None:
     obstacle(kind, given.parent / "locks" / "rnc.duckdb.turn", guard)
     for opened in (reading, writing):
         with pytest.raises(StoreError, match="lock"), opened(given):

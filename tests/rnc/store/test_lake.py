@@ -109,7 +109,7 @@ def test_without_its_packages_the_error_says_which(tmp_path: Path) -> None:
 
 
 def hold(path: Path, held: object, over: object) -> None:
-    with lake.turn(path, 1.0):
+    with lake.write_lock(path, 1.0):
         held.set()  # type: ignore[attr-defined]
         over.wait()  # type: ignore[attr-defined]
 
@@ -128,6 +128,6 @@ def test_writers_take_turns_and_say_when_it_takes_too_long(tmp_path: Path, monke
     other.join()
     before = path.stat().st_mtime_ns
     time.sleep(0.02)
-    with lake.turn(path, 0.1):
+    with lake.write_lock(path, 0.1):
         pass
     assert path.stat().st_mtime_ns > before  # (by which readers know that there is something new)
