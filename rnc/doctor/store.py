@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from rnc.doctor.finding import Finding, Level
-from rnc.store.connection import SCHEMA_VERSION, holder, reading
+from rnc.store.connection import holder, reading
 from rnc.store.errors import StoreError, StoreMissingError, StoreOlderError
 from rnc.store.files import is_plain_file, sha256_of
 from rnc.store.integrity import damaged_tables
 from rnc.store.locks import run_lock
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState

@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from rnc.store.connection import SCHEMA_VERSION, reading
+from rnc.store.connection import reading
 from rnc.store.errors import StoreError
 from rnc.store.files import checked_run_id, copy_network, open_network, recorded_network
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.published_folder import CARD, run_folder
 from rnc.store.published_runs import PUBLISHED_TABLES
 from rnc.store.run_card import run_card, without_folders

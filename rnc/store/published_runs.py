@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 
 from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, shown
 from rnc.store.catalog import Columns, schema_tables
-from rnc.store.connection import SCHEMA_VERSION, empty_store, reading
+from rnc.store.connection import empty_store, reading
 from rnc.store.database import open_database
 from rnc.store.duckdb_errors import one_line
 from rnc.store.errors import StoreError, StoreMissingError
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.published_rows import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from rnc.conditions import CLEAN
+from rnc.store.backends import backend_of
 from rnc.store.clock import utc_now
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.files import network_inside
-from rnc.store.lake import is_lake
 from rnc.store.metric_queries import SHOWN
 from rnc.store.run_annotations import TABLES_OF_A_RUN
 from rnc.store.run_rows import MOST_CLASSES, with_configs
@@ -235,7 +235,7 @@ class StoreReader(SampleReader):
 
     def unused_bytes(self) -> int:
         """Return the unused bytes that deleted rows have left in the store's file; 0 if there is no such file."""
-        if is_lake(self.path):
+        if not backend_of(self.path).is_one_file:
             return 0
         found = self._ask(
             """SELECT block_size * free_blocks AS free, block_size * used_blocks AS used FROM pragma_database_size()

@@ -16,11 +16,11 @@ from rnc.datasets.custom import OwnImages
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.models import weights
 from rnc.models.weights import CheckpointError
-from rnc.store import cached_queries
-from rnc.store import connection as store_connection
-from rnc.store.connection import SCHEMA_VERSION, reading
+from rnc.store import cached_queries, file_store
+from rnc.store.connection import reading
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from tests.conftest import ROOT
@@ -233,7 +233,7 @@ def test_a_store_locked_by_another_program(store: Path, monkeypatch: pytest.Monk
     """It is said, and over when the other lets go."""
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(store)]
-    monkeypatch.setattr(store_connection, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(file_store, "_PATIENCE_SECONDS", 0.3)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         with shown(store, "the store is locked by another program", monkeypatch):

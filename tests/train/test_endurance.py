@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from rnc.probe.interruption import TimeLimit, parse_duration
-from rnc.store import connection
 from rnc.store.errors import StoreError
+from rnc.store.file_store import FileStore
 from tests.conftest import ROOT
 from tests.train.small import ask
 from train.run import main
@@ -193,9 +193,9 @@ def test_a_full_disk_is_reported_and_loses_no_landed_epoch(
     unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, commit: int
 ) -> None:
     """With room again, the same command goes on to the same end."""
-    store, usual = tmp_path / "rnc.duckdb", connection._connect
+    store, usual = tmp_path / "rnc.duckdb", FileStore.connect
     with monkeypatch.context() as patch:
-        patch.setattr(connection, "_connect", lambda *where, **how: FullDisk(usual(*where, **how)))
+        patch.setattr(FileStore, "connect", lambda *where, **how: FullDisk(usual(*where, **how)))
         FullDisk.left = commit
         assert trained(store) == 1
     error = capsys.readouterr().err
