@@ -24,8 +24,8 @@ def main(arguments: list[str]) -> int:
         if "--compact" in arguments:
             before, after = compact(path)
             say(f"{path}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
-        runs = reader.runs()
-        measured = set(reader.measured_epochs(list(runs["run_id"]))["run_id"])
+        runs = reader.runs.all()
+        measured = set(reader.metrics.measured_epochs(list(runs["run_id"]))["run_id"])
     except StoreError as error:
         return fail(error, 2)
     for run in runs.itertuples():

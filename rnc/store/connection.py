@@ -79,12 +79,11 @@ def exclusively(path: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an empty store in memory; files in `folder` may be read beside it."""
-    with open_database(None, folder=folder) as connection:
-        connection.execute(SCHEMA.read_text())
-        yield connection
+def empty_store(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection to an empty store in memory, to be closed after use; files in `folder` may be read beside it."""
+    connection = open_database(None, folder=folder)
+    connection.execute(SCHEMA.read_text())
+    return connection
 
 
 def holder(path: Path) -> str | None:

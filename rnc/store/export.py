@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     code = 0
     try:
         store = store_path(given.store)
-        present = list(StoreReader(store).runs()["run_id"])
+        present = list(StoreReader(store).runs.all()["run_id"])
         for wanted in given.runs:
             chosen = [run_id for run_id in present if fnmatch(str(run_id), wanted)]
             if not chosen:

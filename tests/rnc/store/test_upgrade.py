@@ -89,7 +89,7 @@ def test_it_becomes_what_a_new_store_is(old: Path, tmp_path: Path) -> None:
 
 def test_new_runs_stand_beside_the_old_ones(old: Path) -> None:
     begin(old, "new").write_epoch("new", 0, one_epoch("new", 0))
-    assert set(StoreReader(old).runs()["run_id"]) == {"old", "new"}
+    assert set(StoreReader(old).runs.all()["run_id"]) == {"old", "new"}
 
 
 def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old: Path, version: int) -> None:
