@@ -57,13 +57,13 @@ class Published:
     def __init__(self, folder: Path) -> None:
         """Read the folder, beside no store."""
         self.reader = StoreReader(Path(tempfile.gettempdir()) / "no-such-store.duckdb", folder)
-        runs = self.reader.runs().set_index("run_id", drop=False).rename_axis(None)
+        runs = self.reader.runs.all().set_index("run_id", drop=False).rename_axis(None)
         recipes_of = {config.run_id: name for name, config in named_runs().items()}
         self.runs = runs.assign(recipe=[recipes_of.get(run_id, run_id) for run_id in runs.index])
         order = {run_id: place for place, run_id in enumerate(recipes_of)}
         self.runs = self.runs.sort_values("run_id", key=lambda ids: ids.map(order))
         metrics = [Metric.ACCURACY, Metric.ANGLE, *COLLAPSE]
-        self.last = {split: self.reader.last_values(metrics, split) for split in Split}
+        self.last = {split: self.reader.metrics.last_values(metrics, split) for split in Split}
 
     def number(self, run_id: str, shown: str, metric: Metric, split: Split = Split.TRAIN, means: str = "own") -> float:
         """A number of a run's last epoch."""
@@ -116,7 +116,7 @@ def collapse_table(found: Published) -> str:
 
 def verdict_table(found: Published) -> str:
     """Claims x runs, as the findings page judges them."""
-    evidence = found.reader.evidence(list(found.runs["run_id"]), list(USED), int(found.runs["epochs"].max()))
+    evidence = found.reader.metrics.evidence(list(found.runs["run_id"]), list(USED), int(found.runs["epochs"].max()))
     judgements = judge(found.runs.reset_index(drop=True), evidence)
     shown = {run_id: recipe.removeprefix("cifar10-") for run_id, recipe in found.runs["recipe"].items()}
     rows = [[f"{j.claim} · {j.title}", *(SIGNS[j.of(str(run_id))] for run_id in shown)] for j in judgements]
@@ -126,7 +126,7 @@ def verdict_table(found: Published) -> str:
 def running_statistics_table(found: Published) -> str:
     """BatchNorm's running statistics in the last network of each run: over all layers and channels."""
     rows = []
-    networks = found.reader.checkpoints(list(found.runs["run_id"])).set_index("run_id")
+    networks = found.reader.runs.checkpoints(list(found.runs["run_id"])).set_index("run_id")
     for stored in networks.loc[[run_id for run_id in found.runs.index if run_id in networks.index]].itertuples():
         state = weights.load(Path(stored.path), stored.sha256).state_dict()
         means = max(float(state[name].abs().max()) for name in state if name.endswith("running_mean"))

@@ -122,7 +122,7 @@ def _held(sweep: Sweep, engine: Engine, folder: Path) -> set[str]:
 
 def _progress(sweep: Sweep, store: Path) -> SweepProgress:
     reader = StoreReader(store)
-    return progress(sweep, reader.runs(), reader.paces(list(sweep.runs)))
+    return progress(sweep, reader.runs.all(), reader.runs.paces(list(sweep.runs)))
 
 
 def _watch(sweep: Sweep, store: Path, engine: Engine) -> int:
@@ -226,7 +226,7 @@ def _until_gone(sweep: Sweep, engine: Engine, jobs: list[Job], folder: Path) -> 
 def _print_status(sweep: Sweep, store: Path, engine: Engine) -> int:
     """Print one line per run, with `in a job` if a job has it."""
     held, now = _held(sweep, engine, sweep_folder(store, sweep.name)), _progress(sweep, store)
-    runs = StoreReader(store).runs()
+    runs = StoreReader(store).runs.all()
     done = dict(zip(runs["run_id"], runs["epochs_done"], strict=True)) if len(runs) else {}
     for run_id, run in sweep.runs.items():
         where = f", in a job of {engine.name}" if run_id in held else ""

@@ -39,7 +39,7 @@ def examine_leftovers(store: Path) -> Iterator[Finding]:
     if not store.exists():  # none of the files can belong to a missing store
         return
     try:
-        known = set(StoreReader(store).runs()["run_id"])
+        known = set(StoreReader(store).runs.all()["run_id"])
         others = other_stores(store)
         for path in _half_written(store, known, others):
             yield Finding(Level.TROUBLE, f"{path} was never finished by whoever wrote it", partial(_remove, path))

@@ -28,7 +28,7 @@ def examine_store(path: Path) -> Iterator[Finding]:
     try:
         with reading(path):  # needed, since a reader treats a missing store as empty
             pass
-        runs = StoreReader(path).runs()
+        runs = StoreReader(path).runs.all()
     except StoreOlderError as error:
         yield Finding(Level.TROUBLE, str(error), lambda: _upgrade(path))
         return
@@ -98,7 +98,7 @@ def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
     """Yield stored networks whose file is missing or does not have the SHA-256 in the store."""
     reader = StoreReader(path)
-    kept = reader.checkpoints(list(runs["run_id"]))
+    kept = reader.runs.checkpoints(list(runs["run_id"]))
     bad = 0
     for row in kept.to_dict("records"):
         reason = _difference(reader, row["path"], row["sha256"])
@@ -113,7 +113,7 @@ def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 def _difference(reader: StoreReader, path: str, sha256: str) -> str | None:
     """Return how a network differs from its record, or None. Files outside the store's folder are not described."""
     try:
-        found, size = sha256_of(reader.network(path))
+        found, size = sha256_of(reader.runs.network(path))
     except StoreError as error:
         return f"cannot be used ({error})"
     if found == sha256:

@@ -38,7 +38,7 @@ def find(reader: StoreReader, key: str) -> Kept | None:
 
     Raises RequestError or ContentError (both ValueErrors) if the stored content cannot be read.
     """
-    found = reader.lab_result(key)
+    found = reader.lab.result(key)
     if found is None:
         return None
     return Kept(found.title, found.saved_at, from_json(found.request), from_bytes(found.content))

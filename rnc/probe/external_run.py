@@ -113,10 +113,10 @@ class _Measuring:
 
     def _landed(self) -> int | None:
         """Return the last stored epoch of this run."""
-        found = StoreReader(self.options.store).runs()
+        found = StoreReader(self.options.store).runs.all()
         if self.options.overwrite or found.empty or self.run.run_id not in set(found["run_id"]):
             return None
-        epochs = StoreReader(self.options.store).measured_epochs([self.run.run_id])["epoch"]
+        epochs = StoreReader(self.options.store).metrics.measured_epochs([self.run.run_id])["epoch"]
         return None if epochs.empty else int(epochs.max())
 
     @contextmanager

@@ -53,7 +53,7 @@ class Projector:
 
     def restore(self) -> None:
         """Load the epochs in the store as if by `add_epoch`, for a run that is resumed."""
-        found = StoreReader(self._writer.path).features(self._config.run_id)
+        found = StoreReader(self._writer.path).samples.features(self._config.run_id)
         for key, part in found.groupby(["epoch", "split", "condition"]):
             epoch, split, condition = map(str, key)
             vectors = np.stack(list(part["vector"])).astype(np.float32)

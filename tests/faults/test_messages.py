@@ -243,7 +243,10 @@ def test_a_store_locked_by_another_program(store: Path, monkeypatch: pytest.Monk
 
 def test_a_spoiled_checkpoint(own_tiny_store: Path) -> None:
     (found,) = (
-        StoreReader(own_tiny_store).checkpoints(list(StoreReader(own_tiny_store).runs()["run_id"])).tail(1).itertuples()
+        StoreReader(own_tiny_store)
+        .runs.checkpoints(list(StoreReader(own_tiny_store).runs.all()["run_id"]))
+        .tail(1)
+        .itertuples()
     )
     path = Path(found.path)
     good = path.read_bytes()

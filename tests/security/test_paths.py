@@ -331,20 +331,20 @@ def test_the_app_opens_no_network_elsewhere(given: Path, guard: Path, tmp_path: 
     rows = tmp_path / "guard.out" / "good" / "checkpoint.parquet"
     for store, gallery in ((given, None), (given, tmp_path / "guard.out")):
         reader = StoreReader(store, gallery)
-        kept = reader.checkpoints(["good", *(f"bad{number}" for number in range(len(RECORDED)))])
+        kept = reader.runs.checkpoints(["good", *(f"bad{number}" for number in range(len(RECORDED)))])
         for row in kept.to_dict("records"):
             if row["run_id"] == "good":
-                assert reader.network(row["path"]).read_bytes() == CONTENT
+                assert reader.runs.network(row["path"]).read_bytes() == CONTENT
             elif not Path(row["path"].replace("\0", "")).resolve().is_relative_to(given.parent):
                 with pytest.raises(StoreError, match="network") as refusal:
-                    reader.network(row["path"])
+                    reader.runs.network(row["path"])
                 assert not any(found[:12] in str(refusal.value) for found in hashes)
     published = pq.read_table(rows)
     for recorded in ("../../guard/app.py", str(guard / "app.py"), "good/../../guard/app.py", "/dev/zero"):
         paths = published.set_column(published.column_names.index("path"), "path", pa.array([recorded]))
         pq.write_table(paths.replace_schema_metadata(published.schema.metadata), rows)
         reader = StoreReader(tmp_path / "none.duckdb", tmp_path / "guard.out")
-        assert reader.checkpoints(["good"]).empty and "network" in reader.left_out()["good"]
+        assert reader.runs.checkpoints(["good"]).empty and "network" in reader.left_out()["good"]
 
 
 def test_the_lab_is_handed_no_network_elsewhere(
@@ -353,8 +353,8 @@ def test_the_lab_is_handed_no_network_elsewhere(
     (given.parent / "pipe.safetensors").unlink(missing_ok=True)
     os.mkfifo(given.parent / "pipe.safetensors")
     monkeypatch.setattr(sidebar, "reader", lambda: StoreReader(given))
-    run = StoreReader(given).runs().iloc[0]
-    row = StoreReader(given).checkpoints(["good"]).iloc[0].to_dict() | {"sha256": "ab" * 32}
+    run = StoreReader(given).runs.all().iloc[0]
+    row = StoreReader(given).runs.checkpoints(["good"]).iloc[0].to_dict() | {"sha256": "ab" * 32}
     assert source_of(run, row, Split.TEST).checkpoint == str(given.parent / "checkpoints/good/epoch-0001.safetensors")
     for path in (
         str(guard / "app.py"),

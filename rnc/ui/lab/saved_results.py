@@ -35,7 +35,7 @@ def offer_to_keep(answer: Answer) -> None:
 
 def choose_kept() -> Answer | None:
     """Let the user open a saved result; if there is none to show, say so on the page and return None."""
-    found = sidebar.reader().lab_results()
+    found = sidebar.reader().lab.results()
     if found.empty:
         how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
         st.info(f"Nothing is kept yet.{how}")
@@ -98,6 +98,6 @@ def _listed(found: pd.DataFrame) -> pd.DataFrame:
 
 def _classes_of(run_id: str) -> list[str]:
     """Return the names of a run's classes, or numbers if the run is no longer in the store."""
-    runs = sidebar.reader().runs()
+    runs = sidebar.reader().runs.all()
     found = runs[runs["run_id"] == run_id]
     return [str(number) for number in range(1000)] if found.empty else list(found["classes"].iloc[0])

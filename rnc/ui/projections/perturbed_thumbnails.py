@@ -63,7 +63,7 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PicturesReque
 
     None if the run kept no network of the epoch, or if its condition cannot be reproduced.
     """
-    checkpoints = sidebar.reader().checkpoints([choice.run.run_id])
+    checkpoints = sidebar.reader().runs.checkpoints([choice.run.run_id])
     found = checkpoints[checkpoints["epoch"] == epoch]
     if found.empty or choice.condition is None or not samples:
         return None

@@ -106,7 +106,7 @@ def _confirm(condemned: list[str]) -> None:
         except (StoreError, OSError) as error:
             show_error(str(error))
             return
-        rows = [int(reader.rows_of(run_id)["rows"].sum()) for run_id in condemned]
+        rows = [int(reader.runs.row_counts(run_id)["rows"].sum()) for run_id in condemned]
         files, sizes = zip(*held, strict=True)
         goes = pd.DataFrame({"run": condemned, "rows": rows, "files": files, "MB": [size / 1e6 for size in sizes]})
         number = {

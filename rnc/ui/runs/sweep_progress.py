@@ -25,9 +25,9 @@ def draw(reader: StoreReader) -> None:
 @st.fragment(run_every=_LOOK_SECONDS)
 def _bars(reader: StoreReader) -> None:
     st.subheader("Sweeps")
-    runs = reader.runs()
+    runs = reader.runs.all()
     for sweep in sweeps_of(reader.path):
-        now = progress(sweep, runs, reader.paces(list(sweep.runs)))
+        now = progress(sweep, runs, reader.runs.paces(list(sweep.runs)))
         st.progress(now.share, text=f"{plain(sweep.name)} on {plain(sweep.engine)}: {plain(now)}")
         failed = [run_id for run_id, state in now.states.items() if state == RunState.FAILED]
         if failed:

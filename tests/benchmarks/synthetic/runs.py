@@ -93,7 +93,7 @@ def fill(store: Path, runs: int, epochs: int) -> int:
 
 def finished_runs(store: Path) -> set[str]:
     """The made-up runs that a store holds. Raises StoreError where it holds others."""
-    found = StoreReader(store).runs()
+    found = StoreReader(store).runs.all()
     if found.empty:
         return set()
     trained = found[~found["synthetic"]]["run_id"]
