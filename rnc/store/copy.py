@@ -19,6 +19,7 @@ import pyarrow as pa
 from rnc.command_line import fail, run_command, say
 from rnc.safe_paths import shown
 from rnc.store.addresses import store_path
+from rnc.store.checkpoint_rows import recorded_digests
 from rnc.store.connection import reading, writing
 from rnc.store.copied_files import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
@@ -44,9 +45,7 @@ def copy_run(source: Path, target: Path, run_id: str) -> bool:
         if _is_finished(target, run_id):
             return False
         tables = _read(source, run_id)
-        recorded = dict(
-            zip(tables["checkpoint"]["path"].to_pylist(), tables["checkpoint"]["sha256"].to_pylist(), strict=True)
-        )
+        recorded = recorded_digests(tables["checkpoint"])
         with networks_beside(source, target, run_id, recorded) as place, writing(target) as connection:
             _land(connection, run_id, tables)
             place()

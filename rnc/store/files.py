@@ -78,6 +78,11 @@ def run_file(store: Path, run_id: str, name: str) -> Path:
     return _inside(store_folder(store), f"{_CHECKPOINTS}/{checked_run_id(run_id)}/{name}", "network")
 
 
+def checkpoint_file(store: Path, run_id: str, epoch: int) -> Path:
+    """Return the file of the network that a run keeps of an epoch."""
+    return run_file(store, run_id, f"epoch-{epoch:04d}.safetensors")
+
+
 def resume_file(store: Path, run_id: str) -> Path:
     """Return the file from which an unfinished run resumes."""
     return run_file(store, run_id, RESUME_NAME)
