@@ -9,6 +9,7 @@ import streamlit as st
 
 from rnc.store.addresses import store_path
 from rnc.store.gallery import gallery_path
+from rnc.store.queries.epochs import epochs_not_after
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.ui.epoch_slider import draw_cursor
@@ -176,8 +177,8 @@ def conditions_shown(selection: Selection) -> list[str]:
 
 def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
     """Return the last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None if there is none."""
-    epochs = frame[(frame["run_id"] == run_id) & (frame["epoch"] <= cursor)]["epoch"]
-    return None if epochs.empty else int(epochs.max())
+    epochs = epochs_not_after(frame, cursor).get(run_id)
+    return epochs[-1] if epochs else None
 
 
 def told_epochs(epochs: dict[str, int]) -> Markdown:

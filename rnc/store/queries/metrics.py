@@ -6,6 +6,7 @@ import pandas as pd
 from rnc.conditions import CLEAN
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.errors import StoreError
+from rnc.store.queries.epochs import epochs_not_after
 from rnc.store.queries.shown import SHOWN
 from rnc.vocabulary import (
     FEATURES_LAYER,
@@ -180,10 +181,8 @@ class MetricQueries:
         epsilon over the run's epsilon for an untargeted PGD in the run's norm, without options.
         """
         measured = self.measured_epochs(run_ids)
-        of_runs = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"]
-        wanted = [
-            (str(run_id), epoch) for run_id, epochs in of_runs for epoch in spread([int(e) for e in epochs], between)
-        ]
+        until = epochs_not_after(measured, cursor)
+        wanted = [(run_id, epoch) for run_id, epochs in until.items() for epoch in spread(epochs, between)]
         return self._cached.query(
             f"""WITH mine AS MATERIALIZED (
                    SELECT * FROM metric WHERE list_contains($epochs, epoch) AND list_contains($runs, run_id)

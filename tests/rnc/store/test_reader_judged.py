@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
+from rnc.store.connection import reading
+from rnc.store.queries.epochs import epochs_not_after
 from rnc.store.queries.metrics import spread
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
-from rnc.vocabulary import ConditionKind, Norm, Role
+from rnc.vocabulary import PIXELS_LAYER, ConditionKind, Norm, Role
 from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, add_metrics, begin
 
 HALF = Condition(ConditionKind.PGD, Norm.LINF, 4 / 255, 10)
@@ -92,6 +94,17 @@ def test_layers_are_those_of_the_last_epoch_that_has_them(reader: StoreReader, c
         "features": epoch + 0.5,
     }
     assert set(found["metric"]) == {"nc1", "ncc_accuracy"}
+
+
+@pytest.mark.parametrize("cursor", range(12))
+def test_sql_and_frames_agree_on_the_last_epoch_not_after_the_cursor(reader: StoreReader, cursor: int) -> None:
+    found = reader.metrics.layers(["a", "b"], ["clean", "perturbed"], "train", cursor)
+    with reading(reader.path) as connection:
+        sql = "SELECT DISTINCT run_id, epoch FROM metric WHERE layer = ?"
+        with_layers = connection.execute(sql, [PIXELS_LAYER]).df()
+    assert not with_layers.empty
+    expected = {run_id: epochs[-1] for run_id, epochs in epochs_not_after(with_layers, cursor).items()}
+    assert dict(zip(found["run_id"], found["epoch"], strict=True)) == expected
 
 
 def test_layers_are_of_the_runs_conditions_and_split_asked_for(reader: StoreReader) -> None:
