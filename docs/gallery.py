@@ -57,13 +57,13 @@ class Published:
     def __init__(self, folder: Path) -> None:
         """Read the folder alone, without a store."""
         self.reader = StoreReader(Path(tempfile.gettempdir()) / "no-such-store.duckdb", folder)
-        runs = self.reader.runs().set_index("run_id", drop=False).rename_axis(None)
+        runs = self.reader.runs.all().set_index("run_id", drop=False).rename_axis(None)
         recipes_of = {config.run_id: name for name, config in named_runs().items()}
         self.runs = runs.assign(recipe=[recipes_of.get(run_id, run_id) for run_id in runs.index])
         order = {run_id: place for place, run_id in enumerate(recipes_of)}
         self.runs = self.runs.sort_values("run_id", key=lambda ids: ids.map(order))
         metrics = [Metric.ACCURACY, Metric.ANGLE, *COLLAPSE]
-        self.last = {split: self.reader.last_values(metrics, split) for split in Split}
+        self.last = {split: self.reader.metrics.last_values(metrics, split) for split in Split}
 
     def number(
         self, run_id: str, condition: str, metric: Metric, split: Split = Split.TRAIN, means: str = "own"
@@ -118,7 +118,7 @@ def collapse_table(published: Published) -> str:
 
 def verdict_table(published: Published) -> str:
     """Return the verdict on each claim for each run, as on the findings page."""
-    evidence = published.reader.evidence(
+    evidence = published.reader.metrics.evidence(
         list(published.runs["run_id"]), list(USED), int(published.runs["epochs"].max())
     )
     judgements = judge(published.runs.reset_index(drop=True), evidence)
@@ -130,7 +130,7 @@ def verdict_table(published: Published) -> str:
 def running_statistics_table(published: Published) -> str:
     """Return BatchNorm's running statistics in the last network of each run, over all layers and channels."""
     rows = []
-    networks = published.reader.checkpoints(list(published.runs["run_id"])).set_index("run_id")
+    networks = published.reader.runs.checkpoints(list(published.runs["run_id"])).set_index("run_id")
     for stored in networks.loc[[run_id for run_id in published.runs.index if run_id in networks.index]].itertuples():
         state = weights.load(Path(stored.path), stored.sha256).state_dict()
         means = max(float(state[name].abs().max()) for name in state if name.endswith("running_mean"))

@@ -17,9 +17,9 @@ OBJECTIVES = (Objective.ST, Objective.AT, Objective.TRADES)
 
 def numbers(reader: StoreReader) -> str:
     """Return a Markdown table of the demo's last epoch."""
-    runs = reader.runs().drop_duplicates("objective").set_index("objective")
-    train = reader.last_values([Metric.NC1, Metric.ANGLE, Metric.ACCURACY], Split.TRAIN)
-    test = reader.last_values([Metric.ACCURACY], Split.TEST)
+    runs = reader.runs.all().drop_duplicates("objective").set_index("objective")
+    train = reader.metrics.last_values([Metric.NC1, Metric.ANGLE, Metric.ACCURACY], Split.TRAIN)
+    test = reader.metrics.last_values([Metric.ACCURACY], Split.TEST)
     rows = []
     for objective in OBJECTIVES:
         run_id = runs.loc[str(objective), "run_id"]
@@ -40,7 +40,7 @@ def numbers(reader: StoreReader) -> str:
 
 
 def value(values: pd.DataFrame, run_id: str, condition: str, metric: Metric, means: str = "own") -> float:
-    """Return one number of `StoreReader.last_values`."""
+    """Return one number of `reader.metrics.last_values`."""
     chosen = (values["run_id"] == run_id) & (values["shown"] == condition) & (values["metric"] == metric)
     return float(values[chosen & (values["means"] == means)]["value"].iloc[0])
 

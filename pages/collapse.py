@@ -55,8 +55,8 @@ if not shown:
 
 names = labels_over_seeds(runs) if together else dict(runs["label"])
 labels = list(dict.fromkeys(names.values()))
-found = reader.over_epochs(selection.runs, shown, selection.split, PANELS)
-marks = reader.milestones(selection.runs)
+found = reader.metrics.over_epochs(selection.runs, shown, selection.split, PANELS)
+marks = reader.metrics.milestones(selection.runs)
 curves = Curves(labels, shown, selection.epoch, log, log_epochs, marks.assign(run=marks["run_id"].map(names)))
 st.html(curve_legend(labels, shown))
 found = found.assign(run=found["run_id"].map(names))

@@ -16,7 +16,7 @@ st.markdown(
     "TMLR 2024), judged on the chosen runs, each at its last measured epoch not after the cursor."
 )
 findings.tell_unjudged(runs)
-evidence = sidebar.reader().evidence(selection.runs, list(USED), selection.epoch, between=findings.BETWEEN)
+evidence = sidebar.reader().metrics.evidence(selection.runs, list(USED), selection.epoch, between=findings.BETWEEN)
 judgements = judge(runs.reset_index(drop=True), evidence)
 findings.draw_matrix(judgements, runs["label"])
 st.header("Claim by claim", anchor=False)

@@ -18,7 +18,7 @@ selection = sidebar.selection()
 figures = Figures("Geometry of the class means")
 run = sidebar.focus_run(selection)
 reader = sidebar.reader()
-epoch = sidebar.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id, selection.epoch)
+epoch = sidebar.epoch_not_after(reader.vectors.epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
     st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
     st.stop()
@@ -29,7 +29,7 @@ names = list(run.classes)
 spectra, off, duality = [], {}, None
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = sidebar.condition_of(run.run_id, shown)
-    classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
+    classes, means = reader.vectors.class_means(run.run_id, epoch, selection.split, str(condition))
     if why := why_undefined(means, f"{plain(selection.split)} images under {plain(shown)} at epoch {epoch:d}"):
         column.info(why)
         continue
@@ -47,15 +47,15 @@ for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), stri
     values = spectrum(means)
     spectra.append(pd.DataFrame({"rank": np.arange(1, len(values) + 1), "value": values, "shown": shown}))
     if shown == selection.shown:
-        classified, rows = reader.classifier(run.run_id, epoch)
+        classified, rows = reader.vectors.classifier(run.run_id, epoch)
         duality = duality_of(rows[np.isin(classified, classes)], means)
 
-measured, at, labels = reader.measured_epochs(selection.runs), {}, {}
+measured, at, labels = reader.metrics.measured_epochs(selection.runs), {}, {}
 for one in sidebar.chosen_runs(selection).itertuples():
     last = sidebar.epoch_not_after(measured, one.run_id, selection.epoch)
     if last is not None and list(one.classes) == names:
         at[one.run_id], labels[one.run_id] = last, one.label
-found = reader.class_metrics(at, selection.split)
+found = reader.metrics.class_metrics(at, selection.split)
 table = sidebar.name_classes(found.assign(run=found["run_id"].map(labels)), names, "class")
 left, right = st.columns(2)
 norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]

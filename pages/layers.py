@@ -14,7 +14,7 @@ selection = sidebar.selection()
 runs = sidebar.chosen_runs(selection)
 figures = Figures("Collapse along the network")
 shown = [str(Role.CLEAN), selection.shown]
-found = sidebar.reader().layers(selection.runs, shown, selection.split, selection.epoch)
+found = sidebar.reader().metrics.layers(selection.runs, shown, selection.split, selection.epoch)
 if found.empty:
     st.info(
         f"No stage of the chosen runs is measured on {plain(selection.split)} images up to the epoch cursor; move it, or train "

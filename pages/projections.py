@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from rnc.store.sample_queries import EVERY_SAMPLE
+from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.ui import sidebar
 from rnc.ui.class_choice import choose_classes, choose_vertices
 from rnc.ui.figures import Figures

@@ -19,7 +19,7 @@ MOST_LEFT_OUT_NAMED = 10
 
 selection = sidebar.selection(may_be_none=True)
 st.title("Runs")
-every = sidebar.reader().runs()
+every = sidebar.reader().runs.all()
 asked = current_filter(every)
 runs = every[asked.matches(every)]
 own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
@@ -58,9 +58,9 @@ if run["synthetic"]:
 else:
     right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
 right.subheader("Measured under", anchor=False)
-conditions = sidebar.reader().conditions([picked])
+conditions = sidebar.reader().runs.conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
-spent = sidebar.reader().costs(picked)[["attack", "step", "measurement", "store"]].T[0]
+spent = sidebar.reader().runs.costs(picked)[["attack", "step", "measurement", "store"]].T[0]
 if spent.notna().all():
     right.subheader("Where its time went", anchor=False)
     shown = pd.DataFrame({"part": spent.index, "seconds": spent.values, "share": spent.values / spent.sum()})

@@ -34,8 +34,8 @@ def trained(folder: Path, *attack: str) -> Path:
 def judged(store: Path, objective: str, presented_as: str) -> dict[str, Judgement]:
     """The claims on the store's run of an objective, presented as one that was trained in another way."""
     reader = StoreReader(store)
-    runs = reader.runs().query("objective == @objective").assign(objective=presented_as)
-    evidence = reader.evidence(list(runs["run_id"]), [str(metric) for metric in USED], cursor=10**6)
+    runs = reader.runs.all().query("objective == @objective").assign(objective=presented_as)
+    evidence = reader.metrics.evidence(list(runs["run_id"]), [str(metric) for metric in USED], cursor=10**6)
     return {judgement.claim: judgement for judgement in judge(pd.DataFrame(runs), evidence)}
 
 

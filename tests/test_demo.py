@@ -10,8 +10,8 @@ from rnc.vocabulary import Metric, Objective, Role, Split
 def last(store: Path, objective: Objective, shown: Role, metric: Metric, split: Split, means: str = "own") -> float:
     """A value at the end of the demo's run of an objective."""
     reader = StoreReader(store)
-    run_id = reader.runs().set_index("objective").loc[str(objective), "run_id"]
-    values = reader.last_values([metric], split)
+    run_id = reader.runs.all().set_index("objective").loc[str(objective), "run_id"]
+    values = reader.metrics.last_values([metric], split)
     chosen = values[(values["run_id"] == run_id) & (values["shown"] == shown) & (values["means"] == means)]
     return float(chosen["value"].iloc[0])
 
@@ -32,10 +32,10 @@ def test_adversarial_training_holds(demo_store: Path) -> None:
 
 def test_one_epsilon_for_all(demo_store: Path) -> None:
     """All three runs were trained and measured under the same attack."""
-    runs = StoreReader(demo_store).runs()
+    runs = StoreReader(demo_store).runs.all()
     assert sorted(runs["objective"]) == ["at", "st", "trades"]
     assert runs["epsilon"].nunique() == 1
-    attacks = StoreReader(demo_store).conditions(list(runs["run_id"]))
+    attacks = StoreReader(demo_store).runs.conditions(list(runs["run_id"]))
     assert attacks[attacks["role"] == Role.PERTURBED]["condition"].nunique() == 1
 
 
@@ -46,8 +46,8 @@ CONTRADICTED = ["C3", "C4", "C9", "C11"]
 def test_verdicts(demo_store: Path) -> None:
     """The findings page's cards: what the paper saw on natural images is not all to be seen on 8 x 8 digits."""
     reader = StoreReader(demo_store)
-    runs = reader.runs()
-    evidence = reader.evidence(list(runs["run_id"]), list(USED), 60)
+    runs = reader.runs.all()
+    evidence = reader.metrics.evidence(list(runs["run_id"]), list(USED), 60)
     expected = dict.fromkeys(SUPPORTED, Verdict.SUPPORTED) | dict.fromkeys(CONTRADICTED, Verdict.CONTRADICTED)
     found = {judgement.claim: judgement.verdict for judgement in judge(runs, evidence)}
     assert found == expected | {"C9 released": Verdict.NOT_MEASURED}

@@ -53,7 +53,7 @@ def test_every_run_has_the_command_that_makes_it_again(run: str) -> None:
 
 
 def test_every_last_network_loads(found: Published) -> None:
-    networks = found.reader.checkpoints(RUNS)
+    networks = found.reader.runs.checkpoints(RUNS)
     assert set(networks["run_id"]) == set(RUNS)
     for network in networks.itertuples():
         weights.load(Path(network.path), network.sha256)

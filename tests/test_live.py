@@ -34,7 +34,7 @@ def test_two_trainings_and_eight_readers(tmp_path: Path, monkeypatch: pytest.Mon
         reader = StoreReader(store)  # one of its own: it shares no cache with the others
         try:
             while not finished.is_set() or len(mine) < READS // READERS:
-                mine.append(len(reader.measured_epochs(list(reader.runs()["run_id"]))))
+                mine.append(len(reader.metrics.measured_epochs(list(reader.runs.all()["run_id"]))))
         except BaseException as error:
             errors.append(error)
 
@@ -52,7 +52,7 @@ def test_two_trainings_and_eight_readers(tmp_path: Path, monkeypatch: pytest.Mon
     assert sum(map(len, seen)) >= READS
     assert all(counts == sorted(counts) for counts in seen)
     final = StoreReader(store)
-    runs = final.runs()
+    runs = final.runs.all()
     assert runs["state"].tolist() == ["finished", "finished"]
     expected = {(run_id, epoch) for run_id in runs["run_id"] for epoch in range(EPOCHS + 1)}
-    assert set(final.measured_epochs(list(runs["run_id"])).itertuples(index=False, name=None)) == expected
+    assert set(final.metrics.measured_epochs(list(runs["run_id"])).itertuples(index=False, name=None)) == expected

@@ -27,8 +27,8 @@ from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.options import Options
 from rnc.probe.summary import summary
 from rnc.safe_paths import UnsafePathError
-from rnc.store.addresses import to_log_beside
-from rnc.store.connection import StoreError, StoreWriteError, store_path
+from rnc.store.addresses import store_path, to_log_beside
+from rnc.store.errors import StoreError, StoreWriteError
 from rnc.vocabulary import Split
 
 _PROG = "python -m train.measure"

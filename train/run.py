@@ -25,8 +25,7 @@ from rnc.probe.measurement_config import check_least, check_most, primitive
 from rnc.probe.options import Options
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside
-from rnc.store.connection import StoreError, StoreWriteError
-from rnc.store.writer import RunExistsError
+from rnc.store.errors import RunExistsError, StoreError, StoreWriteError
 from train.config import RunConfig
 from train.cost import Estimate
 from train.loop import train_run

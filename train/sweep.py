@@ -17,10 +17,11 @@ from tqdm import tqdm
 from rnc.command_line import fail, printable, run_command, say
 from rnc.probe.interruption import OUT_OF_TIME
 from rnc.safe_paths import UnsafePathError
-from rnc.store.connection import StoreError, store_path
+from rnc.store.addresses import store_path
+from rnc.store.errors import StoreError
+from rnc.store.locks import training_process
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import trainer
-from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, progress, said_left_out, sweep_folder
+from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, left_out_message, progress, sweep_folder
 from rnc.vocabulary import RunState
 from train.run import Command, print_costs
 from train.sweeps.grid import grid
@@ -129,7 +130,7 @@ def _runs_in_jobs(sweep: Sweep, engine: Engine, folder: Path) -> set[str]:
 
 def _progress(sweep: Sweep, store: Path) -> SweepProgress:
     reader = StoreReader(store)
-    return progress(sweep, reader.runs(), reader.paces(list(sweep.runs)))
+    return progress(sweep, reader.runs.all(), reader.runs.paces(list(sweep.runs)))
 
 
 def _watch(sweep: Sweep, store: Path, engine: Engine) -> int:
@@ -184,11 +185,11 @@ def _matching(name: str, store: Path) -> list[Sweep]:
     chosen = [sweep for sweep in known.sweeps if sweep.name.startswith(name)]
     left_out = {one: reason for one, reason in known.left_out.items() if one.startswith(name)}
     if left_out and (name in left_out or not chosen):
-        raise ValueError("; ".join(said_left_out(*one) for one in left_out.items()))
+        raise ValueError("; ".join(left_out_message(*one) for one in left_out.items()))
     if not chosen:
         raise ValueError(f"no sweep with a name starting with {name!r} writes to {store}")
     for one in left_out.items():
-        say(f"warning: {said_left_out(*one)}", sys.stderr)
+        say(f"warning: {left_out_message(*one)}", sys.stderr)
     return chosen
 
 
@@ -212,7 +213,7 @@ def _cancel(sweep: Sweep, store: Path, engine: Engine) -> None:
     sweep.save(store)
     engine.cancel(alive, folder)
     _wait_until_ended(sweep, engine, alive, folder)
-    trainers = {run_id: trainer(store, run_id) for run_id in sweep.runs}
+    trainers = {run_id: training_process(store, run_id) for run_id in sweep.runs}
     if still_trained := [f"{run_id} (process {process})" for run_id, process in trainers.items() if process]:
         raise EngineError(
             f"{sweep.name}: its jobs have ended, but other processes are still training these runs: "
@@ -235,7 +236,7 @@ def _wait_until_ended(sweep: Sweep, engine: Engine, jobs: list[Job], folder: Pat
 def _print_status(sweep: Sweep, store: Path, engine: Engine) -> int:
     """Print one line per run, with `in a job` if a job has it."""
     held, now = _runs_in_jobs(sweep, engine, sweep_folder(store, sweep.name)), _progress(sweep, store)
-    runs = StoreReader(store).runs()
+    runs = StoreReader(store).runs.all()
     done = dict(zip(runs["run_id"], runs["epochs_done"], strict=True)) if len(runs) else {}
     for run_id, run in sweep.runs.items():
         where = f", in a job of {engine.name}" if run_id in held else ""

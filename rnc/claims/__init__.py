@@ -55,7 +55,7 @@ def _verdict(numbers: list[Number]) -> Verdict:
 
 
 def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
-    """Judge every claim on runs (run_id, objective, classes) and their evidence from `StoreReader.evidence`.
+    """Judge every claim on runs (run_id, objective, classes) and their evidence from `reader.metrics.evidence`.
 
     Each run is judged at its last epoch in the evidence; the earlier epochs give the course of a number. A run does not count
     for a claim if it is still at its initialisation or lacks one of the claim's numbers.

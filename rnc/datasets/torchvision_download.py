@@ -1,6 +1,5 @@
 """Images that torchvision downloads, verifies by checksums and unpacks into the data root."""
 
-import fcntl
 import logging
 import shutil
 import socket
@@ -12,6 +11,7 @@ import numpy as np
 
 from rnc.datasets import image_folder, naming
 from rnc.datasets.specs import DatasetError, DatasetSpec
+from rnc.file_locks import wait_for_lock
 from rnc.vocabulary import Split
 
 _CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
@@ -115,7 +115,7 @@ def _download_lock(root: Path) -> Iterator[None]:
         try:
             root.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context((root / ".download.lock").open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX)
+            wait_for_lock(file.fileno())
         except OSError as error:
             _LOG.info("%s cannot be locked (%s); continuing without a lock", root, error)
         yield

@@ -13,7 +13,7 @@ from rnc.doctor.finding import Finding, Level
 from rnc.doctor.leftovers import examine_leftovers
 from rnc.doctor.machine import examine_datasets, examine_machine
 from rnc.doctor.store import examine_store
-from rnc.store.connection import store_path
+from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
 
 

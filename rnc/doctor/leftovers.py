@@ -22,9 +22,9 @@ from rnc.store.files import (
     remove_whole,
     store_folder,
 )
-from rnc.store.neighbours import other_stores
+from rnc.store.locks import training_process
+from rnc.store.other_stores import other_stores
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import trainer
 from rnc.vocabulary import STALE_SECONDS
 
 _PARTIAL_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")
@@ -39,7 +39,7 @@ def examine_leftovers(store: Path) -> Iterator[Finding]:
     if not store.exists():  # none of the files can belong to a missing store
         return
     try:
-        known = set(StoreReader(store).runs()["run_id"])
+        known = set(StoreReader(store).runs.all()["run_id"])
         others = other_stores(store)
         for path in _incomplete_files(store, known, others):
             yield Finding(
@@ -64,7 +64,7 @@ def _unknown_networks(store: Path, known: set[str], others: list[Path]) -> Itera
             )
         elif not _holds_only_our_networks(folder):
             yield Finding(Level.NOTE, f"{text}, and contains other files than networks; it is not changed")
-        elif not trainer(store, folder.name):
+        elif not training_process(store, folder.name):
             yield Finding(Level.TROUBLE, text, partial(_move_aside, folder, store))
 
 
@@ -117,7 +117,7 @@ def _incomplete_files(store: Path, known: set[str], others: list[Path]) -> list[
         partial_files = [
             path for path in folder.iterdir() if _PARTIAL_NETWORK.fullmatch(path.name) and is_plain_file(path)
         ]
-        if partial_files and (folder.name in known or not others) and not trainer(store, folder.name):
+        if partial_files and (folder.name in known or not others) and not training_process(store, folder.name):
             paths += partial_files
     place = checkpoints_folder(store)
     if not others and is_plain_folder(place):

@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from rnc.doctor.finding import Finding, Level
-from rnc.store.connection import SCHEMA_VERSION, holder, reading
+from rnc.store.connection import holder, reading
 from rnc.store.errors import StoreError, StoreMissingError, StoreOlderError
 from rnc.store.files import is_plain_file, sha256_of
 from rnc.store.integrity import damaged_tables
+from rnc.store.locks import run_lock
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 
@@ -27,7 +28,7 @@ def examine_store(path: Path) -> Iterator[Finding]:
     try:
         with reading(path):  # needed, since a reader treats a missing store as empty
             pass
-        runs = StoreReader(path).runs()
+        runs = StoreReader(path).runs.all()
     except StoreOlderError as error:
         yield Finding(Level.TROUBLE, str(error), lambda: _upgrade(path))
         return
@@ -99,7 +100,7 @@ def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
     """Yield stored networks whose file is missing or does not have the SHA-256 in the store."""
     reader = StoreReader(path)
-    kept = reader.checkpoints(list(runs["run_id"]))
+    kept = reader.runs.checkpoints(list(runs["run_id"]))
     bad = 0
     for row in kept.to_dict("records"):
         reason = _difference(reader, row["path"], row["sha256"])
@@ -114,7 +115,7 @@ def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 def _difference(reader: StoreReader, path: str, sha256: str) -> str | None:
     """Return how a network differs from its record, or None. Files outside the store's folder are not described."""
     try:
-        digest, size = sha256_of(reader.network(path))
+        digest, size = sha256_of(reader.runs.network(path))
     except StoreError as error:
         return f"cannot be used ({error})"
     if digest == sha256:

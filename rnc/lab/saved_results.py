@@ -41,7 +41,7 @@ def load(reader: StoreReader, key: str) -> SavedResult | None:
 
     Raises RequestError or ContentError (both ValueErrors) if the stored content cannot be read.
     """
-    row = reader.lab_result(key)
+    row = reader.lab.result(key)
     if row is None:
         return None
     request, result = request_from_json(row.request), result_from_bytes(row.content)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from rnc.models import FeatureClassifier, weights
-from rnc.store.files import is_plain_folder, networks_folder, run_file, store_folder
+from rnc.store.checkpoint_rows import add_checkpoint
+from rnc.store.files import checkpoint_file, is_plain_folder, networks_folder
 from rnc.store.rows import Rows
 
 _WRITTEN = re.compile(
@@ -25,10 +26,9 @@ def save_network(
 
     `metadata` describes how to rebuild the network.
     """
-    path = run_file(store, run_id, f"epoch-{epoch:04d}.safetensors")
+    path = checkpoint_file(store, run_id, epoch)
     digest = weights.save(model, path, metadata | {"epoch": epoch, "run_id": run_id})
-    recorded = path.relative_to(store_folder(store)).as_posix()
-    rows.add("checkpoint", run_id=run_id, epoch=epoch, path=recorded, sha256=digest)
+    add_checkpoint(rows, store, run_id, epoch, digest)
 
 
 def forget_unknown(store: Path, run_id: str, after: int) -> None:

@@ -81,10 +81,10 @@ def measure_run(run: ExternalRun, subject: Subject, options: Options, execution:
 def _last_stored_epoch(store: Path, run_id: str) -> int | None:
     """Return the last stored epoch of a run, or None."""
     reader = StoreReader(store)
-    runs = reader.runs()
+    runs = reader.runs.all()
     if runs.empty or run_id not in set(runs["run_id"]):
         return None
-    epochs = reader.measured_epochs([run_id])["epoch"]
+    epochs = reader.metrics.measured_epochs([run_id])["epoch"]
     return None if epochs.empty else int(epochs.max())
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS
 

@@ -53,7 +53,7 @@ class Projector:
 
     def restore(self) -> None:
         """Load the epochs in the store as if by `add_epoch`, for a run that is resumed."""
-        stored = StoreReader(self._writer.path).features(self._config.run_id)
+        stored = StoreReader(self._writer.path).samples.features(self._config.run_id)
         for key, part in stored.groupby(["epoch", "split", "condition"]):
             epoch, split, condition = map(str, key)
             vectors = np.stack(list(part["vector"])).astype(np.float32)

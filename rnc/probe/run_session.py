@@ -15,8 +15,8 @@ from rnc.probe.heartbeat import Heartbeat
 from rnc.probe.interruption import StopRun, sigterm_stops
 from rnc.probe.measurement_config import MeasurementConfig
 from rnc.store.errors import StoreError
-from rnc.store.neighbours import refuse_networks_of_others
-from rnc.store.run_lock import run_lock
+from rnc.store.locks import run_lock
+from rnc.store.other_stores import refuse_networks_of_others
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 

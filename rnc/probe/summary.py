@@ -35,7 +35,7 @@ def summary(
 def _accuracies(run: ExternalRun, store: Path, split: Split) -> str:
     """Return the clean and the attacked accuracy of the last epoch, in words."""
     attack = next(condition.slug for role, condition in run.conditions if role is Role.PERTURBED)
-    rows = StoreReader(store).curves([run.run_id], [Role.CLEAN, Role.PERTURBED], split, [Metric.ACCURACY])
+    rows = StoreReader(store).metrics.curves([run.run_id], [Role.CLEAN, Role.PERTURBED], split, [Metric.ACCURACY])
     last = dict(zip(*(rows[rows["epoch"] == run.epochs[-1]][name] for name in ("condition", "value")), strict=True))
     named = {CLEAN.slug: "clean", attack: f"under {attack}"}
     return " and ".join(

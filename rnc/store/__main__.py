@@ -6,8 +6,9 @@ The exit code is 1 if nothing is measured yet, 2 on errors.
 """
 
 from rnc.command_line import fail, run_command, say
+from rnc.store.addresses import store_path
 from rnc.store.compact import compact
-from rnc.store.connection import StoreError, store_path
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 
@@ -23,8 +24,8 @@ def main(arguments: list[str]) -> int:
         if "--compact" in arguments:
             before, after = compact(path)
             say(f"{path}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
-        runs = reader.runs()
-        measured = set(reader.measured_epochs(list(runs["run_id"]))["run_id"])
+        runs = reader.runs.all()
+        measured = set(reader.metrics.measured_epochs(list(runs["run_id"]))["run_id"])
     except StoreError as error:
         return fail(error, 2)
     for run in runs.itertuples():

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from rnc.safe_paths import quoted
-from rnc.store import lake
+from rnc.store import lake_addresses
 from rnc.store.database import begins_as_duckdb
-from rnc.store.errors import StoreAddressError
+from rnc.store.errors import StoreAddressError, StoreError
 from rnc.store.files import real_path
 
 DEFAULT_STORE = Path("data/rnc.duckdb")
@@ -25,10 +25,10 @@ def store_path(given: str | Path | None = None) -> Path:
     extension for `md:x` or `s3://…`, and keep nothing in `:memory:`), and for a link to anything else but a store.
     """
     address = str(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
-    if address.startswith(lake.SCHEME):
+    if address.startswith(lake_addresses.SCHEME):
         try:
-            return real_path(lake.lake_file(address))
-        except (OSError, lake.LakeError) as error:
+            return real_path(lake_addresses.lake_file(address))
+        except (OSError, StoreError) as error:
             raise StoreAddressError(str(error)) from None
     if "\0" in address or ("?" in address and not Path(address).is_dir()):  # DuckDB cuts a path at these characters
         raise StoreAddressError(
@@ -47,8 +47,8 @@ def store_path(given: str | Path | None = None) -> Path:
         path, is_link = real_path(given), given.is_symlink()
     except OSError as error:
         raise StoreAddressError(f"store {quoted(address)} cannot be found: {error.strerror}") from None
-    to_lake = lake.is_lake(given)  # if a link has a lake's name, any other target is not opened
-    if is_link and not ((lake.is_lake(path) and path.is_file()) if to_lake else _may_be_followed(path)):
+    to_lake = lake_addresses.is_lake(given)  # if a link has a lake's name, any other target is not opened
+    if is_link and not ((lake_addresses.is_lake(path) and path.is_file()) if to_lake else _may_be_followed(path)):
         raise StoreAddressError(
             f"store {quoted(address)} is a link to {quoted(str(path))}, which is no store; name the store itself"
         )
@@ -75,7 +75,9 @@ def _may_be_followed(path: Path) -> bool:
         status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and (lake.is_lake(path) or _is_database(path, status.st_dev, status.st_ino))
+    return stat.S_ISREG(status.st_mode) and (
+        lake_addresses.is_lake(path) or _is_database(path, status.st_dev, status.st_ino)
+    )
 
 
 @cache

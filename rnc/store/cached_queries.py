@@ -9,6 +9,7 @@ import textwrap
 import threading
 from collections import OrderedDict
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import pandas as pd
 import pyarrow as pa
 
 from rnc.safe_paths import quoted
-from rnc.store.connection import StoreError, StoreMissingError, reading
-from rnc.store.database import too_large
+from rnc.store.connection import empty_store, reading
+from rnc.store.duckdb_errors import out_of_memory
+from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.published_runs import (
     PUBLISHED_TABLES,
     is_published_folder,
@@ -41,29 +43,9 @@ _KEYS = {
 }  # fmt: skip
 """The key columns of the tables that queries join; a duplicated row would multiply the rows of the answer."""
 _Version = tuple[int, ...]
-_COLUMNS_WITHOUT_STORE = [
-    "run_id",
-    "epoch",
-    "state",
-    "role",
-    "shown",
-    "condition",
-    "metric",
-    "value",
-    "method",
-    "split",
-    "means",
-    "milestone",
-    "key",
-    "saved_at",
-    "title",
-    "request",
-    "summary",
-    "bytes",
-]
 
 
-class CachedAnswers:
+class CachedQueries:
     """Queries to one store file and the published runs beside it. Safe to share between threads."""
 
     def __init__(self, path: Path, gallery: Path | None = None) -> None:
@@ -73,7 +55,7 @@ class CachedAnswers:
         """
         if is_published_folder(path):
             path, gallery = path / "rnc.duckdb", path
-        self.path, self._gallery = path, gallery
+        self.path, self.gallery = path, gallery
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
         self._checked: dict[str, _Version] = {}
@@ -81,7 +63,7 @@ class CachedAnswers:
     def version(self) -> _Version:
         """Return mtime and size of the file, of its write-ahead log and of the gallery folder: they change with the store."""
         parts: list[int] = []
-        for path in (self.path, self.path.with_name(self.path.name + ".wal"), *filter(None, [self._gallery])):
+        for path in (self.path, self.path.with_name(self.path.name + ".wal"), *filter(None, [self.gallery])):
             try:
                 stat = path.stat()
                 parts += [stat.st_mtime_ns, stat.st_size]
@@ -91,13 +73,14 @@ class CachedAnswers:
 
     def left_out(self) -> dict[str, str]:
         """Return the published runs that are not read: the name of each one's folder, and the reason."""
-        return {} if self._gallery is None else published_runs(self._gallery).left_out
+        return {} if self.gallery is None else published_runs(self.gallery).left_out
 
-    def _connection(self, sql: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        return reading(self.path) if self._gallery is None else reading_beside(self.path, self._gallery, _tables(sql))
+    def connection(self, sql: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Return a connection for a query, whose tables have the rows of the published runs, too. Raises as `reading` does."""
+        return reading(self.path) if self.gallery is None else reading_beside(self.path, self.gallery, _tables(sql))
 
-    def _ask(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
-        """Return the cached answer, or a new one; empty if there is no store yet.
+    def query(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
+        """Return the cached answer, or a new one; that of a store without rows if there is no store yet.
 
         `attrs["sql"]` is the query as people can run it themselves.
         """
@@ -106,31 +89,36 @@ class CachedAnswers:
             if key in self._answers:
                 self._answers.move_to_end(key)
                 return self._answers[key]
-        try:
-            answer = self._answer(sql, named or list(arguments))
-            answer.attrs["sql"] = as_text(sql, *arguments, **named)
-        except StoreMissingError:
-            return pd.DataFrame(columns=_COLUMNS_WITHOUT_STORE)
+        answer = self._answer(sql, named or list(arguments))
+        answer.attrs["sql"] = as_text(sql, *arguments, **named)
         with self._lock:
             self._answers[key] = answer
-            kept = sum(one.attrs["bytes"] for one in self._answers.values())
-            while len(self._answers) > 1 and (len(self._answers) > _CACHED_ANSWERS or kept > _CACHED_BYTES):
-                kept -= self._answers.popitem(last=False)[1].attrs["bytes"]
+            size = sum(one.attrs["bytes"] for one in self._answers.values())
+            while len(self._answers) > 1 and (len(self._answers) > _CACHED_ANSWERS or size > _CACHED_BYTES):
+                size -= self._answers.popitem(last=False)[1].attrs["bytes"]
         return answer
 
     def _answer(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
+        """Query the store, or one without rows if there is none."""
+        try:
+            return self._answer_of_undamaged(sql, arguments)
+        except StoreMissingError:
+            with _kept_empty_store().cursor() as connection:
+                return bounded(connection, self.path, sql, arguments)
+
+    def _answer_of_undamaged(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
         """Query the store; if published runs turn out to be damaged, query again without them."""
         try:
             return self._answer_once(sql, arguments)
         except (StoreError, duckdb.Error) as error:
-            if isinstance(error, StoreMissingError) or self._gallery is None:
+            if isinstance(error, StoreMissingError) or self.gallery is None:
                 raise
-            if not leave_out_damaged(self._gallery, _tables(sql)):
+            if not leave_out_damaged(self.gallery, _tables(sql)):
                 raise
         return self._answer_once(sql, arguments)
 
     def _answer_once(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
-        with self._connection(sql) as connection:
+        with self.connection(sql) as connection:
             version = self.version()
             for table in sorted(_tables(sql) & _KEYS.keys()):
                 if self._checked.get(table) != version:
@@ -139,15 +127,21 @@ class CachedAnswers:
             return bounded(connection, self.path, sql, arguments)
 
 
+@cache
+def _kept_empty_store() -> duckdb.DuckDBPyConnection:
+    """Return a connection to an empty store that stays open: opening one takes longer than most queries."""
+    return empty_store()
+
+
 def _check_key(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:
     key = _KEYS[table]
-    found = connection.execute(
+    doubled = connection.execute(
         f"SELECT concat_ws(', ', {key}), count(*) FROM {table} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
     ).fetchone()
-    if found:
+    if doubled:
         raise StoreError(
-            f"table {table} of {path} has {found[1]:,} rows of {quoted(str(found[0]))}, where there should be one; the store was "
-            "changed by hand or made by another program, and is not read"
+            f"table {table} of {path} has {doubled[1]:,} rows of {quoted(str(doubled[0]))}, where there should be one; the store "
+            "was changed by hand or made by another program, and is not read"
         )
 
 
@@ -183,7 +177,7 @@ def bounded(
             "runs, or ask the store in SQL"
         ) from error
     except (duckdb.OutOfMemoryException, MemoryError) as error:
-        raise too_large(path, error) from error
+        raise out_of_memory(path, error) from error
     finally:
         timer.cancel()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from rnc.safe_paths import quoted
-from rnc.store import lake
+from rnc.store.backends import Backend
 from rnc.store.database import open_database
 from rnc.store.errors import StoreError
 
@@ -64,14 +64,17 @@ _known: dict[tuple[Path, str], tuple[tuple, list[tuple]]] = {}
 _known_lock = threading.Lock()
 
 
-def tables_found(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: bool = False) -> dict[str, Columns]:
+def tables_found(
+    connection: duckdb.DuckDBPyConnection, backend: Backend, *, in_transaction: bool = False
+) -> dict[str, Columns]:
     """Return the tables of a store with their columns, and check the tables of the schema.
 
     Raises StoreError with the name of a column of the schema's tables that is computed or has a default value, and for more
     rows than pages can read. An empty file has no tables.
     """
+    path = backend.path
     found: dict[str, Columns] = {}
-    rows = _listed(connection, path, _FOUND, anew=anew)
+    rows = _listed(connection, backend, _FOUND, in_transaction=in_transaction)
     if len(rows) > _MOST_COLUMNS:
         raise StoreError(f"{path} has more than {_MOST_COLUMNS:,} columns; it is no store of this program")
     for table, column, kind, default, size, sql in rows:
@@ -93,16 +96,20 @@ def stored_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     return found[0] if found else None
 
 
-def check_definitions(connection: duckdb.DuckDBPyConnection, path: Path, *, anew: bool = False) -> None:
+def check_definitions(connection: duckdb.DuckDBPyConnection, backend: Backend, *, in_transaction: bool = False) -> None:
     """Raise StoreError with the name of a view, macro, type, schema, index or constraint that was added to a store."""
-    found = [row for sql in (_DEFINITIONS, _MACROS) for row in _listed(connection, path, sql, anew=anew)]
-    for kind, name, table in found:  # for a view, the third column is its SQL
+    definitions = [
+        row
+        for sql in (_DEFINITIONS, _MACROS)
+        for row in _listed(connection, backend, sql, in_transaction=in_transaction)
+    ]
+    for kind, name, table in definitions:  # for a view, the third column is its SQL
         if kind == "view":
             own = name == _OWN_VIEW and _words(table) <= _own_words()
         else:
             own = kind in ("constraint", "index") and table.lower() not in _schema()
         if not own:
-            raise _refusal(path, kind, name)
+            raise _refusal(backend.path, kind, name)
 
 
 def _words(sql: str) -> set[str]:
@@ -158,29 +165,21 @@ def _type(kind: str) -> str:
     return kind.upper().replace("JSON", "VARCHAR")
 
 
-def _listed(connection: duckdb.DuckDBPyConnection, path: Path, sql: str, *, anew: bool) -> list[tuple]:
+def _listed(connection: duckdb.DuckDBPyConnection, backend: Backend, sql: str, *, in_transaction: bool) -> list[tuple]:
     """Return DuckDB's list of a store's definitions, from the cache if the file is unchanged: it takes longer than opening.
 
-    `anew` skips the cache, for changes of a transaction that are not in the file yet; a lake's catalog is in no file.
+    The cache is not used for changes of a transaction, which are not in the file yet.
     """
-    if anew or lake.is_lake(path):
+    state = backend.files_state()
+    if in_transaction or state is None:
         return connection.execute(sql).fetchall()
-    state = tuple(_state(file) for file in (path, path.with_name(path.name + ".wal")))
     with _known_lock:
-        known = _known.get((path, sql))
+        known = _known.get((backend.path, sql))
     if known is None or known[0] != state:
         known = state, connection.execute(sql).fetchall()
         with _known_lock:
-            _known[path, sql] = known
+            _known[backend.path, sql] = known
     return known[1]
-
-
-def _state(file: Path) -> tuple[int, ...]:
-    try:
-        stat = file.stat()
-        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns  # users cannot set the last
-    except OSError:
-        return ()
 
 
 def _refusal(path: Path, kind: str, name: str) -> StoreError:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from rnc.store import lake
+from rnc.store.backends import backend_of
 from rnc.store.connection import exclusively, reading
 from rnc.store.database import open_both
-from rnc.store.disk_errors import DISK_ERRORS
+from rnc.store.duckdb_errors import DISK_ERRORS
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.quoting import quoted_name
 
@@ -22,8 +22,8 @@ def compact(path: Path) -> tuple[int, int]:
     store is unchanged. Other users of the store wait meanwhile; a program that holds the file open is not waited for. Raises
     StoreError for a lake and as `reading` does, StoreWriteError if there is no space for a copy.
     """
-    if lake.is_lake(path):
-        raise StoreError(f"{path} stands for a lake, which has no file to be compacted")
+    if not backend_of(path).is_one_file:
+        raise StoreError(f"{path} represents a lake, which has no file to be compacted")
     with reading(path):  # refuses any file that this program did not make, with a message that names it
         pass
     with exclusively(path):

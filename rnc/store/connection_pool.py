@@ -17,7 +17,7 @@ _LONGEST_SECONDS = 0.5
 _Opening = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
-class Sharing:
+class ConnectionPool:
     """The connections of this process to one store: one shared for reading, or one exclusive for writing."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Sharing:
         self._folder: Path | None = None
 
     @contextmanager
-    def joined(self, opening: _Opening, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def shared(self, opening: _Opening, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a cursor of the open connection, or of a new one from `opening`.
 
         Only threads that read files in the same `folder` share a connection: DuckDB has one configuration per file.
@@ -42,7 +42,7 @@ class Sharing:
             self._leave()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Keep all other threads of this process from connecting: DuckDB refuses a reader beside a writer."""
         with self._changed:
             self._changed.wait_for(lambda: not self._taken and self._open is None)

@@ -18,12 +18,14 @@ import pyarrow as pa
 
 from rnc.command_line import fail, run_command, say
 from rnc.safe_paths import quoted
-from rnc.store.connection import reading, store_path, writing
-from rnc.store.copied_files import networks_beside
+from rnc.store.addresses import store_path
+from rnc.store.checkpoint_rows import recorded_digests
+from rnc.store.connection import reading, writing
+from rnc.store.copied_networks import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
-from rnc.store.files import checked_run_id, lock_file, real_path
+from rnc.store.files import checked_run_id, real_path, run_lock_file
+from rnc.store.locks import run_lock
 from rnc.store.run_annotations import TABLES_OF_A_RUN
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import run_state
 from rnc.vocabulary import MOST_EPOCHS, RunState
 
@@ -43,9 +45,7 @@ def copy_run(source: Path, target: Path, run_id: str) -> bool:
         if _is_finished(target, run_id):
             return False
         tables = _read(source, run_id)
-        recorded = dict(
-            zip(tables["checkpoint"]["path"].to_pylist(), tables["checkpoint"]["sha256"].to_pylist(), strict=True)
-        )
+        recorded = recorded_digests(tables["checkpoint"])
         with networks_beside(source, target, run_id, recorded) as place, writing(target) as connection:
             _land(connection, run_id, tables)
             place()
@@ -62,7 +62,7 @@ def refuse_one_store(source: Path, target: Path) -> None:
 @contextmanager
 def _locked(source: Path, target: Path, run_id: str) -> Iterator[None]:
     """Hold the run's lock beside both stores; stores in one folder share one lock."""
-    shared = lock_file(source, run_id) == lock_file(target, run_id)
+    shared = run_lock_file(source, run_id) == run_lock_file(target, run_id)
     with run_lock(source, run_id), nullcontext() if shared else run_lock(target, run_id):
         yield
 

@@ -14,11 +14,10 @@ from pathlib import Path
 import duckdb
 
 from rnc.safe_paths import UnsafePathError, open_plain_file, quoted
+from rnc.store.duckdb_errors import MEMORY_VARIABLE, damaged_store, is_lock_conflict, lock_holder
 from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.quoting import quoted_text
 
-MEMORY_VARIABLE = "RNC_MEMORY_LIMIT"
-"""The environment variable that limits the memory of a query, in DuckDB's notation: `2GB`."""
 MOST_MEMORY_BYTES, _MEMORY_SHARE = 4 * 2**30, 0.25
 """The default limit: a quarter of the machine's memory, at most 4 GiB."""
 _LEAST_MEMORY_BYTES = 256 * 2**20
@@ -71,7 +70,7 @@ def open_both(source: Path, target: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         if is_lock_conflict(error):
             raise StoreBusyError(
-                f"store {source} is in use by {told_holder(error)}; close that program and try again"
+                f"store {source} is in use by {lock_holder(error)}; close that program and try again"
             ) from None
         raise
     return connection
@@ -107,26 +106,6 @@ def memory_limit() -> str:
     return given
 
 
-def too_large(path: Path, error: Exception) -> StoreError:
-    """Return the error for a query that needs more memory than is allowed."""
-    return StoreError(
-        f"what was asked of store {path} needs more memory than is allowed; choose fewer runs, or allow more with "
-        f"{MEMORY_VARIABLE}=8GB ({' '.join(str(error).split())[:200]})"
-    )
-
-
-def told_holder(error: duckdb.Error) -> str:
-    """Return the process that holds a file, as named in DuckDB's error: `python3.12 (PID 4242)`."""
-    found = re.search(r"held in (\S*?)([^/\s]+) \(PID (\d+)\)", str(error))
-    return f"{found[2]} (PID {found[3]})" if found else "a process that the system does not name"
-
-
-def is_lock_conflict(error: duckdb.Error) -> bool:
-    """Return whether an error says that another process has the file open."""
-    text = str(error).lower()
-    return "could not set lock" in text or "conflicting lock" in text or "unique file handle conflict" in text
-
-
 def _machine_memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -156,10 +135,7 @@ def check_is_database(path: Path) -> None:
     with suppress(OSError), open_plain_file(path, "store") as file:
         head = file.read(_MAGIC_AT + len(_MAGIC))
         if head and head[_MAGIC_AT:] != _MAGIC:
-            raise StoreError(
-                f"{path} is not a DuckDB store, or is damaged; it was left as it is. Name another with --store. "
-                "(It does not begin as a DuckDB file does.)"
-            )
+            raise damaged_store(path, "It does not begin as a DuckDB file does.")
 
 
 def _check_kinds(path: Path) -> None:

@@ -27,3 +27,11 @@ class StoreWriteError(StoreError):
 
 class StoreAddressError(StoreError, ValueError):
     """An address that names no store."""
+
+
+class RunExistsError(StoreError):
+    """The store already holds a finished run with this key."""
+
+
+class SweepFileError(Exception):
+    """A sweep's file that is invalid; the message says where."""

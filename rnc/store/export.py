@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rnc.command_line import fail, run_command, say
 from rnc.safe_paths import quoted
-from rnc.store.connection import store_path
+from rnc.store.addresses import store_path
 from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     code = 0
     try:
         store = store_path(given.store)
-        present = list(StoreReader(store).runs()["run_id"])
+        present = list(StoreReader(store).runs.all()["run_id"])
         for wanted in given.runs:
             chosen = [run_id for run_id in present if fnmatch(str(run_id), wanted)]
             if not chosen:

@@ -78,6 +78,11 @@ def run_file(store: Path, run_id: str, name: str) -> Path:
     return _inside(store_folder(store), f"{_CHECKPOINTS}/{checked_run_id(run_id)}/{name}", "network")
 
 
+def checkpoint_file(store: Path, run_id: str, epoch: int) -> Path:
+    """Return the file of the network that a run keeps of an epoch."""
+    return run_file(store, run_id, f"epoch-{epoch:04d}.safetensors")
+
+
 def resume_file(store: Path, run_id: str) -> Path:
     """Return the file from which an unfinished run resumes."""
     return run_file(store, run_id, RESUME_NAME)
@@ -137,18 +142,18 @@ def copy_network(path: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def lock_file(store: Path, run_id: str) -> Path:
+def run_lock_file(store: Path, run_id: str) -> Path:
     """Return the file that the trainer of a run keeps locked."""
     return _locks_folder(store) / f"{checked_run_id(run_id)}.lock"
 
 
-def turn_file(store: Path) -> Path:
-    """Return the file by which the users of a store take turns."""
+def store_lock_file(store: Path) -> Path:
+    """Return the file that readers of a store lock shared, and writers exclusively, while they are connected."""
     return _locks_folder(store) / f"{real_path(store).name}.turn"
 
 
-def writers_lock(store: Path) -> Path:
-    """Return the file by which the writers of a lake take turns."""
+def lake_lock_file(store: Path) -> Path:
+    """Return the file that a writer of a lake keeps locked."""
     return _locks_folder(store) / "writer.lock"
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from rnc.store.connection import SCHEMA_VERSION, reading
+from rnc.store.checkpoint_rows import last_checkpoint
+from rnc.store.connection import reading
 from rnc.store.errors import StoreError
-from rnc.store.files import checked_run_id, copy_network, open_network, recorded_network
+from rnc.store.files import checked_run_id, copy_network, open_network
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.published_folder import CARD, run_folder
 from rnc.store.published_runs import PUBLISHED_TABLES
 from rnc.store.run_card import run_card, without_folders
@@ -91,14 +93,12 @@ def _write_rows(answer: duckdb.DuckDBPyConnection, file: Path) -> None:
 
 def _last_network(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> tuple[Path, str] | None:
     """Return the path of the last network and its SHA-256, or None if no network was kept or it is too large."""
-    last = connection.execute(
-        "SELECT path, sha256 FROM checkpoint WHERE run_id = ? ORDER BY epoch DESC LIMIT 1", [run_id]
-    ).fetchone()
+    last = last_checkpoint(connection, store, run_id)
     if last is None:
         return None
-    path = recorded_network(store, run_id, last[0])
+    path, sha256 = last
     with open_network(path) as file:
-        return None if os.fstat(file.fileno()).st_size > _LARGEST_NETWORK else (path, last[1])
+        return None if os.fstat(file.fileno()).st_size > _LARGEST_NETWORK else (path, sha256)
 
 
 def _take_network(path: Path, sha256: str, target: Path) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 import duckdb
 
 from rnc.store.catalog import schema_tables
-from rnc.store.connection import StoreError, reading
+from rnc.store.connection import reading
+from rnc.store.duckdb_errors import one_line
+from rnc.store.errors import StoreError
 from rnc.store.quoting import quoted_name
 
 
@@ -22,5 +24,5 @@ def damaged_tables(path: Path) -> dict[str, str]:
             with reading(path) as connection:  # a new one per table: an error makes a connection unusable
                 connection.execute(f"SELECT count(hash(t)) FROM {quoted_name(table)} t").fetchall()
         except (StoreError, duckdb.Error) as error:
-            damaged[table] = " ".join(str(error).split())[:200]
+            damaged[table] = one_line(error, 200)
     return damaged

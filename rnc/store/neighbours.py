@@ -5,11 +5,10 @@ from pathlib import Path
 
 import duckdb
 
+from rnc.store.backends import backend_of
 from rnc.store.connection import reading
-from rnc.store.database import begins_as_duckdb
 from rnc.store.errors import StoreError, StoreForeignError, StoreMissingError
 from rnc.store.files import is_plain_file, networks_folder, real_path, store_folder
-from rnc.store.lake import is_lake
 
 
 def other_stores(store: Path) -> list[Path]:
@@ -31,7 +30,7 @@ def users_of_networks(store: Path, run_id: str) -> tuple[list[Path], list[Path]]
         return naming, unknown
     for other in other_stores(store):
         try:
-            if is_lake(other):
+            if not backend_of(other).is_one_file:
                 unknown.append(other)
             elif _names(other, run_id):
                 naming.append(other)
@@ -60,9 +59,7 @@ def _names(other: Path, run_id: str) -> bool:
 
 
 def _is_store(path: Path) -> bool:
-    if not is_plain_file(path):
-        return False
-    return is_lake(path) or begins_as_duckdb(path)
+    return is_plain_file(path) and backend_of(path).begins_as_store()
 
 
 def _is_backup(path: Path, store: Path) -> bool:

@@ -4,7 +4,6 @@ Only the results of exports are removed or replaced: plain folders that hold onl
 export cleans up after one that was killed. Tested in `tests/rnc/store/test_gallery.py` and `tests/security/test_paths.py`.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rnc.file_locks import try_lock
 from rnc.store.errors import StoreError
 from rnc.store.files import is_plain_file, is_plain_folder
 
@@ -97,7 +97,7 @@ def _claimed(partial: Path) -> Iterator[None]:
     descriptor = os.open(partial, _OPEN_FOLDER)
     try:
         with suppress(OSError):  # a disk without locks
-            _lock(descriptor)
+            try_lock(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -109,16 +109,8 @@ def _is_exported_now(partial: Path) -> bool:
         return False
     descriptor = os.open(partial, _OPEN_FOLDER)
     try:
-        return not _lock(descriptor)
+        return not try_lock(descriptor)
     except OSError:
         return True
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

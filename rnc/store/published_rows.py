@@ -15,6 +15,7 @@ import duckdb
 from rnc.conditions import Condition
 from rnc.safe_paths import quoted
 from rnc.store.catalog import schema_tables
+from rnc.store.duckdb_errors import one_line
 from rnc.store.errors import StoreError
 from rnc.store.quoting import quoted_name, quoted_text
 from rnc.store.run_rows import checked_config
@@ -43,7 +44,7 @@ def _bad_file(opening: _Opening, file: Path, table: str, most_rows: int) -> list
         with opening() as connection:
             return list(_bad_rows(connection, [file], table, most_rows))
     except duckdb.Error as error:
-        return [(file, f"{file.name} cannot be read ({' '.join(str(error).split())[:160]})")]
+        return [(file, f"{file.name} cannot be read ({one_line(error, 160)})")]
 
 
 def _bad_rows(

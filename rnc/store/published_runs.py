@@ -18,8 +18,11 @@ import pyarrow.parquet as pq
 
 from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, quoted
 from rnc.store.catalog import Columns, schema_tables
-from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreMissingError, empty_store, reading
+from rnc.store.connection import empty_store, reading
 from rnc.store.database import open_database
+from rnc.store.duckdb_errors import one_line
+from rnc.store.errors import StoreError, StoreMissingError
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.published_rows import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
 
@@ -126,7 +129,7 @@ def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
                         f"SELECT count(hash(t)) FROM read_parquet({quoted_text(files[table])}) t"
                     ).fetchall()
             except (duckdb.Error, StoreError) as error:
-                reason = f"{table}.parquet cannot be read ({' '.join(str(error).split())[:160]})"
+                reason = f"{table}.parquet cannot be read ({one_line(error, 160)})"
                 found[run_id] = ((home / run_id).stat().st_mtime_ns, reason)
     with _lock:
         _damaged.setdefault(home, {}).update(found)
@@ -182,7 +185,7 @@ def _examine_footers(home: Path, names: list[str]) -> tuple[dict[str, dict[str, 
         except (StoreError, UnsafePathError) as error:
             left_out[name] = str(error)
         except (OSError, pa.ArrowException, ValueError, MemoryError) as error:
-            left_out[name] = f"its files cannot be read ({' '.join(str(error).split())[:160]})"
+            left_out[name] = f"its files cannot be read ({one_line(error, 160)})"
     return files, left_out
 
 

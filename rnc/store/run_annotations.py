@@ -12,8 +12,8 @@ from rnc.store.clock import utc_now
 from rnc.store.connection import writing
 from rnc.store.errors import StoreError
 from rnc.store.files import is_plain_folder, networks_folder, remove_whole
-from rnc.store.neighbours import users_of_networks
-from rnc.store.run_lock import run_lock
+from rnc.store.locks import run_lock
+from rnc.store.other_stores import users_of_networks
 from rnc.vocabulary import STALE_SECONDS, RunState
 
 _RUN_TABLES = (

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rnc.safe_paths import UnsafePathError, checked_name, quoted
+from rnc.store.errors import SweepFileError
 
 VERSION = 2
 """The file's version. Version 1 has no version field and no folders or processes of jobs."""
@@ -23,10 +24,6 @@ _ENGINES = ("slurm", "local")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", re.ASCII)
 _JOB_ID = re.compile(r"[0-9]{1,18}(_[0-9]{1,9})?", re.ASCII)
 _PROCESS = re.compile(r"([0-9a-f-]{36}:[0-9]{1,20})?", re.ASCII)
-
-
-class SweepFileError(Exception):
-    """A sweep's file that is invalid; the message says where."""
 
 
 def checked_sweep(content: bytes, folder: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from typing import Any
 
 from rnc.atomic_files import whole_file
 from rnc.safe_paths import UnsafePathError, open_plain_file, path_inside, quoted
-from rnc.store.connection import StoreWriteError
-from rnc.store.sweep_checks import VERSION, SweepFileError, checked_sweep, checked_sweep_name
+from rnc.store.errors import StoreWriteError, SweepFileError
+from rnc.store.sweep_checks import VERSION, checked_sweep, checked_sweep_name
 
 MOST_BYTES = 8 * 2**20
 """Maximum size of a sweep's file: a run takes 1.5 kB."""
@@ -170,6 +170,6 @@ def _remember(stamp: tuple[int, int, int, int], sweep: Sweep) -> None:
         _known[stamp] = sweep
 
 
-def said_left_out(name: str, reason: str) -> str:
+def left_out_message(name: str, reason: str) -> str:
     """Return the message about a sweep that is left out."""
     return f"sweep {quoted(name)} is left out: {reason}"

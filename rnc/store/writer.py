@@ -15,7 +15,8 @@ import duckdb
 
 from rnc.conditions import Condition
 from rnc.store.clock import utc_now
-from rnc.store.connection import StoreError, writing
+from rnc.store.connection import writing
+from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.rows import Rows
 from rnc.store.run_annotations import RunUpkeep, delete_rows, run_state
 from rnc.vocabulary import Role, RunState
@@ -24,10 +25,6 @@ _OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")
 
 MOST_CONTENT = 64 * 2**20
 """Maximum bytes of a kept result of the lab."""
-
-
-class RunExistsError(StoreError):
-    """The store already holds a finished run with this key."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from streamlit.errors import FragmentHandledException
 from rnc import log
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.ui.markdown import MOST_OF_A_MESSAGE, Markdown, plain
 from rnc.ui.readonly import ReadOnlyError, without_folder
 

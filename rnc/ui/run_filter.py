@@ -41,7 +41,7 @@ class RunFilter:
     """True if archived runs are shown too."""
 
     def matches(self, runs: pd.DataFrame) -> pd.Series:
-        """Return a boolean series that is true for the matching rows of `StoreReader.runs`."""
+        """Return a boolean series that is true for the matching rows of `reader.runs.all`."""
         found = ~runs["archived"].astype(bool) | self.archived
         for name, wanted in self.fields.items():
             if wanted:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from rnc.store.connection import store_path
+from rnc.store.addresses import store_path
 from rnc.store.gallery import gallery_path
+from rnc.store.queries.epochs import epochs_not_after
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.ui.epoch_slider import draw_cursor
@@ -70,8 +71,8 @@ def draw_sidebar() -> Selection | None:
 
 
 def _draw_selection() -> Selection | None:
-    runs = reader().runs()
-    runs = runs[runs["run_id"].isin(reader().measured_rows()["run_id"])]
+    runs = reader().runs.all()
+    runs = runs[runs["run_id"].isin(reader().metrics.measured_rows()["run_id"])]
     if runs.empty:
         return None
     with st.sidebar:
@@ -89,9 +90,9 @@ def _draw_selection() -> Selection | None:
             st.caption(
                 f":material/collections_bookmark: {ours:d} of {len(chosen)} from the gallery that comes with the project"
             )
-        measured = reader().measured_epochs(chosen)["epoch"].dropna().unique()
+        measured = reader().metrics.measured_epochs(chosen)["epoch"].dropna().unique()
         epoch = draw_cursor(sorted(int(epoch) for epoch in measured if epoch >= 0))
-        names = reader().conditions(chosen)["shown"].unique().tolist()
+        names = reader().runs.conditions(chosen)["shown"].unique().tolist()
         options = [name for name in _ordered(names) if name != Role.CLEAN]
         shown = st.selectbox(
             "Condition",
@@ -137,7 +138,7 @@ def selection(*, may_be_none: bool = False) -> Selection:
 
 def chosen_runs(selection: Selection) -> pd.DataFrame:
     """Return the table of the chosen runs in the order of choice, with a short `label` each."""
-    runs = reader().runs().set_index("run_id", drop=False).loc[selection.runs]
+    runs = reader().runs.all().set_index("run_id", drop=False).loc[selection.runs]
     return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
 
 
@@ -159,7 +160,7 @@ def focus_run(selection: Selection) -> pd.Series:
 
 def condition_of(run_id: str, shown: str) -> str | None:
     """Return the slug of the condition that a run shows under a name; None if the run was not measured under it."""
-    conditions = reader().conditions([run_id])
+    conditions = reader().runs.conditions([run_id])
     found = conditions[conditions["shown"] == shown]["condition"]
     return None if found.empty else str(found.iloc[0])
 
@@ -171,13 +172,13 @@ def name_classes(frame: pd.DataFrame, names: list[str], *columns: str) -> pd.Dat
 
 def conditions_shown(selection: Selection) -> list[str]:
     """Return the names of all conditions under which the chosen runs were measured, clean first."""
-    return _ordered(reader().conditions(selection.runs)["shown"].unique().tolist())
+    return _ordered(reader().runs.conditions(selection.runs)["shown"].unique().tolist())
 
 
 def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
     """Return the last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None if there is none."""
-    epochs = frame[(frame["run_id"] == run_id) & (frame["epoch"] <= cursor)]["epoch"]
-    return None if epochs.empty else int(epochs.max())
+    epochs = epochs_not_after(frame, cursor).get(run_id)
+    return epochs[-1] if epochs else None
 
 
 def told_epochs(epochs: dict[str, int]) -> Markdown:
@@ -200,7 +201,7 @@ def draw_empty_state() -> None:
         "```\npython -m train.run demo\n```\n"
         "The pages fill as soon as the first epoch is measured."
     )
-    under_way = training().running or (reader().runs()["state"] == RunState.RUNNING).any()
+    under_way = training().running or (reader().runs.all()["state"] == RunState.RUNNING).any()
     if not under_way and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
         training().start("demo")
         st.rerun()
@@ -214,7 +215,7 @@ def draw_empty_state() -> None:
 @fragment_telling
 def _training_status() -> None:
     """Draw the progress of the runs under way; rerun the app when a new epoch has been measured."""
-    runs = reader().runs()
+    runs = reader().runs.all()
     active = runs[runs["state"] == RunState.RUNNING]
     if training().running and active.empty:
         st.progress(0.0, "starting …")
@@ -232,11 +233,11 @@ def _training_status() -> None:
 
 def _landed() -> tuple:
     """Return a value that changes with the pages' content: runs, their notes and measured epochs, but no heartbeats."""
-    runs = reader().runs()
+    runs = reader().runs.all()
     if runs.empty:
         return ()
     said = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
-    return (*said, *reader().measured_rows()["metrics"])
+    return (*said, *reader().metrics.measured_rows()["metrics"])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:

@@ -5,19 +5,18 @@ the last of its processes ends. Therefore at most one training runs, even if sev
 restarted server finds the training that is still under way.
 """
 
-import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from rnc import log, processes
 from rnc.command_line import printable
+from rnc.file_locks import try_lock
 from rnc.safe_paths import UnsafePathError, open_lock_file, open_plain_file
 from rnc.ui.readonly import refuse_if_readonly
 
@@ -25,7 +24,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _LOG_LINES = 15
 _LOG_BYTES = 64 * 1024  # read from the end of the log, most of which is progress bars
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_LOOKS, _LOOK_SECONDS = 10, 0.02  # a process that checks if a training runs also holds the lock for a moment
+_PATIENCE_SECONDS = 0.2  # a process that checks if a training runs also holds the lock for a moment
 
 
 class Training:
@@ -97,12 +96,9 @@ class Training:
         """Return whether a process holds the lock on the log."""
         try:
             with open_lock_file(self._log, create=False) as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+                return not try_lock(file.fileno(), shared=True)
         except (OSError, UnsafePathError):  # there is no log, or the file system does not support locks
             return False
-        return False
 
     def _leaders(self) -> list[int]:
         """Return the process that leads the training's group, started by this server or another one.
@@ -126,15 +122,10 @@ def _lock(file: int) -> bool:
 
     Without locks in the file system the result is true, and only this server makes sure that one training runs at a time.
     """
-    for _look in range(_LOOKS):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(_LOOK_SECONDS)
-        except OSError:
-            return True
-    return False
+    try:
+        return try_lock(file, patience=_PATIENCE_SECONDS)
+    except OSError:
+        return True
 
 
 _trainings: dict[Path, Training] = {}

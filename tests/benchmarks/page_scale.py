@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from docs.tools import ROOT, chromium
 from rnc.claims import USED
-from rnc.store.connection import STORE_VARIABLE
+from rnc.store.addresses import STORE_VARIABLE
 from rnc.store.reader import StoreReader
 from rnc.ui.sidebar import _one_of_each_objective
 from rnc.vocabulary import Metric, ProjectionMethod, Role, Split
@@ -33,27 +33,27 @@ _CURVES = {Metric.NC1: "own", Metric.NC4: "own", Metric.ACCURACY: "own", Metric.
 def questions(store: Path) -> Acts:
     """What pages ask of a store, about one run of each objective at its last epoch."""
     known = StoreReader(store)
-    chosen = _one_of_each_objective(known.runs())
-    run, epochs = chosen[0], {run: int(known.measured_epochs([run])["epoch"].max()) for run in chosen}
+    chosen = _one_of_each_objective(known.runs.all())
+    run, epochs = chosen[0], {run: int(known.metrics.measured_epochs([run])["epoch"].max()) for run in chosen}
     last, train = max(epochs.values()), str(Split.TRAIN)
-    attack = known.conditions([run]).set_index("shown")["condition"][str(Role.PERTURBED)]
+    attack = known.runs.conditions([run]).set_index("shown")["condition"][str(Role.PERTURBED)]
     asked = {
-        "runs": lambda r: r.runs(),
-        "measured_rows": lambda r: r.measured_rows(),
-        "measured_epochs": lambda r: r.measured_epochs(chosen),
-        "conditions": lambda r: r.conditions(chosen),
-        "over_epochs": lambda r: r.over_epochs(chosen, _SHOWN, train, _CURVES),
-        "milestones": lambda r: r.milestones(chosen),
-        "evidence": lambda r: r.evidence(chosen, list(USED), last),
-        "layers": lambda r: r.layers(chosen, _SHOWN, train, last),
-        "class_metrics": lambda r: r.class_metrics(epochs, train),
-        "class_means": lambda r: r.class_means(run, last, train, attack),
-        "vector_epochs": lambda r: r.vector_epochs(chosen),
-        "leaps": lambda r: r.leaps(run, last, train, attack),
-        "projection": lambda r: r.projection(run, last, train, ["clean", attack], ProjectionMethod.PCA, 500),
-        "sample": lambda r: r.sample(run, last, train, ["clean", attack], most=500),
-        "costs": lambda r: r.costs(run),
-        "paces": lambda r: r.paces(chosen),
+        "runs": lambda r: r.runs.all(),
+        "measured_rows": lambda r: r.metrics.measured_rows(),
+        "measured_epochs": lambda r: r.metrics.measured_epochs(chosen),
+        "conditions": lambda r: r.runs.conditions(chosen),
+        "over_epochs": lambda r: r.metrics.over_epochs(chosen, _SHOWN, train, _CURVES),
+        "milestones": lambda r: r.metrics.milestones(chosen),
+        "evidence": lambda r: r.metrics.evidence(chosen, list(USED), last),
+        "layers": lambda r: r.metrics.layers(chosen, _SHOWN, train, last),
+        "class_metrics": lambda r: r.metrics.class_metrics(epochs, train),
+        "class_means": lambda r: r.vectors.class_means(run, last, train, attack),
+        "vector_epochs": lambda r: r.vectors.epochs(chosen),
+        "leaps": lambda r: r.metrics.leaps(run, last, train, attack),
+        "projection": lambda r: r.samples.projection(run, last, train, ["clean", attack], ProjectionMethod.PCA, 500),
+        "sample": lambda r: r.samples.sample(run, last, train, ["clean", attack], most=500),
+        "costs": lambda r: r.runs.costs(run),
+        "paces": lambda r: r.runs.paces(chosen),
     }
     return {name: partial(_anew, store, ask) for name, ask in asked.items()}
 
@@ -123,7 +123,7 @@ def main() -> None:
     if len(given.stores) < 2:
         parser.error("growth needs two stores or more")
     torch.set_num_threads(1)
-    counts = {store: len(StoreReader(store).runs()) for store in given.stores}
+    counts = {store: len(StoreReader(store).runs.all()) for store in given.stores}
     sizes = {f"{count} runs": f"{store.stat().st_size / 1e6:.0f} MB" for store, count in counts.items()}
     report = Report("pages and questions against the size of the store", {"repeats": given.repeats, **sizes})
     if given.only != "pages":

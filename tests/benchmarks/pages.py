@@ -127,7 +127,7 @@ def common_stops(cases: list[Case], most: int) -> list[int]:
     measured = []
     for store in {case.store for case in cases}:
         reader = StoreReader(store)
-        epochs = reader.measured_epochs(list(reader.runs()["run_id"]))
+        epochs = reader.metrics.measured_epochs(list(reader.runs.all()["run_id"]))
         measured += [set(part) for _run, part in epochs.groupby("run_id")["epoch"]]
     return sorted(set.intersection(*measured) - {0})[:most]
 
@@ -177,7 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         demo = given.demo or made(Path(folder), "demo", "train.run", "demo")
         large = given.large or made(Path(folder), "large", "tests.benchmarks.synthetic", "150", "--epochs", "400")
-        chosen = list(StoreReader(large).runs()["run_id"])[-given.runs :]
+        chosen = list(StoreReader(large).runs.all()["run_id"])[-given.runs :]
         many = Case(f"large, {given.runs} runs", large, "?" + urlencode({"runs": chosen}, doseq=True))
         cases = [Case("demo", demo), Case("large", large), many]
         stops = common_stops(cases, given.repeats)

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from rnc.conditions import CLEAN
-from rnc.store import connection
-from rnc.store.connection import reading, store_path
+from rnc.store.addresses import store_path
+from rnc.store.connection import reading
+from rnc.store.file_store import FileStore
+from rnc.store.lake_store import LakeStore
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
@@ -45,12 +47,13 @@ def epoch_rows(run_id: str, epoch: int) -> Rows:
 
 
 class Waiting:
-    """The seconds until `writing` had the store to itself: the lock of a file, the turn of a lake; of this process."""
+    """The seconds until `writing` had the store to itself: the lock of a file or of a lake; of this process."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        connection._connect = self._timed(connection._connect)
-        connection._writers_turn = self._until_entered(connection._writers_turn)
+        for backend in (FileStore, LakeStore):
+            backend.connect = self._timed(backend.connect)
+            backend.write_lock = self._until_entered(backend.write_lock)
 
     def _timed(self, act: Any) -> Any:
         def timed(*arguments: Any, **named: Any) -> Any:

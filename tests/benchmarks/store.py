@@ -83,7 +83,7 @@ def read(report: Report, folder: Path, repeats: int, runs: int, epochs: int) -> 
     chosen, condition = run_ids[:2], [str(Role.CLEAN)]
 
     def ours() -> None:  # (a new reader: nothing is cached)
-        StoreReader(writer.path).curves(chosen, condition, Split.TRAIN, [Metric.NC1])
+        StoreReader(writer.path).metrics.curves(chosen, condition, Split.TRAIN, [Metric.NC1])
 
     def whole() -> None:
         with reading(writer.path) as connection:

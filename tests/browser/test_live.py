@@ -62,7 +62,7 @@ def test_charts_follow_a_training_and_rest_when_it_has_ended(
         while process.poll() is None:
             page.wait_for_timeout(100)
     ended = runs.whole
-    last = int(StoreReader(store).measured_epochs(list(StoreReader(store).runs()["run_id"]))["epoch"].max())
+    last = int(StoreReader(store).metrics.measured_epochs(list(StoreReader(store).runs.all()["run_id"]))["epoch"].max())
     expect(page.get_by_text(f"epoch cursor, at epoch {last};")).to_be_visible()
     runs.wait_until(lambda: runs.fragments_since >= POLLS_AT_REST or runs.whole > ended + 2)
     assert runs.whole <= ended + 2, "the last epoch, and that the training has ended, are all that there was to show"

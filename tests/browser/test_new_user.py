@@ -29,12 +29,12 @@ def test_one_click_leads_to_the_class_that_moves_most(
     expect(page.get_by_role("heading", level=1)).to_have_text("Geometry of the class means")
     expect(page).to_have_url(re.compile(r"/geometry\?.*run=AT"))
     reader = StoreReader(demo_store)
-    run_id = reader.runs().set_index("objective").loc["at", "run_id"]
-    found = reader.class_metrics({run_id: 60}, "train")
+    run_id = reader.runs.all().set_index("objective").loc["at", "run_id"]
+    found = reader.metrics.class_metrics({run_id: 60}, "train")
     angles = found[(found["metric"] == "angle") & (found["shown"] == "perturbed")].set_index("class")["value"]
     told = f"class {angles.idxmax()} of AT most, by {np.degrees(angles.max()):.1f}°"
     expect(page.get_by_text(re.compile(re.escape(told)))).to_be_visible()
-    pgd = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-    cosines = cosine_matrix(centre(reader.class_means(run_id, 60, "train", pgd)[1]))
+    pgd = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    cosines = cosine_matrix(centre(reader.vectors.class_means(run_id, 60, "train", pgd)[1]))
     off = np.abs(cosines[~np.eye(10, dtype=bool)] + 1 / 9).mean()
     expect(page.get_by_text(re.compile(f"{off:.3f} under perturbed"))).to_be_visible()

@@ -15,7 +15,7 @@ from collections import Counter
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from rnc.store.connection import StoreError, StoreMissingError
+from rnc.store.errors import StoreError, StoreMissingError
 from tests.faults.killed import WATCHED, Phase, kill_once, run
 from tests.train.small import ask
 

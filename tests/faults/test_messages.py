@@ -16,11 +16,12 @@ from rnc.datasets.custom import CustomImages
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.models import weights
 from rnc.models.weights import CheckpointError
-from rnc.store import cached_queries
-from rnc.store import connection as store_connection
-from rnc.store.connection import SCHEMA_VERSION, StoreError, reading
+from rnc.store import cached_queries, file_store
+from rnc.store.connection import reading
+from rnc.store.errors import StoreError
+from rnc.store.locks import run_lock
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock
 from rnc.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.pages.app import open_page
@@ -232,7 +233,7 @@ def test_a_store_locked_by_another_program(store: Path, monkeypatch: pytest.Monk
     """It is said, and over when the other lets go."""
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(store)]
-    monkeypatch.setattr(store_connection, "_PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(file_store, "_PATIENCE_SECONDS", 0.3)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         with shown(store, "the store is locked by another program", monkeypatch):
@@ -242,7 +243,10 @@ def test_a_store_locked_by_another_program(store: Path, monkeypatch: pytest.Monk
 
 def test_a_spoiled_checkpoint(own_tiny_store: Path) -> None:
     (found,) = (
-        StoreReader(own_tiny_store).checkpoints(list(StoreReader(own_tiny_store).runs()["run_id"])).tail(1).itertuples()
+        StoreReader(own_tiny_store)
+        .runs.checkpoints(list(StoreReader(own_tiny_store).runs.all()["run_id"]))
+        .tail(1)
+        .itertuples()
     )
     path = Path(found.path)
     good = path.read_bytes()

@@ -209,7 +209,7 @@ def test_a_result_is_kept_opened_by_its_address_and_forgotten(
     app.text_input(key="lab_title").set_value("a title *of mine*").run()
     app.button(key="lab_keep").click().run()
     assert "Kept" in app.success[0].value
-    found = StoreReader(own_tiny_store).lab_results()
+    found = StoreReader(own_tiny_store).lab.results()
     assert list(found["title"]) == ["a title *of mine*"]
     missing = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept", lab_kept="0123456789ab")
     assert "not kept in this store" in missing.warning[0].value
@@ -220,7 +220,7 @@ def test_a_result_is_kept_opened_by_its_address_and_forgotten(
     at_end = drawn[drawn["shown"] == "perturbed"].set_index("sample").loc[list(result.sample)]
     assert at_end[["x", "y"]].to_numpy() == pytest.approx(result.plane[-1])
     opened.button(key="lab_forget").click().run()
-    assert StoreReader(own_tiny_store).lab_results().empty
+    assert StoreReader(own_tiny_store).lab.results().empty
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from tests.pages.app import open_page, rows
 def test_they_are_what_training_measured(split: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of the three are in the store as metrics, computed by torch from the features and not from the stored means."""
     reader = StoreReader(tiny_store)
-    run_ids = list(reader.runs()["run_id"])
+    run_ids = list(reader.runs.all()["run_id"])
     app = open_page("geometry", tiny_store, monkeypatch, split=split)
-    epochs = set(reader.vector_epochs(run_ids)["epoch"])
+    epochs = set(reader.vectors.epochs(run_ids)["epoch"])
     for name, metric in (("cosines", Metric.NC2_EQUIANGULARITY), ("equinorm", Metric.NC2_EQUINORM)):
         drawn = rows(app, f"{SIMPLEX_DISTANCES[name].label} over epochs", "shown", "epoch", "value")
-        measured = reader.curves(run_ids, ["clean", "perturbed"], split, [metric])
+        measured = reader.metrics.curves(run_ids, ["clean", "perturbed"], split, [metric])
         measured = measured[measured["epoch"].isin(epochs)].sort_values(["shown", "epoch"])
         drawn = drawn.sort_values(["shown", "epoch"])
         assert list(drawn["epoch"]) == list(measured["epoch"]) and len(drawn) >= 4

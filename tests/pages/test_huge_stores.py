@@ -35,7 +35,7 @@ def change(store: Path, *statements: str) -> None:
 def test_a_run_of_too_many_classes_is_named(classes: str, told: str, own_tiny_store: Path) -> None:
     change(own_tiny_store, f"UPDATE run SET classes = {classes}")
     with pytest.raises(StoreError, match=told):
-        StoreReader(own_tiny_store).runs()
+        StoreReader(own_tiny_store).runs.all()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_vectors_that_make_no_sense_are_refused_in_words(
     statement: str, told: str, own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(own_tiny_store, statement)
-    monkeypatch.setattr("rnc.store.reader.MOST_VECTOR_NUMBERS", 20_000)
+    monkeypatch.setattr("rnc.store.queries.vectors.MOST_VECTOR_NUMBERS", 20_000)
     app = open_page("geometry", own_tiny_store, monkeypatch)
     assert re.search(told, app.error[0].value)
 

@@ -35,7 +35,7 @@ def test_long_curves_are_thinned_and_exports_are_whole(long_store: Path, monkeyp
     app = open_page("collapse", long_store, monkeypatch)
     drawn = rows(app, NC1, "run_id", "shown", "epoch", "value")
     reader = StoreReader(long_store)
-    stored = reader.curves(list(reader.runs()["run_id"]), ["clean", "perturbed"], "train", [Metric.NC1])
+    stored = reader.metrics.curves(list(reader.runs.all()["run_id"]), ["clean", "perturbed"], "train", [Metric.NC1])
     same(ordered(taken[NC1][["run_id", "shown", "epoch", "value"]]), stored)
     assert len(stored) == 4 * (EPOCHS + 1) and len(drawn) <= 4 * DRAWN_POINTS
     for key, line in stored.groupby(["run_id", "shown"]):

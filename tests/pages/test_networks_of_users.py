@@ -67,7 +67,7 @@ def ids(measured: Path) -> dict[str, str]:
     """The runs' ids by name."""
     from rnc.store.reader import StoreReader
 
-    return {run_id.partition("-own-")[0]: run_id for run_id in StoreReader(measured).runs()["run_id"]}
+    return {run_id.partition("-own-")[0]: run_id for run_id in StoreReader(measured).runs.all()["run_id"]}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -59,19 +59,19 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run_id(measured: Path) -> str:
     """The key of the one run."""
-    return str(StoreReader(measured).runs()["run_id"].item())
+    return str(StoreReader(measured).runs.all()["run_id"].item())
 
 
 def test_its_rows_are_those_of_a_finished_run(measured: Path, run_id: str) -> None:
     reader = StoreReader(measured)
-    run = reader.runs().iloc[0]
+    run = reader.runs.all().iloc[0]
     assert run_id.startswith("my-resnet-own-linf-s0-") and run["state"] == "finished"
     assert (run["objective"], run["epochs"], run["epochs_done"], list(run["classes"])) == ("own", 3, 3, list(CLASSES))
     assert json.loads(run["data"])["train"]["images"] == 200
-    roles = set(reader.conditions([run_id])["role"])
+    roles = set(reader.runs.conditions([run_id])["role"])
     assert roles == {"clean", "perturbed", "relabelled", "targeted", "gaussian", "sign_noise", "extra"}
-    assert set(reader.projected(run_id)["method"]) == {"pca", "umap"}
-    assert reader.checkpoints([run_id])["epoch"].tolist() == [3]
+    assert set(reader.samples.projected(run_id)["method"]) == {"pca", "umap"}
+    assert reader.runs.checkpoints([run_id])["epoch"].tolist() == [3]
 
 
 def test_findings_show_it_and_judge_nothing(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_the_lab_attacks_it_on_its_own_images(measured: Path, run_id: str, monke
     assert isinstance(result, AttackResult) and result.as_recorded and result.clean_images.shape[1:] == (3, 32, 32)
     assert "all 1 steps" in app.header[0].value and not app.warning
     reader = StoreReader(measured)
-    run, kept = reader.runs().iloc[0], reader.checkpoints([run_id]).iloc[0]
+    run, kept = reader.runs.all().iloc[0], reader.runs.checkpoints([run_id]).iloc[0]
     network = weights.load(Path(kept["path"]), kept["sha256"])
     images = datasets.load(run["images_from"], Split.TRAIN)
     assert images.fingerprint() == json.loads(run["data"])["train"]["fingerprint"]

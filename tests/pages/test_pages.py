@@ -60,17 +60,17 @@ def test_no_page_raises_under_a_condition_that_is_not_measured_everywhere(
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_curves_are_the_readers(split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = StoreReader(demo_store)
-    runs = reader.runs()
+    runs = reader.runs.all()
     chosen = [runs.run_id[0], runs.run_id[1]]
     app = open_page("collapse", demo_store, monkeypatch, runs=chosen, split=split, conditions=["clean", "targeted"])
     for metric in (Metric.NC1, Metric.NC3, Metric.ACCURACY):
         found = rows(app, f"{METRIC_INFO[metric].label} over epochs", "run_id", "shown", "epoch", "value")
-        expected = reader.curves(chosen, ["clean", "targeted"], split, [metric])
+        expected = reader.metrics.curves(chosen, ["clean", "targeted"], split, [metric])
         same(found, expected[expected["value"] > 0] if METRIC_INFO[metric].log_axis else expected)
     angle = rows(app, f"{METRIC_INFO[Metric.ANGLE].label} over epochs", "run_id", "shown", "epoch", "value")
-    same(angle, reader.against_clean(chosen, ["targeted"], split, [Metric.ANGLE]))
+    same(angle, reader.metrics.against_clean(chosen, ["targeted"], split, [Metric.ANGLE]))
     nearest = rows(app, f"{METRIC_INFO[Metric.NCC_ACCURACY].label} over epochs", "run_id", "shown", "epoch", "value")
-    same(nearest, reader.against_clean(chosen, ["clean", "targeted"], split, [Metric.NCC_ACCURACY], "train"))
+    same(nearest, reader.metrics.against_clean(chosen, ["clean", "targeted"], split, [Metric.NCC_ACCURACY], "train"))
 
 
 def test_curves_change_with_the_runs(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_the_cursor_stands_on_the_curves(cursor: str, demo_store: Path, monkeypa
     app = open_page("collapse", demo_store, monkeypatch, epoch=cursor)
     rule = next(f for f in charts(app)[f"{METRIC_INFO[Metric.NC1].label} over epochs"]["rows"] if list(f) == ["epoch"])
     reader = StoreReader(demo_store)
-    measured = reader.measured_epochs(list(reader.runs()["run_id"]))["epoch"]
+    measured = reader.metrics.measured_epochs(list(reader.runs.all()["run_id"]))["epoch"]
     assert rule["epoch"].tolist() == [measured.max() if cursor == "last" else measured[measured <= int(cursor)].max()]
 
 
@@ -98,15 +98,17 @@ def test_cosines_are_those_of_the_stored_means(
     cursor: str, shown: str, split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = StoreReader(demo_store)
-    runs = reader.runs().set_index("run_id", drop=False)
-    label = next(label for run_id, label in run_labels(reader.runs()).items() if runs.loc[run_id, "objective"] == "at")
+    runs = reader.runs.all().set_index("run_id", drop=False)
+    label = next(
+        label for run_id, label in run_labels(reader.runs.all()).items() if runs.loc[run_id, "objective"] == "at"
+    )
     run_id = runs[runs["objective"] == "at"].run_id.iloc[0]
     app = open_page("geometry", demo_store, monkeypatch, run=label, epoch=cursor, condition=shown, split=split)
-    epochs = reader.vector_epochs([run_id])["epoch"]
+    epochs = reader.vectors.epochs([run_id])["epoch"]
     epoch = epochs.max() if cursor == "last" else epochs[epochs <= int(cursor)].max()
-    conditions = reader.conditions([run_id]).set_index("shown")["condition"]
+    conditions = reader.runs.conditions([run_id]).set_index("shown")["condition"]
     for name in ("clean", shown):
-        _classes, means = reader.class_means(run_id, int(epoch), split, conditions[name])
+        _classes, means = reader.vectors.class_means(run_id, int(epoch), split, conditions[name])
         found = charts(app)[f"cosines of centred class means, {name}"]["rows"][0]
         np.testing.assert_allclose(np.sort(found["cosine"]), np.sort(cosine_matrix(centre(means)).ravel()), atol=1e-9)
     assert f"epoch {epoch}" in app.caption[0].value
@@ -116,8 +118,8 @@ def test_class_angles_and_norms_are_the_readers(demo_store: Path, monkeypatch: p
     reader = StoreReader(demo_store)
     app = open_page("geometry", demo_store, monkeypatch, epoch="3")
     found = rows(app, "clean-to-perturbed angle per class", "run_id", "class", "radians")
-    for run_id in reader.runs()["run_id"]:
-        part = reader.class_metrics({run_id: 3}, "train")
+    for run_id in reader.runs.all()["run_id"]:
+        part = reader.metrics.class_metrics({run_id: 3}, "train")
         angles = part[(part["metric"] == "angle") & (part["shown"] == "perturbed")]
         mine = found[found["run_id"] == part["run_id"].iloc[0]]
         np.testing.assert_allclose(mine.sort_values("class")["radians"], angles.sort_values("class")["value"])
@@ -130,16 +132,16 @@ def test_projections_are_the_readers(
     method: str, cursor: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = StoreReader(demo_store)
-    runs = reader.runs()
+    runs = reader.runs.all()
     run_id = runs[runs["objective"] == "st"].run_id.iloc[0]
     app = open_page("projections", demo_store, monkeypatch, runs=[run_id], method=method, epoch=cursor)
     epoch = int(runs["epochs"].max()) if cursor == "last" else int(cursor)
-    pgd = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-    expected = reader.projection(run_id, epoch, "train", ["clean", pgd], method.lower())
+    pgd = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    expected = reader.samples.projection(run_id, epoch, "train", ["clean", pgd], method.lower())
     assert len(expected) == 400
     same(rows(app, "projected features", "shown", "sample", "x", "y"), expected)
     leaps = rows(app, "leaping matrix", "true_class", "predicted_class", "count")
-    assert leaps["count"].sum() == reader.leaps(run_id, epoch, "train", pgd)["count"].sum() == 1400
+    assert leaps["count"].sum() == reader.metrics.leaps(run_id, epoch, "train", pgd)["count"].sum() == 1400
 
 
 @pytest.mark.parametrize("cursor", ["2", "last"])
@@ -147,15 +149,15 @@ def test_the_simplex_plane_is_that_of_the_stored_means(
     cursor: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = StoreReader(demo_store)
-    run_id = reader.runs().query("objective == 'st'").run_id.iloc[0]
+    run_id = reader.runs.all().query("objective == 'st'").run_id.iloc[0]
     chosen = ["3", "1", "8"]
     asked = {"runs": [run_id], "method": "Simplex plane", "epoch": cursor, "vertices": chosen}
     app = open_page("projections", demo_store, monkeypatch, **asked)
     epoch = 60 if cursor == "last" else int(cursor)
-    means = reader.class_means(run_id, epoch, "train", "clean")[1][[3, 1, 8]]
+    means = reader.vectors.class_means(run_id, epoch, "train", "clean")[1][[3, 1, 8]]
     drawn = rows(app, "projected features", "shown", "sample", "label", "x", "y")
-    pgd = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-    sample = reader.sample(run_id, epoch, "train", ["clean", pgd])
+    pgd = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    sample = reader.samples.sample(run_id, epoch, "train", ["clean", pgd])
     sample = sample[sample["label"].isin([3, 1, 8])].sort_values(["shown", "sample"])
     drawn = drawn.sort_values(["shown", "sample"])
     assert list(drawn["sample"]) == list(sample["sample"]) and set(drawn["label"]) == set(chosen)
@@ -183,11 +185,11 @@ def test_duality_and_spectrum_are_those_of_the_stored_vectors(
     demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = StoreReader(demo_store)
-    run_id = reader.runs().query("objective == 'at'").run_id.iloc[0]
+    run_id = reader.runs.all().query("objective == 'at'").run_id.iloc[0]
     app = open_page("geometry", demo_store, monkeypatch, runs=[run_id])
-    pgd = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-    clean, attacked = (reader.class_means(run_id, 60, "train", condition)[1] for condition in ("clean", pgd))
-    rows_of_w = reader.classifier(run_id, 60)[1]
+    pgd = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    clean, attacked = (reader.vectors.class_means(run_id, 60, "train", condition)[1] for condition in ("clean", pgd))
+    rows_of_w = reader.vectors.classifier(run_id, 60)[1]
     found = charts(app)["cosines of classifier and means"]["rows"][0]
     expected = cosine_matrix(rows_of_w, centre(attacked))
     np.testing.assert_allclose(found["cosine"], expected.ravel(), atol=1e-9)
@@ -212,8 +214,8 @@ def card(app: AppTest, number: str) -> pd.DataFrame:
 def test_findings_follow_the_cursor(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
     reader = StoreReader(demo_store)
-    run_id = reader.runs().set_index("objective").loc["at", "run_id"]
-    angle = reader.against_clean([run_id], ["perturbed"], "train", ["angle"])
+    run_id = reader.runs.all().set_index("objective").loc["at", "run_id"]
+    angle = reader.metrics.against_clean([run_id], ["perturbed"], "train", ["angle"])
     assert float(card(app, "mean angle")["value"].iloc[0]) == pytest.approx(angle["value"].iloc[-1], rel=1e-3)
     app.sidebar.select_slider(key="epoch").set_value("1").run()
     assert float(card(app, "mean angle")["value"].iloc[0]) == pytest.approx(
@@ -233,8 +235,8 @@ def test_the_course_of_a_claim_ends_at_its_number(demo_store: Path, monkeypatch:
 def test_the_matrix_of_findings_is_the_judges(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
     reader = StoreReader(demo_store)
-    runs = reader.runs()
-    judgements = judge(runs, reader.evidence(list(runs["run_id"]), list(USED), 60))
+    runs = reader.runs.all()
+    judgements = judge(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), 60))
     matrix = app.table[0].value
     assert list(matrix.index) == [f"{j.claim} · {j.title}" for j in judgements]
     for run_id, label in run_labels(runs).items():
@@ -250,9 +252,9 @@ def test_the_matrix_of_findings_is_the_judges(demo_store: Path, monkeypatch: pyt
 @pytest.mark.parametrize(("cursor", "split"), [("last", "train"), ("30", "test")])
 def test_layers_are_the_readers(cursor: str, split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = StoreReader(demo_store)
-    chosen = list(reader.runs()["run_id"])
+    chosen = list(reader.runs.all()["run_id"])
     app = open_page("layers", demo_store, monkeypatch, runs=chosen, split=split, epoch=cursor, log="false")
-    found = reader.layers(chosen, ["clean", "perturbed"], split, 60 if cursor == "last" else int(cursor))
+    found = reader.metrics.layers(chosen, ["clean", "perturbed"], split, 60 if cursor == "last" else int(cursor))
     for metric in (Metric.NC1, Metric.NCC_ACCURACY):
         drawn = rows(app, f"{METRIC_INFO[metric].label} along the network", "run_id", "shown", "layer", "value")
         same(drawn, found[found["metric"] == metric])
@@ -261,7 +263,7 @@ def test_layers_are_the_readers(cursor: str, split: str, demo_store: Path, monke
 
 def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("runs", demo_store, monkeypatch)
-    runs = StoreReader(demo_store).runs()
+    runs = StoreReader(demo_store).runs.all()
     told = runs["epochs_done"].astype(str) + " / " + runs["epochs"].astype(str)
     same(ordered(app.dataframe[0].value[["run_id", "state", "epochs"]]), runs.assign(epochs=told))
     app.selectbox(key="config_of").set_value(runs["run_id"].iloc[-1]).run()
@@ -296,4 +298,4 @@ def test_a_run_can_be_made_again_from_its_command(tiny_store: Path, monkeypatch:
 
     app = open_page("runs", tiny_store, monkeypatch)
     (command,) = parse(app.code[0].value.split()[3:])
-    assert command.config.run_id == StoreReader(tiny_store).runs()["run_id"].iloc[0]
+    assert command.config.run_id == StoreReader(tiny_store).runs.all()["run_id"].iloc[0]

@@ -21,12 +21,12 @@ MAPS = ("projected features", "projected features, second map")
 
 
 def run_of(store: Path, objective: str) -> str:
-    return StoreReader(store).runs().query(f"objective == '{objective}'").run_id.iloc[0]
+    return StoreReader(store).runs.all().query(f"objective == '{objective}'").run_id.iloc[0]
 
 
 def samples_of(store: Path, split: str = "train") -> list[int]:
     """The samples that the demo keeps, rising."""
-    found = StoreReader(store).sample(run_of(store, "st"), 60, split, ["clean"])
+    found = StoreReader(store).samples.sample(run_of(store, "st"), 60, split, ["clean"])
     return sorted(found["sample"])
 
 
@@ -71,8 +71,8 @@ def test_two_maps_share_a_selection(
         (MAPS[0], run_of(demo_store, "st"), 60, "perturbed", "pca"),
         (MAPS[1], second, epoch, condition, method),
     ):
-        slug = reader.conditions([run_id]).set_index("shown")["condition"][shown]
-        expected = reader.projection(run_id, at, "train", ["clean", slug], how).sort_values(["shown", "sample"])
+        slug = reader.runs.conditions([run_id]).set_index("shown")["condition"][shown]
+        expected = reader.samples.projection(run_id, at, "train", ["clean", slug], how).sort_values(["shown", "sample"])
         drawn = rows(app, name, "shown", "sample", "x", "y")
         assert drawn[["x", "y"]].to_numpy() == pytest.approx(expected[["x", "y"]].to_numpy())
         assert chosen_on(app, name) == set(picks)
@@ -104,8 +104,8 @@ def test_the_table_says_what_the_networks_decide(demo_store: Path, monkeypatch: 
     assert list(found.index) == picks
     for place, objective in ((1, "st"), (2, "at")):
         run_id = run_of(demo_store, objective)
-        slug = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-        stored = reader.sample(run_id, 60, "train", ["clean", slug])
+        slug = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+        stored = reader.samples.sample(run_id, 60, "train", ["clean", slug])
         clean, attacked = (stored[stored["condition"] == c].set_index("sample")["predicted"] for c in ("clean", slug))
         assert (found[f"clean ({place})"].astype(int) == clean.reindex(picks)).all()
         assert (found[f"perturbed ({place})"].astype(int) == attacked.reindex(picks)).all()
@@ -171,8 +171,8 @@ def test_at_most_so_many_are_drawn_unless_all_are_asked_for(demo_store: Path, mo
 def test_flows_are_the_leaps(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, run_id = StoreReader(demo_store), run_of(demo_store, "st")
     app = open_page("projections", demo_store, monkeypatch, run="ST")
-    slug = reader.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-    leaps = reader.leaps(run_id, 60, "train", slug)
+    slug = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    leaps = reader.metrics.leaps(run_id, 60, "train", slug)
     away = leaps[leaps["true_class"] != leaps["predicted_class"]]
     drawn = rows(app, "leaping flows", "true_class", "predicted_class", "count", "share", "step").query("step == 0")
     for row in drawn.to_dict("records"):

@@ -37,7 +37,7 @@ def test_no_page_offers_a_change(page: str, tiny_store: Path, tmp_path: Path, mo
 
 
 def test_a_folder_of_published_runs_is_shown(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_id = StoreReader(tiny_store).runs()["run_id"][0]
+    run_id = StoreReader(tiny_store).runs.all()["run_id"][0]
     publish(tiny_store, run_id, tmp_path)
     app = open_page("runs", tmp_path, monkeypatch)
     assert list(app.dataframe[0].value["run_id"]) == [run_id]
@@ -58,7 +58,7 @@ def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeyp
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
     answered(app, "Attack")
     app.button(key="lab_keep").click().run()
-    key = sidebar.reader().lab_results()["key"][0]
+    key = sidebar.reader().lab.results()["key"][0]
     monkeypatch.setenv(VARIABLE, "1")
     before = own_tiny_store.read_bytes()
     public = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)

@@ -101,7 +101,7 @@ def test_tags_and_notes_are_kept_and_shown_as_typed(store: Path, monkeypatch: py
     app.text_area[0].set_value(NASTY)
     app.button(key="save_marks").click().run()
     assert not app.exception and "Saved for two" in app.success[0].value
-    run = StoreReader(store).runs().set_index("run_id").loc["two-at"]
+    run = StoreReader(store).runs.all().set_index("run_id").loc["two-at"]
     assert (run["tags"], run["note"]) == (sorted(["paper", NASTY[:30]]), NASTY)
     table = app.dataframe[0].value.set_index("run_id")
     assert list(table.loc["two-at", "tags"]) == run["tags"] and table.loc["two-at", "note"] == NASTY
@@ -113,7 +113,7 @@ def test_what_is_too_long_is_said_and_not_kept(store: Path, monkeypatch: pytest.
     tags_of(app).set_value(["*" * 41])
     app.button(key="save_marks").click().run()
     assert "at most 40 characters" in app.error[0].value
-    assert StoreReader(store).runs()["tags"].map(len).sum() == 0
+    assert StoreReader(store).runs.all()["tags"].map(len).sum() == 0
 
 
 def test_runs_of_the_gallery_say_that_they_cannot_be_changed(
@@ -152,7 +152,7 @@ def test_archived_runs_are_hidden_everywhere_until_asked_for(store: Path, monkey
     asked = open_page("runs", store, monkeypatch, archived="true", config_of="two-at")
     assert listed(asked) == {"one-st", "two-at", "three-at"} == offered(asked)
     asked.button(key="unarchive").click().run()
-    assert not StoreReader(store).runs()["archived"].any()
+    assert not StoreReader(store).runs.all()["archived"].any()
 
 
 def test_all_runs_can_be_put_away_and_brought_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_all_runs_can_be_put_away_and_brought_back(store: Path, monkeypatch: pyt
     app.sidebar.toggle(key="archived").set_value(True).run()
     app.multiselect(key="touched_three-at").set_value(["one-st", "two-at", "three-at"]).run()
     app.button(key="unarchive").click().run()
-    assert not StoreReader(store).runs()["archived"].any() and not app.exception
+    assert not StoreReader(store).runs.all()["archived"].any() and not app.exception
 
 
 def test_deleting_says_what_goes_asks_and_takes_the_networks_along(
@@ -172,11 +172,11 @@ def test_deleting_says_what_goes_asks_and_takes_the_networks_along(
     app.multiselect(key="touched_two-at").set_value(["two-at", "three-at"]).run()
     app.button(key="delete").click().run()
     goes = next(element.value for element in app.dataframe if "MB" in element.value).set_index("run")
-    held = int(StoreReader(store).rows_of("two-at")["rows"].sum())
+    held = int(StoreReader(store).runs.row_counts("two-at")["rows"].sum())
     assert goes.loc["two-at"].to_dict() == {"rows": held, "files": 1, "MB": 2.0}
     assert "2 files of networks with 4.00 MB" in said(app)
     app.button(key="delete_not").click().run()
-    assert len(StoreReader(store).runs()) == 3 and not [b for b in app.button if b.key == "delete_for_good"]
+    assert len(StoreReader(store).runs.all()) == 3 and not [b for b in app.button if b.key == "delete_for_good"]
     app.multiselect(key="touched_two-at").set_value(["two-at"]).run()
     app.button(key="delete").click().run()
     app.button(key="delete_for_good").click().run()
@@ -222,7 +222,7 @@ def test_a_run_that_is_being_trained_stays_and_the_others_go(store: Path, monkey
     app.button(key="delete").click().run()
     app.button(key="delete_for_good").click().run()
     assert "is being trained" in app.error[0].value and "one-st is deleted" in app.success[0].value.replace("\\", "")
-    assert set(StoreReader(store).runs()["run_id"]) == {"under-way", "two-at", "three-at"}
+    assert set(StoreReader(store).runs.all()["run_id"]) == {"under-way", "two-at", "three-at"}
 
 
 def test_configs_stand_side_by_side(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

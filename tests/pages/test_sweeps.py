@@ -12,7 +12,7 @@ from tests.pages.app import open_page, seen
 
 def test_progress_is_on_the_runs_page(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not open_page("runs", own_tiny_store, monkeypatch).get("progress")
-    run = StoreReader(own_tiny_store).runs().iloc[0]
+    run = StoreReader(own_tiny_store).runs.all().iloc[0]
     planned = PlannedRun(json.loads(run["config"]), 2, 1.0)
     Sweep("tiny-1", "slurm", {}, {run["run_id"]: planned, "other": planned}).save(own_tiny_store)
     (shown,) = open_page("runs", own_tiny_store, monkeypatch).get("progress")
@@ -22,7 +22,7 @@ def test_progress_is_on_the_runs_page(own_tiny_store: Path, monkeypatch: pytest.
 def test_a_sweep_that_makes_no_sense_is_named_and_left_out(
     own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = StoreReader(own_tiny_store).runs().iloc[0]
+    run = StoreReader(own_tiny_store).runs.all().iloc[0]
     Sweep("tiny-1", "slurm", {}, {run["run_id"]: PlannedRun(json.loads(run["config"]), 2, 1.0)}).save(own_tiny_store)
     folder = own_tiny_store.parent / "sweeps" / "![x](https://example.org)".replace("/", "")
     folder.mkdir()

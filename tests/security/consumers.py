@@ -100,12 +100,12 @@ def _export(world: World, _which: str, options: dict[str, Any], _findings: Findi
 
 def _kept(world: World, _which: str, options: dict[str, Any], findings: Findings) -> str:
     from rnc.lab import saved_results
-    from rnc.store.connection import StoreError
+    from rnc.store.errors import StoreError
     from rnc.store.reader import StoreReader
 
     reader, told = StoreReader(Path(_address(world, options))), []
     try:
-        keys = list(reader.lab_results()["key"])[:20]
+        keys = list(reader.lab.results()["key"])[:20]
     except StoreError as error:
         return f"refused: {error}"
     for key in keys:
@@ -211,7 +211,7 @@ def _lab(world: World, _which: str, options: dict[str, Any], findings: Findings)
 def _requests(store: Path, told: list[str]) -> Iterator[Any]:
     from rnc.conditions import Condition
     from rnc.lab.attack import AttackRequest
-    from rnc.store.connection import StoreError
+    from rnc.store.errors import StoreError
     from rnc.store.reader import StoreReader
     from rnc.ui.lab.checkpoint_picker import source_of
     from rnc.vocabulary import ConditionKind, Norm, Split
@@ -219,8 +219,8 @@ def _requests(store: Path, told: list[str]) -> Iterator[Any]:
     condition = Condition(ConditionKind.PGD, Norm.LINF, 8 / 255, 2)
     try:
         reader = StoreReader(store)
-        runs = reader.runs().set_index("run_id", drop=False)
-        for checkpoint in reader.checkpoints(list(runs["run_id"])).to_dict("records")[-1:]:
+        runs = reader.runs.all().set_index("run_id", drop=False)
+        for checkpoint in reader.runs.checkpoints(list(runs["run_id"])).to_dict("records")[-1:]:
             source = source_of(runs.loc[checkpoint["run_id"]], checkpoint, Split.TEST)
             yield AttackRequest(source, condition, images=20)
     except (StoreError, ValueError) as error:

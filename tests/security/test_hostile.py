@@ -94,7 +94,7 @@ ROUNDS = 3
 def test_addresses(page: str, content: bytes, data: Path, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = data / "rnc.duckdb"
     store.write_bytes(content)
-    before, (run_id,) = store.read_bytes(), StoreReader(store).runs()["run_id"]
+    before, (run_id,) = store.read_bytes(), StoreReader(store).runs.all()["run_id"]
     for turn in range(ROUNDS):
         generator = random.Random(f"{page} {turn}")
         asked = {key: evil(generator, secret) for key in KEYS}

@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from rnc.store import lake
-from rnc.store.connection import store_path
+from rnc.store import lake_store
+from rnc.store.addresses import store_path
 from rnc.store.copy import copy_run
 from tests.rnc.store import postgres
 from tests.security import hostile_stores as make
@@ -67,7 +67,7 @@ class Lake:
         """Change the lake by DuckDB, as anybody may who reaches the catalog."""
         with duckdb.connect() as connection:
             connection.execute(f"SET extension_directory = '{Path.home() / '.cache' / 'rnc' / 'duckdb'}'")
-            for extension in lake._EXTENSIONS:
+            for extension in lake_store._EXTENSIONS:
                 connection.execute(f"LOAD {extension}")
             catalog = self.address.partition(" data=")[0]
             connection.execute(f"ATTACH '{catalog}' AS lake (DATA_PATH '{self.store.with_suffix('.data')}/'); USE lake")

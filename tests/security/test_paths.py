@@ -15,9 +15,11 @@ import pytest
 from rnc.lab.source import RequestError
 from rnc.store import copy, export
 from rnc.store.backup import back_up
-from rnc.store.connection import SCHEMA_VERSION, StoreError, reading, writing
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreError
+from rnc.store.locks import run_lock, training_process
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock, trainer
 from rnc.store.writer import StoreWriter
 from rnc.ui import sidebar
 from rnc.ui.lab.checkpoint_picker import source_of
@@ -215,7 +217,7 @@ def test_a_run_lock_that_is_no_plain_file(kind: str, given: Path, guard: Path) -
     with pytest.raises(StoreError, match="lock"), run_lock(given, "good"):
         pytest.fail("it was locked")
     with pytest.raises(StoreError, match="lock"):
-        trainer(given, "good")
+        training_process(given, "good")
 
 
 def test_run_locks_lie_beside_the_store(given: Path, guard: Path) -> None:
@@ -224,7 +226,7 @@ def test_run_locks_lie_beside_the_store(given: Path, guard: Path) -> None:
         with pytest.raises(StoreError, match=r"^run id"), run_lock(given, run_id.format(guard=guard)):
             pytest.fail("it was locked")
         with pytest.raises(StoreError, match=r"^run id"):
-            trainer(given, run_id.format(guard=guard))
+            training_process(given, run_id.format(guard=guard))
     assert snapshot(given.parent) == before
 
 
@@ -236,13 +238,13 @@ def test_a_file_of_somebody_else_is_no_lock(given: Path, guard: Path) -> None:
         pytest.fail("it was locked")
     lock.unlink()
     with run_lock(given, "good"):
-        assert trainer(given, "good") == str(os.getpid())
+        assert training_process(given, "good") == str(os.getpid())
     assert lock.read_text() == str(os.getpid())
 
 
-@pytest.mark.one_file("a lake's writers take turns by another file")
+@pytest.mark.one_file("a lake's writers lock another file")
 @pytest.mark.parametrize("kind", OBSTACLES)
-def test_a_turn_file_that_is_no_plain_file(kind: str, given: Path, guard: Path) -> None:
+def test_a_store_lock_that_is_no_plain_file(kind: str, given: Path, guard: Path) -> None:
     obstacle(kind, given.parent / "locks" / "rnc.duckdb.turn", guard)
     for opened in (reading, writing):
         with pytest.raises(StoreError, match="lock"), opened(given):
@@ -329,20 +331,20 @@ def test_the_app_opens_no_network_elsewhere(given: Path, guard: Path, tmp_path: 
     rows = tmp_path / "guard.out" / "good" / "checkpoint.parquet"
     for store, gallery in ((given, None), (given, tmp_path / "guard.out")):
         reader = StoreReader(store, gallery)
-        kept = reader.checkpoints(["good", *(f"bad{number}" for number in range(len(RECORDED)))])
+        kept = reader.runs.checkpoints(["good", *(f"bad{number}" for number in range(len(RECORDED)))])
         for row in kept.to_dict("records"):
             if row["run_id"] == "good":
-                assert reader.network(row["path"]).read_bytes() == CONTENT
+                assert reader.runs.network(row["path"]).read_bytes() == CONTENT
             elif not Path(row["path"].replace("\0", "")).resolve().is_relative_to(given.parent):
                 with pytest.raises(StoreError, match="network") as refusal:
-                    reader.network(row["path"])
+                    reader.runs.network(row["path"])
                 assert not any(found[:12] in str(refusal.value) for found in hashes)
     published = pq.read_table(rows)
     for recorded in ("../../guard/app.py", str(guard / "app.py"), "good/../../guard/app.py", "/dev/zero"):
         paths = published.set_column(published.column_names.index("path"), "path", pa.array([recorded]))
         pq.write_table(paths.replace_schema_metadata(published.schema.metadata), rows)
         reader = StoreReader(tmp_path / "none.duckdb", tmp_path / "guard.out")
-        assert reader.checkpoints(["good"]).empty and "network" in reader.left_out()["good"]
+        assert reader.runs.checkpoints(["good"]).empty and "network" in reader.left_out()["good"]
 
 
 def test_the_lab_is_handed_no_network_elsewhere(
@@ -351,8 +353,8 @@ def test_the_lab_is_handed_no_network_elsewhere(
     (given.parent / "pipe.safetensors").unlink(missing_ok=True)
     os.mkfifo(given.parent / "pipe.safetensors")
     monkeypatch.setattr(sidebar, "reader", lambda: StoreReader(given))
-    run = StoreReader(given).runs().iloc[0]
-    row = StoreReader(given).checkpoints(["good"]).iloc[0].to_dict() | {"sha256": "ab" * 32}
+    run = StoreReader(given).runs.all().iloc[0]
+    row = StoreReader(given).runs.checkpoints(["good"]).iloc[0].to_dict() | {"sha256": "ab" * 32}
     assert source_of(run, row, Split.TEST).checkpoint == str(given.parent / "checkpoints/good/epoch-0001.safetensors")
     for path in (
         str(guard / "app.py"),

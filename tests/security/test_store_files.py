@@ -13,7 +13,9 @@ import pytest
 
 from rnc.doctor.__main__ import main as doctor
 from rnc.store import cached_queries, catalog, published_runs
-from rnc.store.connection import StoreError, StoreMissingError, reading, store_path, writing
+from rnc.store.addresses import store_path
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main as export
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
@@ -48,7 +50,7 @@ def refused(store: Path) -> str:
     with pytest.raises(StoreError), writing(store):
         pass
     with pytest.raises(StoreError):
-        StoreReader(store).runs()
+        StoreReader(store).runs.all()
     assert doctor([str(store)]) == 1 and export(["*", "--store", str(store), "--to", str(store.parent / "out")]) == 2
     return str(error.value)
 
@@ -60,7 +62,7 @@ def test_a_tables_name_is_no_statement(store: Path, tmp_path: Path) -> None:
     change(store, "CREATE TABLE x (a INTEGER)", f'CREATE TABLE "{quoted}" (a INTEGER)')
     doctor([str(store)])
     assert not written.exists()
-    assert list(StoreReader(store).runs()["run_id"]) == ["r"]  # (a table that nobody reads does no harm)
+    assert list(StoreReader(store).runs.all()["run_id"]) == ["r"]  # (a table that nobody reads does no harm)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -123,7 +125,7 @@ def test_connections_are_made_in_one_place() -> None:
             node for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Attribute) and node.attr == "connect" and ast.unparse(node.value) == "duckdb"
         ]  # fmt: skip
-        assert not calls or path.name in ("database.py", "lake.py"), path
+        assert not calls or path.name in ("database.py", "lake_store.py"), path
 
 
 ADDRESSES = [
@@ -245,7 +247,7 @@ def test_nothing_odd_lies_in_the_folder_that_questions_spill_into(kind: str, sto
     assert target.read_text() == "x"
     spilled.rmdir() if kind == "folder" else spilled.unlink()
     spilled.write_text("left by a process that was killed")
-    assert list(StoreReader(store).runs()["run_id"]) == ["r"]
+    assert list(StoreReader(store).runs.all()["run_id"]) == ["r"]
 
 
 def test_a_table_of_too_many_rows_is_refused(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,12 +259,12 @@ def test_an_answer_is_bounded_before_it_is_fetched(store: Path, monkeypatch: pyt
     monkeypatch.setattr(cached_queries, "MOST_ANSWER_ROWS", 100)
     change(store, "INSERT INTO metric SELECT m.* REPLACE (r.range::INTEGER AS epoch) FROM metric m, range(1, 200) r")
     with pytest.raises(StoreError, match=r"more than 100 rows.*metric"):
-        StoreReader(store).measured_epochs(["r"])
+        StoreReader(store).metrics.measured_epochs(["r"])
     monkeypatch.setattr(cached_queries, "MOST_ANSWER_ROWS", 10_000)
     monkeypatch.setattr(cached_queries, "MOST_ANSWER_BYTES", 2**20)
     change(store, "UPDATE run SET error = repeat('x', 2_000_000)")
     with pytest.raises(StoreError, match=r"1 MiB.*run"):
-        StoreReader(store).runs()
+        StoreReader(store).runs.all()
 
 
 def test_a_question_keeps_to_the_memory(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +279,7 @@ def test_a_question_keeps_to_the_memory(store: Path, monkeypatch: pytest.MonkeyP
 @pytest.fixture(scope="module")
 def made(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("published")
-    (run_id,) = StoreReader(tiny_store).runs()["run_id"]
+    (run_id,) = StoreReader(tiny_store).runs.all()["run_id"]
     publish(tiny_store, run_id, folder)
     return folder, run_id
 
@@ -324,7 +326,7 @@ def test_a_run_that_is_not_as_it_is_published_is_left_out(kind: str, bundle: Pat
     (run,) = bundle.iterdir()
     rewrite(run / f"{table}.parquet", change)
     reader = StoreReader(store, bundle)
-    assert list(reader.runs()["run_id"]) == ["r"] and len(reader.measured_epochs(["r"])) == 1
+    assert list(reader.runs.all()["run_id"]) == ["r"] and len(reader.metrics.measured_epochs(["r"])) == 1
     assert reason in reader.left_out()[run.name]
 
 
@@ -342,7 +344,7 @@ def test_a_damaged_file_leaves_out_only_its_own_run(kind: str, table: str, bundl
     else:
         file.write_bytes(b"x" * 1000 if kind == "garbage" else content[: len(content) // 2])
     reader = StoreReader(store, bundle)
-    assert list(reader.runs()["run_id"]) == ["r"] and run.name in reader.left_out()
+    assert list(reader.runs.all()["run_id"]) == ["r"] and run.name in reader.left_out()
 
 
 def test_damage_within_a_file_is_found_when_it_is_read(bundle: Path, store: Path) -> None:
@@ -352,8 +354,8 @@ def test_damage_within_a_file_is_found_when_it_is_read(bundle: Path, store: Path
     content[4 : len(content) // 2] = os.urandom(len(content) // 2 - 4)
     file.write_bytes(content)
     reader = StoreReader(store, bundle)
-    assert len(reader.measured_epochs(["r", run.name])) == 1 and "metric.parquet" in reader.left_out()[run.name]
-    assert list(reader.runs()["run_id"]) == ["r"]
+    assert len(reader.metrics.measured_epochs(["r", run.name])) == 1 and "metric.parquet" in reader.left_out()[run.name]
+    assert list(reader.runs.all()["run_id"]) == ["r"]
 
 
 def test_hidden_folders_and_links_are_no_runs(bundle: Path, store: Path, tmp_path: Path) -> None:
@@ -363,19 +365,21 @@ def test_hidden_folders_and_links_are_no_runs(bundle: Path, store: Path, tmp_pat
     shutil.move(shutil.copytree(run, tmp_path / "elsewhere" / run.name), tmp_path / "moved")
     (bundle / "linked").symlink_to(tmp_path / "moved")
     reader = StoreReader(store, bundle)
-    assert sorted(reader.runs()["run_id"]) == sorted(["r", run.name]) and reader.left_out() == {}
-    assert len(reader.measured_epochs([run.name])) == len(StoreReader(store, bundle).measured_epochs([run.name]))
+    assert sorted(reader.runs.all()["run_id"]) == sorted(["r", run.name]) and reader.left_out() == {}
+    assert len(reader.metrics.measured_epochs([run.name])) == len(
+        StoreReader(store, bundle).metrics.measured_epochs([run.name])
+    )
 
 
 def test_a_bundles_conditions_do_not_replace_the_stores(bundle: Path, store: Path) -> None:
     (run,) = bundle.iterdir()
     rewrite(run / "condition.parquet", replaced("steps", 7))
-    before, after = StoreReader(store).conditions(["r"]), StoreReader(store, bundle).conditions(["r"])
+    before, after = StoreReader(store).runs.conditions(["r"]), StoreReader(store, bundle).runs.conditions(["r"])
     assert after.equals(before)
 
 
 def test_the_examination_is_done_once(bundle: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = StoreReader(store, bundle)
-    assert len(reader.runs()) == 2
+    assert len(reader.runs.all()) == 2
     monkeypatch.setattr(published_runs, "_examine", lambda *_arguments: pytest.fail("examined again"))
-    assert len(reader.measured_epochs(["r"])) == 1
+    assert len(reader.metrics.measured_epochs(["r"])) == 1

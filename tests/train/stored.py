@@ -20,7 +20,7 @@ Logits = Callable[[Any], torch.Tensor]
 
 def only_run(store: Path) -> pd.Series:
     """The one run of a store."""
-    runs = StoreReader(store).runs()
+    runs = StoreReader(store).runs.all()
     assert len(runs) == 1
     return runs.iloc[0]
 
@@ -43,7 +43,7 @@ def check_stored(
         logits = _logits(net, images.pixels(), logits_in, normalised)
         found[split] = float((logits.argmax(1) == images.labels).float().mean())
         loss = float(nn.functional.cross_entropy(logits, images.labels))
-        curves = StoreReader(store).curves([run["run_id"]], ["clean"], split, [Metric.ACCURACY, Metric.LOSS])
+        curves = StoreReader(store).metrics.curves([run["run_id"]], ["clean"], split, [Metric.ACCURACY, Metric.LOSS])
         stored = curves[curves["epoch"] == curves["epoch"].max()].set_index("metric")["value"]
         np.testing.assert_allclose(stored[[Metric.ACCURACY, Metric.LOSS]], [found[split], loss], rtol=1e-4)
         _check_features(store, run, split, net, logits_in, normalised, root)
@@ -77,7 +77,7 @@ def _check_kept(
 ) -> None:
     """The network that the lab will open gives the same logits."""
     reader = StoreReader(store)
-    kept = reader.checkpoints([run["run_id"]]).sort_values("epoch").iloc[-1]
+    kept = reader.runs.checkpoints([run["run_id"]]).sort_values("epoch").iloc[-1]
     pixels = datasets.load(run["images_from"], Split.TEST, root).pixels(torch.arange(5))
-    again = weights.load(reader.network(kept["path"]), kept["sha256"])
+    again = weights.load(reader.runs.network(kept["path"]), kept["sha256"])
     torch.testing.assert_close(again(pixels), _logits(net, pixels, logits_in, normalised), rtol=1e-4, atol=1e-4)

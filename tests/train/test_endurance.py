@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from rnc.probe.interruption import TimeLimit, parse_duration
-from rnc.store import connection
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
+from rnc.store.file_store import FileStore
 from tests.conftest import ROOT
 from tests.train.small import ask
 from train.run import main
@@ -193,13 +193,13 @@ def test_a_full_disk_is_reported_and_loses_no_landed_epoch(
     unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, commit: int
 ) -> None:
     """With room again, the same command goes on to the same end."""
-    store, usual = tmp_path / "rnc.duckdb", connection._connect
+    store, usual = tmp_path / "rnc.duckdb", FileStore.connect
     with monkeypatch.context() as patch:
-        patch.setattr(connection, "_connect", lambda *where, **how: FullDisk(usual(*where, **how)))
+        patch.setattr(FileStore, "connect", lambda *where, **how: FullDisk(usual(*where, **how)))
         FullDisk.left = commit
         assert trained(store) == 1
     error = capsys.readouterr().err
-    assert "Free space on the disk and start the same command again: it goes on" in error and "Traceback" not in error
+    assert "Free space on the disk and start the same command again: it continues" in error and "Traceback" not in error
     landed = ask(store, "SELECT DISTINCT epoch FROM metric ORDER BY ALL")
     assert landed == [(epoch,) for epoch in (0, 1, 2, 3, 4, 6)][: len(landed)]
     expected = [row for row in ask(unbroken, "SELECT * FROM metric ORDER BY ALL") if (row[1],) in landed]

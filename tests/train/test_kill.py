@@ -75,7 +75,7 @@ def test_twenty_kills_change_nothing(
     store, done = tmp_path / "rnc.duckdb", 0
     for kill in KILLS:
         assert begun(server, store, kill) == -signal.SIGKILL, f"{kill} was not met"
-        known = StoreReader(store).runs()
+        known = StoreReader(store).runs.all()
         landed = 0 if known.empty else int(known["epochs_done"].iloc[0])
         assert landed >= done, f"{kill} lost epochs that had landed"
         done = ask(store, "SELECT coalesce(max(epoch), 0) FROM metric")[0][0] if not known.empty else 0

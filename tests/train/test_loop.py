@@ -17,7 +17,7 @@ from rnc.probe import heartbeat
 from rnc.probe.heartbeat import Heartbeat
 from rnc.probe.interruption import Diverged
 from rnc.probe.options import Options
-from rnc.store.connection import StoreBusyError
+from rnc.store.errors import StoreBusyError
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Split
 from tests.train.small import ask, small

@@ -54,7 +54,7 @@ def command(brought: Path, *more: str, store: str = "store") -> list[str]:
 
 def only(brought: Path, store: str = "store") -> tuple[StoreReader, pd.Series]:
     reader = StoreReader(brought / store / "rnc.duckdb")
-    return reader, reader.runs().iloc[0]
+    return reader, reader.runs.all().iloc[0]
 
 
 def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,16 +63,16 @@ def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.Captur
     assert said.index("epoch 0") < said.index("epoch 2") < said.index("epoch 10")
     assert "used the weights under 'state_dict'; removed 'module.' from every name" in said
     reader, run = only(brought)
-    curves = reader.curves([run.run_id], ["clean"], "train", [Metric.LOSS])
+    curves = reader.metrics.curves([run.run_id], ["clean"], "train", [Metric.LOSS])
     assert curves["epoch"].tolist() == [0, 2, 10]
     images = datasets.load(run["images_from"], Split.TRAIN)
     for epoch, seed in ((0, 2), (2, 0), (10, 1)):
         torch.manual_seed(seed)
         loss = torch.nn.functional.cross_entropy(small()(images.pixels()), images.labels)
         assert curves.set_index("epoch")["value"][epoch] == pytest.approx(loss.item(), rel=1e-5)
-    assert reader.checkpoints([run.run_id])["epoch"].tolist() == [0, 2, 10]
-    assert set(reader.projected(run.run_id)["epoch"]) == {0, 2, 10}
-    assert set(reader.layers([run.run_id], ["clean"], "test", 99)["layer"]) == {"pixels", "1", "features"}
+    assert reader.runs.checkpoints([run.run_id])["epoch"].tolist() == [0, 2, 10]
+    assert set(reader.samples.projected(run.run_id)["epoch"]) == {0, 2, 10}
+    assert set(reader.metrics.layers([run.run_id], ["clean"], "test", 99)["layer"]) == {"pixels", "1", "features"}
 
 
 def test_rows_are_those_of_a_trained_run(brought: Path, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_rows_are_those_of_a_trained_run(brought: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained" / "rnc.duckdb"
     assert train([*FLAGS, "--store", str(trained)]) == 0
     reader = StoreReader(trained)
-    kept = reader.checkpoints([reader.runs()["run_id"].item()])
+    kept = reader.runs.checkpoints([reader.runs.all()["run_id"].item()])
     store = tmp_path / "again" / "rnc.duckdb"
     given = ["--dataset", "digits", "--model", "small_cnn", "--checkpoint", *kept["path"], "--store", str(store)]
     assert main([*given, *FLAGS[2:]]) == 0
@@ -110,7 +110,7 @@ def test_a_stored_run_is_refused_and_overwritten_on_request(brought: Path, capsy
     assert main(command(brought)) == 2
     assert "already in" in capsys.readouterr().err
     assert main(command(brought, "--overwrite")) == 0
-    assert only(brought)[0].runs()["run_id"].tolist() == [run.run_id]
+    assert only(brought)[0].runs.all()["run_id"].tolist() == [run.run_id]
     assert only(brought)[1]["started_at"] > run["started_at"]
 
 
@@ -216,15 +216,15 @@ def test_published_it_says_nothing_of_folders(brought: Path, tmp_path: Path) -> 
     card = (folder / "README.md").read_text()
     assert "Measured by" in card and "--checkpoint weights --data images" in card
     beside = StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery")
-    assert beside.runs()["published"].item() and list(beside.runs()["classes"].item()) == list(CLASSES)
+    assert beside.runs.all()["published"].item() and list(beside.runs.all()["classes"].item()) == list(CLASSES)
     with pytest.raises(datasets.DatasetError, match="a published run, which comes without the images of its author"):
-        datasets.load(beside.runs()["images_from"].item(), Split.TRAIN)
+        datasets.load(beside.runs.all()["images_from"].item(), Split.TRAIN)
 
 
 def test_own_and_trained_runs_stand_in_one_store(brought: Path) -> None:
     assert train([*FLAGS, "--store", str(brought / "store" / "rnc.duckdb")]) == 0
     assert main(command(brought)) == 0
-    runs = StoreReader(brought / "store" / "rnc.duckdb").runs().set_index("objective")
+    runs = StoreReader(brought / "store" / "rnc.duckdb").runs.all().set_index("objective")
     assert runs.loc["st", "images_from"] == "digits" and runs.loc["own", "images_from"].startswith("own:")
     with reading(brought / "store" / "rnc.duckdb") as connection:
         view = connection.execute("SELECT DISTINCT objective, seed FROM measurement ORDER BY ALL").fetchall()
@@ -238,7 +238,7 @@ def test_weights_of_a_run_of_this_house_are_those_of_its_file(brought: Path, tmp
     given = ["--checkpoint", str(tmp_path / "a.safetensors"), "--model", "small_cnn", "--mean", "0.5", "--std", "0.5"]
     rest = ["--data", str(brought / "images"), *FEW, "--store", str(tmp_path / "s" / "rnc.duckdb")]
     assert main([*given, *rest]) == 0
-    kept = only(tmp_path, "s")[0].checkpoints([only(tmp_path, "s")[1].run_id]).iloc[0]
+    kept = only(tmp_path, "s")[0].runs.checkpoints([only(tmp_path, "s")[1].run_id]).iloc[0]
     images = torch.rand(2, 3, SIDE, SIDE)
     torch.testing.assert_close(weights.load(Path(kept["path"]), kept["sha256"])(images), net.eval()(images))
 
@@ -257,7 +257,7 @@ def test_pixels_are_normalised_as_asked(brought: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("RNC_MODELS", MODEL.partition(":")[0])
     assert main(command(brought, "--mean", "0.5", "--std", "0.25")) == 0
     reader, run = only(brought)
-    kept = reader.checkpoints([run.run_id]).iloc[0]
+    kept = reader.runs.checkpoints([run.run_id]).iloc[0]
     net, images = weights.load(Path(kept["path"]), kept["sha256"]), torch.rand(2, 3, SIDE, SIDE)
     torch.manual_seed(2)
     torch.testing.assert_close(net(images), small()((images - 0.5) / 0.25))

@@ -43,7 +43,7 @@ def test_a_subset_of_each_split_is_measured(tmp_path: Path, capsys: pytest.Captu
     write_images(tmp_path / "images" / "test", each=3)
     assert measured(tmp_path, tmp_path / "images", "--measure-subset", "6", "--sample-size", "6") == 0
     reader = StoreReader(tmp_path / "store" / "rnc.duckdb")
-    features = reader.features(reader.runs()["run_id"].item())
+    features = reader.samples.features(reader.runs.all()["run_id"].item())
     for split, most in (("train", 15), ("test", 9)):
         names = set(features[features["split"] == split]["sample"])
         assert len(names) == 6 and max(names) < most
@@ -136,10 +136,10 @@ def test_options_of_the_builder_and_the_weights_key_are_kept(tmp_path: Path) -> 
         store = tmp_path / f"store{number}" / "rnc.duckdb"
         given = ["--checkpoint", str(tmp_path / "w.pt"), "--data", str(data), "--model", f"{HERE}:chosen"]
         assert main([*given, *options, *key, *FEW, "--store", str(store)]) == 0
-        runs.append(StoreReader(store).runs().iloc[0])
+        runs.append(StoreReader(store).runs.all().iloc[0])
         again = shlex.split(train_command(json.loads(runs[-1]["config"])))
         assert main([*again[3:], "--store", str(tmp_path / f"again{number}" / "rnc.duckdb")]) == 0
-        assert StoreReader(tmp_path / f"again{number}" / "rnc.duckdb").runs()["run_id"].item() == runs[-1]["run_id"]
-        kept = StoreReader(store).classifier(runs[-1]["run_id"], 1)[1]
+        assert StoreReader(tmp_path / f"again{number}" / "rnc.duckdb").runs.all()["run_id"].item() == runs[-1]["run_id"]
+        kept = StoreReader(store).vectors.classifier(runs[-1]["run_id"], 1)[1]
         assert np.allclose(kept, (other if key else net)[-1].weight.detach().numpy())
     assert runs[0]["run_id"] != runs[1]["run_id"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rnc.probe.options import Options
-from rnc.store.writer import RunExistsError
+from rnc.store.errors import RunExistsError
 from rnc.vocabulary import TRAINED, Norm, Objective
 from tests.train.small import FLAGS, ask
 from train import recipes, run

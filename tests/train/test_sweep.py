@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnc.probe.options import Options
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.sweep_state import sweep_folder, sweeps_of
 from tests.train.slurm import answer, installed, one_node, wait_for
 from tests.train.small import ask

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rnc.processes import identity
-from rnc.store.run_lock import run_lock
+from rnc.store.locks import run_lock
 from rnc.store.sweep_state import Job, PlannedRun, Sweep, sweeps_of
 from rnc.store.writer import StoreWriter
 from tests.train.slurm import wait_for

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnc.claims import USED, Verdict, judge
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import TRAINED, Metric, Role
@@ -38,7 +38,7 @@ def reader(store: Path) -> StoreReader:
 
 
 def run_of(reader: StoreReader, objective: str) -> str:
-    return str(reader.runs().set_index("objective").loc[objective, "run_id"])
+    return str(reader.runs.all().set_index("objective").loc[objective, "run_id"])
 
 
 def keys(frame: pd.DataFrame) -> set[tuple]:
@@ -78,40 +78,44 @@ def test_every_table_that_pages_read_has_rows(store: Path) -> None:
 @pytest.mark.parametrize("objective", ["st", "at"])
 def test_every_named_question_has_an_answer(objective: str, reader: StoreReader) -> None:
     run, roles = run_of(reader, objective), [str(Role.CLEAN), str(Role.PERTURBED)]
-    pgd = reader.conditions([run]).set_index("shown")["condition"]["perturbed"]
+    pgd = reader.runs.conditions([run]).set_index("shown")["condition"]["perturbed"]
     answers = {
-        "measured": reader.measured_epochs([run]),
-        "curves": reader.curves([run], roles, "train", [Metric.NC1]),
-        "against clean": reader.against_clean([run], ["perturbed"], "test", [Metric.NCC_ACCURACY], "train"),
-        "class metrics": reader.class_metrics({run: EPOCHS}, "train"),
-        "leaps": reader.leaps(run, EPOCHS, "train", pgd),
-        "pca": reader.projection(run, EPOCHS, "test", ["clean", pgd], "pca"),
-        "umap": reader.projection(run, EPOCHS, "train", ["clean", pgd], "umap"),
-        "sample": reader.sample(run, EPOCHS, "train", ["clean"]),
-        "features": reader.features(run),
-        "last": reader.last_values([Metric.NC1]),
-        "layers": reader.layers([run], roles, "train", EPOCHS),
-        "evidence": reader.evidence([run], list(USED), EPOCHS),
-        "milestones": reader.milestones([run]),
+        "measured": reader.metrics.measured_epochs([run]),
+        "curves": reader.metrics.curves([run], roles, "train", [Metric.NC1]),
+        "against clean": reader.metrics.against_clean([run], ["perturbed"], "test", [Metric.NCC_ACCURACY], "train"),
+        "class metrics": reader.metrics.class_metrics({run: EPOCHS}, "train"),
+        "leaps": reader.metrics.leaps(run, EPOCHS, "train", pgd),
+        "pca": reader.samples.projection(run, EPOCHS, "test", ["clean", pgd], "pca"),
+        "umap": reader.samples.projection(run, EPOCHS, "train", ["clean", pgd], "umap"),
+        "sample": reader.samples.sample(run, EPOCHS, "train", ["clean"]),
+        "features": reader.samples.features(run),
+        "last": reader.metrics.last_values([Metric.NC1]),
+        "layers": reader.metrics.layers([run], roles, "train", EPOCHS),
+        "evidence": reader.metrics.evidence([run], list(USED), EPOCHS),
+        "milestones": reader.metrics.milestones([run]),
     }
     assert {name for name, answer in answers.items() if answer.empty} == set()
-    assert set(reader.vector_epochs([run])["epoch"]) == {0, 1, 2, EPOCHS}
-    assert reader.class_means(run, EPOCHS, "train", pgd)[1].shape == reader.classifier(run, EPOCHS)[1].shape == (10, 16)
-    assert not reader.umap_is_due(run)
+    assert set(reader.vectors.epochs([run])["epoch"]) == {0, 1, 2, EPOCHS}
+    assert (
+        reader.vectors.class_means(run, EPOCHS, "train", pgd)[1].shape
+        == reader.vectors.classifier(run, EPOCHS)[1].shape
+        == (10, 16)
+    )
+    assert not reader.samples.umap_is_due(run)
 
 
 def test_claims_can_be_judged(reader: StoreReader) -> None:
-    runs = reader.runs()
-    judged = judge(runs, reader.evidence(list(runs["run_id"]), list(USED), EPOCHS))
+    runs = reader.runs.all()
+    judged = judge(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), EPOCHS))
     verdicts = {judgement.claim: judgement.verdict for judgement in judged}
     assert verdicts["C1"] is Verdict.SUPPORTED
     assert [claim for claim, verdict in verdicts.items() if verdict is Verdict.NOT_MEASURED] == ["C9", "C9 released"]
 
 
 def test_every_run_says_that_it_is_made_up(reader: StoreReader, tiny_store: Path) -> None:
-    runs = reader.runs()
+    runs = reader.runs.all()
     assert runs["synthetic"].all() and (runs["state"] == "finished").all()
-    assert not StoreReader(tiny_store).runs()["synthetic"].any()
+    assert not StoreReader(tiny_store).runs.all()["synthetic"].any()
     assert set(runs["run_id"]) == {run_key(config) for config in islice(configs(EPOCHS), 3)}
 
 

@@ -14,7 +14,7 @@ from rnc.datasets import data_root
 from rnc.probe.execution import Precision
 from rnc.safe_paths import quoted
 from rnc.store.run_card import module_and_arguments
-from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, said_left_out
+from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, left_out_message
 from train.config import RunConfig
 from train.cost import Estimate
 from train.run import Command
@@ -45,7 +45,7 @@ def planned(name: str, configs: list[RunConfig], command: Command, engine: str, 
     known = find_sweeps(store)
     if name in known.left_out:
         raise ValueError(
-            f"{said_left_out(name, known.left_out[name])}; move {store.parent / 'sweeps' / name} away and run the same "
+            f"{left_out_message(name, known.left_out[name])}; move {store.parent / 'sweeps' / name} away and run the same "
             "command again"
         )
     before = [sweep for sweep in known.sweeps if sweep.name == name]

@@ -16,7 +16,7 @@ from rnc.vocabulary import Split
 
 def choose_network(run: pd.Series, selection: Selection) -> Source | None:
     """Return the network of a run at the epoch cursor; if the run kept none, say so on the page and return None."""
-    checkpoints = sidebar.reader().checkpoints([run.run_id])
+    checkpoints = sidebar.reader().runs.checkpoints([run.run_id])
     epoch = sidebar.epoch_not_after(checkpoints, run.run_id, selection.epoch)
     if epoch is None:
         st.info(
@@ -34,7 +34,7 @@ def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source
     """Let the user choose another stored network for comparison, of the chosen runs on the same data set; None if not wanted."""
     runs = sidebar.chosen_runs(selection)
     runs = runs[runs["images_from"] == run["images_from"]]
-    checkpoints = sidebar.reader().checkpoints(list(runs.index))
+    checkpoints = sidebar.reader().runs.checkpoints(list(runs.index))
     checkpoints_by_label = {
         f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
         for row in checkpoints.sort_values(["run_id", "epoch"], ascending=[True, False]).to_dict("records")
@@ -60,7 +60,7 @@ def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> So
 
 
 def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
-    """Return the lab's source for a run's stored network, given as a row of `StoreReader.checkpoints`.
+    """Return the lab's source for a run's stored network, given as a row of `reader.runs.checkpoints`.
 
     Raises RequestError if the row is invalid or its file is not in the store's folder; the file is not opened then.
     """
@@ -68,7 +68,7 @@ def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
         subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
         data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
         fingerprint = data.get(split, {}).get("fingerprint")
-        file, epoch = sidebar.reader().network(checkpoint["path"]), int(checkpoint["epoch"])
+        file, epoch = sidebar.reader().runs.network(checkpoint["path"]), int(checkpoint["epoch"])
         model = f"{run['model']} width {run['width']:g}"
     except StoreError as error:
         raise RequestError(str(error)) from None

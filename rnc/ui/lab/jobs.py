@@ -13,7 +13,7 @@ from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue, JobRefusedError
 from rnc.lab.requests import Request
 from rnc.lab.results import Result
-from rnc.store.connection import store_path
+from rnc.store.addresses import store_path
 from rnc.store.gallery import gallery_path
 from rnc.ui.charts.attack_trajectory import step_panel
 from rnc.ui.errors import fragment_telling, show_error

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.lab import saved_results
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
 from rnc.ui.lab.jobs import Answer
@@ -37,7 +37,7 @@ def offer_to_save(answer: Answer) -> None:
 
 def choose_saved() -> Answer | None:
     """Let the user open a saved result; if there is none to show, say so on the page and return None."""
-    saved = sidebar.reader().lab_results()
+    saved = sidebar.reader().lab.results()
     if saved.empty:
         how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
         st.info(f"No results are kept yet.{how}")
@@ -102,6 +102,6 @@ def _listed(saved: pd.DataFrame) -> pd.DataFrame:
 
 def _class_names(run_id: str) -> list[str]:
     """Return the names of a run's classes, or numbers if the run is no longer in the store."""
-    runs = sidebar.reader().runs()
+    runs = sidebar.reader().runs.all()
     run = runs[runs["run_id"] == run_id]
     return [str(number) for number in range(1000)] if run.empty else list(run["classes"].iloc[0])

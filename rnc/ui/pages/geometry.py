@@ -36,7 +36,7 @@ ALIKE = "not defined: all class means are alike"
 
 
 def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
-    """Return run_id, shown, condition, epoch, and a column per distance, from class means (`StoreReader.means_over_epochs`).
+    """Return run_id, shown, condition, epoch, and a column per distance, from class means (`reader.vectors.means_over_epochs`).
 
     Epochs with fewer than two classes have no row.
     """
@@ -88,7 +88,7 @@ def draw_simplex_distances(selection: sidebar.Selection, figures: Figures) -> No
     """Draw a panel per distance over epochs, for the chosen runs, clean and under the chosen condition."""
     runs = sidebar.chosen_runs(selection)
     shown = list(dict.fromkeys([str(Role.CLEAN), selection.shown]))
-    found = distances_over_epochs(sidebar.reader().means_over_epochs(selection.runs, shown, selection.split))
+    found = distances_over_epochs(sidebar.reader().vectors.means_over_epochs(selection.runs, shown, selection.split))
     found = found.assign(run=found["run_id"].map(runs["label"]))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Distance to the simplex over epochs", anchor=False, help=_HELP)

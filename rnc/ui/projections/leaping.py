@@ -26,7 +26,7 @@ def draw_all_leaps(figures: Figures, maps: Maps) -> None:
 def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: Markdown) -> None:
     """Draw the leaps of a map's run, epoch and condition; `of` names the map if there are two."""
     names = choice.names
-    leaps = sidebar.reader().leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
+    leaps = sidebar.reader().metrics.leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
     if leaps.empty:
         st.caption(f"Leaps are measured for attacks only: choose one as the condition to see where features go{of}.")
         return

@@ -60,12 +60,12 @@ _Found = tuple[int, pd.DataFrame, pd.DataFrame | None]
 
 def _stored(choice: MapChoice, most: int) -> _Found | None:
     reader, run_id, method = sidebar.reader(), choice.run.run_id, choice.method
-    if method == ProjectionMethod.UMAP.value.upper() and reader.umap_is_due(run_id):
+    if method == ProjectionMethod.UMAP.value.upper() and reader.samples.umap_is_due(run_id):
         st.info(
             "UMAP is being computed: it comes once, after the metrics of the last epoch.", icon=":material/hourglass:"
         )
         return None
-    stored = reader.projected(run_id).assign(run_id=run_id)
+    stored = reader.samples.projected(run_id).assign(run_id=run_id)
     stored = stored[stored["method"] == method.lower()]
     fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
     epoch = sidebar.epoch_not_after(fitting, run_id, choice.cursor)
@@ -78,14 +78,14 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
         )
         return None
     asked = [CLEAN.slug, str(choice.condition)]
-    return epoch, reader.projection(run_id, epoch, choice.split, asked, method.lower(), most), None
+    return epoch, reader.samples.projection(run_id, epoch, choice.split, asked, method.lower(), most), None
 
 
 def _why_none(run_id: str, method: str) -> Markdown:
     """Describe why a run has no projection of this kind, if the reason is known."""
-    epochs = sidebar.reader().vector_epochs([run_id])["epoch"]
+    epochs = sidebar.reader().vectors.epochs([run_id])["epoch"]
     if len(epochs) and method == ProjectionMethod.PCA.value.upper():
-        _classes, means = sidebar.reader().class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
+        _classes, means = sidebar.reader().vectors.class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
         if means.shape[1] == 1:
             return NO_PLANE
     return "This run stored none."
@@ -94,13 +94,13 @@ def _why_none(run_id: str, method: str) -> Markdown:
 def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None:
     """Project the samples of three classes on the plane of their clean class means."""
     reader, run_id, split = sidebar.reader(), choice.run.run_id, choice.split
-    epoch = sidebar.epoch_not_after(reader.vector_epochs([run_id]), run_id, choice.cursor)
+    epoch = sidebar.epoch_not_after(reader.vectors.epochs([run_id]), run_id, choice.cursor)
     if len(vertices) < 3 or epoch is None:
         st.info("Choose three classes." if epoch is not None else "This run kept no features up to the epoch cursor.")
         return None
     wanted = [choice.names.index(name) for name in vertices]
-    classes, means = reader.class_means(run_id, epoch, split, CLEAN.slug)
-    points = reader.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
+    classes, means = reader.vectors.class_means(run_id, epoch, split, CLEAN.slug)
+    points = reader.samples.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
     if choice.condition not in set(points["condition"]):
         st.info(f"No features under {plain(choice.shown)} were sampled of {plain(split)} images at epoch {epoch:d}.")
         return None

@@ -66,7 +66,7 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
         label = _select("Second run", list(labels), "beside_run", about, another=bool(labels))
         run = first.run if label is None else runs.loc[labels[label]]
         epoch = _select("Its epoch", _epochs(run.run_id), "beside_epoch", "the epoch cursor, or one of its own")
-        measured = sidebar.reader().conditions([run.run_id])["shown"].unique().tolist()
+        measured = sidebar.reader().runs.conditions([run.run_id])["shown"].unique().tolist()
         conditions = [name for name in measured if name != Role.CLEAN]
         shown = _select("Its condition", conditions, "beside_condition", "what is set against its clean images")
         method = _select("Its projection", METHODS, "beside_method", _ABOUT_METHODS)
@@ -84,5 +84,5 @@ def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, an
 def _epochs(run_id: str) -> list[str]:
     """Return the epochs for which a run has a map."""
     reader = sidebar.reader()
-    found = {*reader.projected(run_id)["epoch"], *reader.vector_epochs([run_id])["epoch"]}
+    found = {*reader.samples.projected(run_id)["epoch"], *reader.vectors.epochs([run_id])["epoch"]}
     return [str(epoch) for epoch in sorted(found)]

@@ -69,7 +69,7 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PerturbedImag
 
     None if the run kept no network of the epoch, or if its condition cannot be reproduced.
     """
-    checkpoints = sidebar.reader().checkpoints([choice.run.run_id])
+    checkpoints = sidebar.reader().runs.checkpoints([choice.run.run_id])
     at_epoch = checkpoints[checkpoints["epoch"] == epoch]
     if at_epoch.empty or choice.condition is None or not samples:
         return None

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.compact import compact
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS, networks_of
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
@@ -106,7 +106,7 @@ def _confirm(condemned: list[str]) -> None:
         except (StoreError, OSError) as error:
             show_error(str(error))
             return
-        rows = [int(reader.rows_of(run_id)["rows"].sum()) for run_id in condemned]
+        rows = [int(reader.runs.row_counts(run_id)["rows"].sum()) for run_id in condemned]
         files, sizes = zip(*held, strict=True)
         goes = pd.DataFrame({"run": condemned, "rows": rows, "files": files, "MB": [size / 1e6 for size in sizes]})
         number = {

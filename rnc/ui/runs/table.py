@@ -22,7 +22,7 @@ _COLUMNS = {
 
 
 def listed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of runs (from `StoreReader.runs`), without optional columns that would be empty."""
+    """Return the table of runs (from `reader.runs.all`), without optional columns that would be empty."""
     table = pd.DataFrame(
         {
             "run_id": runs["run_id"],

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from rnc import datasets, models
 from rnc.command_line import fail, say
-from rnc.store.connection import StoreError, store_path
+from rnc.store.addresses import store_path
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.store.writer import StoreWriter, WholeRun
@@ -92,7 +93,7 @@ def fill(store: Path, runs: int, epochs: int) -> int:
 
 def finished_runs(store: Path) -> set[str]:
     """The made-up runs that a store holds. Raises StoreError where it holds others."""
-    found = StoreReader(store).runs()
+    found = StoreReader(store).runs.all()
     if found.empty:
         return set()
     trained = found[~found["synthetic"]]["run_id"]

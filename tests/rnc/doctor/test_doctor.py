@@ -14,7 +14,7 @@ import pytest
 from rnc.doctor.__main__ import main
 from rnc.store.connection import reading
 from rnc.store.gallery import publish
-from rnc.store.run_lock import run_lock
+from rnc.store.locks import run_lock
 from rnc.vocabulary import STALE_SECONDS
 from tests.train.small import ask
 

@@ -11,7 +11,7 @@ from rnc.lab.attack import AttackRequest
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.saved_results import load, save
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.store.writer import MOST_CONTENT, StoreWriter
@@ -46,7 +46,7 @@ def test_what_is_kept_is_found_again(store: Path) -> None:
 def test_they_are_listed_the_newest_first_without_their_content(store: Path) -> None:
     for request, result in ALL:
         save(StoreWriter(store), request, result, type(result).__name__)
-    listed = StoreReader(store).lab_results()
+    listed = StoreReader(store).lab.results()
     assert list(listed["title"]) == ["MaskingResult", "StrengthCurveResult", "AttackResult"]
     assert list(listed.columns) == ["key", "saved_at", "title", "request", "summary", "bytes"]
     assert json.loads(listed["summary"].iloc[2])["after"] == {"nc1": None} and (listed["bytes"] > 0).all()
@@ -55,9 +55,9 @@ def test_they_are_listed_the_newest_first_without_their_content(store: Path) -> 
 def test_keeping_twice_is_keeping_once_under_the_new_title(store: Path) -> None:
     writer, reader = StoreWriter(store), StoreReader(store)
     assert save(writer, ATTACK, attack_result(), "one")
-    first = reader.lab_results()
+    first = reader.lab.results()
     assert not save(writer, ATTACK, attack_result(), "two")
-    second = reader.lab_results()
+    second = reader.lab.results()
     assert list(second["title"]) == ["two"] and second["saved_at"].equals(first["saved_at"])
 
 
@@ -65,14 +65,14 @@ def test_forgetting(store: Path) -> None:
     writer, reader = StoreWriter(store), StoreReader(store)
     save(writer, ATTACK, attack_result(), "one")
     writer.delete_lab_result("of another")
-    assert len(reader.lab_results()) == 1
+    assert len(reader.lab.results()) == 1
     writer.delete_lab_result(ATTACK.key)
-    assert reader.lab_results().empty and load(reader, ATTACK.key) is None
+    assert reader.lab.results().empty and load(reader, ATTACK.key) is None
 
 
 def test_without_a_store_nothing_is_listed_or_found(store: Path) -> None:
     reader = StoreReader(store)
-    assert list(reader.lab_results()["key"]) == [] and load(reader, ATTACK.key) is None
+    assert list(reader.lab.results()["key"]) == [] and load(reader, ATTACK.key) is None
     assert not store.exists()
 
 
@@ -91,7 +91,7 @@ def test_too_large_a_result_is_not_kept(store: Path) -> None:
 def test_titles_may_say_anything(store: Path) -> None:
     title = "'); DROP TABLE lab_result; -- ä\n"
     save(StoreWriter(store), ATTACK, attack_result(), title)
-    assert list(StoreReader(store).lab_results()["title"]) == [title]
+    assert list(StoreReader(store).lab.results()["title"]) == [title]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -118,17 +118,17 @@ def test_results_on_published_runs_are_kept_beside_them(tmp_path: Path, store: P
     publish(others, run_id, folder)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     reader = StoreReader(store, folder)
-    assert reader.lab_results().empty
+    assert reader.lab.results().empty
     save(StoreWriter(store), ATTACK, attack_result(), "one")
-    assert list(reader.lab_results()["title"]) == ["one"] and load(reader, ATTACK.key) is not None
-    assert list(reader.runs()["run_id"]) == [run_id]
+    assert list(reader.lab.results()["title"]) == ["one"] and load(reader, ATTACK.key) is not None
+    assert list(reader.runs.all()["run_id"]) == [run_id]
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_damaged_content_is_an_error_that_says_so(store: Path) -> None:
     writer = StoreWriter(store)
     save(writer, ATTACK, attack_result(), "one")
-    writer.save_lab_result("bad", "bad", StoreReader(store).lab_results()["request"].iloc[0], "{}", b"PK\x03\x04 no")
+    writer.save_lab_result("bad", "bad", StoreReader(store).lab.results()["request"].iloc[0], "{}", b"PK\x03\x04 no")
     with pytest.raises(ValueError, match="no result of the lab"):
         load(StoreReader(store), "bad")
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnc.store import connection, lake
+from rnc.store import lake_addresses
+from rnc.store.lake_store import LakeStore
 
 VARIABLE = "RNC_TEST_POSTGRES"
 _NUMBERS = itertools.count()
@@ -64,22 +65,25 @@ def new_lake(given: str, folder: Path) -> str:
 def stores_are_lakes() -> None:
     """From now on, in this process, a store that is made at any path is a lake on the server that VARIABLE names.
 
-    At the path lies what stands for it, as `lake.lake_file` would have written it for an address.
+    At the path lies what stands for it, as `lake_addresses.lake_file` would have written it for an address.
     """
 
-    def make(path: Path) -> None:
+    def create(store: LakeStore) -> None:
+        path = store.path
+        if path.exists():
+            return
         address = new_lake(os.environ[VARIABLE], path.parent)
         catalog = address.partition(" data=")[0]
-        lake.note_catalog(catalog)
+        lake_addresses.note_catalog(catalog)
         path.write_text(catalog + "\n")
 
     def is_lake(path: Path) -> bool:
         if path.suffix == ".lake" or not path.exists():
             return True
-        return path.is_file() and path.read_bytes().startswith(lake.SCHEME.encode())
+        return path.is_file() and path.read_bytes().startswith(lake_addresses.SCHEME.encode())
 
-    connection._make = make
-    lake.is_lake = is_lake
+    LakeStore.create = create
+    lake_addresses.is_lake = is_lake
 
 
 def _free_port() -> int:

@@ -5,9 +5,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store import cached_queries, metric_queries
-from rnc.store.connection import StoreError
+from rnc.store import cached_queries
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
+from rnc.vocabulary import MOST_EPOCHS
 from tests.rnc.store.hand_written import begin, one_epoch
 
 pytestmark = pytest.mark.one_file("rows are put into the file by hand")
@@ -32,41 +33,41 @@ def test_rows_that_are_there_twice_are_named(table: str, store: Path) -> None:
     """Not multiplied by one another: 20,000 rows in two tables would be 400 million."""
     reader = StoreReader(store)
     for _once in range(2):
-        reader.runs(), reader.conditions(["r"])
+        reader.runs.all(), reader.runs.conditions(["r"])
     filled = {
         "run_mark": "INSERT INTO run_mark VALUES ('r', [], '', NULL)", "layer": "INSERT INTO layer VALUES ('r', 'l', 0, 1)",
         "checkpoint": "INSERT INTO checkpoint VALUES ('r', 0, 'x', 'y')",
     }  # fmt: skip
     change(store, filled.get(table, "SELECT 1"), f"INSERT INTO {table} SELECT t.* FROM {table} t, range(20_000)")
     asked = {
-        "run": reader.runs, "run_mark": reader.runs, "checkpoint": lambda: reader.checkpoints(["r"]),
-        "layer": lambda: reader.layers(["r"], ["clean"], "train", 0),
+        "run": reader.runs.all, "run_mark": reader.runs.all, "checkpoint": lambda: reader.runs.checkpoints(["r"]),
+        "layer": lambda: reader.metrics.layers(["r"], ["clean"], "train", 0),
     }  # fmt: skip
     for _once in range(2):
         with pytest.raises(StoreError, match=f"table {table} .*20,001 rows of .*r"):
-            asked.get(table, lambda: reader.conditions(["r"]))()
+            asked.get(table, lambda: reader.runs.conditions(["r"]))()
 
 
 def test_a_question_that_takes_too_long_ends(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cached_queries, "MOST_SECONDS", 0.3)
     endless = "SELECT sum(sin(a.range + b.range)) AS metric FROM range(1000000) a, range(1000000) b, metric"
     with pytest.raises(StoreError, match=r"takes more than 0\.3 s \(of metric\)"):
-        StoreReader(store)._ask(endless)
+        StoreReader(store)._cached.query(endless)
     many = "SELECT a.range AS x FROM range(1000000) a, range(1000000) b, metric WHERE hash(a.range + b.range) = 1"
     with pytest.raises(StoreError, match=r"takes more than 0\.3 s"):
-        StoreReader(store)._ask(many)
-    assert len(StoreReader(store).runs()) == 1
+        StoreReader(store)._cached.query(many)
+    assert len(StoreReader(store).runs.all()) == 1
 
 
 def test_a_run_of_too_many_epochs_is_named(store: Path) -> None:
     change(
         store,
-        f"INSERT INTO metric SELECT m.* REPLACE (r::INTEGER AS epoch) FROM metric m, range({metric_queries.MOST_EPOCHS}) g(r)",
+        f"INSERT INTO metric SELECT m.* REPLACE (r::INTEGER AS epoch) FROM metric m, range({MOST_EPOCHS}) g(r)",
     )
-    assert len(StoreReader(store).measured_epochs(["r"])) == metric_queries.MOST_EPOCHS
+    assert len(StoreReader(store).metrics.measured_epochs(["r"])) == MOST_EPOCHS
     change(store, "INSERT INTO metric SELECT m.* REPLACE (2147483647 AS epoch) FROM metric m LIMIT 1")
-    with pytest.raises(StoreError, match=f"run r has {metric_queries.MOST_EPOCHS + 1:,} measured epochs"):
-        StoreReader(store).measured_epochs(["r"])
+    with pytest.raises(StoreError, match=f"run r has {MOST_EPOCHS + 1:,} measured epochs"):
+        StoreReader(store).metrics.measured_epochs(["r"])
 
 
 @pytest.mark.parametrize(
@@ -79,12 +80,12 @@ def test_a_run_of_too_many_epochs_is_named(store: Path) -> None:
 def test_a_config_with_numbers_that_are_none_is_refused(fields: str, store: Path) -> None:
     change(store, f"UPDATE run SET config = left(config, length(config) - 1) || ', {fields}}}'")
     with pytest.raises(StoreError, match="config that makes no sense"):
-        StoreReader(store).runs()
+        StoreReader(store).runs.all()
 
 
 def test_fields_of_a_config_do_not_stand_for_columns(store: Path) -> None:
-    before = StoreReader(store).runs()
+    before = StoreReader(store).runs.all()
     fields = '"run_id": "x", "published": true, "synthetic": true, "images_from": "own:x", "tags": 3, "state": "failed"'
     change(store, f"UPDATE run SET config = left(config, length(config) - 1) || ', {fields}}}'")
-    after = StoreReader(store).runs()
+    after = StoreReader(store).runs.all()
     assert after.drop(columns="config").equals(before.drop(columns="config"))

@@ -16,11 +16,11 @@ from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
 
 QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
-    "curves": lambda r: r.curves(["it's"], ["clean"], "train", ["nc1"]),
-    "against_clean": lambda r: r.against_clean(["it's"], ["clean"], "train", ["nc1"]),
-    "layers": lambda r: r.layers(["it's"], ["clean"], "train", 9),
-    "evidence": lambda r: r.evidence(["it's"], ["nc1"], 9),
-    "leaps": lambda r: r.leaps("it's", 1, "train", PERTURBED.slug),
+    "curves": lambda r: r.metrics.curves(["it's"], ["clean"], "train", ["nc1"]),
+    "against_clean": lambda r: r.metrics.against_clean(["it's"], ["clean"], "train", ["nc1"]),
+    "layers": lambda r: r.metrics.layers(["it's"], ["clean"], "train", 9),
+    "evidence": lambda r: r.metrics.evidence(["it's"], ["nc1"], 9),
+    "leaps": lambda r: r.metrics.leaps("it's", 1, "train", PERTURBED.slug),
 }
 
 
@@ -38,7 +38,7 @@ def test_the_text_asked_by_hand_gives_the_same_rows(name: str, tmp_path: Path) -
 def test_the_text_goes_along_with_what_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "rnc.duckdb"
     begin(path, "a").write_epoch("a", 1, one_epoch("a", 1))
-    answer = StoreReader(path).curves(["a"], [CLEAN.slug], "train", ["nc1"])
+    answer = StoreReader(path).metrics.curves(["a"], [CLEAN.slug], "train", ["nc1"])
     drawn = answer[answer["metric"] == "nc1"].assign(run="A")
     assert drawn.attrs["sql"] == answer.attrs["sql"] and drawn.attrs["sql"].startswith("WITH mine AS")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store.connection import StoreError, reading, writing
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreError
 from tests.rnc.store.hand_written import begin, one_epoch
 
 pytestmark = pytest.mark.one_file("made by hand in a DuckDB file")

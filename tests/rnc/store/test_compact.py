@@ -12,8 +12,8 @@ import pytest
 from rnc.store import compact as compacting
 from rnc.store.__main__ import main
 from rnc.store.compact import compact
-from rnc.store.connection import StoreBusyError, StoreError, reading, writing
-from rnc.store.errors import StoreWriteError
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreBusyError, StoreError, StoreWriteError
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -53,12 +53,12 @@ def content(store: Path) -> dict[str, list[tuple]]:
 def test_it_is_smaller_and_the_same(store: Path) -> None:
     reader, before = StoreReader(store), content(store)
     unused = reader.unused_bytes()
-    assert unused > 2**20 and len(reader.runs()) == 2
+    assert unused > 2**20 and len(reader.runs.all()) == 2
     old, new = compact(store)
     assert old - new >= unused and store.stat().st_size == new
     assert content(store) == before and "mine" in before
     assert store.stat().st_mode & 0o777 == 0o640
-    assert len(reader.runs()) == 2 and reader.unused_bytes() < 2**20
+    assert len(reader.runs.all()) == 2 and reader.unused_bytes() < 2**20
     assert {path.name for path in store.parent.iterdir()} <= {"rnc.duckdb", "locks", "checkpoints"}
     with writing(store) as connection:
         connection.execute("DELETE FROM metric")
@@ -133,10 +133,10 @@ def test_a_store_with_a_view_of_a_stranger_is_refused(store: Path) -> None:
 def test_pages_and_trainings_go_on(store: Path) -> None:
     """A reader that was made before sees the new file, and a run that was written to goes on."""
     reader = StoreReader(store)
-    assert len(reader.measured_epochs(["r"])) == 1
+    assert len(reader.metrics.measured_epochs(["r"])) == 1
     compact(store)
     begin(store, "t", width=1.0, subset=0).write_epoch("t", 0, one_epoch("t", 0))
-    assert set(reader.runs()["run_id"]) == {"r", "s", "t"}
+    assert set(reader.runs.all()["run_id"]) == {"r", "s", "t"}
     with reading(store) as connection:
         assert connection.execute("SELECT count(*) FROM run").fetchone() == (3,)
 
@@ -145,7 +145,7 @@ def test_what_duckdb_has_cut_off_already_is_not_unused(store: Path) -> None:
     """Once all runs are deleted the file has shrunk by itself; DuckDB goes on counting the blocks that it had."""
     with writing(store) as connection:
         connection.execute("UPDATE run SET state = 'finished'")
-    for run in list(StoreReader(store).runs()["run_id"]):
+    for run in list(StoreReader(store).runs.all()["run_id"]):
         StoreWriter(store).delete_run(run)
     unused = StoreReader(store).unused_bytes()
     assert 0 <= unused <= store.stat().st_size

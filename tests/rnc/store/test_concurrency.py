@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rnc.store.connection import StoreError, reading
+from rnc.store.connection import reading
+from rnc.store.errors import StoreError
+from rnc.store.locks import run_lock
 from rnc.store.reader import StoreReader
-from rnc.store.run_lock import run_lock
 from tests.rnc.store.hand_written import begin
 from tests.rnc.store.writing_process import EPOCHS, METRICS, NEW_STORES, PAUSE, VECTORS, epoch_rows
 
@@ -79,8 +80,8 @@ class Watcher(threading.Thread):
             while True:
                 last = self._ended.is_set()
                 reader = self._reader
-                epochs = list(reader.measured_epochs(["a"])["epoch"])
-                done = int(reader.runs()["epochs_done"].iloc[0])
+                epochs = list(reader.metrics.measured_epochs(["a"])["epoch"])
+                done = int(reader.runs.all()["epochs_done"].iloc[0])
                 assert done >= (epochs[-1] if epochs else 0), "the run row lags behind the epochs"
                 if not self.seen or epochs != self.seen[-1]:
                     self.seen.append(epochs)
@@ -135,7 +136,7 @@ def test_readers_and_a_writer_in_another_process(tmp_path: Path, other: Other) -
         assert lengths == sorted(lengths) and lengths[-1] == EPOCHS
         assert lengths[0] <= PAUSE, "it did not read while there was writing"
     assert assert_whole_epochs(store) == everything
-    assert list(shared.runs()["state"]) == ["finished"]
+    assert list(shared.runs.all()["state"]) == ["finished"]
 
 
 def test_a_writer_killed_inside_a_transaction_leaves_whole_epochs(tmp_path: Path, other: Other) -> None:

@@ -7,17 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store import connection as store_connection
-from rnc.store.connection import (
-    DEFAULT_STORE,
-    SCHEMA_VERSION,
-    StoreBusyError,
-    StoreError,
-    StoreMissingError,
-    reading,
-    store_path,
-    writing,
-)
+from rnc.store import file_store
+from rnc.store.addresses import DEFAULT_STORE, store_path
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
+from rnc.store.migrations import SCHEMA_VERSION
 from tests.rnc.store.hand_written import begin, one_epoch
 
 
@@ -197,9 +191,9 @@ def test_a_held_store_is_busy_after_our_patience(store: Path, monkeypatch: pytes
         raise duckdb.IOException("IO Error: Could not set lock on file: Conflicting lock is held")
 
     waits: list[float] = []
-    monkeypatch.setattr(store_connection.duckdb, "connect", locked)
-    monkeypatch.setattr(store_connection.time, "monotonic", lambda: sum(waits))
-    monkeypatch.setattr(store_connection.time, "sleep", waits.append)
+    monkeypatch.setattr(file_store.duckdb, "connect", locked)
+    monkeypatch.setattr(file_store.time, "monotonic", lambda: sum(waits))
+    monkeypatch.setattr(file_store.time, "sleep", waits.append)
     with pytest.raises(StoreBusyError, match=r"in use by another process.*close the program"), reading(store):
         pytest.fail("it was opened")
     assert 30 <= sum(waits) < 32 and len(calls) == len(waits) + 1
@@ -215,8 +209,8 @@ def test_a_store_held_for_a_moment_is_waited_for(store: Path, monkeypatch: pytes
             raise failures.pop()
         return connect(path, read_only=read_only, config=config)
 
-    monkeypatch.setattr(store_connection.duckdb, "connect", sometimes)
-    monkeypatch.setattr(store_connection.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(file_store.duckdb, "connect", sometimes)
+    monkeypatch.setattr(file_store.time, "sleep", lambda _seconds: None)
     assert count(store, "metric") == 1 and not failures
 
 

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from rnc.store import connection_pool
-from rnc.store.connection_pool import Sharing
+from rnc.store.connection_pool import ConnectionPool
 
 
 class Openings:
@@ -29,10 +29,10 @@ class Openings:
 
 
 def test_who_waits_joins_the_one_that_opens() -> None:
-    shared, openings, all_in = Sharing(), Openings(), threading.Barrier(8)
+    shared, openings, all_in = ConnectionPool(), Openings(), threading.Barrier(8)
 
     def ask(number: int) -> int:
-        with shared.joined(openings) as connection:
+        with shared.shared(openings) as connection:
             all_in.wait(60)
             (answer,) = connection.execute("SELECT ?::INTEGER", [number]).fetchone() or (None,)
             return answer
@@ -45,9 +45,9 @@ def test_who_waits_joins_the_one_that_opens() -> None:
 
 
 def test_a_cursor_has_temporary_tables_of_its_own() -> None:
-    shared, openings = Sharing(), Openings()
+    shared, openings = ConnectionPool(), Openings()
     openings.may_open.set()
-    with shared.joined(openings) as one, shared.joined(openings) as other:
+    with shared.shared(openings) as one, shared.shared(openings) as other:
         one.execute("CREATE TEMP VIEW seen AS SELECT 1")
         with pytest.raises(duckdb.CatalogException):
             other.execute("FROM seen")
@@ -56,16 +56,16 @@ def test_a_cursor_has_temporary_tables_of_its_own() -> None:
 def test_nobody_joins_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a writer would wait for as long as there are readers."""
     monkeypatch.setattr(connection_pool, "_LONGEST_SECONDS", 0.0)
-    shared, openings, asked = Sharing(), Openings(), threading.Event()
+    shared, openings, asked = ConnectionPool(), Openings(), threading.Event()
     openings.may_open.set()
 
     def ask() -> None:
         asked.set()
-        with shared.joined(openings):
+        with shared.shared(openings):
             pass
 
     late = threading.Thread(target=ask)
-    with shared.joined(openings):
+    with shared.shared(openings):
         late.start()
         asked.wait(60)
         late.join(0.2)
@@ -75,14 +75,14 @@ def test_nobody_joins_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_writer_is_alone() -> None:
-    shared, openings, order = Sharing(), Openings(), []
+    shared, openings, order = ConnectionPool(), Openings(), []
     openings.may_open.set()
 
     def write() -> None:
-        with shared.alone():
+        with shared.exclusive():
             order.append("written")
 
-    with shared.joined(openings):
+    with shared.shared(openings):
         writer = threading.Thread(target=write)
         writer.start()
         writer.join(0.2)
@@ -92,7 +92,7 @@ def test_a_writer_is_alone() -> None:
 
 
 def test_what_could_not_be_opened_is_in_nobodys_way() -> None:
-    shared, openings = Sharing(), Openings()
+    shared, openings = ConnectionPool(), Openings()
     openings.may_open.set()
 
     @contextmanager
@@ -100,7 +100,7 @@ def test_what_could_not_be_opened_is_in_nobodys_way() -> None:
         raise OSError("no disk")
         yield
 
-    with pytest.raises(OSError, match="no disk"), shared.joined(failing):
+    with pytest.raises(OSError, match="no disk"), shared.shared(failing):
         pass
-    with shared.joined(openings) as connection:
+    with shared.shared(openings) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

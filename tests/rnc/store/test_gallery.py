@@ -16,7 +16,8 @@ import pytest
 from rnc.models import weights
 from rnc.store import gallery as gallery_module
 from rnc.store.__main__ import main as store_main
-from rnc.store.connection import StoreError, StoreMissingError, reading, writing
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main
 from rnc.store.gallery import publish
 from rnc.store.published_runs import PUBLISHED_TABLES, published, reading_beside
@@ -30,22 +31,22 @@ from train.config import RunConfig
 from train.run import parse
 
 QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
-    "conditions": lambda r, run: r.conditions([run]),
-    "measured_epochs": lambda r, run: r.measured_epochs([run]),
-    "measured_rows": lambda r, run: r.measured_rows().query("run_id == @run"),
-    "vector_epochs": lambda r, run: r.vector_epochs([run]),
-    "curves": lambda r, run: r.curves([run], ["clean", "perturbed"], "train", ["nc1", "nc3"]),
-    "against_clean": lambda r, run: r.against_clean([run], ["perturbed"], "test", ["angle", "ncc_accuracy"]),
-    "class_metrics": lambda r, run: r.class_metrics({run: 0}, "train"),
-    "leaps": lambda r, run: r.leaps(
-        run, 0, "train", r.conditions([run]).query("role == 'perturbed'").condition.iloc[0]
+    "conditions": lambda r, run: r.runs.conditions([run]),
+    "measured_epochs": lambda r, run: r.metrics.measured_epochs([run]),
+    "measured_rows": lambda r, run: r.metrics.measured_rows().query("run_id == @run"),
+    "vector_epochs": lambda r, run: r.vectors.epochs([run]),
+    "curves": lambda r, run: r.metrics.curves([run], ["clean", "perturbed"], "train", ["nc1", "nc3"]),
+    "against_clean": lambda r, run: r.metrics.against_clean([run], ["perturbed"], "test", ["angle", "ncc_accuracy"]),
+    "class_metrics": lambda r, run: r.metrics.class_metrics({run: 0}, "train"),
+    "leaps": lambda r, run: r.metrics.leaps(
+        run, 0, "train", r.runs.conditions([run]).query("role == 'perturbed'").condition.iloc[0]
     ),
-    "projection": lambda r, run: r.projection(run, 0, "train", ["clean"], "pca"),
-    "projected": lambda r, run: r.projected(run),
-    "features": lambda r, run: r.features(run),
-    "layers": lambda r, run: r.layers([run], ["clean", "perturbed"], "train", 9),
-    "evidence": lambda r, run: r.evidence([run], ["nc1", "angle"], 9),
-    "last_values": lambda r, run: r.last_values(["nc1", "angle"]).query("run_id == @run"),
+    "projection": lambda r, run: r.samples.projection(run, 0, "train", ["clean"], "pca"),
+    "projected": lambda r, run: r.samples.projected(run),
+    "features": lambda r, run: r.samples.features(run),
+    "layers": lambda r, run: r.metrics.layers([run], ["clean", "perturbed"], "train", 9),
+    "evidence": lambda r, run: r.metrics.evidence([run], ["nc1", "angle"], 9),
+    "last_values": lambda r, run: r.metrics.last_values(["nc1", "angle"]).query("run_id == @run"),
 }
 
 
@@ -53,7 +54,7 @@ ADDED_IN_3 = {"objective", "momentum", "restarts", "schedule", "target_class", "
 
 
 def only_run(store: Path) -> str:
-    return str(StoreReader(store).runs()["run_id"].item())
+    return str(StoreReader(store).runs.all()["run_id"].item())
 
 
 @pytest.fixture(scope="module")
@@ -80,32 +81,32 @@ def test_vectors_are_the_stores(tiny_store: Path, gallery: Path, tmp_path: Path)
     run_id = only_run(tiny_store)
     one, other = StoreReader(tiny_store), StoreReader(tmp_path / "none.duckdb", gallery)
     for vectors in (
-        lambda r: r.class_means(run_id, 0, "train", "clean")[1],
-        lambda r: r.classifier(run_id, 0)[1],
+        lambda r: r.vectors.class_means(run_id, 0, "train", "clean")[1],
+        lambda r: r.vectors.classifier(run_id, 0)[1],
     ):
         assert vectors(one).size and (vectors(one) == vectors(other)).all()
 
 
 def test_runs_of_both_are_told_apart(tiny_store: Path, gallery: Path, tmp_path: Path) -> None:
     begin(tmp_path / "own.duckdb", "a")
-    runs = StoreReader(tmp_path / "own.duckdb", gallery).runs().set_index("run_id")
+    runs = StoreReader(tmp_path / "own.duckdb", gallery).runs.all().set_index("run_id")
     assert runs["published"].to_dict() == {"a": False, only_run(tiny_store): True}
-    assert not StoreReader(tiny_store).runs()["published"].any()
+    assert not StoreReader(tiny_store).runs.all()["published"].any()
 
 
 def test_a_run_that_is_in_both_is_the_stores(tiny_store: Path, gallery: Path) -> None:
     beside, alone = StoreReader(tiny_store, gallery), StoreReader(tiny_store)
     run_id = only_run(tiny_store)
-    pd.testing.assert_frame_equal(beside.runs()[alone.runs().columns], alone.runs())
+    pd.testing.assert_frame_equal(beside.runs.all()[alone.runs.all().columns], alone.runs.all())
     for ask in QUESTIONS.values():
         pd.testing.assert_frame_equal(ask(beside, run_id), ask(alone, run_id))
-    pd.testing.assert_frame_equal(beside.checkpoints([run_id]), alone.checkpoints([run_id]))
+    pd.testing.assert_frame_equal(beside.runs.checkpoints([run_id]), alone.runs.checkpoints([run_id]))
 
 
 def test_the_last_network_goes_along_and_loads(tiny_store: Path, gallery: Path, tmp_path: Path) -> None:
     run_id = only_run(tiny_store)
-    found = StoreReader(tmp_path / "none.duckdb", gallery).checkpoints([run_id])
-    assert found["epoch"].tolist() == [StoreReader(tiny_store).checkpoints([run_id])["epoch"].max()]
+    found = StoreReader(tmp_path / "none.duckdb", gallery).runs.checkpoints([run_id])
+    assert found["epoch"].tolist() == [StoreReader(tiny_store).runs.checkpoints([run_id])["epoch"].max()]
     assert Path(found["path"].item()).is_relative_to(gallery)
     weights.load(Path(found["path"].item()), found["sha256"].item())
 
@@ -115,14 +116,14 @@ def test_a_large_network_stays_behind(tiny_store: Path, tmp_path: Path, monkeypa
     run_id = only_run(tiny_store)
     folder = publish(tiny_store, run_id, tmp_path)
     assert not list(folder.glob("*.safetensors"))
-    assert StoreReader(tmp_path / "none.duckdb", tmp_path).checkpoints([run_id]).empty
+    assert StoreReader(tmp_path / "none.duckdb", tmp_path).runs.checkpoints([run_id]).empty
 
 
 def test_the_machine_is_not_named(own_tiny_store: Path, tmp_path: Path) -> None:
     with writing(own_tiny_store) as connection:
         connection.execute("UPDATE run SET host = 'my-laptop-7'")
     folder = publish(own_tiny_store, only_run(own_tiny_store), tmp_path / "gallery")
-    assert StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery").runs()["host"].isna().all()
+    assert StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery").runs.all()["host"].isna().all()
     assert not any(b"my-laptop-7" in file.read_bytes() for file in folder.iterdir())
 
 
@@ -192,8 +193,8 @@ def test_every_table_is_the_stores(tiny_store: Path, gallery: Path) -> None:
 def test_a_folder_is_a_store(tiny_store: Path, gallery: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RNC_STORE=folder: its runs, and no others, not even the gallery's; nothing can be written there."""
     reader, run_id = StoreReader(gallery, gallery.parent), only_run(tiny_store)
-    assert reader.runs()["run_id"].tolist() == [run_id] and reader.runs()["published"].all()
-    assert Path(reader.checkpoints([run_id])["path"].item()).exists()
+    assert reader.runs.all()["run_id"].tolist() == [run_id] and reader.runs.all()["published"].all()
+    assert Path(reader.runs.checkpoints([run_id])["path"].item()).exists()
     assert store_main([str(gallery), "--upgrade"]) == 0
     with pytest.raises(StoreError, match="is a folder"), writing(gallery):
         pass
@@ -222,11 +223,11 @@ def test_publishing_that_is_broken_off_leaves_the_older_copy(
 def test_a_run_that_is_added_is_seen(tiny_store: Path, tmp_path: Path) -> None:
     (tmp_path / "gallery").mkdir()
     reader = StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery")
-    assert reader.runs().empty
+    assert reader.runs.all().empty
     publish(tiny_store, only_run(tiny_store), tmp_path / "gallery")
-    assert len(reader.runs()) == 1
+    assert len(reader.runs.all()) == 1
     shutil.rmtree(tmp_path / "gallery")
-    assert reader.runs().empty
+    assert reader.runs.all().empty
 
 
 def test_the_command_line_takes_patterns_and_says_what_is_wrong(
@@ -287,8 +288,8 @@ def test_a_run_of_the_schema_before_is_read_beside_one_of_this(tiny_store: Path,
         pq.write_table(rows.replace_schema_metadata({"schema_version": "2"}), path)
     publish(tiny_store, run_id, folder)
     reader = StoreReader(tmp_path / "none.duckdb", folder)
-    assert set(reader.runs()["run_id"]) == {"older", run_id}
-    per_run = reader.conditions(["older", run_id]).groupby("run_id")["condition"].agg(sorted)
+    assert set(reader.runs.all()["run_id"]) == {"older", run_id}
+    per_run = reader.runs.conditions(["older", run_id]).groupby("run_id")["condition"].agg(sorted)
     assert per_run["older"] == per_run[run_id]
 
 

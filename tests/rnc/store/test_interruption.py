@@ -11,14 +11,13 @@ import duckdb
 import pytest
 
 from rnc.probe.interruption import StopRun, sigterm_stops
-from rnc.store.connection import empty_store, reading, writing
+from rnc.store.connection import reading, writing
 from rnc.store.writer import StoreWriter
 
 ENDLESS = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE (a.range * b.range) % 7 = 3"
 WAYS: dict[str, Callable[[Path], AbstractContextManager[duckdb.DuckDBPyConnection]]] = {
     "reading": reading,
     "writing": writing,
-    "an empty store": lambda _path: empty_store(),
 }
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rnc.store import lake
-from rnc.store.connection import StoreBusyError, StoreError, reading, store_path, writing
+from rnc.store import lake_addresses, lake_store
+from rnc.store.addresses import store_path
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreBusyError, StoreError
+from rnc.store.lake_store import LakeStore
 
 CATALOG = "ducklake:postgres:host=db.example port=5433 dbname=rnc"
 
@@ -17,7 +20,7 @@ CATALOG = "ducklake:postgres:host=db.example port=5433 dbname=rnc"
 def test_an_address_becomes_the_file_that_stands_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_STORE", f"{CATALOG} data={tmp_path}/shared")
     file = store_path()
-    assert file == tmp_path / "shared" / "rnc.lake" and lake.is_lake(file)
+    assert file == tmp_path / "shared" / "rnc.lake" and lake_addresses.is_lake(file)
     assert file.read_text() == CATALOG + "\n"
     assert (
         store_path(file) == file
@@ -27,7 +30,7 @@ def test_an_address_becomes_the_file_that_stands_for_it(tmp_path: Path, monkeypa
 
 @pytest.mark.skipif("RNC_TEST_LAKE" in os.environ, reason="there every store is a lake")
 def test_a_duckdb_file_is_no_lake(tmp_path: Path) -> None:
-    assert not lake.is_lake(tmp_path / "rnc.duckdb")
+    assert not lake_addresses.is_lake(tmp_path / "rnc.duckdb")
 
 
 def test_an_address_without_a_folder_is_refused() -> None:
@@ -60,11 +63,11 @@ def test_a_file_alone_leads_to_no_database_that_nobody_named(tmp_path: Path, mon
     given = tmp_path / "given" / "rnc.lake"
     given.parent.mkdir()
     given.write_text(CATALOG + "\n")
-    monkeypatch.setattr(lake, "_attach", lambda *_arguments: pytest.fail("a database was asked for"))
+    monkeypatch.setattr(lake_store, "_attach", lambda *_arguments: pytest.fail("a database was asked for"))
     with pytest.raises(StoreError, match=r"not given on this account.*data=/"), reading(given):
         pass
     attached: list[str] = []
-    monkeypatch.setattr(lake, "_attach", lambda _path, catalog, *_rest: attached.append(catalog) or pytest.skip())
+    monkeypatch.setattr(lake_store, "_attach", lambda _path, catalog, *_rest: attached.append(catalog) or pytest.skip())
     words = CATALOG.removeprefix("ducklake:postgres:").split()
     assert store_path(f"ducklake:postgres:{' '.join(reversed(words))} data={given.parent}") == given
     with pytest.raises(pytest.skip.Exception), reading(given):
@@ -93,9 +96,9 @@ def test_a_link_called_a_lake_leads_to_a_lake_alone(tmp_path: Path, monkeypatch:
 
 
 def test_no_catalog_may_take_its_time() -> None:
-    bounded = lake._bounded(CATALOG, read_only=True)
+    bounded = lake_store._with_time_limits(CATALOG, read_only=True)
     assert bounded == f"{CATALOG} connect_timeout=10 options='-c statement_timeout=10s'"
-    assert "connect_timeout=10" not in lake._bounded(f"{CATALOG} connect_timeout=3", read_only=False)
+    assert "connect_timeout=10" not in lake_store._with_time_limits(f"{CATALOG} connect_timeout=3", read_only=False)
 
 
 @pytest.mark.skipif(find_spec("duckdb_extensions") is not None, reason="the packages are here")
@@ -107,7 +110,7 @@ def test_without_its_packages_the_error_says_which(tmp_path: Path) -> None:
 
 
 def hold(path: Path, held: object, over: object) -> None:
-    with lake.turn(path, 1.0):
+    with LakeStore(path).write_lock():
         held.set()  # type: ignore[attr-defined]
         over.wait()  # type: ignore[attr-defined]
 
@@ -119,13 +122,13 @@ def test_writers_take_turns_and_say_when_it_takes_too_long(tmp_path: Path, monke
     other = context.Process(target=hold, args=(path, held, over))
     other.start()
     held.wait(60)
-    monkeypatch.setattr("rnc.store.connection._LAKE_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("rnc.store.lake_store._PATIENCE_SECONDS", 0.1)
     with pytest.raises(StoreBusyError, match="others have written"), writing(path):
         pass
     over.set()
     other.join()
     before = path.stat().st_mtime_ns
     time.sleep(0.02)
-    with lake.turn(path, 0.1):
+    with LakeStore(path).write_lock():
         pass
     assert path.stat().st_mtime_ns > before  # (by which readers know that there is something new)

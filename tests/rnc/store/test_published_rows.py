@@ -43,7 +43,7 @@ def left_out(gallery: Path, reason: str) -> StoreReader:
     """Assert that evil alone is left out, for a reason, and that good is as it was."""
     reader = StoreReader(gallery.parent / "none.duckdb", gallery)
     assert list(reader.left_out()) == ["evil"] and reason in reader.left_out()["evil"]
-    assert reader.measured_rows().to_dict("records") == [{"run_id": "good", "metrics": 1}]
+    assert reader.metrics.measured_rows().to_dict("records") == [{"run_id": "good", "metrics": 1}]
     return reader
 
 
@@ -61,9 +61,9 @@ def test_statistics_that_lie_add_nothing_to_another_run(gallery: Path) -> None:
     ("column", "value"), [("epsilon", 0.5), ("steps", 3), ("condition", "'; DROP"), ("kind", "clean")]
 )
 def test_no_run_gives_a_condition_another_meaning(column: str, value: object, gallery: Path) -> None:
-    before = StoreReader(gallery.parent / "none.duckdb", gallery).conditions(["good"])
+    before = StoreReader(gallery.parent / "none.duckdb", gallery).runs.conditions(["good"])
     change(gallery / "evil" / "condition.parquet", with_column(column, value))
-    after = left_out(gallery, "condition").conditions(["good"])
+    after = left_out(gallery, "condition").runs.conditions(["good"])
     assert after[["condition", "epsilon", "steps"]].equals(before[["condition", "epsilon", "steps"]])
 
 
@@ -79,7 +79,7 @@ def test_no_run_gives_a_condition_another_meaning(column: str, value: object, ga
 )
 def test_a_run_that_pages_could_make_nothing_of(column: str, value: object, reason: str, gallery: Path) -> None:
     change(gallery / "evil" / "run.parquet", with_column(column, value))
-    assert list(left_out(gallery, reason).runs()["run_id"]) == ["good"]
+    assert list(left_out(gallery, reason).runs.all()["run_id"]) == ["good"]
 
 
 def test_endless_texts_in_a_few_kilobytes(gallery: Path) -> None:

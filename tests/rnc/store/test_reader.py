@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from rnc.conditions import CLEAN, Condition
-from rnc.store import reader as store_reader
 from rnc.store.connection import reading, writing
+from rnc.store.queries import runs as run_queries
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
 from rnc.vocabulary import STALE_SECONDS, RunState
@@ -75,7 +75,7 @@ def rows_of(frame: pd.DataFrame, *columns: str) -> list[tuple]:
 
 
 def test_runs_come_with_config_and_the_newest_first(reader: StoreReader) -> None:
-    found = reader.runs()
+    found = reader.runs.all()
     columns = ("run_id", "objective", "seed", "epochs", "epochs_done", "state", "dataset")
     expected = [("b", "at", 2, 4, 1, "running", "digits"), ("a", "st", 1, 4, 4, "running", "digits")]
     assert rows_of(found, *columns) == expected
@@ -83,111 +83,116 @@ def test_runs_come_with_config_and_the_newest_first(reader: StoreReader) -> None
 
 
 def test_conditions(reader: StoreReader) -> None:
-    found = reader.conditions(["a"])
+    found = reader.runs.conditions(["a"])
     expected = {("clean", "clean"), ("perturbed", PERTURBED.slug), ("targeted", TARGETED.slug), (L2.slug, L2.slug)}
     assert set(rows_of(found, "shown", "condition")) == expected and len(found) == 4
     extra = found[found["role"] == "extra"].iloc[0]
     assert (extra["norm"], extra["epsilon"], extra["steps"], extra["run_id"]) == ("l2", 0.5, 10, "a")
-    assert len(reader.conditions(["a", "b"])) == 8 and reader.conditions([]).empty
+    assert len(reader.runs.conditions(["a", "b"])) == 8 and reader.runs.conditions([]).empty
 
 
 def test_epochs(reader: StoreReader) -> None:
-    found = reader.measured_epochs(["b", "a"])
+    found = reader.metrics.measured_epochs(["b", "a"])
     assert rows_of(found, "run_id", "epoch") == [("a", 0), ("a", 2), ("a", 4), ("b", 1)]
-    assert rows_of(reader.vector_epochs(["a"]), "run_id", "epoch") == [("a", 4)]
-    assert reader.measured_epochs(["c"]).empty
-    assert rows_of(reader.measured_rows(), "run_id", "metrics") == [("a", 33), ("b", 11)]
+    assert rows_of(reader.vectors.epochs(["a"]), "run_id", "epoch") == [("a", 4)]
+    assert reader.metrics.measured_epochs(["c"]).empty
+    assert rows_of(reader.metrics.measured_rows(), "run_id", "metrics") == [("a", 33), ("b", 11)]
 
 
 def test_curves(reader: StoreReader) -> None:
-    found = reader.curves(["a"], ["clean", "perturbed", L2.slug], "train", ["nc1", "angle"])
+    found = reader.metrics.curves(["a"], ["clean", "perturbed", L2.slug], "train", ["nc1", "angle"])
     expected = {
         (c, "nc1", e, 10.0 * e + d) for e in (0, 2, 4) for c, d in (("clean", 0), ("perturbed", 0.1), (L2.slug, 0.4))
     }
     assert set(rows_of(found, "shown", "metric", "epoch", "value")) == expected and len(found) == 9
     assert set(found["condition"]) == {"clean", PERTURBED.slug, L2.slug} and set(found["run_id"]) == {"a"}
-    own = reader.curves(["b"], ["perturbed"], "train", ["ncc_accuracy"])
+    own = reader.metrics.curves(["b"], ["perturbed"], "train", ["ncc_accuracy"])
     assert rows_of(own, "run_id", "epoch", "value") == [("b", 1, 500.8)]
-    assert rows_of(reader.curves(["b"], ["clean"], "test", ["nc1"]), "value") == [(500.5,)]
-    assert reader.curves(["a"], [], "train", ["nc1"]).empty
+    assert rows_of(reader.metrics.curves(["b"], ["clean"], "test", ["nc1"]), "value") == [(500.5,)]
+    assert reader.metrics.curves(["a"], [], "train", ["nc1"]).empty
 
 
 def test_curves_come_in_the_order_of_epochs(reader: StoreReader) -> None:
-    assert list(reader.curves(["a"], ["clean"], "train", ["nc1"])["epoch"]) == [0, 2, 4]
+    assert list(reader.metrics.curves(["a"], ["clean"], "train", ["nc1"])["epoch"]) == [0, 2, 4]
 
 
 def test_against_clean_means_of_the_same_split_or_another(reader: StoreReader) -> None:
     wanted = ["angle", "ncc_accuracy"]
-    found = reader.against_clean(["b"], ["perturbed"], "test", wanted)
+    found = reader.metrics.against_clean(["b"], ["perturbed"], "test", wanted)
     assert rows_of(found, "metric", "value") == [("angle", 500.6)]
-    found = reader.against_clean(["b"], ["perturbed"], "test", wanted, means_split="train")
+    found = reader.metrics.against_clean(["b"], ["perturbed"], "test", wanted, means_split="train")
     assert rows_of(found, "metric", "value") == [("ncc_accuracy", 500.7)]
-    found = reader.against_clean(["b"], ["perturbed"], "train", wanted)
+    found = reader.metrics.against_clean(["b"], ["perturbed"], "train", wanted)
     assert rows_of(found, "metric", "value") == [("angle", 500.2), ("ncc_accuracy", 500.3)]
 
 
 def test_all_that_a_page_draws_over_epochs_at_once(reader: StoreReader) -> None:
     """Each metric around the means that are asked for, though others are stored of it."""
     wanted = {"nc1": "own", "angle": "clean", "ncc_accuracy": "train clean"}
-    found = reader.over_epochs(["b"], ["clean", "perturbed"], "train", wanted)
+    found = reader.metrics.over_epochs(["b"], ["clean", "perturbed"], "train", wanted)
     expected = [("nc1", "clean", 500.0), ("angle", "perturbed", 500.2), ("nc1", "perturbed", 500.1)]
     assert set(rows_of(found, "metric", "shown", "value")) == {*expected, ("ncc_accuracy", "perturbed", 500.3)}
     assert len(found) == 4
-    test = reader.over_epochs(["b"], ["clean", "perturbed"], "test", wanted)
+    test = reader.metrics.over_epochs(["b"], ["clean", "perturbed"], "test", wanted)
     expected = [("nc1", "clean", 500.5), ("angle", "perturbed", 500.6), ("ncc_accuracy", "perturbed", 500.7)]
     assert set(rows_of(test, "metric", "shown", "value")) == set(expected) and len(test) == 3
-    assert reader.over_epochs([], ["clean"], "train", wanted).empty
+    assert reader.metrics.over_epochs([], ["clean"], "train", wanted).empty
 
 
 def test_class_metrics(reader: StoreReader) -> None:
-    found = reader.class_metrics({"a": 4}, "train")
+    found = reader.metrics.class_metrics({"a": 4}, "train")
     expected = [("clean", 0, 0.25), ("clean", 1, 1.25), ("perturbed", 0, 0.75), ("perturbed", 1, 1.75)]
     assert rows_of(found, "shown", "class", "value") == expected
     assert set(found["means_condition"]) == {"clean"}
-    both = reader.class_metrics({"b": 1, "a": 4}, "train")
+    both = reader.metrics.class_metrics({"b": 1, "a": 4}, "train")
     assert rows_of(both[both["run_id"] == "a"], "shown", "class", "value") == expected
     assert rows_of(both[both["run_id"] == "b"], "class", "value") == [(0, 99.0), (1, 100.0)]
-    assert reader.class_metrics({"b": 4, "a": 1}, "train").empty and reader.class_metrics({}, "train").empty
-    assert reader.class_metrics({"a": 2}, "train").empty and reader.class_metrics({"a": 4}, "test").empty
+    assert (
+        reader.metrics.class_metrics({"b": 4, "a": 1}, "train").empty
+        and reader.metrics.class_metrics({}, "train").empty
+    )
+    assert (
+        reader.metrics.class_metrics({"a": 2}, "train").empty and reader.metrics.class_metrics({"a": 4}, "test").empty
+    )
 
 
 def test_vectors_come_in_the_order_of_classes(reader: StoreReader) -> None:
-    classes, means = reader.class_means("a", 4, "train", PERTURBED.slug)
+    classes, means = reader.vectors.class_means("a", 4, "train", PERTURBED.slug)
     assert classes.tolist() == [0, 2] and means.tolist() == [[0.0, 0.75], [2.0, 0.75]] and means.dtype == np.float64
-    classes, weight = reader.classifier("a", 4)
+    classes, weight = reader.vectors.classifier("a", 4)
     assert classes.tolist() == [0, 1] and weight.tolist() == [[0.0, 8.0], [1.0, 7.0]]
-    classes, means = reader.class_means("a", 2, "train", "clean")
+    classes, means = reader.vectors.class_means("a", 2, "train", "clean")
     assert classes.shape == (0,) and means.shape == (0, 0)
 
 
 def test_leaps(reader: StoreReader) -> None:
-    found = reader.leaps("a", 4, "train", PERTURBED.slug)
+    found = reader.metrics.leaps("a", 4, "train", PERTURBED.slug)
     assert rows_of(found, "true_class", "predicted_class", "count", "angle") == [(0, 1, 6, 0.5), (1, 2, 4, 0.75)]
-    assert reader.leaps("a", 4, "test", PERTURBED.slug).empty
+    assert reader.metrics.leaps("a", 4, "test", PERTURBED.slug).empty
 
 
 def test_projections(reader: StoreReader) -> None:
-    found = reader.projection("a", 4, "train", ["clean"], "pca")
+    found = reader.samples.projection("a", 4, "train", ["clean"], "pca")
     columns = ("shown", "sample", "label", "predicted", "x", "y")
     assert rows_of(found, *columns) == [("clean", 3, 0, 0, 3.0, 0.25), ("clean", 5, 1, 2, 5.0, 0.25)]
-    both = reader.projection("a", 4, "train", ["clean", PERTURBED.slug], "umap")
+    both = reader.samples.projection("a", 4, "train", ["clean", PERTURBED.slug], "umap")
     assert len(both) == 4 and set(both["x"]) == {-3.0, -5.0}
-    stored = reader.projected("a")
+    stored = reader.samples.projected("a")
     assert rows_of(stored, "method", "epoch", "split", "condition") == sorted(
         (m, 4, "train", c) for m in ("pca", "umap") for c in ("clean", PERTURBED.slug)
     )
 
 
 def test_checkpoints(reader: StoreReader) -> None:
-    found = reader.checkpoints(["a"])
+    found = reader.runs.checkpoints(["a"])
     assert rows_of(found, "epoch", "path", "sha256") == [
         (e, str(reader.path.parent / "checkpoints" / "a" / str(e)), f"{e:02}") for e in (0, 2, 4)
     ]
-    assert len(reader.checkpoints(["a", "b"])) == 4
+    assert len(reader.runs.checkpoints(["a", "b"])) == 4
 
 
 def test_last_values_are_those_of_each_runs_last_epoch(reader: StoreReader) -> None:
-    found = reader.last_values(["nc1", "angle", "ncc_accuracy"])
+    found = reader.metrics.last_values(["nc1", "angle", "ncc_accuracy"])
     assert set(rows_of(found, "run_id", "epoch")) == {("a", 4), ("b", 1)}
     own = found[found["run_id"] == "b"]
     assert set(rows_of(own, "shown", "means", "metric", "value")) == {
@@ -198,7 +203,7 @@ def test_last_values_are_those_of_each_runs_last_epoch(reader: StoreReader) -> N
         ("perturbed", "clean", "ncc_accuracy", 500.3),
         (L2.slug, "own", "nc1", 500.4),
     }
-    test = reader.last_values(["nc1", "angle", "ncc_accuracy"], "test")
+    test = reader.metrics.last_values(["nc1", "angle", "ncc_accuracy"], "test")
     assert set(rows_of(test[test["run_id"] == "b"], "means", "metric")) == {("own", "nc1"), ("clean", "angle")}
 
 
@@ -221,7 +226,7 @@ def test_a_stale_heartbeat_means_interrupted(tmp_path: Path, stored: str, age: f
     path = tmp_path / "rnc.duckdb"
     begin(path, "a")
     set_run(path, "a", state=str(stored), heartbeat_at=datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=age))
-    assert list(StoreReader(path).runs()["state"]) == [shown]
+    assert list(StoreReader(path).runs.all()["state"]) == [shown]
     with reading(path) as connection:
         assert connection.execute("SELECT state FROM run").fetchall() == [(stored,)]
 
@@ -232,38 +237,63 @@ def test_a_run_becomes_interrupted_though_its_file_does_not_change(
     path = tmp_path / "rnc.duckdb"
     begin(path, "a")
     reader = StoreReader(path)
-    assert list(reader.runs()["state"]) == ["running"]
-    monkeypatch.setattr(store_reader, "STALE_SECONDS", -1.0)
-    assert list(reader.runs()["state"]) == ["interrupted"]
-    monkeypatch.setattr(store_reader, "STALE_SECONDS", 60.0)
-    assert list(reader.runs()["state"]) == ["running"]
+    assert list(reader.runs.all()["state"]) == ["running"]
+    monkeypatch.setattr(run_queries, "STALE_SECONDS", -1.0)
+    assert list(reader.runs.all()["state"]) == ["interrupted"]
+    monkeypatch.setattr(run_queries, "STALE_SECONDS", 60.0)
+    assert list(reader.runs.all()["state"]) == ["running"]
 
 
 def test_umap_is_due_while_its_trainer_lives(store: Path, tmp_path: Path) -> None:
     path = tmp_path / "rnc.duckdb"
     writer = begin(path, "promised")
     begin(path, "never", umap=False)
-    assert StoreReader(path).umap_is_due("promised") and not StoreReader(path).umap_is_due("never")
-    assert not StoreReader(store).umap_is_due("a"), "it has landed"
+    assert StoreReader(path).samples.umap_is_due("promised") and not StoreReader(path).samples.umap_is_due("never")
+    assert not StoreReader(store).samples.umap_is_due("a"), "it has landed"
     writer.end_run("promised", RunState.FINISHED, 1.0)
-    assert not StoreReader(path).umap_is_due("promised")
+    assert not StoreReader(path).samples.umap_is_due("promised")
 
 
 QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
-    "runs": lambda r: r.runs(),
-    "conditions": lambda r: r.conditions(["a"]),
-    "measured_epochs": lambda r: r.measured_epochs(["a"]),
-    "measured_rows": lambda r: r.measured_rows(),
-    "vector_epochs": lambda r: r.vector_epochs(["a"]),
-    "curves": lambda r: r.curves(["a"], ["clean"], "train", ["nc1"]),
-    "against_clean": lambda r: r.against_clean(["a"], ["clean"], "train", ["nc1"]),
-    "class_metrics": lambda r: r.class_metrics({"a": 0}, "train"),
-    "leaps": lambda r: r.leaps("a", 0, "train", "clean"),
-    "projection": lambda r: r.projection("a", 0, "train", ["clean"], "pca"),
-    "projected": lambda r: r.projected("a"),
-    "checkpoints": lambda r: r.checkpoints(["a"]),
-    "last_values": lambda r: r.last_values(["nc1"]),
+    "runs": lambda r: r.runs.all(),
+    "conditions": lambda r: r.runs.conditions(["a"]),
+    "measured_epochs": lambda r: r.metrics.measured_epochs(["a"]),
+    "measured_rows": lambda r: r.metrics.measured_rows(),
+    "vector_epochs": lambda r: r.vectors.epochs(["a"]),
+    "curves": lambda r: r.metrics.curves(["a"], ["clean"], "train", ["nc1"]),
+    "against_clean": lambda r: r.metrics.against_clean(["a"], ["clean"], "train", ["nc1"]),
+    "class_metrics": lambda r: r.metrics.class_metrics({"a": 0}, "train"),
+    "leaps": lambda r: r.metrics.leaps("a", 0, "train", "clean"),
+    "projection": lambda r: r.samples.projection("a", 0, "train", ["clean"], "pca"),
+    "projected": lambda r: r.samples.projected("a"),
+    "checkpoints": lambda r: r.runs.checkpoints(["a"]),
+    "last_values": lambda r: r.metrics.last_values(["nc1"]),
 }
+
+
+MORE_QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
+    "over_epochs": lambda r: r.metrics.over_epochs(["a"], ["clean"], "train", {"nc1": "own"}),
+    "layers": lambda r: r.metrics.layers(["a"], ["clean"], "train", 9),
+    "evidence": lambda r: r.metrics.evidence(["a"], ["nc1"], 9),
+    "milestones": lambda r: r.metrics.milestones(["a"]),
+    "means_over_epochs": lambda r: r.vectors.means_over_epochs(["a"], ["clean"], "train"),
+    "sample": lambda r: r.samples.sample("a", 0, "train", ["clean"]),
+    "features": lambda r: r.samples.features("a"),
+    "row_counts": lambda r: r.runs.row_counts("a"),
+    "costs": lambda r: r.runs.costs("a"),
+    "paces": lambda r: r.runs.paces(["a"]),
+    "lab_results": lambda r: r.lab.results(),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS | MORE_QUESTIONS)
+def test_without_a_store_answers_have_the_columns_and_types_of_an_empty_one(tmp_path: Path, question: str) -> None:
+    with writing(tmp_path / "empty.duckdb"):
+        pass
+    ask = (QUESTIONS | MORE_QUESTIONS)[question]
+    found = ask(StoreReader(tmp_path / "none" / "rnc.duckdb"))
+    pd.testing.assert_frame_equal(found, ask(StoreReader(tmp_path / "empty.duckdb")))
+    assert found.attrs["sql"]
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -275,19 +305,22 @@ def test_without_a_store_every_answer_is_empty(tmp_path: Path, question: str) ->
 
 def test_without_a_store_there_are_no_vectors(tmp_path: Path) -> None:
     reader = StoreReader(tmp_path / "rnc.duckdb")
-    assert reader.class_means("a", 0, "train", "clean")[1].size == 0 and reader.classifier("a", 0)[0].size == 0
+    assert (
+        reader.vectors.class_means("a", 0, "train", "clean")[1].size == 0
+        and reader.vectors.classifier("a", 0)[0].size == 0
+    )
 
 
 def test_no_umap_is_due_of_a_run_that_is_not_stored(store: Path, tmp_path: Path) -> None:
-    assert StoreReader(tmp_path / "rnc.duckdb").umap_is_due("a") is False
-    assert StoreReader(store).umap_is_due("gone") is False
+    assert StoreReader(tmp_path / "rnc.duckdb").samples.umap_is_due("a") is False
+    assert StoreReader(store).samples.umap_is_due("gone") is False
 
 
 def test_configs_of_older_stores_say_what_they_left_unsaid(tmp_path: Path) -> None:
     """Schema 1 knew neither width nor subset; labels and the choice of runs need both."""
     begin(tmp_path / "rnc.duckdb", "old")
     begin(tmp_path / "rnc.duckdb", "new", width=0.5, subset=100)
-    runs = StoreReader(tmp_path / "rnc.duckdb").runs().set_index("run_id")
+    runs = StoreReader(tmp_path / "rnc.duckdb").runs.all().set_index("run_id")
     assert runs[["width", "subset"]].to_dict("index") == {
         "old": {"width": 1.0, "subset": 0},
         "new": {"width": 0.5, "subset": 100},

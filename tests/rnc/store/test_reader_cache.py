@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from rnc.store import cached_queries as store_answers
-from rnc.store.connection import StoreError, reading
+from rnc.store.connection import reading
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -45,11 +46,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 
 def test_an_unchanged_file_is_opened_once_a_question(store: Path, opened: Opened) -> None:
     reader = StoreReader(store)
-    first = reader.curves(["a"], ["clean"], "train", ["nc1"])
+    first = reader.metrics.curves(["a"], ["clean"], "train", ["nc1"])
     assert len(opened) == 1
-    assert reader.curves(["a"], ["clean"], "train", ["nc1"]).equals(first)
+    assert reader.metrics.curves(["a"], ["clean"], "train", ["nc1"]).equals(first)
     assert len(opened) == 1
-    assert len(reader.curves(["b"], ["clean"], "train", ["nc1"])) == 1
+    assert len(reader.metrics.curves(["b"], ["clean"], "train", ["nc1"])) == 1
     assert len(opened) == 2
 
 
@@ -59,7 +60,7 @@ def test_a_changed_file_is_read_anew(tmp_path: Path, opened: Opened) -> None:
     for epoch in range(3):
         writer.write_epoch("a", epoch, one_epoch("a", epoch))
         for _again in range(2):
-            assert list(reader.measured_epochs(["a"])["epoch"]) == list(range(epoch + 1))
+            assert list(reader.metrics.measured_epochs(["a"])["epoch"]) == list(range(epoch + 1))
         assert len(opened) == epoch + 1
 
 
@@ -67,9 +68,9 @@ def test_the_cache_is_bounded(store: Path, opened: Opened, monkeypatch: pytest.M
     monkeypatch.setattr(store_answers, "_CACHED_ANSWERS", 2)
     reader = StoreReader(store)
     for run in ("a", "b", "a", "c", "a"):
-        reader.measured_epochs([run])
+        reader.metrics.measured_epochs([run])
     assert len(opened) == 3, "a, asked again and again, stays"
-    reader.measured_epochs(["b"])
+    reader.metrics.measured_epochs(["b"])
     assert len(opened) == 4, "b, the oldest, made room for c"
 
 
@@ -79,7 +80,7 @@ def test_threads_share_a_reader(store: Path) -> None:
     def ask() -> None:
         try:
             for _again in range(20):
-                assert len(reader.curves(["a"], ["clean"], "train", ["nc1"])) == 3
+                assert len(reader.metrics.curves(["a"], ["clean"], "train", ["nc1"])) == 3
         except BaseException as error:
             errors.append(error)
 
@@ -93,16 +94,16 @@ def test_threads_share_a_reader(store: Path) -> None:
 
 def test_a_store_that_appears_later_is_read(tmp_path: Path) -> None:
     reader = StoreReader(tmp_path / "rnc.duckdb")
-    assert reader.runs().empty
+    assert reader.runs.all().empty
     begin(reader.path, "a")
-    assert list(reader.runs()["run_id"]) == ["a"]
+    assert list(reader.runs.all()["run_id"]) == ["a"]
 
 
 def test_what_is_no_store_is_an_error_and_no_empty_answer(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes(b"notes" * 1000)
     with pytest.raises(StoreError, match="not a DuckDB store"):
-        StoreReader(path).runs()
+        StoreReader(path).runs.all()
 
 
 @contextmanager
@@ -113,6 +114,6 @@ def no_reading(path: Path) -> Iterator[None]:
 
 def test_an_answer_lasts_without_any_connection(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = StoreReader(store)
-    assert len(reader.checkpoints(["a"])) == 3
+    assert len(reader.runs.checkpoints(["a"])) == 3
     monkeypatch.setattr(store_answers, "reading", no_reading)
-    assert len(reader.checkpoints(["a"])) == 3
+    assert len(reader.runs.checkpoints(["a"])) == 3

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
-from rnc.store.metric_queries import spread
+from rnc.store.connection import reading
+from rnc.store.queries.epochs import epochs_not_after
+from rnc.store.queries.metrics import spread
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
-from rnc.vocabulary import ConditionKind, Norm, Role
+from rnc.vocabulary import PIXELS_LAYER, ConditionKind, Norm, Role
 from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, add_metrics, begin
 
 HALF = Condition(ConditionKind.PGD, Norm.LINF, 4 / 255, 10)
@@ -77,7 +79,7 @@ def only(frame: pd.DataFrame, **values: object) -> float:
 
 @pytest.mark.parametrize(("cursor", "epoch"), [(0, 0), (3, 2), (9, 2)])
 def test_layers_are_those_of_the_last_epoch_that_has_them(reader: StoreReader, cursor: int, epoch: int) -> None:
-    found = reader.layers(["a"], ["clean", "perturbed"], "train", cursor)
+    found = reader.metrics.layers(["a"], ["clean", "perturbed"], "train", cursor)
     assert set(found["epoch"]) == {epoch}
     nearest = found[found["metric"] == "ncc_accuracy"]
     assert sorted(zip(nearest["shown"], nearest["layer"], nearest["depth"], nearest["value"], strict=True)) == [
@@ -94,19 +96,33 @@ def test_layers_are_those_of_the_last_epoch_that_has_them(reader: StoreReader, c
     assert set(found["metric"]) == {"nc1", "ncc_accuracy"}
 
 
+@pytest.mark.parametrize("cursor", range(12))
+def test_sql_and_frames_agree_on_the_last_epoch_not_after_the_cursor(reader: StoreReader, cursor: int) -> None:
+    found = reader.metrics.layers(["a", "b"], ["clean", "perturbed"], "train", cursor)
+    with reading(reader.path) as connection:
+        sql = "SELECT DISTINCT run_id, epoch FROM metric WHERE layer = ?"
+        with_layers = connection.execute(sql, [PIXELS_LAYER]).df()
+    assert not with_layers.empty
+    expected = {run_id: epochs[-1] for run_id, epochs in epochs_not_after(with_layers, cursor).items()}
+    assert dict(zip(found["run_id"], found["epoch"], strict=True)) == expected
+
+
 def test_layers_are_of_the_runs_conditions_and_split_asked_for(reader: StoreReader) -> None:
-    assert set(reader.layers(["a", "b"], ["clean"], "train", 9)["run_id"]) == {"a", "b"}
-    assert set(reader.layers(["a"], ["perturbed"], "train", 9)["shown"]) == {"perturbed"}
-    test = reader.layers(["a"], ["clean"], "test", 9)
+    assert set(reader.metrics.layers(["a", "b"], ["clean"], "train", 9)["run_id"]) == {"a", "b"}
+    assert set(reader.metrics.layers(["a"], ["perturbed"], "train", 9)["shown"]) == {"perturbed"}
+    test = reader.metrics.layers(["a"], ["clean"], "test", 9)
     assert only(test, metric="ncc_accuracy", layer="stage-1") == 1.2
-    assert reader.layers(["c"], ["clean"], "train", 9).empty and reader.layers([], ["clean"], "train", 9).empty
+    assert (
+        reader.metrics.layers(["c"], ["clean"], "train", 9).empty
+        and reader.metrics.layers([], ["clean"], "train", 9).empty
+    )
 
 
 def test_evidence_is_of_the_initialisation_and_the_last_epoch(reader: StoreReader) -> None:
-    found = reader.evidence(["a", "b"], ["nc1"], 9)
+    found = reader.metrics.evidence(["a", "b"], ["nc1"], 9)
     assert found.groupby("run_id")["epoch"].unique().map(sorted).to_dict() == {"a": [0, 4], "b": [1]}
-    assert set(reader.evidence(["a"], ["nc1"], 3)["epoch"]) == {0, 2}
-    assert set(found["metric"]) == {"nc1"} and reader.evidence([], ["nc1"], 9).empty
+    assert set(reader.metrics.evidence(["a"], ["nc1"], 3)["epoch"]) == {0, 2}
+    assert set(found["metric"]) == {"nc1"} and reader.metrics.evidence([], ["nc1"], 9).empty
 
 
 @given(st.sets(st.integers(1, 500), min_size=1), st.integers(0, 20))
@@ -118,12 +134,12 @@ def test_epochs_between_are_measured_ones_and_few(epochs: set[int], between: int
 
 def test_evidence_has_epochs_between(reader: StoreReader) -> None:
     assert spread(list(range(401)), 4) == [0, 2, 10, 35, 120, 400]
-    found = reader.evidence(["a", "b"], ["nc1"], 9, between=9)
+    found = reader.metrics.evidence(["a", "b"], ["nc1"], 9, between=9)
     assert found.groupby("run_id")["epoch"].unique().map(sorted).to_dict() == {"a": [0, 2, 4], "b": [1]}
 
 
 def test_evidence_says_around_which_means_and_of_which_layer(reader: StoreReader) -> None:
-    found = reader.evidence(["a"], ["nc1", "angle", "ncc_accuracy"], 2)
+    found = reader.metrics.evidence(["a"], ["nc1", "angle", "ncc_accuracy"], 2)
     last = found[found["epoch"] == 2]
     features = {"layer": "features", "split": "train"}
     assert only(last, **features, shown="clean", metric="nc1", means="own") == 2.5
@@ -135,7 +151,7 @@ def test_evidence_says_around_which_means_and_of_which_layer(reader: StoreReader
 
 
 def test_evidence_knows_the_weaker_attacks_in_the_runs_own_norm(reader: StoreReader) -> None:
-    found = reader.evidence(["a"], ["nc1"], 9)
+    found = reader.metrics.evidence(["a"], ["nc1"], 9)
     shares = found.drop_duplicates("shown").set_index("shown")["share"].dropna()
     assert shares.to_dict() == {"perturbed": 1.0, HALF.slug: 0.5}
 
@@ -165,7 +181,7 @@ def test_the_terminal_phase_starts_where_all_that_is_trained_on_is_fitted(
         if epoch in trained:
             add_metrics(rows, "a", epoch, "train", as_trained, {"accuracy": trained[epoch]})
         writer.write_epoch("a", epoch, rows)
-    found = StoreReader(path).milestones(["a"])
+    found = StoreReader(path).metrics.milestones(["a"])
     assert found.values.tolist() == ([["a", "terminal", starts]] if starts else [])
 
 
@@ -175,6 +191,6 @@ def test_the_learning_rate_drops_after_an_epoch(tmp_path: Path) -> None:
         writer, rows = begin(path, run_id), Rows()
         rows.add("epoch", run_id=run_id, epoch=list(range(1, len(rates) + 1)), learning_rate=rates)
         writer.write_epoch(run_id, 1, rows)
-    assert StoreReader(path).milestones(["a"]).values.tolist() == [["a", "drop", 2], ["a", "drop", 4]]
-    assert StoreReader(path).milestones(["b"]).values.tolist() == [["b", "drop", 1]]
-    assert StoreReader(tmp_path / "none.duckdb").milestones(["a"]).empty
+    assert StoreReader(path).metrics.milestones(["a"]).values.tolist() == [["a", "drop", 2], ["a", "drop", 4]]
+    assert StoreReader(path).metrics.milestones(["b"]).values.tolist() == [["b", "drop", 1]]
+    assert StoreReader(tmp_path / "none.duckdb").metrics.milestones(["a"]).empty

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.store.connection import StoreError
+from rnc.store.errors import StoreError
 from rnc.store.files import networks_folder
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
@@ -36,7 +36,7 @@ def store(tmp_path: Path) -> Path:
 
 def told(store: Path, run_id: str) -> tuple[list[str], str, bool]:
     """What the reader says of a run's tags, note and archive flag."""
-    run = StoreReader(store).runs().set_index("run_id").loc[run_id]
+    run = StoreReader(store).runs.all().set_index("run_id").loc[run_id]
     return run["tags"], run["note"], bool(run["archived"])
 
 
@@ -83,7 +83,7 @@ def test_they_travel_with_a_published_run_but_for_the_archive(store: Path, tmp_p
     mine.annotate("mine", ["tag"], NASTY)
     mine.archive(["mine"])
     publish(tmp_path / "other.duckdb", "mine", tmp_path / "gallery")
-    found = StoreReader(store, tmp_path / "gallery").runs().set_index("run_id").loc["mine"]
+    found = StoreReader(store, tmp_path / "gallery").runs.all().set_index("run_id").loc["mine"]
     assert found["published"] and (found["tags"], found["note"]) == (["tag"], NASTY) and not found["archived"]
     with pytest.raises(StoreError, match="is of the gallery"):
         StoreWriter(store).annotate("mine", [], "")
@@ -95,7 +95,7 @@ def test_a_deleted_run_is_gone_whole_and_its_neighbour_stays(store: Path) -> Non
         writer.annotate(run_id, ["tag"], "note")
     before = snapshot(store, "b")
     assert networks_of(store, "a") == (2, 12)
-    assert dict(StoreReader(store).rows_of("a").to_numpy()) == {
+    assert dict(StoreReader(store).runs.row_counts("a").to_numpy()) == {
         t: len(rows) for t, rows in snapshot(store, "a").items()
     }
     writer.delete_run("a")

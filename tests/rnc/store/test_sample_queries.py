@@ -37,27 +37,27 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
 @given(st.integers(1, 100))
 def test_a_choice_is_balanced_nested_and_the_same_everywhere(reader: StoreReader, most: int) -> None:
     both = ["clean", PERTURBED.slug]
-    drawn = reader.projection("a", 4, "train", both, "pca", most)
+    drawn = reader.samples.projection("a", 4, "train", both, "pca", most)
     each = max(most // 3, 1)
     counts = drawn[drawn["condition"] == "clean"].groupby("label").size().to_dict()
     assert counts == {label: min(count, each) for label, count in PER_CLASS.items()}
     assert set(drawn["stored"]) == {len(SAMPLES)}
     chosen = set(drawn["sample"])
     assert len(drawn) == 2 * len(chosen)
-    assert set(reader.projection("a", 0, "train", ["clean"], "pca", most)["sample"]) == chosen
-    assert set(reader.sample("a", 4, "train", both, most=most)["sample"]) == chosen
-    assert chosen <= set(reader.projection("a", 4, "train", both, "pca", most + 3)["sample"])
+    assert set(reader.samples.projection("a", 0, "train", ["clean"], "pca", most)["sample"]) == chosen
+    assert set(reader.samples.sample("a", 4, "train", both, most=most)["sample"]) == chosen
+    assert chosen <= set(reader.samples.projection("a", 4, "train", both, "pca", most + 3)["sample"])
 
 
 def test_all_samples_are_the_rows_themselves(reader: StoreReader) -> None:
-    found = reader.projection("a", 4, "train", ["clean"], "pca").sort_values("sample")
+    found = reader.samples.projection("a", 4, "train", ["clean"], "pca").sort_values("sample")
     order = np.argsort(SAMPLES)
     np.testing.assert_array_equal(found["sample"], SAMPLES[order])
     np.testing.assert_array_equal(found[["x", "y"]], np.stack([SAMPLES, LABELS], axis=1)[order] + 0.5)
 
 
 def test_features_of_some_classes(reader: StoreReader) -> None:
-    found = reader.sample("a", 0, "train", ["clean"], labels=[2, 0], most=20)
+    found = reader.samples.sample("a", 0, "train", ["clean"], labels=[2, 0], most=20)
     assert found.groupby("label").size().to_dict() == {0: 10, 2: 5}
     for row in found.itertuples():
         assert list(row.vector) == [row.sample, row.label]

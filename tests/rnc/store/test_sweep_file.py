@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from rnc.store import sweep_file
-from rnc.store.connection import StoreWriteError
+from rnc.store.errors import StoreWriteError
 from rnc.store.sweep_file import Job, PlannedRun, Sweep, sweep_folder
 from rnc.store.sweep_state import progress, sweeps_of
 

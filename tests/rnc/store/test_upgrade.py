@@ -11,11 +11,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store import backup
-from rnc.store import connection as store_connection
+from rnc.store import backup, file_store
 from rnc.store.__main__ import main
 from rnc.store.backup import back_up
-from rnc.store.connection import SCHEMA_VERSION, StoreError, StoreWriteError, reading, writing
+from rnc.store.connection import reading, writing
+from rnc.store.errors import StoreError, StoreWriteError
+from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -88,7 +89,7 @@ def test_it_becomes_what_a_new_store_is(old: Path, tmp_path: Path) -> None:
 
 def test_new_runs_stand_beside_the_old_ones(old: Path) -> None:
     begin(old, "new").write_epoch("new", 0, one_epoch("new", 0))
-    assert set(StoreReader(old).runs()["run_id"]) == {"old", "new"}
+    assert set(StoreReader(old).runs.all()["run_id"]) == {"old", "new"}
 
 
 def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old: Path, version: int) -> None:
@@ -151,7 +152,7 @@ def test_the_store_stays_locked_while_it_is_copied(old: Path, monkeypatch: pytes
         others.append(other.stderr)
         return copy
 
-    monkeypatch.setattr(store_connection, "back_up", watched)
+    monkeypatch.setattr(file_store, "back_up", watched)
     with writing(old):
         pass
     assert "Could not set lock" in others[0]

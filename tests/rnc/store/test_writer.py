@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rnc.conditions import CLEAN, Condition
-from rnc.store.connection import StoreError, reading
+from rnc.store.connection import reading
+from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.rows import Rows
 from rnc.store.run_annotations import TABLES_OF_A_RUN
-from rnc.store.writer import RunExistsError, StoreWriter, run_state
+from rnc.store.writer import StoreWriter, run_state
 from rnc.vocabulary import Role, RunState
 from tests.rnc.store.hand_written import (
     CLASSES,

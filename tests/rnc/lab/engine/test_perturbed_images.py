@@ -67,9 +67,9 @@ def test_a_stopped_one_hands_over_what_it_has(inputs: AttackInputs) -> None:
 def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
     """Of the demo's stored samples, by its stored networks: what was decided on the perturbed images then."""
     reader = StoreReader(demo_store)
-    run = reader.runs().set_index("objective", drop=False).loc["at"]
-    slug = reader.conditions([run.run_id]).set_index("shown")["condition"]["perturbed"]
-    stored = reader.sample(run.run_id, 60, "test", [slug]).sort_values("sample").head(100)
+    run = reader.runs.all().set_index("objective", drop=False).loc["at"]
+    slug = reader.runs.conditions([run.run_id]).set_index("shown")["condition"]["perturbed"]
+    stored = reader.samples.sample(run.run_id, 60, "test", [slug]).sort_values("sample").head(100)
 
     class Choice:
         condition, split = slug, Split.TEST

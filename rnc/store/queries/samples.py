@@ -2,7 +2,10 @@
 
 import pandas as pd
 
-from rnc.store.metric_queries import SHOWN, EvidenceReader
+from rnc.store.cached_queries import CachedQueries
+from rnc.store.queries.runs import RunQueries
+from rnc.store.queries.shown import SHOWN
+from rnc.vocabulary import ProjectionMethod, RunState
 
 EVERY_SAMPLE = 2**31
 """Value of `most` for all stored samples."""
@@ -23,14 +26,18 @@ part of a larger one. `stored` is the number of samples in `here`.
 """
 
 
-class SampleReader(EvidenceReader):
-    """The part of `StoreReader` that maps query."""
+class SampleQueries:
+    """Queries for sampled features and their coordinates in the plane."""
+
+    def __init__(self, cached: CachedQueries, runs: RunQueries) -> None:
+        """Set the queries' way to the store, and the queries for runs."""
+        self._cached, self._runs = cached, runs
 
     def projection(
         self, run_id: str, epoch: int, split: str, conditions: list[str], method: str, most: int = EVERY_SAMPLE
     ) -> pd.DataFrame:
         """Return shown, condition, sample, label, predicted, x, y, stored of at most `most` samples of an epoch."""
-        return self._ask(
+        return self._cached.query(
             f"""WITH here AS MATERIALIZED (
                    SELECT p.condition, p.sample, f.label, f.predicted, p.coordinates
                    FROM projection p JOIN feature f USING (run_id, epoch, split, condition, sample)
@@ -52,7 +59,7 @@ class SampleReader(EvidenceReader):
 
     def projected(self, run_id: str) -> pd.DataFrame:
         """Return method, epoch, split, condition of the stored projections."""
-        return self._ask(
+        return self._cached.query(
             "SELECT DISTINCT method, epoch, split, condition FROM projection WHERE run_id = ? ORDER BY ALL", run_id
         )
 
@@ -69,7 +76,7 @@ class SampleReader(EvidenceReader):
 
         `labels` limits them to some classes, `most` to a number of samples.
         """
-        return self._ask(
+        return self._cached.query(
             f"""WITH here AS MATERIALIZED (
                    SELECT condition, sample, label, predicted FROM feature
                    WHERE run_id = $run AND epoch = $epoch AND split = $split AND list_contains($conditions, condition)
@@ -90,6 +97,13 @@ class SampleReader(EvidenceReader):
 
     def features(self, run_id: str) -> pd.DataFrame:
         """Return epoch, split, condition, sample, label, vector of every sampled feature of a run."""
-        return self._ask(
+        return self._cached.query(
             "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
         )
+
+    def umap_is_due(self, run_id: str) -> bool:
+        """Return whether the run is still training and its planned UMAP is not stored yet."""
+        runs = self._runs.all()
+        alive = runs[(runs["run_id"] == run_id) & (runs["state"] == RunState.RUNNING)]
+        landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
+        return not alive.empty and bool(alive["umap"].iloc[0]) and not landed

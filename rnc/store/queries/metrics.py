@@ -1,11 +1,13 @@
-"""Queries over whole runs: their progress, the evidence for claims, and metrics along the network."""
+"""Queries over measured values: over epochs, per class, along the network, and as evidence for claims."""
 
 import numpy as np
 import pandas as pd
 
 from rnc.conditions import CLEAN
-from rnc.store.cached_queries import CachedAnswers
+from rnc.store.cached_queries import CachedQueries
 from rnc.store.errors import StoreError
+from rnc.store.queries.epochs import epochs_not_after
+from rnc.store.queries.shown import SHOWN
 from rnc.vocabulary import (
     FEATURES_LAYER,
     MOST_EPOCHS,
@@ -18,9 +20,6 @@ from rnc.vocabulary import (
     Split,
     TargetRule,
 )
-
-SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
-"""SQL for the name of a condition across several runs: its role, or its slug if it is an extra one."""
 
 MINE = "mine AS MATERIALIZED (SELECT * FROM metric WHERE list_contains($runs, run_id))"
 """The metric rows of some runs, for a WITH clause.
@@ -37,16 +36,20 @@ def spread(epochs: list[int], between: int) -> list[int]:
     return sorted({0, epochs[-1], *(epochs[i] for i in nearest[1:])})
 
 
-class EvidenceReader(CachedAnswers):
-    """The part of `StoreReader` that the pages of curves, layers and findings query."""
+class MetricQueries:
+    """Queries over measured values: over epochs, per class, along the network, and as evidence for claims."""
+
+    def __init__(self, cached: CachedQueries) -> None:
+        """Set the queries' way to the store."""
+        self._cached = cached
 
     def measured_rows(self) -> pd.DataFrame:
         """Return run_id, metrics: the runs with measurements, and the number of measured values."""
-        return self._ask("SELECT run_id, count(*) AS metrics FROM metric GROUP BY run_id ORDER BY ALL")
+        return self._cached.query("SELECT run_id, count(*) AS metrics FROM metric GROUP BY run_id ORDER BY ALL")
 
     def measured_epochs(self, run_ids: list[str]) -> pd.DataFrame:
         """Return run_id, epoch: the measured epochs."""
-        found = self._ask(
+        found = self._cached.query(
             "SELECT DISTINCT run_id, epoch FROM metric WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
         )
         if len(found) > MOST_EPOCHS and (most := found["run_id"].value_counts()).iloc[0] > MOST_EPOCHS:
@@ -62,7 +65,7 @@ class EvidenceReader(CachedAnswers):
         `wanted` maps each metric to the class means that it is measured around: own, clean (those of the same split) or train
         clean. `shown` names conditions by role, or by slug if they are extra ones.
         """
-        return self._ask(
+        return self._cached.query(
             f"""WITH {MINE}, wanted AS (SELECT unnest($metrics) AS metric, unnest($means) AS means)
                 SELECT m.run_id, {SHOWN} AS shown, m.condition, m.metric, m.epoch, m.value
                 FROM mine m
@@ -79,13 +82,75 @@ class EvidenceReader(CachedAnswers):
             split=split,
         )
 
+    def curves(self, run_ids: list[str], shown: list[str], split: str, metrics: list[str]) -> pd.DataFrame:
+        """Return run_id, shown, condition, metric, epoch, value of the penultimate layer, around the condition's own means.
+
+        `shown` names conditions by role, or by slug if they are extra ones.
+        """
+        return self.over_epochs(run_ids, shown, split, dict.fromkeys(metrics, "own"))
+
+    def against_clean(
+        self, run_ids: list[str], shown: list[str], split: str, metrics: list[str], means_split: str | None = None
+    ) -> pd.DataFrame:
+        """Return the same as `curves` for metrics against the clean means of the same split, or of train."""
+        means = "train clean" if means_split == Split.TRAIN else "clean"
+        return self.over_epochs(run_ids, shown, split, dict.fromkeys(metrics, means))
+
+    def last_values(self, metrics: list[str], split: str = Split.TRAIN) -> pd.DataFrame:
+        """Return run_id, epoch, shown, condition, means, metric, value at each run's last measured epoch.
+
+        `means` is own (around the condition's own means) or clean (against the clean means of the same split).
+        """
+        return self._cached.query(
+            f"""SELECT m.run_id, m.epoch, {SHOWN} AS shown, m.condition,
+                      CASE WHEN m.means_condition = m.condition THEN 'own' ELSE 'clean' END AS means, m.metric, m.value
+               FROM metric m JOIN run_condition rc USING (run_id, condition)
+               WHERE m.split = ? AND m.means_split = m.split AND list_contains(?, m.metric) AND m.layer = ?
+                 AND m.means_condition IN (m.condition, ?)
+                 AND m.epoch = (SELECT max(epoch) FROM metric last WHERE last.run_id = m.run_id)
+               ORDER BY ALL""",
+            split,
+            metrics,
+            FEATURES_LAYER,
+            CLEAN.slug,
+        )
+
+    def class_metrics(self, epochs: dict[str, int], split: str) -> pd.DataFrame:
+        """Return run_id, shown, condition, means_condition, class, metric, value of one epoch of each run (run_id -> epoch)."""
+        return self._cached.query(
+            f"""WITH mine AS MATERIALIZED (
+                   SELECT * FROM class_metric WHERE list_contains($runs, run_id) AND epoch BETWEEN $first AND $last
+                ), chosen AS (SELECT unnest($runs) AS run_id, unnest($epochs) AS epoch)
+                SELECT m.run_id, {SHOWN} AS shown, m.condition, m.means_condition, m.class, m.metric, m.value
+                FROM mine m
+                JOIN chosen ON chosen.run_id = m.run_id AND chosen.epoch = m.epoch
+                JOIN run_condition rc ON rc.run_id = m.run_id AND rc.condition = m.condition
+                WHERE m.split = $split AND m.layer = '{FEATURES_LAYER}' ORDER BY ALL""",
+            runs=list(epochs),
+            epochs=list(epochs.values()),
+            first=min(epochs.values(), default=0),
+            last=max(epochs.values(), default=0),
+            split=split,
+        )
+
+    def leaps(self, run_id: str, epoch: int, split: str, condition: str) -> pd.DataFrame:
+        """Return true_class, predicted_class, count, angle (rad) of an attack."""
+        return self._cached.query(
+            """SELECT true_class, predicted_class, count, angle FROM leap
+               WHERE run_id = ? AND epoch = ? AND split = ? AND condition = ? ORDER BY ALL""",
+            run_id,
+            epoch,
+            split,
+            condition,
+        )
+
     def layers(self, run_ids: list[str], shown: list[str], split: str, cursor: int) -> pd.DataFrame:
         """Return run_id, epoch, shown, layer, depth, metric, value of every stage.
 
         Each run is shown at its last epoch up to the cursor that has layers. nc1 is around the condition's own means,
         ncc_accuracy uses the clean means of train.
         """
-        return self._ask(
+        return self._cached.query(
             f"""WITH {MINE}, last AS (
                    SELECT run_id, max(epoch) AS epoch FROM mine
                    WHERE epoch <= $cursor AND layer = '{PIXELS_LAYER}' GROUP BY run_id
@@ -116,11 +181,9 @@ class EvidenceReader(CachedAnswers):
         epsilon over the run's epsilon for an untargeted PGD in the run's norm, without options.
         """
         measured = self.measured_epochs(run_ids)
-        of_runs = measured[measured["epoch"] <= cursor].groupby("run_id")["epoch"]
-        wanted = [
-            (str(run_id), epoch) for run_id, epochs in of_runs for epoch in spread([int(e) for e in epochs], between)
-        ]
-        return self._ask(
+        until = epochs_not_after(measured, cursor)
+        wanted = [(run_id, epoch) for run_id, epochs in until.items() for epoch in spread(epochs, between)]
+        return self._cached.query(
             f"""WITH mine AS MATERIALIZED (
                    SELECT * FROM metric WHERE list_contains($epochs, epoch) AND list_contains($runs, run_id)
                 ), wanted AS (
@@ -161,7 +224,7 @@ class EvidenceReader(CachedAnswers):
         since
         their other training inputs are unknown.
         """
-        return self._ask(
+        return self._cached.query(
             f"""WITH {MINE}, rate AS (
                    SELECT run_id, epoch, learning_rate < lag(learning_rate) OVER (PARTITION BY run_id ORDER BY epoch) AS lower
                    FROM epoch WHERE list_contains($runs, run_id)

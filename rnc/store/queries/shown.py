@@ -1,0 +1,6 @@
+"""The names by which several runs' conditions are compared."""
+
+from rnc.vocabulary import Role
+
+SHOWN = f"CASE WHEN rc.role = '{Role.EXTRA}' THEN rc.condition ELSE rc.role END"
+"""SQL for the name of a condition across several runs: its role, or its slug if it is an extra one."""
