@@ -11,7 +11,6 @@ from rnc.lab.results import AttackResult
 from rnc.ui import sidebar
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.leaping_matrix import leaping_matrix
 from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
 from rnc.ui.class_choice import choose_classes, choose_vertices
@@ -21,7 +20,7 @@ from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.job_status import Answer, table_of_metrics
 from rnc.ui.markdown import plain
-from rnc.vocabulary import Metric, Role
+from rnc.vocabulary import METRIC_INFO, Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
 _Placed = tuple[np.ndarray, np.ndarray, pd.DataFrame | None]

@@ -6,14 +6,13 @@ import streamlit as st
 from rnc.conditions import unmoved
 from rnc.lab.requests import Axis, SweepRequest
 from rnc.lab.results import WITHOUT_GRADIENT, SweepResult
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.strength_curves import sweep_layers, sweep_panel
 from rnc.ui.figures import Figures
 from rnc.ui.lab.attack_result import say_fewer_images, say_other_images
 from rnc.ui.lab.job_status import Answer
 from rnc.ui.markdown import clean, plain
-from rnc.vocabulary import FEATURES_LAYER, Metric
+from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric
 
 _PANELS = [
     Metric.ACCURACY,
