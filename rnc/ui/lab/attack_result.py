@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import Condition, unmoved
+from rnc.conditions import Condition, no_gradient_message
 from rnc.lab.results import AttackResult
 from rnc.ui import sidebar
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
@@ -69,7 +69,7 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
         st.caption("There is one image of each class: NC1 is 0 and the nearest centre right by that alone.")
     if not result.as_recorded:
         say_other_images()
-    if still := unmoved(condition, result.without_gradient, taken):
+    if still := no_gradient_message(condition, result.without_gradient, taken):
         st.warning(plain(f"{still[0].upper()}{still[1:]}."), icon=":material/trending_flat:")
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import unmoved
+from rnc.conditions import no_gradient_message
 from rnc.lab.requests import Axis, SweepRequest
 from rnc.lab.results import WITHOUT_GRADIENT, SweepResult
 from rnc.ui.charts.legend import curve_legend
@@ -71,7 +71,7 @@ def _say_unmoved(result: SweepResult, request: SweepRequest, images: int) -> Non
         of_source = shares[shares["source"] == place]
         share, strength = max(zip(of_source["value"], of_source["strength"], strict=True), default=(0.0, 0.0))
         if share > 0:
-            said = unmoved(request.at(strength), round(share * images), images)
+            said = no_gradient_message(request.at(strength), round(share * images), images)
             at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
             told = f"{source.label}: {said}. There are such images at {at}, most of them at this one."
             st.warning(plain(told), icon=":material/trending_flat:")
