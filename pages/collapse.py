@@ -6,12 +6,11 @@ from rnc.ui import sidebar
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNED, is_long
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import Figures
 from rnc.ui.markdown import plain
 from rnc.ui.run_labels import labels_over_seeds
-from rnc.vocabulary import Metric, Role
+from rnc.vocabulary import METRIC_INFO, Metric, Role
 
 # The metrics that are drawn, and the class means around which they are measured. This is a comment because Streamlit would
 # print a docstring here on the page.

@@ -4,11 +4,10 @@ import streamlit as st
 
 from rnc.ui import sidebar
 from rnc.ui.charts.curves import layer_panel
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import Figures
 from rnc.ui.markdown import plain
-from rnc.vocabulary import Metric, Role
+from rnc.vocabulary import METRIC_INFO, Metric, Role
 
 selection = sidebar.selection()
 runs = sidebar.chosen_runs(selection)

@@ -60,17 +60,20 @@ def batch_size(image_shape: tuple[int, ...]) -> int:
 
 
 def image_batches(
-    data: ImageSet, perturb: Callable, names: torch.Tensor | None = None, parts: list[torch.Tensor] | None = None
+    data: ImageSet,
+    perturb: Callable,
+    sample_indices: torch.Tensor | None = None,
+    parts: list[torch.Tensor] | None = None,
 ) -> Iterator[ImageBatch]:
     """Yield batches of a data set, perturbed by an `rnc.attacks.perturbation.Perturbation`.
 
-    `names` (N,) are the sample indices in the data set (0..N-1 by default), `parts` the positions of each batch.
+    `sample_indices` (N,) are the sample indices in the data set (0..N-1 by default), `parts` the positions of each batch.
     """
     device = data.labels.device
-    names = torch.arange(len(data), device=device) if names is None else names
+    sample_indices = torch.arange(len(data), device=device) if sample_indices is None else sample_indices
     for part in positions(len(data), batch_size(data.images.shape[1:])) if parts is None else parts:
         part = part.to(device)
-        perturbed = perturb(data.pixels(part), data.labels[part], names[part])
+        perturbed = perturb(data.pixels(part), data.labels[part], sample_indices[part])
         yield ImageBatch(perturbed.images, perturbed.labels, data.labels[part])
 
 

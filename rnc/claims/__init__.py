@@ -13,7 +13,7 @@ import pandas as pd
 
 from rnc.claims.claim import Claim
 from rnc.claims.evidence import Number, RunEvidence
-from rnc.claims.rules import CLAIMS, OF_FITTED, USED
+from rnc.claims.rules import CLAIMS, ONLY_FITTED, USED
 
 __all__ = ["USED", "Judgement", "Number", "Verdict", "judge"]
 
@@ -73,15 +73,15 @@ def _judge(claim: Claim, runs: list[RunEvidence]) -> Judgement:
     numbers: list[Number] = []
     course: list[tuple[int, Number]] = []
     for run in runs:
-        if claim.bears_on(run):
+        if claim.applies_to(run):
             of_run = claim.evaluate(run)
             if not any(math.isnan(number.value) for number in of_run):
                 numbers += of_run
                 course += _course(claim, run)
-    criterion = claim.criterion + (OF_FITTED if claim.of_fitted else "")
+    criterion = claim.criterion + (ONLY_FITTED if claim.only_fitted else "")
     return Judgement(claim.name, claim.title, claim.statement, criterion, numbers, course)
 
 
 def _course(claim: Claim, run: RunEvidence) -> list[tuple[int, Number]]:
     found = [(epoch, number) for epoch in run.epochs for number in claim.evaluate(run.until(epoch))]
-    return [(epoch, number) for epoch, number in found if number.name == claim.drawn and math.isfinite(number.value)]
+    return [(epoch, number) for epoch, number in found if number.name == claim.plotted and math.isfinite(number.value)]

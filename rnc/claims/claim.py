@@ -17,12 +17,12 @@ class Claim:
     criterion: str
     objectives: tuple[Objective, ...]
     evaluate: Callable[[RunEvidence], list[Number]]
-    drawn: str
+    plotted: str
     """The name of the number that is drawn over epochs."""
-    of_fitted: bool = False
+    only_fitted: bool = False
     """True if the claim applies only to networks that fit their clean training images (TPT)."""
 
-    def bears_on(self, run: RunEvidence) -> bool:
+    def applies_to(self, run: RunEvidence) -> bool:
         """Return whether the claim applies to the run."""
-        fitted = run.at(Role.CLEAN, Metric.ACCURACY) >= TERMINAL_ACCURACY
-        return run.objective in self.objectives and (fitted or not self.of_fitted)
+        is_fitted = run.at(Role.CLEAN, Metric.ACCURACY) >= TERMINAL_ACCURACY
+        return run.objective in self.objectives and (is_fitted or not self.only_fitted)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from rnc.vocabulary import FEATURES_LAYER, Metric, Role, Split
 
-_HOLDS = {"≤": operator.le, "≥": operator.ge, "<": operator.lt}
+_COMPARISONS = {"≤": operator.le, "≥": operator.ge, "<": operator.lt}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Number:
     @property
     def met(self) -> bool:
         """Return whether the number is within its bound."""
-        return bool(_HOLDS[self.sign](self.value, self.limit))
+        return bool(_COMPARISONS[self.sign](self.value, self.limit))
 
 
 class RunEvidence:
@@ -69,11 +69,11 @@ class RunEvidence:
         key = (str(split), str(shown), means, layer, str(metric), self.last if epoch is None else epoch)
         return float(self._values.get(key, math.nan))
 
-    def against_start(self, shown: str, metric: Metric) -> float:
+    def relative_to_init(self, shown: str, metric: Metric) -> float:
         """Return a value divided by that of clean data at initialisation."""
         return ratio(self.at(shown, metric), self.at(Role.CLEAN, metric, epoch=0))
 
-    def against_clean(self, shown: str, metric: Metric) -> float:
+    def relative_to_clean(self, shown: str, metric: Metric) -> float:
         """Return a value divided by that of clean data."""
         return ratio(self.at(shown, metric), self.at(Role.CLEAN, metric))
 

@@ -28,11 +28,11 @@ _AS_ROBUST = 0.9
 _DEEPER_COLLAPSES = -0.5
 _EARLY_RESISTS = 0.1
 _WEAKER_ON_TEST = 2
-_CHANCES = 2
+_TIMES_CHANCE = 2
 """Accuracy divided by chance accuracy: from this value on the network has learnt something."""
-OF_FITTED = f" Only runs whose clean train accuracy is at least {TERMINAL_ACCURACY:.1%} bear on it."
+ONLY_FITTED = f" Only runs whose clean train accuracy is at least {TERMINAL_ACCURACY:.1%} count."
 _C9_CRITERION = (
-    f"On test data clean accuracy is at least {_CHANCES} times that of guessing and accuracy under PGD at least a third of it; "
+    f"On test data clean accuracy is at least {_TIMES_CHANCE} times chance, and accuracy under PGD at least a third of it; "
     f"NC1 is above {_COLLAPSED} of its start on clean and above {_COLLAPSED_UNDER_ATTACK} of that start on perturbed training "
     "data."
 )
@@ -47,29 +47,29 @@ _AT = (Objective.AT, Objective.AT_EVAL_ATTACK)
 
 def _c1(run: RunEvidence) -> list[Number]:
     numbers = [run.at_least("train accuracy", run.at(Role.CLEAN, Metric.ACCURACY), TERMINAL_ACCURACY)]
-    numbers.append(run.at_most("NC1 now / at start", run.against_start(Role.CLEAN, Metric.NC1), _COLLAPSED))
+    numbers.append(run.at_most("NC1 now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), _COLLAPSED))
     for metric in COLLAPSE[1:]:
-        numbers.append(run.below(f"{_SHORT[metric]} now / at start", run.against_start(Role.CLEAN, metric), 1))
+        numbers.append(run.below(f"{_SHORT[metric]} now / at start", run.relative_to_init(Role.CLEAN, metric), 1))
     return numbers
 
 
 def _c2(run: RunEvidence) -> list[Number]:
-    turned = run.against_clean(Role.PERTURBED, Metric.NC2_EQUIANGULARITY)
+    turned = run.relative_to_clean(Role.PERTURBED, Metric.NC2_EQUIANGULARITY)
     numbers = [
-        run.at_least("NC1, perturbed / clean", run.against_clean(Role.PERTURBED, Metric.NC1), _DESTROYED),
+        run.at_least("NC1, perturbed / clean", run.relative_to_clean(Role.PERTURBED, Metric.NC1), _DESTROYED),
         run.at_least("equiangularity, perturbed / clean", turned, _SIMPLEX_LOST),
     ]
     for shown, share in run.smaller_attacks().items():
         if math.isclose(share, 0.5):
-            numbers.append(run.at_least("NC1 at ε/2 / clean", run.against_clean(shown, Metric.NC1), _DESTROYED))
+            numbers.append(run.at_least("NC1 at ε/2 / clean", run.relative_to_clean(shown, Metric.NC1), _DESTROYED))
     return numbers
 
 
 def _c3(run: RunEvidence) -> list[Number]:
     between_vertices = math.acos(-1 / (run.num_classes - 1))
     return [
-        run.at_most("NC1, relabelled / clean", run.against_clean(Role.RELABELLED, Metric.NC1), _DESTROYED),
-        run.at_most("NC1 relabelled / clean at start", run.against_start(Role.RELABELLED, Metric.NC1), _COLLAPSED),
+        run.at_most("NC1, relabelled / clean", run.relative_to_clean(Role.RELABELLED, Metric.NC1), _DESTROYED),
+        run.at_most("NC1 relabelled / clean at start", run.relative_to_init(Role.RELABELLED, Metric.NC1), _COLLAPSED),
         run.at_most(
             "angle to the vertex / between two vertices", run.angle(Role.RELABELLED) / between_vertices, _HALF_WAY
         ),
@@ -77,9 +77,9 @@ def _c3(run: RunEvidence) -> list[Number]:
 
 
 def _c4(run: RunEvidence) -> list[Number]:
-    turned = run.against_clean(Role.TARGETED, Metric.NC2_EQUIANGULARITY)
+    turned = run.relative_to_clean(Role.TARGETED, Metric.NC2_EQUIANGULARITY)
     return [
-        run.at_most("NC1 targeted / clean at start", run.against_start(Role.TARGETED, Metric.NC1), _COLLAPSED),
+        run.at_most("NC1 targeted / clean at start", run.relative_to_init(Role.TARGETED, Metric.NC1), _COLLAPSED),
         run.at_most("equiangularity, targeted / clean", turned, _SIMPLEX_LOST),
         run.at_most("angle to the target's vertex (rad)", run.angle(Role.TARGETED), _ALIGNED),
     ]
@@ -88,13 +88,13 @@ def _c4(run: RunEvidence) -> list[Number]:
 def _c5(run: RunEvidence) -> list[Number]:
     numbers = []
     for noise, name in ((Role.GAUSSIAN, "Gaussian"), (Role.SIGN_NOISE, "sign noise")):
-        numbers.append(run.at_most(f"NC1, {name} / clean", run.against_clean(noise, Metric.NC1), _DESTROYED))
+        numbers.append(run.at_most(f"NC1, {name} / clean", run.relative_to_clean(noise, Metric.NC1), _DESTROYED))
         numbers.append(run.at_most(f"angle, {name} (rad)", run.angle(noise), _ALIGNED))
     return numbers
 
 
 def _c6(run: RunEvidence) -> list[Number]:
-    clean, perturbed = (run.against_start(shown, Metric.NC1) for shown in (Role.CLEAN, Role.PERTURBED))
+    clean, perturbed = (run.relative_to_init(shown, Metric.NC1) for shown in (Role.CLEAN, Role.PERTURBED))
     return [
         run.at_most("NC1 clean now / clean at start", clean, _COLLAPSED),
         run.at_most("NC1 perturbed now / clean at start", perturbed, _COLLAPSED_UNDER_ATTACK),
@@ -106,7 +106,7 @@ def _c7(run: RunEvidence) -> list[Number]:
 
 
 def _c8(run: RunEvidence) -> list[Number]:
-    guessing = _CHANCES / run.num_classes
+    guessing = _TIMES_CHANCE / run.num_classes
     numbers = [run.at_least("under PGD, train: network", run.at(Role.PERTURBED, Metric.ACCURACY), guessing)]
     for split, means in ((Split.TRAIN, "clean"), (Split.TEST, "train clean")):
         nearest = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, split=split, means=means)
@@ -120,12 +120,12 @@ def _c8(run: RunEvidence) -> list[Number]:
 def _c9(run: RunEvidence) -> list[Number]:
     clean, attacked = (run.at(shown, Metric.ACCURACY, split=Split.TEST) for shown in (Role.CLEAN, Role.PERTURBED))
     return [
-        run.at_least("test accuracy, clean", clean, _CHANCES / run.num_classes),
+        run.at_least("test accuracy, clean", clean, _TIMES_CHANCE / run.num_classes),
         run.at_least("test accuracy, PGD / clean", ratio(attacked, clean), _LEAST_ROBUST),
-        run.at_least("NC1 clean now / at start", run.against_start(Role.CLEAN, Metric.NC1), _COLLAPSED),
+        run.at_least("NC1 clean now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), _COLLAPSED),
         run.at_least(
             "NC1 perturbed now / clean at start",
-            run.against_start(Role.PERTURBED, Metric.NC1),
+            run.relative_to_init(Role.PERTURBED, Metric.NC1),
             _COLLAPSED_UNDER_ATTACK,
         ),
     ]
@@ -164,7 +164,8 @@ CLAIMS = (
         "C1",
         "Standard training collapses",
         "On clean training data NC1 to NC4 go towards 0.",
-        f"Train accuracy ≥ {TERMINAL_ACCURACY:.1%}; NC1 is at most {_COLLAPSED} of its start, NC2 to NC4 are below theirs.",
+        f"Train accuracy ≥ {TERMINAL_ACCURACY:.1%}; NC1 is at most {_COLLAPSED} of its initial value, NC2 to NC4 are below "
+        "theirs.",
         (Objective.ST,),
         _c1,
         "NC1 now / at start",
@@ -178,40 +179,40 @@ CLAIMS = (
         (Objective.ST,),
         _c2,
         "NC1, perturbed / clean",
-        of_fitted=True,
+        only_fitted=True,
     ),
     Claim(
         "C3",
         "Perturbed features leap to other vertices",
-        "They are not noise: labelled by the network's decision, they collapse again, near that class's vertex.",
+        "They are not noise: labelled by the network's predictions, they collapse again, near the vertex of the predicted class.",
         f"Relabelled, NC1 is at most {_DESTROYED} times that on clean and {_COLLAPSED} of clean NC1 at the start; the means "
         "are nearer to the clean ones than half-way between two vertices, arccos(−1/(C−1)).",
         (Objective.ST,),
         _c3,
         "NC1, relabelled / clean",
-        of_fitted=True,
+        only_fitted=True,
     ),
     Claim(
         "C4",
         "A targeted attack rebuilds the simplex",
-        "Driven to the next class, the features gather at that class's vertex, and the simplex is aligned with the clean one.",
+        "Attacked towards the next class, the features gather at its vertex, and the simplex is aligned with the clean one.",
         f"With the targets as labels NC1 is at most {_COLLAPSED} of clean NC1 at the start, equiangularity at most "
         f"{_SIMPLEX_LOST} times the clean one, and the mean angle to the clean means at most {_ALIGNED} rad.",
         (Objective.ST,),
         _c4,
         "angle to the target's vertex (rad)",
-        of_fitted=True,
+        only_fitted=True,
     ),
     Claim(
         "C5",
         "Noise of the same size does not",
-        "Gaussian and sign noise of the attack's size leave collapse and simplex where they are.",
+        "Gaussian and sign noise of the attack's size change neither the collapse nor the simplex.",
         f"Under either noise NC1 is at most {_DESTROYED} times that on clean data, and the class means turn by at most "
         f"{_ALIGNED} rad.",
         (Objective.ST,),
         _c5,
         "NC1, Gaussian / clean",
-        of_fitted=True,
+        only_fitted=True,
     ),
     Claim(
         "C6",
@@ -236,7 +237,7 @@ CLAIMS = (
         "C8",
         "A nearest-centre rule is as robust as the network",
         "After adversarial training, the nearest clean class mean decides perturbed data about as well as the network.",
-        f"Under PGD the network's train accuracy is at least {_CHANCES} times that of guessing; on train and test nearest-centre "
+        f"Under PGD the network's train accuracy is at least {_TIMES_CHANCE} times chance; on train and test nearest-centre "
         f"accuracy (means of clean training data) is at least {_AS_ROBUST} of the network's.",
         _AT,
         _c8,
@@ -269,7 +270,7 @@ CLAIMS = (
         (Objective.ST,),
         _c10,
         "under PGD: nearest centre, early − last",
-        of_fitted=True,
+        only_fitted=True,
     ),
     Claim(
         "C11",
@@ -280,6 +281,6 @@ CLAIMS = (
         (Objective.ST, *_AT),
         _c11,
         "NC1 clean, test / train",
-        of_fitted=True,
+        only_fitted=True,
     ),
 )

@@ -3,9 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from rnc.conditions.labels import label_of
-from rnc.conditions.pixels import as_shown, default_step_size, is_default_step_size
-from rnc.conditions.slugs import read_slug, slug_of
+from rnc.conditions.naming import label_of, read_slug, slug_of
+from rnc.conditions.pixels import default_step_size, is_default_step_size, rounded_as_written
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, StepSchedule, TargetRule
 
 _WITHOUT_SIZE = (ConditionKind.CLEAN, ConditionKind.AS_TRAINED)
@@ -55,10 +54,10 @@ class Condition:
             return
         if self.norm is None:
             raise ValueError(f"a {self.kind} condition needs a norm: linf or l2")
-        object.__setattr__(self, "epsilon", as_shown("epsilon", self.epsilon))
+        object.__setattr__(self, "epsilon", rounded_as_written("epsilon", self.epsilon))
         if self.is_attack:
             object.__setattr__(self, "target_rule", self.target_rule or TargetRule.UNTARGETED)
-            self._check_aim()
+            self._check_target()
             self._complete_steps()
 
     def _check_absent(self) -> None:
@@ -69,17 +68,17 @@ class Condition:
                 why = _WHY.get(self.kind, "neither clean images nor noise have steps, a target or an objective")
                 raise ValueError(f"a {self.kind} condition has no {name.replace('_', ' ')}: {why}")
 
-    def _check_aim(self) -> None:
+    def _check_target(self) -> None:
         if (self.target_rule is TargetRule.CLASS) is (self.target_class is None):
             raise ValueError(
-                "name a class with the target rule class, and only there: target_rule class, target_class 3"
+                "a target class belongs to the target rule class, and that rule needs one: target_rule class, target_class 3"
             )
         if self.target_class is not None and self.target_class < 0:
             raise ValueError(f"target class must be a class number >= 0, got {self.target_class}")
         if self.objective is not AttackObjective.KL:
             return
         if self.is_targeted:
-            raise ValueError("kl knows no labels, so it has no target; choose cross_entropy, margin or dlr")
+            raise ValueError("kl uses no labels, so it has no target; choose cross_entropy, margin or dlr")
         if self.starts_clean:
             raise ValueError(
                 "kl has no gradient at the clean image, where fgsm and an attack with momentum start; choose pgd "
@@ -97,14 +96,18 @@ class Condition:
             raise ValueError(f"momentum must be a finite number >= 0, 0 for none, got {self.momentum}")
         object.__setattr__(self, "momentum", float(f"{self.momentum:.10g}"))
         if self.kind is ConditionKind.PGD:
-            object.__setattr__(self, "step_size", self._shown_step())
+            object.__setattr__(self, "step_size", self._rounded_step_size())
 
-    def _shown_step(self) -> float:
+    def _rounded_step_size(self) -> float:
         """Return the step size as written in the slug, which omits the default one."""
         assert self.epsilon is not None and self.steps is not None
         usual = default_step_size(self.epsilon, self.steps)
-        step_size = as_shown("step size", usual if self.step_size is None else self.step_size)
-        return as_shown("step size", usual) if is_default_step_size(step_size, self.epsilon, self.steps) else step_size
+        step_size = rounded_as_written("step size", usual if self.step_size is None else self.step_size)
+        return (
+            rounded_as_written("step size", usual)
+            if is_default_step_size(step_size, self.epsilon, self.steps)
+            else step_size
+        )
 
     @property
     def has_default_step_size(self) -> bool:
@@ -145,7 +148,7 @@ class Condition:
             return cls(**read_slug(slug))
         except (ValueError, OverflowError) as error:
             raise ValueError(
-                f"{slug!r} is no condition ({error}); examples: clean, pgd-linf-8_255-10, pgd-l2-0.5-10-next, "
+                f"{slug!r} is not a condition ({error}); examples: clean, pgd-linf-8_255-10, pgd-l2-0.5-10-next, "
                 "apgd-linf-8_255-50-dlr, fgsm-linf-8_255, gaussian-linf-0.1"
             ) from None
 

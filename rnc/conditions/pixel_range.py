@@ -44,10 +44,12 @@ def check_step_size(condition: Condition, numbers: int | None = None) -> None:
         _check("step size", condition.norm, condition.step_size, largest)
 
 
-def check_of_pixels(name: str, value: float) -> None:
+def check_pixel_statistic(name: str, value: float) -> None:
     """Raise ValueError for a mean or a standard deviation that pixels in [0, 1] cannot have."""
     if value > 1:
-        raise ValueError(f"{name} {value:.10g} is more than the whole range of pixels, [0, 1]; {_meant(value, 1.0)}")
+        raise ValueError(
+            f"{name} {value:.10g} is more than the whole range of pixels, [0, 1]; {_suggestion(value, 1.0)}"
+        )
 
 
 def _check(name: str, norm: Norm, value: float, largest: float) -> None:
@@ -56,10 +58,10 @@ def _check(name: str, norm: Norm, value: float, largest: float) -> None:
     what = "the whole range of pixels, [0, 1]"
     if norm is Norm.L2:
         what = f"the l2 distance of a black image from a white one, {largest:.4g}, with pixels in [0, 1]"
-    raise ValueError(f"{name} {value:.10g} is more than {what}; {_meant(value, largest)}")
+    raise ValueError(f"{name} {value:.10g} is more than {what}; {_suggestion(value, largest)}")
 
 
-def _meant(value: float, largest: float) -> str:
+def _suggestion(value: float, largest: float) -> str:
     scaled = value / 255
     if scaled > largest:
         return "sizes are in pixels of [0, 1], such as 8/255 or 0.03"

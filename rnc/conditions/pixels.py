@@ -33,7 +33,7 @@ def is_default_step_size(step_size: float | None, epsilon: float | None, steps: 
     return math.isclose(step_size, default_step_size(epsilon, steps), rel_tol=1e-9)
 
 
-def as_shown(name: str, value: float | None) -> float:
+def rounded_as_written(name: str, value: float | None) -> float:
     """Return the size rounded as in its text, so that a slug reads back to the same condition.
 
     Raises ValueError unless the size is finite and positive.

@@ -10,10 +10,10 @@ from rnc.metrics.streaming import (
     Batches,
     LabelRange,
     Reduce,
-    alone,
     as_float64,
+    as_samples,
     check_finite,
-    checked,
+    one_process,
     row_slices,
 )
 
@@ -63,7 +63,7 @@ class MeanSums:
 
     def add(self, features: Array, labels: Array) -> None:
         """Add features (n, d) and labels (n,). Raises ValueError for other shapes."""
-        h, y = checked(features, labels)
+        h, y = as_samples(features, labels)
         y = self._labels.take(y)
         if self._sums is None or self._counts is None:
             self._sums = torch.zeros(self._num_classes, h.shape[1], dtype=torch.float64, device=h.device)
@@ -72,7 +72,7 @@ class MeanSums:
             self._sums.index_add_(0, y[rows], as_float64(h[rows]))
         self._counts.index_add_(0, y, torch.ones_like(y))
 
-    def means(self, reduce: Reduce = alone) -> ClassMeans:
+    def means(self, reduce: Reduce = one_process) -> ClassMeans:
         """Return the class means over the samples of all processes.
 
         Raises ValueError if there are no samples, if a feature is not finite, or if a label is outside 0..C-1.
@@ -87,7 +87,7 @@ class MeanSums:
         return ClassMeans(counts, torch.where(counts[:, None] > 0, sums / counts[:, None], torch.nan))
 
 
-def class_means(batches: Batches, num_classes: int, reduce: Reduce = alone) -> ClassMeans:
+def class_means(batches: Batches, num_classes: int, reduce: Reduce = one_process) -> ClassMeans:
     """Run pass one. Raises ValueError without samples, for a label outside 0..C-1 and for a feature that is not finite.
 
     `reduce` sums over several processes; each process needs at least one batch, which may be empty.

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 
 from rnc.metrics.class_statistics import ClassMeans, class_means
-from rnc.metrics.related import kin
+from rnc.metrics.related import related_metrics
 from rnc.metrics.scatter import Scatter, scatter_around
 from rnc.metrics.streaming import Array, as_float64, check_finite, power_of_two, row_slices, working_dtype
 from rnc.vocabulary import Metric
@@ -57,7 +57,7 @@ def _logits(h: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric, float]:
-    """Return the metrics that need only statistics and W (C, d): NC1, NC2 of means and classifier, NC3, and those of `kin`.
+    """Return the metrics that need only statistics and W (C, d): NC1, NC2 of means and classifier, NC3, and `related_metrics`.
 
     Raises ValueError if the weights of a class that is present are not finite.
     """
@@ -73,7 +73,7 @@ def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric,
         Metric.NC2_COS_STD_W: cosine_std(rows),
         Metric.NC3: float((rows / rows.norm() - centred / centred.norm()).square().sum()),
         Metric.CLASSES_PRESENT: float(len(means.present)),
-    } | kin(means, scatter, rows)
+    } | related_metrics(means, scatter, rows)
 
 
 def classifier_metrics(labels: Array, logits: Array, nearest: torch.Tensor) -> dict[Metric, float]:
@@ -81,13 +81,13 @@ def classifier_metrics(labels: Array, logits: Array, nearest: torch.Tensor) -> d
 
     `nearest` (N,) are the classes of the nearest means, as in `Scatter`. Raises ValueError for logits that are NaN.
     """
-    found = torch.as_tensor(logits).detach()
-    if bool(found.isnan().any()):
+    z = torch.as_tensor(logits).detach()
+    if bool(z.isnan().any()):
         raise ValueError("logits hold NaN; the network has diverged (try a smaller learning rate)")
-    y, nearest = torch.as_tensor(labels).to(found.device, torch.int64), nearest.to(found.device)
-    decided, loss = found.argmax(1), found.new_zeros((), dtype=torch.float64)
-    for rows in row_slices(found):
-        loss += functional.cross_entropy(found[rows].double(), y[rows], reduction="sum")
+    y, nearest = torch.as_tensor(labels).to(z.device, torch.int64), nearest.to(z.device)
+    decided, loss = z.argmax(1), z.new_zeros((), dtype=torch.float64)
+    for rows in row_slices(z):
+        loss += functional.cross_entropy(z[rows].double(), y[rows], reduction="sum")
     return {
         Metric.NC4: float((decided != nearest).double().mean()),
         Metric.ACCURACY: float((decided == y).double().mean()),

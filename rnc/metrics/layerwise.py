@@ -11,7 +11,7 @@ from rnc.metrics.class_statistics import ClassMeans, MeanSums
 from rnc.metrics.collapse import nc1
 from rnc.metrics.nearest_centre import nearest_of_finite
 from rnc.metrics.scatter import ScatterSums
-from rnc.metrics.streaming import Reduce, alone
+from rnc.metrics.streaming import Reduce, one_process
 from rnc.vocabulary import Metric
 
 Stages = Iterator[tuple[str, torch.Tensor]]
@@ -20,7 +20,7 @@ StageBatches = Callable[[], Iterator[tuple[Stages, torch.Tensor]]]
 """Function that starts a pass over the samples: it yields the stages of a batch and its labels (n,)."""
 
 
-def layer_means(batches: StageBatches, num_classes: int, reduce: Reduce = alone) -> dict[str, ClassMeans]:
+def layer_means(batches: StageBatches, num_classes: int, reduce: Reduce = one_process) -> dict[str, ClassMeans]:
     """Return the class means (C, d) of every stage's flattened activations, by name. Raises ValueError like `class_means`.
 
     `reduce` sums over several processes; each process needs at least one batch, which may be empty.
@@ -35,7 +35,7 @@ def layer_means(batches: StageBatches, num_classes: int, reduce: Reduce = alone)
 
 
 def layerwise(
-    batches: StageBatches, means: dict[str, ClassMeans], centres: dict[str, ClassMeans], reduce: Reduce = alone
+    batches: StageBatches, means: dict[str, ClassMeans], centres: dict[str, ClassMeans], reduce: Reduce = one_process
 ) -> dict[str, dict[Metric, float]]:
     """Return NC1 (divided by C) and nearest-centre accuracy of every stage's flattened activations (paper, section 3).
 

@@ -10,7 +10,7 @@ from rnc.metrics.streaming import as_float64, check_finite
 from rnc.vocabulary import Metric
 
 
-def kin(means: ClassMeans, scatter: Scatter, rows: torch.Tensor) -> dict[Metric, float]:
+def related_metrics(means: ClassMeans, scatter: Scatter, rows: torch.Tensor) -> dict[Metric, float]:
     """Return CDNV, NC1 as a ratio of traces, GNC2 and UNC3, given the classifier rows (C', d) of the classes present.
 
     A metric that is undefined for the data (with one class present, or with two equal class means) is NaN.
@@ -58,14 +58,15 @@ def unc3(means: ClassMeans, rows: torch.Tensor) -> float:
     return float(cosines.var()) if len(cosines) > 1 else float("nan")
 
 
-def nc5(means: ClassMeans, foreign_mean: torch.Tensor | np.ndarray) -> float:
-    """Return the mean over classes of |cos(mu_c, m)|, with m (d,) the mean feature of another data set (Ammar et al. 2024).
+def nc5(means: ClassMeans, ood_mean: torch.Tensor | np.ndarray) -> float:
+    """Return NC5, the mean over classes of |cos(mu_c, m)| (Ammar et al. 2024).
 
-    Raises ValueError for a mean that is not finite.
+    m = `ood_mean` (d,) is the mean feature of another data set. Raises ValueError for a mean that is not finite.
     """
-    centres, foreign = means.means[means.present], as_float64(foreign_mean).to(means.means.device)
-    check_finite(foreign, "features of the foreign data set")
-    return float(functional.cosine_similarity(centres, foreign[None], dim=1, eps=0.0).abs().mean())
+    centres = means.means[means.present]
+    outside = as_float64(ood_mean).to(means.means.device)
+    check_finite(outside, "features of the other data set")
+    return float(functional.cosine_similarity(centres, outside[None], dim=1, eps=0.0).abs().mean())
 
 
 def _pairs(means: ClassMeans) -> torch.Tensor:

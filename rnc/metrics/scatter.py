@@ -17,9 +17,9 @@ from rnc.metrics.streaming import (
     LabelRange,
     Reduce,
     Shift,
-    alone,
+    as_samples,
     check_finite,
-    checked,
+    one_process,
     power_of_two,
     row_slices,
     working_dtype,
@@ -89,7 +89,7 @@ class ScatterSums:
 
         Raises ValueError for other shapes.
         """
-        h, y = checked(features, labels, self._means.means.device)
+        h, y = as_samples(features, labels, self._means.means.device)
         y = self._labels.take(y)
         if self._nearest is not None:
             self._nearest.append(torch.empty_like(y))
@@ -114,7 +114,7 @@ class ScatterSums:
             self._frame = dtype, _Frame(self._means, features, dtype)
         return self._frame[1]
 
-    def scatter(self, reduce: Reduce = alone) -> Scatter:
+    def scatter(self, reduce: Reduce = one_process) -> Scatter:
         """Return the scatter over the samples of all processes; NaN if there are none.
 
         Raises ValueError if a feature is not finite or a label is outside 0..C-1.
@@ -126,7 +126,7 @@ class ScatterSums:
         return Scatter(along / counts.sum(), per_class / counts, float(per_class.sum() / counts.sum()), nearest)
 
 
-def scatter_around(batches: Batches, means: ClassMeans, reduce: Reduce = alone) -> Scatter:
+def scatter_around(batches: Batches, means: ClassMeans, reduce: Reduce = one_process) -> Scatter:
     """Run pass two over the samples of pass one, or over other samples around its means.
 
     Raises ValueError for a label outside 0..C-1 or a feature that is not finite. `reduce` is that of `class_means`.

@@ -24,7 +24,7 @@ _CHUNK = {
 _LEAST_ROWS = 32  # with fewer rows of a wide stage, reading the class means would dominate
 
 
-def alone(total: torch.Tensor) -> torch.Tensor:
+def one_process(total: torch.Tensor) -> torch.Tensor:
     """Return the sum over one process."""
     return total
 
@@ -47,7 +47,7 @@ def row_slices(features: torch.Tensor, share: int = 1) -> Iterator[slice]:
     return (slice(begin, begin + rows) for begin in range(0, len(features), rows))
 
 
-def checked(features: Array, labels: Array, device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+def as_samples(features: Array, labels: Array, device: torch.device | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Return features (n, d) and labels (n,) as tensors, the labels as int64 on the features' device or on `device`.
 
     Raises ValueError for other shapes.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rnc.conditions import check_of_pixels
+from rnc.conditions import check_pixel_statistic
 from rnc.models.interface import FeatureClassifier
 from rnc.models.last_layer import LastLayer, find_last_layer, listed
 from rnc.models.last_operation import LastOperation
@@ -191,7 +191,7 @@ def check_normalisation(channels: int, mean: Sequence[float], std: Sequence[floa
         if len(numbers) not in (1, channels) or not bool(torch.isfinite(torch.tensor(numbers)).all()):
             raise ValueError(f"{what} must be one finite number, or one for each of {channels} channels, got {numbers}")
         for number in numbers:
-            check_of_pixels(what, number)
+            check_pixel_statistic(what, number)
     if any(number <= 0 for number in std):
         raise ValueError(f"std must be greater than 0, got {std}")
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from rnc import log, metrics
 from rnc.attacks.perturbation import perturbation
 from rnc.attacks.problem import Logits
-from rnc.conditions import CLEAN, Condition, unmoved
+from rnc.conditions import CLEAN, Condition, no_gradient_message
 from rnc.datasets import ImageSet
 from rnc.features import FeatureSet, ImageBatch, batch_size, feature_batches, gather, image_batches, positions
 from rnc.models import FeatureClassifier
@@ -180,7 +180,7 @@ class Probe:
         if not condition.is_attack:
             return
         count = int(self._ranks.sum(batches.without_gradient))
-        warning = unmoved(condition, count, len(self._sets[split].images))
+        warning = no_gradient_message(condition, count, len(self._sets[split].images))
         if warning is not None and self._ranks.is_main:
             where = {"run": self._run_id, "epoch": epoch, "split": str(split), "condition": condition.slug}
             log.event("attack without gradients", logging.WARNING, text=warning, **where)

@@ -231,7 +231,7 @@ def test_a_result_is_kept_opened_by_its_address_and_forgotten(
         ({"lab_epsilon": "8"}, "epsilon 8 is more than the whole range of pixels, [0, 1]; did you mean 8/255?"),
         ({"lab_step_size": "2"}, "step size 2 is more than the whole range of pixels, [0, 1]; did you mean 2/255?"),
         ({"lab_step_size": "-1"}, "step size must be"),
-        ({"lab_target": "next class, y + 1", "lab_objective": "KL (TRADES)"}, "kl knows no labels"),
+        ({"lab_target": "next class, y + 1", "lab_objective": "KL (TRADES)"}, "kl uses no labels"),
         ({"lab_do": "Check for masking", "lab_attack": "Gaussian noise"}, "an attack in steps"),
         ({"lab_do": "Sweep", "lab_attack": "FGSM", "lab_over": "steps"}, "vary epsilon"),
         ({"lab_do": "Sweep", "lab_most_epsilon": "0"}, "larger than 0"),

@@ -7,9 +7,8 @@ import pytest
 
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNED
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.figures import Figures
-from rnc.vocabulary import Metric
+from rnc.vocabulary import METRIC_INFO, Metric
 from tests.benchmarks.synthetic.runs import fill
 from tests.pages.app import open_page, ordered, rows, same
 

@@ -15,8 +15,7 @@ from rnc import datasets
 from rnc.lab.attack import AttackResult
 from rnc.models import weights
 from rnc.store.reader import StoreReader
-from rnc.ui.charts.labels import METRIC_INFO
-from rnc.vocabulary import Metric, Split
+from rnc.vocabulary import METRIC_INFO, Metric, Split
 from tests.pages.app import ROOT, answered, charts, open_page, rows
 
 CLASSES = ("ant", "bee", "cow", "dog", "elk")

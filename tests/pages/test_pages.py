@@ -12,9 +12,8 @@ from rnc.claims import USED, Verdict, judge
 from rnc.simplex import SimplexPlane, centre, cosine_matrix, spectrum
 from rnc.store.reader import StoreReader
 from rnc.ui import sidebar
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.run_labels import run_labels
-from rnc.vocabulary import Metric
+from rnc.vocabulary import METRIC_INFO, Metric
 from tests.pages.app import charts, open_page, ordered, rows, same
 
 PAGES = ("findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")

@@ -239,7 +239,7 @@ def test_claims_about_collapse_do_not_speak_of_networks_that_do_not_fit_yet() ->
         bearing = {name for name, judgement in found.items() if judgement.numbers}
         assert bearing == ({"C1"} if objective == "st" else {"C6", "C7", "C8"})
     assert all(
-        ("bear on it" in j.criterion) == (name in {"C2", "C3", "C4", "C5", "C10", "C11"}) for name, j in found.items()
+        ("% count." in j.criterion) == (name in {"C2", "C3", "C4", "C5", "C10", "C11"}) for name, j in found.items()
     )
 
 
@@ -292,7 +292,7 @@ def test_perturbed_collapse_is_measured_against_clean_at_the_start(claim: str) -
     assert verdicts((objective, values))[claim].verdict is Verdict.SUPPORTED
 
 
-def test_every_run_that_bears_on_a_claim_must_meet_it() -> None:
+def test_every_run_that_a_claim_applies_to_must_meet_it() -> None:
     bad = changed("st", What("clean", "nc1"), 9.0)
     found = verdicts(("st", ST), ("st", bad), ("at", TRAINED_ON_PERTURBED))["C1"]
     assert found.verdict is Verdict.CONTRADICTED

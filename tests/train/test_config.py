@@ -36,7 +36,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"measured_epochs": "none,"}, "not a valid choice of epochs"),
     ({"vector_epochs": "7", "measured_epochs": "last"}, "not measured; measured are [60]"),
     ({"checkpoint_epochs": "7", "measured_epochs": "last"}, "not measured; measured are [60]"),
-    ({"extra_conditions": ("pgd-l7-0.5-10",)}, "'pgd-l7-0.5-10' is no condition"),
+    ({"extra_conditions": ("pgd-l7-0.5-10",)}, "'pgd-l7-0.5-10' is not a condition"),
     ({"epsilon_fractions": (1.0,)}, "epsilon_fractions are fractions between 0 and 1"),
     ({"subset": -1}, "subset must be at least 0"),
     ({"subset": 9}, "subset must be 0 (all images) or at least 10, one image of each class"),

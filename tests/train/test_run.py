@@ -34,7 +34,7 @@ WRONG = [
     (["--epochs", "many"], "many"),
     (["--seed", "-1"], "seed must be at least 0"),
     (["--measured-epochs", "often"], "'often' is not a valid choice of epochs"),
-    (["--extra-conditions", "blur"], "'blur' is no condition"),
+    (["--extra-conditions", "blur"], "'blur' is not a condition"),
     (["demo", "--epsilon", "0"], "epsilon must be a finite number > 0"),
     (["tiny", "--device", "tpu9"], "unknown device 'tpu9'; use auto, cpu"),
     (["tiny", "--threads", "-1"], "threads"),

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rnc.ui.charts.labels import METRIC_INFO, MORE_IS_BETTER
+from rnc.vocabulary import METRIC_INFO, MORE_IS_BETTER
 
 _LINE = ["run", "shown", "run_id", "condition"]
 

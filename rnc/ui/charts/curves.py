@@ -7,9 +7,8 @@ import pandas as pd
 
 from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
 from rnc.ui.charts.downsampling import is_long, thinned
-from rnc.ui.charts.labels import METRIC_INFO, MetricInfo
 from rnc.ui.charts.palette import GREY, dash_scale, run_scale
-from rnc.vocabulary import Metric
+from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo
 
 PANEL_HEIGHT = 300
 _LAYERS_HEIGHT = 400

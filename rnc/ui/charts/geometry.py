@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
-from rnc.ui.charts.labels import MetricInfo
 from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
+from rnc.vocabulary import MetricInfo
 
 SIMPLEX_DISTANCES = {
     "gram": MetricInfo("Gram matrix off a simplex's", "‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖; 0 at a simplex, √2 at most", True),

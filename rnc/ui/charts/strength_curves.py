@@ -5,9 +5,8 @@ import pandas as pd
 
 from rnc.conditions import format_pixels
 from rnc.ui.charts.axes import value_axis
-from rnc.ui.charts.labels import METRIC_INFO, MetricInfo
 from rnc.ui.charts.palette import run_scale
-from rnc.vocabulary import FEATURES_LAYER, Metric
+from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 
 _HEIGHT = 210
 

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import Condition, unmoved
+from rnc.conditions import Condition, no_gradient_message
 from rnc.lab.attack import AttackResult
 from rnc.ui import sidebar
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.leaping_matrix import leaping_matrix
 from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
 from rnc.ui.class_choice import choose_classes, choose_vertices
@@ -22,7 +21,7 @@ from rnc.ui.lab.headline import draw_headline
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.markdown import plain
-from rnc.vocabulary import NO_PLANE, Metric, Role
+from rnc.vocabulary import METRIC_INFO, NO_PLANE, Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
 _Placement = tuple[np.ndarray, np.ndarray, pd.DataFrame | None]
@@ -70,7 +69,7 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
         st.caption(
             "There is one image of each class: for this reason alone, NC1 is 0 and the nearest centre is correct."
         )
-    if without_gradient := unmoved(condition, result.without_gradient, images):
+    if without_gradient := no_gradient_message(condition, result.without_gradient, images):
         st.warning(plain(f"{without_gradient[0].upper()}{without_gradient[1:]}."), icon=":material/trending_flat:")
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:

@@ -3,16 +3,15 @@
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import unmoved
+from rnc.conditions import no_gradient_message
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
-from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.strength_curves import sweep_layers, sweep_panel
 from rnc.ui.figures import Figures
 from rnc.ui.lab.headline import draw_headline
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.markdown import clean, plain
-from rnc.vocabulary import FEATURES_LAYER, Metric
+from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric
 
 _PANELS = [
     Metric.ACCURACY,
@@ -67,7 +66,7 @@ def _warn_of_zero_gradients(result: StrengthCurveResult, request: StrengthCurveR
         of_source = shares[shares["source"] == place]
         share, strength = max(zip(of_source["value"], of_source["strength"], strict=True), default=(0.0, 0.0))
         if share > 0:
-            without_gradient = unmoved(request.at(strength), round(share * images), images)
+            without_gradient = no_gradient_message(request.at(strength), round(share * images), images)
             at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
             message = f"{source.label}: {without_gradient}. There are such images at {at}, most of them at this one."
             st.warning(plain(message), icon=":material/trending_flat:")

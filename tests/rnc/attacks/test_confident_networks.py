@@ -13,7 +13,7 @@ from rnc.attacks.losses import dlr, targeted_dlr_from
 from rnc.attacks.mi_fgsm import l1_normalised
 from rnc.attacks.norm_balls import amplitudes, norms, scale_to
 from rnc.attacks.trades import TradesL2Ball
-from rnc.conditions import Condition, unmoved
+from rnc.conditions import Condition, no_gradient_message
 from rnc.vocabulary import Norm
 from tests.oracles import pgd_oracle as oracle
 from tests.oracles import samples
@@ -182,10 +182,15 @@ def test_what_follows_no_gradient_counts_none() -> None:
 
 def test_the_count_is_said_in_words() -> None:
     asked = Condition.from_slug("pgd-linf-0.1-3")
-    assert unmoved(asked, 0, 500) is None
-    told = unmoved(asked, 97, 500)
+    assert no_gradient_message(asked, 0, 500) is None
+    told = no_gradient_message(asked, 97, 500)
     assert told == (
         "for 97 of 500 images the gradient of cross_entropy is exactly 0 in float32: PGD-3, ℓ∞ ε = 0.1 could not move "
         "them; an attack on margin or dlr may"
     )
-    assert "can" not in (unmoved(Condition.from_slug("pgd-linf-0.1-3-margin"), 1, 2) or "").split("could not move")[1]
+    assert (
+        "can"
+        not in (no_gradient_message(Condition.from_slug("pgd-linf-0.1-3-margin"), 1, 2) or "").split("could not move")[
+            1
+        ]
+    )

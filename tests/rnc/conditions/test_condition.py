@@ -1,4 +1,4 @@
-"""Conditions have one slug each, that reads back; what is no condition is refused with an example; sizes in pixels."""
+"""Conditions have one slug each, that reads back; what is not a condition is refused with an example; sizes in pixels."""
 
 import math
 
@@ -118,7 +118,7 @@ BAD_SLUGS = [
 
 @pytest.mark.parametrize("slug", BAD_SLUGS)
 def test_a_bad_slug_is_refused_with_an_example(slug: str) -> None:
-    with pytest.raises(ValueError, match=r"is no condition.*examples: clean, pgd-linf-8_255-10"):
+    with pytest.raises(ValueError, match=r"is not a condition.*examples: clean, pgd-linf-8_255-10"):
         Condition.from_slug(slug)
 
 
@@ -126,7 +126,7 @@ def test_a_bad_slug_is_refused_with_an_example(slug: str) -> None:
     "slug", ["pgd-linf-1" + "0" * 400 + "_1-10", "pgd-linf-0.1-" + "9" * 400], ids=["epsilon", "steps"]
 )
 def test_a_slug_of_huge_numbers_is_refused_too(slug: str) -> None:
-    with pytest.raises(ValueError, match="is no condition"):
+    with pytest.raises(ValueError, match="is not a condition"):
         Condition.from_slug(slug)
 
 

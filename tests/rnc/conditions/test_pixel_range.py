@@ -16,7 +16,7 @@ from rnc.attacks import (
     perturbation,
     sign_noise,
 )
-from rnc.conditions import Condition, check_of_pixels, check_size, check_step_size, largest_epsilon
+from rnc.conditions import Condition, check_pixel_statistic, check_size, check_step_size, largest_epsilon
 from rnc.lab.attack import AttackRequest
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.source import RequestError
@@ -93,6 +93,6 @@ def test_the_lab_refuses_what_is_entered_and_what_is_swept() -> None:
 
 def test_means_and_deviations_are_of_pixels() -> None:
     for value in (0.0, 0.485, 1.0):
-        check_of_pixels("mean", value)
+        check_pixel_statistic("mean", value)
     with pytest.raises(ValueError, match=r"std 58.4 is more than .* did you mean 0.229"):
-        check_of_pixels("std", 58.4)
+        check_pixel_statistic("std", 58.4)

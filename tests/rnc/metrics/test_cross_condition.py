@@ -12,7 +12,7 @@ from rnc.metrics import class_means, collapse, cross, measure, scatter_around
 from rnc.vocabulary import Metric
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds, orthogonal, simplex
-from tests.rnc.metrics import kin_oracle
+from tests.rnc.metrics import related_oracle
 
 SEEDS = st.integers(0, 2**32 - 1)
 KEYS = {Metric.NC1, Metric.NC1_TRACE, Metric.NCC_ACCURACY}
@@ -40,18 +40,18 @@ def test_agrees_with_the_formulas(seed: int, counts: list[int], d: int, as_torch
         else cross(features, labels, means)
     )
     assert found.keys() == KEYS
-    assert found[Metric.NC1] == pytest.approx(kin_oracle.nc1_around(features, labels, given_means), rel=1e-6)
-    assert found[Metric.NC1_TRACE] == pytest.approx(kin_oracle.nc1_trace(features, labels, given_means), rel=1e-9)
-    assert found[Metric.NCC_ACCURACY] == kin_oracle.nearest_share(features, labels, given_means)
+    assert found[Metric.NC1] == pytest.approx(related_oracle.nc1_around(features, labels, given_means), rel=1e-6)
+    assert found[Metric.NC1_TRACE] == pytest.approx(related_oracle.nc1_trace(features, labels, given_means), rel=1e-9)
+    assert found[Metric.NCC_ACCURACY] == related_oracle.nearest_share(features, labels, given_means)
 
 
 def test_around_its_own_means_it_is_what_measure_says() -> None:
     features, labels, weight, bias = clouds(3, [7, 4, 0, 12, 5], d=6)
     means = class_means([(features, labels)], 5)
     found, own = cross(features, labels, means), measure(features, labels, weight, bias, 5)
-    kin = collapse(means, scatter_around([(features, labels)], means), weight)
+    collapsed = collapse(means, scatter_around([(features, labels)], means), weight)
     assert found[Metric.NC1] == own["nc1"] and found[Metric.NCC_ACCURACY] == own["ncc_accuracy"]
-    assert found[Metric.NC1_TRACE] == kin[Metric.NC1_TRACE]
+    assert found[Metric.NC1_TRACE] == collapsed[Metric.NC1_TRACE]
 
 
 @pytest.mark.parametrize("num_classes", [2, 4, 10])
@@ -102,7 +102,7 @@ def test_a_class_that_has_a_mean_but_no_sample_still_counts_between() -> None:
     found = cross(features[part], labels[part], class_means([(around, labels)], 3))
     given_means = oracle.means_of(around, labels, 3)
     assert found[Metric.NC1] == pytest.approx(
-        kin_oracle.nc1_around(features[part], labels[part], given_means), rel=1e-9
+        related_oracle.nc1_around(features[part], labels[part], given_means), rel=1e-9
     )
 
 

@@ -16,7 +16,7 @@ from rnc.metrics import class_means, layer_means, layerwise, measure, streaming
 from rnc.vocabulary import Metric
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds
-from tests.rnc.metrics import kin_oracle
+from tests.rnc.metrics import related_oracle
 from tests.rnc.metrics.simulated_ranks import Reduce, together
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -82,7 +82,9 @@ def test_agrees_with_the_formulas(seed: int, counts: list[int], cuts: list[int])
         flat, centres = activations.reshape(len(labels), -1), clean[name].reshape(len(labels), -1)
         expected[name] = {
             Metric.NC1: oracle.nc1(flat, labels, len(counts)),
-            Metric.NCC_ACCURACY: kin_oracle.nearest_share(flat, labels, oracle.means_of(centres, labels, len(counts))),
+            Metric.NCC_ACCURACY: related_oracle.nearest_share(
+                flat, labels, oracle.means_of(centres, labels, len(counts))
+            ),
         }
     assert_same(found_in(perturbed, labels, clean, len(counts), cuts), expected, rel=1e-6)
 

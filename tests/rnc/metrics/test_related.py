@@ -13,7 +13,7 @@ from rnc.metrics.collapse import MEASURED
 from rnc.vocabulary import Metric
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds, orthogonal, simplex
-from tests.rnc.metrics import kin_oracle
+from tests.rnc.metrics import related_oracle
 
 KIN = (Metric.CDNV, Metric.NC1_TRACE, Metric.GNC2, Metric.UNC3)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -47,10 +47,10 @@ def test_agree_with_the_formulas(seed: int, counts: list[int], d: int) -> None:
     features, labels, weight, _bias = clouds(seed, counts, d)
     means = oracle.means_of(features, labels, len(counts))
     found = kin_of(features, labels, weight)
-    assert found[Metric.CDNV] == pytest.approx(kin_oracle.cdnv(features, labels, len(counts)), rel=1e-9)
-    assert found[Metric.NC1_TRACE] == pytest.approx(kin_oracle.nc1_trace(features, labels, means), rel=1e-9)
-    assert found[Metric.GNC2] == pytest.approx(kin_oracle.gnc2(means), rel=1e-7, abs=1e-14)
-    assert found[Metric.UNC3] == pytest.approx(kin_oracle.unc3(means, weight), rel=1e-7, abs=1e-14)
+    assert found[Metric.CDNV] == pytest.approx(related_oracle.cdnv(features, labels, len(counts)), rel=1e-9)
+    assert found[Metric.NC1_TRACE] == pytest.approx(related_oracle.nc1_trace(features, labels, means), rel=1e-9)
+    assert found[Metric.GNC2] == pytest.approx(related_oracle.gnc2(means), rel=1e-7, abs=1e-14)
+    assert found[Metric.UNC3] == pytest.approx(related_oracle.unc3(means, weight), rel=1e-7, abs=1e-14)
 
 
 @settings(max_examples=40)
@@ -59,7 +59,7 @@ def test_nc5_agrees_with_the_formula(seed: int, counts: list[int], d: int) -> No
     features, labels, _weight, _bias = clouds(seed, counts, d)
     foreign = np.random.default_rng(seed + 1).normal(size=d)
     means = class_means([(features, labels)], len(counts))
-    expected = kin_oracle.nc5(oracle.means_of(features, labels, len(counts)), foreign)
+    expected = related_oracle.nc5(oracle.means_of(features, labels, len(counts)), foreign)
     assert nc5(means, foreign) == pytest.approx(expected, rel=1e-9)
     assert nc5(means, torch.from_numpy(-3.0 * foreign)) == pytest.approx(expected, rel=1e-9)
 

@@ -27,7 +27,7 @@ from rnc.metrics.streaming import power_of_two
 from rnc.vocabulary import Metric
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import clouds
-from tests.rnc.metrics import kin_oracle
+from tests.rnc.metrics import related_oracle
 
 COUNTS = [7, 4, 0, 9, 5]
 CLASSES = len(COUNTS)
@@ -83,9 +83,9 @@ def test_the_values_are_those_of_the_formulas_at_any_scale(scale: float) -> None
     means = class_means([(single, labels)], CLASSES)
     found = collapse(means, scatter_around([(single, labels)], means), weight)
     assert found[Metric.NC1] == pytest.approx(oracle.nc1(whole, labels, CLASSES), rel=1e-5)
-    assert found[Metric.CDNV] == pytest.approx(kin_oracle.cdnv(whole, labels, CLASSES), rel=1e-5)
+    assert found[Metric.CDNV] == pytest.approx(related_oracle.cdnv(whole, labels, CLASSES), rel=1e-5)
     by_class = oracle.means_of(whole, labels, CLASSES)
-    assert found[Metric.NC1_TRACE] == pytest.approx(kin_oracle.nc1_trace(whole, labels, by_class), rel=1e-5)
+    assert found[Metric.NC1_TRACE] == pytest.approx(related_oracle.nc1_trace(whole, labels, by_class), rel=1e-5)
     assert nearest_centre(single, means).tolist() == [oracle.nearest_centre(h, by_class) for h in whole]
 
 
@@ -151,7 +151,7 @@ def test_what_is_no_number_is_named_in_every_part() -> None:
         nearest_centre(broken, means)
     with pytest.raises(ValueError, match=r"^features hold NaN"):
         leaps(broken, y, y, means)
-    with pytest.raises(ValueError, match=r"^features of the foreign data set hold NaN"):
+    with pytest.raises(ValueError, match=r"^features of the other data set hold NaN"):
         nc5(means, broken.mean(0))
     with pytest.raises(ValueError, match=r"^weights hold NaN"):
         collapse(means, scatter, w.index_fill(0, torch.tensor([1]), math.nan))
