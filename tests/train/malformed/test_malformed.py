@@ -39,7 +39,7 @@ CHANGES: list[tuple[str, list[str]]] = [
     ("needs its own epoch", ["--epochs", "1", "2"]),
     ("needs its own epoch", ["--epochs", "-1"]),
     ("name must consist of at most 80 letters", ["--name", "../x"]),
-    ("measure_subset must be 0 (all) or at least one image", ["--measure-subset", "2"]),
+    ("measure_subset must be 0 (all images) or at least 3, one image", ["--measure-subset", "2"]),
     ("ood_dataset must be another data set", ["--ood-dataset", "cifar10"]),
     ("epochs [5] are outside 0..1", ["--vector-epochs", "5"]),
     ("unknown device", ["--device", "tpu9"]),
