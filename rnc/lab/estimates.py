@@ -1,4 +1,7 @@
-"""Estimates of the duration of a request from earlier ones, counted in forward passes of an image through the network."""
+"""Estimates of the duration of a request from earlier ones, counted in forward passes of an image through the network.
+
+Tests: tests/rnc/lab/test_parts.py.
+"""
 
 import threading
 

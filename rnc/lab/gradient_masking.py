@@ -28,7 +28,7 @@ class MaskingRequest(OneNetworkRequest):
         self._check_fields()
         check_attack(self.condition)
         if self.condition.kind not in (ConditionKind.PGD, ConditionKind.APGD) or not self.condition.steps:
-            raise RequestError("the checks are about an attack in steps; choose PGD or APGD, of at least one step")
+            raise RequestError("the checks need an attack in steps; choose PGD or APGD with at least one step")
 
     def passes_per_image(self) -> float:
         """Return the approximate number of forward passes per image."""
@@ -68,8 +68,8 @@ class MaskingResult(Result):
 
     def __post_init__(self) -> None:
         """Convert checks that were read from JSON to `MaskingCheck`."""
-        made = [MaskingCheck(**check) if isinstance(check, dict) else check for check in self.checks]
-        object.__setattr__(self, "checks", made)
+        checks = [MaskingCheck(**check) if isinstance(check, dict) else check for check in self.checks]
+        object.__setattr__(self, "checks", checks)
 
     @property
     def warnings(self) -> list[MaskingCheck]:

@@ -1,4 +1,7 @@
-"""A job of the lab: a submitted request with its state, its progress and, in the end, its result or error."""
+"""A job of the lab: a submitted request with its state, its progress and, in the end, its result or error.
+
+Tests: tests/rnc/lab/test_job_queue.py.
+"""
 
 import threading
 import time
@@ -78,7 +81,7 @@ class Job:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the end, from the pace so far; None before the first round is done."""
+        """Estimated seconds until the end, from the speed so far; None before the first round is done."""
         if self.state is not JobState.RUNNING or not self.done:
             return None
         return self.running_seconds / self.done * (self.total - self.done)
@@ -130,8 +133,10 @@ class Job:
 
     def end_early(self, result: Result | None = None) -> None:
         """End the job as it was asked to end, or as stopped if nobody asked."""
-        asked = self.end_request or EndRequest(JobState.STOPPED, None, 0.0)
-        self.end(asked.state, result, asked.reason)
+        if self.end_request is None:
+            self.end(JobState.STOPPED, result)
+        else:
+            self.end(self.end_request.state, result, self.end_request.reason)
 
     def end_from_cache(self, result: Result) -> None:
         """End the job with the result of an earlier equal request."""

@@ -1,7 +1,7 @@
 """The kinds of request that the lab answers, each with its kind of result, and how stored ones are read.
 
-A new kind is listed here, in `rnc.lab.engine.worker` (how it is computed) and in `rnc.ui.lab.activities` (how it is asked for
-and drawn).
+A new kind is listed here, in `rnc.lab.engine.worker` (how it is computed) and in `rnc.ui.lab.activities` (how the page
+requests and draws it).
 """
 
 import json

@@ -42,7 +42,7 @@ class Limits:
     start_seconds: float = 120.0
     """Seconds that a worker may take to start."""
     prepare_seconds: float = 60.0
-    """Seconds that the measurement of a network's pace may take."""
+    """Seconds that the measurement of a network's speed may take."""
     tick_seconds: float = 0.2
     """Seconds between two checks of the current request."""
 
@@ -84,43 +84,43 @@ class Limits:
 
 def from_environment() -> Limits:
     """Return the limits with those set in the environment; a value that is not a number above 0 is logged and ignored."""
-    usual = Limits()
+    default = Limits()
     gib = _number(MEMORY_VARIABLE, math.inf)
     return Limits(
-        request_seconds=_number(SECONDS_VARIABLE, usual.request_seconds),
-        memory_bytes=usual_memory() if math.isinf(gib) else int(gib * _GIB),
-        queued=max(1, int(_number(QUEUE_VARIABLE, usual.queued))),
-        queued_each=max(1, int(_number(EACH_VARIABLE, usual.queued_each))),
+        request_seconds=_number(SECONDS_VARIABLE, default.request_seconds),
+        memory_bytes=default_memory() if math.isinf(gib) else int(gib * _GIB),
+        queued=max(1, int(_number(QUEUE_VARIABLE, default.queued))),
+        queued_each=max(1, int(_number(EACH_VARIABLE, default.queued_each))),
     )
 
 
-def usual_memory(machine: int | None = None) -> int | None:
+def default_memory(machine: int | None = None) -> int | None:
     """Return half of the machine's memory in bytes, but at least what torch needs; None if the system does not report it."""
     machine = machine_memory() if machine is None else machine
     return None if machine is None else max(int(machine * _SHARE_OF_MEMORY), _LEAST_BYTES)
 
 
-def machine_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+def machine_memory(groups: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int | None:
     """Return the bytes that this process and its children may use: the machine's memory or a smaller control-group limit.
 
     None if neither is known.
     """
     try:
-        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+        limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     except (ValueError, OSError, AttributeError):
-        found = []
-    for path in _limit_files(groups, own):
+        limits = []
+    for path in _limit_files(groups, membership):
         try:
-            found.append(int(path.read_text()))
+            limits.append(int(path.read_text()))
         except (OSError, ValueError):  # the file does not exist, or says "max"
             continue
-    return min((bytes_ for bytes_ in found if bytes_ > 0), default=None)
+    return min((limit for limit in limits if limit > 0), default=None)
 
 
-def _limit_files(groups: Path, own: Path) -> Iterator[Path]:
+def _limit_files(groups: Path, membership: Path) -> Iterator[Path]:
     """Yield the files that may limit memory, of this process's control group and its parents, in versions 2 and 1."""
     try:
-        lines = own.read_text().splitlines()
+        lines = membership.read_text().splitlines()
     except OSError:
         return
     for line in lines:
@@ -134,15 +134,15 @@ def _limit_files(groups: Path, own: Path) -> Iterator[Path]:
                 yield folder / name
 
 
-def _number(variable: str, usual: float) -> float:
-    given = os.environ.get(variable, "").strip()
-    if not given:
-        return usual
+def _number(variable: str, default: float) -> float:
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        return default
     try:
-        number = float(given)
+        number = float(value)
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number > 0):
-        log.error(f"{variable} must be a number above 0, got {given[:80]!r}; the usual limit holds")
-        return usual
+        log.error(f"{variable} must be a number above 0, got {value[:80]!r}; the default limit applies")
+        return default
     return number

@@ -1,4 +1,7 @@
-"""The messages between the server and the lab's worker: a JSON object and optional binary data, without pickle."""
+"""The messages between the server and the lab's worker: a JSON object and optional binary data, without pickle.
+
+Tests: tests/rnc/lab/test_parts.py.
+"""
 
 import json
 import struct

@@ -89,8 +89,8 @@ def _array(member: bytes) -> np.ndarray:
 
 def _column(values: pd.Series) -> np.ndarray:
     """Return texts as fixed-width strings, because an object array would need pickle."""
-    found = values.to_numpy()
-    return found.astype(str) if found.dtype == object else found
+    column = values.to_numpy()
+    return column.astype(str) if column.dtype == object else column
 
 
 def _as_plain(value: Any) -> Any:

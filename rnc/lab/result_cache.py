@@ -1,4 +1,7 @@
-"""A cache of results by request key, limited in bytes; the least recently used results are dropped first."""
+"""A cache of results by request key, limited in bytes; the least recently used results are dropped first.
+
+Tests: tests/rnc/lab/test_parts.py.
+"""
 
 import threading
 from collections import OrderedDict

@@ -1,4 +1,7 @@
-"""The lab's worker process as the server sees it: started when it is needed, asked, stopped, and started again after its end."""
+"""The lab's worker process as the server sees it: started when it is needed, and again after its end.
+
+Tests: tests/rnc/lab/test_watchdog.py.
+"""
 
 import os
 import select

@@ -19,12 +19,12 @@ from rnc.models import FeatureClassifier, weights
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.vocabulary import Split
 
-_BATCH_NUMBERS = {"cpu": 2**18, "cuda": 2**22}
+_BATCH_PIXELS = {"cpu": 2**18, "cuda": 2**22}
 """Pixel values per batch. On a CPU, 85 images of 3 x 32 x 32; more would exceed its cache. 1365 such images fill a GPU."""
 _LEAST_BATCH, _MOST_BATCH = 8, 500
-_COPIES = 8
+_IMAGE_COPIES = 8
 """Copies of each attacked image in memory at once: clean, start, iterates, gradient, kept, and outputs."""
-_SHARE = 0.5
+_MEMORY_SHARE = 0.5
 """Share of the free memory that the images may take."""
 
 
@@ -55,8 +55,8 @@ class AttackInputs:
 
     def batches(self) -> list[torch.Tensor]:
         """Return the positions 0..N-1, split into batches."""
-        numbers = _BATCH_NUMBERS["cpu" if self.images.device.type == "cpu" else "cuda"]
-        fitting = min(max(numbers // self.images[0].numel(), _LEAST_BATCH), _MOST_BATCH)
+        pixels = _BATCH_PIXELS["cpu" if self.images.device.type == "cpu" else "cuda"]
+        fitting = min(max(pixels // self.images[0].numel(), _LEAST_BATCH), _MOST_BATCH)
         return list(torch.arange(len(self.images), device=self.images.device).split(self.batch or fitting))
 
     def features(self, images: torch.Tensor) -> FeatureSet:
@@ -106,6 +106,7 @@ class InputLoader:
         return self._inputs(source, torch.tensor(samples, dtype=torch.int64))
 
     def _inputs(self, source: Source, indices: torch.Tensor) -> AttackInputs:
+        """Return the network and the images at these positions of the data set."""
         device = pick_device()
         exact_float32()
         data, fingerprint = self._load_images(source)
@@ -129,8 +130,8 @@ class InputLoader:
             if not len(data):
                 raise datasets.DatasetError(f"{source.dataset} has no images of {source.split}")
             classes = datasets.spec(source.dataset).num_classes
-            taken = data.take(data.balanced_indices(source.subset, classes)) if source.subset else data
-            self._images = name, data, taken.fingerprint()
+            of_run = data.take(data.balanced_indices(source.subset, classes)) if source.subset else data
+            self._images = name, data, of_run.fingerprint()
         return self._images[1:]
 
     def _load_network(self, source: Source, device: torch.device) -> FeatureClassifier:
@@ -142,13 +143,14 @@ class InputLoader:
         return self._network[1]
 
 
-def _check_memory(count: int, numbers: int, device: torch.device) -> None:
+def _check_memory(count: int, pixels: int, device: torch.device) -> None:
     """Raise ValueError if the copies of the images that an attack keeps in memory would not fit."""
-    each, free = numbers * 4 * _COPIES, _free_memory(device)
-    if free is not None and count * each > _SHARE * free:
-        fitting = int(_SHARE * free / each)
+    bytes_each = pixels * 4 * _IMAGE_COPIES
+    free = _free_memory(device)
+    if free is not None and count * bytes_each > _MEMORY_SHARE * free:
+        fitting = int(_MEMORY_SHARE * free / bytes_each)
         raise ValueError(
-            f"{count} images of this size take {count * each / 2**30:.1f} GiB while they are attacked, and "
+            f"{count} images of this size take {count * bytes_each / 2**30:.1f} GiB while they are attacked, and "
             f"{free / 2**30:.1f} GiB are free; ask for at most {fitting} images"
         )
 

@@ -42,7 +42,7 @@ def last_round(
 ) -> Round | None:
     """Return an attack's last round; None if it was stopped earlier. `on_round` is called after every round."""
     last = None
-    for done, last in enumerate(attack(inputs, condition, seed), 1):  # noqa: B007  (the last one is wanted)
+    for done, last in enumerate(attack(inputs, condition, seed), 1):  # noqa: B007  (the last round is returned)
         on_round()
         if stopped() and done < attacks.num_iterations(condition):
             return None

@@ -151,10 +151,10 @@ def class_balanced_order(labels: torch.Tensor) -> torch.Tensor:
     return by_class[rank_in_class[by_class].argsort(stable=True)]
 
 
-def _layers(inputs: AttackInputs, labels: torch.Tensor, perturbed: torch.Tensor, wanted: bool) -> pd.DataFrame:
-    """Return the measurements at every stage of the clean images, and of the perturbed ones with `labels`."""
+def _layers(inputs: AttackInputs, labels: torch.Tensor, perturbed: torch.Tensor, requested: bool) -> pd.DataFrame:
+    """Return the measurements at every stage of the clean images, and of the perturbed ones with `labels`, if requested."""
     rows: list[tuple] = []
-    if wanted:
+    if requested:
         clean_means = measures.layer_means(inputs, inputs.images, inputs.labels)
         of_images = {
             "clean": measures.layerwise(inputs, inputs.images, inputs.labels, clean_means),

@@ -43,9 +43,12 @@ def draw_attack(answer: Answer, figures: Figures) -> None:
     _headline(answer, result, condition)
     frames = frame_names(result.frames)
     draw_film(
-        "Step", frames, partial(_draw_frame, result, names, figures), key="lab_step",
+        "Step",
+        frames,
+        partial(_draw_frame, result, names, figures),
+        key="lab_step",
         help="of the attack; the features and the curves below show the images as they are then",
-    )  # fmt: skip
+    )
     left, right = st.columns([3, 2])
     leaps = sidebar.name_classes(result.leaps, names, "true_class", "predicted_class")
     figures.draw(left, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="lab_leaps")
@@ -93,9 +96,14 @@ def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: st
 def _features(result: AttackResult, frame: int, names: list[str], figures: Figures) -> None:
     """Draw the watched features at a frame, in one plane for all frames, and the trajectory of the chosen image."""
     method = st.segmented_control(
-        "Plane", _PLANES, default=_PLANES[0], key="lab_plane_of", bind="query-params", required=True,
+        "Plane",
+        _PLANES,
+        default=_PLANES[0],
+        key="lab_plane_of",
+        bind="query-params",
+        required=True,
         help="PCA of the clean features, or the plane through the clean means of three classes",
-    )  # fmt: skip
+    )
     placement = _in_principal_plane(result) if method == _PLANES[0] else _in_simplex_plane(result, names)
     if placement is None:
         return
@@ -113,9 +121,14 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
         shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
     )
     figures.draw(
-        st.container(), chart, "projected features", key="lab_plane", on_select=_pick, selection_mode=[PICKED_SAMPLE],
+        st.container(),
+        chart,
+        "projected features",
+        key="lab_plane",
+        on_select=_pick,
+        selection_mode=[PICKED_SAMPLE],
         width="stretch" if triangle is None else "content",
-    )  # fmt: skip
+    )
     st.caption(
         f"{shown['sample'].nunique():d} watched images; circles are clean, triangles as they are at this step. Click a point to "
         "follow its image."
@@ -159,13 +172,17 @@ def _numbers(result: AttackResult, figures: Figures) -> None:
     with st.expander("Every metric", icon=":material/table:"):
         number = st.column_config.NumberColumn(format="%.4g")
         st.dataframe(
-            _metric_table({"clean": result.before, "perturbed": result.after}, labels), hide_index=True, key="lab_metrics",
+            _metric_table({"clean": result.before, "perturbed": result.after}, labels),
+            hide_index=True,
+            key="lab_metrics",
             column_config={"clean": number, "perturbed": number},
-        )  # fmt: skip
+        )
         st.dataframe(
-            _metric_table({"perturbed against clean": result.alignment}, labels), hide_index=True, key="lab_alignment",
+            _metric_table({"perturbed against clean": result.alignment}, labels),
+            hide_index=True,
+            key="lab_alignment",
             column_config={"perturbed against clean": number},
-        )  # fmt: skip
+        )
     if result.layers.empty:
         return
     st.header("Along the network", anchor=False)

@@ -41,9 +41,14 @@ def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source
         if row["sha256"] != source.sha256
     }
     picked = st.selectbox(
-        "Compare with", list(checkpoints_by_label), index=None, key="lab_other", bind="query-params", placeholder="nothing",
+        "Compare with",
+        list(checkpoints_by_label),
+        index=None,
+        key="lab_other",
+        bind="query-params",
+        placeholder="nothing",
         help="another epoch of this run, or another chosen run of the same data set: on the same images, with the same seed",
-    )  # fmt: skip
+    )
     if picked is None:
         return None
     row = checkpoints_by_label[picked]

@@ -58,9 +58,16 @@ def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerw
     settings = presets(dataset)
     row = st.container(horizontal=True, vertical_alignment="bottom")  # a horizontal container wraps in a narrow window
     row.selectbox(
-        "Preset", list(settings), index=None, key="lab_preset", placeholder="own settings", width=330,
-        on_change=_fill_in, args=(settings, classes), help="fills the fields below; change them as you like",
-    )  # fmt: skip
+        "Preset",
+        list(settings),
+        index=None,
+        key="lab_preset",
+        placeholder="own settings",
+        width=330,
+        on_change=_fill_in,
+        args=(settings, classes),
+        help="fills the fields below; change them as you like",
+    )
     kind = KINDS[_segmented(row, "Attack", KINDS, "lab_attack")]
     norm = NORMS[_segmented(row, "Norm", NORMS, "lab_norm")]
     fields = st.columns(4, vertical_alignment="bottom")

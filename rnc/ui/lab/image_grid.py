@@ -73,10 +73,15 @@ def _kept_images(result: AttackResult, names: list[str]) -> pd.DataFrame:
     before, after = result.predicted[0][:count], result.predicted[-1][:count]
     return pd.DataFrame(
         {
-            "sample": result.sample[:count], "true": named[result.label[:count]], "before": named[before], "after": named[after],
-            "sure_before": result.confidence[0][:count], "sure_after": result.confidence[-1][:count], "leapt": before != after,
-        }
-    )  # fmt: skip
+            "sample": result.sample[:count],
+            "true": named[result.label[:count]],
+            "before": named[before],
+            "after": named[after],
+            "sure_before": result.confidence[0][:count],
+            "sure_after": result.confidence[-1][:count],
+            "leapt": before != after,
+        },
+    )
 
 
 def _offer_downloads(result: AttackResult, shown: pd.DataFrame, condition: Condition) -> None:
@@ -89,13 +94,23 @@ def _offer_downloads(result: AttackResult, shown: pd.DataFrame, condition: Condi
 
     with st.container(horizontal=True):
         st.download_button(
-            "PNG of the shown images", picture, f"{condition.slug}.png", "image/png", on_click="ignore", key="lab_png",
+            "PNG of the shown images",
+            picture,
+            f"{condition.slug}.png",
+            "image/png",
+            on_click="ignore",
+            key="lab_png",
             icon=":material/download:",
-        )  # fmt: skip
+        )
         st.download_button(
-            f"npz of all {len(result.clean_images)} images", lambda: images_file(result), f"{condition.slug}.npz",
-            "application/octet-stream", on_click="ignore", key="lab_npz", icon=":material/download:",
-        )  # fmt: skip
+            f"npz of all {len(result.clean_images)} images",
+            lambda: images_file(result),
+            f"{condition.slug}.npz",
+            "application/octet-stream",
+            on_click="ignore",
+            key="lab_npz",
+            icon=":material/download:",
+        )
 
 
 def images_file(result: AttackResult) -> bytes:

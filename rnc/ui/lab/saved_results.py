@@ -48,9 +48,14 @@ def choose_saved() -> Answer | None:
     if address and place is None:
         st.warning("The result in this page's address is not kept in this store.", icon=":material/link_off:")
     picked = st.selectbox(
-        "Result", list(titles), place, format_func=titles.__getitem__, key="lab_result", placeholder="choose one",
+        "Result",
+        list(titles),
+        place,
+        format_func=titles.__getitem__,
+        key="lab_result",
+        placeholder="choose one",
         help="the address of this page then opens it",
-    )  # fmt: skip
+    )
     st.dataframe(_listed(saved), hide_index=True, key="lab_kept_table", column_config=_COLUMNS)
     if picked is None:
         return None

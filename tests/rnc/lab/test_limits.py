@@ -39,7 +39,7 @@ def test_what_is_no_number_above_zero_is_not_used(name: str, value: str, monkeyp
 
 @pytest.mark.parametrize(("machine", "expected"), [(2**30, 3 * 2**29), (64 * 2**30, 32 * 2**30)])
 def test_the_share_of_the_memory(machine: int, expected: int) -> None:
-    assert limits.usual_memory(machine) == expected
+    assert limits.default_memory(machine) == expected
 
 
 @pytest.mark.parametrize(
