@@ -12,7 +12,7 @@ from rnc import log
 from rnc.store.addresses import to_log_beside
 from rnc.ui import sidebar
 from rnc.ui.epoch_slider import page_is_drawn
-from rnc.ui.errors import telling
+from rnc.ui.errors import show_errors
 from rnc.ui.request_guard import RequestGuard
 from rnc.ui.style import STYLE
 
@@ -35,7 +35,7 @@ def draw() -> None:
         ]
     )
     try:
-        with telling():
+        with show_errors():
             log.set_up(to_log_beside(sidebar.reader().path), console=True)
             if sidebar.draw_sidebar() is None:
                 sidebar.draw_empty_state()

@@ -5,7 +5,7 @@ import streamlit as st
 from rnc.lab.requests import AttackRequest, MaskingRequest, Request, SweepRequest
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.checkpoint_picker import choose_network, choose_other
 from rnc.ui.lab.form import draw_attack_form, draw_sweep_form
 from rnc.ui.lab.job_status import draw_work
@@ -16,7 +16,7 @@ ATTACK, SWEEP, CHECK = "Attack", "Sweep", "Check for masking"
 LABELS = {ATTACK: "Attack", SWEEP: "Sweep", CHECK: "Check"}
 
 selection = sidebar.selection()
-figures = Figures("Attack lab")
+figures = PageFigures("Attack lab")
 activity = st.segmented_control(
     "Activity",
     [ATTACK, SWEEP, CHECK, KEPT],
@@ -30,7 +30,7 @@ if activity == KEPT:
     kept = choose_kept()
     if kept is not None:
         draw_answer(kept, figures)
-    figures.offer()
+    figures.draw_export_menu()
     st.stop()
 
 run = sidebar.focus_run(selection)
@@ -59,4 +59,4 @@ answer = draw_work(str(activity), request, names, LABELS[activity or ATTACK])
 if answer is not None:
     offer_to_keep(answer)
     draw_answer(answer, figures)
-figures.offer()
+figures.draw_export_menu()

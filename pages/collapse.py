@@ -8,8 +8,8 @@ from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNED, is_long
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import plain
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_labels import labels_over_seeds
 from rnc.vocabulary import Metric, Role
 
@@ -29,7 +29,7 @@ PANELS = {
 selection = sidebar.selection()
 runs = sidebar.chosen_runs(selection)
 reader = sidebar.reader()
-figures = Figures("Collapse over epochs")
+figures = PageFigures("Collapse over epochs")
 
 options = list(dict.fromkeys([str(Role.CLEAN), selection.shown, *sidebar.conditions_shown(selection)]))
 shown = st.pills(
@@ -38,7 +38,7 @@ shown = st.pills(
     selection_mode="multi",
     default=[str(Role.CLEAN), selection.shown],
     key="conditions",
-    format_func=plain,
+    format_func=escape_markdown,
     bind="query-params",
 )
 bound = {"bind": "query-params"}
@@ -69,8 +69,9 @@ for pair in zip(metrics[::2], metrics[1::2], strict=True):
         panel = curves.panel(averaged, metric, None if averaged is raw else raw)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", averaged, key=f"curve_{metric}")
 st.caption(
-    f"{plain(selection.split)} images. Solid lines are clean. The dashed rule is the epoch cursor, at epoch {selection.epoch:d}; "
-    "grey bars are drops of the learning rate, a triangle is where a run's terminal phase starts (99.9 % train accuracy on what "
+    f"{escape_markdown(selection.split)} images. Solid lines are clean. The dashed rule is the epoch cursor, at epoch "
+    f"{selection.epoch:d}; grey bars are drops of the learning rate, a triangle is where a run's terminal phase "
+    f"starts (99.9 % train accuracy on what "
     "it trains on). The angle is to the clean class means of the same split, nearest centres are the clean class means of train; "
     "log axes leave out zeros." + (f" {THINNED}" if is_long(found[found["metric"] == Metric.ACCURACY]) else "")
 )
@@ -78,4 +79,4 @@ st.header("In numbers", anchor=False, help="Mean and standard deviation over see
 number = {name: st.column_config.NumberColumn(format="%.4g") for name in ("at cursor", "last", "best")}
 told = summary(found, selection.epoch).replace({"metric": {str(m): METRIC_INFO[m].label for m in metrics}})
 st.dataframe(told, hide_index=True, key="summary", column_config=number)
-figures.offer()
+figures.draw_export_menu()

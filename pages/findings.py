@@ -5,12 +5,12 @@ import streamlit as st
 from rnc.claims import USED, judge
 from rnc.ui import sidebar
 from rnc.ui.charts.legend import curve_legend
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.pages import findings
 
 selection = sidebar.selection()
 runs = sidebar.chosen_runs(selection)
-figures = Figures("What an attack does to a network's geometry")
+figures = PageFigures("What an attack does to a network's geometry")
 st.markdown(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
     "TMLR 2024), judged on the chosen runs, each at its last measured epoch not after the cursor."
@@ -25,4 +25,4 @@ for first in range(0, len(judgements), 2):
     for column, judgement in zip(st.columns(2), judgements[first : first + 2], strict=False):
         with column:
             findings.draw_card(judgement, runs["label"], figures, evidence.attrs.get("sql", ""))
-figures.offer()
+figures.draw_export_menu()

@@ -9,20 +9,20 @@ from rnc.ui import sidebar
 from rnc.ui.charts.geometry import class_angles, class_norms, spectrum_lines
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.summary_text import told_turns
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import plain
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.geometry import draw_cosines, draw_duality, draw_simplex_distances, duality_of, why_undefined
 from rnc.vocabulary import ClassMetric, Role
 
 selection = sidebar.selection()
-figures = Figures("Geometry of the class means")
+figures = PageFigures("Geometry of the class means")
 run = sidebar.focus_run(selection)
 reader = sidebar.reader()
 epoch = sidebar.epoch_not_after(reader.vector_epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
     st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
     st.stop()
-st.caption(f"{plain(run.run_id)} · epoch {epoch:d} · {plain(selection.split)} images")
+st.caption(f"{escape_markdown(run.run_id)} · epoch {epoch:d} · {escape_markdown(selection.split)} images")
 answer = st.empty()
 
 names = list(run.classes)
@@ -30,7 +30,9 @@ spectra, off, duality = [], {}, None
 for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
     condition = sidebar.condition_of(run.run_id, shown)
     classes, means = reader.class_means(run.run_id, epoch, selection.split, str(condition))
-    if why := why_undefined(means, f"{plain(selection.split)} images under {plain(shown)} at epoch {epoch:d}"):
+    if why := why_undefined(
+        means, f"{escape_markdown(selection.split)} images under {escape_markdown(shown)} at epoch {epoch:d}"
+    ):
         column.info(why)
         continue
     present = [names[c] if c < len(names) else f"{c:d}" for c in classes]
@@ -70,10 +72,12 @@ figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
 right.html(curve_legend(list(labels.values()), []))
 told = sidebar.told_epochs({labels[run_id]: last for run_id, last in at.items()})
 right.caption(f"Runs of the same classes, each at its last measured epoch up to the cursor: {told}.")
-left.caption(f"{plain(run.label)} at epoch {at[run.run_id]:d}. At a simplex all norms are equal (NC2 equinorm).")
+left.caption(
+    f"{escape_markdown(run.label)} at epoch {at[run.run_id]:d}. At a simplex all norms are equal (NC2 equinorm)."
+)
 if len(spectra) == 2:
     left, right = st.columns(2)
     draw_duality(figures, left, duality, present, selection.shown)
     figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")
 draw_simplex_distances(selection, figures)
-figures.offer()
+figures.draw_export_menu()

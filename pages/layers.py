@@ -6,18 +6,19 @@ from rnc.ui import sidebar
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import plain
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import escape_markdown
 from rnc.vocabulary import Metric, Role
 
 selection = sidebar.selection()
 runs = sidebar.chosen_runs(selection)
-figures = Figures("Collapse along the network")
+figures = PageFigures("Collapse along the network")
 shown = [str(Role.CLEAN), selection.shown]
 found = sidebar.reader().layers(selection.runs, shown, selection.split, selection.epoch)
 if found.empty:
     st.info(
-        f"No stage of the chosen runs is measured on {plain(selection.split)} images up to the epoch cursor; move it, or train "
+        f"No stage of the chosen runs is measured on {escape_markdown(selection.split)} images up to the epoch "
+        f"cursor; move it, or train "
         "with --layerwise-epochs measured."
     )
     st.stop()
@@ -26,7 +27,8 @@ labels = list(runs["label"])
 found = found.assign(run=found["run_id"].map(runs["label"]))
 if found[found["shown"] == selection.shown]["layer"].nunique() < 2:
     st.info(
-        f"Stages are measured under clean and perturbed images only; of {plain(selection.shown)} there are the features alone."
+        f"Stages are measured under clean and perturbed images only; of {escape_markdown(selection.shown)} there are "
+        f"the features alone."
     )
 st.html(curve_legend(labels, shown))
 for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
@@ -34,9 +36,9 @@ for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), stri
     figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"layers_{metric}")
 epochs = found.drop_duplicates("run_id").set_index("run")["epoch"]
 st.caption(
-    f"{plain(selection.split)} images; "
+    f"{escape_markdown(selection.split)} images; "
     + sidebar.told_epochs(epochs.to_dict())
     + ". NC1 is around the condition's own class means, nearest-centre accuracy by the clean class means of train. The "
     "attack is made against the whole network."
 )
-figures.offer()
+figures.draw_export_menu()

@@ -5,7 +5,7 @@ import streamlit as st
 from rnc.store.sample_queries import EVERY_SAMPLE
 from rnc.ui import sidebar
 from rnc.ui.class_choice import choose_classes, choose_vertices
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.projections.leaping import draw_all_leaps
 from rnc.ui.projections.map_chart import SIDE_BY_SIDE, draw_map
 from rnc.ui.projections.map_data import MOST_DRAWN, find_plane
@@ -15,7 +15,7 @@ from rnc.ui.projections.selection_panel import draw_panel
 from rnc.ui.projections.thumbnails import LARGE_ON_HOVER
 
 selection = sidebar.selection()
-figures = Figures("Projections of the features")
+figures = PageFigures("Projections of the features")
 st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
 first = choose_first(selection)
 with st.container(horizontal=True, gap="medium"):
@@ -49,4 +49,4 @@ if not maps:
 with panel or st.container():
     draw_panel(scope, maps)
 draw_all_leaps(figures, maps)
-figures.offer()
+figures.draw_export_menu()

@@ -7,8 +7,8 @@ import streamlit as st
 
 from rnc.store.run_card import train_command
 from rnc.ui import sidebar
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
-from rnc.ui.readonly import told_store
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
+from rnc.ui.readonly import displayed_path
 from rnc.ui.run_filter import clear_filter, current_filter
 from rnc.ui.runs import sweep_progress
 from rnc.ui.runs.annotate_and_delete import draw_marks, draw_outcome, draw_room, draw_upkeep
@@ -24,14 +24,15 @@ asked = current_filter(every)
 runs = every[asked.matches(every)]
 own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
 st.caption(
-    f"{len(runs)} of {len(every)} runs: {own:d} in {plain(told_store(sidebar.reader().path))}, {len(every) - own:d} in the "
+    f"{len(runs)} of {len(every)} runs: {own:d} in {escape_markdown(displayed_path(sidebar.reader().path))}, "
+    f"{len(every) - own:d} in the "
     f"gallery that comes with the project{f'; {hidden:d} archived' if hidden else ''}"
 )
 draw_outcome()
 draw_room()
 left_out = sidebar.reader().left_out()
 for name, reason in list(left_out.items())[:MOST_LEFT_OUT_NAMED]:
-    st.caption(f"Published run {plain(name)} is left out: {plain(reason, MOST_OF_A_MESSAGE)}.")
+    st.caption(f"Published run {escape_markdown(name)} is left out: {escape_markdown(reason, MAX_MESSAGE_LENGTH)}.")
 if len(left_out) > MOST_LEFT_OUT_NAMED:
     st.caption(f"{len(left_out) - MOST_LEFT_OUT_NAMED:,d} more published runs are left out.")
 sweep_progress.draw(sidebar.reader())

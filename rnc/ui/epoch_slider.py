@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from rnc.ui.errors import fragment_telling
+from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
 
 _LAST = "last"
@@ -65,7 +65,7 @@ def draw_film(label: Markdown, frames: list[str], draw: Callable[[str], None], *
     playing = _play(f"{key}_play", "from frame to frame")
     st.session_state[f"{key}_is_drawn"] = False
     every = _SECONDS_A_STOP if playing else None
-    st.fragment(fragment_telling(_show_film), run_every=every)(label, frames, draw, key, help, playing)
+    st.fragment(show_errors_of_fragment(_show_film), run_every=every)(label, frames, draw, key, help, playing)
 
 
 def _show_film(
@@ -106,7 +106,7 @@ def next_stop(stops: list[str], at: str) -> str:
 
 
 @st.fragment(run_every=_SECONDS_A_STOP)
-@fragment_telling
+@show_errors_of_fragment
 def _advance(stops: list[str], at: str) -> None:
     """Move to the next stop when the page has been visible long enough."""
     if time.monotonic() - st.session_state["page_seen_at"] < 0.9 * _SECONDS_A_STOP:

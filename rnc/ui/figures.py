@@ -12,7 +12,7 @@ from rnc import log
 from rnc.ui.charts.export import Figure, FileKind, picture_file, rows_held, shown_rows, table_file
 from rnc.ui.charts.renderer import RenderError
 from rnc.ui.errors import show_error
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.markdown import Markdown, escape_markdown
 
 _MIME = {
     FileKind.SVG: "image/svg+xml",
@@ -26,7 +26,7 @@ MOST_DRAWN_ROWS = 200_000
 """Largest number of rows of a chart, because the browser receives all of them."""
 
 
-class Figures:
+class PageFigures:
     """The figures of a page: its title, the drawn charts, and a menu beside the title that exports them."""
 
     def __init__(self, title: Markdown) -> None:
@@ -54,7 +54,7 @@ class Figures:
             where.altair_chart(chart, alt=alt, **options)
         self._drawn[alt] = chart, shown_rows(chart) if rows is None else rows
 
-    def offer(self) -> None:
+    def draw_export_menu(self) -> None:
         """Offer the drawn charts for download; a file is made when it is requested."""
         if not self._drawn:
             return
@@ -68,7 +68,7 @@ class Figures:
             with st.container(horizontal=True):
                 for kind in FileKind:
                     st.download_button(
-                        plain(kind.upper()),
+                        escape_markdown(kind.upper()),
                         partial(self._file, name, kind, width, points),
                         file_name=f"{_slug(name)}.{kind}",
                         mime=_MIME[kind],

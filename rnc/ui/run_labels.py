@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from rnc.ui.markdown import clean
+from rnc.ui.markdown import single_line
 from rnc.vocabulary import SYNTHETIC
 
 _TELLING = {
@@ -40,7 +40,7 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     alike = pd.Series(labels).duplicated(keep=False)
     ends = [f" {run_id.rsplit('-', 1)[-1]}" if twin else "" for run_id, twin in zip(runs["run_id"], alike, strict=True)]
     told_apart = zip(runs["run_id"], labels, ends, strict=True)
-    return {run_id: clean(label + end) for run_id, label, end in told_apart}
+    return {run_id: single_line(label + end) for run_id, label, end in told_apart}
 
 
 def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:

@@ -12,9 +12,9 @@ from rnc.store.gallery import gallery_path
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.ui.epoch_slider import draw_cursor
-from rnc.ui.errors import fragment_telling, show_error
-from rnc.ui.markdown import Markdown, plain
-from rnc.ui.readonly import SAID, is_readonly, refuse_if_readonly
+from rnc.ui.errors import show_error, show_errors_of_fragment
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.readonly import READONLY_MESSAGE, is_readonly, refuse_if_readonly
 from rnc.ui.run_filter import draw_filter
 from rnc.ui.run_labels import MARKS, run_labels
 from rnc.ui.training_process import Training, training_of
@@ -103,7 +103,7 @@ def _draw_selection() -> Selection | None:
         )
         split = st.segmented_control(
             "Split", [str(s) for s in Split], default=str(Split.TRAIN), key="split", bind="query-params", required=True,
-            format_func=plain,
+            format_func=escape_markdown,
         )  # fmt: skip
         st.session_state["selection"] = chosen_now = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
         _training_status()
@@ -152,7 +152,7 @@ def focus_run(selection: Selection) -> pd.Series:
         key="run",
         bind="query-params",
         required=True,
-        format_func=plain,
+        format_func=escape_markdown,
     )
     return runs.set_index("label", drop=False).loc[picked or runs["label"].iloc[0]].squeeze()
 
@@ -184,18 +184,18 @@ def told_epochs(epochs: dict[str, int]) -> Markdown:
     """Return the epoch at which each run (label) is shown, in words; stated once if it is the same for all."""
     if len(epochs) > 1 and len(set(epochs.values())) == 1:
         return f"all at epoch {next(iter(epochs.values())):d}"
-    return ", ".join(f"{plain(label)} at epoch {epoch:d}" for label, epoch in epochs.items())
+    return ", ".join(f"{escape_markdown(label)} at epoch {epoch:d}" for label, epoch in epochs.items())
 
 
 def draw_empty_state() -> None:
     """Draw the page of an empty store, from which the demo can be trained and observed."""
     st.title("Nothing measured yet")
     if is_readonly():
-        st.info(SAID, icon=":material/visibility:")
+        st.info(READONLY_MESSAGE, icon=":material/visibility:")
         _training_status()
         return
     st.markdown(
-        f"The store {plain(store_path())} holds no measured epoch. Train the demo here (three small networks on real "
+        f"The store {escape_markdown(store_path())} holds no measured epoch. Train the demo here (three small networks on real "
         "handwritten digits: standard, adversarial, TRADES; a few minutes on two cores), or run\n"
         "```\npython -m train.run demo\n```\n"
         "The pages fill as soon as the first epoch is measured."
@@ -211,7 +211,7 @@ def draw_empty_state() -> None:
 
 
 @st.fragment(run_every=_POLL_SECONDS)
-@fragment_telling
+@show_errors_of_fragment
 def _training_status() -> None:
     """Draw the progress of the runs under way; rerun the app when a new epoch has been measured."""
     runs = reader().runs()
@@ -221,7 +221,9 @@ def _training_status() -> None:
     for _index, run in active.iterrows():
         share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
         st.progress(
-            share, f"{plain(run['objective'].upper())}: epoch {plain(run['epochs_done'])} of {plain(run['epochs'])}"
+            share,
+            f"{escape_markdown(run['objective'].upper())}: epoch {escape_markdown(run['epochs_done'])} of "
+            f"{escape_markdown(run['epochs'])}",
         )
     if training().running and not is_readonly() and st.button("Stop training", key="stop_training"):
         training().stop()

@@ -8,7 +8,7 @@ import pytest
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNED
 from rnc.ui.charts.labels import METRIC_INFO
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.vocabulary import Metric
 from tests.benchmarks.synthetic.runs import fill
 from tests.pages.app import open_page, ordered, rows, same
@@ -28,10 +28,10 @@ def long_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_long_curves_are_thinned_and_exports_are_whole(long_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[str, pd.DataFrame] = {}
 
-    def offer(figures: Figures) -> None:
+    def offer(figures: PageFigures) -> None:
         taken.update({name: table for name, (_chart, table) in figures._drawn.items()})
 
-    monkeypatch.setattr(Figures, "offer", offer)
+    monkeypatch.setattr(PageFigures, "draw_export_menu", offer)
     app = open_page("collapse", long_store, monkeypatch)
     drawn = rows(app, NC1, "run_id", "shown", "epoch", "value")
     reader = StoreReader(long_store)

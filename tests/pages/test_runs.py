@@ -12,7 +12,7 @@ from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.store.run_annotations import networks_folder
 from rnc.store.writer import StoreWriter
-from rnc.ui.readonly import VARIABLE
+from rnc.ui.readonly import READONLY_VARIABLE
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -205,9 +205,9 @@ def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch:
         connection.execute("CHECKPOINT")
         connection.execute("DELETE FROM metric WHERE run_id = 'gone'")
     before = store.stat().st_size
-    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setenv(READONLY_VARIABLE, "1")
     assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(READONLY_VARIABLE)
     app = open_page("runs", store, monkeypatch)
     assert any("of the store's file hold nothing" in caption.value for caption in app.caption)
     app.button(key="compact").click().run()
@@ -239,10 +239,10 @@ def test_configs_stand_side_by_side(store: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_public_view_offers_none_of_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setenv(READONLY_VARIABLE, "1")
     StoreWriter(store).annotate("two-at", ["theirs"], NASTY)
     app = open_page("runs", store, monkeypatch, config_of="two-at")
-    assert not app.text_area and app.get("text")[0].value == f"theirs\n{NASTY}" and VARIABLE in said(app)
+    assert not app.text_area and app.get("text")[0].value == f"theirs\n{NASTY}" and READONLY_VARIABLE in said(app)
     assert not [button for button in app.button if str(button.key) in ("save_marks", "archive", "delete")]
 
 

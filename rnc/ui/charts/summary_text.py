@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.markdown import Markdown, escape_markdown
 
 
 def told_turns(angles: pd.DataFrame, run: str, shown: str, off: dict[str, float]) -> Markdown:
@@ -16,11 +16,12 @@ def told_turns(angles: pd.DataFrame, run: str, shown: str, off: dict[str, float]
         ordered = angles.sort_values("degrees")
         least, most = ordered.iloc[0], ordered.iloc[-1]
         said.append(
-            f"**{plain(shown)}** turns class **{plain(most['class'])}** of {plain(run)} most, by "
-            f"**{most['degrees']:.1f}°**, and class {plain(least['class'])} least, by {least['degrees']:.1f}°; the mean over "
+            f"**{escape_markdown(shown)}** turns class **{escape_markdown(most['class'])}** of {escape_markdown(run)} most, by "
+            f"**{most['degrees']:.1f}°**, and class {escape_markdown(least['class'])} least, by "
+            f"{least['degrees']:.1f}°; the mean over "
             f"classes is {angles['degrees'].mean():.1f}°."
         )
     if off:
-        told = ", ".join(f"{value:.3f} under {plain(name)}" for name, value in off.items())
+        told = ", ".join(f"{value:.3f} under {escape_markdown(name)}" for name, value in off.items())
         said.append(f"The cosines of its class means are off a simplex's by {told}, in the mean.")
     return " ".join(said)

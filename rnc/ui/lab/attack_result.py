@@ -16,11 +16,11 @@ from rnc.ui.charts.leaping_matrix import leaping_matrix
 from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
 from rnc.ui.class_choice import choose_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.job_status import Answer, table_of_metrics
-from rnc.ui.markdown import plain
+from rnc.ui.markdown import escape_markdown
 from rnc.vocabulary import Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
@@ -35,7 +35,7 @@ _CARDS = (
 """The most important metrics: label, name, format."""
 
 
-def draw_attack(answer: Answer, figures: Figures) -> None:
+def draw_attack(answer: Answer, figures: PageFigures) -> None:
     """Draw an attack's complete result."""
     result, names = answer.result, answer.classes
     assert isinstance(result, AttackResult)
@@ -63,7 +63,7 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
     """Draw the title, the settings and the most important numbers."""
     done = f"stopped after {result.steps_done:d} steps" if result.stopped else f"all {result.steps_done:d} steps"
     taken = result.images or answer.request.images
-    st.header(f"{plain(condition.label)} · {taken:d} images · {done}", anchor=False)
+    st.header(f"{escape_markdown(condition.label)} · {taken:d} images · {done}", anchor=False)
     draw_origin(answer)
     say_fewer_images(taken, answer.request.images)
     if 0 < taken <= len(result.means_span):
@@ -71,16 +71,18 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
     if not result.as_recorded:
         say_other_images()
     if still := unmoved(condition, result.without_gradient, taken):
-        st.warning(plain(f"{still[0].upper()}{still[1:]}."), icon=":material/trending_flat:")
+        st.warning(escape_markdown(f"{still[0].upper()}{still[1:]}."), icon=":material/trending_flat:")
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:
             before, after = result.before[name], result.after[name]
-            told = f"clean {plain(form.format(before))}"
-            st.metric(label, plain(form.format(after)), told, delta_color="off", delta_arrow="off", width="content")
+            told = f"clean {escape_markdown(form.format(before))}"
+            st.metric(
+                label, escape_markdown(form.format(after)), told, delta_color="off", delta_arrow="off", width="content"
+            )
         st.metric("Angle to clean means", f"{result.alignment[Metric.ANGLE]:.3f} rad", width="content")
 
 
-def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: str) -> None:
+def _draw_frame(result: AttackResult, names: list[str], figures: PageFigures, at: str) -> None:
     """Draw the features at a step, and the curves over all steps."""
     frames = frame_names(result.frames)
     wide, first, second = st.columns([2, 1, 1])
@@ -95,7 +97,8 @@ def draw_origin(answer: Answer) -> None:
     """Show the network of an answer, and its device and duration."""
     result, request = answer.result, answer.request
     st.caption(
-        f"{plain(request.sources[0].label)} · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
+        f"{escape_markdown(request.sources[0].label)} · seed {request.seed:d} · "
+        f"{escape_markdown(result.device)} · {result.seconds:.1f} s"
     )
 
 
@@ -114,7 +117,7 @@ def say_other_images() -> None:
     )
 
 
-def _features(result: AttackResult, frame: int, names: list[str], figures: Figures) -> None:
+def _features(result: AttackResult, frame: int, names: list[str], figures: PageFigures) -> None:
     """Draw the watched features at a frame, in one plane for all frames, and the trajectory of the chosen image."""
     method = st.segmented_control(
         "Plane", _PLANES, default=_PLANES[0], key="lab_plane_of", bind="query-params", required=True,
@@ -164,7 +167,7 @@ def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placed | None:
     try:
         places, corners = result.simplex((first, second, third))
     except ValueError as error:
-        st.info(f"No plane: {plain(error)}.")
+        st.info(f"No plane: {escape_markdown(error)}.")
         return None
     triangle = pd.DataFrame({"label": chosen, "x": corners[:, 0], "y": corners[:, 1]})
     return places, np.isin(result.label, [first, second, third]), triangle
@@ -177,7 +180,7 @@ def _pick() -> None:
         st.session_state[IMAGE] = int(found[0]["sample"])
 
 
-def _numbers(result: AttackResult, figures: Figures) -> None:
+def _numbers(result: AttackResult, figures: PageFigures) -> None:
     """Show every metric before and after, and at every stage if that was requested."""
     labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}
     with st.expander("Every metric", icon=":material/table:"):

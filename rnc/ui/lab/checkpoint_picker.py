@@ -10,7 +10,7 @@ from rnc.lab.requests import Source
 from rnc.store.errors import StoreError
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
-from rnc.ui.markdown import plain
+from rnc.ui.markdown import escape_markdown
 from rnc.ui.sidebar import Selection
 from rnc.vocabulary import Split
 
@@ -26,7 +26,9 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
             else "This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured."
         )
         return None
-    st.caption(f"{plain(run.run_id)} · network of epoch {epoch:d} · {plain(selection.split)} images")
+    st.caption(
+        f"{escape_markdown(run.run_id)} · network of epoch {epoch:d} · {escape_markdown(selection.split)} images"
+    )
     checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()
     return _attackable(run, checkpoint, selection.split, "The network that the store names")
 

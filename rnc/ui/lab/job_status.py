@@ -16,9 +16,9 @@ from rnc.lab.ticket import Ticket, TicketState
 from rnc.store.connection import store_path
 from rnc.store.gallery import gallery_path
 from rnc.ui.charts.attack_trajectory import step_panel
-from rnc.ui.errors import fragment_telling, show_error
+from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.lab.frames import frame_names
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, Markdown, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
 
 _POLL_SECONDS = 0.5  # between updates of the progress
 _LOOK_SECONDS = 2.0  # between updates of the estimate
@@ -95,7 +95,7 @@ def _answer(ticket: Ticket, request: Request, names: list[str]) -> Answer | None
     if ticket.state is TicketState.FAILED:
         show_error(ticket.error or "The attack failed.")
     elif ticket.error:
-        st.info(plain(ticket.error, MOST_OF_A_MESSAGE), icon=":material/stop_circle:")
+        st.info(escape_markdown(ticket.error, MAX_MESSAGE_LENGTH), icon=":material/stop_circle:")
     elif ticket.result is None:
         st.info("Stopped before anything was done.", icon=":material/stop_circle:")
     elif ticket.request.key != request.key:
@@ -118,7 +118,7 @@ def _submit(activity: str, request: Request, classes: list[str]) -> None:
 
 
 @st.fragment(run_every=_LOOK_SECONDS)
-@fragment_telling
+@show_errors_of_fragment
 def _estimate(request: Request) -> None:
     """Show how long the request will take; the lab measures the network's pace while the user fills in the form."""
     seconds, waiting = client().estimate(request), client().waiting
@@ -128,15 +128,15 @@ def _estimate(request: Request) -> None:
     if seconds is None:
         told = "how long it takes is not known yet"
     elif seconds > client().limits.request_seconds:
-        most = plain(in_words(client().limits.request_seconds))
-        told = f"takes about {plain(in_words(seconds))}: more than the {most} of a request"
+        most = escape_markdown(in_words(client().limits.request_seconds))
+        told = f"takes about {escape_markdown(in_words(seconds))}: more than the {most} of a request"
     else:
-        told = f"takes about {plain(in_words(seconds))}" if seconds else "the result is known"
+        told = f"takes about {escape_markdown(in_words(seconds))}" if seconds else "the result is known"
     st.caption(f":material/timer: {told}" + (f", after {waiting:d} others" if waiting else ""), width="content")
 
 
 @st.fragment(run_every=_POLL_SECONDS)
-@fragment_telling
+@show_errors_of_fragment
 def _progress(activity: str) -> None:
     """Show the state of the ticket, the metrics of its steps so far, and the button to stop it."""
     ticket, _names = _tickets()[activity]
@@ -172,7 +172,7 @@ def _standing(ticket: Ticket) -> Markdown:
         return "Loading the network and the images …"
     left = ticket.seconds_left
     words = f"round {ticket.done:d} of {ticket.total:d}"
-    return words + ("" if left is None else f" · about {plain(in_words(left))} left")
+    return words + ("" if left is None else f" · about {escape_markdown(in_words(left))} left")
 
 
 def table_of_metrics(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:

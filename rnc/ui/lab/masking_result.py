@@ -6,14 +6,14 @@ from rnc.conditions import Condition
 from rnc.lab.results import MaskingResult
 from rnc.ui.lab.attack_result import draw_origin, say_fewer_images, say_other_images
 from rnc.ui.lab.job_status import Answer
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 
 
 def draw_masking(answer: Answer) -> None:
     """Draw the overall verdict, then the checks, warnings first."""
     result = answer.result
     assert isinstance(result, MaskingResult)
-    label = plain(Condition.from_slug(result.condition).label)
+    label = escape_markdown(Condition.from_slug(result.condition).label)
     st.header(f"{label} · {result.images:d} images · {len(result.checks)} checks", anchor=False)
     draw_origin(answer)
     say_fewer_images(result.images, answer.request.images)
@@ -34,5 +34,7 @@ def draw_masking(answer: Answer) -> None:
     for check in sorted(result.checks, key=lambda check: not check.warns):
         with st.container(border=True):
             verdict = ":material/warning: Seen" if check.warns else ":material/check: Not seen"
-            st.markdown(f"{verdict}: **{plain(check.title)}**  \n{plain(check.finding, MOST_OF_A_MESSAGE)}")
-            st.caption(plain(check.source))
+            st.markdown(
+                f"{verdict}: **{escape_markdown(check.title)}**  \n{escape_markdown(check.finding, MAX_MESSAGE_LENGTH)}"
+            )
+            st.caption(escape_markdown(check.source))

@@ -9,10 +9,10 @@ from rnc.lab.results import WITHOUT_GRADIENT, SweepResult
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.strength_curves import sweep_layers, sweep_panel
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.attack_result import say_fewer_images, say_other_images
 from rnc.ui.lab.job_status import Answer
-from rnc.ui.markdown import clean, plain
+from rnc.ui.markdown import escape_markdown, single_line
 from rnc.vocabulary import FEATURES_LAYER, Metric
 
 _PANELS = [
@@ -29,17 +29,17 @@ _PANELS = [
 _STRENGTHS = {Axis.EPSILON: "ε (pixels of [0, 1])", Axis.STEPS: "steps", Axis.STEP_SIZE: "step size (pixels of [0, 1])"}
 
 
-def draw_sweep(answer: Answer, figures: Figures) -> None:
+def draw_sweep(answer: Answer, figures: PageFigures) -> None:
     """Draw small panels over the strength, and over the stages of the network if that was requested."""
     result, request = answer.result, answer.request
     assert isinstance(result, SweepResult) and isinstance(request, SweepRequest)
     done = result.points["strength"].nunique()
     of = f"{done:d} of {len(request.values)} strengths, stopped" if result.stopped else f"{done:d} strengths"
-    over = plain(str(request.over).replace("_", " "))
-    st.header(f"{plain(request.condition.label)} · over {over} · {of}", anchor=False)
+    over = escape_markdown(str(request.over).replace("_", " "))
+    st.header(f"{escape_markdown(request.condition.label)} · over {over} · {of}", anchor=False)
     taken = result.images or request.images
     st.caption(
-        f"{taken:d} images, the same for all · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s"
+        f"{taken:d} images, the same for all · seed {request.seed:d} · {escape_markdown(result.device)} · {result.seconds:.1f} s"
     )
     say_fewer_images(taken, request.images)
     if not result.as_recorded:
@@ -48,7 +48,7 @@ def draw_sweep(answer: Answer, figures: Figures) -> None:
         st.info("Stopped before the first strength was measured.")
         return
     _say_unmoved(result, request, taken)
-    sources, pixels = [clean(source.label) for source in request.sources], request.over is not Axis.STEPS
+    sources, pixels = [single_line(source.label) for source in request.sources], request.over is not Axis.STEPS
     named = result.points.assign(source=[sources[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
     features = named[named["layer"] == FEATURES_LAYER]
@@ -75,13 +75,13 @@ def _say_unmoved(result: SweepResult, request: SweepRequest, images: int) -> Non
             said = unmoved(request.at(strength), round(share * images), images)
             at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
             told = f"{source.label}: {said}. There are such images at {at}, most of them at this one."
-            st.warning(plain(told), icon=":material/trending_flat:")
+            st.warning(escape_markdown(told), icon=":material/trending_flat:")
 
 
-def _along_the_network(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
+def _along_the_network(named: pd.DataFrame, sources: list[str], figures: PageFigures, pixels: bool) -> None:
     st.header("Along the network", anchor=False)
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
         panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_sweep_layers_{metric}")
     if len(sources) > 1:
-        st.caption(f"Solid: {plain(sources[0])}. Dashed: {plain(sources[1])}.")
+        st.caption(f"Solid: {escape_markdown(sources[0])}. Dashed: {escape_markdown(sources[1])}.")

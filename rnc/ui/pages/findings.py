@@ -9,8 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from rnc.claims import Judgement, Verdict
 from rnc.ui.charts.claims import course_panel
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain, plain_table
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table
 from rnc.vocabulary import Objective, Role, Split
 
 SIGNS = {
@@ -56,7 +56,7 @@ def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
         {label: [SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
         index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
     )
-    st.table(plain_table(table), alt="claims by runs")
+    st.table(escape_table(table), alt="claims by runs")
     st.caption("An empty cell: the claim is not about such a run, or the run was not measured for it.")
 
 
@@ -64,7 +64,7 @@ def tell_unjudged(runs: pd.DataFrame) -> None:
     """Name the runs (with `objective`, `label`) for which no claim is judged, if there are any."""
     own = list(runs.loc[runs["objective"] == Objective.OWN, "label"])
     if own:
-        named = [plain(label) for label in own[:_MOST_NAMED]]
+        named = [escape_markdown(label) for label in own[:_MOST_NAMED]]
         more = f" and {len(own) - _MOST_NAMED:d} more" if len(own) > _MOST_NAMED else ""
         st.info(
             f"No claim is judged by {', '.join(named)}{more}: brought along by `train.measure`, and how they were "
@@ -72,7 +72,7 @@ def tell_unjudged(runs: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: str) -> None:
+def draw_card(judgement: Judgement, labels: pd.Series, figures: PageFigures, sql: str) -> None:
     """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence.
 
     `sql` is the query that returned the evidence.
@@ -81,22 +81,22 @@ def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: st
     with card:
         match judgement.verdict:
             case Verdict.SUPPORTED:
-                st.badge(plain(judgement.verdict), icon=":material/check:", color="green")
+                st.badge(escape_markdown(judgement.verdict), icon=":material/check:", color="green")
             case Verdict.CONTRADICTED:
-                st.badge(plain(judgement.verdict), icon=":material/close:", color="red")
+                st.badge(escape_markdown(judgement.verdict), icon=":material/close:", color="red")
             case Verdict.NOT_MEASURED:
-                st.badge(plain(judgement.verdict), icon=":material/remove:", color="gray")
-        st.subheader(f"{plain(judgement.claim)} · {plain(judgement.title)}", anchor=False)
-        st.markdown(plain(judgement.statement, MOST_OF_A_MESSAGE))
+                st.badge(escape_markdown(judgement.verdict), icon=":material/remove:", color="gray")
+        st.subheader(f"{escape_markdown(judgement.claim)} · {escape_markdown(judgement.title)}", anchor=False)
+        st.markdown(escape_markdown(judgement.statement, MAX_MESSAGE_LENGTH))
         if judgement.numbers:
             _draw_numbers(judgement, labels)
             _draw_course(judgement, labels, figures, card, sql)
         else:
             st.caption("None of the chosen runs bears on this claim.")
-        st.caption(f"Criterion: {plain(judgement.criterion, MOST_OF_A_MESSAGE)}")
+        st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
         page, parameters = EVIDENCE[judgement.claim]
         if page in _OF_ONE_RUN and judgement.numbers:
-            parameters = parameters | {"run": plain(labels[judgement.numbers[0].run_id])}
+            parameters = parameters | {"run": escape_markdown(labels[judgement.numbers[0].run_id])}
         st.page_link(f"pages/{page}.py", label=LINKS[page], icon=":material/arrow_forward:", query_params=parameters)
 
 
@@ -111,10 +111,10 @@ def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
         }
     )
     height: Literal["content"] | int = "content" if len(table) <= _MOST_ROWS else _HEIGHT
-    st.table(plain_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
+    st.table(escape_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
 
 
-def _draw_course(judgement: Judgement, labels: pd.Series, figures: Figures, card: DeltaGenerator, sql: str) -> None:
+def _draw_course(judgement: Judgement, labels: pd.Series, figures: PageFigures, card: DeltaGenerator, sql: str) -> None:
     """Draw the main number over epochs, if it is known for more than one."""
     points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
     frame = pd.DataFrame(points, columns=["run", "epoch", "value"])

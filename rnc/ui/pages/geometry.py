@@ -10,8 +10,8 @@ from rnc.store.vectors import as_matrix
 from rnc.ui import sidebar
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, cosine_heatmap, simplex_distance_lines
 from rnc.ui.charts.legend import curve_legend
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.vocabulary import Role
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
@@ -57,12 +57,12 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_cosines(
-    figures: Figures, place: DeltaGenerator, cosines: np.ndarray, classes: list[str], title: str, alt: str, key: str
+    figures: PageFigures, place: DeltaGenerator, cosines: np.ndarray, classes: list[str], title: str, alt: str, key: str
 ) -> None:
     """Draw a heat map of cosines (C, C) between classes, or a message if there are too many classes."""
     if len(classes) > _MOST_CLASSES:
         place.info(
-            f"{plain(title)}: {len(classes):,d} classes are not drawn pair by pair, at most {_MOST_CLASSES:d} are."
+            f"{escape_markdown(title)}: {len(classes):,d} classes are not drawn pair by pair, at most {_MOST_CLASSES:d} are."
         )
         return
     figures.draw(place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key)
@@ -74,7 +74,7 @@ def duality_of(rows: np.ndarray, means: np.ndarray) -> np.ndarray | None:
 
 
 def draw_duality(
-    figures: Figures, place: DeltaGenerator, duality: np.ndarray | None, classes: list[str], shown: str
+    figures: PageFigures, place: DeltaGenerator, duality: np.ndarray | None, classes: list[str], shown: str
 ) -> None:
     """Draw the heat map of `duality_of`, or a message if there is none."""
     if duality is None:
@@ -84,7 +84,7 @@ def draw_duality(
     draw_cosines(figures, place, duality, classes, title, "cosines of classifier and means", "duality")
 
 
-def draw_simplex_distances(selection: sidebar.Selection, figures: Figures) -> None:
+def draw_simplex_distances(selection: sidebar.Selection, figures: PageFigures) -> None:
     """Draw a panel per distance over epochs, for the chosen runs, clean and under the chosen condition."""
     runs = sidebar.chosen_runs(selection)
     shown = list(dict.fromkeys([str(Role.CLEAN), selection.shown]))
@@ -94,7 +94,7 @@ def draw_simplex_distances(selection: sidebar.Selection, figures: Figures) -> No
         st.subheader("Distance to the simplex over epochs", anchor=False, help=_HELP)
         log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="zeros are left out")
     if found.empty:
-        st.info(f"The chosen runs kept no class means of {plain(selection.split)} images.")
+        st.info(f"The chosen runs kept no class means of {escape_markdown(selection.split)} images.")
         return
     st.html(curve_legend(list(runs["label"]), shown))
     places = [*st.columns(2), *st.columns(2)]
@@ -103,7 +103,7 @@ def draw_simplex_distances(selection: sidebar.Selection, figures: Figures) -> No
         chart = simplex_distance_lines(lines, info, list(runs["label"]), shown, selection.epoch, log=log)
         figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
     told = told_nearest(found)
-    places[-1].caption(f"{plain(selection.split)} images. Nearest to a simplex by the Gram matrix: {told}.")
+    places[-1].caption(f"{escape_markdown(selection.split)} images. Nearest to a simplex by the Gram matrix: {told}.")
 
 
 def told_nearest(found: pd.DataFrame) -> Markdown:
@@ -111,10 +111,11 @@ def told_nearest(found: pd.DataFrame) -> Markdown:
     defined = found.dropna(subset=["gram"])
     least = defined.loc[defined.groupby("run_id", sort=False)["gram"].idxmin()]
     told = [
-        f"{plain(row.run)} {row.gram:.3f} at epoch {row.epoch:d} ({plain(row.shown)})" for row in least.itertuples()
+        f"{escape_markdown(row.run)} {row.gram:.3f} at epoch {row.epoch:d} ({escape_markdown(row.shown)})"
+        for row in least.itertuples()
     ]
     others = found.loc[~found["run_id"].isin(defined["run_id"]), "run"].unique()
-    return "; ".join([*told, *(f"{plain(label)} {ALIKE}" for label in others)])
+    return "; ".join([*told, *(f"{escape_markdown(label)} {ALIKE}" for label in others)])
 
 
 def why_undefined(means: np.ndarray, what: Markdown) -> Markdown:

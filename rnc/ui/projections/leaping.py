@@ -6,13 +6,13 @@ import streamlit as st
 from rnc.ui import sidebar
 from rnc.ui.charts.leaping_flows import leap_flows, top_flows
 from rnc.ui.charts.leaping_matrix import leaping_matrix
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
 
 
-def draw_all_leaps(figures: Figures, maps: Maps) -> None:
+def draw_all_leaps(figures: PageFigures, maps: Maps) -> None:
     """Draw the leaps of every map, only once for maps that differ only in their projection."""
     told = set()
     for place, (choice, plane) in enumerate(maps):
@@ -23,7 +23,7 @@ def draw_all_leaps(figures: Figures, maps: Maps) -> None:
             _draw_leaps(figures, choice, plane.epoch, of)
 
 
-def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: Markdown) -> None:
+def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, of: Markdown) -> None:
     """Draw the leaps of a map's run, epoch and condition; `of` names the map if there are two."""
     names = choice.names
     leaps = sidebar.reader().leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
@@ -46,7 +46,8 @@ def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: Markdown) -
 
 def _told(leaps: pd.DataFrame, flows: pd.DataFrame, choice: MapChoice) -> Markdown:
     away = leaps[leaps["true_class"] != leaps["predicted_class"]]
-    told = f"{away['count'].sum() / leaps['count'].sum():.1%} of the {plain(choice.split)} images are decided as another class."
+    share_away = away["count"].sum() / leaps["count"].sum()
+    told = f"{share_away:.1%} of the {escape_markdown(choice.split)} images are decided as another class."
     if len(flows) < len(away):
         share = flows["count"].sum() / away["count"].sum()
         told += f" The {len(flows)} largest of {len(away)} flows are drawn: {share:.0%} of the leaps."

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import streamlit as st
 
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.projections.map_data import Plane
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.projections.selection import picked_samples, picking
@@ -18,7 +18,7 @@ SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 
 
 def draw_map(
-    figures: Figures,
+    figures: PageFigures,
     choice: MapChoice,
     plane: Plane,
     scope: str,
@@ -34,8 +34,9 @@ def draw_map(
     """
     key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
     st.caption(
-        f"{plain(choice.run.run_id)} · {plain(choice.method)} · epoch {plane.epoch:d} · {plain(choice.split)} · "
-        f"{plane.told()} · {plain(choice.condition)}"
+        f"{escape_markdown(choice.run.run_id)} · {escape_markdown(choice.method)} · epoch {plane.epoch:d} · "
+        f"{escape_markdown(choice.split)} · "
+        f"{plane.told()} · {escape_markdown(choice.condition)}"
     )
     pictures = hover_pictures(choice, plane.points) if hover else Pictures({})
     chart = feature_plane(
@@ -49,4 +50,4 @@ def draw_map(
         selection_mode=[PICKED_SAMPLE, BRUSHED], width="stretch" if plane.triangle is None else "content",
     )  # fmt: skip
     if pictures.why_not:
-        st.caption(plain(pictures.why_not, MOST_OF_A_MESSAGE))
+        st.caption(escape_markdown(pictures.why_not, MAX_MESSAGE_LENGTH))

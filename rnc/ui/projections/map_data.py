@@ -10,7 +10,7 @@ from rnc.conditions import CLEAN
 from rnc.simplex import SimplexPlane
 from rnc.store.vectors import as_matrix
 from rnc.ui import sidebar
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_options import SIMPLEX, MapChoice
 from rnc.vocabulary import ProjectionMethod, Split
 
@@ -47,7 +47,7 @@ def find_plane(choice: MapChoice, vertices: list[str], most: int) -> Plane | Non
         return None
     epoch, points, triangle = found
     if points.empty:
-        st.info(f"No {plain(choice.method)} of sampled features is stored at epoch {epoch:d}.")
+        st.info(f"No {escape_markdown(choice.method)} of sampled features is stored at epoch {epoch:d}.")
         return None
     stored = int(points["stored"].iloc[0])
     named = sidebar.name_classes(points.drop(columns="stored"), choice.names, "label", "predicted")
@@ -71,9 +71,13 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
     epoch = sidebar.epoch_not_after(fitting, run_id, choice.cursor)
     if epoch is None:
         found = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
-        where = [f"{plain(split)}, {plain(condition)}, epoch {at:d}" for split, condition, at in found[:_MOST_NAMED]]
+        where = [
+            f"{escape_markdown(split)}, {escape_markdown(condition)}, epoch {at:d}"
+            for split, condition, at in found[:_MOST_NAMED]
+        ]
         st.info(
-            f"No {plain(method)} of {plain(choice.split)} features under {plain(choice.shown)} is stored up to the epoch cursor. "
+            f"No {escape_markdown(method)} of {escape_markdown(choice.split)} features under "
+            f"{escape_markdown(choice.shown)} is stored up to the epoch cursor. "
             + (f"Stored are: {'; '.join(where)}." if where else _why_none(run_id, method))
         )
         return None
@@ -102,16 +106,19 @@ def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None
     classes, means = reader.class_means(run_id, epoch, split, CLEAN.slug)
     points = reader.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
     if choice.condition not in set(points["condition"]):
-        st.info(f"No features under {plain(choice.shown)} were sampled of {plain(split)} images at epoch {epoch:d}.")
+        st.info(
+            f"No features under {escape_markdown(choice.shown)} were sampled of {escape_markdown(split)} images at "
+            f"epoch {epoch:d}."
+        )
         return None
     if not set(wanted) <= set(classes):
-        st.info(f"This run kept no features of these classes on {plain(split)} images.")
+        st.info(f"This run kept no features of these classes on {escape_markdown(split)} images.")
         return None
     corners = means[[int(np.flatnonzero(classes == c)[0]) for c in wanted]]
     try:
         plane = SimplexPlane(corners)
     except ValueError as error:
-        st.info(f"At epoch {epoch:d} {plain(error)}.")
+        st.info(f"At epoch {epoch:d} {escape_markdown(error)}.")
         return None
     vectors = as_matrix(points["vector"])
     if vectors.shape[1] != corners.shape[1]:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui import sidebar
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.sidebar import Selection
 from rnc.vocabulary import ProjectionMethod, Role, Split
 
@@ -48,7 +48,7 @@ def choose_first(selection: Selection) -> MapChoice:
             run = sidebar.focus_run(selection)
         method = st.segmented_control(
             "Projection", METHODS, default=METHODS[0], key="method", bind="query-params", required=True,
-            help=_ABOUT_METHODS, width="content", format_func=plain,
+            help=_ABOUT_METHODS, width="content", format_func=escape_markdown,
         )  # fmt: skip
     return MapChoice(run, selection.epoch, selection.shown, selection.split, method or METHODS[0])
 

@@ -5,7 +5,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, clean, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, single_line
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.projections.perturbed_thumbnails import perturbed_pictures
@@ -53,7 +53,9 @@ def _offer_decisions(scope: str, maps: Maps) -> None:
     choice, plane = maps[0]
     with st.popover("By decision", icon=":material/filter_alt:", width="content"):
         st.multiselect("True class", choice.names, key="pick_true", placeholder="any")
-        st.multiselect(f"Decided as ({plain(choice.shown)})", choice.names, key="pick_decided", placeholder="any")
+        st.multiselect(
+            f"Decided as ({escape_markdown(choice.shown)})", choice.names, key="pick_decided", placeholder="any"
+        )
         points = plane.points[plane.points["shown"] == choice.shown]
         st.button(
             "Pick", on_click=pick_decided, args=(scope, points, "pick_true", "pick_decided"), key="pick_by_decision"
@@ -80,7 +82,7 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
     shown = table.head(_MOST_SHOWN).rename(columns={"class": "label"})
     pictures = shown_pictures(maps[0][0], shown)
     if pictures.why_not:
-        st.caption(plain(pictures.why_not, MOST_OF_A_MESSAGE))
+        st.caption(escape_markdown(pictures.why_not, MAX_MESSAGE_LENGTH))
         return
     place = st.container()
     below = perturbed_pictures(maps, [int(sample) for sample in shown["sample"]])
@@ -95,7 +97,7 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
 def _cell(row: dict, pictures: list[dict[int, str]]) -> str:
     """Return the HTML of a sample: its clean and available perturbed images, class, predictions and index."""
     decided = [row[name] for name in row if name not in ("sample", "label") and not name.startswith(("clean", "leaps"))]
-    told = clean(f"{row['label']} → {' · '.join(str(name) for name in decided if isinstance(name, str))}")
+    told = single_line(f"{row['label']} → {' · '.join(str(name) for name in decided if isinstance(name, str))}")
     name = escape(f"sample {row['sample']}, class {told}", quote=True)
     kinds = ["", *[f", perturbed ({place})" for place in range(1, len(pictures))]]
     images = [
@@ -112,6 +114,7 @@ def _draw_table(table: pd.DataFrame, first: MapChoice) -> None:
     told = {name: st.column_config.CheckboxColumn(help="decided otherwise than on the clean image") for name in leaps}
     st.dataframe(table, hide_index=True, key="picked_table", column_config=told)
     st.download_button(
-        "CSV", lambda: table.to_csv(index=False).encode(), f"samples-{clean(first.run.run_id)}-{first.split}.csv", "text/csv",
+        "CSV", lambda: table.to_csv(index=False).encode(), "
+        f"f"samples-{single_line(first.run.run_id)}-{first.split}.csv", "text/csv",
         on_click="ignore", key="picked_csv", icon=":material/download:",
     )  # fmt: skip

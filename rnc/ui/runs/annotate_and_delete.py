@@ -11,8 +11,8 @@ from rnc.store.connection import StoreError
 from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS, networks_of
 from rnc.ui import sidebar
 from rnc.ui.errors import show_error
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
-from rnc.ui.readonly import SAID, ReadOnlyError, is_readonly
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
+from rnc.ui.readonly import READONLY_MESSAGE, ReadOnlyError, is_readonly
 
 _OUTCOME, _CONDEMNED = "runs_outcome", "runs_condemned"
 _WORTH_COMPACTING = 2**20  # bytes
@@ -24,7 +24,7 @@ def draw_outcome() -> None:
         if kind == "error":
             show_error(text)
         else:
-            st.success(plain(text, MOST_OF_A_MESSAGE))
+            st.success(escape_markdown(text, MAX_MESSAGE_LENGTH))
 
 
 def draw_room() -> None:
@@ -45,7 +45,7 @@ def draw_marks(run: pd.Series, known: list[str]) -> None:
     """Draw tags and note of a run, editable if the run may be changed; `known` are the tags of other runs."""
     st.subheader("Tags and note", anchor=False)
     fixed = (
-        SAID
+        READONLY_MESSAGE
         if is_readonly()
         else "Runs of the gallery come with the project and cannot be changed."
         if run["published"]

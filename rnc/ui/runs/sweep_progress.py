@@ -6,7 +6,7 @@ import streamlit as st
 
 from rnc.store.reader import StoreReader
 from rnc.store.sweep_state import find_sweeps, progress, said_left_out, sweeps_of
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, clean, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, single_line
 from rnc.vocabulary import RunState
 
 _LOOK_SECONDS = 5
@@ -17,7 +17,7 @@ def draw(reader: StoreReader) -> None:
     """Draw a progress bar per sweep, kept up to date, and the sweeps that are left out with the reason."""
     found = find_sweeps(reader.path)
     for name, reason in found.left_out.items():
-        st.caption(plain(said_left_out(name, reason), MOST_OF_A_MESSAGE))
+        st.caption(escape_markdown(said_left_out(name, reason), MAX_MESSAGE_LENGTH))
     if found.sweeps:
         _bars(reader)
 
@@ -28,8 +28,10 @@ def _bars(reader: StoreReader) -> None:
     runs = reader.runs()
     for sweep in sweeps_of(reader.path):
         now = progress(sweep, runs, reader.paces(list(sweep.runs)))
-        st.progress(now.share, text=f"{plain(sweep.name)} on {plain(sweep.engine)}: {plain(now)}")
+        st.progress(
+            now.share, text=f"{escape_markdown(sweep.name)} on {escape_markdown(sweep.engine)}: {escape_markdown(now)}"
+        )
         failed = [run_id for run_id, state in now.states.items() if state == RunState.FAILED]
         if failed:
-            st.caption(f"Failed: {', '.join(map(plain, failed[:_MOST_NAMED]))}. Try again:")
-            st.code(f"python -m train.sweep {shlex.quote(clean(sweep.name))} --retry-failed", language="bash")
+            st.caption(f"Failed: {', '.join(map(escape_markdown, failed[:_MOST_NAMED]))}. Try again:")
+            st.code(f"python -m train.sweep {shlex.quote(single_line(sweep.name))} --retry-failed", language="bash")
