@@ -1,8 +1,8 @@
 """No page module writes a text of others where Streamlit reads Markdown, unless `rnc.ui.markdown.escape_markdown` escaped it.
 
 A text is safe where it is a literal, a constant in capitals, a number by its format (`{count:,}`), the answer of
-`escape_markdown`, or made of such. A parameter, field or answer that is annotated as `Markdown` is safe where it is used, and whatever is given to
-it is looked at as if it were given to Streamlit.
+`escape_markdown`, or made of such. A parameter, field or answer that is annotated as `Markdown` is safe where it is used, and
+whatever is given to it is looked at as if it were given to Streamlit.
 """
 
 import ast

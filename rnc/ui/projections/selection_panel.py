@@ -113,8 +113,13 @@ def _draw_table(table: pd.DataFrame, first: MapChoice) -> None:
     leaps = [str(name) for name in table if str(name).startswith("leaps")]
     told = {name: st.column_config.CheckboxColumn(help="decided otherwise than on the clean image") for name in leaps}
     st.dataframe(table, hide_index=True, key="picked_table", column_config=told)
+    file_name = f"samples-{single_line(first.run.run_id)}-{first.split}.csv"
     st.download_button(
-        "CSV", lambda: table.to_csv(index=False).encode(), "
-        f"f"samples-{single_line(first.run.run_id)}-{first.split}.csv", "text/csv",
-        on_click="ignore", key="picked_csv", icon=":material/download:",
-    )  # fmt: skip
+        "CSV",
+        lambda: table.to_csv(index=False).encode(),
+        file_name,
+        "text/csv",
+        on_click="ignore",
+        key="picked_csv",
+        icon=":material/download:",
+    )
