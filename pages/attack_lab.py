@@ -3,7 +3,8 @@
 import streamlit as st
 
 from rnc.lab.requests import AttackRequest, MaskingRequest, Request, SweepRequest
-from rnc.ui import sidebar
+from rnc.ui import state
+from rnc.ui.controls import choose_run
 from rnc.ui.errors import show_error
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.checkpoint_picker import choose_network, choose_other
@@ -15,7 +16,7 @@ from rnc.ui.lab.saved_results import KEPT, choose_kept, offer_to_keep
 ATTACK, SWEEP, CHECK = "Attack", "Sweep", "Check for masking"
 LABELS = {ATTACK: "Attack", SWEEP: "Sweep", CHECK: "Check"}
 
-selection = sidebar.selection()
+selection = state.current_selection()
 figures = PageFigures("Attack lab")
 activity = st.segmented_control(
     "Activity",
@@ -33,7 +34,7 @@ if activity == KEPT:
     figures.draw_export_menu()
     st.stop()
 
-run = sidebar.focus_run(selection)
+run = choose_run(selection)
 source = choose_network(run, selection)
 if source is None:
     st.stop()

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNED, is_long
@@ -26,17 +26,17 @@ PANELS = {
     Metric.NCC_ACCURACY: "train clean",
 }
 
-selection = sidebar.selection()
-runs = sidebar.chosen_runs(selection)
-reader = sidebar.reader()
+selection = state.current_selection()
+runs = state.selected_runs(selection)
+reader = state.reader()
 figures = PageFigures("Collapse over epochs")
 
-options = list(dict.fromkeys([str(Role.CLEAN), selection.shown, *sidebar.conditions_shown(selection)]))
+options = list(dict.fromkeys([str(Role.CLEAN), selection.condition_name, *state.condition_names(selection.runs)]))
 shown = st.pills(
     "Conditions",
     options,
     selection_mode="multi",
-    default=[str(Role.CLEAN), selection.shown],
+    default=[str(Role.CLEAN), selection.condition_name],
     key="conditions",
     format_func=escape_markdown,
     bind="query-params",

@@ -3,20 +3,20 @@
 import streamlit as st
 
 from rnc.claims import USED, judge
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.pages import findings
 
-selection = sidebar.selection()
-runs = sidebar.chosen_runs(selection)
+selection = state.current_selection()
+runs = state.selected_runs(selection)
 figures = PageFigures("What an attack does to a network's geometry")
 st.markdown(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
     "TMLR 2024), judged on the chosen runs, each at its last measured epoch not after the cursor."
 )
 findings.tell_unjudged(runs)
-evidence = sidebar.reader().evidence(selection.runs, list(USED), selection.epoch, between=findings.BETWEEN)
+evidence = state.reader().evidence(selection.runs, list(USED), selection.epoch, between=findings.BETWEEN)
 judgements = judge(runs.reset_index(drop=True), evidence)
 findings.draw_matrix(judgements, runs["label"])
 st.header("Claim by claim", anchor=False)

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from rnc.store.sample_queries import EVERY_SAMPLE
-from rnc.ui import sidebar
-from rnc.ui.class_choice import choose_classes, choose_vertices
+from rnc.ui import state
+from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.figures import PageFigures
 from rnc.ui.projections.leaping import draw_all_leaps
 from rnc.ui.projections.map_chart import SIDE_BY_SIDE, draw_map
@@ -14,7 +14,7 @@ from rnc.ui.projections.selection import scope_of
 from rnc.ui.projections.selection_panel import draw_panel
 from rnc.ui.projections.thumbnails import LARGE_ON_HOVER
 
-selection = sidebar.selection()
+selection = state.current_selection()
 figures = PageFigures("Projections of the features")
 st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
 first = choose_first(selection)
@@ -32,7 +32,7 @@ with st.container(horizontal=True, gap="medium"):
 choices = [first, choose_second(first, selection)] if two else [first]
 methods = {choice.method for choice in choices}
 vertices = choose_vertices(first.names, "vertices") if SIMPLEX in methods else []
-singled = choose_classes(first.names, "single_out") if methods != {SIMPLEX} else []
+singled = choose_highlighted_classes(first.names, "single_out") if methods != {SIMPLEX} else []
 scope = scope_of(first)
 
 maps = []

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.run_card import train_command
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_filter import clear_filter, current_filter
@@ -17,31 +17,31 @@ from rnc.ui.runs.table import draw_table
 
 MOST_LEFT_OUT_NAMED = 10
 
-selection = sidebar.selection(may_be_none=True)
+selection = state.current_selection(may_be_empty=True)
 st.title("Runs")
-every = sidebar.reader().runs()
+every = state.reader().runs()
 asked = current_filter(every)
 runs = every[asked.matches(every)]
 own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
 st.caption(
-    f"{len(runs)} of {len(every)} runs: {own:d} in {escape_markdown(displayed_path(sidebar.reader().path))}, "
+    f"{len(runs)} of {len(every)} runs: {own:d} in {escape_markdown(displayed_path(state.reader().path))}, "
     f"{len(every) - own:d} in the "
     f"gallery that comes with the project{f'; {hidden:d} archived' if hidden else ''}"
 )
 draw_outcome()
 draw_room()
-left_out = sidebar.reader().left_out()
+left_out = state.reader().left_out()
 for name, reason in list(left_out.items())[:MOST_LEFT_OUT_NAMED]:
     st.caption(f"Published run {escape_markdown(name)} is left out: {escape_markdown(reason, MAX_MESSAGE_LENGTH)}.")
 if len(left_out) > MOST_LEFT_OUT_NAMED:
     st.caption(f"{len(left_out) - MOST_LEFT_OUT_NAMED:,d} more published runs are left out.")
-sweep_progress.draw(sidebar.reader())
+sweep_progress.draw(state.reader())
 if runs.empty:
     st.info("No run is found by the filter in the sidebar.", icon=":material/filter_list_off:")
     st.button("Clear the filter", on_click=clear_filter, key="clear_filter_here")
     st.stop()
 draw_table(runs)
-draw_differences(sidebar.chosen_runs(selection))
+draw_differences(state.selected_runs(selection))
 
 st.subheader("One run", anchor=False)
 there = list(runs["run_id"])
@@ -59,9 +59,9 @@ if run["synthetic"]:
 else:
     right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
 right.subheader("Measured under", anchor=False)
-conditions = sidebar.reader().conditions([picked])
+conditions = state.reader().conditions([picked])
 right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
-spent = sidebar.reader().costs(picked)[["attack", "step", "measurement", "store"]].T[0]
+spent = state.reader().costs(picked)[["attack", "step", "measurement", "store"]].T[0]
 if spent.notna().all():
     right.subheader("Where its time went", anchor=False)
     shown = pd.DataFrame({"part": spent.index, "seconds": spent.values, "share": spent.values / spent.sum()})

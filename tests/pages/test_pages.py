@@ -274,7 +274,7 @@ def test_a_page_comes_to_its_end_while_epochs_land_faster(
 ) -> None:
     """It began anew for each, and beside some small trainings nobody ever saw it whole."""
     landed = count()
-    monkeypatch.setattr(sidebar, "_landed", lambda: (next(landed),))
+    monkeypatch.setattr(sidebar, "_content_of_pages", lambda: (next(landed),))
     app = open_page(page, tiny_store, monkeypatch)
     assert not app.exception and app.title
     assert app.session_state["landed"] < (next(landed),)  # (so that the next look begins it anew)

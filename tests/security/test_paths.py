@@ -19,7 +19,7 @@ from rnc.store.connection import SCHEMA_VERSION, StoreError, reading, writing
 from rnc.store.reader import StoreReader
 from rnc.store.run_lock import run_lock, trainer
 from rnc.store.writer import StoreWriter
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.lab.checkpoint_picker import source_of
 from rnc.vocabulary import RunState, Split
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -350,7 +350,7 @@ def test_the_lab_is_handed_no_network_elsewhere(
 ) -> None:
     (given.parent / "pipe.safetensors").unlink(missing_ok=True)
     os.mkfifo(given.parent / "pipe.safetensors")
-    monkeypatch.setattr(sidebar, "reader", lambda: StoreReader(given))
+    monkeypatch.setattr(state, "reader", lambda: StoreReader(given))
     run = StoreReader(given).runs().iloc[0]
     row = StoreReader(given).checkpoints(["good"]).iloc[0].to_dict() | {"sha256": "ab" * 32}
     assert source_of(run, row, Split.TEST).checkpoint == str(given.parent / "checkpoints/good/epoch-0001.safetensors")

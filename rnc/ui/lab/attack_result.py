@@ -8,19 +8,19 @@ import streamlit as st
 
 from rnc.conditions import Condition, unmoved
 from rnc.lab.results import AttackResult
-from rnc.ui import sidebar
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.leaping_matrix import leaping_matrix
 from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
-from rnc.ui.class_choice import choose_classes, choose_vertices
+from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.job_status import Answer, table_of_metrics
 from rnc.ui.markdown import escape_markdown
+from rnc.ui.run_labels import name_classes
 from rnc.vocabulary import Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
@@ -47,7 +47,7 @@ def draw_attack(answer: Answer, figures: PageFigures) -> None:
         help="of the attack; the features and the curves below show the images as they are then",
     )  # fmt: skip
     left, right = st.columns([3, 2])
-    leaps = sidebar.name_classes(result.leaps, names, "true_class", "predicted_class")
+    leaps = name_classes(result.leaps, names, "true_class", "predicted_class")
     figures.draw(left, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="lab_leaps")
     moments = leap_frames(result, names)
     figures.draw(right, leap_moments(moments, frames, names), "when images leap", key="lab_moments")
@@ -135,7 +135,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     if picked in set(shown["sample"]):
         way = places[: frame + 1, list(result.sample).index(picked)]
         path = pd.DataFrame({"x": way[:, 0], "y": way[:, 1], "place": range(len(way))})
-    singled = choose_classes(names, "lab_single_out") if triangle is None else []
+    singled = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
         shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
     )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from rnc.lab import saved_results
 from rnc.store.connection import StoreError
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.errors import show_error
 from rnc.ui.lab.job_status import Answer
 from rnc.ui.readonly import is_readonly
@@ -26,7 +26,7 @@ def offer_to_keep(answer: Answer) -> None:
         )
         if st.button("Keep in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
             try:
-                new = saved_results.keep(sidebar.writer(), answer.request, answer.result, title)
+                new = saved_results.keep(state.writer(), answer.request, answer.result, title)
             except (ValueError, StoreError) as error:
                 show_error(str(error))
                 return
@@ -35,7 +35,7 @@ def offer_to_keep(answer: Answer) -> None:
 
 def choose_kept() -> Answer | None:
     """Let the user open a saved result; if there is none to show, say so on the page and return None."""
-    found = sidebar.reader().lab_results()
+    found = state.reader().lab_results()
     if found.empty:
         how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
         st.info(f"Nothing is kept yet.{how}")
@@ -56,7 +56,7 @@ def choose_kept() -> Answer | None:
     if not is_readonly():
         _offer_to_forget(picked)
     try:
-        kept = saved_results.find(sidebar.reader(), picked)
+        kept = saved_results.find(state.reader(), picked)
     except ValueError as error:
         show_error(f"This result cannot be read: {error}")
         return None
@@ -68,7 +68,7 @@ def _offer_to_forget(key: str) -> None:
     with st.popover("Forget", icon=":material/delete:", width="content"):
         st.caption("It is removed from the store; the same request gives it again.")
         if st.button("Forget this result", key="lab_forget", type="primary"):
-            sidebar.writer().delete_lab_result(key)
+            state.writer().delete_lab_result(key)
             st.query_params.pop(_ADDRESS)
             st.session_state.pop("lab_result")
             st.rerun()
@@ -98,6 +98,6 @@ def _listed(found: pd.DataFrame) -> pd.DataFrame:
 
 def _classes_of(run_id: str) -> list[str]:
     """Return the names of a run's classes, or numbers if the run is no longer in the store."""
-    runs = sidebar.reader().runs()
+    runs = state.reader().runs()
     found = runs[runs["run_id"] == run_id]
     return [str(number) for number in range(1000)] if found.empty else list(found["classes"].iloc[0])

@@ -7,11 +7,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from rnc.simplex import are_alike, centre, cosine_matrix, simplex_cosine, simplex_distances
 from rnc.store.vectors import as_matrix
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, cosine_heatmap, simplex_distance_lines
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.state import Selection
 from rnc.vocabulary import Role
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
@@ -84,11 +85,11 @@ def draw_duality(
     draw_cosines(figures, place, duality, classes, title, "cosines of classifier and means", "duality")
 
 
-def draw_simplex_distances(selection: sidebar.Selection, figures: PageFigures) -> None:
+def draw_simplex_distances(selection: Selection, figures: PageFigures) -> None:
     """Draw a panel per distance over epochs, for the chosen runs, clean and under the chosen condition."""
-    runs = sidebar.chosen_runs(selection)
-    shown = list(dict.fromkeys([str(Role.CLEAN), selection.shown]))
-    found = distances_over_epochs(sidebar.reader().means_over_epochs(selection.runs, shown, selection.split))
+    runs = state.selected_runs(selection)
+    shown = list(dict.fromkeys([str(Role.CLEAN), selection.condition_name]))
+    found = distances_over_epochs(state.reader().means_over_epochs(selection.runs, shown, selection.split))
     found = found.assign(run=found["run_id"].map(runs["label"]))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Distance to the simplex over epochs", anchor=False, help=_HELP)

@@ -3,13 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.charts.leaping_flows import leap_flows, top_flows
 from rnc.ui.charts.leaping_matrix import leaping_matrix
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
+from rnc.ui.run_labels import name_classes
 
 
 def draw_all_leaps(figures: PageFigures, maps: Maps) -> None:
@@ -26,12 +27,12 @@ def draw_all_leaps(figures: PageFigures, maps: Maps) -> None:
 def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, of: Markdown) -> None:
     """Draw the leaps of a map's run, epoch and condition; `of` names the map if there are two."""
     names = choice.names
-    leaps = sidebar.reader().leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
+    leaps = state.reader().leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
     if leaps.empty:
         st.caption(f"Leaps are measured for attacks only: choose one as the condition to see where features go{of}.")
         return
     sql = leaps.attrs.get("sql")
-    leaps = sidebar.name_classes(leaps, names, "true_class", "predicted_class")
+    leaps = name_classes(leaps, names, "true_class", "predicted_class")
     flows = top_flows(leaps)
     leaps.attrs["sql"] = flows.attrs["sql"] = sql
     with st.container(horizontal=True, key=f"side_by_side_leaps{of}", gap="medium"):

@@ -40,7 +40,7 @@ def draw_map(
     )
     pictures = hover_pictures(choice, plane.points) if hover else Pictures({})
     chart = feature_plane(
-        plane.points, choice.names, choice.shown, arrows=arrows, triangle=plane.triangle, brush=True,
+        plane.points, choice.names, choice.condition_name, arrows=arrows, triangle=plane.triangle, brush=True,
         chosen=picked_samples(scope), singled=singled, pictures=pictures.rows,
     )  # fmt: skip
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))

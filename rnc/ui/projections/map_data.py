@@ -9,9 +9,10 @@ import streamlit as st
 from rnc.conditions import CLEAN
 from rnc.simplex import SimplexPlane
 from rnc.store.vectors import as_matrix
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_options import SIMPLEX, MapChoice
+from rnc.ui.run_labels import name_classes
 from rnc.vocabulary import ProjectionMethod, Split
 
 MOST_DRAWN = 5_000
@@ -50,7 +51,7 @@ def find_plane(choice: MapChoice, vertices: list[str], most: int) -> Plane | Non
         st.info(f"No {escape_markdown(choice.method)} of sampled features is stored at epoch {epoch:d}.")
         return None
     stored = int(points["stored"].iloc[0])
-    named = sidebar.name_classes(points.drop(columns="stored"), choice.names, "label", "predicted")
+    named = name_classes(points.drop(columns="stored"), choice.names, "label", "predicted")
     named.attrs = points.attrs
     return Plane(epoch, named, stored, triangle)
 
@@ -59,7 +60,7 @@ _Found = tuple[int, pd.DataFrame, pd.DataFrame | None]
 
 
 def _stored(choice: MapChoice, most: int) -> _Found | None:
-    reader, run_id, method = sidebar.reader(), choice.run.run_id, choice.method
+    reader, run_id, method = state.reader(), choice.run.run_id, choice.method
     if method == ProjectionMethod.UMAP.value.upper() and reader.umap_is_due(run_id):
         st.info(
             "UMAP is being computed: it comes once, after the metrics of the last epoch.", icon=":material/hourglass:"
@@ -68,7 +69,7 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
     stored = reader.projected(run_id).assign(run_id=run_id)
     stored = stored[stored["method"] == method.lower()]
     fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
-    epoch = sidebar.epoch_not_after(fitting, run_id, choice.cursor)
+    epoch = state.epoch_not_after(fitting, run_id, choice.cursor)
     if epoch is None:
         found = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
         where = [
@@ -77,7 +78,7 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
         ]
         st.info(
             f"No {escape_markdown(method)} of {escape_markdown(choice.split)} features under "
-            f"{escape_markdown(choice.shown)} is stored up to the epoch cursor. "
+            f"{escape_markdown(choice.condition_name)} is stored up to the epoch cursor. "
             + (f"Stored are: {'; '.join(where)}." if where else _why_none(run_id, method))
         )
         return None
@@ -87,9 +88,9 @@ def _stored(choice: MapChoice, most: int) -> _Found | None:
 
 def _why_none(run_id: str, method: str) -> Markdown:
     """Describe why a run has no projection of this kind, if the reason is known."""
-    epochs = sidebar.reader().vector_epochs([run_id])["epoch"]
+    epochs = state.reader().vector_epochs([run_id])["epoch"]
     if len(epochs) and method == ProjectionMethod.PCA.value.upper():
-        _classes, means = sidebar.reader().class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
+        _classes, means = state.reader().class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
         if means.shape[1] == 1:
             return "A plane has two axes, but this network has one penultimate feature."
     return "This run stored none."
@@ -97,8 +98,8 @@ def _why_none(run_id: str, method: str) -> Markdown:
 
 def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None:
     """Project the samples of three classes on the plane of their clean class means."""
-    reader, run_id, split = sidebar.reader(), choice.run.run_id, choice.split
-    epoch = sidebar.epoch_not_after(reader.vector_epochs([run_id]), run_id, choice.cursor)
+    reader, run_id, split = state.reader(), choice.run.run_id, choice.split
+    epoch = state.epoch_not_after(reader.vector_epochs([run_id]), run_id, choice.cursor)
     if len(vertices) < 3 or epoch is None:
         st.info("Choose three classes." if epoch is not None else "This run kept no features up to the epoch cursor.")
         return None
@@ -107,7 +108,7 @@ def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None
     points = reader.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
     if choice.condition not in set(points["condition"]):
         st.info(
-            f"No features under {escape_markdown(choice.shown)} were sampled of {escape_markdown(split)} images at "
+            f"No features under {escape_markdown(choice.condition_name)} were sampled of {escape_markdown(split)} images at "
             f"epoch {epoch:d}."
         )
         return None

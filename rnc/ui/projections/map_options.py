@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import sidebar
+from rnc.ui import state
+from rnc.ui.controls import choose_run
 from rnc.ui.markdown import Markdown, escape_markdown
-from rnc.ui.sidebar import Selection
+from rnc.ui.state import Selection
 from rnc.vocabulary import ProjectionMethod, Role, Split
 
 SIMPLEX = "Simplex plane"
@@ -25,7 +26,7 @@ class MapChoice:
 
     run: pd.Series
     cursor: int
-    shown: str
+    condition_name: str
     """The role of the condition, or its slug if it is an extra condition."""
     split: Split
     method: str
@@ -33,7 +34,7 @@ class MapChoice:
     @property
     def condition(self) -> str | None:
         """The condition's slug; None if the run was not measured under it."""
-        return sidebar.condition_of(self.run.run_id, self.shown)
+        return state.condition_slug(self.run.run_id, self.condition_name)
 
     @property
     def names(self) -> list[str]:
@@ -45,12 +46,12 @@ def choose_first(selection: Selection) -> MapChoice:
     """Let the user choose the map for the sidebar's epoch, condition and split."""
     with st.container(horizontal=True, gap="medium"):
         with st.container(width="content"):
-            run = sidebar.focus_run(selection)
+            run = choose_run(selection)
         method = st.segmented_control(
             "Projection", METHODS, default=METHODS[0], key="method", bind="query-params", required=True,
             help=_ABOUT_METHODS, width="content", format_func=escape_markdown,
         )  # fmt: skip
-    return MapChoice(run, selection.epoch, selection.shown, selection.split, method or METHODS[0])
+    return MapChoice(run, selection.epoch, selection.condition_name, selection.split, method or METHODS[0])
 
 
 def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
@@ -58,7 +59,7 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
 
     The epoch, condition and projection are initially those of the first map.
     """
-    runs = sidebar.chosen_runs(selection)
+    runs = state.selected_runs(selection)
     runs = runs[(runs["images_from"] == first.run["images_from"]) & (runs["run_id"] != first.run.run_id)]
     labels = dict(zip(runs["label"], runs["run_id"], strict=True))
     with st.container(horizontal=True):
@@ -66,12 +67,20 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
         label = _select("Second run", list(labels), "beside_run", about, another=bool(labels))
         run = first.run if label is None else runs.loc[labels[label]]
         epoch = _select("Its epoch", _epochs(run.run_id), "beside_epoch", "the epoch cursor, or one of its own")
-        measured = sidebar.reader().conditions([run.run_id])["shown"].unique().tolist()
+        measured = state.reader().conditions([run.run_id])["shown"].unique().tolist()
         conditions = [name for name in measured if name != Role.CLEAN]
-        shown = _select("Its condition", conditions, "beside_condition", "what is set against its clean images")
+        condition_name = _select(
+            "Its condition", conditions, "beside_condition", "what is set against its clean images"
+        )
         method = _select("Its projection", METHODS, "beside_method", _ABOUT_METHODS)
     cursor = first.cursor if epoch is None else int(epoch)
-    return replace(first, run=run, cursor=cursor, shown=shown or first.shown, method=method or first.method)
+    return replace(
+        first,
+        run=run,
+        cursor=cursor,
+        condition_name=condition_name or first.condition_name,
+        method=method or first.method,
+    )
 
 
 def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, another: bool = False) -> str | None:
@@ -83,6 +92,6 @@ def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, an
 
 def _epochs(run_id: str) -> list[str]:
     """Return the epochs for which a run has a map."""
-    reader = sidebar.reader()
+    reader = state.reader()
     found = {*reader.projected(run_id)["epoch"], *reader.vector_epochs([run_id])["epoch"]}
     return [str(epoch) for epoch in sorted(found)]

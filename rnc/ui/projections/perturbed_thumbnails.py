@@ -10,7 +10,7 @@ from rnc.lab.client import LabBusyError
 from rnc.lab.requests import PicturesRequest
 from rnc.lab.results import PicturesResult
 from rnc.lab.ticket import Ticket
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.charts.images import data_uri, full_png
 from rnc.ui.errors import show_error
 from rnc.ui.lab.checkpoint_picker import source_of
@@ -63,7 +63,7 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PicturesReque
 
     None if the run kept no network of the epoch, or if its condition cannot be reproduced.
     """
-    checkpoints = sidebar.reader().checkpoints([choice.run.run_id])
+    checkpoints = state.reader().checkpoints([choice.run.run_id])
     found = checkpoints[checkpoints["epoch"] == epoch]
     if found.empty or choice.condition is None or not samples:
         return None

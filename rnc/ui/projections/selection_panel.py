@@ -54,9 +54,12 @@ def _offer_decisions(scope: str, maps: Maps) -> None:
     with st.popover("By decision", icon=":material/filter_alt:", width="content"):
         st.multiselect("True class", choice.names, key="pick_true", placeholder="any")
         st.multiselect(
-            f"Decided as ({escape_markdown(choice.shown)})", choice.names, key="pick_decided", placeholder="any"
+            f"Decided as ({escape_markdown(choice.condition_name)})",
+            choice.names,
+            key="pick_decided",
+            placeholder="any",
         )
-        points = plane.points[plane.points["shown"] == choice.shown]
+        points = plane.points[plane.points["shown"] == choice.condition_name]
         st.button(
             "Pick", on_click=pick_decided, args=(scope, points, "pick_true", "pick_decided"), key="pick_by_decision"
         )
@@ -68,8 +71,8 @@ def picked_table(samples: list[int], maps: Maps) -> pd.DataFrame:
     for place, (choice, plane) in enumerate(maps):
         here = plane.points[plane.points["sample"].isin(samples)]
         decided = here.pivot(index="sample", columns="shown", values="predicted")
-        decided = decided.reindex(columns=[str(Role.CLEAN), choice.shown])
-        decided["leaps"] = decided[Role.CLEAN] != decided[choice.shown]
+        decided = decided.reindex(columns=[str(Role.CLEAN), choice.condition_name])
+        decided["leaps"] = decided[Role.CLEAN] != decided[choice.condition_name]
         if len(maps) > 1:
             decided.columns = [f"{name} ({place + 1})" for name in decided.columns]
         classes = here.drop_duplicates("sample").set_index("sample")["label"].rename("class")

@@ -9,7 +9,7 @@ import streamlit as st
 from rnc.store.compact import compact
 from rnc.store.connection import StoreError
 from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS, networks_of
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, ReadOnlyError, is_readonly
@@ -29,7 +29,7 @@ def draw_outcome() -> None:
 
 def draw_room() -> None:
     """Offer to compact the store's file if much of it is unused, because DuckDB does not shrink it when runs are deleted."""
-    if is_readonly() or (unused := sidebar.reader().unused_bytes()) < _WORTH_COMPACTING:
+    if is_readonly() or (unused := state.reader().unused_bytes()) < _WORTH_COMPACTING:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
@@ -98,7 +98,7 @@ def draw_upkeep(runs: pd.DataFrame, picked: str) -> None:
 
 def _confirm(condemned: list[str]) -> None:
     """Show what would be deleted, and ask for confirmation."""
-    reader = sidebar.reader()
+    reader = state.reader()
     with st.container(border=True):
         st.markdown(f"**Delete {len(condemned)} run{'s' if len(condemned) > 1 else ''} for good?** This goes:")
         try:
@@ -131,7 +131,7 @@ def _save(run_id: str, key: str) -> None:
 
 
 def _annotate_one(run_id: str, tags: list[str], note: str) -> None:
-    sidebar.writer().annotate(run_id, tags, note)
+    state.writer().annotate(run_id, tags, note)
 
 
 def _archive(run_ids: list[str], archived: bool) -> None:
@@ -141,7 +141,7 @@ def _archive(run_ids: list[str], archived: bool) -> None:
 
 
 def _archive_all(run_ids: list[str], archived: bool) -> None:
-    sidebar.writer().archive(run_ids, archived)
+    state.writer().archive(run_ids, archived)
 
 
 def _compact() -> None:
@@ -149,7 +149,7 @@ def _compact() -> None:
 
 
 def _compact_store() -> None:
-    compact(sidebar.writer().path)
+    compact(state.writer().path)
 
 
 def _condemn(run_ids: list[str]) -> None:
@@ -163,7 +163,7 @@ def _delete(run_ids: list[str]) -> None:
 
 
 def _delete_one(run_id: str) -> None:
-    sidebar.writer().delete_run(run_id)
+    state.writer().delete_run(run_id)
 
 
 def _unchoose(run_ids: list[str]) -> None:
