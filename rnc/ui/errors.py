@@ -22,7 +22,7 @@ def show_error(text: str, icon: str = ":material/error:") -> None:
     """Show an error that the user can act on, with its text unchanged."""
     with suppress(StoreError):  # the store's path itself can be what is wrong
         text = without_folder(text, store_path())
-    st.error(f"{escape_markdown(text, MAX_MESSAGE_LENGTH)} {_told(log.shown(text))}", icon=icon)
+    st.error(f"{escape_markdown(text, MAX_MESSAGE_LENGTH)} {_reference(log.shown(text))}", icon=icon)
 
 
 @contextmanager
@@ -38,10 +38,8 @@ def show_errors() -> Iterator[None]:
     except (StoreError, ReadOnlyError, UnsafePathError) as error:  # these errors say what to do
         show_error(str(error), icon=":material/database:")
     except Exception as error:
-        text = (
-            "Something went wrong in this program; your runs are as they were. Load the page anew, or choose otherwise."
-        )
-        st.error(f"{text} {_told(log.exception(error))}", icon=":material/bug_report:")
+        text = "Something went wrong in this program. Your runs were not changed. Reload the page, or select something else."
+        st.error(f"{text} {_reference(log.exception(error))}", icon=":material/bug_report:")
         raise
 
 
@@ -49,12 +47,12 @@ def show_errors_of_fragment(draw: Callable[_Arguments, None]) -> Callable[_Argum
     """Wrap a fragment in `telling`, because a fragment runs without the page around it."""
 
     @functools.wraps(draw)
-    def told(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+    def guarded(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
         with show_errors():
             draw(*arguments, **named)
 
-    return told
+    return guarded
 
 
-def _told(identity: str) -> Markdown:
-    return f"(error `{escape_markdown(identity)}` in the log)"
+def _reference(error_id: str) -> Markdown:
+    return f"(error `{escape_markdown(error_id)}` in the log)"

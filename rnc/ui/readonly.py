@@ -5,7 +5,7 @@ from pathlib import Path
 
 READONLY_VARIABLE = "RNC_READONLY"
 READONLY_MESSAGE = (
-    f"This is a public view: runs and kept results can be looked at and attacked, not changed ({READONLY_VARIABLE})."
+    f"This is a public view ({READONLY_VARIABLE} is set): runs can be viewed and attacked, but nothing can be changed."
 )
 
 

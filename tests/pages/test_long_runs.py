@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rnc.store.reader import StoreReader
-from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNED
+from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNING_NOTE
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.figures import PageFigures
 from rnc.vocabulary import Metric
@@ -42,9 +42,9 @@ def test_long_curves_are_thinned_and_exports_are_whole(long_store: Path, monkeyp
         seen = drawn[(drawn["run_id"] == key[0]) & (drawn["shown"] == key[1])]
         assert (seen["value"].min(), seen["value"].max()) == (line["value"].min(), line["value"].max())
         assert {0, EPOCHS} <= set(seen["epoch"])
-    assert any(THINNED in caption.value for caption in app.caption)
+    assert any(THINNING_NOTE in caption.value for caption in app.caption)
 
 
 def test_short_curves_say_nothing_of_it(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("collapse", tiny_store, monkeypatch)
-    assert not any("drawn by fewer" in caption.value for caption in app.caption)
+    assert not any("drawn with fewer points" in caption.value for caption in app.caption)

@@ -288,7 +288,8 @@ _PRELOADED = (
     "rnc.doctor.__main__", "rnc.store.__main__", "rnc.store.copy", "rnc.store.export", "rnc.lab.saved_results", "rnc.lab.client",
     "rnc.ui.sidebar", "rnc.ui.state", "rnc.ui.lab.result",
     "rnc.ui.lab.form", "rnc.ui.lab.saved_results", "rnc.ui.projections.selection_panel",
-    "rnc.ui.pages.geometry", "rnc.ui.pages.findings", "rnc.ui.runs.annotate_and_delete", "rnc.ui.runs.sweep_progress",
+    "rnc.ui.pages.geometry", "rnc.ui.pages.simplex_distances",
+    "rnc.ui.pages.findings", "rnc.ui.runs.changes", "rnc.ui.runs.sweep_progress",
     "rnc.ui.charts.export",
     "streamlit.testing.v1", "tests.security.consumers", "pyarrow.parquet", "sklearn.datasets", "pandas",
 )  # fmt: skip

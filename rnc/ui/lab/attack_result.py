@@ -11,7 +11,7 @@ from rnc.lab.results import AttackResult
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.labels import METRIC_INFO
-from rnc.ui.charts.leaping_matrix import leaping_matrix
+from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
 from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film

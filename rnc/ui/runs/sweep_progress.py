@@ -9,20 +9,20 @@ from rnc.store.sweep_state import find_sweeps, progress, said_left_out, sweeps_o
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, single_line
 from rnc.vocabulary import RunState
 
-_LOOK_SECONDS = 5
+_POLL_SECONDS = 5
 _MOST_NAMED = 20
 
 
 def draw(reader: StoreReader) -> None:
     """Draw a progress bar per sweep, kept up to date, and the sweeps that are left out with the reason."""
-    found = find_sweeps(reader.path)
-    for name, reason in found.left_out.items():
+    sweeps = find_sweeps(reader.path)
+    for name, reason in sweeps.left_out.items():
         st.caption(escape_markdown(said_left_out(name, reason), MAX_MESSAGE_LENGTH))
-    if found.sweeps:
+    if sweeps.sweeps:
         _bars(reader)
 
 
-@st.fragment(run_every=_LOOK_SECONDS)
+@st.fragment(run_every=_POLL_SECONDS)
 def _bars(reader: StoreReader) -> None:
     st.subheader("Sweeps")
     runs = reader.runs()
@@ -33,5 +33,5 @@ def _bars(reader: StoreReader) -> None:
         )
         failed = [run_id for run_id, state in now.states.items() if state == RunState.FAILED]
         if failed:
-            st.caption(f"Failed: {', '.join(map(escape_markdown, failed[:_MOST_NAMED]))}. Try again:")
+            st.caption(f"Failed: {', '.join(map(escape_markdown, failed[:_MOST_NAMED]))}. To retry them, run")
             st.code(f"python -m train.sweep {shlex.quote(single_line(sweep.name))} --retry-failed", language="bash")
