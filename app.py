@@ -10,9 +10,9 @@ from starlette.middleware import Middleware
 
 from rnc import log
 from rnc.store.addresses import to_log_beside
-from rnc.ui import sidebar
+from rnc.ui import sidebar, state
 from rnc.ui.epoch_slider import page_is_drawn
-from rnc.ui.errors import telling
+from rnc.ui.errors import show_errors
 from rnc.ui.request_guard import RequestGuard
 from rnc.ui.style import STYLE
 
@@ -35,12 +35,12 @@ def draw() -> None:
         ]
     )
     try:
-        with telling():
-            log.set_up(to_log_beside(sidebar.reader().path), console=True)
-            if sidebar.draw_sidebar() is None:
-                sidebar.draw_empty_state()
-            else:
+        with show_errors():
+            log.set_up(to_log_beside(state.reader().path), console=True)
+            if sidebar.draw_sidebar():
                 page.run()
+            else:
+                sidebar.draw_empty_state()
     finally:  # a page may end with st.stop
         page_is_drawn()
 

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from rnc.ui import sidebar
+from rnc.ui import state
+from rnc.ui.controls import choose_run
 from rnc.ui.errors import show_error
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.activities import ACTIVITIES, draw_answer
 from rnc.ui.lab.checkpoint_picker import choose_network
 from rnc.ui.lab.form import draw_attack_form
@@ -13,8 +14,8 @@ from rnc.ui.lab.saved_results import KEPT, choose_saved, offer_to_save
 
 FIRST = next(iter(ACTIVITIES))
 
-selection = sidebar.selection()
-figures = Figures("Attack lab")
+selection = state.current_selection()
+figures = PageFigures("Attack lab")
 name = st.segmented_control(
     "Activity",
     [*ACTIVITIES, KEPT],
@@ -28,10 +29,10 @@ if name == KEPT:
     saved = choose_saved()
     if saved is not None:
         draw_answer(saved, figures)
-    figures.offer()
+    figures.draw_export_menu()
     st.stop()
 
-run = sidebar.focus_run(selection)
+run = choose_run(selection)
 source = choose_network(run, selection)
 if source is None:
     st.stop()
@@ -48,4 +49,4 @@ answer = draw_job(name or FIRST, request, classes, activity.button_label)
 if answer is not None:
     offer_to_save(answer)
     draw_answer(answer, figures)
-figures.offer()
+figures.draw_export_menu()

@@ -1,79 +1,35 @@
 """The geometry page: the class means of an epoch, their distance from a simplex, and their rotation by the condition."""
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
-from rnc.simplex import centre, cosine_matrix, simplex_cosine, spectrum
-from rnc.ui import sidebar
-from rnc.ui.charts.geometry import class_angles, class_norms, spectrum_lines
-from rnc.ui.charts.legend import curve_legend
-from rnc.ui.charts.summary_text import told_turns
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import plain
-from rnc.ui.pages.geometry import draw_cosines, draw_duality, draw_simplex_distances, duality_of, why_undefined
-from rnc.vocabulary import ClassMetric, Role
+from rnc.ui import state
+from rnc.ui.controls import choose_run
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import escape_markdown
+from rnc.ui.pages.geometry import (
+    describe_geometry,
+    draw_all_cosines,
+    draw_duality_and_spectrum,
+    draw_norms_and_angles,
+    read_geometries,
+)  # fmt: skip
+from rnc.ui.pages.simplex_distances import draw_simplex_distances
 
-selection = sidebar.selection()
-figures = Figures("Geometry of the class means")
-run = sidebar.focus_run(selection)
-reader = sidebar.reader()
-epoch = sidebar.epoch_not_after(reader.vectors.epochs([run.run_id]), run.run_id, selection.epoch)
+selection = state.current_selection()
+figures = PageFigures("Geometry of the class means")
+run = choose_run(selection)
+epoch = state.epoch_not_after(state.reader().vectors.epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
-    st.info("This run kept no class means up to the epoch cursor; move it, or train with --vector-epochs measured.")
+    st.info(
+        "This run stored no class means up to the selected epoch. Select a later epoch, or train with --vector-epochs measured."
+    )
     st.stop()
-st.caption(f"{plain(run.run_id)} · epoch {epoch:d} · {plain(selection.split)} images")
-answer = st.empty()
-
-names = list(run.classes)
-spectra, off, duality = [], {}, None
-for column, shown in zip(st.columns(2), (str(Role.CLEAN), selection.shown), strict=True):
-    condition = sidebar.condition_of(run.run_id, shown)
-    classes, means = reader.vectors.class_means(run.run_id, epoch, selection.split, str(condition))
-    if why := why_undefined(means, f"{plain(selection.split)} images under {plain(shown)} at epoch {epoch:d}"):
-        column.info(why)
-        continue
-    present = [names[c] if c < len(names) else f"{c:d}" for c in classes]
-    simplex = simplex_cosine(len(present))
-    cosines = cosine_matrix(centre(means))
-    off[shown] = np.abs(cosines - simplex)[~np.eye(len(present), dtype=bool)].mean()
-    title = f"Cosines, {shown}"
-    draw_cosines(
-        figures, column, cosines, present, title, f"cosines of centred class means, {shown}", f"cosines_{shown}"
-    )
-    column.caption(
-        f"Simplex value −1/(C−1) = {simplex:.3f}; mean distance from it {off[shown]:.3f} (NC2 equiangularity)."
-    )
-    values = spectrum(means)
-    spectra.append(pd.DataFrame({"rank": np.arange(1, len(values) + 1), "value": values, "shown": shown}))
-    if shown == selection.shown:
-        classified, rows = reader.vectors.classifier(run.run_id, epoch)
-        duality = duality_of(rows[np.isin(classified, classes)], means)
-
-measured, at, labels = reader.metrics.measured_epochs(selection.runs), {}, {}
-for one in sidebar.chosen_runs(selection).itertuples():
-    last = sidebar.epoch_not_after(measured, one.run_id, selection.epoch)
-    if last is not None and list(one.classes) == names:
-        at[one.run_id], labels[one.run_id] = last, one.label
-found = reader.metrics.class_metrics(at, selection.split)
-table = sidebar.name_classes(found.assign(run=found["run_id"].map(labels)), names, "class")
-left, right = st.columns(2)
-norms = table[(table["metric"] == ClassMetric.NORM) & (table["run_id"] == run.run_id)]
-norms = norms[norms["shown"].isin([Role.CLEAN, selection.shown])]
-figures.draw(left, class_norms(norms, names), "norms of class means", key="norms")
-angles = table[(table["metric"] == ClassMetric.ANGLE) & (table["shown"] == selection.shown)]
-angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
-mine = angles[angles["run_id"] == run.run_id]
-answer.markdown(told_turns(mine, run.label, selection.shown, off))
-bars = class_angles(angles, names, list(labels.values()))
-figures.draw(right, bars, "clean-to-perturbed angle per class", key="angles")
-right.html(curve_legend(list(labels.values()), []))
-told = sidebar.told_epochs({labels[run_id]: last for run_id, last in at.items()})
-right.caption(f"Runs of the same classes, each at its last measured epoch up to the cursor: {told}.")
-left.caption(f"{plain(run.label)} at epoch {at[run.run_id]:d}. At a simplex all norms are equal (NC2 equinorm).")
-if len(spectra) == 2:
-    left, right = st.columns(2)
-    draw_duality(figures, left, duality, present, selection.shown)
-    figures.draw(right, spectrum_lines(pd.concat(spectra)), "spectrum of the class means", key="spectrum")
-draw_simplex_distances(selection, figures)
-figures.offer()
+st.caption(f"{escape_markdown(run.run_id)} · epoch {epoch:d} · {escape_markdown(selection.split)} images")
+summary = st.empty()
+geometries = read_geometries(run, epoch, selection)
+draw_all_cosines(figures, geometries)
+angles = draw_norms_and_angles(figures, run, selection)
+summary.markdown(describe_geometry(run, selection.condition_name, angles, geometries))
+draw_duality_and_spectrum(figures, run, epoch, geometries)
+draw_simplex_distances(figures, selection)
+figures.draw_export_menu()

@@ -2,40 +2,26 @@
 
 import streamlit as st
 
-from rnc.ui import sidebar
-from rnc.ui.charts.curves import layer_panel
-from rnc.ui.charts.legend import curve_legend
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import plain
-from rnc.vocabulary import METRIC_INFO, Metric, Role
+from rnc.ui import state
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import escape_markdown
+from rnc.ui.pages.layers import draw_layers
 
-selection = sidebar.selection()
-runs = sidebar.chosen_runs(selection)
-figures = Figures("Collapse along the network")
-shown = [str(Role.CLEAN), selection.shown]
-found = sidebar.reader().metrics.layers(selection.runs, shown, selection.split, selection.epoch)
-if found.empty:
+selection = state.current_selection()
+figures = PageFigures("Collapse along the network")
+values = state.reader().metrics.layers(selection.runs, selection.clean_and_condition, selection.split, selection.epoch)
+if values.empty:
     st.info(
-        f"No stage of the chosen runs is measured on {plain(selection.split)} images up to the epoch cursor; move it, or train "
-        "with --layerwise-epochs measured."
+        f"No stage of the selected runs was measured on {escape_markdown(selection.split)} images up to the selected epoch. "
+        "Select a later epoch, or train with --layerwise-epochs measured."
     )
     st.stop()
-log = st.toggle("Log axes", True, key="log", bind="query-params", help="for metrics that go towards 0")
-labels = list(runs["label"])
-found = found.assign(run=found["run_id"].map(runs["label"]))
-if found[found["shown"] == selection.shown]["layer"].nunique() < 2:
-    st.info(
-        f"Stages are measured under clean and perturbed images only; of {plain(selection.shown)} there are the features alone."
-    )
-st.html(curve_legend(labels, shown))
-for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
-    panel = layer_panel(found[found["metric"] == metric], metric, labels, shown, log=log)
-    figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"layers_{metric}")
-epochs = found.drop_duplicates("run_id").set_index("run")["epoch"]
-st.caption(
-    f"{plain(selection.split)} images; "
-    + sidebar.told_epochs(epochs.to_dict())
-    + ". NC1 is around the condition's own class means, nearest-centre accuracy by the clean class means of train. The "
-    "attack is made against the whole network."
+log = st.toggle(
+    "Log axes",
+    True,
+    key="log",
+    bind="query-params",
+    help="Draw metrics that approach 0 on a logarithmic axis.",
 )
-figures.offer()
+draw_layers(figures, selection, values, log=log)
+figures.draw_export_menu()

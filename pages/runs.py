@@ -1,73 +1,31 @@
-"""The runs page: the runs in the store, the command that repeats each, config differences, tags and notes."""
+"""The runs page: the runs in the store, config differences, and one run with its command, tags, conditions and time."""
 
-import json
-
-import pandas as pd
 import streamlit as st
 
-from rnc.store.run_card import train_command
-from rnc.ui import sidebar
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
-from rnc.ui.readonly import told_store
+from rnc.ui import state
 from rnc.ui.run_filter import clear_filter, current_filter
 from rnc.ui.runs import sweep_progress
-from rnc.ui.runs.annotate_and_delete import draw_marks, draw_outcome, draw_room, draw_upkeep
+from rnc.ui.runs.changes import draw_compaction, draw_deletion, draw_outcome
 from rnc.ui.runs.config_diff import draw_differences
-from rnc.ui.runs.table import draw_table
+from rnc.ui.runs.one_run import choose_from, draw_run
+from rnc.ui.runs.table import draw_counts, draw_left_out, draw_table
 
-MOST_LEFT_OUT_NAMED = 10
-
-selection = sidebar.selection(may_be_none=True)
+selection = state.current_selection(may_be_empty=True)
 st.title("Runs")
-every = sidebar.reader().runs.all()
-asked = current_filter(every)
-runs = every[asked.matches(every)]
-own, hidden = int((~every["published"]).sum()), int((every["archived"] & ~asked.archived).sum())
-st.caption(
-    f"{len(runs)} of {len(every)} runs: {own:d} in {plain(told_store(sidebar.reader().path))}, {len(every) - own:d} in the "
-    f"gallery that comes with the project{f'; {hidden:d} archived' if hidden else ''}"
-)
+all_runs = state.reader().runs.all()
+run_filter = current_filter(all_runs)
+runs = all_runs[run_filter.matches(all_runs)]
+draw_counts(all_runs, runs, run_filter)
 draw_outcome()
-draw_room()
-left_out = sidebar.reader().left_out()
-for name, reason in list(left_out.items())[:MOST_LEFT_OUT_NAMED]:
-    st.caption(f"Published run {plain(name)} is left out: {plain(reason, MOST_OF_A_MESSAGE)}.")
-if len(left_out) > MOST_LEFT_OUT_NAMED:
-    st.caption(f"{len(left_out) - MOST_LEFT_OUT_NAMED:,d} more published runs are left out.")
-sweep_progress.draw(sidebar.reader())
+draw_compaction()
+draw_left_out(state.reader().left_out())
+sweep_progress.draw(state.reader())
 if runs.empty:
-    st.info("No run is found by the filter in the sidebar.", icon=":material/filter_list_off:")
+    st.info("No run matches the filter in the sidebar.", icon=":material/filter_list_off:")
     st.button("Clear the filter", on_click=clear_filter, key="clear_filter_here")
     st.stop()
 draw_table(runs)
-draw_differences(sidebar.chosen_runs(selection))
-
-st.subheader("One run", anchor=False)
-there = list(runs["run_id"])
-first = next((there.index(run_id) for run_id in selection.runs if run_id in there), 0)  # a chosen run if possible
-picked = st.selectbox("Config of", there, first, key="config_of", bind="query-params")
-run = runs.set_index("run_id", drop=False).loc[picked]
-left, right = st.columns([2, 3])
-with left:
-    draw_marks(run, [tag for tags in every["tags"] for tag in tags])
-left.subheader("Config", anchor=False)
-left.json(json.loads(run["config"]), expanded=2)  # the config contains the names of all classes, possibly a thousand
-right.subheader("Make it again", anchor=False)
-if run["synthetic"]:
-    right.caption("Made up by `python -m tests.benchmarks.synthetic`: no command trains to these numbers.")
-else:
-    right.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
-right.subheader("Measured under", anchor=False)
-conditions = sidebar.reader().runs.conditions([picked])
-right.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
-spent = sidebar.reader().runs.costs(picked)[["attack", "step", "measurement", "store"]].T[0]
-if spent.notna().all():
-    right.subheader("Where its time went", anchor=False)
-    shown = pd.DataFrame({"part": spent.index, "seconds": spent.values, "share": spent.values / spent.sum()})
-    share = st.column_config.ProgressColumn(format="percent", max_value=1.0)
-    seconds = st.column_config.NumberColumn(format="%.1f")
-    right.dataframe(shown, hide_index=True, key="costs", column_config={"share": share, "seconds": seconds})
-right.subheader("Made with", anchor=False)
-made = run[["device", "execution", "git_commit", "threads"]].dropna().astype(str).to_dict()
-right.json({**made, **json.loads(run["versions"])}, expanded=True)
-draw_upkeep(runs, picked)
+draw_differences(state.selected_runs(selection))
+run = choose_from(runs, selection)
+draw_run(run, known_tags=[tag for tags in all_runs["tags"] for tag in tags])
+draw_deletion(runs, run["run_id"])

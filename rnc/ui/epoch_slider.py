@@ -8,17 +8,17 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from rnc.ui.errors import fragment_telling
+from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
 
 _LAST = "last"
-_SECONDS_A_STOP = 1.2
+_SECONDS_PER_STOP = 1.2
 MOST_STOPS = 2_000
 """Largest number of epochs that the cursor offers, because the browser receives all of them as texts."""
 
 
 def draw_cursor(epochs: list[int]) -> int:
-    """Draw the cursor over the measured `epochs` of the chosen runs, ascending, and return the chosen epoch.
+    """Draw the cursor over the measured `epochs` of the selected runs, ascending, and return the selected epoch.
 
     `last` stands for the last epoch, and follows a run that is under way. A URL may contain any epoch; the cursor then shows
     the last measured epoch that is not after it.
@@ -27,26 +27,26 @@ def draw_cursor(epochs: list[int]) -> int:
         return epochs[0] if epochs else 0
     if "cursor_to" in st.session_state:  # a widget's state cannot be set after it is drawn
         st.session_state["epoch"] = st.session_state.pop("cursor_to")
-    asked = str(st.session_state.get("epoch", st.query_params.get("epoch", _LAST)))
-    stops = cursor_stops(epochs, at := nearest_stop(epochs, asked))
-    if at != asked:
+    requested = str(st.session_state.get("epoch", st.query_params.get("epoch", _LAST)))
+    stops = cursor_stops(epochs, at := nearest_stop(epochs, requested))
+    if at != requested:
         st.session_state["epoch"] = at
-    help = "Every chart shows the last measured epoch of a run that is not after this one"
-    picked = _slider("Epoch", stops, "epoch", help)
-    if _play("play", "over the measured epochs of the chosen runs"):
+    help = "Every chart shows each run at its last measured epoch up to this one."
+    stop = _slider("Epoch", stops, "epoch", help)
+    if _draw_play_toggle("play", "Step through the measured epochs of the selected runs."):
         st.session_state["page_seen_at"] = math.inf
-        _advance(stops, picked)
-    return epochs[-1] if picked == _LAST else int(picked)
+        _advance(stops, stop)
+    return epochs[-1] if stop == _LAST else int(stop)
 
 
-def nearest_stop(epochs: list[int], asked: str) -> str:
-    """Return the last of the ascending `epochs` that is not after `asked`, as text; the first if all are after it.
+def nearest_stop(epochs: list[int], requested: str) -> str:
+    """Return the last of the ascending `epochs` that is not after `requested`, as text; the first if all are after it.
 
-    The result is `last` for the last epoch, and if `asked` is not a whole number.
+    The result is `last` for the last epoch, and if `requested` is not a whole number.
     """
-    if not re.fullmatch(r"-?[0-9]{1,18}", asked):
+    if not re.fullmatch(r"-?[0-9]{1,18}", requested):
         return _LAST
-    at = epochs[max(bisect_right(epochs, int(asked)) - 1, 0)]
+    at = epochs[max(bisect_right(epochs, int(requested)) - 1, 0)]
     return _LAST if at == epochs[-1] else str(at)
 
 
@@ -62,10 +62,10 @@ def cursor_stops(epochs: list[int], at: str) -> list[str]:
 
 def draw_film(label: Markdown, frames: list[str], draw: Callable[[str], None], *, key: str, help: Markdown) -> None:
     """Draw a slider over frames, first at the last frame, and `draw` the chosen one; each stop reruns only this fragment."""
-    playing = _play(f"{key}_play", "from frame to frame")
+    playing = _draw_play_toggle(f"{key}_play", "Step through the frames.")
     st.session_state[f"{key}_is_drawn"] = False
-    every = _SECONDS_A_STOP if playing else None
-    st.fragment(fragment_telling(_show_film), run_every=every)(label, frames, draw, key, help, playing)
+    every = _SECONDS_PER_STOP if playing else None
+    st.fragment(show_errors_of_fragment(_show_film), run_every=every)(label, frames, draw, key, help, playing)
 
 
 def _show_film(
@@ -86,7 +86,7 @@ def _slider(label: Markdown, options: list[str], key: str, help: Markdown) -> st
     return str(st.select_slider(label, options, value=options[-1], key=key, bind="query-params", help=help))
 
 
-def _play(key: str, help: Markdown) -> bool:
+def _draw_play_toggle(key: str, help: Markdown) -> bool:
     """Draw the toggle and return whether it is on; it is switched off if `<key>_is_over` is set."""
     if st.session_state.pop(f"{key}_is_over", False):
         st.session_state[key] = False
@@ -105,11 +105,11 @@ def next_stop(stops: list[str], at: str) -> str:
     return next((stop for stop in stops if stop == _LAST or int(stop) > int(at)), stops[0])
 
 
-@st.fragment(run_every=_SECONDS_A_STOP)
-@fragment_telling
+@st.fragment(run_every=_SECONDS_PER_STOP)
+@show_errors_of_fragment
 def _advance(stops: list[str], at: str) -> None:
     """Move to the next stop when the page has been visible long enough."""
-    if time.monotonic() - st.session_state["page_seen_at"] < 0.9 * _SECONDS_A_STOP:
+    if time.monotonic() - st.session_state["page_seen_at"] < 0.9 * _SECONDS_PER_STOP:
         return
     st.session_state["cursor_to"] = next_stop(stops, at)
     st.session_state["play_is_over"] = st.session_state["cursor_to"] == stops[-1]

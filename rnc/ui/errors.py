@@ -12,7 +12,7 @@ from rnc import log
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, Markdown, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
 from rnc.ui.readonly import ReadOnlyError, without_folder
 
 _Arguments = ParamSpec("_Arguments")
@@ -22,11 +22,11 @@ def show_error(text: str, icon: str = ":material/error:") -> None:
     """Show an error that the user can act on, with its text unchanged."""
     with suppress(StoreError):  # the store's path itself can be what is wrong
         text = without_folder(text, store_path())
-    st.error(f"{plain(text, MOST_OF_A_MESSAGE)} {_told(log.error(text))}", icon=icon)
+    st.error(f"{escape_markdown(text, MAX_MESSAGE_LENGTH)} {_reference(log.error(text))}", icon=icon)
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def show_errors() -> Iterator[None]:
     """Show that something went wrong in the program, at this place of the page, and raise the exception again.
 
     Errors that say what to do are shown and not raised.
@@ -38,23 +38,21 @@ def telling() -> Iterator[None]:
     except (StoreError, ReadOnlyError, UnsafePathError) as error:  # these errors say what to do
         show_error(str(error), icon=":material/database:")
     except Exception as error:
-        text = (
-            "Something went wrong in this program; your runs are as they were. Load the page anew, or choose otherwise."
-        )
-        st.error(f"{text} {_told(log.exception(error))}", icon=":material/bug_report:")
+        text = "Something went wrong in this program. Your runs were not changed. Reload the page, or select something else."
+        st.error(f"{text} {_reference(log.exception(error))}", icon=":material/bug_report:")
         raise
 
 
-def fragment_telling(draw: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+def show_errors_of_fragment(draw: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
     """Wrap a fragment in `telling`, because a fragment runs without the page around it."""
 
     @functools.wraps(draw)
-    def told(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
-        with telling():
+    def guarded(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
+        with show_errors():
             draw(*arguments, **named)
 
-    return told
+    return guarded
 
 
-def _told(identity: str) -> Markdown:
-    return f"(error `{plain(identity)}` in the log)"
+def _reference(error_id: str) -> Markdown:
+    return f"(error `{escape_markdown(error_id)}` in the log)"

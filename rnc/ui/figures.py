@@ -9,10 +9,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc import log
-from rnc.ui.charts.export import Figure, FileKind, picture_file, rows_held, shown_rows, table_file
+from rnc.ui.charts.export import Figure, FileKind, count_rows, picture_file, shown_rows, table_file
 from rnc.ui.charts.renderer import RenderError
 from rnc.ui.errors import show_error
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.markdown import Markdown, escape_markdown
 
 _MIME = {
     FileKind.SVG: "image/svg+xml",
@@ -26,7 +26,7 @@ MOST_DRAWN_ROWS = 200_000
 """Largest number of rows of a chart, because the browser receives all of them."""
 
 
-class Figures:
+class PageFigures:
     """The figures of a page: its title, the drawn charts, and a menu beside the title that exports them."""
 
     def __init__(self, title: Markdown) -> None:
@@ -44,17 +44,17 @@ class Figures:
 
         `rows` is the chart's table, needed if the chart has several layers and the table is not that of the largest.
         """
-        if (held := rows_held(chart)) > MOST_DRAWN_ROWS:
+        if (count := count_rows(chart)) > MOST_DRAWN_ROWS:
             where.warning(
-                f"This figure would have {held:,d} points, and a page draws at most {MOST_DRAWN_ROWS:,d}. Choose fewer runs, "
-                "conditions or layers; its table can be exported.",
+                f"This figure is not drawn, because it has {count:,d} points and a page draws at most {MOST_DRAWN_ROWS:,d}. "
+                "Select fewer runs, conditions or layers, or export its table.",
                 icon=":material/bar_chart_off:",
             )
         else:
             where.altair_chart(chart, alt=alt, **options)
         self._drawn[alt] = chart, shown_rows(chart) if rows is None else rows
 
-    def offer(self) -> None:
+    def draw_export_menu(self) -> None:
         """Offer the drawn charts for download; a file is made when it is requested."""
         if not self._drawn:
             return
@@ -68,7 +68,7 @@ class Figures:
             with st.container(horizontal=True):
                 for kind in FileKind:
                     st.download_button(
-                        plain(kind.upper()),
+                        escape_markdown(kind.upper()),
                         partial(self._file, name, kind, width, points),
                         file_name=f"{_slug(name)}.{kind}",
                         mime=_MIME[kind],
@@ -77,7 +77,9 @@ class Figures:
                     )
             sql = self._drawn[name][1].attrs.get("sql")
             if sql:
-                st.caption("The rows behind it, from the store (published runs lie in Parquet files beside it):")
+                st.caption(
+                    "The rows of this figure come from this query of the store (published runs are in Parquet files beside it):"
+                )
                 st.code(sql, language="sql", wrap_lines=True)
 
     def _file(self, name: str, kind: FileKind, width: float, points: float) -> bytes:

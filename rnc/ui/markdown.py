@@ -1,4 +1,4 @@
-"""Safe display of texts from other people: `plain` where Streamlit reads Markdown, `clean` in all other places.
+"""Safe display of texts from other people: `escape_markdown` where Streamlit reads Markdown, `single_line` in all other places.
 
 Names of runs, classes and data sets, titles, errors and paths may come from a stranger. Streamlit reads most texts as Markdown
 with extensions: captions, labels and help of controls, metrics, progress, table cells, buttons side by side.
@@ -12,11 +12,11 @@ from typing import TypeAlias
 import pandas as pd
 
 Markdown: TypeAlias = str
-"""A text that may be read as Markdown: a literal, or a text in which every foreign part has passed through `plain`."""
+"""A text that may be read as Markdown: a literal, or a text in which every foreign part has passed through `escape_markdown`."""
 
-MOST = 300
+MAX_LENGTH = 300
 """Number of characters of a name that are shown; a longer name is cut in the middle."""
-MOST_OF_A_MESSAGE = 2_000
+MAX_MESSAGE_LENGTH = 2_000
 _JOINER = "\N{WORD JOINER}"
 _KEPT = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -26,32 +26,32 @@ _ARROW = re.compile(r"(?<!\S)([-<>~])([-=]?[->=])(?!\S)")
 _FOUND_LATER = re.compile(r"(?<=:)(?=//|[\w+/-]+\\?:)|(?<=@)(?=\w)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
-def clean(text: object, most: int = MOST) -> str:
+def single_line(text: object, max_length: int = MAX_LENGTH) -> str:
     """Return a text on one line, cut if it is too long, without invisible characters or ones that reverse the reading direction.
 
     For charts, options and other places that do not read Markdown.
     """
     told = str(text)
-    if len(told) > most:
-        told = f"{told[: most // 2]}…{told[-(most // 2) + 1 :]}"
+    if len(told) > max_length:
+        told = f"{told[: max_length // 2]}…{told[-(max_length // 2) + 1 :]}"
     return "".join(map(_seen, told))
 
 
-def plain(text: object, most: int = MOST) -> Markdown:
+def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:
     """Return Markdown that shows a text literally, without link, image, HTML, formula, colour, icon or emoji.
 
     Characters with a meaning in Markdown are escaped. Streamlit replaces addresses, `:icons:`, arrows and similar patterns
     after the escapes are removed; an invisible character interrupts these. Ordinary names are not changed.
     """
-    told = _ARROW.sub(rf"\1{_JOINER}\2", clean(text, most).strip())  # `--store` stays copyable
+    told = _ARROW.sub(rf"\1{_JOINER}\2", single_line(text, max_length).strip())  # `--store` stays copyable
     escaped = _SYNTAX.sub(lambda found: "\\" + found[0], told)
     return _FOUND_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 
 
-def plain_table(frame: pd.DataFrame) -> pd.DataFrame:
+def escape_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of texts for `st.table`, which reads cells and headers as Markdown."""
-    told = frame.map(plain).rename(columns=plain)
-    return told.set_axis(frame.index.map(plain).rename(frame.index.name), axis="index")
+    told = frame.map(escape_markdown).rename(columns=escape_markdown)
+    return told.set_axis(frame.index.map(escape_markdown).rename(frame.index.name), axis="index")
 
 
 def _seen(character: str) -> str:

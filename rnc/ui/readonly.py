@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
-VARIABLE = "RNC_READONLY"
-SAID = f"This is a public view: runs and kept results can be looked at and attacked, not changed ({VARIABLE})."
+READONLY_VARIABLE = "RNC_READONLY"
+READONLY_MESSAGE = (
+    f"This is a public view ({READONLY_VARIABLE} is set): runs can be viewed and attacked, but nothing can be changed."
+)
 
 
 class ReadOnlyError(Exception):
@@ -13,10 +15,10 @@ class ReadOnlyError(Exception):
 
 def is_readonly() -> bool:
     """Return whether the environment asks for a public view: any value except an empty one, 0, no, false and off."""
-    return os.environ.get(VARIABLE, "").strip().lower() not in ("", "0", "no", "false", "off")
+    return os.environ.get(READONLY_VARIABLE, "").strip().lower() not in ("", "0", "no", "false", "off")
 
 
-def told_store(path: Path) -> str:
+def displayed_path(path: Path) -> str:
     """Return a store's path for display: in a public view only its name, so that visitors learn no folder of the machine."""
     return path.name if is_readonly() else str(path)
 
@@ -29,4 +31,4 @@ def without_folder(text: str, path: Path) -> str:
 def refuse_if_readonly() -> None:
     """Raise ReadOnlyError in a public view, in case a page offers such a control there by mistake."""
     if is_readonly():
-        raise ReadOnlyError(SAID)
+        raise ReadOnlyError(READONLY_MESSAGE)

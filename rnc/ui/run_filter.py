@@ -23,10 +23,10 @@ FIELDS = {
 """The columns of a run that have a choice in the filter, with their labels."""
 _PREFIX = "only_"
 _TEXT, _ARCHIVED = f"{_PREFIX}text", "archived"
-_MOST_CHOSEN = 30
+_MOST_SELECTED = 30
 _HELP = (
-    "Every word must stand in the run's id, tags, note or a value of its config; `name:value` asks for a field of the config, "
-    "as in `momentum:0.9`"
+    "A run matches if its id, tags, note and config values contain every word. `name:value` matches a field of the config, for "
+    "example `momentum:0.9`."
 )
 
 
@@ -42,50 +42,54 @@ class RunFilter:
 
     def matches(self, runs: pd.DataFrame) -> pd.Series:
         """Return a boolean series that is true for the matching rows of `reader.runs.all`."""
-        found = ~runs["archived"].astype(bool) | self.archived
+        matching = ~runs["archived"].astype(bool) | self.archived
         for name, wanted in self.fields.items():
             if wanted:
-                found &= runs[name].map(lambda value, wanted=wanted: bool(set(_texts(value)) & set(wanted)))
+                matching &= runs[name].map(lambda value, wanted=wanted: bool(set(_texts(value)) & set(wanted)))
         if words := self.text.lower().split():
-            said = zip(runs["config"], runs["run_id"], runs["note"], runs["tags"], strict=True)
-            found &= np.array(
-                [_has(words, json.loads(config), [*told, *tags]) for config, *told, tags in said], dtype=bool
+            texts = zip(runs["config"], runs["run_id"], runs["note"], runs["tags"], strict=True)
+            matching &= np.array(
+                [_has(words, json.loads(config), [run_id, note, *tags]) for config, run_id, note, tags in texts],
+                dtype=bool,
             )
-        return found
+        return matching
 
     @property
-    def asks(self) -> bool:
+    def has_criteria(self) -> bool:
         """True if the filter has a criterion, not counting the one for archived runs."""
         return bool(self.text.split() or any(self.fields.values()))
 
 
 def draw_filter(runs: pd.DataFrame) -> RunFilter:
     """Draw the filter for these runs, with its state in the URL, and return its criteria."""
-    asked = current_filter(runs)
-    found = runs[asked.matches(runs)]
-    told = f"Filter · {len(found)} of {len(runs)}" if len(found) < len(runs) else "Filter"
-    with st.popover(told, icon=":material/filter_list:", width="stretch"):
+    run_filter = current_filter(runs)
+    matching = runs[run_filter.matches(runs)]
+    label = f"Filter · {len(matching)} of {len(runs)}" if len(matching) < len(runs) else "Filter"
+    with st.popover(label, icon=":material/filter_list:", width="stretch"):
         st.text_input(
             "Search", key=_TEXT, bind="query-params", help=_HELP, type="search", placeholder="a word, or seed:3"
         )
-        for name, label in FIELDS.items():
+        for name, field_label in FIELDS.items():
             if options := _options(runs, name):
-                st.multiselect(label, options, key=_PREFIX + name, bind="query-params", placeholder="any")
+                st.multiselect(field_label, options, key=_PREFIX + name, bind="query-params", placeholder="any")
         st.toggle("Show archived runs", key=_ARCHIVED, bind="query-params")
         with st.container(horizontal=True):
-            some = 0 < len(found) <= _MOST_CHOSEN
             st.button(
-                f"Choose the {len(found)} found", on_click=_choose, args=(list(found["run_id"]),), key="choose_found",
-                disabled=not some, help=f"puts them in the place of the chosen runs, {_MOST_CHOSEN} at most",
-            )  # fmt: skip
-            st.button("Clear", on_click=clear_filter, key="clear_filter", disabled=not asked.asks)
-    return asked
+                f"Select these {len(matching)}",
+                on_click=_select,
+                args=(list(matching["run_id"]),),
+                key="choose_found",
+                disabled=not 0 < len(matching) <= _MOST_SELECTED,
+                help=f"Select the runs that match, at most {_MOST_SELECTED}, instead of the current ones.",
+            )
+            st.button("Clear", on_click=clear_filter, key="clear_filter", disabled=not run_filter.has_criteria)
+    return run_filter
 
 
 def current_filter(runs: pd.DataFrame) -> RunFilter:
     """Return the criteria before the filter is drawn: from its widgets, or from the URL at the start of a session."""
-    fields = {name: [v for v in _asked(_PREFIX + name) if v in _options(runs, name)] for name in FIELDS}
-    return RunFilter(" ".join(_asked(_TEXT)), fields, "true" in [str(on).lower() for on in _asked(_ARCHIVED)])
+    fields = {name: [v for v in _values(_PREFIX + name) if v in _options(runs, name)] for name in FIELDS}
+    return RunFilter(" ".join(_values(_TEXT)), fields, "true" in [str(on).lower() for on in _values(_ARCHIVED)])
 
 
 def clear_filter() -> None:
@@ -95,11 +99,11 @@ def clear_filter() -> None:
     st.session_state[_TEXT] = ""
 
 
-def _choose(run_ids: list[str]) -> None:
+def _select(run_ids: list[str]) -> None:
     st.session_state["runs"] = run_ids
 
 
-def _asked(key: str) -> list[Any]:
+def _values(key: str) -> list[Any]:
     if key in st.session_state:
         value = st.session_state[key]
         return value if isinstance(value, list) else [value]
@@ -116,10 +120,10 @@ def _texts(value: Any) -> list[str]:
     return [str(part) for part in value] if isinstance(value, list) else [str(value)]
 
 
-def _has(words: list[str], config: dict[str, Any], told: list[str]) -> bool:
-    """Return whether all words (lower case) occur in a config's values or in the other texts about a run."""
-    said = "\n".join(map(str, [*told, *_leaves(config)])).lower()
-    return all(word in said or _field_is(config, word) for word in words)
+def _has(words: list[str], config: dict[str, Any], texts: list[str]) -> bool:
+    """Return whether all words (lower case) occur in a config's values or in the other `texts` about a run."""
+    searched = "\n".join(map(str, [*texts, *_leaves(config)])).lower()
+    return all(word in searched or _field_is(config, word) for word in words)
 
 
 def _field_is(config: dict[str, Any], word: str) -> bool:

@@ -1,263 +1,169 @@
-"""Streamlit controls shared by the pages: the store, the selection in the sidebar, the empty state. The URL holds their state."""
+"""The sidebar that all pages share, with the progress of trainings, and the page of an empty store."""
 
-import runpy
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Hashable
 
 import pandas as pd
 import streamlit as st
 
 from rnc.store.addresses import store_path
-from rnc.store.gallery import gallery_path
-from rnc.store.queries.epochs import epochs_not_after
-from rnc.store.reader import StoreReader
-from rnc.store.writer import StoreWriter
+from rnc.ui import state
 from rnc.ui.epoch_slider import draw_cursor
-from rnc.ui.errors import fragment_telling, show_error
-from rnc.ui.markdown import Markdown, plain
-from rnc.ui.readonly import SAID, is_readonly, refuse_if_readonly
+from rnc.ui.errors import show_error, show_errors_of_fragment
+from rnc.ui.markdown import escape_markdown
+from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.run_filter import draw_filter
-from rnc.ui.run_labels import MARKS, run_labels
-from rnc.ui.training_process import Training, training_of
+from rnc.ui.run_labels import MARKS
+from rnc.ui.state import Selection
 from rnc.vocabulary import Role, RunState, Split
 
-_APP = Path(__file__).parents[2] / "app.py"
 _DEFAULT_RUNS = 5  # one per objective
 _POLL_SECONDS = 3.0
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
 """The fields in which runs must agree for their objectives to be comparable."""
+_CONTENT = "content_of_pages"
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The sidebar's selection: runs, epoch, split, and the condition that is compared with clean."""
-
-    runs: list[str]
-    epoch: int
-    shown: str
-    split: Split
-
-
-@st.cache_resource(show_spinner=False)
-def _reader(path: Path, gallery: Path | None) -> StoreReader:
-    return StoreReader(path, gallery)
-
-
-def reader() -> StoreReader:
-    """Return the reader of this app's store and of the gallery, shared by all sessions."""
-    return _reader(store_path().resolve(), gallery_path())
-
-
-def writer() -> StoreWriter:
-    """Return the writer, the only way for a page to change the store. Raises ReadOnlyError in a public view."""
-    refuse_if_readonly()
-    return StoreWriter(store_path().resolve())
-
-
-def training() -> Training:
-    """Return the training that this app may start into its store."""
-    return training_of(store_path().resolve())
-
-
-def draw_sidebar() -> Selection | None:
-    """Draw the shared selection and return it; None while no run has been measured."""
-    landed = _landed()
+def draw_sidebar() -> bool:
+    """Draw the controls and set the selection for the page; return False if no run has been measured yet."""
+    content = _content_of_pages()
     # Epochs that are measured while a page is drawn trigger a rerun only after it. Otherwise a page that takes longer to draw
     # than an epoch takes to train would never be completed.
-    st.session_state.pop("landed", None)
-    selection = _draw_selection()
-    st.session_state["landed"] = landed
-    return selection
+    st.session_state.pop(_CONTENT, None)
+    runs = _measured_runs()
+    if not runs.empty:
+        with st.sidebar:
+            selection = _draw_selection(runs)
+            state.set_selection(selection)
+            _draw_training_status()
+        _warn_of_synthetic_runs(runs[runs["run_id"].isin(selection.runs)])
+    st.session_state[_CONTENT] = content
+    return not runs.empty
 
 
-def _draw_selection() -> Selection | None:
-    runs = reader().runs.all()
-    runs = runs[runs["run_id"].isin(reader().metrics.measured_rows()["run_id"])]
-    if runs.empty:
-        return None
-    with st.sidebar:
-        asked, default = draw_filter(runs), _one_of_each_objective(runs[~runs["archived"]])
-        kept = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}  # chosen runs stay available
-        chosen = st.multiselect(
-            "Runs",
-            list(runs[asked.matches(runs) | runs["run_id"].isin(kept)]["run_id"]),
-            default=default,
-            key="runs",
-            bind="query-params",
-            help="dataset-model-objective-norm-seed-hash of the config",
-        )
-        if ours := int(runs[runs["run_id"].isin(chosen)]["published"].sum()):
-            st.caption(
-                f":material/collections_bookmark: {ours:d} of {len(chosen)} from the gallery that comes with the project"
-            )
-        measured = reader().metrics.measured_epochs(chosen)["epoch"].dropna().unique()
-        epoch = draw_cursor(sorted(int(epoch) for epoch in measured if epoch >= 0))
-        names = reader().runs.conditions(chosen)["shown"].unique().tolist()
-        options = [name for name in _ordered(names) if name != Role.CLEAN]
-        shown = st.selectbox(
-            "Condition",
-            options or [str(Role.PERTURBED)],
-            key="condition",
-            bind="query-params",
-            help="What is set against the clean images: a role that each run gives to an attack or noise of its own, "
-            "or an extra condition by name",
-        )
-        split = st.segmented_control(
-            "Split", [str(s) for s in Split], default=str(Split.TRAIN), key="split", bind="query-params", required=True,
-            format_func=plain,
-        )  # fmt: skip
-        st.session_state["selection"] = chosen_now = Selection(chosen, epoch, str(shown), Split(split or Split.TRAIN))
-        _training_status()
-    _say_what_is_made_up(runs[runs["run_id"].isin(chosen)])
-    return chosen_now
+def _measured_runs() -> pd.DataFrame:
+    runs = state.reader().runs.all()
+    return runs[runs["run_id"].isin(state.reader().metrics.measured_rows()["run_id"])]
 
 
-def _say_what_is_made_up(chosen: pd.DataFrame) -> None:
+def _draw_selection(runs: pd.DataFrame) -> Selection:
+    selected = _choose_runs(runs)
+    epochs = state.reader().metrics.measured_epochs(selected)["epoch"].dropna().unique()
+    epoch = draw_cursor(sorted(int(epoch) for epoch in epochs if epoch >= 0))
+    names = [name for name in state.condition_names(selected) if name != Role.CLEAN]
+    condition_name = st.selectbox(
+        "Condition",
+        names or [str(Role.PERTURBED)],
+        key="condition",
+        bind="query-params",
+        help="The condition to compare with the clean images. A name such as perturbed is a role, to which each run assigns "
+        "its own attack or noise; any other name is one condition, the same for all runs.",
+    )
+    split = st.segmented_control(
+        "Split",
+        [str(split) for split in Split],
+        default=str(Split.TRAIN),
+        key="split",
+        bind="query-params",
+        required=True,
+        format_func=escape_markdown,
+    )
+    return Selection(selected, epoch, str(condition_name), Split(split or Split.TRAIN))
+
+
+def _choose_runs(runs: pd.DataFrame) -> list[str]:
+    """Let the user select runs among those that match the filter, and return their ids."""
+    run_filter, default = draw_filter(runs), _one_of_each_objective(runs[~runs["archived"]])
+    # Runs that are selected already stay available, even if the filter excludes them.
+    available = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}
+    selected = st.multiselect(
+        "Runs",
+        list(runs[run_filter.matches(runs) | runs["run_id"].isin(available)]["run_id"]),
+        default=default,
+        key="runs",
+        bind="query-params",
+        help="The name of a run consists of its data set, network, objective, norm and seed, and a hash of its config.",
+    )
+    if count := int(runs[runs["run_id"].isin(selected)]["published"].sum()):
+        st.caption(f":material/collections_bookmark: {count:d} of {len(selected)} selected from the built-in gallery")
+    return selected
+
+
+def _warn_of_synthetic_runs(selected: pd.DataFrame) -> None:
     """Warn above every page's title that some of the numbers below were never measured."""
-    if made_up := int(chosen["synthetic"].sum()):
+    if count := int(selected["synthetic"].sum()):
         st.warning(
-            f"Synthetic: {made_up:d} of {len(chosen)} chosen runs are made up, to try the dashboard at scale. No network was "
-            "trained for them; their numbers say nothing of any.",
+            f"Synthetic: {count:d} of {len(selected)} selected runs contain generated numbers, for trials of the dashboard at "
+            "scale. No network was trained, and nothing can be concluded from these numbers.",
             icon=":material/science_off:",
         )
 
 
-def selection(*, may_be_none: bool = False) -> Selection:
-    """Return the selection that `app.py` drew in this script run; stop the page with a hint if no run is chosen."""
-    chosen: Selection | None = st.session_state.pop("selection", None)
-    if chosen is None:
-        # For the first page requested from a new server, Streamlit runs only that page, by its old rule for folders named
-        # pages/. The app then runs from here and draws the page again. Its st.navigation ends the old rule permanently.
-        runpy.run_path(str(_APP), run_name="__main__")
-        st.stop()
-    if not chosen.runs and not may_be_none:
-        st.info("Choose at least one run in the sidebar.", icon=":material/arrow_back:")
-        st.stop()
-    return chosen
-
-
-def chosen_runs(selection: Selection) -> pd.DataFrame:
-    """Return the table of the chosen runs in the order of choice, with a short `label` each."""
-    runs = reader().runs.all().set_index("run_id", drop=False).loc[selection.runs]
-    return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
-
-
-def focus_run(selection: Selection) -> pd.Series:
-    """Let the user choose one of the chosen runs for the page, and return its row, with `label`."""
-    runs = chosen_runs(selection)
-    labels = dict(zip(runs["label"], runs["run_id"], strict=True))
-    picked = st.segmented_control(
-        "Run",
-        list(labels),
-        default=next(iter(labels)),
-        key="run",
-        bind="query-params",
-        required=True,
-        format_func=plain,
-    )
-    return runs.set_index("label", drop=False).loc[picked or runs["label"].iloc[0]].squeeze()
-
-
-def condition_of(run_id: str, shown: str) -> str | None:
-    """Return the slug of the condition that a run shows under a name; None if the run was not measured under it."""
-    conditions = reader().runs.conditions([run_id])
-    found = conditions[conditions["shown"] == shown]["condition"]
-    return None if found.empty else str(found.iloc[0])
-
-
-def name_classes(frame: pd.DataFrame, names: list[str], *columns: str) -> pd.DataFrame:
-    """Return the frame with class names in place of class numbers in the given columns."""
-    return frame.assign(**{column: frame[column].map(dict(enumerate(names))) for column in columns})
-
-
-def conditions_shown(selection: Selection) -> list[str]:
-    """Return the names of all conditions under which the chosen runs were measured, clean first."""
-    return _ordered(reader().runs.conditions(selection.runs)["shown"].unique().tolist())
-
-
-def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
-    """Return the last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None if there is none."""
-    epochs = epochs_not_after(frame, cursor).get(run_id)
-    return epochs[-1] if epochs else None
-
-
-def told_epochs(epochs: dict[str, int]) -> Markdown:
-    """Return the epoch at which each run (label) is shown, in words; stated once if it is the same for all."""
-    if len(epochs) > 1 and len(set(epochs.values())) == 1:
-        return f"all at epoch {next(iter(epochs.values())):d}"
-    return ", ".join(f"{plain(label)} at epoch {epoch:d}" for label, epoch in epochs.items())
-
-
 def draw_empty_state() -> None:
     """Draw the page of an empty store, from which the demo can be trained and observed."""
-    st.title("Nothing measured yet")
+    st.title("No measurements yet")
     if is_readonly():
-        st.info(SAID, icon=":material/visibility:")
-        _training_status()
+        st.info(READONLY_MESSAGE, icon=":material/visibility:")
+        _draw_training_status()
         return
     st.markdown(
-        f"The store {plain(store_path())} holds no measured epoch. Train the demo here (three small networks on real "
-        "handwritten digits: standard, adversarial, TRADES; a few minutes on two cores), or run\n"
+        f"The store {escape_markdown(store_path())} contains no measured epoch. Train the demo here (three small networks on "
+        "real handwritten digits, with standard training, adversarial training and TRADES; a few minutes on two cores), or run\n"
         "```\npython -m train.run demo\n```\n"
         "The pages fill as soon as the first epoch is measured."
     )
-    under_way = training().running or (reader().runs.all()["state"] == RunState.RUNNING).any()
+    training = state.training()
+    under_way = training.running or (state.reader().runs.all()["state"] == RunState.RUNNING).any()
     if not under_way and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
-        training().start("demo")
+        training.start("demo")
         st.rerun()
-    if training().exit_code:
-        show_error(f"Training ended with exit code {training().exit_code:d}; what it said last:")
-        st.code(training().log_tail(), language=None)
-    _training_status()
+    if training.exit_code:
+        show_error(f"The training ended with exit code {training.exit_code:d}. These are the last lines of its log:")
+        st.code(training.log_tail(), language=None)
+    _draw_training_status()
 
 
 @st.fragment(run_every=_POLL_SECONDS)
-@fragment_telling
-def _training_status() -> None:
+@show_errors_of_fragment
+def _draw_training_status() -> None:
     """Draw the progress of the runs under way; rerun the app when a new epoch has been measured."""
-    runs = reader().runs.all()
+    training, runs = state.training(), state.reader().runs.all()
     active = runs[runs["state"] == RunState.RUNNING]
-    if training().running and active.empty:
-        st.progress(0.0, "starting …")
-    for _index, run in active.iterrows():
+    if training.running and active.empty:
+        st.progress(0.0, "Starting the training …")
+    for run in active.to_dict("records"):
         share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
+        objective = escape_markdown(run["objective"].upper())
         st.progress(
-            share, f"{plain(run['objective'].upper())}: epoch {plain(run['epochs_done'])} of {plain(run['epochs'])}"
+            share, f"{objective}: epoch {escape_markdown(run['epochs_done'])} of {escape_markdown(run['epochs'])}"
         )
-    if training().running and not is_readonly() and st.button("Stop training", key="stop_training"):
-        training().stop()
-    now = _landed()
-    if st.session_state.setdefault("landed", now) != now:
+    if training.running and not is_readonly() and st.button("Stop training", key="stop_training"):
+        training.stop()
+    content = _content_of_pages()
+    if st.session_state.setdefault(_CONTENT, content) != content:
         st.rerun(scope="app")
 
 
-def _landed() -> tuple:
+def _content_of_pages() -> Hashable:
     """Return a value that changes with the pages' content: runs, their notes and measured epochs, but no heartbeats."""
-    runs = reader().runs.all()
+    runs = state.reader().runs.all()
     if runs.empty:
         return ()
-    said = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
-    return (*said, *reader().metrics.measured_rows()["metrics"])
+    rows = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
+    return (*rows, *state.reader().metrics.measured_rows()["metrics"])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
     """Return comparable runs: for one setting, a run of each objective, standard training first.
 
     The setting is the one with the most objectives, then with the most epochs, then the newest. Gallery runs are used only if
-    the store has no run of its own, and made-up runs only if there are no others.
+    the store has no other run, and synthetic runs only if there are no others.
     """
     for mark in MARKS:
         runs = runs if runs[mark].all() else runs[~runs[mark]]
     newest_first = runs.assign(age=range(len(runs)))
     settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))
     ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])
-    alike = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING).sort_values("age").drop_duplicates("objective")
-    return list(alike.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")["run_id"])[
-        :_DEFAULT_RUNS
-    ]
-
-
-def _ordered(names: list[str]) -> list[str]:
-    """Return the names with roles in their own order first, then the extra conditions by name."""
-    roles = [str(role) for role in Role]
-    return sorted(names, key=lambda name: (roles.index(name) if name in roles else len(roles), name))
+    comparable = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING)
+    one_each = comparable.sort_values("age").drop_duplicates("objective")
+    standard_first = one_each.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")
+    return list(standard_first["run_id"])[:_DEFAULT_RUNS]

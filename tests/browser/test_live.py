@@ -51,7 +51,7 @@ def test_charts_follow_a_training_and_rest_when_it_has_ended(
     """From an empty store on, and no click until all is over."""
     runs, store = ScriptRuns(page), tmp_path / "rnc.duckdb"
     visit(page, serve(store) + "/collapse")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing measured yet")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No measurements yet")
     page.evaluate(WATCH, MARKS)
     with training(store) as process:
         expect(page.get_by_role("heading", level=1)).to_have_text("Collapse over epochs")
@@ -63,7 +63,7 @@ def test_charts_follow_a_training_and_rest_when_it_has_ended(
             page.wait_for_timeout(100)
     ended = runs.whole
     last = int(StoreReader(store).metrics.measured_epochs(list(StoreReader(store).runs.all()["run_id"]))["epoch"].max())
-    expect(page.get_by_text(f"epoch cursor, at epoch {last};")).to_be_visible()
+    expect(page.get_by_text(f"marks the selected epoch ({last}),")).to_be_visible()
     runs.wait_until(lambda: runs.fragments_since >= POLLS_AT_REST or runs.whole > ended + 2)
     assert runs.whole <= ended + 2, "the last epoch, and that the training has ended, are all that there was to show"
     assert page.get_by_text(re.compile(r"epoch \d+ of ")).count() == 0

@@ -37,7 +37,7 @@ def drag(page: Page, drawing: Locator, begin: tuple[float, float], end: tuple[fl
 
 def box(page: Page, key: str, begin: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a box until it picks something else than before: once more where the map was just being drawn anew."""
-    heading = page.locator("h3", has_text="picked")
+    heading = page.locator("h3", has_text="selected")
     expect(heading).to_be_visible()
     before = heading.inner_text()
     for _attempt in range(12):
@@ -94,13 +94,13 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     """A box, one more that adds, another epoch, a box on the other map, a reload: one selection, in the address too."""
     page.set_viewport_size({"width": 1440, "height": 1500})  # (maps and panel at once: clicks do not scroll)
     visit(page, serve(demo_store) + "/projections?two=true")
-    heading = page.get_by_role("heading", name=re.compile(r"\d+ picked"))
+    heading = page.get_by_role("heading", name=re.compile(r"\d+ samples? selected"))
     expect(map_of(page, "beside")).to_be_visible()
     before = map_of(page, "beside").screenshot()
     box(page, "plane", (0.15, 0.25), (0.5, 0.5))
     expect(heading).to_be_visible()
     first = picked(page)
-    assert first and heading.inner_text() == f"{len(first)} picked"
+    assert first and heading.inner_text() == f"{len(first)} samples selected"
     until_it_looks_otherwise(map_of(page, "beside"), before)
     images = page.locator("figure img[alt^='sample ']")
     expect(images).to_have_count(min(len(first), 24))
@@ -115,20 +115,20 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     press_cursor(page, "Home")
     expect(page.get_by_text(re.compile(r"· epoch 0 ·")).first).to_be_visible()
     until_it_looks_otherwise(map_of(page, "beside"), before)
-    assert picked(page) == both and heading.inner_text() == f"{len(both)} picked"
+    assert picked(page) == both and heading.inner_text() == f"{len(both)} samples selected"
 
     page.get_by_text("Add", exact=True).click()
     box(page, "beside", (0.5, 0.25), (0.85, 0.5))
     other = picked(page)
     page.reload()
-    expect(heading).to_have_text(f"{len(other)} picked")
+    expect(heading).to_have_text(f"{len(other)} samples selected")
     with page.expect_download() as download:
         page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="CSV", exact=True).click()
     lines = download.value.path().read_text().splitlines()
     assert lines[0] == "sample,class,clean (1),perturbed (1),leaps (1),clean (2),perturbed (2),leaps (2)"
     assert [int(line.split(",")[0]) for line in lines[1:]] == other
     page.get_by_role("button", name="Clear", exact=True).click()
-    expect(page.get_by_role("heading", name="Nothing picked")).to_be_visible()
+    expect(page.get_by_role("heading", name="No samples selected")).to_be_visible()
 
 
 def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_store: Path, serve: Serve, page: Page) -> None:
@@ -143,7 +143,7 @@ def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_store: P
     assert sample
     page.mouse.down()
     page.mouse.up()
-    expect(page.get_by_role("heading", name="1 picked")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 sample selected")).to_be_visible()
     assert picked(page) == [int(sample.group(1))]
 
     page.mouse.move(0, 0)  # (no tooltip in the picture)

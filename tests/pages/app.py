@@ -29,7 +29,7 @@ def open_page(page: str, store: Path, monkeypatch: pytest.MonkeyPatch, **paramet
 
 
 def seen(markdown: str) -> str:
-    """What a browser shows of a text that went through `rnc.ui.markdown.plain`."""
+    """What a browser shows of a text that went through `rnc.ui.markdown.escape_markdown`."""
     return re.sub(r"\\(.)", r"\1", markdown).replace("\N{WORD JOINER}", "")
 
 

@@ -7,22 +7,22 @@ import pytest
 from rnc.ui import figures
 from rnc.ui.charts.export import FileKind
 from rnc.ui.charts.renderer import RenderError
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from tests.pages.app import open_page
 
 
 def test_a_failed_export_says_why(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    offered: list[Figures] = []
-    offer = Figures.offer
+    offered: list[PageFigures] = []
+    offer = PageFigures.draw_export_menu
 
-    def offer_and_note(figures: Figures) -> None:
+    def offer_and_note(figures: PageFigures) -> None:
         offered.append(figures)
         offer(figures)
 
     def fail(*_arguments: object) -> bytes:
         raise RenderError("it needs more than it may take")
 
-    monkeypatch.setattr(Figures, "offer", offer_and_note)
+    monkeypatch.setattr(PageFigures, "draw_export_menu", offer_and_note)
     monkeypatch.setattr(figures, "picture_file", fail)
     app = open_page("layers", tiny_store, monkeypatch)
     with pytest.raises(RenderError):

@@ -9,7 +9,7 @@ import pytest
 from rnc.store.connection import writing
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES
-from rnc.ui.pages.geometry import distances_over_epochs, told_nearest
+from rnc.ui.pages.simplex_distances import describe_smallest_distances, distances_over_epochs
 from rnc.vocabulary import Metric
 from tests.pages.app import open_page, rows
 
@@ -48,13 +48,15 @@ def test_class_means_that_are_all_alike_have_no_simplex(
         connection.execute("UPDATE class_mean SET vector = list_transform(vector, x -> 0.7)")
     app = open_page("geometry", own_tiny_store, monkeypatch)
     said = " ".join(element.value for element in (*app.info, *app.caption, *app.markdown)).replace("\\", "")
-    assert said.count("not defined: all class means are alike") == 3 and "nan" not in said.lower()
+    assert said.count("not defined, because all class means coincide") == 3 and "nan" not in said.lower()
     assert not [warning for warning in recwarn if "divide" in str(warning.message)]
 
 
-def test_the_other_runs_are_told_of_beside_them() -> None:
+def test_runs_without_a_distance_are_named_too() -> None:
     run = {"shown": "clean", "condition": "clean", "epoch": 3}
     found = pd.DataFrame(
         [{"run": "a", "run_id": "a", "gram": 0.25, **run}, {"run": "b", "run_id": "b", "gram": np.nan, **run}]
     )
-    assert told_nearest(found) == "a 0.250 at epoch 3 (clean); b not defined: all class means are alike"
+    assert describe_smallest_distances(found) == (
+        "a 0.250 at epoch 3 (clean); b not defined, because all class means coincide"
+    )

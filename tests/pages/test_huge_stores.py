@@ -13,8 +13,8 @@ from rnc.simplex import simplex_distances
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_rows import MOST_CLASSES
-from rnc.ui.charts.leaping_matrix import leaping_matrix
-from rnc.ui.pages.geometry import distances_over_epochs
+from rnc.ui.charts.leaping import leaping_matrix
+from rnc.ui.pages.simplex_distances import distances_over_epochs
 from tests.pages.app import charts, open_page
 
 
@@ -79,11 +79,11 @@ def test_very_many_rows_are_not_sent_to_the_browser(tiny_store: Path, monkeypatc
 def test_cosines_of_too_many_classes_are_not_drawn_pair_by_pair(
     tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rnc.ui.pages.geometry._MOST_CLASSES", 9)
+    monkeypatch.setattr("rnc.ui.pages.geometry._MAX_CLASSES", 9)
     app = open_page("geometry", tiny_store, monkeypatch)
     assert not any("cosines of c" in name for name in charts(app))
     told = app.info[0].value
-    assert told == "Cosines, clean: 10 classes are not drawn pair by pair, at most 9 are."
+    assert told == ("Cosines, clean: not drawn, because there are 10 classes. Pairs are drawn of up to 9 classes.")
 
 
 def test_many_classes_are_drawn_by_the_pairs_that_there_are() -> None:
@@ -104,7 +104,7 @@ def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.M
         {"run_id": "r", "shown": "clean", "condition": "clean", "epoch": e, "class": c, "vector": vectors[e, c]}
         for e in range(spots) for c in range(classes)
     ]  # fmt: skip
-    monkeypatch.setattr("rnc.ui.pages.geometry._MOST_NUMBERS", 3 * classes**2)
+    monkeypatch.setattr("rnc.ui.pages.simplex_distances._MAX_NUMBERS", 3 * classes**2)
     found = distances_over_epochs(pd.DataFrame(rows))
     for name, values in simplex_distances(vectors).items():
         np.testing.assert_allclose(found[name], values)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from rnc.store.reader import StoreReader
-from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNED
-from rnc.ui.figures import Figures
+from rnc.ui.charts.downsampling import DRAWN_POINTS, THINNING_NOTE
+from rnc.ui.figures import PageFigures
 from rnc.vocabulary import METRIC_INFO, Metric
 from tests.benchmarks.synthetic.runs import fill
 from tests.pages.app import open_page, ordered, rows, same
@@ -27,10 +27,10 @@ def long_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_long_curves_are_thinned_and_exports_are_whole(long_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: dict[str, pd.DataFrame] = {}
 
-    def offer(figures: Figures) -> None:
+    def offer(figures: PageFigures) -> None:
         taken.update({name: table for name, (_chart, table) in figures._drawn.items()})
 
-    monkeypatch.setattr(Figures, "offer", offer)
+    monkeypatch.setattr(PageFigures, "draw_export_menu", offer)
     app = open_page("collapse", long_store, monkeypatch)
     drawn = rows(app, NC1, "run_id", "shown", "epoch", "value")
     reader = StoreReader(long_store)
@@ -41,9 +41,9 @@ def test_long_curves_are_thinned_and_exports_are_whole(long_store: Path, monkeyp
         seen = drawn[(drawn["run_id"] == key[0]) & (drawn["shown"] == key[1])]
         assert (seen["value"].min(), seen["value"].max()) == (line["value"].min(), line["value"].max())
         assert {0, EPOCHS} <= set(seen["epoch"])
-    assert any(THINNED in caption.value for caption in app.caption)
+    assert any(THINNING_NOTE in caption.value for caption in app.caption)
 
 
 def test_short_curves_say_nothing_of_it(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("collapse", tiny_store, monkeypatch)
-    assert not any("drawn by fewer" in caption.value for caption in app.caption)
+    assert not any("drawn with fewer points" in caption.value for caption in app.caption)

@@ -82,7 +82,7 @@ def test_findings_say_why_nothing_is_judged(
     measured: Path, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_page("findings", measured, monkeypatch, runs=[ids["cosine"], ids["one"]])
-    assert seen(app.info[0].value).startswith("No claim is judged by cosine, one: brought along by")
+    assert seen(app.info[0].value).startswith("No claim is tested on cosine, one: these networks were measured by")
 
 
 @pytest.mark.parametrize("method", ["PCA", "Simplex plane"])

@@ -25,7 +25,11 @@ GEOMETRY = {
 }
 PROJECTIONS = {
     "no features": ("DELETE FROM feature", {}, "is stored at epoch"),
-    "no features of the plane": ("DELETE FROM feature", {"method": "Simplex plane"}, "No features under"),
+    "no features of the plane": (
+        "DELETE FROM feature",
+        {"method": "Simplex plane"},
+        "No features of train images under",
+    ),
     "features of two widths": (
         "UPDATE feature SET vector = vector[:1] WHERE label = 1",
         {"method": "Simplex plane"},

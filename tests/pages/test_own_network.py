@@ -78,7 +78,7 @@ def test_findings_show_it_and_judge_nothing(measured: Path, run_id: str, monkeyp
     matrix = app.table[0].value
     assert app.sidebar.multiselect(key="runs").value == [run_id]
     assert list(matrix) == ["my-resnet"] and set(matrix["my-resnet"]) == {""}, "how it was trained, nobody knows"
-    assert "No claim is judged by my" in app.info[0].value
+    assert "No claim is tested on my" in app.info[0].value
 
 
 def test_curves_show_it(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

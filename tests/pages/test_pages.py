@@ -22,7 +22,7 @@ PAGES = ("findings", "collapse", "geometry", "projections", "layers", "attack_la
 @pytest.mark.parametrize("page", PAGES)
 def test_an_empty_store_says_what_to_do(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(page, tmp_path / "none.duckdb", monkeypatch)
-    assert app.title[0].value == "Nothing measured yet"
+    assert app.title[0].value == "No measurements yet"
     assert app.button(key="train_demo").label == "Train the demo"
     assert "python -m train.run demo" in app.markdown[0].value
 
@@ -80,7 +80,7 @@ def test_curves_change_with_the_runs(demo_store: Path, monkeypatch: pytest.Monke
     app.sidebar.multiselect(key="runs").set_value([one]).run()
     assert set(rows(app, label, "run_id", "epoch")["run_id"]) == {one}
     app.sidebar.multiselect(key="runs").set_value([]).run()
-    assert "Choose at least one run" in app.info[0].value
+    assert "Select at least one run" in app.info[0].value
 
 
 @pytest.mark.parametrize("cursor", ["1", "5", "last"])
@@ -169,8 +169,8 @@ def test_the_simplex_plane_is_that_of_the_stored_means(
 @pytest.mark.parametrize(
     ("page", "word"),
     [
-        ("projections", "No features under relabelled were sampled"),
-        ("layers", "of relabelled there are the features alone"),
+        ("projections", "No features of train images under relabelled are stored"),
+        ("layers", "For relabelled, only the penultimate features are drawn"),
     ],
 )
 def test_what_is_not_measured_under_a_condition_is_said(
@@ -275,10 +275,10 @@ def test_a_page_comes_to_its_end_while_epochs_land_faster(
 ) -> None:
     """It began anew for each, and beside some small trainings nobody ever saw it whole."""
     landed = count()
-    monkeypatch.setattr(sidebar, "_landed", lambda: (next(landed),))
+    monkeypatch.setattr(sidebar, "_content_of_pages", lambda: (next(landed),))
     app = open_page(page, tiny_store, monkeypatch)
     assert not app.exception and app.title
-    assert app.session_state["landed"] < (next(landed),)  # (so that the next look begins it anew)
+    assert app.session_state["content_of_pages"] < (next(landed),)  # (so that the next look begins it anew)
 
 
 @pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers"])

@@ -90,10 +90,10 @@ def test_a_selection_survives_epoch_condition_and_projection(demo_store: Path, m
     assert chosen_on(app, MAPS[0]) == set(table(app)["sample"]) <= set(picks)
     assert app.query_params["picked"] == ".".join(map(str, picks))
     app.sidebar.segmented_control(key="split").set_value("test").run()
-    assert app.subheader[0].value == "Nothing picked", "these are indices of other images"
+    assert app.subheader[0].value == "No samples selected", "these are indices of other images"
     app.sidebar.segmented_control(key="split").set_value("train").run()
     app.button(key="clear_picked").click().run()
-    assert app.subheader[0].value == "Nothing picked" and "picked" not in app.query_params
+    assert app.subheader[0].value == "No samples selected" and "picked" not in app.query_params
 
 
 def test_the_table_says_what_the_networks_decide(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
-from rnc.ui import sidebar
-from rnc.ui.readonly import VARIABLE, ReadOnlyError, is_readonly
+from rnc.ui import state
+from rnc.ui.readonly import READONLY_VARIABLE, ReadOnlyError, is_readonly
 from rnc.ui.training_process import Training
 from tests.pages.app import answered, open_page
 from tests.pages.test_attack_lab import SMALL
@@ -20,7 +20,7 @@ CHANGES = {"train_demo", "stop_training", "lab_keep", "lab_forget", "save_marks"
 
 @pytest.fixture(autouse=True)
 def _public(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setenv(READONLY_VARIABLE, "1")
 
 
 def keys(app: AppTest) -> set[str]:
@@ -54,12 +54,12 @@ def test_visitors_learn_no_folder_of_the_machine(own_tiny_store: Path, monkeypat
 
 
 def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(READONLY_VARIABLE)
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
     answered(app, "Attack")
     app.button(key="lab_keep").click().run()
-    key = sidebar.reader().lab.results()["key"][0]
-    monkeypatch.setenv(VARIABLE, "1")
+    key = state.reader().lab.results()["key"][0]
+    monkeypatch.setenv(READONLY_VARIABLE, "1")
     before = own_tiny_store.read_bytes()
     public = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
     answered(public, "Attack")
@@ -71,8 +71,8 @@ def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeyp
 
 def test_what_is_offered_by_mistake_is_refused(tmp_path: Path) -> None:
     training = Training(tmp_path / "rnc.duckdb")
-    for change in (sidebar.writer, lambda: training.start("demo"), training.stop):
-        with pytest.raises(ReadOnlyError, match=VARIABLE):
+    for change in (state.writer, lambda: training.start("demo"), training.stop):
+        with pytest.raises(ReadOnlyError, match=READONLY_VARIABLE):
             change()
     assert not training.running and not list(tmp_path.iterdir())
 
@@ -80,5 +80,5 @@ def test_what_is_offered_by_mistake_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("value", "public"), [("1", True), ("yes", True), ("?", True), ("0", False), (" ", False)])
 def test_what_the_variable_says(value: str, public: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sets it to something wants it: only a clear no is none."""
-    monkeypatch.setenv(VARIABLE, value)
+    monkeypatch.setenv(READONLY_VARIABLE, value)
     assert is_readonly() is public

@@ -12,7 +12,7 @@ from rnc.store.gallery import publish
 from rnc.store.reader import StoreReader
 from rnc.store.run_annotations import networks_folder
 from rnc.store.writer import StoreWriter
-from rnc.ui.readonly import VARIABLE
+from rnc.ui.readonly import READONLY_VARIABLE
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -76,7 +76,7 @@ def test_runs_are_found_by_the_address(
     app = open_page("runs", store, monkeypatch, runs=["one-st"], **asked)
     assert offered(app) >= found | {"one-st"}
     if not found:
-        assert "No run is found" in app.info[0].value
+        assert "No run matches" in app.info[0].value
         app.button(key="clear_filter_here").click().run()
         assert len(listed(app)) == 3
         return
@@ -158,7 +158,7 @@ def test_archived_runs_are_hidden_everywhere_until_asked_for(store: Path, monkey
 def test_all_runs_can_be_put_away_and_brought_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     StoreWriter(store).archive(["one-st", "two-at", "three-at"])
     app = open_page("runs", store, monkeypatch)
-    assert "No run is found" in app.info[0].value
+    assert "No run matches" in app.info[0].value
     app.sidebar.toggle(key="archived").set_value(True).run()
     app.multiselect(key="touched_three-at").set_value(["one-st", "two-at", "three-at"]).run()
     app.button(key="unarchive").click().run()
@@ -180,7 +180,7 @@ def test_deleting_says_what_goes_asks_and_takes_the_networks_along(
     app.multiselect(key="touched_two-at").set_value(["two-at"]).run()
     app.button(key="delete").click().run()
     app.button(key="delete_for_good").click().run()
-    assert not app.exception and "is deleted" in app.success[0].value
+    assert not app.exception and "Deleted two" in app.success[0].value
     assert listed(app) == {"one-st", "three-at"} and app.sidebar.multiselect(key="runs").value == ["one-st"]
     assert [path.name for path in sorted((store.parent / "checkpoints").iterdir())] == ["one-st", "three-at"]
 
@@ -205,13 +205,13 @@ def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch:
         connection.execute("CHECKPOINT")
         connection.execute("DELETE FROM metric WHERE run_id = 'gone'")
     before = store.stat().st_size
-    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setenv(READONLY_VARIABLE, "1")
     assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]
-    monkeypatch.delenv(VARIABLE)
+    monkeypatch.delenv(READONLY_VARIABLE)
     app = open_page("runs", store, monkeypatch)
-    assert any("of the store's file hold nothing" in caption.value for caption in app.caption)
+    assert any("of the store's file are unused" in caption.value for caption in app.caption)
     app.button(key="compact").click().run()
-    assert app.success[0].value.startswith("The store is compacted") and store.stat().st_size < before
+    assert app.success[0].value.startswith("The store was compacted") and store.stat().st_size < before
     assert listed(app) == {"one-st", "two-at", "three-at"} and "compact" not in [button.key for button in app.button]
 
 
@@ -221,7 +221,7 @@ def test_a_run_that_is_being_trained_stays_and_the_others_go(store: Path, monkey
     app.multiselect(key="touched_under-way").set_value(["under-way", "one-st"]).run()
     app.button(key="delete").click().run()
     app.button(key="delete_for_good").click().run()
-    assert "is being trained" in app.error[0].value and "one-st is deleted" in app.success[0].value.replace("\\", "")
+    assert "is being trained" in app.error[0].value and "Deleted one-st." in app.success[0].value.replace("\\", "")
     assert set(StoreReader(store).runs.all()["run_id"]) == {"under-way", "two-at", "three-at"}
 
 
@@ -235,14 +235,14 @@ def test_configs_stand_side_by_side(store: Path, monkeypatch: pytest.MonkeyPatch
     app.toggle(key="all_fields").set_value(True).run()
     assert len(next(element.value for element in app.dataframe if "field" in element.value)) == 8
     app.sidebar.multiselect(key="runs").set_value(["one-st"]).run()
-    assert "Choose two or more runs" in said(app)
+    assert "Select two or more runs" in said(app)
 
 
 def test_a_public_view_offers_none_of_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setenv(READONLY_VARIABLE, "1")
     StoreWriter(store).annotate("two-at", ["theirs"], NASTY)
     app = open_page("runs", store, monkeypatch, config_of="two-at")
-    assert not app.text_area and app.get("text")[0].value == f"theirs\n{NASTY}" and VARIABLE in said(app)
+    assert not app.text_area and app.get("text")[0].value == f"theirs\n{NASTY}" and READONLY_VARIABLE in said(app)
     assert not [button for button in app.button if str(button.key) in ("save_marks", "archive", "delete")]
 
 

@@ -20,7 +20,7 @@ def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_says_so(page: str, synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page(page, synthetic_store, monkeypatch)
-    assert "2 of 2 chosen runs are made up" in app.warning[0].value
+    assert "2 of 2 selected runs contain generated numbers" in app.warning[0].value
 
 
 @pytest.mark.parametrize("page", PAGES)

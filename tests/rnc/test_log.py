@@ -106,14 +106,14 @@ def test_what_no_page_caught_is_told_without_a_traceback_and_logged_with_one(lin
     def page() -> None:
         import streamlit as st
 
-        from rnc.ui.errors import fragment_telling, telling
+        from rnc.ui.errors import show_errors, show_errors_of_fragment
 
         @st.fragment
-        @fragment_telling
+        @show_errors_of_fragment
         def part() -> None:
             raise ZeroDivisionError("inside")
 
-        with telling():
+        with show_errors():
             part()
 
     app = AppTest.from_function(page).run()

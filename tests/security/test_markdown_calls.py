@@ -1,8 +1,8 @@
-"""No page module writes a text of others where Streamlit reads Markdown, unless it went through `rnc.ui.markdown.plain`.
+"""No page module writes a text of others where Streamlit reads Markdown, unless `rnc.ui.markdown.escape_markdown` escaped it.
 
-A text is safe where it is a literal, a constant in capitals, a number by its format (`{count:,}`), the answer of `plain`, or
-made of such. A parameter, field or answer that is annotated as `Markdown` is safe where it is used, and whatever is given to it
-is looked at as if it were given to Streamlit.
+A text is safe where it is a literal, a constant in capitals, a number by its format (`{count:,}`), the answer of
+`escape_markdown`, or made of such. A parameter, field or answer that is annotated as `Markdown` is safe where it is used, and
+whatever is given to it is looked at as if it were given to Streamlit.
 """
 
 import ast
@@ -42,7 +42,7 @@ SINKS: dict[str, Places] = {
 OPTIONS = ("segmented_control", "pills", "radio")
 """Whose options are read as Markdown, too."""
 FORBIDDEN = ("latex", "exception", "write_stream", "help")
-SAFE_ANSWERS = {"plain", "plain_table", "len", "int", "round"}
+SAFE_ANSWERS = {"escape_markdown", "escape_table", "len", "int", "round"}
 NUMBER_FORMATS = tuple("dfgeE%,")
 
 
@@ -125,7 +125,9 @@ class Source:
 
     def _has_safe_options(self, call: ast.Call, scope: ast.AST) -> bool:
         told = {one.arg: one.value for one in call.keywords}
-        return _name(told.get("format_func")) == "plain" or (len(call.args) > 1 and self.is_safe(call.args[1], scope))
+        return _name(told.get("format_func")) == "escape_markdown" or (
+            len(call.args) > 1 and self.is_safe(call.args[1], scope)
+        )
 
     def is_safe(self, value: ast.AST, scope: ast.AST, depth: int = 0) -> bool:
         """Whether a value is a text of ours, or none."""
@@ -153,7 +155,7 @@ class Source:
             joined = name == "list" or self.is_safe(call.func.value, scope, depth + 1)  # type: ignore[attr-defined]
             return joined and all(self.is_safe(one, scope, depth + 1) for one in call.args)
         if name == "map" and call.args:
-            return _name(call.args[0]) == "plain"
+            return _name(call.args[0]) == "escape_markdown"
         return name == "column_config"
 
     def _is_safe_name(self, name: str, scope: ast.AST, depth: int) -> bool:
@@ -245,7 +247,8 @@ def test_all_pages_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize("source", [
-    "st.caption(run.run_id)", "st.caption(f'{run.run_id} · {plain(x)}')", "st.markdown('**' + title + '**')", "st.error(str(e))",
+    "st.caption(run.run_id)", "st.caption(f'{run.run_id} · {escape_markdown(x)}')",
+    "st.markdown('**' + title + '**')", "st.error(str(e))",
     "st.button(label)", "st.toggle('x', help=help)", "where.metric('x', value)", "st.progress(0.5, f'`{sweep.name}`')",
     "column.image(picture, caption=told)", "st.segmented_control('Run', labels)", "st.pills('x', labels, format_func=str)",
     "st.table(frame)", "st.column_config.TextColumn(name)", "st.exception(error)", "st.tabs(names)", "st.tabs(['a', name])",
@@ -261,11 +264,15 @@ def test_the_test_above_can_fail(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", [
-    "st.caption(plain(run.run_id))", "st.caption(f'{plain(x)} · {count:,} · {share:.0%}')", "st.metric('x', f'{value:.3f} rad')",
-    "st.segmented_control('Run', labels, format_func=plain)", "st.pills('x', [ALL, 'b'])", "st.table(plain_table(frame))",
-    "def f(text: Markdown | None = None):\n    st.caption(text)\nf('a')", "def f() -> Markdown:\n    return plain(name)",
-    "for label, metric in CARDS:\n    st.metric(label, f'{x:.2f}')", "st.caption(', '.join(map(plain, names)))",
-    "st.caption('; '.join(f'{plain(a)} {b:d}' for a in names))", "st.text(name)", "st.code(name)", "st.caption(SAID)",
+    "st.caption(escape_markdown(run.run_id))", "st.caption(f'{escape_markdown(x)} · {count:,} · {share:.0%}')",
+    "st.metric('x', f'{value:.3f} rad')",
+    "st.segmented_control('Run', labels, format_func=escape_markdown)", "st.pills('x', [ALL, 'b'])",
+    "st.table(escape_table(frame))",
+    "def f(text: Markdown | None = None):\n    st.caption(text)\nf('a')",
+    "def f() -> Markdown:\n    return escape_markdown(name)",
+    "for label, metric in CARDS:\n    st.metric(label, f'{x:.2f}')", "st.caption(', '.join(map(escape_markdown, names)))",
+    "st.caption('; '.join(f'{escape_markdown(a)} {b:d}' for a in names))",
+    "st.text(name)", "st.code(name)", "st.caption(READONLY_MESSAGE)",
 ])  # fmt: skip
 def test_what_is_safe_is_let_through(source: str) -> None:
     assert Source(source, Annotated([ast.parse(source)])).wrong() == []

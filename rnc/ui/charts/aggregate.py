@@ -54,7 +54,7 @@ def summary(frame: pd.DataFrame, cursor: int) -> pd.DataFrame:
     for name in parts:
         columns[name] = over[name].mean()
         columns[f"{name} ±"] = over[name].std()
-    found = pd.DataFrame(columns).reset_index().rename(columns={"shown": "condition"})
+    table = pd.DataFrame(columns).reset_index().rename(columns={"shown": "condition"})
     order = {str(metric): place for place, metric in enumerate(METRIC_INFO)}
-    found = found.sort_values("metric", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    return found.drop(columns="best epoch ±").dropna(axis="columns", how="all")
+    table = table.sort_values("metric", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return table.drop(columns="best epoch ±").dropna(axis="columns", how="all")

@@ -37,9 +37,9 @@ def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | No
         layers.append(base.mark_area(opacity=0.15, color=RUNS[0]).encode(y=alt.Y("low:Q"), y2="high:Q"))
     line = base.mark_line(point=alt.OverlayMarkDef(size=18, color=RUNS[0]), color=RUNS[0], strokeWidth=2)
     layers.append(line.encode(y=value_axis(log, ticks=3)))
-    told, meaning = STEP_METRICS[metric]
+    label, meaning = STEP_METRICS[metric]
     title = alt.TitleParams(
-        told, subtitle=meaning, anchor="start", fontSize=13, subtitleFontSize=10, subtitleColor=GREY
+        label, subtitle=meaning, anchor="start", fontSize=13, subtitleFontSize=10, subtitleColor=GREY
     )
     return alt.LayerChart(layer=layers, height=_HEIGHT, title=title)
 

@@ -41,7 +41,7 @@ class Curves:
         log = self.log and info.log_axis
         y = value_axis(log)
         last = int(frame["epoch"].max()) if len(frame) else 0
-        layers: list[alt.Chart] = [self._rule(), *self._marks()]
+        layers: list[alt.Chart] = [self._cursor_rule(), *self._milestone_marks()]
         if "low" in frame:
             layers.append(self._band(self._thinned(_above_zero(frame) if log else frame.dropna(subset="low"))))
         if behind is not None:
@@ -58,40 +58,40 @@ class Curves:
         return thinned(frame, log_epochs=self.log_epochs)
 
     def _lines(self, drawn: pd.DataFrame, y: alt.Y, metric: Metric, last: int) -> alt.Chart:
-        told = [alt.Tooltip(field) for field in ("run:N", "shown:N", "condition:N", "epoch:Q")]
-        told.append(alt.Tooltip("value:Q", format=".4g", title=str(metric)))
-        told += [alt.Tooltip("seeds:Q")] if "seeds" in drawn else []
+        tooltip = [alt.Tooltip(field) for field in ("run:N", "shown:N", "condition:N", "epoch:Q")]
+        tooltip.append(alt.Tooltip("value:Q", format=".4g", title=str(metric)))
+        tooltip += [alt.Tooltip("seeds:Q")] if "seeds" in drawn else []
         return alt.Chart(drawn).encode(
             x=epoch_axis(last, log=self.log_epochs),
             y=y,
             color=self._colour(),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(self.conditions), legend=None),
-            tooltip=told,
+            tooltip=tooltip,
         )
 
     def _band(self, frame: pd.DataFrame) -> alt.Chart:
         band = alt.Chart(frame).mark_area(opacity=0.15)
-        along, low, high = alt.X("epoch:Q"), alt.Y("low:Q"), alt.Y2("high:Q")
-        return band.encode(x=along, y=low, y2=high, color=self._colour(), detail=alt.Detail("shown:N"))
+        x, low, high = alt.X("epoch:Q"), alt.Y("low:Q"), alt.Y2("high:Q")
+        return band.encode(x=x, y=low, y2=high, color=self._colour(), detail=alt.Detail("shown:N"))
 
-    def _rule(self) -> alt.Chart:
+    def _cursor_rule(self) -> alt.Chart:
         here = pd.DataFrame({"epoch": [self.cursor]})
         return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
 
-    def _marks(self) -> list[alt.Chart]:
+    def _milestone_marks(self) -> list[alt.Chart]:
         """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle of the run's colour."""
         if self.milestones is None or self.milestones.empty:
             return []
         drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()
         starts = self.milestones[self.milestones["milestone"] == "terminal"][["run", "epoch"]].drop_duplicates()
         drop = alt.Tooltip("epoch:Q", title="learning rate drops after epoch")
-        along = alt.X("epoch:Q")
+        x = alt.X("epoch:Q")
         start = alt.Tooltip("epoch:Q", title="terminal phase starts at epoch")
         return [
-            alt.Chart(drops).mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x=along, tooltip=[drop]),
+            alt.Chart(drops).mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x=x, tooltip=[drop]),
             alt.Chart(starts)
             .mark_point(shape="triangle-up", size=70, filled=True, opacity=1, yOffset=-4)
-            .encode(x=along, y=alt.YValue("height"), color=self._colour(), tooltip=[alt.Tooltip("run:N"), start]),
+            .encode(x=x, y=alt.YValue("height"), color=self._colour(), tooltip=[alt.Tooltip("run:N"), start]),
         ]
 
     def _colour(self) -> alt.Color:

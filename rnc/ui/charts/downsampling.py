@@ -5,9 +5,9 @@ import pandas as pd
 
 DRAWN_POINTS = 128
 """Lines with at most this many points are not changed; longer ones are reduced to at most this many."""
-THINNED = (
-    f"Lines of more than {DRAWN_POINTS} epochs are drawn by fewer: of each stretch the first, the last, the lowest and the "
-    "highest; what is exported as a table has them all."
+THINNING_NOTE = (
+    f"Lines with more than {DRAWN_POINTS} epochs are drawn with fewer points: the first, last, lowest and highest of each "
+    "interval. Exported tables contain all points."
 )
 _LINE = ["run", "shown", "run_id", "condition"]
 _DRAWN = ("value", "low", "high")

@@ -16,7 +16,7 @@ _RENDERER = Renderer()
 _POINTS_PER_INCH, _PIXELS_PER_INCH, _DOTS_PER_INCH = 72, 96, 300
 _POINTS_PER_PIXEL = _POINTS_PER_INCH / _PIXELS_PER_INCH
 _FONTS = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
-_ON_THE_PAGE: dict[str, dict[str, Any]] = {
+_LEGENDS: dict[str, dict[str, Any]] = {
     "run": {"title": None, "symbolType": "square"},
     "shown": {
         "title": None,
@@ -59,12 +59,12 @@ def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_
 
     The defaults are TMLR's text width and a font size that suits its text. Raises RenderError if it cannot be drawn.
     """
-    held = sum(
+    row_count = sum(
         len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)
     )  # each layer writes its rows again
-    if held > MOST_ROWS:
+    if row_count > MOST_ROWS:
         raise RenderError(
-            f"This figure shows {held:,} rows, and a file at most {MOST_ROWS:,}; take its table, or show less."
+            f"This figure has {row_count:,} rows, but a picture can have at most {MOST_ROWS:,}. Export its table, or show less."
         )
     spec = _for_paper(chart, width_inches, font_points)
     match kind:
@@ -76,7 +76,7 @@ def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_
             return _RENDERER.render(spec, "png", scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
 
 
-def rows_held(chart: Figure) -> int:
+def count_rows(chart: Figure) -> int:
     """Return the total number of rows of a chart's layers; rows shared by several layers count once."""
     frames = {id(part.data): len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)}
     return sum(frames.values())
@@ -103,8 +103,8 @@ def _with_its_rows(chart: Any) -> Any:
     """Return the chart with its rows inside. Altair's setting for this is global to the process, and Streamlit changes it."""
     inlined = chart.copy(deep=False)
     if isinstance(chart.data, pd.DataFrame):
-        seen = chart.data.drop(columns="image", errors="ignore")  # shown only on hover
-        rows: list[Any] = alt.utils.sanitize_pandas_dataframe(seen).to_dict("records")
+        rows_on_paper = chart.data.drop(columns="image", errors="ignore")  # shown only on hover
+        rows: list[Any] = alt.utils.sanitize_pandas_dataframe(rows_on_paper).to_dict("records")
         inlined.data = alt.InlineData(values=rows)
     if isinstance(chart, alt.LayerChart):
         inlined.layer = [_with_its_rows(layer) for layer in chart.layer]
@@ -132,6 +132,6 @@ def _for_paper(chart: Figure, width_inches: float, font_points: float) -> dict[s
         spec["title"] |= {"fontSize": 1.1 * size, "subtitleFontSize": 0.9 * size, "subtitleColor": "#555555"}
     for layer in (spec, *spec.get("layer", [])):
         for channel in layer.get("encoding", {}).values():
-            if isinstance(channel, dict) and channel.get("field") in _ON_THE_PAGE and channel.get("legend", "") is None:
-                channel["legend"] = _ON_THE_PAGE[channel["field"]]
+            if isinstance(channel, dict) and channel.get("field") in _LEGENDS and channel.get("legend", "") is None:
+                channel["legend"] = _LEGENDS[channel["field"]]
     return spec

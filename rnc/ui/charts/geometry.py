@@ -9,11 +9,13 @@ from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
 from rnc.vocabulary import MetricInfo
 
 SIMPLEX_DISTANCES = {
-    "gram": MetricInfo("Gram matrix off a simplex's", "‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖; 0 at a simplex, √2 at most", True),
-    "cosines": MetricInfo(
-        "Cosines off a simplex's", "mean |cos + 1/(C−1)| over pairs of classes; 0 at a simplex", True
+    "gram": MetricInfo(
+        "Gram matrix: distance from a simplex", "‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖; 0 at a simplex, √2 at most", True
     ),
-    "equinorm": MetricInfo("Norms apart", "std / mean of the norms over classes; 0 at a simplex", True),
+    "cosines": MetricInfo(
+        "Cosines: distance from a simplex", "mean |cos + 1/(C−1)| over pairs of classes; 0 at a simplex", True
+    ),
+    "equinorm": MetricInfo("Norms: relative spread", "std / mean of the norms over classes; 0 at a simplex", True),
 }
 """Labels and meanings of the distances of `rnc.simplex.simplex_distances`."""
 
@@ -46,7 +48,7 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
     scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0, clamp=True)  # duality can differ by 2
     cells = base.mark_rect().encode(
         color=alt.Color(
-            "off simplex:Q", scale=scale, legend=alt.Legend(title="cos − that of a simplex", orient="bottom")
+            "off simplex:Q", scale=scale, legend=alt.Legend(title="cosine − cosine in a simplex", orient="bottom")
         )
     )
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
@@ -91,7 +93,7 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             xOffset=alt.XOffset("run:N", sort=runs),
-            y=alt.Y("degrees:Q", title="angle to clean (degrees)", scale=alt.Scale(zero=True)),
+            y=alt.Y("degrees:Q", title="angle to clean mean (degrees)", scale=alt.Scale(zero=True)),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             tooltip=[
                 "run:N",
@@ -102,7 +104,7 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
         )
         .properties(
             height=_BARS_HEIGHT + names_height(classes),
-            title=alt.TitleParams("How far the attack turns each class mean", anchor="start", fontSize=14),
+            title=alt.TitleParams("Rotation of each class mean", anchor="start", fontSize=14),
         )
     )
 
@@ -111,7 +113,7 @@ def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
     """Draw singular values of the centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
     base = alt.Chart(frame).encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("value:Q", title="singular value / that of a simplex", scale=alt.Scale(zero=True)),
+        y=alt.Y("value:Q", title="singular value / value in a simplex", scale=alt.Scale(zero=True)),
         detail="shown:N",
         tooltip=["shown:N", "rank:O", alt.Tooltip("value:Q", format=".3f")],
     )
@@ -137,21 +139,21 @@ def simplex_distance_lines(
     """
     drawn = frame[frame["value"] > 0] if log else frame
     scale = alt.Scale(type="symlog" if log else "linear")
-    along = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
-    told = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
+    x = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
+    tooltip = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
     lines = (
         alt.Chart(drawn)
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
         .encode(
-            x=along,
+            x=x,
             y=value_axis(log),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
             detail="run_id:N",
-            tooltip=told,
+            tooltip=tooltip,
         )
     )
-    rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=along)
+    rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
     heading = alt.TitleParams(
         info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
     )

@@ -51,14 +51,16 @@ class Renderer:
         Raises RenderError if it cannot be drawn.
         """
         if _names_an_address(spec):
-            raise RenderError("This figure names an address to fetch; figures are drawn from their own rows alone.")
+            raise RenderError(
+                "This figure refers to an address on the network. Figures are drawn from their own rows only."
+            )
         request = json.dumps({"spec": spec, "kind": kind, "options": options}).encode()
         if len(request) > MOST_BYTES:
             raise RenderError(
-                f"This figure shows too much to be drawn as a file ({len(request) / 1e6:,.0f} MB); take its table, or show less."
+                f"This figure is too large for a picture ({len(request) / 1e6:,.0f} MB). Export its table, or show less."
             )
         if not self._turn.acquire(timeout=self._seconds):
-            raise RenderError("Other figures are being drawn; try again in a minute.")
+            raise RenderError("Other figures are being drawn. Try again in a minute.")
         try:
             return self._answer(request)
         finally:
@@ -75,7 +77,7 @@ class Renderer:
         if self._process is not None and self._process.poll() is not None:  # it ended when idle
             self.close()
         if self._process is None:
-            self._process = _started(self._memory, self._seconds)
+            self._process = _start(self._memory, self._seconds)
         deadline = time.monotonic() + self._seconds
         try:
             _write(self._process, _LENGTH.pack(len(request)) + request, deadline)
@@ -83,19 +85,19 @@ class Renderer:
             if length > MOST_BYTES:
                 self.close()
                 raise RenderError(
-                    f"The file of this figure would have {length / 1e6:,.0f} MB; take a PNG, or show less."
+                    f"The file of this figure would have {length / 1e6:,.0f} MB. Export a PNG, or show less."
                 )
             answer = _read(self._process, length, deadline)
         except TimeoutError:
             self.close()
             raise RenderError(
-                f"Drawing this figure took more than {self._seconds:.0f} s and was given up; take its table, or show less."
+                f"Drawing this figure was stopped after {self._seconds:.0f} s. Export its table, or show less."
             ) from None
         except (OSError, EOFError):
             self.close()
             raise RenderError(
-                f"Drawing this figure failed: it most likely needs more than the {self._memory / 2**20:,.0f} MB it may take. "
-                "Take its table, or show less."
+                f"This figure could not be drawn, probably because it needs more than {self._memory / 2**20:,.0f} MB of memory. "
+                "Export its table, or show less."
             ) from None
         if answer[:1] != b"+":
             raise RenderError(f"This figure could not be drawn: {answer[1:].decode(errors='replace')}")
@@ -109,7 +111,7 @@ def _names_an_address(spec: Any) -> bool:
     return isinstance(spec, list) and any(map(_names_an_address, spec))
 
 
-def _started(memory: int, seconds: float) -> subprocess.Popen:
+def _start(memory: int, seconds: float) -> subprocess.Popen:
     command = [sys.executable, "-m", "rnc.ui.charts.renderer", str(memory), str(seconds)]
     process = start_helper(command, stderr=subprocess.DEVNULL)
     assert process.stdin is not None and process.stdout is not None
@@ -131,16 +133,16 @@ def _write(process: subprocess.Popen, content: bytes, deadline: float) -> None:
 def _read(process: subprocess.Popen, count: int, deadline: float) -> bytes:
     """Return `count` bytes of the answer. Raises TimeoutError after the deadline, and EOFError if the process has gone."""
     assert process.stdout is not None
-    found = bytearray()
-    while len(found) < count:
+    content = bytearray()
+    while len(content) < count:
         ready, _, _ = select.select([process.stdout], [], [], max(deadline - time.monotonic(), 0))
         if not ready:
             raise TimeoutError
-        part = os.read(process.stdout.fileno(), min(count - len(found), _CHUNK))
+        part = os.read(process.stdout.fileno(), min(count - len(content), _CHUNK))
         if not part:
             raise EOFError
-        found += part
-    return bytes(found)
+        content += part
+    return bytes(content)
 
 
 def _limit(memory: int) -> None:
@@ -165,7 +167,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
         signal.alarm(int(seconds) + 5)
         request = json.loads(requests.read(_LENGTH.unpack(head)[0]))
         try:
-            answer = b"+" + _drawn(request["spec"], request["kind"], request["options"])
+            answer = b"+" + _draw(request["spec"], request["kind"], request["options"])
         except Exception as error:
             answer = b"-" + str(error)[:500].encode()
         answers.write(_LENGTH.pack(len(answer)) + answer)
@@ -173,7 +175,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
         signal.alarm(0)
 
 
-def _drawn(spec: dict[str, Any], kind: str, options: dict[str, float]) -> bytes:
+def _draw(spec: dict[str, Any], kind: str, options: dict[str, float]) -> bytes:
     import vl_convert
 
     if kind == "pdf":

@@ -12,7 +12,7 @@ from rnc.lab.results import Result
 from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.errors import show_error
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.attack_result import draw_attack
 from rnc.ui.lab.checkpoint_picker import choose_other
 from rnc.ui.lab.form import AttackForm, draw_strength_form
@@ -20,7 +20,7 @@ from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.masking_result import draw_masking
 from rnc.ui.lab.strength_curve_result import draw_strength_curve
 from rnc.ui.markdown import Markdown
-from rnc.ui.sidebar import Selection
+from rnc.ui.state import Selection
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Activity:
     make_request: Callable[[AttackForm, Source, pd.Series, Selection], Request]
     """Draws further fields if needed, and returns the request of the form. Raises ValueError if the values are invalid."""
     result_type: type[Result]
-    draw: Callable[[Answer, Figures], None]
+    draw: Callable[[Answer, PageFigures], None]
     measures_layers: bool = True
     """True if the form offers to measure every layer."""
 
@@ -59,7 +59,7 @@ ACTIVITIES = {
 """The activities by their name in the address of the page."""
 
 
-def draw_answer(answer: Answer, figures: Figures) -> None:
+def draw_answer(answer: Answer, figures: PageFigures) -> None:
     """Draw a result with the function for its kind."""
     for activity in ACTIVITIES.values():
         if isinstance(answer.result, activity.result_type):

@@ -8,19 +8,19 @@ import streamlit as st
 
 from rnc.conditions import Condition, no_gradient_message
 from rnc.lab.attack import AttackResult
-from rnc.ui import sidebar
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
-from rnc.ui.charts.leaping_matrix import leaping_matrix
+from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
-from rnc.ui.class_choice import choose_classes, choose_vertices
+from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
 from rnc.ui.lab.headline import draw_headline
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.jobs import Answer
-from rnc.ui.markdown import plain
+from rnc.ui.markdown import escape_markdown
+from rnc.ui.run_labels import name_classes
 from rnc.vocabulary import METRIC_INFO, NO_PLANE, Metric, Role
 
 _PLANES = ["PCA", "Simplex plane"]
@@ -35,7 +35,7 @@ _CARDS = (
 """The most important metrics: label, name, format."""
 
 
-def draw_attack(answer: Answer, figures: Figures) -> None:
+def draw_attack(answer: Answer, figures: PageFigures) -> None:
     """Draw an attack's complete result."""
     result, names = answer.result, answer.classes
     assert isinstance(result, AttackResult)
@@ -50,7 +50,7 @@ def draw_attack(answer: Answer, figures: Figures) -> None:
         help="of the attack; the features and the curves below show the images as they are then",
     )
     left, right = st.columns([3, 2])
-    leaps = sidebar.name_classes(result.leaps, names, "true_class", "predicted_class")
+    leaps = name_classes(result.leaps, names, "true_class", "predicted_class")
     figures.draw(left, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="lab_leaps")
     moments = leap_frames(result, names)
     figures.draw(right, leap_moments(moments, frames, names), "when images leap", key="lab_moments")
@@ -66,23 +66,27 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
     """Draw the title, the settings and the most important numbers."""
     done = f"stopped after {result.steps_done:d} steps" if result.stopped else f"all {result.steps_done:d} steps"
     images = result.images or answer.request.images
-    title = f"{plain(condition.label)} · {images:d} images · {done}"
-    draw_headline(answer, title, plain(answer.request.sources[0].label), images)
+    title = f"{escape_markdown(condition.label)} · {images:d} images · {done}"
+    draw_headline(answer, title, escape_markdown(answer.request.sources[0].label), images)
     if 0 < images <= len(result.means_span):
         st.caption(
             "There is one image of each class: for this reason alone, NC1 is 0 and the nearest centre is correct."
         )
     if without_gradient := no_gradient_message(condition, result.without_gradient, images):
-        st.warning(plain(f"{without_gradient[0].upper()}{without_gradient[1:]}."), icon=":material/trending_flat:")
+        st.warning(
+            escape_markdown(f"{without_gradient[0].upper()}{without_gradient[1:]}."), icon=":material/trending_flat:"
+        )
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:
             before, after = result.before[name], result.after[name]
-            clean = f"clean {plain(form.format(before))}"
-            st.metric(label, plain(form.format(after)), clean, delta_color="off", delta_arrow="off", width="content")
+            clean = f"clean {escape_markdown(form.format(before))}"
+            st.metric(
+                label, escape_markdown(form.format(after)), clean, delta_color="off", delta_arrow="off", width="content"
+            )
         st.metric("Angle to clean means", f"{result.alignment[Metric.ANGLE]:.3f} rad", width="content")
 
 
-def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: str) -> None:
+def _draw_frame(result: AttackResult, names: list[str], figures: PageFigures, at: str) -> None:
     """Draw the features at a step, and the curves over all steps."""
     frames = frame_names(result.frames)
     wide, first, second = st.columns([2, 1, 1])
@@ -93,7 +97,7 @@ def _draw_frame(result: AttackResult, names: list[str], figures: Figures, at: st
         figures.draw((first, second)[place % 2], panel, f"{metric} over the steps", key=f"lab_steps_{metric}")
 
 
-def _features(result: AttackResult, frame: int, names: list[str], figures: Figures) -> None:
+def _features(result: AttackResult, frame: int, names: list[str], figures: PageFigures) -> None:
     """Draw the watched features at a frame, in one plane for all frames, and the trajectory of the chosen image."""
     method = st.segmented_control(
         "Plane",
@@ -116,7 +120,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: Figur
     if picked in set(shown["sample"]):
         steps = places[: frame + 1, list(result.sample).index(picked)]
         path = pd.DataFrame({"x": steps[:, 0], "y": steps[:, 1], "place": range(len(steps))})
-    singled = choose_classes(names, "lab_single_out") if triangle is None else []
+    singled = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
         shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
     )
@@ -153,7 +157,7 @@ def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placement | No
     try:
         places, corners = result.simplex((first, second, third))
     except ValueError as error:
-        st.info(f"There is no plane: {plain(error)}.")
+        st.info(f"There is no plane: {escape_markdown(error)}.")
         return None
     triangle = pd.DataFrame({"label": chosen, "x": corners[:, 0], "y": corners[:, 1]})
     return places, np.isin(result.label, [first, second, third]), triangle
@@ -166,7 +170,7 @@ def _pick() -> None:
         st.session_state[IMAGE] = int(clicked[0]["sample"])
 
 
-def _numbers(result: AttackResult, figures: Figures) -> None:
+def _numbers(result: AttackResult, figures: PageFigures) -> None:
     """Show every metric before and after, and at every stage if that was requested."""
     labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}
     with st.expander("Every metric", icon=":material/table:"):

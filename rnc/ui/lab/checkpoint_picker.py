@@ -7,17 +7,17 @@ import streamlit as st
 
 from rnc.lab.source import RequestError, Source
 from rnc.store.errors import StoreError
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.errors import show_error
-from rnc.ui.markdown import plain
-from rnc.ui.sidebar import Selection
+from rnc.ui.markdown import escape_markdown
+from rnc.ui.state import Selection
 from rnc.vocabulary import Split
 
 
 def choose_network(run: pd.Series, selection: Selection) -> Source | None:
     """Return the network of a run at the epoch cursor; if the run kept none, say so on the page and return None."""
-    checkpoints = sidebar.reader().runs.checkpoints([run.run_id])
-    epoch = sidebar.epoch_not_after(checkpoints, run.run_id, selection.epoch)
+    checkpoints = state.reader().runs.checkpoints([run.run_id])
+    epoch = state.epoch_not_after(checkpoints, run.run_id, selection.epoch)
     if epoch is None:
         st.info(
             "This run is synthetic: there is no network to attack. Choose a trained run."
@@ -25,16 +25,18 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
             else "This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured."
         )
         return None
-    st.caption(f"{plain(run.run_id)} · network of epoch {epoch:d} · {plain(selection.split)} images")
+    st.caption(
+        f"{escape_markdown(run.run_id)} · network of epoch {epoch:d} · {escape_markdown(selection.split)} images"
+    )
     checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()
     return _attackable(run, checkpoint, selection.split, "The network that the store names")
 
 
 def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
     """Let the user choose another stored network for comparison, of the chosen runs on the same data set; None if not wanted."""
-    runs = sidebar.chosen_runs(selection)
+    runs = state.selected_runs(selection)
     runs = runs[runs["images_from"] == run["images_from"]]
-    checkpoints = sidebar.reader().runs.checkpoints(list(runs.index))
+    checkpoints = state.reader().runs.checkpoints(list(runs.index))
     checkpoints_by_label = {
         f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
         for row in checkpoints.sort_values(["run_id", "epoch"], ascending=[True, False]).to_dict("records")
@@ -73,7 +75,7 @@ def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
         subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
         data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
         fingerprint = data.get(split, {}).get("fingerprint")
-        file, epoch = sidebar.reader().runs.network(checkpoint["path"]), int(checkpoint["epoch"])
+        file, epoch = state.reader().runs.network(checkpoint["path"]), int(checkpoint["epoch"])
         model = f"{run['model']} width {run['width']:g}"
     except StoreError as error:
         raise RequestError(str(error)) from None

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from rnc.conditions import Condition, default_step_size, format_pixels, largest_epsilon, parse_pixels, presets
 from rnc.lab.requests import MOST_IMAGES, MOST_STEPS
 from rnc.lab.strength_curve import MOST_VALUES, Axis
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, StepSchedule, TargetRule
 
 _BOUND: Any = {"bind": "query-params"}
@@ -164,7 +164,7 @@ def draw_strength_form(condition: Condition) -> tuple[Axis, tuple[float, ...]]:
 def _segmented(where: DeltaGenerator, label: Markdown, choices: dict, key: str) -> str:
     first = next(iter(choices))
     picked = where.segmented_control(
-        label, list(choices), default=first, key=key, required=True, format_func=plain, **_BOUND
+        label, list(choices), default=first, key=key, required=True, format_func=escape_markdown, **_BOUND
     )
     return picked or first
 

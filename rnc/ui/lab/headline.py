@@ -3,14 +3,14 @@
 import streamlit as st
 
 from rnc.ui.lab.jobs import Answer
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui.markdown import Markdown, escape_markdown
 
 
 def draw_headline(answer: Answer, title: Markdown, origin: Markdown, images: int) -> None:
     """Draw the title, a caption that begins with `origin`, and notes if the images are fewer or others than requested."""
     request, result = answer.request, answer.result
     st.header(title, anchor=False)
-    st.caption(f"{origin} · seed {request.seed:d} · {plain(result.device)} · {result.seconds:.1f} s")
+    st.caption(f"{origin} · seed {request.seed:d} · {escape_markdown(result.device)} · {result.seconds:.1f} s")
     if images < request.images:
         st.caption(
             f"{request.images:d} images were requested; {images:d} is the largest number with equally many of every class."

@@ -9,7 +9,7 @@ import streamlit as st
 from rnc.conditions import Condition
 from rnc.lab.attack import AttackResult
 from rnc.ui.charts.images import before_and_after, png
-from rnc.ui.markdown import clean, plain
+from rnc.ui.markdown import escape_markdown, single_line
 
 IMAGE = "lab_image"
 """The key of the session state that holds the followed sample."""
@@ -43,10 +43,10 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
             epsilon = condition.epsilon or 0.0
             picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
             before, after = f"{row.before} {row.sure_before:.0%}", f"{row.after} {row.sure_after:.0%}"
-            description = clean(f"{row.true}: {before} → {after}")
+            description = single_line(f"{row.true}: {before} → {after}")
             column.image(
                 picture,
-                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {plain(description)}",
+                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {escape_markdown(description)}",
                 alt=description,
                 width="stretch",
             )

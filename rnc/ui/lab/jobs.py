@@ -16,9 +16,9 @@ from rnc.lab.results import Result
 from rnc.store.addresses import store_path
 from rnc.store.gallery import gallery_path
 from rnc.ui.charts.attack_trajectory import step_panel
-from rnc.ui.errors import fragment_telling, show_error
+from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.lab.frames import frame_names
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, Markdown, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
 
 _POLL_SECONDS = 0.5  # between updates of the progress
 _ESTIMATE_SECONDS = 2.0  # between updates of the estimate
@@ -67,7 +67,7 @@ def submit(request: Request) -> Job | None:
 
 
 @st.fragment(run_every=_POLL_SECONDS)
-@fragment_telling
+@show_errors_of_fragment
 def poll(jobs: Sequence[Job], draw_progress: Callable[[], None]) -> None:
     """Draw the progress of jobs again and again, and draw the page again when all have ended.
 
@@ -117,7 +117,7 @@ def _answer(job: Job, request: Request, names: list[str]) -> Answer | None:
     if job.state is JobState.FAILED:
         show_error(job.error or "The attack failed.")
     elif job.error:
-        st.info(plain(job.error, MOST_OF_A_MESSAGE), icon=":material/stop_circle:")
+        st.info(escape_markdown(job.error, MAX_MESSAGE_LENGTH), icon=":material/stop_circle:")
     elif job.result is None:
         st.info("The attack was stopped before its first round.", icon=":material/stop_circle:")
     elif job.request.key != request.key:
@@ -140,7 +140,7 @@ def _submit(activity: str, request: Request, classes: list[str]) -> None:
 
 
 @st.fragment(run_every=_ESTIMATE_SECONDS)
-@fragment_telling
+@show_errors_of_fragment
 def _draw_estimate(request: Request) -> None:
     """Show how long the request will take; the lab measures the network's speed while the user fills in the form."""
     queue = job_queue()
@@ -151,10 +151,10 @@ def _draw_estimate(request: Request) -> None:
     if seconds is None:
         duration = "the duration is not known yet"
     elif seconds > queue.limits.request_seconds:
-        most = plain(in_words(queue.limits.request_seconds))
-        duration = f"takes about {plain(in_words(seconds))}: longer than the limit of {most} for one request"
+        most = escape_markdown(in_words(queue.limits.request_seconds))
+        duration = f"takes about {escape_markdown(in_words(seconds))}: longer than the limit of {most} for one request"
     else:
-        duration = f"takes about {plain(in_words(seconds))}" if seconds else "the result is known"
+        duration = f"takes about {escape_markdown(in_words(seconds))}" if seconds else "the result is known"
     waiting = f", after {length:d} other {'attacks' if length > 1 else 'attack'}" if length else ""
     st.caption(f":material/timer: {duration}{waiting}", width="content")
 
@@ -185,4 +185,4 @@ def _status(job: Job) -> Markdown:
         return "Loading the network and the images …"
     left = job.seconds_left
     words = f"round {job.done:d} of {job.total:d}"
-    return words + ("" if left is None else f" · about {plain(in_words(left))} left")
+    return words + ("" if left is None else f" · about {escape_markdown(in_words(left))} left")

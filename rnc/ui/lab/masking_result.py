@@ -4,19 +4,19 @@ import streamlit as st
 
 from rnc.conditions import Condition
 from rnc.lab.gradient_masking import MaskingResult
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.headline import draw_headline
 from rnc.ui.lab.jobs import Answer
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 
 
-def draw_masking(answer: Answer, _figures: Figures) -> None:
+def draw_masking(answer: Answer, _figures: PageFigures) -> None:
     """Draw the overall verdict, then the checks, warnings first."""
     result = answer.result
     assert isinstance(result, MaskingResult)
-    label = plain(Condition.from_slug(result.condition).label)
+    label = escape_markdown(Condition.from_slug(result.condition).label)
     title = f"{label} · {result.images:d} images · {len(result.checks)} checks"
-    draw_headline(answer, title, plain(answer.request.sources[0].label), result.images)
+    draw_headline(answer, title, escape_markdown(answer.request.sources[0].label), result.images)
     if result.stopped:
         st.info("The checks were stopped; those that were finished are below.", icon=":material/stop_circle:")
     if result.warnings:
@@ -32,5 +32,7 @@ def draw_masking(answer: Answer, _figures: Figures) -> None:
     for check in sorted(result.checks, key=lambda check: not check.warns):
         with st.container(border=True):
             verdict = ":material/warning: Seen" if check.warns else ":material/check: Not seen"
-            st.markdown(f"{verdict}: **{plain(check.title)}**  \n{plain(check.finding, MOST_OF_A_MESSAGE)}")
-            st.caption(plain(check.source))
+            st.markdown(
+                f"{verdict}: **{escape_markdown(check.title)}**  \n{escape_markdown(check.finding, MAX_MESSAGE_LENGTH)}"
+            )
+            st.caption(escape_markdown(check.source))

@@ -7,7 +7,7 @@ import streamlit as st
 
 from rnc.lab import saved_results
 from rnc.store.errors import StoreError
-from rnc.ui import sidebar
+from rnc.ui import state
 from rnc.ui.errors import show_error
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.readonly import is_readonly
@@ -26,7 +26,7 @@ def offer_to_save(answer: Answer) -> None:
         )
         if st.button("Keep in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
             try:
-                new = saved_results.save(sidebar.writer(), answer.request, answer.result, title)
+                new = saved_results.save(state.writer(), answer.request, answer.result, title)
             except (ValueError, StoreError) as error:
                 show_error(str(error))
                 return
@@ -37,7 +37,7 @@ def offer_to_save(answer: Answer) -> None:
 
 def choose_saved() -> Answer | None:
     """Let the user open a saved result; if there is none to show, say so on the page and return None."""
-    saved = sidebar.reader().lab.results()
+    saved = state.reader().lab.results()
     if saved.empty:
         how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
         st.info(f"No results are kept yet.{how}")
@@ -63,7 +63,7 @@ def choose_saved() -> Answer | None:
     if not is_readonly():
         _offer_to_delete(picked)
     try:
-        result = saved_results.load(sidebar.reader(), picked)
+        result = saved_results.load(state.reader(), picked)
     except ValueError as error:
         show_error(f"This result cannot be read: {error}")
         return None
@@ -77,7 +77,7 @@ def _offer_to_delete(key: str) -> None:
     with st.popover("Forget", icon=":material/delete:", width="content"):
         st.caption("This deletes the result from the store; the same request computes it again.")
         if st.button("Forget this result", key="lab_forget", type="primary"):
-            sidebar.writer().delete_lab_result(key)
+            state.writer().delete_lab_result(key)
             st.query_params.pop(_ADDRESS)
             st.session_state.pop("lab_result")
             st.rerun()
@@ -107,6 +107,6 @@ def _listed(saved: pd.DataFrame) -> pd.DataFrame:
 
 def _class_names(run_id: str) -> list[str]:
     """Return the names of a run's classes, or numbers if the run is no longer in the store."""
-    runs = sidebar.reader().runs.all()
+    runs = state.reader().runs.all()
     run = runs[runs["run_id"] == run_id]
     return [str(number) for number in range(1000)] if run.empty else list(run["classes"].iloc[0])

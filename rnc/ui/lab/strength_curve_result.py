@@ -7,10 +7,10 @@ from rnc.conditions import no_gradient_message
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.strength_curves import sweep_layers, sweep_panel
-from rnc.ui.figures import Figures
+from rnc.ui.figures import PageFigures
 from rnc.ui.lab.headline import draw_headline
 from rnc.ui.lab.jobs import Answer
-from rnc.ui.markdown import clean, plain
+from rnc.ui.markdown import escape_markdown, single_line
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric
 
 _PANELS = [
@@ -27,21 +27,21 @@ _PANELS = [
 _STRENGTHS = {Axis.EPSILON: "ε (pixels of [0, 1])", Axis.STEPS: "steps", Axis.STEP_SIZE: "step size (pixels of [0, 1])"}
 
 
-def draw_strength_curve(answer: Answer, figures: Figures) -> None:
+def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
     """Draw small panels over the strength, and over the stages of the network if that was requested."""
     result, request = answer.result, answer.request
     assert isinstance(result, StrengthCurveResult) and isinstance(request, StrengthCurveRequest)
     done = result.points["strength"].nunique()
     of = f"{done:d} of {len(request.values)} strengths, stopped" if result.stopped else f"{done:d} strengths"
-    over = plain(str(request.over).replace("_", " "))
+    over = escape_markdown(str(request.over).replace("_", " "))
     images = result.images or request.images
-    title = f"{plain(request.condition.label)} · over {over} · {of}"
+    title = f"{escape_markdown(request.condition.label)} · over {over} · {of}"
     draw_headline(answer, title, f"{images:d} images, the same for all strengths", images)
     if result.points.empty:
         st.info("The sweep was stopped before the first strength was measured.")
         return
     _warn_of_zero_gradients(result, request, images)
-    sources = [clean(source.label) for source in request.sources]
+    sources = [single_line(source.label) for source in request.sources]
     pixels = request.over is not Axis.STEPS
     named = result.points.assign(source=[sources[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
@@ -69,13 +69,13 @@ def _warn_of_zero_gradients(result: StrengthCurveResult, request: StrengthCurveR
             without_gradient = no_gradient_message(request.at(strength), round(share * images), images)
             at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
             message = f"{source.label}: {without_gradient}. There are such images at {at}, most of them at this one."
-            st.warning(plain(message), icon=":material/trending_flat:")
+            st.warning(escape_markdown(message), icon=":material/trending_flat:")
 
 
-def _draw_layers(named: pd.DataFrame, sources: list[str], figures: Figures, pixels: bool) -> None:
+def _draw_layers(named: pd.DataFrame, sources: list[str], figures: PageFigures, pixels: bool) -> None:
     st.header("Along the network", anchor=False)
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
         panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_sweep_layers_{metric}")
     if len(sources) > 1:
-        st.caption(f"Solid: {plain(sources[0])}. Dashed: {plain(sources[1])}.")
+        st.caption(f"Solid: {escape_markdown(sources[0])}. Dashed: {escape_markdown(sources[1])}.")

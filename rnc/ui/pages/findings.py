@@ -9,43 +9,50 @@ from streamlit.delta_generator import DeltaGenerator
 
 from rnc.claims import Judgement, Verdict
 from rnc.ui.charts.claims import course_panel
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain, plain_table
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table
 from rnc.vocabulary import Objective, Role, Split
 
-SIGNS = {
+_SIGNS = {
     Verdict.SUPPORTED: "✓\N{NO-BREAK SPACE}supported",
     Verdict.CONTRADICTED: "✗\N{NO-BREAK SPACE}contradicted",
     Verdict.NOT_MEASURED: "",
 }
-LINKS = {
+_BADGES: dict[Verdict, tuple[str, Literal["green", "red", "gray"]]] = {
+    Verdict.SUPPORTED: (":material/check:", "green"),
+    Verdict.CONTRADICTED: (":material/close:", "red"),
+    Verdict.NOT_MEASURED: (":material/remove:", "gray"),
+}
+"""The icon and colour of each verdict."""
+_LINKS = {
     "collapse": "Collapse curves",
     "geometry": "Geometry of the class means",
     "projections": "Projections and leaps",
     "layers": "Layers",
 }
-_OF_ONE_RUN = ("geometry", "projections")  # pages that show a single run; the link names one to which the claim applies
+_PAGES_OF_ONE_RUN = ("geometry", "projections")  # the link to such a page names a run to which the claim applies
 _MOST_ROWS, _HEIGHT = 12, 460  # a card with the numbers of many runs scrolls
 _MOST_NAMED = 5
 BETWEEN = 10
 """Number of epochs for which a number is drawn, in addition to the first and the last."""
 _Parameters = dict[str, str | Iterable[str]]
-ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
-NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
-PERTURBED: _Parameters = {"condition": str(Role.PERTURBED)}
-EVIDENCE: dict[str, tuple[str, _Parameters]] = {
+_ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
+_NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
+_PERTURBED: _Parameters = {"condition": str(Role.PERTURBED)}
+_EVIDENCE: dict[str, tuple[str, _Parameters]] = {
     "C1": ("collapse", {"conditions": [str(Role.CLEAN)]}),
-    "C2": ("collapse", ATTACKED),
-    "C3": ("projections", PERTURBED),
+    "C2": ("collapse", _ATTACKED),
+    "C3": ("projections", _PERTURBED),
     "C4": ("geometry", {"condition": str(Role.TARGETED)}),
-    "C5": ("collapse", NOISY),
-    "C6": ("collapse", ATTACKED),
-    "C7": ("geometry", PERTURBED),
-    "C8": ("collapse", ATTACKED | {"split": str(Split.TEST)}),
-    "C9": ("collapse", ATTACKED),
-    "C9 released": ("collapse", ATTACKED),
-    "C10": ("layers", PERTURBED),
-    "C11": ("collapse", ATTACKED | {"split": str(Split.TEST)}),
+    "C5": ("collapse", _NOISY),
+    "C6": ("collapse", _ATTACKED),
+    "C7": ("geometry", _PERTURBED),
+    "C8": ("collapse", _ATTACKED | {"split": str(Split.TEST)}),
+    "C9": ("collapse", _ATTACKED),
+    "C9 released": ("collapse", _ATTACKED),
+    "C10": ("layers", _PERTURBED),
+    "C11": ("collapse", _ATTACKED | {"split": str(Split.TEST)}),
 }
 """The page with the evidence for a claim, and the URL parameters of the right selection."""
 
@@ -53,68 +60,73 @@ EVIDENCE: dict[str, tuple[str, _Parameters]] = {
 def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
     """Draw claims x runs: the verdict of each run to which a claim applies."""
     table = pd.DataFrame(
-        {label: [SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
+        {label: [_SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
         index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
     )
-    st.table(plain_table(table), alt="claims by runs")
-    st.caption("An empty cell: the claim is not about such a run, or the run was not measured for it.")
+    st.table(escape_table(table), alt="claims by runs")
+    st.caption(
+        "A cell is empty if the claim is not about such a run, or if the run has no measurement that can test it."
+    )
 
 
-def tell_unjudged(runs: pd.DataFrame) -> None:
+def name_unjudged_runs(runs: pd.DataFrame) -> None:
     """Name the runs (with `objective`, `label`) for which no claim is judged, if there are any."""
-    own = list(runs.loc[runs["objective"] == Objective.OWN, "label"])
-    if own:
-        named = [plain(label) for label in own[:_MOST_NAMED]]
-        more = f" and {len(own) - _MOST_NAMED:d} more" if len(own) > _MOST_NAMED else ""
+    external = list(runs.loc[runs["objective"] == Objective.OWN, "label"])
+    if external:
+        names = ", ".join(escape_markdown(label) for label in external[:_MOST_NAMED])
+        more = f" and {len(external) - _MOST_NAMED:d} more" if len(external) > _MOST_NAMED else ""
         st.info(
-            f"No claim is judged by {', '.join(named)}{more}: brought along by `train.measure`, and how they were "
-            "trained nobody here knows. What was measured is on the other pages.", icon=":material/info:"
-        )  # fmt: skip
+            f"No claim is tested on {names}{more}: these networks were measured by `train.measure`, and it is not known how they "
+            "were trained. The other pages show their measurements.",
+            icon=":material/info:",
+        )
 
 
-def draw_card(judgement: Judgement, labels: pd.Series, figures: Figures, sql: str) -> None:
-    """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence.
+def draw_cards(figures: PageFigures, judgements: list[Judgement], labels: pd.Series, sql: str) -> None:
+    """Draw a card per claim, in two columns; `sql` is the query that returned the evidence."""
+    st.header("Claim by claim", anchor=False)
+    st.html(curve_legend(list(labels), []))
+    for begin in range(0, len(judgements), 2):
+        for column, judgement in zip(st.columns(2), judgements[begin : begin + 2], strict=False):
+            with column:
+                _draw_card(figures, judgement, labels, sql)
 
-    `sql` is the query that returned the evidence.
-    """
+
+def _draw_card(figures: PageFigures, judgement: Judgement, labels: pd.Series, sql: str) -> None:
+    """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence."""
     card = st.container(border=True, height="stretch")
     with card:
-        match judgement.verdict:
-            case Verdict.SUPPORTED:
-                st.badge(plain(judgement.verdict), icon=":material/check:", color="green")
-            case Verdict.CONTRADICTED:
-                st.badge(plain(judgement.verdict), icon=":material/close:", color="red")
-            case Verdict.NOT_MEASURED:
-                st.badge(plain(judgement.verdict), icon=":material/remove:", color="gray")
-        st.subheader(f"{plain(judgement.claim)} · {plain(judgement.title)}", anchor=False)
-        st.markdown(plain(judgement.statement, MOST_OF_A_MESSAGE))
+        icon, colour = _BADGES[judgement.verdict]
+        st.badge(escape_markdown(judgement.verdict), icon=icon, color=colour)
+        st.subheader(f"{escape_markdown(judgement.claim)} · {escape_markdown(judgement.title)}", anchor=False)
+        st.markdown(escape_markdown(judgement.statement, MAX_MESSAGE_LENGTH))
         if judgement.numbers:
             _draw_numbers(judgement, labels)
-            _draw_course(judgement, labels, figures, card, sql)
+            _draw_course(figures, card, judgement, labels, sql)
         else:
-            st.caption("None of the chosen runs bears on this claim.")
-        st.caption(f"Criterion: {plain(judgement.criterion, MOST_OF_A_MESSAGE)}")
-        page, parameters = EVIDENCE[judgement.claim]
-        if page in _OF_ONE_RUN and judgement.numbers:
-            parameters = parameters | {"run": plain(labels[judgement.numbers[0].run_id])}
-        st.page_link(f"pages/{page}.py", label=LINKS[page], icon=":material/arrow_forward:", query_params=parameters)
+            st.caption("None of the selected runs can test this claim.")
+        st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
+        page, parameters = _EVIDENCE[judgement.claim]
+        if page in _PAGES_OF_ONE_RUN and judgement.numbers:
+            parameters = parameters | {"run": escape_markdown(labels[judgement.numbers[0].run_id])}
+        st.page_link(f"pages/{page}.py", label=_LINKS[page], icon=":material/arrow_forward:", query_params=parameters)
 
 
 def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
     table = pd.DataFrame(
         {
-            "run": [labels[n.run_id] for n in judgement.numbers],
-            "number": [n.name for n in judgement.numbers],
-            "value": [f"{n.value:.4g}" for n in judgement.numbers],
-            "bound": [n.bound.replace(" ", "\N{NO-BREAK SPACE}") for n in judgement.numbers],
-            "met": ["yes" if n.met else "no" for n in judgement.numbers],
+            "run": [labels[number.run_id] for number in judgement.numbers],
+            "number": [number.name for number in judgement.numbers],
+            "value": [f"{number.value:.4g}" for number in judgement.numbers],
+            "bound": [number.bound.replace(" ", "\N{NO-BREAK SPACE}") for number in judgement.numbers],
+            "met": ["yes" if number.met else "no" for number in judgement.numbers],
         }
     )
     height: Literal["content"] | int = "content" if len(table) <= _MOST_ROWS else _HEIGHT
-    st.table(plain_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
+    st.table(escape_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
 
 
-def _draw_course(judgement: Judgement, labels: pd.Series, figures: Figures, card: DeltaGenerator, sql: str) -> None:
+def _draw_course(figures: PageFigures, card: DeltaGenerator, judgement: Judgement, labels: pd.Series, sql: str) -> None:
     """Draw the main number over epochs, if it is known for more than one."""
     points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
     frame = pd.DataFrame(points, columns=["run", "epoch", "value"])

@@ -1,126 +1,195 @@
-"""The distance of the chosen runs' class means from an exact simplex, over epochs."""
+"""The parts of the geometry page that show one epoch: cosines, norms, angles, duality and spectrum of the class means."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.simplex import are_alike, centre, cosine_matrix, simplex_cosine, simplex_distances
-from rnc.store.vectors import as_matrix
-from rnc.ui import sidebar
-from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, cosine_heatmap, simplex_distance_lines
+from rnc.simplex import are_alike, centre, cosine_matrix, simplex_cosine, spectrum
+from rnc.ui import state
+from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.ui.charts.legend import curve_legend
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import Markdown, plain
-from rnc.vocabulary import Role
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.run_labels import describe_epochs, name_classes
+from rnc.ui.state import Selection
+from rnc.vocabulary import ClassMetric
 
-_LINE = ["run_id", "shown", "condition", "epoch"]
-_HELP = r"""
-Computed from the stored class means $\mu_c$ alone, at every epoch that kept them, with
-$\tilde\mu_c = \mu_c - \frac{1}{C}\sum_k \mu_k$ and the Gram matrix $G_{ck} = \tilde\mu_c^\top \tilde\mu_k$:
-
-- **Gram matrix**: $\left\| G/\|G\|_F - \left(I - \frac{1}{C}\mathbf{1}\mathbf{1}^\top\right)/\sqrt{C-1} \right\|_F$,
-  angles and norms in one number, whatever the size of the simplex (Zhu et al. 2021, there of the classifier's rows)
-- **Cosines**: the mean of $\left|\cos(\tilde\mu_c, \tilde\mu_k) + \frac{1}{C-1}\right|$ over pairs (Papyan, Han, Donoho 2020)
-- **Norms**: the standard deviation (unbiased) of $\|\tilde\mu_c\|$ over their mean (the same)
-
-Where a condition leaves classes without samples, $C$ is the number of the others.
-"""
-
-
-_MOST_CLASSES = 300
+_MAX_CLASSES = 300
 """Largest number of classes whose pairs are drawn, because the browser receives a rectangle for each pair."""
-_MOST_NUMBERS = 2**24
-"""Largest number of entries of the Gram matrices that are computed at once: an eighth of a GiB of float64."""
-ALIKE = "not defined: all class means are alike"
+COINCIDENT = "not defined, because all class means coincide"
 
 
-def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
-    """Return run_id, shown, condition, epoch, and a column per distance, from class means (`reader.vectors.means_over_epochs`).
+@dataclass(frozen=True)
+class Geometry:
+    """The class means of a run at an epoch under one condition."""
 
-    Epochs with fewer than two classes have no row.
-    """
-    parts = []
-    counts = means.groupby(_LINE, sort=False)["class"].transform("size")
-    for count, alike in means.groupby(counts):  # an equal number of classes, which fit into one array
-        if int(str(count)) < 2:
+    condition_name: str
+    classes: list[str]
+    """The names of the classes that have a mean."""
+    class_numbers: np.ndarray
+    means: np.ndarray
+    """Shape (C, d)."""
+    why_undefined: Markdown
+    """The reason why these means have no geometry; empty if they have one."""
+
+    @property
+    def cosines(self) -> np.ndarray:
+        """The cosines (C, C) of the centred class means."""
+        return cosine_matrix(centre(self.means))
+
+    @property
+    def distance_from_simplex(self) -> float:
+        """The mean of |cos + 1/(C−1)| over pairs of classes (NC2 equiangularity)."""
+        pairs = ~np.eye(len(self.classes), dtype=bool)
+        return float(np.abs(self.cosines - simplex_cosine(len(self.classes)))[pairs].mean())
+
+
+def read_geometries(run: pd.Series, epoch: int, selection: Selection) -> list[Geometry]:
+    """Return the class means of a run at an epoch: clean, and under the selected condition."""
+    geometries = []
+    for name in selection.clean_and_condition:
+        condition = state.condition_slug(run.run_id, name)
+        numbers, means = state.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
+        classes = [run.classes[number] if number < len(run.classes) else f"{number:d}" for number in numbers]
+        images = f"{escape_markdown(selection.split)} images under {escape_markdown(name)} at epoch {epoch:d}"
+        geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images)))
+    return geometries
+
+
+def _why_undefined(means: np.ndarray, images: Markdown) -> Markdown:
+    """Describe why the class means (C, d) of some images have no geometry; empty if they have one."""
+    if len(means) < 2:
+        return f"This run stored no class means of {images}."
+    if not np.isfinite(means).all():
+        return f"The geometry of {images} is not defined, because class means are not finite."
+    return f"The geometry of {images} is {COINCIDENT}." if are_alike(means) else ""
+
+
+def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
+    """Draw the cosines between the class means under each condition, side by side."""
+    for column, geometry in zip(st.columns(2), geometries, strict=True):
+        if geometry.why_undefined:
+            column.info(geometry.why_undefined)
             continue
-        vectors = as_matrix(alike["vector"])
-        vectors[~np.isfinite(vectors)] = np.nan
-        vectors = vectors.reshape(-1, int(str(count)), vectors.shape[1])
-        same = np.array([are_alike(spot) for spot in vectors])
-        at_once = max(_MOST_NUMBERS // int(str(count)) ** 2, 1)
-        parted = [simplex_distances(vectors[begin : begin + at_once]) for begin in range(0, len(vectors), at_once)]
-        found = {name: np.where(same, np.nan, np.concatenate([part[name] for part in parted])) for name in parted[0]}
-        parts.append(alike[_LINE].drop_duplicates().reset_index(drop=True).assign(**found))
-    return pd.concat(parts) if parts else pd.DataFrame(columns=[*_LINE, *SIMPLEX_DISTANCES])
+        name, simplex = geometry.condition_name, simplex_cosine(len(geometry.classes))
+        draw_cosines(
+            figures, column, geometry.cosines, geometry.classes, title=f"Cosines, {name}",
+            alt=f"cosines of centred class means, {name}", key=f"cosines_{name}",
+        )  # fmt: skip
+        column.caption(
+            f"The cosine in a simplex is −1/(C−1) = {simplex:.3f}. The mean distance from it is "
+            f"{geometry.distance_from_simplex:.3f} (NC2 equiangularity)."
+        )
 
 
 def draw_cosines(
-    figures: Figures, place: DeltaGenerator, cosines: np.ndarray, classes: list[str], title: str, alt: str, key: str
+    figures: PageFigures,
+    place: DeltaGenerator,
+    cosines: np.ndarray,
+    classes: list[str],
+    *,
+    title: str,
+    alt: str,
+    key: str,
 ) -> None:
     """Draw a heat map of cosines (C, C) between classes, or a message if there are too many classes."""
-    if len(classes) > _MOST_CLASSES:
+    if len(classes) > _MAX_CLASSES:
         place.info(
-            f"{plain(title)}: {len(classes):,d} classes are not drawn pair by pair, at most {_MOST_CLASSES:d} are."
+            f"{escape_markdown(title)}: not drawn, because there are {len(classes):,d} classes. Pairs are drawn of up to "
+            f"{_MAX_CLASSES:d} classes."
         )
         return
     figures.draw(place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key)
 
 
-def duality_of(rows: np.ndarray, means: np.ndarray) -> np.ndarray | None:
-    """Return the cosines (C, C) of classifier rows (C, d) and centred class means (C, d); None if their shapes differ."""
-    return cosine_matrix(rows, centre(means)) if rows.shape == means.shape else None
+def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selection) -> pd.DataFrame:
+    """Draw the norms of the run's class means, and the rotation of those of all selected runs with the same classes.
+
+    Return the angles to the clean class means: run (label), run_id, class (name), radians, degrees.
+    """
+    classes, name = list(run.classes), selection.condition_name
+    runs = state.selected_runs(selection)
+    runs = runs[[list(others) == classes for others in runs["classes"]]]
+    measured = state.reader().metrics.measured_epochs(selection.runs)
+    last = {run_id: state.epoch_not_after(measured, run_id, selection.epoch) for run_id in runs["run_id"]}
+    epochs = {run_id: epoch for run_id, epoch in last.items() if epoch is not None}
+    values = state.reader().metrics.class_metrics(epochs, selection.split)
+    values = name_classes(values.assign(run=values["run_id"].map(runs["label"])), classes, "class")
+    norms = values[(values["metric"] == ClassMetric.NORM) & (values["run_id"] == run.run_id)]
+    norms = norms[norms["shown"].isin(selection.clean_and_condition)]
+    angles = values[(values["metric"] == ClassMetric.ANGLE) & (values["shown"] == name)]
+    angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
+    labels = [runs["label"][run_id] for run_id in epochs]
+    left, right = st.columns(2)
+    figures.draw(left, class_norms(norms, classes), "norms of class means", key="norms")
+    left.caption(
+        f"{escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}. In a simplex all norms are equal (NC2 equinorm)."
+    )
+    figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", key="angles")
+    right.html(curve_legend(labels, []))
+    right.caption(
+        "Selected runs with the same classes, each at its last measured epoch up to the selected one: "
+        f"{describe_epochs(dict(zip(labels, epochs.values(), strict=True)))}."
+    )
+    return angles
 
 
-def draw_duality(
-    figures: Figures, place: DeltaGenerator, duality: np.ndarray | None, classes: list[str], shown: str
-) -> None:
-    """Draw the heat map of `duality_of`, or a message if there is none."""
-    if duality is None:
-        place.info("No classifier with the classes and the width of these means is stored of this epoch.")
+def describe_geometry(
+    run: pd.Series, condition_name: str, angles: pd.DataFrame, geometries: list[Geometry]
+) -> Markdown:
+    """Describe which class means of a run a condition rotates most and least, and the distances from a simplex."""
+    rotation = describe_rotation(angles[angles["run_id"] == run.run_id], run.label, condition_name)
+    distances = {g.condition_name: g.distance_from_simplex for g in geometries if not g.why_undefined}
+    return f"{rotation} {describe_distances(distances)}"
+
+
+def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Markdown:
+    """Describe which classes (class, degrees) a condition rotates most and least; empty if none was measured."""
+    if angles.empty:
+        return ""
+    ordered = angles.sort_values("degrees")
+    least, most = ordered.iloc[0], ordered.iloc[-1]
+    return (
+        f"Under **{escape_markdown(condition_name)}**, the mean of class **{escape_markdown(most['class'])}** of "
+        f"{escape_markdown(run)} rotates most, by **{most['degrees']:.1f}°**, and that of class "
+        f"{escape_markdown(least['class'])} least, by {least['degrees']:.1f}°; the average over classes is "
+        f"{angles['degrees'].mean():.1f}°."
+    )
+
+
+def describe_distances(distances: dict[str, float]) -> Markdown:
+    """Describe the mean |cos + 1/(C−1)| by condition; empty if there is none."""
+    if not distances:
+        return ""
+    described = ", ".join(f"{value:.3f} under {escape_markdown(name)}" for name, value in distances.items())
+    return f"On average, the cosines between class means differ from those of a simplex by {described}."
+
+
+def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, geometries: list[Geometry]) -> None:
+    """Draw the cosines of classifier and class means under the condition, and the singular values of the class means."""
+    if any(geometry.why_undefined for geometry in geometries):
         return
-    title = f"Cosines of rows of W and means, {shown}"
-    draw_cosines(figures, place, duality, classes, title, "cosines of classifier and means", "duality")
+    left, right = st.columns(2)
+    _draw_duality(figures, left, run.run_id, epoch, geometries[-1])
+    parts = []
+    for geometry in geometries:
+        values = spectrum(geometry.means)
+        ranks = np.arange(1, len(values) + 1)
+        parts.append(pd.DataFrame({"rank": ranks, "value": values, "shown": geometry.condition_name}))
+    figures.draw(right, spectrum_lines(pd.concat(parts)), "spectrum of the class means", key="spectrum")
 
 
-def draw_simplex_distances(selection: sidebar.Selection, figures: Figures) -> None:
-    """Draw a panel per distance over epochs, for the chosen runs, clean and under the chosen condition."""
-    runs = sidebar.chosen_runs(selection)
-    shown = list(dict.fromkeys([str(Role.CLEAN), selection.shown]))
-    found = distances_over_epochs(sidebar.reader().vectors.means_over_epochs(selection.runs, shown, selection.split))
-    found = found.assign(run=found["run_id"].map(runs["label"]))
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader("Distance to the simplex over epochs", anchor=False, help=_HELP)
-        log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="zeros are left out")
-    if found.empty:
-        st.info(f"The chosen runs kept no class means of {plain(selection.split)} images.")
+def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoch: int, geometry: Geometry) -> None:
+    numbers, rows = state.reader().vectors.classifier(run_id, epoch)
+    rows = rows[np.isin(numbers, geometry.class_numbers)]
+    if rows.shape != geometry.means.shape:
+        place.info("No classifier with the classes and the width of these class means is stored for this epoch.")
         return
-    st.html(curve_legend(list(runs["label"]), shown))
-    places = [*st.columns(2), *st.columns(2)]
-    for place, (name, info) in zip(places, SIMPLEX_DISTANCES.items(), strict=False):
-        lines = found[[*_LINE, "run"]].assign(value=found[name])
-        chart = simplex_distance_lines(lines, info, list(runs["label"]), shown, selection.epoch, log=log)
-        figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
-    told = told_nearest(found)
-    places[-1].caption(f"{plain(selection.split)} images. Nearest to a simplex by the Gram matrix: {told}.")
-
-
-def told_nearest(found: pd.DataFrame) -> Markdown:
-    """Describe each run's smallest distance by the Gram matrix (from `distances_over_epochs`, with the runs' labels)."""
-    defined = found.dropna(subset=["gram"])
-    least = defined.loc[defined.groupby("run_id", sort=False)["gram"].idxmin()]
-    told = [
-        f"{plain(row.run)} {row.gram:.3f} at epoch {row.epoch:d} ({plain(row.shown)})" for row in least.itertuples()
-    ]
-    others = found.loc[~found["run_id"].isin(defined["run_id"]), "run"].unique()
-    return "; ".join([*told, *(f"{plain(label)} {ALIKE}" for label in others)])
-
-
-def why_undefined(means: np.ndarray, what: Markdown) -> Markdown:
-    """Describe why the class means (C, d) of `what` have no geometry; empty if they have one."""
-    if len(means) < 2:
-        return f"This run kept no class means of {what}."
-    if not np.isfinite(means).all():
-        return f"{what}: not defined: class means are not finite."
-    return f"{what}: {ALIKE}." if are_alike(means) else ""
+    draw_cosines(
+        figures, place, cosine_matrix(rows, centre(geometry.means)), geometry.classes,
+        title=f"Cosines of classifier rows and class means, {geometry.condition_name}",
+        alt="cosines of classifier and means", key="duality",
+    )  # fmt: skip

@@ -3,51 +3,60 @@
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import sidebar
-from rnc.ui.charts.leaping_flows import leap_flows, top_flows
-from rnc.ui.charts.leaping_matrix import leaping_matrix
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import Markdown, plain
+from rnc.ui import state
+from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
+from rnc.ui.run_labels import name_classes
 
 
-def draw_all_leaps(figures: Figures, maps: Maps) -> None:
+def draw_all_leaps(figures: PageFigures, maps: Maps) -> None:
     """Draw the leaps of every map, only once for maps that differ only in their projection."""
-    told = set()
-    for place, (choice, plane) in enumerate(maps):
-        what = (choice.run.run_id, plane.epoch, choice.condition)
-        if what not in told:
-            told.add(what)
-            of = f" ({place + 1:d})" if len(maps) > 1 else ""
-            _draw_leaps(figures, choice, plane.epoch, of)
+    drawn = set()
+    for number, (choice, plane) in enumerate(maps, start=1):
+        measurement = (choice.run.run_id, plane.epoch, choice.condition)
+        if measurement not in drawn:
+            drawn.add(measurement)
+            _draw_leaps(figures, choice, plane.epoch, suffix=f" ({number:d})" if len(maps) > 1 else "")
 
 
-def _draw_leaps(figures: Figures, choice: MapChoice, epoch: int, of: Markdown) -> None:
-    """Draw the leaps of a map's run, epoch and condition; `of` names the map if there are two."""
-    names = choice.names
-    leaps = sidebar.reader().metrics.leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
+def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Markdown) -> None:
+    """Draw the leaps of a map's run, epoch and condition; `suffix` identifies the map in titles if there are two."""
+    leaps = state.reader().metrics.leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
     if leaps.empty:
-        st.caption(f"Leaps are measured for attacks only: choose one as the condition to see where features go{of}.")
+        st.caption(
+            f"Leaps{suffix} are measured for attacks only. Select an attack as the condition to see which classes features "
+            "move to."
+        )
         return
     sql = leaps.attrs.get("sql")
-    leaps = sidebar.name_classes(leaps, names, "true_class", "predicted_class")
+    leaps = name_classes(leaps, choice.classes, "true_class", "predicted_class")
     flows = top_flows(leaps)
     leaps.attrs["sql"] = flows.attrs["sql"] = sql
-    with st.container(horizontal=True, key=f"side_by_side_leaps{of}", gap="medium"):
+    with st.container(horizontal=True, key=f"side_by_side_leaps{suffix}", gap="medium"):
         with st.container():
-            matrix = leaping_matrix(leaps, names, f"Where the features leap{of}")
-            figures.draw(st.container(), matrix, f"leaping matrix{of}", key=f"leaps{of}", rows=leaps)
+            matrix = leaping_matrix(leaps, choice.classes, f"Leaps from true to predicted class{suffix}")
+            figures.draw(st.container(), matrix, f"leaping matrix{suffix}", key=f"leaps{suffix}", rows=leaps)
         with st.container():
-            arrows = leap_flows(flows, names, f"Flows between the classes{of}")
-            figures.draw(st.container(), arrows, f"leaping flows{of}", rows=flows, key=f"flows{of}", width="content")
-    st.caption(_told(leaps, flows, choice))
+            arrows = leap_flows(flows, choice.classes, f"Flows between the classes{suffix}")
+            figures.draw(
+                st.container(),
+                arrows,
+                f"leaping flows{suffix}",
+                rows=flows,
+                key=f"flows{suffix}",
+                width="content",
+            )
+    st.caption(_describe_leaps(leaps, flows, choice))
 
 
-def _told(leaps: pd.DataFrame, flows: pd.DataFrame, choice: MapChoice) -> Markdown:
+def _describe_leaps(leaps: pd.DataFrame, flows: pd.DataFrame, choice: MapChoice) -> Markdown:
     away = leaps[leaps["true_class"] != leaps["predicted_class"]]
-    told = f"{away['count'].sum() / leaps['count'].sum():.1%} of the {plain(choice.split)} images are decided as another class."
+    share_away = away["count"].sum() / leaps["count"].sum()
+    description = f"{share_away:.1%} of the {escape_markdown(choice.split)} images are classified as another class."
     if len(flows) < len(away):
         share = flows["count"].sum() / away["count"].sum()
-        told += f" The {len(flows)} largest of {len(away)} flows are drawn: {share:.0%} of the leaps."
-    return f"{told} Arrows are as wide as the share of a class that goes this way, and coloured by that class."
+        description += f" The {len(flows)} largest of {len(away)} flows are drawn, which are {share:.0%} of the leaps."
+    return f"{description} The width of an arrow is the share of its true class; its colour is that class."

@@ -1,52 +1,78 @@
-"""The display of a map on the page."""
-
-from collections.abc import Collection
+"""The display of maps on the page, side by side if there are two."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
-from rnc.ui.figures import Figures
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, plain
-from rnc.ui.projections.map_data import Plane
-from rnc.ui.projections.map_options import MapChoice
-from rnc.ui.projections.selection import picked_samples, picking
-from rnc.ui.projections.thumbnails import Pictures, hover_pictures
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
+from rnc.ui.projections.map_data import Maps, Plane, read_plane
+from rnc.ui.projections.map_options import MapChoice, MapClasses, MapDisplay
+from rnc.ui.projections.selection import picked_samples, picking, scope_of
+from rnc.ui.projections.thumbnails import LARGE_ON_HOVER, Pictures, hover_pictures
 
 SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
 """CSS for containers whose parts are side by side, or stacked if the window is narrow."""
+_KEYS_AND_NAMES = [("plane", "projected features"), ("beside", "projected features, second map")]
 
 
-def draw_map(
-    figures: Figures,
+def draw_maps(
+    figures: PageFigures, choices: list[MapChoice], classes: MapClasses, display: MapDisplay
+) -> tuple[Maps, DeltaGenerator]:
+    """Draw the maps whose points are stored; return them, and the place of the panel: beside one map, or below two."""
+    st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
+    maps = []
+    with st.container(horizontal=True, key="side_by_side_maps", gap="medium"):
+        for choice, (key, name) in zip(choices, _KEYS_AND_NAMES, strict=False):
+            with st.container():
+                plane = read_plane(choice, classes.vertices, all_samples=display.all_samples)
+                if plane is not None:
+                    _draw_map(figures, choice, plane, classes, display, key=key, name=name)
+                    maps.append((choice, plane))
+        panel = st.container() if len(choices) == 1 else None
+    return maps, panel or st.container()
+
+
+def _draw_map(
+    figures: PageFigures,
     choice: MapChoice,
     plane: Plane,
-    scope: str,
-    place: int,
+    classes: MapClasses,
+    display: MapDisplay,
     *,
-    arrows: bool,
-    hover: bool,
-    singled: Collection[str],
+    key: str,
+    name: str,
 ) -> None:
-    """Draw the points of a map and its description, and connect the user's boxes and clicks to the selection.
-
-    `singled` are the highlighted classes, if there are too many classes for a legend.
-    """
-    key, name = [("plane", "projected features"), ("beside", "projected features, second map")][place]
+    """Draw the points of a map and its description, and connect the user's boxes and clicks to the selection."""
     st.caption(
-        f"{plain(choice.run.run_id)} · {plain(choice.method)} · epoch {plane.epoch:d} · {plain(choice.split)} · "
-        f"{plane.told()} · {plain(choice.condition)}"
+        f"{escape_markdown(choice.run.run_id)} · {escape_markdown(choice.method)} · epoch {plane.epoch:d} · "
+        f"{escape_markdown(choice.split)} · {plane.describe_samples()} · {escape_markdown(choice.condition)}"
     )
-    pictures = hover_pictures(choice, plane.points) if hover else Pictures({})
+    scope = scope_of(choice)
+    pictures = hover_pictures(choice, plane.points) if display.images_on_hover else Pictures({})
     chart = feature_plane(
-        plane.points, choice.names, choice.shown, arrows=arrows, triangle=plane.triangle, brush=True,
-        chosen=picked_samples(scope), singled=singled, pictures=pictures.rows,
-    )  # fmt: skip
+        plane.points,
+        choice.classes,
+        choice.condition_name,
+        arrows=display.arrows,
+        triangle=plane.triangle,
+        brush=True,
+        chosen=picked_samples(scope),
+        singled=classes.highlighted,
+        pictures=pictures.rows,
+    )
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
-    chart_key, act = picking(key, scope, view, plane.points)
+    chart_key, on_select = picking(key, scope, view, plane.points)
     figures.draw(
-        st.container(key=key), chart, name, rows=plane.points, key=chart_key, on_select=act,
-        selection_mode=[PICKED_SAMPLE, BRUSHED], width="stretch" if plane.triangle is None else "content",
-    )  # fmt: skip
+        st.container(key=key),
+        chart,
+        name,
+        rows=plane.points,
+        key=chart_key,
+        on_select=on_select,
+        selection_mode=[PICKED_SAMPLE, BRUSHED],
+        width="stretch" if plane.triangle is None else "content",
+    )
     if pictures.why_not:
-        st.caption(plain(pictures.why_not, MOST_OF_A_MESSAGE))
+        st.caption(escape_markdown(pictures.why_not, MAX_MESSAGE_LENGTH))

@@ -8,14 +8,14 @@ import streamlit as st
 
 from rnc.conditions import CLEAN
 from rnc.simplex import SimplexPlane
+from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.store.vectors import as_matrix
-from rnc.ui import sidebar
-from rnc.ui.markdown import Markdown, plain
-from rnc.ui.projections.map_options import SIMPLEX, MapChoice
+from rnc.ui import state
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.projections.map_options import MOST_DRAWN, SIMPLEX, MapChoice
+from rnc.ui.run_labels import name_classes
 from rnc.vocabulary import NO_PLANE, ProjectionMethod, Split
 
-MOST_DRAWN = 5_000
-"""Number of samples on a map by default; more take seconds to draw."""
 _MOST_NAMED = 6
 
 
@@ -30,7 +30,7 @@ class Plane:
     triangle: pd.DataFrame | None = None
     """The vertices of a simplex plane (label, x, y)."""
 
-    def told(self) -> Markdown:
+    def describe_samples(self) -> Markdown:
         """Describe how many of the available samples are drawn."""
         drawn = self.points["sample"].nunique()
         return f"{drawn:,} samples" if drawn == self.stored else f"{drawn:,} of {self.stored:,} samples, class-balanced"
@@ -38,87 +38,111 @@ class Plane:
 
 Maps = list[tuple[MapChoice, Plane]]
 """The drawn maps, the first one first."""
+_Placed = tuple[int, pd.DataFrame, pd.DataFrame | None]
+"""An epoch, its points with class numbers, and the vertices of a simplex plane."""
 
 
-def find_plane(choice: MapChoice, vertices: list[str], most: int) -> Plane | None:
-    """Return the points of at most `most` samples; if there are none, say so on the page and return None."""
-    found = _simplex(choice, vertices, most) if choice.method == SIMPLEX else _stored(choice, most)
-    if found is None:
+def read_plane(choice: MapChoice, vertices: list[str], *, all_samples: bool) -> Plane | None:
+    """Return the points of a map, MOST_DRAWN at most or all; if there are none, say so on the page and return None."""
+    most = EVERY_SAMPLE if all_samples else MOST_DRAWN
+    placed = _read_simplex_plane(choice, vertices, most) if choice.method == SIMPLEX else _read_projection(choice, most)
+    if placed is None:
         return None
-    epoch, points, triangle = found
+    epoch, points, triangle = placed
     if points.empty:
-        st.info(f"No {plain(choice.method)} of sampled features is stored at epoch {epoch:d}.")
+        st.info(f"No {escape_markdown(choice.method)} of sampled features is stored at epoch {epoch:d}.")
         return None
     stored = int(points["stored"].iloc[0])
-    named = sidebar.name_classes(points.drop(columns="stored"), choice.names, "label", "predicted")
+    named = name_classes(points.drop(columns="stored"), choice.classes, "label", "predicted")
     named.attrs = points.attrs
     return Plane(epoch, named, stored, triangle)
 
 
-_Found = tuple[int, pd.DataFrame, pd.DataFrame | None]
-
-
-def _stored(choice: MapChoice, most: int) -> _Found | None:
-    reader, run_id, method = sidebar.reader(), choice.run.run_id, choice.method
+def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
+    """Return the points of a stored projection."""
+    reader, run_id, method = state.reader(), choice.run.run_id, choice.method
     if method == ProjectionMethod.UMAP.value.upper() and reader.samples.umap_is_due(run_id):
         st.info(
-            "UMAP is being computed: it comes once, after the metrics of the last epoch.", icon=":material/hourglass:"
+            "UMAP is not computed yet. It is computed once, after the metrics of the last epoch.",
+            icon=":material/hourglass:",
         )
         return None
     stored = reader.samples.projected(run_id).assign(run_id=run_id)
     stored = stored[stored["method"] == method.lower()]
     fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
-    epoch = sidebar.epoch_not_after(fitting, run_id, choice.cursor)
+    epoch = state.epoch_not_after(fitting, run_id, choice.cursor)
     if epoch is None:
-        found = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
-        where = [f"{plain(split)}, {plain(condition)}, epoch {at:d}" for split, condition, at in found[:_MOST_NAMED]]
         st.info(
-            f"No {plain(method)} of {plain(choice.split)} features under {plain(choice.shown)} is stored up to the epoch cursor. "
-            + (f"Stored are: {'; '.join(where)}." if where else _why_none(run_id, method))
+            f"No {escape_markdown(method)} of {escape_markdown(choice.split)} features under "
+            f"{escape_markdown(choice.condition_name)} is stored up to the selected epoch. "
+            + (_describe_stored(stored) if len(stored) else _why_none_is_stored(run_id, method))
         )
         return None
-    asked = [CLEAN.slug, str(choice.condition)]
-    return epoch, reader.samples.projection(run_id, epoch, choice.split, asked, method.lower(), most), None
+    conditions = [CLEAN.slug, str(choice.condition)]
+    return epoch, reader.samples.projection(run_id, epoch, choice.split, conditions, method.lower(), most), None
 
 
-def _why_none(run_id: str, method: str) -> Markdown:
+def _describe_stored(stored: pd.DataFrame) -> Markdown:
+    """Name the first of the stored projections (split, condition, epoch)."""
+    combinations = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
+    described = [
+        f"{escape_markdown(split)}, {escape_markdown(condition)}, epoch {epoch:d}"
+        for split, condition, epoch in combinations[:_MOST_NAMED]
+    ]
+    more = f"; and {len(combinations) - _MOST_NAMED:d} more" if len(combinations) > _MOST_NAMED else ""
+    return f"This run stored: {'; '.join(described)}{more}."
+
+
+def _why_none_is_stored(run_id: str, method: str) -> Markdown:
     """Describe why a run has no projection of this kind, if the reason is known."""
-    epochs = sidebar.reader().vectors.epochs([run_id])["epoch"]
+    epochs = state.reader().vectors.epochs([run_id])["epoch"]
     if len(epochs) and method == ProjectionMethod.PCA.value.upper():
-        _classes, means = sidebar.reader().vectors.class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
+        _classes, means = state.reader().vectors.class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
         if means.shape[1] == 1:
             return NO_PLANE
     return "This run stored none."
 
 
-def _simplex(choice: MapChoice, vertices: list[str], most: int) -> _Found | None:
-    """Project the samples of three classes on the plane of their clean class means."""
-    reader, run_id, split = sidebar.reader(), choice.run.run_id, choice.split
-    epoch = sidebar.epoch_not_after(reader.vectors.epochs([run_id]), run_id, choice.cursor)
-    if len(vertices) < 3 or epoch is None:
-        st.info("Choose three classes." if epoch is not None else "This run kept no features up to the epoch cursor.")
+def _read_simplex_plane(choice: MapChoice, vertices: list[str], most: int) -> _Placed | None:
+    """Project the samples of three classes onto the plane of their clean class means."""
+    reader, run_id, split = state.reader(), choice.run.run_id, choice.split
+    epoch = state.epoch_not_after(reader.vectors.epochs([run_id]), run_id, choice.cursor)
+    if epoch is None:
+        st.info("This run stored no features up to the selected epoch.")
         return None
-    wanted = [choice.names.index(name) for name in vertices]
-    classes, means = reader.vectors.class_means(run_id, epoch, split, CLEAN.slug)
-    points = reader.samples.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], wanted, most)
+    if len(vertices) < 3:
+        st.info("Choose three classes.")
+        return None
+    labels = [choice.classes.index(name) for name in vertices]
+    points = reader.samples.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], labels, most)
     if choice.condition not in set(points["condition"]):
-        st.info(f"No features under {plain(choice.shown)} were sampled of {plain(split)} images at epoch {epoch:d}.")
+        st.info(
+            f"No features of {escape_markdown(split)} images under {escape_markdown(choice.condition_name)} are stored at epoch "
+            f"{epoch:d}."
+        )
         return None
-    if not set(wanted) <= set(classes):
-        st.info(f"This run kept no features of these classes on {plain(split)} images.")
+    corners = _means_of(labels, *reader.vectors.class_means(run_id, epoch, split, CLEAN.slug))
+    if corners is None:
+        st.info(f"This run stored no class means of these classes on {escape_markdown(split)} images.")
         return None
-    corners = means[[int(np.flatnonzero(classes == c)[0]) for c in wanted]]
     try:
         plane = SimplexPlane(corners)
     except ValueError as error:
-        st.info(f"At epoch {epoch:d} {plain(error)}.")
+        st.info(f"At epoch {epoch:d} {escape_markdown(error)}.")
         return None
     vectors = as_matrix(points["vector"])
     if vectors.shape[1] != corners.shape[1]:
-        st.info(f"At epoch {epoch:d} the sampled features are of another width than the class means.")
+        st.info(f"At epoch {epoch:d}, the stored features have another width than the class means.")
         return None
     x, y = plane.project(vectors).T
     placed = points.drop(columns="vector").assign(x=x, y=y)
     placed.attrs = points.attrs
     flat = plane.project(corners)
     return epoch, placed, pd.DataFrame({"label": vertices, "x": flat[:, 0], "y": flat[:, 1]})
+
+
+def _means_of(labels: list[int], classes: np.ndarray, means: np.ndarray) -> np.ndarray | None:
+    """Return the means (3, d) of three classes, given the means of `classes`; None if one is missing."""
+    if not set(labels) <= set(classes):
+        return None
+    return means[[int(np.flatnonzero(classes == label)[0]) for label in labels]]

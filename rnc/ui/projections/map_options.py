@@ -1,21 +1,24 @@
-"""The choice of maps: a chosen run in one projection, and optionally a second map beside it."""
+"""The choice of maps: a selected run in one projection, optionally a second map beside it, and how both are drawn."""
 
 from dataclasses import dataclass, replace
 
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import sidebar
-from rnc.ui.markdown import Markdown, plain
-from rnc.ui.sidebar import Selection
+from rnc.ui import state
+from rnc.ui.controls import choose_highlighted_classes, choose_run, choose_vertices
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.state import Selection
 from rnc.vocabulary import ProjectionMethod, Role, Split
 
 SIMPLEX = "Simplex plane"
 METHODS = [*(method.value.upper() for method in ProjectionMethod), SIMPLEX]
-_LIKEWISE = "as the first"
+MOST_DRAWN = 5_000
+"""Number of samples on a map by default; more take seconds to draw."""
+_AS_FIRST = "as the first"
 _ABOUT_METHODS = (
-    "PCA: one basis for all epochs, fitted on the pooled clean features. UMAP: the last epoch, fitted on clean features. "
-    "Simplex plane: the plane through the clean means of three classes."
+    "PCA: one basis for all epochs, fitted to the clean features of all epochs together. UMAP: of the last epoch only, fitted to "
+    "its clean features. Simplex plane: the plane through the clean means of three classes."
 )
 
 
@@ -25,7 +28,7 @@ class MapChoice:
 
     run: pd.Series
     cursor: int
-    shown: str
+    condition_name: str
     """The role of the condition, or its slug if it is an extra condition."""
     split: Split
     method: str
@@ -33,24 +36,50 @@ class MapChoice:
     @property
     def condition(self) -> str | None:
         """The condition's slug; None if the run was not measured under it."""
-        return sidebar.condition_of(self.run.run_id, self.shown)
+        return state.condition_slug(self.run.run_id, self.condition_name)
 
     @property
-    def names(self) -> list[str]:
-        """The classes, in the order of their labels."""
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of their labels."""
         return list(self.run.classes)
+
+
+@dataclass(frozen=True)
+class MapDisplay:
+    """The user's options for all maps of the page."""
+
+    arrows: bool
+    images_on_hover: bool
+    all_samples: bool
+    """True if all samples are drawn, and not MOST_DRAWN of them at most."""
+    two_maps: bool
+
+
+@dataclass(frozen=True)
+class MapClasses:
+    """The names of the classes whose means span a simplex plane, and of those that the maps highlight."""
+
+    vertices: list[str]
+    highlighted: list[str]
 
 
 def choose_first(selection: Selection) -> MapChoice:
     """Let the user choose the map for the sidebar's epoch, condition and split."""
     with st.container(horizontal=True, gap="medium"):
         with st.container(width="content"):
-            run = sidebar.focus_run(selection)
+            run = choose_run(selection)
         method = st.segmented_control(
-            "Projection", METHODS, default=METHODS[0], key="method", bind="query-params", required=True,
-            help=_ABOUT_METHODS, width="content", format_func=plain,
-        )  # fmt: skip
-    return MapChoice(run, selection.epoch, selection.shown, selection.split, method or METHODS[0])
+            "Projection",
+            METHODS,
+            default=METHODS[0],
+            key="method",
+            bind="query-params",
+            required=True,
+            help=_ABOUT_METHODS,
+            width="content",
+            format_func=escape_markdown,
+        )
+    return MapChoice(run, selection.epoch, selection.condition_name, selection.split, method or METHODS[0])
 
 
 def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
@@ -58,31 +87,72 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
 
     The epoch, condition and projection are initially those of the first map.
     """
-    runs = sidebar.chosen_runs(selection)
+    runs = state.selected_runs(selection)
     runs = runs[(runs["images_from"] == first.run["images_from"]) & (runs["run_id"] != first.run.run_id)]
-    labels = dict(zip(runs["label"], runs["run_id"], strict=True))
+    run_ids = dict(zip(runs["label"], runs["run_id"], strict=True))
     with st.container(horizontal=True):
-        about = "of the chosen runs that have the same images"
-        label = _select("Second run", list(labels), "beside_run", about, another=bool(labels))
-        run = first.run if label is None else runs.loc[labels[label]]
-        epoch = _select("Its epoch", _epochs(run.run_id), "beside_epoch", "the epoch cursor, or one of its own")
-        measured = sidebar.reader().runs.conditions([run.run_id])["shown"].unique().tolist()
-        conditions = [name for name in measured if name != Role.CLEAN]
-        shown = _select("Its condition", conditions, "beside_condition", "what is set against its clean images")
+        about = "Any selected run with the same images."
+        label = _select("Second run", list(run_ids), "beside_run", about, another=bool(run_ids))
+        run = first.run if label is None else runs.loc[run_ids[label]]
+        epoch = _select("Its epoch", _epochs(run.run_id), "beside_epoch", "The epoch of the first map, or another one.")
+        names = [name for name in state.condition_names([run.run_id]) if name != Role.CLEAN]
+        about = "The condition to compare with the clean images of this map."
+        condition_name = _select("Its condition", names, "beside_condition", about)
         method = _select("Its projection", METHODS, "beside_method", _ABOUT_METHODS)
-    cursor = first.cursor if epoch is None else int(epoch)
-    return replace(first, run=run, cursor=cursor, shown=shown or first.shown, method=method or first.method)
+    return replace(
+        first,
+        run=run,
+        cursor=first.cursor if epoch is None else int(epoch),
+        condition_name=condition_name or first.condition_name,
+        method=method or first.method,
+    )
 
 
 def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, another: bool = False) -> str | None:
     """Return the chosen option, or None for the first map's value, which is the default unless `another` is set."""
-    listed = [_LIKEWISE, *options]
-    picked = st.selectbox(label, listed, int(another), key=key, bind="query-params", help=help, width=190)
-    return None if picked in (None, _LIKEWISE) else str(picked)
+    option = st.selectbox(
+        label, [_AS_FIRST, *options], int(another), key=key, bind="query-params", help=help, width=190
+    )
+    return None if option in (None, _AS_FIRST) else str(option)
 
 
 def _epochs(run_id: str) -> list[str]:
     """Return the epochs for which a run has a map."""
-    reader = sidebar.reader()
-    found = {*reader.samples.projected(run_id)["epoch"], *reader.vectors.epochs([run_id])["epoch"]}
-    return [str(epoch) for epoch in sorted(found)]
+    reader = state.reader()
+    epochs = {*reader.samples.projected(run_id)["epoch"], *reader.vectors.epochs([run_id])["epoch"]}
+    return [str(epoch) for epoch in sorted(epochs)]
+
+
+def choose_display() -> MapDisplay:
+    """Draw the switches above the maps, and return what they are set to."""
+    with st.container(horizontal=True, gap="medium"):
+        arrows = st.toggle("Arrows from clean", True, key="arrows", bind="query-params")
+        images_on_hover = st.toggle(
+            "Images on hover",
+            True,
+            key="hover",
+            bind="query-params",
+            help="Show the image of a sample under the pointer. A map of thousands of samples is drawn in half the time without "
+            "images.",
+        )
+        all_samples = st.toggle(
+            "All samples",
+            key="all_samples",
+            bind="query-params",
+            help=f"Draw all stored samples. Otherwise at most {MOST_DRAWN:,} are drawn, equally many of each class.",
+        )
+        two_maps = st.toggle(
+            "Two maps",
+            key="two",
+            bind="query-params",
+            help="Compare two maps side by side. Samples that are selected on one are highlighted on both.",
+        )
+    return MapDisplay(arrows, images_on_hover, all_samples, two_maps)
+
+
+def choose_classes(choices: list[MapChoice]) -> MapClasses:
+    """Let the user choose the vertices of simplex planes, and the classes to highlight on other maps."""
+    classes, methods = choices[0].classes, {choice.method for choice in choices}
+    vertices = choose_vertices(classes, "vertices") if SIMPLEX in methods else []
+    highlighted = choose_highlighted_classes(classes, "single_out") if methods != {SIMPLEX} else []
+    return MapClasses(vertices, highlighted)

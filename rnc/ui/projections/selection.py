@@ -25,20 +25,20 @@ def scope_of(choice: MapChoice) -> str:
 
 def picked_samples(scope: str) -> list[int]:
     """Return the selected sample indices, ascending; initially those in the URL."""
-    kept: dict[str, list[int]] = st.session_state.setdefault(_PICKED, {})
-    if not kept and _ADDRESS in st.query_params:
-        asked = st.query_params[_ADDRESS].split(".")
-        kept[scope] = sorted({int(number) for number in asked if number.isdecimal() and len(number) < 10})
-    return kept.get(scope, [])
+    picked: dict[str, list[int]] = st.session_state.setdefault(_PICKED, {})
+    if not picked and _ADDRESS in st.query_params:
+        numbers = st.query_params[_ADDRESS].split(".")
+        picked[scope] = sorted({int(number) for number in numbers if number.isdecimal() and len(number) < 10})
+    return picked.get(scope, [])
 
 
 def write_address(scope: str) -> bool:
     """Write the selected samples into the URL, and return whether they are few enough for it."""
     samples = picked_samples(scope)
-    told = ".".join(map(str, samples))
-    if told and len(samples) <= MOST_IN_ADDRESS:
-        if st.query_params.get(_ADDRESS) != told:
-            st.query_params[_ADDRESS] = told
+    value = ".".join(map(str, samples))
+    if value and len(samples) <= MOST_IN_ADDRESS:
+        if st.query_params.get(_ADDRESS) != value:
+            st.query_params[_ADDRESS] = value
     elif _ADDRESS in st.query_params:
         del st.query_params[_ADDRESS]
     return len(samples) <= MOST_IN_ADDRESS
@@ -65,19 +65,19 @@ def picking(name: str, scope: str, view: tuple, points: pd.DataFrame) -> tuple[s
     """Return the key of a map's chart and the callback for the user's actions; `points` (sample, x, y) are the map's."""
     key = _chart_key(name, scope, view)
 
-    def act() -> None:
+    def pick_from_chart() -> None:
         state = st.session_state[key]["selection"]
         box, clicked = state.get(BRUSHED) or {}, [int(row["sample"]) for row in state.get(PICKED_SAMPLE) or []]
         before_box, before_clicked = st.session_state.get(f"{key}_before", ({}, []))
         st.session_state[f"{key}_before"] = box, clicked
-        within = inside(points, box) if box and box != before_box else []
-        if within:  # An empty box is ignored, because it may have been drawn on a map that was just being replaced.
-            _pick(scope, within)
+        samples = inside(points, box) if box and box != before_box else []
+        if samples:  # An empty box is ignored, because it may have been drawn on a map that was just being replaced.
+            _pick(scope, samples)
             st.session_state[f"{name}_box"] = view, picked_samples(scope)
         elif clicked and clicked != before_clicked:
             _pick(scope, clicked)
 
-    return key, act
+    return key, pick_from_chart
 
 
 def inside(points: pd.DataFrame, box: dict[str, list[float]]) -> list[int]:
@@ -89,13 +89,13 @@ def inside(points: pd.DataFrame, box: dict[str, list[float]]) -> list[int]:
     return sorted({int(sample) for sample in points["sample"][within]})
 
 
-def pick_decided(scope: str, points: pd.DataFrame, true_key: str, decided_key: str) -> None:
+def pick_by_prediction(scope: str, points: pd.DataFrame, true_key: str, predicted_key: str) -> None:
     """Select the points (sample, label, predicted) with the chosen classes and predictions; without a choice, any match."""
-    true, decided = (st.session_state.get(key) or [] for key in (true_key, decided_key))
-    here = points[
-        points["label"].isin(true or points["label"]) & points["predicted"].isin(decided or points["predicted"])
+    true, predicted = (st.session_state.get(key) or [] for key in (true_key, predicted_key))
+    matching = points[
+        points["label"].isin(true or points["label"]) & points["predicted"].isin(predicted or points["predicted"])
     ]
-    _pick(scope, [int(sample) for sample in here["sample"]])
+    _pick(scope, [int(sample) for sample in matching["sample"]])
 
 
 def _pick(scope: str, samples: list[int]) -> None:

@@ -5,11 +5,18 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from rnc.ui.markdown import MOST_OF_A_MESSAGE, clean, plain
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, single_line
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.projections.perturbed_thumbnails import perturbed_pictures
-from rnc.ui.projections.selection import ADDING, MOST_IN_ADDRESS, clear, pick_decided, picked_samples, write_address
+from rnc.ui.projections.selection import (
+    ADDING,
+    MOST_IN_ADDRESS,
+    clear,
+    pick_by_prediction,
+    picked_samples,
+    write_address,
+)
 from rnc.ui.projections.thumbnails import shown_pictures
 from rnc.vocabulary import Role
 
@@ -24,55 +31,63 @@ def draw_panel(scope: str, maps: Maps) -> None:
     table = picked_table(samples, maps)
     in_address = write_address(scope)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"{len(table):,} picked" if samples else "Nothing picked", anchor=False, width="content")
-        st.toggle("Add", key=ADDING, help="Whether the next box or click adds to what is picked, or replaces it")
+        st.subheader(_count(len(table)) if samples else "No samples selected", anchor=False, width="content")
+        st.toggle(
+            "Add to selection",
+            key=ADDING,
+            help="The next box or click adds samples instead of replacing the selection.",
+        )
         # The buttons use callbacks, because the maps above must know the new selection before they are drawn.
         st.button(
             "Clear", on_click=clear, args=(scope,), key="clear_picked", disabled=not samples, icon=":material/close:"
         )
-        _offer_decisions(scope, maps)
+        _offer_predictions(scope, maps)
     if not samples:
         st.caption(
-            "Drag a box over points, or click one, to see the images here and the same samples on every map. "
-            "With shift, dragging moves a map; the wheel zooms."
+            "Drag a box around points, or click a point, to see the images here and to highlight the same samples on every map. "
+            "Drag with the shift key to move a map, and turn the mouse wheel to zoom."
         )
         return
     if table.empty:
-        st.info("None of the picked samples is on a map that is drawn.")
+        st.info("None of the selected samples is on the maps above.")
         return
     _draw_images(table, maps)
     _draw_table(table, maps[0][0])
     if len(table) < len(samples):
-        st.caption(f"{len(samples) - len(table):,} others are picked, but on no map that is drawn.")
+        st.caption(f"{len(samples) - len(table):,} more samples are selected, but are not on the maps above.")
     if not in_address:
-        st.caption(f"The address keeps a selection of up to {MOST_IN_ADDRESS} samples; this one is larger.")
+        st.caption(f"The address of this page holds up to {MOST_IN_ADDRESS} samples. It does not hold this selection.")
 
 
-def _offer_decisions(scope: str, maps: Maps) -> None:
+def _count(samples: int) -> Markdown:
+    return f"{samples:,d} samples selected" if samples != 1 else "1 sample selected"
+
+
+def _offer_predictions(scope: str, maps: Maps) -> None:
     """Offer to select samples by their true class and prediction instead of with the mouse."""
     choice, plane = maps[0]
-    with st.popover("By decision", icon=":material/filter_alt:", width="content"):
-        st.multiselect("True class", choice.names, key="pick_true", placeholder="any")
-        st.multiselect(f"Decided as ({plain(choice.shown)})", choice.names, key="pick_decided", placeholder="any")
-        points = plane.points[plane.points["shown"] == choice.shown]
-        st.button(
-            "Pick", on_click=pick_decided, args=(scope, points, "pick_true", "pick_decided"), key="pick_by_decision"
-        )
+    name = escape_markdown(choice.condition_name)
+    with st.popover("Select by prediction", icon=":material/filter_alt:", width="content"):
+        st.multiselect("True class", choice.classes, key="pick_true", placeholder="any")
+        st.multiselect(f"Predicted class ({name})", choice.classes, key="pick_decided", placeholder="any")
+        points = plane.points[plane.points["shown"] == choice.condition_name]
+        keys = ("pick_true", "pick_decided")
+        st.button("Select", on_click=pick_by_prediction, args=(scope, points, *keys), key="pick_by_decision")
 
 
 def picked_table(samples: list[int], maps: Maps) -> pd.DataFrame:
     """Return sample, class, and for each map the clean and perturbed predictions and whether they differ (a leap)."""
     table = pd.DataFrame(columns=["sample", "class"])
-    for place, (choice, plane) in enumerate(maps):
-        here = plane.points[plane.points["sample"].isin(samples)]
-        decided = here.pivot(index="sample", columns="shown", values="predicted")
-        decided = decided.reindex(columns=[str(Role.CLEAN), choice.shown])
-        decided["leaps"] = decided[Role.CLEAN] != decided[choice.shown]
+    for number, (choice, plane) in enumerate(maps, start=1):
+        points = plane.points[plane.points["sample"].isin(samples)]
+        predictions = points.pivot(index="sample", columns="shown", values="predicted")
+        predictions = predictions.reindex(columns=[str(Role.CLEAN), choice.condition_name])
+        predictions["leaps"] = predictions[Role.CLEAN] != predictions[choice.condition_name]
         if len(maps) > 1:
-            decided.columns = [f"{name} ({place + 1})" for name in decided.columns]
-        classes = here.drop_duplicates("sample").set_index("sample")["label"].rename("class")
-        one = classes.to_frame().join(decided).reset_index()
-        table = one if table.empty else table.merge(one, on=["sample", "class"], how="outer")
+            predictions.columns = [f"{name} ({number})" for name in predictions.columns]
+        classes = points.drop_duplicates("sample").set_index("sample")["label"].rename("class")
+        of_map = classes.to_frame().join(predictions).reset_index()
+        table = of_map if table.empty else table.merge(of_map, on=["sample", "class"], how="outer")
     return table.sort_values("sample", ignore_index=True)
 
 
@@ -80,38 +95,47 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
     shown = table.head(_MOST_SHOWN).rename(columns={"class": "label"})
     pictures = shown_pictures(maps[0][0], shown)
     if pictures.why_not:
-        st.caption(plain(pictures.why_not, MOST_OF_A_MESSAGE))
+        st.caption(escape_markdown(pictures.why_not, MAX_MESSAGE_LENGTH))
         return
-    place = st.container()
-    below = perturbed_pictures(maps, [int(sample) for sample in shown["sample"]])
-    cells = [_cell(row, [pictures.of, *below]) for row in shown.to_dict("records")]
-    if any(below):
-        place.caption("From the top: clean, and perturbed" + (", for each map in turn." if len(maps) > 1 else "."))
+    place = st.container()  # above the button and the progress of the perturbed images
+    perturbed = perturbed_pictures(maps, [int(sample) for sample in shown["sample"]])
+    cells = [_cell(row, [pictures.uris, *perturbed]) for row in shown.to_dict("records")]
+    if any(perturbed):
+        place.caption(
+            "From top to bottom: the clean image, and the perturbed image" + (" of each map." if len(maps) > 1 else ".")
+        )
     place.html(f'<div style="{_GRID}">{"".join(cells)}</div>')
     if len(table) > len(shown):
-        st.caption(f"The first {len(shown)} of {len(table):,} images; the table has all.")
+        st.caption(f"Only the first {len(shown)} of {len(table):,} images are shown. The table lists all samples.")
 
 
 def _cell(row: dict, pictures: list[dict[int, str]]) -> str:
     """Return the HTML of a sample: its clean and available perturbed images, class, predictions and index."""
-    decided = [row[name] for name in row if name not in ("sample", "label") and not name.startswith(("clean", "leaps"))]
-    told = clean(f"{row['label']} → {' · '.join(str(name) for name in decided if isinstance(name, str))}")
-    name = escape(f"sample {row['sample']}, class {told}", quote=True)
-    kinds = ["", *[f", perturbed ({place})" for place in range(1, len(pictures))]]
+    others = [row[name] for name in row if name not in ("sample", "label") and not name.startswith(("clean", "leaps"))]
+    predictions = [str(prediction) for prediction in others if isinstance(prediction, str)]
+    classes = single_line(f"{row['label']} → {' · '.join(predictions)}")
+    name = escape(f"sample {row['sample']}, class {classes}", quote=True)
+    kinds = ["", *[f", perturbed ({number})" for number in range(1, len(pictures))]]
     images = [
-        f'<img src="{of[row["sample"]]}" alt="{name}{kind}" title="{name}{kind}" style="{_IMAGE}">'
-        for of, kind in zip(pictures, kinds, strict=True)
-        if row["sample"] in of
+        f'<img src="{uris[row["sample"]]}" alt="{name}{kind}" title="{name}{kind}" style="{_IMAGE}">'
+        for uris, kind in zip(pictures, kinds, strict=True)
+        if row["sample"] in uris
     ]
-    caption = f"<figcaption>{escape(told)}<br>#{escape(str(row['sample']))}</figcaption>"
+    caption = f"<figcaption>{escape(classes)}<br>#{escape(str(row['sample']))}</figcaption>"
     return f'<figure style="margin:0">{"".join(images)}{caption}</figure>'
 
 
 def _draw_table(table: pd.DataFrame, first: MapChoice) -> None:
     leaps = [str(name) for name in table if str(name).startswith("leaps")]
-    told = {name: st.column_config.CheckboxColumn(help="decided otherwise than on the clean image") for name in leaps}
-    st.dataframe(table, hide_index=True, key="picked_table", column_config=told)
+    about = "The network predicts another class than for the clean image."
+    columns = {name: st.column_config.CheckboxColumn(help=about) for name in leaps}
+    st.dataframe(table, hide_index=True, key="picked_table", column_config=columns)
     st.download_button(
-        "CSV", lambda: table.to_csv(index=False).encode(), f"samples-{clean(first.run.run_id)}-{first.split}.csv", "text/csv",
-        on_click="ignore", key="picked_csv", icon=":material/download:",
-    )  # fmt: skip
+        "CSV",
+        lambda: table.to_csv(index=False).encode(),
+        f"samples-{single_line(first.run.run_id)}-{first.split}.csv",
+        "text/csv",
+        on_click="ignore",
+        key="picked_csv",
+        icon=":material/download:",
+    )

@@ -9,8 +9,7 @@ import streamlit as st
 
 from rnc import datasets
 from rnc.ui.charts.images import data_uri, full_png, small_uri
-from rnc.ui.projections.map_data import MOST_DRAWN
-from rnc.ui.projections.map_options import MapChoice
+from rnc.ui.projections.map_options import MOST_DRAWN, MapChoice
 from rnc.vocabulary import Split
 
 _HOVER_SIDE = 48
@@ -26,20 +25,20 @@ LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
 class Pictures:
     """Data URIs of images by sample; empty if `why_not` gives a reason."""
 
-    of: dict[int, str]
+    uris: dict[int, str]
     why_not: str = ""
 
     @property
     def rows(self) -> pd.DataFrame | None:
         """sample, image; None if there are no images."""
-        return pd.DataFrame({"sample": list(self.of), "image": list(self.of.values())}) if self.of else None
+        return pd.DataFrame({"sample": list(self.uris), "image": list(self.uris.values())}) if self.uris else None
 
 
 def hover_pictures(choice: MapChoice, points: pd.DataFrame) -> Pictures:
     """Return thumbnails of all drawn samples (sample, label by name), unless there are too many."""
     drawn = points.drop_duplicates("sample")
     if len(drawn) > MOST_DRAWN:
-        return Pictures({}, f"No images on hover: there are only up to {MOST_DRAWN:,} samples.")
+        return Pictures({}, f"No images are shown on hover, because the map has more than {MOST_DRAWN:,} samples.")
     return _pictures(choice, drawn["sample"].to_numpy(), drawn["label"].tolist(), _HOVER_SIDE)
 
 
@@ -51,18 +50,18 @@ def shown_pictures(choice: MapChoice, samples: pd.DataFrame) -> Pictures:
 def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int | None) -> Pictures:
     run = choice.run
     if run["synthetic"]:
-        return Pictures({}, "No images: this run's numbers are made up.")
+        return Pictures({}, "No images are shown, because the numbers of this run are synthetic.")
     root = str(datasets.data_root())
-    number = {name: place for place, name in enumerate(choice.names)}
-    numbers = np.array([number[name] for name in labels], dtype=np.int64)
+    number_of = {name: number for number, name in enumerate(choice.classes)}
+    numbers = np.array([number_of[name] for name in labels], dtype=np.int64)
     try:
-        uris = _read(run["images_from"], choice.split, samples, numbers, _recorded(run, choice.split), side, root)
+        uris = _read(run["images_from"], choice.split, samples, numbers, _recorded_count(run, choice.split), side, root)
     except (ValueError, OSError) as error:  # not cached, because the images may be available the next time
-        return Pictures({}, f"No images: {error}")
+        return Pictures({}, f"No images are shown: {error}")
     return Pictures(dict(zip(samples.tolist(), uris, strict=True)))
 
 
-def _recorded(run: pd.Series, split: Split) -> int | None:
+def _recorded_count(run: pd.Series, split: Split) -> int | None:
     """Return the number of images in the run's split; None if the run used a subset or did not record it."""
     if split is Split.TRAIN and run.get("subset"):
         return None
@@ -84,8 +83,8 @@ def _read(
 
     Raises ValueError if `datasets.load_subset` does, and if these are not the images of the run.
     """
-    found = datasets.load_subset(images_from, Split(split), samples)
-    if not np.array_equal(found.labels, labels) or count not in (None, found.count):
-        raise ValueError(f"those of {split} in {root} are others than the run's, or in another order.")
-    levels = (np.arange(found.levels + 1) * 255 / found.levels).round().astype(np.uint8)
-    return [data_uri(full_png(image)) if side is None else small_uri(image, side) for image in levels[found.images]]
+    images = datasets.load_subset(images_from, Split(split), samples)
+    if not np.array_equal(images.labels, labels) or count not in (None, images.count):
+        raise ValueError(f"the {split} images in {root} are not those of the run, or are in another order.")
+    levels = (np.arange(images.levels + 1) * 255 / images.levels).round().astype(np.uint8)
+    return [data_uri(full_png(image)) if side is None else small_uri(image, side) for image in levels[images.images]]

@@ -26,25 +26,32 @@ def differing(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_differences(runs: pd.DataFrame) -> None:
-    """Draw the differences between the configs of the chosen runs (with `label`), or all fields on request."""
+    """Draw the differences between the configs of the selected runs (with `label`), or all fields on request."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Configs side by side", anchor=False)
-        every = st.toggle("All fields", key="all_fields", bind="query-params", help="also those in which they agree")
+        all_fields = st.toggle(
+            "All fields", key="all_fields", bind="query-params", help="Show the fields in which the runs agree, too."
+        )
     if len(runs) < 2:
-        st.caption("Choose two or more runs in the sidebar.")
+        st.caption("Select two or more runs in the sidebar to compare their configs.")
         return
     configs = {label: json.loads(config) for label, config in zip(runs["label"], runs["config"], strict=True)}
     table = config_table(configs)
-    apart = differing(table)
-    shown = table if every else apart
+    different = differing(table)
+    shown = table if all_fields else different
     if shown.empty:
-        st.caption("Their configs are the same, field by field.")
+        st.caption("The configs of the selected runs are equal in all fields.")
         return
     st.dataframe(
-        shown.reset_index(), hide_index=True, key="differences", alt="Fields of the chosen runs' configs, a column a run",
+        shown.reset_index(),
+        hide_index=True,
+        key="differences",
+        alt="Fields of the configs of the selected runs, one run per column",
         column_config={"field": st.column_config.TextColumn(pinned=True, width=170)},
-    )  # fmt: skip
-    st.caption(f"{len(apart)} of {len(table)} fields differ. A dash: the run's config does not have the field.")
+    )
+    st.caption(
+        f"{len(different)} of {len(table)} fields differ. A dash marks a field that the config of a run does not have."
+    )
 
 
 def _flat(value: Any, name: str = "") -> dict[str, str]:

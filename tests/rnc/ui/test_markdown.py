@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from rnc.ui.markdown import MOST, clean, plain, plain_table
+from rnc.ui.markdown import MAX_LENGTH, escape_markdown, escape_table, single_line
 
 
 @pytest.mark.parametrize("name", [
@@ -13,7 +13,7 @@ from rnc.ui.markdown import MOST, clean, plain, plain_table
 ])  # fmt: skip
 def test_names_as_people_give_them_are_left_as_they_are(name: str) -> None:
     """Addresses of pages hold them."""
-    assert plain(name).replace("\N{WORD JOINER}", "") == clean(name) == name
+    assert escape_markdown(name).replace("\N{WORD JOINER}", "") == single_line(name) == name
 
 
 @pytest.mark.parametrize(("text", "escaped"), [
@@ -25,7 +25,7 @@ def test_names_as_people_give_them_are_left_as_they_are(name: str) -> None:
     ("a\\", r"a\\"), ("    x", "x"), ("a\nb\r\n# c", "a b  # c"), ("a\u2028b", "a\ufffdb"),
 ])  # fmt: skip
 def test_what_has_a_meaning_is_escaped(text: str, escaped: str) -> None:
-    assert plain(text) == escaped
+    assert escape_markdown(text) == escaped
 
 
 @pytest.mark.parametrize("text", [
@@ -33,24 +33,27 @@ def test_what_has_a_meaning_is_escaped(text: str, escaped: str) -> None:
     "me@evil.example", "a :+1: b", "ftp://evil.example", "mailto:me@evil.example", "a -- b",
 ])  # fmt: skip
 def test_what_is_found_after_the_escapes_has_a_character_between(text: str) -> None:
-    assert "\N{WORD JOINER}" in plain(text) and plain(text).replace("\N{WORD JOINER}", "").replace("\\", "") == text
+    assert (
+        "\N{WORD JOINER}" in escape_markdown(text)
+        and escape_markdown(text).replace("\N{WORD JOINER}", "").replace("\\", "") == text
+    )
 
 
 @pytest.mark.parametrize(
     "text", ["a\u202eb", "a\x00b", "a\x1b[31mb", "a\ud800b", "a\uffffb", "a\u200bb", "a\ue000b", "a\u2066b"]
 )
 def test_what_is_not_seen_is_seen(text: str) -> None:
-    assert clean(text).startswith("a\ufffd") and clean(text).endswith("b")
-    plain(text).encode()
+    assert single_line(text).startswith("a\ufffd") and single_line(text).endswith("b")
+    escape_markdown(text).encode()
 
 
 def test_long_texts_are_cut_in_the_middle() -> None:
-    told = clean("b" + "a" * 50_000 + "e")
-    assert len(told) == MOST and told[0] == "b" and told[-1] == "e" and "…" in told
+    told = single_line("b" + "a" * 50_000 + "e")
+    assert len(told) == MAX_LENGTH and told[0] == "b" and told[-1] == "e" and "…" in told
 
 
 def test_a_table_is_escaped_with_its_headers() -> None:
     table = pd.DataFrame({"[a](b)": ["*x*", "y"]}, index=pd.Index(["<i>", "j"], name="claim"))
-    told = plain_table(table)
+    told = escape_table(table)
     assert list(told.columns) == [r"\[a\](b)"] and list(told.index) == [r"\<i\>", "j"] and told.index.name == "claim"
     assert told.iloc[0, 0] == r"\*x\*"

@@ -12,8 +12,7 @@ import pytest
 from rnc.ui.charts.attack_trajectory import leap_moments
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap
-from rnc.ui.charts.leaping_flows import leap_flows, top_flows
-from rnc.ui.charts.leaping_matrix import leaping_matrix
+from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.projection import feature_plane, has_legend
 

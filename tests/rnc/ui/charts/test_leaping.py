@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnc.ui.charts.leaping_flows import leap_flows, top_flows
+from rnc.ui.charts.leaping import leap_flows, top_flows
 from rnc.ui.charts.palette import CLASSES
 
 NAMES = ["zero", "one", "two"]

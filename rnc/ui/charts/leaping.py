@@ -1,4 +1,4 @@
-"""Chart of leaps as flows between classes that lie on a circle."""
+"""Charts of leaps: a matrix of true against predicted class, and flows between classes that lie on a circle."""
 
 from typing import Literal
 
@@ -6,6 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from rnc.ui.charts.axes import class_axis, class_rows, names_height
 from rnc.ui.charts.palette import GREY, class_scale
 
 MOST_FLOWS = 30
@@ -20,6 +21,50 @@ _WIDEST, _THINNEST = 14.0, 0.6  # pixels of a line, for all samples of a class a
 _MANY = 24  # number of classes above which names are written radially
 _NEAREST = 10  # pixels between two radial names
 _DOT = 110  # area of a class's dot in square pixels, if there is enough space
+_MATRIX_HEIGHT = 470
+_MOST_CLASSES = 60
+"""Number of classes above which empty pairs are not drawn: so many rectangles leave gaps and are slow in a browser."""
+_SMALLEST_CELL = 9  # square pixels; a cell of a thousand classes would be less than a pixel wide
+_EMPTY = "#440154"  # the colour of a share of 0
+
+
+def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.Chart:
+    """Draw counts by (true_class, predicted_class) as shares of the true class; the diagonal holds unchanged predictions.
+
+    `frame` has class names in both columns, count and angle (rad to the clean mean of the predicted class).
+    """
+    few = len(classes) <= _MOST_CLASSES
+    if few:
+        every_pair = pd.MultiIndex.from_product([classes, classes], names=["true_class", "predicted_class"])
+        frame = (
+            frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
+        )
+    frame = frame.assign(share=frame["count"] / frame.groupby("true_class")["count"].transform("sum"))
+    domain = alt.Scale(domain=classes)
+    across = alt.X("predicted_class:N", sort=classes, scale=domain, title="predicted class", axis=class_axis(classes))
+    down = alt.Y("true_class:N", sort=classes, scale=domain, title="true class", axis=class_rows(classes))
+    shades = alt.Color(
+        "share:Q",
+        scale=alt.Scale(scheme="viridis", domain=[0, 1]),
+        legend=alt.Legend(format="%", title="share of the true class", orient="bottom"),
+    )
+    tooltip = [
+        "true_class:N",
+        "predicted_class:N",
+        "count:Q",
+        alt.Tooltip("share:Q", format=".1%"),
+        alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
+    ]
+    chart = alt.Chart(frame)
+    return (
+        (chart.mark_rect() if few else chart.mark_square(size=_SMALLEST_CELL, opacity=1))
+        .encode(x=across, y=down, color=shades, tooltip=tooltip)
+        .properties(
+            height=_MATRIX_HEIGHT + names_height(classes),
+            title=alt.TitleParams(title, anchor="start", fontSize=14),
+            view=alt.ViewBackground(fill=_EMPTY),
+        )
+    )
 
 
 def top_flows(leaps: pd.DataFrame, most: int = MOST_FLOWS) -> pd.DataFrame:
@@ -27,8 +72,8 @@ def top_flows(leaps: pd.DataFrame, most: int = MOST_FLOWS) -> pd.DataFrame:
 
     `leaps` has all clusters, including those of samples that kept their class.
     """
-    whole = leaps.groupby("true_class")["count"].transform("sum")
-    flows = leaps.assign(share=leaps["count"] / whole.where(whole > 0))
+    samples = leaps.groupby("true_class")["count"].transform("sum")
+    flows = leaps.assign(share=leaps["count"] / samples.where(samples > 0))
     flows = flows[(flows["true_class"] != flows["predicted_class"]) & (flows["count"] > 0)]
     return flows.sort_values("share", ascending=False, kind="stable").head(most).reset_index(drop=True)
 
@@ -47,30 +92,30 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.Layer
     reach = half / radius
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     place = {"x": alt.X("x:Q", axis=None, scale=scale), "y": alt.Y("y:Q", axis=None, scale=scale)}
-    told = [
+    tooltip = [
         alt.Tooltip("true_class:N", title="true"),
-        alt.Tooltip("predicted_class:N", title="decided as"),
+        alt.Tooltip("predicted_class:N", title="predicted class"),
         "count:Q",
         alt.Tooltip("share:Q", format=".1%", title="share of the true class"),
         alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
     ]
-    look = {
+    style = {
         "color": alt.Color("true_class:N", scale=class_scale(classes), legend=None),
         "opacity": alt.when(pick).then(alt.value(0.8)).otherwise(alt.value(0.05)),
-        "tooltip": told,
+        "tooltip": tooltip,
     }
     width = alt.StrokeWidth("share:Q", scale=alt.Scale(domain=[0, 1], range=[_THINNEST, _WIDEST]), legend=None)
     lines = alt.Chart(bends).mark_line(strokeCap="butt")
-    lines = lines.encode(**place, **look, strokeWidth=width, detail="flow:N", order="step:Q")
+    lines = lines.encode(**place, **style, strokeWidth=width, detail="flow:N", order="step:Q")
     heads = alt.Chart(_heads(bends)).mark_point(shape="triangle", filled=True)
     size = alt.Size("head:Q", scale=None)
-    heads = heads.encode(**place, **look, angle=alt.Angle("heading:Q", scale=None), size=size)
+    heads = heads.encode(**place, **style, angle=alt.Angle("heading:Q", scale=None), size=size)
     room = 2 * np.pi * radius / max(len(classes), 1)
     dots = alt.Chart(spots).mark_point(filled=True, size=min(_DOT, max(room, 2) ** 2), opacity=1)
-    dots = dots.encode(**place, color=look["color"], tooltip=alt.Tooltip("true_class:N", title="class"))
+    dots = dots.encode(**place, color=style["color"], tooltip=alt.Tooltip("true_class:N", title="class"))
     layers = [lines, heads, dots.add_params(pick), *_names(spots, flows, place, _NEAREST / (_NAMES * radius))]
-    told_title = alt.TitleParams(title, anchor="start", fontSize=14)
-    return alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE, title=told_title)
+    heading = alt.TitleParams(title, anchor="start", fontSize=14)
+    return alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE, title=heading)
 
 
 def _apart(turns: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:

@@ -1,0 +1,134 @@
+"""The parts of the collapse page: its controls, a panel of curves per metric, and a table of the curves' values."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from rnc.ui import state
+from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
+from rnc.ui.charts.curves import Curves
+from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.run_labels import labels_over_seeds
+from rnc.ui.state import Selection
+from rnc.vocabulary import METRIC_INFO, Metric
+
+METRICS = {
+    Metric.NC1: "own",
+    Metric.NC2_EQUINORM: "own",
+    Metric.NC2_EQUIANGULARITY: "own",
+    Metric.NC3: "own",
+    Metric.NC4: "own",
+    Metric.ACCURACY: "own",
+    Metric.ANGLE: "clean",
+    Metric.NCC_ACCURACY: "train clean",
+}
+"""The metrics that are drawn, and the class means around which they are measured (`over_epochs` of the store's reader)."""
+
+
+@dataclass(frozen=True)
+class CurveOptions:
+    """The user's options for all curves of the page."""
+
+    log_values: bool
+    log_epochs: bool
+    average_seeds: bool
+    smoothing: float
+    """The weight of earlier epochs in [0, 1); 0 draws the measured values alone."""
+
+
+def choose_conditions(selection: Selection) -> list[str]:
+    """Let the user choose the conditions to draw: initially clean and the one selected in the sidebar."""
+    names = [*selection.clean_and_condition, *state.condition_names(selection.runs)]
+    return st.pills(
+        "Conditions",
+        list(dict.fromkeys(names)),
+        selection_mode="multi",
+        default=selection.clean_and_condition,
+        key="conditions",
+        format_func=escape_markdown,
+        bind="query-params",
+    )
+
+
+def choose_curve_options() -> CurveOptions:
+    """Draw the switches above the curves, and return what they are set to."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        log_values = st.toggle(
+            "Log values",
+            True,
+            key="log",
+            bind="query-params",
+            help="Draw metrics that approach 0 on a logarithmic axis.",
+        )
+        log_epochs = st.toggle("Log epochs", True, key="log_epochs", bind="query-params")
+        average_seeds = st.toggle(
+            "Average seeds",
+            True,
+            key="seeds",
+            bind="query-params",
+            help="Draw runs that differ only in their seed as a mean with a band of one standard deviation, and each run as a "
+            "faint line.",
+        )
+        smoothing = st.slider(
+            "Smoothing",
+            0.0,
+            0.95,
+            0.0,
+            0.05,
+            key="smoothing",
+            bind="query-params",
+            help="Weight of earlier epochs in a moving average. The measured values stay visible as faint lines.",
+            width=220,
+        )
+    return CurveOptions(log_values, log_epochs, average_seeds, smoothing)
+
+
+def draw_curves(
+    figures: PageFigures, selection: Selection, conditions: list[str], options: CurveOptions, values: pd.DataFrame
+) -> pd.DataFrame:
+    """Draw a panel per metric, in two columns, and return the values with the runs' labels (`run`)."""
+    runs = state.selected_runs(selection)
+    label_of = labels_over_seeds(runs) if options.average_seeds else dict(runs["label"])
+    labels = list(dict.fromkeys(label_of.values()))
+    milestones = state.reader().metrics.milestones(selection.runs)
+    milestones = milestones.assign(run=milestones["run_id"].map(label_of))
+    values = values.assign(run=values["run_id"].map(label_of))
+    curves = Curves(labels, conditions, selection.epoch, options.log_values, options.log_epochs, milestones)
+    st.html(curve_legend(labels, conditions))
+    metrics = list(METRICS)
+    for begin in range(0, len(metrics), 2):
+        for column, metric in zip(st.columns(2), metrics[begin : begin + 2], strict=True):
+            measured = values[values["metric"] == metric]
+            lines = smoothed(measured, options.smoothing) if options.smoothing else measured
+            lines = over_seeds(lines) if len(labels) < len(runs) else lines
+            panel = curves.panel(lines, metric, None if lines is measured else measured)
+            figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", lines, key=f"curve_{metric}")
+    st.caption(_explain_curves(selection, values))
+    return values
+
+
+def _explain_curves(selection: Selection, values: pd.DataFrame) -> Markdown:
+    """Return the caption of all panels."""
+    explanation = (
+        f"Measured on {escape_markdown(selection.split)} images. Solid lines are clean. The dashed vertical line marks the "
+        f"selected epoch ({selection.epoch:d}), grey bars mark drops of the learning rate, and a triangle marks where a run's "
+        "terminal phase begins (99.9 % accuracy on the images that it trains on). Angles are those to the clean class means of "
+        "the same split. The nearest centre is that of the clean class means of the train images. Logarithmic axes omit zeros."
+    )
+    return f"{explanation} {THINNING_NOTE}" if is_long(values[values["metric"] == Metric.ACCURACY]) else explanation
+
+
+def draw_summary(values: pd.DataFrame, epoch: int) -> None:
+    """Draw a table of all metrics (`summary`) at the selected epoch, the last and the best one."""
+    st.header(
+        "In numbers", anchor=False, help="Mean and standard deviation over seeds. The best epoch is that of each seed."
+    )
+    table = summary(values, epoch).replace({"metric": {str(metric): METRIC_INFO[metric].label for metric in METRICS}})
+    columns = {name: st.column_config.NumberColumn(format="%.4g") for name in ("last", "best")}
+    columns["at cursor"] = st.column_config.NumberColumn("selected epoch", format="%.4g")
+    columns["at cursor ±"] = st.column_config.NumberColumn("selected epoch ±")
+    st.dataframe(table, hide_index=True, key="summary", column_config=columns)

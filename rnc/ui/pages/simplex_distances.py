@@ -1,0 +1,93 @@
+"""The part of the geometry page that shows how far the class means are from a simplex, over epochs."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from rnc.simplex import are_alike, simplex_distances
+from rnc.store.vectors import as_matrix
+from rnc.ui import state
+from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
+from rnc.ui.charts.legend import curve_legend
+from rnc.ui.figures import PageFigures
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.pages.geometry import COINCIDENT
+from rnc.ui.state import Selection
+
+_LINE = ["run_id", "shown", "condition", "epoch"]
+_HELP = r"""
+Computed from the stored class means $\mu_c$ alone, at every epoch that stored them, with
+$\tilde\mu_c = \mu_c - \frac{1}{C}\sum_k \mu_k$ and the Gram matrix $G_{ck} = \tilde\mu_c^\top \tilde\mu_k$:
+
+- **Gram matrix**: $\left\| G/\|G\|_F - \left(I - \frac{1}{C}\mathbf{1}\mathbf{1}^\top\right)/\sqrt{C-1} \right\|_F$,
+  which covers angles and norms and does not depend on the size of the simplex (Zhu et al. 2021, for the classifier)
+- **Cosines**: the mean of $\left|\cos(\tilde\mu_c, \tilde\mu_k) + \frac{1}{C-1}\right|$ over pairs of classes
+  (Papyan, Han, Donoho 2020)
+- **Norms**: the standard deviation (unbiased) of $\|\tilde\mu_c\|$ divided by their mean (Papyan, Han, Donoho 2020)
+
+If a condition leaves classes without samples, $C$ is the number of the other classes.
+"""
+_MAX_NUMBERS = 2**24
+"""Largest number of entries of the Gram matrices that are computed at once: an eighth of a GiB of float64."""
+
+
+def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
+    """Return run_id, shown, condition, epoch, and a column per distance, from class means (`reader.vectors.means_over_epochs`).
+
+    Epochs with fewer than two classes have no row.
+    """
+    parts = []
+    counts = means.groupby(_LINE, sort=False)["class"].transform("size")
+    for count, group in means.groupby(counts):  # an equal number of classes, which fit into one array
+        count = int(str(count))
+        if count < 2:
+            continue
+        vectors = as_matrix(group["vector"])
+        vectors[~np.isfinite(vectors)] = np.nan
+        vectors = vectors.reshape(-1, count, vectors.shape[1])
+        coincide = np.array([are_alike(class_means) for class_means in vectors])
+        batch = max(_MAX_NUMBERS // count**2, 1)
+        batches = [simplex_distances(vectors[begin : begin + batch]) for begin in range(0, len(vectors), batch)]
+        columns = {
+            name: np.where(coincide, np.nan, np.concatenate([distances[name] for distances in batches]))
+            for name in batches[0]
+        }
+        parts.append(group[_LINE].drop_duplicates().reset_index(drop=True).assign(**columns))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=[*_LINE, *SIMPLEX_DISTANCES])
+
+
+def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
+    """Draw a panel per distance over epochs, for the selected runs, clean and under the selected condition."""
+    labels, conditions = state.selected_runs(selection)["label"], selection.clean_and_condition
+    distances = distances_over_epochs(
+        state.reader().vectors.means_over_epochs(selection.runs, conditions, selection.split)
+    )
+    distances = distances.assign(run=distances["run_id"].map(labels))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader("Distance from the simplex over epochs", anchor=False, help=_HELP)
+        log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="Logarithmic axes omit zeros.")
+    if distances.empty:
+        st.info(f"The selected runs stored no class means of {escape_markdown(selection.split)} images.")
+        return
+    st.html(curve_legend(list(labels), conditions))
+    places = [*st.columns(2), *st.columns(2)]
+    for place, (name, info) in zip(places, SIMPLEX_DISTANCES.items(), strict=False):
+        lines = distances[[*_LINE, "run"]].assign(value=distances[name])
+        chart = simplex_distance_lines(lines, info, list(labels), conditions, selection.epoch, log=log)
+        figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
+    places[-1].caption(
+        f"Measured on {escape_markdown(selection.split)} images. Smallest distance of the Gram matrix: "
+        f"{describe_smallest_distances(distances)}."
+    )
+
+
+def describe_smallest_distances(distances: pd.DataFrame) -> Markdown:
+    """Describe each run's smallest distance by the Gram matrix (from `distances_over_epochs`, with the runs' labels)."""
+    defined = distances.dropna(subset=["gram"])
+    smallest = defined.loc[defined.groupby("run_id", sort=False)["gram"].idxmin()]
+    parts = [
+        f"{escape_markdown(row.run)} {row.gram:.3f} at epoch {row.epoch:d} ({escape_markdown(row.shown)})"
+        for row in smallest.itertuples()
+    ]
+    undefined = distances.loc[~distances["run_id"].isin(defined["run_id"]), "run"].unique()
+    return "; ".join([*parts, *(f"{escape_markdown(label)} {COINCIDENT}" for label in undefined)])

@@ -1,0 +1,110 @@
+"""The state that all pages share: the store, its writer and training, and the user's selection of runs, epoch and condition."""
+
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pandas as pd
+import streamlit as st
+
+from rnc.store.addresses import store_path
+from rnc.store.gallery import gallery_path
+from rnc.store.reader import StoreReader
+from rnc.store.writer import StoreWriter
+from rnc.ui.readonly import refuse_if_readonly
+from rnc.ui.run_labels import run_labels
+from rnc.ui.training_process import Training, training_of
+from rnc.vocabulary import Role, Split
+
+_APP = Path(__file__).parents[2] / "app.py"
+_SELECTION = "selection"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The sidebar's selection: runs, epoch, split, and the condition that is compared with clean."""
+
+    runs: list[str]
+    epoch: int
+    condition_name: str
+    """A role, to which each run assigns its own attack or noise, or the slug of an extra condition."""
+    split: Split
+
+    @property
+    def clean_and_condition(self) -> list[str]:
+        """The names of the conditions that most charts compare: clean, and the selected one."""
+        return [str(Role.CLEAN), self.condition_name]
+
+
+@st.cache_resource(show_spinner=False)
+def _reader(path: Path, gallery: Path | None) -> StoreReader:
+    return StoreReader(path, gallery)
+
+
+def reader() -> StoreReader:
+    """Return the reader of this app's store and of the gallery, shared by all sessions."""
+    return _reader(store_path().resolve(), gallery_path())
+
+
+def writer() -> StoreWriter:
+    """Return the writer, the only way for a page to change the store. Raises ReadOnlyError in a public view."""
+    refuse_if_readonly()
+    return StoreWriter(store_path().resolve())
+
+
+def training() -> Training:
+    """Return the training that this app may start into its store."""
+    return training_of(store_path().resolve())
+
+
+def set_selection(selection: Selection) -> None:
+    """Store the selection for the page that is drawn next in this script run."""
+    st.session_state[_SELECTION] = selection
+
+
+def current_selection(*, may_be_empty: bool = False) -> Selection:
+    """Return the selection of this script run; stop the page with a hint if no run is selected."""
+    selection: Selection | None = st.session_state.pop(_SELECTION, None)
+    if selection is None:
+        _run_app_instead()
+    if not selection.runs and not may_be_empty:
+        st.info("Select at least one run in the sidebar.", icon=":material/arrow_back:")
+        st.stop()
+    return selection
+
+
+def _run_app_instead() -> NoReturn:
+    """Run `app.py`, which draws the page again, and stop the script that called it.
+
+    For the first page requested from a new server, Streamlit runs only that page, by its old rule for folders named pages/. The
+    `st.navigation` in `app.py` ends that rule permanently.
+    """
+    runpy.run_path(str(_APP), run_name="__main__")
+    st.stop()
+
+
+def selected_runs(selection: Selection) -> pd.DataFrame:
+    """Return the table of the selected runs in the order of selection, with a short `label` each."""
+    runs = reader().runs.all().set_index("run_id", drop=False).loc[selection.runs]
+    return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
+
+
+def condition_slug(run_id: str, name: str) -> str | None:
+    """Return the slug of the condition that has this name in a run; None if the run was not measured under it."""
+    conditions = reader().runs.conditions([run_id])
+    slugs = conditions[conditions["shown"] == name]["condition"]
+    return None if slugs.empty else str(slugs.iloc[0])
+
+
+def condition_names(run_ids: list[str]) -> list[str]:
+    """Return the names of all conditions under which these runs were measured: roles in their order, then extra conditions."""
+    roles = [str(role) for role in Role]
+    names = reader().runs.conditions(run_ids)["shown"].unique().tolist()
+    return sorted(names, key=lambda name: (roles.index(name) if name in roles else len(roles), name))
+
+
+def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
+    """Return the last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None if there is none."""
+    epochs = frame[(frame["run_id"] == run_id) & (frame["epoch"] <= cursor)]["epoch"]
+    return None if epochs.empty else int(epochs.max())
