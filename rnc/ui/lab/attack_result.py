@@ -135,9 +135,9 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     if picked in set(shown["sample"]):
         way = places[: frame + 1, list(result.sample).index(picked)]
         path = pd.DataFrame({"x": way[:, 0], "y": way[:, 1], "place": range(len(way))})
-    singled = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
+    highlighted = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
-        shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
+        shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, highlighted=highlighted
     )
     figures.draw(
         st.container(), chart, "projected features", key="lab_plane", on_select=_pick, selection_mode=[PICKED_SAMPLE],
