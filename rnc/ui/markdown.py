@@ -31,10 +31,10 @@ def single_line(text: object, max_length: int = MAX_LENGTH) -> str:
 
     For charts, options and other places that do not read Markdown.
     """
-    told = str(text)
-    if len(told) > max_length:
-        told = f"{told[: max_length // 2]}…{told[-(max_length // 2) + 1 :]}"
-    return "".join(map(_seen, told))
+    shown = str(text)
+    if len(shown) > max_length:
+        shown = f"{shown[: max_length // 2]}…{shown[-(max_length // 2) + 1 :]}"
+    return "".join(map(_visible, shown))
 
 
 def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:
@@ -43,18 +43,18 @@ def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:
     Characters with a meaning in Markdown are escaped. Streamlit replaces addresses, `:icons:`, arrows and similar patterns
     after the escapes are removed; an invisible character interrupts these. Ordinary names are not changed.
     """
-    told = _ARROW.sub(rf"\1{_JOINER}\2", single_line(text, max_length).strip())  # `--store` stays copyable
-    escaped = _SYNTAX.sub(lambda found: "\\" + found[0], told)
+    shown = _ARROW.sub(rf"\1{_JOINER}\2", single_line(text, max_length).strip())  # `--store` stays copyable
+    escaped = _SYNTAX.sub(lambda match: "\\" + match[0], shown)
     return _FOUND_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 
 
 def escape_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of texts for `st.table`, which reads cells and headers as Markdown."""
-    told = frame.map(escape_markdown).rename(columns=escape_markdown)
-    return told.set_axis(frame.index.map(escape_markdown).rename(frame.index.name), axis="index")
+    escaped = frame.map(escape_markdown).rename(columns=escape_markdown)
+    return escaped.set_axis(frame.index.map(escape_markdown).rename(frame.index.name), axis="index")
 
 
-def _seen(character: str) -> str:
+def _visible(character: str) -> str:
     if character in "\n\r\t":
         return " "
     hidden = unicodedata.category(character) in _UNSEEN and character not in _KEPT

@@ -98,20 +98,20 @@ def _is_served_under(name: str) -> bool:
 
 def _served_names() -> Iterable[str]:
     """Return the names in the setting, in lower case; if it is empty, local names and the address that the server listens on."""
-    told = [name for entry in config.get_option("server.allowedHosts") for name in re.split(r"[\s,]+", str(entry))]
+    listed = [name for entry in config.get_option("server.allowedHosts") for name in re.split(r"[\s,]+", str(entry))]
     address = config.get_option("server.address")
-    names = [name for name in told if name] or [*LOCAL_NAMES, *([address] if address not in _EVERY_ADDRESS else [])]
+    names = [name for name in listed if name] or [*LOCAL_NAMES, *([address] if address not in _EVERY_ADDRESS else [])]
     return [name.lower().strip("[]").rstrip(".") for name in names if name]
 
 
 def _is_own_origin(origin: str, host: SplitResult) -> bool:
     """Return whether an origin has the host and port of the request, or is one of `server.corsAllowedOrigins`."""
-    asked = _parsed(origin)
-    if asked is None or asked.scheme not in _PORTS:
+    parsed = _parsed(origin)
+    if parsed is None or parsed.scheme not in _PORTS:
         return False
-    usual = _PORTS[asked.scheme]
+    usual = _PORTS[parsed.scheme]
     listed = [str(entry).strip().rstrip("/").lower() for entry in config.get_option("server.corsAllowedOrigins")]
-    same = (asked.hostname, asked.port or usual) == (host.hostname, host.port or usual)
+    same = (parsed.hostname, parsed.port or usual) == (host.hostname, host.port or usual)
     return same or origin.lower() in listed
 
 

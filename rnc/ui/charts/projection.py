@@ -28,8 +28,8 @@ _CLICK = "click[!event.shiftKey]"
 """Event filters with a brush, where shift moves the plane: the end of a drag also counts as a click on a mark."""
 _FULL_SIZE = 400  # number of marks; more marks are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
-_TOLD = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
-_TOLD_WITH_IMAGE = _TOLD[:-1] + ", image: datum.image}"
+_TOOLTIP = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
+_TOOLTIP_WITH_IMAGE = _TOOLTIP[:-1] + ", image: datum.image}"
 """Tooltips as one expression per mark, a fifth of the length of Vega-Lite's own tooltips (from an encoding)."""
 _LETTERS_BELOW = 50  # letters of class names that fit side by side below a narrow plane
 _LETTERS, _NAME_WIDTH = (
@@ -50,7 +50,7 @@ def feature_plane(
     path: pd.DataFrame | None = None,
     brush: bool = False,
     chosen: Collection[int] = (),
-    singled: Collection[str] = (),
+    highlighted: Collection[str] = (),
     pictures: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Draw points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
@@ -59,15 +59,15 @@ def feature_plane(
     simplex plane, which are joined and named. The axes also include `reach` (x, y), which the frames of a film share. `path`
     (x, y, place) is drawn as the trajectory of a sample. With a `brush`, dragging draws a box, and moves the plane only with
     shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If there are too
-    many classes for a legend (`has_legend`), it names and highlights only those in `singled`. `pictures` (sample, image: its
+    many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`. `pictures` (sample, image: its
     data URI) show on hover.
     """
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
-    singled = [] if pick else [name for name in classes if name in set(singled)]
-    seen = frame if reach is None else pd.concat([frame[["x", "y"]], reach])
-    frame, stands_out = _single_out(frame, chosen, singled, pick)
-    across, up = _filled(seen) if triangle is None else _isometric(seen, triangle)
-    legend, shapes = _legends(classes if pick else singled, triangle, brush)
+    highlighted = [] if pick else [name for name in classes if name in set(highlighted)]
+    extent = frame if reach is None else pd.concat([frame[["x", "y"]], reach])
+    frame, stands_out = _highlight(frame, chosen, highlighted, pick)
+    across, up = _filled(extent) if triangle is None else _isometric(extent, triangle)
+    legend, shapes = _legends(classes if pick else highlighted, triangle, brush)
     place: dict[str, Any] = {
         "x": alt.X("x:Q", axis=None, scale=across),
         "y": alt.Y("y:Q", axis=None, scale=up),
@@ -105,16 +105,16 @@ def _columns(classes: list[str]) -> int:
     return max(_LETTERS_BELOW // (min(max(map(len, classes), default=1), _LETTERS) + 3), 1)
 
 
-def _single_out(
-    frame: pd.DataFrame, chosen: Collection[int], singled: Collection[str], pick: alt.Parameter | None
+def _highlight(
+    frame: pd.DataFrame, chosen: Collection[int], highlighted: Collection[str], pick: alt.Parameter | None
 ) -> tuple[pd.DataFrame, Any]:
     """Return the frame with highlighted rows marked and last, and the condition for full opacity (None: no condition)."""
-    found = frame["sample"].isin(list(chosen))
-    of_class = frame["label"].isin(list(singled))
-    if not found.any() and not of_class.any():
+    is_chosen = frame["sample"].isin(list(chosen))
+    of_class = frame["label"].isin(list(highlighted))
+    if not is_chosen.any() and not of_class.any():
         return frame, pick
-    kept = [each for each in (found, of_class) if each.any()]
-    frame = frame.assign(chosen=np.logical_and.reduce(kept)).sort_values("chosen", kind="stable")
+    selections = [each for each in (is_chosen, of_class) if each.any()]
+    frame = frame.assign(chosen=np.logical_and.reduce(selections)).sort_values("chosen", kind="stable")
     return frame, alt.datum.chosen if pick is None else pick & alt.datum.chosen
 
 
@@ -127,15 +127,15 @@ def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
 def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) -> tuple[alt.Legend | None, alt.Legend]:
     """Return the legends of classes and shapes: beside the plane, below and above it, or inside a square to save width."""
     shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
-    told: dict[str, Any] = {"symbolOpacity": 1, "labelLimit": _NAME_WIDTH}
+    options: dict[str, Any] = {"symbolOpacity": 1, "labelLimit": _NAME_WIDTH}
     if triangle is not None:
-        told |= {"values": list(triangle["label"]), "orient": "top-left", "title": None}
-        return alt.Legend(**told), alt.Legend(orient="top-right", **shapes)
-    told |= {"title": "true class", "values": classes}
+        options |= {"values": list(triangle["label"]), "orient": "top-left", "title": None}
+        return alt.Legend(**options), alt.Legend(orient="top-right", **shapes)
+    options |= {"title": "true class", "values": classes}
     if not narrow:
-        return alt.Legend(**told) if classes else None, alt.Legend(**shapes)
-    told |= {"orient": "bottom", "columns": _columns(classes), "titleOrient": "left"}
-    return alt.Legend(**told) if classes else None, alt.Legend(orient="top", **shapes)
+        return alt.Legend(**options) if classes else None, alt.Legend(**shapes)
+    options |= {"orient": "bottom", "columns": _columns(classes), "titleOrient": "left"}
+    return alt.Legend(**options) if classes else None, alt.Legend(orient="top", **shapes)
 
 
 def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
@@ -145,8 +145,8 @@ def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: p
     sent = _sent(frame, "predicted", "shown")
     if pictures is not None:  # also as a category, so that each image is sent once for all conditions
         sent = sent.assign(image=sent["sample"].map(pictures.set_index("sample")["image"]).astype("category"))
-    told = alt.ExprRef(_TOLD if pictures is None else _TOLD_WITH_IMAGE)
-    points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=told, invalid=None)
+    tooltip = alt.ExprRef(_TOOLTIP if pictures is None else _TOOLTIP_WITH_IMAGE)
+    points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=tooltip, invalid=None)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
 
 
@@ -158,9 +158,9 @@ def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
     return sent.assign(**{name: sent[name].astype("category") for name in texts})
 
 
-def _filled(seen: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
+def _filled(extent: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
     """Return scales that fill the chart with the points of all frames and a margin."""
-    low, high = seen[["x", "y"]].min(), seen[["x", "y"]].max()
+    low, high = extent[["x", "y"]].min(), extent[["x", "y"]].max()
     margin = 0.04 * (high - low).where(high > low, 1.0)
     across, up = (alt.Scale(domain=[low[a] - margin[a], high[a] + margin[a]], nice=False) for a in ("x", "y"))
     return across, up
@@ -168,8 +168,8 @@ def _filled(seen: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
 
 def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
     """Return scales with equal units for a square, so that an equilateral triangle appears equilateral."""
-    seen = pd.concat([frame[["x", "y"]], _OUTSIDE * triangle[["x", "y"]]])
-    middle, half = (seen.max() + seen.min()) / 2, 1.12 * float((seen.max() - seen.min()).max()) / 2
+    extent = pd.concat([frame[["x", "y"]], _OUTSIDE * triangle[["x", "y"]]])
+    middle, half = (extent.max() + extent.min()) / 2, 1.12 * float((extent.max() - extent.min()).max()) / 2
     across, up = (alt.Scale(domain=[middle[axis] - half, middle[axis] + half], nice=False) for axis in ("x", "y"))
     return across, up
 

@@ -120,9 +120,9 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     if picked in set(shown["sample"]):
         steps = places[: frame + 1, list(result.sample).index(picked)]
         path = pd.DataFrame({"x": steps[:, 0], "y": steps[:, 1], "place": range(len(steps))})
-    singled = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
+    highlighted = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
-        shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, singled=singled
+        shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, highlighted=highlighted
     )
     figures.draw(
         st.container(),

@@ -59,7 +59,7 @@ def _draw_map(
         triangle=plane.triangle,
         brush=True,
         chosen=picked_samples(scope),
-        singled=classes.highlighted,
+        highlighted=classes.highlighted,
         pictures=pictures.rows,
     )
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))

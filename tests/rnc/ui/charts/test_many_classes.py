@@ -131,7 +131,7 @@ def test_classes_too_many_for_a_legend_are_singled_out_by_name() -> None:
     names = [LONG.format(i) for i in range(200)]
     assert not has_legend(names) and has_legend(names[:10]) and has_legend([str(i) for i in range(20)])
     spec = feature_plane(
-        plane(names), names, "perturbed", arrows=True, singled=[names[7], "of another store"]
+        plane(names), names, "perturbed", arrows=True, highlighted=[names[7], "of another store"]
     ).to_dict()
     for layer in spec["layer"]:
         rows = spec["datasets"][layer["data"]["name"]]
