@@ -1,7 +1,7 @@
 """Conditions (the perturbation of images before measurement), their names (`slug`), and the notation of perturbation sizes."""
 
 from rnc.conditions.condition import CLEAN, Condition
-from rnc.conditions.labels import unmoved
+from rnc.conditions.labels import without_gradient_message
 from rnc.conditions.pixel_range import check_epsilon, check_of_pixels, check_size, check_step_size, largest_epsilon
 from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
 from rnc.conditions.presets import UsualAttack, presets, usual_attack
@@ -19,6 +19,6 @@ __all__ = [
     "largest_epsilon",
     "parse_pixels",
     "presets",
-    "unmoved",
     "usual_attack",
+    "without_gradient_message",
 ]

@@ -29,7 +29,7 @@ def label_of(condition: "Condition") -> str:
     return ", ".join([*parts, "labelled by decision"] if condition.relabelled else parts)
 
 
-def unmoved(condition: "Condition", count: int, images: int) -> str | None:
+def without_gradient_message(condition: "Condition", count: int, images: int) -> str | None:
     """Return a message with the number of images for which the attack had no gradient; None if there are no such images."""
     if not count:
         return None

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from rnc import log, metrics
 from rnc.attacks.loop import Logits
 from rnc.attacks.perturbation import Perturbation, Perturbed, perturbation
-from rnc.conditions import CLEAN, Condition, unmoved
+from rnc.conditions import CLEAN, Condition, without_gradient_message
 from rnc.datasets import ImageSet
 from rnc.features import (
     FeatureSet,
@@ -191,7 +191,7 @@ class Probe:
 
     def _tell_unmoved(self, epoch: int, split: Split, condition: Condition, count: int) -> None:
         """Warn if an attack had no gradient for some images: the remaining accuracy is then no evidence of robustness."""
-        told = unmoved(condition, count, len(self._sets[split].images))
+        told = without_gradient_message(condition, count, len(self._sets[split].images))
         if told is not None and self._ranks.first:
             where = {"run": self._run_id, "epoch": epoch, "split": str(split), "condition": condition.slug}
             log.event("attack without gradients", logging.WARNING, text=told, **where)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import Condition, unmoved
+from rnc.conditions import Condition, without_gradient_message
 from rnc.lab.attack import AttackResult
 from rnc.ui import sidebar
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
@@ -73,7 +73,7 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
         st.caption(
             "There is one image of each class: for this reason alone, NC1 is 0 and the nearest centre is correct."
         )
-    if without_gradient := unmoved(condition, result.without_gradient, images):
+    if without_gradient := without_gradient_message(condition, result.without_gradient, images):
         st.warning(plain(f"{without_gradient[0].upper()}{without_gradient[1:]}."), icon=":material/trending_flat:")
     with st.container(horizontal=True, gap="large"):
         for label, name, form in _CARDS:

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import unmoved
+from rnc.conditions import without_gradient_message
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.charts.labels import METRIC_INFO
 from rnc.ui.charts.legend import curve_legend
@@ -67,7 +67,7 @@ def _warn_of_zero_gradients(result: StrengthCurveResult, request: StrengthCurveR
         of_source = shares[shares["source"] == place]
         share, strength = max(zip(of_source["value"], of_source["strength"], strict=True), default=(0.0, 0.0))
         if share > 0:
-            without_gradient = unmoved(request.at(strength), round(share * images), images)
+            without_gradient = without_gradient_message(request.at(strength), round(share * images), images)
             at = f"{(of_source['value'] > 0).sum()} of {len(of_source)} strengths"
             message = f"{source.label}: {without_gradient}. There are such images at {at}, most of them at this one."
             st.warning(plain(message), icon=":material/trending_flat:")

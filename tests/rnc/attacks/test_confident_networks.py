@@ -13,7 +13,7 @@ from rnc.attacks.norm_balls import amplitudes, norms, scale_to
 from rnc.attacks.objectives import dlr, targeted_dlr_from
 from rnc.attacks.pgd import _of_length_one, pgd_steps
 from rnc.attacks.trades import TradesL2Ball
-from rnc.conditions import Condition, unmoved
+from rnc.conditions import Condition, without_gradient_message
 from rnc.vocabulary import Norm
 from tests.oracles import pgd_oracle as oracle
 from tests.oracles import samples
@@ -185,10 +185,15 @@ def test_what_follows_no_gradient_counts_none() -> None:
 
 def test_the_count_is_said_in_words() -> None:
     asked = Condition.from_slug("pgd-linf-0.1-3")
-    assert unmoved(asked, 0, 500) is None
-    told = unmoved(asked, 97, 500)
+    assert without_gradient_message(asked, 0, 500) is None
+    told = without_gradient_message(asked, 97, 500)
     assert told == (
         "for 97 of 500 images the gradient of cross_entropy is exactly 0 in float32: PGD-3, ℓ∞ ε = 0.1 could not move "
         "them; an attack on margin or dlr may"
     )
-    assert "can" not in (unmoved(Condition.from_slug("pgd-linf-0.1-3-margin"), 1, 2) or "").split("could not move")[1]
+    assert (
+        "can"
+        not in (without_gradient_message(Condition.from_slug("pgd-linf-0.1-3-margin"), 1, 2) or "").split(
+            "could not move"
+        )[1]
+    )
