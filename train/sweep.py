@@ -21,7 +21,7 @@ from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
 from rnc.store.locks import training_process
 from rnc.store.reader import StoreReader
-from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, progress, said_left_out, sweep_folder
+from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, left_out_message, progress, sweep_folder
 from rnc.vocabulary import RunState
 from train.run import Command, print_costs
 from train.sweeps.grid import grid
@@ -175,11 +175,11 @@ def _chosen(name: str, store: Path) -> list[Sweep]:
     chosen = [sweep for sweep in found.sweeps if sweep.name.startswith(name)]
     left_out = {one: reason for one, reason in found.left_out.items() if one.startswith(name)}
     if left_out and (name in left_out or not chosen):
-        raise ValueError("; ".join(said_left_out(*one) for one in left_out.items()))
+        raise ValueError("; ".join(left_out_message(*one) for one in left_out.items()))
     if not chosen:
         raise ValueError(f"no sweep {name}… writes to {store}")
     for one in left_out.items():
-        say(f"warning: {said_left_out(*one)}", sys.stderr)
+        say(f"warning: {left_out_message(*one)}", sys.stderr)
     return chosen
 
 

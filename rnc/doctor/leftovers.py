@@ -23,7 +23,7 @@ from rnc.store.files import (
     store_folder,
 )
 from rnc.store.locks import training_process
-from rnc.store.neighbours import other_stores
+from rnc.store.other_stores import other_stores
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import STALE_SECONDS
 

@@ -27,7 +27,7 @@ from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
-from rnc.store.neighbours import refuse_networks_of_others
+from rnc.store.other_stores import refuse_networks_of_others
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess

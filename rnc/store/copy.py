@@ -21,7 +21,7 @@ from rnc.safe_paths import shown
 from rnc.store.addresses import store_path
 from rnc.store.checkpoint_rows import recorded_digests
 from rnc.store.connection import reading, writing
-from rnc.store.copied_files import networks_beside
+from rnc.store.copied_networks import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
 from rnc.store.files import checked_run_id, real_path, run_lock_file
 from rnc.store.locks import run_lock

@@ -170,6 +170,6 @@ def _remember(stamp: tuple[int, int, int, int], sweep: Sweep) -> None:
         _known[stamp] = sweep
 
 
-def said_left_out(name: str, reason: str) -> str:
+def left_out_message(name: str, reason: str) -> str:
     """Return the message about a sweep that is left out."""
     return f"sweep {shown(name)} is left out: {reason}"

@@ -11,7 +11,7 @@ from rnc.store.sweep_file import Job as Job
 from rnc.store.sweep_file import PlannedRun as PlannedRun
 from rnc.store.sweep_file import Sweep as Sweep
 from rnc.store.sweep_file import find_sweeps as find_sweeps
-from rnc.store.sweep_file import said_left_out as said_left_out
+from rnc.store.sweep_file import left_out_message as left_out_message
 from rnc.store.sweep_file import sweep_folder as sweep_folder
 from rnc.store.sweep_file import sweeps_of as sweeps_of
 from rnc.vocabulary import RunState

@@ -40,7 +40,7 @@ SQL_NAMES = {
     "rnc/store/connection.py": {"SCHEMA.read_text()"},
     "rnc/store/migrations.py": {"SCHEMA.read_text()", "UPGRADES[step]"},
     "rnc/store/catalog.py": {"SCHEMA.read_text()", "sql"},
-    "rnc/store/neighbours.py": {"sql"},
+    "rnc/store/other_stores.py": {"sql"},
     "rnc/store/queries/lab.py": {"sql", "size"},
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }

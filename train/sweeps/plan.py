@@ -15,7 +15,7 @@ from rnc.datasets import data_root
 from rnc.probe.execution import Precision
 from rnc.safe_paths import shown
 from rnc.store.run_card import train_command
-from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, said_left_out
+from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, left_out_message
 from train.config import RunConfig
 from train.cost import Estimate
 from train.run import Command
@@ -47,7 +47,7 @@ def planned(name: str, configs: list[RunConfig], command: Command, engine: str, 
     found = find_sweeps(store)
     if name in found.left_out:
         raise ValueError(
-            f"{said_left_out(name, found.left_out[name])}; move {store.parent / 'sweeps' / name} away, and start the same "
+            f"{left_out_message(name, found.left_out[name])}; move {store.parent / 'sweeps' / name} away, and start the same "
             "command again"
         )
     before = [sweep for sweep in found.sweeps if sweep.name == name]

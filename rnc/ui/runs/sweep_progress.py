@@ -5,7 +5,7 @@ import shlex
 import streamlit as st
 
 from rnc.store.reader import StoreReader
-from rnc.store.sweep_state import find_sweeps, progress, said_left_out, sweeps_of
+from rnc.store.sweep_state import find_sweeps, left_out_message, progress, sweeps_of
 from rnc.ui.markdown import MOST_OF_A_MESSAGE, clean, plain
 from rnc.vocabulary import RunState
 
@@ -17,7 +17,7 @@ def draw(reader: StoreReader) -> None:
     """Draw a progress bar per sweep, kept up to date, and the sweeps that are left out with the reason."""
     found = find_sweeps(reader.path)
     for name, reason in found.left_out.items():
-        st.caption(plain(said_left_out(name, reason), MOST_OF_A_MESSAGE))
+        st.caption(plain(left_out_message(name, reason), MOST_OF_A_MESSAGE))
     if found.sweeps:
         _bars(reader)
 
