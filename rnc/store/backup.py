@@ -26,7 +26,7 @@ def back_up(store: Path, version: int) -> Path:
     command = [sys.executable, "-m", "rnc.store.backup", str(store), f"v{version}-{utc_now():%Y-%m-%d}"]
     process = start_helper(command, stderr=subprocess.PIPE)
     try:
-        name, error = (told.decode().strip() for told in process.communicate())
+        name, error = (output.decode().strip() for output in process.communicate())
     except BaseException:  # the copy must not go on once this process lets others write to the store
         process.kill()
         process.communicate()

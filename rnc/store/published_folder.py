@@ -31,7 +31,7 @@ def run_folder(folder: Path, run_id: str, tables: Collection[str]) -> Iterator[P
     folder.mkdir(parents=True, exist_ok=True)
     tidy(folder, tables)
     for path in (final, partial, older):
-        _refuse_in_the_way(path, tables, whole=path == final)
+        _refuse_other_content(path, tables, complete=path == final)
     with _claimed(partial):
         try:
             yield partial
@@ -53,7 +53,7 @@ def tidy(folder: Path, tables: Collection[str]) -> None:
     found = [(path, match) for path in folder.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
     ended = {match["run"] for _path, match in found if not _is_exported_now(_hidden(folder, match["run"], "partial"))}
     for path, match in found:
-        ours = _is_of_an_export(path, tables, whole=match["kind"] == "older") and any(path.iterdir())
+        ours = _is_of_an_export(path, tables, complete=match["kind"] == "older") and any(path.iterdir())
         if not ours or match["run"] not in ended:
             continue
         final = folder / match["run"]
@@ -67,24 +67,24 @@ def _hidden(folder: Path, run_id: str, kind: str) -> Path:
     return folder / f".{run_id}.{kind}"
 
 
-def _refuse_in_the_way(path: Path, tables: Collection[str], *, whole: bool) -> None:
-    if os.path.lexists(path) and not _is_of_an_export(path, tables, whole=whole):
+def _refuse_other_content(path: Path, tables: Collection[str], *, complete: bool) -> None:
+    if os.path.lexists(path) and not _is_of_an_export(path, tables, complete=complete):
         raise StoreError(
             f"{path} is in the way and was left as it is: it is no folder that an export made, or holds other files, too; "
             "move it away or name another folder"
         )
 
 
-def _is_of_an_export(path: Path, tables: Collection[str], *, whole: bool) -> bool:
-    """Return whether a path is a plain folder that holds only an export's plain files, and `run.parquet` if `whole` is set."""
+def _is_of_an_export(path: Path, tables: Collection[str], *, complete: bool) -> bool:
+    """Return whether a path is a plain folder that holds only an export's plain files, and `run.parquet` if `complete` is set."""
     if not is_plain_folder(path):
         return False
     names = {file.name for file in path.iterdir()}
     known = {CARD, *(f"{table}.parquet" for table in tables)}
     if not all(is_plain_file(path / name) for name in names):
         return False
-    foreign = {name for name in names - known if not name.endswith(".safetensors")}
-    return not foreign and ("run.parquet" in names or not whole)
+    others = {name for name in names - known if not name.endswith(".safetensors")}
+    return not others and ("run.parquet" in names or not complete)
 
 
 @contextmanager

@@ -107,21 +107,21 @@ def _check_conditions(connection: duckdb.DuckDBPyConnection, file: Path) -> None
     source = connection.execute(f"SELECT * FROM read_parquet({quoted_text(file)})")
     for row in source.to_arrow_table().to_pylist():
         try:
-            said = Condition.from_slug(row["condition"])
+            named = Condition.from_slug(row["condition"])
         except (ValueError, AttributeError, TypeError, AssertionError):
             raise StoreError(f"condition {quoted(str(row['condition']))} is none") from None
         for name, value in row.items():
-            if name != "condition" and not _is_said(said, name, value):
+            if name != "condition" and not _agrees(named, name, value):
                 raise StoreError(
                     f"condition {row['condition']} has {name} {quoted(str(value))}, which its name does not say"
                 )
 
 
-def _is_said(condition: Condition, name: str, value: Any) -> bool:
-    said = getattr(condition, name)
+def _agrees(condition: Condition, name: str, value: Any) -> bool:
+    named = getattr(condition, name)
     if value is None:  # the default value, or a column that an older schema lacks
         usual = LabelRule.TRUE if name == "label_rule" else getattr(Condition, name, None)
-        return said is None or said == usual
-    if isinstance(value, float) and isinstance(said, float | int):
-        return math.isclose(value, said, rel_tol=1e-6)
-    return bool(value == said)
+        return named is None or named == usual
+    if isinstance(value, float) and isinstance(named, float | int):
+        return math.isclose(value, named, rel_tol=1e-6)
+    return bool(value == named)

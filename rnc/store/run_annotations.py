@@ -50,17 +50,17 @@ class RunUpkeep:
 
         Raises ValueError if they are too long, StoreError if the store has no such run.
         """
-        told = _tags(tags)
+        checked = _tags(tags)
         if len(note) > LONGEST_NOTE:
             raise ValueError(f"a note has at most {LONGEST_NOTE:,} characters, this one has {len(note):,}")
         with writing(self.path) as connection:
-            _mark(connection, self.path, run_id, tags=told, note=note.strip())
+            _set_annotations(connection, self.path, run_id, tags=checked, note=note.strip())
 
     def archive(self, run_ids: list[str], archived: bool = True) -> None:
         """Archive runs, or bring them back. Raises StoreError, and changes none, if the store does not have all of them."""
         with writing(self.path) as connection:
             for run_id in run_ids:
-                _mark(connection, self.path, run_id, archived_at=utc_now() if archived else None)
+                _set_annotations(connection, self.path, run_id, archived_at=utc_now() if archived else None)
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run from the store, then its networks: a crash in between leaves only files that no store names.
@@ -71,7 +71,7 @@ class RunUpkeep:
         folder = networks_folder(self.path, run_id)
         with run_lock(self.path, run_id):
             with writing(self.path) as connection:
-                _refuse_a_trained_one(connection, self.path, run_id)
+                _refuse_if_training(connection, self.path, run_id)
                 delete_rows(connection, run_id, -1)
                 connection.execute("DELETE FROM run_mark WHERE run_id = ?", [run_id])
             naming, unknown = users_of_networks(self.path, run_id)
@@ -126,7 +126,7 @@ def _tags(given: list[str]) -> list[str]:
     return tags
 
 
-def _mark(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, **changes: Any) -> None:
+def _set_annotations(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, **changes: Any) -> None:
     if run_state(connection, run_id) is None:
         raise StoreError(f"no run {run_id} in {store}; it may have been deleted meanwhile, or is of the gallery")
     if not connection.execute("SELECT 1 FROM run_mark WHERE run_id = ?", [run_id]).fetchone():
@@ -135,7 +135,7 @@ def _mark(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str, **cha
         connection.execute(f"UPDATE run_mark SET {column} = ? WHERE run_id = ?", [value, run_id])
 
 
-def _refuse_a_trained_one(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> None:
+def _refuse_if_training(connection: duckdb.DuckDBPyConnection, store: Path, run_id: str) -> None:
     """Raise StoreError for a run that is being trained or does not exist.
 
     The lock shows trainers on this machine; the heartbeat also shows those on other machines with the same disk.
@@ -153,7 +153,7 @@ def _refuse_a_trained_one(connection: duckdb.DuckDBPyConnection, store: Path, ru
 def _remove(folder: Path) -> None:
     """Rename the folder before removing it, so that a new training of the run finds either all of it or nothing."""
     if is_plain_folder(folder):
-        condemned = folder.with_name(f".{folder.name}.deleted")
-        remove_whole(condemned)
-        folder = folder.rename(condemned)
+        renamed = folder.with_name(f".{folder.name}.deleted")
+        remove_whole(renamed)
+        folder = folder.rename(renamed)
     remove_whole(folder)

@@ -55,8 +55,8 @@ def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None)
     if len(classes) > MOST_CLASSES:
         raise StoreError(f"run {run_id} has {len(classes):,} classes; at most {MOST_CLASSES:,} are read")
     if wrong := [name for name in classes if not isinstance(name, str) or len(name) > MOST_CLASS_NAME]:
-        told = f"has {len(wrong[0]):,} characters" if isinstance(wrong[0], str) else "is missing"
-        raise StoreError(f"run {run_id} has a class whose name {told}; at most {MOST_CLASS_NAME} are read")
+        problem = f"has {len(wrong[0]):,} characters" if isinstance(wrong[0], str) else "is missing"
+        raise StoreError(f"run {run_id} has a class whose name {problem}; at most {MOST_CLASS_NAME} are read")
     try:
         config = _OLDER | json.loads(text)
         texts = all(isinstance(config[name], str) for name in _TEXTS)

@@ -31,14 +31,14 @@ def checked_sweep(content: bytes, folder: str) -> dict[str, Any]:
     found = _object(_parsed(content), "the file")
     version = found.pop("version", 1)
     if not _is_whole(version) or version < 1:
-        raise SweepFileError(f"version must be a whole number, got {_said(version)}")
+        raise SweepFileError(f"version must be a whole number, got {_shown_value(version)}")
     if version > VERSION:
         raise SweepFileError(f"it is of version {version}, and this program knows up to {VERSION}: update it")
     _check_keys(found, {"name", "engine", "options", "runs", "jobs"}, "the file")
     if checked_sweep_name(found["name"]) != folder:
-        raise SweepFileError(f"it calls itself {_said(found['name'])}, but its folder {_said(folder)}")
+        raise SweepFileError(f"it calls itself {_shown_value(found['name'])}, but its folder {_shown_value(folder)}")
     if found["engine"] not in _ENGINES:
-        raise SweepFileError(f"engine must be {' or '.join(_ENGINES)}, got {_said(found['engine'])}")
+        raise SweepFileError(f"engine must be {' or '.join(_ENGINES)}, got {_shown_value(found['engine'])}")
     return found | {
         "options": _options(found["options"]),
         "runs": _runs(found["runs"]),
@@ -50,7 +50,7 @@ def checked_sweep_name(name: object) -> str:
     """Return `name` if it can name a sweep's folder and its jobs in a scheduler. Raises SweepFileError otherwise."""
     text = _name(name, "name")
     if not _NAME.fullmatch(text):
-        raise SweepFileError(f"name must be of letters, digits and . _ -, got {_said(text)}")
+        raise SweepFileError(f"name must be of letters, digits and . _ -, got {_shown_value(text)}")
     return text
 
 
@@ -86,7 +86,7 @@ def _options(given: object) -> dict[str, Any]:
     _check_keys(options, set(checks), "options", all_needed=False)
     for name, value in options.items():
         if not checks[name](value):
-            raise SweepFileError(f"options: {name} cannot be {_said(value)}")
+            raise SweepFileError(f"options: {name} cannot be {_shown_value(value)}")
     return options
 
 
@@ -95,24 +95,26 @@ def _runs(given: object) -> dict[str, dict[str, Any]]:
     if not 1 <= len(runs) <= MOST_RUNS:
         raise SweepFileError(f"a sweep has 1 to {MOST_RUNS:,} runs, this one {len(runs):,}")
     for run_id, value in runs.items():
-        where = f"run {_said(_name(run_id, 'run id'))}"
+        where = f"run {_shown_value(_name(run_id, 'run id'))}"
         run = _object(value, where)
         _check_keys(run, {"config", "epochs", "seconds"}, where)
         config = _object(run["config"], f"{where}: config")
         if not config or len(config) > _MOST_ITEMS:
             raise SweepFileError(f"{where}: config has {len(config)} fields")
         if not _is_whole(run["epochs"]) or not 0 <= run["epochs"] <= MOST_EPOCHS:
-            raise SweepFileError(f"{where}: epochs must be 0 to {MOST_EPOCHS:,}, got {_said(run['epochs'])}")
+            raise SweepFileError(f"{where}: epochs must be 0 to {MOST_EPOCHS:,}, got {_shown_value(run['epochs'])}")
         if config.get("epochs", run["epochs"]) != run["epochs"]:
-            raise SweepFileError(f"{where}: epochs are {run['epochs']}, but {_said(config['epochs'])} in its config")
+            raise SweepFileError(
+                f"{where}: epochs are {run['epochs']}, but {_shown_value(config['epochs'])} in its config"
+            )
         if not _is_number(run["seconds"]) or not 0 <= run["seconds"] <= MOST_SECONDS:
-            raise SweepFileError(f"{where}: seconds must be 0 or more, got {_said(run['seconds'])}")
+            raise SweepFileError(f"{where}: seconds must be 0 or more, got {_shown_value(run['seconds'])}")
     return runs
 
 
 def _jobs(given: object, runs: set[str]) -> list[dict[str, Any]]:
     if not isinstance(given, list) or len(given) > MOST_JOBS:
-        raise SweepFileError(f"jobs must be a list of at most {MOST_JOBS:,}, got {_said(given)}")
+        raise SweepFileError(f"jobs must be a list of at most {MOST_JOBS:,}, got {_shown_value(given)}")
     return [_job(job, runs) for job in given]
 
 
@@ -120,30 +122,31 @@ def _job(given: object, runs: set[str]) -> dict[str, Any]:
     older: dict[str, Any] = {"cancelled": False, "folder": "", "process": ""}
     job = older | _object(given, "a job")
     _check_keys(job, {"job_id", "run_ids", "cancelled", "folder", "process"}, "a job")
-    where = f"job {_said(job['job_id'])}"
+    where = f"job {_shown_value(job['job_id'])}"
     if not isinstance(job["job_id"], str) or not _JOB_ID.fullmatch(job["job_id"]):
         raise SweepFileError(f"{where}: job_id must be a number, or two with _ between them")
     if not _are_texts(job["run_ids"], MOST_RUNS) or not set(job["run_ids"]) <= runs:
         raise SweepFileError(f"{where}: its runs are not all among those of the sweep")
     if not isinstance(job["cancelled"], bool):
-        raise SweepFileError(f"{where}: cancelled cannot be {_said(job['cancelled'])}")
+        raise SweepFileError(f"{where}: cancelled cannot be {_shown_value(job['cancelled'])}")
     if job["folder"] != "":
         _name(job["folder"], f"{where}: folder")
     if not isinstance(job["process"], str) or not _PROCESS.fullmatch(job["process"]):
-        raise SweepFileError(f"{where}: process cannot be {_said(job['process'])}")
+        raise SweepFileError(f"{where}: process cannot be {_shown_value(job['process'])}")
     return job
 
 
 def _object(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise SweepFileError(f"{where} must be an object, got {_said(value)}")
+        raise SweepFileError(f"{where} must be an object, got {_shown_value(value)}")
     return value
 
 
 def _check_keys(found: dict[str, Any], known: set[str], where: str, *, all_needed: bool = True) -> None:
     if unknown := sorted(set(found) - known):
         raise SweepFileError(
-            f"{where} has a field {_said(unknown[0])} that this program does not know: a newer one may have made it, update"
+            f"{where} has a field {_shown_value(unknown[0])} that this program does not know: a newer one may "
+            "have made it, update"
         )
     if all_needed and (missing := sorted(known - set(found))):
         raise SweepFileError(f"{where} has no {missing[0]}")
@@ -173,7 +176,7 @@ def _are_texts(value: object, most: int) -> bool:
     return all(isinstance(text, str) and len(text) <= _MOST_TEXT and "\0" not in text for text in texts)
 
 
-def _said(value: object) -> str:
+def _shown_value(value: object) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     return quoted(value) if isinstance(value, str) else quoted(json.dumps(value)).strip("'")

@@ -14,7 +14,7 @@ def as_matrix(vectors: Iterable[Any]) -> np.ndarray:
     Raises StoreError if a vector is missing, has a missing number, or differs in length from the others.
     """
     rows = list(vectors)
-    is_whole = all(isinstance(row, np.ndarray) and not np.ma.is_masked(row) for row in rows)
-    if not is_whole or len({len(row) for row in rows}) != 1 or not len(rows[0]):
+    is_complete = all(isinstance(row, np.ndarray) and not np.ma.is_masked(row) for row in rows)
+    if not is_complete or len({len(row) for row in rows}) != 1 or not len(rows[0]):
         raise StoreError("stored vectors make no sense: they differ in length, or numbers are missing")
     return np.stack(rows).astype(np.float64)

@@ -46,7 +46,7 @@ class StoreWriter(RunUpkeep):
     def __init__(self, path: Path) -> None:
         """Set the store's path; nothing is opened until something is written."""
         super().__init__(path)
-        self._untold: tuple[int, float] = (0, 0.0)  # the last written epoch, and its writing time so far
+        self._unwritten_time: tuple[int, float] = (0, 0.0)  # the last written epoch, and its writing time so far
 
     def prepare(self) -> None:
         """Create the store if it does not exist. Raises StoreError, and changes nothing, if the file is not a store."""
@@ -132,7 +132,7 @@ class StoreWriter(RunUpkeep):
             if found.fetchone():
                 raise StoreError(f"epoch {epoch} of {run_id} is already in {self.path}")
             _insert(connection, rows)
-            self._tell_times(connection, run_id)
+            self._write_times(connection, run_id)
             self._beat(connection, run_id, epoch)
 
     def replace_projections(self, run_id: str, method: str, rows: Rows) -> None:
@@ -149,7 +149,7 @@ class StoreWriter(RunUpkeep):
     def end_run(self, run_id: str, state: RunState, wall_seconds: float, error: str | None = None) -> None:
         """Close a run with its final state."""
         with writing(self.path) as connection:
-            self._tell_times(connection, run_id)
+            self._write_times(connection, run_id)
             connection.execute(
                 "UPDATE run SET state = ?, finished_at = ?, heartbeat_at = ?, wall_seconds = ?, error = ? WHERE run_id = ?",
                 [str(state), utc_now(), utc_now(), wall_seconds, error, run_id],
@@ -195,11 +195,11 @@ class StoreWriter(RunUpkeep):
         """Add the block's seconds to the writing time of an epoch; by default to the last written epoch."""
         begin = time.monotonic()
         yield
-        last, seconds = self._untold if epoch is None else (epoch, 0.0)
-        self._untold = last, seconds + time.monotonic() - begin
+        last, seconds = self._unwritten_time if epoch is None else (epoch, 0.0)
+        self._unwritten_time = last, seconds + time.monotonic() - begin
 
-    def _tell_times(self, connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
-        epoch, seconds = self._untold
+    def _write_times(self, connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+        epoch, seconds = self._unwritten_time
         connection.execute(
             "UPDATE epoch SET store_seconds = ? WHERE run_id = ? AND epoch = ?", [seconds, run_id, epoch]
         )
