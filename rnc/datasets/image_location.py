@@ -1,4 +1,7 @@
-"""The location of the user's own images on disk, for each split: class folders, Parquet files or an npz file."""
+"""The location of the user's own images on disk, for each split: class folders, Parquet files or an npz file.
+
+Tested by tests/rnc/datasets/test_splits.py.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

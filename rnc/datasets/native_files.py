@@ -1,4 +1,7 @@
-"""CIFAR and MNIST in their authors' own formats, as stored by torchvision, read without torchvision."""
+"""CIFAR and MNIST in their authors' own formats, as stored by torchvision, read without torchvision.
+
+Tested by tests/rnc/datasets/test_subset.py.
+"""
 
 import pickle
 from pathlib import Path

@@ -2,6 +2,8 @@
 
 The arrays are `images` (N, h, w), (N, h, w, c) or (N, c, h, w) uint8 and `labels` (N,) integers; or `train_images`,
 `train_labels` and `test_images`, `test_labels`; or, as in Keras, `x_train`, `y_train` and `x_test`, `y_test`.
+
+Tested by tests/rnc/datasets/test_custom.py.
 """
 
 import math

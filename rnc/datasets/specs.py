@@ -1,4 +1,7 @@
-"""Specs of the data sets: classes in the order of their labels, image shape, mean and std. Loads no images."""
+"""Specs of the data sets: classes in the order of their labels, image shape, mean and std. Loads no images.
+
+Tested by tests/rnc/datasets/test_registry.py.
+"""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """The config in a checkpoint's metadata: the description of the network, checked fully before anything is built from it.
 
-Tests: tests/rnc/models/test_weights.py.
+Tested by tests/rnc/models/test_weights.py.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Detection of out-of-memory errors, which torch raises in several forms.
 
-Tests: tests/rnc/lab/test_client.py.
+Tested by tests/rnc/lab/test_parts.py.
 """
 
 import torch

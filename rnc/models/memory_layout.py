@@ -1,4 +1,7 @@
-"""The check that a network may use channels_last. Tests: tests/rnc/models/test_memory_layout.py."""
+"""The check that a network may use channels_last.
+
+Tested by tests/train/test_bounds.py.
+"""
 
 from torch import nn
 

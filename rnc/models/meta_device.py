@@ -1,7 +1,9 @@
 """Networks without memory for their weights, compared with a file before anything is allocated, and filled afterwards.
 
 The description of a network in a file (its width, its number of classes, the size of its images) may be false. On
-torch's `meta` device a network of any size takes no memory for its weights. Tests: tests/rnc/models/test_weights.py.
+torch's `meta` device a network of any size takes no memory for its weights.
+
+Tested by tests/rnc/models/test_weights.py.
 """
 
 import copy

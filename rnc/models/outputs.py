@@ -1,4 +1,7 @@
-"""The logits in a network's output: a tensor, a tuple, a dict, or an object with attributes. Tests: test_last_layer.py."""
+"""The logits in a network's output: a tensor, a tuple, a dict, or an object with attributes.
+
+Tested by tests/rnc/models/test_last_layer.py.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,8 +1,9 @@
 """The header of a safetensors file: its metadata, and the shapes of its tensors, checked before anything is allocated.
 
 The file begins with the header's length (8 bytes, little-endian); the header is JSON: `__metadata__`, and for every
-tensor its dtype, shape and offsets. safetensors itself checks that the offsets cover the file without overlap. Tests:
-tests/rnc/models/test_weights.py.
+tensor its dtype, shape and offsets. safetensors itself checks that the offsets cover the file without overlap.
+
+Tested by tests/rnc/models/test_weights.py.
 """
 
 import json

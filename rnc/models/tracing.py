@@ -1,4 +1,7 @@
-"""A trial pass of two images through a module, which records the calls of its submodules."""
+"""A trial pass of two images through a module, which records the calls of its submodules.
+
+Tested by tests/rnc/models/test_last_layer.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
