@@ -1,8 +1,8 @@
-"""Check that logits are W h + b on images far from those that W and b were read from. Tests: test_last_layer.py.
+"""Check that logits are W h + b on images far from those that W and b were read from.
 
 Close to zero a sigmoid or tanh is almost linear, so that small logits alone would not tell it from a linear layer.
 
-Tested by tests/rnc/models/test_last_layer.py.
+Tested by tests/rnc/models/test_last_operation.py.
 """
 
 from contextlib import AbstractContextManager
