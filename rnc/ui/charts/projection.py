@@ -1,6 +1,7 @@
 """Scatter charts of features in a plane and of their movement under an attack."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -39,32 +40,41 @@ _LETTERS, _NAME_WIDTH = (
 _ROWS_BELOW, _MOST_IN_LEGEND = 6, 24
 
 
+@dataclass(frozen=True)
+class PlaneExtras:
+    """The parts of a `feature_plane` besides its points; each is left out if None."""
+
+    triangle: pd.DataFrame | None = None
+    """The vertices of a simplex plane (label, x, y), which are joined and named."""
+    path: pd.DataFrame | None = None
+    """The trajectory of a sample (x, y, place)."""
+    extent: pd.DataFrame | None = None
+    """Further points (x, y) that the axes include, so that the frames of a film share their axes."""
+    images: pd.DataFrame | None = None
+    """The images that show on hover (sample, image: its data URI)."""
+
+
 def feature_plane(
     frame: pd.DataFrame,
     classes: list[str],
     perturbed: str,
     *,
     arrows: bool,
-    triangle: pd.DataFrame | None = None,
-    reach: pd.DataFrame | None = None,
-    path: pd.DataFrame | None = None,
     brush: bool = False,
     chosen: Collection[int] = (),
     highlighted: Collection[str] = (),
-    pictures: pd.DataFrame | None = None,
+    extras: PlaneExtras = PlaneExtras(),
 ) -> alt.LayerChart:
     """Draw points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
 
-    With `arrows`, a line leads from each clean point to its perturbed point. `triangle` (label, x, y) has the vertices of a
-    simplex plane, which are joined and named. The axes also include `reach` (x, y), which the frames of a film share. `path`
-    (x, y, place) is drawn as the trajectory of a sample. With a `brush`, dragging draws a box, and moves the plane only with
-    shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If there are too
-    many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`. `pictures` (sample, image: its
-    data URI) show on hover.
+    With `arrows`, a line leads from each clean point to its perturbed point. With a `brush`, dragging draws a box, and moves the
+    plane only with shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If
+    there are too many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`.
     """
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
     highlighted = [] if pick else [name for name in classes if name in set(highlighted)]
-    extent = frame if reach is None else pd.concat([frame[["x", "y"]], reach])
+    triangle = extras.triangle
+    extent = frame if extras.extent is None else pd.concat([frame[["x", "y"]], extras.extent])
     frame, stands_out = _highlight(frame, chosen, highlighted, pick)
     across, up = _filled(extent) if triangle is None else _isometric(extent, triangle)
     legend, shapes = _legends(classes if pick else highlighted, triangle, brush)
@@ -73,7 +83,7 @@ def feature_plane(
         "y": alt.Y("y:Q", axis=None, scale=up),
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
-    points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
+    points = _points(frame, perturbed, shapes, extras.images).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
     clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if brush else {}
     layers = [points.add_params(alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
     if pick:
@@ -84,8 +94,8 @@ def feature_plane(
         moves = _sent(_moves(frame, perturbed), "x2", "y2")
         lines = alt.Chart(moves).mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
         layers.insert(0, lines.encode(opacity=_opacity(stands_out, 0.35, 0.02)))
-    if path is not None:
-        way = alt.Chart(path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
+    if extras.path is not None:
+        way = alt.Chart(extras.path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
     dragged: dict[str, Any] = {"translate": _DRAG.format("")} if brush else {}
     moved = alt.selection_interval(name="moved", bind="scales", **dragged)

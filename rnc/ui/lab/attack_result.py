@@ -11,7 +11,7 @@ from rnc.lab.attack import AttackResult
 from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.leaping import leaping_matrix
-from rnc.ui.charts.projection import PICKED_SAMPLE, feature_plane
+from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
@@ -114,7 +114,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     places, watched, triangle = placement
     shown = points(result, places, frame, names)
     shown = shown[shown["sample"].isin(result.sample[watched])]
-    reach = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
+    extent = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
     picked = st.session_state.get(IMAGE)
     path = None
     if picked in set(shown["sample"]):
@@ -122,7 +122,12 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
         path = pd.DataFrame({"x": steps[:, 0], "y": steps[:, 1], "place": range(len(steps))})
     highlighted = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
-        shown, names, Role.PERTURBED, arrows=True, triangle=triangle, reach=reach, path=path, highlighted=highlighted
+        shown,
+        names,
+        Role.PERTURBED,
+        arrows=True,
+        highlighted=highlighted,
+        extras=PlaneExtras(triangle=triangle, path=path, extent=extent),
     )
     figures.draw(
         st.container(),

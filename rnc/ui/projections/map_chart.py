@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
+from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.projections.map_data import Maps, Plane, read_plane
@@ -56,11 +56,10 @@ def _draw_map(
         choice.classes,
         choice.condition_name,
         arrows=display.arrows,
-        triangle=plane.triangle,
         brush=True,
         chosen=picked_samples(scope),
         highlighted=classes.highlighted,
-        pictures=pictures.rows,
+        extras=PlaneExtras(triangle=plane.triangle, images=pictures.rows),
     )
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
     chart_key, on_select = picking(key, scope, view, plane.points)

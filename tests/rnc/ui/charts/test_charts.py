@@ -18,7 +18,7 @@ from rnc.ui.charts.images import image_strip, perturbation_strip, small_uri
 from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
-from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, feature_plane
+from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.vocabulary import METRIC_INFO, Metric, Role
 
 NAMES = ["zero", "one", "two"]
@@ -284,7 +284,7 @@ def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
 
 def test_pictures_come_once_a_sample_whatever_the_conditions() -> None:
     pictures = pd.DataFrame({"sample": [4, 9], "image": ["data:a", "data:b"]})
-    chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, pictures=pictures)
+    chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, extras=PlaneExtras(images=pictures))
     spec = spec_of(chart)
     (points,) = layers_of(spec, "point")
     sent = shown_rows(chart)["image"].cat
@@ -311,7 +311,7 @@ TRIANGLE = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.5, -0.5
 
 
 def test_a_simplex_plane_has_one_unit_in_both_directions() -> None:
-    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, triangle=TRIANGLE))
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, extras=PlaneExtras(triangle=TRIANGLE)))
     assert spec["width"] == spec["height"]
     assert marks(spec) == ["rule", "point", "line", "text"]
     points = layers_of(spec, "point")[0]["encoding"]

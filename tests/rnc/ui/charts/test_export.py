@@ -13,7 +13,7 @@ import pytest
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.export import FileKind, picture_file, shown_rows, table_file
 from rnc.ui.charts.geometry import cosine_heatmap
-from rnc.ui.charts.projection import feature_plane
+from rnc.ui.charts.projection import PlaneExtras, feature_plane
 from rnc.vocabulary import Metric
 
 EPOCHS = [0, 1, 5, 20]
@@ -83,7 +83,7 @@ def test_a_square_stays_one() -> None:
     """One unit in both directions, whatever the width: a simplex plane's triangle is not stretched."""
     frame = pd.DataFrame({"shown": "clean", "sample": range(3), "label": NAMES, "predicted": NAMES, "x": 0.0, "y": 0.0})
     triangle = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.6, -0.6, 1.1]})
-    chart = feature_plane(frame, NAMES, "perturbed", arrows=True, triangle=triangle)
+    chart = feature_plane(frame, NAMES, "perturbed", arrows=True, extras=PlaneExtras(triangle=triangle))
     root = ElementTree.fromstring(picture_file(chart, FileKind.SVG, 5.0))
     width, height = (float(root.attrib[side].removesuffix("px")) for side in ("width", "height"))
     assert width == pytest.approx(480, abs=2) and height == pytest.approx(480, abs=2)
@@ -109,6 +109,6 @@ def test_a_file_leaves_out_what_shows_on_hover() -> None:
         {"shown": ["clean"], "sample": [1], "label": ["a"], "predicted": ["a"], "x": [0.0], "y": [0.0]}
     )
     pictures = pd.DataFrame({"sample": [1], "image": ["data:image/png;base64,AAAA"]})
-    chart = feature_plane(plane, NAMES, "perturbed", arrows=False, pictures=pictures)
+    chart = feature_plane(plane, NAMES, "perturbed", arrows=False, extras=PlaneExtras(images=pictures))
     assert b"AAAA" not in picture_file(chart, FileKind.SVG)
     assert "AAAA" in str(chart.to_dict()["datasets"]), "the page has it"

@@ -14,7 +14,7 @@ from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.charts.palette import class_scale
-from rnc.ui.charts.projection import feature_plane, has_legend
+from rnc.ui.charts.projection import PlaneExtras, feature_plane, has_legend
 
 COUNTS = (2, 10, 37, 100, 200, 1000)
 LONG = "n{:04d} of the long-tailed West Highland cocker spaniels, Canis lupus familiaris"
@@ -158,7 +158,9 @@ def test_the_circle_of_flows_keeps_its_size(classes: list[str]) -> None:
 def test_vertices_of_a_plane_with_long_names_are_cut() -> None:
     names = [LONG.format(i) for i in range(3)]
     corners = pd.DataFrame({"label": names, "x": [-1.0, 1.0, 0.0], "y": [0.0, 0.0, 1.7]})
-    drawing = drawing_of(feature_plane(plane(names), names, "perturbed", arrows=True, triangle=corners))
+    drawing = drawing_of(
+        feature_plane(plane(names), names, "perturbed", arrows=True, extras=PlaneExtras(triangle=corners))
+    )
     assert all(
         len(text) <= _MOST_LETTERS for role in ("mark-text", "role-legend-label") for *_, text in texts(drawing, role)
     )
