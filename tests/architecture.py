@@ -4,7 +4,9 @@ A room is a package or a module; CONTRIBUTING.md says what is in each. tests/tes
 """
 
 import ast
+import re
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -167,3 +169,72 @@ def imports_of_rooms() -> dict[str, set[str]]:
     for module, names in imports_of_modules().items():
         found[room_of(module)] |= {room_of(name) for name in names} - {room_of(module)}
     return found
+
+
+TESTED_BY = re.compile(r"^Tested by (tests/\S+\.py)\.$", re.MULTILINE)
+"""The line at the end of a module's docstring that names its test, if no test has the module's own name."""
+
+
+def needs_test(module: str) -> bool:
+    """Return whether a module has code of its own: a package whose `__init__.py` only imports names needs no test."""
+    tree = ast.parse(MODULES[module].read_text())
+    only_names = (ast.Expr, ast.Import, ast.ImportFrom)
+    return not all(isinstance(node, only_names) or _is_all(node) for node in tree.body)
+
+
+def _is_all(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+
+
+def mirrored_test(module: str) -> Path:
+    """Return the path of the test that has a module's own name: `tests/rnc/a/test_b.py` for `rnc/a/b.py`."""
+    *folders, name = module.split(".")
+    return Path("tests", *folders, f"test_{name}.py")
+
+
+def covering_test(module: str) -> Path | None:
+    """Return the test of a module: the one of its name, or the one that its docstring names; None if there is neither."""
+    mirrored = mirrored_test(module)
+    if (ROOT / mirrored).is_file():
+        return mirrored
+    line = TESTED_BY.search(ast.get_docstring(ast.parse(MODULES[module].read_text())) or "")
+    return None if line is None else Path(line[1])
+
+
+def public_names(module: str) -> set[str]:
+    """Return the public classes, functions and constants that a module defines, if they are long enough to be distinctive."""
+    names: set[str] = set()
+    for node in ast.parse(MODULES[module].read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return {name for name in names if not name.startswith("_") and len(name) > 5}
+
+
+def mentions(test: Path, module: str) -> bool:
+    """Return whether a test has to do with a module: names it or one of its public names, or imports one of its users.
+
+    Tests in tests/pages open the pages, and thereby the parts of the screen.
+    """
+    source = test.read_text()
+    words = {re.escape(module), re.escape(str(MODULES[module].relative_to(ROOT))), *public_names(module)}
+    if any(re.search(rf"\b{word}\b", source) for word in words) or steps_to(test, module) <= 2:
+        return True
+    return "pages" in test.parts and module.split(".")[:2] in (["rnc", "ui"], ["pages", module.split(".")[-1]], ["app"])
+
+
+@cache
+def _imports() -> dict[str, set[str]]:
+    return imports_of_modules()
+
+
+def steps_to(test: Path, module: str) -> int:
+    """Return 0 if a test imports a module, 1 if it imports a module that does so, 2 for one step more; 3 for all others."""
+    reached = imported(test.read_text()) & set(MODULES)
+    for steps in range(3):
+        if module in reached:
+            return steps
+        reached = reached.union(*(_imports()[name] for name in reached))
+    return 3

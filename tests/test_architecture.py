@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from docs import architecture as document
-from tests.architecture import ROOMS, ROOT, broken, circle, imports_of_modules, python_files
+from tests.architecture import (
+    MODULES,
+    ROOMS,
+    ROOT,
+    broken,
+    circle,
+    covering_test,
+    imports_of_modules,
+    mentions,
+    mirrored_test,
+    needs_test,
+    python_files,
+)
 
 
 @pytest.mark.parametrize("path", python_files(), ids=lambda p: str(p.relative_to(ROOT)))
@@ -48,6 +60,16 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     imports = imports_of_modules()
     assert circle(imports) == []
     assert circle(imports | {"rnc.vocabulary": {"rnc.conditions"}})
+
+
+@pytest.mark.parametrize("module", filter(needs_test, MODULES))
+def test_each_module_has_a_test_of_its_name_or_names_one(module: str) -> None:
+    """Otherwise nobody finds it; a docstring names it in its last line: `Tested by tests/rnc/a/test_b.py.`"""
+    test = covering_test(module)
+    assert test is not None, f"{module} has no test of its name, and its docstring names none"
+    assert (ROOT / test).is_file(), f"{module} names {test}, which does not exist"
+    if test != mirrored_test(module):
+        assert mentions(test, module), f"{test} has nothing to do with {module}"
 
 
 def test_the_diagram_is_drawn_from_the_imports() -> None:
