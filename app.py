@@ -1,6 +1,8 @@
 """The dashboard: page setup, navigation, and the selection that all pages share. Start with `streamlit run app.py`.
 
 Streamlit imports this file once, to serve it, and runs it as a script for every visitor.
+
+Tested by tests/pages/test_pages.py.
 """
 
 from pathlib import Path

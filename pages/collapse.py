@@ -1,4 +1,7 @@
-"""The collapse page: how collapse develops over epochs, and how each condition affects it."""
+"""The collapse page: how collapse develops over epochs, and how each condition affects it.
+
+Tested by tests/pages/test_pages.py.
+"""
 
 import streamlit as st
 

@@ -1,4 +1,7 @@
-"""The home page: the verdicts on the paper's claims for the selected runs, with the numbers and links to the evidence."""
+"""The home page: the verdicts on the paper's claims for the selected runs, with the numbers and links to the evidence.
+
+Tested by tests/pages/test_pages.py.
+"""
 
 import streamlit as st
 

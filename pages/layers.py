@@ -1,4 +1,7 @@
-"""The layers page: the stages of the network at which collapse forms, and those that resist an attack."""
+"""The layers page: the stages of the network at which collapse forms, and those that resist an attack.
+
+Tested by tests/pages/test_pages.py.
+"""
 
 import streamlit as st
 

@@ -1,4 +1,7 @@
-"""Writing of files that are either complete or absent, even after a failure."""
+"""Writing of files that are either complete or absent, even after a failure.
+
+Tested by tests/rnc/datasets/test_cache.py.
+"""
 
 import os
 from collections.abc import Iterator

@@ -1,6 +1,8 @@
 """Notes in the home folder of the names that this account has entered; an untrusted store may lead only to these.
 
 Each line is one text as JSON, in files of `~/.local/state/rnc` (or of XDG_STATE_HOME).
+
+Tested by tests/rnc/datasets/test_subset.py.
 """
 
 import json

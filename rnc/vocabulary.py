@@ -1,6 +1,8 @@
 """Closed lists of the values allowed in a config, a store row or an address. Imports no other module of this project.
 
 Shape letters used everywhere: N samples, C classes, d feature size, L stages, (c, h, w) image.
+
+Tested by tests/rnc/conditions/test_options.py.
 """
 
 from dataclasses import dataclass

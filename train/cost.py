@@ -1,4 +1,7 @@
-"""Cost estimates of runs (`--dry-run`): time a few passes on this device, and multiply by the number of passes."""
+"""Cost estimates of runs (`--dry-run`): time a few passes on this device, and multiply by the number of passes.
+
+Tested by tests/train/test_bounds.py.
+"""
 
 import time
 from collections.abc import Callable

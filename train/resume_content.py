@@ -1,4 +1,7 @@
-"""The content of a resume file: its checksum, and the check that its tensors are those of the network."""
+"""The content of a resume file: its checksum, and the check that its tensors are those of the network.
+
+Tested by tests/train/test_resume.py.
+"""
 
 import hashlib
 import json

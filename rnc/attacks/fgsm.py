@@ -1,4 +1,7 @@
-"""The fast gradient (sign) method: a single step of epsilon from the clean image (Goodfellow et al. 2015)."""
+"""The fast gradient (sign) method: a single step of epsilon from the clean image (Goodfellow et al. 2015).
+
+Tested by tests/rnc/attacks/test_losses.py.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""The frame of all iterative attacks: their common parameters, their checks, and the restarts."""
+"""The frame of all iterative attacks: their common parameters, their checks, and the restarts.
+
+Tested by tests/rnc/attacks/test_invariants.py.
+"""
 
 from collections import deque
 from collections.abc import Iterator

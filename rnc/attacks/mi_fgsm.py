@@ -1,4 +1,7 @@
-"""MI-FGSM, PGD from the clean image along a decaying sum of normalised gradients (Dong et al. 2018, algorithm 1)."""
+"""MI-FGSM, PGD from the clean image along a decaying sum of normalised gradients (Dong et al. 2018, algorithm 1).
+
+Tested by tests/rnc/attacks/test_confident_networks.py.
+"""
 
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass

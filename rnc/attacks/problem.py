@@ -1,4 +1,7 @@
-"""The problem that a gradient attack solves: raise a loss of a network around clean images, within a norm ball."""
+"""The problem that a gradient attack solves: raise a loss of a network around clean images, within a norm ball.
+
+Tested by tests/rnc/attacks/test_steps.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""Definition of a claim: its texts, the objectives that it applies to, and the numbers that decide it."""
+"""Definition of a claim: its texts, the objectives that it applies to, and the numbers that decide it.
+
+Tested by tests/rnc/test_claims.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The numbers of one run that decide the claims."""
+"""The numbers of one run that decide the claims.
+
+Tested by tests/rnc/test_claims.py.
+"""
 
 import copy
 import math

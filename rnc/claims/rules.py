@@ -1,4 +1,7 @@
-"""The paper's claims C1 to C11 (paper.md, section 4), with their criteria in words and as numbers with bounds."""
+"""The paper's claims C1 to C11 (paper.md, section 4), with their criteria in words and as numbers with bounds.
+
+Tested by tests/rnc/test_claims.py.
+"""
 
 import math
 

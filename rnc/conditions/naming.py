@@ -3,6 +3,8 @@
 The parts of a slug are kind, norm, epsilon, steps, then the options that differ from their defaults:
 `pgd-linf-8_255-10-step15_255-next-margin-momentum0.9-restarts3`. Labels: `MI-FGSM-10, ℓ∞ ε = 8/255`,
 `targeted APGD-DLR-50, ℓ2 ε = 0.5, 3 restarts`.
+
+Tested by tests/rnc/conditions/test_condition.py.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The notation of perturbation sizes."""
+"""The notation of perturbation sizes.
+
+Tested by tests/rnc/conditions/test_condition.py.
+"""
 
 import math
 from fractions import Fraction

@@ -1,6 +1,8 @@
 """`python -m rnc.doctor [STORE] [--data-root FOLDER] [--repair]`: one line per finding; the exit code is 1 if problems are left.
 
 Without --repair nothing is changed. With it, everything that can be rebuilt is rebuilt, and the rest is reported.
+
+Tested by tests/rnc/doctor/test_doctor.py.
 """
 
 import argparse

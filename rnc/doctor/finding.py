@@ -1,4 +1,7 @@
-"""A single finding of the doctor."""
+"""A single finding of the doctor.
+
+Tested by tests/rnc/doctor/test_doctor.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

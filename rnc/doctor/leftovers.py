@@ -2,6 +2,8 @@
 
 Only files that this program certainly made for this store are changed: files and folders with exactly the names of its
 incomplete ones, and folders of networks if no other store lies beside it. Everything else is only reported.
+
+Tested by tests/rnc/doctor/test_doctor.py.
 """
 
 import json

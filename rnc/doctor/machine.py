@@ -1,4 +1,7 @@
-"""Findings that do not depend on the store: versions, device, threads, data sets."""
+"""Findings that do not depend on the store: versions, device, threads, data sets.
+
+Tested by tests/rnc/doctor/test_doctor.py.
+"""
 
 import os
 import platform

@@ -1,4 +1,7 @@
-"""Checks of the store: who holds it, whether all of it is readable, and whether its runs and networks are as recorded."""
+"""Checks of the store: who holds it, whether all of it is readable, and whether its runs and networks are as recorded.
+
+Tested by tests/rnc/doctor/test_doctor.py.
+"""
 
 import shutil
 from collections.abc import Iterator

@@ -2,6 +2,8 @@
 
 Symbols: T frames of a trajectory, n watched images, m shown images, C classes, k <= C - 1 dimensions spanned by the centred
 clean class means, (c, h, w) image.
+
+Tested by tests/rnc/lab/engine/test_trajectory.py.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Estimates of the duration of a request from earlier ones, counted in forward passes of an image through the network.
 
-Tests: tests/rnc/lab/test_parts.py.
+Tested by tests/rnc/lab/test_parts.py.
 """
 
 import threading

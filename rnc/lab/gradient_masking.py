@@ -1,4 +1,7 @@
-"""The checks for gradient masking of an attack on a network: their request and their result."""
+"""The checks for gradient masking of an attack on a network: their request and their result.
+
+Tested by tests/rnc/lab/engine/test_gradient_masking.py.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar

@@ -1,6 +1,6 @@
 """The messages between the server and the lab's worker: a JSON object and optional binary data, without pickle.
 
-Tests: tests/rnc/lab/test_parts.py.
+Tested by tests/rnc/lab/test_parts.py.
 """
 
 import json

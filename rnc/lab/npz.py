@@ -1,4 +1,7 @@
-"""Conversion of dataclasses of arrays, frames and plain values to and from npz, without pickle and with a memory limit."""
+"""Conversion of dataclasses of arrays, frames and plain values to and from npz, without pickle and with a memory limit.
+
+Tested by tests/rnc/lab/test_results.py.
+"""
 
 import dataclasses
 import io

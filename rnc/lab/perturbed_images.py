@@ -1,4 +1,7 @@
-"""Some images of a source, perturbed for display as in the run's measurement: their request and their result."""
+"""Some images of a source, perturbed for display as in the run's measurement: their request and their result.
+
+Tested by tests/rnc/lab/engine/test_perturbed_images.py.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

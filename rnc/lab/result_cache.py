@@ -1,6 +1,6 @@
 """A cache of results by request key, limited in bytes; the least recently used results are dropped first.
 
-Tests: tests/rnc/lab/test_parts.py.
+Tested by tests/rnc/lab/test_parts.py.
 """
 
 import threading

@@ -1,4 +1,7 @@
-"""The source of an attack in the lab, a stored network and its images, and the checks of the values in a request."""
+"""The source of an attack in the lab, a stored network and its images, and the checks of the values in a request.
+
+Tested by tests/rnc/lab/test_requests.py.
+"""
 
 import math
 from collections.abc import Callable, Iterable

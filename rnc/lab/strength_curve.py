@@ -1,4 +1,7 @@
-"""A strength curve: metrics at several strengths of an attack, for one or two networks; its request and its result."""
+"""A strength curve: metrics at several strengths of an attack, for one or two networks; its request and its result.
+
+Tested by tests/rnc/lab/test_saved_results.py.
+"""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum

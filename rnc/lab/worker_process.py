@@ -1,6 +1,6 @@
 """The lab's worker process as the server sees it: started when it is needed, and again after its end.
 
-Tests: tests/rnc/lab/test_watchdog.py.
+Tested by tests/rnc/lab/test_watchdog.py.
 """
 
 import os

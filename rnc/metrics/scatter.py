@@ -4,6 +4,8 @@ The centred means M (C, d) span k <= C - 1 directions, and NC1 needs the within-
 matrix product of the pass is therefore that of the residuals h - mu_c with the directions. The nearest mean follows
 from the same product: the means differ only within their span, where h is known from its residual and its own class's
 mean.
+
+Tested by tests/rnc/metrics/test_streaming.py.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""The attack of a run: the default of its data set, with the values of a config in place of the defaults."""
+"""The attack of a run: the default of its data set, with the values of a config in place of the defaults.
+
+Tested by tests/rnc/probe/test_probe.py.
+"""
 
 from rnc.conditions import UsualAttack as Attack
 from rnc.conditions import default_step_size, usual_attack

@@ -1,4 +1,7 @@
-"""The checkpoint files that a command names, directly or by folder. Tests: tests/rnc/probe/test_epoch_names.py."""
+"""The checkpoint files that a command names, directly or by folder.
+
+Tested by tests/rnc/probe/test_epoch_names.py.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

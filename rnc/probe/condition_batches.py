@@ -1,4 +1,7 @@
-"""The images of a measured set under one condition, batch by batch. Tests: tests/rnc/probe/test_probe.py."""
+"""The images of a measured set under one condition, batch by batch.
+
+Tested by tests/rnc/probe/test_projections.py.
+"""
 
 from collections.abc import Iterable, Iterator
 

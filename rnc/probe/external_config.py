@@ -1,4 +1,7 @@
-"""An external network as a run: its files, one per epoch, and the images on which it is measured."""
+"""An external network as a run: its files, one per epoch, and the images on which it is measured.
+
+Tested by tests/rnc/probe/test_execution.py.
+"""
 
 import hashlib
 import json

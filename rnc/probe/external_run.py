@@ -1,4 +1,7 @@
-"""Measurement of external networks into the store: the rows of a trained run, except those of its training."""
+"""Measurement of external networks into the store: the rows of a trained run, except those of its training.
+
+Tested by tests/train/test_measure.py.
+"""
 
 from contextlib import nullcontext
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The heartbeat of a running run in the store."""
+"""The heartbeat of a running run in the store.
+
+Tested by tests/train/test_loop.py.
+"""
 
 import threading
 import time

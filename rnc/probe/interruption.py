@@ -1,4 +1,7 @@
-"""The interruption of runs: Ctrl-C, SIGTERM, a time limit. Measurements are kept, and the same command resumes the run."""
+"""The interruption of runs: Ctrl-C, SIGTERM, a time limit. Measurements are kept, and the same command resumes the run.
+
+Tested by tests/rnc/store/test_interruption.py.
+"""
 
 import re
 import signal

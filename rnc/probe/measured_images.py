@@ -1,4 +1,7 @@
-"""The measured images of a run, balanced over the classes, and images of another distribution."""
+"""The measured images of a run, balanced over the classes, and images of another distribution.
+
+Tested by tests/rnc/probe/test_probe.py.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

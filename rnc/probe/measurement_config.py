@@ -1,6 +1,8 @@
 """The measurement settings of a run: network, images, conditions and epochs, without the settings of its training.
 
 They are shared by trained runs (`train/config.py`) and external networks (`rnc/probe/external_config.py`).
+
+Tested by tests/rnc/probe/test_projections.py.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""The rows of a (run, epoch, split, condition), computed from its features."""
+"""The rows of a (run, epoch, split, condition), computed from its features.
+
+Tested by tests/rnc/probe/test_projections.py.
+"""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,7 @@
-"""Options shared by the commands that train and that measure: the store, and the device and its settings."""
+"""Options shared by the commands that train and that measure: the store, and the device and its settings.
+
+Tested by tests/train/test_run.py.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The provenance of a run: device, threads, host, commit and versions."""
+"""The provenance of a run: device, threads, host, commit and versions.
+
+Tested by tests/rnc/probe/test_execution.py.
+"""
 
 import platform
 import socket

@@ -1,6 +1,8 @@
 """The life of a run in the store: its lock, its state from running to the final one, and its heartbeat.
 
-Trained runs and measurements of external networks share it. Tests: tests/train/test_loop.py, tests/train/test_measure.py.
+Trained runs and measurements of external networks share it.
+
+Tested by tests/rnc/probe/test_execution.py.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The last line of a measurement: the number of images measured in each split, what was left out, and the accuracies.
 
-Tests: tests/train/test_own_choice.py, tests/train/test_own_images.py.
+Tested by tests/rnc/probe/test_execution.py.
 """
 
 from pathlib import Path

@@ -3,6 +3,8 @@
 `--upgrade` brings an older store to this program's schema and first copies it (`rnc-v2-2026-11-25.duckdb` beside it).
 `--compact` writes the file again without the space that deleted runs have left.
 The exit code is 1 if nothing is measured yet, 2 on errors.
+
+Tested by tests/rnc/store/test_compact.py.
 """
 
 from rnc.command_line import fail, run_command, say

@@ -1,4 +1,7 @@
-"""The address of a store, as given on the command line or in RNC_STORE."""
+"""The address of a store, as given on the command line or in RNC_STORE.
+
+Tested by tests/rnc/store/test_connection.py.
+"""
 
 import os
 import re

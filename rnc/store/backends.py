@@ -1,4 +1,7 @@
-"""The two kinds of stores, one DuckDB file or a lake, behind the same methods. Here alone a path decides which one it is."""
+"""The two kinds of stores, one DuckDB file or a lake, behind the same methods. Here alone a path decides which one it is.
+
+Tested by tests/rnc/store/test_catalog_macros.py.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

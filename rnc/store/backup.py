@@ -2,6 +2,8 @@
 
 A separate process makes the copy. In this process it would release DuckDB's lock: on POSIX, all locks of a process on a
 file end as soon as the process closes any descriptor of that file.
+
+Tested by tests/rnc/store/test_upgrade.py.
 """
 
 import filecmp

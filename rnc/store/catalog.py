@@ -2,6 +2,8 @@
 
 A view, a macro or a generated column in place of a table of the schema would be executed by every page. Therefore only
 tables with the schema's columns are read. Tables with other names belong to the user, and this program never reads them.
+
+Tested by tests/security/test_store_files.py.
 """
 
 import re

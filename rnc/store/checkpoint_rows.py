@@ -1,4 +1,7 @@
-"""Rows of table `checkpoint`: how they are written and read. Recorded paths are checked by `files.recorded_network`."""
+"""Rows of table `checkpoint`: how they are written and read. Recorded paths are checked by `files.recorded_network`.
+
+Tested by tests/rnc/store/test_copy.py.
+"""
 
 from pathlib import Path
 

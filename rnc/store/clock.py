@@ -1,4 +1,7 @@
-"""The current time in the form that the store keeps."""
+"""The current time in the form that the store keeps.
+
+Tested by tests/rnc/store/test_interruption.py.
+"""
 
 from datetime import UTC, datetime
 

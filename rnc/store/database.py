@@ -3,6 +3,8 @@
 A store may be untrusted. Every connection of this program is opened here: it opens no other file (except the published
 runs that are read beside a store), loads no extension and uses a bounded share of the memory. No query can change these
 settings.
+
+Tested by tests/rnc/store/test_cached_queries.py.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""Errors that DuckDB or the disk raise on a store's file: how to recognise them, and messages with the cause and what to do."""
+"""Errors that DuckDB or the disk raise on a store's file: how to recognise them, and messages with the cause and what to do.
+
+Tested by tests/rnc/store/test_catalog_macros.py.
+"""
 
 import re
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The errors of a store. Each message says what happened, why, and what to do."""
+"""The errors of a store. Each message says what happened, why, and what to do.
+
+Tested by tests/rnc/store/test_connection.py.
+"""
 
 
 class StoreError(Exception):

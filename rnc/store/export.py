@@ -2,6 +2,8 @@
 
 A RUN is a run id or a pattern such as 'cifar10-*'. `RNC_GALLERY=FOLDER` shows the folder beside your own store. The exit
 code is 2 if a run could not be published; the other runs are published anyway.
+
+Tested by tests/rnc/store/test_gallery.py.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""A store in one DuckDB file (`backends.Backend`). While a process writes to the file, no other process can open it."""
+"""A store in one DuckDB file (`backends.Backend`). While a process writes to the file, no other process can open it.
+
+Tested by tests/rnc/store/test_connection.py.
+"""
 
 import logging
 import os

@@ -3,6 +3,8 @@
 A store, or the folder around it, may be untrusted: run ids and recorded paths are checked before they become a path, and
 no link is followed out of the store's folder (`rnc/safe_paths.py`). All functions raise StoreError if something is
 refused. A store that is reached through a link has its networks, locks and logs beside the target of the link.
+
+Tested by tests/rnc/store/test_locks.py.
 """
 
 import hashlib

@@ -1,4 +1,7 @@
-"""A full read of a store, since DuckDB checks the checksum of a block only when it reads the block."""
+"""A full read of a store, since DuckDB checks the checksum of a block only when it reads the block.
+
+Tested by tests/rnc/doctor/test_doctor.py.
+"""
 
 from pathlib import Path
 

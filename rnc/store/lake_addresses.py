@@ -5,6 +5,8 @@ belong in ~/.pgpass.
 
 The folder may be untrusted. Therefore its file leads to a database only if the user of this account has given the same
 database by its address before, which is noted in the home folder.
+
+Tested by tests/rnc/store/test_lake.py.
 """
 
 import os

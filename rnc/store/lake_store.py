@@ -3,6 +3,8 @@
 Its catalog is in PostgreSQL. A small file in the folder (`lake_addresses.py`) represents the store: checkpoints, locks and
 sweeps lie beside it as beside a DuckDB file, and its modification time shows that something was written. The catalog may be
 untrusted: every query to it has a time limit.
+
+Tested by tests/rnc/store/test_lake.py.
 """
 
 import os

@@ -1,6 +1,8 @@
 """The version of a store's schema: checked before anything is read, and brought up to date by the first command that writes.
 
 The copy of a file before its upgrade is made by `backup.py`: a program of a process of its own, which does not load DuckDB.
+
+Tested by tests/rnc/store/test_connection.py.
 """
 
 import duckdb

@@ -1,4 +1,7 @@
-"""Other stores in a store's folder. They share its folder of networks, so networks that one of them names must stay."""
+"""Other stores in a store's folder. They share its folder of networks, so networks that one of them names must stay.
+
+Tested by tests/rnc/store/test_run_annotations.py.
+"""
 
 import re
 from pathlib import Path

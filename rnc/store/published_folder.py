@@ -2,6 +2,8 @@
 
 Only the results of exports are removed or replaced: plain folders that hold only files with an export's names. The next
 export cleans up after one that was killed. Tested in `tests/rnc/store/test_gallery.py` and `tests/security/test_paths.py`.
+
+Tested by tests/rnc/store/test_published_rows.py.
 """
 
 import os

@@ -3,6 +3,8 @@
 Such a folder is read beside a store, as if its runs were in the store. The gallery of the project is one. The folder may
 be untrusted: each run is examined before DuckDB reads it. A run that is damaged or differs from the form that `publish`
 writes is left out, with the reason, while the other runs and the store itself are read as usual.
+
+Tested by tests/rnc/store/test_gallery.py.
 """
 
 import threading

@@ -1,4 +1,7 @@
-"""Names and texts as parts of SQL. Values are bound as parameters wherever DuckDB accepts parameters."""
+"""Names and texts as parts of SQL. Values are bound as parameters wherever DuckDB accepts parameters.
+
+Tested by tests/rnc/store/test_bounds.py.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""The model card of a run: its settings, its origin, and the command that trains it again."""
+"""The model card of a run: its settings, its origin, and the command that trains it again.
+
+Tested by tests/rnc/store/test_gallery.py.
+"""
 
 import json
 import shlex

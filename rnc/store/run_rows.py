@@ -1,4 +1,7 @@
-"""The rows of table `run` as pages read them, with parsed configs; unusable configs are refused."""
+"""The rows of table `run` as pages read them, with parsed configs; unusable configs are refused.
+
+Tested by tests/pages/test_huge_stores.py.
+"""
 
 import json
 import re

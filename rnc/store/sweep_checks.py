@@ -2,6 +2,8 @@
 
 A file that passes is safe to compute with: no count is huge, no number is infinite, and names can be parts of a path and
 of a job name.
+
+Tested by tests/rnc/store/test_sweep_file.py.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Checks of vectors from a store: in an untrusted store they may be missing or differ in length."""
+"""Checks of vectors from a store: in an untrusted store they may be missing or differ in length.
+
+Tested by tests/rnc/store/test_published_rows.py.
+"""
 
 from collections.abc import Iterable
 from typing import Any

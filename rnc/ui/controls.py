@@ -1,4 +1,7 @@
-"""Controls that several pages share: the run of a page, and the classes of a map."""
+"""Controls that several pages share: the run of a page, and the classes of a map.
+
+Tested by tests/rnc/ui/pages/test_geometry.py.
+"""
 
 import pandas as pd
 import streamlit as st

@@ -1,4 +1,7 @@
-"""Display of errors: a sentence on the page, and the ID under which the log contains the details."""
+"""Display of errors: a sentence on the page, and the ID under which the log contains the details.
+
+Tested by tests/rnc/test_log.py.
+"""
 
 import functools
 from collections.abc import Callable, Iterator

@@ -1,4 +1,7 @@
-"""The charts of a page, and their export for a paper."""
+"""The charts of a page, and their export for a paper.
+
+Tested by tests/pages/test_failed_export.py.
+"""
 
 import re
 from functools import partial

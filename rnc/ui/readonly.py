@@ -1,4 +1,7 @@
-"""The public view: `RNC_READONLY=1` disables all controls that start, stop, edit or delete; attacks of the lab still run."""
+"""The public view: `RNC_READONLY=1` disables all controls that start, stop, edit or delete; attacks of the lab still run.
+
+Tested by tests/pages/test_readonly.py.
+"""
 
 import os
 from pathlib import Path

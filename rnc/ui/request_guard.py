@@ -7,6 +7,8 @@ WebSocket are accepted, since no page takes a file. Answers contain a content se
 scripts and data from no other host.
 
 The names come from Streamlit's setting `server.allowedHosts`; if it is empty, they are this machine's own names.
+
+Tested by tests/rnc/ui/pages/test_geometry.py.
 """
 
 import re

@@ -1,4 +1,7 @@
-"""The filter of runs by their main fields, tags and any word in their configs; archived runs are shown only on request."""
+"""The filter of runs by their main fields, tags and any word in their configs; archived runs are shown only on request.
+
+Tested by tests/rnc/ui/test_sidebar.py.
+"""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,7 @@
-"""The state that all pages share: the store, its writer and training, and the user's selection of runs, epoch and condition."""
+"""The state that all pages share: the store, its writer and training, and the user's selection of runs, epoch and condition.
+
+Tested by tests/pages/test_readonly.py.
+"""
 
 import runpy
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""The small amount of CSS that all pages need because Streamlit has no option for it."""
+"""The small amount of CSS that all pages need because Streamlit has no option for it.
+
+Tested by tests/rnc/ui/pages/test_geometry.py.
+"""
 
 ENDS_OF_NAMES = """
 [data-tag] > span[title], [data-item-hl] {

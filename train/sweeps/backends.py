@@ -1,4 +1,7 @@
-"""The back ends of jobs: SLURM, or this machine, both through submitit. The state of a job comes from the engine itself."""
+"""The back ends of jobs: SLURM, or this machine, both through submitit. The state of a job comes from the engine itself.
+
+Tested by tests/train/test_sweep_jobs.py.
+"""
 
 import math
 import os

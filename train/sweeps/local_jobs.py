@@ -3,6 +3,8 @@
 A job is a controller of submitit, a task under it, and the runs under that. All of them carry the job's own folder, as
 their argument or in their initial environment. Runs are therefore found even if the job's controller was killed, and a
 process number in a sweep's file that now belongs to another process, or to a kernel thread, is not taken for a job.
+
+Tested by tests/train/test_sweep_jobs.py.
 """
 
 import signal

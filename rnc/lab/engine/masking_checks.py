@@ -6,6 +6,8 @@ al. 2019 (On Evaluating Adversarial Robustness), the checklist of section 3.
 
 All attacks run on the same N images, so two attacks are compared on the images on which they differ. For b + c such images, the
 difference b - c has a standard error of sqrt(b + c) if neither attack is better (McNemar). The margin is two standard errors.
+
+Tested by tests/rnc/lab/engine/test_gradient_masking.py.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""Measurements of attacked images: around their own class means, against the clean class means, and at every stage."""
+"""Measurements of attacked images: around their own class means, against the clean class means, and at every stage.
+
+Tested by tests/rnc/lab/engine/test_trajectory.py.
+"""
 
 from collections.abc import Iterator
 

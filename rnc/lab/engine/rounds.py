@@ -1,4 +1,7 @@
-"""Attacks on all batches of images, one round at a time, so that all images have taken equally many steps at a stop."""
+"""Attacks on all batches of images, one round at a time, so that all images have taken equally many steps at a stop.
+
+Tested by tests/rnc/lab/engine/test_strength_curve.py.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

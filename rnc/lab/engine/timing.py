@@ -1,4 +1,7 @@
-"""Measurement of the time of a forward pass, for estimates before any request has run."""
+"""Measurement of the time of a forward pass, for estimates before any request has run.
+
+Tested by tests/rnc/lab/engine/test_loading.py.
+"""
 
 import time
 

@@ -2,6 +2,8 @@
 
 It ends with all of its child processes when the server ends. Its memory is limited, and the system ends it first if memory runs
 out, so that the server continues.
+
+Tested by tests/rnc/lab/test_parts.py.
 """
 
 import os

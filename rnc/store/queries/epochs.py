@@ -1,6 +1,8 @@
 """The rule of the epoch cursor: a run is shown at its last measured epoch not after the cursor.
 
 `MetricQueries.layers` states the rule in SQL, since it reads the store in one pass; a test compares the two.
+
+Tested by tests/rnc/store/test_reader_judged.py.
 """
 
 import pandas as pd

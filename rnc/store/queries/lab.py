@@ -1,4 +1,7 @@
-"""Queries for results of the lab that are kept in the store."""
+"""Queries for results of the lab that are kept in the store.
+
+Tested by tests/rnc/store/test_published_rows.py.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,7 @@
-"""Queries over measured values: over epochs, per class, along the network, and as evidence for claims."""
+"""Queries over measured values: over epochs, per class, along the network, and as evidence for claims.
+
+Tested by tests/rnc/store/test_reader_judged.py.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,7 @@
-"""Queries for runs: their settings and state, conditions, networks, row counts and times."""
+"""Queries for runs: their settings and state, conditions, networks, row counts and times.
+
+Tested by tests/rnc/store/test_reader.py.
+"""
 
 from datetime import timedelta
 from pathlib import Path

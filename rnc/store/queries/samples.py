@@ -1,4 +1,7 @@
-"""Queries for sampled features: their vectors and their coordinates in the plane, only as many as are drawn."""
+"""Queries for sampled features: their vectors and their coordinates in the plane, only as many as are drawn.
+
+Tested by tests/rnc/store/test_published_rows.py.
+"""
 
 import pandas as pd
 

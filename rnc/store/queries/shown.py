@@ -1,4 +1,7 @@
-"""The names by which several runs' conditions are compared."""
+"""The names by which several runs' conditions are compared.
+
+Tested by tests/rnc/store/test_reader.py.
+"""
 
 from rnc.vocabulary import Role
 

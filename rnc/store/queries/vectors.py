@@ -1,4 +1,7 @@
-"""Queries for vectors of classes: class means and the classifier's rows."""
+"""Queries for vectors of classes: class means and the classifier's rows.
+
+Tested by tests/rnc/store/test_published_rows.py.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,7 @@
-"""Charts of an attack step by step: metrics of all images, and the step at which each watched image leaps."""
+"""Charts of an attack step by step: metrics of all images, and the step at which each watched image leaps.
+
+Tested by tests/rnc/ui/charts/test_many_classes.py.
+"""
 
 import altair as alt
 import pandas as pd

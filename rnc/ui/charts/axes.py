@@ -1,4 +1,7 @@
-"""Axes that several charts share."""
+"""Axes that several charts share.
+
+Tested by tests/rnc/ui/charts/test_charts.py.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Chart of a claim's main number over epochs, with its bound."""
+"""Chart of a claim's main number over epochs, with its bound.
+
+Tested by tests/rnc/ui/pages/test_geometry.py.
+"""
 
 import altair as alt
 import pandas as pd

@@ -1,4 +1,7 @@
-"""Charts of metrics over epochs and over the stages of the network."""
+"""Charts of metrics over epochs and over the stages of the network.
+
+Tested by tests/rnc/ui/charts/test_charts.py.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Charts of class means: cosines, norms, and their rotation by an attack."""
+"""Charts of class means: cosines, norms, and their rotation by an attack.
+
+Tested by tests/rnc/ui/charts/test_charts.py.
+"""
 
 import altair as alt
 import numpy as np

@@ -1,4 +1,7 @@
-"""Pictures of images before and after an attack, and of their difference."""
+"""Pictures of images before and after an attack, and of their difference.
+
+Tested by tests/rnc/ui/charts/test_charts.py.
+"""
 
 import base64
 import io

@@ -1,4 +1,7 @@
-"""A legend shared by several panels, as HTML in the colours of the page's theme."""
+"""A legend shared by several panels, as HTML in the colours of the page's theme.
+
+Tested by tests/rnc/ui/charts/test_charts.py.
+"""
 
 from html import escape
 

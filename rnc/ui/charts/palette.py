@@ -2,6 +2,8 @@
 
 Colour means the class in charts of classes, and the run in curves over epochs. The dash of a line or the shape of a point means
 the condition.
+
+Tested by tests/rnc/ui/charts/test_charts.py.
 """
 
 import altair as alt

@@ -1,4 +1,7 @@
-"""Scatter charts of features in a plane and of their movement under an attack."""
+"""Scatter charts of features in a plane and of their movement under an attack.
+
+Tested by tests/rnc/ui/charts/test_charts.py.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass

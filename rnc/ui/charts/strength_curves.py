@@ -1,4 +1,7 @@
-"""Charts of metrics against the strength of an attack, for one or two networks."""
+"""Charts of metrics against the strength of an attack, for one or two networks.
+
+Tested by tests/rnc/ui/pages/test_geometry.py.
+"""
 
 import altair as alt
 import pandas as pd

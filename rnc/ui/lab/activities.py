@@ -1,4 +1,7 @@
-"""The activities of the attack lab's page: how each makes a request from the form, and how its result is drawn."""
+"""The activities of the attack lab's page: how each makes a request from the form, and how its result is drawn.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Display of an attack's result: its numbers, its steps as a film over the features, leaps, images and layers."""
+"""Display of an attack's result: its numbers, its steps as a film over the features, leaps, images and layers.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 from functools import partial
 
@@ -116,10 +119,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     shown = shown[shown["sample"].isin(result.sample[watched])]
     extent = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
     picked = st.session_state.get(IMAGE)
-    path = None
-    if picked in set(shown["sample"]):
-        steps = places[: frame + 1, list(result.sample).index(picked)]
-        path = pd.DataFrame({"x": steps[:, 0], "y": steps[:, 1], "place": range(len(steps))})
+    path = _trajectory(result, places[: frame + 1], picked) if picked in set(shown["sample"]) else None
     highlighted = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
         shown,
@@ -142,6 +142,12 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
         f"{shown['sample'].nunique():d} watched images; circles are clean, triangles as they are at this step. Click a point to "
         "follow its image."
     )
+
+
+def _trajectory(result: AttackResult, places: np.ndarray, sample: int) -> pd.DataFrame:
+    """Return the path (x, y, place) of an image through the frames of `places` (T, n, 2)."""
+    steps = places[:, list(result.sample).index(sample)]
+    return pd.DataFrame({"x": steps[:, 0], "y": steps[:, 1], "place": range(len(steps))})
 
 
 def _in_principal_plane(result: AttackResult) -> _Placement | None:

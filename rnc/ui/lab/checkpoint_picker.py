@@ -1,4 +1,7 @@
-"""Choice of the stored network that is attacked, of its images, and of a network for comparison."""
+"""Choice of the stored network that is attacked, of its images, and of a network for comparison.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import json
 

@@ -1,6 +1,8 @@
 """The form of the lab: an attack with its options, the images, and the values of a strength curve.
 
 Every field is bound to the URL, which therefore contains the whole request.
+
+Tested by tests/pages/test_attack_lab.py.
 """
 
 from dataclasses import dataclass

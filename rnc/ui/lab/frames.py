@@ -1,4 +1,7 @@
-"""The frames of an attack as a film: their names, and the points and values of each."""
+"""The frames of an attack as a film: their names, and the points and values of each.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import numpy as np
 import pandas as pd

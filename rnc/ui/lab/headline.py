@@ -1,4 +1,7 @@
-"""The headline of a result: its title, its origin, and notes on its images."""
+"""The headline of a result: its title, its origin, and notes on its images.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import streamlit as st
 

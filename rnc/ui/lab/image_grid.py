@@ -1,4 +1,7 @@
-"""Images before and after an attack with the network's predictions, filtered by prediction or plane, and their download."""
+"""Images before and after an attack with the network's predictions, filtered by prediction or plane, and their download.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import io
 

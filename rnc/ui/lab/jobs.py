@@ -1,4 +1,7 @@
-"""The session's jobs in the lab: submission, progress, and answers."""
+"""The session's jobs in the lab: submission, progress, and answers.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import secrets
 import threading

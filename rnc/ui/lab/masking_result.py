@@ -1,4 +1,7 @@
-"""Display of the checks for gradient masking: each sign with its numbers and its reference."""
+"""Display of the checks for gradient masking: each sign with its numbers and its reference.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import streamlit as st
 

@@ -1,4 +1,7 @@
-"""Results in the store: save one, list them, open one by its URL, delete one."""
+"""Results in the store: save one, list them, open one by its URL, delete one.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import json
 

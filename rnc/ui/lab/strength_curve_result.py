@@ -1,4 +1,7 @@
-"""Display of a strength curve: every metric against the strength of the attack, for one or two networks."""
+"""Display of a strength curve: every metric against the strength of the attack, for one or two networks.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
 
 import pandas as pd
 import streamlit as st

@@ -1,4 +1,7 @@
-"""The parts of the collapse page: its controls, a panel of curves per metric, and a table of the curves' values."""
+"""The parts of the collapse page: its controls, a panel of curves per metric, and a table of the curves' values.
+
+Tested by tests/pages/test_pages.py.
+"""
 
 from dataclasses import dataclass
 

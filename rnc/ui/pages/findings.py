@@ -1,4 +1,7 @@
-"""The matrix and cards of the findings page: verdicts, their numbers, and links to the evidence."""
+"""The matrix and cards of the findings page: verdicts, their numbers, and links to the evidence.
+
+Tested by tests/pages/test_pages.py.
+"""
 
 from collections.abc import Iterable
 from typing import Literal

@@ -1,4 +1,7 @@
-"""The panels of the layers page."""
+"""The panels of the layers page.
+
+Tested by tests/pages/test_pages.py.
+"""
 
 import pandas as pd
 import streamlit as st

@@ -1,4 +1,7 @@
-"""The part of the geometry page that shows how far the class means are from a simplex, over epochs."""
+"""The part of the geometry page that shows how far the class means are from a simplex, over epochs.
+
+Tested by tests/pages/test_pages.py.
+"""
 
 import numpy as np
 import pandas as pd

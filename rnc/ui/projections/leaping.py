@@ -1,4 +1,7 @@
-"""The leaps of each class's features under an attack, as a matrix and as flows between the classes."""
+"""The leaps of each class's features under an attack, as a matrix and as flows between the classes.
+
+Tested by tests/pages/test_projections.py.
+"""
 
 import pandas as pd
 import streamlit as st

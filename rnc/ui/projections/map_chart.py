@@ -1,4 +1,7 @@
-"""The display of maps on the page, side by side if there are two."""
+"""The display of maps on the page, side by side if there are two.
+
+Tested by tests/pages/test_projections.py.
+"""
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator

@@ -1,4 +1,7 @@
-"""The source of a map's points: a stored projection, or the plane of three class means."""
+"""The source of a map's points: a stored projection, or the plane of three class means.
+
+Tested by tests/pages/test_projections.py.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""The choice of maps: a selected run in one projection, optionally a second map beside it, and how both are drawn."""
+"""The choice of maps: a selected run in one projection, optionally a second map beside it, and how both are drawn.
+
+Tested by tests/pages/test_projections.py.
+"""
 
 from dataclasses import dataclass, replace
 

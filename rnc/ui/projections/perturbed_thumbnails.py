@@ -1,4 +1,7 @@
-"""Perturbed versions of selected images, made by the lab on request with the settings of the run's measurement."""
+"""Perturbed versions of selected images, made by the lab on request with the settings of the run's measurement.
+
+Tested by tests/pages/test_projections.py.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,6 +1,8 @@
 """The selection of samples on the maps, shared by all maps of the same images and kept when the maps change.
 
 Drawing a box or clicking on a map changes the selection. Losing the box because another epoch is drawn does not.
+
+Tested by tests/pages/test_projections.py.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The selected samples: their images, a table of the networks' predictions, and its download."""
+"""The selected samples: their images, a table of the networks' predictions, and its download.
+
+Tested by tests/pages/test_projections.py.
+"""
 
 from html import escape
 

@@ -1,4 +1,7 @@
-"""The images of samples, read from the data set if it is on this machine; otherwise the reason for their absence."""
+"""The images of samples, read from the data set if it is on this machine; otherwise the reason for their absence.
+
+Tested by tests/pages/test_projections.py.
+"""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,7 @@
-"""Changes to runs: tags, a note, archiving, and deletion after a summary of what will be lost."""
+"""Changes to runs: tags, a note, archiving, and deletion after a summary of what will be lost.
+
+Tested by tests/pages/test_runs.py.
+"""
 
 from collections.abc import Callable
 from functools import partial

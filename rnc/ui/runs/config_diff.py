@@ -1,4 +1,7 @@
-"""Configs side by side: a row per field, a column per run."""
+"""Configs side by side: a row per field, a column per run.
+
+Tested by tests/pages/test_runs.py.
+"""
 
 import json
 from typing import Any

@@ -1,4 +1,7 @@
-"""One run of the runs page: tags and note, config, the command that repeats it, conditions, time, and versions."""
+"""One run of the runs page: tags and note, config, the command that repeats it, conditions, time, and versions.
+
+Tested by tests/pages/test_runs.py.
+"""
 
 import json
 

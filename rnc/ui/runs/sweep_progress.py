@@ -1,4 +1,7 @@
-"""The progress of the sweeps of a store, on the runs page."""
+"""The progress of the sweeps of a store, on the runs page.
+
+Tested by tests/pages/test_runs.py.
+"""
 
 import shlex
 

@@ -1,4 +1,7 @@
-"""The table of runs: identity, progress, and the user's tags and notes, with the counts above it."""
+"""The table of runs: identity, progress, and the user's tags and notes, with the counts above it.
+
+Tested by tests/pages/test_runs.py.
+"""
 
 import pandas as pd
 import streamlit as st
