@@ -51,7 +51,7 @@ def feature_plane(
     brush: bool = False,
     chosen: Collection[int] = (),
     highlighted: Collection[str] = (),
-    pictures: pd.DataFrame | None = None,
+    images: pd.DataFrame | None = None,
 ) -> alt.LayerChart:
     """Draw points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
 
@@ -59,7 +59,7 @@ def feature_plane(
     simplex plane, which are joined and named. The axes also include `reach` (x, y), which the frames of a film share. `path`
     (x, y, place) is drawn as the trajectory of a sample. With a `brush`, dragging draws a box, and moves the plane only with
     shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If there are too
-    many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`. `pictures` (sample, image: its
+    many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`. `images` (sample, image: its
     data URI) show on hover.
     """
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
@@ -73,7 +73,7 @@ def feature_plane(
         "y": alt.Y("y:Q", axis=None, scale=up),
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
-    points = _points(frame, perturbed, shapes, pictures).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
+    points = _points(frame, perturbed, shapes, images).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
     clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if brush else {}
     layers = [points.add_params(alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
     if pick:
@@ -88,11 +88,11 @@ def feature_plane(
         way = alt.Chart(path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
     dragged: dict[str, Any] = {"translate": _DRAG.format("")} if brush else {}
-    moved = alt.selection_interval(name="moved", bind="scales", **dragged)
+    pan_and_zoom = alt.selection_interval(name="moved", bind="scales", **dragged)
     if triangle is not None:
         layers += _simplex(triangle)
-        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(moved)
-    return alt.LayerChart(layer=layers, height=HEIGHT).add_params(moved)
+        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(pan_and_zoom)
+    return alt.LayerChart(layer=layers, height=HEIGHT).add_params(pan_and_zoom)
 
 
 def has_legend(classes: list[str]) -> bool:
@@ -138,14 +138,14 @@ def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) ->
     return alt.Legend(**options) if classes else None, alt.Legend(orient="top", **shapes)
 
 
-def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
+def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, images: pd.DataFrame | None = None) -> alt.Chart:
     """Draw a mark per sample and condition, with the condition as its shape."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
     size = max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE)
     sent = _sent(frame, "predicted", "shown")
-    if pictures is not None:  # also as a category, so that each image is sent once for all conditions
-        sent = sent.assign(image=sent["sample"].map(pictures.set_index("sample")["image"]).astype("category"))
-    tooltip = alt.ExprRef(_TOOLTIP if pictures is None else _TOOLTIP_WITH_IMAGE)
+    if images is not None:  # also as a category, so that each image is sent once for all conditions
+        sent = sent.assign(image=sent["sample"].map(images.set_index("sample")["image"]).astype("category"))
+    tooltip = alt.ExprRef(_TOOLTIP if images is None else _TOOLTIP_WITH_IMAGE)
     points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=tooltip, invalid=None)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
 
@@ -181,13 +181,18 @@ def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
     sides = alt.Chart(closed).mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
     outside = outside.assign(side=np.round(outside["x"] / (outside["x"].abs().max() or 1.0)))
     names = alt.Chart(outside).mark_text(
-        color=GREY, fontSize=13, fontWeight="bold", limit=_NAME_WIDTH, align=alt.ExprRef(_INWARDS), dx=alt.ExprRef(_OUTWARDS)
-    )  # fmt: skip
+        color=GREY,
+        fontSize=13,
+        fontWeight="bold",
+        limit=_NAME_WIDTH,
+        align=alt.ExprRef(_INWARDS),
+        dx=alt.ExprRef(_OUTWARDS),
+    )
     return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
 
 
 def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:
     """Return a row per sample with its clean and its perturbed position."""
     clean = frame[frame["shown"] == Role.CLEAN]
-    moved = frame[frame["shown"] == perturbed][["sample", "x", "y"]].rename(columns={"x": "x2", "y": "y2"})
-    return clean.merge(moved, on="sample")
+    perturbed_points = frame[frame["shown"] == perturbed][["sample", "x", "y"]].rename(columns={"x": "x2", "y": "y2"})
+    return clean.merge(perturbed_points, on="sample")

@@ -283,8 +283,8 @@ def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
 
 
 def test_pictures_come_once_a_sample_whatever_the_conditions() -> None:
-    pictures = pd.DataFrame({"sample": [4, 9], "image": ["data:a", "data:b"]})
-    chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, pictures=pictures)
+    images = pd.DataFrame({"sample": [4, 9], "image": ["data:a", "data:b"]})
+    chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, images=images)
     spec = spec_of(chart)
     (points,) = layers_of(spec, "point")
     sent = shown_rows(chart)["image"].cat

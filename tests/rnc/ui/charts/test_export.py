@@ -108,7 +108,7 @@ def test_a_file_leaves_out_what_shows_on_hover() -> None:
     plane = pd.DataFrame(
         {"shown": ["clean"], "sample": [1], "label": ["a"], "predicted": ["a"], "x": [0.0], "y": [0.0]}
     )
-    pictures = pd.DataFrame({"sample": [1], "image": ["data:image/png;base64,AAAA"]})
-    chart = feature_plane(plane, NAMES, "perturbed", arrows=False, pictures=pictures)
+    images = pd.DataFrame({"sample": [1], "image": ["data:image/png;base64,AAAA"]})
+    chart = feature_plane(plane, NAMES, "perturbed", arrows=False, images=images)
     assert b"AAAA" not in picture_file(chart, FileKind.SVG)
     assert "AAAA" in str(chart.to_dict()["datasets"]), "the page has it"
