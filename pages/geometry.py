@@ -12,7 +12,7 @@ from rnc.ui.pages.geometry import (
     draw_duality_and_spectrum,
     draw_norms_and_angles,
     read_geometries,
-)  # fmt: skip
+)
 from rnc.ui.pages.simplex_distances import draw_simplex_distances
 
 selection = state.current_selection()

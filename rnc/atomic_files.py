@@ -13,7 +13,7 @@ from rnc.safe_paths import open_new_file
 
 
 @contextmanager
-def whole_file(path: Path, suffix: str = ".partial") -> Iterator[BinaryIO]:
+def atomic_file(path: Path, suffix: str = ".partial") -> Iterator[BinaryIO]:
     """Yield a new file that replaces `path` when the block ends and its bytes are on the disk.
 
     A process that reads in the meantime finds either the old file or the new one. If the block or the disk fails, the old

@@ -16,7 +16,8 @@ _POLL_SECONDS = 0.02
 def try_lock(file: int, *, shared: bool = False, patience: float = 0.0) -> bool:
     """Lock the open file of a descriptor; return whether that succeeded within `patience` seconds.
 
-    With `shared`, others may hold it shared too, otherwise nobody else holds it. Raises OSError if the disk has no locks.
+    With `shared`, other processes may hold a shared lock too; otherwise the lock is exclusive. Raises OSError if the disk
+    has no locks.
     """
     begin = time.monotonic()
     while True:

@@ -43,15 +43,15 @@ class UmapProcess:
         return _from_bytes(answer)
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(requests: BinaryIO, responses: BinaryIO) -> None:
     """Compile on artificial features, then answer one request, if there is one."""
     rng = np.random.default_rng(0)
     made_up = rng.normal(size=(60, 8)).astype(np.float32)
     umap_plane(made_up, [made_up[:30]])
     if request := requests.read():
         clean, *others = _from_bytes(request)
-        answers.write(_to_bytes(umap_plane(clean, others)))
-        answers.flush()
+        responses.write(_to_bytes(umap_plane(clean, others)))
+        responses.flush()
 
 
 def _to_bytes(arrays: Sequence[np.ndarray]) -> bytes:
@@ -66,6 +66,6 @@ def _from_bytes(content: bytes) -> list[np.ndarray]:
 
 
 if __name__ == "__main__":
-    _answers = sys.stdout.buffer
+    _responses = sys.stdout.buffer
     sys.stdout = sys.stderr  # text that a library prints must not mix with the answer
-    serve(sys.stdin.buffer, _answers)
+    serve(sys.stdin.buffer, _responses)

@@ -115,7 +115,7 @@ class Role(StrEnum):
 
 
 class RunState(StrEnum):
-    """The state of a run. `interrupted` is stored by a run that was told to stop.
+    """The state of a run. `interrupted` is stored by a run that was stopped.
 
     It is also shown for a `running` run whose heartbeat has stopped.
     """

@@ -129,8 +129,8 @@ def _time_passes(
             model(images)
 
     def attack_step() -> None:
-        moved = images.detach().requires_grad_(True)
-        torch.autograd.grad(functional.cross_entropy(model(moved), labels), moved)
+        perturbed = images.detach().requires_grad_(True)
+        torch.autograd.grad(functional.cross_entropy(model(perturbed), labels), perturbed)
 
     def train_step() -> None:
         functional.cross_entropy(model(images), labels).backward()

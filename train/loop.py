@@ -35,7 +35,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
     """Train and measure one run into the store, or resume it; `position` is the line of its progress bar.
 
     Raises StoreError if the run is finished or running elsewhere, or the store is not valid; StopRun if the run was
-    asked to stop and can be resumed.
+    interrupted and can be resumed.
     """
     device = pick_device(options.device)
     ranks = join_ranks(device)

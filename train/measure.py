@@ -20,7 +20,7 @@ from rnc.probe.checkpoint_files import checkpoint_files
 from rnc.probe.epoch_names import files_by_epoch
 from rnc.probe.execution import Execution, Precision
 from rnc.probe.external_config import ExternalRun, check_name, check_names
-from rnc.probe.external_run import Subject, load_weights, measure_run
+from rnc.probe.external_run import ExternalNetworks, load_weights, measure_run
 from rnc.probe.interruption import StopRun
 from rnc.probe.measured_images import shortages
 from rnc.probe.measurement_config import MeasurementConfig
@@ -108,7 +108,7 @@ class Command:
 def main(arguments: list[str]) -> int:
     """Run the command; the exit code is 0, 1 if the measurement failed, 2 if the request or a file was wrong.
 
-    It is 130 after Ctrl-C, and that of `StopRun` if the run was asked to stop.
+    It is 130 after Ctrl-C, and that of `StopRun` if the run was interrupted.
     """
     try:
         command = tyro.cli(
@@ -165,7 +165,7 @@ def measure(command: Command) -> None:
     for split, part in image_sets.items():
         for shortage in shortages(part, spec.classes, run.measure_subset, run.sample_size):
             _say(f"{split}: {shortage}")
-    measure_run(run, Subject(model, files, spec, image_sets, command.weights_key), options, execution, threads)
+    measure_run(run, ExternalNetworks(model, files, spec, image_sets, command.weights_key), options, execution, threads)
     _say(summary(run, options.store, image_sets, spec.classes, "; ".join(left_out)))
 
 

@@ -130,7 +130,7 @@ def _runs_in_jobs(sweep: Sweep, engine: Engine, folder: Path) -> set[str]:
 
 def _progress(sweep: Sweep, store: Path) -> SweepProgress:
     reader = StoreReader(store)
-    return progress(sweep, reader.runs.all(), reader.runs.paces(list(sweep.runs)))
+    return progress(sweep, reader.runs.all(), reader.runs.seconds_per_epoch(list(sweep.runs)))
 
 
 def _watch(sweep: Sweep, store: Path, engine: Engine) -> int:

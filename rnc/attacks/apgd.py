@@ -49,11 +49,11 @@ def checkpoints(steps: int) -> list[int]:
 
     They are ceil(p_j steps), with p_j from section 3 of the paper.
     """
-    p_before, p, found = 0.0, 0.22, []
+    p_before, p, candidates = 0.0, 0.22, []
     while p <= 1:
-        found.append(math.ceil(round(p * steps, 9)))
+        candidates.append(math.ceil(round(p * steps, 9)))
         p_before, p = p, p + max(p - p_before - 0.03, 0.06)
-    return [step for step in dict.fromkeys(found) if 0 < step < steps]
+    return [step for step in dict.fromkeys(candidates) if 0 < step < steps]
 
 
 def _evaluate(problem: AttackProblem, images: torch.Tensor, *, is_last: bool) -> tuple[AttackScore, torch.Tensor]:

@@ -60,11 +60,11 @@ def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
     Each run is judged at its last epoch in the evidence; the earlier epochs give the course of a number. A run does not count
     for a claim if it is still at its initialisation or lacks one of the claim's numbers.
     """
-    found = {run_id: values for run_id, values in evidence.groupby("run_id") if values["epoch"].max() > 0}
+    evidence_of = {run_id: values for run_id, values in evidence.groupby("run_id") if values["epoch"].max() > 0}
     judged = [
-        RunEvidence(run_id, objective, len(classes), found[run_id])
+        RunEvidence(run_id, objective, len(classes), evidence_of[run_id])
         for run_id, objective, classes in zip(runs["run_id"], runs["objective"], runs["classes"], strict=True)
-        if run_id in found
+        if run_id in evidence_of
     ]
     return [_judge(claim, judged) for claim in CLAIMS]
 
@@ -83,5 +83,7 @@ def _judge(claim: Claim, runs: list[RunEvidence]) -> Judgement:
 
 
 def _course(claim: Claim, run: RunEvidence) -> list[tuple[int, Number]]:
-    found = [(epoch, number) for epoch in run.epochs for number in claim.evaluate(run.until(epoch))]
-    return [(epoch, number) for epoch, number in found if number.name == claim.plotted and math.isfinite(number.value)]
+    numbers = [(epoch, number) for epoch in run.epochs for number in claim.evaluate(run.until(epoch))]
+    return [
+        (epoch, number) for epoch, number in numbers if number.name == claim.plotted and math.isfinite(number.value)
+    ]

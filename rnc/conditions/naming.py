@@ -59,22 +59,22 @@ def _slug_options(condition: "Condition") -> list[str]:
 def read_slug(slug: str) -> dict[str, Any]:
     """Return the fields of the condition that a slug names. Raises ValueError or OverflowError if the text is not a slug."""
     kind, *rest = slug.split("-")
-    found: dict[str, Any] = {"kind": ConditionKind(kind)}
+    fields: dict[str, Any] = {"kind": ConditionKind(kind)}
     if rest and rest[-1] == LabelRule.PREDICTED:
-        found["relabelled"] = bool(rest.pop())
+        fields["relabelled"] = bool(rest.pop())
     if kind in (ConditionKind.CLEAN, ConditionKind.AS_TRAINED) and not rest:
-        return found
+        return fields
     norm, epsilon, *rest = rest
-    found |= {"norm": Norm(norm), "epsilon": _read_size(epsilon)}
+    fields |= {"norm": Norm(norm), "epsilon": _read_size(epsilon)}
     if kind in _WITH_STEPS:
         steps, *rest = rest
-        found["steps"] = int(steps)
+        fields["steps"] = int(steps)
     for part in rest:
         read = _read_option(part)
-        if read.keys() & found.keys():
+        if read.keys() & fields.keys():
             raise ValueError(f"{part} sets an option that was set before")
-        found |= read
-    return found
+        fields |= read
+    return fields
 
 
 def _read_option(part: str) -> dict[str, Any]:

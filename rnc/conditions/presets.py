@@ -44,8 +44,11 @@ def usual_attack(dataset: str, norm: Norm) -> UsualAttack:
 
 def presets(dataset: str) -> dict[str, Condition]:
     """Return a menu's attacks by name, for each norm: first those measured in the paper (section 3), then other common ones."""
-    return {f"{name}, {sign}": made for norm, sign in ((Norm.LINF, "ℓ∞"), (Norm.L2, "ℓ2"))
-            for name, made in _presets(usual_attack(dataset, norm)).items()}  # fmt: skip
+    return {
+        f"{name}, {sign}": made
+        for norm, sign in ((Norm.LINF, "ℓ∞"), (Norm.L2, "ℓ2"))
+        for name, made in _presets(usual_attack(dataset, norm)).items()
+    }
 
 
 def _presets(usual: UsualAttack) -> dict[str, Condition]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnc.atomic_files import whole_file
+from rnc.atomic_files import atomic_file
 from rnc.datasets.decoding import ImageSource, decode
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
@@ -67,7 +67,7 @@ def _read(path: Path, spec: DatasetSpec) -> tuple[np.ndarray, np.ndarray] | None
 def _write(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
     """Write the decoded images, or log a warning if that fails; several processes may do so at the same time."""
     try:
-        with whole_file(path, f".{uuid.uuid4().hex}.tmp") as file:
+        with atomic_file(path, f".{uuid.uuid4().hex}.tmp") as file:
             np.savez(file, images=images, labels=labels)
     except OSError as error:
         _LOG.warning(

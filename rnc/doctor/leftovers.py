@@ -21,7 +21,7 @@ from rnc.store.files import (
     is_plain_file,
     is_plain_folder,
     leftovers_folder,
-    remove_whole,
+    remove_path,
     store_folder,
 )
 from rnc.store.locks import training_process
@@ -147,7 +147,7 @@ def _holds_only_networks(folder: Path) -> bool:
 
 
 def _remove(path: Path) -> str:
-    remove_whole(path)
+    remove_path(path)
     return f"removed {path}"
 
 

@@ -132,7 +132,7 @@ class Job:
                 self.end_request = EndRequest(state, reason, time.monotonic())
 
     def end_early(self, result: Result | None = None) -> None:
-        """End the job as it was asked to end, or as stopped if nobody asked."""
+        """End the job as its end request states, or as stopped if there is none."""
         if self.end_request is None:
             self.end(JobState.STOPPED, result)
         else:

@@ -190,7 +190,7 @@ class JobQueue:
             job.end(JobState.FAILED, error="The lab failed; run it again.")
 
     def _drop_abandoned(self) -> None:
-        """End the queued jobs that nobody waits for. Call with the lock held."""
+        """End the queued jobs whose pages are closed. Call with the lock held."""
         for job in [job for job in self._waiting if job.seconds_untouched > self.limits.patience_seconds]:
             self._waiting.remove(job)
             job.end(JobState.FAILED, error="This left the queue because its page was closed; run it again.")

@@ -67,7 +67,7 @@ class Limits:
         return None
 
     def apply_to(self, job: Job) -> None:
-        """Ask a job under way to end if nobody waits for it any more, or if it takes too long."""
+        """Request the end of a running job if its page was closed, or if it takes too long."""
         if job.seconds_untouched > self.patience_seconds:
             job.request_end(
                 JobState.STOPPED,

@@ -67,14 +67,16 @@ class WorkerProcess:
     def run(self, job: Job, check: Check) -> tuple[Result | None, bool]:
         """Let the worker answer a job's request, record the progress, and return the result and whether it is complete.
 
-        If the job is asked to end, the worker stops after the current round; the result then holds what was done until then, or
-        is None if nothing was. Raises MessageError if the request is too large, RequestFailedError, and WorkerGoneError.
+        If the end of the job is requested, the worker stops after the current round; the result then holds what was done
+        until then, or is None if nothing was.
+
+        Raises MessageError if the request is too large, RequestFailedError, and WorkerGoneError.
         """
         number = self._ask(check, "run", request=job.request.to_json())
-        is_told_to_stop = False
+        stop_is_sent = False
         while True:
-            if job.end_request is not None and not is_told_to_stop:
-                is_told_to_stop = True
+            if job.end_request is not None and not stop_is_sent:
+                stop_is_sent = True
                 self._send(pack({"kind": "stop", "id": number}))
             if (answer := self._answer(number)) is not None:
                 message, data = answer

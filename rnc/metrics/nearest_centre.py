@@ -28,5 +28,5 @@ def nearest_of_finite(h: torch.Tensor, means: ClassMeans) -> torch.Tensor:
     centres = means.centred[means.present] * scale
     centred, half = Shift(means.global_mean[None], dtype, scale), (centres.square().sum(1) / 2).to(dtype)
     origin, centres = torch.zeros(len(h), dtype=torch.int64, device=h.device), centres.to(dtype)
-    found = [torch.addmm(-half, centred(h[rows], origin[rows]), centres.T).argmax(1) for rows in parts]
-    return means.present[torch.cat([origin[:0], *found])]
+    nearest = [torch.addmm(-half, centred(h[rows], origin[rows]), centres.T).argmax(1) for rows in parts]
+    return means.present[torch.cat([origin[:0], *nearest])]

@@ -14,7 +14,7 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import nn
 
 from rnc import models
-from rnc.atomic_files import whole_file
+from rnc.atomic_files import atomic_file
 from rnc.datasets import DatasetSpec
 from rnc.models import meta_device
 from rnc.models.checkpoint_config import CheckpointConfig, ConfigMissingError, read_config
@@ -54,7 +54,7 @@ def save(model: models.FeatureClassifier, path: Path, metadata: dict) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is complete or absent, even after a crash. Raises CheckpointError if writing fails."""
     try:
-        with whole_file(path) as file:
+        with atomic_file(path) as file:
             file.write(content)
     except OSError as error:
         raise CheckpointError(

@@ -35,7 +35,7 @@ _SAME = 1e-3  # relative to the largest logit; far above rounding errors
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExternalNetworks:
     """A network that takes its weights from each file in turn, and the images; all of it is checked."""
 
     model: FeatureClassifier
@@ -67,16 +67,18 @@ def load_weights(model: FeatureClassifier, path: Path, images: ImageSet, key: st
     return done
 
 
-def measure_run(run: ExternalRun, subject: Subject, options: Options, execution: Execution, threads: int) -> None:
+def measure_run(
+    run: ExternalRun, networks: ExternalNetworks, options: Options, execution: Execution, threads: int
+) -> None:
     """Measure a run's networks, epoch by epoch; an interrupted measurement continues after the last stored epoch.
 
     Raises RunExistsError if the run is finished, and StoreError if it is running elsewhere or the store is not valid.
     """
     with run_session(StoreWriter(options.store), run, overwrite=options.overwrite) as session:
         last_stored = None if options.overwrite else _last_stored_epoch(options.store, run.run_id)
-        measurement = _Measurement(run, subject, options, execution, session)
-        about = provenance(execution.device, threads, f"{execution}, measured only", subject.image_sets)
-        session.begin(list(subject.spec.classes), about, resume_after=last_stored, epochs_done=last_stored or 0)
+        measurement = _Measurement(run, networks, options, execution, session)
+        about = provenance(execution.device, threads, f"{execution}, measured only", networks.image_sets)
+        session.begin(list(networks.spec.classes), about, resume_after=last_stored, epochs_done=last_stored or 0)
         measurement.prepare(is_resumed=last_stored is not None)
         measurement.measure_all(after=last_stored)
 
@@ -95,19 +97,19 @@ class _Measurement:
     """The state of a measurement in progress."""
 
     def __init__(
-        self, run: ExternalRun, subject: Subject, options: Options, execution: Execution, session: RunSession
+        self, run: ExternalRun, networks: ExternalNetworks, options: Options, execution: Execution, session: RunSession
     ) -> None:
         self.run = run
-        self.subject = subject
+        self.networks = networks
         self.session = session
         self.writer = session.writer
-        num_classes = subject.spec.num_classes
+        num_classes = networks.spec.num_classes
         self.sets = {}
-        for split, part in subject.image_sets.items():
+        for split, part in networks.image_sets.items():
             chosen = measured_positions(run, part, num_classes)
             self.sets[split] = measured_set(run, part, torch.arange(len(part)), chosen, num_classes, execution.device)
         last = list(self.sets.values())[-1]
-        ood = ood_images(run, subject.spec.image_shape, len(last.images), options.data_root)
+        ood = ood_images(run, networks.spec.image_shape, len(last.images), options.data_root)
         self.probe = Probe(run.run_id, self.sets, ood.to(execution.device), num_classes)
         self.projector = Projector(run, self.writer)
 
@@ -115,13 +117,13 @@ class _Measurement:
         """Store the stages of the network, and load the projections of the epochs that are stored already."""
         train = self.sets[Split.TRAIN]
         first_image = train.images.take(train.kept[:1]).pixels()
-        self.writer.write_layers(self.run.run_id, stage_sizes(self.subject.model, first_image))
+        self.writer.write_layers(self.run.run_id, stage_sizes(self.networks.model, first_image))
         if is_resumed:
             self.projector.restore()
 
     def measure_all(self, *, after: int | None) -> None:
         """Measure all epochs, or those after an epoch, and compute their UMAP."""
-        left = [(epoch, path) for epoch, path in self.subject.files if after is None or epoch > after]
+        left = [(epoch, path) for epoch, path in self.networks.files if after is None or epoch > after]
         bar = tqdm(left, desc=f"measuring {printable(self.run.run_id)}", unit="epoch", dynamic_ncols=True)
         with UmapProcess() if self.run.umap_at() else nullcontext() as umap:
             for epoch, path in bar:
@@ -131,8 +133,8 @@ class _Measurement:
                     self.projector.project_by_umap(umap.plane)
 
     def _measure(self, epoch: int, path: Path) -> None:
-        run, model = self.run, self.subject.model
-        load_weights(model, path, self.subject.image_sets[Split.TRAIN], self.subject.weights_key)
+        run, model = self.run, self.networks.model
+        load_weights(model, path, self.networks.image_sets[Split.TRAIN], self.networks.weights_key)
         plan = Plan(
             epoch,
             run.conditions,

@@ -21,7 +21,7 @@ _ALIGNMENT = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTAN
 
 
 @dataclass(frozen=True)
-class Spot:
+class MeasuredCondition:
     """A (run, epoch, split, condition), with its features, their class means, and the destination of its rows."""
 
     run_id: str
@@ -34,7 +34,7 @@ class Spot:
 
     @property
     def key(self) -> dict:
-        """Return the columns that every row of this spot starts with."""
+        """Return the columns that every row of this condition starts with."""
         return {"run_id": self.run_id, "epoch": self.epoch, "split": self.split, "condition": self.condition.slug}
 
     def add(self, values: dict[Metric, float], split: Split, condition: Condition, layer: str = FEATURES_LAYER) -> None:
@@ -54,75 +54,93 @@ class Spot:
             )
 
 
-def add_around_own_means(spot: Spot, model: FeatureClassifier) -> dict[Metric, float]:
-    """Add the metrics measured around the spot's own means; return the scalars."""
-    features = spot.features
-    scatter = metrics.scatter_around([(features.features, features.labels)], spot.means)
-    values = metrics.collapse(spot.means, scatter, model.weight)
+def add_collapse_metrics(measured_condition: MeasuredCondition, model: FeatureClassifier) -> dict[Metric, float]:
+    """Add the metrics measured around the condition's own class means; return the scalars."""
+    features = measured_condition.features
+    scatter = metrics.scatter_around([(features.features, features.labels)], measured_condition.means)
+    values = metrics.collapse(measured_condition.means, scatter, model.weight)
     values |= metrics.classifier_metrics(features.labels, features.logits, scatter.nearest)
-    spot.add(values, spot.split, spot.condition)
+    measured_condition.add(values, measured_condition.split, measured_condition.condition)
     per_class = {
-        ClassMetric.COUNT: spot.means.counts,
-        ClassMetric.NORM: spot.means.centred.norm(dim=1),
+        ClassMetric.COUNT: measured_condition.means.counts,
+        ClassMetric.NORM: measured_condition.means.centred.norm(dim=1),
         ClassMetric.VARIANCE: scatter.per_class,
     }
-    spot.add_per_class(per_class, spot.split, spot.condition)
+    measured_condition.add_per_class(per_class, measured_condition.split, measured_condition.condition)
     return values
 
 
-def add_against_clean(spot: Spot, clean: Spot, train_clean: metrics.ClassMeans) -> None:
-    """Add nearest-centre accuracy by the clean train means; compare the other conditions with the clean spot of their split.
+def add_against_clean(
+    measured_condition: MeasuredCondition, clean: MeasuredCondition, train_clean: metrics.ClassMeans
+) -> None:
+    """Add nearest-centre accuracy by the clean train means; compare other conditions with the clean one of their split.
 
     The comparisons are alignment, metrics around each other's means, and leaps.
     """
-    features, labels = spot.features.features, spot.features.labels
-    if spot.split is not Split.TRAIN:
+    features, labels = measured_condition.features.features, measured_condition.features.labels
+    if measured_condition.split is not Split.TRAIN:
         nearest = metrics.nearest_centre(features, train_clean)
-        spot.add({Metric.NCC_ACCURACY: float((nearest == labels).double().mean())}, Split.TRAIN, CLEAN)
-    if spot.condition == CLEAN:
+        measured_condition.add({Metric.NCC_ACCURACY: float((nearest == labels).double().mean())}, Split.TRAIN, CLEAN)
+    if measured_condition.condition == CLEAN:
         return
-    spot.add(metrics.cross(features, labels, clean.means), spot.split, CLEAN)
-    clean.add(metrics.cross(clean.features.features, clean.features.labels, spot.means), spot.split, spot.condition)
-    alignment = metrics.align(clean.means, spot.means)
-    spot.add(alignment.summary(), spot.split, CLEAN)
-    spot.add_per_class({name: getattr(alignment, name) for name in _ALIGNMENT}, spot.split, CLEAN)
-    attacked = spot.condition.is_attack or spot.condition.kind is ConditionKind.AS_TRAINED
-    if attacked and not spot.condition.relabelled:
-        leaps = metrics.leaps(features, spot.features.true, spot.features.predicted, clean.means)
+    measured_condition.add(metrics.cross(features, labels, clean.means), measured_condition.split, CLEAN)
+    clean.add(
+        metrics.cross(clean.features.features, clean.features.labels, measured_condition.means),
+        measured_condition.split,
+        measured_condition.condition,
+    )
+    alignment = metrics.align(clean.means, measured_condition.means)
+    measured_condition.add(alignment.summary(), measured_condition.split, CLEAN)
+    measured_condition.add_per_class(
+        {name: getattr(alignment, name) for name in _ALIGNMENT}, measured_condition.split, CLEAN
+    )
+    attacked = measured_condition.condition.is_attack or measured_condition.condition.kind is ConditionKind.AS_TRAINED
+    if attacked and not measured_condition.condition.relabelled:
+        leaps = metrics.leaps(
+            features, measured_condition.features.true, measured_condition.features.predicted, clean.means
+        )
         true, predicted, counts, turned = leaps.clusters()
-        spot.rows.add("leap", **spot.key, true_class=true, predicted_class=predicted, count=counts, angle=turned)
+        measured_condition.rows.add(
+            "leap", **measured_condition.key, true_class=true, predicted_class=predicted, count=counts, angle=turned
+        )
 
 
 def add_layers(
-    spot: Spot,
+    measured_condition: MeasuredCondition,
     batches: Callable[[], Iterator],
     centres: dict[str, metrics.ClassMeans],
     add_up: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
     """Add NC1 of every stage around its own means, and nearest-centre accuracy by the clean train means.
 
-    The first spot fills `centres`; `add_up` sums a tensor over the processes of the run.
+    The first condition measured fills `centres`; `add_up` sums a tensor over the processes of the run.
     """
-    means = metrics.layer_means(batches, len(spot.means.counts), add_up)
+    means = metrics.layer_means(batches, len(measured_condition.means.counts), add_up)
     centres |= {} if centres else means
     for layer, values in metrics.layerwise(batches, means, centres, add_up).items():
-        spot.add({Metric.NC1: values[Metric.NC1]}, spot.split, spot.condition, layer)
-        spot.add({Metric.NCC_ACCURACY: values[Metric.NCC_ACCURACY]}, Split.TRAIN, CLEAN, layer)
+        measured_condition.add(
+            {Metric.NC1: values[Metric.NC1]}, measured_condition.split, measured_condition.condition, layer
+        )
+        measured_condition.add({Metric.NCC_ACCURACY: values[Metric.NCC_ACCURACY]}, Split.TRAIN, CLEAN, layer)
 
 
-def add_means(spot: Spot) -> None:
+def add_means(measured_condition: MeasuredCondition) -> None:
     """Add the means of the classes present."""
-    present = spot.means.present
-    vectors, classes = spot.means.means[present].cpu().numpy(), {"class": present.cpu().numpy()}
-    spot.rows.add("class_mean", **spot.key, layer=FEATURES_LAYER, **classes, vector=vectors)
+    present = measured_condition.means.present
+    vectors, classes = measured_condition.means.means[present].cpu().numpy(), {"class": present.cpu().numpy()}
+    measured_condition.rows.add("class_mean", **measured_condition.key, layer=FEATURES_LAYER, **classes, vector=vectors)
 
 
 def add_sample(
-    spot: Spot, indices: np.ndarray, labels: np.ndarray, predicted: np.ndarray, features: np.ndarray
+    measured_condition: MeasuredCondition,
+    indices: np.ndarray,
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    features: np.ndarray,
 ) -> None:
     """Add sampled features (n, d) with their sample indices, true labels and predicted labels (n,)."""
     sampled = {"sample": indices, "label": labels, "predicted": predicted, "vector": features}
-    spot.rows.add("feature", **spot.key, **sampled)
+    measured_condition.rows.add("feature", **measured_condition.key, **sampled)
 
 
 def add_classifier(run_id: str, epoch: int, model: FeatureClassifier, rows: Rows) -> None:

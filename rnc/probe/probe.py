@@ -22,10 +22,10 @@ from rnc.probe.condition_batches import ConditionBatches
 from rnc.probe.distributed import Ranks
 from rnc.probe.measured_images import MeasuredSet, TrainedImages
 from rnc.probe.metric_rows import (
-    Spot,
+    MeasuredCondition,
     add_against_clean,
-    add_around_own_means,
     add_classifier,
+    add_collapse_metrics,
     add_layers,
     add_means,
     add_sample,
@@ -125,7 +125,7 @@ class Probe:
         """Measure every condition on a split; a relabelled condition takes the features of its attack."""
         plan, part = epoch.plan, self._sets[split]
         features_of: dict[Condition, FeatureSet] = {}
-        clean: Spot | None = None
+        clean: MeasuredCondition | None = None
         for role, condition in plan.conditions_in(split):
             is_layered = plan.layerwise and role in _LAYERWISE
             perturbed_by = replace(condition, relabelled=False)
@@ -138,13 +138,13 @@ class Probe:
                 batches = self._batches(part, perturbed_by, epoch.logits_fn, keep=is_layered)
                 features = features_of[perturbed_by] = self._gather(batches.features(epoch.model))
                 self._warn_of_unmoved(plan.epoch, split, perturbed_by, batches)
-            spot = self._spot(epoch, split, condition, features)
-            clean = clean or spot
-            self._add_metrics(epoch, spot, clean)
+            measured_condition = self._measured_condition(epoch, split, condition, features)
+            clean = clean or measured_condition
+            self._add_metrics(epoch, measured_condition, clean)
             if is_layered and batches is not None:
-                add_layers(spot, partial(batches.stages, epoch.model), epoch.layer_means, self._ranks.sum)
+                add_layers(measured_condition, partial(batches.stages, epoch.model), epoch.layer_means, self._ranks.sum)
             if plan.keep_vectors and (role, condition) in plan.conditions:
-                self._keep(spot, epoch.measured)
+                self._keep(measured_condition, epoch.measured)
             beat()
 
     def _batches(self, part: MeasuredSet, condition: Condition, logits_fn: Logits, *, keep: bool) -> ConditionBatches:
@@ -186,36 +186,40 @@ class Probe:
             log.event("attack without gradients", logging.WARNING, text=warning, **where)
             tqdm.write(f"{self._run_id}, epoch {epoch}, {split}: {warning}")
 
-    def _spot(self, epoch: _Epoch, split: Split, condition: Condition, features: FeatureSet) -> Spot:
+    def _measured_condition(
+        self, epoch: _Epoch, split: Split, condition: Condition, features: FeatureSet
+    ) -> MeasuredCondition:
         if condition.relabelled:
             features = features.relabelled()
         means = metrics.class_means([(features.features, features.labels)], self._num_classes)
-        return Spot(self._run_id, epoch.plan.epoch, split, condition, features, means, epoch.measured.rows)
+        return MeasuredCondition(self._run_id, epoch.plan.epoch, split, condition, features, means, epoch.measured.rows)
 
-    def _add_metrics(self, epoch: _Epoch, spot: Spot, clean: Spot) -> None:
-        """Measure around the spot's own means, then against the clean means of its split and of the training set."""
-        values = add_around_own_means(spot, epoch.model)
-        epoch.train_means = epoch.train_means or spot.means
-        if spot.condition == CLEAN:
-            spot.add({Metric.NC5: metrics.nc5(spot.means, epoch.ood_mean)}, spot.split, CLEAN)
-        if (spot.split, spot.condition) == (Split.TRAIN, CLEAN):
+    def _add_metrics(self, epoch: _Epoch, measured_condition: MeasuredCondition, clean: MeasuredCondition) -> None:
+        """Measure around the condition's own means, then against the clean means of its split and of the training set."""
+        values = add_collapse_metrics(measured_condition, epoch.model)
+        epoch.train_means = epoch.train_means or measured_condition.means
+        if measured_condition.condition == CLEAN:
+            measured_condition.add(
+                {Metric.NC5: metrics.nc5(measured_condition.means, epoch.ood_mean)}, measured_condition.split, CLEAN
+            )
+        if (measured_condition.split, measured_condition.condition) == (Split.TRAIN, CLEAN):
             epoch.measured.train_accuracy = values[Metric.ACCURACY]
-        add_against_clean(spot, clean, epoch.train_means)
+        add_against_clean(measured_condition, clean, epoch.train_means)
 
-    def _keep(self, spot: Spot, measured: Measured) -> None:
+    def _keep(self, measured_condition: MeasuredCondition, measured: Measured) -> None:
         """Keep the means, and the sampled features unless another condition has the same ones."""
-        add_means(spot)
-        if spot.condition.relabelled:
+        add_means(measured_condition)
+        if measured_condition.condition.relabelled:
             return
-        part, features = self._sets[spot.split], spot.features
+        part, features = self._sets[measured_condition.split], measured_condition.features
         sample = Sample(
             indices=part.sample_indices[part.kept].cpu().numpy(),
             labels=features.true[part.kept].cpu().numpy(),
             features=features.features[part.kept].cpu().numpy().astype(np.float32),
         )
         predicted = features.predicted[part.kept].cpu().numpy()
-        add_sample(spot, sample.indices, sample.labels, predicted, sample.features)
-        measured.samples[spot.split, spot.condition] = sample
+        add_sample(measured_condition, sample.indices, sample.labels, predicted, sample.features)
+        measured.samples[measured_condition.split, measured_condition.condition] = sample
 
     def _attackable(self, model: FeatureClassifier) -> Logits:
         """Return the logits function for attacks: a faster folded copy of the network if possible, else the network."""

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rnc.atomic_files import whole_file
+from rnc.atomic_files import atomic_file
 from rnc.processes import start_helper
 from rnc.store.clock import utc_now
 
@@ -45,7 +45,7 @@ def _copy(store: Path, suffix: str) -> Path:
             break
         if not copy.is_symlink() and filecmp.cmp(store, copy, shallow=False):
             return copy
-    with store.open("rb") as file, whole_file(copy) as written:
+    with store.open("rb") as file, atomic_file(copy) as written:
         shutil.copyfileobj(file, written)
     return copy
 

@@ -157,9 +157,9 @@ def bounded(
     timer.daemon = True
     timer.start()
     try:
-        found = connection.execute(f"{sql}\nLIMIT {MOST_ANSWER_ROWS + 1}", arguments).to_arrow_reader(_ROWS_AT_ONCE)
+        reader = connection.execute(f"{sql}\nLIMIT {MOST_ANSWER_ROWS + 1}", arguments).to_arrow_reader(_ROWS_AT_ONCE)
         batches, rows, size = [], 0, 0
-        for batch in found:
+        for batch in reader:
             batches.append(batch)
             rows, size = rows + batch.num_rows, size + batch.nbytes
             if rows > MOST_ANSWER_ROWS or size > MOST_ANSWER_BYTES:
@@ -168,7 +168,7 @@ def bounded(
                     f"{MOST_ANSWER_BYTES // 2**20:,} MiB (from {', '.join(sorted(_tables(sql))) or 'its tables'}); "
                     "choose fewer runs, or ask the store in SQL"
                 )
-        answer = connection.from_arrow(pa.Table.from_batches(batches, found.schema)).df()
+        answer = connection.from_arrow(pa.Table.from_batches(batches, reader.schema)).df()
         answer.attrs["bytes"] = size
         return answer
     except duckdb.InterruptException as error:
@@ -191,10 +191,10 @@ def as_text(sql: str, *arguments: Any, **named: Any) -> str:
     """Return a query with its arguments (strings, whole numbers and lists of them) inserted, to be read and run by people."""
     given = iter(arguments)
     lines = textwrap.dedent("    " * 4 + sql).strip()
-    return re.sub(r"\?|\$(\w+)", lambda hole: _literal(named[hole[1]] if hole[1] else next(given)), lines)
+    return re.sub(r"\?|\$(\w+)", lambda hole: _sql_literal(named[hole[1]] if hole[1] else next(given)), lines)
 
 
-def _literal(value: Any) -> str:
+def _sql_literal(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(map(_literal, value))}]"
+        return f"[{', '.join(map(_sql_literal, value))}]"
     return quoted_text(value) if isinstance(value, str) else str(value)

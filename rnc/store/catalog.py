@@ -20,7 +20,7 @@ from rnc.store.errors import StoreError
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 VERSION_TABLE = "schema_version"
-_OWN_VIEW = "measurement"
+_SCHEMA_VIEW = "measurement"
 """A view for people who write their own queries; no query of this program reads it."""
 _OTHER_WORDS = {"inner", "lake", "main", "json", "varchar", "float", "int32", "string"}
 """Words that DuckDB adds to the definition of a view."""
@@ -37,7 +37,7 @@ A run has one row in `run`; 1,500 runs of 400 epochs have 600,000 rows in `epoch
 # The queries below name system.main, since a store could contain macros with the names of DuckDB's functions.
 Columns = dict[str, str]
 """Column name in lower case -> DuckDB's type in upper case."""
-_FOUND = f"""
+_COLUMNS = f"""
     SELECT columns.table_name, column_name, data_type, column_default, estimated_size, tables.sql
     FROM system.main.duckdb_columns() columns
     JOIN system.main.duckdb_tables() tables USING (database_name, schema_name, table_name)
@@ -66,7 +66,7 @@ _known: dict[tuple[Path, str], tuple[tuple, list[tuple]]] = {}
 _known_lock = threading.Lock()
 
 
-def tables_found(
+def stored_tables(
     connection: duckdb.DuckDBPyConnection, backend: Backend, *, in_transaction: bool = False
 ) -> dict[str, Columns]:
     """Return the tables of a store with their columns, and check the tables of the schema.
@@ -75,27 +75,27 @@ def tables_found(
     rows than pages can read. An empty file has no tables.
     """
     path = backend.path
-    found: dict[str, Columns] = {}
-    rows = _listed(connection, backend, _FOUND, in_transaction=in_transaction)
+    tables: dict[str, Columns] = {}
+    rows = _listed(connection, backend, _COLUMNS, in_transaction=in_transaction)
     if len(rows) > _MOST_COLUMNS:
         raise StoreError(f"{path} has more than {_MOST_COLUMNS:,} columns; it is no store of this program")
     for table, column, kind, default, size, sql in rows:
         name = table.lower()
-        found.setdefault(name, {})[column.lower()] = _type(kind)
+        tables.setdefault(name, {})[column.lower()] = _type(kind)
         if name in _schema():
             if (default or "NULL").upper() != "NULL" or "GENERATED" in (sql or "").upper():
                 raise _refusal(path, "generated or default value in column", f"{table}.{column}")
             if (size or 0) > (most := MOST_ROWS.get(name, 2**40)):
                 raise StoreError(f"table {name} of {path} has {size:,} rows; at most {most:,} are read")
-    return found
+    return tables
 
 
 def stored_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     """Return a store's schema version. The query calls no function, since a macro could have the function's name."""
-    found = connection.execute(
+    row = connection.execute(
         f"SELECT version FROM main.{VERSION_TABLE} ORDER BY version DESC NULLS LAST LIMIT 1"
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 def check_definitions(connection: duckdb.DuckDBPyConnection, backend: Backend, *, in_transaction: bool = False) -> None:
@@ -107,10 +107,10 @@ def check_definitions(connection: duckdb.DuckDBPyConnection, backend: Backend, *
     ]
     for kind, name, table in definitions:  # for a view, the third column is its SQL
         if kind == "view":
-            own = name == _OWN_VIEW and _words(table) <= _own_words()
+            expected = name == _SCHEMA_VIEW and _words(table) <= _schema_words()
         else:
-            own = kind in ("constraint", "index") and table.lower() not in _schema()
-        if not own:
+            expected = kind in ("constraint", "index") and table.lower() not in _schema()
+        if not expected:
             raise _refusal(backend.path, kind, name)
 
 
@@ -120,18 +120,18 @@ def _words(sql: str) -> set[str]:
 
 
 @cache
-def _own_words() -> set[str]:
+def _schema_words() -> set[str]:
     """Return the words that the schema's own view may contain."""
     return _words(SCHEMA.read_text()) | _OTHER_WORDS
 
 
-def check_columns(found: dict[str, Columns], path: Path, *, complete: bool) -> None:
+def check_columns(tables: dict[str, Columns], path: Path, *, complete: bool) -> None:
     """Raise StoreError with the name of a column that the schema lacks or has with another type.
 
     With `complete`, the store is of this version, and no table or column may be missing either.
     """
     for table, wanted in _schema().items():
-        columns = found.get(table, {})
+        columns = tables.get(table, {})
         for column, kind in columns.items():
             if wanted.get(column) != kind:
                 expected = f"it should be {wanted[column]}" if column in wanted else "the schema has no such column"
@@ -152,7 +152,7 @@ def _schema() -> dict[str, Columns]:
     with open_database(None) as connection:
         connection.execute(SCHEMA.read_text())
         tables: dict[str, Columns] = {}
-        for table, column, kind, *_rest in connection.execute(_FOUND).fetchall():
+        for table, column, kind, *_rest in connection.execute(_COLUMNS).fetchall():
             tables.setdefault(table, {})[column] = _type(kind)
         return tables
 

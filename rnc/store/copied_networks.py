@@ -68,8 +68,8 @@ def _wanted(
         pairs.append((resume, resume_file(target, run_id), None))
     for file, _final, _digest_of_it in pairs:
         _check_readable(file)
-    found = [(file, final, digest) for file, final, digest in pairs if not _is_there(final, digest or _digest(file))]
-    if any(final.exists() for _file, final, _digest in found):
+    missing = [(file, final, digest) for file, final, digest in pairs if not _is_there(final, digest or _digest(file))]
+    if any(final.exists() for _file, final, _digest in missing):
         naming, unknown = users_of_networks(target, run_id)
         others = [other for other in (*naming, *unknown) if other != real_path(source)]
         if others:
@@ -77,7 +77,7 @@ def _wanted(
                 f"{networks_folder(target, run_id)} holds other networks of that name, which {others[0].name} beside it "
                 "may need; name a store in another folder"
             )
-    return found
+    return missing
 
 
 def _check_readable(file: Path) -> None:
@@ -101,8 +101,8 @@ def _digest(file: Path) -> str:
 def _stage(file: Path, final: Path, digest: str | None) -> None:
     """Copy a file to a temporary name beside its target, and check the hash of the bytes read."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    found = copy_network(file, _beside(final, "partial"))
-    if digest is not None and found != digest:
+    copied_digest = copy_network(file, _beside(final, "partial"))
+    if digest is not None and copied_digest != digest:
         raise StoreError(f"network {file} is damaged; nothing of its run was copied")
 
 

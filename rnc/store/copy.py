@@ -78,12 +78,12 @@ def _read(source: Path, run_id: str) -> dict[str, pa.Table]:
     with reading(source) as connection:
         connection.begin()
         _check_size(connection, source, run_id)
-        found = {name: _rows(connection, _of_run(name), run_id) for name in TABLES_OF_A_RUN}
-        found["condition"] = _rows(connection, _CONDITIONS, run_id)
+        tables = {name: _rows(connection, _of_run(name), run_id) for name in TABLES_OF_A_RUN}
+        tables["condition"] = _rows(connection, _CONDITIONS, run_id)
         connection.rollback()
-    if not found["run"].num_rows:
+    if not tables["run"].num_rows:
         raise StoreError(f"no run {run_id} in {source}; list them: python -m rnc.store {source}")
-    return found
+    return tables
 
 
 def _check_size(connection: duckdb.DuckDBPyConnection, source: Path, run_id: str) -> None:
@@ -160,8 +160,8 @@ def _copied(source: Path, target: Path, run_id: str) -> int:
 
 def _chosen(source: Path, wanted: list[str]) -> list[str]:
     with reading(source) as connection:
-        found = connection.execute("SELECT DISTINCT run_id FROM run ORDER BY run_id").fetchall()
-    present = [str(run_id) for (run_id,) in found]
+        rows = connection.execute("SELECT DISTINCT run_id FROM run ORDER BY run_id").fetchall()
+    present = [str(run_id) for (run_id,) in rows]
     for pattern in wanted:
         if not any(fnmatch(run_id, pattern) for run_id in present):
             raise StoreError(f"no run {pattern} in {source}; list them: python -m rnc.store {source}")

@@ -16,7 +16,7 @@ class StoreOlderError(StoreError):
     """The store has an older schema; any command that writes to it upgrades it."""
 
 
-class StoreForeignError(StoreError):
+class NotAStoreError(StoreError):
     """A DuckDB file of another program."""
 
 

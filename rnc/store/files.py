@@ -107,9 +107,9 @@ def network_inside(home: Path, path: str) -> Path:
     `path` is absolute, or relative to `home`.
     """
     prefix = f"{home}/"
-    found = _inside(home, path.removeprefix(prefix), "network")
-    with open_network(found):
-        return found
+    network = _inside(home, path.removeprefix(prefix), "network")
+    with open_network(network):
+        return network
 
 
 def open_network(path: Path) -> BinaryIO:
@@ -186,7 +186,7 @@ def is_plain_file(path: Path) -> bool:
         return False
 
 
-def remove_whole(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove a folder and its content, or a file, link or pipe, if it exists; links are not followed."""
     if is_plain_folder(path):
         shutil.rmtree(path)

@@ -56,16 +56,16 @@ def publish(store: Path, run_id: str, folder: Path) -> Path:
     """
     checked_run_id(run_id)
     with reading(store) as connection:
-        found = connection.execute("SELECT * FROM run WHERE run_id = ? LIMIT 2", [run_id]).df()
-        if len(found) != 1 or found["state"].iloc[0] != RunState.FINISHED:
+        runs = connection.execute("SELECT * FROM run WHERE run_id = ? LIMIT 2", [run_id]).df()
+        if len(runs) != 1 or runs["state"].iloc[0] != RunState.FINISHED:
             raise StoreError(f"{run_id} is not a finished run of {store}; list them: python -m rnc.store {store}")
-        if found["device"].iloc[0] == SYNTHETIC:
+        if runs["device"].iloc[0] == SYNTHETIC:
             raise StoreError(f"{run_id} is synthetic: its numbers are made up, and are not published")
         network = _last_network(connection, store, run_id)
         try:
-            config = json.dumps(without_folders(json.loads(found["config"].iloc[0])))
+            config = json.dumps(without_folders(json.loads(runs["config"].iloc[0])))
             results = connection.execute(_RESULTS, [run_id]).df()
-            card = run_card(found.assign(config=config).iloc[0], results)
+            card = run_card(runs.assign(config=config).iloc[0], results)
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(
                 f"run {run_id} has a config or facts that make no sense ({error}); train it again"

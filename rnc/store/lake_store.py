@@ -121,7 +121,7 @@ class LakeStore:
         return
 
     def holder(self) -> None:
-        """Return None: nobody keeps others from opening a lake."""
+        """Return None: several processes can open a lake at the same time."""
         return
 
 

@@ -8,8 +8,8 @@ Tested by tests/rnc/store/test_connection.py.
 import duckdb
 
 from rnc.store.backends import Backend
-from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_version, tables_found
-from rnc.store.errors import StoreError, StoreForeignError, StoreMissingError, StoreOlderError
+from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_tables, stored_version
+from rnc.store.errors import NotAStoreError, StoreError, StoreMissingError, StoreOlderError
 
 SCHEMA_VERSION = 4
 UPGRADES = {
@@ -66,14 +66,14 @@ def checked_version(
     Raises StoreError if the store cannot be used. A store that is to be written to may be older, or empty (None).
     """
     path = backend.path
-    tables = tables_found(connection, backend, in_transaction=in_transaction)
+    tables = stored_tables(connection, backend, in_transaction=in_transaction)
     if not tables:
         check_definitions(connection, backend)
         if to_write:
             return None
         raise StoreMissingError(f"store {path} is empty; train a run first: python -m train.run demo --store {path}")
     if tables.get(VERSION_TABLE) != {"version": "INTEGER"}:
-        raise StoreForeignError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
+        raise NotAStoreError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
     version = stored_version(connection)
     if version != SCHEMA_VERSION and not (to_write and version in UPGRADES):
         raise _other_version(backend, version)

@@ -10,15 +10,15 @@ import duckdb
 
 from rnc.store.backends import backend_of
 from rnc.store.connection import reading
-from rnc.store.errors import StoreError, StoreForeignError, StoreMissingError
+from rnc.store.errors import NotAStoreError, StoreError, StoreMissingError
 from rnc.store.files import is_plain_file, networks_folder, real_path, store_folder
 
 
 def other_stores(store: Path) -> list[Path]:
     """Return the DuckDB files and lakes beside a store, without its own copies from before an upgrade."""
-    own = real_path(store)
-    found = (path for path in sorted(store_folder(store).iterdir()) if path.name != own.name)
-    return [path for path in found if _is_store(path) and not _is_backup(path, own)]
+    this_store = real_path(store)
+    others = (path for path in sorted(store_folder(store).iterdir()) if path.name != this_store.name)
+    return [path for path in others if _is_store(path) and not _is_backup(path, this_store)]
 
 
 def users_of_networks(store: Path, run_id: str) -> tuple[list[Path], list[Path]]:
@@ -57,7 +57,7 @@ def _names(other: Path, run_id: str) -> bool:
         with reading(other) as connection:
             sql = "SELECT 1 FROM checkpoint WHERE run_id = $run UNION ALL SELECT 1 FROM run WHERE run_id = $run LIMIT 1"
             return connection.execute(sql, {"run": run_id}).fetchone() is not None
-    except (StoreMissingError, StoreForeignError):
+    except (StoreMissingError, NotAStoreError):
         return False
 
 

@@ -52,9 +52,9 @@ def tidy(folder: Path, tables: Collection[str]) -> None:
 
     Files of an export that is still running in another process stay.
     """
-    found = [(path, match) for path in folder.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
-    ended = {match["run"] for _path, match in found if not _is_exported_now(_hidden(folder, match["run"], "partial"))}
-    for path, match in found:
+    remains = [(path, match) for path in folder.iterdir() if (match := _HIDDEN.fullmatch(path.name))]
+    ended = {match["run"] for _path, match in remains if not _is_exported_now(_hidden(folder, match["run"], "partial"))}
+    for path, match in remains:
         ours = _is_of_an_export(path, tables, complete=match["kind"] == "older") and any(path.iterdir())
         if not ours or match["run"] not in ended:
             continue

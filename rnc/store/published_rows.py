@@ -59,10 +59,10 @@ def _bad_rows(
         yield from ((file, f"{file.name} has no column {key}") for file in files)
         return
     widest = ", ".join(_widest(name, kind) for name, kind in kinds.items())
-    found = connection.execute(
+    summaries = connection.execute(
         f"SELECT filename, count(*), count({key}), min({key}), max({key}), {widest} FROM {source} GROUP BY filename"
     ).fetchall()
-    for name, rows, named, first, last, *widths in found:
+    for name, rows, named, first, last, *widths in summaries:
         file = Path(name)
         try:
             if rows > most_rows:

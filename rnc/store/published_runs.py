@@ -122,7 +122,7 @@ def reading_beside(store: Path, folder: Path, tables: frozenset[str]) -> Iterato
 
 def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
     """Read every file of some tables to its end, and leave out runs for which this fails; return whether there are any."""
-    home, found = folder.resolve(), {}
+    home, damaged = folder.resolve(), {}
     for run_id, files in published_runs(folder).files.items():
         for table in tables & files.keys():
             try:
@@ -132,10 +132,10 @@ def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
                     ).fetchall()
             except (duckdb.Error, StoreError) as error:
                 reason = f"{table}.parquet cannot be read ({one_line(error, 160)})"
-                found[run_id] = ((home / run_id).stat().st_mtime_ns, reason)
+                damaged[run_id] = ((home / run_id).stat().st_mtime_ns, reason)
     with _lock:
-        _damaged.setdefault(home, {}).update(found)
-    return bool(found)
+        _damaged.setdefault(home, {}).update(damaged)
+    return bool(damaged)
 
 
 def _subfolders(home: Path) -> dict[str, int]:
@@ -245,17 +245,22 @@ def _type(kind: pa.DataType) -> str:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return f"{_type(kind.value_type)}[]"
     names = {
-        pa.string(): "VARCHAR", pa.large_string(): "VARCHAR", pa.int32(): "INTEGER", pa.float64(): "DOUBLE",
-        pa.float32(): "FLOAT", pa.timestamp("us"): "TIMESTAMP", pa.binary(): "BLOB",
-    }  # fmt: skip
+        pa.string(): "VARCHAR",
+        pa.large_string(): "VARCHAR",
+        pa.int32(): "INTEGER",
+        pa.float64(): "DOUBLE",
+        pa.float32(): "FLOAT",
+        pa.timestamp("us"): "TIMESTAMP",
+        pa.binary(): "BLOB",
+    }
     return names.get(kind, str(kind))
 
 
 def _lay_beside(connection: duckdb.DuckDBPyConnection, home: Path, runs: PublishedRuns, tables: frozenset[str]) -> None:
     """Replace tables by temporary views that combine their rows with the folder's rows."""
-    found = connection.execute("SELECT current_database()").fetchone()
-    assert found
-    database = quoted_name(found[0]) + ".main."
+    row = connection.execute("SELECT current_database()").fetchone()
+    assert row
+    database = quoted_name(row[0]) + ".main."
     for table in sorted(tables):
         paths = [files[table] for files in runs.files.values() if table in files]  # older runs lack some tables
         if paths:

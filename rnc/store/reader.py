@@ -49,12 +49,12 @@ class StoreReader:
         """Return the unused bytes that deleted rows have left in the store's file; 0 if there is no such file."""
         if not backend_of(self.path).is_one_file:
             return 0
-        found = self._cached.query(
+        sizes = self._cached.query(
             """SELECT block_size * free_blocks AS free, block_size * used_blocks AS used FROM pragma_database_size()
                WHERE database_name = current_database()"""
         )
-        if found.empty or not self.path.is_file():
+        if sizes.empty or not self.path.is_file():
             return 0
         # Free blocks at the end of the file are counted as free, but the file has been cut already.
-        beyond = self.path.stat().st_size - int(found["used"].iloc[0])
-        return max(0, min(int(found["free"].iloc[0]), beyond))
+        beyond = self.path.stat().st_size - int(sizes["used"].iloc[0])
+        return max(0, min(int(sizes["free"].iloc[0]), beyond))

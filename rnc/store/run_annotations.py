@@ -11,7 +11,7 @@ import duckdb
 from rnc.store.clock import utc_now
 from rnc.store.connection import writing
 from rnc.store.errors import StoreError
-from rnc.store.files import is_plain_folder, networks_folder, remove_whole
+from rnc.store.files import is_plain_folder, networks_folder, remove_path
 from rnc.store.locks import run_lock
 from rnc.store.other_stores import users_of_networks
 from rnc.vocabulary import STALE_SECONDS, RunState
@@ -38,7 +38,7 @@ LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 20, 10_000
 """Maximum characters of a tag, tags of a run, and characters of a note."""
 
 
-class RunUpkeep:
+class RunEditor:
     """Changes to the runs of one store file. Each method is one transaction."""
 
     def __init__(self, path: Path) -> None:
@@ -78,7 +78,7 @@ class RunUpkeep:
             if unknown and not naming:
                 raise StoreError(
                     f"{run_id} is out of the store, but {folder} was left, since {unknown[0].name} beside it, which could not "
-                    "be asked, may need these networks, too; remove them by hand if it does not"
+                    "be read, may need these networks, too; remove them by hand if it does not"
                 )
             if naming:
                 return
@@ -95,15 +95,15 @@ def networks_of(store: Path, run_id: str) -> tuple[int, int]:
     sizes = []
     if not (folder := networks_folder(store, run_id)).is_symlink():
         for place, _folders, names in os.walk(folder):
-            found = [Path(place, name).lstat() for name in names]
-            sizes += [file.st_size for file in found if stat.S_ISREG(file.st_mode)]
+            statuses = [Path(place, name).lstat() for name in names]
+            sizes += [file.st_size for file in statuses if stat.S_ISREG(file.st_mode)]
     return len(sizes), sum(sizes)
 
 
 def run_state(connection: duckdb.DuckDBPyConnection, run_id: str) -> str | None:
     """Return the stored state of a run, or None."""
-    found = connection.execute("SELECT state FROM run WHERE run_id = ?", [run_id]).fetchone()
-    return found[0] if found else None
+    row = connection.execute("SELECT state FROM run WHERE run_id = ?", [run_id]).fetchone()
+    return row[0] if row else None
 
 
 def delete_rows(connection: duckdb.DuckDBPyConnection, run_id: str, after: int) -> None:
@@ -140,10 +140,10 @@ def _refuse_if_training(connection: duckdb.DuckDBPyConnection, store: Path, run_
 
     The lock shows trainers on this machine; the heartbeat also shows those on other machines with the same disk.
     """
-    found = connection.execute("SELECT state, heartbeat_at FROM run WHERE run_id = ?", [run_id]).fetchone()
-    if found is None:
+    row = connection.execute("SELECT state, heartbeat_at FROM run WHERE run_id = ?", [run_id]).fetchone()
+    if row is None:
         raise StoreError(f"no run {run_id} in {store}; it may have been deleted meanwhile, or is of the gallery")
-    state, beat = found
+    state, beat = row
     if state == RunState.RUNNING and beat is not None and beat > utc_now() - timedelta(seconds=STALE_SECONDS):
         raise StoreError(
             f"run {run_id} is being trained: its last sign of life is less than {STALE_SECONDS:.0f} s old; stop it first"
@@ -154,6 +154,6 @@ def _remove(folder: Path) -> None:
     """Rename the folder before removing it, so that a new training of the run finds either all of it or nothing."""
     if is_plain_folder(folder):
         renamed = folder.with_name(f".{folder.name}.deleted")
-        remove_whole(renamed)
+        remove_path(renamed)
         folder = folder.rename(renamed)
-    remove_whole(folder)
+    remove_path(folder)

@@ -26,14 +26,14 @@ def module_and_arguments(config: dict[str, Any]) -> tuple[str, list[str]]:
     For an external network, the command measures it again.
     """
     if config["objective"] == Objective.OWN:
-        own = config["own"]
-        settled = {"classifier": None, "stages": None, "name": own["name"] or None} | own["typed"]
-        measured = {name: value for name, value in config.items() if name not in _SAID_BY_FILES}
+        external = config["own"]
+        settled = {"classifier": None, "stages": None, "name": external["name"] or None} | external["typed"]
+        measured = {name: value for name, value in config.items() if name not in _STATED_BY_FILES}
         return "train.measure", [*_flags(settled), *_flags(measured)]
     return "train.run", _flags(config)
 
 
-_SAID_BY_FILES = ("own", "objective", "seed", "subset", "epochs", "measured_epochs")
+_STATED_BY_FILES = ("own", "objective", "seed", "subset", "epochs", "measured_epochs")
 """Fields of an external network that are known from its files and images, or are unknown."""
 
 
@@ -54,12 +54,12 @@ def without_folders(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config for publication: for an external network with file names only, without their folders."""
     if config["objective"] != Objective.OWN:
         return config
-    own = config["own"]
-    typed = {name: _names(value) if name in _PATHS else value for name, value in own["typed"].items()}
-    images = own["images"]
+    external = config["own"]
+    arguments = {name: _names(value) if name in _PATHS else value for name, value in external["typed"].items()}
+    images = external["images"]
     if images is not None:
         images = images | {name: _names(images[name]) for name in ("data", "test_data")}
-    return config | {"own": own | {"typed": typed, "images": images}}
+    return config | {"own": external | {"typed": arguments, "images": images}}
 
 
 _PATHS = ("checkpoint", "data", "test_data")

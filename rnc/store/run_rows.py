@@ -26,26 +26,26 @@ MOST_CLASS_NAME = 200
 """Maximum number of characters in a class name."""
 
 
-def with_configs(found: pd.DataFrame) -> pd.DataFrame:
+def with_configs(runs: pd.DataFrame) -> pd.DataFrame:
     """Return rows of table `run` with a column for each field of their configs, and whether they are published or synthetic."""
     configs = []
-    for run_id, config, classes in zip(found["run_id"], found["config"], found["classes"], strict=True):
+    for run_id, config, classes in zip(runs["run_id"], runs["config"], runs["classes"], strict=True):
         try:
             configs.append(checked_config(run_id, config, classes))
         except StoreError as error:
             raise StoreError(f"{error}; take the run out of the store") from None
-    if found["run_id"].duplicated().any():
-        doubled = found["run_id"][found["run_id"].duplicated()].iloc[0]
+    if runs["run_id"].duplicated().any():
+        doubled = runs["run_id"][runs["run_id"].duplicated()].iloc[0]
         raise StoreError(f"run {doubled} is in the store more than once; take all but one of its rows out of table run")
-    found = found.assign(
+    runs = runs.assign(
         images_from=[_images_from(one) for one in configs],
         name=[_name(one) for one in configs],
-        tags=found["tags"].map(list),
-        published=found.get("published", False),
-        synthetic=found["device"] == SYNTHETIC,
+        tags=runs["tags"].map(list),
+        published=runs.get("published", False),
+        synthetic=runs["device"] == SYNTHETIC,
     )
-    config = pd.DataFrame(configs, index=found.index)
-    return found.assign(**{name: config[name] for name in config.columns if name not in found})
+    config = pd.DataFrame(configs, index=runs.index)
+    return runs.assign(**{name: config[name] for name in config.columns if name not in runs})
 
 
 def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None) -> dict:
@@ -66,8 +66,8 @@ def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None)
         numbers = all(
             isinstance(config[name], kind) and not isinstance(config[name], bool) for name, kind in _NUMBERS.items()
         )
-        own = isinstance(config.get("own", {}), dict)
-        if texts and numbers and own and all(abs(config[name]) <= _MOST_NUMBER for name in _NUMBERS):
+        external = isinstance(config.get("own", {}), dict)
+        if texts and numbers and external and all(abs(config[name]) <= _MOST_NUMBER for name in _NUMBERS):
             return config
     except (TypeError, ValueError, KeyError, RecursionError):
         pass

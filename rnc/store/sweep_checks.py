@@ -30,21 +30,21 @@ _PROCESS = re.compile(r"([0-9a-f-]{36}:[0-9]{1,20})?", re.ASCII)
 
 def checked_sweep(content: bytes, folder: str) -> dict[str, Any]:
     """Return the checked fields of a sweep's file; `folder` is the name of the folder that contains it."""
-    found = _object(_parsed(content), "the file")
-    version = found.pop("version", 1)
-    if not _is_whole(version) or version < 1:
+    sweep = _object(_parsed(content), "the file")
+    version = sweep.pop("version", 1)
+    if not _is_integer(version) or version < 1:
         raise SweepFileError(f"version must be a whole number, got {_shown_value(version)}")
     if version > VERSION:
         raise SweepFileError(f"it is of version {version}, and this program knows up to {VERSION}: update it")
-    _check_keys(found, {"name", "engine", "options", "runs", "jobs"}, "the file")
-    if checked_sweep_name(found["name"]) != folder:
-        raise SweepFileError(f"it calls itself {_shown_value(found['name'])}, but its folder {_shown_value(folder)}")
-    if found["engine"] not in _ENGINES:
-        raise SweepFileError(f"engine must be {' or '.join(_ENGINES)}, got {_shown_value(found['engine'])}")
-    return found | {
-        "options": _options(found["options"]),
-        "runs": _runs(found["runs"]),
-        "jobs": _jobs(found["jobs"], set(found["runs"])),
+    _check_keys(sweep, {"name", "engine", "options", "runs", "jobs"}, "the file")
+    if checked_sweep_name(sweep["name"]) != folder:
+        raise SweepFileError(f"it calls itself {_shown_value(sweep['name'])}, but its folder {_shown_value(folder)}")
+    if sweep["engine"] not in _ENGINES:
+        raise SweepFileError(f"engine must be {' or '.join(_ENGINES)}, got {_shown_value(sweep['engine'])}")
+    return sweep | {
+        "options": _options(sweep["options"]),
+        "runs": _runs(sweep["runs"]),
+        "jobs": _jobs(sweep["jobs"], set(sweep["runs"])),
     }
 
 
@@ -64,10 +64,10 @@ def _parsed(content: bytes) -> object:
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise ValueError("a name is there twice in one object")
-    return found
+    return fields
 
 
 def _no_number(text: str) -> None:
@@ -78,9 +78,9 @@ def _options(given: object) -> dict[str, Any]:
     options = _object(given, "options")
     checks: dict[str, Callable[[Any], bool]] = {
         "flags": lambda value: _are_texts(value, 32),
-        "pack": lambda value: _is_whole(value) and 0 <= value <= MOST_RUNS,
-        "at_a_time": lambda value: _is_whole(value) and 0 <= value <= MOST_RUNS,
-        "ranks": lambda value: _is_whole(value) and 1 <= value <= 1024,
+        "pack": lambda value: _is_integer(value) and 0 <= value <= MOST_RUNS,
+        "at_a_time": lambda value: _is_integer(value) and 0 <= value <= MOST_RUNS,
+        "ranks": lambda value: _is_integer(value) and 1 <= value <= 1024,
         "on_gpus": lambda value: isinstance(value, bool),
         "time_limit": lambda value: value is None or (_is_number(value) and 0 <= value <= MOST_SECONDS),
         "slurm": lambda value: isinstance(value, dict) and _are_texts(list(value.items()), 64),
@@ -103,7 +103,7 @@ def _runs(given: object) -> dict[str, dict[str, Any]]:
         config = _object(run["config"], f"{where}: config")
         if not config or len(config) > _MOST_ITEMS:
             raise SweepFileError(f"{where}: config has {len(config)} fields")
-        if not _is_whole(run["epochs"]) or not 0 <= run["epochs"] <= MOST_EPOCHS:
+        if not _is_integer(run["epochs"]) or not 0 <= run["epochs"] <= MOST_EPOCHS:
             raise SweepFileError(f"{where}: epochs must be 0 to {MOST_EPOCHS:,}, got {_shown_value(run['epochs'])}")
         if config.get("epochs", run["epochs"]) != run["epochs"]:
             raise SweepFileError(
@@ -144,13 +144,13 @@ def _object(value: object, where: str) -> dict[str, Any]:
     return value
 
 
-def _check_keys(found: dict[str, Any], known: set[str], where: str, *, all_needed: bool = True) -> None:
-    if unknown := sorted(set(found) - known):
+def _check_keys(fields: dict[str, Any], known: set[str], where: str, *, all_needed: bool = True) -> None:
+    if unknown := sorted(set(fields) - known):
         raise SweepFileError(
             f"{where} has a field {_shown_value(unknown[0])} that this program does not know: a newer one may "
             "have made it, update"
         )
-    if all_needed and (missing := sorted(known - set(found))):
+    if all_needed and (missing := sorted(known - set(fields))):
         raise SweepFileError(f"{where} has no {missing[0]}")
 
 
@@ -161,7 +161,7 @@ def _name(value: object, what: str) -> str:
         raise SweepFileError(str(error)) from None
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rnc.atomic_files import whole_file
+from rnc.atomic_files import atomic_file
 from rnc.safe_paths import UnsafePathError, open_plain_file, path_inside, quoted
 from rnc.store.errors import StoreWriteError, SweepFileError
 from rnc.store.sweep_checks import VERSION, checked_sweep, checked_sweep_name
@@ -45,7 +45,7 @@ class Job:
     job_id: str
     run_ids: list[str]
     cancelled: bool = False
-    """True if the job was told to end, which may take until the current epochs of its runs end."""
+    """True if the end of the job was requested, which may take until the current epochs of its runs end."""
     folder: str = ""
     """The name of the job's own folder in the sweep's `jobs`; jobs of older versions lie in `jobs` itself."""
     process: str = ""
@@ -67,7 +67,7 @@ class Sweep:
         """Write the file; a reader finds either the old file or the new one. Raises StoreWriteError if writing fails."""
         folder = sweep_folder(store, self.name)
         try:
-            with whole_file(folder / "sweep.json", f".{uuid.uuid4().hex}.partial") as file:
+            with atomic_file(folder / "sweep.json", f".{uuid.uuid4().hex}.partial") as file:
                 file.write(json.dumps({"version": VERSION} | asdict(self)).encode())
         except OSError as error:
             raise StoreWriteError(
@@ -77,7 +77,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class FoundSweeps:
+class SweepListing:
     """The sweeps beside a store."""
 
     sweeps: list[Sweep]
@@ -99,15 +99,15 @@ def sweeps_of(store: Path) -> list[Sweep]:
     return find_sweeps(store).sweeps
 
 
-def find_sweeps(store: Path) -> FoundSweeps:
+def find_sweeps(store: Path) -> SweepListing:
     """Return the sweeps beside a store, and those left out with the reasons."""
-    found: list[Sweep] = []
+    sweeps: list[Sweep] = []
     left_out: dict[str, str] = {}
     room = MOST_BYTES_TOGETHER
     try:
         names = _folders(store)
     except UnsafePathError as error:
-        return FoundSweeps([], {"sweeps": str(error)})
+        return SweepListing([], {"sweeps": str(error)})
     for name in names:
         try:
             sweep, size = _load(store, name, room)
@@ -118,9 +118,9 @@ def find_sweeps(store: Path) -> FoundSweeps:
         except OSError as error:
             left_out[name] = f"it cannot be read ({error.strerror})"
         else:
-            found.append(sweep)
+            sweeps.append(sweep)
             room -= size
-    return FoundSweeps(found, left_out)
+    return SweepListing(sweeps, left_out)
 
 
 def _folders(store: Path) -> list[str]:
@@ -152,9 +152,9 @@ def _load(store: Path, name: str, room: int) -> tuple[Sweep, int]:
 
 
 def _parsed(content: bytes, name: str) -> Sweep:
-    found = checked_sweep(content, name)
-    runs = {run_id: PlannedRun(**run) for run_id, run in found["runs"].items()}
-    return Sweep(found["name"], found["engine"], found["options"], runs, [Job(**job) for job in found["jobs"]])
+    fields = checked_sweep(content, name)
+    runs = {run_id: PlannedRun(**run) for run_id, run in fields["runs"].items()}
+    return Sweep(fields["name"], fields["engine"], fields["options"], runs, [Job(**job) for job in fields["jobs"]])
 
 
 _known: dict[tuple[int, int, int, int], Sweep] = {}

@@ -18,7 +18,7 @@ from rnc.store.clock import utc_now
 from rnc.store.connection import writing
 from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.rows import Rows
-from rnc.store.run_annotations import RunUpkeep, delete_rows, run_state
+from rnc.store.run_annotations import RunEditor, delete_rows, run_state
 from rnc.vocabulary import Role, RunState
 
 _OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")
@@ -28,7 +28,7 @@ MOST_CONTENT = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class WholeRun:
+class CompleteRun:
     """All data that the store holds of a run, except networks; the fields are the arguments of the writer's methods."""
 
     run_id: str
@@ -40,7 +40,7 @@ class WholeRun:
     rows: Rows
 
 
-class StoreWriter(RunUpkeep):
+class StoreWriter(RunEditor):
     """Writer of runs to one store file."""
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +80,7 @@ class StoreWriter(RunUpkeep):
             if resume_after is not None and state is None:
                 raise StoreError(
                     f"{self.path} knows nothing of {run_id}, whose training is to go on after epoch {resume_after}; "
-                    "name the store that it began in, or give --overwrite to begin anew"
+                    "name the store that it began in, or give --overwrite to start again from the beginning"
                 )
             if state is not None:  # skipped otherwise, since it searches all rows of the store
                 delete_rows(connection, run_id, -1 if resume_after is None else resume_after)
@@ -95,7 +95,7 @@ class StoreWriter(RunUpkeep):
             _add_conditions(rows, run_id, conditions, _known_conditions(connection))
             _insert(connection, rows)
 
-    def add_whole_runs(self, runs: list[WholeRun]) -> None:
+    def add_complete_runs(self, runs: list[CompleteRun]) -> None:
         """Add runs that are already finished, in one transaction; a run that is unfinished in the store is replaced.
 
         Raises RunExistsError if the store has a finished run with the same key.
@@ -128,8 +128,10 @@ class StoreWriter(RunUpkeep):
     def write_epoch(self, run_id: str, epoch: int, rows: Rows) -> None:
         """Write all rows of a measured epoch, or none. Raises StoreError if the epoch is already stored."""
         with self._timed(epoch), writing(self.path) as connection:
-            found = connection.execute("SELECT 1 FROM metric WHERE run_id = ? AND epoch = ? LIMIT 1", [run_id, epoch])
-            if found.fetchone():
+            measured = connection.execute(
+                "SELECT 1 FROM metric WHERE run_id = ? AND epoch = ? LIMIT 1", [run_id, epoch]
+            )
+            if measured.fetchone():
                 raise StoreError(f"epoch {epoch} of {run_id} is already in {self.path}")
             _insert(connection, rows)
             self._write_times(connection, run_id)

@@ -68,9 +68,9 @@ def refusal(scope: Any) -> tuple[int, str] | None:
     hosts = _header(scope, b"host")
     host = _parsed(f"//{hosts[0]}") if len(hosts) == 1 else None
     if host is None or not _is_served_under(host.hostname or ""):
-        return 403, f"This dashboard is not served under the name that was asked for. {_HOW}"
+        return 403, f"This dashboard is not served under the requested name. {_HOW}"
     origins = _header(scope, b"origin")
-    if origins and not (len(origins) == 1 and _is_own_origin(origins[0], host)):
+    if origins and not (len(origins) == 1 and _is_allowed_origin(origins[0], host)):
         return 403, "Pages of another origin may not use this dashboard."
     return None
 
@@ -106,7 +106,7 @@ def _served_names() -> Iterable[str]:
     return [name.lower().strip("[]").rstrip(".") for name in names if name]
 
 
-def _is_own_origin(origin: str, host: SplitResult) -> bool:
+def _is_allowed_origin(origin: str, host: SplitResult) -> bool:
     """Return whether an origin has the host and port of the request, or is one of `server.corsAllowedOrigins`."""
     parsed = _parsed(origin)
     if parsed is None or parsed.scheme not in _PORTS:

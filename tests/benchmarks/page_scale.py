@@ -53,7 +53,7 @@ def questions(store: Path) -> Acts:
         "projection": lambda r: r.samples.projection(run, last, train, ["clean", attack], ProjectionMethod.PCA, 500),
         "sample": lambda r: r.samples.sample(run, last, train, ["clean", attack], most=500),
         "costs": lambda r: r.runs.costs(run),
-        "paces": lambda r: r.runs.paces(chosen),
+        "seconds_per_epoch": lambda r: r.runs.seconds_per_epoch(chosen),
     }
     return {name: partial(_anew, store, ask) for name, ask in asked.items()}
 

@@ -150,7 +150,7 @@ def pick_engine(name: str) -> Engine:
     """Return the engine of a name; `auto` is SLURM if it answers, else this machine. Raises ValueError for other names."""
     engines: dict[str, Engine] = {"slurm": Slurm(), "local": Local()}
     if name == "auto":
-        name = "slurm" if shutil.which("sbatch") and _answers("sinfo") else "local"
+        name = "slurm" if shutil.which("sbatch") and _succeeds("sinfo") else "local"
     if name not in engines:
         raise ValueError(f"unknown engine {name!r}; use auto, slurm or local")
     return engines[name]
@@ -185,7 +185,7 @@ def _visible_gpus() -> tuple[int, ...]:
     return tuple(int(part) for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdigit())
 
 
-def _answers(command: str) -> bool:
+def _succeeds(command: str) -> bool:
     return subprocess.run([command], capture_output=True, check=False).returncode == 0
 
 

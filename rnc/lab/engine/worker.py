@@ -60,11 +60,11 @@ _COMPUTE: dict[type[Request], Callable[..., Result]] = {
 
 
 class Worker:
-    """A loop that reads requests from one stream and writes answers to another."""
+    """A loop that reads requests from one stream and writes responses to another."""
 
-    def __init__(self, requests: BufferedReader, answers: IO[bytes]) -> None:
+    def __init__(self, requests: BufferedReader, responses: IO[bytes]) -> None:
         """Start to listen; no network is loaded yet."""
-        self._requests, self._answers = requests, answers
+        self._requests, self._responses = requests, responses
         self._loader = InputLoader()
         self._waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._number_to_stop = -1
@@ -72,7 +72,7 @@ class Worker:
 
     def serve(self) -> None:
         """Answer requests until memory runs out; the process ends by itself when the server has gone."""
-        send_message(self._answers, {"kind": "started"})
+        send_message(self._responses, {"kind": "started"})
         while self._answer(self._waiting.get()):
             pass
 
@@ -92,13 +92,13 @@ class Worker:
             if message["kind"] == "pass_time":
                 inputs = self._loader.balanced(Source(**message["source"]), timing.IMAGES)
                 seconds = timing.seconds_per_pass(inputs)
-                send_message(self._answers, {"kind": "pass_time", "id": number, "seconds": seconds})
+                send_message(self._responses, {"kind": "pass_time", "id": number, "seconds": seconds})
             else:
                 self._run(number, request_from_json(message["request"]))
         except Exception as error:
             fatal = is_out_of_memory(error)
             failure = {"kind": "failed", "id": number, "error": _message_of(error), "fatal": fatal}
-            send_message(self._answers, failure)
+            send_message(self._responses, failure)
             return not fatal
         return True
 
@@ -110,18 +110,18 @@ class Worker:
             return self._number_to_stop == number
 
         if stopped():
-            send_message(self._answers, {"kind": "result", "id": number, "state": "stopped"})
+            send_message(self._responses, {"kind": "result", "id": number, "state": "stopped"})
             return
-        result = _COMPUTE[type(request)](load, request, _ProgressReporter(self._answers, number), stopped)
+        result = _COMPUTE[type(request)](load, request, _ProgressReporter(self._responses, number), stopped)
         state = "stopped" if result.stopped else "done"
-        send_message(self._answers, {"kind": "result", "id": number, "state": state}, result.to_bytes())
+        send_message(self._responses, {"kind": "result", "id": number, "state": state}, result.to_bytes())
 
 
 class _ProgressReporter:
     """Callable that sends the progress of a request to the server."""
 
-    def __init__(self, answers: IO[bytes], number: int) -> None:
-        self._answers, self._number, self._sent_at = answers, number, 0.0
+    def __init__(self, responses: IO[bytes], number: int) -> None:
+        self._responses, self._number, self._sent_at = responses, number, 0.0
 
     def __call__(self, done: int, total: int, row: dict[str, Any] | None) -> None:
         now = time.monotonic()
@@ -129,7 +129,7 @@ class _ProgressReporter:
             return
         self._sent_at = now
         progress = {"kind": "progress", "id": self._number, "done": done, "total": total, "row": row}
-        send_message(self._answers, progress)
+        send_message(self._responses, progress)
 
 
 def _message_of(error: Exception) -> str:
@@ -182,9 +182,9 @@ def main(arguments: list[str]) -> None:
         most = int(arguments[0]) if hard == resource.RLIM_INFINITY else min(int(arguments[0]), hard)
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     _prefer_to_be_killed()
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # text that a library prints must not mix with the answers
-    Worker(sys.stdin.buffer, answers).serve()  # type: ignore[arg-type]
+    responses = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # text that a library prints must not mix with the responses
+    Worker(sys.stdin.buffer, responses).serve()  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

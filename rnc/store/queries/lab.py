@@ -53,7 +53,7 @@ class LabQueries:
                     raise StoreError(
                         f"a kept result has {held:,} bytes; at most {MOST_RESULT_BYTES:,} are read; forget it"
                     )
-                found = connection.execute(sql, [key]).fetchone()
+                row = connection.execute(sql, [key]).fetchone()
         except StoreMissingError:
             return None
-        return KeptResult(*found) if found else None
+        return KeptResult(*row) if row else None

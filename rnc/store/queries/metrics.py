@@ -52,15 +52,15 @@ class MetricQueries:
 
     def measured_epochs(self, run_ids: list[str]) -> pd.DataFrame:
         """Return run_id, epoch: the measured epochs."""
-        found = self._cached.query(
+        epochs = self._cached.query(
             "SELECT DISTINCT run_id, epoch FROM metric WHERE list_contains(?, run_id) ORDER BY ALL", run_ids
         )
-        if len(found) > MOST_EPOCHS and (most := found["run_id"].value_counts()).iloc[0] > MOST_EPOCHS:
+        if len(epochs) > MOST_EPOCHS and (most := epochs["run_id"].value_counts()).iloc[0] > MOST_EPOCHS:
             raise StoreError(
                 f"run {most.index[0]} has {most.iloc[0]:,} measured epochs; at most {MOST_EPOCHS:,} are read; take the run out "
                 "of the store"
             )
-        return found
+        return epochs
 
     def over_epochs(self, run_ids: list[str], shown: list[str], split: str, wanted: dict[str, str]) -> pd.DataFrame:
         """Return run_id, shown, condition, metric, epoch, value of the penultimate layer, in one pass over the store.

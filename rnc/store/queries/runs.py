@@ -33,16 +33,16 @@ class RunQueries:
         the gallery, `synthetic` runs with made-up numbers, and `images_from` is the name by which `rnc.datasets` finds the
         images.
         """
-        found = self._cached.query(
+        runs = self._cached.query(
             """SELECT r.*, coalesce(m.tags, []) AS tags, coalesce(m.note, '') AS note, m.archived_at IS NOT NULL AS archived
                FROM run r LEFT JOIN run_mark m ON m.run_id = r.run_id ORDER BY r.started_at DESC, r.run_id"""
         )
-        if found.empty:
-            return found
+        if runs.empty:
+            return runs
         rows, parsed = self._parsed
-        if rows is not found:  # parsed once, since pages query several times and there may be hundreds of configs
-            parsed = with_configs(found)
-            self._parsed = found, parsed
+        if rows is not runs:  # parsed once, since pages query several times and there may be hundreds of configs
+            parsed = with_configs(runs)
+            self._parsed = runs, parsed
         oldest_alive = utc_now() - timedelta(seconds=STALE_SECONDS)
         stale = (parsed["state"] == RunState.RUNNING) & (parsed["heartbeat_at"] < oldest_alive)
         return parsed.assign(state=parsed["state"].mask(stale, str(RunState.INTERRUPTED))) if stale.any() else parsed
@@ -58,10 +58,10 @@ class RunQueries:
 
     def checkpoints(self, run_ids: list[str]) -> pd.DataFrame:
         """Return run_id, epoch, path, sha256. Recorded paths may be untrusted: `network` checks one."""
-        found = self._cached.query(
+        networks = self._cached.query(
             "SELECT * FROM checkpoint WHERE list_contains(?, run_id) ORDER BY run_id, epoch", run_ids
         )
-        return found.assign(path=[str(self._cached.path.parent / str(path)) for path in found.get("path", [])])
+        return networks.assign(path=[str(self._cached.path.parent / str(path)) for path in networks.get("path", [])])
 
     def network(self, path: str) -> Path:
         """Return the file of a row of `checkpoints`, which must be an existing plain file in the store's folder or the gallery.
@@ -92,7 +92,7 @@ class RunQueries:
             run_id,
         )
 
-    def paces(self, run_ids: list[str]) -> pd.DataFrame:
+    def seconds_per_epoch(self, run_ids: list[str]) -> pd.DataFrame:
         """Return run_id, seconds: the average time of an epoch of each run, measurement and store included."""
         return self._cached.query(
             """SELECT run_id, avg(train_seconds + coalesce(measure_seconds, 0) + coalesce(store_seconds, 0)) AS seconds

@@ -108,5 +108,5 @@ class SampleQueries:
         """Return whether the run is still training and its planned UMAP is not stored yet."""
         runs = self._runs.all()
         alive = runs[(runs["run_id"] == run_id) & (runs["state"] == RunState.RUNNING)]
-        landed = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
-        return not alive.empty and bool(alive["umap"].iloc[0]) and not landed
+        is_stored = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
+        return not alive.empty and bool(alive["umap"].iloc[0]) and not is_stored

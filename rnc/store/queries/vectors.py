@@ -67,17 +67,17 @@ class VectorQueries:
         )
 
 
-def _vectors(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _vectors(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes (C',) and their vectors (C', d). Raises StoreError if they are invalid or too many."""
-    if found.empty:
+    if rows.empty:
         return np.zeros(0, dtype=int), np.zeros((0, 0))
-    classes = found["class"].to_numpy()
-    width = max(0 if vector is None or vector is pd.NA else len(vector) for vector in found["vector"])
+    classes = rows["class"].to_numpy()
+    width = max(0 if vector is None or vector is pd.NA else len(vector) for vector in rows["vector"])
     if len(classes) > MOST_CLASSES or len(classes) * width > MOST_VECTOR_NUMBERS:
         raise StoreError(
             f"{len(classes):,} class vectors of {width:,} numbers are stored for one epoch; at most "
             f"{MOST_CLASSES:,} vectors and {MOST_VECTOR_NUMBERS:,} numbers are read"
         )
-    if found["class"].isna().any() or (classes < 0).any() or found["class"].duplicated().any():
+    if rows["class"].isna().any() or (classes < 0).any() or rows["class"].duplicated().any():
         raise StoreError("the class vectors of an epoch make no sense: they name a class twice, or none")
-    return classes, as_matrix(found["vector"])
+    return classes, as_matrix(rows["vector"])

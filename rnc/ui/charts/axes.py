@@ -27,9 +27,7 @@ def class_axis(classes: list[str], **options: Any) -> alt.Axis:
     """
     angle = _name_angle(classes)
     overlap = False if angle == _SLOPE else _OVERLAP
-    return alt.Axis(
-        values=_some(classes), labelAngle=angle, labelOverlap=overlap, labelLimit=_WIDEST_NAME, **options
-    )  # fmt: skip
+    return alt.Axis(values=_some(classes), labelAngle=angle, labelOverlap=overlap, labelLimit=_WIDEST_NAME, **options)
 
 
 def _name_angle(classes: list[str]) -> int:

@@ -85,8 +85,8 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.Layer
     meaning. A click on a class highlights its outgoing flows.
     """
     pick = alt.selection_point(fields=["true_class"], name="picked_flow")
-    spots = _spots(classes)
-    bends = _bends(flows, spots)
+    positions = _positions(classes)
+    bends = _bends(flows, positions)
     half = (_SIDE - _TITLE) / 2
     radius = (half - min(_LETTER * max(map(len, classes), default=1), _NAME_WIDTH)) / _NAMES
     reach = half / radius
@@ -111,35 +111,35 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.Layer
     size = alt.Size("head:Q", scale=None)
     heads = heads.encode(**place, **style, angle=alt.Angle("heading:Q", scale=None), size=size)
     room = 2 * np.pi * radius / max(len(classes), 1)
-    dots = alt.Chart(spots).mark_point(filled=True, size=min(_DOT, max(room, 2) ** 2), opacity=1)
+    dots = alt.Chart(positions).mark_point(filled=True, size=min(_DOT, max(room, 2) ** 2), opacity=1)
     dots = dots.encode(**place, color=style["color"], tooltip=alt.Tooltip("true_class:N", title="class"))
-    layers = [lines, heads, dots.add_params(pick), *_names(spots, flows, place, _NEAREST / (_NAMES * radius))]
+    layers = [lines, heads, dots.add_params(pick), *_names(positions, flows, place, _NEAREST / (_NAMES * radius))]
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     return alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE, title=heading)
 
 
-def _apart(turns: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:
+def _apart(angles: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:
     """Return the classes of the flows, largest first, without those closer than `nearest` (rad) to an earlier one."""
     named: list[str] = []
     for name in dict.fromkeys(flows[["true_class", "predicted_class"]].to_numpy().ravel()):
-        between = np.abs(turns[named].to_numpy() - turns[name])
+        between = np.abs(angles[named].to_numpy() - angles[name])
         if (np.minimum(between, 2 * np.pi - between) >= nearest).all():
             named.append(name)
     return named
 
 
-def _spots(classes: list[str]) -> pd.DataFrame:
+def _positions(classes: list[str]) -> pd.DataFrame:
     """Return a row per class: true_class, x, y on the unit circle, clockwise from the top, turn (rad from the top)."""
-    turn = 2 * np.pi * np.arange(len(classes)) / max(len(classes), 1)
-    return pd.DataFrame({"true_class": classes, "x": np.sin(turn), "y": np.cos(turn), "turn": turn})
+    angle = 2 * np.pi * np.arange(len(classes)) / max(len(classes), 1)
+    return pd.DataFrame({"true_class": classes, "x": np.sin(angle), "y": np.cos(angle), "turn": angle})
 
 
-def _bends(flows: pd.DataFrame, spots: pd.DataFrame) -> pd.DataFrame:
+def _bends(flows: pd.DataFrame, positions: pd.DataFrame) -> pd.DataFrame:
     """Return points along each flow (flow, step, x, y).
 
     The curve is a parabola that bends towards the middle and to its right, to separate the two flows between two classes.
     """
-    where = spots.set_index("true_class")[["x", "y"]]
+    where = positions.set_index("true_class")[["x", "y"]]
     begin, end = (where.reindex(flows[name]).to_numpy(float)[:, None] for name in ("true_class", "predicted_class"))
     aside = (end - begin)[..., ::-1] * np.array([1.0, -1.0])
     near = 1 - 0.35 * np.linalg.norm(end - begin, axis=-1, keepdims=True)  # near the circle for neighbours
@@ -160,21 +160,25 @@ def _heads(bends: pd.DataFrame) -> pd.DataFrame:
     return last.assign(heading=np.degrees(np.arctan2(across, up)), head=(6 + 1.5 * width) ** 2)
 
 
-def _names(spots: pd.DataFrame, flows: pd.DataFrame, place: dict, nearest: float) -> list[alt.Chart]:
+def _names(positions: pd.DataFrame, flows: pd.DataFrame, place: dict, nearest: float) -> list[alt.Chart]:
     """Draw the class names outside the circle; if there are many, only those with a flow, written radially.
 
     If two radial names are closer than `nearest` (rad), the one with the larger flow is drawn.
     """
-    spokes = len(spots) > _MANY
+    spokes = len(positions) > _MANY
     if spokes:
-        spots = spots[spots["true_class"].isin(_apart(spots.set_index("true_class")["turn"], flows, nearest))]
-    spots = spots.assign(x=_NAMES * spots["x"], y=_NAMES * spots["y"], tilt=np.degrees(spots["turn"]) - 90)
-    sides = np.sign(np.where(np.abs(spots["x"]) < 0.05, 0 if not spokes else 1, spots["x"]))
+        positions = positions[
+            positions["true_class"].isin(_apart(positions.set_index("true_class")["turn"], flows, nearest))
+        ]
+    positions = positions.assign(
+        x=_NAMES * positions["x"], y=_NAMES * positions["y"], tilt=np.degrees(positions["turn"]) - 90
+    )
+    sides = np.sign(np.where(np.abs(positions["x"]) < 0.05, 0 if not spokes else 1, positions["x"]))
     layers = []
     side: int
     align: Literal["left", "center", "right"]
     for side, align in ((1, "left"), (0, "center"), (-1, "right")):
-        here = spots[sides == side]
+        here = positions[sides == side]
         text = alt.Chart(here.assign(tilt=here["tilt"] - (180 if side < 0 else 0)))
         size = 10 if spokes else 13
         names = text.mark_text(color=GREY, fontSize=size, align=align, baseline="middle", limit=_NAME_WIDTH)

@@ -56,8 +56,8 @@ def _shades(colours: list[str], count: int) -> list[str]:
     return [_shade(colours[i % len(colours)], i // len(colours)) for i in range(count)]
 
 
-def _shade(colour: str, turn: int) -> str:
-    ground, share = ((0, 0.0), (0, 0.45), (255, 0.5))[turn % 3]
+def _shade(colour: str, repeat: int) -> str:
+    ground, share = ((0, 0.0), (0, 0.45), (255, 0.5))[repeat % 3]
     parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return "#" + "".join(f"{round(part + share * (ground - part)):02X}" for part in parts)
 

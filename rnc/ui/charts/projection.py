@@ -101,11 +101,11 @@ def feature_plane(
         way = alt.Chart(extras.path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
     dragged: dict[str, Any] = {"translate": _DRAG.format("")} if brush else {}
-    moved = alt.selection_interval(name="moved", bind="scales", **dragged)
+    pan_and_zoom = alt.selection_interval(name="moved", bind="scales", **dragged)
     if triangle is not None:
         layers += _simplex(triangle)
-        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(moved)
-    return alt.LayerChart(layer=layers, height=HEIGHT).add_params(moved)
+        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(pan_and_zoom)
+    return alt.LayerChart(layer=layers, height=HEIGHT).add_params(pan_and_zoom)
 
 
 def has_legend(classes: list[str]) -> bool:
@@ -151,14 +151,14 @@ def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) ->
     return alt.Legend(**options) if classes else None, alt.Legend(orient="top", **shapes)
 
 
-def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, pictures: pd.DataFrame | None = None) -> alt.Chart:
+def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, images: pd.DataFrame | None = None) -> alt.Chart:
     """Draw a mark per sample and condition, with the condition as its shape."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
     size = max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE)
     sent = _sent(frame, "predicted", "shown")
-    if pictures is not None:  # also as a category, so that each image is sent once for all conditions
-        sent = sent.assign(image=sent["sample"].map(pictures.set_index("sample")["image"]).astype("category"))
-    tooltip = alt.ExprRef(_TOOLTIP if pictures is None else _TOOLTIP_WITH_IMAGE)
+    if images is not None:  # also as a category, so that each image is sent once for all conditions
+        sent = sent.assign(image=sent["sample"].map(images.set_index("sample")["image"]).astype("category"))
+    tooltip = alt.ExprRef(_TOOLTIP if images is None else _TOOLTIP_WITH_IMAGE)
     points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=tooltip, invalid=None)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
 
@@ -194,13 +194,18 @@ def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
     sides = alt.Chart(closed).mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
     outside = outside.assign(side=np.round(outside["x"] / (outside["x"].abs().max() or 1.0)))
     names = alt.Chart(outside).mark_text(
-        color=GREY, fontSize=13, fontWeight="bold", limit=_NAME_WIDTH, align=alt.ExprRef(_INWARDS), dx=alt.ExprRef(_OUTWARDS)
-    )  # fmt: skip
+        color=GREY,
+        fontSize=13,
+        fontWeight="bold",
+        limit=_NAME_WIDTH,
+        align=alt.ExprRef(_INWARDS),
+        dx=alt.ExprRef(_OUTWARDS),
+    )
     return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
 
 
 def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:
     """Return a row per sample with its clean and its perturbed position."""
     clean = frame[frame["shown"] == Role.CLEAN]
-    moved = frame[frame["shown"] == perturbed][["sample", "x", "y"]].rename(columns={"x": "x2", "y": "y2"})
-    return clean.merge(moved, on="sample")
+    perturbed_points = frame[frame["shown"] == perturbed][["sample", "x", "y"]].rename(columns={"x": "x2", "y": "y2"})
+    return clean.merge(perturbed_points, on="sample")

@@ -42,7 +42,7 @@ class Renderer:
     def __init__(self, memory: int = MEMORY, seconds: float = SECONDS) -> None:
         """Limit the process's memory in bytes to `memory`, and the time of a picture and of the wait before it to `seconds`."""
         self._memory, self._seconds = memory, seconds
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
 
     def render(self, spec: dict[str, Any], kind: str, **options: float) -> bytes:
@@ -59,12 +59,12 @@ class Renderer:
             raise RenderError(
                 f"This figure is too large for a picture ({len(request) / 1e6:,.0f} MB). Export its table, or show less."
             )
-        if not self._turn.acquire(timeout=self._seconds):
+        if not self._lock.acquire(timeout=self._seconds):
             raise RenderError("Other figures are being drawn. Try again in a minute.")
         try:
             return self._answer(request)
         finally:
-            self._turn.release()
+            self._lock.release()
 
     def close(self) -> None:
         """End the process, even in the middle of a picture."""
@@ -157,7 +157,7 @@ def _limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
+def serve(requests: BinaryIO, responses: BinaryIO, seconds: float) -> None:
     """Answer requests until the input ends. A request that hangs ends the process, even if the parent has gone."""
     while True:
         ready, _, _ = select.select([requests], [], [], IDLE_SECONDS)
@@ -170,8 +170,8 @@ def serve(requests: BinaryIO, answers: BinaryIO, seconds: float) -> None:
             answer = b"+" + _draw(request["spec"], request["kind"], request["options"])
         except Exception as error:
             answer = b"-" + str(error)[:500].encode()
-        answers.write(_LENGTH.pack(len(answer)) + answer)
-        answers.flush()
+        responses.write(_LENGTH.pack(len(answer)) + answer)
+        responses.flush()
         signal.alarm(0)
 
 
@@ -187,6 +187,6 @@ def _draw(spec: dict[str, Any], kind: str, options: dict[str, float]) -> bytes:
 
 if __name__ == "__main__":
     _limit(int(sys.argv[1]))
-    _answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # text that a library prints must not mix with the answers
-    serve(os.fdopen(0, "rb"), _answers, float(sys.argv[2]))
+    _responses = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # text that a library prints must not mix with the responses
+    serve(os.fdopen(0, "rb"), _responses, float(sys.argv[2]))

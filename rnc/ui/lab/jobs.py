@@ -74,7 +74,7 @@ def submit(request: Request) -> Job | None:
 def poll(jobs: Sequence[Job], draw_progress: Callable[[], None]) -> None:
     """Draw the progress of jobs again and again, and draw the page again when all have ended.
 
-    A job that is not polled is stopped after some minutes, because nobody waits for it.
+    A job that is not polled is stopped after some minutes, because its page is closed.
     """
     for job in jobs:
         job_queue().touch(job)

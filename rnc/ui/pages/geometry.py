@@ -76,9 +76,14 @@ def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
             continue
         name, simplex = geometry.condition_name, simplex_cosine(len(geometry.classes))
         draw_cosines(
-            figures, column, geometry.cosines, geometry.classes, title=f"Cosines, {name}",
-            alt=f"cosines of centred class means, {name}", key=f"cosines_{name}",
-        )  # fmt: skip
+            figures,
+            column,
+            geometry.cosines,
+            geometry.classes,
+            title=f"Cosines, {name}",
+            alt=f"cosines of centred class means, {name}",
+            key=f"cosines_{name}",
+        )
         column.caption(
             f"The cosine in a simplex is −1/(C−1) = {simplex:.3f}. The mean distance from it is "
             f"{geometry.distance_from_simplex:.3f} (NC2 equiangularity)."
@@ -189,7 +194,11 @@ def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoc
         place.info("No classifier with the classes and the width of these class means is stored for this epoch.")
         return
     draw_cosines(
-        figures, place, cosine_matrix(rows, centre(geometry.means)), geometry.classes,
+        figures,
+        place,
+        cosine_matrix(rows, centre(geometry.means)),
+        geometry.classes,
         title=f"Cosines of classifier rows and class means, {geometry.condition_name}",
-        alt="cosines of classifier and means", key="duality",
-    )  # fmt: skip
+        alt="cosines of classifier and means",
+        key="duality",
+    )

@@ -11,8 +11,8 @@ from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.projections.map_data import Maps, Plane, read_plane
 from rnc.ui.projections.map_options import MapChoice, MapClasses, MapDisplay
-from rnc.ui.projections.selection import picked_samples, picking, scope_of
-from rnc.ui.projections.thumbnails import LARGE_ON_HOVER, Pictures, hover_pictures
+from rnc.ui.projections.selection import picked_samples, scope_of, selection_event
+from rnc.ui.projections.thumbnails import LARGE_ON_HOVER, SampleImages, hover_thumbnails
 
 SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
@@ -53,7 +53,7 @@ def _draw_map(
         f"{escape_markdown(choice.split)} · {plane.describe_samples()} · {escape_markdown(choice.condition)}"
     )
     scope = scope_of(choice)
-    pictures = hover_pictures(choice, plane.points) if display.images_on_hover else Pictures({})
+    images = hover_thumbnails(choice, plane.points) if display.images_on_hover else SampleImages({})
     chart = feature_plane(
         plane.points,
         choice.classes,
@@ -62,10 +62,10 @@ def _draw_map(
         brush=True,
         chosen=picked_samples(scope),
         highlighted=classes.highlighted,
-        extras=PlaneExtras(triangle=plane.triangle, images=pictures.rows),
+        extras=PlaneExtras(triangle=plane.triangle, images=images.rows),
     )
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
-    chart_key, on_select = picking(key, scope, view, plane.points)
+    chart_key, on_select = selection_event(key, scope, view, plane.points)
     figures.draw(
         st.container(key=key),
         chart,
@@ -76,5 +76,5 @@ def _draw_map(
         selection_mode=[PICKED_SAMPLE, BRUSHED],
         width="stretch" if plane.triangle is None else "content",
     )
-    if pictures.why_not:
-        st.caption(escape_markdown(pictures.why_not, MAX_MESSAGE_LENGTH))
+    if images.why_not:
+        st.caption(escape_markdown(images.why_not, MAX_MESSAGE_LENGTH))

@@ -63,7 +63,7 @@ def _chart_key(name: str, scope: str, view: tuple) -> str:
     return f"{name}_{count}"
 
 
-def picking(name: str, scope: str, view: tuple, points: pd.DataFrame) -> tuple[str, Callable[[], None]]:
+def selection_event(name: str, scope: str, view: tuple, points: pd.DataFrame) -> tuple[str, Callable[[], None]]:
     """Return the key of a map's chart and the callback for the user's actions; `points` (sample, x, y) are the map's."""
     key = _chart_key(name, scope, view)
 

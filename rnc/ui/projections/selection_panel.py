@@ -11,7 +11,7 @@ import streamlit as st
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, single_line
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
-from rnc.ui.projections.perturbed_thumbnails import perturbed_pictures
+from rnc.ui.projections.perturbed_thumbnails import perturbed_images
 from rnc.ui.projections.selection import (
     ADDING,
     MOST_IN_ADDRESS,
@@ -20,7 +20,7 @@ from rnc.ui.projections.selection import (
     picked_samples,
     write_address,
 )
-from rnc.ui.projections.thumbnails import shown_pictures
+from rnc.ui.projections.thumbnails import full_size_images
 from rnc.vocabulary import Role
 
 _MOST_SHOWN = 24
@@ -96,13 +96,13 @@ def picked_table(samples: list[int], maps: Maps) -> pd.DataFrame:
 
 def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
     shown = table.head(_MOST_SHOWN).rename(columns={"class": "label"})
-    pictures = shown_pictures(maps[0][0], shown)
-    if pictures.why_not:
-        st.caption(escape_markdown(pictures.why_not, MAX_MESSAGE_LENGTH))
+    images = full_size_images(maps[0][0], shown)
+    if images.why_not:
+        st.caption(escape_markdown(images.why_not, MAX_MESSAGE_LENGTH))
         return
     place = st.container()  # above the button and the progress of the perturbed images
-    perturbed = perturbed_pictures(maps, [int(sample) for sample in shown["sample"]])
-    cells = [_cell(row, [pictures.uris, *perturbed]) for row in shown.to_dict("records")]
+    perturbed = perturbed_images(maps, [int(sample) for sample in shown["sample"]])
+    cells = [_cell(row, [images.uris, *perturbed]) for row in shown.to_dict("records")]
     if any(perturbed):
         place.caption(
             "From top to bottom: the clean image, and the perturbed image" + (" of each map." if len(maps) > 1 else ".")
@@ -112,16 +112,16 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
         st.caption(f"Only the first {len(shown)} of {len(table):,} images are shown. The table lists all samples.")
 
 
-def _cell(row: dict, pictures: list[dict[int, str]]) -> str:
+def _cell(row: dict, image_uris: list[dict[int, str]]) -> str:
     """Return the HTML of a sample: its clean and available perturbed images, class, predictions and index."""
     others = [row[name] for name in row if name not in ("sample", "label") and not name.startswith(("clean", "leaps"))]
     predictions = [str(prediction) for prediction in others if isinstance(prediction, str)]
     classes = single_line(f"{row['label']} → {' · '.join(predictions)}")
     name = escape(f"sample {row['sample']}, class {classes}", quote=True)
-    kinds = ["", *[f", perturbed ({number})" for number in range(1, len(pictures))]]
+    kinds = ["", *[f", perturbed ({number})" for number in range(1, len(image_uris))]]
     images = [
         f'<img src="{uris[row["sample"]]}" alt="{name}{kind}" title="{name}{kind}" style="{_IMAGE}">'
-        for uris, kind in zip(pictures, kinds, strict=True)
+        for uris, kind in zip(image_uris, kinds, strict=True)
         if row["sample"] in uris
     ]
     caption = f"<figcaption>{escape(classes)}<br>#{escape(str(row['sample']))}</figcaption>"

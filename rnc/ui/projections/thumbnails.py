@@ -25,7 +25,7 @@ LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
 
 
 @dataclass(frozen=True)
-class Pictures:
+class SampleImages:
     """Data URIs of images by sample; empty if `why_not` gives a reason."""
 
     uris: dict[int, str]
@@ -37,31 +37,31 @@ class Pictures:
         return pd.DataFrame({"sample": list(self.uris), "image": list(self.uris.values())}) if self.uris else None
 
 
-def hover_pictures(choice: MapChoice, points: pd.DataFrame) -> Pictures:
+def hover_thumbnails(choice: MapChoice, points: pd.DataFrame) -> SampleImages:
     """Return thumbnails of all drawn samples (sample, label by name), unless there are too many."""
     drawn = points.drop_duplicates("sample")
     if len(drawn) > MOST_DRAWN:
-        return Pictures({}, f"No images are shown on hover, because the map has more than {MOST_DRAWN:,} samples.")
-    return _pictures(choice, drawn["sample"].to_numpy(), drawn["label"].tolist(), _HOVER_SIDE)
+        return SampleImages({}, f"No images are shown on hover, because the map has more than {MOST_DRAWN:,} samples.")
+    return _images(choice, drawn["sample"].to_numpy(), drawn["label"].tolist(), _HOVER_SIDE)
 
 
-def shown_pictures(choice: MapChoice, samples: pd.DataFrame) -> Pictures:
+def full_size_images(choice: MapChoice, samples: pd.DataFrame) -> SampleImages:
     """Return images of a few samples (sample, label by name) in full size."""
-    return _pictures(choice, samples["sample"].to_numpy(), samples["label"].tolist(), None)
+    return _images(choice, samples["sample"].to_numpy(), samples["label"].tolist(), None)
 
 
-def _pictures(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int | None) -> Pictures:
+def _images(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int | None) -> SampleImages:
     run = choice.run
     if run["synthetic"]:
-        return Pictures({}, "No images are shown, because the numbers of this run are synthetic.")
+        return SampleImages({}, "No images are shown, because the numbers of this run are synthetic.")
     root = str(datasets.data_root())
     number_of = {name: number for number, name in enumerate(choice.classes)}
     numbers = np.array([number_of[name] for name in labels], dtype=np.int64)
     try:
         uris = _read(run["images_from"], choice.split, samples, numbers, _recorded_count(run, choice.split), side, root)
     except (ValueError, OSError) as error:  # not cached, because the images may be available the next time
-        return Pictures({}, f"No images are shown: {error}")
-    return Pictures(dict(zip(samples.tolist(), uris, strict=True)))
+        return SampleImages({}, f"No images are shown: {error}")
+    return SampleImages(dict(zip(samples.tolist(), uris, strict=True)))
 
 
 def _recorded_count(run: pd.Series, split: Split) -> int | None:

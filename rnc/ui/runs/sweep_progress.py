@@ -30,7 +30,7 @@ def _bars(reader: StoreReader) -> None:
     st.subheader("Sweeps")
     runs = reader.runs.all()
     for sweep in sweeps_of(reader.path):
-        now = progress(sweep, runs, reader.runs.paces(list(sweep.runs)))
+        now = progress(sweep, runs, reader.runs.seconds_per_epoch(list(sweep.runs)))
         st.progress(
             now.share, text=f"{escape_markdown(sweep.name)} on {escape_markdown(sweep.engine)}: {escape_markdown(now)}"
         )

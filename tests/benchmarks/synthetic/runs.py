@@ -22,7 +22,7 @@ from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows
-from rnc.store.writer import StoreWriter, WholeRun
+from rnc.store.writer import CompleteRun, StoreWriter
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER, SYNTHETIC, TRAINED, Norm, RunState
 from tests.benchmarks.synthetic.metric_rows import add_numbers
 from tests.benchmarks.synthetic.vectors import FEATURE_SIZE, add_vectors
@@ -86,7 +86,7 @@ def fill(store: Path, runs: int, epochs: int) -> int:
     writer, left = StoreWriter(store), iter(new.items())
     with tqdm(total=len(new), unit="run", disable=None) as bar:
         while some := [_made_up(run_id, config) for run_id, config in islice(left, _AT_A_TIME)]:
-            writer.add_whole_runs(some)
+            writer.add_complete_runs(some)
             bar.update(len(some))
     return len(new)
 
@@ -105,14 +105,14 @@ def finished_runs(store: Path) -> set[str]:
     return set(found[found["state"] == RunState.FINISHED]["run_id"])
 
 
-def _made_up(run_id: str, config: RunConfig) -> WholeRun:
+def _made_up(run_id: str, config: RunConfig) -> CompleteRun:
     layers = _layers(config.dataset, config.model, config.width)
     rows = Rows()
     add_numbers(rows, config, run_id, [name for name, _size in layers[:-1]])
     add_vectors(rows, config, run_id)
     classes = list(datasets.spec(config.dataset).classes)
     conditions = config.conditions + config.conditions_at_end
-    return WholeRun(run_id, config.to_json(), classes, _PROVENANCE, conditions, layers, rows)
+    return CompleteRun(run_id, config.to_json(), classes, _PROVENANCE, conditions, layers, rows)
 
 
 @cache

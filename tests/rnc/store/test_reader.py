@@ -281,7 +281,7 @@ MORE_QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
     "features": lambda r: r.samples.features("a"),
     "row_counts": lambda r: r.runs.row_counts("a"),
     "costs": lambda r: r.runs.costs("a"),
-    "paces": lambda r: r.runs.paces(["a"]),
+    "seconds_per_epoch": lambda r: r.runs.seconds_per_epoch(["a"]),
     "lab_results": lambda r: r.lab.results(),
 }
 

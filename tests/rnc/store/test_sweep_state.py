@@ -33,8 +33,8 @@ def test_a_saved_sweep_comes_back(tmp_path: Path) -> None:
 def test_progress_weighs_runs_by_what_they_cost() -> None:
     """a done (10 s), b half (5 of 10), c a tenth (10 of 100), d never begun: 25 of 121."""
     runs = rows(a=("finished", 10), b=("running", 5), c=("running", 1))
-    paces = pd.DataFrame({"run_id": ["a", "b", "c"], "seconds": [2.0, 2.0, 20.0]})
-    now = progress(sweep(), runs, paces)
+    seconds_per_epoch = pd.DataFrame({"run_id": ["a", "b", "c"], "seconds": [2.0, 2.0, 20.0]})
+    now = progress(sweep(), runs, seconds_per_epoch)
     assert now.share == pytest.approx(25 / 121)
     # The machine is twice as slow as planned: b 10 s, c 180 s, d 2 s are left, on two places; c alone takes 180.
     assert now.seconds_left == pytest.approx(180)
@@ -43,14 +43,14 @@ def test_progress_weighs_runs_by_what_they_cost() -> None:
 
 def test_work_that_can_be_shared_is() -> None:
     runs = rows(a=("running", 0), b=("running", 0), c=("failed", 1), d=("finished", 10))
-    paces = pd.DataFrame({"run_id": ["d"], "seconds": [0.3]})  # (3 s for 1 planned)
-    assert progress(sweep(), runs, paces).seconds_left == pytest.approx(60 / 2)
+    seconds_per_epoch = pd.DataFrame({"run_id": ["d"], "seconds": [0.3]})  # (3 s for 1 planned)
+    assert progress(sweep(), runs, seconds_per_epoch).seconds_left == pytest.approx(60 / 2)
 
 
 def test_nothing_is_promised_before_anything_is_known_or_while_nothing_runs() -> None:
     none = pd.DataFrame({"run_id": [], "seconds": []})
     assert progress(sweep(), rows(a=("running", 0)), none).seconds_left is None
-    paces = pd.DataFrame({"run_id": ["a"], "seconds": [1.0]})
-    now = progress(sweep(), rows(a=("interrupted", 5)), paces)
+    seconds_per_epoch = pd.DataFrame({"run_id": ["a"], "seconds": [1.0]})
+    now = progress(sweep(), rows(a=("interrupted", 5)), seconds_per_epoch)
     assert now.seconds_left is None and str(now) == "0 of 4 finished, 3 waiting, 1 interrupted"
     assert progress(sweep(), pd.DataFrame(columns=["run_id", "state"]), none).share == 0
