@@ -31,7 +31,7 @@ test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of th
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/security/test_hostile_lake.py
 
 test-own: $(OWN)/.made ## networks of timm, transformers and Lightning themselves; RNC_TEST_DATA=FOLDER adds a folder's cifar100
-	$(OWN)/bin/python -m pytest tests/rnc/models/test_builders.py tests/train/test_networks_of_users.py tests/train/test_images_of_users.py
+	$(OWN)/bin/python -m pytest tests/rnc/models/test_library_networks.py tests/train/test_networks_of_users.py tests/train/test_images_of_users.py
 
 setup: $(VENV)/.app ## the environment of app and training
 

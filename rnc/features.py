@@ -65,7 +65,7 @@ def image_batches(
     sample_indices: torch.Tensor | None = None,
     parts: list[torch.Tensor] | None = None,
 ) -> Iterator[ImageBatch]:
-    """Yield batches of a data set, perturbed by an `rnc.attacks.perturbation.Perturbation`.
+    """Yield batches of a data set, perturbed by an `rnc.attacks.from_condition.Perturbation`.
 
     `sample_indices` (N,) are the sample indices in the data set (0..N-1 by default), `parts` the positions of each batch.
     """

@@ -10,7 +10,7 @@ import pytest
 from docs import gallery as documents
 from docs.gallery import GALLERY, Published
 from rnc.models import weights
-from rnc.store.published_runs import published
+from rnc.store.published_reader import published
 from rnc.vocabulary import TRAINED
 from tests.pages.app import charts, open_page
 from train.recipes import cpu_runs

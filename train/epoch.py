@@ -15,8 +15,8 @@ from rnc.probe.execution import Execution
 from rnc.probe.interruption import Diverged
 from rnc.probe.measured_images import TrainedImages
 from train.config import RunConfig
-from train.data import TrainingSet
 from train.losses import TrainingLoss, training_images
+from train.run_images import TrainingSet
 from train.stopwatch import Stopwatch
 
 

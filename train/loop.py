@@ -25,9 +25,9 @@ from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
 from train.config import RunConfig
-from train.data import RunData, load_data
 from train.epoch import Recorder, Trainer, seconds_since
 from train.resume import Progress, ResumeFile, resume_path
+from train.run_images import RunData, load_data
 from train.stopwatch import cost_per_epoch
 
 

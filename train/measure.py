@@ -13,7 +13,7 @@ from rnc.datasets import DatasetSpec, allowed_folders, custom
 from rnc.datasets.custom import CustomImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier, build
-from rnc.models.builders import parse_arguments
+from rnc.models.library_networks import parse_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import WrappedClassifier, check_normalisation
 from rnc.probe.checkpoint_files import checkpoint_files

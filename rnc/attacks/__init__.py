@@ -6,12 +6,12 @@
 
 from rnc.attacks.apgd import APGD
 from rnc.attacks.fgsm import FGSM
+from rnc.attacks.from_condition import attack_labels, attack_steps, num_iterations, perturbation
 from rnc.attacks.iterative import AttackStep, IterativeAttack
 from rnc.attacks.losses import cross_entropy, dlr, kl_from, margin, targeted_dlr_from
 from rnc.attacks.mi_fgsm import MIFGSM
 from rnc.attacks.noise import gaussian_noise, sign_noise
 from rnc.attacks.norm_balls import Ball, L2Ball, LinfBall, ball_of
-from rnc.attacks.perturbation import attack_labels, attack_steps, num_iterations, perturbation
 from rnc.attacks.pgd import PGD
 from rnc.attacks.randomness import SampleNoise
 from rnc.attacks.trades import TRADESAttack

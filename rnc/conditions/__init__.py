@@ -2,15 +2,15 @@
 
 from rnc.conditions.condition import CLEAN, Condition
 from rnc.conditions.naming import no_gradient_message
-from rnc.conditions.pixel_range import (
+from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
+from rnc.conditions.presets import UsualAttack, presets, usual_attack
+from rnc.conditions.size_checks import (
     check_epsilon,
     check_pixel_statistic,
     check_size,
     check_step_size,
     largest_epsilon,
 )
-from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
-from rnc.conditions.presets import UsualAttack, presets, usual_attack
 
 __all__ = [
     "CLEAN",

@@ -22,7 +22,7 @@ def allow(images: CustomImages) -> None:
     state_files.write(_FILE, [str(path) for path in _folders(images)])
 
 
-def check(images: CustomImages) -> None:
+def refuse_unless_allowed(images: CustomImages) -> None:
     """Raise DatasetError if a store names images on which no network was measured from this account."""
     listed = os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep)
     allowed = [*_recorded(), *(Path(folder).expanduser().resolve() for folder in listed if folder)]

@@ -11,17 +11,17 @@ from rnc.datasets import (
     custom,
     digits,
     image_folder,
+    image_subset,
     native_files,
     parquet_folder,
     specs,
-    subset,
     torchvision_download,
 )
 from rnc.datasets.decoding import ImageSource
 from rnc.datasets.image_set import ImageSet
+from rnc.datasets.image_subset import ImageSubset
 from rnc.datasets.naming import ROOT_VARIABLE, data_root
 from rnc.datasets.specs import DatasetError, DatasetSpec, names
-from rnc.datasets.subset import ImageSubset
 from rnc.vocabulary import Split
 
 __all__ = ["DatasetError", "DatasetSpec", "data_root", "load", "load_subset", "names", "spec"]
@@ -68,23 +68,23 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
         return _allowed_images(name).load_subset(split, indices)
     dataset = spec(name)
     if name == "digits":
-        return subset.from_arrays(*digits.load(split), indices, digits.LEVELS)
+        return image_subset.from_arrays(*digits.load(split), indices, digits.LEVELS)
     for module in (parquet_folder, image_folder):
         source: ImageSource | None = module.find(dataset, split, root)
         if source is not None:
-            return subset.from_source(dataset, source, indices)
+            return image_subset.from_source(dataset, source, indices)
     arrays = native_files.load_arrays(dataset, split, root)
     if arrays is None:
         raise DatasetError(
             f"there are no images of {name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
         )
-    return subset.from_arrays(*arrays, indices)
+    return image_subset.from_arrays(*arrays, indices)
 
 
 def _allowed_images(reference: str) -> custom.CustomImages:
     """Return the user's own images. Raises DatasetError if a store names a folder that is not allowed."""
     images = custom.from_reference(reference)
-    allowed_folders.check(images)
+    allowed_folders.refuse_unless_allowed(images)
     return images
 
 

@@ -18,15 +18,15 @@ from rnc.safe_paths import UnsafePathError, open_plain_file
 from rnc.store.errors import StoreError
 from rnc.store.files import (
     checkpoints_folder,
+    folder_of_store,
     is_plain_file,
     is_plain_folder,
     leftovers_folder,
     remove_path,
-    store_folder,
 )
 from rnc.store.locks import training_process
-from rnc.store.other_stores import other_stores
 from rnc.store.reader import StoreReader
+from rnc.store.shared_networks import other_stores
 from rnc.vocabulary import STALE_SECONDS
 
 _PARTIAL_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")
@@ -114,7 +114,7 @@ def _incomplete_files(store: Path, known: set[str], others: list[Path]) -> list[
     """
     if not store.parent.is_dir():
         return []
-    paths = [path for path in store_folder(store).iterdir() if _is_partial_store(path, store)]
+    paths = [path for path in folder_of_store(store).iterdir() if _is_partial_store(path, store)]
     for folder in _run_folders(store):
         partial_files = [
             path for path in folder.iterdir() if _PARTIAL_NETWORK.fullmatch(path.name) and is_plain_file(path)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import torch
 
-from rnc.metrics.streaming import (
+from rnc.metrics.sample_chunks import (
     Array,
     Batches,
     LabelRange,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rnc.metrics.alignment import angles
 from rnc.metrics.class_statistics import ClassMeans, class_means
-from rnc.metrics.streaming import check_labels
+from rnc.metrics.mean_rotation import angles
+from rnc.metrics.sample_chunks import check_labels
 
 
 @dataclass(frozen=True)

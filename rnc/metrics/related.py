@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from rnc.metrics.class_statistics import ClassMeans
+from rnc.metrics.sample_chunks import as_float64, check_finite
 from rnc.metrics.scatter import Scatter
-from rnc.metrics.streaming import as_float64, check_finite
 from rnc.vocabulary import Metric
 
 

@@ -5,7 +5,7 @@ matrix product of the pass is therefore that of the residuals h - mu_c with the 
 from the same product: the means differ only within their span, where h is known from its residual and its own class's
 mean.
 
-Tested by tests/rnc/metrics/test_streaming.py.
+Tested by tests/rnc/metrics/test_sample_chunks.py.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from rnc.metrics.class_statistics import ClassMeans
-from rnc.metrics.streaming import (
+from rnc.metrics.sample_chunks import (
     Array,
     Batches,
     LabelRange,

@@ -10,7 +10,7 @@ from typing import Any
 
 from rnc import datasets
 from rnc.datasets import DatasetSpec
-from rnc.models.builders import Arguments, check_arguments
+from rnc.models.library_networks import Arguments, check_arguments
 
 MOST_CLASSES = 100_000
 MOST_STAGES = 1_000

@@ -12,7 +12,8 @@ from typing import Any
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.builders import (
+from rnc.models.interface import FeatureClassifier
+from rnc.models.library_networks import (
     HUGGING_FACE,
     TIMM,
     Arguments,
@@ -22,7 +23,6 @@ from rnc.models.builders import (
     check_arguments,
     refuse_loading,
 )
-from rnc.models.interface import FeatureClassifier
 from rnc.models.preact_resnet import preact_resnet18
 from rnc.models.small_cnn import small_cnn
 from rnc.models.vgg import vgg11_bn

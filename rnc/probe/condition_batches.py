@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from rnc.attacks.perturbation import Perturbation, Perturbed
+from rnc.attacks.from_condition import Perturbation, Perturbed
 from rnc.features import FeatureSet, ImageBatch, feature_batches, image_batches, stage_batches
 from rnc.models import FeatureClassifier
 from rnc.probe.measured_images import MeasuredSet

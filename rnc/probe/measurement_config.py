@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from rnc import datasets
-from rnc.attacks.perturbation import check_condition
+from rnc.attacks.from_condition import check_condition
 from rnc.conditions import CLEAN, Condition, check_size, check_step_size, parse_pixels
 from rnc.datasets import DatasetSpec
 from rnc.probe.attack_settings import Attack, attack

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from rnc import log, metrics
-from rnc.attacks.perturbation import perturbation
+from rnc.attacks.from_condition import perturbation
 from rnc.attacks.problem import Logits
 from rnc.conditions import CLEAN, Condition, no_gradient_message
 from rnc.datasets import ImageSet

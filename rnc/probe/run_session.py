@@ -18,7 +18,7 @@ from rnc.probe.interruption import StopRun, sigterm_stops
 from rnc.probe.measurement_config import MeasurementConfig
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
-from rnc.store.other_stores import refuse_networks_of_others
+from rnc.store.shared_networks import refuse_networks_of_others
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 

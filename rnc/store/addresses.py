@@ -1,4 +1,4 @@
-"""The address of a store, as given on the command line or in RNC_STORE.
+"""The address of a store, as given on the command line or in RNC_STORE, and the folder of the published runs beside it.
 
 Tested by tests/rnc/store/test_connection.py.
 """
@@ -11,11 +11,13 @@ from pathlib import Path
 
 from rnc.safe_paths import quoted
 from rnc.store import lake_addresses
-from rnc.store.database import begins_as_duckdb
 from rnc.store.errors import StoreAddressError, StoreError
 from rnc.store.files import real_path
+from rnc.store.open_database import begins_as_duckdb
 
 DEFAULT_STORE = Path("data/rnc.duckdb")
+GALLERY_VARIABLE = "RNC_GALLERY"
+_GALLERY = Path(__file__).parents[2] / "data" / "gallery"
 STORE_VARIABLE = "RNC_STORE"
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*:")
 
@@ -91,3 +93,9 @@ def _is_database(path: Path, device: int, inode: int) -> bool:
     """
     del device, inode
     return begins_as_duckdb(path)
+
+
+def gallery_path() -> Path | None:
+    """Return the folder of published runs that the app shows: RNC_GALLERY (empty for none), else the project's data/gallery."""
+    given = os.environ.get(GALLERY_VARIABLE)
+    return _GALLERY if given is None else Path(given) if given else None

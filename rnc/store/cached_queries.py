@@ -21,7 +21,7 @@ from rnc.safe_paths import quoted
 from rnc.store.connection import empty_store, reading
 from rnc.store.duckdb_errors import out_of_memory
 from rnc.store.errors import StoreError, StoreMissingError
-from rnc.store.published_runs import (
+from rnc.store.published_reader import (
     PUBLISHED_TABLES,
     is_published_folder,
     leave_out_damaged,

@@ -8,13 +8,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from rnc.store.files import checkpoint_file, recorded_network, store_folder
+from rnc.store.files import checkpoint_file, folder_of_store, recorded_network
 from rnc.store.rows import Rows
 
 
 def add_checkpoint(rows: Rows, store: Path, run_id: str, epoch: int, sha256: str) -> None:
     """Add the row of a network that lies at `files.checkpoint_file`; the recorded path is relative to the store's folder."""
-    path = checkpoint_file(store, run_id, epoch).relative_to(store_folder(store)).as_posix()
+    path = checkpoint_file(store, run_id, epoch).relative_to(folder_of_store(store)).as_posix()
     rows.add("checkpoint", run_id=run_id, epoch=epoch, path=path, sha256=sha256)
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import duckdb
 
 from rnc.store.backends import Backend, backend_of
-from rnc.store.catalog import SCHEMA
 from rnc.store.connection_pool import ConnectionPool
-from rnc.store.database import open_database
 from rnc.store.duckdb_errors import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
-from rnc.store.interruption import interruption_as_raised
+from rnc.store.interrupted_query import interruption_as_raised
 from rnc.store.migrations import begin_transaction, checked_version
+from rnc.store.open_database import open_database
+from rnc.store.schema_checks import SCHEMA
 
 _pools: defaultdict[Path, ConnectionPool] = defaultdict(ConnectionPool)
 _pools_lock = threading.Lock()
@@ -26,8 +26,8 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
     """Open a short read-only connection to an existing store.
 
     Only files in `folder`, a folder of published runs, may be read beside it. Raises StoreError if the file is not a store, has
-    another schema, or has anything that the schema does not (`rnc/store/catalog.py`), and if a query needs more memory than is
-    allowed.
+    another schema, or has anything that the schema does not (`rnc/store/schema_checks.py`), and if a query needs more memory
+    than is allowed.
     """
     backend = backend_of(path)
     try:

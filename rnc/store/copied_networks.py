@@ -20,7 +20,7 @@ from rnc.store.files import (
     resume_file,
     sha256_of,
 )
-from rnc.store.other_stores import users_of_networks
+from rnc.store.shared_networks import users_of_networks
 
 
 @contextmanager

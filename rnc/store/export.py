@@ -3,7 +3,7 @@
 A RUN is a run id or a pattern such as 'cifar10-*'. `RNC_GALLERY=FOLDER` shows the folder beside your own store. The exit
 code is 2 if a run could not be published; the other runs are published anyway.
 
-Tested by tests/rnc/store/test_gallery.py.
+Tested by tests/rnc/store/test_publish_run.py.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from rnc.command_line import fail, run_command, say
 from rnc.safe_paths import quoted
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreBusyError, StoreError
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 
 

@@ -17,7 +17,6 @@ import duckdb
 
 from rnc.store.backup import back_up
 from rnc.store.connection_pool import ConnectionPool
-from rnc.store.database import begins_as_duckdb, check_is_database, open_database
 from rnc.store.duckdb_errors import (
     DISK_ERRORS,
     busy_store,
@@ -32,6 +31,7 @@ from rnc.store.duckdb_errors import (
 from rnc.store.errors import StoreError
 from rnc.store.files import store_lock_file
 from rnc.store.locks import exclusive_lock, shared_lock
+from rnc.store.open_database import begins_as_duckdb, check_is_database, open_database
 
 _PATIENCE_SECONDS = 30.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # for programs that do not use the lock file

@@ -17,11 +17,11 @@ import duckdb
 
 from rnc.safe_paths import quoted
 from rnc.store.connection_pool import ConnectionPool
-from rnc.store.database import lock, settings
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
 from rnc.store.files import lake_lock_file
 from rnc.store.lake_addresses import catalog_of, check_is_known
 from rnc.store.locks import exclusive_lock
+from rnc.store.open_database import lock, settings
 from rnc.store.quoting import quoted_text
 
 _PATIENCE_SECONDS = 300.0

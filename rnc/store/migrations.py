@@ -8,8 +8,15 @@ Tested by tests/rnc/store/test_connection.py.
 import duckdb
 
 from rnc.store.backends import Backend
-from rnc.store.catalog import SCHEMA, VERSION_TABLE, check_columns, check_definitions, stored_tables, stored_version
 from rnc.store.errors import NotAStoreError, StoreError, StoreMissingError, StoreOlderError
+from rnc.store.schema_checks import (
+    SCHEMA,
+    VERSION_TABLE,
+    check_columns,
+    check_definitions,
+    stored_tables,
+    stored_version,
+)
 
 SCHEMA_VERSION = 4
 UPGRADES = {

@@ -1,6 +1,6 @@
 """The model card of a run: its settings, its origin, and the command that trains it again.
 
-Tested by tests/rnc/store/test_gallery.py.
+Tested by tests/rnc/store/test_publish_run.py.
 """
 
 import json

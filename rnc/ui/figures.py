@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from rnc import log
 from rnc.ui.charts.export import Figure, FileKind, count_rows, picture_file, shown_rows, table_file
-from rnc.ui.charts.renderer import RenderError
+from rnc.ui.charts.render_process import RenderError
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown, escape_markdown
 

@@ -42,7 +42,7 @@ def draw_sidebar() -> bool:
 
 def _measured_runs() -> pd.DataFrame:
     runs = state.reader().runs.all()
-    return runs[runs["run_id"].isin(state.reader().metrics.measured_rows()["run_id"])]
+    return runs[runs["run_id"].isin(state.reader().metrics.value_counts_by_run()["run_id"])]
 
 
 def _draw_selection(runs: pd.DataFrame) -> Selection:
@@ -149,7 +149,7 @@ def _content_of_pages() -> Hashable:
     if runs.empty:
         return ()
     rows = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
-    return (*rows, *state.reader().metrics.measured_rows()["metrics"])
+    return (*rows, *state.reader().metrics.value_counts_by_run()["metrics"])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:

@@ -11,8 +11,7 @@ from typing import NoReturn
 import pandas as pd
 import streamlit as st
 
-from rnc.store.addresses import store_path
-from rnc.store.gallery import gallery_path
+from rnc.store.addresses import gallery_path, store_path
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly

@@ -12,7 +12,7 @@ import time
 import torch
 
 from rnc import datasets, metrics, models
-from rnc.attacks.perturbation import perturbation
+from rnc.attacks.from_condition import perturbation
 from rnc.conditions import CLEAN
 from rnc.datasets import ImageSet
 from rnc.features import image_batches, positions, stage_batches

@@ -39,7 +39,7 @@ def questions(store: Path) -> Acts:
     attack = known.runs.conditions([run]).set_index("shown")["condition"][str(Role.PERTURBED)]
     asked = {
         "runs": lambda r: r.runs.all(),
-        "measured_rows": lambda r: r.metrics.measured_rows(),
+        "value_counts_by_run": lambda r: r.metrics.value_counts_by_run(),
         "measured_epochs": lambda r: r.metrics.measured_epochs(chosen),
         "conditions": lambda r: r.runs.conditions(chosen),
         "over_epochs": lambda r: r.metrics.over_epochs(chosen, _SHOWN, train, _CURVES),

@@ -20,9 +20,9 @@ from rnc.probe.execution import Execution, Precision
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments, in_turn
 from train.config import RunConfig
-from train.data import TrainingSet
 from train.epoch import Trainer
 from train.losses import MODES
+from train.run_images import TrainingSet
 
 NETWORKS = ("vgg11_bn", "preact_resnet18")
 OBJECTIVES = (Objective.ST, Objective.AT, Objective.AT_EVAL_ATTACK, Objective.TRADES)

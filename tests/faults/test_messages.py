@@ -195,7 +195,7 @@ def test_a_store_that_this_process_has_open_otherwise(store: Path) -> None:
 def test_images_that_nobody_here_measured(tmp_path: Path) -> None:
     spec = DatasetSpec("mine", ("a", "b"), (3, 8, 8), (0.0,) * 3, (1.0,) * 3, any_size=True)
     with pytest.raises(DatasetError) as error:
-        allowed_folders.check(CustomImages(tmp_path, None, spec))
+        allowed_folders.refuse_unless_allowed(CustomImages(tmp_path, None, spec))
     is_said("the images of a run lie where no network was measured", str(error.value))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from rnc.ui import figures
 from rnc.ui.charts.export import FileKind
-from rnc.ui.charts.renderer import RenderError
+from rnc.ui.charts.render_process import RenderError
 from rnc.ui.figures import PageFigures
 from tests.pages.app import open_page
 

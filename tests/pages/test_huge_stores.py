@@ -12,7 +12,7 @@ import pytest
 from rnc.simplex import simplex_distances
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
-from rnc.store.run_rows import MOST_CLASSES
+from rnc.store.run_configs import MOST_CLASSES
 from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.pages.simplex_distances import distances_over_epochs
 from tests.pages.app import charts, open_page

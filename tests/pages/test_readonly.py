@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.ui import state
 from rnc.ui.readonly import READONLY_VARIABLE, ReadOnlyError, is_readonly

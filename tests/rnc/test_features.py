@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnc import datasets, models
-from rnc.attacks.perturbation import Perturbed, perturbation
+from rnc.attacks.from_condition import Perturbed, perturbation
 from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
 from rnc.features import FeatureSet, feature_batches, gather, image_batches, positions, stage_batches

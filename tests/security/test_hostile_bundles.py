@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from tests.security import hostile_stores as make
 from tests.security.guard import World
 from tests.security.hostile_stores import FULL, HONEST, RUN, TOGETHER, Base

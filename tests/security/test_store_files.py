@@ -12,19 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from rnc.doctor.__main__ import main as doctor
-from rnc.store import cached_queries, catalog, published_runs
+from rnc.store import cached_queries, published_reader, schema_checks
 from rnc.store.addresses import store_path
 from rnc.store.connection import reading, writing
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main as export
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.architecture import python_files
 from tests.rnc.store.hand_written import begin, one_epoch
 
-TABLES = sorted(catalog.schema_tables())
+TABLES = sorted(schema_checks.schema_tables())
 
 
 @pytest.fixture
@@ -67,7 +67,9 @@ def test_a_tables_name_is_no_statement(store: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_view_in_the_place_of_a_table_is_refused(table: str, store: Path) -> None:
-    columns = [f"(SELECT content FROM read_text('/etc/hostname')) AS {name}" for name in catalog.schema_tables()[table]]
+    columns = [
+        f"(SELECT content FROM read_text('/etc/hostname')) AS {name}" for name in schema_checks.schema_tables()[table]
+    ]
     change(store, f"DROP TABLE {table}", f"CREATE VIEW {table} AS SELECT {', '.join(columns)}")
     assert "view" in (error := refused(store)) or "another program" in error
 
@@ -381,5 +383,5 @@ def test_a_bundles_conditions_do_not_replace_the_stores(bundle: Path, store: Pat
 def test_the_examination_is_done_once(bundle: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = StoreReader(store, bundle)
     assert len(reader.runs.all()) == 2
-    monkeypatch.setattr(published_runs, "_examine", lambda *_arguments: pytest.fail("examined again"))
+    monkeypatch.setattr(published_reader, "_examine", lambda *_arguments: pytest.fail("examined again"))
     assert len(reader.metrics.measured_epochs(["r"])) == 1

@@ -74,7 +74,7 @@ def outside(heard: list[tuple[str, str]], data: Path) -> list[tuple[str, str]]:
 
 
 def _is_own_program(command: str) -> bool:
-    return "-m rnc.lab.engine.worker" in command or "-m rnc.ui.charts.renderer" in command
+    return "-m rnc.lab.engine.worker" in command or "-m rnc.ui.charts.render_process" in command
 
 
 def _may_be_opened(path: str, data: Path) -> bool:

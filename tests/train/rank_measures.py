@@ -13,7 +13,7 @@ from rnc.probe.probe import Plan, Probe
 from rnc.vocabulary import Objective, Split
 from tests.train.small import small
 from train.config import RunConfig
-from train.data import load_data
+from train.run_images import load_data
 
 CONFIG: RunConfig = small(
     objective=Objective.AT, measure_subset=700, sample_size=40, extra_conditions=("pgd-l2-0.5-2",)

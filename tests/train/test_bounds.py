@@ -19,9 +19,9 @@ from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small
 from train import cost
 from train.cost import Estimate
-from train.data import TrainingSet
 from train.epoch import Trainer, batches
 from train.run import main
+from train.run_images import TrainingSet
 
 CPU = torch.device("cpu")
 REFUSED = [

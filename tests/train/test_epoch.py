@@ -14,8 +14,8 @@ from rnc.vocabulary import Objective
 from tests.train.small import small
 from train import epoch as epoch_module
 from train.config import RunConfig
-from train.data import TrainingSet
 from train.epoch import Recorder, Trainer
+from train.run_images import TrainingSet
 
 SIZE = 300
 CPU = Execution(torch.device("cpu"))

@@ -15,7 +15,7 @@ from rnc.models import weights
 from rnc.probe import external_run
 from rnc.probe.checkpoint_files import checkpoint_files
 from rnc.store.connection import reading
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.run_card import train_command
 from rnc.vocabulary import Metric, Objective, Split

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.builders import parse_arguments
 from rnc.models.factory import build_module
+from rnc.models.library_networks import parse_arguments
 from tests.train.malformed.network import CLASSES, picture
 from tests.train.stored import Logits, check_stored
 from tests.train.user_networks import HERE, SIDE

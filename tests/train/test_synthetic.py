@@ -9,7 +9,7 @@ import pytest
 
 from rnc.claims import USED, Verdict, judge
 from rnc.store.errors import StoreError
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import TRAINED, Metric, Role
 from tests.benchmarks.synthetic.runs import configs, main, run_key

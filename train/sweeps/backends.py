@@ -24,9 +24,9 @@ from rnc.devices import cores
 from rnc.processes import identity
 from rnc.safe_paths import UnsafePathError, path_inside
 from rnc.store.sweep_state import Job
-from train.sweeps.job import SweepJob
 from train.sweeps.job_options import JobOptions
-from train.sweeps.local_jobs import end_jobs, job_folder, processes_of
+from train.sweeps.job_processes import end_jobs, job_folder, processes_of
+from train.sweeps.job_runner import SweepJob
 
 _DEFAULT_SECONDS = 24 * 3600.0
 _NOTICE_SECONDS = 120  # between the engine's signal and the job's end: time for an epoch's transaction and a save

@@ -1,6 +1,6 @@
 """Queries for results of the lab that are kept in the store.
 
-Tested by tests/rnc/store/test_published_rows.py.
+Tested by tests/rnc/store/test_published_row_checks.py.
 """
 
 from dataclasses import dataclass

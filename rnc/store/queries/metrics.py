@@ -9,8 +9,8 @@ import pandas as pd
 from rnc.conditions import CLEAN
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.errors import StoreError
-from rnc.store.queries.epochs import epochs_not_after
-from rnc.store.queries.shown import SHOWN
+from rnc.store.queries.condition_names import SHOWN
+from rnc.store.queries.epoch_cursor import epochs_not_after
 from rnc.vocabulary import (
     FEATURES_LAYER,
     MOST_EPOCHS,
@@ -46,7 +46,7 @@ class MetricQueries:
         """Set the queries' way to the store."""
         self._cached = cached
 
-    def measured_rows(self) -> pd.DataFrame:
+    def value_counts_by_run(self) -> pd.DataFrame:
         """Return run_id, metrics: the runs with measurements, and the number of measured values."""
         return self._cached.query("SELECT run_id, count(*) AS metrics FROM metric GROUP BY run_id ORDER BY ALL")
 

@@ -1,13 +1,13 @@
 """Queries for sampled features: their vectors and their coordinates in the plane, only as many as are drawn.
 
-Tested by tests/rnc/store/test_published_rows.py.
+Tested by tests/rnc/store/test_published_row_checks.py.
 """
 
 import pandas as pd
 
 from rnc.store.cached_queries import CachedQueries
+from rnc.store.queries.condition_names import SHOWN
 from rnc.store.queries.runs import RunQueries
-from rnc.store.queries.shown import SHOWN
 from rnc.vocabulary import ProjectionMethod, RunState
 
 EVERY_SAMPLE = 2**31

@@ -1,6 +1,6 @@
 """Queries for vectors of classes: class means and the classifier's rows.
 
-Tested by tests/rnc/store/test_published_rows.py.
+Tested by tests/rnc/store/test_published_row_checks.py.
 """
 
 import numpy as np
@@ -8,9 +8,9 @@ import pandas as pd
 
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.errors import StoreError
-from rnc.store.queries.shown import SHOWN
-from rnc.store.run_rows import MOST_CLASSES
-from rnc.store.vectors import as_matrix
+from rnc.store.queries.condition_names import SHOWN
+from rnc.store.run_configs import MOST_CLASSES
+from rnc.store.vector_checks import as_matrix
 from rnc.vocabulary import FEATURES_LAYER
 
 MOST_VECTOR_NUMBERS = 2**26

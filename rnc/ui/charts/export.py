@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.renderer import Renderer, RenderError
+from rnc.ui.charts.render_process import Renderer, RenderError
 
 MOST_ROWS = 100_000
 """Largest number of rows in an exported picture, whose specification takes half a kB of the server's memory per row."""

@@ -14,7 +14,9 @@ from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 _HEIGHT = 210
 
 
-def sweep_panel(frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool) -> alt.Chart:
+def metric_by_strength(
+    frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool
+) -> alt.Chart:
     """Draw a metric (source, strength, value) against the strength, a line per source; `strength` labels the axis.
 
     With `pixels`, strengths are written as customary, `8/255`. Values that a log axis cannot show are left out.
@@ -38,7 +40,7 @@ def sweep_panel(frame: pd.DataFrame, metric: Metric, sources: list[str], strengt
     )
 
 
-def sweep_layers(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> alt.Chart:
+def layers_by_strength(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> alt.Chart:
     """Draw a metric over the stages (source, strength, layer, value): colours for strengths, dashes for sources.
 
     `frame` has the stages in the order of the network; the features come last.

@@ -18,10 +18,10 @@ from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.frames import frame_names, leap_frames, points, step_values
-from rnc.ui.lab.headline import draw_headline
+from rnc.ui.lab.film_frames import frame_names, leap_frames, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.jobs import Answer
+from rnc.ui.lab.result_title import draw_headline
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_labels import name_classes
 from rnc.vocabulary import METRIC_INFO, NO_PLANE, Metric, Role
@@ -119,7 +119,9 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     shown = shown[shown["sample"].isin(result.sample[watched])]
     extent = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
     picked = st.session_state.get(IMAGE)
-    path = _trajectory(result, places[: frame + 1], picked) if picked in set(shown["sample"]) else None
+    path = None
+    if picked is not None and picked in set(shown["sample"]):
+        path = _trajectory(result, places[: frame + 1], picked)
     highlighted = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
         shown,

@@ -16,11 +16,10 @@ from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue, JobRefusedError
 from rnc.lab.requests import Request
 from rnc.lab.results import Result
-from rnc.store.addresses import store_path
-from rnc.store.gallery import gallery_path
+from rnc.store.addresses import gallery_path, store_path
 from rnc.ui.charts.attack_trajectory import step_panel
 from rnc.ui.errors import show_error, show_errors_of_fragment
-from rnc.ui.lab.frames import frame_names
+from rnc.ui.lab.film_frames import frame_names
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
 
 _POLL_SECONDS = 0.5  # between updates of the progress

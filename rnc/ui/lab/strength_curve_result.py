@@ -9,10 +9,10 @@ import streamlit as st
 from rnc.conditions import no_gradient_message
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.charts.legend import curve_legend
-from rnc.ui.charts.strength_curves import sweep_layers, sweep_panel
+from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.headline import draw_headline
 from rnc.ui.lab.jobs import Answer
+from rnc.ui.lab.result_title import draw_headline
 from rnc.ui.markdown import escape_markdown, single_line
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric
 
@@ -52,7 +52,7 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
     for begin in range(0, len(_PANELS), 3):
         for column, metric in zip(st.columns(3), _PANELS[begin : begin + 3], strict=True):
             rows = features[features["metric"] == metric]
-            panel = sweep_panel(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)
+            panel = metric_by_strength(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)
             figures.draw(column, panel, f"{METRIC_INFO[metric].label} against strength", key=f"lab_sweep_{metric}")
     st.caption(
         "Metrics are around the class means of the perturbed images (of their targets for a targeted attack); the angle is to "
@@ -78,7 +78,7 @@ def _warn_of_zero_gradients(result: StrengthCurveResult, request: StrengthCurveR
 def _draw_layers(named: pd.DataFrame, sources: list[str], figures: PageFigures, pixels: bool) -> None:
     st.header("Along the network", anchor=False)
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
-        panel = sweep_layers(named[named["metric"] == metric], metric, sources, pixels=pixels)
+        panel = layers_by_strength(named[named["metric"] == metric], metric, sources, pixels=pixels)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_sweep_layers_{metric}")
     if len(sources) > 1:
         st.caption(f"Solid: {escape_markdown(sources[0])}. Dashed: {escape_markdown(sources[1])}.")

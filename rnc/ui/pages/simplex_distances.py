@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.simplex import are_alike, simplex_distances
-from rnc.store.vectors import as_matrix
+from rnc.store.vector_checks import as_matrix
 from rnc.ui import state
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.charts.legend import curve_legend

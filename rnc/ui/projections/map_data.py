@@ -12,7 +12,7 @@ import streamlit as st
 from rnc.conditions import CLEAN
 from rnc.simplex import SimplexPlane
 from rnc.store.queries.samples import EVERY_SAMPLE
-from rnc.store.vectors import as_matrix
+from rnc.store.vector_checks import as_matrix
 from rnc.ui import state
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_options import MOST_DRAWN, SIMPLEX, MapChoice

@@ -33,7 +33,7 @@ def photos(tmp_path: Path) -> custom.CustomImages:
 def is_read(images: custom.CustomImages) -> bool:
     """Whether images are read, all of them or some; otherwise both say why not."""
     try:
-        allowed_folders.check(images)
+        allowed_folders.refuse_unless_allowed(images)
     except DatasetError:
         for read in (
             lambda name: datasets.load(name, Split.TRAIN),
@@ -74,7 +74,7 @@ def test_a_link_in_an_allowed_folder_does_not_allow_its_target(photos: custom.Cu
 @pytest.mark.parametrize("name", ["/a\0b", "/" + "x" * 5000, "", "photos"])
 def test_an_invalid_path_of_images_is_refused(name: str, photos: custom.CustomImages) -> None:
     with pytest.raises(DatasetError, match=r"the store names|published"):
-        allowed_folders.check(custom.CustomImages(photos.data, Path(name), photos.spec))
+        allowed_folders.refuse_unless_allowed(custom.CustomImages(photos.data, Path(name), photos.spec))
 
 
 @pytest.mark.parametrize("content", [b"{", b'3\n[]\nnull\n""\n', b"\xff\xfe", b'"home/photos"\n'])

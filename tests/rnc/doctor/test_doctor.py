@@ -13,8 +13,8 @@ import pytest
 
 from rnc.doctor.__main__ import main
 from rnc.store.connection import reading
-from rnc.store.gallery import publish
 from rnc.store.locks import run_lock
+from rnc.store.publish_run import publish
 from rnc.vocabulary import STALE_SECONDS
 from tests.train.small import ask
 

@@ -12,7 +12,7 @@ from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.saved_results import load, save
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.store.errors import StoreError
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.writer import MOST_CONTENT, StoreWriter
 from rnc.vocabulary import RunState

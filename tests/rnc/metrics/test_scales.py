@@ -23,7 +23,7 @@ from rnc.metrics import (
     nearest_centre,
     scatter_around,
 )
-from rnc.metrics.streaming import power_of_two
+from rnc.metrics.sample_chunks import power_of_two
 from rnc.vocabulary import Metric
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import clouds

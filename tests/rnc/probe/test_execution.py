@@ -18,9 +18,9 @@ from tests.train.malformed.network import write_images
 from tests.train.own_networks import HERE, Viewed
 from tests.train.small import ask, small
 from train.config import RunConfig
-from train.data import load_data
 from train.epoch import Trainer
 from train.measure import main as measure
+from train.run_images import load_data
 
 CPU = torch.device("cpu")
 CONFIG = small(objective=Objective.AT, epochs=3, subset=400, batch_size=50, epsilon=0.1, lr_drops=())

@@ -96,7 +96,7 @@ def test_epochs(reader: StoreReader) -> None:
     assert rows_of(found, "run_id", "epoch") == [("a", 0), ("a", 2), ("a", 4), ("b", 1)]
     assert rows_of(reader.vectors.epochs(["a"]), "run_id", "epoch") == [("a", 4)]
     assert reader.metrics.measured_epochs(["c"]).empty
-    assert rows_of(reader.metrics.measured_rows(), "run_id", "metrics") == [("a", 33), ("b", 11)]
+    assert rows_of(reader.metrics.value_counts_by_run(), "run_id", "metrics") == [("a", 33), ("b", 11)]
 
 
 def test_curves(reader: StoreReader) -> None:
@@ -258,7 +258,7 @@ QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
     "runs": lambda r: r.runs.all(),
     "conditions": lambda r: r.runs.conditions(["a"]),
     "measured_epochs": lambda r: r.metrics.measured_epochs(["a"]),
-    "measured_rows": lambda r: r.metrics.measured_rows(),
+    "value_counts_by_run": lambda r: r.metrics.value_counts_by_run(),
     "vector_epochs": lambda r: r.vectors.epochs(["a"]),
     "curves": lambda r: r.metrics.curves(["a"], ["clean"], "train", ["nc1"]),
     "against_clean": lambda r: r.metrics.against_clean(["a"], ["clean"], "train", ["nc1"]),

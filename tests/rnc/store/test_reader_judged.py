@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
 from rnc.store.connection import reading
-from rnc.store.queries.epochs import epochs_not_after
+from rnc.store.queries.epoch_cursor import epochs_not_after
 from rnc.store.queries.metrics import spread
 from rnc.store.reader import StoreReader
 from rnc.store.rows import Rows

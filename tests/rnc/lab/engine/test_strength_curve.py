@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rnc import metrics
-from rnc.attacks.perturbation import perturbation
+from rnc.attacks.from_condition import perturbation
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.attack import AttackRequest
 from rnc.lab.engine.loading import AttackInputs

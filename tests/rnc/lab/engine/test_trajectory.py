@@ -13,7 +13,7 @@ from torch import nn
 
 from rnc import metrics
 from rnc.attacks import PGD, SampleNoise, ball_of, num_iterations
-from rnc.attacks.perturbation import perturbation
+from rnc.attacks.from_condition import perturbation
 from rnc.conditions import Condition
 from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
 from rnc.lab.engine import trajectory

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rnc.models import weights
-from rnc.store import gallery as gallery_module
+from rnc.store import publish_run as publish_module
 from rnc.store.__main__ import main as store_main
 from rnc.store.connection import reading, writing
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main
-from rnc.store.gallery import publish
-from rnc.store.published_runs import PUBLISHED_TABLES, published, reading_beside
+from rnc.store.publish_run import publish
+from rnc.store.published_reader import PUBLISHED_TABLES, published, reading_beside
 from rnc.store.reader import StoreReader
 from rnc.store.run_card import train_command
 from rnc.vocabulary import RunState
@@ -33,7 +33,7 @@ from train.run import parse
 QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
     "conditions": lambda r, run: r.runs.conditions([run]),
     "measured_epochs": lambda r, run: r.metrics.measured_epochs([run]),
-    "measured_rows": lambda r, run: r.metrics.measured_rows().query("run_id == @run"),
+    "value_counts_by_run": lambda r, run: r.metrics.value_counts_by_run().query("run_id == @run"),
     "vector_epochs": lambda r, run: r.vectors.epochs([run]),
     "curves": lambda r, run: r.metrics.curves([run], ["clean", "perturbed"], "train", ["nc1", "nc3"]),
     "against_clean": lambda r, run: r.metrics.against_clean([run], ["perturbed"], "test", ["angle", "ncc_accuracy"]),
@@ -112,7 +112,7 @@ def test_the_last_network_goes_along_and_loads(tiny_store: Path, gallery: Path, 
 
 
 def test_a_large_network_stays_behind(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery_module, "_LARGEST_NETWORK", 1_000)
+    monkeypatch.setattr(publish_module, "_LARGEST_NETWORK", 1_000)
     run_id = only_run(tiny_store)
     folder = publish(tiny_store, run_id, tmp_path)
     assert not list(folder.glob("*.safetensors"))
@@ -156,7 +156,7 @@ def test_a_run_under_way_is_refused(tmp_path: Path) -> None:
 def test_another_schema_is_named(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = only_run(tiny_store)
     with monkeypatch.context() as patched:
-        patched.setattr(gallery_module, "SCHEMA_VERSION", 1)
+        patched.setattr(publish_module, "SCHEMA_VERSION", 1)
         publish(tiny_store, run_id, tmp_path / "gallery")
     with pytest.raises(StoreMissingError), reading_beside(tmp_path / "none.duckdb", tmp_path / "gallery", frozenset()):
         pass

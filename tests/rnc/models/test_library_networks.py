@@ -12,8 +12,8 @@ from torch import nn
 
 from rnc.datasets import DatasetSpec
 from rnc.models import weights
-from rnc.models.builders import parse_arguments
 from rnc.models.factory import build, wrap_arguments
+from rnc.models.library_networks import parse_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from tests.train.own_networks import HERE, Output, body
 

@@ -1,7 +1,7 @@
 """Checks of all rows of published runs before a query reads them: their run, number, width and conditions.
 
 A file's footer cannot be trusted: its statistics can name another run than its rows, and a kilobyte of Parquet can expand
-to gigabytes of one text or vector. Tested in `tests/rnc/store/test_published_rows.py`.
+to gigabytes of one text or vector. Tested in `tests/rnc/store/test_published_row_checks.py`.
 """
 
 import math
@@ -14,11 +14,11 @@ import duckdb
 
 from rnc.conditions import Condition
 from rnc.safe_paths import quoted
-from rnc.store.catalog import schema_tables
 from rnc.store.duckdb_errors import one_line
 from rnc.store.errors import StoreError
 from rnc.store.quoting import quoted_name, quoted_text
-from rnc.store.run_rows import checked_config
+from rnc.store.run_configs import checked_config
+from rnc.store.schema_checks import schema_tables
 from rnc.vocabulary import LabelRule
 
 MOST_TEXT_BYTES, MOST_ITEMS = 1_000_000, 1_000_000

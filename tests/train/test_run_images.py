@@ -10,7 +10,7 @@ from rnc.vocabulary import Split
 from tests.synthetic_images import write_dataset
 from tests.train.small import small
 from train.config import RunConfig
-from train.data import RunData, load_data
+from train.run_images import RunData, load_data
 
 CPU = torch.device("cpu")
 

@@ -1,6 +1,6 @@
 """Networks of other libraries, built with random weights without downloads. Options are `key=value` with Python literals.
 
-Tests: tests/rnc/models/test_builders.py, with stand-ins for libraries that are not installed.
+Tests: tests/rnc/models/test_library_networks.py, with stand-ins for libraries that are not installed.
 """
 
 import ast

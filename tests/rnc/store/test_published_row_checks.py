@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rnc.store.gallery import publish
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -43,7 +43,7 @@ def left_out(gallery: Path, reason: str) -> StoreReader:
     """Assert that evil alone is left out, for a reason, and that good is as it was."""
     reader = StoreReader(gallery.parent / "none.duckdb", gallery)
     assert list(reader.left_out()) == ["evil"] and reason in reader.left_out()["evil"]
-    assert reader.metrics.measured_rows().to_dict("records") == [{"run_id": "good", "metrics": 1}]
+    assert reader.metrics.value_counts_by_run().to_dict("records") == [{"run_id": "good", "metrics": 1}]
     return reader
 
 

@@ -15,8 +15,8 @@ import duckdb
 
 from rnc.safe_paths import quoted
 from rnc.store.backends import Backend
-from rnc.store.database import open_database
 from rnc.store.errors import StoreError
+from rnc.store.open_database import open_database
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 VERSION_TABLE = "schema_version"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnc.metrics import ClassMeans, align, class_means
-from rnc.metrics.alignment import angles
+from rnc.metrics.mean_rotation import angles
 from rnc.vocabulary import Metric
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, clouds, simplex

@@ -1,6 +1,6 @@
 """The location of the user's own images on disk, for each split: class folders, Parquet files or an npz file.
 
-Tested by tests/rnc/datasets/test_splits.py.
+Tested by tests/rnc/datasets/test_find_splits.py.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 
 from rnc.datasets import image_folder, npz_file, parquet_folder
 from rnc.datasets.decoding import ImageSource
+from rnc.datasets.find_splits import find_splits, join_names
 from rnc.datasets.specs import DatasetError, DatasetSpec
-from rnc.datasets.splits import find_splits, join_names
 from rnc.vocabulary import Split
 
 ACCEPTED_FORMATS = "a folder with a subfolder for each class, Parquet files, or an npz file"

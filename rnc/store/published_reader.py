@@ -4,7 +4,7 @@ Such a folder is read beside a store, as if its runs were in the store. The gall
 be untrusted: each run is examined before DuckDB reads it. A run that is damaged or differs from the form that `publish`
 writes is left out, with the reason, while the other runs and the store itself are read as usual.
 
-Tested by tests/rnc/store/test_gallery.py.
+Tested by tests/rnc/store/test_publish_run.py.
 """
 
 import threading
@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, quoted
-from rnc.store.catalog import Columns, schema_tables
 from rnc.store.connection import empty_store, reading
-from rnc.store.database import open_database
 from rnc.store.duckdb_errors import one_line
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.migrations import SCHEMA_VERSION
-from rnc.store.published_rows import bad_files
+from rnc.store.open_database import open_database
+from rnc.store.published_row_checks import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
+from rnc.store.schema_checks import Columns, schema_tables
 
 OLDEST_VERSION = 2  # since this version, columns have only been added; columns that a run lacks are NULL
 PUBLISHED_TABLES = (

@@ -11,13 +11,13 @@ import duckdb
 from rnc.store.backends import backend_of
 from rnc.store.connection import reading
 from rnc.store.errors import NotAStoreError, StoreError, StoreMissingError
-from rnc.store.files import is_plain_file, networks_folder, real_path, store_folder
+from rnc.store.files import folder_of_store, is_plain_file, networks_folder, real_path
 
 
 def other_stores(store: Path) -> list[Path]:
     """Return the DuckDB files and lakes beside a store, without its own copies from before an upgrade."""
     this_store = real_path(store)
-    others = (path for path in sorted(store_folder(store).iterdir()) if path.name != this_store.name)
+    others = (path for path in sorted(folder_of_store(store).iterdir()) if path.name != this_store.name)
     return [path for path in others if _is_store(path) and not _is_backup(path, this_store)]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from rnc.ui.charts import export
 from rnc.ui.charts.export import FileKind, picture_file
-from rnc.ui.charts.renderer import Renderer, RenderError
+from rnc.ui.charts.render_process import Renderer, RenderError
 
 POINTS = {"mark": "point", "encoding": {"x": {"field": "data", "type": "quantitative"}}}
 SMALL = POINTS | {"data": {"sequence": {"start": 0, "stop": 5}}}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnc.attacks import PGD, L2Ball, LinfBall, SampleNoise, ball_of, cross_entropy, gaussian_noise, sign_noise
-from rnc.attacks.perturbation import Perturbed, next_class, perturbation
+from rnc.attacks.from_condition import Perturbed, next_class, perturbation
 from rnc.conditions import CLEAN, Condition
 from rnc.vocabulary import ConditionKind, Norm, TargetRule
 from tests.oracles import samples

@@ -1,8 +1,8 @@
 """Rendering of charts in a separate process, whose failure, time or memory does not affect the server.
 
 The JavaScript engine that draws a chart ends its process when memory runs out, so it must not run in the server. The process
-`python -m rnc.ui.charts.renderer` is kept for the next chart, since the engine takes a second or more to start. It ends after
-IDLE_SECONDS without a request, and when its parent has gone.
+`python -m rnc.ui.charts.render_process` is kept for the next chart, since the engine takes a second or more to start. It ends
+after IDLE_SECONDS without a request, and when its parent has gone.
 """
 
 import json
@@ -112,7 +112,7 @@ def _names_an_address(spec: Any) -> bool:
 
 
 def _start(memory: int, seconds: float) -> subprocess.Popen:
-    command = [sys.executable, "-m", "rnc.ui.charts.renderer", str(memory), str(seconds)]
+    command = [sys.executable, "-m", "rnc.ui.charts.render_process", str(memory), str(seconds)]
     process = start_helper(command, stderr=subprocess.DEVNULL)
     assert process.stdin is not None and process.stdout is not None
     os.set_blocking(process.stdin.fileno(), False)

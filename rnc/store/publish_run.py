@@ -1,6 +1,6 @@
 """Publication of finished runs: one subfolder per run with its rows as Parquet, its last network and a model card.
 
-`published_runs.py` reads such folders.
+`published_reader.py` reads such folders.
 """
 
 import json
@@ -16,12 +16,10 @@ from rnc.store.errors import StoreError
 from rnc.store.files import checked_run_id, copy_network, open_network
 from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.published_folder import CARD, run_folder
-from rnc.store.published_runs import PUBLISHED_TABLES
+from rnc.store.published_reader import PUBLISHED_TABLES
 from rnc.store.run_card import run_card, without_folders
 from rnc.vocabulary import FEATURES_LAYER, SYNTHETIC, Role, RunState
 
-GALLERY_VARIABLE = "RNC_GALLERY"
-_GALLERY = Path(__file__).parents[2] / "data" / "gallery"
 _LARGEST_NETWORK = 10_000_000
 _ROWS_AT_ONCE = 50_000
 _ROWS = {
@@ -39,12 +37,6 @@ _RESULTS = f"""
     ORDER BY m.metric, rc.role, m.split DESC
 """
 """The results of the last epoch that a card shows."""
-
-
-def gallery_path() -> Path | None:
-    """Return the folder of published runs that the app shows: RNC_GALLERY (empty for none), else the project's data/gallery."""
-    given = os.environ.get(GALLERY_VARIABLE)
-    return _GALLERY if given is None else Path(given) if given else None
 
 
 def publish(store: Path, run_id: str, folder: Path) -> Path:
