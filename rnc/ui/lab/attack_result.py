@@ -119,9 +119,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     shown = shown[shown["sample"].isin(result.sample[watched])]
     extent = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
     picked = st.session_state.get(IMAGE)
-    path = None
-    if picked is not None and picked in set(shown["sample"]):
-        path = _trajectory(result, places[: frame + 1], picked)
+    path = _trajectory(result, places[: frame + 1], picked) if picked in set(shown["sample"]) else None
     highlighted = choose_highlighted_classes(names, "lab_single_out") if triangle is None else []
     chart = feature_plane(
         shown,
@@ -146,7 +144,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     )
 
 
-def _trajectory(result: AttackResult, places: np.ndarray, sample: int) -> pd.DataFrame:
+def _trajectory(result: AttackResult, places: np.ndarray, sample: int | None) -> pd.DataFrame:
     """Return the path (x, y, place) of an image through the frames of `places` (T, n, 2)."""
     steps = places[:, list(result.sample).index(sample)]
     return pd.DataFrame({"x": steps[:, 0], "y": steps[:, 1], "place": range(len(steps))})
