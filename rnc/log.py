@@ -146,7 +146,7 @@ def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
     _LOG.log(level, name, extra={"fields": fields})
 
 
-def error(text: str, **fields: Any) -> str:
+def report_error(text: str, **fields: Any) -> str:
     """Return the id of an error that a page shows; log the error when it is first shown."""
     with _ids_lock:
         known = _ids.get(text)

@@ -187,7 +187,8 @@ def _matching(name: str, store: Path) -> list[Sweep]:
     if left_out and (name in left_out or not chosen):
         raise ValueError("; ".join(left_out_message(*one) for one in left_out.items()))
     if not chosen:
-        raise ValueError(f"no sweep with a name starting with {name!r} writes to {store}")
+        which = f"no sweep with a name starting with {name!r}" if name else "no sweep"
+        raise ValueError(f"{which} writes to {store}")
     for one in left_out.items():
         say(f"warning: {left_out_message(*one)}", sys.stderr)
     return chosen

@@ -143,6 +143,6 @@ def _number(variable: str, default: float) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number > 0):
-        log.error(f"{variable} must be a number above 0, got {value[:80]!r}; the default limit applies")
+        log.report_error(f"{variable} must be a number above 0, got {value[:80]!r}; the default limit applies")
         return default
     return number

@@ -25,7 +25,7 @@ def show_error(text: str, icon: str = ":material/error:") -> None:
     """Show an error that the user can act on, with its text unchanged."""
     with suppress(StoreError):  # the store's path itself can be what is wrong
         text = without_folder(text, store_path())
-    st.error(f"{escape_markdown(text, MAX_MESSAGE_LENGTH)} {_reference(log.error(text))}", icon=icon)
+    st.error(f"{escape_markdown(text, MAX_MESSAGE_LENGTH)} {_reference(log.report_error(text))}", icon=icon)
 
 
 @contextmanager

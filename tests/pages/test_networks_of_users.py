@@ -22,6 +22,7 @@ def _one_lab() -> Iterator[None]:
     """The server's lab may run the code of these networks, and ends with this module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNC_MODELS", HERE)
+        jobs.job_queue().close()  # of another module, whose worker may not run this code
         yield
         jobs.job_queue().close()
 

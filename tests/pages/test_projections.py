@@ -135,7 +135,7 @@ def test_without_the_images_the_page_says_so(demo_store: Path, monkeypatch: pyte
         raise datasets.DatasetError("no images of digits train here")
 
     thumbnails._read.clear()
-    monkeypatch.setattr(thumbnails.datasets, "pick", missing)
+    monkeypatch.setattr(thumbnails.datasets, "load_subset", missing)
     app = open_page("projections", demo_store, monkeypatch, picked=str(samples_of(demo_store)[0]))
     thumbnails._read.clear()
     assert "no images of digits train here" in captions(app).replace("\\", "")

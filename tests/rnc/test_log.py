@@ -36,15 +36,15 @@ def test_an_event_is_a_line(lines: Path) -> None:
 
 
 def test_an_error_keeps_its_id_and_is_logged_once(lines: Path) -> None:
-    ids = [log.error("the disk is full") for _again in range(3)]
-    assert len(set(ids)) == 1 and log.error("another") != ids[0]
+    ids = [log.report_error("the disk is full") for _again in range(3)]
+    assert len(set(ids)) == 1 and log.report_error("another") != ids[0]
     assert (read(lines)[0]["id"], read(lines)[0]["text"]) == (ids[0], "the disk is full")
     assert len(read(lines)) == 2
 
 
 def test_the_ids_held_are_bounded(lines: Path) -> None:
     for number in range(log._MOST_IDS + 50):
-        log.error(str(number))
+        log.report_error(str(number))
     assert len(_ids) == log._MOST_IDS
 
 

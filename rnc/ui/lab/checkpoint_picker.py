@@ -25,7 +25,8 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
         st.info(
             "This run is synthetic: there is no network to attack. Choose a trained run."
             if run.synthetic
-            else "This run kept no network up to the epoch cursor; move it, or train with --checkpoint-epochs measured."
+            else "This run stored no network up to the selected epoch. Select a later epoch, or train with "
+            "--checkpoint-epochs measured."
         )
         return None
     st.caption(
