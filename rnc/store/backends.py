@@ -17,7 +17,7 @@ from rnc.store.lake_store import LakeStore
 
 
 class Backend(Protocol):
-    """What differs between a DuckDB file and a lake."""
+    """The methods in which a DuckDB file and a lake differ."""
 
     path: Path
     is_one_file: ClassVar[bool]

@@ -56,7 +56,7 @@ _COMPUTE: dict[type[Request], Callable[..., Result]] = {
     MaskingRequest: _on_one_network(check_gradient_masking),
     PerturbedImagesRequest: _on_one_network(perturb_images),
 }
-"""How the result of each kind of request is computed: a function of (load, request, progress, stopped)."""
+"""The function of (load, request, progress, stopped) that computes the result of each kind of request."""
 
 
 class Worker:
