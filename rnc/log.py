@@ -106,7 +106,7 @@ class _OneLine(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
             return True
-        exception(error)
+        log_exception(error)
         return False
 
 
@@ -159,7 +159,7 @@ def report_error(text: str, **fields: Any) -> str:
         return known
 
 
-def exception(error: BaseException) -> str:
+def log_exception(error: BaseException) -> str:
     """Return the id of an exception; log it with its traceback the first time."""
     known: str | None = getattr(error, "_rnc_id", None)
     if known is None:

@@ -14,7 +14,7 @@ from rnc import datasets, models
 from rnc.devices import pick_device, set_threads
 from rnc.models.modes import model_mode
 from rnc.probe.execution import Execution
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.vocabulary import Objective, Role
 from train.config import RunConfig
 from train.epoch import seconds_since

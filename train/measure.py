@@ -16,15 +16,15 @@ from rnc.models import FeatureClassifier, build
 from rnc.models.library_networks import parse_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import WrappedClassifier, check_normalisation
-from rnc.probe.checkpoint_files import checkpoint_files
 from rnc.probe.epoch_names import files_by_epoch
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.external_config import ExternalRun, check_name, check_names
+from rnc.probe.external_config import ExternalRun, check_folder_name, check_names
 from rnc.probe.external_run import ExternalNetworks, load_weights, measure_run
+from rnc.probe.given_checkpoints import checkpoint_files
 from rnc.probe.interruption import StopRun
 from rnc.probe.measured_images import shortages
 from rnc.probe.measurement_config import MeasurementConfig
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.probe.summary import summary
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside
@@ -143,7 +143,7 @@ def measure(command: Command) -> None:
     checkpoints, skipped = checkpoint_files(command.checkpoint, command.epochs)
     files, source_of_epochs = files_by_epoch(checkpoints, command.epochs)
     _say(*skipped, f"epochs: {source_of_epochs}")
-    check_name(command.name)
+    check_folder_name(command.name)
     images, spec = _images(command)
     check_names(command.name, spec.name, command.measurement.model)
     left_out = [] if images is None else images.describe_unused()

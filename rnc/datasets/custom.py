@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rnc.datasets import cache, image_subset, parquet_folder
+from rnc.datasets import cache, images_by_index, parquet_folder
 from rnc.datasets.custom_location import ImageLocation, describe_unused, locate
 from rnc.datasets.decoding import MOST_BYTES, fit_to_spec, open_image
 from rnc.datasets.image_set import ImageSet
@@ -68,12 +68,12 @@ class CustomImages:
         images, labels = (torch.from_numpy(array) for array in arrays)
         return ImageSet(images, labels)
 
-    def load_subset(self, split: Split, indices: np.ndarray) -> image_subset.ImageSubset:
+    def load_subset(self, split: Split, indices: np.ndarray) -> images_by_index.ImageSubset:
         """Return selected images of a split, without torch. Raises DatasetError like `load`, except for images not selected."""
         location = self._location(split)
         if location.encoded:
-            return image_subset.from_source(self.spec, location.source(self.spec), indices)
-        return image_subset.from_arrays(*_load_arrays(self.spec, split, location), indices)
+            return images_by_index.from_source(self.spec, location.source(self.spec), indices)
+        return images_by_index.from_arrays(*_load_arrays(self.spec, split, location), indices)
 
     def _location(self, split: Split) -> ImageLocation:
         location = locate(self.data, self.test_data, split)

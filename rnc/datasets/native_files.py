@@ -1,6 +1,6 @@
 """CIFAR and MNIST in their authors' own formats, as stored by torchvision, read without torchvision.
 
-Tested by tests/rnc/datasets/test_image_subset.py.
+Tested by tests/rnc/datasets/test_images_by_index.py.
 """
 
 import pickle

@@ -11,7 +11,7 @@ from rnc.datasets import (
     custom,
     digits,
     image_folder,
-    image_subset,
+    images_by_index,
     native_files,
     parquet_folder,
     specs,
@@ -19,8 +19,8 @@ from rnc.datasets import (
 )
 from rnc.datasets.decoding import ImageSource
 from rnc.datasets.image_set import ImageSet
-from rnc.datasets.image_subset import ImageSubset
-from rnc.datasets.naming import ROOT_VARIABLE, data_root
+from rnc.datasets.images_by_index import ImageSubset
+from rnc.datasets.names_on_disk import ROOT_VARIABLE, data_root
 from rnc.datasets.specs import DatasetError, DatasetSpec, names
 from rnc.vocabulary import Split
 
@@ -68,17 +68,17 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
         return _allowed_images(name).load_subset(split, indices)
     dataset = spec(name)
     if name == "digits":
-        return image_subset.from_arrays(*digits.load(split), indices, digits.LEVELS)
+        return images_by_index.from_arrays(*digits.load(split), indices, digits.LEVELS)
     for module in (parquet_folder, image_folder):
         source: ImageSource | None = module.find(dataset, split, root)
         if source is not None:
-            return image_subset.from_source(dataset, source, indices)
+            return images_by_index.from_source(dataset, source, indices)
     arrays = native_files.load_arrays(dataset, split, root)
     if arrays is None:
         raise DatasetError(
             f"there are no images of {name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
         )
-    return image_subset.from_arrays(*arrays, indices)
+    return images_by_index.from_arrays(*arrays, indices)
 
 
 def _allowed_images(reference: str) -> custom.CustomImages:

@@ -155,7 +155,7 @@ class JobQueue:
         try:
             return self._cache.get(request.key)
         except Exception as error:
-            log.exception(error)
+            log.log_exception(error)
             return None
 
     def _answer_from_cache(self, job: Job) -> bool:
@@ -174,7 +174,7 @@ class JobQueue:
                 thread = threading.Thread(target=self._serve, name="lab", daemon=True)
                 thread.start()
             except RuntimeError as error:  # the system has no thread left
-                log.exception(error)
+                log.log_exception(error)
                 return f"the lab cannot start now ({error}); try again in a moment"
             self._thread = thread
         self._changed.notify_all()
@@ -207,7 +207,7 @@ class JobQueue:
                 elif not self._answer_from_cache(work):
                     self._run(work)
             except Exception as error:  # any exception, so that the next job is served
-                log.exception(error)
+                log.log_exception(error)
                 if self._current is not None:
                     self._fail(self._current, f"The lab failed ({type(error).__name__}); run it again.")
                 time.sleep(_PAUSE_SECONDS)
@@ -244,7 +244,7 @@ class JobQueue:
             self._fail(job, str(error))
         except Exception as error:  # any exception, so that the queue goes on
             self._worker.end()
-            log.exception(error)
+            log.log_exception(error)
             self._fail(job, f"The lab failed ({type(error).__name__}); try again: other attacks continue.")
         else:
             self._finish(job, result, is_complete)
@@ -259,7 +259,7 @@ class JobQueue:
                 self._pass_times.add(source, job.running_seconds / forward_passes(job.request))
             self._cache.put(job.request.key, result)
         except Exception as error:  # the job still gets its result
-            log.exception(error)
+            log.log_exception(error)
         job.end(JobState.DONE, result)
         self._answer_equal_jobs(job.request, result)
 
@@ -287,7 +287,7 @@ class JobQueue:
             if not isinstance(error, MessageError | RequestFailedError):
                 self._worker.end()
             if not isinstance(error, MessageError | RequestFailedError | WorkerGoneError):
-                log.exception(error)
+                log.log_exception(error)
             if not self.closed:
                 log.event("lab: no pass time", logging.WARNING, run=source.run_id[:200], error=str(error))
 

@@ -117,7 +117,7 @@ class WorkerProcess:
                         if pipe is not None:
                             pipe.close()
         except Exception as error:
-            log.exception(error)
+            log.log_exception(error)
 
     def close(self) -> None:
         """End the process, and start no other."""

@@ -19,7 +19,7 @@ from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operati
 from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, least_squares_factor, relative_difference, tensor_at
-from rnc.models.tracing import Trace, random_images
+from rnc.models.trial_pass import Trace, random_images
 
 _TOLERANCE = 1e-4  # relative to the largest logit
 _LISTED = 40

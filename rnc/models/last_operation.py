@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, least_squares_factor, relative_difference, tensor_at
-from rnc.models.tracing import Trace, random_images
+from rnc.models.trial_pass import Trace, random_images
 
 FUNCTION = "<linear function>"
 """The name that stands for it where a layer has its name."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from rnc.models.modes import model_mode
 from rnc.models.outputs import Key, relative_difference, tensor_at
-from rnc.models.tracing import random_images
+from rnc.models.trial_pass import random_images
 
 _SCALES = (1.0, 1e2, 1e4, 1e6)
 """Factors of random images in [0, 1]; they spread the logits over a wide range."""

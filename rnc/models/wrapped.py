@@ -14,7 +14,7 @@ from rnc.models.last_layer import LastLayer, find_last_layer, listed
 from rnc.models.last_operation import LastOperation
 from rnc.models.modes import model_mode
 from rnc.models.outputs import relative_difference, tensor_at
-from rnc.models.tracing import Trace, trace_forward
+from rnc.models.trial_pass import Trace, trace_forward
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
 _FEW_STAGES = 4

@@ -75,14 +75,14 @@ def _first_part(name: str, dataset: str, model: str) -> str:
 
 def check_names(name: str, dataset: str, model: str) -> None:
     """Raise ValueError for names that would give a run id that is not a valid folder name."""
-    check_name(name)
+    check_folder_name(name)
     try:
         checked_name(f"{_first_part(name, dataset, model)}-{Objective.OWN}-{Norm.LINF}-s0-{'0' * 8}", "id of the run")
     except UnsafePathError as error:
         raise ValueError(f"{error}; give the run another name: --name NAME") from None
 
 
-def check_name(name: str) -> None:
+def check_folder_name(name: str) -> None:
     """Raise ValueError for a name that is not valid as part of a folder name and of an address."""
     if name and not re.fullmatch(RUN_NAME, name):
         raise ValueError(f"name must consist of at most 80 letters, digits and . _ -, got {name!r}")

@@ -16,15 +16,15 @@ from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
 from rnc.models.external_weights import copy_weights, read_weights
 from rnc.models.wrapped import WrappedClassifier
-from rnc.probe.checkpoints import save_network
 from rnc.probe.execution import Execution
 from rnc.probe.external_config import ExternalRun
 from rnc.probe.measured_images import measured_positions, measured_set, ood_images
-from rnc.probe.options import Options
 from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
 from rnc.probe.run_session import RunSession, run_session
+from rnc.probe.save_networks import save_network
+from rnc.probe.store_and_device_options import Options
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess

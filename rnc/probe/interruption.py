@@ -1,6 +1,6 @@
 """The interruption of runs: Ctrl-C, SIGTERM, a time limit. Measurements are kept, and the same command resumes the run.
 
-Tested by tests/rnc/store/test_interrupted_query.py.
+Tested by tests/rnc/store/test_signals_in_queries.py.
 """
 
 import re

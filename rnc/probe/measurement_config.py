@@ -18,7 +18,7 @@ from rnc import datasets
 from rnc.attacks.from_condition import check_condition
 from rnc.conditions import CLEAN, Condition, check_size, check_step_size, parse_pixels
 from rnc.datasets import DatasetSpec
-from rnc.probe.attack_settings import Attack, attack
+from rnc.probe.attack_of_run import Attack, attack
 from rnc.probe.epoch_choice import parse_epochs
 from rnc.vocabulary import ConditionKind, Norm, Role, TargetRule
 

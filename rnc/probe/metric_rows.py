@@ -14,7 +14,7 @@ from rnc import metrics
 from rnc.conditions import CLEAN, Condition
 from rnc.features import FeatureSet
 from rnc.models import FeatureClassifier
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.vocabulary import FEATURES_LAYER, ClassMetric, ConditionKind, Metric, Split
 
 _ALIGNMENT = (ClassMetric.ANGLE, ClassMetric.ANGLE_UNCENTRED, ClassMetric.DISTANCE, ClassMetric.DISTANCE_UNCENTRED)

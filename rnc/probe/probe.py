@@ -30,7 +30,7 @@ from rnc.probe.metric_rows import (
     add_means,
     add_sample,
 )
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.vocabulary import ConditionKind, Metric, Role, Split
 
 _ATTACK_SEED = 0  # the same random starts in every epoch and run, so curves differ only by the network

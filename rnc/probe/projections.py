@@ -10,7 +10,7 @@ from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.probe import Sample
 from rnc.projection import UMAP_POINTS, PlanePCA
 from rnc.store.reader import StoreReader
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import ProjectionMethod, Role, Split
 

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from rnc import log
-from rnc.probe.checkpoints import forget_unknown
 from rnc.probe.heartbeat import Heartbeat
 from rnc.probe.interruption import StopRun, sigterm_stops
 from rnc.probe.measurement_config import MeasurementConfig
+from rnc.probe.save_networks import forget_unknown
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
 from rnc.store.shared_networks import refuse_networks_of_others

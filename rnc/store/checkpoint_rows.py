@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from rnc.store.files import checkpoint_file, folder_of_store, recorded_network
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 
 
 def add_checkpoint(rows: Rows, store: Path, run_id: str, epoch: int, sha256: str) -> None:

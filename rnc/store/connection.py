@@ -12,10 +12,10 @@ import duckdb
 from rnc.store.backends import Backend, backend_of
 from rnc.store.connection_pool import ConnectionPool
 from rnc.store.duckdb_errors import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
-from rnc.store.interrupted_query import interruption_as_raised
 from rnc.store.migrations import begin_transaction, checked_version
 from rnc.store.open_database import open_database
 from rnc.store.schema_checks import SCHEMA
+from rnc.store.signals_in_queries import interruption_as_raised
 
 _pools: defaultdict[Path, ConnectionPool] = defaultdict(ConnectionPool)
 _pools_lock = threading.Lock()

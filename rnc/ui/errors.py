@@ -42,7 +42,7 @@ def show_errors() -> Iterator[None]:
         show_error(str(error), icon=":material/database:")
     except Exception as error:
         text = "Something went wrong in this program. Your runs were not changed. Reload the page, or select something else."
-        st.error(f"{text} {_reference(log.exception(error))}", icon=":material/bug_report:")
+        st.error(f"{text} {_reference(log.log_exception(error))}", icon=":material/bug_report:")
         raise
 
 

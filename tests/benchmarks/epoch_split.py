@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Error, Page
 from docs.tools import app, chromium
 from rnc import datasets
 from rnc.conditions import CLEAN, Condition
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import ConditionKind, Norm, Role, Split
 from tests.benchmarks.machine import machine

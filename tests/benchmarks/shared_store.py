@@ -24,7 +24,7 @@ from rnc.store.addresses import store_path
 from rnc.store.connection import reading
 from rnc.store.file_store import FileStore
 from rnc.store.lake_store import LakeStore
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store import postgres

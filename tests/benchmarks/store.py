@@ -16,7 +16,7 @@ import torch
 from rnc.conditions import CLEAN
 from rnc.store.connection import reading, writing
 from rnc.store.reader import StoreReader
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import FEATURES_LAYER, Metric, Role, Split
 from tests.benchmarks.results import Report, arguments, exponent, in_turn

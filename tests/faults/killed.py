@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc.models import weights
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.store import writer
 from tests.train.small import small
 from train import resume

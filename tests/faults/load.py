@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from docs.tools import served
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.store import writer
 from tests.faults.killed import RUN
 from tests.faults.visitor import Visitor

@@ -50,7 +50,7 @@ def test_the_ids_held_are_bounded(lines: Path) -> None:
 
 def test_a_traceback_is_one_line(lines: Path) -> None:
     error = ValueError("two\nlines")
-    assert log.exception(error) == log.exception(error)
+    assert log.log_exception(error) == log.log_exception(error)
     (line,) = read(lines)
     assert line["traceback"] == "ValueError: two\nlines\n" and line["text"] == "ValueError: two\nlines"
 

@@ -127,7 +127,7 @@ def test_connections_are_made_in_one_place() -> None:
             node for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Attribute) and node.attr == "connect" and ast.unparse(node.value) == "duckdb"
         ]  # fmt: skip
-        assert not calls or path.name in ("database.py", "lake_store.py"), path
+        assert not calls or path.name in ("open_database.py", "lake_store.py"), path
 
 
 ADDRESSES = [

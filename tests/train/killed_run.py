@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.store import writer
 from rnc.vocabulary import Objective
 from tests.train.small import small

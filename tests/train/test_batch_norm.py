@@ -8,12 +8,12 @@ import pytest
 from torch import nn
 
 from rnc.models import FeatureClassifier, weights
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.vocabulary import TRAINED, Objective
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import train_run
-from train.recipes import demo
+from train.named_runs import demo
 
 BATCHES = math.ceil(1400 / RunConfig().batch_size)
 IN_DEMO = [config.objective for config in demo()]

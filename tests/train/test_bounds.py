@@ -14,7 +14,7 @@ from rnc.models.fast_cpu.folding import folded_copy
 from rnc.models.memory_layout import channels_last_is_safe
 from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small
 from train import cost

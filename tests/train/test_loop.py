@@ -16,7 +16,7 @@ from rnc.models import weights
 from rnc.probe import heartbeat
 from rnc.probe.heartbeat import Heartbeat
 from rnc.probe.interruption import Diverged
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.store.errors import StoreBusyError
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Split

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from rnc import datasets, models
 from rnc.models import weights
 from rnc.probe import external_run
-from rnc.probe.checkpoint_files import checkpoint_files
+from rnc.probe.given_checkpoints import checkpoint_files
 from rnc.store.connection import reading
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from rnc.conditions import Condition
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.vocabulary import Norm, Objective, Role
 from tests.conftest import ROOT
 from tests.synthetic_images import write_dataset
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import train_run
-from train.recipes import PAPER_DATASETS, cpu_runs, find, paper_runs
+from train.named_runs import PAPER_DATASETS, cpu_runs, find, paper_runs
 from train.run import main
 
 RUNS = paper_runs()

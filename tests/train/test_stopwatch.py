@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Objective
 from tests.train.small import ask, small

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from rnc.store.errors import StoreError
 from rnc.store.sweep_state import sweep_folder, sweeps_of
 from tests.train.slurm import answer, installed, one_node, wait_for

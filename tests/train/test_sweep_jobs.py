@@ -22,7 +22,7 @@ from train import sweep
 from train.sweep import main
 from train.sweeps.backends import Local
 from train.sweeps.grid import grid
-from train.sweeps.job_runner import SweepJob
+from train.sweeps.sweep_job import SweepJob
 
 SHORT = ["--epochs", "2", "--measured-epochs", "0,2", *FEW, *SMALL]
 

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from rnc.probe.options import Options
+from rnc.probe.store_and_device_options import Options
 from train.config import RunConfig
 
 

@@ -26,7 +26,7 @@ from rnc.safe_paths import UnsafePathError, path_inside
 from rnc.store.sweep_state import Job
 from train.sweeps.job_options import JobOptions
 from train.sweeps.job_processes import end_jobs, job_folder, processes_of
-from train.sweeps.job_runner import SweepJob
+from train.sweeps.sweep_job import SweepJob
 
 _DEFAULT_SECONDS = 24 * 3600.0
 _NOTICE_SECONDS = 120  # between the engine's signal and the job's end: time for an epoch's transaction and a save

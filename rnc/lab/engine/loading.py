@@ -53,7 +53,7 @@ class AttackInputs:
         device = self.images.device
         return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
-    def batches(self) -> list[torch.Tensor]:
+    def batched_positions(self) -> list[torch.Tensor]:
         """Return the positions 0..N-1, split into batches."""
         pixels = _BATCH_PIXELS["cpu" if self.images.device.type == "cpu" else "cuda"]
         fitting = min(max(pixels // self.images[0].numel(), _LEAST_BATCH), _MOST_BATCH)
@@ -65,7 +65,7 @@ class AttackInputs:
 
     def image_batches(self, images: torch.Tensor, labels: torch.Tensor) -> list[ImageBatch]:
         """Return images (N, c, h, w) in batches, to be measured with `labels` (N,)."""
-        return [ImageBatch(images[part], labels[part], self.labels[part]) for part in self.batches()]
+        return [ImageBatch(images[part], labels[part], self.labels[part]) for part in self.batched_positions()]
 
 
 class InputLoader:

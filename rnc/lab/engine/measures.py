@@ -29,7 +29,7 @@ def collapse_metrics(inputs: AttackInputs, features: FeatureSet, labels: torch.T
     return metrics.measure(features.features, labels, inputs.model.weight, inputs.model.bias, inputs.num_classes)
 
 
-def alignment(
+def mean_alignment(
     inputs: AttackInputs, clean: metrics.ClassMeans, features: FeatureSet, labels: torch.Tensor
 ) -> dict[str, float]:
     """Return angles and distances between the class means of features and the clean class means, by name."""

@@ -34,7 +34,7 @@ class Round:
 
 def attack(inputs: AttackInputs, condition: Condition, seed: int) -> Iterator[Round]:
     """Yield the rounds of an attack on all images; its random numbers depend only on the seed and the sample index."""
-    for steps in zip(*[_steps(inputs, condition, seed, part) for part in inputs.batches()], strict=True):
+    for steps in zip(*[_steps(inputs, condition, seed, part) for part in inputs.batched_positions()], strict=True):
         images = torch.cat([step.kept for step in steps])
         without = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
         yield Round(steps[0].restart, steps[0].step, images, without)
@@ -57,7 +57,7 @@ def attack_labels(inputs: AttackInputs, condition: Condition) -> torch.Tensor:
     images, labels = inputs.images, inputs.labels
     parts = [
         attacks.attack_labels(condition, inputs.logits_fn, images[part], labels[part], inputs.num_classes)
-        for part in inputs.batches()
+        for part in inputs.batched_positions()
     ]
     return torch.cat(parts)
 

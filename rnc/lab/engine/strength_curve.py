@@ -97,7 +97,7 @@ class _Curve:
         labels = measurement_labels(condition, of_attack, inputs.labels)
         features = inputs.features(images)
         values: dict[str, Any] = measures.collapse_metrics(inputs, features, labels)
-        values |= measures.alignment(inputs, self._clean_means, features, labels)
+        values |= measures.mean_alignment(inputs, self._clean_means, features, labels)
         values[measures.SUCCESS] = measures.success(condition, of_attack, inputs.labels, features.predicted)
         values[WITHOUT_GRADIENT] = without_gradient / len(labels)
         for metric, value in values.items():

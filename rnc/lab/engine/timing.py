@@ -16,7 +16,7 @@ _LEAST_SECONDS = 0.2
 
 def seconds_per_pass(inputs: AttackInputs) -> float:
     """Return the seconds per image of a forward pass, from repeated gradients of a batch after an unmeasured first one."""
-    part = inputs.batches()[0]
+    part = inputs.batched_positions()[0]
     images, labels = inputs.images[part], inputs.labels[part]
     _gradient(inputs, images, labels)
     began, repeats = time.monotonic(), 0

@@ -129,7 +129,7 @@ class _Trajectory:
         return {
             "before": measures.collapse_metrics(inputs, clean, inputs.labels),
             "after": measures.collapse_metrics(inputs, last, self.labels),
-            "alignment": measures.alignment(inputs, self._clean_means, last, self.labels),
+            "alignment": measures.mean_alignment(inputs, self._clean_means, last, self.labels),
             "leaps": pd.DataFrame(dict(zip(("true_class", "predicted_class", "count", "angle"), leaps, strict=True))),
             "frames": pd.DataFrame(self.rows),
             "sample": inputs.indices[watched].cpu().numpy(),

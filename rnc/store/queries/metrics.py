@@ -9,8 +9,8 @@ import pandas as pd
 from rnc.conditions import CLEAN
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.errors import StoreError
-from rnc.store.queries.condition_names import SHOWN
-from rnc.store.queries.epoch_cursor import epochs_not_after
+from rnc.store.queries.epochs_not_after import epochs_not_after
+from rnc.store.queries.role_or_slug import SHOWN
 from rnc.vocabulary import (
     FEATURES_LAYER,
     MOST_EPOCHS,

@@ -6,7 +6,7 @@ Tested by tests/rnc/store/test_published_row_checks.py.
 import pandas as pd
 
 from rnc.store.cached_queries import CachedQueries
-from rnc.store.queries.condition_names import SHOWN
+from rnc.store.queries.role_or_slug import SHOWN
 from rnc.store.queries.runs import RunQueries
 from rnc.vocabulary import ProjectionMethod, RunState
 

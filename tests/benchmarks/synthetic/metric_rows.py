@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnc.conditions import CLEAN, Condition
-from rnc.store.rows import Rows, text_column
+from rnc.store.row_buffer import Rows, text_column
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER, ClassMetric, ConditionKind, Metric, Objective, Role, Split
 from train.config import RunConfig
 

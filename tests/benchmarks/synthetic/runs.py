@@ -21,7 +21,7 @@ from rnc.command_line import fail, say
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.writer import CompleteRun, StoreWriter
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER, SYNTHETIC, TRAINED, Norm, RunState
 from tests.benchmarks.synthetic.metric_rows import add_numbers

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnc.probe.checkpoint_files import checkpoint_files
 from rnc.probe.epoch_names import files_by_epoch
+from rnc.probe.given_checkpoints import checkpoint_files
 from tests.train.malformed.network import small
 
 ONE = [

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rnc.conditions import CLEAN, Condition
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import FEATURES_LAYER, ConditionKind, Norm, Role, TargetRule
 

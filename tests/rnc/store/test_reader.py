@@ -12,7 +12,7 @@ from rnc.conditions import CLEAN, Condition
 from rnc.store.connection import reading, writing
 from rnc.store.queries import runs as run_queries
 from rnc.store.reader import StoreReader
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.vocabulary import STALE_SECONDS, RunState
 from tests.rnc.store.hand_written import CLASSES, L2, PERTURBED, TARGETED, add_metrics, begin
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
 from rnc.store.reader import StoreReader
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from tests.rnc.store.hand_written import PERTURBED, begin
 
 PER_CLASS = {0: 40, 1: 25, 2: 5}

@@ -7,7 +7,7 @@ import pytest
 
 from rnc.conditions import CLEAN
 from rnc.store.connection import reading
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.vocabulary import Role
 from tests.rnc.store.hand_written import L2, PERTURBED, add_metrics, begin
 

@@ -11,7 +11,7 @@ import pytest
 from rnc.conditions import CLEAN, Condition
 from rnc.store.connection import reading
 from rnc.store.errors import RunExistsError, StoreError
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.run_annotations import TABLES_OF_A_RUN
 from rnc.store.writer import StoreWriter, run_state
 from rnc.vocabulary import Role, RunState

@@ -11,7 +11,7 @@ from rnc.conditions import CLEAN
 from rnc.store import run_annotations
 from rnc.store import writer as store_writer
 from rnc.store.locks import run_lock
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import add_metrics, begin

@@ -103,7 +103,7 @@ def test_batches_are_smaller_for_larger_images(
     inputs: AttackInputs, shape: tuple[int, int, int], expected: int
 ) -> None:
     large = replace(inputs, images=torch.zeros(1, 1, 1, 1).expand(1000, *shape), labels=torch.zeros(1000))
-    batches = large.batches()
+    batches = large.batched_positions()
     assert len(batches[0]) == expected and torch.equal(torch.cat(batches), torch.arange(1000))
 
 

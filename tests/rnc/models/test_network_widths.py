@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnc import datasets, models
 from rnc.datasets import DatasetSpec
-from rnc.models.channel_counts import channels, is_large
+from rnc.models.network_widths import channels, is_large
 
 CIFAR10 = datasets.spec("cifar10")
 BASES = st.integers(1, 2048)

@@ -10,8 +10,8 @@ from rnc import datasets, models
 from rnc.lab.engine.loading import AttackInputs, InputLoader
 from rnc.lab.source import Source
 from rnc.models import FeatureClassifier, weights
-from rnc.probe.checkpoints import save_network
-from rnc.store.rows import Rows
+from rnc.probe.save_networks import save_network
+from rnc.store.row_buffer import Rows
 from rnc.vocabulary import Split
 from tests.train.small import small
 

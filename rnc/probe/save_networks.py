@@ -11,7 +11,7 @@ from typing import Any
 from rnc.models import FeatureClassifier, weights
 from rnc.store.checkpoint_rows import add_checkpoint
 from rnc.store.files import checkpoint_file, is_plain_folder, networks_folder
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 
 _WRITTEN = re.compile(
     r"epoch-(?P<epoch>\d{1,10})\.safetensors|(?P<partial>\.?(epoch-\d{1,10}|resume)\.safetensors\.partial)"

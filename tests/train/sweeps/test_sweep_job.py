@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from train.sweeps.job_runner import SweepJob
+from train.sweeps.sweep_job import SweepJob
 
 
 def job(gpus: int, ranks: int) -> SweepJob:

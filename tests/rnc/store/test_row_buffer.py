@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rnc.store.rows import Rows
+from rnc.store.row_buffer import Rows
 from rnc.vocabulary import Norm, Split
 
 
