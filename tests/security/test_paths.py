@@ -379,7 +379,7 @@ def test_two_stores_in_a_folder_keep_each_others_networks(given: Path, capsys: p
 def test_networks_stay_if_another_store_cannot_be_read(given: Path) -> None:
     lake = given.with_name("shared.lake")
     lake.write_text("ducklake:postgres:host=db.example dbname=rnc\n")
-    with pytest.raises(StoreError, match=r"shared\.lake beside it, which could not be asked"):
+    with pytest.raises(StoreError, match=r"shared\.lake beside it, which could not be read"):
         StoreWriter(given).delete_run("good")
     assert run_ids(given) == [] and (given.parent / "checkpoints" / "good").exists()
 
