@@ -58,7 +58,7 @@ class Published:
         """Read the folder alone, without a store."""
         self.reader = StoreReader(Path(tempfile.gettempdir()) / "no-such-store.duckdb", folder)
         runs = self.reader.runs.all().set_index("run_id", drop=False).rename_axis(None)
-        recipes_of = {config.run_id: name for name, config in named_runs().items()}
+        recipes_of = {config.run_id: name for name, config in configs_by_name().items()}
         self.runs = runs.assign(recipe=[recipes_of.get(run_id, run_id) for run_id in runs.index])
         order = {run_id: place for place, run_id in enumerate(recipes_of)}
         self.runs = self.runs.sort_values("run_id", key=lambda ids: ids.map(order))
@@ -72,7 +72,7 @@ class Published:
         return value(self.last[split], run_id, condition, metric, means)
 
 
-def named_runs() -> dict[str, named_runs.RunConfig]:
+def configs_by_name() -> dict[str, named_runs.RunConfig]:
     """Return every run that has a name, in the order of the wanted list."""
     named = {name: make() for name, make in (named_runs.cpu_runs() | named_runs.paper_runs()).items()}
     wanted = [config.run_id for _group, pattern, _text in WANTED for config in named_runs.find(pattern)]
