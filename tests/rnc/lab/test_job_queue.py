@@ -233,6 +233,7 @@ def test_who_has_gone_leaves_the_queue_and_makes_room(
     under_way = queue.submit(attack(source, 300, ENDLESS))
     until(under_way, JobState.RUNNING)
     waits = queue.submit(attack(source, 301, ENDLESS))
+    queue.touch(under_way)  # last, so that the other one has been left alone for longer when this one is stopped
     monkeypatch.setattr(queue, "limits", replace(queue.limits, patience_seconds=1.0))
     done(queue, queue.submit(attack(source, 310)))
     assert waits.state is JobState.FAILED and waits.error is not None and "left the queue" in waits.error
