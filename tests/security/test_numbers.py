@@ -45,7 +45,7 @@ def test_an_epoch_between_the_measured_ones_is_the_one_before(tmp_path: Path, mo
     store = store_with_epochs(tmp_path / "rnc.duckdb", EPOCHS)
     app = open_page("collapse", store, monkeypatch, runs="far", epoch="499999")
     assert app.sidebar.select_slider(key="epoch").value == "7"
-    assert any("at epoch 7" in caption.value for caption in app.caption)
+    assert any("the selected epoch (7)" in caption.value for caption in app.caption)
 
 
 @pytest.mark.parametrize("epoch", ["-1", "9" * 40, "1e9", "NaN", "2147483646"])

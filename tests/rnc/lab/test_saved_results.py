@@ -137,5 +137,5 @@ def test_a_kept_result_is_not_held_in_memory(store: Path) -> None:
     save(StoreWriter(store), ATTACK, attack_result(50, 100), "one")
     reader = StoreReader(store)
     assert load(reader, ATTACK.key) is not None
-    held = sum(int(answer.memory_usage(deep=True).sum()) for answer in reader._answers.values())
+    held = sum(int(answer.memory_usage(deep=True).sum()) for answer in reader._cached._answers.values())
     assert held < attack_result(50, 100).nbytes / 4
