@@ -1,7 +1,6 @@
 """The operating system's lock on an open file (flock), which ends with the last process that has the file open.
 
 Some network disks support no locks; on them, locking raises OSError, and the caller decides whether to go on without.
-Tested in `tests/rnc/store/test_locks.py` and `tests/rnc/datasets/test_torchvision_download.py`.
 
 Tested by tests/rnc/store/test_locks.py.
 """

@@ -2,7 +2,7 @@
 
 Each line is one text as JSON, in files of `~/.local/state/rnc` (or of XDG_STATE_HOME).
 
-Tested by tests/rnc/datasets/test_images_by_index.py.
+Tested by tests/rnc/datasets/test_allowed_folders.py.
 """
 
 import json

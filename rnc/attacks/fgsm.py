@@ -1,6 +1,6 @@
 """The fast gradient (sign) method: a single step of epsilon from the clean image (Goodfellow et al. 2015).
 
-Tested by tests/rnc/attacks/test_losses.py.
+Tested by tests/rnc/attacks/test_invariants.py.
 """
 
 from collections.abc import Iterator

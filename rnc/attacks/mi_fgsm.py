@@ -1,6 +1,6 @@
 """MI-FGSM, PGD from the clean image along a decaying sum of normalised gradients (Dong et al. 2018, algorithm 1).
 
-Tested by tests/rnc/attacks/test_confident_networks.py.
+Tested by tests/rnc/attacks/test_steps.py.
 """
 
 from collections.abc import Iterator

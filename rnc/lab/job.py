@@ -1,6 +1,6 @@
 """A job of the lab: a submitted request with its state, its progress and, in the end, its result or error.
 
-Tested by tests/rnc/lab/test_watchdog.py.
+Tested by tests/rnc/lab/test_job_queue.py.
 """
 
 import threading

@@ -3,7 +3,7 @@
 A new kind is listed here, in `rnc.lab.engine.worker` (how it is computed) and in `rnc.ui.lab.activities` (how the page
 requests and draws it).
 
-Tested by tests/rnc/lab/engine/test_perturbed_images.py.
+Tested by tests/rnc/lab/test_requests.py.
 """
 
 import json

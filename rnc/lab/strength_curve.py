@@ -1,6 +1,6 @@
 """A strength curve: metrics at several strengths of an attack, for one or two networks; its request and its result.
 
-Tested by tests/rnc/lab/test_saved_results.py.
+Tested by tests/rnc/lab/engine/test_strength_curve.py.
 """
 
 from dataclasses import dataclass, replace

@@ -1,6 +1,6 @@
 """The check that a network may use channels_last.
 
-Tested by tests/train/test_bounds.py.
+Tested by tests/rnc/probe/test_execution.py.
 """
 
 from torch import nn

@@ -1,6 +1,6 @@
 """An external network as a run: its files, one per epoch, and the images on which it is measured.
 
-Tested by tests/rnc/probe/test_execution.py.
+Tested by tests/train/test_measure.py.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The interruption of runs: Ctrl-C, SIGTERM, a time limit. Measurements are kept, and the same command resumes the run.
 
-Tested by tests/rnc/store/test_signals_in_queries.py.
+Tested by tests/train/test_stop.py.
 """
 
 import re

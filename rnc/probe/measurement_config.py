@@ -2,7 +2,7 @@
 
 They are shared by trained runs (`train/config.py`) and external networks (`rnc/probe/external_config.py`).
 
-Tested by tests/rnc/probe/test_projections.py.
+Tested by tests/train/test_config.py.
 """
 
 import json

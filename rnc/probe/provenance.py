@@ -1,6 +1,6 @@
 """The provenance of a run: device, threads, host, commit and versions.
 
-Tested by tests/rnc/probe/test_execution.py.
+Tested by tests/train/test_measure.py.
 """
 
 import platform

@@ -2,7 +2,7 @@
 
 Trained runs and measurements of external networks share it.
 
-Tested by tests/rnc/probe/test_execution.py.
+Tested by tests/train/test_measure.py.
 """
 
 import logging

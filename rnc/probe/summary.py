@@ -1,6 +1,6 @@
 """The last line of a measurement: the number of images measured in each split, what was left out, and the accuracies.
 
-Tested by tests/rnc/probe/test_execution.py.
+Tested by tests/train/test_images_of_users.py.
 """
 
 from pathlib import Path

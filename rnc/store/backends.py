@@ -1,6 +1,6 @@
 """The two kinds of stores, one DuckDB file or a lake, behind the same methods. Here alone a path decides which one it is.
 
-Tested by tests/rnc/store/test_catalog_macros.py.
+Tested by tests/rnc/store/test_lake.py.
 """
 
 from collections.abc import Callable

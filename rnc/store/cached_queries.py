@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from rnc.safe_paths import quoted
-from rnc.store.connection import empty_store, reading
+from rnc.store.connection import open_empty_store, reading
 from rnc.store.duckdb_errors import out_of_memory
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.published_reader import (
@@ -29,6 +29,7 @@ from rnc.store.published_reader import (
     reading_beside,
 )
 from rnc.store.quoting import quoted_text
+from rnc.store.signals_in_queries import interruption_as_raised
 
 _CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
 """Maximum number and bytes of cached answers; the newest is kept whatever its size."""
@@ -103,7 +104,7 @@ class CachedQueries:
         try:
             return self._answer_of_undamaged(sql, arguments)
         except StoreMissingError:
-            with _kept_empty_store().cursor() as connection:
+            with _kept_empty_store().cursor() as connection, interruption_as_raised(connection):
                 return bounded(connection, self.path, sql, arguments)
 
     def _answer_of_undamaged(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
@@ -130,7 +131,7 @@ class CachedQueries:
 @cache
 def _kept_empty_store() -> duckdb.DuckDBPyConnection:
     """Return a connection to an empty store that stays open: opening one takes longer than most queries."""
-    return empty_store()
+    return open_empty_store()
 
 
 def _check_key(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:

@@ -1,6 +1,6 @@
 """The current time in the form that the store keeps.
 
-Tested by tests/rnc/store/test_signals_in_queries.py.
+Tested by tests/rnc/store/test_writer.py.
 """
 
 from datetime import UTC, datetime

@@ -13,6 +13,7 @@ from rnc.store.duckdb_errors import DISK_ERRORS
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.open_database import open_both
 from rnc.store.quoting import quoted_name
+from rnc.store.signals_in_queries import interruption_as_raised
 
 
 def compact(path: Path) -> tuple[int, int]:
@@ -48,7 +49,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 def _replace(path: Path, made: Path) -> None:
     """Copy a store into a new file, and rename it to the store's name while the old file is still locked for other programs."""
-    with open_both(path, made) as connection:
+    with open_both(path, made) as connection, interruption_as_raised(connection):
         connection.execute("CHECKPOINT source")
         connection.execute("COPY FROM DATABASE source TO target")
         _check_same(connection, path)

@@ -58,7 +58,7 @@ def _opened(backend: Backend, folder: Path | None) -> Iterator[duckdb.DuckDBPyCo
 def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open one read-write transaction; create the store if missing. Raises as `reading` does, before anything is created."""
     backend = backend_of(path)
-    with interruption_as_raised(), exclusively(path):
+    with exclusively(path):
         backend.create()
         connection = backend.connect(read_only=False, threads=threads)
         try:
@@ -85,11 +85,18 @@ def exclusively(path: Path) -> Iterator[None]:
         yield
 
 
-def empty_store(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+def open_empty_store(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to an empty store in memory, to be closed after use; files in `folder` may be read beside it."""
     connection = open_database(None, folder=folder)
     connection.execute(SCHEMA.read_text())
     return connection
+
+
+@contextmanager
+def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an empty store in memory for the time of the block; files in `folder` may be read beside it."""
+    with open_empty_store(folder) as connection, interruption_as_raised(connection):
+        yield connection
 
 
 def holder(path: Path) -> str | None:

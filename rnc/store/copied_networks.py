@@ -1,7 +1,5 @@
 """Copying of a run's networks beside another store: staged under temporary names, then put in place or removed.
 
-Tested in `tests/rnc/store/test_copy.py` and `tests/security/test_paths.py`.
-
 Tested by tests/rnc/store/test_copy.py.
 """
 

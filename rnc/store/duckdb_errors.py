@@ -1,6 +1,6 @@
 """Errors that DuckDB or the disk raise on a store's file: how to recognise them, and messages with the cause and what to do.
 
-Tested by tests/rnc/store/test_catalog_macros.py.
+Tested by tests/faults/test_messages.py.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Checks of all rows of published runs before a query reads them: their run, number, width and conditions.
 
 A file's footer cannot be trusted: its statistics can name another run than its rows, and a kilobyte of Parquet can expand
-to gigabytes of one text or vector. Tested in `tests/rnc/store/test_published_row_checks.py`.
+to gigabytes of one text or vector.
 """
 
 import math

@@ -1,9 +1,9 @@
 """The folder of a published run: written under a hidden name, and renamed in place of an older one when it is complete.
 
 Only the results of exports are removed or replaced: plain folders that hold only files with an export's names. The next
-export cleans up after one that was killed. Tested in `tests/rnc/store/test_publish_run.py` and `tests/security/test_paths.py`.
+export cleans up after one that was killed.
 
-Tested by tests/rnc/store/test_published_row_checks.py.
+Tested by tests/rnc/store/test_publish_run.py.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Checks of vectors from a store: in an untrusted store they may be missing or differ in length.
 
-Tested by tests/rnc/store/test_published_row_checks.py.
+Tested by tests/pages/test_odd_vectors.py.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Controls that several pages share: the run of a page, and the classes of a map.
 
-Tested by tests/rnc/ui/pages/test_geometry.py.
+Tested by tests/pages/test_pages.py.
 """
 
 import pandas as pd

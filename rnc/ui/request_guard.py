@@ -8,7 +8,7 @@ scripts and data from no other host.
 
 The names come from Streamlit's setting `server.allowedHosts`; if it is empty, they are this machine's own names.
 
-Tested by tests/rnc/ui/pages/test_geometry.py.
+Tested by tests/security/test_server.py.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The state that all pages share: the store, its writer and training, and the user's selection of runs, epoch and condition.
 
-Tested by tests/pages/test_readonly.py.
+Tested by tests/pages/test_pages.py.
 """
 
 import runpy

@@ -1,6 +1,6 @@
 """The small amount of CSS that all pages need because Streamlit has no option for it.
 
-Tested by tests/rnc/ui/pages/test_geometry.py.
+Tested by tests/pages/test_pages.py.
 """
 
 ENDS_OF_NAMES = """

@@ -1,4 +1,4 @@
-"""Stored vectors that make no sense are named by the page that would draw them, and are no exception."""
+"""Stored vectors that make no sense (rnc/store/vector_checks.py) are named by the page that would draw them."""
 
 from pathlib import Path
 

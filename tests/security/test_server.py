@@ -1,4 +1,4 @@
-"""The real server, as it comes up by default: whom it hears, and that no address leads to a file."""
+"""The real server, as it comes up by default: whom it hears, and that no address leads to a file (rnc/ui/request_guard.py)."""
 
 import http.client
 import os

@@ -1,6 +1,6 @@
 """Queries for results of the lab that are kept in the store.
 
-Tested by tests/rnc/store/test_published_row_checks.py.
+Tested by tests/rnc/lab/test_saved_results.py.
 """
 
 from dataclasses import dataclass

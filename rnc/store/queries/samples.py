@@ -1,6 +1,6 @@
 """Queries for sampled features: their vectors and their coordinates in the plane, only as many as are drawn.
 
-Tested by tests/rnc/store/test_published_row_checks.py.
+Tested by tests/rnc/store/test_sample_queries.py.
 """
 
 import pandas as pd

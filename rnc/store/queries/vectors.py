@@ -1,6 +1,6 @@
 """Queries for vectors of classes: class means and the classifier's rows.
 
-Tested by tests/rnc/store/test_published_row_checks.py.
+Tested by tests/rnc/store/test_reader.py.
 """
 
 import numpy as np

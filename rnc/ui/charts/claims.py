@@ -1,6 +1,6 @@
 """Chart of a claim's main number over epochs, with its bound.
 
-Tested by tests/rnc/ui/pages/test_geometry.py.
+Tested by tests/pages/test_pages.py.
 """
 
 import altair as alt

@@ -1,6 +1,6 @@
 """Charts of metrics against the strength of an attack, for one or two networks.
 
-Tested by tests/rnc/ui/pages/test_geometry.py.
+Tested by tests/pages/test_attack_lab.py.
 """
 
 import altair as alt

@@ -11,13 +11,15 @@ import duckdb
 import pytest
 
 from rnc.probe.interruption import StopRun, sigterm_stops
-from rnc.store.connection import reading, writing
+from rnc.store import compact
+from rnc.store.connection import empty_store, reading, writing
 from rnc.store.writer import StoreWriter
 
 ENDLESS = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE (a.range * b.range) % 7 = 3"
 WAYS: dict[str, Callable[[Path], AbstractContextManager[duckdb.DuckDBPyConnection]]] = {
     "reading": reading,
     "writing": writing,
+    "an empty store": lambda _path: empty_store(),
 }
 
 
@@ -71,6 +73,18 @@ def test_what_was_written_in_the_interrupted_transaction_is_rolled_back(store: P
     with reading(store) as connection:
         assert connection.execute("SELECT count(*) FROM condition").fetchone() == (0,)
     StoreWriter(store)  # the store can be written to again
+
+
+def test_a_compaction_that_is_stopped_leaves_the_store_as_it_was(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = store.read_bytes()
+
+    def stop(connection: duckdb.DuckDBPyConnection, _path: Path) -> None:
+        run_endless_query(connection, signal.SIGINT)
+
+    monkeypatch.setattr(compact, "_check_same", stop)
+    with pytest.raises(KeyboardInterrupt):
+        compact.compact(store)
+    assert store.read_bytes() == before and [path.name for path in store.parent.glob(".*")] == []
 
 
 def test_other_runtime_errors_stay_as_they_are(store: Path) -> None:
