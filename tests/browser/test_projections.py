@@ -106,7 +106,7 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     expect(images).to_have_count(min(len(first), 24))
     expect(images.first).to_have_attribute("alt", re.compile(rf"sample {first[0]}, class \d"))
 
-    page.get_by_text("Add", exact=True).click()
+    page.get_by_text("Add to selection", exact=True).click()
     box(page, "plane", (0.5, 0.5), (0.85, 0.75))
     both = picked(page)
     assert set(first) < set(both)
@@ -117,7 +117,7 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     until_it_looks_otherwise(map_of(page, "beside"), before)
     assert picked(page) == both and heading.inner_text() == f"{len(both)} samples selected"
 
-    page.get_by_text("Add", exact=True).click()
+    page.get_by_text("Add to selection", exact=True).click()
     box(page, "beside", (0.5, 0.25), (0.85, 0.5))
     other = picked(page)
     page.reload()
