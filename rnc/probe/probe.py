@@ -137,7 +137,7 @@ class Probe:
             else:
                 batches = self._batches(part, perturbed_by, epoch.logits_fn, keep=is_layered)
                 features = features_of[perturbed_by] = self._gather(batches.features(epoch.model))
-                self._warn_of_unmoved(plan.epoch, split, perturbed_by, batches)
+                self._warn_of_zero_gradients(plan.epoch, split, perturbed_by, batches)
             measured_condition = self._measured_condition(epoch, split, condition, features)
             clean = clean or measured_condition
             self._add_metrics(epoch, measured_condition, clean)
@@ -175,7 +175,9 @@ class Probe:
         device = self._sets[Split.TRAIN].images.labels.device
         return gather(part.to(device) for part in self._ranks.gather([part.to("cpu") for part in features]))
 
-    def _warn_of_unmoved(self, epoch: int, split: Split, condition: Condition, batches: ConditionBatches) -> None:
+    def _warn_of_zero_gradients(
+        self, epoch: int, split: Split, condition: Condition, batches: ConditionBatches
+    ) -> None:
         """Warn if an attack had no gradient for some images: the remaining accuracy is then no evidence of robustness."""
         if not condition.is_attack:
             return

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.addresses import gallery_path, store_path
+from rnc.store.queries.epochs_not_after import epochs_not_after
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly
@@ -108,5 +109,5 @@ def condition_names(run_ids: list[str]) -> list[str]:
 
 def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
     """Return the last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None if there is none."""
-    epochs = frame[(frame["run_id"] == run_id) & (frame["epoch"] <= cursor)]["epoch"]
-    return None if epochs.empty else int(epochs.max())
+    epochs = epochs_not_after(frame[frame["run_id"] == run_id], cursor).get(run_id)
+    return epochs[-1] if epochs else None
