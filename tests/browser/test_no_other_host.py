@@ -74,7 +74,8 @@ def use(page: Page, name: str) -> None:
         page.get_by_text("Two maps", exact=True).click()
         settle(page)
     if name == "attack_lab":
-        page.locator("button:not([data-testid='stBaseButton-header'])").get_by_text("Attack", exact=True).last.click()
+        # The activity has the same name and is drawn first, but it is a radio button.
+        page.get_by_role("button", name="Attack", exact=True).click()
         expect(page.get_by_text("all 10 steps")).to_be_visible()
         settle(page)
 
