@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from rnc import log
 from rnc.store.addresses import to_log_beside
-from rnc.ui import sidebar, state
+from rnc.ui import opened_store, sidebar
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.request_guard import RequestGuard
@@ -38,7 +38,7 @@ def draw() -> None:
     )
     try:
         with show_errors():
-            log.set_up(to_log_beside(state.reader().path), console=True)
+            log.set_up(to_log_beside(opened_store.reader().path), console=True)
             if sidebar.draw_sidebar():
                 page.run()
             else:

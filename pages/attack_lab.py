@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from rnc.ui import state
 from rnc.ui.controls import choose_run
 from rnc.ui.errors import show_error
 from rnc.ui.figures import PageFigures
@@ -11,10 +10,11 @@ from rnc.ui.lab.checkpoint_picker import choose_network
 from rnc.ui.lab.form import draw_attack_form
 from rnc.ui.lab.jobs import draw_job
 from rnc.ui.lab.saved_results import KEPT, choose_saved, offer_to_save
+from rnc.ui.selection import current_selection
 
 FIRST = next(iter(ACTIVITIES))
 
-selection = state.current_selection()
+selection = current_selection()
 figures = PageFigures("Attack lab")
 name = st.segmented_control(
     "Activity",

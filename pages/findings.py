@@ -6,19 +6,20 @@ Tested by tests/pages/test_pages.py.
 import streamlit as st
 
 from rnc.claims import USED, judge
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.figures import PageFigures
 from rnc.ui.pages.findings import BETWEEN, draw_cards, draw_matrix, name_unjudged_runs
+from rnc.ui.selection import current_selection, selected_runs
 
-selection = state.current_selection()
-runs = state.selected_runs(selection)
+selection = current_selection()
+runs = selected_runs(selection)
 figures = PageFigures("What an attack does to a network's geometry")
 st.markdown(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
     "TMLR 2024), tested on the selected runs, each at its last measured epoch up to the one selected in the sidebar."
 )
 name_unjudged_runs(runs)
-evidence = state.reader().metrics.evidence(selection.runs, list(USED), selection.epoch, between=BETWEEN)
+evidence = opened_store.reader().metrics.evidence(selection.runs, list(USED), selection.epoch, between=BETWEEN)
 judgements = judge(runs.reset_index(drop=True), evidence)
 draw_matrix(judgements, runs["label"])
 draw_cards(figures, judgements, runs["label"], evidence.attrs.get("sql", ""))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.controls import choose_run
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
@@ -14,11 +14,12 @@ from rnc.ui.pages.geometry import (
     read_geometries,
 )
 from rnc.ui.pages.simplex_distances import draw_simplex_distances
+from rnc.ui.selection import current_selection, epoch_not_after
 
-selection = state.current_selection()
+selection = current_selection()
 figures = PageFigures("Geometry of the class means")
 run = choose_run(selection)
-epoch = state.epoch_not_after(state.reader().vectors.epochs([run.run_id]), run.run_id, selection.epoch)
+epoch = epoch_not_after(opened_store.reader().vectors.epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
     st.info(
         "This run stored no class means up to the selected epoch. Select a later epoch, or train with --vector-epochs measured."

@@ -5,14 +5,17 @@ Tested by tests/pages/test_pages.py.
 
 import streamlit as st
 
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.layers import draw_layers
+from rnc.ui.selection import current_selection
 
-selection = state.current_selection()
+selection = current_selection()
 figures = PageFigures("Collapse along the network")
-values = state.reader().metrics.layers(selection.runs, selection.clean_and_condition, selection.split, selection.epoch)
+values = opened_store.reader().metrics.layers(
+    selection.runs, selection.clean_and_condition, selection.split, selection.epoch
+)
 if values.empty:
     st.info(
         f"No stage of the selected runs was measured on {escape_markdown(selection.split)} images up to the selected epoch. "

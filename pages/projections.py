@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from rnc.ui import state
 from rnc.ui.figures import PageFigures
 from rnc.ui.projections.leaping import draw_all_leaps
 from rnc.ui.projections.map_chart import draw_maps
 from rnc.ui.projections.map_options import choose_classes, choose_display, choose_first, choose_second
 from rnc.ui.projections.selection import scope_of
 from rnc.ui.projections.selection_panel import draw_panel
+from rnc.ui.selection import current_selection
 
-selection = state.current_selection()
+selection = current_selection()
 figures = PageFigures("Projections of the features")
 first = choose_first(selection)
 display = choose_display()

@@ -29,7 +29,7 @@ from rnc.store.errors import RunExistsError, StoreError, StoreWriteError
 from train.config import RunConfig
 from train.cost import Estimate
 from train.loop import train_run
-from train.named_runs import find, paper_runs
+from train.recipes import find, paper_runs
 
 Duration = Annotated[float, primitive("DURATION", parse_duration, "{:g}s".format)]
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
 from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, least_squares_factor, relative_difference, tensor_at
+from rnc.models.outputs import OutputPosition, least_squares_factor, relative_difference, tensor_at
 from rnc.models.trial_pass import Trace, random_images
 
 _TOLERANCE = 1e-4  # relative to the largest logit
@@ -35,7 +35,7 @@ class LastLayer:
     name: str
     size: int
     """The feature dimension d."""
-    key: Key
+    position_of_logits: OutputPosition
     """The position of the logits in the module's output."""
     plain: bool
     """True if W is the layer's parameter without changes."""
@@ -108,7 +108,7 @@ class LastLayer:
     def _scale(self) -> float:
         """Return the factor from the layer's outputs to the logits, measured in a pass."""
         with model_mode(self.module, training=False), outputs_of(self.layer) as recorded:
-            logits = tensor_at(self.module(random_images(self.module, self.image_shape)), self.key)
+            logits = tensor_at(self.module(random_images(self.module, self.image_shape)), self.position_of_logits)
         return least_squares_factor(recorded[-1], logits)
 
 
@@ -132,7 +132,7 @@ def find_last_layer(
     )
     differences: dict[str, float] = {}
     for candidate in candidates:
-        difference = candidate.difference(trace.inputs[candidate.name], trace.outputs[candidate.key])
+        difference = candidate.difference(trace.inputs[candidate.name], trace.outputs[candidate.position_of_logits])
         if difference <= _TOLERANCE:
             difference = largest_difference(candidate, module, image_shape)
         if difference <= _TOLERANCE:
@@ -154,7 +154,7 @@ def listed(names: list[str]) -> str:
 
 
 def _candidates(
-    module: nn.Module, trace: Trace, image_shape: tuple[int, int, int], name: str, key: Key
+    module: nn.Module, trace: Trace, image_shape: tuple[int, int, int], name: str, key: OutputPosition
 ) -> Iterator[LastLayer]:
     """Yield the ways in which a layer may produce the logits; none if it cannot."""
     inputs, logits = trace.inputs[name], trace.outputs[key]

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from rnc.models.linearity import largest_difference
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, least_squares_factor, relative_difference, tensor_at
+from rnc.models.outputs import OutputPosition, least_squares_factor, relative_difference, tensor_at
 from rnc.models.trial_pass import Trace, random_images
 
 FUNCTION = "<linear function>"
@@ -48,7 +48,7 @@ class LastOperation:
     """The index of the weights among the operands."""
     transposed: bool
     """True if the weights have the shape (d, C)."""
-    key: Key
+    position_of_logits: OutputPosition
     """The position of the logits in the module's output."""
     name: str = FUNCTION
 
@@ -79,7 +79,7 @@ class LastOperation:
         """Return W (C, d) and b (C,) as the network uses them, from a pass in eval mode; its modes and buffers stay unchanged."""
         images = random_images(self.module, self.image_shape)
         with model_mode(self.module, training=False), _Products() as products:
-            logits = tensor_at(self.module(images), self.key)
+            logits = tensor_at(self.module(images), self.position_of_logits)
         return self.read(products.recorded[self.index], logits)
 
     def read(self, product: Product, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,7 +116,12 @@ def find_last_operation(
 
 
 def _candidates(
-    module: nn.Module, shape: tuple[int, int, int], product: Product, index: int, key: Key, logits: torch.Tensor
+    module: nn.Module,
+    shape: tuple[int, int, int],
+    product: Product,
+    index: int,
+    key: OutputPosition,
+    logits: torch.Tensor,
 ) -> Iterator[LastOperation]:
     """Yield the ways in which the operands of a product may be features and weights; none if they cannot."""
     if product.output.shape != logits.shape:

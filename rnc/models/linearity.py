@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, relative_difference, tensor_at
+from rnc.models.outputs import OutputPosition, relative_difference, tensor_at
 from rnc.models.trial_pass import random_images
 
 _SCALES = (1.0, 1e2, 1e4, 1e6)
@@ -24,7 +24,7 @@ class LinearEnd(Protocol):
     """The linear end of a network: a layer, or a product that its forward computes."""
 
     @property
-    def key(self) -> Key:
+    def position_of_logits(self) -> OutputPosition:
         """Return the position of the logits in the network's output."""
 
     def record_inputs(self) -> AbstractContextManager[list[torch.Tensor]]:
@@ -49,7 +49,7 @@ def largest_difference(end: LinearEnd, module: nn.Module, image_shape: tuple[int
     for scale in _SCALES:
         with model_mode(module, training=False), end.record_inputs() as inputs:
             output = module(scale * images)
-        logits = tensor_at(output, end.key)
+        logits = tensor_at(output, end.position_of_logits)
         if bool(logits.isfinite().all()):
             worst = max(worst, relative_difference(functional.linear(end.features(inputs[-1]), weight, bias), logits))
     return worst

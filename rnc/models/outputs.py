@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 
-Key = int | str | None
+OutputPosition = int | str | None
 """The position of the logits in an output: an index, a key or an attribute; None if the output is the logits."""
 _ROUNDING = 1e-6
 _USUAL_NAMES = ("logits", "out", "output")
 
 
-def tensors_in(output: Any) -> dict[Key, torch.Tensor]:
+def tensors_in(output: Any) -> dict[OutputPosition, torch.Tensor]:
     """Return the tensors of an output by their keys, with the usual names of logits first."""
     if isinstance(output, torch.Tensor):
         return {None: output}
     if isinstance(output, Mapping):
-        values: dict[Key, Any] = {key: value for key, value in output.items() if isinstance(key, str)}
+        values: dict[OutputPosition, Any] = {key: value for key, value in output.items() if isinstance(key, str)}
     elif isinstance(output, tuple | list):
         values = dict(enumerate(output))
     else:
@@ -28,7 +28,7 @@ def tensors_in(output: Any) -> dict[Key, torch.Tensor]:
     return {key: values[key] for key in keys if isinstance(values[key], torch.Tensor)}
 
 
-def tensor_at(output: Any, key: Key) -> torch.Tensor:
+def tensor_at(output: Any, key: OutputPosition) -> torch.Tensor:
     """Return the tensor that `tensors_in` returns under a key of an output."""
     if key is None:
         tensor: torch.Tensor = output

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rnc.models.modes import model_mode
-from rnc.models.outputs import Key, relative_difference, tensor_at, tensors_in
+from rnc.models.outputs import OutputPosition, relative_difference, tensor_at, tensors_in
 
 _IMAGES = 2
 _SEED = 0
@@ -42,7 +42,7 @@ class Call:
 class Trace:
     """The candidate logits (2, C) of a pass, the input of each linear layer, and the calls by name in order."""
 
-    outputs: dict[Key, torch.Tensor] = field(default_factory=dict)
+    outputs: dict[OutputPosition, torch.Tensor] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
     inputs: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ def _may_be_last_layer(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear) or any(p.dim() == 2 for p in layer.parameters(recurse=False))
 
 
-def _logits_in(output: Any, images: torch.Tensor) -> dict[Key, torch.Tensor]:
+def _logits_in(output: Any, images: torch.Tensor) -> dict[OutputPosition, torch.Tensor]:
     """Return the tensors of an output that may be logits: (N, C) with at least two classes, finite, and with a gradient."""
     tensors = tensors_in(output)
     candidates = {k: t for k, t in tensors.items() if t.dim() == 2 and len(t) == len(images) and t.shape[1] > 1}
@@ -130,7 +130,7 @@ def _logits_in(output: Any, images: torch.Tensor) -> dict[Key, torch.Tensor]:
     return attackable
 
 
-def _check_repeatable(outputs: dict[Key, torch.Tensor], second_output: Any) -> None:
+def _check_repeatable(outputs: dict[OutputPosition, torch.Tensor], second_output: Any) -> None:
     for key, tensor in outputs.items():
         difference = relative_difference(tensor_at(second_output, key), tensor)
         if not difference <= _SAME:

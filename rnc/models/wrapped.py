@@ -55,7 +55,8 @@ class WrappedClassifier(FeatureClassifier):
     @property
     def description(self) -> str:
         """Return a description of the layers found in the module."""
-        outputs = "" if self._last.key is None else f"; its logits: the entry {self._last.key!r} of its output"
+        position = self._last.position_of_logits
+        outputs = "" if position is None else f"; its logits: the entry {position!r} of its output"
         stages = listed(self.stage_names) or "none"
         return f"the network's last layer: {self._last.description} (d = {self.weight.shape[1]}){outputs}; its stages: {stages}"
 
@@ -102,7 +103,7 @@ class WrappedClassifier(FeatureClassifier):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (N, C)."""
-        return tensor_at(self.module(self.normalised(images)), self._last.key)
+        return tensor_at(self.module(self.normalised(images)), self._last.position_of_logits)
 
 
 def wrap(

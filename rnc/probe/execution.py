@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 import torch
 
 from rnc.models import FeatureClassifier
-from rnc.models.memory_layout import channels_last_is_safe
+from rnc.models.channels_last_safety import channels_last_is_safe
 from rnc.models.modes import model_mode
 
 Network = TypeVar("Network", bound=torch.nn.Module)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rnc.store.backends import backend_of
 from rnc.store.cached_queries import CachedQueries
-from rnc.store.queries.lab import LabQueries
 from rnc.store.queries.metrics import MetricQueries
 from rnc.store.queries.runs import RunQueries
 from rnc.store.queries.samples import SampleQueries
+from rnc.store.queries.saved_lab_results import LabQueries
 from rnc.store.queries.vectors import VectorQueries
 
 

@@ -6,15 +6,14 @@ Tested by tests/pages/test_pages.py.
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import state
 from rnc.ui.charts.projection import has_legend
 from rnc.ui.markdown import escape_markdown
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, selected_runs
 
 
 def choose_run(selection: Selection) -> pd.Series:
     """Let the user choose one of the selected runs for the page, and return its row, with `label`."""
-    runs = state.selected_runs(selection)
+    runs = selected_runs(selection)
     first = runs["label"].iloc[0]
     label = st.segmented_control(
         "Run",

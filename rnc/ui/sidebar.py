@@ -6,14 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.addresses import store_path
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.epoch_slider import draw_cursor
 from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.run_filter import draw_filter
 from rnc.ui.run_labels import MARKS
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, condition_names, set_selection
 from rnc.vocabulary import Role, RunState, Split
 
 _DEFAULT_RUNS = 5  # one per objective
@@ -33,7 +33,7 @@ def draw_sidebar() -> bool:
     if not runs.empty:
         with st.sidebar:
             selection = _draw_selection(runs)
-            state.set_selection(selection)
+            set_selection(selection)
             _draw_training_status()
         _warn_of_synthetic_runs(runs[runs["run_id"].isin(selection.runs)])
     st.session_state[_CONTENT] = content
@@ -41,15 +41,15 @@ def draw_sidebar() -> bool:
 
 
 def _measured_runs() -> pd.DataFrame:
-    runs = state.reader().runs.all()
-    return runs[runs["run_id"].isin(state.reader().metrics.value_counts_by_run()["run_id"])]
+    runs = opened_store.reader().runs.all()
+    return runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
 
 
 def _draw_selection(runs: pd.DataFrame) -> Selection:
     selected = _choose_runs(runs)
-    epochs = state.reader().metrics.measured_epochs(selected)["epoch"].dropna().unique()
+    epochs = opened_store.reader().metrics.measured_epochs(selected)["epoch"].dropna().unique()
     epoch = draw_cursor(sorted(int(epoch) for epoch in epochs if epoch >= 0))
-    names = [name for name in state.condition_names(selected) if name != Role.CLEAN]
+    names = [name for name in condition_names(selected) if name != Role.CLEAN]
     condition_name = st.selectbox(
         "Condition",
         names or [str(Role.PERTURBED)],
@@ -111,8 +111,8 @@ def draw_empty_state() -> None:
         "```\npython -m train.run demo\n```\n"
         "The pages fill as soon as the first epoch is measured."
     )
-    training = state.training()
-    under_way = training.running or (state.reader().runs.all()["state"] == RunState.RUNNING).any()
+    training = opened_store.training()
+    under_way = training.running or (opened_store.reader().runs.all()["state"] == RunState.RUNNING).any()
     if not under_way and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
         training.start("demo")
         st.rerun()
@@ -126,7 +126,7 @@ def draw_empty_state() -> None:
 @show_errors_of_fragment
 def _draw_training_status() -> None:
     """Draw the progress of the runs under way; rerun the app when a new epoch has been measured."""
-    training, runs = state.training(), state.reader().runs.all()
+    training, runs = opened_store.training(), opened_store.reader().runs.all()
     active = runs[runs["state"] == RunState.RUNNING]
     if training.running and active.empty:
         st.progress(0.0, "Starting the training …")
@@ -145,11 +145,11 @@ def _draw_training_status() -> None:
 
 def _content_of_pages() -> Hashable:
     """Return a value that changes with the pages' content: runs, their notes and measured epochs, but no heartbeats."""
-    runs = state.reader().runs.all()
+    runs = opened_store.reader().runs.all()
     if runs.empty:
         return ()
     rows = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
-    return (*rows, *state.reader().metrics.value_counts_by_run()["metrics"])
+    return (*rows, *opened_store.reader().metrics.value_counts_by_run()["metrics"])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.readonly import READONLY_VARIABLE, ReadOnlyError, is_readonly
 from rnc.ui.training_process import Training
 from tests.pages.app import answered, open_page
@@ -58,7 +58,7 @@ def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeyp
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
     answered(app, "Attack")
     app.button(key="lab_keep").click().run()
-    key = state.reader().lab.results()["key"][0]
+    key = opened_store.reader().lab.results()["key"][0]
     monkeypatch.setenv(READONLY_VARIABLE, "1")
     before = own_tiny_store.read_bytes()
     public = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
@@ -71,7 +71,7 @@ def test_attacks_run_and_kept_results_open_as_ever(own_tiny_store: Path, monkeyp
 
 def test_what_is_offered_by_mistake_is_refused(tmp_path: Path) -> None:
     training = Training(tmp_path / "rnc.duckdb")
-    for change in (state.writer, lambda: training.start("demo"), training.stop):
+    for change in (opened_store.writer, lambda: training.start("demo"), training.stop):
         with pytest.raises(ReadOnlyError, match=READONLY_VARIABLE):
             change()
     assert not training.running and not list(tmp_path.iterdir())

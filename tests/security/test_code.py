@@ -40,8 +40,8 @@ SQL_NAMES = {
     "rnc/store/connection.py": {"SCHEMA.read_text()"},
     "rnc/store/migrations.py": {"SCHEMA.read_text()", "UPGRADES[step]"},
     "rnc/store/schema_checks.py": {"SCHEMA.read_text()", "sql"},
-    "rnc/store/shared_networks.py": {"sql"},
-    "rnc/store/queries/lab.py": {"sql", "size"},
+    "rnc/store/other_stores_in_folder.py": {"sql"},
+    "rnc/store/queries/saved_lab_results.py": {"sql", "size"},
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }
 """What may stand in SQL besides constants: names from closed lists, files of the server's own, quoted."""

@@ -17,7 +17,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.lab import jobs
 from tests.architecture import python_files
 from tests.conftest import ROOT
@@ -54,13 +54,13 @@ def test_the_lab_is_one_for_sessions_that_come_at_once() -> None:
 
 
 def test_the_training_stays() -> None:
-    before = state.training()
+    before = opened_store.training()
     clear()
-    assert state.training() is before
+    assert opened_store.training() is before
 
 
 CLEARED = {
-    "rnc/ui/state.py": {"_reader"},  # (a reader holds answers that it can read again, and no process or file)
+    "rnc/ui/py": {"_reader"},  # (a reader holds answers that it can read again, and no process or file)
     "rnc/ui/projections/thumbnails.py": {"_read"},  # (images that are read again)
 }
 

@@ -21,7 +21,7 @@ from rnc.store.locks import run_lock, training_process
 from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.lab.checkpoint_picker import source_of
 from rnc.vocabulary import RunState, Split
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -352,7 +352,7 @@ def test_the_lab_is_handed_no_network_elsewhere(
 ) -> None:
     (given.parent / "pipe.safetensors").unlink(missing_ok=True)
     os.mkfifo(given.parent / "pipe.safetensors")
-    monkeypatch.setattr(state, "reader", lambda: StoreReader(given))
+    monkeypatch.setattr(opened_store, "reader", lambda: StoreReader(given))
     run = StoreReader(given).runs.all().iloc[0]
     row = StoreReader(given).runs.checkpoints(["good"]).iloc[0].to_dict() | {"sha256": "ab" * 32}
     assert source_of(run, row, Split.TEST).checkpoint == str(given.parent / "checkpoints/good/epoch-0001.safetensors")

@@ -13,7 +13,7 @@ from rnc.vocabulary import TRAINED, Objective
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import train_run
-from train.named_runs import demo
+from train.recipes import demo
 
 BATCHES = math.ceil(1400 / RunConfig().batch_size)
 IN_DEMO = [config.objective for config in demo()]

@@ -10,8 +10,8 @@ from torch import nn
 from rnc import datasets, models
 from rnc.datasets import ImageSet
 from rnc.devices import set_threads
+from rnc.models.channels_last_safety import channels_last_is_safe
 from rnc.models.fast_cpu.folding import folded_copy
-from rnc.models.memory_layout import channels_last_is_safe
 from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
 from rnc.probe.store_and_device_options import Options

@@ -16,7 +16,7 @@ from tests.synthetic_images import write_dataset
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import train_run
-from train.named_runs import PAPER_DATASETS, cpu_runs, find, paper_runs
+from train.recipes import PAPER_DATASETS, cpu_runs, find, paper_runs
 from train.run import main
 
 RUNS = paper_runs()

@@ -24,8 +24,8 @@ from rnc.devices import cores
 from rnc.processes import identity
 from rnc.safe_paths import UnsafePathError, path_inside
 from rnc.store.sweep_state import Job
+from train.sweeps.find_and_end_jobs import end_jobs, job_folder, processes_of
 from train.sweeps.job_options import JobOptions
-from train.sweeps.job_processes import end_jobs, job_folder, processes_of
 from train.sweeps.sweep_job import SweepJob
 
 _DEFAULT_SECONDS = 24 * 3600.0

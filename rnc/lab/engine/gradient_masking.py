@@ -11,7 +11,7 @@ from rnc import attacks
 from rnc.conditions import Condition
 from rnc.lab.engine import masking_checks
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.rounds import Progress, Stopped, attack
+from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack
 from rnc.lab.gradient_masking import UNBOUNDED_STEPS, MaskingCheck, MaskingRequest, MaskingResult
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 

@@ -7,7 +7,7 @@ import torch
 
 from rnc.attacks import num_iterations
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.rounds import Progress, Stopped, attack
+from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack
 from rnc.lab.perturbed_images import PerturbedImagesRequest, PerturbedImagesResult
 
 

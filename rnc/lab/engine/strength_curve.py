@@ -11,7 +11,7 @@ from rnc.attacks import num_iterations
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.engine import measures
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.rounds import Progress, Stopped, attack_labels, last_round, measurement_labels
+from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack_labels, last_round, measurement_labels
 from rnc.lab.source import Source
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import FEATURES_LAYER

@@ -15,7 +15,7 @@ from rnc.features import FeatureSet
 from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
 from rnc.lab.engine import measures
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.rounds import Progress, Stopped, attack, attack_labels, measurement_labels
+from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack, attack_labels, measurement_labels
 from rnc.lab.requests import MOST_FRAMES
 from rnc.projection import PlanePCA
 

@@ -10,8 +10,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from rnc.models.channels_last_safety import channels_last_is_safe
 from rnc.models.fast_cpu import winograd
-from rnc.models.memory_layout import channels_last_is_safe
 from rnc.models.modes import model_mode
 from rnc.models.outputs import relative_difference
 

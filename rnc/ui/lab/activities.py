@@ -23,7 +23,7 @@ from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.masking_result import draw_masking
 from rnc.ui.lab.strength_curve_result import draw_strength_curve
 from rnc.ui.markdown import Markdown
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection
 
 
 @dataclass(frozen=True)

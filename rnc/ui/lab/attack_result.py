@@ -18,7 +18,7 @@ from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.film_frames import frame_names, leap_frames, points, step_values
+from rnc.ui.lab.feature_film_frames import frame_names, leap_frames, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_title import draw_headline

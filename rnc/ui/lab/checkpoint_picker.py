@@ -10,17 +10,17 @@ import streamlit as st
 
 from rnc.lab.source import RequestError, Source
 from rnc.store.errors import StoreError
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import escape_markdown
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, epoch_not_after, selected_runs
 from rnc.vocabulary import Split
 
 
 def choose_network(run: pd.Series, selection: Selection) -> Source | None:
     """Return the network of a run at the epoch cursor; if the run kept none, say so on the page and return None."""
-    checkpoints = state.reader().runs.checkpoints([run.run_id])
-    epoch = state.epoch_not_after(checkpoints, run.run_id, selection.epoch)
+    checkpoints = opened_store.reader().runs.checkpoints([run.run_id])
+    epoch = epoch_not_after(checkpoints, run.run_id, selection.epoch)
     if epoch is None:
         st.info(
             "This run is synthetic: there is no network to attack. Choose a trained run."
@@ -38,9 +38,9 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
 
 def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
     """Let the user choose another stored network for comparison, of the chosen runs on the same data set; None if not wanted."""
-    runs = state.selected_runs(selection)
+    runs = selected_runs(selection)
     runs = runs[runs["images_from"] == run["images_from"]]
-    checkpoints = state.reader().runs.checkpoints(list(runs.index))
+    checkpoints = opened_store.reader().runs.checkpoints(list(runs.index))
     checkpoints_by_label = {
         f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
         for row in checkpoints.sort_values(["run_id", "epoch"], ascending=[True, False]).to_dict("records")
@@ -79,7 +79,7 @@ def source_of(run: pd.Series, checkpoint: dict, split: Split) -> Source:
         subset = json.loads(run["config"]).get("subset", 0) if split is Split.TRAIN else 0
         data = json.loads(run["data"]) if isinstance(run["data"], str) else {}
         fingerprint = data.get(split, {}).get("fingerprint")
-        file, epoch = state.reader().runs.network(checkpoint["path"]), int(checkpoint["epoch"])
+        file, epoch = opened_store.reader().runs.network(checkpoint["path"]), int(checkpoint["epoch"])
         model = f"{run['model']} width {run['width']:g}"
     except StoreError as error:
         raise RequestError(str(error)) from None

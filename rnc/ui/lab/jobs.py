@@ -19,7 +19,7 @@ from rnc.lab.results import Result
 from rnc.store.addresses import gallery_path, store_path
 from rnc.ui.charts.attack_trajectory import step_panel
 from rnc.ui.errors import show_error, show_errors_of_fragment
-from rnc.ui.lab.film_frames import frame_names
+from rnc.ui.lab.feature_film_frames import frame_names
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
 
 _POLL_SECONDS = 0.5  # between updates of the progress

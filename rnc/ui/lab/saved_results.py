@@ -10,7 +10,7 @@ import streamlit as st
 
 from rnc.lab import saved_results
 from rnc.store.errors import StoreError
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.readonly import is_readonly
@@ -29,7 +29,7 @@ def offer_to_save(answer: Answer) -> None:
         )
         if st.button("Keep in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
             try:
-                new = saved_results.save(state.writer(), answer.request, answer.result, title)
+                new = saved_results.save(opened_store.writer(), answer.request, answer.result, title)
             except (ValueError, StoreError) as error:
                 show_error(str(error))
                 return
@@ -40,7 +40,7 @@ def offer_to_save(answer: Answer) -> None:
 
 def choose_saved() -> Answer | None:
     """Let the user open a saved result; if there is none to show, say so on the page and return None."""
-    saved = state.reader().lab.results()
+    saved = opened_store.reader().lab.results()
     if saved.empty:
         how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
         st.info(f"No results are kept yet.{how}")
@@ -66,7 +66,7 @@ def choose_saved() -> Answer | None:
     if not is_readonly():
         _offer_to_delete(picked)
     try:
-        result = saved_results.load(state.reader(), picked)
+        result = saved_results.load(opened_store.reader(), picked)
     except ValueError as error:
         show_error(f"This result cannot be read: {error}")
         return None
@@ -80,7 +80,7 @@ def _offer_to_delete(key: str) -> None:
     with st.popover("Forget", icon=":material/delete:", width="content"):
         st.caption("This deletes the result from the store; the same request computes it again.")
         if st.button("Forget this result", key="lab_forget", type="primary"):
-            state.writer().delete_lab_result(key)
+            opened_store.writer().delete_lab_result(key)
             st.query_params.pop(_ADDRESS)
             st.session_state.pop("lab_result")
             st.rerun()
@@ -110,6 +110,6 @@ def _listed(saved: pd.DataFrame) -> pd.DataFrame:
 
 def _class_names(run_id: str) -> list[str]:
     """Return the names of a run's classes, or numbers if the run is no longer in the store."""
-    runs = state.reader().runs.all()
+    runs = opened_store.reader().runs.all()
     run = runs[runs["run_id"] == run_id]
     return [str(number) for number in range(1000)] if run.empty else list(run["classes"].iloc[0])

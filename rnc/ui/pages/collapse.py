@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
@@ -16,7 +16,7 @@ from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import labels_over_seeds
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, condition_names, selected_runs
 from rnc.vocabulary import METRIC_INFO, Metric
 
 METRICS = {
@@ -45,7 +45,7 @@ class CurveOptions:
 
 def choose_conditions(selection: Selection) -> list[str]:
     """Let the user choose the conditions to draw: initially clean and the one selected in the sidebar."""
-    names = [*selection.clean_and_condition, *state.condition_names(selection.runs)]
+    names = [*selection.clean_and_condition, *condition_names(selection.runs)]
     return st.pills(
         "Conditions",
         list(dict.fromkeys(names)),
@@ -94,10 +94,10 @@ def draw_curves(
     figures: PageFigures, selection: Selection, conditions: list[str], options: CurveOptions, values: pd.DataFrame
 ) -> pd.DataFrame:
     """Draw a panel per metric, in two columns, and return the values with the runs' labels (`run`)."""
-    runs = state.selected_runs(selection)
+    runs = selected_runs(selection)
     label_of = labels_over_seeds(runs) if options.average_seeds else dict(runs["label"])
     labels = list(dict.fromkeys(label_of.values()))
-    milestones = state.reader().metrics.milestones(selection.runs)
+    milestones = opened_store.reader().metrics.milestones(selection.runs)
     milestones = milestones.assign(run=milestones["run_id"].map(label_of))
     values = values.assign(run=values["run_id"].map(label_of))
     curves = Curves(labels, conditions, selection.epoch, options.log_values, options.log_epochs, milestones)

@@ -8,13 +8,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc.simplex import are_alike, centre, cosine_matrix, simplex_cosine, spectrum
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import describe_epochs, name_classes
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, condition_slug, epoch_not_after, selected_runs
 from rnc.vocabulary import ClassMetric
 
 _MAX_CLASSES = 300
@@ -51,8 +51,8 @@ def read_geometries(run: pd.Series, epoch: int, selection: Selection) -> list[Ge
     """Return the class means of a run at an epoch: clean, and under the selected condition."""
     geometries = []
     for name in selection.clean_and_condition:
-        condition = state.condition_slug(run.run_id, name)
-        numbers, means = state.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
+        condition = condition_slug(run.run_id, name)
+        numbers, means = opened_store.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
         classes = [run.classes[number] if number < len(run.classes) else f"{number:d}" for number in numbers]
         images = f"{escape_markdown(selection.split)} images under {escape_markdown(name)} at epoch {epoch:d}"
         geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images)))
@@ -116,12 +116,12 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
     Return the angles to the clean class means: run (label), run_id, class (name), radians, degrees.
     """
     classes, name = list(run.classes), selection.condition_name
-    runs = state.selected_runs(selection)
+    runs = selected_runs(selection)
     runs = runs[[list(others) == classes for others in runs["classes"]]]
-    measured = state.reader().metrics.measured_epochs(selection.runs)
-    last = {run_id: state.epoch_not_after(measured, run_id, selection.epoch) for run_id in runs["run_id"]}
+    measured = opened_store.reader().metrics.measured_epochs(selection.runs)
+    last = {run_id: epoch_not_after(measured, run_id, selection.epoch) for run_id in runs["run_id"]}
     epochs = {run_id: epoch for run_id, epoch in last.items() if epoch is not None}
-    values = state.reader().metrics.class_metrics(epochs, selection.split)
+    values = opened_store.reader().metrics.class_metrics(epochs, selection.split)
     values = name_classes(values.assign(run=values["run_id"].map(runs["label"])), classes, "class")
     norms = values[(values["metric"] == ClassMetric.NORM) & (values["run_id"] == run.run_id)]
     norms = norms[norms["shown"].isin(selection.clean_and_condition)]
@@ -188,7 +188,7 @@ def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, 
 
 
 def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoch: int, geometry: Geometry) -> None:
-    numbers, rows = state.reader().vectors.classifier(run_id, epoch)
+    numbers, rows = opened_store.reader().vectors.classifier(run_id, epoch)
     rows = rows[np.isin(numbers, geometry.class_numbers)]
     if rows.shape != geometry.means.shape:
         place.info("No classifier with the classes and the width of these class means is stored for this epoch.")

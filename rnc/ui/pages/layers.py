@@ -6,19 +6,18 @@ Tested by tests/pages/test_pages.py.
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import state
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_labels import describe_epochs
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, selected_runs
 from rnc.vocabulary import METRIC_INFO, Metric
 
 
 def draw_layers(figures: PageFigures, selection: Selection, values: pd.DataFrame, *, log: bool) -> None:
     """Draw NC1 and nearest-centre accuracy against depth, from the rows of `reader.metrics.layers`."""
-    runs, conditions = state.selected_runs(selection), selection.clean_and_condition
+    runs, conditions = selected_runs(selection), selection.clean_and_condition
     values = values.assign(run=values["run_id"].map(runs["label"]))
     if values[values["shown"] == selection.condition_name]["layer"].nunique() < 2:
         st.info(

@@ -9,13 +9,13 @@ import streamlit as st
 
 from rnc.simplex import are_alike, simplex_distances
 from rnc.store.vector_checks import as_matrix
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.pages.geometry import COINCIDENT
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, selected_runs
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
 _HELP = r"""
@@ -61,9 +61,9 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
 
 def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
     """Draw a panel per distance over epochs, for the selected runs, clean and under the selected condition."""
-    labels, conditions = state.selected_runs(selection)["label"], selection.clean_and_condition
+    labels, conditions = selected_runs(selection)["label"], selection.clean_and_condition
     distances = distances_over_epochs(
-        state.reader().vectors.means_over_epochs(selection.runs, conditions, selection.split)
+        opened_store.reader().vectors.means_over_epochs(selection.runs, conditions, selection.split)
     )
     distances = distances.assign(run=distances["run_id"].map(labels))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):

@@ -6,7 +6,7 @@ Tested by tests/pages/test_projections.py.
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
@@ -27,7 +27,7 @@ def draw_all_leaps(figures: PageFigures, maps: Maps) -> None:
 
 def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Markdown) -> None:
     """Draw the leaps of a map's run, epoch and condition; `suffix` identifies the map in titles if there are two."""
-    leaps = state.reader().metrics.leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
+    leaps = opened_store.reader().metrics.leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
     if leaps.empty:
         st.caption(
             f"Leaps{suffix} are measured for attacks only. Select an attack as the condition to see which classes features "

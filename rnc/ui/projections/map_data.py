@@ -13,10 +13,11 @@ from rnc.conditions import CLEAN
 from rnc.simplex import SimplexPlane
 from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.store.vector_checks import as_matrix
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_options import MOST_DRAWN, SIMPLEX, MapChoice
 from rnc.ui.run_labels import name_classes
+from rnc.ui.selection import epoch_not_after
 from rnc.vocabulary import NO_PLANE, ProjectionMethod, Split
 
 _MOST_NAMED = 6
@@ -63,7 +64,7 @@ def read_plane(choice: MapChoice, vertices: list[str], *, all_samples: bool) -> 
 
 def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
     """Return the points of a stored projection."""
-    reader, run_id, method = state.reader(), choice.run.run_id, choice.method
+    reader, run_id, method = opened_store.reader(), choice.run.run_id, choice.method
     if method == ProjectionMethod.UMAP.value.upper() and reader.samples.umap_is_due(run_id):
         st.info(
             "UMAP is not computed yet. It is computed once, after the metrics of the last epoch.",
@@ -73,7 +74,7 @@ def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
     stored = reader.samples.projected(run_id).assign(run_id=run_id)
     stored = stored[stored["method"] == method.lower()]
     fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
-    epoch = state.epoch_not_after(fitting, run_id, choice.cursor)
+    epoch = epoch_not_after(fitting, run_id, choice.cursor)
     if epoch is None:
         st.info(
             f"No {escape_markdown(method)} of {escape_markdown(choice.split)} features under "
@@ -98,9 +99,9 @@ def _describe_stored(stored: pd.DataFrame) -> Markdown:
 
 def _why_none_is_stored(run_id: str, method: str) -> Markdown:
     """Describe why a run has no projection of this kind, if the reason is known."""
-    epochs = state.reader().vectors.epochs([run_id])["epoch"]
+    epochs = opened_store.reader().vectors.epochs([run_id])["epoch"]
     if len(epochs) and method == ProjectionMethod.PCA.value.upper():
-        _classes, means = state.reader().vectors.class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
+        _classes, means = opened_store.reader().vectors.class_means(run_id, int(epochs.max()), Split.TRAIN, CLEAN.slug)
         if means.shape[1] == 1:
             return NO_PLANE
     return "This run stored none."
@@ -108,8 +109,8 @@ def _why_none_is_stored(run_id: str, method: str) -> Markdown:
 
 def _read_simplex_plane(choice: MapChoice, vertices: list[str], most: int) -> _Placed | None:
     """Project the samples of three classes onto the plane of their clean class means."""
-    reader, run_id, split = state.reader(), choice.run.run_id, choice.split
-    epoch = state.epoch_not_after(reader.vectors.epochs([run_id]), run_id, choice.cursor)
+    reader, run_id, split = opened_store.reader(), choice.run.run_id, choice.split
+    epoch = epoch_not_after(reader.vectors.epochs([run_id]), run_id, choice.cursor)
     if epoch is None:
         st.info("This run stored no features up to the selected epoch.")
         return None

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.controls import choose_highlighted_classes, choose_run, choose_vertices
 from rnc.ui.markdown import Markdown, escape_markdown
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection, condition_names, condition_slug, selected_runs
 from rnc.vocabulary import ProjectionMethod, Role, Split
 
 SIMPLEX = "Simplex plane"
@@ -39,7 +39,7 @@ class MapChoice:
     @property
     def condition(self) -> str | None:
         """The condition's slug; None if the run was not measured under it."""
-        return state.condition_slug(self.run.run_id, self.condition_name)
+        return condition_slug(self.run.run_id, self.condition_name)
 
     @property
     def classes(self) -> list[str]:
@@ -90,7 +90,7 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
 
     The epoch, condition and projection are initially those of the first map.
     """
-    runs = state.selected_runs(selection)
+    runs = selected_runs(selection)
     runs = runs[(runs["images_from"] == first.run["images_from"]) & (runs["run_id"] != first.run.run_id)]
     run_ids = dict(zip(runs["label"], runs["run_id"], strict=True))
     with st.container(horizontal=True):
@@ -98,7 +98,7 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
         label = _select("Second run", list(run_ids), "beside_run", about, another=bool(run_ids))
         run = first.run if label is None else runs.loc[run_ids[label]]
         epoch = _select("Its epoch", _epochs(run.run_id), "beside_epoch", "The epoch of the first map, or another one.")
-        names = [name for name in state.condition_names([run.run_id]) if name != Role.CLEAN]
+        names = [name for name in condition_names([run.run_id]) if name != Role.CLEAN]
         about = "The condition to compare with the clean images of this map."
         condition_name = _select("Its condition", names, "beside_condition", about)
         method = _select("Its projection", METHODS, "beside_method", _ABOUT_METHODS)
@@ -121,7 +121,7 @@ def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, an
 
 def _epochs(run_id: str) -> list[str]:
     """Return the epochs for which a run has a map."""
-    reader = state.reader()
+    reader = opened_store.reader()
     epochs = {*reader.samples.projected(run_id)["epoch"], *reader.vectors.epochs([run_id])["epoch"]}
     return [str(epoch) for epoch in sorted(epochs)]
 

@@ -12,7 +12,7 @@ import streamlit as st
 from rnc.conditions import Condition
 from rnc.lab.job import Job
 from rnc.lab.perturbed_images import PerturbedImagesRequest, PerturbedImagesResult
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.charts.images import data_uri, full_png
 from rnc.ui.errors import show_error
 from rnc.ui.lab.checkpoint_picker import source_of
@@ -72,7 +72,7 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PerturbedImag
 
     None if the run kept no network of the epoch, or if its condition cannot be reproduced.
     """
-    checkpoints = state.reader().runs.checkpoints([choice.run.run_id])
+    checkpoints = opened_store.reader().runs.checkpoints([choice.run.run_id])
     at_epoch = checkpoints[checkpoints["epoch"] == epoch]
     if at_epoch.empty or choice.condition is None or not samples:
         return None

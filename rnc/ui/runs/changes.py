@@ -12,7 +12,7 @@ import streamlit as st
 from rnc.store.compact import compact
 from rnc.store.errors import StoreError
 from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS, networks_of
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, ReadOnlyError, is_readonly
@@ -32,7 +32,7 @@ def draw_outcome() -> None:
 
 def draw_compaction() -> None:
     """Offer to compact the store's file if much of it is unused, because DuckDB does not shrink it when runs are deleted."""
-    if is_readonly() or (unused := state.reader().unused_bytes()) < _LEAST_UNUSED:
+    if is_readonly() or (unused := opened_store.reader().unused_bytes()) < _LEAST_UNUSED:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
@@ -115,7 +115,7 @@ def draw_deletion(runs: pd.DataFrame, first: str) -> None:
 
 def _confirm(run_ids: list[str]) -> None:
     """Show what would be deleted, and ask for confirmation."""
-    reader = state.reader()
+    reader = opened_store.reader()
     with st.container(border=True):
         runs = f"{len(run_ids)} run{'s' if len(run_ids) > 1 else ''}"
         st.markdown(f"**Delete {escape_markdown(runs)} permanently?** The following will be deleted:")
@@ -149,7 +149,7 @@ def _save(run_id: str, key: str) -> None:
 
 
 def _annotate_one(run_id: str, tags: list[str], note: str) -> None:
-    state.writer().annotate(run_id, tags, note)
+    opened_store.writer().annotate(run_id, tags, note)
 
 
 def _archive(run_ids: list[str], archived: bool) -> None:
@@ -160,7 +160,7 @@ def _archive(run_ids: list[str], archived: bool) -> None:
 
 
 def _archive_all(run_ids: list[str], archived: bool) -> None:
-    state.writer().archive(run_ids, archived)
+    opened_store.writer().archive(run_ids, archived)
 
 
 def _compact() -> None:
@@ -168,7 +168,7 @@ def _compact() -> None:
 
 
 def _compact_store() -> None:
-    compact(state.writer().path)
+    compact(opened_store.writer().path)
 
 
 def _ask_first(run_ids: list[str]) -> None:
@@ -183,7 +183,7 @@ def _delete(run_ids: list[str]) -> None:
 
 
 def _delete_one(run_id: str) -> None:
-    state.writer().delete_run(run_id)
+    opened_store.writer().delete_run(run_id)
 
 
 def _deselect(run_ids: list[str]) -> None:

@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.run_card import train_command
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.runs.changes import draw_annotations
-from rnc.ui.state import Selection
+from rnc.ui.selection import Selection
 
 
 def choose_from(runs: pd.DataFrame, selection: Selection) -> pd.Series:
@@ -53,13 +53,13 @@ def _draw_command(run: pd.Series) -> None:
 
 def _draw_conditions(run_id: str) -> None:
     st.subheader("Measured under", anchor=False)
-    conditions = state.reader().runs.conditions([run_id])
+    conditions = opened_store.reader().runs.conditions([run_id])
     st.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
 
 
 def _draw_time(run_id: str) -> None:
     """Draw the share of each part in the run's time, if the run recorded it."""
-    seconds = state.reader().runs.costs(run_id)[["attack", "step", "measurement", "store"]].T[0]
+    seconds = opened_store.reader().runs.costs(run_id)[["attack", "step", "measurement", "store"]].T[0]
     if seconds.isna().any():
         return
     st.subheader("Time by phase", anchor=False)

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.durations import in_words
-from rnc.ui import state
+from rnc.ui import opened_store
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_filter import RunFilter
@@ -55,7 +55,7 @@ def draw_counts(all_runs: pd.DataFrame, runs: pd.DataFrame, run_filter: RunFilte
     hidden = int((all_runs["archived"] & ~run_filter.archived).sum())
     text = (
         f"{len(runs)} of {len(all_runs)} runs; {len(all_runs) - published:d} are in "
-        f"{escape_markdown(displayed_path(state.reader().path))}, {published:d} in the built-in gallery"
+        f"{escape_markdown(displayed_path(opened_store.reader().path))}, {published:d} in the built-in gallery"
     )
     st.caption(f"{text}; {hidden:d} archived" if hidden else text)
 

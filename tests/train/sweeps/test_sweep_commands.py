@@ -10,7 +10,7 @@ from rnc.store.sweep_state import PlannedRun, Sweep, sweeps_of
 from rnc.store.writer import StoreWriter
 from train import sweep as command
 from train.config import RunConfig
-from train.named_runs import find
+from train.recipes import find
 from train.sweep import main
 from train.sweeps.sweep_commands import check_recorded, run_arguments, sweep_name
 

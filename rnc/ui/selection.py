@@ -1,4 +1,4 @@
-"""The state that all pages share: the store, its writer and training, and the user's selection of runs, epoch and condition.
+"""The user's selection of runs, epoch, split and condition, which all pages share.
 
 Tested by tests/pages/test_pages.py.
 """
@@ -11,13 +11,9 @@ from typing import NoReturn
 import pandas as pd
 import streamlit as st
 
-from rnc.store.addresses import gallery_path, store_path
 from rnc.store.queries.epochs_not_after import epochs_not_after
-from rnc.store.reader import StoreReader
-from rnc.store.writer import StoreWriter
-from rnc.ui.readonly import refuse_if_readonly
+from rnc.ui.opened_store import reader
 from rnc.ui.run_labels import run_labels
-from rnc.ui.training_process import Training, training_of
 from rnc.vocabulary import Role, Split
 
 _APP = Path(__file__).parents[2] / "app.py"
@@ -38,27 +34,6 @@ class Selection:
     def clean_and_condition(self) -> list[str]:
         """The names of the conditions that most charts compare: clean, and the selected one."""
         return [str(Role.CLEAN), self.condition_name]
-
-
-@st.cache_resource(show_spinner=False)
-def _reader(path: Path, gallery: Path | None) -> StoreReader:
-    return StoreReader(path, gallery)
-
-
-def reader() -> StoreReader:
-    """Return the reader of this app's store and of the gallery, shared by all sessions."""
-    return _reader(store_path().resolve(), gallery_path())
-
-
-def writer() -> StoreWriter:
-    """Return the writer, the only way for a page to change the store. Raises ReadOnlyError in a public view."""
-    refuse_if_readonly()
-    return StoreWriter(store_path().resolve())
-
-
-def training() -> Training:
-    """Return the training that this app may start into its store."""
-    return training_of(store_path().resolve())
 
 
 def set_selection(selection: Selection) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from rnc.vocabulary import Objective
-from train.named_runs import RECIPES
+from train.recipes import RECIPES
 
 
 @pytest.mark.parametrize("name", RECIPES)
