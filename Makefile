@@ -4,12 +4,13 @@ VENV := .venv
 RIVALS := .venv-rivals
 LAKE := .venv-lake
 OWN := .venv-own
+MUTATION := .venv-mutation
 PY := $(VENV)/bin/python
 STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test test-lake test-own setup demo check audit faults load soak bench bench-pages readme-figures gallery clean
+.PHONY: run test test-lake test-own mutation setup demo check audit faults load soak bench bench-pages readme-figures gallery clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -24,7 +25,7 @@ run: setup ## set up, serve the app; if the store is empty, train the demo besid
 	RNC_STORE="$(STORE)" $(VENV)/bin/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.dev ## set up and run everything, in two processes
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of their own (Debian: postgresql)
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/rnc/store
@@ -32,6 +33,9 @@ test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of th
 
 test-own: $(OWN)/.made ## networks of timm, transformers and Lightning themselves; RNC_TEST_DATA=FOLDER adds a folder's cifar100
 	$(OWN)/bin/python -m pytest tests/rnc/models/test_library_networks.py tests/train/test_networks_of_users.py tests/train/test_images_of_users.py
+
+mutation: $(MUTATION)/.made ## change the code of a room in small ways and count what its tests see: make mutation ROOM=rnc/metrics [SAMPLE=N]
+	$(MUTATION)/bin/python -m tests.mutation $(ROOM) $(if $(SAMPLE),--sample $(SAMPLE))
 
 setup: $(VENV)/.app ## the environment of app and training
 
@@ -80,7 +84,7 @@ gallery: $(VENV)/.dev ## the tables and figures of data/gallery/README.md and do
 	$(PY) docs/gallery.py
 
 clean: ## remove the environment and caches; the store stays
-	rm -rf $(VENV) $(RIVALS) $(LAKE) $(OWN) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(RIVALS) $(LAKE) $(OWN) $(MUTATION) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv:
@@ -106,6 +110,11 @@ $(LAKE)/.made: $(VENV)/.uv requirements-lake.txt requirements.txt
 $(OWN)/.made: $(VENV)/.uv requirements-own.txt requirements.txt
 	$(PYTHON) -m venv --without-pip $(OWN)
 	$(VENV)/bin/uv pip install --quiet --python $(OWN)/bin/python -r requirements.txt -r requirements-own.txt pytest pytest-timeout hypothesis
+	touch $@
+
+$(MUTATION)/.made: $(VENV)/.uv requirements-mutation.txt requirements-dev.txt requirements.txt
+	$(PYTHON) -m venv --without-pip $(MUTATION)
+	$(VENV)/bin/uv pip install --quiet --python $(MUTATION)/bin/python -r requirements-mutation.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt requirements-cluster.txt

@@ -25,15 +25,39 @@ os.environ["XDG_STATE_HOME"] = _STATE.name  # (what train.measure notes there is
 os.environ["RNC_GALLERY"] = ""  # (the tests of the gallery name one)
 
 # No test is about how long something takes: the machine may be busy.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+_UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("untimed", **_UNTIMED)
+settings.register_profile("nightly", max_examples=1000, **_UNTIMED)
+settings.register_profile("mutation", derandomize=True, database=None, max_examples=30, **_UNTIMED)
+settings.load_profile(os.environ.get("RNC_TEST_PROFILE", "untimed"))
 
 _USES_DEMO, _GIVEN = "demo_store", "RNC_TEST_DEMO"
+_DEMO_EPOCHS = "0,1,2,5,10,20,30,40,50,60"
+"""The epochs at which the tests' demo is measured: half of those of the recipe, since measuring takes most of its time."""
 
 
+def _uses_demo(item: pytest.Item) -> bool:
+    return _USES_DEMO in getattr(item, "fixturenames", ())
+
+
+def _group(item: pytest.Item) -> str:
+    """Return the name of the tests that run in the same process as this one: those that share a fixture of their module."""
+    fixtures = getattr(item, "_fixtureinfo", None)
+    defined = [one for found in fixtures.name2fixturedefs.values() for one in found] if fixtures else []
+    shares = any(one.scope in ("module", "class", "package") for one in defined)
+    return f"{item.nodeid.split('::')[0]}, {_uses_demo(item)}" if shares else item.nodeid
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs the demo runs last, so that its training is done by then."""
-    items.sort(key=lambda item: _USES_DEMO in getattr(item, "fixturenames", ()))
+    """Order the tests and distribute them over the processes.
+
+    Tests of the demo run last, so that its training is done by then. Before each other kind, slow tests run first, so that both
+    processes end at the same time.
+    """
+    items.sort(key=lambda item: (_uses_demo(item), item.get_closest_marker("slow") is None))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +73,7 @@ def demo_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     except FileExistsError:
         yield folder  # (another process trains it)
         return
-    train = f"{sys.executable} -m train.run demo --store {folder / 'rnc.duckdb'}"
+    train = f"{sys.executable} -m train.run demo --measured-epochs {_DEMO_EPOCHS} --store {folder / 'rnc.duckdb'}"
     command = f"{train} > {folder / 'log'} 2>&1; echo $? > {folder / 'ended'}; mv {folder / 'ended'} {folder / 'exit'}"
     process = subprocess.Popen(["sh", "-c", command], cwd=ROOT, start_new_session=True)
     yield folder

@@ -1,0 +1,141 @@
+"""Mutation testing of one room: `python -m tests.mutation rnc/metrics`, or `make mutation ROOM=rnc/metrics`.
+
+mutmut changes the code in small ways, one at a time, and runs the room's tests: a change that no test sees survives. The work is
+done on a copy of the tracked files in out/mutation/ROOM; a second run continues there. With `--sample N`, N changes drawn at
+random are tried, and the score has a 95 % interval (Wilson). The table of scores in docs/testing.md is made by this command.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+OUT = ROOT / "out" / "mutation"
+ROOMS = {
+    "rnc/metrics": ["tests/rnc/metrics"],
+    "rnc/attacks": ["tests/rnc/attacks"],
+    "rnc/claims": ["tests/rnc/test_claims.py", "tests/test_claims_of_runs.py"],
+    "rnc/store": ["tests/rnc/store"],
+    "rnc/lab": ["tests/rnc/lab"],
+}
+"""The tests that are run for each room: those of its own folder."""
+_SEEN, _UNSEEN, _TIMEOUT = "killed", "survived", "timeout"
+_STATUS = {0: _UNSEEN, 1: _SEEN, 3: _SEEN, 33: "no tests", 5: "no tests", 34: "skipped", 37: _SEEN} | dict.fromkeys(
+    (24, -24, 36, 152, 255), _TIMEOUT
+)
+"""The meaning of a mutant's exit code in mutmut's files; any other is a crash, which a test would report."""
+_CONFIG = """
+[tool.mutmut]
+source_paths = ["rnc"]
+only_mutate = ["{room}/*.py"]
+also_copy = [{also}]
+pytest_add_cli_args_test_selection = [{tests}]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "300", {more}]
+process_isolation = "forkserver"
+do_not_mutate_patterns = ['^\\s*raise \\w+', '^\\s*log\\.\\w+\\(']
+"""
+
+
+def _copy(room: str) -> Path:
+    """Copy the tracked files to the room's folder, with the settings of mutmut. Return the folder."""
+    folder = OUT / room.replace("/", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    for name in filter(None, tracked):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    also = [path.name for path in folder.iterdir() if path.name not in ("rnc", "tests", "mutants", "pyproject.toml")]
+    selected = ROOMS[room]
+    slow = [f'"--deselect", "{test}"' for test in _not_under_mutation(room)]
+    config = _CONFIG.format(room=room, also=_quoted(also), tests=_quoted(selected), more=", ".join(slow))
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(config)
+    return folder
+
+
+def _not_under_mutation(room: str) -> list[str]:
+    """Return the tests of a room that cannot run on a copy with changed sources."""
+    return _NOT_UNDER_MUTATION.get(room, [])
+
+
+_NOT_UNDER_MUTATION: dict[str, list[str]] = {}
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in sorted(names))
+
+
+def _mutmut(folder: Path, *arguments: str) -> None:
+    environment = os.environ | {"RNC_TEST_PROFILE": "mutation", "OMP_NUM_THREADS": "1"}
+    command = [str(Path(sys.executable).parent / "mutmut"), "run", *arguments]
+    subprocess.run(command, cwd=folder, env=environment, check=False)
+
+
+def _exit_codes(folder: Path) -> dict[str, int | None]:
+    """Return the exit code of every mutant by its name; None if it was not tried."""
+    codes: dict[str, int | None] = {}
+    for file in (folder / "mutants").rglob("*.meta"):
+        codes |= json.loads(file.read_text())["exit_code_by_key"]
+    return codes
+
+
+def wilson(seen: int, tried: int) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a proportion."""
+    z, p = 1.96, seen / tried
+    centre, spread = p + z * z / (2 * tried), z * math.sqrt(p * (1 - p) / tried + z * z / (4 * tried * tried))
+    return (centre - spread) / (1 + z * z / tried), (centre + spread) / (1 + z * z / tried)
+
+
+def report(codes: dict[str, int | None]) -> str:
+    """Return the table of a room: mutants by module and status. A timeout counts as seen, a mutant without tests as unseen."""
+    modules: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, code in codes.items():
+        if code is not None:
+            for module in (name.split(".x_")[0].split(".xǁ")[0], "all"):
+                modules[module][_STATUS.get(code, _SEEN)] += 1
+    lines = ["| module | tried | seen | survived | no tests | score |", "| --- | --- | --- | --- | --- | --- |"]
+    for module, counts in sorted(modules.items(), key=lambda item: (item[0] != "all", item[0])):
+        tried = sum(counts.values()) - counts["skipped"]
+        seen = counts[_SEEN] + counts[_TIMEOUT]
+        low, high = wilson(seen, tried)
+        score = f"{seen / tried:.1%}" + (f" ({low:.1%} to {high:.1%})" if module == "all" else "")
+        lines.append(f"| {module} | {tried} | {seen} | {counts[_UNSEEN]} | {counts['no tests']} | {score} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Try the mutants of a room, print the table, and list the survivors."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("room", choices=ROOMS)
+    parser.add_argument("--sample", type=int, help="number of mutants drawn at random; all by default")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    parser.add_argument("--only", help="pattern of the mutants' names")
+    options = parser.parse_args()
+    folder = _copy(options.room)
+    names: list[str] = [options.only] if options.only else []
+    if options.sample:
+        if not _exit_codes(folder):
+            _mutmut(folder, "nothing")  # (makes the mutants, and stops since none has this name)
+        names = random.Random(options.seed).sample(sorted(_exit_codes(folder)), options.sample)
+    _mutmut(folder, "--max-children", "2", *names)
+    codes = _exit_codes(folder)
+    print(report(codes))
+    unseen = sorted(
+        name for name, code in codes.items() if code is not None and _STATUS.get(code) in (_UNSEEN, "no tests")
+    )
+    (folder / "survivors.txt").write_text("\n".join(unseen) + "\n")
+    print(f"\n{len(unseen)} survivors: {folder / 'survivors.txt'}; `mutmut show NAME` in {folder} prints one")
+
+
+if __name__ == "__main__":
+    main()
