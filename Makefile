@@ -8,9 +8,14 @@ MUTATION := .venv-mutation
 PY := $(VENV)/bin/python
 STORE := $(or $(RNC_STORE),data/rnc.duckdb)
 PORT ?= 8501
+VERSIONS ?= locked# of the dependencies: locked (requirements.lock), newest or lowest that requirements*.txt allow
+INSTALL_locked := -c requirements.lock
+INSTALL_newest := --upgrade
+INSTALL_lowest := --resolution lowest-direct
+INSTALL = $(VENV)/bin/uv pip install --quiet $(INSTALL_$(VERSIONS)) --python $(PY)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test test-lake test-own mutation setup demo check audit faults load soak bench bench-pages readme-figures gallery clean
+.PHONY: run test quick test-all coverage test-lake test-own mutation setup demo check audit faults load soak bench bench-pages readme-figures gallery lock clean
 .DEFAULT_GOAL := run
 
 run: setup ## set up, serve the app; if the store is empty, train the demo beside it
@@ -26,6 +31,18 @@ run: setup ## set up, serve the app; if the store is empty, train the demo besid
 
 test: $(VENV)/.dev ## set up and run everything, in two processes
 	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+quick: $(VENV)/.dev ## what a change needs while working: the quick tests of ROOM=rnc/store, or of what differs from the last commit
+	@$(PY) -m tests.quick $(ROOM)
+
+test-all: test faults ## and what takes hours: every hostile value, the kills, the load, the soak
+	RNC_TEST_PROFILE=nightly $(PY) -m pytest tests/rnc/metrics tests/rnc/attacks tests/rnc/conditions tests/rnc/datasets
+
+coverage: $(VENV)/.dev ## lines and branches that the tests reach, by room; processes that the tests start are counted too
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(PY) -m coverage combine --quiet
+	$(PY) -m tests.coverage_by_room
 
 test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of their own (Debian: postgresql)
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/rnc/store
@@ -83,6 +100,10 @@ demo-if-empty: setup
 gallery: $(VENV)/.dev ## the tables and figures of data/gallery/README.md and docs/findings.md, from the published runs
 	$(PY) docs/gallery.py
 
+lock: $(VENV)/.uv ## pin the newest versions that requirements*.txt allow, for every platform, in requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-emit-index-url \
+	  --custom-compile-command "make lock" requirements-dev.txt -o requirements.lock
+
 clean: ## remove the environment and caches; the store stays
 	rm -rf $(VENV) $(RIVALS) $(LAKE) $(OWN) $(MUTATION) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -93,8 +114,8 @@ $(VENV)/.uv:
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv
 	touch $@
 
-$(VENV)/.app: $(VENV)/.uv requirements.txt
-	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements.txt
+$(VENV)/.app: $(VENV)/.uv requirements.txt requirements.lock
+	$(INSTALL) -r requirements.txt
 	touch $@
 
 $(RIVALS)/.made: $(VENV)/.uv requirements-rivals.txt
@@ -118,5 +139,5 @@ $(MUTATION)/.made: $(VENV)/.uv requirements-mutation.txt requirements-dev.txt re
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt requirements-cluster.txt
-	$(VENV)/bin/uv pip install --quiet --python $(PY) -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	touch $@

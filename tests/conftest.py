@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import PROFILE, examples
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,10 +28,9 @@ os.environ["RNC_GALLERY"] = ""  # (the tests of the gallery name one)
 
 # No test is about how long something takes: the machine may be busy.
 _UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("untimed", **_UNTIMED)
-settings.register_profile("nightly", max_examples=1000, **_UNTIMED)
-settings.register_profile("mutation", derandomize=True, database=None, max_examples=30, **_UNTIMED)
-settings.load_profile(os.environ.get("RNC_TEST_PROFILE", "untimed"))
+_SAME_EACH_TIME = {"derandomize": True, "database": None} if PROFILE == "mutation" else {}
+settings.register_profile(PROFILE, examples(100), **_UNTIMED, **_SAME_EACH_TIME)
+settings.load_profile(PROFILE)
 
 _USES_DEMO, _GIVEN = "demo_store", "RNC_TEST_DEMO"
 _DEMO_EPOCHS = "0,1,2,5,10,20,30,40,50,60"
@@ -48,13 +49,20 @@ def _group(item: pytest.Item) -> str:
     return f"{item.nodeid.split('::')[0]}, {_uses_demo(item)}" if shares else item.nodeid
 
 
+def _is_quick(item: pytest.Item) -> bool:
+    marks = ("slow", "browser", "cluster")
+    return not _uses_demo(item) and all(item.get_closest_marker(mark) is None for mark in marks)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests and distribute them over the processes.
 
     Tests of the demo run last, so that its training is done by then. Before each other kind, slow tests run first, so that both
-    processes end at the same time.
+    processes end at the same time. With RNC_TEST_QUICK set, only quick tests stay (`make quick`).
     """
+    if os.environ.get("RNC_TEST_QUICK"):
+        items[:] = filter(_is_quick, items)
     items.sort(key=lambda item: (_uses_demo(item), item.get_closest_marker("slow") is None))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))

@@ -37,7 +37,7 @@ source_paths = ["rnc"]
 only_mutate = ["{room}/*.py"]
 also_copy = [{also}]
 pytest_add_cli_args_test_selection = [{tests}]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "300", {more}]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "--timeout", "300", {more}]
 process_isolation = "forkserver"
 do_not_mutate_patterns = ['^\\s*raise \\w+', '^\\s*log\\.\\w+\\(']
 """
@@ -78,7 +78,8 @@ def _quoted(names: list[str]) -> str:
 def _mutmut(folder: Path, *arguments: str) -> None:
     environment = os.environ | {"RNC_TEST_PROFILE": "mutation", "OMP_NUM_THREADS": "1"}
     command = [str(Path(sys.executable).parent / "mutmut"), "run", *arguments]
-    subprocess.run(command, cwd=folder, env=environment, check=False)
+    with (folder / "mutmut.log").open("ab") as log:
+        subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
 
 
 def _exit_codes(folder: Path) -> dict[str, int | None]:
