@@ -45,6 +45,7 @@ def wear(page: Page, scheme: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_no_page_keeps_people_out(demo_address: str, page: Page) -> None:
     """In a window of 1024 pixels, so that what scrolls is seen to scroll; every second page is opened in the dark."""
     page.set_viewport_size({"width": 1024, "height": 900})

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from rnc.store.reader import StoreReader
 from tests.browser.conftest import visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def measured_epochs(store: Path) -> list[int]:

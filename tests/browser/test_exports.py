@@ -16,7 +16,7 @@ from pypdf import PdfReader
 
 from tests.browser.conftest import ScriptRuns, settle, visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 class Figure(NamedTuple):

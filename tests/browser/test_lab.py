@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PATIENCE_MS, visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Serve = Callable[[Path], str]
 
@@ -130,17 +130,14 @@ def test_what_was_kept_opens_by_its_address(
     other.context.close()
 
 
-def test_four_sessions_at_once_get_each_its_own(demo_address: str, browser: Browser) -> None:
+def test_four_sessions_at_once_get_each_its_own(demo_address: str, page: Page) -> None:
     """Four visitors, four attacks, one worker: they queue, and none sees another's result."""
     pages = []
     for steps in (41, 42, 43, 44):
-        page = browser.new_context().new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        visit(page, f"{demo_address}/attack_lab?lab_steps={steps}&lab_images=400")
-        pages.append((steps, page))
-    for _steps, page in pages:
-        press(page, "Attack")
-    for steps, page in pages:
-        expect(page.get_by_text(f"all {steps} steps")).to_be_visible()
-        expect(page.get_by_role("heading", name=re.compile(rf"PGD-{steps},.* 400 images"))).to_be_visible()
-        page.context.close()
+        pages.append((steps, page.context.new_page()))
+        visit(pages[-1][1], f"{demo_address}/attack_lab?lab_steps={steps}&lab_images=400")
+    for _steps, one in pages:
+        press(one, "Attack")
+    for steps, one in pages:
+        expect(one.get_by_text(f"all {steps} steps")).to_be_visible()
+        expect(one.get_by_role("heading", name=re.compile(rf"PGD-{steps},.* 400 images"))).to_be_visible()

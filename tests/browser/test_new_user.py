@@ -11,7 +11,7 @@ from rnc.simplex import centre, cosine_matrix
 from rnc.store.reader import StoreReader
 from tests.browser.conftest import settle, visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_one_click_leads_to_the_class_that_moves_most(demo_store: Path, demo_address: str, page: Page) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from tests.browser.conftest import ScriptRuns, go_to, new_context, settle, visit
 from tests.pages.test_pages import PAGES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 _ADDRESSES = """() => {
     const found = [...document.querySelectorAll('link[href], [src], use[href], image[href], video[poster]')]

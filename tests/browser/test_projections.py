@@ -12,7 +12,7 @@ from playwright.sync_api import Error, Locator, Page, expect
 from tests.browser.conftest import visit
 from tests.browser.test_browser import press_cursor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def map_of(page: Page, key: str) -> Locator:
