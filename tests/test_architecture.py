@@ -100,7 +100,7 @@ _OPEN_EVERY_PAGE = """
 import sys
 from pathlib import Path
 from streamlit.testing.v1 import AppTest
-app = AppTest.from_file("app.py", default_timeout=60).run()
+app = AppTest.from_file("app.py", default_timeout=60)
 for page in sorted(Path("pages").glob("*.py")):
     app.switch_page(str(page)).run()
     assert not app.exception, (page, app.exception)
@@ -109,6 +109,7 @@ print(sorted({"torch", "umap"} & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_no_page_loads_torch_or_umap(tiny_store: Path) -> None:
     """Every page is opened in a process of its own; the attack lab loads torch at the first attack only."""
     environment = os.environ | {"RNC_STORE": str(tiny_store)}

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.diff"))
 _PARTS = ("rnc", "pages", "train", "tests", "docs", ".streamlit")
-_NOT_COPIED = shutil.ignore_patterns("__pycache__", "images", "older_version")
+_NOT_COPIED = shutil.ignore_patterns("images", "older_version")
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +37,14 @@ def test_each_example_is_named_in_the_document() -> None:
         assert f"docs/examples/{example.name}" in document
 
 
+@pytest.mark.slow
 def test_the_tests_that_the_examples_add_pass(copy: Path) -> None:
     added = sorted(
         str(path.relative_to(copy)) for path in (copy / "tests").rglob("test_*.py") if not _is_here(path, copy)
     )
     assert len(added) == 3
     environment = os.environ | {"PYTHONPATH": str(copy), "RNC_GALLERY": ""}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *added]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *added]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and " passed" in done.stdout, done.stdout[-3000:] + done.stderr[-1000:]
 

@@ -1,16 +1,17 @@
 """A real server and a headless Chromium. Without one the tests are skipped, loudly, or fail where RNC_REQUIRE_BROWSER=1."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,38 +38,92 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
-    """Start fresh servers on stores; gives their addresses, and ends them."""
-    servers: list[subprocess.Popen] = []
-    stores: list[Path] = []
+class Servers:
+    """Servers of the app, each on a store and a free port."""
 
-    def start(store: Path) -> str:
-        stores.append(store)
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._started: list[tuple[Path, str, subprocess.Popen]] = []
+
+    def start(self, store: Path) -> str:
+        """Start a server on a store and return its address, without waiting for it."""
         with closing(socket.socket()) as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
         environment = os.environ | {"RNC_STORE": str(store)}
-        log = (tmp_path / f"server-{port}.log").open("wb")
-        servers.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
-        return f"http://localhost:{port}"
+        with (self._logs / f"server-{port}.log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        self._started.append((store, f"http://localhost:{port}", process))
+        return self._started[-1][1]
 
-    yield start
-    for server in servers:
-        server.kill()
-        server.wait()
-    for store in stores:  # a training outlives the server that it was started from
-        subprocess.run(["pkill", "-KILL", "-f", f"train.run demo --store {store}"], check=False)
+    def running(self, store: Path) -> str:
+        """Return the address of a server on a store that runs, started now if none does."""
+        found = [address for its, address, process in self._started if its == store and process.poll() is None]
+        return found[0] if found else self.start(store)
+
+    def end(self) -> None:
+        """End all servers."""
+        for store, _address, process in self._started:
+            process.kill()
+            process.wait()
+            # (a training outlives the server that it was started from)
+            subprocess.run(["pkill", "-KILL", "-f", f"train.run demo --store {store}"], check=False)
+        self._started.clear()
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of 1440 x 900."""
+def serve(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
+    """Start fresh servers on stores; gives their addresses, and ends them."""
+    servers = Servers(tmp_path)
+    yield servers.start
+    servers.end()
+
+
+@pytest.fixture(scope="session")
+def _shared_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    servers = Servers(tmp_path_factory.mktemp("servers"))
+    yield servers
+    servers.end()
+
+
+@pytest.fixture
+def demo_address(demo_store: Path, _shared_servers: Servers, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server of the demo that the tests of a session share; they only read the demo.
+
+    What such a server keeps after a page is closed are the attack lab's worker and its results, by their request: each test asks
+    the lab for something else. After a test that failed, and may have left an attack under way, the next one gets a new server.
+    """
+    failures = request.session.testsfailed
+    yield _shared_servers.running(demo_store)
+    if request.session.testsfailed > failures:
+        _shared_servers.end()
+
+
+def new_context(browser: Browser) -> BrowserContext:
+    """Begin a visitor's profile of the browser, with a window of 1440 x 900."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(PATIENCE_MS)
-    yield context.new_page()
+    return context
+
+
+@pytest.fixture(scope="session")
+def _context(browser: Browser) -> Iterator[BrowserContext]:
+    context = new_context(browser)
+    yield context
     context.close()
+
+
+@pytest.fixture
+def page(_context: BrowserContext) -> Iterator[Page]:
+    """A page of 1440 x 900, of a visitor whose browser has loaded Streamlit's scripts before, but remembers nothing else."""
+    page = _context.new_page()
+    yield page
+    for opened in _context.pages:
+        with suppress(Error):  # (a document without an address has no storage)
+            opened.evaluate("localStorage.clear(); sessionStorage.clear()")
+        opened.close()
+    _context.clear_cookies()
 
 
 def visit(page: Page, address: str) -> None:
@@ -130,3 +185,10 @@ class ScriptRuns:
         act()
         self.wait_until(lambda: self.whole > before)
         settle(self._page)
+
+
+def go_to(page: Page, runs: ScriptRuns, name: str) -> None:
+    """Choose a page of the app, named as its file, in the navigation, and wait until it is drawn."""
+    title = name.replace("_", " ").capitalize()
+    runs.one_more(page.get_by_test_id("stSidebarNav").get_by_text(title, exact=True).click)
+    expect(page).to_have_url(re.compile(rf"^http://[^/]+/{'' if name == 'findings' else name}(\?|$)"))

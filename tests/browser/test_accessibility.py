@@ -1,13 +1,10 @@
 """axe-core looks at every page, light and dark, for what keeps people out (WCAG 2.2)."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, settle, visit
+from tests.browser.conftest import ScriptRuns, go_to, settle, visit
 from tests.pages.test_pages import PAGES
 
 pytestmark = pytest.mark.browser
@@ -18,6 +15,8 @@ NOT_OURS = {
     "[data-testid='stJson']": "Streamlit's own viewer of JSON: its colours, and that its scrolling box takes no focus",
 }
 """What is left out of the check, and why."""
+
+_IS_DARK = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/\\d+/) < 128"
 
 
 def findings(page: Page) -> list[str]:
@@ -32,21 +31,36 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_keeps_people_out(
-    scheme: str, demo_store: Path, serve: Callable[[Path], str], browser: Browser
-) -> None:
-    """In a window of 1024 pixels, so that what scrolls is seen to scroll."""
-    context = browser.new_context(viewport={"width": 1024, "height": 900}, color_scheme=scheme)
-    context.set_default_timeout(PATIENCE_MS)
-    page, address = context.new_page(), serve(demo_store)
-    found = {}
+def wear(page: Page, scheme: str) -> None:
+    """Change the scheme of colours that the visitor prefers, and wait until the page and its charts are drawn in it."""
+    old = page.locator("[data-in-old-scheme]")
+    drawings = page.locator("[data-testid=stVegaLiteChart] :is(canvas, svg.marks)")
+    drawings.evaluate_all("drawings => drawings.forEach(drawing => drawing.dataset.inOldScheme = '')")
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(_IS_DARK if scheme == "dark" else f"!({_IS_DARK})")
+    expect(old).to_have_count(0)
+    settle(page)
+    page.wait_for_function(
+        "document.getAnimations().every(a => !(a instanceof CSSTransition) || a.playState !== 'running')"
+    )
+
+
+@pytest.mark.slow
+def test_no_page_keeps_people_out(demo_address: str, page: Page) -> None:
+    """In a window of 1024 pixels, so that what scrolls is seen to scroll; every second page is opened in the dark."""
+    page.set_viewport_size({"width": 1024, "height": 900})
+    page.emulate_media(color_scheme="light")
+    runs, found, worn = ScriptRuns(page), {}, "light"
+    visit(page, demo_address)
+    settle(page)
     for name in PAGES:
-        visit(page, f"{address}/{'' if name == 'findings' else name}")
-        settle(page)
-        found[name] = findings(page)
-    context.close()
-    assert found == {name: [] for name in PAGES}
+        go_to(page, runs, name)
+        for scheme in (worn, "dark" if worn == "light" else "light"):
+            if scheme != worn:
+                wear(page, scheme)
+            worn = scheme
+            found[name, scheme] = findings(page)
+    assert found == {(name, scheme): [] for name in PAGES for scheme in ("light", "dark")}
 
 
 def test_the_check_finds_what_keeps_people_out(page: Page) -> None:

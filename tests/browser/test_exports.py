@@ -16,9 +16,7 @@ from pypdf import PdfReader
 
 from tests.browser.conftest import ScriptRuns, settle, visit
 
-pytestmark = pytest.mark.browser
-
-Serve = Callable[[Path], str]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 class Figure(NamedTuple):
@@ -33,11 +31,6 @@ class Figure(NamedTuple):
 
 CURVE = Figure("collapse", "NC3 · self-duality over epochs", "metric == 'nc3'", "epoch")
 MAP = Figure("projections", "projected features", "", "true class")
-
-
-@pytest.fixture(params=[CURVE, MAP], ids=["curve", "map"])
-def figure(request: pytest.FixtureRequest) -> Figure:
-    return request.param
 
 
 def exporting(page: Page, address: str, figure: Figure) -> Callable[..., bytes]:
@@ -74,12 +67,19 @@ def marks(svg: ElementTree.Element) -> list[tuple[str, int]]:
     return [(names[0], count) for names, count in groups if "role-mark" in names]
 
 
-@pytest.mark.parametrize(("inches", "points"), [(3.25, 6.0), (5.0, 12.0)])
-def test_pictures_are_of_the_chosen_width_and_font(
-    figure: Figure, inches: float, points: float, demo_store: Path, serve: Serve, page: Page
+@pytest.mark.parametrize("figure", [CURVE, MAP], ids=["curve", "map"])
+def test_a_figure_taken_along_is_what_the_page_shows(
+    figure: Figure, demo_store: Path, demo_address: str, page: Page
 ) -> None:
+    """Its tables have the page's rows, and its pictures, twice, the width and font that were chosen."""
+    taken = exporting(page, demo_address, figure)
+    assert_rows_are_of_the_page(taken, figure, page, demo_store)
+    for inches, points in ((3.25, 6.0), (5.0, 12.0)):
+        assert_pictures_are(taken, figure, inches, points)
+
+
+def assert_pictures_are(taken: Callable[..., bytes], figure: Figure, inches: float, points: float) -> None:
     """The SVG has a mark for each row that the page shows, the PDF one page with its words, the PNG 300 dots an inch."""
-    taken = exporting(page, serve(demo_store), figure)
     svg = ElementTree.fromstring(taken("SVG", **{"Width (inches)": inches, "Font size (points)": points}))
     assert float(svg.attrib["width"].removesuffix("px")) == pytest.approx(96 * inches, abs=2)
     assert ("mark-symbol", len(pd.read_parquet(io.BytesIO(taken("PARQUET"))))) in marks(svg)
@@ -95,9 +95,8 @@ def test_pictures_are_of_the_chosen_width_and_font(
     assert len(png.convert("RGB").getcolors(png.width * png.height)) > 10, "a picture of something"
 
 
-def test_tables_have_the_rows_that_the_page_shows(figure: Figure, demo_store: Path, serve: Serve, page: Page) -> None:
+def assert_rows_are_of_the_page(taken: Callable[..., bytes], figure: Figure, page: Page, demo_store: Path) -> None:
     """CSV and Parquet agree with one another, and with the SQL below them, asked of the store by hand."""
-    taken = exporting(page, serve(demo_store), figure)
     told = page.get_by_test_id("stPopoverBody").get_by_test_id("stCode").locator("code").inner_text()
     with duckdb.connect(demo_store, read_only=True) as store:
         stored = store.execute(told).df()

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PATIENCE_MS, visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 Serve = Callable[[Path], str]
 
@@ -40,9 +40,9 @@ def accuracy(page: Page) -> str:
     return page.get_by_test_id("stMetric").first.inner_text()
 
 
-def test_an_attack_is_watched_stopped_and_run(demo_store: Path, serve: Serve, page: Page) -> None:
+def test_an_attack_is_watched_stopped_and_run(demo_address: str, page: Page) -> None:
     """A long attack shows its steps while it runs and is stopped within them; a short one runs to its end."""
-    visit(page, serve(demo_store) + "/attack_lab?lab_steps=1000&lab_images=1400")
+    visit(page, demo_address + "/attack_lab?lab_steps=1000&lab_images=1400")
     press(page, "Attack")
     expect(page.get_by_text(re.compile(r"round \d+ of 1001"))).to_be_visible()
     expect(
@@ -61,9 +61,9 @@ def test_an_attack_is_watched_stopped_and_run(demo_store: Path, serve: Serve, pa
     expect(page.get_by_text("results of the previous request")).to_have_count(0)
 
 
-def test_the_steps_play(demo_store: Path, serve: Serve, page: Page) -> None:
+def test_the_steps_play(demo_address: str, page: Page) -> None:
     """From the clean images to the last step without a hand, the features moving; then it rests."""
-    visit(page, serve(demo_store) + "/attack_lab?lab_steps=4&lab_images=50")
+    visit(page, demo_address + "/attack_lab?lab_steps=4&lab_images=50")
     press(page, "Attack")
     expect(page.get_by_text("all 4 steps")).to_be_visible()
     expect(page.locator(".st-key-lab_plane canvas, .st-key-lab_plane svg.marks").first).to_be_visible()
@@ -82,9 +82,9 @@ def test_the_steps_play(demo_store: Path, serve: Serve, page: Page) -> None:
     assert page.evaluate("new Set(window.drawn).size") > 3
 
 
-def test_a_sweep_compares_two_networks(demo_store: Path, serve: Serve, page: Page) -> None:
+def test_a_sweep_compares_two_networks(demo_address: str, page: Page) -> None:
     address = "/attack_lab?lab_do=Sweep&lab_steps=2&lab_images=50&lab_points=3&run=ST&lab_other=AT+%C2%B7+epoch+60"
-    visit(page, serve(demo_store) + address)
+    visit(page, demo_address + address)
     press(page, "Sweep")
     expect(page.get_by_text("3 strengths")).to_be_visible()
     for of in ("-st-", "-at-"):
@@ -130,18 +130,14 @@ def test_what_was_kept_opens_by_its_address(
     other.context.close()
 
 
-def test_four_sessions_at_once_get_each_its_own(demo_store: Path, serve: Serve, browser: Browser) -> None:
+def test_four_sessions_at_once_get_each_its_own(demo_address: str, page: Page) -> None:
     """Four visitors, four attacks, one worker: they queue, and none sees another's result."""
-    server = serve(demo_store)
     pages = []
     for steps in (41, 42, 43, 44):
-        page = browser.new_context().new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        visit(page, f"{server}/attack_lab?lab_steps={steps}&lab_images=400")
-        pages.append((steps, page))
-    for _steps, page in pages:
-        press(page, "Attack")
-    for steps, page in pages:
-        expect(page.get_by_text(f"all {steps} steps")).to_be_visible()
-        expect(page.get_by_role("heading", name=re.compile(rf"PGD-{steps},.* 400 images"))).to_be_visible()
-        page.context.close()
+        pages.append((steps, page.context.new_page()))
+        visit(pages[-1][1], f"{demo_address}/attack_lab?lab_steps={steps}&lab_images=400")
+    for _steps, one in pages:
+        press(one, "Attack")
+    for steps, one in pages:
+        expect(one.get_by_text(f"all {steps} steps")).to_be_visible()
+        expect(one.get_by_role("heading", name=re.compile(rf"PGD-{steps},.* 400 images"))).to_be_visible()

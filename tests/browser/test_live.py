@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from rnc.store.reader import StoreReader
 from tests.browser.conftest import ROOT, ScriptRuns, visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 EPOCHS = 500  # (more than anybody waits for: it is stopped once the page has been seen to follow)
 POLLS_AT_REST = 4  # three seconds apart

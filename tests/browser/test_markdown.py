@@ -15,7 +15,7 @@ from rnc.ui.markdown import single_line
 from tests.browser.conftest import ROOT, settle, visit
 from tests.security.test_hostile import EVIL
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TEXTS = [
     *(text.format(secret="/etc/passwd") for text in EVIL if text.strip()),

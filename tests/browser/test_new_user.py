@@ -1,7 +1,6 @@
 """From the findings page to an answer, in clicks: does AT keep its simplex under PGD, and which class moves most?"""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,12 @@ from rnc.simplex import centre, cosine_matrix
 from rnc.store.reader import StoreReader
 from tests.browser.conftest import settle, visit
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_one_click_leads_to_the_class_that_moves_most(
-    demo_store: Path, serve: Callable[[Path], str], page: Page
-) -> None:
+def test_one_click_leads_to_the_class_that_moves_most(demo_store: Path, demo_address: str, page: Page) -> None:
     """The card C6 says whether AT collapses under PGD, C7 by what angle; its link shows AT under PGD, and says the rest."""
-    visit(page, serve(demo_store))
+    visit(page, demo_address)
     settle(page)
     cards = page.locator("[data-testid='stLayoutWrapper']")
     card = cards.filter(has=page.get_by_role("heading", name=re.compile("^C7"))).last

@@ -1,16 +1,15 @@
 """No page asks any other host for anything: neither by a request, nor by an address that a browser would fetch."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
-from tests.browser.conftest import settle, visit
+from tests.browser.conftest import ScriptRuns, go_to, new_context, settle, visit
 from tests.pages.test_pages import PAGES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 _ADDRESSES = """() => {
     const found = [...document.querySelectorAll('link[href], [src], use[href], image[href], video[poster]')]
@@ -80,22 +79,29 @@ def use(page: Page, name: str) -> None:
         settle(page)
 
 
-def test_no_page_asks_another_host(tiny_store: Path, serve: Callable[[Path], str], page: Page) -> None:
-    home = serve(tiny_store)
-    traffic = Traffic(page, home)
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a browser that has nothing in its memory, so that all is asked for anew."""
+    context = new_context(browser)
+    yield context.new_page()
+    context.close()
+
+
+def test_no_page_asks_another_host(demo_address: str, page: Page) -> None:
+    traffic, runs = Traffic(page, demo_address), ScriptRuns(page)
+    visit(page, demo_address)
+    settle(page)
     for name in PAGES:
-        visit(page, home if name == "findings" else f"{home}/{name}")
-        settle(page)
+        go_to(page, runs, name)
         traffic.assert_none(name)
         use(page, name)
         traffic.assert_none(f"{name}, used")
 
 
-def test_a_foreign_address_is_found(serve: Callable[[Path], str], page: Page, tmp_path: Path) -> None:
+def test_a_foreign_address_is_found(demo_address: str, page: Page) -> None:
     """The test above can fail: by a request that the policy stops, and by an address that is never fetched here."""
-    home = serve(tmp_path / "rnc.duckdb")
-    traffic = Traffic(page, home)
-    visit(page, home)
+    traffic = Traffic(page, demo_address)
+    visit(page, demo_address)
     settle(page)
     traffic.assert_none("before")
     page.evaluate("fetch('http://evil.example/').catch(() => null)")

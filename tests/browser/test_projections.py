@@ -2,9 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +12,7 @@ from playwright.sync_api import Error, Locator, Page, expect
 from tests.browser.conftest import visit
 from tests.browser.test_browser import press_cursor
 
-pytestmark = pytest.mark.browser
-
-Serve = Callable[[Path], str]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def map_of(page: Page, key: str) -> Locator:
@@ -90,10 +86,10 @@ def picked(page: Page) -> list[int]:
     return [int(number) for number in found.group(1).split(".")] if found else []
 
 
-def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve: Serve, page: Page) -> None:
+def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_address: str, page: Page) -> None:
     """A box, one more that adds, another epoch, a box on the other map, a reload: one selection, in the address too."""
     page.set_viewport_size({"width": 1440, "height": 1500})  # (maps and panel at once: clicks do not scroll)
-    visit(page, serve(demo_store) + "/projections?two=true")
+    visit(page, demo_address + "/projections?two=true")
     heading = page.get_by_role("heading", name=re.compile(r"\d+ samples? selected"))
     expect(map_of(page, "beside")).to_be_visible()
     before = map_of(page, "beside").screenshot()
@@ -131,8 +127,8 @@ def test_a_box_on_one_map_picks_the_same_samples_on_both(demo_store: Path, serve
     expect(page.get_by_role("heading", name="No samples selected")).to_be_visible()
 
 
-def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_store: Path, serve: Serve, page: Page) -> None:
-    visit(page, serve(demo_store) + "/projections")
+def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_address: str, page: Page) -> None:
+    visit(page, demo_address + "/projections")
     expect(map_of(page, "plane")).to_be_visible()
     page.mouse.move(*a_point(map_of(page, "plane")))
     tip = page.locator("#vg-tooltip-element.visible")
