@@ -5,7 +5,6 @@ begins. Whatever was reported done must be in the store after each kill.
 """
 
 import argparse
-import multiprocessing
 import random
 import shutil
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from rnc.store.errors import StoreError, StoreMissingError
 from tests.faults.killed import WATCHED, Phase, kill_once, run
+from tests.train.fork_server import fork_server
 from tests.train.small import ask
 
 TABLES = {
@@ -28,13 +28,6 @@ _EPOCHS = """
         ORDER BY split, condition, means_split, means_condition, layer, metric))
     FROM metric GROUP BY epoch
 """
-
-
-def forkserver() -> ForkServerContext:
-    """Processes that have torch loaded when they begin."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.killed"])
-    return context
 
 
 def undisturbed(server: ForkServerContext, objective: str, folder: Path) -> Path:
@@ -138,7 +131,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--log", type=Path)
     asked = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # (trainings end with it)
-    server, clean = forkserver(), True
+    server, clean = fork_server(), True
     if asked.log:
         asked.log.parent.mkdir(parents=True, exist_ok=True)
     for objective in asked.objectives:

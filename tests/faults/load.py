@@ -8,7 +8,6 @@ against the tallies; the exit code is 1 where a row is lost or doubled, a page s
 import argparse
 import asyncio
 import io
-import multiprocessing
 import random
 import signal
 import sys
@@ -29,6 +28,7 @@ from rnc.probe.store_and_device_options import Options
 from rnc.store import writer
 from tests.faults.killed import RUN
 from tests.faults.visitor import Visitor
+from tests.train.fork_server import fork_server
 from tests.train.small import ask, small
 from train.loop import train_run
 
@@ -149,8 +149,7 @@ async def _all_read(address: str, readers: int, seconds: float, outcome: Outcome
 def load(folder: Path, readers: int, writers: int, seconds: float) -> Outcome:
     """Readers and trainers on a new store in a folder."""
     store, outcome = folder / "rnc.duckdb", Outcome()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train.loop"])
+    context = fork_server()
     told, until = context.Queue(), context.Value("d", float("inf"))
     trainers = [context.Process(target=train, args=(store, n, until, told), daemon=True) for n in range(writers)]
     for trainer in trainers:

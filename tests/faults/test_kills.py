@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from tests.faults.kills import campaign, forkserver
+from tests.faults.kills import campaign
+from tests.train.fork_server import fork_server
 
 
 def test_random_kills_lose_nothing(tmp_path: Path) -> None:
-    tally = campaign(forkserver(), "st", 3, 7, tmp_path)
+    tally = campaign(fork_server(), "st", 3, 7, tmp_path)
     assert tally.clean() and tally.finished, str(tally)
     assert sum(tally.hit.values()) == 3

@@ -12,7 +12,8 @@ import pytest
 
 from rnc.store import writer
 from tests.faults.killed import config, run, send_signal
-from tests.faults.kills import differences, forkserver, undisturbed
+from tests.faults.kills import differences, undisturbed
+from tests.train.fork_server import fork_server
 from tests.train.small import ask
 
 OBJECTIVE = "st"
@@ -20,7 +21,7 @@ OBJECTIVE = "st"
 
 @pytest.fixture(scope="module")
 def server() -> ForkServerContext:
-    return forkserver()
+    return fork_server()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""A program for test_ranks: measure a stored network, alone or as one process of several under torchrun."""
+"""For test_distributed: measure a stored network, alone or as one process of several."""
 
-import sys
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -37,6 +37,9 @@ def measure(checkpoint: Path, digest: str, folder: Path) -> None:
     leave_ranks()
 
 
-if __name__ == "__main__":
+def measure_as_rank(rank: int, count: int, port: int, given: tuple[Path, str, Path]) -> None:
+    """Measure as a process of several, with the environment that torchrun would give it."""
+    found = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in found.items()})
     torch.set_num_threads(1)
-    measure(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    measure(*given)

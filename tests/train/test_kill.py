@@ -1,7 +1,6 @@
 """Killed with SIGKILL at any place and begun again, a run ends as if nothing had been: numbers and weights, bit for bit."""
 
 import logging
-import multiprocessing
 import signal
 from collections import Counter
 from multiprocessing.process import BaseProcess
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnc.store.reader import StoreReader
+from tests.train.fork_server import fork_server
 from tests.train.killed_run import CONFIG, Kill, Place, run
 from tests.train.small import ask
 
@@ -46,35 +46,25 @@ TABLES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def server() -> multiprocessing.context.ForkServerContext:
-    """Processes that have torch loaded when they begin."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.train.killed_run"])
-    return context
-
-
-def begun(server: multiprocessing.context.ForkServerContext, store: Path, kill: Kill | None) -> int | None:
+def begun(store: Path, kill: Kill | None) -> int | None:
     """Train in a process of its own until it ends; returns how."""
-    process: BaseProcess = server.Process(target=run, args=(store, kill))
+    process: BaseProcess = fork_server().Process(target=run, args=(store, kill))
     process.start()
     process.join()
     return process.exitcode
 
 
 @pytest.fixture(scope="module")
-def unbroken(server: multiprocessing.context.ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("unbroken") / "rnc.duckdb"
-    assert begun(server, store, None) == 0
+    assert begun(store, None) == 0
     return store
 
 
-def test_twenty_kills_change_nothing(
-    server: multiprocessing.context.ForkServerContext, unbroken: Path, tmp_path: Path
-) -> None:
+def test_twenty_kills_change_nothing(unbroken: Path, tmp_path: Path) -> None:
     store, done = tmp_path / "rnc.duckdb", 0
     for kill in KILLS:
-        assert begun(server, store, kill) == -signal.SIGKILL, f"{kill} was not met"
+        assert begun(store, kill) == -signal.SIGKILL, f"{kill} was not met"
         known = StoreReader(store).runs.all()
         landed = 0 if known.empty else int(known["epochs_done"].iloc[0])
         assert landed >= done, f"{kill} lost epochs that had landed"
@@ -84,7 +74,7 @@ def test_twenty_kills_change_nothing(
     assert log == [str(kill.place) for kill in KILLS]
     hit = Counter(log)
     assert len(log) == 20 and all(sum(hit[place] for place in places) >= 5 for places in PHASES.values())
-    assert begun(server, store, None) == 0
+    assert begun(store, None) == 0
     assert ask(store, "SELECT state, epochs_done FROM run") == [("finished", CONFIG.epochs)]
     for table, columns in TABLES.items():
         order = f"SELECT {columns} FROM {table} ORDER BY ALL"
@@ -97,13 +87,11 @@ def test_twenty_kills_change_nothing(
         assert (store.parent / file).read_bytes() == (unbroken.parent / file).read_bytes(), file
 
 
-def test_what_had_landed_stays_while_a_run_goes_on(
-    server: multiprocessing.context.ForkServerContext, tmp_path: Path
-) -> None:
+def test_what_had_landed_stays_while_a_run_goes_on(tmp_path: Path) -> None:
     """A reader sees every landed epoch between the kills."""
     store = tmp_path / "rnc.duckdb"
-    assert begun(server, store, Kill(Place.STEP, 7 * 4 + 1)) == -signal.SIGKILL
+    assert begun(store, Kill(Place.STEP, 7 * 4 + 1)) == -signal.SIGKILL
     assert ask(store, "SELECT DISTINCT epoch FROM metric ORDER BY ALL") == [(0,), (1,), (2,), (4,)]
     before = ask(store, "SELECT * FROM metric ORDER BY ALL")
-    assert begun(server, store, Kill(Place.STEP, 1)) == -signal.SIGKILL
+    assert begun(store, Kill(Place.STEP, 1)) == -signal.SIGKILL
     assert ask(store, "SELECT * FROM metric ORDER BY ALL") == before

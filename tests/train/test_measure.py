@@ -78,12 +78,13 @@ def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.Captur
 def test_rows_are_those_of_a_trained_run(brought: Path, tmp_path: Path) -> None:
     """The same network measured by the trainer and brought along: every number but those of training is the same."""
     trained = tmp_path / "trained" / "rnc.duckdb"
-    assert train([*FLAGS, "--store", str(trained)]) == 0
+    flags = [*FLAGS[2:], "--measure-subset", "200"]
+    assert train([*FLAGS[:2], *flags, "--store", str(trained)]) == 0
     reader = StoreReader(trained)
     kept = reader.runs.checkpoints([reader.runs.all()["run_id"].item()])
     store = tmp_path / "again" / "rnc.duckdb"
     given = ["--dataset", "digits", "--model", "small_cnn", "--checkpoint", *kept["path"], "--store", str(store)]
-    assert main([*given, *FLAGS[2:]]) == 0
+    assert main([*given, *flags]) == 0
     for table in ("metric", "class_metric", "class_mean", "classifier", "feature", "leap", "projection", "layer"):
         columns = "* EXCLUDE (run_id)"
         first, second = (ask(path, f"SELECT {columns} FROM {table} ORDER BY ALL") for path in (trained, store))
@@ -222,7 +223,8 @@ def test_published_it_says_nothing_of_folders(brought: Path, tmp_path: Path) -> 
 
 
 def test_own_and_trained_runs_stand_in_one_store(brought: Path) -> None:
-    assert train([*FLAGS, "--store", str(brought / "store" / "rnc.duckdb")]) == 0
+    few = ["--subset", "100", "--measure-subset", "40", "--epsilon-fractions"]
+    assert train([*FLAGS, *few, "--store", str(brought / "store" / "rnc.duckdb")]) == 0
     assert main(command(brought)) == 0
     runs = StoreReader(brought / "store" / "rnc.duckdb").runs.all().set_index("objective")
     assert runs.loc["st", "images_from"] == "digits" and runs.loc["own", "images_from"].startswith("own:")

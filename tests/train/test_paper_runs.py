@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,27 @@ from tests.synthetic_images import write_dataset
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import train_run
-from train.recipes import PAPER_DATASETS, cpu_runs, find, paper_runs
+from train.recipes import PAPER_DATASETS, PAPER_MODELS, cpu_runs, find, paper_runs
 from train.run import main
 
 RUNS = paper_runs()
 FIRST_SEED = [name for name in RUNS if name.endswith("-s1")]
+
+
+def pairs() -> list[str]:
+    """Of the 42 runs of one seed, 21 with every pair of data set, network and (objective, norm)."""
+    kinds = ["st", *(f"{objective}-{norm}" for objective in ("at", "trades", "trades-released") for norm in Norm)]
+    return [
+        f"{dataset}-{PAPER_MODELS[(number + turn) % 2]}-{kind}-s1"
+        for turn, dataset in enumerate(PAPER_DATASETS)
+        for number, kind in enumerate(kinds)
+    ]
+
+
+@pytest.fixture(scope="module")
+def configs() -> dict[str, RunConfig]:
+    """All 126, each of which builds its network without memory."""
+    return {name: make() for name, make in RUNS.items()}
 
 
 def test_list_prints_126_runs_one_a_line() -> None:
@@ -31,9 +48,9 @@ def test_list_prints_126_runs_one_a_line() -> None:
     assert len(lines) == len(set(lines)) == 126 and lines == list(RUNS)
 
 
-def test_the_grid_is_the_papers() -> None:
+def test_the_grid_is_the_papers(configs: dict[str, RunConfig]) -> None:
     """3 data sets x 2 networks x 3 seeds x (ST, and AT, TRADES and trades-released under 2 norms)."""
-    configs = [make() for make in RUNS.values()]
+    configs = list(configs.values())
     assert len({config.run_id for config in configs}) == 126
     kinds = Counter((c.dataset, c.model, c.seed) for c in configs)
     assert len(kinds) == 3 * 2 * 3 and set(kinds.values()) == {7}
@@ -47,13 +64,36 @@ def test_the_grid_is_the_papers() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FIRST_SEED if "-st-" in name])
-def test_standard_training_is_measured_under_both_norms(name: str) -> None:
-    config = RUNS[name]()
+def test_standard_training_is_measured_under_both_norms(name: str, configs: dict[str, RunConfig]) -> None:
+    config = configs[name]
     own = [condition for role, condition in config.conditions if role is Role.PERTURBED]
     other = [condition for role, condition in config.conditions if role is Role.EXTRA]
     twin = replace(config, norm=Norm.L2, extra_conditions=())
     expected = {c for _role, c in twin.conditions if c.norm is Norm.L2 and not c.relabelled}
     assert [c.norm for c in own] == [Norm.LINF] and set(other) == expected and len(expected) == 4
+
+
+def test_the_name_of_every_condition_reads_as_itself(configs: dict[str, RunConfig]) -> None:
+    slugs = {condition.slug for c in configs.values() for _role, condition in c.conditions + c.conditions_at_end}
+    assert len(slugs) > 10
+    for slug in slugs:
+        assert Condition.from_slug(slug).slug == slug
+
+
+def test_every_pair_of_the_grid_is_trained() -> None:
+    """What is trained below leaves out no value of the grid, and no two values together."""
+    grid, chosen = [Counter(found_pairs(names)) for names in (FIRST_SEED, pairs())]
+    assert set(chosen) == set(grid) and set(pairs()) <= set(FIRST_SEED) and len(set(pairs())) == 21
+
+
+def found_pairs(names: list[str]) -> list[frozenset[tuple[str, str]]]:
+    values = []
+    for name in names:
+        dataset, model, kind = name.removesuffix("-s1").split("-", 2)
+        values += [
+            frozenset(two) for two in combinations({"dataset": dataset, "model": model, "kind": kind}.items(), 2)
+        ]
+    return values
 
 
 def test_patterns_choose_runs() -> None:
@@ -82,13 +122,14 @@ def test_a_dry_run_tells_what_would_run_and_trains_nothing(tmp_path: Path, capsy
 
 
 def in_small(name: str) -> RunConfig:
-    """A run of the paper at width 1/8 and 2 attack steps: one training step, one measurement after it."""
-    attack = RUNS[name]().attack
+    """A run of the paper at width 1/8 and with attacks of one step: one training step, one measurement after it."""
+    config = RUNS[name]()
+    attack = config.attack
     return replace(
-        RUNS[name](),
+        config,
         width=1 / 8,
         epsilon=attack.epsilon,
-        steps=2,
+        steps=1,
         step_size=attack.step_size,
         epochs=1,
         batch_size=200,
@@ -99,6 +140,7 @@ def in_small(name: str) -> RunConfig:
         checkpoint_epochs="last",
         umap=False,
         epsilon_fractions=(0.5,),
+        extra_conditions=tuple(slug.replace("-10-", "-1-") for slug in config.extra_conditions),
     )
 
 
@@ -113,7 +155,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The one store of all 42."""
+    """The one store of all."""
     return tmp_path_factory.mktemp("paper") / "rnc.duckdb"
 
 
@@ -124,7 +166,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
         yield
 
 
-@pytest.mark.parametrize("name", FIRST_SEED)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", pairs())
 def test_every_configuration_takes_a_step_and_is_measured(name: str, store: Path, data_root: Path) -> None:
     config = in_small(name)
     train_run(config, Options(store, data_root=data_root, device="cpu", threads=1))
@@ -134,8 +177,6 @@ def test_every_configuration_takes_a_step_and_is_measured(name: str, store: Path
         where = "run_id = ? AND split = ? AND metric = 'accuracy'"
         found = {slug for (slug,) in ask(store, f"SELECT condition FROM metric WHERE {where}", config.run_id, split)}
         assert found == expected - ({"as_trained"} if split == "test" else set())
-    for slug in expected:
-        assert Condition.from_slug(slug).slug == slug
     ((layers,),) = ask(
         store, "SELECT count(DISTINCT layer) FROM metric WHERE run_id = ? AND metric = 'nc1'", config.run_id
     )

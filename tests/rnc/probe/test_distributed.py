@@ -1,8 +1,10 @@
-"""Two gloo processes under torchrun: the statistics of one, one store, a run to its end."""
+"""Several gloo processes: the statistics of one; under torchrun one store, a run to its end."""
 
 import os
+import socket
 import subprocess
 import sys
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pandas as pd
 import pytest
 
 from tests.conftest import ROOT
-from tests.train.rank_measures import CONFIG, measure
+from tests.train.fork_server import fork_server
+from tests.train.rank_measures import CONFIG, measure, measure_as_rank
 from tests.train.small import ask
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
@@ -23,21 +26,40 @@ def torchrun(processes: int, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def ended(processes: int, *given: object) -> list[int | None]:
+    """Measure in so many processes; the codes by which they ended, where one that fails ends the others."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ranks = [
+        fork_server().Process(target=measure_as_rank, args=(rank, processes, port, given), daemon=True)
+        for rank in range(processes)
+    ]
+    for rank in ranks:
+        rank.start()
+    while running := [rank for rank in ranks if rank.exitcode is None]:
+        wait([rank.sentinel for rank in running])
+        if any(rank.exitcode for rank in ranks):
+            for rank in ranks:
+                rank.kill()
+    return [rank.exitcode for rank in ranks]
+
+
 @pytest.fixture(scope="module")
-def alone(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+def alone(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Path, str]]:
     """The rows that one process measures, and the arguments that name the checkpoint."""
     ((path, digest),) = ask(tiny_store, "SELECT path, sha256 FROM checkpoint ORDER BY epoch DESC LIMIT 1")
     folder = tmp_path_factory.mktemp("alone")
     measure(tiny_store.parent / path, digest, folder)
-    return folder, [str(tiny_store.parent / path), digest]
+    return folder, (tiny_store.parent / path, digest)
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_several_processes_measure_what_one_does(alone: tuple[Path, list[str]], processes: int, tmp_path: Path) -> None:
+def test_several_processes_measure_what_one_does(
+    alone: tuple[Path, tuple[Path, str]], processes: int, tmp_path: Path
+) -> None:
     """To 1e-6, in every table; with four, some have no batch of their own."""
     folder, checkpoint = alone
-    ended = torchrun(processes, "-m", "tests.train.rank_measures", *checkpoint, str(tmp_path))
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended(processes, *checkpoint, tmp_path) == [0] * processes
     names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in tmp_path.iterdir()) and len(names) >= 6
     for name in names:
@@ -62,12 +84,13 @@ def column_is(column: pd.Series, kind: object) -> bool:
     return isinstance(column.iloc[0], kind)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_comes_to_its_end(tmp_path: Path) -> None:
     """Rank 0 alone writes: one run, no value twice, networks that load."""
     store = tmp_path / "rnc.duckdb"
     flags = ["--objective", "at", "--epochs", "3", "--sample-size", "40", "--store", str(store)]
-    ended = torchrun(2, "-m", "train.run", "tiny", *flags)
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    run = torchrun(2, "-m", "train.run", "tiny", *flags)
+    assert run.returncode == 0, run.stderr[-3000:]
     assert ask(store, "SELECT state, epochs_done, execution LIKE '%2 processes' FROM run") == [("finished", 3, True)]
     key = "epoch, split, condition, means_split, means_condition, layer, metric"
     assert ask(store, f"SELECT {key} FROM metric GROUP BY ALL HAVING count(*) > 1") == []

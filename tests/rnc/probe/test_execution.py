@@ -50,7 +50,7 @@ COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile
         Execution(CPU),
         Execution(CPU, bf16=True),
         Execution(CPU, bf16=True, channels_last=False),
-        pytest.param(Execution(CPU, compiled=True), marks=COMPILER),
+        pytest.param(Execution(CPU, compiled=True), marks=[COMPILER, pytest.mark.slow]),
     ],
     ids=str,
 )
