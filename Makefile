@@ -14,6 +14,8 @@ INSTALL_newest := --upgrade
 INSTALL_lowest := --resolution lowest-direct
 INSTALL = $(VENV)/bin/uv pip install --quiet $(INSTALL_$(VERSIONS)) --python $(PY)
 export OMP_NUM_THREADS ?= 1
+# The tests start hundreds of processes, each of which would compile torch anew where the environment forbids bytecode.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 
 .PHONY: run test quick test-all coverage test-lake test-own mutation setup demo check audit faults load soak bench bench-pages readme-figures gallery lock clean
 .DEFAULT_GOAL := run
@@ -30,17 +32,17 @@ run: setup ## set up, serve the app; if the store is empty, train the demo besid
 	RNC_STORE="$(STORE)" $(VENV)/bin/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.dev ## set up and run everything, in two processes
-	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder
 
 quick: $(VENV)/.dev ## what a change needs while working: the quick tests of ROOM=rnc/store, or of what differs from the last commit
-	@$(PY) -m tests.quick $(ROOM)
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.quick $(ROOM)
 
 test-all: test faults ## and what takes hours: every hostile value, the kills, the load, the soak
-	RNC_TEST_PROFILE=nightly $(PY) -m pytest tests/rnc/metrics tests/rnc/attacks tests/rnc/conditions tests/rnc/datasets
+	RNC_TEST_PROFILE=nightly $(PYTEST) tests/rnc/metrics tests/rnc/attacks tests/rnc/conditions tests/rnc/datasets
 
 coverage: $(VENV)/.dev ## lines and branches that the tests reach, by room; processes that the tests start are counted too
 	$(PY) -m coverage erase
-	$(PY) -m coverage run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(PY) -m coverage run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 	$(PY) -m coverage combine --quiet
 	$(PY) -m tests.coverage_by_room
 
