@@ -18,6 +18,7 @@ from rnc.store.reader import StoreReader
 from rnc.vocabulary import METRIC_INFO, Metric, Split
 from tests.pages.app import ROOT, answered, charts, open_page, rows
 
+pytestmark = pytest.mark.slow  # the one measurement through the command that ends with a real UMAP
 CLASSES = ("ant", "bee", "cow", "dog", "elk")
 STAGES = ["pixels", "conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "features"]
 OPTIONS = [

@@ -12,11 +12,14 @@ from rnc.claims import USED, Verdict, judge
 from rnc.simplex import SimplexPlane, centre, cosine_matrix, spectrum
 from rnc.store.reader import StoreReader
 from rnc.ui import sidebar
+from rnc.ui.figures import PageFigures
 from rnc.ui.run_labels import run_labels
 from rnc.vocabulary import METRIC_INFO, Metric
 from tests.pages.app import charts, open_page, ordered, rows, same
 
 PAGES = ("findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")
+OF_A_CONDITION = ("collapse", "geometry", "projections", "layers")
+"""The pages that read rows of the sidebar's condition; the others only draw the sidebar."""
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -37,8 +40,11 @@ def test_a_file_that_is_no_store_is_named(page: str, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_page_raises(page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_page(page, tiny_store, monkeypatch).title
+def test_no_page_raises_and_none_calls_a_trained_run_synthetic(
+    page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(page, tiny_store, monkeypatch)
+    assert app.title and not app.warning
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -46,14 +52,25 @@ def test_no_page_raises_on_the_demo(page: str, demo_store: Path, monkeypatch: py
     assert open_page(page, demo_store, monkeypatch).title
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-@pytest.mark.parametrize("condition", ["relabelled", "as_trained", "pgd-linf-0.07-10", "sign_noise"])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    ("condition", "split", "pages"),
+    [
+        ("as_trained", "train", OF_A_CONDITION),
+        ("as_trained", "test", PAGES),
+        ("relabelled", "test", OF_A_CONDITION),
+        ("pgd-linf-0.07-10", "train", OF_A_CONDITION),
+        ("sign_noise", "test", OF_A_CONDITION),
+    ],
+)
 def test_no_page_raises_under_a_condition_that_is_not_measured_everywhere(
-    page: str, condition: str, split: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+    condition: str, split: str, pages: tuple[str, ...], demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Relabelled features are sampled under another name, smaller attacks not at all, as_trained is of train and no ST."""
-    assert open_page(page, demo_store, monkeypatch, condition=condition, split=split).title
+    """Relabelled features are sampled under another name, smaller attacks not at all, as_trained is of train and no ST.
+
+    All but as_trained have the same rows for both splits.
+    """
+    for page in pages:
+        assert open_page(page, demo_store, monkeypatch, condition=condition, split=split).title, page
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -281,15 +298,28 @@ def test_a_page_comes_to_its_end_while_epochs_land_faster(
     assert app.session_state["content_of_pages"] < (next(landed),)  # (so that the next look begins it anew)
 
 
+def export_menu(figures):
+    """Draw the export menu alone: the source of an app, in which no name of this file is known."""
+    figures.draw_export_menu()
+
+
 @pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers"])
 def test_every_figure_can_be_taken_along(page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The menu is drawn again for each figure, the page is not: the figures stay the same."""
+    drawn: list[PageFigures] = []
+    draw = PageFigures.draw_export_menu
+    monkeypatch.setattr(PageFigures, "draw_export_menu", lambda self: draw(self) or drawn.append(self))
     app = open_page(page, tiny_store, monkeypatch)
-    assert app.selectbox(key="export_figure").options == list(charts(app))
-    for name in charts(app):
-        app.selectbox(key="export_figure").set_value(name).run()
-        assert not app.exception
+    names = list(charts(app))
+    assert app.selectbox(key="export_figure").options == names
+    app.selectbox(key="export_figure").set_value(names[-1]).run()
+    assert not app.exception and app.selectbox(key="export_figure").value == names[-1]
+    menu = AppTest.from_function(export_menu, kwargs={"figures": drawn[-1]}).run()
+    for name in names:
+        menu.selectbox(key="export_figure").set_value(name).run()
+        assert not menu.exception and menu.selectbox(key="export_figure").value == name
         computed = name.startswith(("cosines", "spectrum"))
-        assert any("SELECT" in code.value for code in app.code) is not computed
+        assert any("SELECT" in code.value for code in menu.code) is not computed
 
 
 def test_a_run_can_be_made_again_from_its_command(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,10 +20,10 @@ from tests.rnc.store.hand_written import begin, one_epoch
 NASTY = "<b>*bold*</b> [link](javascript:alert(1)) :red[x]"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def three_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three finished runs; what sets them apart is the objective, and the seed of the last."""
-    path = tmp_path / "rnc.duckdb"
+    path = tmp_path_factory.mktemp("three") / "rnc.duckdb"
     for run_id, objective, seed in (("one-st", "st", 1), ("two-at", "at", 1), ("three-at", "at", 2)):
         writer = begin(path, run_id, objective=objective, seed=seed)
         writer.write_epoch(run_id, 0, one_epoch(run_id, 0))
@@ -32,6 +32,13 @@ def store(tmp_path: Path) -> Path:
         networks_folder(path, run_id).mkdir(parents=True)
         (networks_folder(path, run_id) / "epoch-0004.safetensors").write_bytes(b"x" * 2_000_000)
     return path
+
+
+@pytest.fixture
+def store(three_runs: Path, tmp_path: Path) -> Path:
+    """A copy of the three runs, networks included, that a test may change."""
+    shutil.copytree(three_runs.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / three_runs.name
 
 
 def listed(app: AppTest) -> set[str]:

@@ -16,7 +16,6 @@ from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.projection import PlaneExtras, feature_plane, has_legend
 
-COUNTS = (2, 10, 37, 100, 200, 1000)
 LONG = "n{:04d} of the long-tailed West Highland cocker spaniels, Canis lupus familiaris"
 NAMES: dict[str, Callable[[int], str]] = {"digits": str, "long": LONG.format}
 WIDTH = 5.0  # inches, 480 pixels: half of a page on a laptop
@@ -24,11 +23,16 @@ SVG = "{http://www.w3.org/2000/svg}"
 _MOST_LETTERS = 26  # of a name that is cut
 
 
-@pytest.fixture(params=[(count, kind) for kind in NAMES for count in COUNTS], ids=lambda case: f"{case[0]} {case[1]}")
-def classes(request: pytest.FixtureRequest) -> list[str]:
-    """The names of the classes, each once."""
-    count, kind = request.param
-    return [NAMES[kind](i) for i in range(count)]
+def cases(**kinds: str) -> pytest.MarkDecorator:
+    """Return the argument `classes`: for each kind of name, the numbers of classes to draw.
+
+    A chart draws otherwise on the two sides of 12 and 60 classes (numbers and empty pairs of a matrix), 15 (slanted names), 24
+    (legend of a map, names around the circle) and 120 (names on an axis); with long names each of up to 120 takes the
+    renderer 35 ms, so that their largest number is drawn once.
+    """
+    named = [(int(count), kind) for kind, counts in kinds.items() for count in counts.split()]
+    lists = [[NAMES[kind](i) for i in range(count)] for count, kind in named]
+    return pytest.mark.parametrize("classes", lists, ids=[f"{count} {kind}" for count, kind in named])
 
 
 def leaps(classes: list[str]) -> pd.DataFrame:
@@ -97,10 +101,8 @@ CHARTS: dict[str, Callable[[list[str]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", CHARTS)
-def test_the_names_on_an_axis_do_not_lie_over_each_other(kind: str, classes: list[str]) -> None:
-    if kind == "heat map" and len(classes) > 300:
-        pytest.skip("the page draws no heat map of more than 300 classes")
+def assert_names_are_apart(kind: str, classes: list[str]) -> None:
+    """The names on the axes of a chart do not lie over each other, are cut, and leave its area."""
     drawing = drawing_of(CHARTS[kind](classes))
     shown = [
         text for text in texts(drawing, "role-axis-label") if text[2].removesuffix("…") and text[2][0] in "n0123456789c"
@@ -117,6 +119,34 @@ def test_the_names_on_an_axis_do_not_lie_over_each_other(kind: str, classes: lis
     assert across > 250 and down > 200
 
 
+@cases(digits="2 10 130", long="10 37")
+def test_the_names_on_the_axes_of_a_heat_map_do_not_lie_over_each_other(classes: list[str]) -> None:
+    """The page draws none of more than 300 classes."""
+    assert_names_are_apart("heat map", classes)
+
+
+@cases(digits="10 100 1000", long="2 37")
+def test_the_names_on_the_axes_of_a_leaping_matrix_do_not_lie_over_each_other(classes: list[str]) -> None:
+    assert_names_are_apart("leaping matrix", classes)
+
+
+@pytest.mark.slow
+@cases(long="200")
+def test_more_long_names_than_an_axis_has_do_not_lie_over_each_other(classes: list[str]) -> None:
+    assert_names_are_apart("leaping matrix", classes)
+
+
+@cases(digits="2 37 200", long="10")
+def test_the_names_below_norms_do_not_lie_over_each_other(classes: list[str]) -> None:
+    assert_names_are_apart("norms", classes)
+
+
+@cases(digits="10 100 1000", long="2 37")
+def test_the_names_below_angles_do_not_lie_over_each_other(classes: list[str]) -> None:
+    assert_names_are_apart("angles", classes)
+
+
+@cases(digits="10 37", long="2 10 1000")
 @pytest.mark.parametrize("brush", [True, False], ids=["projections", "lab"])
 def test_a_map_keeps_its_area(brush: bool, classes: list[str]) -> None:
     drawing = drawing_of(feature_plane(plane(classes), classes, "perturbed", arrows=True, brush=brush))
@@ -144,6 +174,7 @@ def test_classes_too_many_for_a_legend_are_singled_out_by_name() -> None:
     assert unsingled["layer"][-1]["encoding"]["color"]["legend"] is None
 
 
+@cases(digits="2 10 37 1000", long="10 37 1000")
 def test_the_circle_of_flows_keeps_its_size(classes: list[str]) -> None:
     chart = leap_flows(top_flows(leaps(classes)), classes, "t")
     low, high = chart.to_dict()["layer"][0]["encoding"]["x"]["scale"]["domain"]
@@ -166,6 +197,7 @@ def test_vertices_of_a_plane_with_long_names_are_cut() -> None:
     )
 
 
+@cases(digits="2 37", long="1000")
 def test_leaps_of_many_classes_are_stacked_without_a_legend(classes: list[str]) -> None:
     frame = pd.DataFrame({"frame": ["start", "1"] * len(classes), "label": np.repeat(classes, 2)})
     assert drawn_area(drawing_of(leap_moments(frame, ["start", "1"], classes)))[0] > 300
