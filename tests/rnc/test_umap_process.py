@@ -18,6 +18,7 @@ def features(seed: int) -> np.ndarray:
     return (np.repeat(centres, 20, axis=0) + rng.normal(size=(60, 64))).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_two_processes_give_one_plane_in_which_classes_stay_together() -> None:
     clean, others = features(1), [features(2), features(3)[:10]]
     with UmapProcess() as first, UmapProcess() as second:

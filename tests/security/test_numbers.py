@@ -1,6 +1,7 @@
 """Numbers in a store that somebody else made: none becomes a length, a width or a loop that takes the memory or the day."""
 
 import resource
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,25 +35,34 @@ def store_with_epochs(path: Path, epochs: list[int]) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def made_far(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that each test gets a copy of."""
+    return store_with_epochs(tmp_path_factory.mktemp("far") / "rnc.duckdb", EPOCHS)
+
+
+@pytest.fixture
+def far(made_far: Path, tmp_path: Path) -> Path:
+    """A store with a run that was measured at EPOCHS."""
+    return shutil.copyfile(made_far, tmp_path / made_far.name)
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_huge_epochs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = store_with_epochs(tmp_path / "rnc.duckdb", EPOCHS)
-    app = open_page(page, store, monkeypatch, runs="far")
+def test_huge_epochs(page: str, far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(page, far, monkeypatch, runs="far")
     assert app.sidebar.select_slider(key="epoch").options == ["0", "7", "500000", "last"]
 
 
-def test_an_epoch_between_the_measured_ones_is_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = store_with_epochs(tmp_path / "rnc.duckdb", EPOCHS)
-    app = open_page("collapse", store, monkeypatch, runs="far", epoch="499999")
+def test_an_epoch_between_the_measured_ones_is_the_one_before(far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("collapse", far, monkeypatch, runs="far", epoch="499999")
     assert app.sidebar.select_slider(key="epoch").value == "7"
     assert any("the selected epoch (7)" in caption.value for caption in app.caption)
 
 
 @pytest.mark.parametrize("epoch", ["-1", "9" * 40, "1e9", "NaN", "2147483646"])
-def test_an_address_with_any_number(epoch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = store_with_epochs(tmp_path / "rnc.duckdb", EPOCHS)
+def test_an_address_with_any_number(epoch: str, far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = {"-1": "0", "2147483646": "500000"}.get(epoch, "last")
-    app = open_page("collapse", store, monkeypatch, runs="far", epoch=epoch)
+    app = open_page("collapse", far, monkeypatch, runs="far", epoch=epoch)
     assert app.sidebar.select_slider(key="epoch").value == expected
 
 

@@ -41,12 +41,18 @@ def guard(tmp_path: Path) -> Iterator[Path]:
     assert snapshot(folder) == before
 
 
-@pytest.fixture
-def given(tmp_path: Path, guard: Path) -> Path:
-    """Somebody else's store, with one run that is all right; it lies as deep as the guard tree."""
-    store = tmp_path / "guard.given" / "rnc.duckdb"
+@pytest.fixture(scope="session")
+def with_a_good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that each test gets a copy of."""
+    store = tmp_path_factory.mktemp("given") / "rnc.duckdb"
     add_run(store, "good", "checkpoints/good/epoch-0001.safetensors")
     return store
+
+
+@pytest.fixture
+def given(with_a_good_run: Path, tmp_path: Path, guard: Path) -> Path:
+    """Somebody else's store, with one run that is all right; it lies as deep as the guard tree."""
+    return shutil.copytree(with_a_good_run.parent, tmp_path / "guard.given") / with_a_good_run.name
 
 
 def add_run(store: Path, run_id: str, recorded: str | None = None, sha256: str = SHA256) -> None:

@@ -27,14 +27,20 @@ from tests.rnc.store.hand_written import begin, one_epoch
 TABLES = sorted(schema_checks.schema_tables())
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A small store with one run."""
-    path = tmp_path / "given" / "rnc.duckdb"
+@pytest.fixture(scope="session")
+def given_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that each test gets a copy of."""
+    path = tmp_path_factory.mktemp("given") / "rnc.duckdb"
     begin(path, "r", dataset="digits", model="m", objective="st", norm="linf", epochs=1, seed=1).write_epoch(
         "r", 0, one_epoch("r", 0)
     )
     return path
+
+
+@pytest.fixture
+def store(given_store: Path, tmp_path: Path) -> Path:
+    """A small store with one run."""
+    return shutil.copytree(given_store.parent, tmp_path / "given") / given_store.name
 
 
 def change(store: Path, *statements: str) -> None:

@@ -105,4 +105,4 @@ def wait_for(condition, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.3)
+        time.sleep(0.1)

@@ -13,7 +13,7 @@ import pytest
 
 from rnc.processes import identity
 from rnc.store.locks import run_lock
-from rnc.store.sweep_state import Job, PlannedRun, Sweep, sweeps_of
+from rnc.store.sweep_state import Job, PlannedRun, Sweep, sweep_folder, sweeps_of
 from rnc.store.writer import StoreWriter
 from tests.train.slurm import wait_for
 from tests.train.small import ask
@@ -103,6 +103,7 @@ def test_the_runs_of_a_killed_controller_are_found_and_ended(tmp_path: Path) -> 
     assert run.wait(60) == -signal.SIGTERM and Local().alive([job], tmp_path) == []
 
 
+@pytest.mark.slow
 def test_cancel_ends_the_run_whose_controller_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "rnc.duckdb"
     flags = ["--epochs", "5000", "--measured-epochs", "0,1,5000", *FEW, *SMALL]
@@ -129,35 +130,30 @@ def test_cancel_says_so_where_a_run_goes_on_in_nobodys_job(tmp_path: Path, capsy
     assert main(["--cancel", "--store", str(store)]) == 75
 
 
-def test_what_failed_is_handed_in_again_when_it_is_asked_for(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_runs_are_packed_into_jobs_and_what_failed_is_handed_in_again_when_it_is_asked_for(tmp_path: Path) -> None:
     store = tmp_path / "rnc.duckdb"
-    flags = ["--seed", "1,2", *SHORT]
-    fails, works = (config.run_id for config in grid(flags)[0])
+    flags = ["--seed", "1,2,3", *SHORT]
+    fails, works, third = (config.run_id for config in grid(flags)[0])
     in_the_way = tmp_path / "checkpoints" / fails
     in_the_way.parent.mkdir()
     in_the_way.write_text("no folder")
-    command = [*flags, "--engine", "local", "--store", str(store)]
+    command = [*flags, "--engine", "local", "--pack", "2", "--store", str(store)]
     assert main(command) == 1
-    assert {run_id: state for run_id, (state, _) in states(store).items()} == {fails: "failed", works: "finished"}
+    ended = {run_id: state for run_id, (state, _) in states(store).items()}
+    assert ended == {fails: "failed", works: "finished", third: "finished"}
+    assert jobs(store) == [[fails, works], [third]] and logs(store).count(": started") == 3
     in_the_way.unlink()
-    assert main(command) == 1 and len(jobs(store)) == 1  # (what failed would fail again, for all it knows)
+    assert main(command) == 1 and len(jobs(store)) == 2  # (what failed would fail again, for all it knows)
     assert main(["--retry-failed", "--store", str(store)]) == 0
-    assert jobs(store) == [[fails, works], [fails]]
-    assert set(states(store).values()) == {("finished", 2)}
-    assert logs(store).count(f"{works}: started") == 1 and logs(store).count(f"{fails}: started") == 2
-    assert main(["--retry-failed", "--store", str(store)]) == 0 and len(jobs(store)) == 2
+    assert jobs(store) == [[fails, works], [third], [fails]]
+    assert list(states(store).values()) == [("finished", 2)] * 3
+    started = [logs(store).count(f"{run_id}: started") for run_id in (fails, works, third)]
+    assert started == [2, 1, 1]
+    assert main(["--retry-failed", "--store", str(store)]) == 0 and len(jobs(store)) == 3
 
 
-def test_runs_are_packed_into_jobs(tmp_path: Path) -> None:
-    store = tmp_path / "rnc.duckdb"
-    flags = ["--seed", "1,2,3", *SHORT]
-    first, second, third = (config.run_id for config in grid(flags)[0])
-    assert main([*flags, "--engine", "local", "--pack", "2", "--store", str(store)]) == 0
-    assert jobs(store) == [[first, second], [third]]
-    assert sorted(states(store).values()) == [("finished", 2)] * 3
-    assert logs(store).count(": started") == 3
-
-
+@pytest.mark.slow
 def test_a_run_of_a_sweep_has_several_processes(tmp_path: Path) -> None:
     store = tmp_path / "rnc.duckdb"
     assert main([*SHORT, "--engine", "local", "--ranks", "2", "--store", str(store)]) == 0
@@ -179,15 +175,23 @@ def test_a_job_that_is_told_to_end_while_it_looks_at_its_runs_waits_for_them(tmp
     job._stop()  # (a run that has been waited for)
 
 
-def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
+@pytest.mark.slow
+def test_a_cancelled_sweep_stops_and_the_same_command_goes_on_once_its_jobs_have_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     store = tmp_path / "rnc.duckdb"
-    flags = ["--epochs", "40", "--measured-epochs", "0,1,40", *FEW, *SMALL]
+    flags = ["--epochs", "80", "--measured-epochs", "0,1,80", *FEW, *SMALL]
     command = [*flags, "--engine", "local", "--store", str(store)]
     assert main([*command, "--detach"]) == 0
     wait_for(lambda: begun(store, 1), 600)
-    task = child_of(sweeps_of(store)[0].jobs[0].job_id)
+    assert main(["--cancel", "--store", str(store)]) == 75
+    ((state, done),) = states(store).values()
+    (found,) = sweeps_of(store)
+    assert state == "interrupted" and not Local().alive(found.jobs, sweep_folder(store, found.name))
+    assert main([*command, "--detach"]) == 0
+    wait_for(lambda: begun(store, done + 1), 600)
+    assert len(jobs(store)) == 2
+    task = child_of(sweeps_of(store)[0].jobs[1].job_id)
     run = child_of(task)
     for process in (run, task):  # (a job that takes its time to end)
         os.kill(process, signal.SIGSTOP)
@@ -195,19 +199,17 @@ def test_the_same_command_waits_for_a_cancelled_job_and_begins_anew(
         hurry.setattr(sweep, "_CANCEL_TIMEOUT", 0.0)
         assert main(["--cancel", "--store", str(store)]) == 2
         assert "were cancelled but have not ended yet; a run ends only after an epoch" in capsys.readouterr().err
-        assert main(command) == 2 and len(jobs(store)) == 1
+        assert main(command) == 2 and len(jobs(store)) == 2
     until_gone = sweep._wait_until_ended
 
     def let_go_and_wait(*waited_for: Any) -> None:
         os.kill(task, signal.SIGCONT)
-        wait_for(lambda: is_told(run), 60)
+        wait_for(lambda: is_told(run), 600)
         os.kill(run, signal.SIGCONT)
         until_gone(*waited_for)
 
     monkeypatch.setattr(sweep, "_wait_until_ended", let_go_and_wait)
-    monkeypatch.setattr(
-        sweep, "_CANCEL_TIMEOUT", 600.0
-    )  # (the run may be at its last epoch's map, which a busy machine makes slowly)
+    monkeypatch.setattr(sweep, "_CANCEL_TIMEOUT", 600.0)  # (of a busy machine)
     assert main(command) == 0
     assert "waiting for the cancelled jobs" in capsys.readouterr().out
-    assert len(jobs(store)) == 2 and set(states(store).values()) == {("finished", 40)}
+    assert len(jobs(store)) == 3 and list(states(store).values()) == [("finished", 80)]

@@ -1,5 +1,6 @@
 """Questions to a store end in time and in words, whatever somebody has put into its tables."""
 
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -14,12 +15,18 @@ from tests.rnc.store.hand_written import begin, one_epoch
 pytestmark = pytest.mark.one_file("rows are put into the file by hand")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """One run of one epoch."""
-    path = tmp_path / "rnc.duckdb"
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that each test gets a copy of."""
+    path = tmp_path_factory.mktemp("bounds") / "rnc.duckdb"
     begin(path, "r", width=1.0, subset=0).write_epoch("r", 0, one_epoch("r", 0))
     return path
+
+
+@pytest.fixture
+def store(small_store: Path, tmp_path: Path) -> Path:
+    """One run of one epoch."""
+    return shutil.copyfile(small_store, tmp_path / small_store.name)
 
 
 def change(store: Path, *statements: str) -> None:

@@ -21,10 +21,10 @@ from tests.rnc.store.hand_written import begin, one_epoch
 pytestmark = pytest.mark.one_file("a lake has no file to be compacted")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """Two runs, and the room that many deleted rows have left."""
-    path = tmp_path / "rnc.duckdb"
+@pytest.fixture(scope="session")
+def with_room(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that each test gets a copy of."""
+    path = tmp_path_factory.mktemp("with-room") / "rnc.duckdb"
     for run_id in ("r", "s"):
         begin(path, run_id, width=1.0, subset=0).write_epoch(run_id, 0, one_epoch(run_id, 0))
     with duckdb.connect(str(path)) as connection:
@@ -38,6 +38,13 @@ def store(tmp_path: Path) -> Path:
         connection.execute("CHECKPOINT")
     path.chmod(0o640)
     return path
+
+
+@pytest.fixture
+def store(with_room: Path, tmp_path: Path) -> Path:
+    """Two runs, and the room that many deleted rows have left."""
+    shutil.copytree(with_room.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / with_room.name
 
 
 def content(store: Path) -> dict[str, list[tuple]]:

@@ -1,6 +1,7 @@
 """What the rows of a published run say is believed before its footer; a small file that holds endless entries harms nobody."""
 
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,16 +16,22 @@ from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin, one_epoch
 
 
-@pytest.fixture
-def gallery(tmp_path: Path) -> Path:
-    """The published runs good and evil."""
-    store, folder = tmp_path / "theirs" / "rnc.duckdb", tmp_path / "gallery"
+@pytest.fixture(scope="session")
+def good_and_evil(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that each test gets a copy of."""
+    store, folder = tmp_path_factory.mktemp("theirs") / "rnc.duckdb", tmp_path_factory.mktemp("gallery")
     for run_id in ("good", "evil"):
         writer = begin(store, run_id, width=1.0, subset=0)
         writer.write_epoch(run_id, 0, one_epoch(run_id, 0))
         writer.end_run(run_id, RunState.FINISHED, 1.0)
         publish(store, run_id, folder)
     return folder
+
+
+@pytest.fixture
+def gallery(good_and_evil: Path, tmp_path: Path) -> Path:
+    """The published runs good and evil."""
+    return shutil.copytree(good_and_evil, tmp_path / "gallery")
 
 
 def with_column(name: str, value: object) -> Callable[[pa.Table], pa.Table]:

@@ -1,6 +1,7 @@
 """Tags, notes, the archive and deletion: each is whole or did not happen, trainings go on beside them, neighbours stay."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rnc.store.reader import StoreReader
 from rnc.store.run_annotations import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS, networks_of
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
+from tests.rnc.store.conftest import LAKE
 from tests.rnc.store.hand_written import begin, one_epoch
 from tests.rnc.store.test_concurrency import Other, assert_whole_epochs, other, wait_for
 from tests.rnc.store.test_writer import full_run, snapshot
@@ -21,10 +23,24 @@ __all__ = ["other"]  # (a fixture)
 NASTY = "<b>*bold*</b> [link](javascript:alert(1)) $x$ `code` 'quote'"
 
 
+@pytest.fixture(scope="session")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store that each test gets a copy of."""
+    return make_two_runs(tmp_path_factory.mktemp("annotated") / "rnc.duckdb")
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Two finished runs with networks on the disk."""
-    path = tmp_path / "rnc.duckdb"
+    if LAKE:  # (a lake is not copied by copying what stands for it)
+        return make_two_runs(tmp_path / "rnc.duckdb")
+    made: Path = request.getfixturevalue("two_runs")
+    shutil.copytree(made.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / made.name
+
+
+def make_two_runs(path: Path) -> Path:
+    """Make the store of the fixture above."""
     for run_id in ("a", "b"):
         full_run(path, run_id).end_run(run_id, RunState.FINISHED, 1.0)
         StoreWriter(path).annotate(run_id, [], "")
