@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from rnc.projection import PlanePCA
+from tests.examples import examples
 
 SPREAD = np.array([5.0, 3.0, 1.0, 0.5])
 
@@ -20,7 +21,7 @@ def sklearn_plane(fitted: np.ndarray, features: np.ndarray) -> np.ndarray:
     return PCA(2, svd_solver="covariance_eigh").fit(fitted).transform(features)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 10_000), parts=st.integers(1, 4))
 def test_it_is_that_of_scikit_learn_up_to_sign(seed: int, parts: int) -> None:
     epochs = [cloud(seed + k, shift=k) for k in range(parts)]
@@ -47,7 +48,7 @@ def test_pooled_features_are_centred() -> None:
     assert plane[:, 0].var() > plane[:, 1].var()
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(seed=st.integers(0, 10_000), noise=st.floats(0.0, 0.02))
 def test_a_refit_with_more_epochs_does_not_flip(seed: int, noise: float) -> None:
     """The signs follow the features, not the solver: nearly the same pool gives nearly the same plane."""

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.simplex import SimplexPlane, centre, cosine_matrix, simplex_cosine, simplex_distances, spectrum
+from tests.examples import examples
 from tests.oracles import collapse_oracle, samples
 
 
@@ -18,7 +19,7 @@ def test_centred_means_sum_to_zero_and_the_given_ones_stay() -> None:
     assert np.array_equal(means, before)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 10_000), num_classes=st.integers(1, 6), d=st.integers(1, 5))
 def test_cosines_agree_with_the_loops(seed: int, num_classes: int, d: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(num_classes, d))
@@ -84,7 +85,7 @@ def gram_distance(means: np.ndarray) -> float:
     return math.sqrt(total)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 10_000), num_classes=st.integers(2, 6), d=st.integers(2, 5))
 def test_distances_to_the_simplex_agree_with_the_loops(seed: int, num_classes: int, d: int) -> None:
     means = np.random.default_rng(seed).normal(size=(2, num_classes, d)) + 3.0
@@ -96,7 +97,7 @@ def test_distances_to_the_simplex_agree_with_the_loops(seed: int, num_classes: i
         assert found["equinorm"][place] == pytest.approx(collapse_oracle.equinorm(centred), abs=1e-9)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 10_000), num_classes=st.integers(2, 8), radius=st.floats(1e-3, 1e3))
 def test_a_simplex_of_any_size_anywhere_has_no_distance_and_others_have(
     seed: int, num_classes: int, radius: float
@@ -116,7 +117,7 @@ def test_means_on_a_line_are_far_from_a_simplex() -> None:
         simplex_distances(np.ones((1, 3)))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 10_000), d=st.integers(2, 6))
 def test_the_plane_keeps_distances_between_its_vertices(seed: int, d: int) -> None:
     rng = np.random.default_rng(seed)

@@ -4,11 +4,12 @@ import json
 import shlex
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.store.run_card import train_command
 from rnc.vocabulary import TRAINED, Norm
+from tests.examples import examples
 from train.config import RunConfig
 from train.run import parse
 
@@ -48,7 +49,7 @@ def configs(draw: st.DrawFn) -> RunConfig:
     return RunConfig(**fields)
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(config=configs())
 def test_the_command_makes_the_very_run_again(config: RunConfig) -> None:
     stored = json.loads(json.dumps(config.to_json()))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnc.attacks import PGD, LinfBall, SampleNoise, TRADESAttack, attack_steps, ball_of, perturbation
@@ -15,6 +15,7 @@ from rnc.attacks.norm_balls import amplitudes, norms, scale_to
 from rnc.attacks.trades import TradesL2Ball
 from rnc.conditions import Condition, no_gradient_message
 from rnc.vocabulary import Norm
+from tests.examples import examples
 from tests.oracles import pgd_oracle as oracle
 from tests.oracles import samples
 
@@ -36,7 +37,7 @@ def gradients(seed: int, exponent: int, dtype: torch.dtype) -> torch.Tensor:
     return torch.tensor(found).to(dtype)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(seed=st.integers(0, 1000), exponent=st.integers(-126, 120), single=st.booleans(), step_size=st.floats(1e-3, 2.0))
 @example(seed=0, exponent=-140, single=True, step_size=0.25)
 def test_a_step_is_full_at_any_scale(seed: int, exponent: int, single: bool, step_size: float) -> None:
@@ -48,7 +49,7 @@ def test_a_step_is_full_at_any_scale(seed: int, exponent: int, single: bool, ste
     np.testing.assert_allclose(found.double().numpy(), expected, rtol=1e-5 if single else 1e-12, atol=1e-7)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=st.integers(0, 1000), exponent=st.integers(-120, 120))
 def test_norms_and_lengths_know_no_scale(seed: int, exponent: int) -> None:
     x = gradients(seed, exponent, torch.float32)
@@ -58,7 +59,7 @@ def test_norms_and_lengths_know_no_scale(seed: int, exponent: int) -> None:
     assert amplitudes(x).tolist() == [max(map(abs, sample)) for sample in x.flatten(1).tolist()]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     seed=st.integers(0, 1000),
     exponent=st.integers(-110, 5),

@@ -19,6 +19,7 @@ from rnc import datasets, models
 from rnc.attacks import AttackStep, SampleNoise, attack_labels, attack_steps, num_iterations, perturbation
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, TargetRule
+from tests.examples import examples
 from tests.oracles import attack_oracle as oracle
 from tests.oracles import samples
 from tests.rnc.conditions.every import attacks
@@ -59,7 +60,7 @@ def no_worse(kept: list[tuple[bool, float]], other: list[tuple[bool, float]]) ->
     return all((won, value + 1e-9) >= there for (won, value), there in zip(kept, other, strict=True))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(condition=SMALL, seed=SEEDS, single=st.booleans())
 def test_every_point_is_in_the_ball_and_an_image(condition: Condition, seed: int, single: bool) -> None:
     dtype = torch.float32 if single else torch.float64
@@ -73,7 +74,7 @@ def test_every_point_is_in_the_ball_and_an_image(condition: Condition, seed: int
         assert float(images.min()) >= 0 and float(images.max()) <= 1
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(condition=SMALL, seed=SEEDS)
 def test_there_are_as_many_points_as_rounds_restart_by_restart(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
@@ -82,7 +83,7 @@ def test_there_are_as_many_points_as_rounds_restart_by_restart(condition: Condit
     assert [(p.restart, p.step) for p in path] == [*itertools.product(range(condition.restarts), range(steps + 1))]
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(condition=SMALL, seed=SEEDS)
 def test_the_same_generator_gives_the_same_images_bit_by_bit(condition: Condition, seed: int) -> None:
     for one, other in zip(path_of(condition, seed), path_of(condition, seed), strict=True):
@@ -96,7 +97,7 @@ def test_the_same_generator_gives_the_same_images_bit_by_bit(condition: Conditio
     assert torch.equal(*ends)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(condition=SMALL, seed=SEEDS, size=st.integers(1, 3))
 def test_starts_do_not_depend_on_the_batch(condition: Condition, seed: int, size: int) -> None:
     whole = [step.images for step in path_of(condition, seed) if step.step == 0]
@@ -112,7 +113,7 @@ TWINS = Condition(ConditionKind.APGD, Norm.L2, 0.0625, 21, objective=AttackObjec
 """At seed 15 two points met are worth the same but for the last digit, which the attack's order of summing gets otherwise."""
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(condition=LONG.filter(lambda c: c.kind is ConditionKind.APGD), seed=SEEDS)
 @example(condition=TWINS, seed=15)
 def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Condition, seed: int) -> None:
@@ -128,7 +129,7 @@ def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Conditi
     assert all(no_worse(kept[-1], other) for other in met)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(condition=SMALL.filter(lambda c: c.restarts > 1), seed=SEEDS)
 def test_of_several_restarts_each_sample_keeps_its_best_end(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
@@ -139,7 +140,7 @@ def test_of_several_restarts_each_sample_keeps_its_best_end(condition: Condition
         assert all(any(no_worse([best], [end[i]]) for end in ends) for i, best in enumerate(found))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(condition=SMALL, seed=SEEDS)
 def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(condition: Condition, seed: int) -> None:
     images, labels = samples.images(seed, SIZE), samples.labels(seed, SIZE, CLASSES)
@@ -150,7 +151,7 @@ def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(cond
     assert torch.equal(made.labels, attack_labels(condition, net, images, labels, CLASSES) if measured else labels)
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(
     condition=attacks(sizes=st.floats(0.01, 0.5), steps=3, restarts=2, classes=10),
     has_grad=st.booleans(),
@@ -206,7 +207,7 @@ class Linear(nn.Module):
         return torch.stack([s, torch.zeros_like(s), rest, rest], dim=1)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     kind=st.sampled_from(WALKS),
     norm=st.sampled_from(Norm),
@@ -264,7 +265,7 @@ def _draw(count: int) -> list[Condition]:
     return found
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(condition=SMALL)
 def test_a_batch_of_no_images_is_one(condition: Condition) -> None:
     """A process without a batch takes an empty one, so that it takes part in the sums over the processes."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.attacks import (
@@ -18,6 +18,7 @@ from rnc.attacks import (
     targeted_dlr_from,
 )
 from rnc.vocabulary import Norm
+from tests.examples import examples
 from tests.oracles import attack_oracle, samples
 from tests.oracles import collapse_oracle as oracle
 
@@ -26,7 +27,7 @@ def logits(seed: int, n: int = 6, num_classes: int = 4) -> torch.Tensor:
     return torch.tensor(3 * np.random.default_rng(seed).normal(size=(n, num_classes)))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 10_000))
 def test_cross_entropy_is_one_value_a_sample(seed: int) -> None:
     z, y = logits(seed), samples.labels(seed, 6, 4)
@@ -34,7 +35,7 @@ def test_cross_entropy_is_one_value_a_sample(seed: int) -> None:
     np.testing.assert_allclose(cross_entropy(z, y).numpy(), expected, rtol=1e-9)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 10_000))
 def test_kl_agrees_with_the_formula_and_takes_no_part_of_the_labels(seed: int) -> None:
     clean, other = logits(seed), logits(seed + 1)
@@ -81,7 +82,7 @@ def test_pgd_raises_the_kl_whatever_the_labels() -> None:
     assert all(torch.equal(one, other) for one, other in zip(*paths, strict=True))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(seed=st.integers(0, 10_000), classes=st.integers(4, 7))
 def test_margin_and_ratios_agree_with_the_formulas(seed: int, classes: int) -> None:
     z, y, t = logits(seed, 6, classes), samples.labels(seed, 6, classes), samples.labels(seed + 1, 6, classes)
@@ -98,7 +99,7 @@ def test_margin_and_ratios_agree_with_the_formulas(seed: int, classes: int) -> N
     np.testing.assert_allclose(targeted_dlr_from(y)(z, t).numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100), shift=st.floats(-10, 10))
 def test_margins_say_who_wins_and_ratios_know_no_scale(seed: int, factor: float, shift: float) -> None:
     z, y, t = logits(seed, 6, 5), samples.labels(seed, 6, 5), samples.labels(seed + 1, 6, 5)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.attacks import L2Ball, LinfBall, SampleNoise, ball_of, gaussian_noise, sign_noise
 from rnc.attacks.norm_balls import norms
 from rnc.vocabulary import Norm
+from tests.examples import examples
 from tests.oracles import samples
 
 Noisy = Callable[..., torch.Tensor]
@@ -47,7 +48,7 @@ def test_linf_gaussian_noise_has_sd_epsilon() -> None:
     assert float(delta.abs().max()) > 0.1  # matched in size only: it leaves the ball
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 10_000), norm=st.sampled_from(Norm), epsilon=st.floats(1e-3, 1.0))
 def test_noisy_pixels_stay_in_range_and_keep_their_type(seed: int, norm: Norm, epsilon: float) -> None:
     for dtype in (torch.float32, torch.float64):

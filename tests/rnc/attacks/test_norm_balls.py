@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.attacks import L2Ball, LinfBall, SampleNoise, ball_of
 from rnc.attacks.norm_balls import norms, scale_to
 from rnc.attacks.randomness import GeneratorNoise
 from rnc.vocabulary import Norm
+from tests.examples import examples
 from tests.oracles import pgd_oracle as oracle
 
 SHAPE = (5, 2, 3, 3)
@@ -38,7 +39,7 @@ def test_a_radius_must_be_a_finite_number_above_zero(ball: type[LinfBall] | type
         ball(epsilon)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     norm=st.sampled_from(Norm),
@@ -63,7 +64,7 @@ def test_what_is_inside_is_not_moved(norm: Norm) -> None:
     assert torch.equal(ball_of(norm, 0.11).project(torch.zeros(SHAPE)), torch.zeros(SHAPE))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 10_000), norm=st.sampled_from(Norm), step_size=st.floats(1e-3, 2.0))
 def test_a_step_is_the_formulas(seed: int, norm: Norm, step_size: float) -> None:
     gradient = deltas(seed, 0.7)
@@ -75,7 +76,7 @@ def test_a_step_is_the_formulas(seed: int, norm: Norm, step_size: float) -> None
     np.testing.assert_allclose(size_in(norm, found)[1:].numpy(), step_size, rtol=1e-8)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=st.integers(0, 10_000), norm=st.sampled_from(Norm), epsilon=st.floats(1e-3, 1.0), single=st.booleans())
 def test_random_starts_are_inside(seed: int, norm: Norm, epsilon: float, single: bool) -> None:
     like = torch.zeros(SHAPE, dtype=torch.float32 if single else torch.float64)

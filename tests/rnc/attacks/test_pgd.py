@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from rnc.attacks import PGD, LinfBall, SampleNoise, ball_of, cross_entropy
 from rnc.attacks.norm_balls import norms
 from rnc.vocabulary import Norm
+from tests.examples import examples
 from tests.oracles import pgd_oracle, samples
 
 NORMS = pytest.mark.parametrize("norm", Norm)
@@ -25,7 +26,7 @@ def excess(images: torch.Tensor, clean: torch.Tensor, norm: Norm, epsilon: float
     return max(float(size.max()) - epsilon, -float(images.min()), float(images.max()) - 1.0)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     norm=st.sampled_from(Norm),
@@ -59,7 +60,7 @@ def test_every_iterate_stays_in_ball_and_box(
             assert excess(images, clean, norm, epsilon) <= (1e-6 if single else 1e-12)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     seed=st.integers(0, 10_000),
     norm=st.sampled_from(Norm),

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.attacks.randomness import GeneratorNoise, SampleNoise, as_noise
+from tests.examples import examples
 
 DOUBLE = torch.zeros(1, dtype=torch.float64)
 
@@ -22,7 +23,7 @@ def draw(seed: int, indices: torch.Tensor, kind: str, like: torch.Tensor = DOUBL
     return values
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     seed=st.integers(-5, 2**31),
     order=st.permutations(range(20)),

@@ -3,11 +3,12 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition, default_step_size, format_pixels, parse_pixels
 from rnc.vocabulary import ConditionKind, LabelRule, Norm, TargetRule
+from tests.examples import examples
 from tests.rnc.conditions.every import SIZES
 
 TWO_RULES = [TargetRule.UNTARGETED, TargetRule.NEXT]
@@ -25,7 +26,7 @@ ATTACKS = st.builds(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(condition=st.one_of(st.just(CLEAN), NOISES, ATTACKS))
 def test_a_slug_reads_back(condition: Condition) -> None:
     found = Condition.from_slug(condition.slug)
@@ -50,7 +51,7 @@ def test_a_size_a_billionth_beside_a_round_one_keeps_its_slug(condition: Conditi
     assert Condition.from_slug(condition.slug).slug == condition.slug
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(k=st.integers(1, 3000), steps=st.integers(0, 100), norm=st.sampled_from(Norm), rule=st.sampled_from(TWO_RULES))
 def test_a_multiple_of_a_255th_reads_back_exactly(k: int, steps: int, norm: Norm, rule: TargetRule) -> None:
     condition = Condition(ConditionKind.PGD, norm, k / 255, steps, target_rule=rule)
@@ -138,7 +139,7 @@ def test_a_slug_that_is_taken_can_be_written_again() -> None:
     assert Condition.from_slug(condition.slug).epsilon == pytest.approx(1e308)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(slug=st.text(max_size=30) | st.text("pgdclinfgausse-_0123456789.tx", max_size=30))
 def test_any_text_is_a_condition_or_a_value_error(slug: str) -> None:
     try:
@@ -196,7 +197,7 @@ def test_pixels_are_written_the_fields_way(value: float, text: str) -> None:
     assert parse_pixels(text) == value
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(value=SIZES)
 def test_written_pixels_read_back(value: float) -> None:
     assert parse_pixels(format_pixels(value)) == pytest.approx(value, rel=2e-9)

@@ -4,30 +4,31 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, StepSchedule, TargetRule
+from tests.examples import examples
 from tests.rnc.conditions.every import KINDS, UNAIMED, attacks
 
 PGD, APGD, FGSM = KINDS
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(condition=UNAIMED | attacks())
 def test_every_condition_is_its_slug(condition: Condition) -> None:
     assert Condition.from_slug(condition.slug) == condition
     assert set(condition.slug) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(one=attacks(), other=attacks())
 def test_different_conditions_have_different_slugs(one: Condition, other: Condition) -> None:
     assert (one == other) is (one.slug == other.slug)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(condition=attacks(), data=st.data())
 def test_the_options_of_a_slug_may_stand_in_any_order_but_once(condition: Condition, data: st.DataObject) -> None:
     plain = Condition.from_slug(condition.slug.removesuffix("-predicted"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 from torchvision import transforms
@@ -16,6 +16,7 @@ from rnc import datasets
 from rnc.datasets import DatasetError
 from rnc.datasets.decoding import EncodedImage, decode, decode_image
 from rnc.vocabulary import Split
+from tests.examples import examples
 
 GREY, RGB, ANY_SIZE = datasets.spec("mnist"), datasets.spec("cifar10"), datasets.spec("imagenette")
 TINY = replace(ANY_SIZE, image_shape=(3, 8, 8))
@@ -88,7 +89,7 @@ def test_other_modes_become_rgb_or_grey(mode: str) -> None:
     assert np.array_equal(decode_image(grey, encoded(data))[0], np.asarray(image.convert("L")))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_any_size_is_resized_and_cropped_as_torchvision_does(width: int, height: int) -> None:
     image = random_image(width, height)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from rnc import datasets
 from rnc.datasets import DatasetError, allowed_folders, custom
 from rnc.vocabulary import Split
+from tests.examples import examples
 from tests.rnc.datasets import torchvision_files as files
 from tests.synthetic_images import write_dataset
 
@@ -28,7 +29,7 @@ def same_as_loaded(name: str, split: Split, root: Path, indices: list[int]) -> N
     np.testing.assert_array_equal(picked.pixels(), loaded.pixels().numpy()[indices])
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.lists(st.integers(0, 339), max_size=8))
 def test_digits(indices: list[int]) -> None:
     same_as_loaded("digits", Split.TEST, Path("none"), indices)

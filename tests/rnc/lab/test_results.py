@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.lab import npz
@@ -18,6 +18,7 @@ from rnc.lab.kinds import result_from_bytes
 from rnc.lab.npz import ContentError
 from rnc.lab.results import Result
 from rnc.simplex import SimplexPlane
+from tests.examples import examples
 from tests.rnc.lab.samples import attack_result, masking_result, sweep_result
 
 ALL = [attack_result(), sweep_result(), masking_result()]
@@ -48,7 +49,7 @@ def test_any_shape_there_and_back(frames: int, watched: int, seed: int) -> None:
     assert same(result, result_from_bytes(result.to_bytes()))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.data())
 def test_damaged_bytes_are_refused_or_read(data: st.DataObject) -> None:
     content = bytearray(ALL[data.draw(st.integers(0, 2))].to_bytes())

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.metrics import ClassMeans, Scatter, class_means, sample_chunks, scatter_around
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import clouds
 from tests.rnc.metrics.simulated_ranks import Reduce, together
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     seed=st.integers(0, 10_000),
     counts=st.lists(st.integers(0, 5), min_size=2, max_size=5).filter(lambda c: sum(c) > 0),
@@ -33,7 +34,7 @@ def test_means_and_counts_of_any_batches(seed: int, counts: list[int], cuts: lis
             assert found.means[c].isnan().all() and found.centred[c].isnan().all()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     seed=st.integers(0, 10_000),
     cuts=st.lists(st.integers(0, 15), max_size=4),
@@ -135,7 +136,7 @@ def test_chunks_change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert_same((means, scatter_around([(features, labels)], means)), (whole, expected))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 10_000), cut=st.integers(0, 15), ranks=st.integers(1, 3))
 def test_ranks_together_find_what_one_process_does(seed: int, cut: int, ranks: int) -> None:
     """Also where a rank has an empty batch, or misses a class."""

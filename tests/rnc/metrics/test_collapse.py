@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.metrics import class_means, classifier_metrics, collapse, measure, scatter_around
 from rnc.vocabulary import Metric
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds, orthogonal, simplex
 
@@ -43,7 +44,7 @@ def example(seed: int = 3) -> tuple[Floats, Ints, Floats, Floats]:
     return clouds(seed, [7, 4, 12, 5], d=6)
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(seed=SEEDS, counts=COUNTS, d=st.integers(1, 9), as_torch=st.booleans())
 def test_measure_agrees_with_the_formulas(seed: int, counts: list[int], d: int, as_torch: bool) -> None:
     features, labels, weight, bias = clouds(seed, counts, d)
@@ -55,7 +56,7 @@ def test_measure_agrees_with_the_formulas(seed: int, counts: list[int], d: int, 
         assert_same(measure(features, labels, weight, bias, len(counts)), expected)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=SEEDS, counts=COUNTS.filter(lambda c: sum(map(bool, c)) > 2), d=st.integers(2, 6))
 def test_cosine_spread_agrees_with_the_formula(seed: int, counts: list[int], d: int) -> None:
     features, labels, weight, _bias = clouds(seed, counts, d)
@@ -91,7 +92,7 @@ def test_noise_around_a_simplex_gives_the_known_nc1(num_classes: int, d: int, ra
     assert found["nc1"] == pytest.approx(sd**2 * (num_classes - 1) ** 2 / (num_classes * radius**2), rel=0.03)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=SEEDS, rotation=SEEDS)
 def test_rotating_features_and_weight_changes_nothing(seed: int, rotation: int) -> None:
     features, labels, weight, bias = example(seed)
@@ -109,7 +110,7 @@ def test_renaming_classes_changes_nothing(order: tuple[int, ...]) -> None:
     assert_same(renamed, measure(features, labels, weight, bias, 4), rel=1e-9)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=SEEDS)
 def test_shuffling_samples_changes_nothing(seed: int) -> None:
     features, labels, weight, bias = example()
@@ -118,7 +119,7 @@ def test_shuffling_samples_changes_nothing(seed: int) -> None:
     assert_same(shuffled, measure(features, labels, weight, bias, 4), rel=1e-9)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(cuts=st.lists(st.integers(0, 28), max_size=6))
 def test_splitting_into_batches_changes_nothing(cuts: list[int]) -> None:
     features, labels, weight, bias = example()

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.metrics import class_means, collapse, cross, measure, scatter_around
 from rnc.vocabulary import Metric
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds, orthogonal, simplex
 from tests.rnc.metrics import related_oracle
@@ -24,7 +25,7 @@ def scene(seed: int, counts: list[int], d: int) -> tuple[Floats, Floats, Ints]:
     return around + np.random.default_rng(seed + 1).normal(size=around.shape) + 0.5, around, labels
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     seed=SEEDS,
     counts=st.lists(st.integers(0, 6), min_size=2, max_size=6).filter(lambda c: sum(map(bool, c)) > 1),
@@ -76,7 +77,7 @@ def test_features_that_leapt_to_the_next_vertex_in_closed_form() -> None:
     assert found[Metric.NCC_ACCURACY] == 0.0
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(seed=SEEDS, rotation=SEEDS, scale=st.floats(1e-3, 1e3), shift=st.floats(-10, 10))
 def test_what_moves_both_conditions_changes_nothing(seed: int, rotation: int, scale: float, shift: float) -> None:
     features, around, labels = scene(seed, [7, 4, 0, 12], 6)

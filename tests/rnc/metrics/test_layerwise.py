@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.metrics import class_means, layer_means, layerwise, measure, sample_chunks
 from rnc.vocabulary import Metric
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds
 from tests.rnc.metrics import related_oracle
@@ -68,7 +69,7 @@ def assert_same(found: Found, expected: Found, rel: float) -> None:
             assert found[name][metric] == pytest.approx(value, rel=rel), (name, metric)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(
     seed=SEEDS,
     counts=st.lists(st.sampled_from([0, 1, 3, 6]), min_size=2, max_size=5).filter(lambda c: sum(map(bool, c)) > 1),
@@ -108,7 +109,7 @@ def test_layer_means_are_class_means_of_flat_activations() -> None:
         np.testing.assert_allclose(means.means.numpy(), expected.means.numpy(), rtol=1e-12)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(seed=SEEDS, scale=st.floats(1e-3, 1e3))
 def test_order_scale_and_shift_change_nothing(seed: int, scale: float) -> None:
     stages, labels = network(seed, [6, 0, 9, 4])

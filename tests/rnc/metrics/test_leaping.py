@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from rnc.metrics import class_means, leaps
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds, simplex
 
@@ -23,7 +24,7 @@ def scene(seed: int, counts: list[int], d: int = 4) -> tuple[Floats, Ints, Ints,
     return clean + rng.normal(size=clean.shape), true, rng.integers(0, len(counts), len(true)), clean
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     counts=st.lists(st.integers(0, 6), min_size=2, max_size=5).filter(lambda c: sum(n > 0 for n in c) > 1),

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.metrics import ClassMeans, align, class_means
 from rnc.metrics.mean_rotation import angles
 from rnc.vocabulary import Metric
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, clouds, simplex
 
@@ -27,7 +28,7 @@ def planar(angle: float, d: int) -> Floats:
     return q
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=st.integers(0, 10_000), d=st.integers(2, 6), num_classes=st.integers(2, 5))
 def test_agrees_with_arccos(seed: int, d: int, num_classes: int) -> None:
     a, y, _w, _b = clouds(seed, [3] * num_classes, d)

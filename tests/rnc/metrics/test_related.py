@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.metrics import ClassMeans, class_means, collapse, measure, nc5, scatter_around
 from rnc.metrics.collapse import MEASURED
 from rnc.vocabulary import Metric
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds, orthogonal, simplex
 from tests.rnc.metrics import related_oracle
@@ -41,7 +42,7 @@ def spread(points: Floats, sds: list[float]) -> tuple[Floats, Ints]:
     return np.vstack([flat + aside, flat - aside]), np.tile(np.arange(len(points)), 2)
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(seed=SEEDS, counts=COUNTS, d=st.integers(2, 8))
 def test_agree_with_the_formulas(seed: int, counts: list[int], d: int) -> None:
     features, labels, weight, _bias = clouds(seed, counts, d)
@@ -53,7 +54,7 @@ def test_agree_with_the_formulas(seed: int, counts: list[int], d: int) -> None:
     assert found[Metric.UNC3] == pytest.approx(related_oracle.unc3(means, weight), rel=1e-7, abs=1e-14)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=SEEDS, counts=COUNTS, d=st.integers(1, 8))
 def test_nc5_agrees_with_the_formula(seed: int, counts: list[int], d: int) -> None:
     features, labels, _weight, _bias = clouds(seed, counts, d)
@@ -104,7 +105,7 @@ def test_nc5_is_zero_where_foreign_features_are_orthogonal() -> None:
     assert math.isnan(nc5(means, np.zeros(4)))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=SEEDS, rotation=SEEDS, scale=st.floats(1e-3, 1e3), weight_scale=st.floats(1e-3, 1e3))
 def test_rotation_scale_shift_and_order_change_nothing(
     seed: int, rotation: int, scale: float, weight_scale: float
@@ -116,7 +117,7 @@ def test_rotation_scale_shift_and_order_change_nothing(
         assert moved[metric] == pytest.approx(value, rel=1e-7, abs=1e-13), metric
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(seed=SEEDS, rotation=SEEDS, scale=st.floats(1e-3, 1e3))
 def test_nc5_ignores_rotation_and_scale_but_not_shift(seed: int, rotation: int, scale: float) -> None:
     features, labels, weight, _bias = clouds(seed, [7, 4, 0, 12], 6)

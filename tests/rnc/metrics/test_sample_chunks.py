@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,6 +14,7 @@ from rnc.metrics import class_means, cross, measure, nearest_centre, scatter_aro
 from rnc.metrics.class_statistics import MeanSums
 from rnc.metrics.sample_chunks import Shift, row_slices
 from rnc.metrics.scatter import ScatterSums
+from tests.examples import examples
 from tests.oracles.samples import clouds
 
 _ASKS_THE_DEVICE = {
@@ -49,7 +50,7 @@ def test_nothing_in_a_stream_waits_for_the_device(counts: tuple[int, ...]) -> No
         features[labels > 1]
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=st.integers(0, 10_000), far=st.sampled_from([0.0, 1.0, 1e3, 3e4]))
 def test_float32_features_far_from_the_origin_keep_their_residuals(seed: int, far: float) -> None:
     """Against the same numbers in float64: a mean rounded to float32 would cost up to 1e-3 of the scatter here."""
@@ -61,7 +62,7 @@ def test_float32_features_far_from_the_origin_keep_their_residuals(seed: int, fa
         assert single[metric] == pytest.approx(value, rel=2e-6), metric
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=st.integers(0, 10_000), dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16]))
 def test_lower_precision_differs_by_the_rounding_of_the_features_alone(seed: int, dtype: torch.dtype) -> None:
     base, labels, weight, bias = clouds(seed, [9, 4, 7], 5)
@@ -71,7 +72,7 @@ def test_lower_precision_differs_by_the_rounding_of_the_features_alone(seed: int
         assert value == pytest.approx(rounded[metric], rel=1e-5, abs=1e-6), metric
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     counts=st.lists(st.integers(0, 5), min_size=2, max_size=6).filter(lambda c: sum(c) > 0),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnc.metrics import (
@@ -25,6 +25,7 @@ from rnc.metrics import (
 )
 from rnc.metrics.sample_chunks import power_of_two
 from rnc.vocabulary import Metric
+from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import clouds
 from tests.rnc.metrics import related_oracle
@@ -64,7 +65,7 @@ def every_metric(seed: int, exponent: int) -> dict[str, float]:
     return found | {f"stage {name}": value for name, value in layerwise(stages, centres, centres)["stage"].items()}
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(seed=st.integers(0, 1000), exponent=EXPONENTS)
 @example(seed=0, exponent=-83)
 @example(seed=0, exponent=64)

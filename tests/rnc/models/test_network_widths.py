@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnc import datasets, models
 from rnc.datasets import DatasetSpec
 from rnc.models.network_widths import channels, is_large
+from tests.examples import examples
 
 CIFAR10 = datasets.spec("cifar10")
 BASES = st.integers(1, 2048)
@@ -81,7 +82,7 @@ def test_the_shorter_side_says_whether_images_are_large(height: int, width: int,
 
 
 @pytest.mark.parametrize("name", models.names())
-@settings(max_examples=15)
+@examples(15)
 @given(st.integers(16, 80), st.integers(16, 80), st.sampled_from([1, 3]))
 @example(16, 16, 3)
 @example(64, 64, 1)

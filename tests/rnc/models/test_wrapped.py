@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torchvision import models as theirs
@@ -12,6 +12,7 @@ from torchvision import models as theirs
 from rnc.attacks import PGD, LinfBall
 from rnc.models import wrap
 from rnc.models.fast_cpu.folding import folded_copy
+from tests.examples import examples
 
 SHAPE = (3, 32, 32)
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
@@ -84,7 +85,7 @@ def test_stages_are_what_a_pass_by_hand_gives(their: tuple[nn.Module, str, str])
     assert seen == list(found) and (last in found or last.startswith("features"))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=5),
     st.integers(2, 5),

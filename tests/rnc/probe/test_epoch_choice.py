@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.probe.epoch_choice import LOG_POINTS, log_spaced, parse_epochs
+from tests.examples import examples
 
 EPOCHS = st.integers(0, 2000)
 
@@ -18,7 +19,7 @@ def runs(draw: st.DrawFn) -> tuple[int, list[int]]:
     return epochs, draw(st.lists(st.integers(0, epochs), min_size=2, max_size=2))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(run=runs())
 def test_log_spaced_epochs(run: tuple[int, list[int]]) -> None:
     epochs, drops = run
@@ -28,7 +29,7 @@ def test_log_spaced_epochs(run: tuple[int, list[int]]) -> None:
     assert all(0 <= epoch <= epochs for epoch in found)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(epochs=st.integers(1, 2000))
 def test_log_spaced_epochs_are_dense_at_the_start(epochs: int) -> None:
     found = log_spaced(epochs, [])
@@ -43,7 +44,7 @@ def test_the_papers_run() -> None:
     assert {0, 1, 100, 150, 400} <= set(found) and 12 <= len(found) <= 15
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(run=runs())
 def test_words(run: tuple[int, list[int]]) -> None:
     epochs, drops = run
@@ -56,7 +57,7 @@ def test_words(run: tuple[int, list[int]]) -> None:
     assert parse_epochs("every", epochs, drops, measured) == measured
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(chosen=st.lists(st.integers(0, 50), min_size=1, max_size=10), spaces=st.booleans())
 def test_a_list_reads_back_sorted_and_once_each(chosen: list[int], spaces: bool) -> None:
     text = (", " if spaces else ",").join(map(str, chosen))
@@ -81,7 +82,7 @@ def test_epochs_outside_of_the_run_are_refused(text: str) -> None:
         parse_epochs(text, 10, [], None)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(measured=st.sets(st.integers(0, 20)), chosen=st.sets(st.integers(0, 20), min_size=1))
 def test_what_is_kept_must_be_measured(measured: set[int], chosen: set[int]) -> None:
     text = ",".join(map(str, chosen))

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
+from tests.examples import examples
 from tests.rnc.store.hand_written import PERTURBED, begin
 
 PER_CLASS = {0: 40, 1: 25, 2: 5}
@@ -33,7 +34,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
     return StoreReader(path)
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(st.integers(1, 100))
 def test_a_choice_is_balanced_nested_and_the_same_everywhere(reader: StoreReader, most: int) -> None:
     both = ["clean", PERTURBED.slug]

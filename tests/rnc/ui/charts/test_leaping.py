@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.ui.charts.leaping import leap_flows, top_flows
 from rnc.ui.charts.palette import CLASSES
+from tests.examples import examples
 
 NAMES = ["zero", "one", "two"]
 
@@ -33,7 +34,7 @@ def test_shares_are_of_the_true_class_and_what_stays_is_no_flow() -> None:
     assert found == [("zero", "one", 3, 0.75), ("two", "one", 5, 0.25)]
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(2, 12), st.integers(1, 40), st.randoms(use_true_random=False))
 def test_the_largest_flows_are_kept(classes: int, most: int, random: Any) -> None:
     rows = [(str(a), str(b), random.randrange(1, 100)) for a in range(classes) for b in range(classes)]
