@@ -60,7 +60,7 @@ def test_the_training_stays() -> None:
 
 
 CLEARED = {
-    "rnc/ui/py": {"_reader"},  # (a reader holds answers that it can read again, and no process or file)
+    "rnc/ui/opened_store.py": {"_reader"},  # (a reader holds answers that it can read again, and no process or file)
     "rnc/ui/projections/thumbnails.py": {"_read"},  # (images that are read again)
 }
 
