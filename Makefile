@@ -32,7 +32,7 @@ run: setup ## set up, serve the app; if the store is empty, train the demo besid
 	RNC_STORE="$(STORE)" $(VENV)/bin/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.dev ## set up and run everything, in two processes
-	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder
 
 quick: $(VENV)/.dev ## what a change needs while working: the quick tests of ROOM=rnc/store, or of what differs from the last commit
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.quick $(ROOM)
@@ -42,7 +42,7 @@ test-all: test faults ## and what takes hours: every hostile value, the kills, t
 
 coverage: $(VENV)/.dev ## lines and branches that the tests reach, by room; processes that the tests start are counted too
 	$(PY) -m coverage erase
-	env -u PYTHONDONTWRITEBYTECODE $(PY) -m coverage run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(PY) -m coverage run -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 	$(PY) -m coverage combine --quiet
 	$(PY) -m tests.coverage_by_room
 

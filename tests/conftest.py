@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import scheduling
 from tests.examples import PROFILE, examples
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,40 +34,20 @@ _SAME_EACH_TIME = {"derandomize": True, "database": None} if PROFILE == "mutatio
 settings.register_profile(PROFILE, examples(100), **_UNTIMED, **_SAME_EACH_TIME)
 settings.load_profile(PROFILE)
 
-_USES_DEMO, _GIVEN = "demo_store", "RNC_TEST_DEMO"
-_DEMO_EPOCHS = "0,1,2,5,10,20,30,40,50,60"
+_GIVEN = "RNC_TEST_DEMO"
+_DEMO_EPOCHS = "0,1,2,3,5,10,20,30,45,60"
 """The epochs at which the tests' demo is measured: half of those of the recipe, since measuring takes most of its time."""
 
 
-def _uses_demo(item: pytest.Item) -> bool:
-    return _USES_DEMO in getattr(item, "fixturenames", ())
-
-
-def _group(item: pytest.Item) -> str:
-    """Return the name of the tests that run in the same process as this one: those that share a fixture of their module."""
-    fixtures = getattr(item, "_fixtureinfo", None)
-    defined = [one for found in fixtures.name2fixturedefs.values() for one in found] if fixtures else []
-    shares = any(one.scope in ("module", "class", "package") for one in defined)
-    return f"{item.nodeid.split('::')[0]}, {_uses_demo(item)}" if shares else item.nodeid
-
-
-def _is_quick(item: pytest.Item) -> bool:
-    marks = ("slow", "browser", "cluster")
-    return not _uses_demo(item) and all(item.get_closest_marker(mark) is None for mark in marks)
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests and distribute them over the processes.
+    """Order the tests for their distribution over processes."""
+    scheduling.order(items)
 
-    Tests of the demo run last, so that its training is done by then. Before each other kind, slow tests run first, so that both
-    processes end at the same time. With RNC_TEST_QUICK set, only quick tests stay (`make quick`).
-    """
-    if os.environ.get("RNC_TEST_QUICK"):
-        items[:] = filter(_is_quick, items)
-    items.sort(key=lambda item: (_uses_demo(item), item.get_closest_marker("slow") is None))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute the tests over processes by the fixtures that they share."""
+    return scheduling.scheduler(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +75,7 @@ def demo_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session", autouse=True)
 def _begin_demo(request: pytest.FixtureRequest) -> None:
     """Begin the demo's training with the first test, if any test of this session needs it."""
-    needed = any(_USES_DEMO in getattr(item, "fixturenames", ()) for item in request.session.items)
+    needed = any(map(scheduling.uses_demo, request.session.items))
     if needed and not os.environ.get(_GIVEN):
         request.getfixturevalue("demo_training")
 

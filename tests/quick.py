@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         found = {test for path in changed_files() for test in tests_of_file(path)}
     chosen = without_repeats(_existing(found | {ALWAYS}))
     print("quick tests of:", *chosen)
-    options = ["-q", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    options = ["-q", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
     environment = os.environ | {"RNC_TEST_QUICK": "1"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *chosen], cwd=ROOT, env=environment, check=False

@@ -76,7 +76,7 @@ def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
 
     Choice.run = run  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnc.ui.projections.perturbed_thumbnails.state.reader", lambda: reader)
+        patch.setattr("rnc.ui.projections.perturbed_thumbnails.opened_store.reader", lambda: reader)
         request = _request(Choice, 60, stored["sample"].tolist())  # type: ignore[arg-type]
         assert _request(Choice, 61, [1]) is None and request is not None  # type: ignore[arg-type]
     inputs = InputLoader().selected(request.source, request.samples)
