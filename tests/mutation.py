@@ -10,10 +10,12 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +39,7 @@ source_paths = ["rnc"]
 only_mutate = ["{room}/*.py"]
 also_copy = [{also}]
 pytest_add_cli_args_test_selection = [{tests}]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--timeout", "300", {more}]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "--timeout", "300"]
 process_isolation = "forkserver"
 do_not_mutate_patterns = ['^\\s*raise \\w+', '^\\s*log\\.\\w+\\(']
 """
@@ -55,20 +57,10 @@ def _copy(room: str) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     also = [path.name for path in folder.iterdir() if path.name not in ("rnc", "tests", "mutants", "pyproject.toml")]
-    selected = ROOMS[room]
-    slow = [f'"--deselect", "{test}"' for test in _not_under_mutation(room)]
-    config = _CONFIG.format(room=room, also=_quoted(also), tests=_quoted(selected), more=", ".join(slow))
+    config = _CONFIG.format(room=room, also=_quoted(also), tests=_quoted(ROOMS[room]))
     with (folder / "pyproject.toml").open("a") as file:
         file.write(config)
     return folder
-
-
-def _not_under_mutation(room: str) -> list[str]:
-    """Return the tests of a room that cannot run on a copy with changed sources."""
-    return _NOT_UNDER_MUTATION.get(room, [])
-
-
-_NOT_UNDER_MUTATION: dict[str, list[str]] = {}
 
 
 def _quoted(names: list[str]) -> str:
@@ -77,6 +69,7 @@ def _quoted(names: list[str]) -> str:
 
 def _mutmut(folder: Path, *arguments: str) -> None:
     environment = os.environ | {"RNC_TEST_PROFILE": "mutation", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # (every process would compile torch anew)
     command = [str(Path(sys.executable).parent / "mutmut"), "run", *arguments]
     with (folder / "mutmut.log").open("ab") as log:
         subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False)
@@ -90,6 +83,20 @@ def _exit_codes(folder: Path) -> dict[str, int | None]:
     return codes
 
 
+def _moves_only_the_place(folder: Path, name: str) -> bool:
+    """Return whether a mutant changes only the device of a computation, which no test without a GPU can see."""
+    command = [str(Path(sys.executable).parent / "mutmut"), "show", name]
+    shown = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout.splitlines()
+    lines = [line for line in shown if line[:1] in ("-", "+") and line[:3] not in ("---", "+++")]
+    return len(lines) == 2 and _without_device(lines[0][1:]) == _without_device(lines[1][1:])
+
+
+def _without_device(line: str) -> str:
+    """Return a line of code without the arguments that name a device."""
+    line = re.sub(r"\.to\((None|[\w.]*device)(, )?", ".to(", line)
+    return re.sub(r"\s", "", re.sub(r"(, )?device=[\w.]+", "", line)).replace(".to()", "").replace(",)", ")")
+
+
 def wilson(seen: int, tried: int) -> tuple[float, float]:
     """Return the 95 % Wilson interval of a proportion."""
     z, p = 1.96, seen / tried
@@ -97,11 +104,14 @@ def wilson(seen: int, tried: int) -> tuple[float, float]:
     return (centre - spread) / (1 + z * z / tried), (centre + spread) / (1 + z * z / tried)
 
 
-def report(codes: dict[str, int | None]) -> str:
-    """Return the table of a room: mutants by module and status. A timeout counts as seen, a mutant without tests as unseen."""
+def report(codes: dict[str, int | None], unseeable: Collection[str]) -> str:
+    """Return the table of a room: mutants by module and status.
+
+    A timeout counts as seen, a mutant without tests as unseen; those that no test can see (`unseeable`) are not counted.
+    """
     modules: dict[str, Counter[str]] = defaultdict(Counter)
     for name, code in codes.items():
-        if code is not None:
+        if code is not None and name not in unseeable:
             for module in (name.split(".x_")[0].split(".xǁ")[0], "all"):
                 modules[module][_STATUS.get(code, _SEEN)] += 1
     lines = ["| module | tried | seen | survived | no tests | score |", "| --- | --- | --- | --- | --- | --- |"]
@@ -130,12 +140,15 @@ def main() -> None:
         names = random.Random(options.seed).sample(sorted(_exit_codes(folder)), options.sample)
     _mutmut(folder, "--max-children", "2", *names)
     codes = _exit_codes(folder)
-    print(report(codes))
     unseen = sorted(
         name for name, code in codes.items() if code is not None and _STATUS.get(code) in (_UNSEEN, "no tests")
     )
-    (folder / "survivors.txt").write_text("\n".join(unseen) + "\n")
-    print(f"\n{len(unseen)} survivors: {folder / 'survivors.txt'}; `mutmut show NAME` in {folder} prints one")
+    unseeable = {name for name in unseen if _moves_only_the_place(folder, name)}
+    survivors = [name for name in unseen if name not in unseeable]
+    print(report(codes, unseeable))
+    (folder / "survivors.txt").write_text("\n".join(survivors) + "\n")
+    print(f"\n{len(survivors)} survivors: {folder / 'survivors.txt'}; `mutmut show NAME` in {folder} prints one.")
+    print(f"Not counted: {len(unseeable)} changes of a device alone, which only a GPU could show.")
 
 
 if __name__ == "__main__":
