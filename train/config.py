@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -25,6 +26,13 @@ _MOST = {"epochs": 1_000_000, "batch_size": 1_000_000, "subset": 10**9}
 _MOST_FLOATS = dict.fromkeys(("learning_rate", "weight_decay", "trades_beta"), 1e38)
 _MOST_SEED = {"seed": (2**63 - 1) // 1_000_003 - _MOST["epochs"]}
 _LEAST_FEATURES = 2
+
+
+@cache
+def _feature_dimension(model: str, dataset: str, width: float) -> int:
+    """Return d of a network, which is built without memory; a grid of a hundred configs has few different networks."""
+    with torch.device("meta"):
+        return int(models.build(model, datasets.spec(dataset), width).weight.shape[1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +79,7 @@ class RunConfig(MeasurementConfig):
             )
         spec = datasets.spec(self.dataset)
         super().__post_init__()
-        self._check_network(spec)
+        self._check_network()
         check({"learning_rate": self.learning_rate}, lambda value: value > 0, "> 0")
         not_negative = {name: getattr(self, name) for name in ("momentum", "weight_decay", "trades_beta")}
         check(not_negative, lambda value: value >= 0, ">= 0")
@@ -84,12 +92,11 @@ class RunConfig(MeasurementConfig):
         self.check_fits(spec)
         self.check_epochs()
 
-    def _check_network(self, spec: datasets.DatasetSpec) -> None:
-        """Raise ValueError for a network that cannot be used; the check is fast because it builds the network without memory."""
+    def _check_network(self) -> None:
+        """Raise ValueError for a network that cannot be used."""
         if self.model not in models.names():
             raise ValueError(f"unknown model {self.model!r}; there are: {', '.join(models.names())}")
-        with torch.device("meta"):
-            features = models.build(self.model, spec, self.width).weight.shape[1]
+        features = _feature_dimension(self.model, self.dataset, self.width)
         if features < _LEAST_FEATURES:
             raise ValueError(
                 f"with width {self.width:g}, {self.model} has {features} penultimate feature, but a map of features has two "
