@@ -109,6 +109,7 @@ def test_a_store_has_no_name_before_it_is_whole(tmp_path: Path, other: Other) ->
     assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [".duckdb"] * NEW_STORES
 
 
+@pytest.mark.slow
 def test_readers_and_a_writer_in_another_process(tmp_path: Path, other: Other) -> None:
     """Eight threads read while 30 epochs land: no error, no lost epoch, and what is seen only grows."""
     store, ended = tmp_path / "rnc.duckdb", threading.Event()

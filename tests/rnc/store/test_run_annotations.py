@@ -158,6 +158,7 @@ def test_a_run_whose_trainer_holds_its_lock_is_refused(store: Path, other: Other
     assert snapshot(store, "a") == before and networks_of(store, "a") == (2, 12)
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_beside_all_of_it(store: Path, tmp_path: Path, other: Other) -> None:
     """Run a is trained by another process, whose heartbeat says so; b is deleted meanwhile."""
     StoreWriter(store).delete_run("a")

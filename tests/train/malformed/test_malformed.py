@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from rnc import log
 from rnc.store.writer import StoreWriter
 from tests.train.malformed import checkpoints, images
 from tests.train.malformed.checkpoints import OWNED
@@ -74,6 +75,9 @@ def refused(
     monkeypatch.setenv(OWNED, str(owned))
     monkeypatch.setenv("RNC_CACHE", str(tmp_path / "cache"))
     content, beside = kept_store.read_bytes(), sorted(kept_store.parent.iterdir())
+    log.set_up(
+        None
+    )  # (what a thread of an earlier test still logs would be a warning here: that test's folder is gone)
 
     def run(checkpoint: Path, data: Path, *more: str) -> str:
         given = ["--checkpoint", str(checkpoint), "--data", str(data), "--model", MODEL, "--threads", "1", *more]
