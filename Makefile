@@ -16,6 +16,7 @@ INSTALL = $(VENV)/bin/uv pip install --quiet $(INSTALL_$(VERSIONS)) --python $(P
 export OMP_NUM_THREADS ?= 1
 # The tests start hundreds of processes, each of which would compile torch anew where the environment forbids bytecode.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
+IN_TWO := -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: run test quick test-all coverage test-lake test-own mutation setup demo check audit faults load soak bench bench-pages readme-figures gallery lock clean
 .DEFAULT_GOAL := run
@@ -32,7 +33,7 @@ run: setup ## set up, serve the app; if the store is empty, train the demo besid
 	RNC_STORE="$(STORE)" $(VENV)/bin/streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.dev ## set up and run everything, in two processes
-	$(PYTEST) -n 2 --dist loadscope --no-loadscope-reorder
+	$(PYTEST) $(IN_TWO)
 
 quick: $(VENV)/.dev ## what a change needs while working: the quick tests of ROOM=rnc/store, or of what differs from the last commit
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.quick $(ROOM)
@@ -42,7 +43,7 @@ test-all: test faults ## and what takes hours: every hostile value, the kills, t
 
 coverage: $(VENV)/.dev ## lines and branches that the tests reach, by room; processes that the tests start are counted too
 	$(PY) -m coverage erase
-	env -u PYTHONDONTWRITEBYTECODE $(PY) -m coverage run -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(PY) -m coverage run -m pytest $(IN_TWO)
 	$(PY) -m coverage combine --quiet
 	$(PY) -m tests.coverage_by_room
 

@@ -18,7 +18,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.architecture import ROOT
+
 OUT = ROOT / "out" / "mutation"
 ROOMS = {
     "rnc/metrics": ["tests/rnc/metrics"],
@@ -137,9 +138,12 @@ def main() -> None:
     if options.sample:
         if not _exit_codes(folder):
             _mutmut(folder, "nothing")  # (makes the mutants, and stops since none has this name)
-        names = random.Random(options.seed).sample(sorted(_exit_codes(folder)), options.sample)
+        made = sorted(_exit_codes(folder))
+        names = random.Random(options.seed).sample(made, min(options.sample, len(made)))
     _mutmut(folder, "--max-children", "2", *names)
     codes = _exit_codes(folder)
+    if all(code is None for code in codes.values()):
+        sys.exit(f"no mutant was tried: mutmut could not run the room's tests; see {folder / 'mutmut.log'}")
     unseen = sorted(
         name for name, code in codes.items() if code is not None and _STATUS.get(code) in (_UNSEEN, "no tests")
     )

@@ -73,6 +73,16 @@ def test_the_score_counts_what_was_tried() -> None:
     assert (round(low, 3), round(high, 3)) == (0.490, 0.943)  # (Newcombe 1998, method 3)
 
 
+def test_a_mutation_run_that_tried_nothing_is_an_error_and_no_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutation, "_copy", lambda _room: tmp_path)
+    monkeypatch.setattr(mutation, "_mutmut", lambda *_arguments: None)
+    monkeypatch.setattr("sys.argv", ["mutation", "rnc/metrics", "--sample", "5"])
+    with pytest.raises(SystemExit, match="no mutant was tried"):
+        mutation.main()
+
+
 def test_coverage_is_summed_by_room() -> None:
     summary = {
         "covered_lines": 3,

@@ -180,14 +180,8 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on_once_its_jobs_have
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     store = tmp_path / "rnc.duckdb"
-    flags = [
-        "--epochs",
-        "240",
-        "--measured-epochs",
-        "0,1,240",
-        *FEW,
-        *SMALL,
-    ]  # (seconds, in which the run is met running)
+    # These epochs take seconds, in which the run is met running.
+    flags = ["--epochs", "240", "--measured-epochs", "0,1,240", *FEW, *SMALL]
     command = [*flags, "--engine", "local", "--store", str(store)]
     assert main([*command, "--detach"]) == 0
     wait_for(lambda: begun(store, 1), 600)
