@@ -3,6 +3,7 @@
 import numpy as np
 
 _SAME = 1e-7
+"""Differences at or below this, relative to the vectors themselves, are float32 rounding."""
 
 
 def centre(means: np.ndarray) -> np.ndarray:
@@ -81,14 +82,17 @@ class SimplexPlane:
     """
 
     def __init__(self, vertices: np.ndarray) -> None:
-        """Span the plane of `vertices` (3, d). Raises ValueError if they lie on a line."""
+        """Span the plane of `vertices` (3, d). Raises ValueError if they are not finite, or lie on a line up to float32 rounding."""
+        if not np.isfinite(vertices).all():
+            raise ValueError("a chosen class mean is not finite, so that the three span no plane")
         self._origin = vertices.mean(axis=0)
+        extents = np.linalg.svd(vertices - self._origin, compute_uv=False)
+        if len(extents) < 2 or extents[1] <= _SAME * np.linalg.norm(vertices):
+            raise ValueError("the three class means lie on a line and span no plane")
         along = vertices[1] - vertices[0]
         aside = vertices[2] - vertices[0]
-        first = along / (np.linalg.norm(along) or 1.0)
+        first = along / np.linalg.norm(along)
         second = aside - (aside @ first) * first
-        if np.linalg.norm(second) <= 1e-9 * np.linalg.norm(aside):
-            raise ValueError("the three class means lie on a line and span no plane")
         self._basis = np.stack([first, second / np.linalg.norm(second)])
 
     def project(self, vectors: np.ndarray) -> np.ndarray:

@@ -44,6 +44,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("users")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNC_CACHE", str(folder / "cache"))
+        torch.manual_seed(0)
         many = tuple(f"Ranunculus_repens_subspecies_number_{number}_of_the_collection" for number in range(40))
         nets = {
             "one": (plain(3, 1), ["plain", "--model-args", "width=1"], CLASSES),

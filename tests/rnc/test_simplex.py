@@ -135,8 +135,16 @@ def test_the_plane_keeps_distances_between_its_vertices(seed: int, d: int) -> No
     assert (np.linalg.norm(seen[:, None] - seen[None], axis=2) <= gaps + 1e-9).all()
 
 
-def test_means_on_a_line_span_no_plane() -> None:
-    with pytest.raises(ValueError, match="lie on a line"):
-        SimplexPlane(np.outer([0.0, 1.0, 3.0], np.ones(4)))
-    with pytest.raises(ValueError, match="lie on a line"):
-        SimplexPlane(np.ones((3, 4)))
+@pytest.mark.parametrize("along", [(0.0, 1.0, 3.0), (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 1.0)])
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_means_on_a_line_span_no_plane(along: tuple[float, ...], width: int) -> None:
+    on_a_line = np.outer(along, np.arange(1, width + 1))
+    rounded = (on_a_line / 3).astype(np.float32) + 1e-8 * np.eye(3, width)
+    for vertices in (on_a_line, rounded):
+        with pytest.raises(ValueError, match="lie on a line"):
+            SimplexPlane(vertices)
+
+
+def test_means_that_are_not_finite_span_no_plane() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        SimplexPlane(np.array([[0.0, 1.0], [1.0, 0.0], [np.nan, 1.0]]))
