@@ -82,7 +82,7 @@ class SimplexPlane:
     """
 
     def __init__(self, vertices: np.ndarray) -> None:
-        """Span the plane of `vertices` (3, d). Raises ValueError if they are not finite, or lie on a line up to float32 rounding."""
+        """Span the plane of `vertices` (3, d). Raises ValueError if they are not finite or, up to rounding, lie on a line."""
         if not np.isfinite(vertices).all():
             raise ValueError("a chosen class mean is not finite, so that the three span no plane")
         self._origin = vertices.mean(axis=0)

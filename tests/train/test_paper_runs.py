@@ -122,12 +122,12 @@ def test_a_dry_run_tells_what_would_run_and_trains_nothing(tmp_path: Path, capsy
 
 
 def in_small(name: str) -> RunConfig:
-    """A run of the paper at width 1/8 and with attacks of one step: one training step, one measurement after it."""
+    """A run of the paper at width 1/32 and with attacks of one step: one training step, one measurement after it."""
     config = RUNS[name]()
     attack = config.attack
     return replace(
         config,
-        width=1 / 8,
+        width=1 / 32,
         epsilon=attack.epsilon,
         steps=1,
         step_size=attack.step_size,
