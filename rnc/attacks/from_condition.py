@@ -49,7 +49,6 @@ def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed
     check_condition(condition, num_classes)
 
     def perturb(images: torch.Tensor, labels: torch.Tensor, sample_indices: torch.Tensor) -> Perturbed:
-        check_size(condition, math.prod(images.shape[1:]))
         loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
         noise = SampleNoise(seed, sample_indices)
         (last,) = deque(_iterates(condition, logits_fn, images, labels, loss_labels, noise), maxlen=1)

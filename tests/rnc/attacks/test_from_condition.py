@@ -34,6 +34,18 @@ def noise(seed: int = 5) -> SampleNoise:
     return SampleNoise(seed, INDICES)
 
 
+@pytest.mark.parametrize(
+    "kind", [ConditionKind.GAUSSIAN, ConditionKind.SIGN_NOISE, ConditionKind.FGSM, ConditionKind.PGD]
+)
+def test_an_epsilon_that_images_of_this_size_cannot_have_is_refused(kind: ConditionKind) -> None:
+    """An image of n numbers changes by at most sqrt(n) in l_2."""
+    largest = IMAGES[0].numel() ** 0.5
+    steps = 1 if kind is ConditionKind.PGD else None
+    assert run(Condition(kind, Norm.L2, 0.99 * largest, steps)).images.shape == IMAGES.shape
+    with pytest.raises(ValueError, match="epsilon"):
+        run(Condition(kind, Norm.L2, 1.01 * largest, steps))
+
+
 def test_next_class_wraps() -> None:
     assert next_class(torch.tensor([0, 1, 2, 9]), 10).tolist() == [1, 2, 3, 0]
 

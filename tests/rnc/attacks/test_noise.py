@@ -48,6 +48,24 @@ def test_linf_gaussian_noise_has_sd_epsilon() -> None:
     assert float(delta.abs().max()) > 0.1  # matched in size only: it leaves the ball
 
 
+@pytest.mark.parametrize("ball", [LinfBall(0.1), L2Ball(0.4)])
+def test_noise_is_added_to_the_images(ball: LinfBall | L2Ball) -> None:
+    """The numbers of the source themselves: the normal ones, and -1 for uniform ones below 1/2."""
+    images = samples.images(0, 50, size=8)
+    normal, uniform = source().normal(images.shape, images), source().uniform(images.shape, images)
+    for add, delta in ((gaussian_noise, normal), (sign_noise, torch.where(uniform < 0.5, -1.0, 1.0).double())):
+        lengths = delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1) if isinstance(ball, L2Ball) else 1.0
+        expected = (images + ball.epsilon * delta / lengths).clamp(0, 1)
+        assert torch.allclose(add(images, ball, source()), expected, atol=1e-12)
+
+
+@NOISES
+def test_a_ball_larger_than_the_images_is_refused(add: Noisy) -> None:
+    assert add(GREY, L2Ball(8.0), source()).shape == GREY.shape  # sqrt(64)
+    with pytest.raises(ValueError, match="epsilon"):
+        add(GREY, L2Ball(8.1), source())
+
+
 @examples(30)
 @given(seed=st.integers(0, 10_000), norm=st.sampled_from(Norm), epsilon=st.floats(1e-3, 1.0))
 def test_noisy_pixels_stay_in_range_and_keep_their_type(seed: int, norm: Norm, epsilon: float) -> None:

@@ -111,3 +111,9 @@ def test_scale_to_takes_one_length_or_one_for_each() -> None:
     lengths = torch.linspace(0.0, 2.0, 5, dtype=torch.float64)
     np.testing.assert_allclose(norms(scale_to(x, lengths)).numpy(), lengths.numpy(), rtol=1e-12)
     assert not scale_to(torch.zeros(SHAPE), 1.0).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_norms_are_of_the_dtype_of_the_samples(dtype: torch.dtype) -> None:
+    assert norms(torch.full((2, 1, 2, 2), 3.0, dtype=dtype)).tolist() == [6.0, 6.0]
+    assert norms(torch.ones(2, 3, dtype=dtype)).dtype == dtype

@@ -116,3 +116,21 @@ def test_a_samples_attack_depends_on_its_index_alone(norm: Norm) -> None:
     attack = TRADESAttack(norm, EPSILON[norm], STEPS, STEP_SIZE)
     part = attack.run(network, images[2:4], labels[2:4], SampleNoise(SEED, torch.arange(102, 104)))
     assert torch.allclose(part, attacked(norm)[2:4], atol=1e-9)
+
+
+@pytest.mark.parametrize("norm", Norm)
+def test_without_steps_it_is_the_start_within_the_range_of_pixels(norm: Norm) -> None:
+    images, labels = batch()
+    images = torch.where(images < 0.3, 0.0, torch.where(images > 0.7, 1.0, images))
+    found = TRADESAttack(norm, EPSILON[norm], 0, STEP_SIZE).run(network, images, labels, noise())
+    start = images + 0.001 * noise().normal(images.shape, images)
+    assert float(start.min()) < 0 and float(start.max()) > 1
+    assert torch.equal(found, start.clamp(0, 1))
+
+
+def test_pixels_are_checked_unless_the_caller_knows_them() -> None:
+    images, labels = batch()
+    with pytest.raises(ValueError, match="pixels must be in"):
+        TRADESAttack(Norm.LINF, 0.1, 1, STEP_SIZE).run(network, 2 * images, labels, noise())
+    unchecked = TRADESAttack(Norm.LINF, 0.1, 1, STEP_SIZE, check_pixels=False)
+    assert unchecked.run(network, 2 * images, labels, noise()).shape == images.shape
