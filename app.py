@@ -17,15 +17,14 @@ from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.request_guard import RequestGuard
 from rnc.ui.style import STYLE
+from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
 
 
-def draw() -> None:
-    """Draw the page that the visitor requested."""
-    st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
-    st.html(STYLE)
-    page = st.navigation(
+def navigation() -> st.Page:
+    """Declare the pages of the dashboard, and return the one that the visitor requested."""
+    return st.navigation(
         [
             st.Page("pages/findings.py", title="Findings", icon=":material/fact_check:", default=True),
             st.Page("pages/collapse.py", title="Collapse", icon=":material/show_chart:"),
@@ -36,6 +35,13 @@ def draw() -> None:
             st.Page("pages/runs.py", title="Runs", icon=":material/table:"),
         ]
     )
+
+
+def draw() -> None:
+    """Draw the page that the visitor requested."""
+    st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
+    st.html(STYLE)
+    page = navigation()
     try:
         with show_errors():
             log.set_up(to_log_beside(opened_store.reader().path), console=True)
@@ -50,4 +56,5 @@ def draw() -> None:
 if __name__ == "__main__":
     draw()
 else:
-    app = st.App(__file__, middleware=[Middleware(RequestGuard)])
+    declare_pages(navigation)
+    app = st.App(__file__, lifespan=warm_up, middleware=[Middleware(RequestGuard)])

@@ -5,9 +5,8 @@ Tested by tests/pages/test_pages.py.
 
 import streamlit as st
 
-from rnc.ui import opened_store
 from rnc.ui.figures import PageFigures
-from rnc.ui.pages.collapse import METRICS, choose_conditions, choose_curve_options, draw_curves, draw_summary
+from rnc.ui.pages.collapse import choose_conditions, choose_curve_options, draw_curves, draw_summary, read_curves
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
@@ -17,7 +16,7 @@ options = choose_curve_options()
 if not conditions:
     st.info("Select at least one condition.")
     st.stop()
-values = opened_store.reader().metrics.over_epochs(selection.runs, conditions, selection.split, METRICS)
-values = draw_curves(figures, selection, conditions, options, values)
-draw_summary(values, selection.epoch)
+curves = read_curves(tuple(selection.runs), tuple(conditions), selection.split, options)
+draw_curves(figures, selection, conditions, options, curves)
+draw_summary(curves.at_epoch(selection.epoch))
 figures.draw_export_menu()

@@ -5,10 +5,8 @@ Tested by tests/pages/test_pages.py.
 
 import streamlit as st
 
-from rnc.claims import USED, judge
-from rnc.ui import opened_store
 from rnc.ui.figures import PageFigures
-from rnc.ui.pages.findings import BETWEEN, draw_cards, draw_matrix, name_unjudged_runs
+from rnc.ui.pages.findings import draw_cards, draw_matrix, judged, name_unjudged_runs
 from rnc.ui.selection import current_selection, selected_runs
 
 selection = current_selection()
@@ -19,8 +17,7 @@ st.markdown(
     "TMLR 2024), tested on the selected runs, each at its last measured epoch up to the one selected in the sidebar."
 )
 name_unjudged_runs(runs)
-evidence = opened_store.reader().metrics.evidence(selection.runs, list(USED), selection.epoch, between=BETWEEN)
-judgements = judge(runs.reset_index(drop=True), evidence)
+judgements, sql = judged(tuple(selection.runs), selection.epoch)
 draw_matrix(judgements, runs["label"])
-draw_cards(figures, judgements, runs["label"], evidence.attrs.get("sql", ""))
+draw_cards(figures, judgements, runs["label"], sql)
 figures.draw_export_menu()

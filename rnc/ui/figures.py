@@ -12,7 +12,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc import log
-from rnc.ui.charts.export import Figure, FileKind, count_rows, picture_file, shown_rows, table_file
+from rnc.ui.charts.chart import Chart
+from rnc.ui.charts.export import FileKind, picture_file, table_file
 from rnc.ui.charts.render_process import RenderError
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown, escape_markdown
@@ -37,25 +38,25 @@ class PageFigures:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             st.title(title, width="content")
             self._place = st.container(width="content")
-        self._drawn: dict[str, tuple[Figure, pd.DataFrame]] = {}
+        self._drawn: dict[str, tuple[Chart, pd.DataFrame]] = {}
         self._failed: list[str] = st.session_state.setdefault("export_failed", [])
 
     def draw(
-        self, where: DeltaGenerator, chart: Figure, alt: str, rows: pd.DataFrame | None = None, **options: Any
+        self, where: DeltaGenerator, chart: Chart, alt: str, rows: pd.DataFrame | None = None, **options: Any
     ) -> None:
         """Draw a chart with its alternative text, which is also its name in the list of exports.
 
-        `rows` is the chart's table, needed if the chart has several layers and the table is not that of the largest.
+        `rows` is the chart's table, needed if it is not the chart's largest data set.
         """
-        if (count := count_rows(chart)) > MOST_DRAWN_ROWS:
+        if (count := chart.row_count) > MOST_DRAWN_ROWS:
             where.warning(
                 f"This figure is not drawn, because it has {count:,d} points and a page draws at most {MOST_DRAWN_ROWS:,d}. "
                 "Select fewer runs, conditions or layers, or export its table.",
                 icon=":material/bar_chart_off:",
             )
         else:
-            where.altair_chart(chart, alt=alt, **options)
-        self._drawn[alt] = chart, shown_rows(chart) if rows is None else rows
+            draw_chart(where, chart, alt, **options)
+        self._drawn[alt] = chart, chart.largest_rows if rows is None else rows
 
     def draw_export_menu(self) -> None:
         """Offer the drawn charts for download; a file is made when it is requested."""
@@ -94,6 +95,11 @@ class PageFigures:
             log.event("export failed", figure=name, kind=kind, why=str(error))
             self._failed.append(str(error))
             raise
+
+
+def draw_chart(where: DeltaGenerator, chart: Chart, alt: str, **options: Any) -> None:
+    """Draw a chart with its alternative text; `options` are those of `st.vega_lite_chart`."""
+    where.vega_lite_chart(chart.specification | {"datasets": chart.rows}, alt=alt, **options)
 
 
 def _slug(name: str) -> str:

@@ -1,9 +1,9 @@
-"""The store that this app shows: its one reader, its writer, and the training that the app may start into it.
+"""The store that this app shows: its one reader, its writer, and the training that the app may start into it."""
 
-Tested by tests/pages/test_pages.py.
-"""
-
+from collections.abc import Callable, Hashable
+from functools import lru_cache, wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -12,6 +12,11 @@ from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly
 from rnc.ui.training_process import Training, training_of
+
+_Arguments = ParamSpec("_Arguments")
+_Value = TypeVar("_Value")
+_MOST_KEPT = 64
+"""Largest number of results kept for each function; those that were used last stay."""
 
 
 @st.cache_resource(show_spinner=False)
@@ -22,6 +27,25 @@ def _reader(path: Path, gallery: Path | None) -> StoreReader:
 def reader() -> StoreReader:
     """Return the reader of this app's store and of the gallery, shared by all sessions."""
     return _reader(store_path().resolve(), gallery_path())
+
+
+def cached_until_store_changes(compute: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
+    """Make a function of the store keep its results until the store changes, or the app shows another one.
+
+    The arguments must be hashable. All sessions share the results: do not change them in place.
+    """
+
+    @lru_cache(_MOST_KEPT)
+    def kept(_store: Hashable, *arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
+        return compute(*arguments, **options)
+
+    @wraps(compute)
+    def current(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
+        # The version is read first: a change during the computation gives the next call a version of its own.
+        store = (store_path().resolve(), gallery_path(), reader().version())
+        return kept(store, *arguments, **options)  # type: ignore[arg-type]  # (they are hashable)
+
+    return current
 
 
 def writer() -> StoreWriter:

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.queries.epochs_not_after import epochs_not_after
-from rnc.ui.opened_store import reader
+from rnc.ui.opened_store import cached_until_store_changes, reader
 from rnc.ui.run_labels import run_labels
 from rnc.vocabulary import Role, Split
 
@@ -64,7 +64,13 @@ def _run_app_instead() -> NoReturn:
 
 def selected_runs(selection: Selection) -> pd.DataFrame:
     """Return the table of the selected runs in the order of selection, with a short `label` each."""
-    runs = reader().runs.all().set_index("run_id", drop=False).loc[selection.runs]
+    return labelled_runs(tuple(selection.runs))
+
+
+@cached_until_store_changes
+def labelled_runs(run_ids: tuple[str, ...]) -> pd.DataFrame:
+    """Return the table of runs, with a short `label` each that tells them apart."""
+    runs = reader().runs.all().set_index("run_id", drop=False).loc[list(run_ids)]
     return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
 
 
@@ -77,8 +83,13 @@ def condition_slug(run_id: str, name: str) -> str | None:
 
 def condition_names(run_ids: list[str]) -> list[str]:
     """Return the names of all conditions under which these runs were measured: roles in their order, then extra conditions."""
+    return list(_condition_names(tuple(run_ids)))
+
+
+@cached_until_store_changes
+def _condition_names(run_ids: tuple[str, ...]) -> list[str]:
     roles = [str(role) for role in Role]
-    names = reader().runs.conditions(run_ids)["shown"].unique().tolist()
+    names = reader().runs.conditions(list(run_ids))["shown"].unique().tolist()
     return sorted(names, key=lambda name: (roles.index(name) if name in roles else len(roles), name))
 
 

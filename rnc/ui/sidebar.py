@@ -10,6 +10,7 @@ from rnc.ui import opened_store
 from rnc.ui.epoch_slider import draw_cursor
 from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.markdown import escape_markdown
+from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.run_filter import draw_filter
 from rnc.ui.run_labels import MARKS
@@ -40,6 +41,7 @@ def draw_sidebar() -> bool:
     return not runs.empty
 
 
+@cached_until_store_changes
 def _measured_runs() -> pd.DataFrame:
     runs = opened_store.reader().runs.all()
     return runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
@@ -72,7 +74,7 @@ def _draw_selection(runs: pd.DataFrame) -> Selection:
 
 def _choose_runs(runs: pd.DataFrame) -> list[str]:
     """Let the user select runs among those that match the filter, and return their ids."""
-    run_filter, default = draw_filter(runs), _one_of_each_objective(runs[~runs["archived"]])
+    run_filter, default = draw_filter(runs), default_runs()
     # Runs that are selected already stay available, even if the filter excludes them.
     available = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}
     selected = st.multiselect(
@@ -143,6 +145,7 @@ def _draw_training_status() -> None:
         st.rerun(scope="app")
 
 
+@cached_until_store_changes
 def _content_of_pages() -> Hashable:
     """Return a value that changes with the pages' content: runs, their notes and measured epochs, but no heartbeats."""
     runs = opened_store.reader().runs.all()
@@ -150,6 +153,13 @@ def _content_of_pages() -> Hashable:
         return ()
     rows = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
     return (*rows, *opened_store.reader().metrics.value_counts_by_run()["metrics"])
+
+
+@cached_until_store_changes
+def default_runs() -> list[str]:
+    """Return the runs that are selected at first."""
+    runs = _measured_runs()
+    return _one_of_each_objective(runs[~runs["archived"]])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import altair as alt
 import duckdb
 import numpy as np
 import pandas as pd
@@ -90,10 +89,10 @@ def test_many_classes_are_drawn_by_the_pairs_that_there_are() -> None:
     names = [f"c{number}" for number in range(2_000)]
     frame = pd.DataFrame({"true_class": ["c0"], "predicted_class": ["c1"], "count": [3], "angle": [0.1]})
     chart = leaping_matrix(frame, names, "x")
-    assert isinstance(chart, alt.Chart) and len(chart.data) == 1
+    assert chart.row_count == 1
     few = leaping_matrix(frame, names[:60], "x")
-    assert len(few.data) == 60**2 and few.to_dict()["mark"]["type"] == "rect"
-    assert chart.to_dict()["mark"] == {"type": "square", "size": 9, "opacity": 1}, "seen at any number of classes"
+    assert few.row_count == 60**2 and few.specification["mark"]["type"] == "rect"
+    assert chart.specification["mark"] == {"type": "square", "size": 9, "opacity": 1}, "seen at any number of classes"
 
 
 def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 Tested by tests/rnc/store/test_reader_judged.py.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -62,7 +64,9 @@ class MetricQueries:
             )
         return epochs
 
-    def over_epochs(self, run_ids: list[str], shown: list[str], split: str, wanted: dict[str, str]) -> pd.DataFrame:
+    def over_epochs(
+        self, run_ids: list[str], shown: list[str], split: str, wanted: Mapping[Metric, str] | Mapping[str, str]
+    ) -> pd.DataFrame:
         """Return run_id, shown, condition, metric, epoch, value of the penultimate layer, in one pass over the store.
 
         `wanted` maps each metric to the class means that it is measured around: own, clean (those of the same split) or train

@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import value_axis
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RUNS, class_scale
 from rnc.vocabulary import Metric
 
@@ -24,19 +25,29 @@ _HEIGHT = 165
 _LEAPS_HEIGHT = 240
 
 
-def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | None = None) -> alt.LayerChart:
+def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | None = None) -> Chart:
     """Draw a value against the frames of an attack (frame, value, and optionally `low` and `high` for a band).
 
     `frames` are the frame names in order; a rule marks the current frame `at`.
     """
     log = metric == Metric.NC1 and bool((frame["value"] > 0).all())
+    rows = {"steps": frame} | ({} if at is None else {"current": pd.DataFrame({"frame": [at]})})
+    text = _step_specification(metric, tuple(frames), log=log, has_band="low" in frame, has_current=at is not None)
+    return Chart(text, rows)
+
+
+@kept
+def _step_specification(
+    metric: str, frame_names: tuple[str, ...], *, log: bool, has_band: bool, has_current: bool
+) -> alt.LayerChart:
+    frames = list(frame_names)
     x = alt.X("frame:N", sort=frames, title=None, axis=_frame_axis(frames))
-    base = alt.Chart(frame).encode(x=x, tooltip=["frame:N", alt.Tooltip("value:Q", format=".4g", title=metric)])
+    base = named("steps").encode(x=x, tooltip=["frame:N", alt.Tooltip("value:Q", format=".4g", title=metric)])
     layers: list[alt.Chart] = []
-    if at is not None:
-        here = alt.Chart(pd.DataFrame({"frame": [at]})).mark_rule(strokeDash=[3, 3], color=GREY)
+    if has_current:
+        here = named("current").mark_rule(strokeDash=[3, 3], color=GREY)
         layers.append(here.encode(x=alt.X("frame:N", sort=frames)))
-    if "low" in frame:
+    if has_band:
         layers.append(base.mark_area(opacity=0.15, color=RUNS[0]).encode(y=alt.Y("low:Q"), y2="high:Q"))
     line = base.mark_line(point=alt.OverlayMarkDef(size=18, color=RUNS[0]), color=RUNS[0], strokeWidth=2)
     layers.append(line.encode(y=value_axis(log, ticks=3)))
@@ -47,10 +58,16 @@ def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | No
     return alt.LayerChart(layer=layers, height=_HEIGHT, title=title)
 
 
-def leap_moments(frame: pd.DataFrame, frames: list[str], classes: list[str]) -> alt.Chart:
+def leap_moments(frame: pd.DataFrame, frames: list[str], classes: list[str]) -> Chart:
     """Draw how many watched images (frame, label) leave their clean prediction for good at each frame, by true class."""
+    return Chart(_moment_specification(tuple(frames), tuple(classes)), {"leaps": frame})
+
+
+@kept
+def _moment_specification(frame_names: tuple[str, ...], class_names: tuple[str, ...]) -> alt.Chart:
+    frames, classes = list(frame_names), list(class_names)
     return (
-        alt.Chart(frame)
+        named("leaps")
         .mark_bar()
         .encode(
             x=alt.X("frame:N", sort=frames, scale=alt.Scale(domain=frames), title="step", axis=_frame_axis(frames)),

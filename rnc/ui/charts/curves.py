@@ -4,11 +4,13 @@ Tested by tests/rnc/ui/charts/test_charts.py.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.palette import GREY, dash_scale, run_scale
 from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo
@@ -33,72 +35,112 @@ class Curves:
     milestones: pd.DataFrame | None = None
     """run (label), milestone (drop, terminal), epoch."""
 
-    def panel(self, frame: pd.DataFrame, metric: Metric, behind: pd.DataFrame | None = None) -> alt.LayerChart:
+    def panel(self, frame: pd.DataFrame, metric: Metric, behind: pd.DataFrame | None = None) -> Chart:
         """Draw a metric over epochs, a line per (run, condition), with a rule at the epoch cursor and the milestones.
 
         `frame` has run (label), shown (condition), condition, epoch and value, and `low` and `high` if there is a band.
         `behind` has the lines from which it was computed, with run_id: single seeds or unsmoothed lines, which are drawn
         faintly. Values that a log axis cannot show are left out; long lines are drawn with fewer points (`thinned`).
         """
-        info = METRIC_INFO[metric]
-        log = self.log and info.log_axis
-        y = value_axis(log)
-        last = int(frame["epoch"].max()) if len(frame) else 0
-        layers: list[alt.Chart] = [self._cursor_rule(), *self._milestone_marks()]
-        if "low" in frame:
-            layers.append(self._band(self._thinned(_above_zero(frame) if log else frame.dropna(subset="low"))))
-        if behind is not None:
-            faint = self._lines(self._thinned(_positive(behind, log)), y, metric, last)
-            layers.append(faint.mark_line(strokeWidth=1, opacity=_FAINT).encode(detail=alt.Detail("run_id:N")))
+        log = self.log and METRIC_INFO[metric].log_axis
         drawn = _positive(frame, log)
-        # Dense points would hide their line, so they are invisible and serve only for tooltips.
-        points = alt.OverlayMarkDef(size=60, opacity=0) if is_long(drawn) else alt.OverlayMarkDef(size=22)
-        lines = self._lines(self._thinned(drawn), y, metric, last)
-        layers.append(lines.mark_line(point=points, strokeWidth=2))
-        return alt.LayerChart(layer=layers, height=PANEL_HEIGHT, title=_title(info))
+        rows = dict(self._shared_rows)
+        if "low" in frame:
+            rows["band"] = self._thinned(_above_zero(frame) if log else frame.dropna(subset="low"))
+        if behind is not None:
+            rows["behind"] = self._thinned(_positive(behind, log))
+        rows["lines"] = self._thinned(drawn)
+        shape = _PanelShape(
+            metric,
+            tuple(self.runs),
+            tuple(self.conditions),
+            frozenset(rows),
+            last=int(frame["epoch"].max()) if len(frame) else 0,
+            log=log,
+            log_epochs=self.log_epochs,
+            is_dense=is_long(drawn),
+            has_seeds="seeds" in drawn,
+        )
+        return Chart(_panel_specification(shape), rows)
 
     def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
         return thinned(frame, log_epochs=self.log_epochs)
 
-    def _lines(self, drawn: pd.DataFrame, y: alt.Y, metric: Metric, last: int) -> alt.Chart:
-        tooltip = [alt.Tooltip(field) for field in ("run:N", "shown:N", "condition:N", "epoch:Q")]
-        tooltip.append(alt.Tooltip("value:Q", format=".4g", title=str(metric)))
-        tooltip += [alt.Tooltip("seeds:Q")] if "seeds" in drawn else []
-        return alt.Chart(drawn).encode(
-            x=epoch_axis(last, log=self.log_epochs),
-            y=y,
-            color=self._colour(),
-            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(self.conditions), legend=None),
-            tooltip=tooltip,
-        )
-
-    def _band(self, frame: pd.DataFrame) -> alt.Chart:
-        band = alt.Chart(frame).mark_area(opacity=0.15)
-        x, low, high = alt.X("epoch:Q"), alt.Y("low:Q"), alt.Y2("high:Q")
-        return band.encode(x=x, y=low, y2=high, color=self._colour(), detail=alt.Detail("shown:N"))
-
-    def _cursor_rule(self) -> alt.Chart:
-        here = pd.DataFrame({"epoch": [self.cursor]})
-        return alt.Chart(here).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
-
-    def _milestone_marks(self) -> list[alt.Chart]:
-        """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle of the run's colour."""
+    @cached_property
+    def _shared_rows(self) -> dict[str, pd.DataFrame]:
+        """The rows of all panels: the cursor and, if there are milestones, drops of the learning rate and starts of TPT."""
+        cursor = pd.DataFrame({"epoch": [self.cursor]})
         if self.milestones is None or self.milestones.empty:
-            return []
+            return {"cursor": cursor}
         drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()
         starts = self.milestones[self.milestones["milestone"] == "terminal"][["run", "epoch"]].drop_duplicates()
-        drop = alt.Tooltip("epoch:Q", title="learning rate drops after epoch")
-        x = alt.X("epoch:Q")
-        start = alt.Tooltip("epoch:Q", title="terminal phase starts at epoch")
-        return [
-            alt.Chart(drops).mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x=x, tooltip=[drop]),
-            alt.Chart(starts)
-            .mark_point(shape="triangle-up", size=70, filled=True, opacity=1, yOffset=-4)
-            .encode(x=x, y=alt.YValue("height"), color=self._colour(), tooltip=[alt.Tooltip("run:N"), start]),
-        ]
+        return {"cursor": cursor, "drops": drops, "starts": starts}
 
-    def _colour(self) -> alt.Color:
-        return alt.Color("run:N", scale=run_scale(self.runs), legend=None)
+
+@dataclass(frozen=True)
+class _PanelShape:
+    """Everything about a panel but its rows; equal shapes have one specification."""
+
+    metric: Metric
+    runs: tuple[str, ...]
+    conditions: tuple[str, ...]
+    data_sets: frozenset[str]
+    """The names of the data sets that the panel has."""
+    last: int
+    log: bool
+    log_epochs: bool
+    is_dense: bool
+    """True if points would hide their line; they are invisible then, and serve only for tooltips."""
+    has_seeds: bool
+    """True if the tooltip names the number of seeds."""
+
+    @property
+    def colour(self) -> alt.Color:
+        """The colour of a run."""
+        return alt.Color("run:N", scale=run_scale(list(self.runs)), legend=None)
+
+
+@kept
+def _panel_specification(shape: _PanelShape) -> alt.LayerChart:
+    layers: list[alt.Chart] = [named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))]
+    if "drops" in shape.data_sets:
+        layers += _milestone_marks(shape)
+    if "band" in shape.data_sets:
+        band = named("band").mark_area(opacity=0.15)
+        x, low, high = alt.X("epoch:Q"), alt.Y("low:Q"), alt.Y2("high:Q")
+        layers.append(band.encode(x=x, y=low, y2=high, color=shape.colour, detail=alt.Detail("shown:N")))
+    if "behind" in shape.data_sets:
+        faint = _lines("behind", shape, has_seeds=False).mark_line(strokeWidth=1, opacity=_FAINT)
+        layers.append(faint.encode(detail=alt.Detail("run_id:N")))
+    points = alt.OverlayMarkDef(size=60, opacity=0) if shape.is_dense else alt.OverlayMarkDef(size=22)
+    layers.append(_lines("lines", shape, has_seeds=shape.has_seeds).mark_line(point=points, strokeWidth=2))
+    return alt.LayerChart(layer=layers, height=PANEL_HEIGHT, title=_title(METRIC_INFO[shape.metric]))
+
+
+def _lines(data_set: str, shape: _PanelShape, *, has_seeds: bool) -> alt.Chart:
+    tooltip = [alt.Tooltip(field) for field in ("run:N", "shown:N", "condition:N", "epoch:Q")]
+    tooltip.append(alt.Tooltip("value:Q", format=".4g", title=str(shape.metric)))
+    tooltip += [alt.Tooltip("seeds:Q")] if has_seeds else []
+    return named(data_set).encode(
+        x=epoch_axis(shape.last, log=shape.log_epochs),
+        y=value_axis(shape.log),
+        color=shape.colour,
+        strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(shape.conditions)), legend=None),
+        tooltip=tooltip,
+    )
+
+
+def _milestone_marks(shape: _PanelShape) -> list[alt.Chart]:
+    """Draw drops of the learning rate as grey rules, and the start of TPT as a triangle of the run's colour."""
+    drop = alt.Tooltip("epoch:Q", title="learning rate drops after epoch")
+    start = alt.Tooltip("epoch:Q", title="terminal phase starts at epoch")
+    x = alt.X("epoch:Q")
+    return [
+        named("drops").mark_rule(color=GREY, opacity=0.35, strokeWidth=2).encode(x=x, tooltip=[drop]),
+        named("starts")
+        .mark_point(shape="triangle-up", size=70, filled=True, opacity=1, yOffset=-4)
+        .encode(x=x, y=alt.YValue("height"), color=shape.colour, tooltip=[alt.Tooltip("run:N"), start]),
+    ]
 
 
 def _positive(frame: pd.DataFrame, log: bool) -> pd.DataFrame:
@@ -111,21 +153,28 @@ def _above_zero(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(low=low)[low > 0]
 
 
-def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions: list[str], *, log: bool) -> alt.Chart:
+def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions: list[str], *, log: bool) -> Chart:
     """Draw a metric against depth, a line per (run, condition).
 
     `frame` has run (label), shown, layer, depth, epoch and value.
     """
-    info = METRIC_INFO[metric]
-    log = log and info.log_axis
-    stages = list(frame.sort_values("depth")["layer"].unique())
+    log = log and METRIC_INFO[metric].log_axis
+    stages = tuple(frame.sort_values("depth")["layer"].unique())
+    text = _layer_specification(metric, tuple(runs), tuple(conditions), stages, log=log)
+    return Chart(text, {"values": _positive(frame, log)})
+
+
+@kept
+def _layer_specification(
+    metric: Metric, runs: tuple[str, ...], conditions: tuple[str, ...], stages: tuple[str, ...], *, log: bool
+) -> alt.Chart:
     return (
-        alt.Chart(_positive(frame, log))
+        named("values")
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
         .encode(
             x=alt.X(
                 "layer:N",
-                sort=stages,
+                sort=list(stages),
                 title="stage of the network",
                 axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False),
             ),
@@ -133,11 +182,11 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions
                 format=NUMBERS, tickCount=4
             ),
             order="depth:Q",
-            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
-            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
+            color=alt.Color("run:N", scale=run_scale(list(runs)), legend=None),
+            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
             tooltip=["run:N", "shown:N", "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
         )
-        .properties(height=_LAYERS_HEIGHT, title=_title(info))
+        .properties(height=_LAYERS_HEIGHT, title=_title(METRIC_INFO[metric]))
     )
 
 

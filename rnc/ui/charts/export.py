@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.render_process import Renderer, RenderError
 
 MOST_ROWS = 100_000
@@ -26,8 +27,6 @@ _LEGENDS: dict[str, dict[str, Any]] = {
     },
 }
 """The fields whose legend a page draws once for all its panels, and their legends in an exported file."""
-
-Figure = alt.Chart | alt.LayerChart
 
 
 class FileKind(StrEnum):
@@ -54,17 +53,14 @@ def table_file(rows: pd.DataFrame, kind: FileKind) -> bytes:
     return table.getvalue()
 
 
-def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_points: float = 9) -> bytes:
+def picture_file(chart: Chart, kind: FileKind, width_inches: float = 6.5, font_points: float = 9) -> bytes:
     """Return the chart as SVG, PDF or PNG with the given width, including legends and axes; PNG has 300 dots per inch.
 
     The defaults are TMLR's text width and a font size that suits its text. Raises RenderError if it cannot be drawn.
     """
-    row_count = sum(
-        len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)
-    )  # each layer writes its rows again
-    if row_count > MOST_ROWS:
+    if (count := chart.row_count) > MOST_ROWS:
         raise RenderError(
-            f"This figure has {row_count:,} rows, but a picture can have at most {MOST_ROWS:,}. Export its table, or show less."
+            f"This figure has {count:,} rows, but a picture can have at most {MOST_ROWS:,}. Export its table, or show less."
         )
     spec = _for_paper(chart, width_inches, font_points)
     match kind:
@@ -76,16 +72,6 @@ def picture_file(chart: Figure, kind: FileKind, width_inches: float = 6.5, font_
             return _RENDERER.render(spec, "png", scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
 
 
-def count_rows(chart: Figure) -> int:
-    """Return the total number of rows of a chart's layers; rows shared by several layers count once."""
-    frames = {id(part.data): len(part.data) for part in _parts(chart) if isinstance(part.data, pd.DataFrame)}
-    return sum(frames.values())
-
-
-def _parts(chart: Figure) -> list[Any]:
-    return [chart, *getattr(chart, "layer", [])]
-
-
 def _shrunk(svg: str) -> str:
     """Return the drawing with its outer size in points, for a renderer that takes a pixel for a point."""
     size = r'\b(width|height)="([\d.]+)(?:px)?"'
@@ -93,27 +79,15 @@ def _shrunk(svg: str) -> str:
     return re.sub(size, lambda side: f'{side[1]}="{float(side[2]) * _POINTS_PER_PIXEL}"', head) + ">" + rest
 
 
-def shown_rows(chart: Figure) -> pd.DataFrame:
-    """Return the rows of a chart, or of the layer with the most rows."""
-    frames = [part.data for part in _parts(chart) if isinstance(part.data, pd.DataFrame)]
-    return max(frames, key=len)
+def _data_sets(chart: Chart) -> dict[str, list[Any]]:
+    """Return the rows of each data set for the specification, without the images that show only on hover."""
+    on_paper = {name: rows.drop(columns="image", errors="ignore") for name, rows in chart.rows.items()}
+    return {name: alt.utils.sanitize_pandas_dataframe(rows).to_dict("records") for name, rows in on_paper.items()}
 
 
-def _with_its_rows(chart: Any) -> Any:
-    """Return the chart with its rows inside. Altair's setting for this is global to the process, and Streamlit changes it."""
-    inlined = chart.copy(deep=False)
-    if isinstance(chart.data, pd.DataFrame):
-        rows_on_paper = chart.data.drop(columns="image", errors="ignore")  # shown only on hover
-        rows: list[Any] = alt.utils.sanitize_pandas_dataframe(rows_on_paper).to_dict("records")
-        inlined.data = alt.InlineData(values=rows)
-    if isinstance(chart, alt.LayerChart):
-        inlined.layer = [_with_its_rows(layer) for layer in chart.layer]
-    return inlined
-
-
-def _for_paper(chart: Figure, width_inches: float, font_points: float) -> dict[str, Any]:
+def _for_paper(chart: Chart, width_inches: float, font_points: float) -> dict[str, Any]:
     """Return the specification with this width, font sizes near the given one, and the legends that the page draws separately."""
-    spec: dict[str, Any] = _with_its_rows(chart).to_dict()
+    spec = chart.specification | {"datasets": _data_sets(chart)}
     size = font_points / _POINTS_PER_PIXEL
     width = width_inches * _PIXELS_PER_INCH
     square = "width" in spec  # a chart with a fixed width has the same unit in both directions

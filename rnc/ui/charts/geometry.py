@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
 from rnc.vocabulary import MetricInfo
 
@@ -27,7 +28,7 @@ _BARS_HEIGHT = 320
 _POINTS = 3200  # total area of a condition's points in square pixels, if there is not enough space for 80 each
 
 
-def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> alt.LayerChart:
+def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> Chart:
     """Draw cosines (C, C) of class pairs, coloured by their difference from a simplex: 1 on the diagonal, else -1/(C-1)."""
     first, second = np.indices(cosines.shape)
     frame = pd.DataFrame(
@@ -38,7 +39,13 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
             "off simplex": (cosines - np.where(first == second, 1.0, simplex)).ravel(),
         }
     )
-    base = alt.Chart(frame).encode(
+    return Chart(_cosine_specification(tuple(classes), title), {"cosines": frame})
+
+
+@kept
+def _cosine_specification(class_names: tuple[str, ...], title: str) -> alt.LayerChart:
+    classes = list(class_names)
+    base = named("cosines").encode(
         x=alt.X("other:N", sort=classes, title=None, axis=class_axis(classes, orient="top")),
         y=alt.Y("class:N", sort=classes, title=None, axis=class_rows(classes)),
         tooltip=[
@@ -66,10 +73,16 @@ def _numbers(base: alt.Chart) -> alt.Chart:
     )
 
 
-def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
+def class_norms(frame: pd.DataFrame, classes: list[str]) -> Chart:
     """Draw norms of centred class means (class, shown, value), a point per condition; all are equal at a simplex."""
+    return Chart(_norm_specification(tuple(classes)), {"norms": frame})
+
+
+@kept
+def _norm_specification(class_names: tuple[str, ...]) -> alt.Chart:
+    classes = list(class_names)
     return (
-        alt.Chart(frame)
+        named("norms")
         .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
@@ -85,13 +98,19 @@ def class_norms(frame: pd.DataFrame, classes: list[str]) -> alt.Chart:
     )
 
 
-def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> alt.Chart:
+def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> Chart:
     """Draw the clean-to-perturbed angle of each class in degrees (class, run, degrees), with adjacent bars for the runs.
 
     The page draws the legend, which may be too long for a chart (`legend`).
     """
+    return Chart(_angle_specification(tuple(classes), tuple(runs)), {"angles": frame})
+
+
+@kept
+def _angle_specification(class_names: tuple[str, ...], run_labels: tuple[str, ...]) -> alt.Chart:
+    classes, runs = list(class_names), list(run_labels)
     return (
-        alt.Chart(frame)
+        named("angles")
         .mark_bar()
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
@@ -112,9 +131,15 @@ def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> al
     )
 
 
-def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
+def spectrum_lines(frame: pd.DataFrame) -> Chart:
     """Draw singular values of the centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
-    base = alt.Chart(frame).encode(
+    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])))
+    return Chart(text, {"values": frame, "simplex": pd.DataFrame({"value": [1.0]})})
+
+
+@kept
+def _spectrum_specification(conditions: tuple[str, ...]) -> alt.LayerChart:
+    base = named("values").encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title="singular value / value in a simplex", scale=alt.Scale(zero=True)),
         detail="shown:N",
@@ -123,40 +148,48 @@ def spectrum_lines(frame: pd.DataFrame) -> alt.LayerChart:
     lines = base.mark_line(strokeWidth=2, color=RUNS[0]).encode(
         strokeDash=alt.StrokeDash(
             "shown:N",
-            scale=dash_scale(list(dict.fromkeys(frame["shown"]))),
+            scale=dash_scale(list(conditions)),
             legend=alt.Legend(title=None, orient="top"),
         )
     )
     points = base.mark_point(size=30, filled=True, opacity=1, color=RUNS[0])
-    rule = alt.Chart(pd.DataFrame({"value": [1.0]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
+    rule = named("simplex").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
     heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
     return alt.LayerChart(layer=[rule, lines, points], height=_BARS_HEIGHT, title=heading)
 
 
 def simplex_distance_lines(
     frame: pd.DataFrame, info: MetricInfo, runs: list[str], conditions: list[str], cursor: int, *, log: bool
-) -> alt.LayerChart:
+) -> Chart:
     """Draw a distance over epochs, a line per (run, condition), with a rule at the epoch cursor.
 
     `frame` has run (label), run_id, shown (condition), condition, epoch and value. A log axis leaves out zeros.
     """
     drawn = frame[frame["value"] > 0] if log else frame
+    text = _distance_specification(info, tuple(runs), tuple(conditions), log=log)
+    return Chart(text, {"distances": drawn, "cursor": pd.DataFrame({"epoch": [cursor]})})
+
+
+@kept
+def _distance_specification(
+    info: MetricInfo, runs: tuple[str, ...], conditions: tuple[str, ...], *, log: bool
+) -> alt.LayerChart:
     scale = alt.Scale(type="symlog" if log else "linear")
     x = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
     tooltip = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
     lines = (
-        alt.Chart(drawn)
+        named("distances")
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
         .encode(
             x=x,
             y=value_axis(log),
-            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
-            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(conditions), legend=None),
+            color=alt.Color("run:N", scale=run_scale(list(runs)), legend=None),
+            strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
             detail="run_id:N",
             tooltip=tooltip,
         )
     )
-    rule = alt.Chart(pd.DataFrame({"epoch": [cursor]})).mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
+    rule = named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
     heading = alt.TitleParams(
         info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, names_height
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
 
 MOST_FLOWS = 30
@@ -26,20 +27,27 @@ _MOST_CLASSES = 60
 """Number of classes above which empty pairs are not drawn: so many rectangles leave gaps and are slow in a browser."""
 _SMALLEST_CELL = 9  # square pixels; a cell of a thousand classes would be less than a pixel wide
 _EMPTY = "#440154"  # the colour of a share of 0
+_ALIGNMENTS: tuple[Literal["left", "center", "right"], ...] = ("left", "center", "right")
+"""The alignments of names: those right of the circle begin at it, those left of it end at it."""
 
 
-def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.Chart:
+def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> Chart:
     """Draw counts by (true_class, predicted_class) as shares of the true class; the diagonal holds unchanged predictions.
 
     `frame` has class names in both columns, count and angle (rad to the clean mean of the predicted class).
     """
-    few = len(classes) <= _MOST_CLASSES
-    if few:
+    if len(classes) <= _MOST_CLASSES:
         every_pair = pd.MultiIndex.from_product([classes, classes], names=["true_class", "predicted_class"])
         frame = (
             frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
         )
     frame = frame.assign(share=frame["count"] / frame.groupby("true_class")["count"].transform("sum"))
+    return Chart(_matrix_specification(tuple(classes), title), {"leaps": frame})
+
+
+@kept
+def _matrix_specification(class_names: tuple[str, ...], title: str) -> alt.Chart:
+    classes = list(class_names)
     domain = alt.Scale(domain=classes)
     across = alt.X("predicted_class:N", sort=classes, scale=domain, title="predicted class", axis=class_axis(classes))
     down = alt.Y("true_class:N", sort=classes, scale=domain, title="true class", axis=class_rows(classes))
@@ -55,9 +63,9 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> alt.C
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
     ]
-    chart = alt.Chart(frame)
+    chart = named("leaps")
     return (
-        (chart.mark_rect() if few else chart.mark_square(size=_SMALLEST_CELL, opacity=1))
+        (chart.mark_rect() if len(classes) <= _MOST_CLASSES else chart.mark_square(size=_SMALLEST_CELL, opacity=1))
         .encode(x=across, y=down, color=shades, tooltip=tooltip)
         .properties(
             height=_MATRIX_HEIGHT + names_height(classes),
@@ -78,18 +86,31 @@ def top_flows(leaps: pd.DataFrame, most: int = MOST_FLOWS) -> pd.DataFrame:
     return flows.sort_values("share", ascending=False, kind="stable").head(most).reset_index(drop=True)
 
 
-def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.LayerChart:
+def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> Chart:
     """Draw the flows of `top_flows` as arrows, with their share as width and the colour of the class that they leave.
 
     The classes lie on a circle in the order of their labels; all vertices of a simplex are neighbours, so the order has no
     meaning. A click on a class highlights its outgoing flows.
     """
-    pick = alt.selection_point(fields=["true_class"], name="picked_flow")
     positions = _positions(classes)
     bends = _bends(flows, positions)
-    half = (_SIDE - _TITLE) / 2
-    radius = (half - min(_LETTER * max(map(len, classes), default=1), _NAME_WIDTH)) / _NAMES
-    reach = half / radius
+    rows = {"lines": bends, "heads": _heads(bends), "classes": positions}
+    rows |= _name_rows(positions, flows, _NEAREST / (_NAMES * _radius(classes)))
+    return Chart(_flow_specification(tuple(classes), title), rows)
+
+
+def _radius(classes: list[str]) -> float:
+    """Return the radius of the circle in pixels, which leaves space for the longest name."""
+    longest = max(map(len, classes), default=1)
+    return ((_SIDE - _TITLE) / 2 - min(_LETTER * longest, _NAME_WIDTH)) / _NAMES
+
+
+@kept
+def _flow_specification(class_names: tuple[str, ...], title: str) -> alt.LayerChart:
+    classes = list(class_names)
+    pick = alt.selection_point(fields=["true_class"], name="picked_flow")
+    radius = _radius(classes)
+    reach = (_SIDE - _TITLE) / 2 / radius
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     place = {"x": alt.X("x:Q", axis=None, scale=scale), "y": alt.Y("y:Q", axis=None, scale=scale)}
     tooltip = [
@@ -105,15 +126,15 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> alt.Layer
         "tooltip": tooltip,
     }
     width = alt.StrokeWidth("share:Q", scale=alt.Scale(domain=[0, 1], range=[_THINNEST, _WIDEST]), legend=None)
-    lines = alt.Chart(bends).mark_line(strokeCap="butt")
+    lines = named("lines").mark_line(strokeCap="butt")
     lines = lines.encode(**place, **style, strokeWidth=width, detail="flow:N", order="step:Q")
-    heads = alt.Chart(_heads(bends)).mark_point(shape="triangle", filled=True)
+    heads = named("heads").mark_point(shape="triangle", filled=True)
     size = alt.Size("head:Q", scale=None)
     heads = heads.encode(**place, **style, angle=alt.Angle("heading:Q", scale=None), size=size)
     room = 2 * np.pi * radius / max(len(classes), 1)
-    dots = alt.Chart(positions).mark_point(filled=True, size=min(_DOT, max(room, 2) ** 2), opacity=1)
+    dots = named("classes").mark_point(filled=True, size=min(_DOT, max(room, 2) ** 2), opacity=1)
     dots = dots.encode(**place, color=style["color"], tooltip=alt.Tooltip("true_class:N", title="class"))
-    layers = [lines, heads, dots.add_params(pick), *_names(positions, flows, place, _NEAREST / (_NAMES * radius))]
+    layers = [lines, heads, dots.add_params(pick), *_names(len(classes) > _MANY, place)]
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     return alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE, title=heading)
 
@@ -160,28 +181,34 @@ def _heads(bends: pd.DataFrame) -> pd.DataFrame:
     return last.assign(heading=np.degrees(np.arctan2(across, up)), head=(6 + 1.5 * width) ** 2)
 
 
-def _names(positions: pd.DataFrame, flows: pd.DataFrame, place: dict, nearest: float) -> list[alt.Chart]:
-    """Draw the class names outside the circle; if there are many, only those with a flow, written radially.
+def _name_rows(positions: pd.DataFrame, flows: pd.DataFrame, nearest: float) -> dict[str, pd.DataFrame]:
+    """Return the class names outside the circle by their side of it, whose name says how they are aligned.
 
-    If two radial names are closer than `nearest` (rad), the one with the larger flow is drawn.
+    If there are many classes, only those with a flow are named. If two names are closer than `nearest` (rad) then, the one with
+    the larger flow is.
     """
     spokes = len(positions) > _MANY
     if spokes:
-        positions = positions[
-            positions["true_class"].isin(_apart(positions.set_index("true_class")["turn"], flows, nearest))
-        ]
+        named_classes = _apart(positions.set_index("true_class")["turn"], flows, nearest)
+        positions = positions[positions["true_class"].isin(named_classes)]
     positions = positions.assign(
         x=_NAMES * positions["x"], y=_NAMES * positions["y"], tilt=np.degrees(positions["turn"]) - 90
     )
     sides = np.sign(np.where(np.abs(positions["x"]) < 0.05, 0 if not spokes else 1, positions["x"]))
+    on_sides = {
+        f"names {align}": positions[sides == side] for side, align in ((1, "left"), (0, "center"), (-1, "right"))
+    }
+    return on_sides | {"names right": on_sides["names right"].assign(tilt=lambda names: names["tilt"] - 180)}
+
+
+def _names(radial: bool, place: dict) -> list[alt.Chart]:
+    """Draw the names of `_name_rows`."""
     layers = []
-    side: int
-    align: Literal["left", "center", "right"]
-    for side, align in ((1, "left"), (0, "center"), (-1, "right")):
-        here = positions[sides == side]
-        text = alt.Chart(here.assign(tilt=here["tilt"] - (180 if side < 0 else 0)))
-        size = 10 if spokes else 13
-        names = text.mark_text(color=GREY, fontSize=size, align=align, baseline="middle", limit=_NAME_WIDTH)
+    for align in _ALIGNMENTS:
+        text = named(f"names {align}")
+        names = text.mark_text(
+            color=GREY, fontSize=10 if radial else 13, align=align, baseline="middle", limit=_NAME_WIDTH
+        )
         names = names.encode(**place, text="true_class:N")
-        layers.append(names.encode(angle=alt.Angle("tilt:Q", scale=None)) if spokes else names)
+        layers.append(names.encode(angle=alt.Angle("tilt:Q", scale=None)) if radial else names)
     return layers

@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
 from rnc.vocabulary import Role
 
@@ -67,43 +68,92 @@ def feature_plane(
     chosen: Collection[int] = (),
     highlighted: Collection[str] = (),
     extras: PlaneExtras = PlaneExtras(),
-) -> alt.LayerChart:
+) -> Chart:
     """Draw points (shown, sample, label, predicted, x, y): clean as circles, `perturbed` as triangles, coloured by true class.
 
     With `arrows`, a line leads from each clean point to its perturbed point. With a `brush`, dragging draws a box, and moves the
     plane only with shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If
     there are too many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`.
     """
-    pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
-    highlighted = [] if pick else [name for name in classes if name in set(highlighted)]
     triangle = extras.triangle
     extent = frame if extras.extent is None else pd.concat([frame[["x", "y"]], extras.extent])
-    frame, stands_out = _highlight(frame, chosen, highlighted, pick)
     across, up = _filled(extent) if triangle is None else _isometric(extent, triangle)
-    legend, shapes = _legends(classes if pick else highlighted, triangle, brush)
+    highlighted = [] if has_legend(classes) else [name for name in classes if name in set(highlighted)]
+    frame, has_chosen = _highlight(frame, chosen, highlighted)
+    rows = {"points": _point_rows(frame, extras.images)}
+    if arrows:
+        rows["moves"] = _sent(_moves(frame, perturbed), "x2", "y2")
+    if extras.path is not None:
+        rows["path"] = extras.path
+    if triangle is not None:
+        rows |= _simplex_rows(triangle)
+    shape = _PlaneShape(
+        tuple(classes),
+        perturbed,
+        frozenset(rows),
+        across,
+        up,
+        size=max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE),
+        brush=brush,
+        has_images=extras.images is not None,
+        has_chosen=has_chosen,
+        highlighted=tuple(highlighted),
+        vertices=None if triangle is None else tuple(triangle["label"]),
+    )
+    return Chart(_plane_specification(shape), rows)
+
+
+@dataclass(frozen=True)
+class _PlaneShape:
+    """Everything about a plane but its rows; equal shapes have one specification."""
+
+    classes: tuple[str, ...]
+    perturbed: str
+    data_sets: frozenset[str]
+    """The names of the data sets that the plane has."""
+    across: tuple[float, float]
+    up: tuple[float, float]
+    """The ranges of x and y."""
+    size: float
+    """The area of a mark in square pixels."""
+    brush: bool
+    has_images: bool
+    has_chosen: bool
+    """True if rows have the column `chosen`, and those that are not chosen are faint."""
+    highlighted: tuple[str, ...]
+    """The classes in the legend, if there are too many to name all."""
+    vertices: tuple[str, ...] | None
+    """The three classes of a simplex plane."""
+
+
+@kept
+def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
+    classes = list(shape.classes)
+    pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
+    stands_out = _stands_out(pick, shape.has_chosen)
+    legend, shapes = _legends(classes if pick else list(shape.highlighted), shape.vertices, shape.brush)
     place: dict[str, Any] = {
-        "x": alt.X("x:Q", axis=None, scale=across),
-        "y": alt.Y("y:Q", axis=None, scale=up),
+        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=list(shape.across), nice=False)),
+        "y": alt.Y("y:Q", axis=None, scale=alt.Scale(domain=list(shape.up), nice=False)),
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
-    points = _points(frame, perturbed, shapes, extras.images).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
-    clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if brush else {}
+    points = _points(shape, shapes).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
+    clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if shape.brush else {}
     layers = [points.add_params(alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
     if pick:
         layers[0] = layers[0].add_params(pick)
-    if brush:
+    if shape.brush:
         layers[0] = layers[0].add_params(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!"), zoom=False))
-    if arrows:
-        moves = _sent(_moves(frame, perturbed), "x2", "y2")
-        lines = alt.Chart(moves).mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
+    if "moves" in shape.data_sets:
+        lines = named("moves").mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
         layers.insert(0, lines.encode(opacity=_opacity(stands_out, 0.35, 0.02)))
-    if extras.path is not None:
-        way = alt.Chart(extras.path).mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
+    if "path" in shape.data_sets:
+        way = named("path").mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
-    dragged: dict[str, Any] = {"translate": _DRAG.format("")} if brush else {}
+    dragged: dict[str, Any] = {"translate": _DRAG.format("")} if shape.brush else {}
     pan_and_zoom = alt.selection_interval(name="moved", bind="scales", **dragged)
-    if triangle is not None:
-        layers += _simplex(triangle)
+    if shape.vertices is not None:
+        layers += _simplex()
         return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(pan_and_zoom)
     return alt.LayerChart(layer=layers, height=HEIGHT).add_params(pan_and_zoom)
 
@@ -118,17 +168,21 @@ def _columns(classes: list[str]) -> int:
     return max(_LETTERS_BELOW // (min(max(map(len, classes), default=1), _LETTERS) + 3), 1)
 
 
-def _highlight(
-    frame: pd.DataFrame, chosen: Collection[int], highlighted: Collection[str], pick: alt.Parameter | None
-) -> tuple[pd.DataFrame, Any]:
-    """Return the frame with highlighted rows marked and last, and the condition for full opacity (None: no condition)."""
+def _highlight(frame: pd.DataFrame, chosen: Collection[int], highlighted: Collection[str]) -> tuple[pd.DataFrame, bool]:
+    """Return the frame with highlighted rows marked (`chosen`) and last, and whether any are."""
     is_chosen = frame["sample"].isin(list(chosen))
     of_class = frame["label"].isin(list(highlighted))
     if not is_chosen.any() and not of_class.any():
-        return frame, pick
+        return frame, False
     selections = [each for each in (is_chosen, of_class) if each.any()]
-    frame = frame.assign(chosen=np.logical_and.reduce(selections)).sort_values("chosen", kind="stable")
-    return frame, alt.datum.chosen if pick is None else pick & alt.datum.chosen
+    return frame.assign(chosen=np.logical_and.reduce(selections)).sort_values("chosen", kind="stable"), True
+
+
+def _stands_out(pick: alt.Parameter | None, has_chosen: bool) -> Any:
+    """Return the condition for full opacity; None if there is none."""
+    if not has_chosen:
+        return pick
+    return alt.datum.chosen if pick is None else pick & alt.datum.chosen
 
 
 def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
@@ -137,12 +191,14 @@ def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
     return alt.when(stands_out).then(alt.value(strong)).otherwise(alt.value(faint))
 
 
-def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) -> tuple[alt.Legend | None, alt.Legend]:
+def _legends(
+    classes: list[str], vertices: tuple[str, ...] | None, narrow: bool
+) -> tuple[alt.Legend | None, alt.Legend]:
     """Return the legends of classes and shapes: beside the plane, below and above it, or inside a square to save width."""
     shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
     options: dict[str, Any] = {"symbolOpacity": 1, "labelLimit": _NAME_WIDTH}
-    if triangle is not None:
-        options |= {"values": list(triangle["label"]), "orient": "top-left", "title": None}
+    if vertices is not None:
+        options |= {"values": list(vertices), "orient": "top-left", "title": None}
         return alt.Legend(**options), alt.Legend(orient="top-right", **shapes)
     options |= {"title": "true class", "values": classes}
     if not narrow:
@@ -151,16 +207,21 @@ def _legends(classes: list[str], triangle: pd.DataFrame | None, narrow: bool) ->
     return alt.Legend(**options) if classes else None, alt.Legend(orient="top", **shapes)
 
 
-def _points(frame: pd.DataFrame, perturbed: str, legend: alt.Legend, images: pd.DataFrame | None = None) -> alt.Chart:
+def _points(shape: _PlaneShape, legend: alt.Legend) -> alt.Chart:
     """Draw a mark per sample and condition, with the condition as its shape."""
-    shapes = alt.Scale(domain=[str(Role.CLEAN), perturbed], range=["circle", "triangle-up"])
-    size = max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE)
-    sent = _sent(frame, "predicted", "shown")
-    if images is not None:  # also as a category, so that each image is sent once for all conditions
-        sent = sent.assign(image=sent["sample"].map(images.set_index("sample")["image"]).astype("category"))
-    tooltip = alt.ExprRef(_TOOLTIP if images is None else _TOOLTIP_WITH_IMAGE)
-    points = alt.Chart(sent).mark_point(size=size, filled=True, tooltip=tooltip, invalid=None)
+    shapes = alt.Scale(domain=[str(Role.CLEAN), shape.perturbed], range=["circle", "triangle-up"])
+    tooltip = alt.ExprRef(_TOOLTIP_WITH_IMAGE if shape.has_images else _TOOLTIP)
+    points = named("points").mark_point(size=shape.size, filled=True, tooltip=tooltip, invalid=None)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
+
+
+def _point_rows(frame: pd.DataFrame, images: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the rows of the points, with the images of their samples if there are any."""
+    sent = _sent(frame, "predicted", "shown")
+    if images is None:
+        return sent
+    # Also as a category, so that each image is sent once for all conditions.
+    return sent.assign(image=sent["sample"].map(images.set_index("sample")["image"]).astype("category"))
 
 
 def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
@@ -171,29 +232,36 @@ def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
     return sent.assign(**{name: sent[name].astype("category") for name in texts})
 
 
-def _filled(extent: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
-    """Return scales that fill the chart with the points of all frames and a margin."""
+_Range = tuple[float, float]
+
+
+def _filled(extent: pd.DataFrame) -> tuple[_Range, _Range]:
+    """Return ranges of x and y that fill the chart with the points of all frames and a margin."""
     low, high = extent[["x", "y"]].min(), extent[["x", "y"]].max()
     margin = 0.04 * (high - low).where(high > low, 1.0)
-    across, up = (alt.Scale(domain=[low[a] - margin[a], high[a] + margin[a]], nice=False) for a in ("x", "y"))
+    across, up = ((float(low[a] - margin[a]), float(high[a] + margin[a])) for a in ("x", "y"))
     return across, up
 
 
-def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[alt.Scale, alt.Scale]:
-    """Return scales with equal units for a square, so that an equilateral triangle appears equilateral."""
+def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[_Range, _Range]:
+    """Return ranges with equal units for a square, so that an equilateral triangle appears equilateral."""
     extent = pd.concat([frame[["x", "y"]], _OUTSIDE * triangle[["x", "y"]]])
     middle, half = (extent.max() + extent.min()) / 2, 1.12 * float((extent.max() - extent.min()).max()) / 2
-    across, up = (alt.Scale(domain=[middle[axis] - half, middle[axis] + half], nice=False) for axis in ("x", "y"))
+    across, up = ((float(middle[axis] - half), float(middle[axis] + half)) for axis in ("x", "y"))
     return across, up
 
 
-def _simplex(triangle: pd.DataFrame) -> list[alt.Chart]:
-    """Draw the sides of the triangle and the vertex names, slightly outside; the middle of the triangle is the origin."""
-    closed = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
-    outside = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
-    sides = alt.Chart(closed).mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
-    outside = outside.assign(side=np.round(outside["x"] / (outside["x"].abs().max() or 1.0)))
-    names = alt.Chart(outside).mark_text(
+def _simplex_rows(triangle: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the sides of the triangle and its vertex names, slightly outside; the middle of the triangle is the origin."""
+    sides = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
+    names = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
+    return {"sides": sides, "vertices": names.assign(side=np.round(names["x"] / (names["x"].abs().max() or 1.0)))}
+
+
+def _simplex() -> list[alt.Chart]:
+    """Draw the sides of the triangle and the names of its vertices."""
+    sides = named("sides").mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
+    names = named("vertices").mark_text(
         color=GREY,
         fontSize=13,
         fontWeight="bold",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from rnc.conditions import format_pixels
 from rnc.ui.charts.axes import value_axis
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.palette import run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 
@@ -16,20 +17,25 @@ _HEIGHT = 210
 
 def metric_by_strength(
     frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool
-) -> alt.Chart:
+) -> Chart:
     """Draw a metric (source, strength, value) against the strength, a line per source; `strength` labels the axis.
 
     With `pixels`, strengths are written as customary, `8/255`. Values that a log axis cannot show are left out.
     """
+    rows = _drawn(frame, METRIC_INFO[metric], pixels)
+    return Chart(_strength_specification(metric, tuple(sources), strength), {"values": rows})
+
+
+@kept
+def _strength_specification(metric: Metric, sources: tuple[str, ...], strength: str) -> alt.Chart:
     info = METRIC_INFO[metric]
-    drawn = _drawn(frame, info, pixels)
     return (
-        alt.Chart(drawn)
+        named("values")
         .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2)
         .encode(
             x=alt.X("strength:Q", title=strength, axis=alt.Axis(grid=False, tickCount=6, format=".3~g")),
             y=value_axis(info.log_axis),
-            color=alt.Color("source:N", scale=run_scale(sources), legend=None),
+            color=alt.Color("source:N", scale=run_scale(list(sources)), legend=None),
             tooltip=[
                 "source:N",
                 alt.Tooltip("told:N", title=strength),
@@ -40,23 +46,32 @@ def metric_by_strength(
     )
 
 
-def layers_by_strength(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> alt.Chart:
+def layers_by_strength(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> Chart:
     """Draw a metric over the stages (source, strength, layer, value): colours for strengths, dashes for sources.
 
     `frame` has the stages in the order of the network; the features come last.
     """
+    rows = _drawn(frame, METRIC_INFO[metric], pixels)
+    layers = sorted(dict.fromkeys(rows["layer"]), key=lambda layer: layer == FEATURES_LAYER)
+    return Chart(_layer_specification(metric, tuple(sources), tuple(layers)), {"values": rows})
+
+
+@kept
+def _layer_specification(metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...]) -> alt.Chart:
     info = METRIC_INFO[metric]
-    drawn = _drawn(frame, info, pixels)
-    layers = sorted(dict.fromkeys(drawn["layer"]), key=lambda layer: layer == FEATURES_LAYER)
     return (
-        alt.Chart(drawn)
+        named("values")
         .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
         .encode(
-            x=alt.X("layer:N", sort=layers, title=None, axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False)),
+            x=alt.X(
+                "layer:N", sort=list(layers), title=None, axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False)
+            ),
             y=value_axis(info.log_axis),
             color=alt.Color("strength:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(title="strength")),
             detail="strength:N",
-            strokeDash=alt.StrokeDash("source:N", scale=alt.Scale(domain=sources, range=[[1, 0], [6, 3]]), legend=None),
+            strokeDash=alt.StrokeDash(
+                "source:N", scale=alt.Scale(domain=list(sources), range=[[1, 0], [6, 3]]), legend=None
+            ),
             tooltip=[
                 "source:N",
                 "layer:N",

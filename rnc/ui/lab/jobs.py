@@ -19,6 +19,7 @@ from rnc.lab.results import Result
 from rnc.store.addresses import gallery_path, store_path
 from rnc.ui.charts.attack_trajectory import step_panel
 from rnc.ui.errors import show_error, show_errors_of_fragment
+from rnc.ui.figures import draw_chart
 from rnc.ui.lab.feature_film_frames import frame_names
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
 
@@ -175,7 +176,7 @@ def _draw_progress(activity: str, job: Job) -> None:
             panel = step_panel(
                 named.rename(columns={metric: "value"})[["frame", "value"]], metric, list(named["frame"])
             )
-            column.altair_chart(panel, alt=f"{metric} so far", key=f"lab_partial_{metric}")
+            draw_chart(column, panel, f"{metric} so far", key=f"lab_partial_{metric}")
 
 
 def _status(job: Job) -> Markdown:

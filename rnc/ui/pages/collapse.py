@@ -16,8 +16,8 @@ from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import labels_over_seeds
-from rnc.ui.selection import Selection, condition_names, selected_runs
-from rnc.vocabulary import METRIC_INFO, Metric
+from rnc.ui.selection import Selection, condition_names, labelled_runs
+from rnc.vocabulary import METRIC_INFO, Metric, Split
 
 METRICS = {
     Metric.NC1: "own",
@@ -43,6 +43,9 @@ class CurveOptions:
     """The weight of earlier epochs in [0, 1); 0 draws the measured values alone."""
 
 
+DEFAULT_OPTIONS = CurveOptions(log_values=True, log_epochs=True, average_seeds=True, smoothing=0.0)
+
+
 def choose_conditions(selection: Selection) -> list[str]:
     """Let the user choose the conditions to draw: initially clean and the one selected in the sidebar."""
     names = [*selection.clean_and_condition, *condition_names(selection.runs)]
@@ -62,15 +65,15 @@ def choose_curve_options() -> CurveOptions:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         log_values = st.toggle(
             "Log values",
-            True,
+            DEFAULT_OPTIONS.log_values,
             key="log",
             bind="query-params",
             help="Draw metrics that approach 0 on a logarithmic axis.",
         )
-        log_epochs = st.toggle("Log epochs", True, key="log_epochs", bind="query-params")
+        log_epochs = st.toggle("Log epochs", DEFAULT_OPTIONS.log_epochs, key="log_epochs", bind="query-params")
         average_seeds = st.toggle(
             "Average seeds",
-            True,
+            DEFAULT_OPTIONS.average_seeds,
             key="seeds",
             bind="query-params",
             help="Draw runs that differ only in their seed as a mean with a band of one standard deviation, and each run as a "
@@ -80,7 +83,7 @@ def choose_curve_options() -> CurveOptions:
             "Smoothing",
             0.0,
             0.95,
-            0.0,
+            DEFAULT_OPTIONS.smoothing,
             0.05,
             key="smoothing",
             bind="query-params",
@@ -90,28 +93,57 @@ def choose_curve_options() -> CurveOptions:
     return CurveOptions(log_values, log_epochs, average_seeds, smoothing)
 
 
+class CurveValues:
+    """The values of the curves of some runs, and the lines to draw for them. Treat the frames as read-only."""
+
+    def __init__(self, values: pd.DataFrame, runs: pd.DataFrame, options: CurveOptions) -> None:
+        """Label the values (metric, run_id, shown, condition, epoch, value) and compute the lines of each metric."""
+        label_of = labels_over_seeds(runs) if options.average_seeds else dict(runs["label"])
+        milestones = opened_store.reader().metrics.milestones(list(runs["run_id"]))
+        self.labels = list(dict.fromkeys(label_of.values()))
+        """The runs' labels, in the order of selection; seeds that are averaged share one."""
+        self.milestones = milestones.assign(run=milestones["run_id"].map(label_of))
+        self.values = values.assign(run=values["run_id"].map(label_of))
+        self.lines: dict[Metric, tuple[pd.DataFrame, pd.DataFrame | None]] = {}
+        """By metric: the lines, and the ones from which they were computed (averaged or smoothed) if they were."""
+        for metric in METRICS:
+            measured = self.values[self.values["metric"] == metric]
+            lines = smoothed(measured, options.smoothing) if options.smoothing else measured
+            lines = over_seeds(lines) if len(self.labels) < len(runs) else lines
+            self.lines[metric] = lines, None if lines is measured else measured
+        self._summaries: dict[int, pd.DataFrame] = {}
+
+    def at_epoch(self, epoch: int) -> pd.DataFrame:
+        """Return the table of all metrics (`summary`) at an epoch, the last and the best one."""
+        if epoch not in self._summaries:
+            self._summaries[epoch] = summary(self.values, epoch)
+        return self._summaries[epoch]
+
+
+@opened_store.cached_until_store_changes
+def read_curves(
+    run_ids: tuple[str, ...], conditions: tuple[str, ...], split: Split, options: CurveOptions
+) -> CurveValues:
+    """Return the curves of all metrics of the page."""
+    values = opened_store.reader().metrics.over_epochs(list(run_ids), list(conditions), split, METRICS)
+    return CurveValues(values, labelled_runs(run_ids), options)
+
+
 def draw_curves(
-    figures: PageFigures, selection: Selection, conditions: list[str], options: CurveOptions, values: pd.DataFrame
-) -> pd.DataFrame:
-    """Draw a panel per metric, in two columns, and return the values with the runs' labels (`run`)."""
-    runs = selected_runs(selection)
-    label_of = labels_over_seeds(runs) if options.average_seeds else dict(runs["label"])
-    labels = list(dict.fromkeys(label_of.values()))
-    milestones = opened_store.reader().metrics.milestones(selection.runs)
-    milestones = milestones.assign(run=milestones["run_id"].map(label_of))
-    values = values.assign(run=values["run_id"].map(label_of))
-    curves = Curves(labels, conditions, selection.epoch, options.log_values, options.log_epochs, milestones)
-    st.html(curve_legend(labels, conditions))
+    figures: PageFigures, selection: Selection, conditions: list[str], options: CurveOptions, values: CurveValues
+) -> None:
+    """Draw a panel per metric, in two columns."""
+    curves = Curves(
+        values.labels, conditions, selection.epoch, options.log_values, options.log_epochs, values.milestones
+    )
+    st.html(curve_legend(values.labels, conditions))
     metrics = list(METRICS)
     for begin in range(0, len(metrics), 2):
         for column, metric in zip(st.columns(2), metrics[begin : begin + 2], strict=True):
-            measured = values[values["metric"] == metric]
-            lines = smoothed(measured, options.smoothing) if options.smoothing else measured
-            lines = over_seeds(lines) if len(labels) < len(runs) else lines
-            panel = curves.panel(lines, metric, None if lines is measured else measured)
+            lines, behind = values.lines[metric]
+            panel = curves.panel(lines, metric, behind)
             figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", lines, key=f"curve_{metric}")
-    st.caption(_explain_curves(selection, values))
-    return values
+    st.caption(_explain_curves(selection, values.values))
 
 
 def _explain_curves(selection: Selection, values: pd.DataFrame) -> Markdown:
@@ -125,12 +157,12 @@ def _explain_curves(selection: Selection, values: pd.DataFrame) -> Markdown:
     return f"{explanation} {THINNING_NOTE}" if is_long(values[values["metric"] == Metric.ACCURACY]) else explanation
 
 
-def draw_summary(values: pd.DataFrame, epoch: int) -> None:
-    """Draw a table of all metrics (`summary`) at the selected epoch, the last and the best one."""
+def draw_summary(table: pd.DataFrame) -> None:
+    """Draw the table of `CurveValues.at_epoch`."""
     st.header(
         "In numbers", anchor=False, help="Mean and standard deviation over seeds. The best epoch is that of each seed."
     )
-    table = summary(values, epoch).replace({"metric": {str(metric): METRIC_INFO[metric].label for metric in METRICS}})
+    table = table.replace({"metric": {str(metric): METRIC_INFO[metric].label for metric in METRICS}})
     columns = {name: st.column_config.NumberColumn(format="%.4g") for name in ("last", "best")}
     columns["at cursor"] = st.column_config.NumberColumn("selected epoch", format="%.4g")
     columns["at cursor ±"] = st.column_config.NumberColumn("selected epoch ±")

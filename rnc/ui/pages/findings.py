@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.claims import Judgement, Verdict
+from rnc.claims import USED, Judgement, Verdict, judge
+from rnc.ui import opened_store
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
@@ -37,7 +38,7 @@ _LINKS = {
 _PAGES_OF_ONE_RUN = ("geometry", "projections")  # the link to such a page names a run to which the claim applies
 _MOST_ROWS, _HEIGHT = 12, 460  # a card with the numbers of many runs scrolls
 _MOST_NAMED = 5
-BETWEEN = 10
+_BETWEEN = 10
 """Number of epochs for which a number is drawn, in addition to the first and the last."""
 _Parameters = dict[str, str | Iterable[str]]
 _ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
@@ -58,6 +59,15 @@ _EVIDENCE: dict[str, tuple[str, _Parameters]] = {
     "C11": ("collapse", _ATTACKED | {"split": str(Split.TEST)}),
 }
 """The page with the evidence for a claim, and the URL parameters of the right selection."""
+
+
+@opened_store.cached_until_store_changes
+def judged(run_ids: tuple[str, ...], epoch: int) -> tuple[list[Judgement], str]:
+    """Return the judgements on runs, each at its last measured epoch not after `epoch`, and the query for the evidence."""
+    reader = opened_store.reader()
+    runs = reader.runs.all().set_index("run_id", drop=False).loc[list(run_ids)].reset_index(drop=True)
+    evidence = reader.metrics.evidence(list(run_ids), list(USED), epoch, between=_BETWEEN)
+    return judge(runs, evidence), evidence.attrs.get("sql", "")
 
 
 def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:

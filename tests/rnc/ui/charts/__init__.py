@@ -1,1 +1,18 @@
 """Tests of rnc/ui/charts."""
+
+from typing import Any
+
+import altair as alt
+
+from rnc.ui.charts.chart import Chart
+
+
+def spec_of(chart: Chart) -> dict[str, Any]:
+    """The specification of a chart, validated against Vega-Lite's schema, with the rows of its data sets."""
+    specification = chart.specification
+    named = {part["data"]["name"] for part in (specification, *specification.get("layer", [])) if "data" in part}
+    assert named == set(chart.rows), "every data set is drawn, and none is missing"
+    datasets = {name: alt.utils.sanitize_pandas_dataframe(rows).to_dict("records") for name, rows in chart.rows.items()}
+    whole = specification | {"datasets": datasets}
+    alt.Chart.from_dict(whole, validate=True)
+    return whole

@@ -4,7 +4,6 @@ import base64
 import io
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +11,6 @@ from PIL import Image
 
 from rnc.ui.charts.aggregate import over_seeds
 from rnc.ui.charts.curves import Curves, layer_panel
-from rnc.ui.charts.export import shown_rows
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.ui.charts.images import image_strip, perturbation_strip, small_uri
 from rnc.ui.charts.leaping import leaping_matrix
@@ -20,14 +18,10 @@ from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.vocabulary import METRIC_INFO, Metric, Role
+from tests.rnc.ui.charts import spec_of
 
 NAMES = ["zero", "one", "two"]
 Rows = list[dict[str, Any]]
-
-
-def spec_of(chart: alt.TopLevelMixin) -> dict[str, Any]:
-    """The validated spec."""
-    return chart.to_dict(validate=True)  # type: ignore[attr-defined]
 
 
 def data_of(spec: dict[str, Any], *columns: str) -> Rows:
@@ -287,7 +281,7 @@ def test_pictures_come_once_a_sample_whatever_the_conditions() -> None:
     chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, extras=PlaneExtras(images=pictures))
     spec = spec_of(chart)
     (points,) = layers_of(spec, "point")
-    sent = shown_rows(chart)["image"].cat
+    sent = chart.rows["points"]["image"].cat
     assert sent.codes.tolist() == [0, 1, 0, 1] and sent.categories.tolist() == ["data:a", "data:b"]
     assert "image: datum.image" in points["mark"]["tooltip"]["expr"]
     same_rows(data_of(spec, "x"), PLANE.assign(image=["data:a", "data:b"] * 2))

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnc.ui.charts.chart import Chart, named
 from rnc.ui.charts.curves import Curves
-from rnc.ui.charts.export import FileKind, picture_file, shown_rows, table_file
+from rnc.ui.charts.export import FileKind, picture_file, table_file
 from rnc.ui.charts.geometry import cosine_heatmap
 from rnc.ui.charts.projection import PlaneExtras, feature_plane
 from rnc.vocabulary import Metric
+from tests.rnc.ui.charts import spec_of
 
 EPOCHS = [0, 1, 5, 20]
 NAMES = ["a", "b", "c"]
@@ -47,9 +49,9 @@ def test_text_has_the_chosen_size() -> None:
 
 
 def test_the_legends_of_the_page_are_left_as_they_are() -> None:
-    before = PANEL.to_dict()
+    before = spec_of(PANEL)
     picture_file(PANEL, FileKind.SVG)
-    assert PANEL.to_dict() == before
+    assert spec_of(PANEL) == before
 
 
 def test_a_pdf_has_one_page_of_the_width() -> None:
@@ -67,7 +69,7 @@ def test_a_png_has_300_dots_an_inch() -> None:
 
 
 def test_tables_have_the_rows_shown() -> None:
-    expected = shown_rows(PANEL)
+    expected = PANEL.largest_rows
     assert len(expected) == len(ROWS)
     pd.testing.assert_frame_equal(pd.read_csv(io.BytesIO(table_file(expected, FileKind.CSV))), expected)
     pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(table_file(expected, FileKind.PARQUET))), expected)
@@ -75,7 +77,7 @@ def test_tables_have_the_rows_shown() -> None:
 
 def test_of_several_layers_the_largest_counts() -> None:
     chart = cosine_heatmap(np.eye(3), ["a", "b", "c"], -0.5, "cosines")
-    assert len(shown_rows(chart)) == 9
+    assert len(chart.largest_rows) == 9
     assert {"a", "b", "c", "cosines"} <= set(texts(picture_file(chart, FileKind.SVG)))
 
 
@@ -99,7 +101,8 @@ def test_a_picture_has_its_rows_whatever_the_process_does_with_other_charts() ->
 def test_many_points_are_no_error() -> None:
     """Altair alone refuses more than 5,000 rows."""
     frame = pd.DataFrame({"x": range(6_000), "y": range(6_000)})
-    chart = alt.Chart(frame).mark_point().encode(x="x:Q", y="y:Q")
+    points = named("points").mark_point().encode(x="x:Q", y="y:Q")
+    chart = Chart(points.to_json(), {"points": frame})
     assert picture_file(chart, FileKind.PNG, 2.0).startswith(b"\x89PNG")
 
 
@@ -111,4 +114,4 @@ def test_a_file_leaves_out_what_shows_on_hover() -> None:
     pictures = pd.DataFrame({"sample": [1], "image": ["data:image/png;base64,AAAA"]})
     chart = feature_plane(plane, NAMES, "perturbed", arrows=False, extras=PlaneExtras(images=pictures))
     assert b"AAAA" not in picture_file(chart, FileKind.SVG)
-    assert "AAAA" in str(chart.to_dict()["datasets"]), "the page has it"
+    assert "AAAA" in str(spec_of(chart)["datasets"]), "the page has it"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rnc.ui.charts.leaping import leap_flows, top_flows
 from rnc.ui.charts.palette import CLASSES
 from tests.examples import examples
+from tests.rnc.ui.charts import spec_of
 
 NAMES = ["zero", "one", "two"]
 
@@ -21,7 +22,7 @@ def leaps(*rows: tuple[str, str, int]) -> pd.DataFrame:
 
 def layers(chart: Any, mark: str) -> list[tuple[dict, list[dict]]]:
     """The layers of a mark with their rows."""
-    spec = chart.to_dict(validate=True)
+    spec = spec_of(chart)
     found = [layer for layer in spec["layer"] if layer["mark"]["type"] == mark]
     return [(layer, spec["datasets"][layer["data"]["name"]]) for layer in found]
 
@@ -83,4 +84,4 @@ def test_without_leaps_the_classes_stand_alone() -> None:
     assert flows.empty
     chart = leap_flows(flows, NAMES, "title")
     assert layers(chart, "line")[0][1] == [] and len(layers(chart, "point")[1][1]) == 3
-    leap_flows(top_flows(leaps()), [], "title").to_dict(validate=True)
+    spec_of(leap_flows(top_flows(leaps()), [], "title"))

@@ -15,6 +15,7 @@ from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.projection import PlaneExtras, feature_plane, has_legend
+from tests.rnc.ui.charts import spec_of
 
 LONG = "n{:04d} of the long-tailed West Highland cocker spaniels, Canis lupus familiaris"
 NAMES: dict[str, Callable[[int], str]] = {"digits": str, "long": LONG.format}
@@ -160,9 +161,9 @@ def test_a_map_keeps_its_area(brush: bool, classes: list[str]) -> None:
 def test_classes_too_many_for_a_legend_are_singled_out_by_name() -> None:
     names = [LONG.format(i) for i in range(200)]
     assert not has_legend(names) and has_legend(names[:10]) and has_legend([str(i) for i in range(20)])
-    spec = feature_plane(
-        plane(names), names, "perturbed", arrows=True, highlighted=[names[7], "of another store"]
-    ).to_dict()
+    spec = spec_of(
+        feature_plane(plane(names), names, "perturbed", arrows=True, highlighted=[names[7], "of another store"])
+    )
     for layer in spec["layer"]:
         rows = spec["datasets"][layer["data"]["name"]]
         assert {row["label"] for row in rows if row["chosen"]} == {names[7]}
@@ -170,14 +171,14 @@ def test_classes_too_many_for_a_legend_are_singled_out_by_name() -> None:
         assert condition["test"] == "datum.chosen"
     assert spec["layer"][-1]["encoding"]["color"]["legend"]["values"] == [names[7]]
     assert spec["layer"][-1]["encoding"]["color"]["scale"] == class_scale(names).to_dict()
-    unsingled = feature_plane(plane(names), names, "perturbed", arrows=True).to_dict()
+    unsingled = spec_of(feature_plane(plane(names), names, "perturbed", arrows=True))
     assert unsingled["layer"][-1]["encoding"]["color"]["legend"] is None
 
 
 @cases(digits="2 10 37 1000", long="10 37 1000")
 def test_the_circle_of_flows_keeps_its_size(classes: list[str]) -> None:
     chart = leap_flows(top_flows(leaps(classes)), classes, "t")
-    low, high = chart.to_dict()["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    low, high = spec_of(chart)["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert high == -low <= 1.9
     named = [text for text in texts(drawing_of(chart), "mark-text") if text[2] != "t"]
     assert 2 <= len(named) <= 60 and all(len(text) <= _MOST_LETTERS for _x, _y, text in named)

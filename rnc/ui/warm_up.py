@@ -1,0 +1,60 @@
+"""What a server prepares before its first visitor: libraries are loaded, and the store is asked what the first pages ask."""
+
+import importlib
+import logging
+import pkgutil
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import rnc.ui
+from rnc import log
+from rnc.ui import opened_store
+from rnc.vocabulary import Role, Split
+
+
+def declare_pages(navigation: Callable[[], object]) -> None:
+    """Call the function that declares the pages (`st.navigation`) before anybody visits.
+
+    Until it is called once, Streamlit makes a menu of the file names in the folder pages/, and runs the requested file alone.
+    """
+    missing_visitor = logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context")
+    missing_visitor.disabled = True
+    try:
+        navigation()
+    finally:
+        missing_visitor.disabled = False
+
+
+@asynccontextmanager
+async def warm_up(_app: object) -> AsyncIterator[None]:
+    """Prepare in the background while the server starts; a lifespan of `st.App`."""
+    threading.Thread(target=prepare, name="warm-up", daemon=True).start()
+    yield
+
+
+def prepare() -> None:
+    """Load the modules of all pages, and compute the answers for the runs that are selected at first.
+
+    An error is logged and not raised: the page that needs the answer shows it.
+    """
+    try:
+        for module in pkgutil.walk_packages(rnc.ui.__path__, "rnc.ui."):
+            importlib.import_module(module.name)
+        _ask_first_questions()
+    except Exception as error:
+        log.log_exception(error)
+
+
+def _ask_first_questions() -> None:
+    """Ask what the pages Findings and Collapse ask about the default selection."""
+    from rnc.ui.pages.collapse import DEFAULT_OPTIONS, read_curves
+    from rnc.ui.pages.findings import judged
+    from rnc.ui.sidebar import default_runs
+
+    runs = tuple(default_runs())
+    if not runs:
+        return
+    last = int(opened_store.reader().metrics.measured_epochs(list(runs))["epoch"].max())
+    judged(runs, last)
+    read_curves(runs, (str(Role.CLEAN), str(Role.PERTURBED)), Split.TRAIN, DEFAULT_OPTIONS)

@@ -1,0 +1,62 @@
+"""Results are kept for a store as it is, and computed again once it has changed or another store is shown."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rnc.ui import opened_store
+
+
+@pytest.fixture(autouse=True)
+def _shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "one"))
+    monkeypatch.setenv("RNC_GALLERY", "")
+
+
+def test_a_result_is_computed_once_for_equal_arguments() -> None:
+    asked: list[tuple[str, bool]] = []
+
+    @opened_store.cached_until_store_changes
+    def answer(name: str, *, loud: bool = False) -> list[str]:
+        asked.append((name, loud))
+        return [name]
+
+    assert answer("a") is answer("a") and answer("a", loud=True) == ["a"] and answer("b") == ["b"]
+    assert asked == [("a", False), ("a", True), ("b", False)]
+
+
+def test_a_change_of_the_store_makes_it_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    @opened_store.cached_until_store_changes
+    def answer() -> int:
+        asked.append(os.environ["RNC_STORE"])
+        return len(asked)
+
+    assert (answer(), answer()) == (1, 1)
+    (tmp_path / "one").write_bytes(b"more")
+    assert (answer(), answer()) == (2, 2)
+    (tmp_path / "one.wal").write_bytes(b"not yet in the file")
+    assert answer() == 3
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "two"))
+    assert answer() == 4
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "one"))
+    assert answer() == 3, "a store that is shown again has not changed"
+
+
+def test_an_error_is_not_kept() -> None:
+    asked: list[int] = []
+
+    @opened_store.cached_until_store_changes
+    def answer() -> int:
+        asked.append(1)
+        if len(asked) == 1:
+            raise ValueError("not yet")
+        return 7
+
+    with pytest.raises(ValueError, match="not yet"):
+        answer()
+    assert answer() == 7

@@ -1,0 +1,59 @@
+"""A server is ready for its first visitor: pages are declared, libraries loaded, first answers known; errors end nothing."""
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from rnc.store.reader import StoreReader
+from rnc.ui import warm_up
+from rnc.ui.pages import collapse, findings
+from rnc.vocabulary import Split
+from tests.conftest import ROOT
+
+
+def test_the_menu_is_that_of_the_declared_pages_from_the_beginning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Streamlit decides by the folder pages/, when its first session begins, if no page has been declared."""
+    monkeypatch.setattr(PagesManager, "uses_pages_directory", None)
+    warm_up.declare_pages(lambda: st.navigation([st.Page(ROOT / "pages" / "runs.py", title="Runs")]))
+    PagesManager(str(ROOT / "app.py"))
+    assert PagesManager.uses_pages_directory is False
+    assert not caplog.records, "there is no visitor yet, which is no warning"
+    assert not logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").disabled
+
+
+def test_the_first_questions_are_answered_before_anybody_asks(
+    tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNC_STORE", str(tiny_store))
+    monkeypatch.setenv("RNC_GALLERY", "")
+    warm_up.prepare()
+    assert {"altair", "rnc.ui.lab.form", "rnc.ui.charts.leaping", "rnc.ui.runs.table"} <= set(sys.modules)
+    (run,) = StoreReader(tiny_store).runs.all()["run_id"]
+    last = int(StoreReader(tiny_store).metrics.measured_epochs([run])["epoch"].max())
+    for module, name in ((findings, "judge"), (collapse, "CurveValues")):
+        monkeypatch.setattr(module, name, None)  # (whoever computes them again fails)
+    assert findings.judged((run,), last)[0]
+    assert len(collapse.read_curves((run,), ("clean", "perturbed"), Split.TRAIN, collapse.DEFAULT_OPTIONS).values)
+
+
+def test_a_store_without_runs_has_no_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
+    monkeypatch.setenv("RNC_GALLERY", "")
+    warm_up.prepare()
+    assert not list(tmp_path.iterdir()), "a look makes no store"
+
+
+def test_a_store_that_cannot_be_read_is_logged_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "rnc.duckdb").write_bytes(b"no database")
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
+    monkeypatch.setenv("RNC_GALLERY", "")
+    warm_up.prepare()
+    assert caplog.records
