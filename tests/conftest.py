@@ -101,6 +101,15 @@ def _own_main() -> Iterator[None]:
     sys.modules["__main__"] = main
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _end_lab() -> Iterator[None]:
+    """End the lab that pages of this module started: its thread would go on, and log beside the stores of later tests."""
+    yield
+    if jobs := sys.modules.get("rnc.ui.lab.jobs"):
+        for queue in jobs._queues:
+            queue.close()
+
+
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one tiny run."""

@@ -26,7 +26,7 @@ class MIFGSM(PGD):
     def one_restart(self, problem: AttackProblem, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Take the steps g <- mu g + gradient / |gradient|_1 (equation 6); the attacker keeps the last point."""
         images = start
-        g = torch.zeros((), dtype=start.dtype, device=start.device)
+        g: torch.Tensor | float = 0.0
         yield images, images
         for step_size in self.step_sizes():
             g = self.momentum * g + l1_normalised(problem.gradient(images))

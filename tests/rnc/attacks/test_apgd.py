@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnc.attacks import SampleNoise, attack_labels, attack_steps
+from rnc.attacks import APGD, LinfBall, SampleNoise, attack_labels, attack_steps
 from rnc.attacks.apgd import checkpoints
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
@@ -83,3 +83,24 @@ def test_the_checkpoints_of_100_steps_are_those_of_the_paper() -> None:
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 10, 50, 75, 100, 333, 1000])
 def test_checkpoints_are_reckoned_without_rounding(steps: int) -> None:
     assert checkpoints(steps) == sorted({w for w in oracle.checkpoints(steps) if 0 < w < steps})
+
+
+def test_points_that_are_as_good_as_the_start_do_not_replace_it_and_are_no_increase() -> None:
+    """A loss that is 0 everywhere, with a gradient of 1: the start stays, and the first review halves the step from there."""
+    steps, epsilon = 40, 0.1
+
+    def level(logits: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
+        total = logits.sum(1)
+        return total - total.detach()
+
+    def first_pixel(images: torch.Tensor) -> torch.Tensor:
+        value = images.flatten(1).mean(1)
+        return torch.stack([value, -1 - value.detach()], dim=1)
+
+    images = torch.full((2, 1, 3, 3), 0.5, dtype=torch.float64)
+    attack = APGD(LinfBall(epsilon), steps, loss=level)
+    path = [*attack.iterates(first_pixel, images, torch.zeros(2, dtype=torch.int64), start=images - 0.05)]
+    assert all(torch.equal(step.kept, images - 0.05) for step in path)
+    moved = [float((step.images - (images - 0.05)).abs().max()) for step in path]
+    review = checkpoints(steps)[0]
+    assert moved[review] == pytest.approx(0.15) and moved[review + 1] < 0.14

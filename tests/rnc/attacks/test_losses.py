@@ -99,6 +99,14 @@ def test_margin_and_ratios_agree_with_the_formulas(seed: int, classes: int) -> N
     np.testing.assert_allclose(targeted_dlr_from(y)(z, t).numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
+def test_the_ratio_needs_three_classes_and_not_more() -> None:
+    z, y = logits(0, 6, 3), samples.labels(0, 6, 3)
+    expected = [
+        float(attack_oracle.objective("dlr", row, int(label), None, row)) for row, label in zip(z, y, strict=True)
+    ]
+    np.testing.assert_allclose(dlr(z, y).numpy(), expected, rtol=1e-9, atol=1e-12)
+
+
 @examples(50)
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100), shift=st.floats(-10, 10))
 def test_margins_say_who_wins_and_ratios_know_no_scale(seed: int, factor: float, shift: float) -> None:

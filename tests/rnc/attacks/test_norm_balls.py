@@ -117,3 +117,9 @@ def test_scale_to_takes_one_length_or_one_for_each() -> None:
 def test_norms_are_of_the_dtype_of_the_samples(dtype: torch.dtype) -> None:
     assert norms(torch.full((2, 1, 2, 2), 3.0, dtype=dtype)).tolist() == [6.0, 6.0]
     assert norms(torch.ones(2, 3, dtype=dtype)).dtype == dtype
+
+
+def test_a_radius_beyond_the_range_of_pixels_is_refused() -> None:
+    assert LinfBall(1.0).epsilon == 1.0
+    with pytest.raises(ValueError, match="epsilon"):
+        LinfBall(1.01)

@@ -150,6 +150,6 @@ def test_counts_and_sizes_that_make_no_sense_are_refused() -> None:
         PGD(LinfBall(0.2), -1, 0.1)
     with pytest.raises(ValueError, match="restarts >= 1"):
         PGD(LinfBall(0.2), 2, 0.1, restarts=0)
-    for step_size in (0.0, -0.1, math.nan):
+    for step_size in (0.0, -0.1, math.nan, math.inf):
         with pytest.raises(ValueError, match="step_size > 0"):
             PGD(LinfBall(0.2), 2, step_size)

@@ -80,6 +80,14 @@ def test_normal_is_normal() -> None:
         assert (values < edge).mean() == pytest.approx(below, abs=5 * 0.5 / math.sqrt(n))
 
 
+def test_normal_numbers_are_the_box_muller_transform_of_uniform_ones() -> None:
+    noise, size = SampleNoise(4, torch.arange(50)), torch.Size((50, 1, 3, 3))
+    first, second = (noise.uniform(size, DOUBLE) for _ in range(2))
+    expected = (-2 * (1 - first).log()).sqrt() * (2 * math.pi * second).cos()
+    found = SampleNoise(4, torch.arange(50)).normal(size, DOUBLE)
+    assert torch.allclose(found, expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["uniform", "normal"])
 def test_neighbours_are_not_correlated(kind: str) -> None:
     size = torch.Size((3000, 1, 4, 4))

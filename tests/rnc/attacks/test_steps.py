@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rnc.attacks import SampleNoise, attack_labels, attack_steps, num_iterations, perturbation
+from rnc.attacks.mi_fgsm import l1_normalised
 from rnc.attacks.pgd import schedule_factor
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, Norm, StepSchedule
@@ -134,11 +135,31 @@ def test_what_the_classes_do_not_allow_is_refused_at_once(slug: str, classes: in
         perturbation(condition, NET, classes, 0)
 
 
+def test_an_epsilon_that_the_images_do_not_allow_is_refused_at_the_call() -> None:
+    """An image of n numbers changes by at most sqrt(n) in l_2."""
+    largest = CLEAN[0].numel() ** 0.5
+    assert attack_steps(Condition.from_slug(f"pgd-l2-{0.99 * largest:.3f}-1"), NET, CLEAN, LABELS, CLASSES)
+    with pytest.raises(ValueError, match="epsilon"):
+        attack_steps(Condition.from_slug(f"pgd-l2-{1.01 * largest:.3f}-1"), NET, CLEAN, LABELS, CLASSES)
+
+
+def test_a_gradient_is_divided_by_its_l1_norm_whatever_its_size() -> None:
+    gradient = torch.zeros(4, 1, 2, 2, dtype=torch.float64)
+    gradient[0, 0, 0, 0] = -3.0
+    gradient[1] = 1e-200
+    gradient[2, 0, 1] = torch.tensor([1.0, -3.0])
+    expected = torch.zeros_like(gradient)
+    expected[0, 0, 0, 0] = -1.0
+    expected[1] = 0.25
+    expected[2, 0, 1] = torch.tensor([0.25, -0.75])
+    assert torch.allclose(l1_normalised(gradient), expected, atol=1e-15)
+
+
 @pytest.mark.parametrize("slug", ["clean", "gaussian-linf-0.1", "sign_noise-l2-0.5"])
 def test_what_is_no_attack_is_a_start_alone(slug: str) -> None:
     condition = Condition.from_slug(slug)
     path = [*attack_steps(condition, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
-    assert len(path) == num_iterations(condition) == 1
+    assert len(path) == num_iterations(condition) == 1 and (path[0].restart, path[0].step) == (0, 0)
     made = perturbation(condition, NET, CLASSES, 1)(CLEAN, LABELS, torch.arange(SIZE))
     assert torch.equal(path[0].images, made.images) and torch.equal(path[0].kept, made.images)
 
@@ -165,12 +186,18 @@ def test_every_objective_has_a_formula() -> None:
     ],
 )
 def test_no_pass_is_made_that_is_not_needed(rest: str, passes: int) -> None:
-    """Ends are judged where there are several, and APGD's points; the likeliest class and KL look at the clean images."""
-    made = []
+    """Ends are judged where there are several, and APGD's points; the likeliest class and KL look at the clean images.
+
+    Every step needs one gradient, and nothing else does.
+    """
+    made, with_gradient = [], []
 
     def counted(images: torch.Tensor) -> torch.Tensor:
         made.append(len(images))
+        with_gradient.append(images.requires_grad)
         return NET(images)
 
-    perturbation(Condition.from_slug(rest), counted, CLASSES, 0)(CLEAN, LABELS, torch.arange(SIZE))
+    condition = Condition.from_slug(rest)
+    perturbation(condition, counted, CLASSES, 0)(CLEAN, LABELS, torch.arange(SIZE))
     assert made == [SIZE] * passes
+    assert sum(with_gradient) == num_iterations(condition) - condition.restarts
