@@ -80,9 +80,8 @@ def _shrunk(svg: str) -> str:
 
 
 def _data_sets(chart: Chart) -> dict[str, list[Any]]:
-    """Return the rows of each data set for the specification, without the images that show only on hover."""
-    on_paper = {name: rows.drop(columns="image", errors="ignore") for name, rows in chart.rows.items()}
-    return {name: alt.utils.sanitize_pandas_dataframe(rows).to_dict("records") for name, rows in on_paper.items()}
+    """Return the rows of each data set for the specification."""
+    return {name: alt.utils.sanitize_pandas_dataframe(rows).to_dict("records") for name, rows in chart.rows.items()}
 
 
 def _for_paper(chart: Chart, width_inches: float, font_points: float) -> dict[str, Any]:

@@ -53,12 +53,14 @@ def png(picture: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def small_uri(image: np.ndarray, side: int) -> str:
-    """Return an image (c, h, w) uint8 as a data URI, no side longer than `side`: grey as PNG, colours as JPEG."""
+def small_file(image: np.ndarray, side: int) -> tuple[bytes, str]:
+    """Return an image (c, h, w) uint8 as a file with no side longer than `side`, and its media type: grey as PNG, else JPEG."""
     picture = _picture(image)
     if max(picture.size) > side:
         picture.thumbnail((side, side))
-    return data_uri(_encoded(picture)) if len(image) == 1 else data_uri(_encoded(picture, "JPEG", **_JPEG), "jpeg")
+    if len(image) == 1:
+        return _encoded(picture), "image/png"
+    return _encoded(picture, "JPEG", **_JPEG), "image/jpeg"
 
 
 def full_png(image: np.ndarray) -> bytes:
@@ -76,6 +78,6 @@ def _encoded(picture: Image.Image, kind: str = "PNG", **options: int) -> bytes:
     return content.getvalue()
 
 
-def data_uri(content: bytes, kind: str = "png") -> str:
-    """Return an image file as a data URI."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+def data_uri(content: bytes) -> str:
+    """Return a PNG file as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

@@ -3,6 +3,7 @@
 Tested by tests/rnc/ui/charts/test_charts.py.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,8 @@ _CLICK = "click[!event.shiftKey]"
 _FULL_SIZE = 400  # number of marks; more marks are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
 _TOOLTIP = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
-_TOOLTIP_WITH_IMAGE = _TOOLTIP[:-1] + ", image: datum.image}"
 """Tooltips as one expression per mark, a fifth of the length of Vega-Lite's own tooltips (from an encoding)."""
+_ADDRESS = re.compile(r"[\w/-]+", re.ASCII)
 _LETTERS_BELOW = 50  # letters of class names that fit side by side below a narrow plane
 _LETTERS, _NAME_WIDTH = (
     18,
@@ -54,8 +55,8 @@ class PlaneExtras:
     """The trajectory of a sample (x, y, place)."""
     extent: pd.DataFrame | None = None
     """Further points (x, y) that the axes include, so that the frames of a film share their axes."""
-    images: pd.DataFrame | None = None
-    """The images that show on hover (sample, image: its data URI)."""
+    image_address: str | None = None
+    """The address of the images that show on hover; the number of a sample is appended."""
 
 
 def feature_plane(
@@ -80,7 +81,7 @@ def feature_plane(
     across, up = _filled(extent) if triangle is None else _isometric(extent, triangle)
     highlighted = [] if has_legend(classes) else [name for name in classes if name in set(highlighted)]
     frame, has_chosen = _highlight(frame, chosen, highlighted)
-    rows = {"points": _point_rows(frame, extras.images)}
+    rows = {"points": _sent(frame, "predicted", "shown")}
     if arrows:
         rows["moves"] = _sent(_moves(frame, perturbed), "x2", "y2")
     if extras.path is not None:
@@ -95,7 +96,7 @@ def feature_plane(
         up,
         size=max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE),
         brush=brush,
-        has_images=extras.images is not None,
+        image_address=extras.image_address,
         has_chosen=has_chosen,
         highlighted=tuple(highlighted),
         vertices=None if triangle is None else tuple(triangle["label"]),
@@ -117,7 +118,7 @@ class _PlaneShape:
     size: float
     """The area of a mark in square pixels."""
     brush: bool
-    has_images: bool
+    image_address: str | None
     has_chosen: bool
     """True if rows have the column `chosen`, and those that are not chosen are faint."""
     highlighted: tuple[str, ...]
@@ -210,18 +211,16 @@ def _legends(
 def _points(shape: _PlaneShape, legend: alt.Legend) -> alt.Chart:
     """Draw a mark per sample and condition, with the condition as its shape."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), shape.perturbed], range=["circle", "triangle-up"])
-    tooltip = alt.ExprRef(_TOOLTIP_WITH_IMAGE if shape.has_images else _TOOLTIP)
+    address = shape.image_address
+    tooltip = alt.ExprRef(_TOOLTIP if address is None else _tooltip_with_image(address))
     points = named("points").mark_point(size=shape.size, filled=True, tooltip=tooltip, invalid=None)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
 
 
-def _point_rows(frame: pd.DataFrame, images: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the rows of the points, with the images of their samples if there are any."""
-    sent = _sent(frame, "predicted", "shown")
-    if images is None:
-        return sent
-    # Also as a category, so that each image is sent once for all conditions.
-    return sent.assign(image=sent["sample"].map(images.set_index("sample")["image"]).astype("category"))
+def _tooltip_with_image(address: str) -> str:
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"an address of images consists of letters, digits, /, - and _, got {address!r}")
+    return _TOOLTIP[:-1] + f", image: '{address}' + datum.sample}}"
 
 
 def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.projections.map_data import Maps, Plane, read_plane
 from rnc.ui.projections.map_options import MapChoice, MapClasses, MapDisplay
 from rnc.ui.projections.selection import picked_samples, scope_of, selection_event
-from rnc.ui.projections.thumbnails import LARGE_ON_HOVER, SampleImages, hover_thumbnails
+from rnc.ui.projections.thumbnails import LARGE_ON_HOVER, HoverImages, hover_images
 
 SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
@@ -53,7 +53,7 @@ def _draw_map(
         f"{escape_markdown(choice.split)} · {plane.describe_samples()} · {escape_markdown(choice.condition)}"
     )
     scope = scope_of(choice)
-    images = hover_thumbnails(choice, plane.points) if display.images_on_hover else SampleImages({})
+    images = hover_images(choice, plane.points) if display.images_on_hover else HoverImages()
     chart = feature_plane(
         plane.points,
         choice.classes,
@@ -62,7 +62,7 @@ def _draw_map(
         brush=True,
         chosen=picked_samples(scope),
         highlighted=classes.highlighted,
-        extras=PlaneExtras(triangle=plane.triangle, images=images.rows),
+        extras=PlaneExtras(triangle=plane.triangle, image_address=images.address),
     )
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
     chart_key, on_select = selection_event(key, scope, view, plane.points)

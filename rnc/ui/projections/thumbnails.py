@@ -11,17 +11,20 @@ import pandas as pd
 import streamlit as st
 
 from rnc import datasets
-from rnc.ui.charts.images import data_uri, full_png, small_uri
-from rnc.ui.projections.map_options import MOST_DRAWN, MapChoice
+from rnc.ui.charts.images import data_uri, full_png
+from rnc.ui.projections.map_options import MapChoice
+from rnc.ui.projections.sample_images import ImageOrigin, offer
 from rnc.vocabulary import Split
 
-_HOVER_SIDE = 48
-"""Largest length of a thumbnail's longer side in pixels."""
+_CHECKED = 20
+"""Number of a map's samples whose labels are compared with the images before any is offered."""
+
+_SYNTHETIC = "No images are shown, because the numbers of this run are synthetic."
 
 LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
     width: 96px; max-width: none; image-rendering: pixelated; display: block; border-radius: 4px;
 }</style>"""
-"""CSS that enlarges thumbnails in tooltips, which are sent in their small size."""
+"""CSS that enlarges the images in tooltips, which are sent in their small size."""
 
 
 @dataclass(frozen=True)
@@ -31,37 +34,50 @@ class SampleImages:
     uris: dict[int, str]
     why_not: str = ""
 
-    @property
-    def rows(self) -> pd.DataFrame | None:
-        """sample, image; None if there are no images."""
-        return pd.DataFrame({"sample": list(self.uris), "image": list(self.uris.values())}) if self.uris else None
+
+@dataclass(frozen=True)
+class HoverImages:
+    """The address of the images of a map's samples; None if `why_not` gives a reason, or if none are wanted."""
+
+    address: str | None = None
+    why_not: str = ""
 
 
-def hover_thumbnails(choice: MapChoice, points: pd.DataFrame) -> SampleImages:
-    """Return thumbnails of all drawn samples (sample, label by name), unless there are too many."""
-    drawn = points.drop_duplicates("sample")
-    if len(drawn) > MOST_DRAWN:
-        return SampleImages({}, f"No images are shown on hover, because the map has more than {MOST_DRAWN:,} samples.")
-    return _images(choice, drawn["sample"].to_numpy(), drawn["label"].tolist(), _HOVER_SIDE)
+def hover_images(choice: MapChoice, points: pd.DataFrame) -> HoverImages:
+    """Offer the images of all drawn samples (sample, label by name); a browser requests those that somebody looks at."""
+    if choice.run["synthetic"]:
+        return HoverImages(None, _SYNTHETIC)
+    samples, labels = _numbered(choice, points.drop_duplicates("sample"))
+    origin = _origin(choice)
+    some = np.unique(np.linspace(0, len(samples) - 1, min(_CHECKED, len(samples))).round().astype(int))
+    try:
+        _read(origin, samples[some], labels[some], _recorded_count(choice.run, choice.split))
+    except (ValueError, OSError) as error:  # not cached, because the images may be available the next time
+        return HoverImages(None, f"No images are shown: {error}")
+    return HoverImages(offer(origin, samples, labels))
 
 
 def full_size_images(choice: MapChoice, samples: pd.DataFrame) -> SampleImages:
     """Return images of a few samples (sample, label by name) in full size."""
-    return _images(choice, samples["sample"].to_numpy(), samples["label"].tolist(), None)
-
-
-def _images(choice: MapChoice, samples: np.ndarray, labels: list[str], side: int | None) -> SampleImages:
-    run = choice.run
-    if run["synthetic"]:
-        return SampleImages({}, "No images are shown, because the numbers of this run are synthetic.")
-    root = str(datasets.data_root())
-    number_of = {name: number for number, name in enumerate(choice.classes)}
-    numbers = np.array([number_of[name] for name in labels], dtype=np.int64)
+    if choice.run["synthetic"]:
+        return SampleImages({}, _SYNTHETIC)
+    numbers, labels = _numbered(choice, samples)
     try:
-        uris = _read(run["images_from"], choice.split, samples, numbers, _recorded_count(run, choice.split), side, root)
-    except (ValueError, OSError) as error:  # not cached, because the images may be available the next time
+        uris = _read(_origin(choice), numbers, labels, _recorded_count(choice.run, choice.split))
+    except (ValueError, OSError) as error:
         return SampleImages({}, f"No images are shown: {error}")
-    return SampleImages(dict(zip(samples.tolist(), uris, strict=True)))
+    return SampleImages(dict(zip(numbers.tolist(), uris, strict=True)))
+
+
+def _origin(choice: MapChoice) -> ImageOrigin:
+    return ImageOrigin(choice.run["images_from"], Split(choice.split), datasets.data_root())
+
+
+def _numbered(choice: MapChoice, samples: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return samples (n,) and the numbers of their classes (n,)."""
+    number_of = {name: number for number, name in enumerate(choice.classes)}
+    labels = np.array([number_of[name] for name in samples["label"]], dtype=np.int64)
+    return samples["sample"].to_numpy(), labels
 
 
 def _recorded_count(run: pd.Series, split: Split) -> int | None:
@@ -72,22 +88,17 @@ def _recorded_count(run: pd.Series, split: Split) -> int | None:
     return data.get(split, {}).get("images")
 
 
-@st.cache_data(max_entries=12, show_spinner="Reading images …")
-def _read(
-    images_from: str,
-    split: Split,
-    samples: np.ndarray,
-    labels: np.ndarray,
-    count: int | None,
-    side: int | None,
-    root: str,
-) -> list[str]:
-    """Read the images and check their labels, because another source of the data set may order its images differently.
+@st.cache_data(max_entries=12, show_spinner="Reading images …", hash_funcs={ImageOrigin: repr})
+def _read(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray, count: int | None) -> list[str]:
+    """Return the images of samples (n,) with labels (n,) as data URIs.
 
-    Raises ValueError if `datasets.load_subset` does, and if these are not the images of the run.
+    Another source of the data set may order its images differently. Raises ValueError if `datasets.load_subset` does, and if
+    these are not the images of the run.
     """
-    images = datasets.load_subset(images_from, Split(split), samples)
+    images = origin.read(samples)
     if not np.array_equal(images.labels, labels) or count not in (None, images.count):
-        raise ValueError(f"the {split} images in {root} are not those of the run, or are in another order.")
+        raise ValueError(
+            f"the {origin.split} images in {origin.root} are not those of the run, or are in another order."
+        )
     levels = (np.arange(images.levels + 1) * 255 / images.levels).round().astype(np.uint8)
-    return [data_uri(full_png(image)) if side is None else small_uri(image, side) for image in levels[images.images]]
+    return [data_uri(full_png(image)) for image in levels[images.images]]

@@ -1,6 +1,5 @@
 """Every chart is a valid Vega-Lite spec that holds exactly the rows it was given, and empty frames are no error."""
 
-import base64
 import io
 from typing import Any
 
@@ -12,7 +11,7 @@ from PIL import Image
 from rnc.ui.charts.aggregate import over_seeds
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
-from rnc.ui.charts.images import image_strip, perturbation_strip, small_uri
+from rnc.ui.charts.images import image_strip, perturbation_strip, small_file
 from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
@@ -276,15 +275,20 @@ def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
     assert "translate" not in names[False]["moved"]["select"]
 
 
-def test_pictures_come_once_a_sample_whatever_the_conditions() -> None:
-    pictures = pd.DataFrame({"sample": [4, 9], "image": ["data:a", "data:b"]})
-    chart = feature_plane(PLANE, NAMES, "perturbed", arrows=False, extras=PlaneExtras(images=pictures))
-    spec = spec_of(chart)
+def test_the_image_of_a_point_has_an_address_of_its_own() -> None:
+    """No image is sent with the map; the tooltip names where the browser finds the one that it shows."""
+    extras = PlaneExtras(image_address="sample-images/a_B-9/")
+    spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False, extras=extras))
     (points,) = layers_of(spec, "point")
-    sent = chart.rows["points"]["image"].cat
-    assert sent.codes.tolist() == [0, 1, 0, 1] and sent.categories.tolist() == ["data:a", "data:b"]
-    assert "image: datum.image" in points["mark"]["tooltip"]["expr"]
-    same_rows(data_of(spec, "x"), PLANE.assign(image=["data:a", "data:b"] * 2))
+    assert points["mark"]["tooltip"]["expr"].endswith(", image: 'sample-images/a_B-9/' + datum.sample}")
+    same_rows(data_of(spec, "x"), PLANE)
+    plain = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False))
+    assert "image" not in layers_of(plain, "point")[0]["mark"]["tooltip"]["expr"]
+
+
+def test_an_address_cannot_end_the_expression_in_which_it_stands() -> None:
+    with pytest.raises(ValueError, match="letters, digits"):
+        feature_plane(PLANE, NAMES, "perturbed", arrows=False, extras=PlaneExtras(image_address="x' + alert(1) + '"))
 
 
 def test_a_point_that_is_nowhere_is_not_drawn() -> None:
@@ -390,9 +394,9 @@ def test_a_perturbation_is_grey_where_nothing_was_added() -> None:
 def test_a_small_image_shows_what_it_is_of(channels: int, side: int, expected: int) -> None:
     blocks = np.random.default_rng(0).integers(256, size=(channels, 2, 2), dtype=np.uint8)
     image = blocks.repeat(4, axis=1).repeat(4, axis=2)
-    uri = small_uri(image, side)
-    assert uri.startswith("data:image/png;base64," if channels == 1 else "data:image/jpeg;base64,")
-    picture = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
+    content, media_type = small_file(image, side)
+    assert media_type == ("image/png" if channels == 1 else "image/jpeg")
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
     assert picture.size == (expected, expected)
     shown = np.asarray(picture).transpose(2, 0, 1)[:, :: expected // 2, :: expected // 2]
     np.testing.assert_allclose(shown, np.broadcast_to(blocks, (3, 2, 2)), atol=12 if side == 48 else 30)

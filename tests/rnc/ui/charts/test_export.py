@@ -104,14 +104,3 @@ def test_many_points_are_no_error() -> None:
     points = named("points").mark_point().encode(x="x:Q", y="y:Q")
     chart = Chart(points.to_json(), {"points": frame})
     assert picture_file(chart, FileKind.PNG, 2.0).startswith(b"\x89PNG")
-
-
-def test_a_file_leaves_out_what_shows_on_hover() -> None:
-    """Thousands of thumbnails would be written into it, and nobody could see them."""
-    plane = pd.DataFrame(
-        {"shown": ["clean"], "sample": [1], "label": ["a"], "predicted": ["a"], "x": [0.0], "y": [0.0]}
-    )
-    pictures = pd.DataFrame({"sample": [1], "image": ["data:image/png;base64,AAAA"]})
-    chart = feature_plane(plane, NAMES, "perturbed", arrows=False, extras=PlaneExtras(images=pictures))
-    assert b"AAAA" not in picture_file(chart, FileKind.SVG)
-    assert "AAAA" in str(spec_of(chart)["datasets"]), "the page has it"

@@ -1,0 +1,106 @@
+"""Images of samples by address: a browser requests the one that somebody looks at, and a map sends none.
+
+A map offers the samples that it draws and gets an address for them, which contains a random key. Only offered samples are
+answered. An image is decoded when it is requested, and kept small in memory.
+"""
+
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from streamlit import config
+
+from rnc import datasets
+from rnc.datasets.images_by_index import ImageSubset
+from rnc.ui.charts.images import small_file
+from rnc.vocabulary import Split
+
+_FOLDER = "sample-images"
+_SIDE = 48
+"""Largest length of an image's longer side in pixels."""
+_MOST_OFFERS = 64
+_MOST_KEPT = 4096  # images of about 1 kB
+_SECONDS_IN_BROWSER = 3600
+
+
+@dataclass(frozen=True)
+class ImageOrigin:
+    """The images of a run's split: the data set, the split, and the folder of the data sets."""
+
+    images_from: str
+    split: Split
+    root: Path
+
+    def read(self, samples: np.ndarray) -> ImageSubset:
+        """Return the images of samples (n,). Raises ValueError or OSError if they cannot be read."""
+        return datasets.load_subset(self.images_from, self.split, samples, self.root)
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """The samples that a map has drawn."""
+
+    origin: ImageOrigin
+    samples: bytes
+    """The samples (n,) and their labels (n,), as int64."""
+    labels: dict[int, int] = field(compare=False)
+    """The label of each sample."""
+
+
+_keys: OrderedDict[_Offer, str] = OrderedDict()
+_offers: dict[str, _Offer] = {}
+_lock = threading.Lock()
+
+
+def offer(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray) -> str:
+    """Allow requests for samples (n,) with labels (n,); return the address to which a sample's number is appended.
+
+    The address is relative to the pages. Equal samples have the same one, unless many others have been offered since.
+    """
+    numbers = np.stack([samples, labels]).astype(np.int64)
+    offered = _Offer(origin, numbers.tobytes(), dict(zip(*numbers.tolist(), strict=True)))
+    with _lock:
+        key = _keys.setdefault(offered, secrets.token_urlsafe(16))
+        _keys.move_to_end(offered)
+        _offers[key] = offered
+        while len(_keys) > _MOST_OFFERS:
+            del _offers[_keys.popitem(last=False)[1]]
+    return f"{_FOLDER}/{key}/"
+
+
+def _answer(request: Request) -> Response:
+    """Return the image of an offered sample; status 404 for any other, and if its image or label is not that of the run."""
+    offered, sample = _offers.get(request.path_params["key"]), request.path_params["sample"]
+    label = None if offered is None else offered.labels.get(sample)
+    if offered is None or label is None:
+        return Response("There is no such image.", 404)
+    try:
+        content, media_type = _small_image(offered.origin, sample, label)
+    except (ValueError, OSError):
+        return Response("This image cannot be read.", 404)
+    return Response(
+        content, media_type=media_type, headers={"Cache-Control": f"private, max-age={_SECONDS_IN_BROWSER}"}
+    )
+
+
+@lru_cache(_MOST_KEPT)
+def _small_image(origin: ImageOrigin, sample: int, label: int) -> tuple[bytes, str]:
+    images = origin.read(np.array([sample]))
+    if int(images.labels[0]) != label:
+        raise ValueError(f"the image of sample {sample} is not that of the run")
+    levels = (np.arange(images.levels + 1) * 255 / images.levels).round().astype(np.uint8)
+    return small_file(levels[images.images[0]], _SIDE)
+
+
+def routes() -> list[Route]:
+    """Return the routes of the images, for `st.App`."""
+    base = config.get_option("server.baseUrlPath").strip("/")
+    prefix = f"/{base}/{_FOLDER}" if base else f"/{_FOLDER}"
+    return [Route(f"{prefix}/{{key}}/{{sample:int}}", _answer, methods=["GET"])]
