@@ -31,7 +31,7 @@ def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | No
     `frames` are the frame names in order; a rule marks the current frame `at`.
     """
     log = metric == Metric.NC1 and bool((frame["value"] > 0).all())
-    rows = {"steps": frame} | ({} if at is None else {"current": pd.DataFrame({"frame": [at]})})
+    rows = ({} if at is None else {"current": pd.DataFrame({"frame": [at]})}) | {"steps": frame}
     text = _step_specification(metric, tuple(frames), log=log, has_band="low" in frame, has_current=at is not None)
     return Chart(text, rows)
 

@@ -134,7 +134,7 @@ def _angle_specification(class_names: tuple[str, ...], run_labels: tuple[str, ..
 def spectrum_lines(frame: pd.DataFrame) -> Chart:
     """Draw singular values of the centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
     text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])))
-    return Chart(text, {"values": frame, "simplex": pd.DataFrame({"value": [1.0]})})
+    return Chart(text, {"simplex": pd.DataFrame({"value": [1.0]}), "values": frame})
 
 
 @kept
@@ -167,7 +167,7 @@ def simplex_distance_lines(
     """
     drawn = frame[frame["value"] > 0] if log else frame
     text = _distance_specification(info, tuple(runs), tuple(conditions), log=log)
-    return Chart(text, {"distances": drawn, "cursor": pd.DataFrame({"epoch": [cursor]})})
+    return Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
 
 
 @kept
