@@ -134,7 +134,8 @@ def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_address:
     tip = page.locator("#vg-tooltip-element.visible")
     image = tip.locator("img")
     expect(image).to_have_attribute("src", re.compile(r"/sample-images/[\w-]{22}/\d+$"))
-    assert image.evaluate("image => [image.naturalWidth, image.clientWidth]") == [8, 96]
+    expect(image).to_have_js_property("naturalWidth", 8)
+    expect(image).to_have_js_property("clientWidth", 96)
     sample = re.search(r"sample\s+(\d+)", tip.inner_text())
     assert sample
     page.mouse.down()

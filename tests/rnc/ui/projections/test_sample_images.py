@@ -1,6 +1,7 @@
 """Images are answered by address for the samples that a map drew, and for no others; wrong images are not shown."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +46,9 @@ def ask(path: str, method: str = "GET") -> Answer:
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "root_path": "", "query_string": b"", "headers": []}
-    asyncio.run(Starlette(routes=sample_images.routes())(scope, receive, send))
+    served = Starlette(routes=sample_images.routes())(scope, receive, send)
+    with ThreadPoolExecutor(1) as pool:  # (this thread may have an event loop, of a browser that other tests drive)
+        pool.submit(asyncio.run, served).result()
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return Answer(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
 
