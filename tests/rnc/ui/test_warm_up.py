@@ -1,5 +1,6 @@
 """A server is ready for its first visitor: pages are declared, libraries loaded, first answers known; errors end nothing."""
 
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -57,3 +58,13 @@ def test_a_store_that_cannot_be_read_is_logged_and_ends_nothing(
     monkeypatch.setenv("RNC_GALLERY", "")
     warm_up.prepare()
     assert caplog.records
+
+
+def test_a_server_collects_no_garbage_among_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
+    monkeypatch.setenv("RNC_GALLERY", "")
+    try:
+        warm_up._prepare_server()
+        assert gc.get_freeze_count() > 50_000
+    finally:
+        gc.unfreeze()
