@@ -35,14 +35,14 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 @contextmanager
-def served(store: Path, gallery: str | None) -> Iterator[tuple[str, int]]:
+def served(store: Path, gallery: str | None, checkout: Path = ROOT) -> Iterator[tuple[str, int]]:
     """Run the app on a store and a folder of published runs (None: the default); yield its address and process id."""
     with closing(socket.socket()) as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
     variables = {"RNC_STORE": str(store)} | ({} if gallery is None else {"RNC_GALLERY": gallery})
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | variables)
+    server = subprocess.Popen(command, cwd=checkout, env=os.environ | variables)
     try:
         yield f"http://localhost:{port}", server.pid
     finally:
