@@ -26,6 +26,7 @@ FURTHER_SESSIONS = 10
 _FIRST = "Collapse"
 _PATIENCE_SECONDS = 120
 _WINDOW = {"width": 1440, "height": 900}
+_STEPS, _STEP_MS = 12, 80  # of a drag of the mouse
 _WORD = "trades"  # stands in some runs of the gallery, of the demo and of synthetic stores, and not in others
 
 
@@ -179,11 +180,12 @@ def _place(element: Locator, share: float) -> tuple[float, float]:
 
 
 def _draw_box(page: Page, drawing: Locator) -> None:
-    """Drag the mouse over the middle of a drawing."""
-    begin, end = _place(drawing, 0.3), _place(drawing, 0.7)
-    page.mouse.move(*begin)
+    """Drag the mouse over the middle of a drawing, for as long as a person does: the chart may report boxes on the way."""
+    page.mouse.move(*_place(drawing, 0.3))
     page.mouse.down()
-    page.mouse.move(*end, steps=4)
+    for step in range(1, _STEPS + 1):
+        page.mouse.move(*_place(drawing, 0.3 + 0.4 * step / _STEPS))
+        page.wait_for_timeout(_STEP_MS)
     page.mouse.up()
 
 
