@@ -99,7 +99,8 @@ class PageFigures:
 
 def draw_chart(where: DeltaGenerator, chart: Chart, alt: str, **options: Any) -> None:
     """Draw a chart with its alternative text; `options` are those of `st.vega_lite_chart`."""
-    where.vega_lite_chart(chart.specification | {"datasets": chart.rows}, alt=alt, **options)
+    drawn = chart.screen or chart
+    where.vega_lite_chart(drawn.specification | {"datasets": drawn.rows}, alt=alt, **options)
 
 
 def _slug(name: str) -> str:

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EPOCHS = 500  # (more than anybody waits for: it is stopped once the page has been seen to follow)
 POLLS_AT_REST = 4  # three seconds apart
 
-MARKS = "svg.marks .mark-symbol.role-mark > path"
+MARKS = "svg.marks .mark-symbol.role-mark:not(.epochs_marks, .dots_marks) > path"
 WATCH = """marks => {
     window.points = []
     setInterval(() => {

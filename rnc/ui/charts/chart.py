@@ -17,7 +17,7 @@ import pandas as pd
 
 _Arguments = ParamSpec("_Arguments")
 
-_MOST_KEPT = 200
+MOST_KEPT = 200
 """Largest number of specifications kept for each kind of chart; those that were used last stay."""
 
 
@@ -29,6 +29,8 @@ class Chart:
     """The Vega-Lite specification as JSON, without rows."""
     rows: dict[str, pd.DataFrame]
     """The rows of each data set that the specification names."""
+    screen: "Chart | None" = None
+    """The chart as a page draws it, with what the mouse does; None if that is the same. Exports do not have it."""
 
     @property
     def specification(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def kept(build: Callable[_Arguments, alt.Chart | alt.LayerChart]) -> Callable[_A
     The arguments must be hashable. Specifications are not validated here but in the tests, which draw every kind of chart.
     """
 
-    @lru_cache(_MOST_KEPT)
+    @lru_cache(MOST_KEPT)
     def specification(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> str:
         content = build(*arguments, **options).to_dict(validate=False)
         content.pop("config", None)  # of Altair's theme; the page has its own

@@ -8,6 +8,7 @@ import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, value_axis
 from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.palette import GREY, run_scale
 
 _HEIGHT = 150
@@ -20,7 +21,8 @@ def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: list[str]) 
     values_and_limit = [*frame["value"], limit]
     log = min(values_and_limit) > 0 and max(values_and_limit) / min(values_and_limit) > _WIDE_RANGE
     text = _course_specification(name, tuple(runs), int(frame["epoch"].max()), log=log)
-    return Chart(text, {"values": frame, "limit": pd.DataFrame({"value": [limit]})})
+    picture = Chart(text, {"values": frame, "limit": pd.DataFrame({"value": [limit]})})
+    return with_hover(picture, frame, Lines("values", runs), log_epochs=True)
 
 
 @kept

@@ -12,6 +12,7 @@ import pandas as pd
 from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
 from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.downsampling import is_long, thinned
+from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.palette import GREY, dash_scale, run_scale
 from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo
 
@@ -61,7 +62,8 @@ class Curves:
             is_dense=is_long(drawn),
             has_seeds="seeds" in drawn,
         )
-        return Chart(_panel_specification(shape), rows)
+        picture = Chart(_panel_specification(shape), rows)
+        return with_hover(picture, drawn, Lines("lines", self.runs, self.conditions), log_epochs=self.log_epochs)
 
     def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
         return thinned(frame, log_epochs=self.log_epochs)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
 from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
 from rnc.vocabulary import MetricInfo
 
@@ -167,7 +168,8 @@ def simplex_distance_lines(
     """
     drawn = frame[frame["value"] > 0] if log else frame
     text = _distance_specification(info, tuple(runs), tuple(conditions), log=log)
-    return Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
+    picture = Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
+    return with_hover(picture, drawn, Lines("distances", runs, conditions), log_epochs=log)
 
 
 @kept

@@ -25,7 +25,7 @@ def test_a_specification_is_built_once_for_equal_arguments() -> None:
 
 
 def test_as_many_are_kept_as_a_limit_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(charts, "_MOST_KEPT", 2)
+    monkeypatch.setattr(charts, "MOST_KEPT", 2)
     built: list[int] = []
 
     @kept
