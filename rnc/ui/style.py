@@ -35,4 +35,12 @@ On a phone, a chart with a fixed width scrolls sideways instead of being cut. In
 `app.py`, also for a server's first visitor, for whom Streamlit would use 300 pixels.
 """
 
-STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}</style>"
+TOOLTIPS = """
+#vg-tooltip-element { pointer-events: none; }
+@media (max-width: 500px) {
+    #vg-tooltip-element:has(h2) { left: 8px !important; max-width: calc(100vw - 16px); }
+}
+"""
+"""Keep a chart's list of values on a phone's screen, where it fits on neither side of a finger, and never catch the mouse."""
+
+STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}</style>"
