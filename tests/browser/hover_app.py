@@ -1,0 +1,25 @@
+"""A script for Streamlit that draws curves of runs with the names that it is given, as the pages do."""
+
+import json
+import os
+
+import pandas as pd
+import streamlit as st
+
+from rnc.ui.charts.curves import Curves
+from rnc.ui.figures import draw_chart
+from rnc.ui.style import STYLE
+from rnc.vocabulary import Metric
+
+RUNS = json.loads(os.environ["RNC_TEST_TEXTS"])
+rows = [
+    (run, "clean", run, "clean", epoch, (place + 1) / (1 + epoch * (1 + place % 2)))
+    for place, run in enumerate(RUNS)
+    for epoch in (0, 1, 4, 10, 30)
+    if epoch < 30 or place % 2
+]
+values = pd.DataFrame(rows, columns=["run", "shown", "run_id", "condition", "epoch", "value"])
+st.html(STYLE)
+draw_chart(st.container(), Curves(RUNS, ["clean"], 10).panel(values, Metric.NC1), "curves", key="curves")
+st.html('<div style="height:2000px">a page that scrolls</div>')
+st.title("done")

@@ -1,0 +1,162 @@
+"""The mouse on curves over epochs, without the server: all values of an epoch in one list, a run alone, a part of the axes."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import ROOT, ScriptRuns, settle, visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+RUNS = [
+    "ST",
+    "title",
+    "<b>bold</b><img src=x onerror=alert(1)>",
+    "**strong** :smile: [x](http://evil.example)",
+    "image",
+]
+EPOCHS = [0, 1, 4, 10, 30]
+ACROSS = "g[aria-label^=X-axis] .role-axis-label"
+LINES = "g[class*=mark-line] > path"
+
+
+def expected_list(epoch: int) -> list[str]:
+    """The lines of a tooltip, from the script's own formula."""
+    values = {
+        run: (place + 1) / (1 + epoch * (1 + place % 2)) for place, run in enumerate(RUNS) if epoch < 30 or place % 2
+    }
+    order = sorted(values, key=lambda run: -values[run])
+    return [f"{place} {values[run]:#.4g} {run} · clean" for place, run in enumerate(order, 1)]
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with closing(socket.socket()) as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    script = str(ROOT / "tests" / "browser" / "hover_app.py")
+    command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}", "--server.headless=true"]
+    environment = os.environ | {"RNC_TEST_TEXTS": json.dumps(RUNS), "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield f"http://localhost:{port}"
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def chart(address: str, page: Page) -> Locator:
+    visit(page, address)
+    settle(page)
+    found = page.get_by_test_id("stVegaLiteChart")
+    expect(label(found, 30)).to_be_visible()
+    return found
+
+
+def label(chart: Locator, epoch: int) -> Locator:
+    """The label of an epoch on the axis."""
+    return chart.locator(f"{ACROSS} text").filter(has_text=re.compile(f"^{epoch}$"), visible=True)
+
+
+def tick(chart: Locator, epoch: int) -> float:
+    """The horizontal position of a labelled epoch."""
+    box = label(chart, epoch).bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2
+
+
+def labels(chart: Locator) -> list[str]:
+    found: list[str] = chart.locator(f"{ACROSS} text").evaluate_all("all => all.map(e => e.textContent)")
+    return sorted(found)
+
+
+def middle(chart: Locator) -> tuple[float, float]:
+    box = chart.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def onto_dot(chart: Locator, page: Page, number: int) -> None:
+    """Move the mouse onto a point of the epoch under the mouse."""
+    box = chart.locator(".dots_marks > path").nth(number).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+
+
+def test_one_list_has_all_values_of_the_epoch_under_the_mouse(chart: Locator, page: Page) -> None:
+    """Largest first, wherever the mouse is; names are texts. It goes with the mouse, and the server hears nothing."""
+    runs = ScriptRuns(page)
+    tooltip, dots = page.locator("#vg-tooltip-element"), chart.locator(".dots_marks > path")
+    expect(dots).to_have_count(0)
+    _across, up = middle(chart)
+    for epoch in (1, 10, 30):
+        for shift in (-4, 3):
+            page.mouse.move(tick(chart, epoch) + shift, up + 10 * shift, steps=2)
+            expect(tooltip.locator("h2")).to_have_text(f"epoch {epoch}")
+            rows = tooltip.locator("tr").evaluate_all(
+                "all => all.map(e => [...e.cells].map(c => c.textContent).join(' '))"
+            )
+            assert [" ".join(row.split()) for row in rows] == expected_list(epoch)
+            expect(dots).to_have_count(len(rows))
+            expect(chart.locator(".rule_marks > line")).to_have_count(1)
+    made = tooltip.locator("*").evaluate_all("all => [...new Set(all.map(e => e.tagName))].sort()")
+    assert made == ["H2", "TABLE", "TBODY", "TD", "TR"], "no name made an element"
+    page.mouse.move(5, 5, steps=2)
+    expect(dots).to_have_count(0)
+    expect(tooltip).not_to_be_visible()
+    assert runs.ended == []
+
+
+def expect_isolated(page: Page, count: int) -> None:
+    """Wait until so many lines are not faint."""
+    strong = "lines => [...document.querySelectorAll(lines)].filter(e => Number(e.getAttribute('opacity') ?? 1) === 1)"
+    page.wait_for_function(f"([lines, count]) => ({strong})(lines).length === count", arg=[LINES, count])
+
+
+def test_a_click_on_a_point_isolates_its_run(chart: Locator, page: Page) -> None:
+    """More clicks add and take away, and the epoch stays under the mouse; a double click shows all."""
+    beside = tick(chart, 3), middle(chart)[1] + 40
+    page.mouse.move(tick(chart, 10), middle(chart)[1], steps=2)
+    for number, isolated in ((0, 1), (2, 2), (2, 1)):
+        onto_dot(chart, page, number)
+        expect(page.locator("#vg-tooltip-element h2")).to_have_text("epoch 10")
+        page.mouse.down()
+        page.mouse.up()
+        expect_isolated(page, isolated)
+    page.mouse.click(*beside)
+    page.wait_for_timeout(300)
+    expect_isolated(page, 1)
+    page.mouse.dblclick(*beside)
+    expect_isolated(page, len(RUNS))
+
+
+def test_the_wheel_scrolls_the_page_and_zooms_with_ctrl_alone(chart: Locator, page: Page) -> None:
+    """A drag moves the axes, a double click puts them back."""
+    before, place = labels(chart), middle(chart)
+    scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
+    page.mouse.move(*place)
+    page.mouse.wheel(0, 60)
+    page.wait_for_function(f"{scrolled} === 60")
+    page.mouse.wheel(0, -60)
+    page.wait_for_function(f"{scrolled} === 0")
+    assert labels(chart) == before
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -900)
+    page.keyboard.up("Control")
+    expect(label(chart, 30)).to_have_count(0)
+    assert page.evaluate(scrolled) == 0
+    zoomed = tick(chart, 4)
+    page.mouse.down()
+    page.mouse.move(place[0] + 30, place[1] + 10, steps=3)
+    page.mouse.up()
+    assert tick(chart, 4) == pytest.approx(zoomed + 30, abs=2)
+    page.mouse.dblclick(*place)
+    expect(label(chart, 30)).to_have_count(1)
+    assert labels(chart) == before
