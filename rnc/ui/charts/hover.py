@@ -20,6 +20,10 @@ HOVERED, DOTS = "hovered", "dots"
 """Data sets: a row for each epoch with its values, and the points that are shown at the epoch under the mouse."""
 MOST_LISTED = 20
 """Largest number of lines in a tooltip."""
+MOUSE_NOTE = (
+    "In a panel, the mouse shows all values of the nearest epoch, and a click on a point its run alone. Drag to move the axes, "
+    "turn the wheel with Ctrl to zoom, and double-click to undo both."
+)
 _FAINT = 0.12
 """Opacity of the runs that were not clicked, relative to their usual one."""
 _EPOCH, _ISOLATED, _MOVED, _NAMES = "hovered_epoch", "isolated_run", "moved", "line_names"
@@ -36,7 +40,7 @@ _ALL_TICKS = f"sequence(ceil({_FIRST} / {_STEP}) * {_STEP}, {_LAST}, {_STEP})"
 """Vega expressions: whether less than a decade of epochs is seen, in which the usual labels are too few, and its labels."""
 _PADDING = 5
 """Pixels between the outermost points and the edges, because lines that can be moved are cut off there."""
-_NUMBER = "\N{FIGURE SPACE}>7.4g"
+_NUMBER = "\N{FIGURE SPACE}>8.4g"
 
 
 @dataclass(frozen=True)

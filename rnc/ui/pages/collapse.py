@@ -12,6 +12,7 @@ from rnc.ui import opened_store
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
+from rnc.ui.charts.hover import MOUSE_NOTE
 from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
@@ -152,7 +153,8 @@ def _explain_curves(selection: Selection, values: pd.DataFrame) -> Markdown:
         f"Measured on {escape_markdown(selection.split)} images. Solid lines are clean. The dashed vertical line marks the "
         f"selected epoch ({selection.epoch:d}), grey bars mark drops of the learning rate, and a triangle marks where a run's "
         "terminal phase begins (99.9 % accuracy on the images that it trains on). Angles are those to the clean class means of "
-        "the same split. The nearest centre is that of the clean class means of the train images. Logarithmic axes omit zeros."
+        "the same split. The nearest centre is that of the clean class means of the train images. Logarithmic axes omit zeros. "
+        f"{MOUSE_NOTE}"
     )
     return f"{explanation} {THINNING_NOTE}" if is_long(values[values["metric"] == Metric.ACCURACY]) else explanation
 
