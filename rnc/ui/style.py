@@ -37,10 +37,12 @@ On a phone, a chart with a fixed width scrolls sideways instead of being cut. In
 
 TOOLTIPS = """
 #vg-tooltip-element { pointer-events: none; }
+#vg-tooltip-element:has(tr:nth-child(10)) td { padding-block: 0; line-height: 1.3; }
 @media (max-width: 500px) {
     #vg-tooltip-element:has(h2) { left: 8px !important; max-width: calc(100vw - 16px); }
 }
 """
-"""Keep a chart's list of values on a phone's screen, where it fits on neither side of a finger, and never catch the mouse."""
+"""Keep a chart's list of values on the screen: on a phone, where it fits on neither side of a finger, and if it is long, where it
+would fit neither above nor below the mouse. The list never catches the mouse."""
 
 STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}</style>"

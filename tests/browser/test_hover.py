@@ -127,6 +127,7 @@ def test_a_click_on_a_point_isolates_its_run(chart: Locator, page: Page) -> None
     for number, isolated in ((0, 1), (2, 2), (2, 1)):
         onto_dot(chart, page, number)
         expect(page.locator("#vg-tooltip-element h2")).to_have_text("epoch 10")
+        expect(page.locator("#vg-tooltip-element tr")).to_have_count(len(RUNS))
         page.mouse.down()
         page.mouse.up()
         expect_isolated(page, isolated)
