@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.chart import Chart
+from rnc.ui.charts.isometric import ISOMETRIC
 from rnc.ui.charts.render_process import Renderer, RenderError
 
 MOST_ROWS = 100_000
@@ -89,11 +90,13 @@ def _for_paper(chart: Chart, width_inches: float, font_points: float) -> dict[st
     spec = chart.specification | {"datasets": _data_sets(chart)}
     size = font_points / _POINTS_PER_PIXEL
     width = width_inches * _PIXELS_PER_INCH
-    square = "width" in spec  # a chart with a fixed width has the same unit in both directions
-    if square:
+    fixed = "width" in spec  # a chart with a fixed width keeps its shape
+    if fixed:
         spec["height"] *= width / spec["width"]
+    elif spec.get("usermeta") == ISOMETRIC:
+        spec["height"] = width
     spec["width"] = width
-    spec["autosize"] = {"type": "fit" if square else "fit-x", "contains": "padding"}
+    spec["autosize"] = {"type": "fit" if fixed else "fit-x", "contains": "padding"}
     spec["background"] = "white"
     spec["config"] = {
         "font": _FONTS,

@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.isometric import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
 from rnc.ui.charts.palette import GREY, class_scale
 from rnc.vocabulary import Role
 
-HEIGHT = 520
-_SQUARE = 450
-_OUTSIDE = 1.3  # distance of vertex names from the middle of the triangle, relative to the vertices
+_HEIGHT, _HEIGHT_WITH_LEGEND_BELOW, _SIMPLEX_HEIGHT = 520, 600, 450
+OUTSIDE = 1.3
+"""Distance of vertex names from the middle of a simplex plane's triangle, relative to the vertices."""
 _INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "18 * datum.side"
-"""Vega expressions for a vertex name: alignment and offset in pixels, so that long names extend away from the square's edge."""
-
+"""Vega expressions for a vertex name: alignment and offset in pixels, so that long names extend away from the chart's edge."""
+_APART = "hypot(scale('x', datum.x) - scale('x', 0), scale('y', datum.y) - scale('y', 0)) > 60 ? 1 : 0"
+"""Vega expression for the opacity of a vertex name: the names of a very small triangle would lie over each other."""
 
 PICKED_SAMPLE = "picked_sample"
 """The name of the selection of `feature_plane` that holds the clicked sample."""
@@ -54,7 +56,7 @@ class PlaneExtras:
     path: pd.DataFrame | None = None
     """The trajectory of a sample (x, y, place)."""
     extent: pd.DataFrame | None = None
-    """Further points (x, y) that the axes include, so that the frames of a film share their axes."""
+    """Further points (x, y) that the axes include, so that all epochs of a run, or all moments of a film, share their axes."""
     image_address: str | None = None
     """The address of the images that show on hover; the number of a sample is appended."""
 
@@ -74,14 +76,14 @@ def feature_plane(
 
     With `arrows`, a line leads from each clean point to its perturbed point. With a `brush`, dragging draws a box, and moves the
     plane only with shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If
-    there are too many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`.
+    there are too many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`. The unit is the
+    same in x and y, and a scale bar shows its length.
     """
     triangle = extras.triangle
-    extent = frame if extras.extent is None else pd.concat([frame[["x", "y"]], extras.extent])
-    across, up = _filled(extent) if triangle is None else _isometric(extent, triangle)
+    shown = _frame(frame, extras)
     highlighted = [] if has_legend(classes) else [name for name in classes if name in set(highlighted)]
     frame, has_chosen = _highlight(frame, chosen, highlighted)
-    rows = {"points": _sent(frame, "predicted", "shown")}
+    rows = SCALE_BAR_ROWS | {"points": _sent(frame, "predicted", "shown")}
     if arrows:
         rows["moves"] = _sent(_moves(frame, perturbed), "x2", "y2")
     if extras.path is not None:
@@ -92,8 +94,7 @@ def feature_plane(
         tuple(classes),
         perturbed,
         frozenset(rows),
-        across,
-        up,
+        shown,
         size=max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE),
         brush=brush,
         image_address=extras.image_address,
@@ -112,9 +113,7 @@ class _PlaneShape:
     perturbed: str
     data_sets: frozenset[str]
     """The names of the data sets that the plane has."""
-    across: tuple[float, float]
-    up: tuple[float, float]
-    """The ranges of x and y."""
+    frame: Frame
     size: float
     """The area of a mark in square pixels."""
     brush: bool
@@ -134,8 +133,8 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
     stands_out = _stands_out(pick, shape.has_chosen)
     legend, shapes = _legends(classes if pick else list(shape.highlighted), shape.vertices, shape.brush)
     place: dict[str, Any] = {
-        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=list(shape.across), nice=False)),
-        "y": alt.Y("y:Q", axis=None, scale=alt.Scale(domain=list(shape.up), nice=False)),
+        "x": alt.X("x:Q", axis=None, scale=shape.frame.scale("x")),
+        "y": alt.Y("y:Q", axis=None, scale=shape.frame.scale("y")),
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
     points = _points(shape, shapes).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
@@ -152,11 +151,17 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
         way = named("path").mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
     dragged: dict[str, Any] = {"translate": _DRAG.format("")} if shape.brush else {}
-    pan_and_zoom = alt.selection_interval(name="moved", bind="scales", **dragged)
+    parameters = [*shape.frame.parameters, alt.selection_interval(name="moved", bind="scales", **dragged)]
     if shape.vertices is not None:
         layers += _simplex()
-        return alt.LayerChart(layer=layers, height=_SQUARE, width=_SQUARE).add_params(pan_and_zoom)
-    return alt.LayerChart(layer=layers, height=HEIGHT).add_params(pan_and_zoom)
+    chart = alt.LayerChart(layer=[*layers, *scale_bar()], height=_height(shape), usermeta=ISOMETRIC)
+    return chart.add_params(*parameters)
+
+
+def _height(shape: _PlaneShape) -> int:
+    if shape.vertices is not None:
+        return _SIMPLEX_HEIGHT
+    return _HEIGHT_WITH_LEGEND_BELOW if shape.brush else _HEIGHT
 
 
 def has_legend(classes: list[str]) -> bool:
@@ -231,29 +236,17 @@ def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
     return sent.assign(**{name: sent[name].astype("category") for name in texts})
 
 
-_Range = tuple[float, float]
-
-
-def _filled(extent: pd.DataFrame) -> tuple[_Range, _Range]:
-    """Return ranges of x and y that fill the chart with the points of all frames and a margin."""
-    low, high = extent[["x", "y"]].min(), extent[["x", "y"]].max()
-    margin = 0.04 * (high - low).where(high > low, 1.0)
-    across, up = ((float(low[a] - margin[a]), float(high[a] + margin[a])) for a in ("x", "y"))
-    return across, up
-
-
-def _isometric(frame: pd.DataFrame, triangle: pd.DataFrame) -> tuple[_Range, _Range]:
-    """Return ranges with equal units for a square, so that an equilateral triangle appears equilateral."""
-    extent = pd.concat([frame[["x", "y"]], _OUTSIDE * triangle[["x", "y"]]])
-    middle, half = (extent.max() + extent.min()) / 2, 1.12 * float((extent.max() - extent.min()).max()) / 2
-    across, up = ((float(middle[axis] - half), float(middle[axis] + half)) for axis in ("x", "y"))
-    return across, up
+def _frame(points: pd.DataFrame, extras: PlaneExtras) -> Frame:
+    """Return the frame of the points, of the further points of the extras, and of the names of the vertices."""
+    further = [] if extras.extent is None else [extras.extent[["x", "y"]]]
+    names = [] if extras.triangle is None else [OUTSIDE * extras.triangle[["x", "y"]]]
+    return frame_of(pd.concat([points[["x", "y"]], *further, *names]))
 
 
 def _simplex_rows(triangle: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the sides of the triangle and its vertex names, slightly outside; the middle of the triangle is the origin."""
     sides = pd.concat([triangle, triangle.head(1)], ignore_index=True).assign(place=range(len(triangle) + 1))
-    names = triangle.assign(x=_OUTSIDE * triangle["x"], y=_OUTSIDE * triangle["y"])
+    names = triangle.assign(x=OUTSIDE * triangle["x"], y=OUTSIDE * triangle["y"])
     return {"sides": sides, "vertices": names.assign(side=np.round(names["x"] / (names["x"].abs().max() or 1.0)))}
 
 
@@ -267,6 +260,7 @@ def _simplex() -> list[alt.Chart]:
         limit=_NAME_WIDTH,
         align=alt.ExprRef(_INWARDS),
         dx=alt.ExprRef(_OUTWARDS),
+        opacity=alt.ExprRef(_APART),
     )
     return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
 

@@ -136,7 +136,6 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
         key="lab_plane",
         on_select=_pick,
         selection_mode=[PICKED_SAMPLE],
-        width="stretch" if triangle is None else "content",
     )
     st.caption(
         f"{shown['sample'].nunique():d} watched images; circles are clean, triangles as they are at this step. Click a point to "
