@@ -8,6 +8,7 @@ import pandas as pd
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.queries.role_or_slug import SHOWN
 from rnc.store.queries.runs import RunQueries
+from rnc.store.queries.simplex_extent import SIMPLEX_EXTENT
 from rnc.vocabulary import ProjectionMethod, RunState
 
 EVERY_SAMPLE = 2**31
@@ -65,6 +66,28 @@ class SampleQueries:
         return self._cached.query(
             "SELECT DISTINCT method, epoch, split, condition FROM projection WHERE run_id = ? ORDER BY ALL", run_id
         )
+
+    def projected_extent(self, run_id: str, split: str, method: str) -> pd.DataFrame:
+        """Return x, y in two rows: their minima and maxima over all stored epochs, conditions and samples; NULL without any."""
+        return self._cached.query(
+            """SELECT unnest([min(x), max(x)]) AS x, unnest([min(y), max(y)]) AS y FROM (
+                   SELECT coordinates[1] AS x, coordinates[2] AS y FROM projection
+                   WHERE run_id = $run AND split = $split AND method = $method
+               ) WHERE isfinite(x) AND isfinite(y)""",
+            run=run_id,
+            split=split,
+            method=method,
+        )
+
+    def simplex_extent(self, run_id: str, split: str, labels: list[int]) -> pd.DataFrame:
+        """Return is_vertex, x, y in two rows each: minima and maxima in the simplex planes of three classes, over all epochs.
+
+        A plane is spanned by the clean class means of its epoch, as by `rnc.simplex.SimplexPlane`, and has the samples of the
+        three classes under all conditions; `is_vertex` marks the extent of the means themselves. An epoch whose means span no
+        plane is left out. The numbers are exact, because the aggregation reads each vector once and needs only its inner
+        products with three means.
+        """
+        return self._cached.query(SIMPLEX_EXTENT, run=run_id, split=split, labels=labels)
 
     def sample(
         self,

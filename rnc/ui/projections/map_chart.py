@@ -10,6 +10,7 @@ from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, featur
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.projections.map_data import Maps, Plane, read_plane
+from rnc.ui.projections.map_extent import extent_over_epochs
 from rnc.ui.projections.map_options import MapChoice, MapClasses, MapDisplay
 from rnc.ui.projections.selection import picked_samples, scope_of, selection_event
 from rnc.ui.projections.thumbnails import LARGE_ON_HOVER, HoverImages, hover_images
@@ -54,6 +55,7 @@ def _draw_map(
     )
     scope = scope_of(choice)
     images = hover_images(choice, plane.points) if display.images_on_hover else HoverImages()
+    extent = None if display.fit_to_epoch else extent_over_epochs(choice, classes.vertices)
     chart = feature_plane(
         plane.points,
         choice.classes,
@@ -62,7 +64,7 @@ def _draw_map(
         brush=True,
         chosen=picked_samples(scope),
         highlighted=classes.highlighted,
-        extras=PlaneExtras(triangle=plane.triangle, image_address=images.address),
+        extras=PlaneExtras(triangle=plane.triangle, extent=extent, image_address=images.address),
     )
     view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
     chart_key, on_select = selection_event(key, scope, view, plane.points)
@@ -74,7 +76,6 @@ def _draw_map(
         key=chart_key,
         on_select=on_select,
         selection_mode=[PICKED_SAMPLE, BRUSHED],
-        width="stretch" if plane.triangle is None else "content",
     )
     if images.why_not:
         st.caption(escape_markdown(images.why_not, MAX_MESSAGE_LENGTH))

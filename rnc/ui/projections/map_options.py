@@ -55,6 +55,8 @@ class MapDisplay:
     images_on_hover: bool
     all_samples: bool
     """True if all samples are drawn, and not MOST_DRAWN of them at most."""
+    fit_to_epoch: bool
+    """True if a map's axes end where its own points end, and not where those of all epochs and conditions do."""
     two_maps: bool
 
 
@@ -144,13 +146,20 @@ def choose_display() -> MapDisplay:
             bind="query-params",
             help=f"Draw all stored samples. Otherwise at most {MOST_DRAWN:,} are drawn, equally many of each class.",
         )
+        fit_to_epoch = st.toggle(
+            "Fit to this epoch",
+            key="fit",
+            bind="query-params",
+            help="Fit the axes to the points of this epoch and condition. Otherwise all epochs and conditions of a run have the "
+            "same axes, so that clusters are seen to grow and to collapse.",
+        )
         two_maps = st.toggle(
             "Two maps",
             key="two",
             bind="query-params",
             help="Compare two maps side by side. Samples that are selected on one are highlighted on both.",
         )
-    return MapDisplay(arrows, images_on_hover, all_samples, two_maps)
+    return MapDisplay(arrows, images_on_hover, all_samples, fit_to_epoch, two_maps)
 
 
 def choose_classes(choices: list[MapChoice]) -> MapClasses:

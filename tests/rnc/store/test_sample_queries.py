@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
+from rnc.simplex import SimplexPlane
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
+from rnc.vocabulary import FEATURES_LAYER
 from tests.examples import examples
-from tests.rnc.store.hand_written import PERTURBED, begin
+from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, begin
 
 PER_CLASS = {0: 40, 1: 25, 2: 5}
 SAMPLES = np.random.default_rng(0).choice(1000, sum(PER_CLASS.values()), replace=False)
@@ -63,3 +65,89 @@ def test_features_of_some_classes(reader: StoreReader) -> None:
     for row in found.itertuples():
         assert list(row.vector) == [row.sample, row.label]
     assert "'a'" in found.attrs["sql"] and "$" not in found.attrs["sql"]
+
+
+WIDTH = 6
+CHOSEN = [2, 0, 1]
+"""The classes of the simplex plane, in an order of their own; class 3 is another."""
+Points = dict[tuple[str, str, str, int], np.ndarray]
+"""By run, split, condition and epoch: coordinates (n, 2), or vectors (n, WIDTH) of samples whose labels are 0, 1, 2, 3, 0, ..."""
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[StoreReader, Points, Points, Points]:
+    """Two runs whose features grow: the reader, the PCA coordinates, the features and the class means of all epochs."""
+    path, rng = tmp_path_factory.mktemp("grown") / "rnc.duckdb", np.random.default_rng(3)
+    planes, vectors, means = Points(), Points(), Points()
+    for run_id in ("a", "b"):
+        writer = begin(path, run_id)
+        for epoch in (0, 1, 4, 5):
+            rows = Rows()
+            for split in ("train", "test"):
+                centres = rng.normal(size=(4, WIDTH)) * (epoch + 1) + 5
+                if epoch == 4:
+                    centres[2] = (centres[0] + centres[1]) / 2  # on a line
+                kept = [0, 1, 3] if epoch == 5 else [0, 1, 2, 3]  # the mean of a class is missing
+                for condition in (CLEAN, PERTURBED, TARGETED, L2):
+                    key = {"run_id": run_id, "epoch": epoch, "split": split, "condition": condition.slug}
+                    spot = run_id, split, condition.slug, epoch
+                    planes[spot] = rng.normal(size=(8, 2), scale=[1.0, 3.0]) * rng.uniform(1, 9)
+                    vectors[spot] = np.tile(centres, (2, 1)) + rng.normal(size=(8, WIDTH)) * rng.uniform(1, 3)
+                    vectors[spot][3::4] *= 100  # of the other class
+                    means[spot] = centres
+                    features = {"label": np.arange(8) % 4, "predicted": np.zeros(8, int), "vector": vectors[spot]}
+                    rows.add("feature", **key, sample=np.arange(8), **features)
+                    rows.add("projection", **key, method="pca", sample=np.arange(8), coordinates=planes[spot])
+                    rows.add("projection", **key, method="umap", sample=np.arange(8), coordinates=99 * planes[spot])
+                    centre = {"layer": FEATURES_LAYER, "class": kept, "vector": centres[kept]}
+                    rows.add("class_mean", **key, **centre)
+                    rows.add("class_mean", **key, **centre | {"layer": "pixels"})
+            writer.write_epoch(run_id, epoch, rows)
+    return StoreReader(path), planes, vectors, means
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_extent_of_a_projection_is_that_of_all_epochs_and_conditions(grown: tuple, split: str) -> None:
+    reader, planes, *_rest = grown
+    for method, scale in (("pca", 1), ("umap", 99)):
+        found = reader.samples.projected_extent("a", split, method)
+        x, y = zip(*(place for spot, some in planes.items() if spot[:2] == ("a", split) for place in some), strict=True)
+        expected = [[scale * min(x), scale * min(y)], [scale * max(x), scale * max(y)]]
+        np.testing.assert_allclose(found[["x", "y"]], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_extent_of_simplex_planes_is_that_of_all_epochs_and_conditions(grown: tuple, split: str) -> None:
+    """The epochs without a plane (means on a line, or missing) are left out."""
+    reader, _planes, vectors, means = grown
+    samples: list[np.ndarray] = []
+    vertices: list[np.ndarray] = []
+    for spot in vectors:
+        if spot[:2] == ("a", split) and spot[3] in (0, 1):
+            corners = means["a", split, "clean", spot[3]][CHOSEN]
+            plane = SimplexPlane(corners)
+            samples += list(plane.project(vectors[spot][[0, 1, 2, 4, 5, 6]]))  # (the others are of class 3)
+            vertices += list(plane.project(corners))
+    found = reader.samples.simplex_extent("a", split, CHOSEN)
+    for is_vertex, points in ((False, samples), (True, vertices)):
+        expected = [np.min(points, axis=0), np.max(points, axis=0)]
+        np.testing.assert_allclose(found[found["is_vertex"] == is_vertex][["x", "y"]], expected, rtol=1e-5)
+    assert len(found) == 4
+
+
+def test_places_that_are_not_finite_have_no_extent(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("lost") / "rnc.duckdb"
+    writer, rows = begin(path, "a"), Rows()
+    key = {"run_id": "a", "epoch": 0, "split": "train", "condition": "clean", "sample": np.arange(3)}
+    places = np.array([[1.0, 2.0], [np.nan, 9.0], [9.0, -np.inf]])
+    rows.add("projection", **key, method="pca", coordinates=places)
+    rows.add("feature", **key, label=np.arange(3), predicted=np.arange(3), vector=places)
+    rows.add("class_mean", **{k: v for k, v in key.items() if k != "sample"}, layer=FEATURES_LAYER,
+             **{"class": np.arange(3), "vector": np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [1.0, 2.0, 0.0]])})  # fmt: skip
+    writer.write_epoch("a", 0, rows)
+    samples = StoreReader(path).samples
+    assert samples.projected_extent("a", "train", "pca").to_numpy().tolist() == [[1.0, 2.0]] * 2
+    assert samples.projected_extent("a", "test", "pca").isna().all(axis=None)
+    found = samples.simplex_extent("a", "train", [0, 1, 2])
+    assert found["is_vertex"].all() and len(found) == 2, "features of another width than the means are left out"
+    assert samples.simplex_extent("a", "test", [0, 1, 2]).empty
