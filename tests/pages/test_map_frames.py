@@ -20,7 +20,7 @@ def frame_of(app: AppTest, name: str = MAPS[0]) -> tuple[float, ...]:
     (points,) = [layer for layer in spec["layer"] if layer["mark"]["type"] == "point"]
     middles = [points["encoding"][axis]["scale"]["domain"]["expr"].split(" ")[0].strip("[") for axis in ("x", "y")]
     (unit,) = [parameter["expr"] for parameter in spec["params"] if parameter["name"] == "units_per_pixel"]
-    sides = re.fullmatch(r"max\((\S+) / width, (\S+) / height\)", unit)
+    sides = re.fullmatch(r"max\((\S+) / width, (\S+) / \(height - 30\)\)", unit)
     assert sides
     return tuple(map(float, (*middles, *sides.groups())))
 

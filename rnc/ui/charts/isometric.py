@@ -24,7 +24,10 @@ _DIGITS = 3
 ISOMETRIC = {"isometric": True}
 """The `usermeta` of a chart with a frame; an exported picture is as high as it is wide, besides legends below."""
 
-_INSET = 12  # pixels between the scale bar and the edges of the chart
+_INSET, _STRIP = (
+    12,
+    30,
+)  # pixels between the scale bar and the edges of the chart; height of the bar's place below the frame
 _PARAMETERS = {
     "scale_bar_aim": "0.2 * min(width, height) * span(domain('x')) / width",
     "scale_bar_decade": "pow(10, floor(log(scale_bar_aim) / LN10))",
@@ -52,14 +55,17 @@ class Frame:
     @property
     def parameters(self) -> list[alt.Parameter]:
         """The parameters to which the scales and the scale bar refer."""
-        unit = f"max({self.width!r} / width, {self.height!r} / height)"
+        unit = f"max({self.width!r} / width, {self.height!r} / (height - {_STRIP}))"
         return [alt.param(name=name, expr=expr) for name, expr in {"units_per_pixel": unit, **_PARAMETERS}.items()]
 
     def scale(self, axis: str) -> alt.Scale:
         """Return the scale of `x` or `y`; both have as many units per pixel, however wide and high the chart is."""
-        middle, side = (self.x, "width") if axis == "x" else (self.y, "height")
-        half = f"{side} / 2 * units_per_pixel"
-        return alt.Scale(domain=alt.ExprRef(f"[{middle!r} - {half}, {middle!r} + {half}]"), nice=False)
+        if axis == "x":
+            low, high = f"{self.x!r} - width / 2", f"{self.x!r} + width / 2"
+        else:
+            low, high = f"{self.y!r} - (height + {_STRIP}) / 2", f"{self.y!r} + (height - {_STRIP}) / 2"
+        domain = alt.ExprRef(f"[{low} * units_per_pixel, {high} * units_per_pixel]")
+        return alt.Scale(domain=domain, nice=False)
 
 
 def frame_of(points: pd.DataFrame) -> Frame:

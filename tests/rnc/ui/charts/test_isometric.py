@@ -78,7 +78,7 @@ def test_a_unit_is_as_long_across_as_up_and_as_the_bar_says(
     pixels, length = bar(drawing)
     assert pixels / length == pytest.approx(unit, rel=1e-3)
     width, height = area(drawing)
-    assert min(left, width - right, height - low, high) > 0
+    assert min(left, width - right, height - 30 - low, high) > 0, "above the bar"
 
 
 @pytest.mark.parametrize("scale", [3e-6, 0.0007, 0.05, 1.0, 1.9, 4.4, 8.8, 6e4])
