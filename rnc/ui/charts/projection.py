@@ -17,7 +17,7 @@ from rnc.ui.charts.isometric import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, 
 from rnc.ui.charts.palette import GREY, class_scale
 from rnc.vocabulary import Role
 
-_HEIGHT, _HEIGHT_WITH_LEGEND_BELOW, _SIMPLEX_HEIGHT = 520, 600, 450
+_HEIGHT, _HEIGHT_WITH_LEGEND_BELOW, _SIMPLEX_HEIGHT = 520, 560, 450
 OUTSIDE = 1.3
 """Distance of vertex names from the middle of a simplex plane's triangle, relative to the vertices."""
 _INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "18 * datum.side"
