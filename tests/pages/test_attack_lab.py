@@ -70,12 +70,15 @@ def test_the_film_shows_the_features_of_a_step(
 def test_all_frames_share_their_axes(
     attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def domains(step: str) -> set[str]:
+    def axes(step: str) -> set[str]:
+        """The ranges of x, and the unit to which they refer."""
         app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", lab_step=step, **SMALL)
-        layers = charts(app)["projected features"]["spec"]["layer"]
-        return {str(layer["encoding"]["x"]["scale"]["domain"]) for layer in layers}
+        spec = charts(app)["projected features"]["spec"]
+        (unit,) = [parameter["expr"] for parameter in spec["params"] if parameter["name"] == "units_per_pixel"]
+        placed = [layer["encoding"]["x"] for layer in spec["layer"] if "field" in layer["encoding"]["x"]]
+        return {unit, *(str(x["scale"]["domain"]) for x in placed)}
 
-    assert domains("clean") == domains("3") and len(domains("3")) == 1
+    assert axes("clean") == axes("3") and len(axes("3")) == 2
     assert attacked[1].plane[:, :, 0].max() > 0
 
 
