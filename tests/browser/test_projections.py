@@ -22,7 +22,10 @@ def map_of(page: Page, key: str) -> Locator:
 
 def drag(page: Page, drawing: Locator, begin: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a box between two corners, given as shares of the drawing."""
-    area = drawing.bounding_box()
+    for _attempt in range(100):
+        if area := drawing.bounding_box():
+            break
+        page.wait_for_timeout(100)  # (the map is being drawn anew)
     assert area
     corners = [(area["x"] + x * area["width"], area["y"] + y * area["height"]) for x, y in (begin, end)]
     page.mouse.move(*corners[0])
