@@ -1,4 +1,4 @@
-"""What a server prepares before its first visitor: libraries are loaded, and the store is asked what the first pages ask."""
+"""Preparation of a server for its first visitor: libraries are loaded, and the store is asked what the first pages ask."""
 
 import gc
 import importlib

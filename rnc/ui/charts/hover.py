@@ -1,4 +1,4 @@
-"""What the mouse does on a chart of lines over epochs: all values of an epoch, single runs, and a part of the axes.
+"""Use of the mouse on a chart of lines over epochs: all values of an epoch, single runs, and a part of the axes.
 
 The browser does it without the server. Exported pictures and tables have nothing of it.
 """
