@@ -139,8 +139,8 @@ def _screen_specification(picture: str, data_set: str, dots: str, names: tuple[s
         x["axis"] |= {"values": {"expr": ticks}, "format": ",d"}
     for layer in layers:
         _make_faint_unless_isolated(layer)
-    told = {"calculate": _tooltip(listed), "as": "told"}
-    specification["layer"] = [_epochs(x, y, told), _rule(), *layers, _dots(dots, colour, told, listed)]
+    tooltip_text = {"calculate": _tooltip(listed), "as": "tooltip_text"}
+    specification["layer"] = [_epochs(x, y, tooltip_text), _rule(), *layers, _dots(dots, colour, tooltip_text, listed)]
     specification["params"] = [{"name": _NAMES, "value": list(names)}]
     return json.dumps(specification)
 
@@ -157,15 +157,20 @@ def _make_faint_unless_isolated(layer: dict[str, Any]) -> None:
     encoding["opacity"] = {"condition": {"param": _ISOLATED, "value": usual}, "value": usual * _FAINT}
 
 
-def _epochs(x: dict[str, Any], y: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+def _epochs(x: dict[str, Any], y: dict[str, Any], tooltip_text: dict[str, Any]) -> dict[str, Any]:
     """Return the invisible layer that finds the nearest epoch; it is the lowest one, and has a point for each epoch."""
     nearest = {"type": "point", "fields": ["epoch"], "nearest": True, "on": "pointermove"}
     moved = {"type": "interval", "encodings": ["x", "y"], "translate": _MOUSE_DRAG, "zoom": _WHEEL}
     return {
         "name": "epochs",
         "data": {"name": HOVERED},
-        "transform": [told],
-        "mark": {"type": "point", "opacity": 0, "aria": False, "tooltip": {"expr": "(datum.datum || datum).told"}},
+        "transform": [tooltip_text],
+        "mark": {
+            "type": "point",
+            "opacity": 0,
+            "aria": False,
+            "tooltip": {"expr": "(datum.datum || datum).tooltip_text"},
+        },
         "encoding": {"x": x, "y": y | {"field": "highest"}},
         "params": [
             {"name": _EPOCH, "select": nearest | {"encodings": ["x"], "clear": f"view:pointerout[{_LEFT}]"}},
@@ -186,7 +191,7 @@ def _rule() -> dict[str, Any]:
     return {"name": "rule", "data": data, "transform": [_AT_EPOCH], "mark": mark, "encoding": {"x": _ACROSS}}
 
 
-def _dots(data_set: str, colour: dict[str, Any], told: dict[str, Any], listed: int) -> dict[str, Any]:
+def _dots(data_set: str, colour: dict[str, Any], tooltip_text: dict[str, Any], listed: int) -> dict[str, Any]:
     """Return the layer of the points at the epoch under the mouse, on which a click isolates a run."""
     fields = [f"{kind}_{place}" for place in range(1, listed + 1) for kind in ("line", "value")]
     lookup = {"lookup": "epoch", "from": {"data": {"name": HOVERED}, "key": "epoch", "fields": ["more", *fields]}}
@@ -194,9 +199,9 @@ def _dots(data_set: str, colour: dict[str, Any], told: dict[str, Any], listed: i
     return {
         "name": DOTS,
         "data": {"name": data_set},
-        "transform": [_AT_EPOCH, lookup, told],
+        "transform": [_AT_EPOCH, lookup, tooltip_text],
         "mark": {"type": "point", "filled": True, "size": 70, "aria": False, "cursor": "pointer"}
-        | {"tooltip": {"expr": "datum.told"}},
+        | {"tooltip": {"expr": "datum.tooltip_text"}},
         "encoding": {
             "x": _ACROSS,
             "y": {"value": {"expr": "scale('y', datum.value)"}},

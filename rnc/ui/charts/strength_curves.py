@@ -38,7 +38,7 @@ def _strength_specification(metric: Metric, sources: tuple[str, ...], strength: 
             color=alt.Color("source:N", scale=run_scale(list(sources)), legend=None),
             tooltip=[
                 "source:N",
-                alt.Tooltip("told:N", title=strength),
+                alt.Tooltip("strength_text:N", title=strength),
                 alt.Tooltip("value:Q", format=".4g", title=str(metric)),
             ],
         )
@@ -75,7 +75,7 @@ def _layer_specification(metric: Metric, sources: tuple[str, ...], layers: tuple
             tooltip=[
                 "source:N",
                 "layer:N",
-                alt.Tooltip("told:N", title="strength"),
+                alt.Tooltip("strength_text:N", title="strength"),
                 alt.Tooltip("value:Q", format=".4g"),
             ],
         )
@@ -84,6 +84,6 @@ def _layer_specification(metric: Metric, sources: tuple[str, ...], layers: tuple
 
 
 def _drawn(frame: pd.DataFrame, info: MetricInfo, pixels: bool) -> pd.DataFrame:
-    """Return the rows that the axis can show, with the strengths as text in the column `told`."""
+    """Return the rows that the axis can show, with the strengths as text in the column `strength_text`."""
     drawn = frame[frame["value"] > 0] if info.log_axis else frame
-    return drawn.assign(told=[format_pixels(s) if pixels and s else f"{s:g}" for s in drawn["strength"]])
+    return drawn.assign(strength_text=[format_pixels(s) if pixels and s else f"{s:g}" for s in drawn["strength"]])

@@ -153,7 +153,7 @@ def drawn_marks(chart: Chart) -> list[dict[str, Any]]:
 def test_the_mouse_reaches_the_nearest_epoch_through_all_lines(chart: Chart) -> None:
     marks = drawn_marks(screen(chart))
     assert [mark["name"] for mark in marks[:2]] == ["epochs_marks", "epochs_voronoi"]
-    assert marks[1]["encode"]["update"]["tooltip"] == {"signal": "(datum.datum || datum).told"}
+    assert marks[1]["encode"]["update"]["tooltip"] == {"signal": "(datum.datum || datum).tooltip_text"}
     assert marks[-1]["name"] == "dots_marks" and marks[-1]["interactive"]
     lines = [mark for mark in marks[2:-1] if mark["type"] in ("line", "area")]
     assert lines and not any(mark["interactive"] for mark in lines)
@@ -179,7 +179,7 @@ def test_exports_have_nothing_of_it(chart: Chart) -> None:
     plain = replace(chart, screen=None)
     assert picture_file(chart, FileKind.SVG) == picture_file(plain, FileKind.SVG)
     assert chart.largest_rows is plain.largest_rows and not {HOVERED, DOTS} & set(chart.rows)
-    for word in (HOVERED, "params", "isolated", "told", "pointer"):
+    for word in (HOVERED, "params", "isolated", "tooltip_text", "pointer"):
         assert word not in chart.specification_text
 
 
