@@ -35,15 +35,17 @@ def cached_until_store_changes(compute: Callable[_Arguments, _Value]) -> Callabl
     The arguments must be hashable. All sessions share the results: do not change them in place.
     """
 
-    @lru_cache(_MOST_KEPT)
-    def kept(_store: Hashable, *arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
-        return compute(*arguments, **options)
+    stores: dict[Hashable, tuple[Hashable, Callable[_Arguments, _Value]]] = {}
 
     @wraps(compute)
     def current(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
         # The version is read first: a change during the computation gives the next call a version of its own.
-        store = (store_path().resolve(), gallery_path(), reader().version())
-        return kept(store, *arguments, **options)  # type: ignore[arg-type]  # (they are hashable)
+        place, version = (store_path().resolve(), gallery_path()), reader().version()
+        known_version, kept = stores.get(place, (None, compute))
+        if known_version != version:  # nothing of the version before is kept: a training changes its store all the time
+            kept = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
+            stores[place] = version, kept
+        return kept(*arguments, **options)
 
     return current
 

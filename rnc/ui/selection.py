@@ -55,8 +55,8 @@ def current_selection(*, may_be_empty: bool = False) -> Selection:
 def _run_app_instead() -> NoReturn:
     """Run `app.py`, which draws the page again, and stop the script that called it.
 
-    For the first page requested from a new server, Streamlit runs only that page, by its old rule for folders named pages/. The
-    `st.navigation` in `app.py` ends that rule permanently.
+    Before `st.navigation` was called, Streamlit runs only the requested page, by its old rule for folders named pages/. A server
+    declares the pages when it starts (`rnc/ui/warm_up.py`); Streamlit's test harness does not.
     """
     runpy.run_path(str(_APP), run_name="__main__")
     st.stop()

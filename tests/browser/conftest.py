@@ -1,5 +1,6 @@
 """A real server and a headless Chromium. Without one the tests are skipped, loudly, or fail where RNC_REQUIRE_BROWSER=1."""
 
+import json
 import os
 import re
 import shutil
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,21 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
+
+
+@contextmanager
+def script_server(script: str, texts: list[str]) -> Iterator[str]:
+    """Serve a script of this folder, which reads `texts` from RNC_TEST_TEXTS; yield its address."""
+    with closing(socket.socket()) as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    file = str(ROOT / "tests" / "browser" / script)
+    command = [sys.executable, "-m", "streamlit", "run", file, f"--server.port={port}", "--server.headless=true"]
+    environment = os.environ | {"RNC_TEST_TEXTS": json.dumps(texts), "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield f"http://localhost:{port}"
+    server.kill()
+    server.wait()
 
 
 class Servers:

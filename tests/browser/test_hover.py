@@ -1,18 +1,12 @@
 """The mouse on curves over epochs, without the server: all values of an epoch in one list, a run alone, a part of the axes."""
 
-import json
-import os
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import ROOT, ScriptRuns, settle, visit
+from tests.browser.conftest import ScriptRuns, script_server, settle, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -39,16 +33,8 @@ def expected_list(epoch: int) -> list[str]:
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    with closing(socket.socket()) as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    script = str(ROOT / "tests" / "browser" / "hover_app.py")
-    command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}", "--server.headless=true"]
-    environment = os.environ | {"RNC_TEST_TEXTS": json.dumps(RUNS), "PYTHONPATH": str(ROOT)}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield f"http://localhost:{port}"
-    server.kill()
-    server.wait()
+    with script_server("hover_app.py", RUNS) as served:
+        yield served
 
 
 @pytest.fixture

@@ -1,18 +1,12 @@
 """Hostile texts in a real browser: whatever they are made of, it is shown, and nothing comes of it."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 from playwright.sync_api import Page
 
 from rnc.ui.markdown import single_line
-from tests.browser.conftest import ROOT, settle, visit
+from tests.browser.conftest import script_server, settle, visit
 from tests.security.test_hostile import EVIL
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,16 +31,8 @@ _SHOWN = """box => ({
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    with closing(socket.socket()) as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    script = str(ROOT / "tests" / "browser" / "markdown_app.py")
-    command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}", "--server.headless=true"]
-    environment = os.environ | {"RNC_TEST_TEXTS": json.dumps(TEXTS), "PYTHONPATH": str(ROOT)}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield f"http://localhost:{port}"
-    server.kill()
-    server.wait()
+    with script_server("markdown_app.py", TEXTS) as served:
+        yield served
 
 
 def test_hostile_texts_are_shown_as_they_are(address: str, page: Page) -> None:

@@ -7,7 +7,7 @@ answered. An image is decoded when it is requested, and kept small in memory.
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from starlette.routing import Route
 from streamlit import config
 
 from rnc import datasets
-from rnc.datasets.images_by_index import ImageSubset
 from rnc.ui.charts.images import small_file
 from rnc.vocabulary import Split
 
@@ -38,9 +37,20 @@ class ImageOrigin:
     split: Split
     root: Path
 
-    def read(self, samples: np.ndarray) -> ImageSubset:
-        """Return the images of samples (n,). Raises ValueError or OSError if they cannot be read."""
-        return datasets.load_subset(self.images_from, self.split, samples, self.root)
+    def pictures(self, samples: np.ndarray, labels: np.ndarray, count: int | None = None) -> np.ndarray:
+        """Return the images (n, c, h, w) uint8 of samples (n,) of a run, with its labels (n,) and number of images, if known.
+
+        Another source of the data set may order its images differently. Raises ValueError if these are not the images of the
+        run, and ValueError or OSError if they cannot be read.
+        """
+        images = datasets.load_subset(self.images_from, self.split, samples, self.root)
+        if not np.array_equal(images.labels, labels) or count not in (None, images.count):
+            raise ValueError(
+                f"the {self.split} images in {self.root} are not those of the run, or are in another order."
+            )
+        levels = (np.arange(images.levels + 1) * 255 / images.levels).round().astype(np.uint8)
+        pictures: np.ndarray = levels[images.images]
+        return pictures
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,12 @@ class _Offer:
     origin: ImageOrigin
     samples: bytes
     """The samples (n,) and their labels (n,), as int64."""
-    labels: dict[int, int] = field(compare=False)
-    """The label of each sample."""
+
+    @property
+    def labels(self) -> dict[int, int]:
+        """The label of each sample."""
+        samples, labels = np.frombuffer(self.samples, np.int64).reshape(2, -1).tolist()
+        return dict(zip(samples, labels, strict=True))
 
 
 _keys: OrderedDict[_Offer, str] = OrderedDict()
@@ -65,7 +79,7 @@ def offer(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray) -> str:
     The address is relative to the pages. Equal samples have the same one, unless many others have been offered since.
     """
     numbers = np.stack([samples, labels]).astype(np.int64)
-    offered = _Offer(origin, numbers.tobytes(), dict(zip(*numbers.tolist(), strict=True)))
+    offered = _Offer(origin, numbers.tobytes())
     with _lock:
         key = _keys.setdefault(offered, secrets.token_urlsafe(16))
         _keys.move_to_end(offered)
@@ -92,11 +106,8 @@ def _answer(request: Request) -> Response:
 
 @lru_cache(_MOST_KEPT)
 def _small_image(origin: ImageOrigin, sample: int, label: int) -> tuple[bytes, str]:
-    images = origin.read(np.array([sample]))
-    if int(images.labels[0]) != label:
-        raise ValueError(f"the image of sample {sample} is not that of the run")
-    levels = (np.arange(images.levels + 1) * 255 / images.levels).round().astype(np.uint8)
-    return small_file(levels[images.images[0]], _SIDE)
+    (picture,) = origin.pictures(np.array([sample]), np.array([label]))
+    return small_file(picture, _SIDE)
 
 
 def routes() -> list[Route]:

@@ -90,15 +90,5 @@ def _recorded_count(run: pd.Series, split: Split) -> int | None:
 
 @st.cache_data(max_entries=12, show_spinner="Reading images …", hash_funcs={ImageOrigin: repr})
 def _read(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray, count: int | None) -> list[str]:
-    """Return the images of samples (n,) with labels (n,) as data URIs.
-
-    Another source of the data set may order its images differently. Raises ValueError if `datasets.load_subset` does, and if
-    these are not the images of the run.
-    """
-    images = origin.read(samples)
-    if not np.array_equal(images.labels, labels) or count not in (None, images.count):
-        raise ValueError(
-            f"the {origin.split} images in {origin.root} are not those of the run, or are in another order."
-        )
-    levels = (np.arange(images.levels + 1) * 255 / images.levels).round().astype(np.uint8)
-    return [data_uri(full_png(image)) for image in levels[images.images]]
+    """Return the images of `ImageOrigin.pictures`, with its errors, as data URIs."""
+    return [data_uri(full_png(picture)) for picture in origin.pictures(samples, labels, count)]

@@ -1,6 +1,8 @@
 """Results are kept for a store as it is, and computed again once it has changed or another store is shown."""
 
+import gc
 import os
+import weakref
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,22 @@ def test_an_error_is_not_kept() -> None:
     with pytest.raises(ValueError, match="not yet"):
         answer()
     assert answer() == 7
+
+
+def test_results_of_an_earlier_version_take_no_memory(tmp_path: Path) -> None:
+    """A training changes its store every few seconds, and each result may be of many megabytes."""
+
+    class Result:
+        pass
+
+    @opened_store.cached_until_store_changes
+    def answer(_number: int) -> Result:
+        return Result()
+
+    earlier = [weakref.ref(answer(number)) for number in range(3)]
+    gc.collect()
+    assert all(result() is not None for result in earlier)
+    (tmp_path / "one").write_bytes(b"more")
+    answer(0)
+    gc.collect()
+    assert all(result() is None for result in earlier)
