@@ -75,26 +75,38 @@ def simplex_distances(means: np.ndarray) -> dict[str, np.ndarray]:
         }
 
 
-class SimplexPlane:
-    """Isometric plane through three class means: three vertices of a simplex form an equilateral triangle in it.
+class SimplexSpan:
+    """Isometric coordinates in the affine span of k class means: three vertices of a simplex form an equilateral triangle in it.
 
-    The first vertex lies left of the second at the same height and the third above them, so that epochs do not turn the plane.
+    Four form a regular tetrahedron. The axes follow the order of the vertices, so that epochs do not turn the span: the first
+    vertex lies left of the second at the same height, the third above them, the fourth in front of all three.
     """
 
     def __init__(self, vertices: np.ndarray) -> None:
-        """Span the plane of `vertices` (3, d). Raises ValueError if they are not finite or, up to rounding, lie on a line."""
+        """Span the plane or space of `vertices` (k, d), k at least 2.
+
+        Raises ValueError if they are not finite or, up to rounding, lie in a smaller one.
+        """
+        count = len(vertices)
         if not np.isfinite(vertices).all():
-            raise ValueError("a chosen class mean is not finite, so that the three span no plane")
+            raise ValueError(f"a chosen class mean is not finite, so that the {_name(count)} span no {_space(count)}")
         self._origin = vertices.mean(axis=0)
         extents = np.linalg.svd(vertices - self._origin, compute_uv=False)
-        if len(extents) < 2 or extents[1] <= _SAME * np.linalg.norm(vertices):
-            raise ValueError("the three class means lie on a line and span no plane")
-        along = vertices[1] - vertices[0]
-        aside = vertices[2] - vertices[0]
-        first = along / np.linalg.norm(along)
-        second = aside - (aside @ first) * first
-        self._basis = np.stack([first, second / np.linalg.norm(second)])
+        if len(extents) < count - 1 or extents[count - 2] <= _SAME * np.linalg.norm(vertices):
+            smaller = {3: "on a line", 4: "in a plane"}.get(count, "in a smaller space")
+            raise ValueError(f"the {_name(count)} class means lie {smaller} and span no {_space(count)}")
+        # Gram-Schmidt in the order of the vertices.
+        directions, factors = np.linalg.qr((vertices[1:] - vertices[0]).T)
+        self._basis = directions.T * np.sign(np.diagonal(factors))[:, None]
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Project vectors (n, d) to (n, 2) in the plane; distances between its vertices are kept, others only shrink."""
+        """Project vectors (n, d) to (n, k - 1); distances between the vertices are kept, others only shrink."""
         return (vectors - self._origin) @ self._basis.T
+
+
+def _name(count: int) -> str:
+    return {2: "two", 3: "three", 4: "four"}.get(count, str(count))
+
+
+def _space(count: int) -> str:
+    return {2: "line", 3: "plane"}.get(count, "space")

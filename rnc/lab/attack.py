@@ -17,7 +17,7 @@ from rnc.lab.estimates import attack_passes
 from rnc.lab.requests import OneNetworkRequest, check_attack
 from rnc.lab.results import Result
 from rnc.lab.source import check_integer
-from rnc.simplex import SimplexPlane
+from rnc.simplex import SimplexSpan
 
 MOST_WATCHED = 500
 CLEAN_STEP = -1
@@ -137,7 +137,7 @@ class AttackResult(Result):
         vertices = self.means_span[list(classes)].astype(np.float64)
         if np.isnan(vertices).any():
             raise ValueError("a class without images spans no plane; choose others")
-        plane = SimplexPlane(vertices)
+        plane = SimplexSpan(vertices)
         frames, images, size = self.span.shape
         flat = plane.project(self.span.reshape(frames * images, size).astype(np.float64))
         return flat.reshape(frames, images, 2), plane.project(vertices)

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.claims import USED, Verdict, judge
-from rnc.simplex import SimplexPlane, centre, cosine_matrix, spectrum
+from rnc.simplex import SimplexSpan, centre, cosine_matrix, spectrum
 from rnc.store.reader import StoreReader
 from rnc.ui import sidebar
 from rnc.ui.figures import PageFigures
@@ -177,7 +177,7 @@ def test_the_simplex_plane_is_that_of_the_stored_means(
     sample = sample[sample["label"].isin([3, 1, 8])].sort_values(["shown", "sample"])
     drawn = drawn.sort_values(["shown", "sample"])
     assert list(drawn["sample"]) == list(sample["sample"]) and set(drawn["label"]) == set(chosen)
-    flat = SimplexPlane(means).project(np.stack(list(sample["vector"])))
+    flat = SimplexSpan(means).project(np.stack(list(sample["vector"])))
     np.testing.assert_allclose(drawn[["x", "y"]].to_numpy(), flat, atol=1e-6)
     app.multiselect(key="vertices").set_value(["3", "1"]).run()
     assert app.info[0].value == "Choose three classes."

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.simplex import SimplexPlane, centre, cosine_matrix, simplex_cosine, simplex_distances, spectrum
+from rnc.simplex import SimplexSpan, centre, cosine_matrix, simplex_cosine, simplex_distances, spectrum
 from tests.examples import examples
 from tests.oracles import collapse_oracle, samples
 
@@ -122,7 +122,7 @@ def test_means_on_a_line_are_far_from_a_simplex() -> None:
 def test_the_plane_keeps_distances_between_its_vertices(seed: int, d: int) -> None:
     rng = np.random.default_rng(seed)
     vertices, others = rng.normal(size=(3, d)), rng.normal(size=(20, d))
-    plane = SimplexPlane(vertices)
+    plane = SimplexSpan(vertices)
     flat = plane.project(vertices)
     for i in range(3):
         for j in range(3):
@@ -142,9 +142,9 @@ def test_means_on_a_line_span_no_plane(along: tuple[float, ...], width: int) -> 
     rounded = (on_a_line / 3).astype(np.float32) + 1e-8 * np.eye(3, width)
     for vertices in (on_a_line, rounded):
         with pytest.raises(ValueError, match="lie on a line"):
-            SimplexPlane(vertices)
+            SimplexSpan(vertices)
 
 
 def test_means_that_are_not_finite_span_no_plane() -> None:
     with pytest.raises(ValueError, match="not finite"):
-        SimplexPlane(np.array([[0.0, 1.0], [1.0, 0.0], [np.nan, 1.0]]))
+        SimplexSpan(np.array([[0.0, 1.0], [1.0, 0.0], [np.nan, 1.0]]))

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.conditions import CLEAN
-from rnc.simplex import SimplexPlane
+from rnc.simplex import SimplexSpan
 from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.store.vector_checks import as_matrix
 from rnc.ui import opened_store
@@ -130,7 +130,7 @@ def _read_simplex_plane(choice: MapChoice, vertices: list[str], most: int) -> _P
         st.info(f"This run stored no class means of these classes on {escape_markdown(split)} images.")
         return None
     try:
-        plane = SimplexPlane(corners)
+        plane = SimplexSpan(corners)
     except ValueError as error:
         st.info(f"At epoch {epoch:d} {escape_markdown(error)}.")
         return None

@@ -17,7 +17,7 @@ from rnc.lab import npz
 from rnc.lab.kinds import result_from_bytes
 from rnc.lab.npz import ContentError
 from rnc.lab.results import Result
-from rnc.simplex import SimplexPlane
+from rnc.simplex import SimplexSpan
 from tests.examples import examples
 from tests.rnc.lab.samples import attack_result, masking_result, sweep_result
 
@@ -156,7 +156,7 @@ def test_the_simplex_plane_is_that_of_the_whole_feature_space() -> None:
     result = dataclasses.replace(
         attack_result(3, 5), means_span=(means - middle) @ basis.T, span=(features - middle) @ basis.T
     )
-    plane = SimplexPlane(means[[3, 0, 2]])
+    plane = SimplexSpan(means[[3, 0, 2]])
     points, vertices = result.simplex((3, 0, 2))
     assert np.allclose(points, plane.project(features.reshape(-1, 9)).reshape(3, 5, 2))
     assert np.allclose(vertices, plane.project(means[[3, 0, 2]]))

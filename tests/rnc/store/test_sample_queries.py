@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
-from rnc.simplex import SimplexPlane
+from rnc.simplex import SimplexSpan
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
 from rnc.vocabulary import FEATURES_LAYER
@@ -125,7 +125,7 @@ def test_the_extent_of_simplex_planes_is_that_of_all_epochs_and_conditions(grown
     for spot in vectors:
         if spot[:2] == ("a", split) and spot[3] in (0, 1):
             corners = means["a", split, "clean", spot[3]][CHOSEN]
-            plane = SimplexPlane(corners)
+            plane = SimplexSpan(corners)
             samples += list(plane.project(vectors[spot][[0, 1, 2, 4, 5, 6]]))  # (the others are of class 3)
             vertices += list(plane.project(corners))
     found = reader.samples.simplex_extent("a", split, CHOSEN)
