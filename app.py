@@ -15,7 +15,7 @@ from rnc.store.addresses import to_log_beside
 from rnc.ui import opened_store, sidebar
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
-from rnc.ui.projections import sample_images
+from rnc.ui.projections import sample_image_routes
 from rnc.ui.request_guard import RequestGuard
 from rnc.ui.style import STYLE
 from rnc.ui.warm_up import declare_pages, warm_up
@@ -58,4 +58,4 @@ if __name__ == "__main__":
     draw()
 else:
     declare_pages(navigation)
-    app = st.App(__file__, lifespan=warm_up, routes=sample_images.routes(), middleware=[Middleware(RequestGuard)])
+    app = st.App(__file__, lifespan=warm_up, routes=sample_image_routes.routes(), middleware=[Middleware(RequestGuard)])

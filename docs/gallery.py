@@ -15,7 +15,7 @@ from rnc.claims import USED, Verdict, judge
 from rnc.models import weights
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Split
-from train import recipes
+from train import named_run_sets
 
 GALLERY = ROOT / "data" / "gallery"
 COLLAPSE = {
@@ -72,10 +72,10 @@ class Published:
         return value(self.last[split], run_id, condition, metric, means)
 
 
-def configs_by_name() -> dict[str, recipes.RunConfig]:
+def configs_by_name() -> dict[str, named_run_sets.RunConfig]:
     """Return every run that has a name, in the order of the wanted list."""
-    named = {name: make() for name, make in (recipes.cpu_runs() | recipes.paper_runs()).items()}
-    wanted = [config.run_id for _group, pattern, _text in WANTED for config in recipes.find(pattern)]
+    named = {name: make() for name, make in (named_run_sets.cpu_runs() | named_run_sets.paper_runs()).items()}
+    wanted = [config.run_id for _group, pattern, _text in WANTED for config in named_run_sets.find(pattern)]
     position = {run_id: number for number, run_id in reversed(list(enumerate(wanted)))}
     return dict(sorted(named.items(), key=lambda item: position[item[1].run_id]))
 
@@ -84,7 +84,7 @@ def wanted_table(published: Published) -> str:
     """Return the table of wanted runs, in order, with the state of each group."""
     rows = []
     for group, pattern, text in WANTED:
-        configs = recipes.find(pattern)
+        configs = named_run_sets.find(pattern)
         done = published.runs[published.runs["run_id"].isin([config.run_id for config in configs])]
         state = f"{len(done)} of {len(configs)} done" if len(done) else f"missing ({len(configs)})"
         if len(done):

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from rnc.ui.controls import choose_run
 from rnc.ui.errors import show_error
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.activities import ACTIVITIES, draw_answer
@@ -10,6 +9,7 @@ from rnc.ui.lab.checkpoint_picker import choose_network
 from rnc.ui.lab.form import draw_attack_form
 from rnc.ui.lab.jobs import draw_job
 from rnc.ui.lab.saved_results import KEPT, choose_saved, offer_to_save
+from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import current_selection
 
 FIRST = next(iter(ACTIVITIES))

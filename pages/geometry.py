@@ -3,7 +3,6 @@
 import streamlit as st
 
 from rnc.ui import opened_store
-from rnc.ui.controls import choose_run
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.geometry import (
@@ -14,6 +13,7 @@ from rnc.ui.pages.geometry import (
     read_geometries,
 )
 from rnc.ui.pages.simplex_distances import draw_simplex_distances
+from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import current_selection, epoch_not_after
 
 selection = current_selection()

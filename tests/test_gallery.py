@@ -13,7 +13,7 @@ from rnc.models import weights
 from rnc.store.published_reader import published
 from rnc.vocabulary import TRAINED
 from tests.pages.app import charts, open_page
-from train.recipes import cpu_runs
+from train.named_run_sets import cpu_runs
 from train.run import parse
 
 ROOT = Path(__file__).resolve().parents[1]

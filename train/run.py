@@ -18,10 +18,10 @@ from rnc.command_line import fail, printable, run_command, say
 from rnc.devices import check_threads, cores, pick_device
 from rnc.durations import in_words
 from rnc.models.weights import CheckpointError
-from rnc.probe.distributed import leave_ranks
 from rnc.probe.execution import Precision
 from rnc.probe.interruption import StopRun, parse_duration, sigterm_stops
 from rnc.probe.measurement_config import check_least, check_most, primitive
+from rnc.probe.ranks import leave_ranks
 from rnc.probe.store_and_device_options import Options
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside
@@ -29,7 +29,7 @@ from rnc.store.errors import RunExistsError, StoreError, StoreWriteError
 from train.config import RunConfig
 from train.cost import Estimate
 from train.loop import train_run
-from train.recipes import find, paper_runs
+from train.named_run_sets import find, paper_runs
 
 Duration = Annotated[float, primitive("DURATION", parse_duration, "{:g}s".format)]
 

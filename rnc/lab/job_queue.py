@@ -14,7 +14,7 @@ from rnc import log
 from rnc.lab.estimates import PassTimes, forward_passes
 from rnc.lab.job import Job, JobState
 from rnc.lab.limits import Limits, from_environment
-from rnc.lab.messages import MessageError
+from rnc.lab.message_format import MessageError
 from rnc.lab.requests import Request
 from rnc.lab.result_cache import ResultCache
 from rnc.lab.results import Result
@@ -86,11 +86,11 @@ class JobQueue:
     def estimate(self, request: Request) -> float | None:
         """Return the seconds that a request will take once it is its turn: 0 if its result is cached, None if unknown.
 
-        They are known for networks that have run since the app started; `prepare` measures another one.
+        They are known for networks that have run since the app started; `measure_when_idle` measures another one.
         """
         return 0.0 if self._cached(request) is not None else self._estimate_of_work(request)
 
-    def prepare(self, source: Source) -> None:
+    def measure_when_idle(self, source: Source) -> None:
         """Start the worker, load the network and measure its pass time for `estimate`, once nothing else is to be done.
 
         Errors are not raised, because only the estimate depends on the measurement.

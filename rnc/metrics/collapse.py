@@ -6,7 +6,7 @@ from torch.nn import functional
 from rnc.metrics.class_statistics import ClassMeans, class_means
 from rnc.metrics.related import related_metrics
 from rnc.metrics.sample_chunks import Array, as_float64, check_finite, power_of_two, row_slices, working_dtype
-from rnc.metrics.scatter import Scatter, scatter_around
+from rnc.metrics.within_class_scatter import Scatter, scatter_around
 from rnc.vocabulary import Metric
 
 MEASURED = (

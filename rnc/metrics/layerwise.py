@@ -11,7 +11,7 @@ from rnc.metrics.class_statistics import ClassMeans, MeanSums
 from rnc.metrics.collapse import nc1
 from rnc.metrics.nearest_centre import nearest_of_finite
 from rnc.metrics.sample_chunks import Reduce, one_process
-from rnc.metrics.scatter import ScatterSums
+from rnc.metrics.within_class_scatter import ScatterSums
 from rnc.vocabulary import Metric
 
 Stages = Iterator[tuple[str, torch.Tensor]]

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from rnc.metrics.class_statistics import ClassMeans
 from rnc.metrics.sample_chunks import as_float64, check_finite
-from rnc.metrics.scatter import Scatter
+from rnc.metrics.within_class_scatter import Scatter
 from rnc.vocabulary import Metric
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
-from rnc.models.linearity import largest_difference
+from rnc.models.linearity import largest_relative_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import OutputPosition, least_squares_factor, relative_difference, tensor_at
 from rnc.models.trial_pass import Trace, random_images
@@ -134,7 +134,7 @@ def find_last_layer(
     for candidate in candidates:
         difference = candidate.difference(trace.inputs[candidate.name], trace.outputs[candidate.position_of_logits])
         if difference <= _TOLERANCE:
-            difference = largest_difference(candidate, module, image_shape)
+            difference = largest_relative_difference(candidate, module, image_shape)
         if difference <= _TOLERANCE:
             return candidate
         differences[candidate.name] = min(difference, differences.get(candidate.name, difference))

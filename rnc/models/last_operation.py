@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from rnc.models.linearity import largest_difference
+from rnc.models.linearity import largest_relative_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import OutputPosition, least_squares_factor, relative_difference, tensor_at
 from rnc.models.trial_pass import Trace, random_images
@@ -108,7 +108,7 @@ def find_last_operation(
     for index in reversed(range(len(products.recorded))):
         for key, logits in trace.outputs.items():
             for candidate in _candidates(module, image_shape, products.recorded[index], index, key, logits):
-                difference = largest_difference(candidate, module, image_shape)
+                difference = largest_relative_difference(candidate, module, image_shape)
                 if difference <= tolerance:
                     return candidate, difference
                 least = difference if least is None else min(difference, least)

@@ -38,7 +38,7 @@ class LinearEnd(Protocol):
 
 
 @torch.no_grad()
-def largest_difference(end: LinearEnd, module: nn.Module, image_shape: tuple[int, int, int]) -> float:
+def largest_relative_difference(end: LinearEnd, module: nn.Module, image_shape: tuple[int, int, int]) -> float:
     """Return the largest difference of the logits from W h + b on such images, as a share of the largest logit.
 
     Images on which the logits are not finite are left out.

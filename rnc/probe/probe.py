@@ -19,7 +19,6 @@ from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.modes import model_mode
 from rnc.probe.condition_batches import ConditionBatches
-from rnc.probe.distributed import Ranks
 from rnc.probe.measured_images import MeasuredSet, TrainedImages
 from rnc.probe.metric_rows import (
     MeasuredCondition,
@@ -30,6 +29,7 @@ from rnc.probe.metric_rows import (
     add_means,
     add_sample,
 )
+from rnc.probe.ranks import Ranks
 from rnc.store.row_buffer import Rows
 from rnc.vocabulary import ConditionKind, Metric, Role, Split
 

@@ -12,8 +12,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc import log
-from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.export import FileKind, picture_file, table_file
+from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.render_process import RenderError
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown, escape_markdown

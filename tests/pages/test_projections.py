@@ -14,7 +14,7 @@ from rnc import datasets
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.images import data_uri, full_png
 from rnc.ui.lab import jobs
-from rnc.ui.projections import map_data, sample_images, selection, thumbnails
+from rnc.ui.projections import hover_images, map_data, sample_image_routes, selection
 from tests.pages.app import charts, open_page, rows
 from tests.rnc.lab.waiting import wait
 
@@ -126,7 +126,7 @@ def hover_address(app: AppTest) -> str:
 def test_hover_and_panel_show_the_images_of_the_data_set(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picks = samples_of(demo_store)[:3]
     app = open_page("projections", demo_store, monkeypatch, picked=".".join(map(str, picks)))
-    offered = sample_images._offers[hover_address(app).split("/")[1]]
+    offered = sample_image_routes._offers[hover_address(app).split("/")[1]]
     assert sorted(offered.labels) == samples_of(demo_store), "only of the points that are drawn"
     assert (offered.origin.images_from, offered.origin.split) == ("digits", "train")
     loaded = datasets.load("digits", "train")
@@ -146,10 +146,10 @@ def test_without_the_images_the_page_says_so(demo_store: Path, monkeypatch: pyte
     def missing(*_arguments: Any) -> None:
         raise datasets.DatasetError("no images of digits train here")
 
-    thumbnails._read.clear()
-    monkeypatch.setattr(thumbnails.datasets, "load_subset", missing)
+    hover_images._read.clear()
+    monkeypatch.setattr(hover_images.datasets, "load_subset", missing)
     app = open_page("projections", demo_store, monkeypatch, picked=str(samples_of(demo_store)[0]))
-    thumbnails._read.clear()
+    hover_images._read.clear()
     assert "no images of digits train here" in captions(app).replace("\\", "")
     assert len(table(app)) == 1 and not hover_address(app)
 

@@ -13,7 +13,7 @@ from rnc.vocabulary import TRAINED, Objective
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import train_run
-from train.recipes import demo
+from train.named_run_sets import demo
 
 IN_DEMO = [config.objective for config in demo()]
 SHORT = {"epochs": 3, "subset": 300}  # two whole batches and a partial one

@@ -17,7 +17,7 @@ from tests.synthetic_images import write_dataset
 from tests.train.small import ask
 from train.config import RunConfig
 from train.loop import train_run
-from train.recipes import PAPER_DATASETS, PAPER_MODELS, cpu_runs, find, paper_runs
+from train.named_run_sets import PAPER_DATASETS, PAPER_MODELS, cpu_runs, find, paper_runs
 from train.run import main
 
 RUNS = paper_runs()

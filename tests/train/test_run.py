@@ -12,7 +12,7 @@ from rnc.probe.store_and_device_options import Options
 from rnc.store.errors import RunExistsError
 from rnc.vocabulary import TRAINED, Norm, Objective
 from tests.train.small import FLAGS, ask
-from train import recipes, run
+from train import named_run_sets, run
 from train.config import RunConfig
 from train.run import main, parse
 
@@ -202,7 +202,7 @@ def test_ctrl_c_begins_no_further_run(
         threads_for_processes.wait(60)
 
     seeds = [RunConfig(seed=seed) for seed in range(1, 6)]
-    monkeypatch.setitem(recipes.RECIPES, "seeds", lambda: seeds)
+    monkeypatch.setitem(named_run_sets.RECIPES, "seeds", lambda: seeds)
     begun = train_by(monkeypatch, interrupted)
     assert main(["seeds", "--jobs", "1"]) == 130
     assert (
@@ -213,6 +213,6 @@ def test_ctrl_c_begins_no_further_run(
 
 
 def test_the_same_run_twice_in_a_recipe_is_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(recipes.RECIPES, "twice", lambda: [RunConfig(), RunConfig(objective=Objective.ST)])
+    monkeypatch.setitem(named_run_sets.RECIPES, "twice", lambda: [RunConfig(), RunConfig(objective=Objective.ST)])
     begun = train_by(monkeypatch, lambda _config: None)
     assert main(["twice"]) == 0 and begun == ["st"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.train import waiting_run
-from train import recipes, run
+from train import named_run_sets, run
 from train.config import RunConfig
 
 
@@ -28,7 +28,7 @@ def test_ctrl_c_in_the_terminal_begins_no_further_run(
     fifo = tmp_path / "waiting"
     os.mkfifo(fifo)
     monkeypatch.setattr(run, "train_run", waiting_run.wait_run)
-    monkeypatch.setitem(recipes.RECIPES, "seeds", lambda: [RunConfig(seed=seed) for seed in range(1, 6)])
+    monkeypatch.setitem(named_run_sets.RECIPES, "seeds", lambda: [RunConfig(seed=seed) for seed in range(1, 6)])
     threading.Thread(target=interrupt_when_waiting, args=(fifo,), daemon=True).start()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

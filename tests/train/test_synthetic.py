@@ -14,7 +14,7 @@ from rnc.store.reader import StoreReader
 from rnc.vocabulary import TRAINED, Metric, Role
 from tests.benchmarks.synthetic.runs import configs, main, run_key
 from tests.train.small import ask
-from train.recipes import cpu_runs
+from train.named_run_sets import cpu_runs
 
 GALLERY = Path(__file__).parents[2] / "data" / "gallery"
 EPOCHS = 5

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from itertools import product
 
 from train.config import RunConfig
-from train.recipes import find
+from train.named_run_sets import find
 from train.run import Command, parse_one
 
 _FIELDS = {field.name for field in fields(RunConfig)}

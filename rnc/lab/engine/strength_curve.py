@@ -9,7 +9,7 @@ import torch
 
 from rnc.attacks import num_iterations
 from rnc.conditions import CLEAN, Condition
-from rnc.lab.engine import measures
+from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack_labels, last_round, measurement_labels
 from rnc.lab.source import Source
@@ -77,8 +77,10 @@ class _Curve:
     def __init__(self, inputs: AttackInputs, request: StrengthCurveRequest, add: Callable[..., None]) -> None:
         self._inputs, self._request, self._add = inputs, request, add
         clean = inputs.features(inputs.images)
-        self._clean_means = measures.clean_means(inputs, clean)
-        self._clean_layer_means = measures.layer_means(inputs, inputs.images, inputs.labels) if request.layers else None
+        self._clean_means = collapse_under_attack.clean_means(inputs, clean)
+        self._clean_layer_means = (
+            collapse_under_attack.layer_means(inputs, inputs.images, inputs.labels) if request.layers else None
+        )
 
     def measure(self, conditions: list[Condition], count: _RoundCount, stopped: Stopped) -> bool:
         """Attack at every strength and measure the images; return whether all strengths were completed."""
@@ -96,13 +98,17 @@ class _Curve:
         of_attack = attack_labels(inputs, condition)
         labels = measurement_labels(condition, of_attack, inputs.labels)
         features = inputs.features(images)
-        values: dict[str, Any] = measures.collapse_metrics(inputs, features, labels)
-        values |= measures.mean_alignment(inputs, self._clean_means, features, labels)
-        values[measures.SUCCESS] = measures.success(condition, of_attack, inputs.labels, features.predicted)
+        values: dict[str, Any] = collapse_under_attack.collapse_metrics(inputs, features, labels)
+        values |= collapse_under_attack.mean_alignment(inputs, self._clean_means, features, labels)
+        values[collapse_under_attack.SUCCESS] = collapse_under_attack.success(
+            condition, of_attack, inputs.labels, features.predicted
+        )
         values[WITHOUT_GRADIENT] = without_gradient / len(labels)
         for metric, value in values.items():
             self._add(strength, FEATURES_LAYER, metric, value)
         if self._clean_layer_means is not None:
-            for layer, of_layer in measures.layerwise(inputs, images, labels, self._clean_layer_means).items():
+            for layer, of_layer in collapse_under_attack.layerwise(
+                inputs, images, labels, self._clean_layer_means
+            ).items():
                 for name, value in of_layer.items():
                     self._add(strength, layer, str(name), value)

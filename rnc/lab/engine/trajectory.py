@@ -13,7 +13,7 @@ from rnc.attacks import num_iterations
 from rnc.conditions import Condition
 from rnc.features import FeatureSet
 from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
-from rnc.lab.engine import measures
+from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack, attack_labels, measurement_labels
 from rnc.lab.requests import MOST_FRAMES
@@ -78,7 +78,7 @@ class _Trajectory:
         self.labels = measurement_labels(condition, self._attack_labels, inputs.labels)
         self._watched = class_balanced_order(inputs.labels)[:watched]
         self._clean = self._last = inputs.features(inputs.images)
-        self._clean_means = measures.clean_means(inputs, self._clean)
+        self._clean_means = collapse_under_attack.clean_means(inputs, self._clean)
         sample = _evenly_spaced(self._clean.features).cpu().numpy()
         self._pca = PlanePCA([sample]) if min(sample.shape) > 1 else None
         self.rows: list[dict[str, Any]] = []
@@ -93,9 +93,9 @@ class _Trajectory:
 
     def _take(self, restart: int, step: int, features: FeatureSet, labels: torch.Tensor) -> None:
         inputs = self._inputs
-        success = measures.success(self._condition, self._attack_labels, inputs.labels, features.predicted)
-        values = measures.frame_metrics(inputs, self._clean_means, features, labels)
-        self.rows.append({"restart": restart, "step": step, **values, measures.SUCCESS: success})
+        success = collapse_under_attack.success(self._condition, self._attack_labels, inputs.labels, features.predicted)
+        values = collapse_under_attack.frame_metrics(inputs, self._clean_means, features, labels)
+        self.rows.append({"restart": restart, "step": step, **values, collapse_under_attack.SUCCESS: success})
         self._arrays.append(self._watch(features.features[self._watched], features.logits[self._watched].double()))
 
     def _watch(self, features: torch.Tensor, logits: torch.Tensor) -> dict[str, np.ndarray]:
@@ -127,9 +127,9 @@ class _Trajectory:
         shown = watched[: max(_SHOWN_BYTES // (8 * inputs.images[0].numel()), 1)]
         leaps = metrics.leaps(last.features, inputs.labels, last.predicted, self._clean_means).clusters()
         return {
-            "before": measures.collapse_metrics(inputs, clean, inputs.labels),
-            "after": measures.collapse_metrics(inputs, last, self.labels),
-            "alignment": measures.mean_alignment(inputs, self._clean_means, last, self.labels),
+            "before": collapse_under_attack.collapse_metrics(inputs, clean, inputs.labels),
+            "after": collapse_under_attack.collapse_metrics(inputs, last, self.labels),
+            "alignment": collapse_under_attack.mean_alignment(inputs, self._clean_means, last, self.labels),
             "leaps": pd.DataFrame(dict(zip(("true_class", "predicted_class", "count", "angle"), leaps, strict=True))),
             "frames": pd.DataFrame(self.rows),
             "sample": inputs.indices[watched].cpu().numpy(),
@@ -155,10 +155,10 @@ def _layers(inputs: AttackInputs, labels: torch.Tensor, perturbed: torch.Tensor,
     """Return the measurements at every stage of the clean images, and of the perturbed ones with `labels`, if requested."""
     rows: list[tuple] = []
     if requested:
-        clean_means = measures.layer_means(inputs, inputs.images, inputs.labels)
+        clean_means = collapse_under_attack.layer_means(inputs, inputs.images, inputs.labels)
         of_images = {
-            "clean": measures.layerwise(inputs, inputs.images, inputs.labels, clean_means),
-            "perturbed": measures.layerwise(inputs, perturbed, labels, clean_means),
+            "clean": collapse_under_attack.layerwise(inputs, inputs.images, inputs.labels, clean_means),
+            "perturbed": collapse_under_attack.layerwise(inputs, perturbed, labels, clean_means),
         }
         for shown, stages in of_images.items():
             for depth, (layer, values) in enumerate(stages.items()):

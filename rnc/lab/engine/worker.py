@@ -30,7 +30,7 @@ from rnc.lab.engine.trajectory import record_trajectory
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.kinds import request_from_json
 from rnc.lab.limits import MEMORY_VARIABLE
-from rnc.lab.messages import MessageError, messages, send_message
+from rnc.lab.message_format import MessageError, messages, send_message
 from rnc.lab.perturbed_images import PerturbedImagesRequest
 from rnc.lab.requests import Request
 from rnc.lab.results import Result

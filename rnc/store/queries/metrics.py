@@ -12,7 +12,7 @@ from rnc.conditions import CLEAN
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.errors import StoreError
 from rnc.store.queries.epochs_not_after import epochs_not_after
-from rnc.store.queries.role_or_slug import SHOWN
+from rnc.store.queries.shown_condition_name import SHOWN
 from rnc.vocabulary import (
     FEATURES_LAYER,
     MOST_EPOCHS,

@@ -11,7 +11,7 @@ import pandas as pd
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.clock import utc_now
 from rnc.store.files import network_inside
-from rnc.store.queries.role_or_slug import SHOWN
+from rnc.store.queries.shown_condition_name import SHOWN
 from rnc.store.run_annotations import TABLES_OF_A_RUN
 from rnc.store.run_configs import with_configs
 from rnc.vocabulary import STALE_SECONDS, RunState

@@ -6,8 +6,8 @@ Tested by tests/rnc/store/test_sample_queries.py.
 import pandas as pd
 
 from rnc.store.cached_queries import CachedQueries
-from rnc.store.queries.role_or_slug import SHOWN
 from rnc.store.queries.runs import RunQueries
+from rnc.store.queries.shown_condition_name import SHOWN
 from rnc.store.queries.simplex_extent import SIMPLEX_EXTENT
 from rnc.vocabulary import ProjectionMethod, RunState
 

@@ -7,8 +7,8 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, value_axis
-from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.hover import Lines, with_hover
+from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, run_scale
 
 _HEIGHT = 150

@@ -10,9 +10,9 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
-from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
+from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, dash_scale, run_scale
 from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo
 

@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.isometric import ISOMETRIC
+from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.render_process import Renderer, RenderError
 
 MOST_ROWS = 100_000

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
-from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.hover import Lines, with_hover
+from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
 from rnc.vocabulary import MetricInfo
 

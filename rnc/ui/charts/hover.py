@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.chart import MOST_KEPT, Chart
 from rnc.ui.charts.downsampling import DRAWN_POINTS
+from rnc.ui.charts.kept_specification import MOST_KEPT, Chart
 from rnc.ui.charts.palette import GREY
 
 HOVERED, DOTS = "hovered", "dots"

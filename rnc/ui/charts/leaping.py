@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, names_height
-from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
 
 MOST_FLOWS = 30

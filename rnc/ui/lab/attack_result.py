@@ -11,18 +11,18 @@ import streamlit as st
 
 from rnc.conditions import Condition, no_gradient_message
 from rnc.lab.attack import AttackResult
-from rnc.ui.charts.attack_trajectory import STEP_METRICS, leap_moments, step_panel
+from rnc.ui.charts.attack_steps import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
-from rnc.ui.controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.feature_film_frames import frame_names, leap_frames, points, step_values
+from rnc.ui.lab.feature_film_frames import frame_names, frame_of_each_leap, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.jobs import Answer
-from rnc.ui.lab.result_title import draw_headline
+from rnc.ui.lab.result_header import draw_headline
 from rnc.ui.markdown import escape_markdown
+from rnc.ui.run_and_class_controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.run_labels import name_classes
 from rnc.vocabulary import METRIC_INFO, NO_PLANE, Metric, Role
 
@@ -55,7 +55,7 @@ def draw_attack(answer: Answer, figures: PageFigures) -> None:
     left, right = st.columns([3, 2])
     leaps = name_classes(result.leaps, names, "true_class", "predicted_class")
     figures.draw(left, leaping_matrix(leaps, names, "Where the features leap"), "leaping matrix", key="lab_leaps")
-    moments = leap_frames(result, names)
+    moments = frame_of_each_leap(result, names)
     figures.draw(right, leap_moments(moments, frames, names), "when images leap", key="lab_moments")
     right.caption(
         f"{len(moments)} of the {len(result.sample)} watched images end with another decision than on the clean image; each is "

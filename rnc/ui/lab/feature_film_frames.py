@@ -39,7 +39,7 @@ def step_values(result: AttackResult, metric: str) -> pd.DataFrame:
     return pd.DataFrame({"frame": frames, "value": result.margin.mean(axis=1), "low": low, "high": high})
 
 
-def leap_frames(result: AttackResult, names: list[str]) -> pd.DataFrame:
+def frame_of_each_leap(result: AttackResult, names: list[str]) -> pd.DataFrame:
     """Return a row per watched image that leaps for good (frame, label)."""
     leapt = result.leapt_at >= 0
     frames = np.array(frame_names(result.frames))

@@ -17,7 +17,7 @@ from rnc.lab.job_queue import JobQueue, JobRefusedError
 from rnc.lab.requests import Request
 from rnc.lab.results import Result
 from rnc.store.addresses import gallery_path, store_path
-from rnc.ui.charts.attack_trajectory import step_panel
+from rnc.ui.charts.attack_steps import step_panel
 from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.figures import draw_chart
 from rnc.ui.lab.feature_film_frames import frame_names
@@ -150,7 +150,7 @@ def _draw_estimate(request: Request) -> None:
     seconds, length = queue.estimate(request), queue.length
     if seconds is None and st.session_state.get(_PREPARED) != request.sources[0]:
         st.session_state[_PREPARED] = request.sources[0]
-        queue.prepare(request.sources[0])
+        queue.measure_when_idle(request.sources[0])
     if seconds is None:
         duration = "the duration is not known yet"
     elif seconds > queue.limits.request_seconds:

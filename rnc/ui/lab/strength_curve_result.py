@@ -8,11 +8,11 @@ import streamlit as st
 
 from rnc.conditions import no_gradient_message
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
-from rnc.ui.charts.legend import curve_legend
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.jobs import Answer
-from rnc.ui.lab.result_title import draw_headline
+from rnc.ui.lab.result_header import draw_headline
 from rnc.ui.markdown import escape_markdown, single_line
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric
 

@@ -10,10 +10,10 @@ import streamlit as st
 
 from rnc.ui import opened_store
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.hover import MOUSE_NOTE
-from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import labels_over_seeds

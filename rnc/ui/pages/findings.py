@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 from rnc.claims import USED, Judgement, Verdict, judge
 from rnc.ui import opened_store
 from rnc.ui.charts.claims import course_panel
-from rnc.ui.charts.legend import curve_legend
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table
 from rnc.vocabulary import Objective, Role, Split

@@ -9,8 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from rnc.simplex import are_alike, centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.ui import opened_store
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
-from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import describe_epochs, name_classes

@@ -6,8 +6,8 @@ Tested by tests/pages/test_pages.py.
 import pandas as pd
 import streamlit as st
 
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import layer_panel
-from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_labels import describe_epochs

@@ -10,8 +10,8 @@ import streamlit as st
 from rnc.simplex import are_alike, simplex_distances
 from rnc.store.vector_checks import as_matrix
 from rnc.ui import opened_store
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
-from rnc.ui.charts.legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.pages.geometry import COINCIDENT

@@ -9,11 +9,11 @@ from streamlit.delta_generator import DeltaGenerator
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
+from rnc.ui.projections.hover_images import LARGE_ON_HOVER, HoverImages, hover_images
 from rnc.ui.projections.map_data import Maps, Plane, read_plane
 from rnc.ui.projections.map_extent import extent_over_epochs
 from rnc.ui.projections.map_options import MapChoice, MapClasses, MapDisplay
 from rnc.ui.projections.selection import picked_samples, scope_of, selection_event
-from rnc.ui.projections.thumbnails import LARGE_ON_HOVER, HoverImages, hover_images
 
 SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui import opened_store
-from rnc.ui.controls import choose_highlighted_classes, choose_run, choose_vertices
 from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.run_and_class_controls import choose_highlighted_classes, choose_run, choose_vertices
 from rnc.ui.selection import Selection, condition_names, condition_slug, selected_runs
 from rnc.vocabulary import ProjectionMethod, Role, Split
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, single_line
+from rnc.ui.projections.hover_images import full_size_images
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.projections.perturbed_thumbnails import perturbed_images
@@ -20,7 +21,6 @@ from rnc.ui.projections.selection import (
     picked_samples,
     write_address,
 )
-from rnc.ui.projections.thumbnails import full_size_images
 from rnc.vocabulary import Role
 
 _MOST_SHOWN = 24

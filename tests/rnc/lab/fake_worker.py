@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rnc.lab.messages import messages, send_message
+from rnc.lab.message_format import messages, send_message
 
 answers = os.fdopen(os.dup(1), "wb")
 result, at_start = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])

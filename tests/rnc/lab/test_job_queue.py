@@ -217,7 +217,7 @@ def test_the_time_is_known_before_it_runs(queue: JobQueue, tmp_path: Path) -> No
     """Another width is another network: unknown until it was prepared or has run, and longer for more images."""
     other = save(tmp_path, 2, width=0.3)
     assert queue.estimate(attack(other, 0)) is None
-    queue.prepare(other)
+    queue.measure_when_idle(other)
     ends = time.monotonic() + PATIENCE
     while queue.estimate(attack(other, 0)) is None and time.monotonic() < ends:
         time.sleep(0.02)

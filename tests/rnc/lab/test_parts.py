@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from rnc.attacks import num_iterations
 from rnc.conditions import Condition
-from rnc.lab import messages as message_module
+from rnc.lab import message_format as message_module
 from rnc.lab.attack import AttackRequest
 from rnc.lab.engine.worker import _message_of
 from rnc.lab.estimates import PassTimes, forward_passes
 from rnc.lab.gradient_masking import MaskingRequest
-from rnc.lab.messages import MessageError, messages, pack, send_message, take_message
+from rnc.lab.message_format import MessageError, messages, pack, send_message, take_message
 from rnc.lab.result_cache import ResultCache
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.models.memory_errors import is_out_of_memory

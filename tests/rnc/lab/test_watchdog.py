@@ -150,7 +150,7 @@ def test_a_machine_that_has_no_process_to_give(
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", refuse)
         if by == "estimate":
-            queue.prepare(request().source)
+            queue.measure_when_idle(request().source)
             assert tried.wait(PATIENCE)
         else:
             assert "could not be started" in (ended(queue, queue.submit(request()), JobState.FAILED).error or "")
@@ -182,7 +182,7 @@ def test_a_machine_that_has_no_thread_to_give(make: Make, monkeypatch: pytest.Mo
         patch.setattr(threading.Thread, "start", start)
         with pytest.raises(JobRefusedError, match="can't start new thread"):
             queue.submit(request())
-        queue.prepare(request().source)
+        queue.measure_when_idle(request().source)
     serves(queue)
 
 
@@ -194,7 +194,7 @@ def test_a_request_that_is_too_large(by: str, make: Make) -> None:
     pid, large = queue.worker_pid, request()
     object.__setattr__(large.source, "run_id", "x" * 5_000_000)
     if by == "estimate":
-        queue.prepare(large.source)
+        queue.measure_when_idle(large.source)
         serves(queue)
     else:
         assert "is too large" in (ended(queue, queue.submit(large), JobState.FAILED).error or "")
@@ -212,7 +212,7 @@ def test_texts_that_are_too_long_make_no_request() -> None:
 def test_an_estimate_that_fails(what: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_process, "_SECONDS_TO_END", 0.2)
     queue = make(prepare_seconds=0.5)
-    queue.prepare(request(what).source)
+    queue.measure_when_idle(request(what).source)
     serves(queue)
 
 
@@ -248,7 +248,7 @@ def test_a_part_that_raises(name: str, error: BaseException, make: Make, monkeyp
     serves(queue)
     thread = queue._thread
     monkeypatch.setattr(of, method, once)
-    queue.prepare(replace(request("estimate").source, sha256="cd" * 32))
+    queue.measure_when_idle(replace(request("estimate").source, sha256="cd" * 32))
     first = queue.submit(request("die" if name == "the worker's end" else "ok"))
     assert wait(queue, first, PATIENCE)
     serves(queue)
@@ -456,7 +456,7 @@ def test_a_network_outside_the_folders_is_not_read(make: Make, tmp_path: Path) -
         object.__setattr__(asked.source, "checkpoint", path)
         job = queue.submit(asked)
         assert job.state is JobState.FAILED and "is not read" in (job.error or ""), path
-        queue.prepare(asked.source)
+        queue.measure_when_idle(asked.source)
     assert queue._to_measure is None
 
 

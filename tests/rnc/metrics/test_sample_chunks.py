@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnc.metrics import class_means, cross, measure, nearest_centre, scatter_around
 from rnc.metrics.class_statistics import MeanSums
 from rnc.metrics.sample_chunks import Shift, row_slices
-from rnc.metrics.scatter import ScatterSums
+from rnc.metrics.within_class_scatter import ScatterSums
 from tests.examples import examples
 from tests.oracles.samples import clouds
 

@@ -26,7 +26,7 @@ from rnc.store.run_card import train_command
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin
 from tests.train.small import small
-from train import recipes
+from train import named_run_sets
 from train.config import RunConfig
 from train.run import parse
 
@@ -243,8 +243,8 @@ def test_the_command_line_takes_patterns_and_says_what_is_wrong(
 @pytest.mark.parametrize(
     "config",
     [
-        *recipes.find("cifar10-cpu-*"),
-        *recipes.find("cifar100-vgg11_bn-*-l2-s1"),
+        *named_run_sets.find("cifar10-cpu-*"),
+        *named_run_sets.find("cifar100-vgg11_bn-*-l2-s1"),
         small(umap=False, lr_drops=(), extra_conditions=("pgd-l2-0.5-10", "gaussian-linf-0.1")),
     ],
     ids=lambda config: config.run_id,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.train.small import FLAGS, SMALL
 from train.config import RunConfig
-from train.recipes import paper_runs
+from train.named_run_sets import paper_runs
 from train.sweeps.grid import grid, multiplied
 
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from rnc.ui.charts.aggregate import over_seeds
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.ui.charts.images import image_strip, perturbation_strip, small_file
 from rnc.ui.charts.leaping import leaping_matrix
-from rnc.ui.charts.legend import curve_legend
 from rnc.ui.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.vocabulary import METRIC_INFO, Metric, Role

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.ui.charts.attack_trajectory import leap_moments
+from rnc.ui.charts.attack_steps import leap_moments
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows

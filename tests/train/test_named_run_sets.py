@@ -3,7 +3,7 @@
 import pytest
 
 from rnc.vocabulary import Objective
-from train.recipes import RECIPES
+from train.named_run_sets import RECIPES
 
 
 @pytest.mark.parametrize("name", RECIPES)

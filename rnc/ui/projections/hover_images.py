@@ -13,7 +13,7 @@ import streamlit as st
 from rnc import datasets
 from rnc.ui.charts.images import data_uri, full_png
 from rnc.ui.projections.map_options import MapChoice
-from rnc.ui.projections.sample_images import ImageOrigin, offer
+from rnc.ui.projections.sample_image_routes import ImageOrigin, offer
 from rnc.vocabulary import Split
 
 _CHECKED = 20

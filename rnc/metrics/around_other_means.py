@@ -6,7 +6,7 @@ import torch
 from rnc.metrics.class_statistics import ClassMeans
 from rnc.metrics.collapse import nc1
 from rnc.metrics.related import nc1_trace
-from rnc.metrics.scatter import scatter_around
+from rnc.metrics.within_class_scatter import scatter_around
 from rnc.vocabulary import Metric
 
 

@@ -12,8 +12,8 @@ from streamlit import config
 
 from rnc import datasets
 from rnc.ui.charts.images import small_file
-from rnc.ui.projections import sample_images
-from rnc.ui.projections.sample_images import ImageOrigin, offer
+from rnc.ui.projections import sample_image_routes
+from rnc.ui.projections.sample_image_routes import ImageOrigin, offer
 from rnc.vocabulary import Split
 
 ORIGIN = ImageOrigin("digits", Split.TRAIN, Path("nowhere"))
@@ -22,9 +22,9 @@ SAMPLES = np.array([7, 3, 400])
 
 @pytest.fixture(autouse=True)
 def _no_offers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample_images, "_keys", type(sample_images._keys)())
-    monkeypatch.setattr(sample_images, "_offers", {})
-    sample_images._small_image.cache_clear()
+    monkeypatch.setattr(sample_image_routes, "_keys", type(sample_image_routes._keys)())
+    monkeypatch.setattr(sample_image_routes, "_offers", {})
+    sample_image_routes._small_image.cache_clear()
 
 
 class Answer(NamedTuple):
@@ -46,7 +46,7 @@ def ask(path: str, method: str = "GET") -> Answer:
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "root_path": "", "query_string": b"", "headers": []}
-    served = Starlette(routes=sample_images.routes())(scope, receive, send)
+    served = Starlette(routes=sample_image_routes.routes())(scope, receive, send)
     with ThreadPoolExecutor(1) as pool:  # (this thread may have an event loop, of a browser that other tests drive)
         pool.submit(asyncio.run, served).result()
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
@@ -91,7 +91,7 @@ def test_equal_samples_have_one_address_and_others_another() -> None:
 
 
 def test_the_oldest_offers_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample_images, "_MOST_OFFERS", 2)
+    monkeypatch.setattr(sample_image_routes, "_MOST_OFFERS", 2)
     first, second = (offer(ORIGIN, SAMPLES[:n], labels()[:n]) for n in (1, 2))
     assert offer(ORIGIN, SAMPLES[:1], labels()[:1]) == first, "which makes it the newest"
     third = offer(ORIGIN, SAMPLES, labels())
@@ -102,7 +102,7 @@ def test_addresses_follow_the_path_under_which_pages_are_served() -> None:
     before = config.get_option("server.baseUrlPath")
     config.set_option("server.baseUrlPath", "/lab/nc/")
     try:
-        (route,) = sample_images.routes()
+        (route,) = sample_image_routes.routes()
     finally:
         config.set_option("server.baseUrlPath", before)
     assert route.path == "/lab/nc/sample-images/{key}/{sample:int}"
