@@ -11,6 +11,7 @@ from typing import NoReturn
 import pandas as pd
 import streamlit as st
 
+from rnc.store.errors import StoreError
 from rnc.store.queries.epochs_not_after import epochs_not_after
 from rnc.ui.opened_store import cached_until_store_changes, reader
 from rnc.ui.run_labels import run_labels
@@ -69,8 +70,14 @@ def selected_runs(selection: Selection) -> pd.DataFrame:
 
 @cached_until_store_changes
 def labelled_runs(run_ids: tuple[str, ...]) -> pd.DataFrame:
-    """Return the table of runs, with a short `label` each that tells them apart."""
-    runs = reader().runs.all().set_index("run_id", drop=False).loc[list(run_ids)]
+    """Return the table of runs, with a short `label` each that tells them apart.
+
+    Raises StoreError if a run was deleted since the sidebar read the store.
+    """
+    runs = reader().runs.all().set_index("run_id", drop=False)
+    if missing := [run_id for run_id in run_ids if run_id not in runs.index]:
+        raise StoreError(f"{missing[0]} was deleted while this page was drawn; reload the page")
+    runs = runs.loc[list(run_ids)]
     return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
 
 

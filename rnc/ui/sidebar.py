@@ -30,10 +30,10 @@ def draw_sidebar() -> bool:
     # Epochs that are measured while a page is drawn trigger a rerun only after it. Otherwise a page that takes longer to draw
     # than an epoch takes to train would never be completed.
     st.session_state.pop(_CONTENT, None)
-    runs = _measured_runs()
+    runs, default = _measured_and_default_runs()
     if not runs.empty:
         with st.sidebar:
-            selection = _draw_selection(runs)
+            selection = _draw_selection(runs, default)
             set_selection(selection)
             _draw_training_status()
         _warn_of_synthetic_runs(runs[runs["run_id"].isin(selection.runs)])
@@ -42,13 +42,20 @@ def draw_sidebar() -> bool:
 
 
 @cached_until_store_changes
-def _measured_runs() -> pd.DataFrame:
+def _measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
+    """Return the table of the measured runs, and those that are selected at first, both of one reading of the store."""
     runs = opened_store.reader().runs.all()
-    return runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
+    measured = runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
+    return measured, _one_of_each_objective(measured[~measured["archived"]])
 
 
-def _draw_selection(runs: pd.DataFrame) -> Selection:
-    selected = _choose_runs(runs)
+def default_runs() -> list[str]:
+    """Return the runs that are selected at first."""
+    return _measured_and_default_runs()[1]
+
+
+def _draw_selection(runs: pd.DataFrame, default: list[str]) -> Selection:
+    selected = _choose_runs(runs, default)
     epochs = opened_store.reader().metrics.measured_epochs(selected)["epoch"].dropna().unique()
     epoch = draw_cursor(sorted(int(epoch) for epoch in epochs if epoch >= 0))
     names = [name for name in condition_names(selected) if name != Role.CLEAN]
@@ -72,9 +79,9 @@ def _draw_selection(runs: pd.DataFrame) -> Selection:
     return Selection(selected, epoch, str(condition_name), Split(split or Split.TRAIN))
 
 
-def _choose_runs(runs: pd.DataFrame) -> list[str]:
+def _choose_runs(runs: pd.DataFrame, default: list[str]) -> list[str]:
     """Let the user select runs among those that match the filter, and return their ids."""
-    run_filter, default = draw_filter(runs), default_runs()
+    run_filter = draw_filter(runs)
     # Runs that are selected already stay available, even if the filter excludes them.
     available = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}
     selected = st.multiselect(
@@ -153,13 +160,6 @@ def _content_of_pages() -> Hashable:
         return ()
     rows = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
     return (*rows, *opened_store.reader().metrics.value_counts_by_run()["metrics"])
-
-
-@cached_until_store_changes
-def default_runs() -> list[str]:
-    """Return the runs that are selected at first."""
-    runs = _measured_runs()
-    return _one_of_each_objective(runs[~runs["archived"]])
 
 
 def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:

@@ -1,9 +1,12 @@
 """The runs page: found by any field, tagged and noted, set side by side, put away, deleted after a word on what goes."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Multiselect
@@ -12,6 +15,7 @@ from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.run_annotations import networks_folder
 from rnc.store.writer import StoreWriter
+from rnc.ui import sidebar
 from rnc.ui.readonly import READONLY_VARIABLE
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page
@@ -261,3 +265,36 @@ def test_a_store_that_is_gone_in_between_is_said(store: Path, monkeypatch: pytes
     shutil.rmtree(store.parent / "checkpoints")
     app.button(key="save_marks").click().run()
     assert not app.exception and "no run two" in app.error[0].value.replace("\\", "")
+
+
+def while_the_sidebar_is_drawn(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+    """Let another process change the store after the sidebar has read its runs, once."""
+    changes, draw_filter = [change], sidebar.draw_filter
+
+    def changed(runs: pd.DataFrame) -> Any:
+        if changes:
+            changes.pop()()
+        return draw_filter(runs)
+
+    monkeypatch.setattr(sidebar, "draw_filter", changed)
+
+
+def test_a_run_whose_first_epoch_is_measured_while_the_sidebar_is_drawn(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be selected by default, but it is not among the runs that the sidebar offers yet."""
+
+    def measure() -> None:
+        writer = begin(store, "four-trades", objective="trades", seed=1)
+        writer.write_epoch("four-trades", 0, one_epoch("four-trades", 0))
+
+    while_the_sidebar_is_drawn(monkeypatch, measure)
+    app = open_page("collapse", store, monkeypatch)
+    assert not app.error and "four-trades" not in app.sidebar.multiselect(key="runs").value
+    assert "four-trades" in open_page("collapse", store, monkeypatch).sidebar.multiselect(key="runs").value
+
+
+def test_a_run_that_is_deleted_while_the_sidebar_is_drawn(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    while_the_sidebar_is_drawn(monkeypatch, lambda: StoreWriter(store).delete_run("one-st"))
+    app = open_page("collapse", store, monkeypatch)
+    assert ["deleted while" in error.value for error in app.error] == [True]
