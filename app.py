@@ -15,6 +15,7 @@ from rnc.store.addresses import to_log_beside
 from rnc.ui import opened_store, sidebar
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
+from rnc.ui.film import film_routes
 from rnc.ui.projections import sample_image_routes
 from rnc.ui.request_guard import RequestGuard
 from rnc.ui.style import STYLE
@@ -31,6 +32,7 @@ def navigation() -> st.Page:
             st.Page("pages/collapse.py", title="Collapse", icon=":material/show_chart:"),
             st.Page("pages/geometry.py", title="Geometry", icon=":material/change_history:"),
             st.Page("pages/projections.py", title="Projections", icon=":material/scatter_plot:"),
+            st.Page("pages/film.py", title="Film", icon=":material/movie:"),
             st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
             st.Page("pages/attack_lab.py", title="Attack lab", icon=":material/science:"),
             st.Page("pages/runs.py", title="Runs", icon=":material/table:"),
@@ -58,4 +60,5 @@ if __name__ == "__main__":
     draw()
 else:
     declare_pages(navigation)
-    app = st.App(__file__, lifespan=warm_up, routes=sample_image_routes.routes(), middleware=[Middleware(RequestGuard)])
+    routes = [*sample_image_routes.routes(), *film_routes.routes()]
+    app = st.App(__file__, lifespan=warm_up, routes=routes, middleware=[Middleware(RequestGuard)])

@@ -100,8 +100,12 @@ class SimplexSpan:
         self._basis = directions.T * np.sign(np.diagonal(factors))[:, None]
 
     def project(self, vectors: np.ndarray) -> np.ndarray:
-        """Project vectors (n, d) to (n, k - 1); distances between the vertices are kept, others only shrink."""
+        """Project vectors (..., d) to (..., k - 1); distances between the vertices are kept, others only shrink."""
         return (vectors - self._origin) @ self._basis.T
+
+    def direction(self, vectors: np.ndarray) -> np.ndarray:
+        """Project directions (..., d), such as rows of the classifier, to (..., k - 1)."""
+        return vectors @ self._basis.T
 
 
 def _name(count: int) -> str:

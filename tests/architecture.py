@@ -43,11 +43,12 @@ ROOMS: dict[str, set[str]] = {
         "rnc.vocabulary", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics",
         "rnc.projection", "rnc.devices", "rnc.lab",
     },
+    "rnc.film": {"rnc.vocabulary", "rnc.conditions", "rnc.simplex", "rnc.store"},
     "rnc.ui.markdown": set(),
     "rnc.ui.charts": {"rnc.vocabulary", "rnc.conditions", "rnc.ui.markdown"},
     "rnc.ui": {
-        "rnc.vocabulary", "rnc.conditions", "rnc.simplex", "rnc.datasets", "rnc.claims", "rnc.store", "rnc.lab", "rnc.ui.charts",
-        "rnc.ui.markdown",
+        "rnc.vocabulary", "rnc.conditions", "rnc.simplex", "rnc.datasets", "rnc.claims", "rnc.store", "rnc.lab", "rnc.film",
+        "rnc.ui.charts", "rnc.ui.markdown",
     },
     "rnc.doctor": {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.store"},
     "pages": {
@@ -85,6 +86,7 @@ PACKAGES: dict[str, set[str]] = {
         "rnc.store",
         "rnc.claims",
         "rnc.doctor",
+        "rnc.film",
         "rnc.lab",
         "rnc.lab.engine",
         "rnc.ui",

@@ -99,6 +99,10 @@ class CachedQueries:
                 size -= self._answers.popitem(last=False)[1].attrs["bytes"]
         return answer
 
+    def query_once(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
+        """Return a new answer, which is not kept, to a query whose answer is large and is read once."""
+        return self._answer(sql, named or list(arguments))
+
     def _answer(self, sql: str, arguments: list[Any] | dict[str, Any]) -> pd.DataFrame:
         """Query the store, or one without rows if there is none."""
         try:

@@ -126,7 +126,7 @@ def hover_address(app: AppTest) -> str:
 def test_hover_and_panel_show_the_images_of_the_data_set(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picks = samples_of(demo_store)[:3]
     app = open_page("projections", demo_store, monkeypatch, picked=".".join(map(str, picks)))
-    offered = sample_image_routes._offers[hover_address(app).split("/")[1]]
+    offered = sample_image_routes.offers.get(hover_address(app).split("/")[1])
     assert sorted(offered.labels) == samples_of(demo_store), "only of the points that are drawn"
     assert (offered.origin.images_from, offered.origin.split) == ("digits", "train")
     loaded = datasets.load("digits", "train")

@@ -97,12 +97,15 @@ class SampleQueries:
         conditions: list[str],
         labels: list[int] | None = None,
         most: int = EVERY_SAMPLE,
+        is_kept: bool = True,
     ) -> pd.DataFrame:
         """Return shown, condition, sample, label, predicted, vector, stored of an epoch's sampled features.
 
-        `labels` limits them to some classes, `most` to a number of samples.
+        `labels` limits them to some classes, `most` to a number of samples. The answer is not kept if `is_kept` is False, for
+        callers that read every epoch once.
         """
-        return self._cached.query(
+        query = self._cached.query if is_kept else self._cached.query_once
+        return query(
             f"""WITH here AS MATERIALIZED (
                    SELECT condition, sample, label, predicted FROM feature
                    WHERE run_id = $run AND epoch = $epoch AND split = $split AND list_contains($conditions, condition)
@@ -119,6 +122,12 @@ class SampleQueries:
             conditions=conditions,
             labels=labels or [],
             most=most,
+        )
+
+    def featured(self, run_id: str) -> pd.DataFrame:
+        """Return epoch, split, condition of the stored features."""
+        return self._cached.query(
+            "SELECT DISTINCT epoch, split, condition FROM feature WHERE run_id = ? ORDER BY ALL", run_id
         )
 
     def features(self, run_id: str) -> pd.DataFrame:

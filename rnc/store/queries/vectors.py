@@ -66,6 +66,13 @@ class VectorQueries:
             )
         )
 
+    def classifier_with_biases(self, run_id: str, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the classes (C,), the classifier's rows (C, d) and its biases (C,)."""
+        rows = self._cached.query(
+            "SELECT class, vector, bias FROM classifier WHERE run_id = ? AND epoch = ? ORDER BY class", run_id, epoch
+        )
+        return *_vectors(rows), rows["bias"].to_numpy(np.float64, na_value=np.nan)
+
 
 def _vectors(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes (C',) and their vectors (C', d). Raises StoreError if they are invalid or too many."""

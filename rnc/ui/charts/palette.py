@@ -49,7 +49,12 @@ def run_scale(labels: list[str]) -> alt.Scale:
 
 def class_scale(classes: list[str]) -> alt.Scale:
     """Return a class's colour by its position in the data set; after the tenth, the hues repeat darker, then lighter."""
-    return alt.Scale(domain=classes, range=_shades(CLASSES, len(classes)))
+    return alt.Scale(domain=classes, range=class_colours(len(classes)))
+
+
+def class_colours(count: int) -> list[str]:
+    """Return the colours of classes in the order of their labels, as `#RRGGBB`."""
+    return _shades(CLASSES, count)
 
 
 def _shades(colours: list[str], count: int) -> list[str]:

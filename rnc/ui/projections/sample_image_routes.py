@@ -4,9 +4,6 @@ A map offers the samples that it draws and gets an address for them, which conta
 answered. An image is decoded when it is requested, and kept small in memory.
 """
 
-import secrets
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,16 +12,15 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from streamlit import config
 
 from rnc import datasets
 from rnc.ui.charts.images import small_file
+from rnc.ui.offers import Offers, below_base
 from rnc.vocabulary import Split
 
 _FOLDER = "sample-images"
 _SIDE = 48
 """Largest length of an image's longer side in pixels."""
-_MOST_OFFERS = 64
 _MOST_KEPT = 4096  # images of about 1 kB
 _SECONDS_IN_BROWSER = 3600
 
@@ -68,9 +64,8 @@ class _Offer:
         return dict(zip(samples, labels, strict=True))
 
 
-_keys: OrderedDict[_Offer, str] = OrderedDict()
-_offers: dict[str, _Offer] = {}
-_lock = threading.Lock()
+offers: Offers[_Offer] = Offers(most=64)
+"""The samples of the maps that were drawn last."""
 
 
 def offer(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray) -> str:
@@ -79,19 +74,12 @@ def offer(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray) -> str:
     The address is relative to the pages. Equal samples have the same one, unless many others have been offered since.
     """
     numbers = np.stack([samples, labels]).astype(np.int64)
-    offered = _Offer(origin, numbers.tobytes())
-    with _lock:
-        key = _keys.setdefault(offered, secrets.token_urlsafe(16))
-        _keys.move_to_end(offered)
-        _offers[key] = offered
-        while len(_keys) > _MOST_OFFERS:
-            del _offers[_keys.popitem(last=False)[1]]
-    return f"{_FOLDER}/{key}/"
+    return f"{_FOLDER}/{offers.offer(_Offer(origin, numbers.tobytes()))}/"
 
 
 def _answer(request: Request) -> Response:
     """Return the image of an offered sample; status 404 for any other, and if its image or label is not that of the run."""
-    offered, sample = _offers.get(request.path_params["key"]), request.path_params["sample"]
+    offered, sample = offers.get(request.path_params["key"]), request.path_params["sample"]
     label = None if offered is None else offered.labels.get(sample)
     if offered is None or label is None:
         return Response("There is no such image.", 404)
@@ -112,6 +100,4 @@ def _small_image(origin: ImageOrigin, sample: int, label: int) -> tuple[bytes, s
 
 def routes() -> list[Route]:
     """Return the routes of the images, for `st.App`."""
-    base = config.get_option("server.baseUrlPath").strip("/")
-    prefix = f"/{base}/{_FOLDER}" if base else f"/{_FOLDER}"
-    return [Route(f"{prefix}/{{key}}/{{sample:int}}", _answer, methods=["GET"])]
+    return [Route(below_base(f"{_FOLDER}/{{key}}/{{sample:int}}"), _answer, methods=["GET"])]

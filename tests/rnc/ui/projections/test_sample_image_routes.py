@@ -12,6 +12,7 @@ from streamlit import config
 
 from rnc import datasets
 from rnc.ui.charts.images import small_file
+from rnc.ui.offers import Offers
 from rnc.ui.projections import sample_image_routes
 from rnc.ui.projections.sample_image_routes import ImageOrigin, offer
 from rnc.vocabulary import Split
@@ -22,8 +23,7 @@ SAMPLES = np.array([7, 3, 400])
 
 @pytest.fixture(autouse=True)
 def _no_offers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample_image_routes, "_keys", type(sample_image_routes._keys)())
-    monkeypatch.setattr(sample_image_routes, "_offers", {})
+    monkeypatch.setattr(sample_image_routes, "offers", Offers(most=64))
     sample_image_routes._small_image.cache_clear()
 
 
@@ -91,7 +91,7 @@ def test_equal_samples_have_one_address_and_others_another() -> None:
 
 
 def test_the_oldest_offers_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample_image_routes, "_MOST_OFFERS", 2)
+    monkeypatch.setattr(sample_image_routes, "offers", Offers(most=2))
     first, second = (offer(ORIGIN, SAMPLES[:n], labels()[:n]) for n in (1, 2))
     assert offer(ORIGIN, SAMPLES[:1], labels()[:1]) == first, "which makes it the newest"
     third = offer(ORIGIN, SAMPLES, labels())

@@ -1,0 +1,26 @@
+"""The film page: the sampled features of one or two runs, moved over the epochs and along the attack."""
+
+import streamlit as st
+
+from rnc.ui.film.film_choice import choose_films
+from rnc.ui.film.film_player import draw_film
+from rnc.ui.projections.selection import pick, picked_samples
+from rnc.ui.selection import current_selection
+
+selection = current_selection()
+st.title("Collapse film")
+films, scope = choose_films(selection)
+if not films:
+    st.stop()
+draw_film(films, selection.epoch, picked_samples(scope), lambda samples: pick(scope, samples), key="film_player")
+st.caption(
+    "Each dot is an image's feature vector. Features are stored at the epochs that the scale marks; between them, dots move on "
+    "straight lines. Drag to move or turn a picture, press Shift and drag to select samples, double-click to reset the view. The "
+    "space bar plays, the arrow keys go from one stored epoch or attack step to the next."
+)
+st.page_link(
+    "pages/projections.py",
+    label="Show this epoch as a map, with the images of selected samples and figures for a paper",
+    icon=":material/scatter_plot:",
+    query_params=st.query_params.to_dict(),
+)

@@ -1,0 +1,71 @@
+"""The film on a page: the player in the browser, and what it reports: the moment at which it stays, and selected samples.
+
+Tested by tests/pages/test_film.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from rnc.film.stored_states import FilmRequest
+from rnc.ui.charts.palette import class_colours
+from rnc.ui.film.film_routes import FOLDER, OfferedFilm, offer
+from rnc.ui.film.player_script import PLAYER_NAME, player_style
+
+_SCRIPT = """export default function (component) {
+  const { data } = component;
+  import(new URL(data.script, document.baseURI)).then((player) => player.mountComponent(component));
+}"""
+MOST_SAMPLES = 5_000
+"""Largest number of samples of a film; about 30 pictures a second are drawn of so many without a graphics card."""
+
+_component = st.components.v2.component(
+    "rnc_film", html='<div class="film">Reading the film …</div>', css=player_style(), js=_SCRIPT
+)
+
+
+@dataclass(frozen=True)
+class ShownFilm:
+    """A film with the name that stands above it."""
+
+    label: str
+    film: OfferedFilm
+
+
+def draw_film(
+    films: list[ShownFilm], epoch: int, picked: list[int], on_pick: Callable[[list[int]], None], key: str
+) -> None:
+    """Draw one film, or two side by side with one clock, at an epoch.
+
+    When the film stays somewhere, the epoch of all pages follows; `on_pick` gets the sample indices that the user selects.
+    """
+
+    def settle() -> None:
+        moment: dict[str, Any] | None = st.session_state[key].get("settled")
+        if moment is not None and isinstance(moment.get("epoch"), int):
+            st.session_state["cursor_to"] = str(moment["epoch"])
+
+    def pick() -> None:
+        samples = st.session_state[key].get("picked")
+        if isinstance(samples, list):
+            on_pick([sample for sample in samples if isinstance(sample, int)])
+
+    _component(
+        key=key,
+        data={
+            "script": f"{FOLDER}/{PLAYER_NAME}",
+            "films": [{"address": offer(shown.film), "label": shown.label} for shown in films],
+            "colours": class_colours(len(films[0].film.classes)),
+            "epoch": epoch,
+            "picked": picked,
+        },
+        on_settled_change=settle,
+        on_picked_change=pick,
+    )
+
+
+def film_request(run_id: str, split: Any, condition: str, most: int = MOST_SAMPLES) -> FilmRequest:
+    """Return the request for a run's film."""
+    return FilmRequest(run_id, split, condition, most)

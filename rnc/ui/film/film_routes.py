@@ -1,0 +1,79 @@
+"""The files of films by address: a page offers a film, and the browser requests its states, its views and the player.
+
+Tested by tests/rnc/ui/film/test_film_routes.py.
+"""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rnc import log
+from rnc.film.film_files import states_file, view_file
+from rnc.film.stored_states import FilmRequest
+from rnc.film.views import View
+from rnc.store.errors import StoreError
+from rnc.ui.film.player_script import PLAYER_NAME, player_script
+from rnc.ui.offers import Offers, below_base
+from rnc.ui.opened_store import cached_until_store_changes, reader
+
+FOLDER = "film"
+_SECONDS_IN_BROWSER = 86_400
+
+
+@dataclass(frozen=True)
+class OfferedFilm:
+    """A film that a page has drawn."""
+
+    request: FilmRequest
+    classes: tuple[str, ...]
+    """The names of the classes, in the order of their labels."""
+
+
+offers: Offers[OfferedFilm] = Offers(most=64)
+"""The films that were drawn last."""
+
+
+def offer(film: OfferedFilm) -> str:
+    """Allow requests for a film; return the address, relative to the pages, to which the name of a file is appended."""
+    return f"{FOLDER}/{offers.offer(film)}/"
+
+
+def routes() -> list[Route]:
+    """Return the routes of films and of their player, for `st.App`."""
+    return [
+        Route(below_base(f"{FOLDER}/{PLAYER_NAME}"), _answer_player, methods=["GET"]),
+        Route(below_base(f"{FOLDER}/{{key}}/states"), _answer, methods=["GET"]),
+        Route(below_base(f"{FOLDER}/{{key}}/view/{{view}}"), _answer, methods=["GET"]),
+    ]
+
+
+def _answer(request: Request) -> Response:
+    """Return a file of an offered film; status 404 for any other, and 422 with the reason if it cannot be made."""
+    film, view = offers.get(request.path_params["key"]), request.path_params.get("view")
+    if film is None:
+        return Response("This film is no longer offered. Reload the page.", 404)
+    try:
+        content = _states(film) if view is None else _view(film, View.from_name(view))
+    except (ValueError, StoreError) as error:
+        return Response(f"This film has no such view: {error}.", 422, media_type="text/plain")
+    except Exception as error:
+        reference = log.log_exception(error)
+        return Response(f"This film cannot be shown, because of an error in this program (log entry {reference}).", 500)
+    return Response(content, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
+
+
+def _answer_player(_request: Request) -> Response:
+    headers = {"Cache-Control": f"public, max-age={_SECONDS_IN_BROWSER}"}
+    return Response(player_script(), media_type="text/javascript", headers=headers)
+
+
+@cached_until_store_changes
+def _states(film: OfferedFilm) -> bytes:
+    return states_file(reader(), film.request, list(film.classes))
+
+
+@cached_until_store_changes
+def _view(film: OfferedFilm, view: View) -> bytes:
+    return view_file(reader(), film.request, list(film.classes), view)

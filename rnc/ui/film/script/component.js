@@ -1,0 +1,51 @@
+/** The film as a component of a page of Streamlit. */
+
+import { Player } from "./player.js";
+
+/** Show the films whose addresses are in `data`; called again whenever the page is drawn. */
+export async function mountComponent({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".film"), key = JSON.stringify(data.films.map(({ address }) => address));
+  const callbacks = {
+    onSettle: (moment) => setTriggerValue("settled", moment),
+    onPick: (samples) => setTriggerValue("picked", samples),
+  };
+  if (root.player && root.filmKey === key) {  // the page was drawn again with the same films, which play on
+    root.player.callbacks = callbacks;
+    root.player.isThemeOld = true;
+    root.player.picked = new Set(data.picked);
+    if (data.epoch !== root.filmEpoch && !root.player.isPlaying) root.player.follow(data.epoch);
+    root.filmEpoch = data.epoch;
+    root.player.invalidate();
+    return;
+  }
+  const settings = root.player?.settings ?? {};
+  root.player?.end();
+  root.filmKey = key;
+  const sources = data.films.map(({ address, label }) => ({ label, read: (path) => fetched(address + path) }));
+  const player = (root.player = new Player(root, sources, { settings, classColours: data.colours, callbacks, readScript }));
+  player.picked = new Set(data.picked);
+  root.filmEpoch = data.epoch;
+  try {
+    await player.start();
+    player.follow(data.epoch);
+  } catch (error) {
+    root.replaceChildren();
+    const message = document.createElement("p");
+    message.setAttribute("role", "alert");
+    message.textContent = error.message;
+    root.append(message);
+  }
+}
+
+/** Return the bytes at an address below the app's. Throws an Error with the server's reason if there are none. */
+async function fetched(path) {
+  const answer = await fetch(new URL(path, document.baseURI));
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.arrayBuffer();
+}
+
+/** Return the text of this script, for an exported film. */
+async function readScript() {
+  const text = await (await fetch(import.meta.url)).text();
+  return text.replace(/^export \{.*$/m, "");
+}

@@ -1,0 +1,171 @@
+/** A pane: one film, drawn on two canvases, one for the samples and one above it for everything else. */
+
+import { Camera } from "./camera.js";
+import { colourSamples } from "./colours.js";
+import { Film } from "./film.js";
+import { readFilmFile } from "./film_file.js";
+import { drawOverlay, isInside } from "./overlay.js";
+import { createRenderer } from "./renderer.js";
+import { element } from "./track.js";
+
+const CLICK_PIXELS = 8;
+
+export class Pane {
+  /** `source.read(path)` returns a promise of the bytes of `states` or of `view/NAME`. */
+  constructor(player, parent, source) {
+    this.player = player;
+    this.source = source;
+    this.files = { states: null, views: new Map() };
+    this.camera = new Camera();
+    this.element = element("figure", "pane", parent);
+    this.title = element("figcaption", "", this.element);
+    this.stage = element("div", "stage", this.element);
+    this.points = element("canvas", "", this.stage);
+    this.over = element("canvas", "over", this.stage);
+    this.message = element("div", "message", this.stage);
+    this.message.setAttribute("role", "status");
+    this.renderer = createRenderer(this.points, player.settings.plain);
+    this.#say("Reading the film …");
+    this.#listen();
+  }
+
+  /** Read the film's states. */
+  async load() {
+    this.files.states = await this.source.read("states");
+    this.film = new Film(readFilmFile(this.files.states), this.source.label);
+    this.colours = new Uint8Array(4 * this.film.count);
+    this.sizes = new Float32Array(this.film.count);
+  }
+
+  /** Show a view; if the run has none, say why, and return false. */
+  async show(name) {
+    this.wanted = name;
+    if (!this.files.views.has(name)) this.#say("Reading the film …");
+    try {
+      if (!this.files.views.has(name)) this.files.views.set(name, await this.source.read(`view/${name}`));
+    } catch (error) {
+      if (this.wanted === name) this.#say(error.message);
+      return false;
+    }
+    if (this.wanted !== name) return false;
+    this.film.setView(readFilmFile(this.files.views.get(name)));
+    this.camera.reset();
+    this.#say("");
+    return true;
+  }
+
+  /** Draw the film at the player's moment. */
+  draw() {
+    const { film, player } = this, { settings, moment, theme } = player;
+    if (!film?.view) return;
+    const ratio = window.devicePixelRatio || 1, width = this.stage.clientWidth, height = this.stage.clientHeight;
+    if (!width || !height) return;
+    for (const canvas of [this.points, this.over]) {
+      const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+      if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+    }
+    this.camera.fit(film.view.extent, width, height, !player.isSolid(film));
+    const positions = film.positionsAt(moment.epoch, moment.share, moment.isLogarithmic);
+    const isFaint = this.#faint();
+    const classColours = player.classChannels, grey = theme.greyChannels;
+    colourSamples(film, moment, { colouring: settings.colouring, range: player.range, classColours, isFaint, grey }, this.colours);
+    const base = settings.size * ratio * Math.min(Math.max(11 * (400 / film.count) ** 0.3, 3), 12);
+    for (let i = 0; i < film.count; i++) this.sizes[i] = player.picked.has(film.states.arrays.samples[i]) ? 1.5 * base : base;
+    this.renderer.draw(positions, this.colours, this.sizes, this.camera, ratio);
+    const context = this.over.getContext("2d");
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    drawOverlay(context, film, moment, this.camera, {
+      ...theme,
+      classColours: player.classColours,
+      showsMeans: settings.means,
+      showsRows: settings.rows,
+      isHiddenClass: (c) => settings.isolated !== null && settings.isolated !== c,
+      trailOf: settings.trails ? this.#pickedPlaces() : [],
+      lasso: this.lasso,
+    });
+    this.title.textContent = `${film.label} · ${player.describeMoment(film)}`;
+  }
+
+  #pickedPlaces() {
+    const { samples } = this.film.states.arrays, places = [];
+    for (let i = 0; i < samples.length && places.length < 200; i++) if (this.player.picked.has(samples[i])) places.push(i);
+    return places;
+  }
+
+  #faint() {
+    const { samples, labels } = this.film.states.arrays, { picked, settings } = this.player;
+    if (settings.isolated !== null) return (i) => labels[i] !== settings.isolated;
+    return picked.size ? (i) => !picked.has(samples[i]) : () => false;
+  }
+
+  #say(text) {
+    this.message.textContent = text;
+    this.message.hidden = !text;
+    this.points.style.visibility = this.over.style.visibility = text ? "hidden" : "visible";
+  }
+
+  #listen() {
+    const { over } = this;
+    over.addEventListener("pointerdown", (event) => {
+      if (!this.film?.view) return;
+      event.preventDefault();
+      over.setPointerCapture(event.pointerId);
+      const drawsLasso = event.shiftKey || this.player.settings.lasso;
+      let last = [event.offsetX, event.offsetY], way = 0;
+      if (drawsLasso) this.lasso = [last];
+      const follow = (e) => {
+        const [dx, dy] = [e.offsetX - last[0], e.offsetY - last[1]];
+        way += Math.hypot(dx, dy);
+        last = [e.offsetX, e.offsetY];
+        if (drawsLasso) this.lasso.push(last);
+        else if (this.player.isSolid(this.film)) this.player.panes.forEach((pane) => pane.camera.turnBy(dx * 0.01, dy * 0.01));
+        else this.camera.shift = [this.camera.shift[0] + dx, this.camera.shift[1] + dy];
+        this.player.invalidate();
+      };
+      const release = () => {
+        over.removeEventListener("pointermove", follow);
+        over.removeEventListener("pointerup", release);
+        const lasso = this.lasso;
+        this.lasso = null;
+        if (drawsLasso && way > CLICK_PIXELS) this.player.pick(this.#inside(lasso));
+        else if (way <= CLICK_PIXELS) this.player.pick(this.#nearest(...last), true);
+        this.player.invalidate();
+      };
+      over.addEventListener("pointermove", follow);
+      over.addEventListener("pointerup", release);
+    });
+    over.addEventListener("dblclick", () => {
+      this.camera.reset();
+      this.player.invalidate();
+    });
+    over.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey && document.activeElement !== over) return;  // a page that is scrolled must not stop here
+      event.preventDefault();
+      this.camera.zoom = Math.min(Math.max(this.camera.zoom * Math.exp(-event.deltaY * 0.002), 0.2), 50);
+      this.player.invalidate();
+    }, { passive: false });
+    over.tabIndex = 0;
+  }
+
+  #places() {
+    const { positions, states } = this.film, places = [];
+    for (let i = 0; i < this.film.count; i++) {
+      const [x, y] = this.camera.project([positions[3 * i], positions[3 * i + 1], positions[3 * i + 2]]);
+      if (!Number.isNaN(x)) places.push([x, y, states.arrays.samples[i]]);
+    }
+    return places;
+  }
+
+  #inside(lasso) {
+    return this.#places().filter(([x, y]) => isInside(x, y, lasso)).map(([, , sample]) => sample);
+  }
+
+  #nearest(x, y) {
+    let least = CLICK_PIXELS, found = [];
+    for (const [px, py, sample] of this.#places()) {
+      const distance = Math.hypot(px - x, py - y);
+      if (distance < least) [least, found] = [distance, [sample]];
+    }
+    return found;
+  }
+}

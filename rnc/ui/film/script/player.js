@@ -1,0 +1,467 @@
+/** The player of films: one clock for one or two films, its controls, and the user's selection of samples. */
+
+import { channels, COLOURINGS, onScale, rangeOf } from "./colours.js";
+import { composeFrame, download, fromBase64, gifOfFilm, htmlOfFilm, videoOfFilm, videoType } from "./exports.js";
+import { Pane } from "./pane.js";
+import { element, Track } from "./track.js";
+
+const SECONDS = { time: 8, attack: 4 };
+const SHOWN_BELOW = 24;
+export const DEFAULTS = {
+  view: "pca", solid: false, span: [0, 1, 2, 3], colouring: "class", size: 1, hand: "time", speed: 1, loop: true, means: true,
+  rows: false, trails: true, lasso: false, isolated: null, logarithmic: true, time: 1, share: 0, plain: false,
+};
+
+export class Player {
+  /** `sources` are one or two objects with `label` and `read(path)`; `callbacks` may have `onSettle` and `onPick`. */
+  constructor(root, sources, { settings = {}, classColours, callbacks = {}, readScript = null }) {
+    this.root = root;
+    this.settings = { ...DEFAULTS, ...settings };
+    this.classColours = classColours;
+    this.classChannels = classColours.map(channels);
+    this.callbacks = callbacks;
+    this.readScript = readScript;
+    this.picked = new Set();
+    this.frames = 0;
+    this.isPlaying = false;
+    root.replaceChildren();
+    this.bar = element("div", "bar", root);
+    const row = element("div", "panes", root);
+    this.panes = sources.map((source) => new Pane(this, row, source));
+    this.tracks = element("div", "tracks", root);
+    this.legend = element("div", "legend", root);
+    this.#watch();
+  }
+
+  /** Read the films, and show the first picture. Throws an Error with the reason if a film cannot be shown. */
+  async start() {
+    await Promise.all(this.panes.map((pane) => pane.load()));
+    const every = this.panes.flatMap(({ film }) => film.epochs);
+    this.first = Math.min(...every);
+    this.last = Math.max(...every);
+    this.#buildBar();
+    this.#buildTracks();
+    await this.#changeView();
+  }
+
+  /** The moment that is shown: an epoch, a share of the attack, and the hand that moves. */
+  get moment() {
+    const { time, share, hand, logarithmic } = this.settings;
+    return { epoch: this.#epochAt(time), share: Math.min(share, 1), hand, isLogarithmic: logarithmic };
+  }
+
+  /** Return whether a film is drawn in three dimensions. */
+  isSolid(film) {
+    return film.view.dimensions === 3 && (film.view.view !== "pca" || this.settings.solid);
+  }
+
+  /** Say in words which epoch and which step of the attack a film shows. */
+  describeMoment(film) {
+    const { epoch, share, isLogarithmic } = this.moment, around = [...new Set(film.around(epoch, 0, isLogarithmic).map((part) => film.epochs[part.epoch]))];
+    const nearest = around.find((stored) => Math.abs(stored - epoch) < 0.5);
+    const when = nearest ?? (around.length > 1 ? `${epoch.toFixed(0)}, between ${around[0]} and ${around[1]}` : around[0]);
+    const last = film.states.last_step, step = share * (last + 1) - 1;
+    if (share === 0) return `epoch ${when}, clean`;
+    if (share === 1) return `epoch ${when}, ${film.states.condition}`;
+    if (last === 1) return `epoch ${when}, ${Math.round(100 * share)} % of the way to ${film.states.condition}`;
+    return `epoch ${when}, ${step < 0 ? "between clean and the start" : `step ${step.toFixed(1).replace(".0", "")} of ${last}`}`;
+  }
+
+  /** Go to an epoch and a share of the attack. */
+  seek(epoch, share) {
+    this.settings.time = this.#timeAt(epoch);
+    this.settings.share = share;
+    this.invalidate();
+  }
+
+  /** Go to an epoch that was chosen elsewhere, unless the film already stays at it. */
+  follow(epoch) {
+    const { film } = this.panes[0], nearest = film.epochs.filter((stored) => stored <= epoch).at(-1) ?? film.epochs[0];
+    if (this.settledAt !== nearest) this.seek(nearest, this.settings.share);
+    this.settledAt = null;
+  }
+
+  /** Show a part (0 to 1) of the film along the hand that is played. */
+  showPart(part) {
+    if (this.settings.hand === "attack") this.settings.share = part;
+    else this.settings.time = part;
+    this.drawNow();
+  }
+
+  /** Select samples; none clears the selection. With `adds`, a selected sample is deselected and others are added. */
+  pick(samples, adds = false) {
+    if (!adds || !samples.length) this.picked = new Set(samples);
+    else for (const sample of samples) if (!this.picked.delete(sample)) this.picked.add(sample);
+    this.callbacks.onPick?.([...this.picked].sort((a, b) => a - b));
+    this.invalidate();
+  }
+
+  /** Draw a new picture with the screen's next one. */
+  invalidate() {
+    this.pending ??= requestAnimationFrame(() => {
+      this.pending = null;
+      this.drawNow();
+    });
+  }
+
+  /** Draw a new picture now. */
+  drawNow() {
+    if (!this.theme || this.isThemeOld) this.#readTheme();
+    for (const pane of this.panes) pane.draw();
+    this.#drawTracks();
+    this.frames++;
+  }
+
+  /** Play or stop. */
+  toggle(isPlaying = !this.isPlaying) {
+    this.isPlaying = isPlaying;
+    this.play.textContent = isPlaying ? "⏸ Stop" : "▶ Play";
+    if (!isPlaying) return this.settle();
+    const { settings } = this, name = settings.hand === "attack" ? "share" : "time";
+    if (settings[name] >= 1) settings[name] = 0;
+    let before = null;
+    const round = (this.round = {});
+    const step = (now) => {
+      if (!this.isPlaying || this.round !== round || !this.root.isConnected) return;
+      const seconds = before === null ? 0 : (now - before) / 1000;
+      before = now;
+      settings[name] += (seconds * settings.speed) / SECONDS[settings.hand];
+      if (settings[name] >= 1 + (settings.loop ? 0.12 : 0)) {  // a film that starts again rests at its end
+        settings[name] = settings.loop ? 0 : 1;
+        if (!settings.loop) this.toggle(false);
+      }
+      this.drawNow();
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+
+  /** Report the moment at which the film stays. */
+  settle() {
+    const { epoch, share, isLogarithmic } = this.moment, film = this.panes[0].film;
+    const near = film.around(epoch, share, isLogarithmic).reduce((a, b) => (b.weight > a.weight ? b : a));
+    this.settledAt = film.epochs[near.epoch];
+    this.callbacks.onSettle?.({ epoch: this.settledAt, share });
+  }
+
+  /** End the player; it draws nothing more. */
+  end() {
+    this.isPlaying = false;
+    if (this.pending) cancelAnimationFrame(this.pending);
+    this.resized.disconnect();
+    this.scheme.removeEventListener("change", this.onScheme);
+  }
+
+  #epochAt(time) {
+    const share = Math.min(time, 1);
+    if (!this.settings.logarithmic) return this.first + share * (this.last - this.first);
+    return (this.first + 1) * ((this.last + 1) / (this.first + 1)) ** share - 1;
+  }
+
+  #timeAt(epoch) {
+    if (this.last === this.first) return 1;
+    if (!this.settings.logarithmic) return (epoch - this.first) / (this.last - this.first);
+    return Math.log((epoch + 1) / (this.first + 1)) / Math.log((this.last + 1) / (this.first + 1));
+  }
+
+  async #changeView() {
+    const { settings } = this;
+    const name = settings.view === "plane" ? `span-${settings.span.slice(0, 3).join("-")}` : settings.view === "space" ? `span-${settings.span.join("-")}` : settings.view;
+    this.solid.parentElement.hidden = settings.view !== "pca";
+    this.span.forEach((select, i) => (select.parentElement.hidden = !(settings.view === "space" || (settings.view === "plane" && i < 3))));
+    await Promise.all(this.panes.map((pane) => pane.show(name)));
+    if (settings.view === "space") for (const pane of this.panes) pane.camera.turnBy(0.5, 0.35);
+    this.invalidate();
+  }
+
+  #changeColouring() {
+    const isOfClasses = ["class", "predicted"].includes(this.settings.colouring);
+    this.range = isOfClasses ? null : rangeOf(this.panes.map(({ film }) => film), this.settings.colouring);
+    this.#buildLegend(isOfClasses);
+    this.invalidate();
+  }
+
+  #buildBar() {
+    const { bar, settings } = this, { classes } = this.panes[0].film.states;
+    this.play = button(bar, "▶ Play", () => this.toggle());
+    this.play.classList.add("play");
+    choice(bar, "Play over", { time: "epochs", attack: "attack steps" }, settings.hand, (value) => {
+      this.toggle(false);
+      settings.hand = value;
+    });
+    choice(bar, "View", { pca: "PCA", plane: "plane of 3 means", space: "space of 4 means", umap: "UMAP" }, settings.view, (value) => {
+      settings.view = value;
+      this.#changeView();
+    });
+    this.solid = check(bar, "3-D", settings.solid, (value) => {
+      settings.solid = value;
+      for (const pane of this.panes) pane.camera.reset();
+      if (value) for (const pane of this.panes) pane.camera.turnBy(0.5, 0.35);
+      this.invalidate();
+    });
+    settings.span = settings.span.filter((c) => c < classes.length);
+    while (settings.span.length < 4) settings.span.push([0, 1, 2, 3].find((c) => !settings.span.includes(c)));
+    this.span = settings.span.map((chosen, i) =>
+      choice(bar, `Class ${i + 1}`, Object.fromEntries(classes.map((name, c) => [c, name])), chosen, (value) => {
+        const other = settings.span.indexOf(Number(value));
+        if (other >= 0) this.span[other].value = settings.span[other] = settings.span[i];  // the two change places
+        settings.span[i] = Number(value);
+        this.#changeView();
+      }));
+    choice(bar, "Colour", COLOURINGS, settings.colouring, (value) => {
+      settings.colouring = value;
+      this.#changeColouring();
+    });
+    this.#buildOptions();
+    this.#buildExport();
+    this.#changeColouring();
+  }
+
+  #buildOptions() {
+    const { settings } = this, box = dropDown(this.bar, "Options");
+    choice(box, "Speed", { 0.25: "¼", 0.5: "½", 1: "1", 2: "2", 4: "4" }, settings.speed, (value) => (settings.speed = Number(value)));
+    check(box, "Loop", settings.loop, (value) => (settings.loop = value));
+    choice(box, "Size", { 0.6: "small", 1: "medium", 1.8: "large" }, settings.size, (value) => {
+      settings.size = Number(value);
+      this.invalidate();
+    });
+    for (const [name, text] of [["means", "Class means"], ["rows", "Rows of W"], ["trails", "Trails of the selection"], ["lasso", "Lasso"]]) {
+      check(box, text, settings[name], (value) => {
+        settings[name] = value;
+        this.invalidate();
+      });
+    }
+    button(box, "Clear selection", () => this.pick([]));
+  }
+
+  #buildExport() {
+    const box = dropDown(this.bar, "Export the film");
+    const width = number(box, "Width (pixels)", 900, 200, 1920), seconds = number(box, "Seconds", 6, 1, 60);
+    const status = element("span", "status", box);
+    status.setAttribute("role", "status");
+    const name = () => `film-${this.panes.map(({ film }) => film.label.replace(/[^\w.-]+/g, "_")).join("-")}`;
+    const options = () => ({ width: Number(width.value), seconds: Number(seconds.value), onProgress: (part) => (status.textContent = `${Math.round(100 * part)} %`) });
+    const makers = {
+      GIF: async () => download(await gifOfFilm(this, options()), `${name()}.gif`, "image/gif"),
+      PNG: async () => {
+        const canvas = composeFrame(this, Number(width.value));
+        download(await new Promise((resolve) => canvas.toBlob(resolve)), `${name()}.png`, "image/png");
+      },
+    };
+    if (this.readScript) {  // an exported film does not export itself again
+      makers.HTML = async () => {
+        const title = this.panes.map(({ film }) => film.label).join(" beside ");
+        download(await htmlOfFilm(this, { script: await this.readScript(), style: STYLE, title }), `${name()}.html`, "text/html");
+      };
+    }
+    const type = videoType();
+    if (type) {
+      const ending = type.startsWith("video/mp4") ? "mp4" : "webm";
+      makers[ending.toUpperCase()] = async () => download(await videoOfFilm(this, options()), `${name()}.${ending}`, type);
+    }
+    for (const [kind, make] of Object.entries(makers)) {
+      button(box, kind, async () => {
+        const before = { ...this.settings };
+        this.toggle(false);
+        try {
+          await make();
+          status.textContent = `${kind} saved.`;
+        } catch (error) {
+          status.textContent = `${kind} could not be made: ${error.message}`;
+        }
+        Object.assign(this.settings, { time: before.time, share: before.share });
+        this.invalidate();
+      });
+    }
+  }
+
+  #buildTracks() {
+    const { tracks, settings } = this;
+    const time = element("div", "line", tracks), attack = element("div", "line", tracks);
+    this.timeLabel = element("label", "", time);
+    this.timeTrack = new Track(time, { label: "Epoch", onMove: (value, isSettled) => this.#move("time", value, isSettled) });
+    check(time, "log", settings.logarithmic, (value) => {
+      const { epoch } = this.moment;
+      settings.logarithmic = value;
+      settings.time = this.#timeAt(epoch);
+      this.#markTracks();
+      this.invalidate();
+    });
+    this.attackLabel = element("label", "", attack);
+    this.attackTrack = new Track(attack, { label: "Attack", onMove: (value, isSettled) => this.#move("share", value, isSettled) });
+    this.note = element("div", "note", tracks);
+    this.#markTracks();
+  }
+
+  #move(name, value, isSettled) {
+    if (this.isPlaying) this.toggle(false);
+    this.settings.hand = name === "share" ? "attack" : "time";
+    this.bar.querySelector("select").value = this.settings.hand;
+    this.settings[name] = value;
+    this.invalidate();
+    if (isSettled) this.settle();
+  }
+
+  #markTracks() {
+    const films = this.panes.map(({ film }) => film), stops = [...new Set(films.flatMap((film) => film.epochs))].sort((a, b) => a - b);
+    const marks = stops.map((epoch) => ({ at: this.#timeAt(epoch), text: String(epoch), kind: "stop", title: `Features are stored at epoch ${epoch}` }));
+    for (const film of films) {
+      const { drops, terminal, arrays } = film.states;
+      const leap = arrays.first_leap.reduce((least, epoch) => (epoch >= 0 && (least < 0 || epoch < least) ? epoch : least), -1);
+      const events = [
+        ...drops.map((epoch) => [epoch, "drop", "the learning rate drops"]),
+        ...terminal.map((epoch) => [epoch, "terminal", "the terminal phase begins (99.9 % accuracy on the images that it trains on)"]),
+        ...(leap >= 0 ? [[leap, "leap", "first leap: the attack first moves a sample that was classified correctly to another class"]] : []),
+      ];
+      for (const [epoch, kind, text] of events) {
+        if (epoch >= this.first && epoch <= this.last) marks.push({ at: this.#timeAt(epoch), kind, title: `${film.label}, epoch ${epoch}: ${text}` });
+      }
+    }
+    this.timeTrack.setMarks(marks);
+    const steps = [...new Set(films.flatMap(({ states }) => states.steps.flat().map((step) => [step, states.last_step].join())))].map((pair) => pair.split(",").map(Number));
+    const named = steps.sort((a, b) => a[0] - b[0]).map(([step, last]) => ({
+      at: (step + 1) / (last + 1), kind: "stop", text: step < 0 ? "clean" : step === 0 ? "start" : last === 1 ? "perturbed" : String(step),
+      title: step < 0 ? "The clean images" : step === 0 ? "The attack's start" : `Step ${step} of ${last}`,
+    }));
+    this.attackTrack.setMarks(named);
+  }
+
+  #drawTracks() {
+    const { settings, moment } = this, film = this.panes[0].film;
+    if (!this.timeTrack || !film?.view) return;
+    this.timeLabel.textContent = `Epoch ${moment.epoch.toFixed(0)}`;
+    this.attackLabel.textContent = settings.share === 0 ? "Clean" : settings.share === 1 ? "Perturbed" : `${Math.round(100 * settings.share)} % attack`;
+    this.timeTrack.set(Math.min(settings.time, 1), this.timeLabel.textContent);
+    this.attackTrack.set(Math.min(settings.share, 1), this.attackLabel.textContent);
+    const straight = settings.share > 0 && settings.share < 1 && !this.panes.every((pane) => !pane.film?.view || pane.film.hasPath(moment.epoch, moment.isLogarithmic));
+    this.note.textContent = straight ? "The features between clean and perturbed were not stored here: samples move on straight lines, and not on the attack's path." : "";
+  }
+
+  #buildLegend(isOfClasses) {
+    const { legend, settings } = this, { classes } = this.panes[0].film.states;
+    legend.replaceChildren();
+    if (isOfClasses) {
+      if (classes.length > SHOWN_BELOW) return;
+      classes.forEach((name, c) => {
+        const chip = button(legend, name, () => {
+          settings.isolated = settings.isolated === c ? null : c;
+          for (const other of legend.children) other.setAttribute("aria-pressed", other === chip && settings.isolated === c);
+          this.invalidate();
+        });
+        chip.className = "chip";
+        chip.title = "Show this class alone";
+        chip.style.setProperty("--colour", this.classColours[c]);
+      });
+    } else if (this.range) {
+      const ends = this.range.map((value) => Number(value.toPrecision(3)));
+      element("span", "", legend).textContent = `${COLOURINGS[settings.colouring]}  ${ends[0]}`;
+      const ramp = element("span", "ramp", legend);
+      ramp.style.background = `linear-gradient(to right, ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((at) => `rgb(${onScale(at)})`).join(", ")})`;
+      element("span", "", legend).textContent = ends[1];
+    } else {
+      element("span", "", legend).textContent = `${COLOURINGS[settings.colouring]}: not stored`;
+    }
+  }
+
+  #readTheme() {
+    const style = getComputedStyle(this.root), read = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
+    this.theme = { text: read("--st-text-color", "#31333f"), background: read("--st-background-color", "#ffffff"), font: read("--st-font", "sans-serif"), grey: "#888888", greyChannels: [136, 136, 136] };
+    this.theme = { ...this.theme, text: resolved(this.root, this.theme.text), background: resolved(this.root, this.theme.background) };
+    this.isThemeOld = false;
+  }
+
+  #watch() {
+    this.resized = new ResizeObserver(() => this.invalidate());
+    this.resized.observe(this.root);
+    this.scheme = window.matchMedia("(prefers-color-scheme: dark)");
+    this.onScheme = () => {
+      this.isThemeOld = true;
+      this.invalidate();
+    };
+    this.scheme.addEventListener("change", this.onScheme);
+    this.root.addEventListener("keydown", (event) => {
+      if (["BUTTON", "SELECT", "INPUT", "SUMMARY"].includes(event.target.tagName)) return;
+      if (event.key === " ") {
+        event.preventDefault();
+        this.toggle();
+      } else if (event.key.startsWith("Arrow") && this.timeTrack) {
+        event.preventDefault();
+        const isTime = event.key === "ArrowLeft" || event.key === "ArrowRight", track = isTime ? this.timeTrack : this.attackTrack;
+        this.#move(isTime ? "time" : "share", track.next(["ArrowRight", "ArrowUp"].includes(event.key) ? 1 : -1), true);
+      }
+    });
+  }
+}
+
+/** Return the colour that a value of CSS stands for in the theme of an element. */
+function resolved(parent, colour) {
+  const probe = element("span", "", parent);
+  probe.style.color = colour;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+function button(parent, text, act) {
+  const created = element("button", "", parent);
+  created.type = "button";
+  created.textContent = text;
+  created.addEventListener("click", act);
+  return created;
+}
+
+/** Return the content of a new box that opens below its title. */
+function dropDown(parent, text) {
+  const menu = element("details", "drop-down", parent);
+  element("summary", "", menu).textContent = text;
+  return element("div", "", menu);
+}
+
+function labelled(parent, text) {
+  const label = element("label", "control", parent);
+  element("span", "", label).textContent = text;
+  return label;
+}
+
+function choice(parent, text, options, chosen, act) {
+  const select = element("select", "", labelled(parent, text));
+  for (const [value, name] of Object.entries(options)) {
+    const option = element("option", "", select);
+    option.value = value;
+    option.textContent = name;
+  }
+  select.value = String(chosen);
+  select.addEventListener("change", () => act(select.value));
+  return select;
+}
+
+function check(parent, text, isOn, act) {
+  const label = labelled(parent, text), box = element("input", "", label);
+  label.prepend(box);
+  box.type = "checkbox";
+  box.checked = isOn;
+  box.addEventListener("change", () => act(box.checked));
+  return box;
+}
+
+function number(parent, text, value, least, most) {
+  const input = element("input", "", labelled(parent, text));
+  Object.assign(input, { type: "number", value, min: least, max: most });
+  return input;
+}
+
+/** Show the films of an exported HTML file. */
+export async function mountStoredFilm(root, { films, settings, classColours }) {
+  const sources = films.map(({ label, states, views }) => ({
+    label,
+    read: async (path) => {
+      const content = path === "states" ? states : views[path.replace("view/", "")];
+      if (!content) throw new Error("This view was not exported; show it once before you export the film.");
+      return fromBase64(content);
+    },
+  }));
+  const player = new Player(root, sources, { settings, classColours });
+  root.player = player;
+  await player.start();
+  return player;
+}
