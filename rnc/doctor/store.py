@@ -17,6 +17,7 @@ from rnc.store.files import is_plain_file, sha256_of
 from rnc.store.locks import run_lock
 from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
+from rnc.store.schema_checks import stored_version
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 
@@ -29,8 +30,8 @@ def examine_store(path: Path) -> Iterator[Finding]:
     if held_by:
         yield Finding(Level.NOTE, f"store {path} is in use by {held_by}; the following checks wait for it")
     try:
-        with reading(path):  # needed, since a reader treats a missing store as empty
-            pass
+        with reading(path) as connection:  # needed, since a reader treats a missing store as empty
+            version = stored_version(connection)
         runs = StoreReader(path).runs.all()
     except StoreOlderError as error:
         yield Finding(Level.TROUBLE, str(error), lambda: _upgrade(path))
@@ -41,7 +42,7 @@ def examine_store(path: Path) -> Iterator[Finding]:
     except StoreError as error:
         yield Finding(Level.TROUBLE, f"{error}{_copies(path)}")
         return
-    yield Finding(Level.OK, f"store {path}: {len(runs)} runs, schema version {SCHEMA_VERSION}{_states(runs)}")
+    yield Finding(Level.OK, f"store {path}: {len(runs)} runs, schema version {version}{_states(runs)}")
     yield from _room(path)
     damaged = damaged_tables(path)
     for table, reason in damaged.items():

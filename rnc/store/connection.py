@@ -12,7 +12,7 @@ import duckdb
 from rnc.store.backends import Backend, backend_of
 from rnc.store.connection_pool import ConnectionPool
 from rnc.store.duckdb_errors import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
-from rnc.store.migrations import begin_transaction, checked_version
+from rnc.store.migrations import begin_transaction, checked_version, stand_in_for_lacking_tables
 from rnc.store.open_database import open_database
 from rnc.store.schema_checks import SCHEMA
 from rnc.store.signals_in_queries import interruption_as_raised
@@ -25,9 +25,9 @@ _pools_lock = threading.Lock()
 def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a short read-only connection to an existing store.
 
-    Only files in `folder`, a folder of published runs, may be read beside it. Raises StoreError if the file is not a store, has
-    another schema, or has anything that the schema does not (`rnc/store/schema_checks.py`), and if a query needs more memory
-    than is allowed.
+    A store of an older version may be read as it is (`migrations.OLDEST_READ`). Only files in `folder`, a folder of published
+    runs, may be read beside it. Raises StoreError if the file is not a store, has another schema, or has anything that the
+    schema does not (`rnc/store/schema_checks.py`), and if a query needs more memory than is allowed.
     """
     backend = backend_of(path)
     try:
@@ -36,6 +36,7 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
             backend.read_connection(_pool(path), partial(_opened, backend, folder), folder) as connection,
             interruption_as_raised(connection),
         ):
+            stand_in_for_lacking_tables(connection)
             yield connection
     except duckdb.OutOfMemoryException as error:
         raise out_of_memory(path, error) from error

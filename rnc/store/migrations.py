@@ -9,16 +9,22 @@ import duckdb
 
 from rnc.store.backends import Backend
 from rnc.store.errors import NotAStoreError, StoreError, StoreMissingError, StoreOlderError
+from rnc.store.quoting import quoted_name
 from rnc.store.schema_checks import (
     SCHEMA,
     VERSION_TABLE,
     check_columns,
     check_definitions,
+    schema_tables,
     stored_tables,
     stored_version,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+OLDEST_READ = 4
+"""The oldest version that is read without an upgrade; a later one has only the tables in ADDED_TABLES in addition."""
+ADDED_TABLES = {"attack_path": 5}
+"""Table -> the schema version that added it, since OLDEST_READ; to a reader, an older store has such a table without rows."""
 UPGRADES = {
     1: """
         ALTER TABLE run ADD COLUMN execution VARCHAR;
@@ -46,6 +52,13 @@ UPGRADES = {
         CREATE TABLE run_mark (run_id VARCHAR, tags VARCHAR[], note VARCHAR, archived_at TIMESTAMP);
         UPDATE schema_version SET version = 4;
     """,
+    4: """
+        CREATE TABLE attack_path (
+            run_id VARCHAR, epoch INTEGER, split VARCHAR, condition VARCHAR,
+            step INTEGER, sample INTEGER, predicted INTEGER, vector FLOAT[]
+        );
+        UPDATE schema_version SET version = 5;
+    """,
 }
 """Schema version -> the SQL that upgrades a store of that version to the next one."""
 
@@ -70,7 +83,8 @@ def checked_version(
 ) -> int | None:
     """Check all definitions of a store before any of it is read, and return its schema version.
 
-    Raises StoreError if the store cannot be used. A store that is to be written to may be older, or empty (None).
+    Raises StoreError if the store cannot be used. A store that is to be written to may be empty (None) or of any older
+    version; others are of OLDEST_READ or later.
     """
     path = backend.path
     tables = stored_tables(connection, backend, in_transaction=in_transaction)
@@ -82,11 +96,29 @@ def checked_version(
     if tables.get(VERSION_TABLE) != {"version": "INTEGER"}:
         raise NotAStoreError(f"{path} is a DuckDB file of another program, not a store; name another with --store")
     version = stored_version(connection)
-    if version != SCHEMA_VERSION and not (to_write and version in UPGRADES):
+    is_read = version in range(OLDEST_READ, SCHEMA_VERSION + 1)
+    if not is_read and not (to_write and version in UPGRADES):
         raise _other_version(backend, version)
     check_definitions(connection, backend, in_transaction=in_transaction)
-    check_columns(tables, path, complete=version == SCHEMA_VERSION)
+    check_columns(tables, path, may_lack=lacking_tables(version) if is_read else schema_tables())
     return version
+
+
+def lacking_tables(version: int | None) -> set[str]:
+    """Return the tables that a store of this version lacks, among versions that are read."""
+    return {table for table, added in ADDED_TABLES.items() if version is not None and version < added}
+
+
+def stand_in_for_lacking_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a reader's connection a temporary view without rows in place of each table that its older store lacks."""
+    for table in lacking_tables(stored_version(connection)):
+        connection.execute(f"CREATE TEMP VIEW {table} AS {without_rows(table)}")
+
+
+def without_rows(table: str) -> str:
+    """Return a query whose answer has the columns of a table and no rows."""
+    columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted_name(name)}" for name, kind in schema_tables()[table].items())
+    return f"SELECT {columns} WHERE false"
 
 
 def _other_version(backend: Backend, version: int | None) -> StoreError:
@@ -96,5 +128,6 @@ def _other_version(backend: Backend, version: int | None) -> StoreError:
     elif version in UPGRADES:
         advice = f"bring it up to date, nothing is lost: python -m rnc.store {backend.path} --upgrade"
     return (StoreOlderError if version in UPGRADES else StoreError)(
-        f"store {backend.path} has schema version {version}, this program reads {SCHEMA_VERSION}; {advice}"
+        f"store {backend.path} has schema version {version}, this program reads {OLDEST_READ} to {SCHEMA_VERSION}; "
+        f"{advice}"
     )

@@ -22,20 +22,21 @@ from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_
 from rnc.store.connection import empty_store, reading
 from rnc.store.duckdb_errors import one_line
 from rnc.store.errors import StoreError, StoreMissingError
-from rnc.store.migrations import SCHEMA_VERSION
+from rnc.store.migrations import SCHEMA_VERSION, lacking_tables, without_rows
 from rnc.store.open_database import open_database
 from rnc.store.published_row_checks import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
-from rnc.store.schema_checks import Columns, schema_tables
+from rnc.store.schema_checks import Columns, schema_tables, stored_version
 
 OLDEST_VERSION = 2  # since this version, columns have only been added; columns that a run lacks are NULL
 PUBLISHED_TABLES = (
     "run", "condition", "checkpoint", "run_mark", "run_condition", "layer", "epoch", "metric", "class_metric", "class_mean",
-    "classifier", "feature", "projection", "leap",
+    "classifier", "feature", "attack_path", "projection", "leap",
 )  # fmt: skip
 MOST_ROWS = {
     "run": 1, "run_mark": 1, "condition": 1_000, "run_condition": 1_000, "checkpoint": 1_000, "layer": 10_000,
     "epoch": 100_000, "classifier": 5_000_000, "class_mean": 20_000_000, "feature": 20_000_000,
+    "attack_path": 20_000_000,
 }  # fmt: skip
 """Maximum rows of one run in one file."""
 MOST_ROWS_OF_OTHERS = 5_000_000
@@ -261,14 +262,15 @@ def _lay_beside(connection: duckdb.DuckDBPyConnection, home: Path, runs: Publish
     row = connection.execute("SELECT current_database()").fetchone()
     assert row
     database = quoted_name(row[0]) + ".main."
+    lacking = lacking_tables(stored_version(connection))
     for table in sorted(tables):
         paths = [files[table] for files in runs.files.values() if table in files]  # older runs lack some tables
         if paths:
             listed = ", ".join(quoted_text(path) for path in paths)
             view = _BESIDE.get(table, _OTHERS_BESIDE).format(
-                own=database + table,
+                own=f"({without_rows(table)})" if table in lacking else database + table,
                 runs=database + "run",
                 files=f"read_parquet([{listed}], union_by_name = true)",
                 folder=quoted_text(home),
             )
-            connection.execute(f"CREATE TEMP VIEW {table} AS {view}")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS {view}")

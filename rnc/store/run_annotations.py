@@ -28,6 +28,7 @@ _EPOCH_TABLES = (
     "class_mean",
     "classifier",
     "feature",
+    "attack_path",
     "projection",
     "leap",
     "checkpoint",

@@ -53,6 +53,12 @@ CREATE TABLE feature (
     run_id VARCHAR, epoch INTEGER, split VARCHAR, condition VARCHAR,
     sample INTEGER, label INTEGER, predicted INTEGER, vector FLOAT[]
 );
+-- The same samples on the way of an attack: after `step` steps of its first restart (0 is the random start). A path begins with
+-- the clean row of `feature` and ends with that of the condition; only steps before the last one are here.
+CREATE TABLE attack_path (
+    run_id VARCHAR, epoch INTEGER, split VARCHAR, condition VARCHAR,
+    step INTEGER, sample INTEGER, predicted INTEGER, vector FLOAT[]
+);
 CREATE TABLE projection (
     run_id VARCHAR, epoch INTEGER, split VARCHAR, condition VARCHAR, method VARCHAR,
     sample INTEGER, coordinates FLOAT[]

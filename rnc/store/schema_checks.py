@@ -8,6 +8,7 @@ Tested by tests/security/test_store_files.py.
 
 import re
 import threading
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -125,10 +126,10 @@ def _schema_words() -> set[str]:
     return _words(SCHEMA.read_text()) | _OTHER_WORDS
 
 
-def check_columns(tables: dict[str, Columns], path: Path, *, complete: bool) -> None:
+def check_columns(tables: dict[str, Columns], path: Path, *, may_lack: Collection[str]) -> None:
     """Raise StoreError with the name of a column that the schema lacks or has with another type.
 
-    With `complete`, the store is of this version, and no table or column may be missing either.
+    No table or column may be missing either, except the tables in `may_lack` and their columns: older stores have fewer.
     """
     for table, wanted in _schema().items():
         columns = tables.get(table, {})
@@ -139,7 +140,8 @@ def check_columns(tables: dict[str, Columns], path: Path, *, complete: bool) -> 
                     f"column {quoted(f'{table}.{column}')} of {path} is {kind[:80]}, {expected}; the store was changed by "
                     "hand or made by another program, and is not read"
                 )
-        if complete and (missing := [column for column in wanted if column not in columns]):
+        missing = [column for column in wanted if column not in columns]
+        if missing and table not in may_lack:
             raise StoreError(
                 f"table {table} of {path} lacks {', '.join(missing)}; the store was changed by hand or made by another "
                 "program, and is not read"

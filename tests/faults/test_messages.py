@@ -20,7 +20,7 @@ from rnc.store import cached_queries, file_store
 from rnc.store.connection import reading
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
-from rnc.store.migrations import SCHEMA_VERSION
+from rnc.store.migrations import OLDEST_READ, SCHEMA_VERSION
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from tests.conftest import ROOT
@@ -136,7 +136,7 @@ SPOILED = {
     "the store is cut short": cut,
     "a bit of the store has flipped": flip,
     "the store is of a newer schema": changed(f"UPDATE schema_version SET version = {SCHEMA_VERSION + 1}"),
-    "the store is of an older schema": changed(f"UPDATE schema_version SET version = {SCHEMA_VERSION - 1}"),
+    "the store is of an older schema": changed(f"UPDATE schema_version SET version = {OLDEST_READ - 1}"),
     "the store defines a view": changed("CREATE VIEW mine AS SELECT content FROM read_text('/etc/hostname')"),
     "the store defines a macro": changed("CREATE MACRO coalesce(a, b) AS current_setting('home_directory')"),
     "a column computes something": changed(

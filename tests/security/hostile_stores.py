@@ -66,6 +66,7 @@ VECTORS = [
 LISTS = ["NULL", "[]", "[NULL]", "['x']", "['x', 'x']", "range(100000)::VARCHAR[]"]
 IN_JSON: list[Any] = [-1, 0, 2**31 - 1, 10**30, 1e308, float("nan"), float("inf"), True, "1", None, [], {}, 10**4000]
 _NUMBERS = {"INTEGER": WHOLE, "BIGINT": WHOLE, "DOUBLE": REAL, "FLOAT": REAL, "TIMESTAMP": TIMES}
+_LARGE = ("feature", "attack_path", "projection", "class_mean", "classifier")
 _LISTS = {"FLOAT[]": VECTORS, "VARCHAR[]": LISTS}
 
 
@@ -109,7 +110,7 @@ def make_base(tiny_store: Path, folder: Path) -> Base:
     columns = _columns(folder)
     with duckdb.connect(str(store)) as connection:
         (run_id,) = connection.execute("SELECT run_id FROM run").fetchone() or ("",)
-        for table in ("feature", "projection"):
+        for table in ("feature", "attack_path", "projection"):
             connection.execute(f"DELETE FROM {table} WHERE sample % 5 > 0")
         keys = [column.table for column in columns if column.name == "run_id"]
         for table in keys:
@@ -165,7 +166,7 @@ def _add_run(base: Base, connection: duckdb.DuckDBPyConnection, run_id: str) -> 
     """A copy of RUN under another id; of large tables some of the rows."""
     for column in base.columns:
         if column.name == "run_id":
-            some = " AND rowid % 4 = 0" if column.table in ("feature", "projection", "class_mean", "classifier") else ""
+            some = " AND rowid % 4 = 0" if column.table in _LARGE else ""
             connection.execute(
                 f"INSERT INTO {column.table} SELECT * REPLACE (? AS run_id) FROM {column.table} WHERE run_id = ?{some}",
                 [run_id, RUN],

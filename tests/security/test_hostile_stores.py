@@ -128,8 +128,8 @@ def test_rows_that_are_there_twice(server: Server, base: Base, world: World) -> 
 
 
 TABLES = [
-    "checkpoint", "class_mean", "class_metric", "classifier", "condition", "epoch", "feature", "lab_result", "layer", "leap",
-    "metric", "projection", "run", "run_condition", "run_mark", "schema_version",
+    "attack_path", "checkpoint", "class_mean", "class_metric", "classifier", "condition", "epoch", "feature", "lab_result",
+    "layer", "leap", "metric", "projection", "run", "run_condition", "run_mark", "schema_version",
 ]  # fmt: skip
 ON_PAGE = {"lab_result": "attack_lab", "checkpoint": "attack_lab", "layer": "layers", "feature": "projections"}
 ON_PAGE |= {"projection": "projections", "class_mean": "geometry", "classifier": "geometry", "leap": "projections"}

@@ -136,6 +136,19 @@ class SampleQueries:
             "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
         )
 
+    def attack_path(self, run_id: str, split: str, condition: str) -> pd.DataFrame:
+        """Return epoch, step, sample, predicted, vector of the sampled features along a condition's attack; maybe none.
+
+        Step 0 is the random start. The path begins before it, with the clean features, and ends with those of the condition.
+        """
+        return self._cached.query(
+            """SELECT epoch, step, sample, predicted, vector FROM attack_path
+               WHERE run_id = ? AND split = ? AND condition = ? ORDER BY ALL""",
+            run_id,
+            split,
+            condition,
+        )
+
     def umap_is_due(self, run_id: str) -> bool:
         """Return whether the run is still training and its planned UMAP is not stored yet."""
         runs = self._runs.all()

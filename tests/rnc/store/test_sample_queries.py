@@ -1,14 +1,19 @@
 """Maps take at most so many samples, as many of one class as of another, and the same ones wherever they look."""
 
+from pathlib import Path
+
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.conditions import CLEAN
+from rnc.conditions import CLEAN, Condition
 from rnc.simplex import SimplexSpan
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
+from rnc.store.vector_checks import as_matrix
 from rnc.vocabulary import FEATURES_LAYER
 from tests.examples import examples
 from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, begin
@@ -65,6 +70,61 @@ def test_features_of_some_classes(reader: StoreReader) -> None:
     for row in found.itertuples():
         assert list(row.vector) == [row.sample, row.label]
     assert "'a'" in found.attrs["sql"] and "$" not in found.attrs["sql"]
+
+
+def path_rows(epoch: int, steps: list[int], condition: Condition = PERTURBED, split: str = "train") -> Rows:
+    """Samples 7, 5 at each step, the vector of which tells what it is of."""
+    rows = Rows()
+    key = {"run_id": "a", "epoch": epoch, "split": split, "condition": condition.slug}
+    for step in steps:
+        vectors = np.array([[epoch, step, 7], [epoch, step, 5]])
+        rows.add("attack_path", **key, step=step, sample=[7, 5], predicted=[step, 1], vector=vectors)
+    rows.add("feature", **key, sample=[7, 5], label=[0, 1], predicted=[0, 1], vector=np.eye(2, 3))
+    return rows
+
+
+def test_an_attack_path_is_of_all_epochs_in_the_order_of_its_steps(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "rnc.duckdb", "a")
+    for epoch in (4, 0):
+        rows = path_rows(epoch, [10, 0, 1])
+        rows.extend(path_rows(epoch, [2], TARGETED))
+        rows.extend(path_rows(epoch, [2], split="test"))
+        writer.write_epoch("a", epoch, rows)
+    begin(tmp_path / "rnc.duckdb", "b")
+    samples = StoreReader(tmp_path / "rnc.duckdb").samples
+    found = samples.attack_path("a", "train", PERTURBED.slug)
+    assert list(found.columns) == ["epoch", "step", "sample", "predicted", "vector"]
+    expected = [(epoch, step, sample) for epoch in (0, 4) for step in (0, 1, 10) for sample in (5, 7)]
+    assert list(found[["epoch", "step", "sample"]].itertuples(index=False, name=None)) == expected
+    assert [tuple(vector) for vector in found["vector"]] == expected
+    assert found["predicted"].tolist() == [1 if sample == 5 else step for _epoch, step, sample in expected]
+    assert samples.attack_path("a", "test", PERTURBED.slug)["step"].tolist() == [2] * 4
+    for run_id, split, condition in (("b", "train", PERTURBED), ("a", "train", L2), ("c", "test", PERTURBED)):
+        assert samples.attack_path(run_id, split, condition.slug).empty
+
+
+@pytest.mark.one_file("rows are put into the file by hand")
+@pytest.mark.parametrize(
+    ("vector", "makes_sense"),
+    [("NULL", False), ("[]", False), ("vector[:1]", False), ("list_append(vector[:-2], NULL)", False),
+     ("[x * 'nan'::FLOAT FOR x IN vector]", True), ("['inf'::FLOAT FOR x IN vector]", True)],
+)  # fmt: skip
+def test_vectors_of_a_path_that_make_no_sense_are_told_as_those_of_features(
+    vector: str, makes_sense: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "rnc.duckdb"
+    begin(path, "a").write_epoch("a", 0, path_rows(0, [0]))
+    with duckdb.connect(str(path)) as connection:
+        for table in ("feature", "attack_path"):
+            connection.execute(f"UPDATE {table} SET vector = {vector} WHERE sample = 5")
+    samples = StoreReader(path).samples
+    for found in (samples.features("a"), samples.attack_path("a", "train", PERTURBED.slug)):
+        assert len(found) == 2
+        if makes_sense:
+            assert (~np.isfinite(as_matrix(found["vector"]))).any()
+        else:
+            with pytest.raises(StoreError, match="vectors make no sense"):
+                as_matrix(found["vector"])
 
 
 WIDTH = 6

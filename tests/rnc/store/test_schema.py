@@ -25,6 +25,7 @@ CONTRACT = {
     "class_mean": "run_id epoch split condition layer class vector",
     "classifier": "run_id epoch class vector bias",
     "feature": "run_id epoch split condition sample label predicted vector",
+    "attack_path": "run_id epoch split condition step sample predicted vector",
     "projection": "run_id epoch split condition method sample coordinates",
     "leap": "run_id epoch split condition true_class predicted_class count angle",
     "run_mark": "run_id tags note archived_at",

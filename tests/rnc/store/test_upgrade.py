@@ -15,8 +15,9 @@ from rnc.store import backup, file_store
 from rnc.store.__main__ import main
 from rnc.store.backup import back_up
 from rnc.store.connection import reading, writing
+from rnc.store.copy import copy_run
 from rnc.store.errors import StoreError, StoreWriteError
-from rnc.store.migrations import SCHEMA_VERSION
+from rnc.store.migrations import ADDED_TABLES, OLDEST_READ, SCHEMA_VERSION
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -25,7 +26,7 @@ CONFIG = json.dumps(
     {"dataset": "digits", "model": "small_cnn", "objective": "st", "norm": "linf", "epochs": 2, "seed": 1}
 )
 """As version 1 kept it: width and subset came later."""
-pytestmark = pytest.mark.one_file("no lake is older than schema 4")
+pytestmark = pytest.mark.one_file("the older stores are made as files")
 
 
 @pytest.fixture(params=range(1, SCHEMA_VERSION))
@@ -66,6 +67,7 @@ def columns(path: Path) -> dict[str, set[tuple[str, str]]]:
     return tables
 
 
+@pytest.mark.parametrize("version", range(1, OLDEST_READ), indirect=True)
 def test_a_reader_says_how(old: Path, version: int) -> None:
     before = old.read_bytes()
     with (
@@ -74,6 +76,36 @@ def test_a_reader_says_how(old: Path, version: int) -> None:
     ):
         pytest.fail("it was opened")
     assert old.read_bytes() == before
+
+
+NOT_UPGRADED = pytest.mark.parametrize("version", range(OLDEST_READ, SCHEMA_VERSION), indirect=True)
+
+
+@NOT_UPGRADED
+def test_a_store_that_lacks_only_tables_is_read_as_it_is(old: Path, tmp_path: Path) -> None:
+    """It has no rows in these tables; it can also be copied, and the copy is of this version."""
+    before = old.read_bytes()
+    reader = StoreReader(old)
+    assert reader.runs.all()["run_id"].tolist() == ["old"]
+    path = reader.samples.attack_path("old", "train", "clean")
+    assert path.empty and list(path.columns) == ["epoch", "step", "sample", "predicted", "vector"]
+    with reading(old) as connection:
+        for table in ADDED_TABLES:
+            assert connection.execute(f"SELECT * FROM {table}").fetchall() == []
+    assert copy_run(old, tmp_path / "new" / "rnc.duckdb", "old")
+    assert columns(tmp_path / "new" / "rnc.duckdb")["attack_path"] and old.read_bytes() == before
+    with duckdb.connect(str(old), read_only=True) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'attack_path'"
+        ).fetchall() == [(0,)]
+
+
+@NOT_UPGRADED
+def test_a_store_that_lacks_more_than_its_version_does_is_refused(old: Path) -> None:
+    with duckdb.connect(str(old)) as connection:
+        connection.execute("ALTER TABLE epoch DROP COLUMN train_loss")
+    with pytest.raises(StoreError, match=r"table epoch of .* lacks train_loss"), reading(old):
+        pytest.fail("it was opened")
 
 
 def test_it_becomes_what_a_new_store_is(old: Path, tmp_path: Path) -> None:
@@ -174,9 +206,13 @@ def test_without_room_for_the_copy_nothing_is_upgraded(old: Path, version: int) 
         assert connection.execute("SELECT version FROM schema_version").fetchall() == [(version,)]
 
 
-def test_the_command_upgrades_and_lists(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("version", range(1, OLDEST_READ), indirect=True)
+def test_the_command_says_how(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(old)]) == 2
     assert "--upgrade" in capsys.readouterr().err
+
+
+def test_the_command_upgrades_and_lists(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(old), "--upgrade"]) == 0
     assert "old  finished  epoch 2 of 2" in capsys.readouterr().out
     assert main([str(old)]) == 0

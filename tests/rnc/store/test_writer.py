@@ -48,6 +48,7 @@ def everywhere(run_id: str, epoch: int = 0) -> Rows:
     rows.add("class_mean", **spot, layer="features", **{"class": range(2)}, vector=np.eye(2))
     rows.add("classifier", **key, **{"class": range(2)}, vector=np.eye(2), bias=[0.0, 1.0])
     rows.add("feature", **spot, sample=[4, 7], label=[0, 1], predicted=[0, 0], vector=np.eye(2))
+    rows.add("attack_path", **spot, step=0, sample=[4, 7], predicted=[0, 0], vector=np.eye(2))
     rows.add("projection", **spot, method="pca", sample=[4, 7], coordinates=np.eye(2))
     rows.add("leap", **spot, true_class=0, predicted_class=1, count=3, angle=0.1)
     rows.add("checkpoint", **key, path="checkpoints/x", sha256="00")
