@@ -46,7 +46,7 @@ class Estimate:
         self._timed: dict[tuple, tuple[float, float, float]] = {}
 
     def seconds(self, config: RunConfig) -> float:
-        """Return the seconds of training and measurement of a run, without loading, UMAP and the store."""
+        """Return the seconds of training and measurement of a run, without loading, attack paths, UMAP and the store."""
         forward, attack_step, train_step = self._timings(config)
         train, test = _IMAGES[config.dataset]
         train = config.subset or train

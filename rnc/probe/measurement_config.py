@@ -75,7 +75,7 @@ class MeasurementConfig:
     measure_subset: int = 0
     """Measure this many images of each split, balanced over the classes; 0 measures all."""
     vector_epochs: str = "measured"
-    """When to keep class means, classifier, sampled features and PCA: measured, milestones, last, none, or a list."""
+    """When to keep class means, classifier, features, attack paths and PCA: measured, milestones, last, none, or a list."""
     checkpoint_epochs: str = "measured"
     """When to keep the network for the attack lab: measured, milestones, last, none, or a list."""
     sample_size: int = 200

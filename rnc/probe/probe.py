@@ -18,6 +18,7 @@ from rnc.features import FeatureSet, ImageBatch, batch_size, feature_batches, ga
 from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.modes import model_mode
+from rnc.probe.attack_path import ROLES_WITH_PATH, AttackedNetwork, add_attack_path
 from rnc.probe.condition_batches import ConditionBatches
 from rnc.probe.measured_images import MeasuredSet, TrainedImages
 from rnc.probe.metric_rows import (
@@ -145,6 +146,7 @@ class Probe:
                 add_layers(measured_condition, partial(batches.stages, epoch.model), epoch.layer_means, self._ranks.sum)
             if plan.keep_vectors and (role, condition) in plan.conditions:
                 self._keep(measured_condition, epoch.measured)
+                self._keep_path(role, measured_condition, epoch)
             beat()
 
     def _batches(self, part: MeasuredSet, condition: Condition, logits_fn: Logits, *, keep: bool) -> ConditionBatches:
@@ -222,6 +224,12 @@ class Probe:
         predicted = features.predicted[part.kept].cpu().numpy()
         add_sample(measured_condition, sample.indices, sample.labels, predicted, sample.features)
         measured.samples[measured_condition.split, measured_condition.condition] = sample
+
+    def _keep_path(self, role: Role, measured_condition: MeasuredCondition, epoch: _Epoch) -> None:
+        """Keep the sampled features along the run's own attacks. Only the process that writes attacks the few images again."""
+        if role in ROLES_WITH_PATH and self._ranks.is_main:
+            network = AttackedNetwork(epoch.model, epoch.logits_fn, _ATTACK_SEED)
+            add_attack_path(measured_condition, self._sets[measured_condition.split], network)
 
     def _attackable(self, model: FeatureClassifier) -> Logits:
         """Return the logits function for attacks: a faster folded copy of the network if possible, else the network."""

@@ -20,8 +20,9 @@ from tests.train.fork_server import fork_server
 from tests.train.small import ask
 
 TABLES = {
-    "metric": "*", "class_metric": "*", "class_mean": "*", "classifier": "*", "feature": "*", "projection": "*",
-    "leap": "*", "layer": "*", "run_condition": "*", "checkpoint": "*", "epoch": "epoch, learning_rate, train_loss",
+    "metric": "*", "class_metric": "*", "class_mean": "*", "classifier": "*", "feature": "*", "attack_path": "*",
+    "projection": "*", "leap": "*", "layer": "*", "run_condition": "*", "checkpoint": "*",
+    "epoch": "epoch, learning_rate, train_loss",
 }  # fmt: skip
 _EPOCHS = """
     SELECT epoch, md5(string_agg(CAST(value AS VARCHAR), ' '

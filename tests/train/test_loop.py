@@ -19,7 +19,7 @@ from rnc.probe.interruption import Diverged
 from rnc.probe.store_and_device_options import Options
 from rnc.store.errors import StoreBusyError
 from rnc.store.writer import StoreWriter
-from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Split
+from rnc.vocabulary import HEARTBEAT_SECONDS, Metric, Objective, Role, Split
 from tests.train.small import ask, small
 from train import epoch as epoch_module
 from train.config import RunConfig
@@ -95,7 +95,7 @@ def test_around_own_means_every_scalar_is_there(store: Path) -> None:
 
 
 def test_vectors_and_projections_are_kept_at_the_chosen_epochs(store: Path) -> None:
-    for table in ("class_mean", "classifier", "feature", "projection"):
+    for table in ("class_mean", "classifier", "feature", "attack_path", "projection"):
         assert ask(store, f"SELECT DISTINCT epoch FROM {table}") == [(2,)], table
     spots = [(split, slug) for split in ("test", "train") for slug in looked_at(2, split) if slug != SWEPT]
     means = ask(store, "SELECT DISTINCT split, condition FROM class_mean ORDER BY ALL")
@@ -104,6 +104,9 @@ def test_vectors_and_projections_are_kept_at_the_chosen_epochs(store: Path) -> N
         found = ask(store, f"SELECT split, condition, count(*) FROM {table} GROUP BY ALL ORDER BY ALL")
         assert found == [(*spot, 20) for spot in spots if not spot[1].endswith("predicted")], table
     assert ask(store, "SELECT DISTINCT method FROM projection") == [("pca",)]
+    path = ask(store, "SELECT split, condition, step, count(*) FROM attack_path GROUP BY ALL ORDER BY ALL")
+    own = sorted(condition.slug for role, condition in CONFIG.conditions if role in (Role.PERTURBED, Role.TARGETED))
+    assert path == [(split, slug, 0, 20) for split in ("test", "train") for slug in own], "an attack of one step"
 
 
 def test_every_epoch_says_what_it_cost(store: Path) -> None:
@@ -155,7 +158,7 @@ def test_the_same_config_gives_the_same_bits_and_another_seed_others(store: Path
     torch.rand(7)  # the state of torch's own generator plays no part
     again = trained(tmp_path / "again" / "rnc.duckdb")
     assert values(again) == values(store)
-    for table in ("class_mean", "classifier", "feature", "leap"):
+    for table in ("class_mean", "classifier", "feature", "attack_path", "leap"):
         assert ask(again, f"SELECT * FROM {table} ORDER BY ALL") == ask(store, f"SELECT * FROM {table} ORDER BY ALL")
     other = trained(tmp_path / "other" / "rnc.duckdb", small(seed=2, measured_epochs="0"))
     where = "WHERE epoch = 0 AND condition = 'clean' AND metric = 'nc1' AND split = 'train'"

@@ -85,7 +85,18 @@ def test_rows_are_those_of_a_trained_run(brought: Path, tmp_path: Path) -> None:
     store = tmp_path / "again" / "rnc.duckdb"
     given = ["--dataset", "digits", "--model", "small_cnn", "--checkpoint", *kept["path"], "--store", str(store)]
     assert main([*given, *flags]) == 0
-    for table in ("metric", "class_metric", "class_mean", "classifier", "feature", "leap", "projection", "layer"):
+    tables = (
+        "metric",
+        "class_metric",
+        "class_mean",
+        "classifier",
+        "feature",
+        "attack_path",
+        "leap",
+        "projection",
+        "layer",
+    )
+    for table in tables:
         columns = "* EXCLUDE (run_id)"
         first, second = (ask(path, f"SELECT {columns} FROM {table} ORDER BY ALL") for path in (trained, store))
         assert len(first) == len(second) > 0, table
@@ -132,7 +143,7 @@ def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: p
     assert main(command(brought)) == 0
     assert seen == ["net_epoch0.pt", "net_epoch2.pt", "net_epoch10.pt"], "before it went on"
     stores = [brought / name / "rnc.duckdb" for name in ("whole", "store")]
-    for table in ("metric", "feature", "projection", "checkpoint", "leap"):
+    for table in ("metric", "feature", "attack_path", "projection", "checkpoint", "leap"):
         whole, two_parts = (ask(store, f"SELECT * FROM {table} ORDER BY ALL") for store in stores)
         assert whole == two_parts, table
 

@@ -44,6 +44,9 @@ QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
     "projection": lambda r, run: r.samples.projection(run, 0, "train", ["clean"], "pca"),
     "projected": lambda r, run: r.samples.projected(run),
     "features": lambda r, run: r.samples.features(run),
+    "attack_path": lambda r, run: r.samples.attack_path(
+        run, "train", r.runs.conditions([run]).query("role == 'perturbed'").condition.iloc[0]
+    ),
     "layers": lambda r, run: r.metrics.layers([run], ["clean", "perturbed"], "train", 9),
     "evidence": lambda r, run: r.metrics.evidence([run], ["nc1", "angle"], 9),
     "last_values": lambda r, run: r.metrics.last_values(["nc1", "angle"]).query("run_id == @run"),
@@ -277,6 +280,7 @@ def test_a_run_of_the_schema_before_is_read_beside_one_of_this(tiny_store: Path,
     run_id, folder = only_run(tiny_store), tmp_path / "gallery"
     older = publish(tiny_store, run_id, folder).rename(folder / "older")
     (older / "run_mark.parquet").unlink()  # (of schema 4)
+    (older / "attack_path.parquet").unlink()  # (of schema 5)
     for path in older.glob("*.parquet"):
         rows = pq.read_table(path)
         rows = rows.drop_columns([name for name in rows.column_names if name in ADDED_IN_3])
@@ -291,6 +295,9 @@ def test_a_run_of_the_schema_before_is_read_beside_one_of_this(tiny_store: Path,
     assert set(reader.runs.all()["run_id"]) == {"older", run_id}
     per_run = reader.runs.conditions(["older", run_id]).groupby("run_id")["condition"].agg(sorted)
     assert per_run["older"] == per_run[run_id]
+    (attack,) = reader.runs.conditions([run_id]).query("role == 'perturbed'")["condition"]
+    assert reader.samples.attack_path("older", "train", attack).empty
+    assert not reader.samples.attack_path(run_id, "train", attack).empty
 
 
 def test_what_killed_exports_left_is_taken_up_by_the_next_and_nothing_else(tiny_store: Path, tmp_path: Path) -> None:

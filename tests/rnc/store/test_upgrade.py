@@ -18,6 +18,7 @@ from rnc.store.connection import reading, writing
 from rnc.store.copy import copy_run
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.migrations import ADDED_TABLES, OLDEST_READ, SCHEMA_VERSION
+from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -98,6 +99,21 @@ def test_a_store_that_lacks_only_tables_is_read_as_it_is(old: Path, tmp_path: Pa
         assert connection.execute(
             "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'attack_path'"
         ).fetchall() == [(0,)]
+
+
+@NOT_UPGRADED
+def test_a_store_that_is_read_as_it_is_has_published_runs_beside_it(
+    old: Path, tiny_store: Path, tmp_path: Path
+) -> None:
+    run_id = str(StoreReader(tiny_store).runs.all()["run_id"].item())
+    publish(tiny_store, run_id, tmp_path / "bundle")
+    reader = StoreReader(old, tmp_path / "bundle")
+    assert set(reader.runs.all()["run_id"]) == {"old", run_id}
+    (attack,) = reader.runs.conditions([run_id]).query("role == 'perturbed'")["condition"]
+    expected = StoreReader(tiny_store).samples.attack_path(run_id, "train", attack)
+    found = reader.samples.attack_path(run_id, "train", attack)
+    assert len(found) and found["vector"].map(list).tolist() == expected["vector"].map(list).tolist()
+    assert reader.samples.attack_path("old", "train", attack).empty
 
 
 @NOT_UPGRADED
