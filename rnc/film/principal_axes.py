@@ -39,6 +39,8 @@ def principal_axes(reader: StoreReader, run_id: str) -> PrincipalAxes:
     count, total, products = 0, np.zeros(0), np.zeros(0)
     for epoch in states.of_epochs():
         vectors = epoch.vectors[0][np.isfinite(epoch.vectors[0]).all(axis=1)]
+        if not len(vectors):
+            continue
         if not count:
             shift = vectors.mean(axis=0)  # sums of deviations from any point near the mean keep their digits
             total, products = np.zeros(len(shift)), np.zeros((len(shift), len(shift)))

@@ -102,9 +102,7 @@ class StoredStates:
     def _path_at(self, epoch: int) -> pd.DataFrame:
         """Return the features at the attack steps that the run kept at an epoch; none for runs that kept no steps."""
         request = self.request
-        if not hasattr(self._reader.samples, "attack_path"):  # TEMPORARY
-            return pd.DataFrame({"step": [], "sample": [], "predicted": [], "vector": []})
-        return self._reader.samples.attack_path(request.run_id, epoch, request.split, request.condition)
+        return self._reader.samples.attack_path(request.run_id, request.split, request.condition, epoch)
 
     def _placed(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return vectors (N, d) and predictions (N,) of rows in the film's order of samples."""

@@ -14,6 +14,8 @@ from rnc.vocabulary import ProjectionMethod, RunState
 EVERY_SAMPLE = 2**31
 """Value of `most` for all stored samples."""
 
+_EVERY_EPOCH = -1
+
 _SPREAD = 2654435761  # an odd number near 2^32 over the golden ratio: Knuth, The Art of Computer Programming 3, 6.4
 _DRAWN = f"""drawn AS (
                    SELECT sample, (SELECT count(DISTINCT sample) FROM here) AS stored FROM (
@@ -136,17 +138,20 @@ class SampleQueries:
             "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
         )
 
-    def attack_path(self, run_id: str, split: str, condition: str) -> pd.DataFrame:
+    def attack_path(self, run_id: str, split: str, condition: str, epoch: int | None = None) -> pd.DataFrame:
         """Return epoch, step, sample, predicted, vector of the sampled features along a condition's attack; maybe none.
 
         Step 0 is the random start. The path begins before it, with the clean features, and ends with those of the condition.
+        `epoch` limits them to one epoch. The answer is not kept.
         """
-        return self._cached.query(
+        return self._cached.query_once(
             """SELECT epoch, step, sample, predicted, vector FROM attack_path
-               WHERE run_id = ? AND split = ? AND condition = ? ORDER BY ALL""",
-            run_id,
-            split,
-            condition,
+               WHERE run_id = $run AND split = $split AND condition = $condition AND ($epoch < 0 OR epoch = $epoch)
+               ORDER BY ALL""",
+            run=run_id,
+            split=split,
+            condition=condition,
+            epoch=_EVERY_EPOCH if epoch is None else epoch,
         )
 
     def umap_is_due(self, run_id: str) -> bool:
