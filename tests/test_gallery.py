@@ -90,7 +90,9 @@ def test_the_findings_page_judges_as_the_document(monkeypatch: pytest.MonkeyPatc
         assert shown == verdicts, claim
 
 
-@pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs"])
+@pytest.mark.parametrize(
+    "page", ["findings", "collapse", "geometry", "projections", "film", "layers", "attack_lab", "runs"]
+)
 def test_every_page_shows_it_on_an_empty_store(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One run of each objective, of the setting that goes beyond zero training error, marked as the gallery's."""
     monkeypatch.setenv("RNC_GALLERY", str(GALLERY))

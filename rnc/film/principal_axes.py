@@ -14,6 +14,11 @@ from rnc.store.reader import StoreReader
 from rnc.vocabulary import NO_PLANE, Split
 
 _AXES = 3
+MOST_DIMENSIONS = 4096
+"""Largest number of features of a network whose axes are fitted: their covariance then takes 128 MiB."""
+_MOST_FOR_ALL_AXES = 1024
+"""Largest number of features for which all axes are computed, of which three are taken; it takes about a second."""
+_BLOCK, _ROUNDS = 16, 200
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,8 @@ class PrincipalAxes:
 def principal_axes(reader: StoreReader, run_id: str) -> PrincipalAxes:
     """Fit the axes to the clean training features of all stored epochs together, as `rnc.projection.PlanePCA` does.
 
-    The vectors are summed up epoch by epoch. Raises ValueError if the features have one dimension, or if there are too few.
+    The vectors are summed up epoch by epoch. Raises ValueError if the features have one dimension or more than MOST_DIMENSIONS,
+    or if there are too few.
     """
     states = StoredStates(reader, FilmRequest(run_id, Split.TRAIN, CLEAN.slug, EVERY_SAMPLE))
     count, total, products = 0, np.zeros(0), np.zeros(0)
@@ -42,6 +48,7 @@ def principal_axes(reader: StoreReader, run_id: str) -> PrincipalAxes:
         if not len(vectors):
             continue
         if not count:
+            _check_width(vectors.shape[1])
             shift = vectors.mean(axis=0)  # sums of deviations from any point near the mean keep their digits
             total, products = np.zeros(len(shift)), np.zeros((len(shift), len(shift)))
         deviations = vectors - shift
@@ -50,13 +57,31 @@ def principal_axes(reader: StoreReader, run_id: str) -> PrincipalAxes:
             total + deviations.sum(axis=0),
             products + deviations.T @ deviations,
         )
-    if len(total) < 2:
-        raise ValueError(NO_PLANE)
     if count < 2:
         raise ValueError(f"A plane needs the features of at least 2 images, but there is only {count}.")
     mean = total / count
-    _values, columns = np.linalg.eigh(products / count - np.outer(mean, mean))
-    directions = columns[:, ::-1][:, :_AXES].T
+    directions = _leading(products / count - np.outer(mean, mean))
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])
     return PrincipalAxes(shift + mean, directions * signs[:, None])
+
+
+def _check_width(width: int) -> None:
+    if width < 2:
+        raise ValueError(NO_PLANE)
+    if width > MOST_DIMENSIONS:
+        raise ValueError(
+            f"the features have {width:,} dimensions, and principal axes are fitted to at most {MOST_DIMENSIONS:,}; choose the "
+            "plane of three class means"
+        )
+
+
+def _leading(covariance: np.ndarray) -> np.ndarray:
+    """Return the leading eigenvectors (k, d) of a covariance matrix (d, d), k being 3 or d."""
+    if len(covariance) <= _MOST_FOR_ALL_AXES:
+        return np.linalg.eigh(covariance)[1][:, ::-1][:, :_AXES].T
+    block = np.linalg.qr(np.random.default_rng(0).standard_normal((len(covariance), _BLOCK)))[0]
+    for _round in range(_ROUNDS):  # subspace iteration
+        block = np.linalg.qr(covariance @ block)[0]
+    within = np.linalg.eigh(block.T @ covariance @ block)[1][:, ::-1][:, :_AXES]
+    return (block @ within).T

@@ -63,6 +63,8 @@ def positions(reader: StoreReader, states: StoredStates, view: View, num_classes
     Raises ValueError if the view cannot be made for this run, with the reason.
     """
     if view.method == "span":
+        if max(view.classes) >= num_classes:
+            raise ValueError(f"the run has {num_classes} classes, and none of the label {max(view.classes)}")
         return _in_span(reader, states, view.classes, num_classes)
     if view.method == UMAP:
         return _as_stored(reader, states, num_classes)

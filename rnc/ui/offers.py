@@ -34,6 +34,10 @@ class Offers(Generic[_Offered]):
                 del self._values[self._keys.popitem(last=False)[1]]
         return key
 
+    def offered_keys(self) -> list[str]:
+        """Return the keys of all offers, the oldest first."""
+        return list(self._values)
+
     def get(self, key: str) -> _Offered | None:
         """Return the value that was offered under a key; None if there is none, or not any more."""
         return self._values.get(key)

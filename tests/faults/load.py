@@ -32,7 +32,7 @@ from tests.train.fork_server import fork_server
 from tests.train.small import ask, small
 from train.loop import train_run
 
-PAGES = ("", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")
+PAGES = ("", "collapse", "geometry", "projections", "film", "layers", "attack_lab", "runs")
 _LONGEST_LOOK = 3.0  # seconds on a page
 _SESSION = 8  # pages
 _LAST_RUN = 300.0  # seconds that the runs begun last may take

@@ -14,7 +14,7 @@ from tests.train.malformed.network import CLASSES, picture
 from tests.train.user_networks import HERE, SIDE, cosine_in_forward, plain
 from train.measure import main
 
-PAGES = ["findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs"]
+PAGES = ["findings", "collapse", "geometry", "projections", "film", "layers", "attack_lab", "runs"]
 OF_ANY_NETWORK = ["findings", "runs"]
 """The pages that read no features, vectors or layers: of a run that somebody brought they show names and settings alone."""
 

@@ -140,7 +140,9 @@ def test_the_lab_attacks_it_on_its_own_images(measured: Path, run_id: str, monke
     torch.testing.assert_close(network(few), again(few))
 
 
-@pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs"])
+@pytest.mark.parametrize(
+    "page", ["findings", "collapse", "geometry", "projections", "film", "layers", "attack_lab", "runs"]
+)
 def test_no_page_raises_for_the_test_images_that_there_are_not(
     page: str, measured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

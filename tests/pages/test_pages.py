@@ -17,7 +17,7 @@ from rnc.ui.run_labels import run_labels
 from rnc.vocabulary import METRIC_INFO, Metric
 from tests.pages.app import charts, open_page, ordered, rows, same
 
-PAGES = ("findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")
+PAGES = ("findings", "collapse", "geometry", "projections", "film", "layers", "attack_lab", "runs")
 OF_A_CONDITION = ("collapse", "geometry", "projections", "layers")
 """The pages that read rows of the sidebar's condition; the others only draw the sidebar."""
 

@@ -122,7 +122,7 @@ def _page(world: World, which: str, options: dict[str, Any], findings: Findings)
 
     from rnc.lab.job_queue import JobQueue
 
-    JobQueue.prepare = lambda *_arguments: None  # type: ignore[method-assign]  # (the step `lab` starts a worker)
+    JobQueue.measure_when_idle = lambda *_arguments: None  # type: ignore[method-assign]  # (the step `lab` starts a worker)
     os.environ["RNC_STORE"] = _address(world, options)
     os.environ["RNC_GALLERY"] = str(options.get("gallery", ""))
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
@@ -130,12 +130,34 @@ def _page(world: World, which: str, options: dict[str, Any], findings: Findings)
         app.query_params[name] = value
     app.switch_page(f"pages/{which}.py").run()
     _look_at(app, findings)
+    if which == "film":
+        _request_films(findings)
     for key in options.get("press", []):
         buttons = [button for button in app.button if button.key == key]
         if buttons and not buttons[0].disabled:
             buttons[0].click().run()
             _look_at(app, findings)
     return f"{len(app.main.children)} elements, {len(app.error)} errors{': ' + app.error[0].value[:160] if app.error else ''}"
+
+
+def _request_films(findings: Findings) -> None:
+    """Request every file of the films that the page offered, as a browser would."""
+    from rnc.ui.film import film_routes
+    from tests.rnc.ui.route_requests import ask
+
+    for key in film_routes.offers.offered_keys():
+        for name in (
+            "states",
+            "view/pca",
+            "view/umap",
+            "view/span-0-1-2",
+            "view/span-0-1-2-3",
+            "view/span-0-9998-9999",
+        ):
+            answer = ask(film_routes.routes(), f"/{film_routes.FOLDER}/{key}/{name}")
+            check_secrets(answer.content, _secrets, "sent to the browser", findings)
+            if answer.status not in (200, 422):
+                findings.append(f"film {name}: {answer.status} {answer.content[:200]!r}")
 
 
 def _look_at(app: Any, findings: Findings) -> None:
@@ -291,7 +313,7 @@ _STEPS = {
     "list": _list, "doctor": _doctor, "copy": _copy, "export": _export, "kept": _kept, "page": _page, "lab": _lab,
     "train": _train, "sweeps": _sweeps, "misdeed": _misdeed,
 }  # fmt: skip
-PAGES = ("findings", "collapse", "geometry", "projections", "layers", "attack_lab", "runs")
+PAGES = ("findings", "collapse", "geometry", "projections", "film", "layers", "attack_lab", "runs")
 
 
 def captured(text: io.BufferedRandom) -> str:

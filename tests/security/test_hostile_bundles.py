@@ -67,7 +67,7 @@ def constant(column: str, value: Any) -> Callable[[pa.Table], pa.Table]:
 
 def test_an_honest_bundle_passes(server: Server, bundle: Path, world: World) -> None:
     report = server.run(
-        world, steps(world, "runs", "collapse", "findings", "geometry", "projections", "layers", "attack_lab")
+        world, steps(world, "runs", "collapse", "findings", "geometry", "projections", "film", "layers", "attack_lab")
     )
     report.assert_harmless()
     assert " 0 errors" in report.steps["page:runs"] and RUN in report.steps["list"]

@@ -99,7 +99,7 @@ def steps(made: Lake, *pages: str) -> list[Step]:
 
 def test_an_honest_lake_passes(server: Server, shared: Lake, world: World) -> None:
     report = server.run(
-        world, steps(shared, "runs", "collapse", "findings", "geometry", "projections", "layers", "attack_lab")
+        world, steps(shared, "runs", "collapse", "findings", "geometry", "projections", "film", "layers", "attack_lab")
     )
     report.assert_harmless()
     assert RUN in report.steps["list"] and "copied" in report.steps["copy"]

@@ -132,6 +132,7 @@ TABLES = [
     "layer", "leap", "metric", "projection", "run", "run_condition", "run_mark", "schema_version",
 ]  # fmt: skip
 ON_PAGE = {"lab_result": "attack_lab", "checkpoint": "attack_lab", "layer": "layers", "feature": "projections"}
+ON_PAGE |= {"attack_path": "film"}
 ON_PAGE |= {"projection": "projections", "class_mean": "geometry", "classifier": "geometry", "leap": "projections"}
 
 

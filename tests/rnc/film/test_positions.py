@@ -71,6 +71,20 @@ def test_the_axes_are_the_leading_singular_vectors(tiny_store: Path) -> None:
     assert (axes.directions[np.arange(3), np.abs(axes.directions).argmax(axis=1)] > 0).all(), "signs are fixed"
 
 
+def test_the_axes_of_wide_features_are_the_same(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are found by iteration, because all axes of many dimensions would take minutes."""
+    expected = principal_axes(StoreReader(tiny_store), run_of(tiny_store)[0])
+    monkeypatch.setattr("rnc.film.principal_axes._MOST_FOR_ALL_AXES", 2)
+    found = principal_axes(StoreReader(tiny_store), run_of(tiny_store)[0])
+    assert np.allclose(found.directions, expected.directions, atol=1e-8)
+
+
+def test_too_wide_features_are_refused_in_words(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnc.film.principal_axes.MOST_DIMENSIONS", 3)
+    with pytest.raises(ValueError, match="choose the plane of three class means"):
+        principal_axes(StoreReader(tiny_store), run_of(tiny_store)[0])
+
+
 def test_attack_steps_are_projected_like_the_rest(tiny_store: Path) -> None:
     """The states between clean and perturbed have no stored projection."""
     states, placed = view_of(tiny_store, "pca")

@@ -1,13 +1,9 @@
 """Images are answered by address for the samples that a map drew, and for no others; wrong images are not shown."""
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from starlette.applications import Starlette
 from streamlit import config
 
 from rnc import datasets
@@ -16,6 +12,8 @@ from rnc.ui.offers import Offers
 from rnc.ui.projections import sample_image_routes
 from rnc.ui.projections.sample_image_routes import ImageOrigin, offer
 from rnc.vocabulary import Split
+from tests.rnc.ui.route_requests import Answer
+from tests.rnc.ui.route_requests import ask as ask_routes
 
 ORIGIN = ImageOrigin("digits", Split.TRAIN, Path("nowhere"))
 SAMPLES = np.array([7, 3, 400])
@@ -27,30 +25,9 @@ def _no_offers(monkeypatch: pytest.MonkeyPatch) -> None:
     sample_image_routes._small_image.cache_clear()
 
 
-class Answer(NamedTuple):
-    """The answer to a request."""
-
-    status: int
-    headers: dict[str, str]
-    content: bytes
-
-
 def ask(path: str, method: str = "GET") -> Answer:
     """Send a request to a server that has nothing but the images."""
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": method, "path": path, "root_path": "", "query_string": b"", "headers": []}
-    served = Starlette(routes=sample_image_routes.routes())(scope, receive, send)
-    with ThreadPoolExecutor(1) as pool:  # (this thread may have an event loop, of a browser that other tests drive)
-        pool.submit(asyncio.run, served).result()
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))
+    return ask_routes(sample_image_routes.routes(), path, method)
 
 
 def labels() -> np.ndarray:
