@@ -4,7 +4,7 @@ import streamlit as st
 
 from rnc.ui.film.film_choice import choose_films
 from rnc.ui.film.film_player import draw_film
-from rnc.ui.projections.selection import pick, picked_samples
+from rnc.ui.projections.selection import pick, picked_samples, write_address
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
@@ -12,6 +12,7 @@ st.title("Collapse film")
 films, scope = choose_films(selection)
 if not films:
     st.stop()
+write_address(scope)
 draw_film(films, selection.epoch, picked_samples(scope), lambda samples: pick(scope, samples), key="film_player")
 st.caption(
     "Each dot is an image's feature vector. Features are stored at the epochs that the scale marks; between them, dots move on "

@@ -29,6 +29,15 @@ export class Pane {
     this.#listen();
   }
 
+  /** Draw without WebGL from now on. */
+  drawPlainly() {
+    const plain = element("canvas", "");
+    this.points.replaceWith(plain);
+    this.points = plain;
+    this.renderer = createRenderer(plain, true);
+    this.player.invalidate();
+  }
+
   /** Read the film's states. */
   async load() {
     this.files.states = await this.source.read("states");

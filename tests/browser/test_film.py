@@ -1,0 +1,234 @@
+"""The film in a real browser: every kept state, playing, the lasso, two films with one clock, and what is exported."""
+
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Download, Page, expect
+
+from rnc.film.film_files import view_file
+from rnc.film.stored_states import FilmRequest
+from rnc.film.views import View
+from rnc.store.reader import StoreReader
+from rnc.ui.film.film_player import MOST_SAMPLES
+from rnc.vocabulary import Split
+from tests.browser.conftest import NAMES, settle, visit
+from tests.rnc.film.test_film_files import unpacked
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SOFTWARE = ["--no-sandbox", "--disable-background-networking", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+PLAYER = """() => {
+    const host = [...document.querySelectorAll('*')].find((e) => e.shadowRoot?.querySelector('.film'));
+    return (host?.shadowRoot ?? document).querySelector('.film').player;
+}"""
+
+
+def ask(page: Page, script: str) -> Any:
+    """The value of an expression about `player`."""
+    return page.evaluate(f"() => {{ const player = ({PLAYER})(); return {script}; }}")
+
+
+def until(page: Page, script: str) -> None:
+    """Wait until an expression about `player` is true."""
+    page.wait_for_function(f"() => {{ const player = ({PLAYER})(); return player && ({script}); }}")
+
+
+def open_film(page: Page, address: str, **options: str) -> None:
+    """Open the page, and wait for its pictures."""
+    query = "&".join(f"{name}={value}" for name, value in options.items())
+    visit(page, f"{address}/film?{query}")
+    expect(page.locator(".film .stage").first).to_be_visible()
+    until(page, "player.panes.every((pane) => pane.film?.view) && player.frames > 0")
+    settle(page)
+
+
+@pytest.fixture
+def film(page: Page, demo_address: str) -> Page:
+    """The film of ST beside AT."""
+    open_film(page, demo_address)
+    return page
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.locator(".film label.control", has_text=label).locator("select").first.select_option(label=option)
+
+
+@pytest.mark.parametrize(
+    ("shown", "name"),
+    [("PCA", "pca"), ("plane of 3 means", "span-0-1-2"), ("space of 4 means", "span-0-1-2-3"), ("UMAP", "umap")],
+)
+def test_positions_in_every_kept_state_are_the_stores(shown: str, name: str, film: Page, demo_store: Path) -> None:
+    choose(film, "View", shown)
+    until(film, f"player.panes.every((pane) => pane.film.view.view === '{name}')")
+    reader = StoreReader(demo_store)
+    for place in range(2):
+        states = ask(film, f"{{...player.panes[{place}].film.states, arrays: null}}")
+        request = FilmRequest(states["run"], Split.TRAIN, states["condition"], MOST_SAMPLES)
+        header, arrays = unpacked(view_file(reader, request, states["classes"], View.from_name(name)))
+        at = 0
+        for epoch, steps in zip(states["epochs"], states["steps"], strict=True):
+            for step in steps:
+                share = (step + 1) / (states["last_step"] + 1)
+                placed = f"player.panes[{place}].film.positionsAt({epoch}, {share}, true)"
+                drawn = np.array(ask(film, f"[...{placed}].map((x) => Number.isNaN(x) ? null : x)"), float).reshape(-1, 3)[:, : header["dimensions"]]
+                stored = arrays["positions"][at].astype(float)
+                if np.isfinite(
+                    stored
+                ).any():  # (where a view has no positions, the film stays at the nearest epoch that has)
+                    assert np.array_equal(drawn, stored, equal_nan=True), (epoch, step)
+                at += 1
+        assert at == len(arrays["positions"])
+
+
+def test_between_states_samples_move_on_straight_lines(film: Page) -> None:
+    """Halfway between two epochs (on a linear scale), and between two steps of the attack."""
+    between = "((film, at) => [...film.positionsAt(...at, false, new Float32Array(3 * film.count))])(player.panes[0].film, {})"
+    first, last = ask(film, "player.panes[0].film.epochs.slice(3, 5)")
+    ends = [np.array(ask(film, between.format(json.dumps([epoch, 0])))) for epoch in (first, last)]
+    assert np.allclose(
+        np.array(ask(film, between.format(json.dumps([(first + last) / 2, 0])))), sum(ends) / 2, atol=1e-4
+    )
+    shares = ask(film, "player.panes[0].film.shares[3]")
+    assert len(shares) > 4, "the attack's steps were kept"
+    ends = [np.array(ask(film, between.format(json.dumps([first, share])))) for share in shares[2:4]]
+    middle = np.array(ask(film, between.format(json.dumps([first, sum(shares[2:4]) / 2]))))
+    assert np.allclose(middle, sum(ends) / 2, atol=1e-4) and not np.allclose(*ends)
+
+
+def test_it_plays_and_the_epoch_of_all_pages_follows(film: Page) -> None:
+    play = film.get_by_role("button", name="Play", exact=False).filter(has_text="▶")
+    play.click()
+    until(film, "player.settings.time > 0.3 && player.settings.time < 0.9 && player.frames > 3")
+    film.locator(".film .play").click()
+    stays = ask(film, "player.settledAt")
+    assert 0 < stays < 60
+    expect(film).to_have_url(re.compile(rf"epoch={stays}\b"))
+    settle(film)
+    assert ask(film, "Math.abs(player.moment.epoch - player.settledAt) < 20 && !player.isPlaying")
+
+
+def test_one_clock_moves_both(film: Page) -> None:
+    ask(film, "player.seek(5, 1)")
+    until(film, "player.panes.every((pane) => pane.title.textContent.includes('epoch 5, pgd'))")
+    film.locator(".film").get_by_role("slider", name="Epoch", exact=True).press("ArrowRight")
+    until(film, "player.panes.every((pane) => pane.title.textContent.includes('epoch 10, '))")
+    film.locator(".film").get_by_role("slider", name="Attack", exact=True).press("Home")
+    until(film, "player.panes.every((pane) => pane.title.textContent.includes('clean'))")
+
+
+def test_a_lasso_selects_samples_that_stay_selected(film: Page) -> None:
+    area = film.locator(".film .over").first.bounding_box()
+    assert area
+    film.keyboard.down("Shift")
+    film.mouse.move(area["x"] + 5, area["y"] + 5)
+    film.mouse.down()
+    for x, y in ((0.99, 0.01), (0.99, 0.4), (0.01, 0.4)):
+        film.mouse.move(area["x"] + x * area["width"], area["y"] + y * area["height"], steps=3)
+    film.mouse.up()
+    film.keyboard.up("Shift")
+    picked = ask(film, "[...player.picked].length")
+    inside = """(() => { const pane = player.panes[0], film = pane.film; let n = 0;
+        for (let i = 0; i < film.count; i++) {
+            const [, y] = pane.camera.project(film.positions.subarray(3 * i, 3 * i + 3));
+            if (y > 0.012 * pane.camera.size[1] && y < 0.39 * pane.camera.size[1]) n++;
+        } return n; })()"""
+    assert picked > 0 and abs(picked - ask(film, inside)) <= 5
+    expect(film).to_have_url(re.compile(r"picked=\d+"))
+    ask(film, "player.seek(5, 0)")
+    settle(film)
+    assert ask(film, "[...player.picked].length") == picked
+    film.locator(".film summary", has_text="Options").click()
+    film.get_by_role("button", name="Clear selection").click()
+    until(film, "player.picked.size === 0")
+
+
+def exported(film: Page, kind: str) -> Download:
+    """The file that a button of the export menu saves."""
+    box = film.locator(".film details", has_text="Export the film")
+    if box.get_attribute("open") is None:
+        box.locator("summary").click()
+    box.get_by_label("Width").fill("400")
+    box.get_by_label("Seconds").fill("1")
+    with film.expect_download() as saved:
+        box.get_by_role("button", name=kind, exact=True).click()
+    return saved.value
+
+
+def test_frames_of_the_gif_differ(film: Page) -> None:
+    saved = exported(film, "GIF")
+    assert saved.suggested_filename == "film-ST-AT.gif"
+    with Image.open(saved.path()) as gif:
+        assert gif.size[0] == 400 and gif.n_frames == 12  # type: ignore[attr-defined]
+        frames = []
+        for place in (0, 5, 11):
+            gif.seek(place)
+            frames.append(np.asarray(gif.convert("RGB"), int))
+    assert all(np.abs(a - b).max() > 100 for a, b in ((frames[0], frames[1]), (frames[1], frames[2])))
+
+
+def test_the_picture_of_a_moment(film: Page) -> None:
+    with Image.open(exported(film, "PNG").path()) as picture:
+        assert picture.size[0] == 400 and len(picture.convert("RGB").getcolors(10**6) or []) > 50
+
+
+def test_a_video_is_recorded(film: Page) -> None:
+    names = ask(film, "[...player.bar.querySelectorAll('button')].map((button) => button.textContent)")
+    kind = next(name for name in ("MP4", "WEBM") if name in names)
+    content = Path(exported(film, kind).path()).read_bytes()
+    assert len(content) > 1000
+    assert content[4:8] == b"ftyp" if kind == "MP4" else content.startswith(b"\x1a\x45\xdf\xa3")
+
+
+def test_the_exported_page_plays_without_a_network(film: Page, browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "film.html"
+    exported(film, "HTML").save_as(file)
+    context = browser.new_context(offline=True)
+    alone, asked, failed = context.new_page(), [], []
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.on("pageerror", lambda error: failed.append(str(error)))
+    alone.goto(file.as_uri())
+    until(alone, "player.panes.length === 2 && player.panes.every((pane) => pane.film?.view) && player.frames > 0")
+    same = "[...player.panes[1].film.positionsAt(10, 1, true)].slice(0, 30)"
+    assert ask(alone, same) == ask(film, same)
+    alone.get_by_role("button", name="Play").click()
+    until(alone, "player.settings.time > 0.2 && player.isPlaying")
+    assert {url for url in asked if not url.startswith("data:")} == {file.as_uri()} and not failed
+    context.close()
+
+
+@pytest.fixture
+def with_webgl(browser: Browser) -> Iterator[Page]:
+    """A page of a Chromium that draws WebGL in software."""
+    path = next(found for name in NAMES if (found := shutil.which(name)))
+    started = browser.browser_type.launch(executable_path=path, args=SOFTWARE)
+    yield started.new_page(viewport={"width": 1440, "height": 900})
+    started.close()
+
+
+def coloured(page: Page) -> np.ndarray:
+    """The pixels of the first picture on which samples are drawn, without the class means above them."""
+    ask(page, "(player.settings.means = false, player.drawNow())")
+    picture = page.locator(".film .stage").first.screenshot()
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), int)
+    found: np.ndarray = np.ptp(pixels, axis=2) > 60
+    return found
+
+
+def test_webgl_and_a_plain_canvas_draw_the_same(with_webgl: Page, film: Page, demo_address: str) -> None:
+    open_film(with_webgl, demo_address)
+    kinds = [ask(page, "player.panes[0].renderer.kind") for page in (with_webgl, film)]
+    assert kinds[0] == "webgl2"
+    if kinds[1] == "webgl2":
+        ask(film, "player.panes.forEach((pane) => pane.drawPlainly())")
+    for page in (with_webgl, film):
+        ask(page, "player.seek(10, 0.5)")
+    drawn, plain = coloured(with_webgl), coloured(film)
+    assert drawn.sum() > 500 and (drawn & plain).sum() > 0.8 * (drawn | plain).sum()
