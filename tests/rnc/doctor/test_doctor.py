@@ -14,6 +14,7 @@ import pytest
 from rnc.doctor.__main__ import main
 from rnc.store.connection import reading
 from rnc.store.locks import run_lock
+from rnc.store.migrations import OLDEST_READ
 from rnc.store.publish_run import publish
 from rnc.vocabulary import STALE_SECONDS
 from tests.train.small import ask
@@ -278,3 +279,12 @@ def test_an_older_store_is_upgraded_with_a_copy(store: Path, capsys: pytest.Capt
     assert code == 0 and "a copy from before an upgrade" in out
     with reading(older):
         pass
+
+
+def test_an_older_store_that_is_read_as_it_is_says_its_version(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    older = store.with_name("older.duckdb")
+    with duckdb.connect(str(older)) as connection:
+        connection.execute((Path(__file__).parents[1] / "store" / f"schema_v{OLDEST_READ}.sql").read_text())
+        connection.execute("INSERT INTO schema_version VALUES (?)", [OLDEST_READ])
+    code, out = told(older, capsys)
+    assert code == 0 and f"schema version {OLDEST_READ}" in out
