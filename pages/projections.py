@@ -3,6 +3,7 @@
 import streamlit as st
 
 from rnc.ui.figures import PageFigures
+from rnc.ui.film.film_choice import draw_film_of_maps
 from rnc.ui.projections.leaping import draw_all_leaps
 from rnc.ui.projections.map_chart import draw_maps
 from rnc.ui.projections.map_options import choose_classes, choose_display, choose_first, choose_second
@@ -15,6 +16,8 @@ figures = PageFigures("Projections of the features")
 first = choose_first(selection)
 display = choose_display()
 choices = [first, choose_second(first, selection)] if display.two_maps else [first]
+if display.film:
+    draw_film_of_maps(choices)
 classes = choose_classes(choices)
 maps, panel = draw_maps(figures, choices, classes, display)
 if not maps:

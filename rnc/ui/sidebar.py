@@ -46,7 +46,7 @@ def _measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
     """Return the table of the measured runs, and those that are selected at first, both of one reading of the store."""
     runs = opened_store.reader().runs.all()
     measured = runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
-    return measured, _one_of_each_objective(measured[~measured["archived"]])
+    return measured, [] if measured.empty else _one_of_each_objective(measured[~measured["archived"]])
 
 
 def default_runs() -> list[str]:

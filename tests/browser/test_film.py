@@ -78,7 +78,9 @@ def test_positions_in_every_kept_state_are_the_stores(shown: str, name: str, fil
             for step in steps:
                 share = (step + 1) / (states["last_step"] + 1)
                 placed = f"player.panes[{place}].film.positionsAt({epoch}, {share}, true)"
-                drawn = np.array(ask(film, f"[...{placed}].map((x) => Number.isNaN(x) ? null : x)"), float).reshape(-1, 3)[:, : header["dimensions"]]
+                drawn = np.array(ask(film, f"[...{placed}].map((x) => Number.isNaN(x) ? null : x)"), float).reshape(
+                    -1, 3
+                )[:, : header["dimensions"]]
                 stored = arrays["positions"][at].astype(float)
                 if np.isfinite(
                     stored

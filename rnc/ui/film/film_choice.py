@@ -7,12 +7,16 @@ import pandas as pd
 import streamlit as st
 
 from rnc.conditions import CLEAN
-from rnc.ui.film.film_player import ShownFilm, film_request
+from rnc.film.stored_states import FilmRequest
+from rnc.store.queries.samples import EVERY_SAMPLE
+from rnc.ui.film.film_player import MOST_SAMPLES, ShownFilm, draw_film
 from rnc.ui.film.film_routes import OfferedFilm
 from rnc.ui.markdown import escape_markdown
+from rnc.ui.projections.map_options import MapChoice
+from rnc.ui.projections.selection import pick, picked_samples, scope_of
 from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import Selection, condition_slug, selected_runs
-from rnc.vocabulary import Objective
+from rnc.vocabulary import Objective, Split
 
 _NONE = "none"
 
@@ -38,12 +42,33 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
             required=True,
             format_func=escape_markdown,
         )
+    all_samples = st.toggle(
+        "All samples",
+        key="all_samples",
+        bind="query-params",
+        help=f"Show all stored samples. Otherwise at most {MOST_SAMPLES:,} are shown, equally many of each class.",
+    )
+    most = EVERY_SAMPLE if all_samples else MOST_SAMPLES
     chosen = [run, *(row for _index, row in others[others["label"] == beside].iterrows())]
     scope = f"{run['images_from']} {selection.split}"
-    return [_film_of(row, selection) for row in chosen], scope
+    return [_film_of(row, selection, most) for row in chosen], scope
 
 
-def _film_of(run: pd.Series, selection: Selection) -> ShownFilm:
+def _film_of(run: pd.Series, selection: Selection, most: int) -> ShownFilm:
     slug = condition_slug(run.run_id, selection.condition_name) or CLEAN.slug
-    request = film_request(str(run.run_id), selection.split, slug)
+    return _film(run, selection.split, slug, most)
+
+
+def _film(run: pd.Series, split: Split, condition: str, most: int) -> ShownFilm:
+    request = FilmRequest(str(run.run_id), split, condition, most)
     return ShownFilm(str(run["label"]), OfferedFilm(request, tuple(map(str, run["classes"]))))
+
+
+def draw_film_of_maps(choices: list[MapChoice]) -> None:
+    """Draw the films of one or two maps, with the selection of samples that the maps have."""
+    first, scope = choices[0], scope_of(choices[0])
+    films = [
+        _film(choice.run, choice.split, choice.condition or CLEAN.slug, MOST_SAMPLES)
+        for choice in {choice.run.run_id: choice for choice in choices}.values()
+    ]
+    draw_film(films, first.cursor, picked_samples(scope), lambda samples: pick(scope, samples), key="film_of_maps")

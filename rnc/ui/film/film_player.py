@@ -9,7 +9,6 @@ from typing import Any
 
 import streamlit as st
 
-from rnc.film.stored_states import FilmRequest
 from rnc.ui.charts.palette import class_colours
 from rnc.ui.film.film_routes import FOLDER, OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_style
@@ -64,8 +63,3 @@ def draw_film(
         on_settled_change=settle,
         on_picked_change=pick,
     )
-
-
-def film_request(run_id: str, split: Any, condition: str, most: int = MOST_SAMPLES) -> FilmRequest:
-    """Return the request for a run's film."""
-    return FilmRequest(run_id, split, condition, most)

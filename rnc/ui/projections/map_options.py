@@ -58,6 +58,8 @@ class MapDisplay:
     fit_to_epoch: bool
     """True if a map's axes end where its own points end, and not where those of all epochs and conditions do."""
     two_maps: bool
+    film: bool
+    """True if a film of the runs is shown above their maps."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,14 @@ def choose_display() -> MapDisplay:
             bind="query-params",
             help="Compare two maps side by side. Samples that are selected on one are highlighted on both.",
         )
-    return MapDisplay(arrows, images_on_hover, all_samples, fit_to_epoch, two_maps)
+        film = st.toggle(
+            "Film",
+            key="film",
+            bind="query-params",
+            help="Move the samples over all stored epochs and along the attack, above the map. The map shows the epoch at which "
+            "the film stays.",
+        )
+    return MapDisplay(arrows, images_on_hover, all_samples, fit_to_epoch, two_maps, film)
 
 
 def choose_classes(choices: list[MapChoice]) -> MapClasses:

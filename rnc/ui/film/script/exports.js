@@ -13,6 +13,7 @@ export function download(content, name, type) {
 
 /** Return a canvas with the films' pictures side by side, `width` pixels wide. */
 export function composeFrame(player, width) {
+  player.drawNow();  // a picture of WebGL lasts until the browser shows it
   const panes = player.panes, sizes = panes.map((pane) => [pane.points.width, pane.points.height]);
   const total = sizes.reduce((sum, [w]) => sum + w, 0), scale = width / total, title = 22;
   const canvas = document.createElement("canvas");
@@ -58,6 +59,7 @@ export function videoType() {
 /** Return a video of the whole film as a Blob; recording takes as long as the film. */
 export async function videoOfFilm(player, { width, seconds, onProgress }) {
   const type = videoType(), rate = 30;
+  player.showPart(0);
   const shown = composeFrame(player, width), stream = shown.captureStream(rate), parts = [];
   const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 6_000_000 });
   recorder.ondataavailable = (event) => parts.push(event.data);

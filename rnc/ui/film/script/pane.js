@@ -38,9 +38,11 @@ export class Pane {
     this.player.invalidate();
   }
 
-  /** Read the film's states. */
-  async load() {
+  /** Read the film's states, and meanwhile the view that is shown first. */
+  async load(view) {
+    const first = this.#read(view).catch(() => null);  // if there is none, `show` says why
     this.files.states = await this.source.read("states");
+    await first;
     this.film = new Film(readFilmFile(this.files.states), this.source.label);
     this.colours = new Uint8Array(4 * this.film.count);
     this.sizes = new Float32Array(this.film.count);
@@ -51,7 +53,7 @@ export class Pane {
     this.wanted = name;
     if (!this.files.views.has(name)) this.#say("Reading the film …");
     try {
-      if (!this.files.views.has(name)) this.files.views.set(name, await this.source.read(`view/${name}`));
+      await this.#read(name);
     } catch (error) {
       if (this.wanted === name) this.#say(error.message);
       return false;
@@ -61,6 +63,10 @@ export class Pane {
     this.camera.reset();
     this.#say("");
     return true;
+  }
+
+  async #read(name) {
+    if (!this.files.views.has(name)) this.files.views.set(name, await this.source.read(`view/${name}`));
   }
 
   /** Draw the film at the player's moment. */
@@ -81,7 +87,7 @@ export class Pane {
     const base = settings.size * ratio * Math.min(Math.max(11 * (400 / film.count) ** 0.3, 3), 12);
     for (let i = 0; i < film.count; i++) this.sizes[i] = player.picked.has(film.states.arrays.samples[i]) ? 1.5 * base : base;
     this.renderer.draw(positions, this.colours, this.sizes, this.camera, ratio);
-    const context = this.over.getContext("2d");
+    const context = this.over.getContext("2d", { willReadFrequently: true });  // drawn by the processor, which is faster
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     drawOverlay(context, film, moment, this.camera, {
       ...theme,

@@ -35,7 +35,7 @@ export class Player {
 
   /** Read the films, and show the first picture. Throws an Error with the reason if a film cannot be shown. */
   async start() {
-    await Promise.all(this.panes.map((pane) => pane.load()));
+    await Promise.all(this.panes.map((pane) => pane.load(this.#viewName())));
     const every = this.panes.flatMap(({ film }) => film.epochs);
     this.first = Math.min(...every);
     this.last = Math.max(...every);
@@ -164,9 +164,14 @@ export class Player {
     return Math.log((epoch + 1) / (this.first + 1)) / Math.log((this.last + 1) / (this.first + 1));
   }
 
+  #viewName() {
+    const { view, span } = this.settings;
+    if (view === "plane") return `span-${span.slice(0, 3).join("-")}`;
+    return view === "space" ? `span-${span.join("-")}` : view;
+  }
+
   async #changeView() {
-    const { settings } = this;
-    const name = settings.view === "plane" ? `span-${settings.span.slice(0, 3).join("-")}` : settings.view === "space" ? `span-${settings.span.join("-")}` : settings.view;
+    const { settings } = this, name = this.#viewName();
     this.solid.parentElement.hidden = settings.view !== "pca";
     this.span.forEach((select, i) => (select.parentElement.hidden = !(settings.view === "space" || (settings.view === "plane" && i < 3))));
     await Promise.all(this.panes.map((pane) => pane.show(name)));

@@ -29,8 +29,8 @@ void main() {
 
 /** Return a renderer for a canvas: `draw(positions, colours, sizes, camera, ratio)`. */
 export function createRenderer(canvas, isPlain = false) {
-  const gl = isPlain ? null : canvas.getContext("webgl2", { premultipliedAlpha: true, preserveDrawingBuffer: true, antialias: false });
-  return gl ? new WebGLRenderer(gl) : new CanvasRenderer(canvas.getContext("2d"));
+  const gl = isPlain ? null : canvas.getContext("webgl2", { premultipliedAlpha: true, antialias: false, depth: false });
+  return gl ? new WebGLRenderer(gl) : new CanvasRenderer(canvas.getContext("2d", { willReadFrequently: true }));
 }
 
 class WebGLRenderer {
