@@ -12,7 +12,16 @@ from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Objective, Split
 
 PICTURES = {"collapse-light.png": ("collapse", "light"), "projections-dark.png": ("projections", "dark")}
+MOMENTS = {"film-1.png": (1, 0), "film-2.png": ("last", 0), "film-3.png": ("last", 1)}
+"""The epoch and the share of the attack of each frame of the film."""
 OBJECTIVES = (Objective.ST, Objective.AT, Objective.TRADES)
+
+SEEK = """([epoch, share]) => {
+    const host = [...document.querySelectorAll("*")].find((e) => e.shadowRoot?.querySelector(".film"));
+    const { player } = host.shadowRoot.querySelector(".film");
+    player.seek(epoch === "last" ? player.last : epoch, share);
+    player.drawNow();
+}"""
 
 
 def numbers(reader: StoreReader) -> str:
@@ -53,6 +62,11 @@ def take_pictures(store: Path) -> None:
             tab = context.new_page()
             visit(tab, f"{address}/{page}")
             tab.screenshot(path=ROOT / "docs" / "images" / name)
+        tab = browser.new_page(viewport={"width": 1440, "height": 900})
+        visit(tab, f"{address}/film")
+        for name, (epoch, share) in MOMENTS.items():
+            tab.evaluate(SEEK, [epoch, share])
+            tab.locator(".film .panes").screenshot(path=ROOT / "docs" / "images" / name)
 
 
 def main(store: Path) -> None:
