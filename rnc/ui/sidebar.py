@@ -22,6 +22,7 @@ _POLL_SECONDS = 3.0
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
 """The fields in which runs must agree for their objectives to be comparable."""
 _CONTENT = "content_of_pages"
+_MISSING, _MOST_NAMED = "missing_runs", 5
 
 
 def draw_sidebar() -> bool:
@@ -32,6 +33,7 @@ def draw_sidebar() -> bool:
     st.session_state.pop(_CONTENT, None)
     runs, default = _measured_and_default_runs()
     if not runs.empty:
+        _name_missing_runs(set(runs["run_id"]))
         with st.sidebar:
             selection = _draw_selection(runs, default)
             set_selection(selection)
@@ -52,6 +54,34 @@ def _measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
 def default_runs() -> list[str]:
     """Return the runs that are selected at first."""
     return _measured_and_default_runs()[1]
+
+
+def _name_missing_runs(measured: set[str]) -> None:
+    """Name the runs of the address that are not in the store; if there are no others, stop here, so that the address stays.
+
+    They are looked up when a visit begins, and named until the user selects other runs.
+    """
+    if "runs" not in st.session_state and _MISSING not in st.session_state:
+        requested = st.query_params.get_all("runs")
+        missing = [run_id for run_id in requested if run_id not in measured]
+        st.session_state[_MISSING] = (missing, len(missing) == len(requested))
+    missing, are_all_missing = st.session_state.get(_MISSING, ([], False))
+    if not missing:
+        return
+    named = ", ".join(escape_markdown(run_id) for run_id in missing[:_MOST_NAMED])
+    named += f" and {len(missing) - _MOST_NAMED:d} more" if len(missing) > _MOST_NAMED else ""
+    st.warning(
+        f"This address names runs that are not in the store {escape_markdown(store_path())}, or have no measured epoch: {named}. "
+        "They may have been deleted, or be in another store.",
+        icon=":material/link_off:",
+    )
+    if are_all_missing:
+        st.button("Show other runs", key="show_other_runs", on_click=_forget_missing_runs)
+        st.stop()
+
+
+def _forget_missing_runs() -> None:
+    st.session_state[_MISSING] = ([], False)
 
 
 def _draw_selection(runs: pd.DataFrame, default: list[str]) -> Selection:
@@ -90,6 +120,7 @@ def _choose_runs(runs: pd.DataFrame, default: list[str]) -> list[str]:
         default=default,
         key="runs",
         bind="query-params",
+        on_change=_forget_missing_runs,
         help="The name of a run consists of its data set, network, objective, norm and seed, and a hash of its config.",
     )
     if count := int(runs[runs["run_id"].isin(selected)]["published"].sum()):

@@ -18,7 +18,7 @@ from rnc.store.writer import StoreWriter
 from rnc.ui import sidebar
 from rnc.ui.readonly import READONLY_VARIABLE
 from rnc.vocabulary import RunState
-from tests.pages.app import open_page
+from tests.pages.app import open_page, seen
 from tests.rnc.store.hand_written import begin, one_epoch
 
 NASTY = "<b>*bold*</b> [link](javascript:alert(1)) :red[x]"
@@ -298,3 +298,24 @@ def test_a_run_that_is_deleted_while_the_sidebar_is_drawn(store: Path, monkeypat
     while_the_sidebar_is_drawn(monkeypatch, lambda: StoreWriter(store).delete_run("one-st"))
     app = open_page("collapse", store, monkeypatch)
     assert ["deleted while" in error.value for error in app.error] == [True]
+
+
+def test_an_address_of_runs_that_are_not_there_names_them_and_stays(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("collapse", store, monkeypatch, runs=["gone-st", NASTY])
+    assert not app.sidebar.multiselect and not app.title
+    assert "gone-st" in app.warning[0].value and seen(app.warning[0].value).count(NASTY) == 1
+    assert app.query_params["runs"] == ["gone-st", NASTY]
+    app.button(key="show_other_runs").click().run()
+    assert app.title and not app.warning and app.sidebar.multiselect(key="runs").value
+
+
+def test_a_run_of_an_address_that_is_not_there_is_named_beside_the_others(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("collapse", store, monkeypatch, runs=["two-at", "gone-st"])
+    assert "gone-st" in app.warning[0].value and "two-at" not in app.warning[0].value
+    assert app.sidebar.multiselect(key="runs").value == ["two-at"] and app.title
+    app.sidebar.multiselect(key="runs").set_value(["one-st", "two-at"]).run()
+    assert not app.warning, "the user has selected other runs"
