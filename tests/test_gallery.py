@@ -101,4 +101,4 @@ def test_every_page_shows_it_on_an_empty_store(page: str, monkeypatch: pytest.Mo
     expected = {make().run_id for name, make in cpu_runs().items() if name.startswith("cifar10-tpt-")}
     assert set(chosen) == expected and len(chosen) == len(TRAINED) - 1
     assert "4 of 4 selected from the built-in gallery" in app.sidebar.caption[0].value
-    assert not app.error and (page in ("findings", "attack_lab", "runs") or charts(app))
+    assert not app.error and (page in ("findings", "film", "attack_lab", "runs") or charts(app))
