@@ -27,7 +27,7 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
     The second run has the same images. At first it is one of adversarial training, if there is another one.
     """
     runs = selected_runs(selection)
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         with st.container(width="content"):
             run = choose_run(selection)
         others = runs[(runs["run_id"] != run.run_id) & (runs["images_from"] == run["images_from"])]
@@ -42,12 +42,12 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
             required=True,
             format_func=escape_markdown,
         )
-    all_samples = st.toggle(
-        "All samples",
-        key="all_samples",
-        bind="query-params",
-        help=f"Show all stored samples. Otherwise at most {MOST_SAMPLES:,} are shown, equally many of each class.",
-    )
+        all_samples = st.toggle(
+            "All samples",
+            key="all_samples",
+            bind="query-params",
+            help=f"Show all stored samples. Otherwise at most {MOST_SAMPLES:,} are shown, equally many of each class.",
+        )
     most = EVERY_SAMPLE if all_samples else MOST_SAMPLES
     chosen = [run, *(row for _index, row in others[others["label"] == beside].iterrows())]
     scope = f"{run['images_from']} {selection.split}"

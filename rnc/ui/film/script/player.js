@@ -335,11 +335,18 @@ export class Player {
     const { settings, moment } = this, film = this.panes[0].film;
     if (!this.timeTrack || !film?.view) return;
     this.timeLabel.textContent = `Epoch ${moment.epoch.toFixed(0)}`;
-    this.attackLabel.textContent = settings.share === 0 ? "Clean" : settings.share === 1 ? "Perturbed" : `${Math.round(100 * settings.share)} % attack`;
+    this.attackLabel.textContent = this.#attackInWords(film.states.last_step);
     this.timeTrack.set(Math.min(settings.time, 1), this.timeLabel.textContent);
     this.attackTrack.set(Math.min(settings.share, 1), this.attackLabel.textContent);
     const straight = settings.share > 0 && settings.share < 1 && !this.panes.every((pane) => !pane.film?.view || pane.film.hasPath(moment.epoch, moment.isLogarithmic));
     this.note.textContent = straight ? "The features between clean and perturbed were not stored here: samples move on straight lines, and not on the attack's path." : "";
+  }
+
+  #attackInWords(last) {
+    const share = Math.min(this.settings.share, 1), step = share * (last + 1) - 1;
+    if (share === 0) return "Clean";
+    if (share === 1) return "Perturbed";
+    return last === 1 || step < 0 ? `${Math.round(100 * share)} % perturbed` : `Step ${step.toFixed(1)} of ${last}`;
   }
 
   #buildLegend(isOfClasses) {
