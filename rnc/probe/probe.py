@@ -34,7 +34,8 @@ from rnc.probe.ranks import Ranks
 from rnc.store.row_buffer import Rows
 from rnc.vocabulary import ConditionKind, Metric, Role, Split
 
-_ATTACK_SEED = 0  # the same random starts in every epoch and run, so curves differ only by the network
+ATTACK_SEED = 0
+"""The seed of all random starts, the same in every epoch and run, so that curves differ only by the network."""
 _LAYERWISE = (Role.CLEAN, Role.PERTURBED)
 
 
@@ -154,7 +155,7 @@ class Probe:
         # A process without a batch takes an empty one, because it must take part in the sums over the processes.
         size = batch_size(part.images.images.shape[1:])
         share = self._ranks.share(positions(len(part.images), size)) or [torch.empty(0, dtype=torch.int64)]
-        perturb = perturbation(condition, logits_fn, self._num_classes, _ATTACK_SEED)
+        perturb = perturbation(condition, logits_fn, self._num_classes, ATTACK_SEED)
         return ConditionBatches(part, perturb, share, keep=keep and condition != CLEAN)
 
     def _features_as_trained(self, model: FeatureClassifier, part: MeasuredSet, trained: TrainedImages) -> FeatureSet:
@@ -228,7 +229,7 @@ class Probe:
     def _keep_path(self, role: Role, measured_condition: MeasuredCondition, epoch: _Epoch) -> None:
         """Keep the sampled features along the run's own attacks. Only the process that writes attacks the few images again."""
         if role in ROLES_WITH_PATH and self._ranks.is_main:
-            network = AttackedNetwork(epoch.model, epoch.logits_fn, _ATTACK_SEED)
+            network = AttackedNetwork(epoch.model, epoch.logits_fn, ATTACK_SEED)
             add_attack_path(measured_condition, self._sets[measured_condition.split], network)
 
     def _attackable(self, model: FeatureClassifier) -> Logits:
@@ -237,5 +238,5 @@ class Probe:
         return folded_copy(model, self._ood_images.pixels(few)) or model
 
     def _ood_mean(self, model: FeatureClassifier) -> torch.Tensor:
-        unchanged = perturbation(CLEAN, model, self._num_classes, _ATTACK_SEED)
+        unchanged = perturbation(CLEAN, model, self._num_classes, ATTACK_SEED)
         return gather(feature_batches(model, image_batches(self._ood_images, unchanged))).features.double().mean(0)

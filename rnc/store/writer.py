@@ -143,6 +143,12 @@ class StoreWriter(RunEditor):
             connection.execute("DELETE FROM projection WHERE run_id = ? AND method = ?", [run_id, method])
             _insert(connection, rows)
 
+    def replace_attack_paths(self, run_id: str, epochs: list[int], rows: Rows) -> None:
+        """Replace a run's attack paths at some epochs."""
+        with self._timed(), writing(self.path) as connection:
+            connection.execute("DELETE FROM attack_path WHERE run_id = ? AND list_contains(?, epoch)", [run_id, epochs])
+            _insert(connection, rows)
+
     def heartbeat(self, run_id: str, epochs_done: int) -> None:
         """Record that the trainer is alive, and the number of epochs done."""
         with writing(self.path) as connection:
