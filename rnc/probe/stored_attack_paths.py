@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 
 from rnc import datasets
@@ -20,6 +20,9 @@ from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState, Split
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEAST_AGREEMENT = 0.95
 """Least share of samples whose decision under the repeated attack is the stored one."""
@@ -102,7 +105,7 @@ class _Here:
         self,
         condition: Condition,
         steps: list[int],
-        perturbed: pd.DataFrame,
+        perturbed: "pd.DataFrame",
         part: MeasuredSet,
         network: AttackedNetwork,
         rows: Rows,
@@ -129,10 +132,10 @@ class _Here:
             )
         return AddedPath(self.epoch, self.split, condition.slug, agreement)
 
-    def _stored(self, condition: str) -> pd.DataFrame:
+    def _stored(self, condition: str) -> "pd.DataFrame":
         return self.reader.samples.sample(self.run_id, self.epoch, self.split, [condition], is_kept=False)
 
-    def _images(self, clean: pd.DataFrame, device: torch.device) -> MeasuredSet:
+    def _images(self, clean: "pd.DataFrame", device: torch.device) -> MeasuredSet:
         """Return the sampled images. Raises PathsNotAddedError if their labels are not the stored ones."""
         every = datasets.load(self.images_from, self.split, self.root, download=False)
         indices = torch.from_numpy(clean["sample"].to_numpy(np.int64))
