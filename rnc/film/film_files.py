@@ -66,9 +66,11 @@ def view_file(reader: StoreReader, request: FilmRequest, classes: list[str], vie
     unit = 1.0 if largest <= _LARGEST_FLOAT16 else 2.0 ** np.ceil(np.log2(largest / _LARGEST_FLOAT16))
     header = {
         "view": view.name,
+        "epochs": states.epochs,
+        "steps": placed.steps,
         "dimensions": placed.samples.shape[-1],
         "unit": unit,
-        "extent": _extent(placed.samples),
+        "extent": _extent(placed.samples / unit),
     }
     arrays = {
         "positions": _float16(placed.samples / unit),

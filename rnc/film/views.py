@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnc.conditions import CLEAN
+from rnc.conditions import CLEAN, Condition
 from rnc.film.principal_axes import principal_axes
 from rnc.film.stored_states import CLEAN_STEP, EpochStates, StoredStates
 from rnc.simplex import SimplexSpan
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
-from rnc.vocabulary import ProjectionMethod
+from rnc.vocabulary import LabelRule, ProjectionMethod, TargetRule
 
 PCA, UMAP = ProjectionMethod.PCA.value, ProjectionMethod.UMAP.value
 
@@ -53,6 +53,8 @@ class Positions:
     """Class means (E, 2, C, k): clean, and under the film's condition; NaN where none is stored."""
     rows: np.ndarray
     """Rows of the classifier (E, C, k) as directions, the longest as long as the longest centred clean mean; or NaN."""
+    steps: list[list[int]]
+    """The attack steps of each epoch's states."""
     ideal: np.ndarray
     """Vertices (E, V, k) of the simplex that the clean means of a span's classes approach; none (E, 0, k) for others."""
 
@@ -73,8 +75,9 @@ def positions(reader: StoreReader, states: StoredStates, view: View, num_classes
 
 def _in_principal_axes(reader: StoreReader, states: StoredStates, num_classes: int) -> Positions:
     axes = principal_axes(reader, states.request.run_id)
-    parts = []
+    parts, steps = [], []
     for epoch in states.of_epochs():
+        steps.append(epoch.steps)
         placed = axes.project(epoch.vectors)
         _replace_by_stored(reader, states, epoch, placed)
         parts.append(placed)
@@ -84,6 +87,7 @@ def _in_principal_axes(reader: StoreReader, states: StoredStates, num_classes: i
         np.concatenate(parts),
         np.stack([axes.project(one.means) for one in every]),
         np.stack([axes.project(axes.origin + one.rows) for one in every]),
+        steps,
         np.zeros((len(every), 0, 3)),
     )
 
@@ -100,9 +104,10 @@ def _replace_by_stored(reader: StoreReader, states: StoredStates, epoch: EpochSt
 
 def _as_stored(reader: StoreReader, states: StoredStates, num_classes: int) -> Positions:
     """Return the stored UMAP, NaN at epochs without one; attack steps between clean and perturbed lie on a straight line."""
-    parts = []
+    parts, steps = [], []
     missing = np.full((len(states.samples.indices), 2), np.nan)
     for epoch in states.of_epochs():
+        steps.append(epoch.steps)
         stored = _stored(reader, states, epoch.epoch, UMAP)
         clean, perturbed = stored.get(CLEAN.slug, missing), stored.get(states.request.condition, missing)
         last = max(states.request.last_step, 1) + 1
@@ -113,7 +118,7 @@ def _as_stored(reader: StoreReader, states: StoredStates, num_classes: int) -> P
         raise ValueError("the run stored no UMAP of these images")
     count = len(states.epochs)
     nothing = np.full((count, num_classes, 2), np.nan)
-    return Positions(samples, np.stack([nothing, nothing], axis=1), nothing, np.zeros((count, 0, 2)))
+    return Positions(samples, np.stack([nothing, nothing], axis=1), nothing, steps, np.zeros((count, 0, 2)))
 
 
 def _stored(reader: StoreReader, states: StoredStates, epoch: int, method: str) -> dict[str, np.ndarray]:
@@ -139,9 +144,10 @@ def _in_span(reader: StoreReader, states: StoredStates, classes: tuple[int, ...]
     is_shown = np.isin(states.samples.labels, classes)
     chosen = np.isin(np.arange(num_classes), classes)[:, None]
     regular = SimplexSpan(np.eye(len(classes))).project(np.eye(len(classes)))
-    parts, means, rows, ideals = [], [], [], []
+    parts, steps, means, rows, ideals = [], [], [], [], []
     reason = ""
     for epoch in states.of_epochs():
+        steps.append(epoch.steps)
         of_classes = vectors.at(epoch.epoch)
         try:
             span = SimplexSpan(of_classes.means[0, list(classes)])
@@ -157,7 +163,7 @@ def _in_span(reader: StoreReader, states: StoredStates, classes: tuple[int, ...]
         ideals.append(size * regular)
     if not np.isfinite(np.concatenate(parts)).any():
         raise ValueError(reason or "the run stored no features of these classes")
-    return Positions(np.concatenate(parts), np.stack(means), np.stack(rows), np.stack(ideals))
+    return Positions(np.concatenate(parts), np.stack(means), np.stack(rows), steps, np.stack(ideals))
 
 
 class _Nowhere:
@@ -195,12 +201,23 @@ class _VectorsOfClasses:
         if not width:
             raise ValueError(f"the run stored no class means of {request.split} images at epoch {epoch}")
         clean, perturbed = (self._placed(*one, width) for one in stored)
+        perturbed = self._by_true_class(perturbed)
         rows = self._placed(*self._vectors.classifier(request.run_id, epoch), width)
         with np.errstate(invalid="ignore"):
             longest = np.nanmax(np.linalg.norm(clean - np.nanmean(clean, axis=0), axis=1))
             lengths = np.linalg.norm(rows, axis=1)
         scale = longest / np.nanmax(lengths) if np.nanmax(np.nan_to_num(lengths)) > 0 else np.nan
         return _OfClasses(np.stack([clean, perturbed]), scale * rows)
+
+    def _by_true_class(self, means: np.ndarray) -> np.ndarray:
+        """Return the condition's means (C, d) by the true classes of their images.
+
+        Those of a targeted attack are stored by target; they are NaN if the target does not follow from the class.
+        """
+        condition = Condition.from_slug(self._request.condition)
+        if condition.label_rule is not LabelRule.TARGET:
+            return means
+        return np.roll(means, -1, axis=0) if condition.target_rule is TargetRule.NEXT else np.full_like(means, np.nan)
 
     def _placed(self, classes: np.ndarray, vectors: np.ndarray, width: int) -> np.ndarray:
         """Return vectors (C', d) of `classes` in their places (C, d); NaN for the others."""

@@ -152,6 +152,37 @@ def test_a_lasso_selects_samples_that_stay_selected(film: Page) -> None:
     until(film, "player.picked.size === 0")
 
 
+def test_a_double_click_resets_the_view_and_keeps_the_selection(film: Page) -> None:
+    ask(film, "player.pick([...player.panes[0].film.states.arrays.samples].slice(0, 3))")
+    settle(film)
+    area = film.locator(".film .over").first.bounding_box()
+    assert area
+    film.mouse.dblclick(area["x"] + area["width"] - 8, area["y"] + 8)
+    assert ask(film, "player.picked.size") == 3
+
+
+def test_after_another_run_is_chosen_one_player_plays(film: Page) -> None:
+    film.evaluate(f"() => {{ window.before = ({PLAYER})(); }}")
+    film.locator("[data-testid=stButtonGroup]", has_text="none").get_by_text("TRADES").click()
+    until(
+        film,
+        "player !== window.before && player.panes[1]?.film?.view && player.panes[1].title.textContent.includes('TRADES')",
+    )
+    settle(film)
+    frames = film.evaluate("() => window.before.frames")
+    film.locator(".film .over").first.focus()
+    film.keyboard.press("Space")
+    until(film, "player.isPlaying && player.frames > 10")
+    assert film.evaluate("() => [window.before.isPlaying, window.before.frames]") == [False, frames]
+
+
+def test_a_condition_without_features_is_not_drawn_as_if_it_had_some(page: Page, demo_address: str) -> None:
+    open_film(page, demo_address, condition="pgd-linf-0.07-10")
+    ask(page, "player.seek(60, 1)")
+    until(page, "player.panes[0].title.textContent.includes('no features under pgd-linf-0.07-10')")
+    assert "No features under" in page.locator(".film .note").inner_text()
+
+
 def exported(film: Page, kind: str) -> Download:
     """The file that a button of the export menu saves."""
     box = film.locator(".film details", has_text="Export the film")

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.isometric import ISOMETRIC
+from rnc.ui.charts.equal_axes import ISOMETRIC
 from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.render_process import Renderer, RenderError
 

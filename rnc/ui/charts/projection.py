@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.isometric import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
+from rnc.ui.charts.equal_axes import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
 from rnc.vocabulary import Role

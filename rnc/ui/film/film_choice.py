@@ -9,11 +9,12 @@ import streamlit as st
 from rnc.conditions import CLEAN
 from rnc.film.stored_states import FilmRequest
 from rnc.store.queries.samples import EVERY_SAMPLE
+from rnc.ui import opened_store
 from rnc.ui.film.film_player import MOST_SAMPLES, ShownFilm, draw_film
 from rnc.ui.film.film_routes import OfferedFilm
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.projections.map_options import MapChoice
-from rnc.ui.projections.selection import pick, picked_samples, scope_of
+from rnc.ui.projections.selection import picked_samples, scope_of, select
 from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import Selection, condition_slug, selected_runs
 from rnc.vocabulary import Objective, Split
@@ -61,7 +62,8 @@ def _film_of(run: pd.Series, selection: Selection, most: int) -> ShownFilm:
 
 def _film(run: pd.Series, split: Split, condition: str, most: int) -> ShownFilm:
     request = FilmRequest(str(run.run_id), split, condition, most)
-    return ShownFilm(str(run["label"]), OfferedFilm(request, tuple(map(str, run["classes"]))))
+    epochs = tuple(sorted(set(opened_store.reader().samples.featured(request.run_id)["epoch"].tolist())))
+    return ShownFilm(str(run["label"]), OfferedFilm(request, tuple(map(str, run["classes"])), epochs))
 
 
 def draw_film_of_maps(choices: list[MapChoice]) -> None:
@@ -71,4 +73,4 @@ def draw_film_of_maps(choices: list[MapChoice]) -> None:
         _film(choice.run, choice.split, choice.condition or CLEAN.slug, MOST_SAMPLES)
         for choice in {choice.run.run_id: choice for choice in choices}.values()
     ]
-    draw_film(films, first.cursor, picked_samples(scope), lambda samples: pick(scope, samples), key="film_of_maps")
+    draw_film(films, first.cursor, picked_samples(scope), lambda samples: select(scope, samples), key="film_of_maps")

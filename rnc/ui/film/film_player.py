@@ -14,8 +14,9 @@ from rnc.ui.film.film_routes import FOLDER, OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_style
 
 _SCRIPT = """export default function (component) {
-  const { data } = component;
-  import(new URL(data.script, document.baseURI)).then((player) => player.mountComponent(component));
+  const script = import(new URL(component.data.script, document.baseURI));
+  script.then((player) => player.mountComponent(component));
+  return () => script.then((player) => player.unmountComponent(component));
 }"""
 MOST_SAMPLES = 5_000
 """Largest number of samples of a film; about 30 pictures a second are drawn of so many without a graphics card."""

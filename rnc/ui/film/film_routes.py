@@ -14,8 +14,8 @@ from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
 from rnc.film.views import View
 from rnc.store.errors import StoreError
+from rnc.ui.address_keys import Offers, below_base
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
-from rnc.ui.offers import Offers, below_base
 from rnc.ui.opened_store import cached_until_store_changes, reader
 
 FOLDER = "film"
@@ -29,6 +29,8 @@ class OfferedFilm:
     request: FilmRequest
     classes: tuple[str, ...]
     """The names of the classes, in the order of their labels."""
+    epochs: tuple[int, ...] = ()
+    """The epochs whose features are stored: a film has a new address when another epoch is."""
 
 
 offers: Offers[OfferedFilm] = Offers(most=64)

@@ -20,13 +20,14 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const))", re.MULT
 
 @cache
 def player_script() -> str:
-    """Return the script as one module, which exports `mountComponent` and has the style as a constant `STYLE`.
+    """Return the script as one module, which exports `mountComponent` and `unmountComponent`.
 
-    The modules are joined in their order, without their imports and exports: no two of them give one name to two things.
+    The style is its constant `STYLE`. The modules are joined in their order, without their imports and exports: no two of them
+    give one name to two things.
     """
     parts = [(_FOLDER / f"{name}.js").read_text() for name in _ORDER]
     joined = "\n".join(_EXPORT.sub("", _IMPORT.sub("", part)) for part in parts)
-    return f"const STYLE = {json.dumps(player_style())};\n{joined}\nexport {{ mountComponent }};\n"
+    return f"const STYLE = {json.dumps(player_style())};\n{joined}\nexport {{ mountComponent, unmountComponent }};\n"
 
 
 @cache

@@ -46,9 +46,14 @@ def write_address(scope: str) -> bool:
     return len(samples) <= MOST_IN_ADDRESS
 
 
+def select(scope: str, samples: list[int]) -> None:
+    """Make samples the selection, in place of those selected before."""
+    st.session_state[_PICKED] = {**st.session_state.get(_PICKED, {}), scope: sorted(set(samples))}
+
+
 def clear(scope: str) -> None:
     """Clear the selection."""
-    st.session_state[_PICKED] = {**st.session_state.get(_PICKED, {}), scope: []}
+    select(scope, [])
 
 
 def _chart_key(name: str, scope: str, view: tuple) -> str:
@@ -74,10 +79,10 @@ def selection_event(name: str, scope: str, view: tuple, points: pd.DataFrame) ->
         st.session_state[f"{key}_before"] = box, clicked
         samples = inside(points, box) if box and box != before_box else []
         if samples:  # An empty box is ignored, because it may have been drawn on a map that was just being replaced.
-            pick(scope, samples)
+            _pick(scope, samples)
             st.session_state[f"{name}_box"] = view, picked_samples(scope)
         elif clicked and clicked != before_clicked:
-            pick(scope, clicked)
+            _pick(scope, clicked)
 
     return key, pick_from_chart
 
@@ -97,10 +102,10 @@ def pick_by_prediction(scope: str, points: pd.DataFrame, true_key: str, predicte
     matching = points[
         points["label"].isin(true or points["label"]) & points["predicted"].isin(predicted or points["predicted"])
     ]
-    pick(scope, [int(sample) for sample in matching["sample"]])
+    _pick(scope, [int(sample) for sample in matching["sample"]])
 
 
-def pick(scope: str, samples: list[int]) -> None:
+def _pick(scope: str, samples: list[int]) -> None:
     """Select samples, in addition to those selected before if the user asked for that."""
     before = picked_samples(scope) if st.session_state.get(ADDING) else []
-    st.session_state[_PICKED] = {**st.session_state.get(_PICKED, {}), scope: sorted({*before, *samples})}
+    select(scope, [*before, *samples])

@@ -92,6 +92,14 @@ def test_positions_are_those_of_the_view_to_float16(tiny_store: Path, name: str)
     assert np.allclose(header["extent"], np.stack([finite.min(axis=0), finite.max(axis=0)], axis=1))
 
 
+def test_a_view_names_the_states_that_it_has(tiny_store: Path) -> None:
+    """The player compares them with those of the film, because the store may change between the two requests."""
+    states, _arrays = unpacked(states_file(*film(tiny_store), CLASSES))
+    for name in ("pca", "span-0-1-2"):
+        view, _arrays = unpacked(view_file(*film(tiny_store), CLASSES, View.from_name(name)))
+        assert (view["epochs"], view["steps"]) == (states["epochs"], states["steps"])
+
+
 def test_positions_beyond_float16_are_divided(tiny_store: Path, tmp_path: Path) -> None:
     copy = tmp_path / "rnc.duckdb"
     copy.write_bytes(tiny_store.read_bytes())
@@ -101,6 +109,8 @@ def test_positions_beyond_float16_are_divided(tiny_store: Path, tmp_path: Path) 
     header, arrays = unpacked(view_file(*film(copy), CLASSES, View.from_name("span-0-1-2")))
     _states, placed = view_of(copy, "span-0-1-2")
     assert header["unit"] > 1 and np.isfinite(arrays["positions"]).any()
+    shown = arrays["positions"][np.isfinite(arrays["positions"]).all(axis=2)].astype(float)
+    assert np.allclose(header["extent"], np.stack([shown.min(axis=0), shown.max(axis=0)], axis=1), rtol=1e-3, atol=60)
     assert np.allclose(
         arrays["positions"].astype(float) * header["unit"], placed.samples, rtol=1e-3, atol=60, equal_nan=True
     )

@@ -156,6 +156,21 @@ def test_rows_of_the_classifier_are_as_long_as_the_means(tiny_store: Path) -> No
     assert np.isnan(placed.rows[-1, 3:]).all()
 
 
+def test_means_of_a_targeted_attack_are_those_of_the_true_classes(tiny_store: Path) -> None:
+    """The store has them by target; the film draws a class's mean among the samples of the class."""
+    run_id, attack = run_of(tiny_store)
+    reader, targeted = StoreReader(tiny_store), f"{attack}-next"
+    assert targeted in set(reader.runs.conditions([run_id])["condition"])
+    states = StoredStates(reader, FilmRequest(run_id, Split.TRAIN, targeted, 10**6))
+    placed = positions(reader, states, View.from_name("pca"), CLASSES)
+    *_others, last = states.of_epochs()
+    axes = principal_axes(reader, run_id)
+    samples = axes.project(last.vectors[-1])
+    means = np.stack([samples[states.samples.labels == label].mean(axis=0) for label in range(CLASSES)])
+    distance = np.linalg.norm(placed.means[-1, 1][:, None] - means[None], axis=2)
+    assert (distance.argmin(axis=1) == np.arange(CLASSES)).mean() >= 0.8, "the sample is a part of the images"
+
+
 def test_umap_is_the_stored_one_and_missing_elsewhere(tiny_store: Path) -> None:
     stored = queried(tiny_store, "SELECT DISTINCT epoch FROM projection WHERE method = 'umap'")
     if not stored:

@@ -14,7 +14,7 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
     root.player.isThemeOld = true;
     root.player.picked = new Set(data.picked);
     if (data.epoch !== root.filmEpoch && !root.player.isPlaying) root.player.follow(data.epoch);
-    root.filmEpoch = data.epoch;
+    root.filmEpoch = data.epoch;  // (a film that is still being read follows once it is)
     root.player.invalidate();
     return;
   }
@@ -27,14 +27,24 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
   root.filmEpoch = data.epoch;
   try {
     await player.start();
-    player.follow(data.epoch);
+    if (root.player === player) player.follow(root.filmEpoch);
   } catch (error) {
+    if (root.player !== player) return;  // another film has been chosen meanwhile
+    player.end();
+    root.player = root.filmKey = null;
     root.replaceChildren();
     const message = document.createElement("p");
     message.setAttribute("role", "alert");
     message.textContent = error.message;
     root.append(message);
   }
+}
+
+/** End the film of a component that leaves the page. */
+export function unmountComponent({ parentElement }) {
+  const root = parentElement.querySelector(".film");
+  root?.player?.end();
+  if (root) root.player = root.filmKey = null;
 }
 
 /** Return the bytes at an address below the app's. Throws an Error with the server's reason if there are none. */

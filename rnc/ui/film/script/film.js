@@ -114,6 +114,7 @@ export class Film {
     const { means, rows, ideal } = this.view.arrays, k = this.view.dimensions;
     const count = means.shape[2], corners = ideal.shape[1];
     const sum = { means: zeros(count), rows: zeros(count), ideal: zeros(corners) };
+    if (!this.hasCondition(epoch, isLogarithmic)) share = 0;
     for (const { epoch: e, weight } of this.around(epoch, 0, isLogarithmic)) {
       for (let c = 0; c < count; c++) {
         for (let d = 0; d < k; d++) {
@@ -129,10 +130,25 @@ export class Film {
     return sum;
   }
 
-  /** Return whether the attack's steps between clean and perturbed were kept at the epochs around this one. */
-  hasPath(epoch, isLogarithmic) {
-    if (this.view?.view === "umap") return false;
-    return this.around(epoch, 0, isLogarithmic).every(({ epoch: e }) => this.shares[e].length > 2 || this.states.last_step === 1);
+  /** Return the shares of the attack that are stored at the epoch nearest to this one. */
+  sharesAt(epoch, isLogarithmic) {
+    const nearest = this.around(epoch, 0, isLogarithmic).reduce((a, b) => (b.weight > a.weight ? b : a));
+    return this.shares[nearest.epoch];
+  }
+
+  /** Return whether features under the film's condition are stored at the epochs around this one. */
+  hasCondition(epoch, isLogarithmic) {
+    return this.around(epoch, 0, isLogarithmic).every(({ epoch: e }) => this.shares[e].at(-1) === 1);
+  }
+
+  /** Say what lies between clean and perturbed at an epoch, if it is not the path of the attack; "" if it is. */
+  describeBetween(epoch, isLogarithmic) {
+    if (!this.hasCondition(epoch, isLogarithmic)) return `No features under ${this.states.condition} are stored here.`;
+    if (this.view?.view === "umap") return "UMAP has no positions between clean and perturbed: samples move on straight lines.";
+    if (this.around(epoch, 0, isLogarithmic).every(({ epoch: e }) => this.shares[e].length > 2)) {
+      return this.view.arrays.means.length ? "Class means move on straight lines from clean to perturbed, samples along the attack's path." : "";
+    }
+    return "Features between clean and perturbed are not stored here: samples move on straight lines, and not on the path of an attack.";
   }
 }
 

@@ -1,5 +1,7 @@
 /** The drawing over the samples: class means with their edges and names, rows of the classifier, trails, and the scale bar. */
 
+import { shortened } from "./track.js";
+
 const TRAIL_PARTS = 24;
 
 /** Draw over a film's samples at a moment, onto the context of a canvas that lies above them. */
@@ -76,32 +78,28 @@ function drawMeans(context, film, means, shown, camera, options) {
     context.closePath();
     context.fill();
     context.stroke();
-    const isLeft = x < middle[0], width = context.measureText(film.states.classes[c]).width;
+    const name = shortened(film.states.classes[c]), isLeft = x < middle[0], width = context.measureText(name).width;
     const left = Math.min(Math.max(isLeft ? x - 11 - width : x + 11, 2), camera.size[0] - width - 2);
     const box = [left - 2, y - 8, left + width + 2, y + 8];
     if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) return;
     taken.push(box);
     context.lineWidth = 3;
     context.lineJoin = "round";
-    context.strokeText(film.states.classes[c], left, y);
+    context.strokeText(name, left, y);
     context.fillStyle = options.text;
-    context.fillText(film.states.classes[c], left, y);
+    context.fillText(name, left, y);
   });
 }
 
 /** Draw the way of a sample up to the moment: over epochs, and then along the attack. */
 function drawTrail(context, film, moment, index, camera, options) {
   const point = new Float32Array(3), first = film.epochs[0];
-  const moments = [];
-  if (moment.hand === "attack") {
-    for (let i = 0; i <= TRAIL_PARTS; i++) moments.push([moment.epoch, (moment.share * i) / TRAIL_PARTS]);
-  } else {
-    const scale = moment.isLogarithmic ? [Math.log(first + 1), Math.log(moment.epoch + 1)] : [first, moment.epoch];
-    for (let i = 0; i <= TRAIL_PARTS; i++) {
-      const at = scale[0] + ((scale[1] - scale[0]) * i) / TRAIL_PARTS;
-      moments.push([moment.isLogarithmic ? Math.exp(at) - 1 : at, moment.share]);
-    }
-  }
+  const passed = moment.hand === "attack" ? film.sharesAt(moment.epoch, moment.isLogarithmic) : film.epochs;
+  const end = moment.hand === "attack" ? moment.share : moment.epoch, begin = moment.hand === "attack" ? 0 : first;
+  const scale = moment.isLogarithmic && moment.hand !== "attack" ? [(value) => Math.log(value + 1), (value) => Math.exp(value) - 1] : [Number, Number];
+  const places = passed.filter((value) => value < end);
+  for (let i = 0; i <= TRAIL_PARTS; i++) places.push(scale[1](scale[0](begin) + ((scale[0](end) - scale[0](begin)) * i) / TRAIL_PARTS));
+  const moments = places.sort((a, b) => a - b).map((at) => (moment.hand === "attack" ? [moment.epoch, at] : [at, moment.share]));
   context.strokeStyle = options.text;
   context.globalAlpha = 0.6;
   context.lineWidth = 1;

@@ -26,7 +26,23 @@ export class Pane {
     this.message.setAttribute("role", "status");
     this.renderer = createRenderer(this.points, player.settings.plain);
     this.#say("Reading the film …");
+    this.over.setAttribute("role", "img");
+    this.over.setAttribute("aria-label", "Picture of the film");
+    this.points.setAttribute("aria-hidden", "true");
+    this.#watchContext();
     this.#listen();
+  }
+
+  /** Give the memory of the graphics back. */
+  end() {
+    this.renderer.gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
+  #watchContext() {
+    this.points.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      if (!this.player.hasEnded) this.drawPlainly();
+    });
   }
 
   /** Draw without WebGL from now on. */
@@ -59,7 +75,12 @@ export class Pane {
       return false;
     }
     if (this.wanted !== name) return false;
-    this.film.setView(readFilmFile(this.files.views.get(name)));
+    const view = readFilmFile(this.files.views.get(name));
+    if (JSON.stringify([view.epochs, view.steps]) !== JSON.stringify([this.film.epochs, this.film.states.steps])) {
+      this.#say("The store has changed since this film was opened. Reload the page.");
+      return false;
+    }
+    this.film.setView(view);
     this.camera.reset();
     this.#say("");
     return true;
@@ -98,6 +119,7 @@ export class Pane {
       trailOf: settings.trails ? this.#pickedPlaces() : [],
       lasso: this.lasso,
     });
+    this.over.setAttribute("aria-label", `${film.count} samples of ${film.label}, ${player.describeMoment(film)}`);
     this.title.textContent = `${film.label} · ${player.describeMoment(film)}`;
   }
 
@@ -137,24 +159,22 @@ export class Pane {
         else this.camera.shift = [this.camera.shift[0] + dx, this.camera.shift[1] + dy];
         this.player.invalidate();
       };
-      const release = () => {
-        over.removeEventListener("pointermove", follow);
-        over.removeEventListener("pointerup", release);
-        const lasso = this.lasso;
+      const release = (e) => {
+        for (const [name, act] of Object.entries(acts)) over.removeEventListener(name, act);
+        const isClick = way <= CLICK_PIXELS, inside = isClick ? this.#nearest(...last) : this.lasso ? this.#inside(this.lasso) : [];
         this.lasso = null;
-        if (drawsLasso && way > CLICK_PIXELS) this.player.pick(this.#inside(lasso));
-        else if (way <= CLICK_PIXELS) this.player.pick(this.#nearest(...last), true);
+        if (e.type === "pointerup" && inside.length) this.player.pick(inside, isClick);
         this.player.invalidate();
       };
-      over.addEventListener("pointermove", follow);
-      over.addEventListener("pointerup", release);
+      const acts = { pointermove: follow, pointerup: release, pointercancel: release };
+      for (const [name, act] of Object.entries(acts)) over.addEventListener(name, act);
     });
     over.addEventListener("dblclick", () => {
       this.camera.reset();
       this.player.invalidate();
     });
     over.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey && document.activeElement !== over) return;  // a page that is scrolled must not stop here
+      if (!event.ctrlKey && !event.metaKey && over.getRootNode().activeElement !== over) return;  // a page that is scrolled must not stop here
       event.preventDefault();
       this.camera.zoom = Math.min(Math.max(this.camera.zoom * Math.exp(-event.deltaY * 0.002), 0.2), 50);
       this.player.invalidate();

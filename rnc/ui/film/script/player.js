@@ -3,7 +3,7 @@
 import { channels, COLOURINGS, onScale, rangeOf } from "./colours.js";
 import { composeFrame, download, fromBase64, gifOfFilm, htmlOfFilm, videoOfFilm, videoType } from "./exports.js";
 import { Pane } from "./pane.js";
-import { element, Track } from "./track.js";
+import { element, shortened, Track } from "./track.js";
 
 const SECONDS = { time: 8, attack: 4 };
 const SHOWN_BELOW = 24;
@@ -57,11 +57,13 @@ export class Player {
 
   /** Say in words which epoch and which step of the attack a film shows. */
   describeMoment(film) {
-    const { epoch, share, isLogarithmic } = this.moment, around = [...new Set(film.around(epoch, 0, isLogarithmic).map((part) => film.epochs[part.epoch]))];
-    const nearest = around.find((stored) => Math.abs(stored - epoch) < 0.5);
-    const when = nearest ?? (around.length > 1 ? `${epoch.toFixed(0)}, between ${around[0]} and ${around[1]}` : around[0]);
+    const { epoch, share, isLogarithmic } = this.moment;
+    const near = film.around(epoch, 0, isLogarithmic).filter(({ weight }) => weight > 1e-3);
+    const around = [...new Set(near.map((part) => film.epochs[part.epoch]))];
+    const when = around.length > 1 ? `${epoch.toFixed(1)}, between ${around[0]} and ${around[1]}` : around[0];
     const last = film.states.last_step, step = share * (last + 1) - 1;
     if (share === 0) return `epoch ${when}, clean`;
+    if (!film.hasCondition(epoch, isLogarithmic)) return `epoch ${when}, clean (no features under ${film.states.condition} are stored here)`;
     if (share === 1) return `epoch ${when}, ${film.states.condition}`;
     if (last === 1) return `epoch ${when}, ${Math.round(100 * share)} % of the way to ${film.states.condition}`;
     return `epoch ${when}, ${step < 0 ? "between clean and the start" : `step ${step.toFixed(1).replace(".0", "")} of ${last}`}`;
@@ -76,7 +78,9 @@ export class Player {
 
   /** Go to an epoch that was chosen elsewhere, unless the film already stays at it. */
   follow(epoch) {
-    const { film } = this.panes[0], nearest = film.epochs.filter((stored) => stored <= epoch).at(-1) ?? film.epochs[0];
+    const { film } = this.panes[0];
+    if (!film?.view) return;
+    const nearest = film.epochs.filter((stored) => stored <= epoch).at(-1) ?? film.epochs[0];
     if (this.settledAt !== nearest) this.seek(nearest, this.settings.share);
     this.settledAt = null;
   }
@@ -88,9 +92,9 @@ export class Player {
     this.drawNow();
   }
 
-  /** Select samples; none clears the selection. With `adds`, a selected sample is deselected and others are added. */
+  /** Select samples, or none. With `adds`, a selected sample is deselected and others are added. */
   pick(samples, adds = false) {
-    if (!adds || !samples.length) this.picked = new Set(samples);
+    if (!adds) this.picked = new Set(samples);
     else for (const sample of samples) if (!this.picked.delete(sample)) this.picked.add(sample);
     this.callbacks.onPick?.([...this.picked].sort((a, b) => a - b));
     this.invalidate();
@@ -106,6 +110,7 @@ export class Player {
 
   /** Draw a new picture now. */
   drawNow() {
+    if (this.hasEnded) return;
     if (!this.theme || this.isThemeOld) this.#readTheme();
     for (const pane of this.panes) pane.draw();
     this.#drawTracks();
@@ -147,6 +152,9 @@ export class Player {
   /** End the player; it draws nothing more. */
   end() {
     this.isPlaying = false;
+    this.hasEnded = true;
+    this.root.removeEventListener("keydown", this.onKey);
+    for (const pane of this.panes) pane.end();
     if (this.pending) cancelAnimationFrame(this.pending);
     this.resized.disconnect();
     this.scheme.removeEventListener("change", this.onScheme);
@@ -194,7 +202,12 @@ export class Player {
       this.toggle(false);
       settings.hand = value;
     });
-    choice(bar, "View", { pca: "PCA", plane: "plane of 3 means", space: "space of 4 means", umap: "UMAP" }, settings.view, (value) => {
+    const views = { pca: "PCA", plane: "plane of 3 means", space: "space of 4 means", umap: "UMAP" };
+    if (classes.length < 4) delete views.space;
+    if (classes.length < 3) delete views.plane;
+    if (!views[settings.view]) settings.view = "pca";
+    if (settings.isolated !== null && settings.isolated >= classes.length) settings.isolated = null;
+    choice(bar, "View", views, settings.view, (value) => {
       settings.view = value;
       this.#changeView();
     });
@@ -205,7 +218,7 @@ export class Player {
       this.invalidate();
     });
     settings.span = settings.span.filter((c) => c < classes.length);
-    while (settings.span.length < 4) settings.span.push([0, 1, 2, 3].find((c) => !settings.span.includes(c)));
+    while (settings.span.length < Math.min(4, classes.length)) settings.span.push([0, 1, 2, 3].find((c) => !settings.span.includes(c)));
     this.span = settings.span.map((chosen, i) =>
       choice(bar, `Class ${i + 1}`, Object.fromEntries(classes.map((name, c) => [c, name])), chosen, (value) => {
         const other = settings.span.indexOf(Number(value));
@@ -241,16 +254,17 @@ export class Player {
 
   #buildExport() {
     const box = dropDown(this.bar, "Export the film");
-    const width = number(box, "Width (pixels)", 900, 200, 1920), seconds = number(box, "Seconds", 6, 1, 60);
+    const width = number(box, "Width (pixels)", 900, 200, 1600), seconds = number(box, "Seconds", 6, 1, 30);
     const status = element("span", "status", box);
     status.setAttribute("role", "status");
     const name = () => `film-${this.panes.map(({ film }) => film.label.replace(/[^\w.-]+/g, "_")).join("-")}`;
-    const options = () => ({ width: Number(width.value), seconds: Number(seconds.value), onProgress: (part) => (status.textContent = `${Math.round(100 * part)} %`) });
+    const options = () => ({ width: clamped(width), seconds: clamped(seconds), onProgress: (part) => (status.textContent = `${Math.round(100 * part)} %`) });
     const makers = {
       GIF: async () => download(await gifOfFilm(this, options()), `${name()}.gif`, "image/gif"),
       PNG: async () => {
-        const canvas = composeFrame(this, Number(width.value));
-        download(await new Promise((resolve) => canvas.toBlob(resolve)), `${name()}.png`, "image/png");
+        const canvas = composeFrame(this, clamped(width)), content = await new Promise((resolve) => canvas.toBlob(resolve));
+        if (!content) throw new Error("the browser made no picture of this size");
+        download(content, `${name()}.png`, "image/png");
       },
     };
     if (this.readScript) {  // an exported film does not export itself again
@@ -268,11 +282,14 @@ export class Player {
       button(box, kind, async () => {
         const before = { ...this.settings };
         this.toggle(false);
+        this.root.inert = true;  // what moves the film now would change its pictures
         try {
           await make();
           status.textContent = `${kind} saved.`;
         } catch (error) {
           status.textContent = `${kind} could not be made: ${error.message}`;
+        } finally {
+          this.root.inert = false;
         }
         Object.assign(this.settings, { time: before.time, share: before.share });
         this.invalidate();
@@ -294,7 +311,9 @@ export class Player {
     });
     this.attackLabel = element("label", "", attack);
     this.attackTrack = new Track(attack, { label: "Attack", onMove: (value, isSettled) => this.#move("share", value, isSettled) });
+    this.marksKey = element("div", "marks-key", tracks);
     this.note = element("div", "note", tracks);
+    this.note.setAttribute("role", "status");
     this.#markTracks();
   }
 
@@ -319,10 +338,18 @@ export class Player {
         ...(leap >= 0 ? [[leap, "leap", "first leap: the attack first moves a sample that was classified correctly to another class"]] : []),
       ];
       for (const [epoch, kind, text] of events) {
-        if (epoch >= this.first && epoch <= this.last) marks.push({ at: this.#timeAt(epoch), kind, title: `${film.label}, epoch ${epoch}: ${text}` });
+        if (epoch >= this.first && epoch <= this.last) marks.push({ at: this.#timeAt(epoch), epoch, kind, title: `${film.label}, epoch ${epoch}: ${text}` });
       }
     }
     this.timeTrack.setMarks(marks);
+    this.marksKey.replaceChildren();
+    for (const [kind, text] of Object.entries({ drop: "learning rate drops", terminal: "terminal phase begins", leap: "first leap" })) {
+      const epochs = [...new Set(marks.filter((mark) => mark.kind === kind).map((mark) => mark.epoch))];
+      if (!epochs.length) continue;
+      const entry = element("span", "", this.marksKey);
+      element("span", `mark ${kind}`, entry);
+      entry.append(`${text}: epoch ${epochs.join(", ")}`);
+    }
     const steps = [...new Set(films.flatMap(({ states }) => states.steps.flat().map((step) => [step, states.last_step].join())))].map((pair) => pair.split(",").map(Number));
     const named = steps.sort((a, b) => a[0] - b[0]).map(([step, last]) => ({
       at: (step + 1) / (last + 1), kind: "stop", text: step < 0 ? "clean" : step === 0 ? "start" : last === 1 ? "perturbed" : String(step),
@@ -332,14 +359,15 @@ export class Player {
   }
 
   #drawTracks() {
-    const { settings, moment } = this, film = this.panes[0].film;
-    if (!this.timeTrack || !film?.view) return;
-    this.timeLabel.textContent = `Epoch ${moment.epoch.toFixed(0)}`;
+    const { settings, moment } = this, shown = this.panes.filter((pane) => pane.film?.view);
+    if (!this.timeTrack || !shown.length) return;
+    const { film } = shown[0], whole = Math.round(moment.epoch);
+    this.timeLabel.textContent = `Epoch ${Math.abs(whole - moment.epoch) < 0.05 ? whole : moment.epoch.toFixed(1)}`;
     this.attackLabel.textContent = this.#attackInWords(film.states.last_step);
     this.timeTrack.set(Math.min(settings.time, 1), this.timeLabel.textContent);
     this.attackTrack.set(Math.min(settings.share, 1), this.attackLabel.textContent);
-    const straight = settings.share > 0 && settings.share < 1 && !this.panes.every((pane) => !pane.film?.view || pane.film.hasPath(moment.epoch, moment.isLogarithmic));
-    this.note.textContent = straight ? "The features between clean and perturbed were not stored here: samples move on straight lines, and not on the attack's path." : "";
+    const { epoch, isLogarithmic } = moment, isOnTheWay = settings.share > 0 && (settings.share < 1 || !film.hasCondition(epoch, isLogarithmic));
+    this.note.textContent = isOnTheWay ? [...new Set(shown.map((pane) => pane.film.describeBetween(epoch, isLogarithmic)))].join(" ") : "";
   }
 
   #attackInWords(last) {
@@ -355,13 +383,14 @@ export class Player {
     if (isOfClasses) {
       if (classes.length > SHOWN_BELOW) return;
       classes.forEach((name, c) => {
-        const chip = button(legend, name, () => {
+        const chip = button(legend, shortened(name), () => {
           settings.isolated = settings.isolated === c ? null : c;
           for (const other of legend.children) other.setAttribute("aria-pressed", other === chip && settings.isolated === c);
           this.invalidate();
         });
         chip.className = "chip";
-        chip.title = "Show this class alone";
+        chip.setAttribute("aria-pressed", settings.isolated === c);
+        chip.title = `Show ${name} alone`;
         chip.style.setProperty("--colour", this.classColours[c]);
       });
     } else if (this.range) {
@@ -371,7 +400,8 @@ export class Player {
       ramp.style.background = `linear-gradient(to right, ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((at) => `rgb(${onScale(at)})`).join(", ")})`;
       element("span", "", legend).textContent = ends[1];
     } else {
-      element("span", "", legend).textContent = `${COLOURINGS[settings.colouring]}: not stored`;
+      const reason = settings.colouring === "first_leap" ? "no sample leaps" : "not stored";
+      element("span", "", legend).textContent = `${COLOURINGS[settings.colouring]}: ${reason}`;
     }
   }
 
@@ -391,8 +421,9 @@ export class Player {
       this.invalidate();
     };
     this.scheme.addEventListener("change", this.onScheme);
-    this.root.addEventListener("keydown", (event) => {
-      if (["BUTTON", "SELECT", "INPUT", "SUMMARY"].includes(event.target.tagName)) return;
+    this.onKey = (event) => {
+      const isControl = ["BUTTON", "SUMMARY"].includes(event.target.tagName);
+      if (["SELECT", "INPUT"].includes(event.target.tagName) || (isControl && !event.key.startsWith("Arrow"))) return;
       if (event.key === " ") {
         event.preventDefault();
         this.toggle();
@@ -401,7 +432,8 @@ export class Player {
         const isTime = event.key === "ArrowLeft" || event.key === "ArrowRight", track = isTime ? this.timeTrack : this.attackTrack;
         this.#move(isTime ? "time" : "share", track.next(["ArrowRight", "ArrowUp"].includes(event.key) ? 1 : -1), true);
       }
-    });
+    };
+    this.root.addEventListener("keydown", this.onKey);
   }
 }
 
@@ -420,6 +452,12 @@ function button(parent, text, act) {
   created.textContent = text;
   created.addEventListener("click", act);
   return created;
+}
+
+/** Return the number in a field, within the field's limits, and show it. */
+function clamped(input) {
+  input.value = Math.min(Math.max(Number(input.value) || Number(input.min), Number(input.min)), Number(input.max));
+  return Number(input.value);
 }
 
 /** Return the content of a new box that opens below its title. */

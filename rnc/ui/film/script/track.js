@@ -59,12 +59,11 @@ export class Track {
     };
     const follow = (e) => move(e, false);
     const release = (e) => {
-      this.element.removeEventListener("pointermove", follow);
-      this.element.removeEventListener("pointerup", release);
+      for (const [name, act] of Object.entries(acts)) this.element.removeEventListener(name, act);
       move(e, true);
     };
-    this.element.addEventListener("pointermove", follow);
-    this.element.addEventListener("pointerup", release);
+    const acts = { pointermove: follow, pointerup: release, pointercancel: release };
+    for (const [name, act] of Object.entries(acts)) this.element.addEventListener(name, act);
     move(event, false);
   }
 
@@ -84,4 +83,9 @@ export function element(name, className, parent) {
   if (className) created.className = className;
   parent?.append(created);
   return created;
+}
+
+/** Return a name that is not longer than a picture has room for. */
+export function shortened(name) {
+  return name.length > 24 ? `${name.slice(0, 23)}…` : name;
 }

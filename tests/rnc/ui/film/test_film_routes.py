@@ -8,10 +8,10 @@ from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
 from rnc.film.views import View
 from rnc.store.reader import StoreReader
+from rnc.ui.address_keys import Offers
 from rnc.ui.film import film_routes
 from rnc.ui.film.film_routes import OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
-from rnc.ui.offers import Offers
 from rnc.vocabulary import Split
 from tests.rnc.film.test_positions import run_of
 from tests.rnc.ui.route_requests import Answer, ask
@@ -71,6 +71,6 @@ def test_the_player_is_one_module(film: OfferedFilm) -> None:
     assert answer.content.decode() == player_script() and "text/javascript" in answer.headers["content-type"]
     lines = player_script().splitlines()
     assert not [line for line in lines if line.startswith("import ")], "modules are joined"
-    assert [line for line in lines if line.startswith("export ")] == ["export { mountComponent };"]
+    assert [line for line in lines if line.startswith("export ")] == ["export { mountComponent, unmountComponent };"]
     names = [line.split()[1].split("(")[0] for line in lines if line.startswith(("function ", "class ", "const "))]
     assert len(names) == len(set(names)), "no two modules give one name to two things"

@@ -3,7 +3,7 @@
 The browser knows the size of a chart and the server does not. The ranges of x and y are therefore expressions of the chart's
 width and height, and so is the scale bar, which also follows the user's zoom.
 
-Tested by tests/rnc/ui/charts/test_isometric.py.
+Tested by tests/rnc/ui/charts/test_equal_axes.py.
 """
 
 import math

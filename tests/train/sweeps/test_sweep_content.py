@@ -12,7 +12,7 @@ from train import sweep as command
 from train.config import RunConfig
 from train.named_run_sets import find
 from train.sweep import main
-from train.sweeps.planned_runs import check_recorded, run_arguments, sweep_name
+from train.sweeps.sweep_content import check_recorded, run_arguments, sweep_name
 
 CONFIG = RunConfig(epochs=2, steps=3, sample_size=100, umap=False, extra_conditions=("pgd-l2-0.5-10",))
 OPTIONS: dict[str, Any] = {
