@@ -91,7 +91,7 @@ def once(browser: Browser, case: Case, count: str) -> None:
         page.mouse.move(area["x"] + 0.45 * area["width"], area["y"] + 0.45 * area["height"])
         page.mouse.down()
         page.mouse.move(area["x"] + 0.55 * area["width"], area["y"] + 0.55 * area["height"], steps=3)
-        case.note("box", timed(page.mouse.up, page, _TITLE, r"[\d,]+ picked"))
+        case.note("box", timed(page.mouse.up, page, _TITLE, r"[\d,]+ samples? selected"))
         context.close()
 
 
