@@ -127,7 +127,7 @@ def _stored(reader: StoreReader, states: StoredStates, epoch: int, method: str) 
     rows = reader.samples.projection(
         request.run_id, epoch, request.split, [CLEAN.slug, request.condition], method, request.most
     )
-    found = {}
+    by_condition = {}
     for condition, part in rows.groupby("condition"):
         at = np.searchsorted(indices, part["sample"].to_numpy(np.int64))
         is_shown = (at < len(indices)) & (
@@ -135,8 +135,8 @@ def _stored(reader: StoreReader, states: StoredStates, epoch: int, method: str) 
         )
         coordinates = np.full((len(indices), 2), np.nan)
         coordinates[at[is_shown]] = part[["x", "y"]].to_numpy(np.float64)[is_shown]
-        found[str(condition)] = coordinates
-    return found
+        by_condition[str(condition)] = coordinates
+    return by_condition
 
 
 def _in_span(reader: StoreReader, states: StoredStates, classes: tuple[int, ...], num_classes: int) -> Positions:

@@ -44,8 +44,8 @@ def add_attack_path(measured_condition: MeasuredCondition, part: MeasuredSet, ne
     indices = part.sample_indices[part.kept].cpu().numpy()
     num_classes = len(measured_condition.means.counts)
     steps = steps_of_path(measured_condition.condition)
-    for step, found in path_features(measured_condition.condition, part, network, num_classes, steps).items():
-        decided, vectors = found.predicted.cpu().numpy(), found.features.float().cpu().numpy()
+    for step, of_step in path_features(measured_condition.condition, part, network, num_classes, steps).items():
+        decided, vectors = of_step.predicted.cpu().numpy(), of_step.features.float().cpu().numpy()
         measured_condition.rows.add(
             "attack_path", **measured_condition.key, step=step, sample=indices, predicted=decided, vector=vectors
         )
@@ -59,12 +59,12 @@ def path_features(
     They are the iterates of the first restart. With several restarts, or for an attack that returns its best point (APGD),
     the path need not lead to the stored features of the condition: these may be of another restart or of an earlier step.
     """
-    found: dict[int, list[FeatureSet]] = {step: [] for step in steps}
+    batches_at: dict[int, list[FeatureSet]] = {step: [] for step in steps}
     for positions in part.kept.split(batch_size(part.images.images.shape[1:])):
         for step, batch in _iterates(condition, part, network, num_classes, positions, last=max(steps, default=-1)):
-            if step in found:
-                found[step] += feature_batches(network.model, [batch])
-    return {step: gather(batches) for step, batches in found.items() if batches}
+            if step in batches_at:
+                batches_at[step] += feature_batches(network.model, [batch])
+    return {step: gather(batches) for step, batches in batches_at.items() if batches}
 
 
 def _iterates(

@@ -93,13 +93,13 @@ class _Here:
         few = torch.arange(min(CHECKED_IMAGES, len(part.images)), device=device)
         logits_fn: Logits = folded_copy(model, part.images.pixels(few)) or model
         network = AttackedNetwork(model, logits_fn, ATTACK_SEED)
-        found = []
+        added = []
         for slug in of_roles:
             condition = Condition.from_slug(slug)
             steps, perturbed = steps_of_path(condition), self._stored(slug)
             if steps and len(perturbed):
-                found.append(self._add(condition, steps, perturbed, part, network, rows))
-        return found
+                added.append(self._add(condition, steps, perturbed, part, network, rows))
+        return added
 
     def _add(
         self,

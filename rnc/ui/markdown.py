@@ -23,7 +23,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _SYNTAX = re.compile(r"[\\`*\[\]{}|<>$~&]|(?<![^\W_])_|_(?![^\W_])|:(?=[A-Za-z])|^[#+=-]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 _ARROW = re.compile(r"(?<!\S)([-<>~])([-=]?[->=])(?!\S)")
-_FOUND_LATER = re.compile(r"(?<=:)(?=//|[\w+/-]+\\?:)|(?<=@)(?=\w)|(?<=www)(?=\.)", re.IGNORECASE)
+_RECOGNISED_LATER = re.compile(r"(?<=:)(?=//|[\w+/-]+\\?:)|(?<=@)(?=\w)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
 def single_line(text: object, max_length: int = MAX_LENGTH) -> str:
@@ -45,7 +45,7 @@ def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:
     """
     shown = _ARROW.sub(rf"\1{_JOINER}\2", single_line(text, max_length).strip())  # `--store` stays copyable
     escaped = _SYNTAX.sub(lambda match: "\\" + match[0], shown)
-    return _FOUND_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
+    return _RECOGNISED_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 
 
 def escape_table(frame: pd.DataFrame) -> pd.DataFrame:
