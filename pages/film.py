@@ -3,7 +3,7 @@
 import streamlit as st
 
 from rnc.ui.film.film_choice import choose_films
-from rnc.ui.film.film_player import draw_film
+from rnc.ui.film.film_player import draw_player
 from rnc.ui.projections.selection import picked_samples, select, write_address
 from rnc.ui.selection import current_selection
 
@@ -13,7 +13,7 @@ films, scope = choose_films(selection)
 if not films:
     st.stop()
 write_address(scope)
-draw_film(films, selection.epoch, picked_samples(scope), lambda samples: select(scope, samples), key="film_player")
+draw_player(films, selection.epoch, picked_samples(scope), lambda samples: select(scope, samples), key="film_player")
 st.caption(
     "Each dot is an image's feature vector. Features are stored at the epochs that the scale marks; between them, dots move on "
     "straight lines. Drag to move or turn a picture, press Shift and drag to select samples, double-click to reset the view. The "

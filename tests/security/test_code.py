@@ -38,7 +38,12 @@ SQL_NAMES = {
     "rnc/store/published_reader.py": {"table", "view"},  # of the schema, and files, quoted
     "rnc/store/published_row_checks.py": {"source", "key", "widest", "sql"},  # files and the schema's columns, quoted
     "rnc/store/connection.py": {"SCHEMA.read_text()"},
-    "rnc/store/migrations.py": {"SCHEMA.read_text()", "UPGRADES[step]"},
+    "rnc/store/migrations.py": {
+        "SCHEMA.read_text()",
+        "UPGRADES[step]",
+        "table",
+        "without_rows(table)",
+    },  # of ADDED_TABLES
     "rnc/store/schema_checks.py": {"SCHEMA.read_text()", "sql"},
     "rnc/store/other_stores_in_folder.py": {"sql"},
     "rnc/store/queries/saved_lab_results.py": {"sql", "size"},

@@ -10,7 +10,7 @@ from rnc.conditions import CLEAN
 from rnc.film.stored_states import FilmRequest
 from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.ui import opened_store
-from rnc.ui.film.film_player import MOST_SAMPLES, ShownFilm, draw_film
+from rnc.ui.film.film_player import MOST_SAMPLES, ShownFilm, draw_player
 from rnc.ui.film.film_routes import OfferedFilm
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.projections.map_options import MapChoice
@@ -73,4 +73,4 @@ def draw_film_of_maps(choices: list[MapChoice]) -> None:
         _film(choice.run, choice.split, choice.condition or CLEAN.slug, MOST_SAMPLES)
         for choice in {choice.run.run_id: choice for choice in choices}.values()
     ]
-    draw_film(films, first.cursor, picked_samples(scope), lambda samples: select(scope, samples), key="film_of_maps")
+    draw_player(films, first.cursor, picked_samples(scope), lambda samples: select(scope, samples), key="film_of_maps")

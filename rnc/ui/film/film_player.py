@@ -34,7 +34,7 @@ class ShownFilm:
     film: OfferedFilm
 
 
-def draw_film(
+def draw_player(
     films: list[ShownFilm], epoch: int, picked: list[int], on_pick: Callable[[list[int]], None], key: str
 ) -> None:
     """Draw one film, or two side by side with one clock, at an epoch.
