@@ -10,8 +10,6 @@ from rnc.ui.selection import current_selection
 selection = current_selection()
 st.title("Collapse film")
 films, scope = choose_films(selection)
-if not films:
-    st.stop()
 write_address(scope)
 draw_player(films, selection.epoch, picked_samples(scope), lambda samples: select(scope, samples), key="film_player")
 st.caption(

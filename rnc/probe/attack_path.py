@@ -4,10 +4,12 @@ The attack has the random numbers of the measured one, and therefore takes the s
 of another size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
+import numpy as np
 import torch
 
 from rnc.attacks import SampleNoise, attack_steps
@@ -17,6 +19,7 @@ from rnc.features import FeatureSet, ImageBatch, batch_size, feature_batches, ga
 from rnc.models import FeatureClassifier
 from rnc.probe.measured_images import MeasuredSet
 from rnc.probe.metric_rows import MeasuredCondition
+from rnc.store.row_buffer import Rows
 from rnc.vocabulary import Role
 
 ROLES_WITH_PATH = (Role.PERTURBED, Role.TARGETED)
@@ -44,11 +47,15 @@ def add_attack_path(measured_condition: MeasuredCondition, part: MeasuredSet, ne
     indices = part.sample_indices[part.kept].cpu().numpy()
     num_classes = len(measured_condition.means.counts)
     steps = steps_of_path(measured_condition.condition)
-    for step, of_step in path_features(measured_condition.condition, part, network, num_classes, steps).items():
-        decided, vectors = of_step.predicted.cpu().numpy(), of_step.features.float().cpu().numpy()
-        measured_condition.rows.add(
-            "attack_path", **measured_condition.key, step=step, sample=indices, predicted=decided, vector=vectors
-        )
+    features = path_features(measured_condition.condition, part, network, num_classes, steps)
+    add_path_rows(measured_condition.rows, measured_condition.key, indices, features)
+
+
+def add_path_rows(rows: Rows, key: Mapping[str, Any], indices: np.ndarray, features: dict[int, FeatureSet]) -> None:
+    """Add the features of samples (n,) at each step; `key` names their run, epoch, split and condition."""
+    for step, of_step in features.items():
+        predicted, vectors = of_step.predicted.cpu().numpy(), of_step.features.float().cpu().numpy()
+        rows.add("attack_path", **key, step=step, sample=indices, predicted=predicted, vector=vectors)
 
 
 def path_features(

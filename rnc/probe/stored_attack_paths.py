@@ -13,7 +13,7 @@ from rnc.conditions import CLEAN, Condition
 from rnc.devices import exact_float32, set_threads
 from rnc.models import FeatureClassifier, weights
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
-from rnc.probe.attack_path import ROLES_WITH_PATH, AttackedNetwork, path_features, steps_of_path
+from rnc.probe.attack_path import ROLES_WITH_PATH, AttackedNetwork, add_path_rows, path_features, steps_of_path
 from rnc.probe.measured_images import MeasuredSet
 from rnc.probe.probe import ATTACK_SEED
 from rnc.store.reader import StoreReader
@@ -120,16 +120,7 @@ class _Here:
                 f"{agreement:.1%} of the samples only, so it is not the attack that was measured"
             )
         key = {"run_id": self.run_id, "epoch": self.epoch, "split": self.split, "condition": condition.slug}
-        for step, of_step in features.items():
-            predicted, vectors = of_step.predicted.cpu().numpy(), of_step.features.float().cpu().numpy()
-            rows.add(
-                "attack_path",
-                **key,
-                step=step,
-                sample=perturbed["sample"].to_numpy(),
-                predicted=predicted,
-                vector=vectors,
-            )
+        add_path_rows(rows, key, perturbed["sample"].to_numpy(), features)
         return AddedPath(self.epoch, self.split, condition.slug, agreement)
 
     def _stored(self, condition: str) -> "pd.DataFrame":

@@ -14,7 +14,7 @@ from rnc.ui.film.film_player import MOST_SAMPLES, ShownFilm, draw_player
 from rnc.ui.film.film_routes import OfferedFilm
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.projections.map_options import MapChoice
-from rnc.ui.projections.selection import picked_samples, scope_of, select
+from rnc.ui.projections.selection import picked_samples, scope_of, scope_of_images, select
 from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import Selection, condition_slug, selected_runs
 from rnc.vocabulary import Objective, Split
@@ -51,7 +51,7 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
         )
     most = EVERY_SAMPLE if all_samples else MOST_SAMPLES
     chosen = [run, *(row for _index, row in others[others["label"] == beside].iterrows())]
-    scope = f"{run['images_from']} {selection.split}"
+    scope = scope_of_images(str(run["images_from"]), selection.split)
     return [_film_of(row, selection, most) for row in chosen], scope
 
 

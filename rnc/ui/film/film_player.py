@@ -19,7 +19,7 @@ _SCRIPT = """export default function (component) {
   return () => script.then((player) => player.unmountComponent(component));
 }"""
 MOST_SAMPLES = 5_000
-"""Largest number of samples of a film; about 30 pictures a second are drawn of so many without a graphics card."""
+"""Largest number of samples of a film, of which 60 pictures a second are drawn without a graphics card (docs/performance.md)."""
 
 _component = st.components.v2.component(
     "rnc_film", html='<div class="film">Reading the film …</div>', css=player_style(), js=_SCRIPT

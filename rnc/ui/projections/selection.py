@@ -12,6 +12,7 @@ import streamlit as st
 
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE
 from rnc.ui.projections.map_options import MapChoice
+from rnc.vocabulary import Split
 
 ADDING = "adding"
 """The key of the session state that is true if a box or a click adds to the selection."""
@@ -22,7 +23,12 @@ MOST_IN_ADDRESS = 500
 
 def scope_of(choice: MapChoice) -> str:
     """Return the key of a selection: a data set and split, because samples are indices within these."""
-    return f"{choice.run['images_from']} {choice.split}"
+    return scope_of_images(str(choice.run["images_from"]), choice.split)
+
+
+def scope_of_images(images_from: str, split: Split) -> str:
+    """Return the key of the selection among the images of a data set's split."""
+    return f"{images_from} {split}"
 
 
 def picked_samples(scope: str) -> list[int]:

@@ -27,12 +27,8 @@ export class Camera {
     const needed = isFlat ? Math.max(half[0] / (width / 2 - 44), half[1] / (height / 2 - 40)) : radius / (Math.min(width, height) / 2 - 26);
     this.pixels = this.zoom / (needed || 1);
     this.size = [width, height];
-    this.isFlat = isFlat;
-  }
-
-  /** Return the rows of the matrix that turns and scales, for x and y in pixels from the middle, and depth. */
-  get matrix() {
-    return (this.isFlat ? [1, 0, 0, 0, 1, 0, 0, 0, 0] : this.turn).map((value) => value * this.pixels);
+    // The rows of the matrix that turns and scales, for x and y in pixels from the middle, and depth.
+    this.matrix = (isFlat ? [1, 0, 0, 0, 1, 0, 0, 0, 0] : this.turn).map((value) => value * this.pixels);
   }
 
   /** Return x, y in pixels from the canvas' upper left corner, and the depth, of a point. */

@@ -102,14 +102,18 @@ export class Film {
     return out;
   }
 
+  /** Return the state that is nearest to an epoch and a share of the attack. */
+  nearest(epoch, share, isLogarithmic) {
+    return this.around(epoch, share, isLogarithmic).reduce((a, b) => (b.weight > a.weight ? b : a));
+  }
+
   /** Return the predicted classes in the nearest state. */
   predictedAt(epoch, share, isLogarithmic) {
-    const nearest = this.around(epoch, share, isLogarithmic).reduce((a, b) => (b.weight > a.weight ? b : a));
-    const begin = nearest.state * this.count;
+    const begin = this.nearest(epoch, share, isLogarithmic).state * this.count;
     return this.states.arrays.predicted.subarray(begin, begin + this.count);
   }
 
-  /** Return class means, classifier rows and ideal vertices at an epoch and a share, as arrays of points or null. */
+  /** Return class means, classifier rows and ideal vertices at an epoch and a share; NaN for those not stored. */
   classesAt(epoch, share, isLogarithmic) {
     const { means, rows, ideal } = this.view.arrays, k = this.view.dimensions;
     const count = means.shape[2], corners = ideal.shape[1];
@@ -132,8 +136,7 @@ export class Film {
 
   /** Return the shares of the attack that are stored at the epoch nearest to this one. */
   sharesAt(epoch, isLogarithmic) {
-    const nearest = this.around(epoch, 0, isLogarithmic).reduce((a, b) => (b.weight > a.weight ? b : a));
-    return this.shares[nearest.epoch];
+    return this.shares[this.nearest(epoch, 0, isLogarithmic).epoch];
   }
 
   /** Return whether features under the film's condition are stored at the epochs around this one. */
@@ -141,12 +144,12 @@ export class Film {
     return this.around(epoch, 0, isLogarithmic).every(({ epoch: e }) => this.shares[e].at(-1) === 1);
   }
 
-  /** Say what lies between clean and perturbed at an epoch, if it is not the path of the attack; "" if it is. */
+  /** Say how samples and class means move between clean and perturbed at an epoch. */
   describeBetween(epoch, isLogarithmic) {
     if (!this.hasCondition(epoch, isLogarithmic)) return `No features under ${this.states.condition} are stored here.`;
     if (this.view?.view === "umap") return "UMAP has no positions between clean and perturbed: samples move on straight lines.";
     if (this.around(epoch, 0, isLogarithmic).every(({ epoch: e }) => this.shares[e].length > 2)) {
-      return this.view.arrays.means.length ? "Class means move on straight lines from clean to perturbed, samples along the attack's path." : "";
+      return "Class means move on straight lines from clean to perturbed, samples along the attack's path.";
     }
     return "Features between clean and perturbed are not stored here: samples move on straight lines, and not on the path of an attack.";
   }

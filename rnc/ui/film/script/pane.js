@@ -64,7 +64,7 @@ export class Pane {
     this.sizes = new Float32Array(this.film.count);
   }
 
-  /** Show a view; if the run has none, say why, and return false. */
+  /** Show a view, or say why the run has none. */
   async show(name) {
     this.wanted = name;
     if (!this.files.views.has(name)) this.#say("Reading the film …");
@@ -72,18 +72,17 @@ export class Pane {
       await this.#read(name);
     } catch (error) {
       if (this.wanted === name) this.#say(error.message);
-      return false;
+      return;
     }
-    if (this.wanted !== name) return false;
+    if (this.wanted !== name) return;
     const view = readFilmFile(this.files.views.get(name));
     if (JSON.stringify([view.epochs, view.steps]) !== JSON.stringify([this.film.epochs, this.film.states.steps])) {
       this.#say("The store has changed since this film was opened. Reload the page.");
-      return false;
+      return;
     }
     this.film.setView(view);
     this.camera.reset();
     this.#say("");
-    return true;
   }
 
   async #read(name) {
@@ -119,8 +118,9 @@ export class Pane {
       trailOf: settings.trails ? this.#pickedPlaces() : [],
       lasso: this.lasso,
     });
-    this.over.setAttribute("aria-label", `${film.count} samples of ${film.label}, ${player.describeMoment(film)}`);
-    this.title.textContent = `${film.label} · ${player.describeMoment(film)}`;
+    const words = player.describeMoment(film);
+    this.over.setAttribute("aria-label", `${film.count} samples of ${film.label}, ${words}`);
+    this.title.textContent = `${film.label} · ${words}`;
   }
 
   #pickedPlaces() {

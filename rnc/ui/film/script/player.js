@@ -144,8 +144,7 @@ export class Player {
   /** Report the moment at which the film stays. */
   settle() {
     const { epoch, share, isLogarithmic } = this.moment, film = this.panes[0].film;
-    const near = film.around(epoch, share, isLogarithmic).reduce((a, b) => (b.weight > a.weight ? b : a));
-    this.settledAt = film.epochs[near.epoch];
+    this.settledAt = film.epochs[film.nearest(epoch, share, isLogarithmic).epoch];
     this.callbacks.onSettle?.({ epoch: this.settledAt, share });
   }
 
