@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from rnc import log
 from rnc.store.addresses import to_log_beside
-from rnc.ui import opened_store, sidebar
+from rnc.ui import empty_state, opened_store, sidebar
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.film import film_routes
@@ -51,7 +51,7 @@ def draw() -> None:
             if sidebar.draw_sidebar():
                 page.run()
             else:
-                sidebar.draw_empty_state()
+                empty_state.draw_empty_state()
     finally:  # a page may end with st.stop
         page_is_drawn()
 

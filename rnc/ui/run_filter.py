@@ -1,6 +1,6 @@
 """The filter of runs by their main fields, tags and any word in their configs; archived runs are shown only on request.
 
-Tested by tests/rnc/ui/test_sidebar.py.
+Tested by tests/pages/test_runs.py.
 """
 
 import json

@@ -1,59 +1,39 @@
-"""The sidebar that all pages share, with the progress of trainings, and the page of an empty store."""
+"""The sidebar that all pages share: runs, epoch, condition and split.
 
-from collections.abc import Hashable
+Tested by tests/pages/test_pages.py and tests/pages/test_runs.py.
+"""
 
 import pandas as pd
 import streamlit as st
 
 from rnc.store.addresses import store_path
-from rnc.ui import opened_store
+from rnc.ui import opened_store, training_status
+from rnc.ui.default_runs import measured_and_default_runs
 from rnc.ui.epoch_slider import draw_cursor
-from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.markdown import escape_markdown
-from rnc.ui.opened_store import cached_until_store_changes
-from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.run_filter import draw_filter
-from rnc.ui.run_labels import MARKS
 from rnc.ui.selection import Selection, condition_names, set_selection
-from rnc.vocabulary import Role, RunState, Split
+from rnc.vocabulary import Role, Split
 
-_DEFAULT_RUNS = 5  # one per objective
-_POLL_SECONDS = 3.0
-_SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
-"""The fields in which runs must agree for their objectives to be comparable."""
-_CONTENT = "content_of_pages"
 _MISSING, _MOST_NAMED = "missing_runs", 5
 
 
 def draw_sidebar() -> bool:
     """Draw the controls and set the selection for the page; return False if no run has been measured yet."""
-    content = _content_of_pages()
+    content = training_status.content_of_pages()
     # Epochs that are measured while a page is drawn trigger a rerun only after it. Otherwise a page that takes longer to draw
     # than an epoch takes to train would never be completed.
-    st.session_state.pop(_CONTENT, None)
-    runs, default = _measured_and_default_runs()
+    st.session_state.pop(training_status.CONTENT, None)
+    runs, default = measured_and_default_runs()
     if not runs.empty:
         _name_missing_runs(set(runs["run_id"]))
         with st.sidebar:
             selection = _draw_selection(runs, default)
             set_selection(selection)
-            _draw_training_status()
+            training_status.draw_training_status()
         _warn_of_synthetic_runs(runs[runs["run_id"].isin(selection.runs)])
-    st.session_state[_CONTENT] = content
+    st.session_state[training_status.CONTENT] = content
     return not runs.empty
-
-
-@cached_until_store_changes
-def _measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
-    """Return the table of the measured runs, and those that are selected at first, both of one reading of the store."""
-    runs = opened_store.reader().runs.all()
-    measured = runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
-    return measured, [] if measured.empty else _one_of_each_objective(measured[~measured["archived"]])
-
-
-def default_runs() -> list[str]:
-    """Return the runs that are selected at first."""
-    return _measured_and_default_runs()[1]
 
 
 def _name_missing_runs(measured: set[str]) -> None:
@@ -136,75 +116,3 @@ def _warn_of_synthetic_runs(selected: pd.DataFrame) -> None:
             "scale. No network was trained, and nothing can be concluded from these numbers.",
             icon=":material/science_off:",
         )
-
-
-def draw_empty_state() -> None:
-    """Draw the page of an empty store, from which the demo can be trained and observed."""
-    st.title("No measurements yet")
-    if is_readonly():
-        st.info(READONLY_MESSAGE, icon=":material/visibility:")
-        _draw_training_status()
-        return
-    st.markdown(
-        f"The store {escape_markdown(store_path())} contains no measured epoch. Train the demo here (three small networks on "
-        "real handwritten digits, with standard training, adversarial training and TRADES; a few minutes on two cores), or run\n"
-        "```\npython -m train.run demo\n```\n"
-        "The pages fill as soon as the first epoch is measured."
-    )
-    training = opened_store.training()
-    under_way = training.running or (opened_store.reader().runs.all()["state"] == RunState.RUNNING).any()
-    if not under_way and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
-        training.start("demo")
-        st.rerun()
-    if training.exit_code:
-        show_error(f"The training ended with exit code {training.exit_code:d}. These are the last lines of its log:")
-        st.code(training.log_tail(), language=None)
-    _draw_training_status()
-
-
-@st.fragment(run_every=_POLL_SECONDS)
-@show_errors_of_fragment
-def _draw_training_status() -> None:
-    """Draw the progress of the runs under way; rerun the app when a new epoch has been measured."""
-    training, runs = opened_store.training(), opened_store.reader().runs.all()
-    active = runs[runs["state"] == RunState.RUNNING]
-    if training.running and active.empty:
-        st.progress(0.0, "Starting the training …")
-    for run in active.to_dict("records"):
-        share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
-        objective = escape_markdown(run["objective"].upper())
-        st.progress(
-            share, f"{objective}: epoch {escape_markdown(run['epochs_done'])} of {escape_markdown(run['epochs'])}"
-        )
-    if training.running and not is_readonly() and st.button("Stop training", key="stop_training"):
-        training.stop()
-    content = _content_of_pages()
-    if st.session_state.setdefault(_CONTENT, content) != content:
-        st.rerun(scope="app")
-
-
-@cached_until_store_changes
-def _content_of_pages() -> Hashable:
-    """Return a value that changes with the pages' content: runs, their notes and measured epochs, but no heartbeats."""
-    runs = opened_store.reader().runs.all()
-    if runs.empty:
-        return ()
-    rows = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
-    return (*rows, *opened_store.reader().metrics.value_counts_by_run()["metrics"])
-
-
-def _one_of_each_objective(runs: pd.DataFrame) -> list[str]:
-    """Return comparable runs: for one setting, a run of each objective, standard training first.
-
-    The setting is the one with the most objectives, then with the most epochs, then the newest. Gallery runs are used only if
-    the store has no other run, and synthetic runs only if there are no others.
-    """
-    for mark in MARKS:
-        runs = runs if runs[mark].all() else runs[~runs[mark]]
-    newest_first = runs.assign(age=range(len(runs)))
-    settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))
-    ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])
-    comparable = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING)
-    one_each = comparable.sort_values("age").drop_duplicates("objective")
-    standard_first = one_each.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")
-    return list(standard_first["run_id"])[:_DEFAULT_RUNS]

@@ -59,9 +59,9 @@ def prepare() -> None:
 
 def _ask_first_questions() -> None:
     """Ask what the pages Findings and Collapse ask about the default selection."""
+    from rnc.ui.default_runs import default_runs
     from rnc.ui.pages.collapse import DEFAULT_OPTIONS, read_curves
     from rnc.ui.pages.findings import judged
-    from rnc.ui.sidebar import default_runs
 
     runs = tuple(default_runs())
     if not runs:

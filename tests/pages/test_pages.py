@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from rnc.claims import USED, Verdict, judge
 from rnc.simplex import SimplexSpan, centre, cosine_matrix, spectrum
 from rnc.store.reader import StoreReader
-from rnc.ui import sidebar
+from rnc.ui import training_status
 from rnc.ui.figures import PageFigures
 from rnc.ui.run_labels import run_labels
 from rnc.vocabulary import METRIC_INFO, Metric
@@ -292,7 +292,7 @@ def test_a_page_comes_to_its_end_while_epochs_land_faster(
 ) -> None:
     """It began anew for each, and beside some small trainings nobody ever saw it whole."""
     landed = count()
-    monkeypatch.setattr(sidebar, "_content_of_pages", lambda: (next(landed),))
+    monkeypatch.setattr(training_status, "content_of_pages", lambda: (next(landed),))
     app = open_page(page, tiny_store, monkeypatch)
     assert not app.exception and app.title
     assert app.session_state["content_of_pages"] < (next(landed),)  # (so that the next look begins it anew)

@@ -286,8 +286,8 @@ def _of_job(job: str, session: int) -> dict[int, str]:
 
 _PRELOADED = (
     "rnc.doctor.__main__", "rnc.store.__main__", "rnc.store.copy", "rnc.store.export", "rnc.lab.saved_results",
-    "rnc.lab.job_queue", "rnc.ui.sidebar", "rnc.ui.opened_store", "rnc.ui.lab.activities", "rnc.ui.lab.form",
-    "rnc.ui.lab.saved_results",
+    "rnc.lab.job_queue", "rnc.ui.sidebar", "rnc.ui.training_status", "rnc.ui.opened_store", "rnc.ui.lab.activities",
+    "rnc.ui.lab.form", "rnc.ui.lab.saved_results",
     "rnc.ui.projections.selection_panel", "rnc.ui.pages.geometry", "rnc.ui.pages.simplex_distances", "rnc.ui.pages.findings",
     "rnc.ui.runs.changes", "rnc.ui.runs.sweep_progress", "rnc.ui.charts.export",
     "streamlit.testing.v1", "tests.security.consumers", "pyarrow.parquet", "sklearn.datasets", "pandas",

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from rnc.ui.run_labels import describe_epochs, labels_over_seeds
-from tests.rnc.ui.test_sidebar import MARKS, SETTING
+from tests.rnc.ui.test_default_runs import MARKS, SETTING
 
 
 def named(*configs: dict) -> list[str]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from rnc.ui.sidebar import _one_of_each_objective
+from rnc.ui.default_runs import one_of_each_objective
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}
@@ -12,7 +12,7 @@ MARKS = {"published": False, "synthetic": False}
 def chosen(*runs: dict) -> list[str]:
     """The newest run first, each named by its place."""
     rows = [SETTING | MARKS | run | {"run_id": str(place)} for place, run in enumerate(runs)]
-    return _one_of_each_objective(pd.DataFrame(rows))
+    return one_of_each_objective(pd.DataFrame(rows))
 
 
 def test_one_of_each_objective_standard_training_first() -> None:

@@ -1,0 +1,41 @@
+"""The runs that a visitor can select, and those that are selected at first."""
+
+import pandas as pd
+
+from rnc.ui import opened_store
+from rnc.ui.opened_store import cached_until_store_changes
+from rnc.ui.run_labels import MARKS
+
+_DEFAULT_RUNS = 5  # one per objective
+_SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
+"""The fields in which runs must agree for their objectives to be comparable."""
+
+
+@cached_until_store_changes
+def measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
+    """Return the table of the measured runs, and those that are selected at first, both of one reading of the store."""
+    runs = opened_store.reader().runs.all()
+    measured = runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
+    return measured, [] if measured.empty else one_of_each_objective(measured[~measured["archived"]])
+
+
+def default_runs() -> list[str]:
+    """Return the runs that are selected at first."""
+    return measured_and_default_runs()[1]
+
+
+def one_of_each_objective(runs: pd.DataFrame) -> list[str]:
+    """Return comparable runs: for one setting, a run of each objective, standard training first.
+
+    The setting is the one with the most objectives, then with the most epochs, then the newest. Gallery runs are used only if
+    the store has no other run, and synthetic runs only if there are no others.
+    """
+    for mark in MARKS:
+        runs = runs if runs[mark].all() else runs[~runs[mark]]
+    newest_first = runs.assign(age=range(len(runs)))
+    settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))
+    ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])
+    comparable = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING)
+    one_each = comparable.sort_values("age").drop_duplicates("objective")
+    standard_first = one_each.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")
+    return list(standard_first["run_id"])[:_DEFAULT_RUNS]
