@@ -1,6 +1,6 @@
 """The sidebar that all pages share: runs, epoch, condition and split.
 
-Tested by tests/pages/test_pages.py and tests/pages/test_runs.py.
+Tested by tests/pages/test_pages.py.
 """
 
 import pandas as pd
