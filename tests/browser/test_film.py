@@ -19,7 +19,7 @@ from rnc.film.views import View
 from rnc.store.reader import StoreReader
 from rnc.ui.film.film_player import MOST_SAMPLES
 from rnc.vocabulary import Split
-from tests.browser.conftest import NAMES, settle, visit
+from tests.browser.conftest import NAMES, new_context, settle, visit
 from tests.rnc.film.test_film_files import unpacked
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -50,11 +50,48 @@ def open_film(page: Page, address: str, **options: str) -> None:
     settle(page)
 
 
+AS_OPENED = """(() => {
+    player.toggle(false);
+    player.pick([]);
+    player.seek(player.last, 0);
+    return true;
+})()"""
+
+
+class SharedFilm:
+    """The page of the film of ST beside AT, opened once for the tests that leave the choice of runs as it is."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._context = new_context(browser)
+        self._page: Page | None = None
+        self._address = ""
+
+    def on(self, address: str) -> Page:
+        """Return the page as it was when it was opened on this server."""
+        if self._page is None or address != self._address:
+            self._page, self._address = self._context.new_page(), address
+            open_film(self._page, address)
+        choose(self._page, "View", "PCA")
+        until(self._page, f"player.panes.every((pane) => pane.film.view.view === 'pca') && {AS_OPENED}")
+        settle(self._page)
+        return self._page
+
+    def close(self) -> None:
+        """Close the page."""
+        self._context.close()
+
+
+@pytest.fixture(scope="module")
+def _shared_film(browser: Browser) -> Iterator[SharedFilm]:
+    shared = SharedFilm(browser)
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
-def film(page: Page, demo_address: str) -> Page:
-    """The film of ST beside AT."""
-    open_film(page, demo_address)
-    return page
+def film(_shared_film: SharedFilm, demo_address: str) -> Page:
+    """The film of ST beside AT, at its last epoch, with no sample selected."""
+    return _shared_film.on(demo_address)
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -161,7 +198,9 @@ def test_a_double_click_resets_the_view_and_keeps_the_selection(film: Page) -> N
     assert ask(film, "player.picked.size") == 3
 
 
-def test_after_another_run_is_chosen_one_player_plays(film: Page) -> None:
+def test_after_another_run_is_chosen_one_player_plays(page: Page, demo_address: str) -> None:
+    film = page
+    open_film(film, demo_address)
     film.evaluate(f"() => {{ window.before = ({PLAYER})(); }}")
     film.locator("[data-testid=stButtonGroup]", has_text="none").get_by_text("TRADES").click()
     until(
