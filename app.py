@@ -17,6 +17,7 @@ from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.film import film_routes
 from rnc.ui.projections import sample_image_routes
+from rnc.ui.refresh_interval import measured_drawing
 from rnc.ui.request_guard import RequestGuard
 from rnc.ui.style import STYLE
 from rnc.ui.warm_up import declare_pages, warm_up
@@ -46,7 +47,7 @@ def draw() -> None:
     st.html(STYLE)
     page = navigation()
     try:
-        with show_errors():
+        with show_errors(), measured_drawing():
             log.set_up(to_log_beside(opened_store.reader().path), console=True)
             if sidebar.draw_sidebar():
                 page.run()

@@ -12,17 +12,19 @@ from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import is_readonly
+from rnc.ui.refresh_interval import refresh_seconds
 from rnc.vocabulary import RunState
 
-_POLL_SECONDS = 3.0
 CONTENT = "content_of_pages"
 """The key of the session that holds the content with which the page was drawn."""
 
 
-@st.fragment(run_every=_POLL_SECONDS)
-@show_errors_of_fragment
 def draw_training_status() -> None:
     """Draw the progress of the runs under way; rerun the app when a new epoch has been measured."""
+    st.fragment(show_errors_of_fragment(_draw_progress), run_every=refresh_seconds())()
+
+
+def _draw_progress() -> None:
     training, runs = opened_store.training(), opened_store.reader().runs.all()
     active = runs[runs["state"] == RunState.RUNNING]
     if training.running and active.empty:
