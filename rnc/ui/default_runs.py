@@ -40,10 +40,9 @@ def complete_selection(runs: pd.DataFrame) -> list[str]:
     """Return the runs that are selected at first: trained to their end, and standard beside adversarial training.
 
     As long as the store has no such set, the gallery's is returned, followed by the store's runs that are done. Without a gallery
-    these are all runs of the store, also those under way; synthetic runs are used only if there are no others.
+    these are the store's runs, also those under way.
     """
-    real = runs if runs["synthetic"].all() else runs[~runs["synthetic"]]
-    store, gallery = real[~real["published"]], real[real["published"]]
+    store, gallery = runs[~runs["published"]], runs[runs["published"]]
     done = store[is_done(store)]
     selected = one_of_each_objective(done)
     if gallery.empty:
