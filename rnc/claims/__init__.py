@@ -69,9 +69,14 @@ class Judgement:
         return [number for number in self.numbers if number.run_id not in self.unjudged]
 
     def deciding(self, run_id: str | None = None) -> Number | None:
-        """Return the number that is furthest beyond its bound, or else the nearest to it, of one run or of all with a verdict."""
+        """Return the number that explains a verdict: the one furthest beyond its bound, or else the claim's main number.
+
+        It is that of one run, or of all that have a verdict; of several main numbers, the nearest to its bound.
+        """
         numbers = [number for number in self.judged_numbers if run_id in (None, number.run_id)]
-        return min(numbers, key=lambda number: (number.met, number.margin), default=None)
+        beyond = [number for number in numbers if not number.met]
+        main = [number for number in numbers if self.course and number.name == self.course[0][1].name]
+        return min(beyond or main or numbers, key=lambda number: number.margin, default=None)
 
     def _verdict(self, numbers: list[Number], run_id: str | None = None) -> Verdict:
         if numbers:
@@ -87,7 +92,7 @@ def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
     a claim if it lacks one of the claim's numbers. The columns `state` and `epochs`, if there are any, say which runs have not
     been trained to their end: they have no verdict either, and no run has one after a single epoch of several.
     """
-    values_of: dict[str, pd.DataFrame] = dict(list(evidence.groupby("run_id")))
+    values_of: dict[str, pd.DataFrame] = {str(run_id): values for run_id, values in evidence.groupby("run_id")}
     judged = [_Run(run, values_of.get(run["run_id"])) for run in runs.to_dict("records")]
     return [_judge(claim, judged) for claim in CLAIMS]
 

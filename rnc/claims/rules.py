@@ -187,8 +187,8 @@ CLAIMS = (
     Claim(
         "C3",
         "Under attack, features of standard training leap to other vertices",
-        "The perturbed features are not noise: labelled by the network's predictions, they collapse again, near the vertex of the "
-        "predicted class.",
+        "The perturbed features are not noise: labelled by the network's predictions, they collapse again, near the vertex of "
+        "the predicted class.",
         f"Relabelled, NC1 is at most {_DESTROYED} times that on clean and {_COLLAPSED} of clean NC1 at the start; the means "
         "are nearer to the clean ones than half-way between two vertices, arccos(−1/(C−1)).",
         (Objective.ST,),

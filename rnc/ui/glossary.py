@@ -5,49 +5,55 @@ import streamlit as st
 from rnc.ui.markdown import Markdown, escape_markdown
 
 GLOSSARY: dict[str, str] = {
-    "neural collapse": "At the end of training, the features of each class gather at one point, and the points of all classes lie as "
-    "far from each other as possible. NC1 to NC4 measure how close a network is to it.",
+    "neural collapse": "At the end of training, the features of each class gather at one point, and the points of all classes lie "
+    "as far from each other as possible. NC1 to NC4 measure how close a network is to it.",
     "feature": "The vector that a network computes from an image before its last linear layer; the penultimate features.",
     "class mean": "The mean feature of a class. It is centred if the mean of all features is subtracted.",
-    "simplex": "The arrangement of C points at equal distances from each other and from their centre, such as a triangle or a "
-    "tetrahedron. Collapsed class means form one; its corners are the vertices, and the cosine between two of them is −1/(C−1).",
+    "simplex": "The arrangement of C points at equal distances from each other and from their centre, such as a triangle or "
+    "a tetrahedron. Collapsed class means form one; its corners are the vertices, and the cosine between two of "
+    "them is −1/(C−1).",
     "vertex": "A corner of the simplex: the place at which the features of one class gather.",
     "NC": "Neural collapse.",
     "NC1": "Spread of features within their classes, relative to the spread between classes. 0 at collapse.",
-    "NC2": "Distance of the class means from a simplex. 0 at collapse. Equinorm: how much their norms differ. Equiangularity: how "
-    "far the cosines between them are from −1/(C−1).",
-    "NC3": "Distance between the rows of the last linear layer and the class means, both scaled to norm 1. 0 at collapse.",
+    "NC2": "Distance of the class means from a simplex. 0 at collapse. Equinorm: how much their norms differ. "
+    "Equiangularity: how far the cosines between them are from −1/(C−1).",
+    "NC3": "Distance between the rows of the last linear layer and the class means, both scaled to norm 1. 0 at "
+    "collapse.",
     "NC4": "Share of samples for which the network and the nearest class mean decide differently. 0 at collapse.",
     "NC5": "Mean cosine between the class means and the mean feature of another data set. 0 if they are orthogonal.",
-    "CDNV": "Class-distance normalised variance: spread within two classes relative to the distance of their means. 0 at collapse.",
+    "CDNV": "Class-distance normalised variance: spread within two classes relative to the distance of their means. 0 at "
+    "collapse.",
     "GNC2": "Hyperspherical uniformity: how evenly the directions of the class means are spread. 0 at collapse.",
-    "UNC3": "Uniform duality: how much the angle between a row of the last layer and its class mean differs between classes.",
+    "UNC3": "Uniform duality: how much the angle between a row of the last layer and its class mean differs between "
+    "classes.",
     "equinorm": "The part of NC2 that compares the norms of the class means.",
     "equiangularity": "The part of NC2 that compares the angles between the class means.",
     "self-duality": "Agreement of the last linear layer with the class means; NC3 measures its absence.",
-    "nearest centre": "A rule that assigns a feature to the class with the nearest class mean, instead of the last linear layer. NCC "
-    "accuracy is its accuracy.",
+    "nearest centre": "A rule that assigns a feature to the class with the nearest class mean, instead of the last linear layer. "
+    "NCC accuracy is its accuracy.",
     "NCC": "Nearest class centre, see nearest centre.",
     "W": "The matrix of the last linear layer; each class has a row.",
     "Gram matrix": "The matrix of the cosines between all pairs of class means.",
     "ST": "Standard training: the network is trained on clean images.",
     "AT": "Adversarial training: the network is trained on images that an attack has perturbed (Madry et al. 2018).",
     "AT-EVAL-ATTACK": "Adversarial training whose attack sees BatchNorm in eval mode.",
-    "TRADES": "Adversarial training with a loss that balances accuracy on clean images against equal predictions on clean and perturbed "
-    "images (Zhang et al. 2019).",
+    "TRADES": "Adversarial training with a loss that balances accuracy on clean images against equal predictions on clean "
+    "and perturbed images (Zhang et al. 2019).",
     "TRADES-RELEASED": "TRADES as in the released code of the paper: BatchNorm in eval mode throughout.",
     "OWN": "An external network, measured by train.measure. Its training is unknown, so the claims are not tested on it.",
     "objective": "The way in which a network was trained: ST, AT, TRADES and their variants.",
     "attack": "A search for a small change of an image that makes the network err.",
-    "PGD": "Projected gradient descent: an attack of several steps along the gradient of the loss, each kept within epsilon.",
+    "PGD": "Projected gradient descent: an attack of several steps along the gradient of the loss, each kept within "
+    "epsilon.",
     "FGSM": "Fast gradient sign method: an attack of one step.",
     "APGD": "Auto-PGD: PGD that chooses its own step sizes (Croce and Hein 2020).",
     "MI-FGSM": "PGD with momentum (Dong et al. 2018).",
     "KL": "Kullback-Leibler divergence: how much two predictions differ.",
     "DLR": "Difference of logits ratio: an objective of attacks that does not depend on the scale of the logits.",
-    "epsilon": "The largest allowed change of an image (ε): of each pixel under ℓ∞, of the Euclidean norm under ℓ2. Pixels are between "
-    "0 and 1.",
-    "norm": "The measure of an image's change: ℓ∞ is the largest change of a pixel, ℓ2 the Euclidean length of all changes.",
+    "epsilon": "The largest allowed change of an image (ε): of each pixel under ℓ∞, of the Euclidean norm under ℓ2. Pixels "
+    "are between 0 and 1.",
+    "norm": "The measure of an image's change: ℓ∞ is the largest change of a pixel, ℓ2 the Euclidean length of all "
+    "changes.",
     "condition": "How images are changed before the network sees them: clean, perturbed by an attack, or noisy.",
     "role": "A condition's part in a run, such as perturbed. Runs with different attacks are compared by role.",
     "clean": "Images without a change.",
@@ -69,7 +75,8 @@ GLOSSARY: dict[str, str] = {
     "seed": "The number that fixes the random choices of a run. Runs that differ only in their seed are repetitions.",
     "gallery": "Published runs that come with the project.",
     "claim": "A statement of the paper, tested on a run by numbers with fixed bounds.",
-    "BatchNorm": "A layer that normalises features by the mean and variance of a batch (train mode) or by stored ones (eval mode).",
+    "BatchNorm": "A layer that normalises features by the mean and variance of a batch (train mode) or by stored ones (eval "
+    "mode).",
     "PCA": "Principal component analysis: the projection that keeps most of the features' spread.",
     "UMAP": "A non-linear projection that keeps neighbours together; distances between groups mean little.",
     "logit": "The network's score for a class before softmax.",

@@ -62,7 +62,9 @@ VERDICTS = """
     background: linear-gradient(90deg, light-dark(#f3cfcb, #6b3230) 50%, light-dark(#c9e8d6, #275640) 50%); }
 .verdicts .gauge i { position: absolute; top: -3px; width: 12px; height: 12px; margin-left: -6px; border-radius: 50%;
     background: light-dark(#25282d, #f2f2f0); }
-.st-key-opening_film { min-height: 288px; }
+.st-key-opening_film { min-height: 282px; }
+.st-key-opening [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+@media (max-width: 1285px) { .st-key-opening [data-testid="stColumn"] { min-width: 100%; } }
 @media (max-width: 640px) { .st-key-opening_film { min-height: 0; } }
 """
 """The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green."""

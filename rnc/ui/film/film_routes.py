@@ -12,7 +12,7 @@ from starlette.routing import Route
 from rnc import log
 from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
-from rnc.film.views import View
+from rnc.film.views import PCA, View
 from rnc.store.errors import StoreError
 from rnc.ui.address_keys import Offers, below_base
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
@@ -69,6 +69,12 @@ def _answer(request: Request) -> Response:
 def _answer_player(_request: Request) -> Response:
     headers = {"Cache-Control": f"public, max-age={_SECONDS_IN_BROWSER}"}
     return Response(player_script(), media_type="text/javascript", headers=headers)
+
+
+def prepare(film: OfferedFilm) -> None:
+    """Make the files that the player requests first, and keep them."""
+    _states(film)
+    _view(film, View.from_name(PCA))
 
 
 @cached_until_store_changes

@@ -13,8 +13,11 @@ from tests.pages.app import open_page
 
 ACRONYM = re.compile(r"(?<![\w./'-])(?:[A-Z][A-Z0-9]+(?:-[A-Z]+)*)(?![\w(/.=-])")
 KNOWN_TO_ALL = set(
-    "CSV PDF PNG SVG GIF SQL GPU CPU RAM ID IDS UTC JSON HTML URL MB GB RNC STORE TMLR SLURM CIFAR MNIST CDN OK SELECT CUDA HTTP "
-    "GET STYLE HH YYYY-MM-DD LN10".split()
+    re.findall(
+        r"\S+",
+        "CSV PDF PNG SVG GIF SQL GPU CPU RAM ID IDS UTC JSON HTML URL MB GB RNC STORE TMLR SLURM CIFAR MNIST CDN OK SELECT CUDA "
+        "HTTP GET STYLE HH YYYY-MM-DD LN10",
+    )
 )
 """Capitals of computers, data sets and addresses, which are not this field's. C1 to C11 are the claims."""
 VIEWS = [*(ROOT / "pages").glob("*.py"), *(ROOT / "rnc" / "ui").rglob("*.py"), ROOT / "rnc" / "claims" / "rules.py"]
