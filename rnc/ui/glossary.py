@@ -5,8 +5,8 @@ import streamlit as st
 from rnc.ui.markdown import Markdown, escape_markdown
 
 GLOSSARY: dict[str, str] = {
-    "neural collapse": "At the end of training, the features of each class gather at one point, and the points of all classes lie "
-    "as far from each other as possible. NC1 to NC4 measure how close a network is to it.",
+    "neural collapse": "At the end of training, the features of each class gather at one point, and the points of all classes "
+    "lie as far from each other as possible. NC1 to NC4 measure how close a network is to it.",
     "feature": "The vector that a network computes from an image before its last linear layer; the penultimate features.",
     "class mean": "The mean feature of a class. It is centred if the mean of all features is subtracted.",
     "simplex": "The arrangement of C points at equal distances from each other and from their centre, such as a triangle or "

@@ -59,7 +59,9 @@ def draw_introduction(run_ids: tuple[str, ...], epoch: int) -> None:
     text.markdown(SUBJECT)
     origin = " These runs are from the built-in gallery." if opening.is_of_gallery else ""
     text.caption(
-        f"The film plays over training, then along the attack. Each dot is an image, each colour a class.{origin}"
+        "The film plays over training, then along the attack. Each dot is a training image of one of three classes, on the "
+        "plane of their means. The numbers are "
+        f"clean → under attack; NC1 is the spread within classes.{origin}"
     )
 
 
@@ -108,8 +110,8 @@ def _caption(run: pd.Series, values: pd.DataFrame) -> Markdown:
     if times <= _WHOLE:
         result = "its clusters stay together under attack"
     return (
-        f"**{label}** at epoch {evidence.last:d}: {result}. Accuracy on training images {clean[0]:.1%} → {attacked[0]:.1%}, "
-        f"NC1 (spread within classes) {clean[1]:.3g} → {attacked[1]:.3g}."
+        f"**{label}**, epoch {evidence.last:d}: {result}. Accuracy {clean[0]:.1%} → {attacked[0]:.1%}, NC1 {clean[1]:.3g} → "
+        f"{attacked[1]:.3g}."
     )
 
 
@@ -133,7 +135,7 @@ def _draw_door_of_gallery(runs: pd.DataFrame) -> None:
         st.markdown("Real CIFAR-10 runs that come with the project, trained in four ways.")
         st.button("Show the gallery's runs", key="show_gallery", on_click=select_runs, args=[list(gallery)])
         return
-    st.markdown("The selected runs, in the order in which their story is told:")
+    st.markdown("Its runs are selected. See them here:" if gallery else "See the selected runs here:")
     links = (
         ("collapse", "Collapse over the epochs"),
         ("film", "Film of the features"),

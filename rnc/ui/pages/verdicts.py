@@ -71,7 +71,8 @@ def draw_matrix(judgements: list[Judgement], runs: pd.DataFrame) -> None:
     shown = escape_table(table)
     links = [f"[{title}](#{anchor(judgement.claim)})" for title, judgement in zip(shown.index, judgements, strict=True)]
     shown.index = pd.Index(links, name="claim")
-    st.table(shown, alt="claims by runs")
+    with st.container(key="claims_by_runs"):
+        st.table(shown, alt="claims by runs")
 
 
 def _cell(judgement: Judgement, run_id: str, objective: str) -> str:
@@ -85,9 +86,14 @@ def _cell(judgement: Judgement, run_id: str, objective: str) -> str:
 
 
 def describe_unjudged(judgement: Judgement, runs: pd.DataFrame) -> Markdown:
-    """Return why some of the `runs` (with `label`, by their ids) have no verdict; nothing if all have one."""
+    """Return why some of the `runs` (with `label`, by their ids) have no verdict.
+
+    Runs that the claim is not about are named only if it is about no run.
+    """
     parts = []
     for reason in Reason:
+        if judgement.numbers and reason is Reason.OTHER_TRAINING:
+            continue
         labels = [runs.loc[run_id, "label"] for run_id, its in judgement.unjudged.items() if its is reason]
         if labels:
             names = ", ".join(escape_markdown(label) for label in labels)

@@ -19,7 +19,7 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
     root.player.invalidate();
     return;
   }
-  const settings = root.player?.settings ?? (data.is_compact ? { story: true, loop: false, share: 1 } : {});
+  const settings = root.player?.settings ?? (data.is_compact ? { story: true, loop: false, share: 1, view: "plane" } : {});
   root.player?.end();
   root.filmKey = key;
   const sources = data.films.map(({ address, label }) => ({ label, read: (path) => fetched(address + path) }));
