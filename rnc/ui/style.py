@@ -62,6 +62,8 @@ VERDICTS = """
     background: linear-gradient(90deg, light-dark(#f3cfcb, #6b3230) 50%, light-dark(#c9e8d6, #275640) 50%); }
 .verdicts .gauge i { position: absolute; top: -3px; width: 12px; height: 12px; margin-left: -6px; border-radius: 50%;
     background: light-dark(#25282d, #f2f2f0); }
+.st-key-claims_by_runs tbody th { min-width: 11rem; }
+.st-key-claims_by_runs tbody th a { color: inherit; text-decoration-color: #8888; }
 .st-key-opening_film { min-height: 282px; }
 .st-key-opening [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
 @media (max-width: 1285px) { .st-key-opening [data-testid="stColumn"] { min-width: 100%; } }

@@ -35,7 +35,10 @@ class ShownFilm:
 
 
 def draw_compact_player(films: list[ShownFilm], epoch: int, key: str) -> None:
-    """Draw one or two films small and with few controls. They play once, over the epochs and then along the attack."""
+    """Draw one or two films small and with few controls, in the plane of the first three class means.
+
+    They play once, over the epochs and then along the attack.
+    """
     _component(key=key, data=_sent(films, epoch, []) | {"is_compact": True})
 
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from rnc import log
 from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
-from rnc.film.views import PCA, View
+from rnc.film.views import View
 from rnc.store.errors import StoreError
 from rnc.ui.address_keys import Offers, below_base
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
@@ -20,6 +20,8 @@ from rnc.ui.opened_store import cached_until_store_changes, reader
 
 FOLDER = "film"
 _SECONDS_IN_BROWSER = 86_400
+_VERTICES = 3
+"""The number of class means that span a plane."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,10 @@ def _answer_player(_request: Request) -> Response:
 
 
 def prepare(film: OfferedFilm) -> None:
-    """Make the files that the player requests first, and keep them."""
+    """Make the files that the small player of the home page requests, and keep them."""
     _states(film)
-    _view(film, View.from_name(PCA))
+    if len(film.classes) >= _VERTICES:
+        _view(film, View.from_name("span-0-1-2"))
 
 
 @cached_until_store_changes

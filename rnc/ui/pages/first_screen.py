@@ -59,9 +59,8 @@ def draw_introduction(run_ids: tuple[str, ...], epoch: int) -> None:
     text.markdown(SUBJECT)
     origin = " These runs are from the built-in gallery." if opening.is_of_gallery else ""
     text.caption(
-        "The film plays over training, then along the attack. Each dot is a training image of one of three classes, on the "
-        "plane of their means. The numbers are "
-        f"clean → under attack; NC1 is the spread within classes.{origin}"
+        "The film plays over training, then along the attack. Each dot is a training image of one of three classes, in the "
+        f"plane of their means. Numbers are clean → under attack; NC1 is the spread within classes.{origin}"
     )
 
 
