@@ -24,6 +24,8 @@ from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
 
+_WITHOUT_CONDITIONS = ("Findings",)  # the sidebar's condition and split make no difference to these pages
+
 
 def navigation() -> st.Page:
     """Declare the pages of the dashboard, and return the one that the visitor requested."""
@@ -49,7 +51,7 @@ def draw() -> None:
     try:
         with show_errors(), measured_drawing():
             log.set_up(to_log_beside(opened_store.reader().path), console=True)
-            if sidebar.draw_sidebar():
+            if sidebar.draw_sidebar(has_conditions=page.title not in _WITHOUT_CONDITIONS):
                 page.run()
             else:
                 empty_state.draw_empty_state()

@@ -1,23 +1,34 @@
-"""The home page: the verdicts on the paper's claims for the selected runs, with the numbers and links to the evidence.
+"""The home page: an introduction, and the verdicts on the paper's claims for the selected runs, with numbers and evidence.
 
-Tested by tests/pages/test_pages.py.
+Tested by tests/pages/test_findings.py.
 """
 
 import streamlit as st
 
 from rnc.ui.figures import PageFigures
-from rnc.ui.pages.findings import draw_cards, draw_matrix, judged, name_unjudged_runs
+from rnc.ui.pages.findings import draw_cards, judged, name_earlier_epochs, name_unjudged_runs
+from rnc.ui.pages.first_screen import draw_doors, draw_introduction
+from rnc.ui.pages.verdicts import draw_matrix, draw_strip
 from rnc.ui.selection import current_selection, selected_runs
 
 selection = current_selection()
 runs = selected_runs(selection)
 figures = PageFigures("What an attack does to a network's geometry")
-st.markdown(
-    "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
-    "TMLR 2024), tested on the selected runs, each at its last measured epoch up to the one selected in the sidebar."
-)
+introduction = st.expander("What you see here", expanded=True, key="introduction", bind="query-params")
+if introduction.open:
+    with introduction:
+        draw_introduction(tuple(selection.runs), selection.epoch)
 name_unjudged_runs(runs)
 judgements, sql = judged(tuple(selection.runs), selection.epoch)
-draw_matrix(judgements, runs["label"])
-draw_cards(figures, judgements, runs["label"], sql)
+name_earlier_epochs(judgements, runs)
+draw_strip(judgements, runs["label"])
+st.caption(
+    "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
+    "TMLR 2024), tested on the selected runs, each at its last measured epoch up to the one selected in the sidebar. A bar shows "
+    "how far a claim's deciding number is from its bound, in the middle of the bar. Click a claim for its numbers and evidence."
+)
+if introduction.open:
+    draw_doors(runs)
+draw_matrix(judgements, runs)
+draw_cards(figures, judgements, runs, sql)
 figures.draw_export_menu()

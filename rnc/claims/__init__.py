@@ -2,20 +2,24 @@
 
 The paper states tendencies. The `criterion` of each claim here states the bounds that decide it, so that a verdict can be
 checked by hand. The bounds are relative to the run's own initialisation or to its clean values, and the same for every
-run. A claim is supported if every run that it applies to meets its bounds.
+run. A claim is supported if every run that it applies to meets its bounds. The claims are about the end of training: a run
+under way has its numbers, but no verdict.
 """
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import pandas as pd
 
 from rnc.claims.claim import Claim
 from rnc.claims.evidence import Number, RunEvidence
 from rnc.claims.rules import CLAIMS, ONLY_FITTED, USED
+from rnc.vocabulary import Metric, Role, RunState
 
-__all__ = ["USED", "Judgement", "Number", "Verdict", "judge"]
+__all__ = ["USED", "Judgement", "Number", "Reason", "Verdict", "judge"]
 
 
 class Verdict(StrEnum):
@@ -23,6 +27,16 @@ class Verdict(StrEnum):
 
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
+    TOO_EARLY = "too early"
+    NOT_MEASURED = "not measured"
+
+
+class Reason(StrEnum):
+    """The reason why a claim has no verdict for a run."""
+
+    OTHER_TRAINING = "not about such runs"
+    TOO_EARLY = "too early"
+    NOT_FITTED = "does not fit its training images"
     NOT_MEASURED = "not measured"
 
 
@@ -37,49 +51,94 @@ class Judgement:
     numbers: list[Number]
     course: list[tuple[int, Number]]
     """The claim's main number for the same runs at every epoch of the evidence: (epoch, number)."""
+    unjudged: dict[str, Reason]
+    """The runs without a verdict, by id. Those of which it is too early to judge may have numbers."""
 
     @property
     def verdict(self) -> Verdict:
         """Return the verdict over all runs that the claim applies to."""
-        return _verdict(self.numbers)
+        return self._verdict(self.judged_numbers)
 
     def of(self, run_id: str) -> Verdict:
         """Return the verdict for one run alone."""
-        return _verdict([number for number in self.numbers if number.run_id == run_id])
+        return self._verdict([number for number in self.judged_numbers if number.run_id == run_id], run_id)
 
+    @property
+    def judged_numbers(self) -> list[Number]:
+        """Return the numbers of the runs that have a verdict."""
+        return [number for number in self.numbers if number.run_id not in self.unjudged]
 
-def _verdict(numbers: list[Number]) -> Verdict:
-    if not numbers:
-        return Verdict.NOT_MEASURED
-    return Verdict.SUPPORTED if all(number.met for number in numbers) else Verdict.CONTRADICTED
+    def deciding(self, run_id: str | None = None) -> Number | None:
+        """Return the number that explains a verdict: the one furthest beyond its bound, or else the claim's main number.
+
+        It is that of one run, or of all that have a verdict; of several main numbers, the nearest to its bound.
+        """
+        numbers = [number for number in self.judged_numbers if run_id in (None, number.run_id)]
+        beyond = [number for number in numbers if not number.met]
+        main = [number for number in numbers if self.course and number.name == self.course[0][1].name]
+        return min(beyond or main or numbers, key=lambda number: number.margin, default=None)
+
+    def _verdict(self, numbers: list[Number], run_id: str | None = None) -> Verdict:
+        if numbers:
+            return Verdict.SUPPORTED if all(number.met for number in numbers) else Verdict.CONTRADICTED
+        reasons = self.unjudged.values() if run_id is None else [self.unjudged.get(run_id)]
+        return Verdict.TOO_EARLY if Reason.TOO_EARLY in reasons else Verdict.NOT_MEASURED
 
 
 def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
     """Judge every claim on runs (run_id, objective, classes) and their evidence from `reader.metrics.evidence`.
 
-    Each run is judged at its last epoch in the evidence; the earlier epochs give the course of a number. A run does not count
-    for a claim if it is still at its initialisation or lacks one of the claim's numbers.
+    Each run is judged at its last epoch in the evidence; the earlier epochs give the course of a number. A run has no verdict on
+    a claim if it lacks one of the claim's numbers. The columns `state` and `epochs`, if there are any, say which runs have not
+    been trained to their end: they have no verdict either, and no run has one after a single epoch of several.
     """
-    evidence_of = {run_id: values for run_id, values in evidence.groupby("run_id") if values["epoch"].max() > 0}
-    judged = [
-        RunEvidence(run_id, objective, len(classes), evidence_of[run_id])
-        for run_id, objective, classes in zip(runs["run_id"], runs["objective"], runs["classes"], strict=True)
-        if run_id in evidence_of
-    ]
+    values_of: dict[str, pd.DataFrame] = {str(run_id): values for run_id, values in evidence.groupby("run_id")}
+    judged = [_Run(run, values_of.get(run["run_id"])) for run in runs.to_dict("records")]
     return [_judge(claim, judged) for claim in CLAIMS]
 
 
-def _judge(claim: Claim, runs: list[RunEvidence]) -> Judgement:
+class _Run:
+    """A run with its evidence, if there is any after its initialisation."""
+
+    def __init__(self, run: dict[Hashable, Any], values: pd.DataFrame | None) -> None:
+        self.run_id, self.objective = str(run["run_id"]), run["objective"]
+        last = 0 if values is None else int(values["epoch"].max())
+        planned, state = int(run.get("epochs", last)), run.get("state", RunState.FINISHED)
+        self.is_too_early = last < planned and (state != RunState.FINISHED or last <= 1)
+        self.evidence = None
+        if values is not None and last > 0:
+            self.evidence = RunEvidence(self.run_id, self.objective, len(run["classes"]), values)
+
+
+def _judge(claim: Claim, runs: list[_Run]) -> Judgement:
     numbers: list[Number] = []
     course: list[tuple[int, Number]] = []
+    unjudged: dict[str, Reason] = {}
     for run in runs:
-        if claim.applies_to(run):
-            of_run = claim.evaluate(run)
-            if not any(math.isnan(number.value) for number in of_run):
-                numbers += of_run
-                course += _course(claim, run)
+        of_run, reason = _numbers(claim, run)
+        if reason is not None:
+            unjudged[run.run_id] = reason
+        if of_run and run.evidence:
+            numbers += of_run
+            course += _course(claim, run.evidence)
     criterion = claim.criterion + (ONLY_FITTED if claim.only_fitted else "")
-    return Judgement(claim.name, claim.title, claim.statement, criterion, numbers, course)
+    return Judgement(claim.name, claim.title, claim.statement, criterion, numbers, course, unjudged)
+
+
+def _numbers(claim: Claim, run: _Run) -> tuple[list[Number], Reason | None]:
+    """Return a claim's numbers for a run, and the reason if there is no verdict."""
+    if run.objective not in claim.objectives:
+        return [], Reason.OTHER_TRAINING
+    missing = Reason.TOO_EARLY if run.is_too_early else Reason.NOT_MEASURED
+    if run.evidence is None:
+        return [], missing
+    if not claim.applies_to(run.evidence):
+        is_measured = not math.isnan(run.evidence.at(Role.CLEAN, Metric.ACCURACY))
+        return [], Reason.NOT_FITTED if is_measured and not run.is_too_early else missing
+    numbers = claim.evaluate(run.evidence)
+    if any(math.isnan(number.value) for number in numbers):
+        return [], missing
+    return numbers, Reason.TOO_EARLY if run.is_too_early else None
 
 
 def _course(claim: Claim, run: RunEvidence) -> list[tuple[int, Number]]:

@@ -13,6 +13,7 @@ import pandas as pd
 from rnc.vocabulary import FEATURES_LAYER, Metric, Role, Split
 
 _COMPARISONS = {"≤": operator.le, "≥": operator.ge, "<": operator.lt}
+_BOUNDS_IN_WORDS = {"≤": "at most {} is allowed", "≥": "at least {} is needed", "<": "less than {} is needed"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ class Number:
     def bound(self) -> str:
         """Return the bound as text."""
         return f"{self.sign} {self.limit:.4g}"
+
+    @property
+    def in_words(self) -> str:
+        """Return the value and the bound in words: `0.354, where at most 0.3 is allowed`."""
+        return f"{self.value:.3g}, where {_BOUNDS_IN_WORDS[self.sign].format(f'{self.limit:.3g}')}"
+
+    @property
+    def margin(self) -> float:
+        """Return how far the value is from the bound, as a share of the bound; negative beyond the bound."""
+        return (self.value - self.limit if self.sign == "≥" else self.limit - self.value) / abs(self.limit)
 
     @property
     def met(self) -> bool:

@@ -33,7 +33,7 @@ _EARLY_RESISTS = 0.1
 _WEAKER_ON_TEST = 2
 _TIMES_CHANCE = 2
 """Accuracy divided by chance accuracy: from this value on the network has learnt something."""
-ONLY_FITTED = f" Only runs whose clean train accuracy is at least {TERMINAL_ACCURACY:.1%} count."
+ONLY_FITTED = f" Only runs with at least {TERMINAL_ACCURACY:.1%} clean training accuracy are judged."
 _C9_CRITERION = (
     f"On test data clean accuracy is at least {_TIMES_CHANCE} times chance, and accuracy under PGD at least a third of it; "
     f"NC1 is above {_COLLAPSED} of its start on clean and above {_COLLAPSED_UNDER_ATTACK} of that start on perturbed training "
@@ -186,8 +186,9 @@ CLAIMS = (
     ),
     Claim(
         "C3",
-        "Perturbed features leap to other vertices",
-        "They are not noise: labelled by the network's predictions, they collapse again, near the vertex of the predicted class.",
+        "Under attack, features of standard training leap to other vertices",
+        "The perturbed features are not noise: labelled by the network's predictions, they collapse again, near the vertex of "
+        "the predicted class.",
         f"Relabelled, NC1 is at most {_DESTROYED} times that on clean and {_COLLAPSED} of clean NC1 at the start; the means "
         "are nearer to the clean ones than half-way between two vertices, arccos(−1/(C−1)).",
         (Objective.ST,),
@@ -197,7 +198,7 @@ CLAIMS = (
     ),
     Claim(
         "C4",
-        "A targeted attack rebuilds the simplex",
+        "A targeted attack rebuilds the simplex of standard training",
         "Attacked towards the next class, the features gather at its vertex, and the simplex is aligned with the clean one.",
         f"With the targets as labels NC1 is at most {_COLLAPSED} of clean NC1 at the start, equiangularity at most "
         f"{_SIMPLEX_LOST} times the clean one, and the mean angle to the clean means at most {_ALIGNED} rad.",
@@ -208,7 +209,7 @@ CLAIMS = (
     ),
     Claim(
         "C5",
-        "Noise of the same size does not",
+        "Random noise of the same size leaves the collapse intact",
         "Gaussian and sign noise of the attack's size change neither the collapse nor the simplex.",
         f"Under either noise NC1 is at most {_DESTROYED} times that on clean data, and the class means turn by at most "
         f"{_ALIGNED} rad.",
@@ -219,7 +220,7 @@ CLAIMS = (
     ),
     Claim(
         "C6",
-        "Adversarial training collapses on both",
+        "Adversarial training collapses on clean and perturbed data",
         "Clean and perturbed training features collapse.",
         f"NC1 on clean data is at most {_COLLAPSED}, on perturbed data at most {_COLLAPSED_UNDER_ATTACK} of NC1 on clean data "
         "at the start.",
@@ -229,7 +230,7 @@ CLAIMS = (
     ),
     Claim(
         "C7",
-        "Its two simplices are aligned",
+        "Clean and perturbed simplices of adversarial training are aligned",
         "A small angle lies between clean and perturbed class means of adversarial training.",
         f"The mean angle between centred class means is at most {_ALIGNED} rad.",
         _AT,
@@ -238,8 +239,8 @@ CLAIMS = (
     ),
     Claim(
         "C8",
-        "A nearest-centre rule is as robust as the network",
-        "After adversarial training, the nearest clean class mean decides perturbed data about as well as the network.",
+        "After adversarial training, a nearest-centre rule is as robust as the network",
+        "The nearest clean class mean classifies perturbed images about as well as the network does.",
         f"Under PGD the network's train accuracy is at least {_TIMES_CHANCE} times chance; on train and test nearest-centre "
         f"accuracy (means of clean training data) is at least {_AS_ROBUST} of the network's.",
         _AT,
@@ -249,7 +250,7 @@ CLAIMS = (
     Claim(
         "C9",
         "TRADES is robust without collapse",
-        "As its authors train it: the attack in eval mode, the loss with BatchNorm in train mode.",
+        "Trained as by its authors: the attack in eval mode, the loss with BatchNorm in train mode.",
         _C9_CRITERION,
         (Objective.TRADES,),
         _c9,
@@ -257,8 +258,8 @@ CLAIMS = (
     ),
     Claim(
         "C9 released",
-        "TRADES is robust without collapse, as released",
-        "As the paper's code trains it: BatchNorm in eval mode throughout, its running statistics at 0 and 1.",
+        "TRADES in its released code is robust without collapse",
+        "Trained as by the paper's code: BatchNorm in eval mode throughout, its running statistics at 0 and 1.",
         _C9_CRITERION,
         (Objective.TRADES_RELEASED,),
         _c9,
@@ -266,7 +267,7 @@ CLAIMS = (
     ),
     Claim(
         "C10",
-        "Collapse grows with depth, early layers resist longer",
+        "Collapse grows with depth, and early layers resist an attack longer",
         "In standard training NC1 falls along the network; under attack a nearest-centre rule holds longer in early layers.",
         f"On training data the rank correlation of depth and clean NC1 is at most {_DEEPER_COLLAPSES}, and under PGD the best "
         f"stage of the first half has a nearest-centre accuracy at least {_EARLY_RESISTS} above that of the features.",
@@ -277,7 +278,7 @@ CLAIMS = (
     ),
     Claim(
         "C11",
-        "On test data collapse is much weaker",
+        "Collapse is much weaker on test data",
         "NC holds much more weakly on test than on training data; after adversarial training, on perturbed data too.",
         f"NC1 on test data is at least {_WEAKER_ON_TEST} times that on training data: on clean, and on perturbed data where "
         "it was trained on.",

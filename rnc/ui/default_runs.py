@@ -1,14 +1,18 @@
 """The runs that a visitor can select, and those that are selected at first."""
 
 import pandas as pd
+import streamlit as st
 
 from rnc.ui import opened_store
 from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.run_labels import MARKS
+from rnc.vocabulary import Objective, RunState
 
 _DEFAULT_RUNS = 5  # one per objective
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
 """The fields in which runs must agree for their objectives to be comparable."""
+_SELECTED, _DRAWN = "runs", "default_runs"
+"""The keys of the session that hold the selected runs, and the default selection with which the page was drawn."""
 
 
 @cached_until_store_changes
@@ -16,12 +20,47 @@ def measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
     """Return the table of the measured runs, and those that are selected at first, both of one reading of the store."""
     runs = opened_store.reader().runs.all()
     measured = runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
-    return measured, [] if measured.empty else one_of_each_objective(measured[~measured["archived"]])
+    return measured, [] if measured.empty else complete_selection(measured[~measured["archived"]])
 
 
 def default_runs() -> list[str]:
     """Return the runs that are selected at first."""
     return measured_and_default_runs()[1]
+
+
+def follow_default(default: list[str]) -> None:
+    """Select a default selection that has changed, because a run is done, unless the visitor has selected other runs."""
+    drawn = st.session_state.get(_DRAWN)
+    if drawn is not None and drawn != default and st.session_state.get(_SELECTED) == drawn:
+        st.session_state[_SELECTED] = default
+    st.session_state[_DRAWN] = default
+
+
+def complete_selection(runs: pd.DataFrame) -> list[str]:
+    """Return the runs that are selected at first: trained to their end, and standard beside adversarial training.
+
+    As long as the store has no such set, the gallery's is returned, followed by the store's runs that are done. Without a gallery
+    these are the store's runs, also those under way.
+    """
+    store, gallery = runs[~runs["published"]], runs[runs["published"]]
+    done = store[is_done(store)]
+    selected = one_of_each_objective(done)
+    if gallery.empty:
+        return selected if is_complete(done, selected) else one_of_each_objective(store)
+    if is_complete(done, selected):
+        return selected
+    return [*one_of_each_objective(gallery)[: _DEFAULT_RUNS - 1], *selected][:_DEFAULT_RUNS]
+
+
+def is_done(runs: pd.DataFrame) -> pd.Series:
+    """Return which runs have been trained to their end."""
+    return (runs["state"] == RunState.FINISHED) | (runs["epochs_done"] >= runs["epochs"])
+
+
+def is_complete(runs: pd.DataFrame, selected: list[str]) -> bool:
+    """Return whether selected runs show a comparison: standard training beside another one, or an external network."""
+    objectives = set(runs[runs["run_id"].isin(selected)]["objective"])
+    return Objective.OWN in objectives or (Objective.ST in objectives and len(objectives) > 1)
 
 
 def one_of_each_objective(runs: pd.DataFrame) -> list[str]:

@@ -7,32 +7,30 @@ import streamlit as st
 
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store
-from rnc.ui.errors import show_error
+from rnc.ui.glossary import draw_glossary
 from rnc.ui.markdown import escape_markdown
+from rnc.ui.pages.first_screen import SUBJECT, draw_door_of_networks
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
+from rnc.ui.training_door import DEMO_IN_WORDS, draw_training_button, is_training_under_way
 from rnc.ui.training_status import draw_training_status
-from rnc.vocabulary import RunState
 
 
 def draw_empty_state() -> None:
     """Draw the page of an empty store, from which the demo can be trained and observed."""
     st.title("No measurements yet")
+    with st.sidebar:
+        draw_glossary()
     if is_readonly():
         st.info(READONLY_MESSAGE, icon=":material/visibility:")
+        st.markdown(SUBJECT)
         draw_training_status()
         return
     st.markdown(
-        f"The store {escape_markdown(store_path())} contains no measured epoch. Train the demo here (three small networks on "
-        "real handwritten digits, with standard training, adversarial training and TRADES; a few minutes on two cores), or run\n"
-        "```\npython -m train.run demo\n```\n"
-        "The pages fill as soon as the first epoch is measured."
+        f"{SUBJECT}\n\nThe store {escape_markdown(store_path())} contains no measured epoch. The pages fill as soon as the first "
+        f"epoch is measured.\n\n#### Train the demo here\n{DEMO_IN_WORDS} In a terminal:\n```\npython -m train.run demo\n```"
     )
-    training = opened_store.training()
-    under_way = training.running or (opened_store.reader().runs.all()["state"] == RunState.RUNNING).any()
-    if not under_way and st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
-        training.start("demo")
-        st.rerun()
-    if training.exit_code:
-        show_error(f"The training ended with exit code {training.exit_code:d}. These are the last lines of its log:")
-        st.code(training.log_tail(), language=None)
+    if not is_training_under_way(opened_store.reader().runs.all()):
+        draw_training_button()
     draw_training_status()
+    st.markdown("#### Bring your own network")
+    draw_door_of_networks()

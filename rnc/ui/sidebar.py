@@ -8,18 +8,23 @@ import streamlit as st
 
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store, training_status
-from rnc.ui.default_runs import measured_and_default_runs
+from rnc.ui.default_runs import follow_default, measured_and_default_runs
 from rnc.ui.epoch_slider import draw_cursor
+from rnc.ui.glossary import draw_glossary, explain
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_filter import draw_filter
 from rnc.ui.selection import Selection, condition_names, set_selection
+from rnc.ui.style import UNUSED_CONTROLS
 from rnc.vocabulary import Role, Split
 
 _MISSING, _MOST_NAMED = "missing_runs", 5
 
 
-def draw_sidebar() -> bool:
-    """Draw the controls and set the selection for the page; return False if no run has been measured yet."""
+def draw_sidebar(*, has_conditions: bool = True) -> bool:
+    """Draw the controls and set the selection for the page; return False if no run has been measured yet.
+
+    Condition and split are hidden on a page that does not have conditions; they keep their values, also in the address.
+    """
     content = training_status.content_of_pages()
     # Epochs that are measured while a page is drawn trigger a rerun only after it. Otherwise a page that takes longer to draw
     # than an epoch takes to train would never be completed.
@@ -28,7 +33,8 @@ def draw_sidebar() -> bool:
     if not runs.empty:
         _name_missing_runs(set(runs["run_id"]))
         with st.sidebar:
-            selection = _draw_selection(runs, default)
+            draw_glossary()
+            selection = _draw_selection(runs, default, has_conditions)
             set_selection(selection)
             training_status.draw_training_status()
         _warn_of_synthetic_runs(runs[runs["run_id"].isin(selection.runs)])
@@ -64,10 +70,17 @@ def _forget_missing_runs() -> None:
     st.session_state[_MISSING] = ([], False)
 
 
-def _draw_selection(runs: pd.DataFrame, default: list[str]) -> Selection:
+def _draw_selection(runs: pd.DataFrame, default: list[str], has_conditions: bool) -> Selection:
     selected = _choose_runs(runs, default)
     epochs = opened_store.reader().metrics.measured_epochs(selected)["epoch"].dropna().unique()
     epoch = draw_cursor(sorted(int(epoch) for epoch in epochs if epoch >= 0))
+    # A widget that is not drawn loses its value and its part of the address; the style sheet hides this container instead.
+    with st.container(key="condition_and_split" if has_conditions else UNUSED_CONTROLS):
+        condition_name, split = _choose_condition_and_split(selected)
+    return Selection(selected, epoch, condition_name, split)
+
+
+def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
     names = [name for name in condition_names(selected) if name != Role.CLEAN]
     condition_name = st.selectbox(
         "Condition",
@@ -75,7 +88,8 @@ def _draw_selection(runs: pd.DataFrame, default: list[str]) -> Selection:
         key="condition",
         bind="query-params",
         help="The condition to compare with the clean images. A name such as perturbed is a role, to which each run assigns "
-        "its own attack or noise; any other name is one condition, the same for all runs.",
+        "its own attack or noise; any other name is one condition, the same for all runs.\n\n"
+        + explain("condition", "perturbed", "targeted", "relabelled", "gaussian", "sign noise", "as trained"),
     )
     split = st.segmented_control(
         "Split",
@@ -85,13 +99,15 @@ def _draw_selection(runs: pd.DataFrame, default: list[str]) -> Selection:
         bind="query-params",
         required=True,
         format_func=escape_markdown,
+        help=explain("split"),
     )
-    return Selection(selected, epoch, str(condition_name), Split(split or Split.TRAIN))
+    return str(condition_name), Split(split or Split.TRAIN)
 
 
 def _choose_runs(runs: pd.DataFrame, default: list[str]) -> list[str]:
     """Let the user select runs among those that match the filter, and return their ids."""
     run_filter = draw_filter(runs)
+    follow_default(default)
     # Runs that are selected already stay available, even if the filter excludes them.
     available = {*default, *st.session_state.get("runs", st.query_params.get_all("runs"))}
     selected = st.multiselect(

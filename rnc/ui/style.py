@@ -45,4 +45,30 @@ TOOLTIPS = """
 """Keep a chart's list of values on the screen: on a phone, where it fits on neither side of a finger, and if it is long, where it
 would fit neither above nor below the mouse. The list never catches the mouse."""
 
-STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}</style>"
+UNUSED_CONTROLS = "unused_controls"
+"""The key of a container whose controls are not of the drawn page."""
+HIDDEN = f".st-key-{UNUSED_CONTROLS} {{ display: none !important; }}"
+"""Hide what the drawn page does not use, without losing its values."""
+
+VERDICTS = """
+.verdicts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(215px, 100%), 1fr)); gap: 8px; }
+.verdicts a { display: grid; align-content: space-between; gap: 5px; padding: 7px 10px; border-radius: 8px; text-decoration: none;
+    color: inherit; border: 1px solid light-dark(#d3d6dc, #45484d); font-size: 0.82rem; line-height: 1.25; }
+.verdicts a:hover, .verdicts a:focus-visible { border-color: currentColor; }
+.verdicts .supported b { color: light-dark(#11633c, #6fd49b); }
+.verdicts .contradicted b { color: light-dark(#a52222, #ff9d94); }
+.verdicts .none { border-style: dashed; }
+.verdicts .gauge { position: relative; display: block; height: 6px; border-radius: 3px; overflow: visible;
+    background: linear-gradient(90deg, light-dark(#f3cfcb, #6b3230) 50%, light-dark(#c9e8d6, #275640) 50%); }
+.verdicts .gauge i { position: absolute; top: -3px; width: 12px; height: 12px; margin-left: -6px; border-radius: 50%;
+    background: light-dark(#25282d, #f2f2f0); }
+.st-key-claims_by_runs tbody th { min-width: 11rem; }
+.st-key-claims_by_runs tbody th a { color: inherit; text-decoration-color: #8888; }
+.st-key-opening_film { min-height: 282px; }
+.st-key-opening [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+@media (max-width: 1285px) { .st-key-opening [data-testid="stColumn"] { min-width: 100%; } }
+@media (max-width: 640px) { .st-key-opening_film { min-height: 0; } }
+"""
+"""The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green."""
+
+STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{HIDDEN}{VERDICTS}</style>"

@@ -58,14 +58,19 @@ def prepare() -> None:
 
 
 def _ask_first_questions() -> None:
-    """Ask what the pages Findings and Collapse ask about the default selection."""
+    """Ask what the pages Findings and Collapse ask about the default selection, and make the film of Findings."""
     from rnc.ui.default_runs import default_runs
+    from rnc.ui.film import film_routes
     from rnc.ui.pages.collapse import DEFAULT_OPTIONS, read_curves
     from rnc.ui.pages.findings import judged
+    from rnc.ui.pages.first_screen import opening_of
 
     runs = tuple(default_runs())
     if not runs:
         return
     last = int(opened_store.reader().metrics.measured_epochs(list(runs))["epoch"].max())
     judged(runs, last)
+    opening = opening_of(runs, last)
     read_curves(runs, (str(Role.CLEAN), str(Role.PERTURBED)), Split.TRAIN, DEFAULT_OPTIONS)
+    for shown in opening.films if opening else []:
+        film_routes.prepare(shown.film)

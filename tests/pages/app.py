@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -26,6 +28,25 @@ def open_page(page: str, store: Path, monkeypatch: pytest.MonkeyPatch, **paramet
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception, app.exception
     return app
+
+
+def changed_store(store: Path, folder: Path, under_way: str) -> Path:
+    """Return a copy of a store in which the run of an objective is under way, at its first epoch."""
+    folder.mkdir(exist_ok=True)
+    copy = folder / "changed.duckdb"
+    shutil.copy(store, copy)
+    with duckdb.connect(str(copy)) as connection:
+        (run_id,) = connection.execute(
+            "SELECT run_id FROM run WHERE config->>'objective' = ?", [under_way]
+        ).fetchone() or [""]
+        connection.execute(
+            "UPDATE run SET state = 'running', epochs_done = 1, heartbeat_at = now()::TIMESTAMP + INTERVAL 1 DAY "
+            "WHERE run_id = ?",
+            [run_id],
+        )
+        for table in ("epoch", "metric", "class_metric", "class_mean", "classifier", "feature", "attack_path", "leap"):
+            connection.execute(f"DELETE FROM {table} WHERE run_id = ? AND epoch > 1", [run_id])
+    return copy
 
 
 def seen(markdown: str) -> str:

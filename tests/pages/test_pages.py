@@ -248,16 +248,11 @@ def test_the_course_of_a_claim_ends_at_its_number(demo_store: Path, monkeypatch:
     assert course["epoch"].iloc[0] == 0 and course["epoch"].iloc[-1] == 60 and len(course) > 6
 
 
-def test_the_matrix_of_findings_is_the_judges(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_verdicts_of_the_cards_are_the_judges(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
     reader = StoreReader(demo_store)
     runs = reader.runs.all()
     judgements = judge(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), 60))
-    matrix = app.table[0].value
-    assert list(matrix.index) == [f"{j.claim} · {j.title}" for j in judgements]
-    for run_id, label in run_labels(runs).items():
-        shown = ["".join(sign.split()[1:]) or "not measured" for sign in matrix[label]]
-        assert shown == [str(j.of(run_id)) for j in judgements]
     assert [badge for badge in (str(j.verdict) for j in judgements)] == [
         next(str(verdict) for verdict in Verdict if f"{verdict}]" in element.value)
         for element in app.markdown

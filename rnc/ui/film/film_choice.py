@@ -55,6 +55,11 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
     return [_film_of(row, selection, most) for row in chosen], scope
 
 
+def film_of_training_images(run: pd.Series, condition_name: str) -> ShownFilm:
+    """Return the film of a run's training images, clean and under a condition."""
+    return _film(run, Split.TRAIN, condition_slug(run.run_id, condition_name) or CLEAN.slug, MOST_SAMPLES)
+
+
 def _film_of(run: pd.Series, selection: Selection, most: int) -> ShownFilm:
     slug = condition_slug(run.run_id, selection.condition_name) or CLEAN.slug
     return _film(run, selection.split, slug, most)

@@ -34,6 +34,14 @@ class ShownFilm:
     film: OfferedFilm
 
 
+def draw_compact_player(films: list[ShownFilm], epoch: int, key: str) -> None:
+    """Draw one or two films small and with few controls, in the plane of the first three class means.
+
+    They play once, over the epochs and then along the attack.
+    """
+    _component(key=key, data=_sent(films, epoch, []) | {"is_compact": True})
+
+
 def draw_player(
     films: list[ShownFilm], epoch: int, picked: list[int], on_pick: Callable[[list[int]], None], key: str
 ) -> None:
@@ -54,13 +62,19 @@ def draw_player(
 
     _component(
         key=key,
-        data={
-            "script": f"{FOLDER}/{PLAYER_NAME}",
-            "films": [{"address": offer(shown.film), "label": shown.label} for shown in films],
-            "colours": class_colours(len(films[0].film.classes)),
-            "epoch": epoch,
-            "picked": picked,
-        },
+        data=_sent(films, epoch, picked),
         on_settled_change=settle,
         on_picked_change=pick,
     )
+
+
+def _sent(films: list[ShownFilm], epoch: int, picked: list[int]) -> dict[str, Any]:
+    """Return the data that the browser receives."""
+    return {
+        "script": f"{FOLDER}/{PLAYER_NAME}",
+        "films": [{"address": offer(shown.film), "label": shown.label} for shown in films],
+        "colours": class_colours(len(films[0].film.classes)),
+        "epoch": epoch,
+        "picked": picked,
+        "is_compact": False,
+    }

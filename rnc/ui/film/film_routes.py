@@ -20,6 +20,8 @@ from rnc.ui.opened_store import cached_until_store_changes, reader
 
 FOLDER = "film"
 _SECONDS_IN_BROWSER = 86_400
+_VERTICES = 3
+"""The number of class means that span a plane."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,13 @@ def _answer(request: Request) -> Response:
 def _answer_player(_request: Request) -> Response:
     headers = {"Cache-Control": f"public, max-age={_SECONDS_IN_BROWSER}"}
     return Response(player_script(), media_type="text/javascript", headers=headers)
+
+
+def prepare(film: OfferedFilm) -> None:
+    """Make the files that the small player of the home page requests, and keep them."""
+    _states(film)
+    if len(film.classes) >= _VERTICES:
+        _view(film, View.from_name("span-0-1-2"))
 
 
 @cached_until_store_changes

@@ -1,4 +1,4 @@
-"""The matrix and cards of the findings page: verdicts, their numbers, and links to the evidence.
+"""The cards of the findings page: verdicts, their numbers, and links to the evidence.
 
 Tested by tests/pages/test_pages.py.
 """
@@ -10,22 +10,21 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.claims import USED, Judgement, Verdict, judge
+from rnc.claims import Judgement, Verdict, judge
 from rnc.ui import opened_store
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.figures import PageFigures
+from rnc.ui.glossary import explain
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table
-from rnc.vocabulary import Objective, Role, Split
+from rnc.ui.pages.evidence import evidence_of
+from rnc.ui.pages.verdicts import anchor, describe_unjudged
+from rnc.vocabulary import Objective, Role, RunState, Split
 
-_SIGNS = {
-    Verdict.SUPPORTED: "✓\N{NO-BREAK SPACE}supported",
-    Verdict.CONTRADICTED: "✗\N{NO-BREAK SPACE}contradicted",
-    Verdict.NOT_MEASURED: "",
-}
 _BADGES: dict[Verdict, tuple[str, Literal["green", "red", "gray"]]] = {
     Verdict.SUPPORTED: (":material/check:", "green"),
     Verdict.CONTRADICTED: (":material/close:", "red"),
+    Verdict.TOO_EARLY: (":material/hourglass_empty:", "gray"),
     Verdict.NOT_MEASURED: (":material/remove:", "gray"),
 }
 """The icon and colour of each verdict."""
@@ -38,8 +37,6 @@ _LINKS = {
 _PAGES_OF_ONE_RUN = ("geometry", "projections")  # the link to such a page names a run to which the claim applies
 _MOST_ROWS, _HEIGHT = 12, 460  # a card with the numbers of many runs scrolls
 _MOST_NAMED = 5
-_BETWEEN = 10
-"""Number of epochs for which a number is drawn, in addition to the first and the last."""
 _Parameters = dict[str, str | Iterable[str]]
 _ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
 _NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
@@ -64,22 +61,9 @@ _EVIDENCE: dict[str, tuple[str, _Parameters]] = {
 @opened_store.cached_until_store_changes
 def judged(run_ids: tuple[str, ...], epoch: int) -> tuple[list[Judgement], str]:
     """Return the judgements on runs, each at its last measured epoch not after `epoch`, and the query for the evidence."""
-    reader = opened_store.reader()
-    runs = reader.runs.all().set_index("run_id", drop=False).loc[list(run_ids)].reset_index(drop=True)
-    evidence = reader.metrics.evidence(list(run_ids), list(USED), epoch, between=_BETWEEN)
+    evidence = evidence_of(run_ids, epoch)
+    runs = opened_store.reader().runs.all().set_index("run_id", drop=False).loc[list(run_ids)].reset_index(drop=True)
     return judge(runs, evidence), evidence.attrs.get("sql", "")
-
-
-def draw_matrix(judgements: list[Judgement], labels: pd.Series) -> None:
-    """Draw claims x runs: the verdict of each run to which a claim applies."""
-    table = pd.DataFrame(
-        {label: [_SIGNS[j.of(str(run_id))] for j in judgements] for run_id, label in labels.items()},
-        index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
-    )
-    st.table(escape_table(table), alt="claims by runs")
-    st.caption(
-        "A cell is empty if the claim is not about such a run, or if the run has no measurement that can test it."
-    )
 
 
 def name_unjudged_runs(runs: pd.DataFrame) -> None:
@@ -95,29 +79,55 @@ def name_unjudged_runs(runs: pd.DataFrame) -> None:
         )
 
 
-def draw_cards(figures: PageFigures, judgements: list[Judgement], labels: pd.Series, sql: str) -> None:
-    """Draw a card per claim, in two columns; `sql` is the query that returned the evidence."""
-    st.header("Claim by claim", anchor=False)
-    st.html(curve_legend(list(labels), []))
+def name_earlier_epochs(judgements: list[Judgement], runs: pd.DataFrame) -> None:
+    """Name the finished runs that are judged at an epoch before their last, because the visitor has moved the cursor there."""
+    at = {number.run_id: epoch for judgement in judgements for epoch, number in judgement.course}
+    earlier = [
+        f"{escape_markdown(run['label'])} at epoch {at[run['run_id']]:d} of {run['epochs']:d}"
+        for run in runs.to_dict("records")
+        if run["state"] == RunState.FINISHED and at.get(run["run_id"], run["epochs"]) < run["epochs"]
+    ]
+    if earlier:
+        more = f" and {len(earlier) - _MOST_NAMED:d} more" if len(earlier) > _MOST_NAMED else ""
+        st.info(
+            f"Judged at the epoch selected in the sidebar: {', '.join(earlier[:_MOST_NAMED])}{more}. The claims are about the "
+            "end of training.",
+            icon=":material/history:",
+        )
+
+
+def draw_cards(figures: PageFigures, judgements: list[Judgement], runs: pd.DataFrame, sql: str) -> None:
+    """Draw a card per claim, in two columns; `sql` is the query that returned the evidence on the `runs` (with `label`)."""
+    st.header(
+        "Claim by claim", anchor=False, help=explain("claim", "NC1", "NC2", "NC3", "NC4", "simplex", "leap", "PGD")
+    )
+    st.html(curve_legend(list(runs["label"]), []))
     for begin in range(0, len(judgements), 2):
         for column, judgement in zip(st.columns(2), judgements[begin : begin + 2], strict=False):
             with column:
-                _draw_card(figures, judgement, labels, sql)
+                _draw_card(figures, judgement, runs, sql)
 
 
-def _draw_card(figures: PageFigures, judgement: Judgement, labels: pd.Series, sql: str) -> None:
+def _draw_card(figures: PageFigures, judgement: Judgement, runs: pd.DataFrame, sql: str) -> None:
     """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence."""
-    card = st.container(border=True, height="stretch")
+    card, labels = st.container(border=True, height="stretch"), runs["label"]
     with card:
         icon, colour = _BADGES[judgement.verdict]
         st.badge(escape_markdown(judgement.verdict), icon=icon, color=colour)
-        st.subheader(f"{escape_markdown(judgement.claim)} · {escape_markdown(judgement.title)}", anchor=False)
+        st.subheader(
+            f"{escape_markdown(judgement.claim)} · {escape_markdown(judgement.title)}", anchor=anchor(judgement.claim)
+        )
         st.markdown(escape_markdown(judgement.statement, MAX_MESSAGE_LENGTH))
+        if number := judgement.deciding():
+            which = "Main number" if number.met else "Furthest beyond its bound"
+            st.markdown(
+                f"{which}: {escape_markdown(labels[number.run_id])}, "
+                f"{escape_markdown(number.name)} **{escape_markdown(number.in_words)}**."
+            )
         if judgement.numbers:
             _draw_numbers(judgement, labels)
             _draw_course(figures, card, judgement, labels, sql)
-        else:
-            st.caption("None of the selected runs can test this claim.")
+        st.caption(describe_unjudged(judgement, runs))
         st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
         page, parameters = _EVIDENCE[judgement.claim]
         if page in _PAGES_OF_ONE_RUN and judgement.numbers:

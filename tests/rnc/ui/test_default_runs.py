@@ -3,16 +3,25 @@
 import pandas as pd
 import pytest
 
-from rnc.ui.default_runs import one_of_each_objective
+from rnc.ui.default_runs import complete_selection, one_of_each_objective
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}
+DONE, YOUNG = {"state": "finished", "epochs_done": 400}, {"state": "running", "epochs_done": 1}
+GALLERY = [{"objective": name, "published": True} | DONE for name in ("st", "at", "trades")]
 
 
 def chosen(*runs: dict) -> list[str]:
     """The newest run first, each named by its place."""
     rows = [SETTING | MARKS | run | {"run_id": str(place)} for place, run in enumerate(runs)]
     return one_of_each_objective(pd.DataFrame(rows))
+
+
+def selected(*runs: dict) -> list[str]:
+    """The default selection of the store's runs and the gallery's, each named by its origin and its place."""
+    rows = [SETTING | MARKS | run | {"run_id": f"{place}"} for place, run in enumerate(runs)]
+    rows += [SETTING | MARKS | run | {"run_id": f"gallery {run['objective']}"} for run in GALLERY]
+    return complete_selection(pd.DataFrame(rows))
 
 
 def test_one_of_each_objective_standard_training_first() -> None:
@@ -46,3 +55,44 @@ def test_made_up_runs_only_where_there_is_nothing_else() -> None:
     made_up = {"synthetic": True}
     assert chosen({"objective": "st"} | made_up, {"objective": "at"} | made_up, {"objective": "st"}) == ["2"]
     assert chosen({"objective": "st"} | made_up, {"objective": "at", "published": True}) == ["0"]
+
+
+ALL_OF_THE_GALLERY = ["gallery st", "gallery at", "gallery trades"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "joined"),
+    [
+        ([], []),
+        ([{"objective": "st"} | YOUNG, {"objective": "at"} | YOUNG], []),
+        ([{"objective": "at"} | YOUNG, {"objective": "st"} | DONE], ["1"]),
+        ([{"objective": "at"} | DONE, {"objective": "trades"} | DONE], ["0", "1"]),
+        ([{"objective": "st"} | YOUNG | {"state": "interrupted"}, {"objective": "at"} | DONE], ["1"]),
+    ],
+)
+def test_the_gallery_is_shown_until_the_store_has_a_comparison_and_runs_join_it_when_they_are_done(
+    runs: list[dict], joined: list[str]
+) -> None:
+    assert selected(*runs) == [*ALL_OF_THE_GALLERY, *joined]
+
+
+def test_a_comparison_of_the_store_takes_the_place_of_the_gallery_and_a_third_run_joins_when_it_is_done() -> None:
+    comparison = [{"objective": "st"} | DONE, {"objective": "at"} | DONE]
+    assert selected({"objective": "trades"} | YOUNG, *comparison) == ["1", "2"]
+    assert selected({"objective": "trades"} | DONE, *comparison) == ["1", "0", "2"]
+
+
+def test_a_run_at_its_last_epoch_is_done() -> None:
+    last = {"state": "running", "epochs_done": 400}
+    assert selected({"objective": "st"} | last, {"objective": "at"} | last) == ["0", "1"]
+
+
+def test_an_external_network_is_shown_alone() -> None:
+    assert selected({"objective": "own"} | DONE) == ["0"]
+
+
+def test_without_a_gallery_runs_under_way_are_shown() -> None:
+    rows = [SETTING | MARKS | {"objective": name, "run_id": name} | YOUNG for name in ("at", "st")]
+    assert complete_selection(pd.DataFrame(rows)) == ["st", "at"]
+    rows[1] |= DONE
+    assert complete_selection(pd.DataFrame(rows)) == ["st", "at"]

@@ -5,10 +5,11 @@ import { Player } from "./player.js";
 /** Show the films whose addresses are in `data`; called again whenever the page is drawn. */
 export async function mountComponent({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".film"), key = JSON.stringify(data.films.map(({ address }) => address));
-  const callbacks = {
+  const callbacks = data.is_compact ? {} : {
     onSettle: (moment) => setTriggerValue("settled", moment),
     onPick: (samples) => setTriggerValue("picked", samples),
   };
+  root.classList.toggle("compact", data.is_compact);
   if (root.player && root.filmKey === key) {  // the page was drawn again with the same films, which play on
     root.player.callbacks = callbacks;
     root.player.isThemeOld = true;
@@ -18,7 +19,7 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
     root.player.invalidate();
     return;
   }
-  const settings = root.player?.settings ?? {};
+  const settings = root.player?.settings ?? (data.is_compact ? { story: true, loop: false, share: 1, view: "plane" } : {});
   root.player?.end();
   root.filmKey = key;
   const sources = data.films.map(({ address, label }) => ({ label, read: (path) => fetched(address + path) }));
@@ -27,7 +28,12 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
   root.filmEpoch = data.epoch;
   try {
     await player.start();
-    if (root.player === player) player.follow(root.filmEpoch);
+    if (root.player !== player) return;
+    player.follow(root.filmEpoch);
+    if (data.is_compact && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      player.seek(player.first, 0);
+      player.toggle(true);
+    }
   } catch (error) {
     if (root.player !== player) return;  // another film has been chosen meanwhile
     player.end();

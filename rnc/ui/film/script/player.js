@@ -8,7 +8,7 @@ import { element, shortened, Track } from "./track.js";
 const SECONDS = { time: 8, attack: 4 };
 const SHOWN_BELOW = 24;
 export const DEFAULTS = {
-  view: "pca", solid: false, span: [0, 1, 2, 3], colouring: "class", size: 1, hand: "time", speed: 1, loop: true, means: true,
+  view: "pca", solid: false, span: [0, 1, 2, 3], colouring: "class", size: 1, hand: "time", speed: 1, loop: true, means: true, story: false,
   rows: false, trails: true, lasso: false, isolated: null, logarithmic: true, time: 1, share: 0, plain: false,
 };
 
@@ -122,7 +122,9 @@ export class Player {
     this.isPlaying = isPlaying;
     this.play.textContent = isPlaying ? "⏸ Stop" : "▶ Play";
     if (!isPlaying) return this.settle();
-    const { settings } = this, name = settings.hand === "attack" ? "share" : "time";
+    const { settings } = this;
+    if (settings.story) this.#chooseAct();
+    const name = settings.hand === "attack" ? "share" : "time";
     if (settings[name] >= 1) settings[name] = 0;
     let before = null;
     const round = (this.round = {});
@@ -133,12 +135,20 @@ export class Player {
       settings[name] += (seconds * settings.speed) / SECONDS[settings.hand];
       if (settings[name] >= 1 + (settings.loop ? 0.12 : 0)) {  // a film that starts again rests at its end
         settings[name] = settings.loop ? 0 : 1;
+        if (settings.story && name === "time") return this.toggle(true);
         if (!settings.loop) this.toggle(false);
       }
       this.drawNow();
       requestAnimationFrame(step);
     };
     requestAnimationFrame(step);
+  }
+
+  /** Go on with the story: the epochs, and after them the attack; at its end, begin again. */
+  #chooseAct() {
+    const { settings } = this;
+    if (settings.time >= 1 && settings.share >= 1) settings.time = settings.share = 0;
+    settings.hand = settings.time < 1 ? "time" : "attack";
   }
 
   /** Report the moment at which the film stays. */

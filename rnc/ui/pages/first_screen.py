@@ -1,0 +1,152 @@
+"""The introduction of the home page: two sentences, the film of standard beside adversarial training, and where to go next.
+
+Tested by tests/pages/test_first_screen.py.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from rnc.claims.evidence import RunEvidence
+from rnc.ui import opened_store
+from rnc.ui.default_runs import measured_and_default_runs, one_of_each_objective
+from rnc.ui.film.film_choice import film_of_training_images
+from rnc.ui.film.film_player import ShownFilm, draw_compact_player
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.opened_store import cached_until_store_changes
+from rnc.ui.pages.evidence import evidence_of
+from rnc.ui.selection import labelled_runs
+from rnc.ui.training_door import draw_training_door, select_runs
+from rnc.vocabulary import Metric, Objective, Role
+
+SUBJECT = (
+    "**Neural collapse**: late in training, a network's features of each class gather at one point, and these points form a "
+    "simplex, all equally far from each other.\n\n**An attack** changes each image a little so that the network errs: that "
+    "destroys the collapse of standard training (ST), and leaves that of adversarial training (AT) intact."
+)
+MEASURE_COMMAND = "python -m train.measure --model torchvision:resnet18 --checkpoint weights.pth --data photos"
+_ADVERSARIAL = (Objective.AT, Objective.AT_EVAL_ATTACK, Objective.TRADES, Objective.TRADES_RELEASED)
+_ROLES = (Role.CLEAN, Role.PERTURBED)
+_BROKEN, _WHOLE = 10, 5
+"""NC1 under attack divided by NC1 of clean images: from the first value on clusters are broken up, up to the second whole."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The runs of the first picture, with their numbers at the selected epoch."""
+
+    runs: pd.DataFrame
+    """Standard training, and adversarial training on the same images; with `label`."""
+    films: list[ShownFilm]
+    captions: list[Markdown]
+    is_of_gallery: bool
+    """True if the runs are not of the selection."""
+
+
+def draw_introduction(run_ids: tuple[str, ...], epoch: int) -> None:
+    """Draw what this is about, beside the film of standard and adversarial training with what happens in it in numbers."""
+    if (opening := opening_of(run_ids, epoch)) is None:
+        st.markdown(SUBJECT)
+        return
+    with st.container(key="opening"):
+        film, text = st.columns([5, 3], gap="medium")
+    with film:
+        with st.container(key="opening_film"):
+            draw_compact_player(opening.films, epoch, key="opening_player")
+        for column, caption in zip(st.columns(2, gap="small"), opening.captions, strict=True):
+            column.caption(caption)
+    text.markdown(SUBJECT)
+    origin = " These runs are from the built-in gallery." if opening.is_of_gallery else ""
+    text.caption(
+        "The film plays over training, then along the attack. Each dot is a training image of one of three classes, in the "
+        f"plane of their means. Numbers are clean → under attack; NC1 is the spread within classes.{origin}"
+    )
+
+
+@cached_until_store_changes
+def opening_of(run_ids: tuple[str, ...], epoch: int) -> Opening | None:
+    """Return the first picture for selected runs, or that of the gallery if they have none; None if there is no picture."""
+    for ids, is_of_gallery in ((run_ids, False), (_gallery_runs(), True)):
+        if not ids:
+            continue
+        runs = _pair(labelled_runs(tuple(ids)))
+        if runs is not None:
+            values = evidence_of(tuple(ids), 10**9 if is_of_gallery else epoch)
+            films = [film_of_training_images(run, Role.PERTURBED) for _id, run in runs.iterrows()]
+            captions = [_caption(run, values[values["run_id"] == run["run_id"]]) for _id, run in runs.iterrows()]
+            return Opening(runs, films, captions, is_of_gallery)
+    return None
+
+
+def _gallery_runs() -> tuple[str, ...]:
+    runs = measured_and_default_runs()[0]
+    return tuple(one_of_each_objective(runs[runs["published"]])) if runs["published"].any() else ()
+
+
+def _pair(runs: pd.DataFrame) -> pd.DataFrame | None:
+    """Return a run of standard training, and one of adversarial training on the same images, that both stored features."""
+    for _id, standard in runs[runs["objective"] == Objective.ST].iterrows():
+        others = runs[(runs["images_from"] == standard["images_from"]) & (runs["dataset"] == standard["dataset"])]
+        for objective in _ADVERSARIAL:
+            pair = [str(standard["run_id"]), *others[others["objective"] == objective]["run_id"][:1]]
+            if len(pair) == 2 and not any(opened_store.reader().samples.featured(run_id).empty for run_id in pair):
+                return runs.loc[pair]
+    return None
+
+
+def _caption(run: pd.Series, values: pd.DataFrame) -> Markdown:
+    """Return what an attack does to a run, in numbers; nothing if they are not measured."""
+    label = escape_markdown(run["label"])
+    if values.empty:
+        return ""
+    evidence = RunEvidence(str(run["run_id"]), str(run["objective"]), len(run["classes"]), values)
+    clean, attacked = ([evidence.at(role, Metric.ACCURACY), evidence.at(role, Metric.NC1)] for role in _ROLES)
+    if any(map(pd.isna, [*clean, *attacked])):
+        return ""
+    times = attacked[1] / max(clean[1], 1e-12)
+    result = "the attack breaks its clusters up" if times >= _BROKEN else "the attack moves its clusters"
+    if times <= _WHOLE:
+        result = "its clusters stay together under attack"
+    return (
+        f"**{label}**, epoch {evidence.last:d}: {result}. Accuracy {clean[0]:.1%} → {attacked[0]:.1%}, NC1 {clean[1]:.3g} → "
+        f"{attacked[1]:.3g}."
+    )
+
+
+def draw_doors(runs: pd.DataFrame) -> None:
+    """Draw where to go next: the gallery, the demo, the visitor's network; `runs` are the selected ones."""
+    explore, train, bring = st.columns(3)
+    with explore.container(border=True, height="stretch"):
+        st.markdown("**Explore the gallery**" if _gallery_runs() else "**Explore the runs**")
+        _draw_door_of_gallery(runs)
+    with train.container(border=True, height="stretch"):
+        st.markdown("**Train the demo here**")
+        draw_training_door()
+    with bring.container(border=True, height="stretch"):
+        st.markdown("**Bring your own network**")
+        draw_door_of_networks()
+
+
+def _draw_door_of_gallery(runs: pd.DataFrame) -> None:
+    gallery = _gallery_runs()
+    if gallery and not runs["published"].any():
+        st.markdown("Real CIFAR-10 runs that come with the project, trained in four ways.")
+        st.button("Show the gallery's runs", key="show_gallery", on_click=select_runs, args=[list(gallery)])
+        return
+    st.markdown("Its runs are selected. See them here:" if gallery else "See the selected runs here:")
+    links = (
+        ("collapse", "Collapse over the epochs"),
+        ("film", "Film of the features"),
+        ("attack_lab", "Attack a network"),
+    )
+    for page, label in links:
+        st.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:")
+
+
+def draw_door_of_networks() -> None:
+    """Draw how the visitor's network is measured."""
+    st.markdown(
+        "Any classifier with a last linear layer gets the same numbers, maps and attacks; docs/networks.md says how:"
+    )
+    st.code(MEASURE_COMMAND, language="bash", wrap_lines=True)

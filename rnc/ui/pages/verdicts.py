@@ -1,0 +1,109 @@
+"""The verdicts of the findings page at a glance: a tile for each claim, and the table of claims by runs.
+
+Tested by tests/pages/test_findings.py.
+"""
+
+import math
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from rnc.claims import Judgement, Number, Reason, Verdict
+from rnc.ui.markdown import Markdown, escape_markdown, escape_table, single_line
+
+_MARKS = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.TOO_EARLY: "…", Verdict.NOT_MEASURED: "–"}
+_KINDS = {Verdict.SUPPORTED: "supported", Verdict.CONTRADICTED: "contradicted"}
+"""The classes of the style sheet; a claim without a verdict has the class none."""
+_REASONS = {
+    Reason.OTHER_TRAINING: "not about {}",
+    Reason.TOO_EARLY: "too early",
+    Reason.NOT_FITTED: "training accuracy below 99.9 %",
+    Reason.NOT_MEASURED: "not measured",
+}
+_BOUNDS = {"≤": "at most", "≥": "at least", "<": "less than"}
+
+
+def anchor(claim: str) -> str:
+    """Return the name by which links on the page reach a claim's card."""
+    return claim.lower().replace(" ", "-")
+
+
+def draw_strip(judgements: list[Judgement], labels: pd.Series) -> None:
+    """Draw a tile for each claim: its verdict, its title, and how far its deciding number is from the bound."""
+    tiles = "".join(_tile(judgement, labels) for judgement in judgements)
+    st.html(f'<nav class="verdicts" aria-label="Verdicts">{tiles}</nav>')
+
+
+def _tile(judgement: Judgement, labels: pd.Series) -> str:
+    verdict, number = judgement.verdict, judgement.deciding()
+    if number is None:
+        below = f"<span>{escape(str(verdict))}</span>"
+    else:
+        run = single_line(labels[number.run_id])
+        below = (
+            f'<span title="{escape(f"{run}, {number.name}: {number.in_words}")}">{_gauge(number)}'
+            f"{escape(number.name)}: <b>{number.value:.3g}</b> ({_BOUNDS[number.sign]} {number.limit:.3g})</span>"
+        )
+    mark = f'<b title="{escape(str(verdict))}">{_MARKS[verdict]} {escape(judgement.claim)}</b>'
+    kind = _KINDS.get(verdict, "none")
+    return (
+        f'<a class="{kind}" href="#{anchor(judgement.claim)}" aria-label="{escape(f"{judgement.claim} {verdict}")}">'
+        f"<span>{mark} {escape(judgement.title)}</span>{below}</a>"
+    )
+
+
+def _gauge(number: Number) -> str:
+    """Return a bar with the bound in its middle and the number on the side where it is; far away is near the end."""
+    at = 50 + 46 * math.tanh(max(min(number.margin, 10.0), -10.0))
+    return f'<span class="gauge" aria-hidden="true"><i style="left:{at:.0f}%"></i></span>'
+
+
+def draw_matrix(judgements: list[Judgement], runs: pd.DataFrame) -> None:
+    """Draw claims by `runs` (with `label`, `objective`): verdicts with the deciding number, or why there is none."""
+    table = pd.DataFrame(
+        {
+            run["label"]: [_cell(judgement, str(run["run_id"]), run["objective"]) for judgement in judgements]
+            for run in runs.to_dict("records")
+        },
+        index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
+    )
+    shown = escape_table(table)
+    links = [f"[{title}](#{anchor(judgement.claim)})" for title, judgement in zip(shown.index, judgements, strict=True)]
+    shown.index = pd.Index(links, name="claim")
+    with st.container(key="claims_by_runs"):
+        st.table(shown, alt="claims by runs")
+
+
+def _cell(judgement: Judgement, run_id: str, objective: str) -> str:
+    number = judgement.deciding(run_id)
+    if number is None:
+        return _REASONS[judgement.unjudged.get(run_id, Reason.NOT_MEASURED)].format(objective.upper())
+    verdict = judgement.of(run_id)
+    return (
+        f"{_MARKS[verdict]}\N{NO-BREAK SPACE}{verdict}: {number.value:.3g}, {_BOUNDS[number.sign]} {number.limit:.3g}"
+    )
+
+
+def describe_unjudged(judgement: Judgement, runs: pd.DataFrame) -> Markdown:
+    """Return why some of the `runs` (with `label`, by their ids) have no verdict.
+
+    Runs that the claim is not about are named only if it is about no run.
+    """
+    parts = []
+    for reason in Reason:
+        if judgement.numbers and reason is Reason.OTHER_TRAINING:
+            continue
+        labels = [runs.loc[run_id, "label"] for run_id, its in judgement.unjudged.items() if its is reason]
+        if labels:
+            names = ", ".join(escape_markdown(label) for label in labels)
+            parts.append(f"{_SENTENCES[reason]} {names}.")
+    return " ".join(parts)
+
+
+_SENTENCES = {
+    Reason.OTHER_TRAINING: "Not about this kind of training:",
+    Reason.TOO_EARLY: "Too early for a verdict, as training is not at its end:",
+    Reason.NOT_FITTED: "Not judged, as training accuracy is below 99.9 %:",
+    Reason.NOT_MEASURED: "Not measured:",
+}

@@ -1,0 +1,134 @@
+"""The findings page: verdicts with their distance from the bound, reasons where there is none, and links from tile to card."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rnc.claims import USED, Judgement, Reason, Verdict, judge
+from rnc.store.reader import StoreReader
+from rnc.ui.pages.verdicts import anchor
+from rnc.ui.run_labels import run_labels
+from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
+from tests.pages.app import changed_store, open_page, seen
+
+
+def judged(store: Path, epoch: int = 60) -> list[Judgement]:
+    reader = StoreReader(store)
+    runs = reader.runs.all()
+    return judge(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), epoch))
+
+
+def tiles(app: AppTest) -> list[str]:
+    """The verdicts' tiles, as HTML."""
+    (strip,) = [element.proto.body for element in app.get("html") if 'class="verdicts"' in element.proto.body]
+    return re.findall(r"<a .*?</a>", strip)
+
+
+def test_the_matrix_says_how_far_from_the_bound_a_verdict_is_or_why_there_is_none(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    runs, judgements = StoreReader(demo_store).runs.all(), judged(demo_store)
+    matrix = app.table[0].value
+    assert [seen(title) for title in matrix.index] == [
+        f"[{j.claim} · {j.title}](#{j.claim.lower().replace(' ', '-')})" for j in judgements
+    ]
+    for run_id, label in run_labels(runs).items():
+        for cell, judgement in zip(map(seen, matrix[label]), judgements, strict=True):
+            number = judgement.deciding(run_id)
+            if number is None:
+                is_other = judgement.unjudged[run_id] is Reason.OTHER_TRAINING
+                assert cell == (f"not about {label}" if is_other else "training accuracy below 99.9 %")
+            else:
+                assert str(judgement.of(run_id)) in cell and f"{number.value:.3g}, " in cell
+                assert cell.endswith(f"{number.limit:.3g}")
+    assert any("at most" in cell for cell in matrix["ST"]) and any("at least" in cell for cell in matrix["ST"])
+
+
+def test_each_tile_leads_to_its_card(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    judgements = judged(demo_store)
+    anchors = [heading.anchor for heading in app.subheader]
+    assert anchors == [anchor(judgement.claim) for judgement in judgements] and len(set(anchors)) == 12
+    for tile, judgement in zip(tiles(app), judgements, strict=True):
+        assert f'href="#{anchor(judgement.claim)}"' in tile and f"{judgement.claim} {judgement.verdict}" in tile
+        number = judgement.deciding()
+        assert number is None or (f"{number.value:.3g}" in tile and f"{number.limit:.3g})" in tile)
+
+
+def test_the_gauge_is_on_the_side_of_the_verdict(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    places = {}
+    for tile, judgement in zip(tiles(app), judged(demo_store), strict=True):
+        if found := re.search(r"left:(\d+)%", tile):
+            places.setdefault(judgement.verdict, []).append(int(found[1]))
+    assert min(places[Verdict.SUPPORTED]) >= 50 >= max(places[Verdict.CONTRADICTED])
+
+
+def test_a_card_says_its_distance_in_words(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    number = next(judgement for judgement in judged(demo_store) if judgement.claim == "C7").deciding()
+    assert number is not None
+    assert any(f"{number.value:.3g}, where at most 0.3 is allowed" in seen(text.value) for text in app.markdown)
+
+
+def test_a_run_under_way_has_no_verdict_and_its_cell_says_so(
+    demo_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AT is at epoch 1 of 60; its card has its numbers, but no verdict."""
+    store = changed_store(demo_store, tmp_path, under_way="at")
+    runs = list(StoreReader(store).runs.all()["run_id"])
+    app = open_page("findings", store, monkeypatch, runs=runs)
+    matrix = app.table[0].value
+    about_at = [cell for claim, cell in matrix["AT"].items() if claim.startswith(("[C6", "[C7", "[C8"))]
+    assert about_at == ["too early"] * 3
+    badges = [element.value for element in app.markdown if "-badge[" in element.value]
+    assert sum("too early" in badge for badge in badges) == 3
+    assert any("training is not at its end: AT" in caption.value for caption in app.caption)
+    assert any("mean angle clean to perturbed" in " ".join(table.value["number"]) for table in app.table[1:])
+
+
+def test_an_epoch_that_the_visitor_selected_is_judged_and_named(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", demo_store, monkeypatch, epoch="10")
+    assert any("ST at epoch 10 of 60" in info.value for info in app.info)
+    assert "contradicted" in " ".join(app.table[0].value["AT"]) + " ".join(app.table[0].value["ST"])
+    assert not open_page("findings", demo_store, monkeypatch).info
+    first = open_page("findings", demo_store, monkeypatch, epoch="1").table[0].value
+    assert not any("contradicted" in cell or "supported" in cell for label in first for cell in first[label])
+
+
+def test_condition_and_split_are_hidden_and_keep_their_values(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", demo_store, monkeypatch, condition="targeted", split="test")
+    assert f".st-key-{UNUSED_CONTROLS} {{ display: none" in HIDDEN and HIDDEN in STYLE
+    assert app.sidebar.selectbox(key="condition").value == "targeted"
+    assert UNUSED_CONTROLS in containers(app) and "condition_and_split" not in containers(app)
+    app.switch_page("pages/collapse.py").run()
+    assert app.sidebar.selectbox(key="condition").value == "targeted"
+    assert app.session_state["split"] == "test"
+    assert UNUSED_CONTROLS not in containers(app)
+
+
+def containers(app: AppTest) -> set[str]:
+    """The keys of the sidebar's containers."""
+    blocks, found = [app.sidebar], set()
+    while blocks:
+        block = blocks.pop()
+        found.add(getattr(block.proto, "id", "").rsplit("-", 1)[-1])
+        blocks += [child for child in getattr(block, "children", {}).values() if hasattr(child, "children")]
+    return found
+
+
+def test_a_run_that_does_not_fit_its_images_says_so(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "rnc.duckdb"
+    shutil.copy(tiny_store, copy)
+    matrix = open_page("findings", copy, monkeypatch).table[0].value
+    assert "training accuracy below 99.9 %" in {seen(cell) for cell in matrix["ST"]}
