@@ -14,7 +14,7 @@ from rnc.ui.pages.geometry import (
 )
 from rnc.ui.pages.simplex_distances import draw_simplex_distances
 from rnc.ui.run_and_class_controls import choose_run
-from rnc.ui.selection import current_selection, epoch_not_after
+from rnc.ui.selection import current_selection, epoch_not_after, selected_runs
 
 selection = current_selection()
 figures = PageFigures("Geometry of the class means")
@@ -31,6 +31,6 @@ geometries = read_geometries(run, epoch, selection)
 draw_all_cosines(figures, geometries)
 angles = draw_norms_and_angles(figures, run, selection)
 summary.markdown(describe_geometry(run, selection.condition_name, angles, geometries))
-draw_duality_and_spectrum(figures, run, epoch, geometries)
+draw_duality_and_spectrum(figures, run, list(selected_runs(selection)["label"]), epoch, geometries)
 draw_simplex_distances(figures, selection)
 figures.draw_export_menu()

@@ -1,5 +1,6 @@
 """Charts of leaps: a matrix of true against predicted class, and flows between classes that lie on a circle."""
 
+import math
 from typing import Literal
 
 import altair as alt
@@ -7,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, names_height
+from rnc.ui.charts.equal_axes import ISOMETRIC
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, class_scale
+from rnc.ui.charts.palette import class_scale
+from rnc.ui.charts.theme import on_fill, quiet_text
 
 MOST_FLOWS = 30
 """Largest number of arrows that stays readable."""
@@ -27,6 +30,11 @@ _MOST_CLASSES = 60
 """Number of classes above which empty pairs are not drawn: so many rectangles leave gaps and are slow in a browser."""
 _SMALLEST_CELL = 9  # square pixels; a cell of a thousand classes would be less than a pixel wide
 _EMPTY = "#440154"  # the colour of a share of 0
+_MOST_NUMBERED = 12
+"""Number of classes above which the cells are too small for their numbers."""
+_STEP = 0.2
+"""The scale of colours ends at a multiple of this share, so that it does not change with every epoch."""
+_PERCENT = "datum.share <= 0 ? '' : datum.share < 0.005 ? '<1' : format(100 * datum.share, '.0f')"
 _ALIGNMENTS: tuple[Literal["left", "center", "right"], ...] = ("left", "center", "right")
 """The alignments of names: those right of the circle begin at it, those left of it end at it."""
 
@@ -42,19 +50,27 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> Chart
             frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
         )
     frame = frame.assign(share=frame["count"] / frame.groupby("true_class")["count"].transform("sum"))
-    return Chart(_matrix_specification(tuple(classes), title), {"leaps": frame})
+    largest = float(frame["share"].max(skipna=True)) if frame["share"].notna().any() else 0.0
+    top = max(math.ceil(round(largest / _STEP, 6)), 1) * _STEP
+    return Chart(_matrix_specification(tuple(classes), title, min(top, 1.0)), {"leaps": frame})
 
 
 @kept
-def _matrix_specification(class_names: tuple[str, ...], title: str) -> alt.Chart:
+def _matrix_specification(class_names: tuple[str, ...], title: str, top: float) -> alt.LayerChart:
     classes = list(class_names)
     domain = alt.Scale(domain=classes)
     across = alt.X("predicted_class:N", sort=classes, scale=domain, title="predicted class", axis=class_axis(classes))
     down = alt.Y("true_class:N", sort=classes, scale=domain, title="true class", axis=class_rows(classes))
     shades = alt.Color(
         "share:Q",
-        scale=alt.Scale(scheme="viridis", domain=[0, 1]),
-        legend=alt.Legend(format="%", title="share of the true class", orient="bottom"),
+        scale=alt.Scale(scheme="viridis", domain=[0, top]),
+        legend=alt.Legend(
+            labelExpr="round(100 * datum.value)",
+            tickCount=4,
+            title="% of the true class's images",
+            orient="top",
+            titleLimit=0,
+        ),
     )
     tooltip = [
         "true_class:N",
@@ -64,14 +80,17 @@ def _matrix_specification(class_names: tuple[str, ...], title: str) -> alt.Chart
         alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
     ]
     chart = named("leaps")
-    return (
-        (chart.mark_rect() if len(classes) <= _MOST_CLASSES else chart.mark_square(size=_SMALLEST_CELL, opacity=1))
-        .encode(x=across, y=down, color=shades, tooltip=tooltip)
-        .properties(
-            height=_MATRIX_HEIGHT + names_height(classes),
-            title=alt.TitleParams(title, anchor="start", fontSize=14),
-            view=alt.ViewBackground(fill=_EMPTY),
-        )
+    marks = chart.mark_rect() if len(classes) <= _MOST_CLASSES else chart.mark_square(size=_SMALLEST_CELL, opacity=1)
+    layers = [marks.encode(x=across, y=down, color=shades, tooltip=tooltip)]
+    if len(classes) <= _MOST_NUMBERED:
+        ink = alt.condition(on_fill("datum.share"), alt.value("white"), alt.value("black"))
+        numbers = chart.transform_calculate(percent=_PERCENT).mark_text(fontSize=11)
+        layers.append(numbers.encode(x=across, y=down, text="percent:N", color=ink, tooltip=tooltip))
+    return alt.LayerChart(
+        layer=layers,
+        height=_MATRIX_HEIGHT + names_height(classes),
+        title=alt.TitleParams(title, anchor="start", fontSize=14),
+        view=alt.ViewBackground(fill=_EMPTY),
     )
 
 
@@ -100,9 +119,13 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> Chart:
 
 
 def _radius(classes: list[str]) -> float:
-    """Return the radius of the circle in pixels, which leaves space for the longest name."""
-    longest = max(map(len, classes), default=1)
-    return ((_SIDE - _TITLE) / 2 - min(_LETTER * longest, _NAME_WIDTH)) / _NAMES
+    """Return the radius of the circle in pixels on a wide page."""
+    return ((_SIDE - _TITLE) / 2 - _names_width(classes)) / _NAMES
+
+
+def _names_width(classes: list[str]) -> int:
+    """Return the pixels that the longest name needs on each side of the circle."""
+    return min(_LETTER * max(map(len, classes), default=1), _NAME_WIDTH)
 
 
 @kept
@@ -110,9 +133,10 @@ def _flow_specification(class_names: tuple[str, ...], title: str) -> alt.LayerCh
     classes = list(class_names)
     pick = alt.selection_point(fields=["true_class"], name="picked_flow")
     radius = _radius(classes)
-    reach = (_SIDE - _TITLE) / 2 / radius
-    scale = alt.Scale(domain=[-reach, reach], nice=False)
-    place = {"x": alt.X("x:Q", axis=None, scale=scale), "y": alt.Y("y:Q", axis=None, scale=scale)}
+    # The browser knows the width of the chart: on a phone the circle is smaller.
+    circle = alt.param(name="radius", expr=f"(min(width, height) / 2 - {_names_width(classes)}) / {_NAMES}")
+    across, down = (alt.Scale(domain=alt.ExprRef(_domain(side)), nice=False) for side in ("width", "height"))
+    place = {"x": alt.X("x:Q", axis=None, scale=across), "y": alt.Y("y:Q", axis=None, scale=down)}
     tooltip = [
         alt.Tooltip("true_class:N", title="true"),
         alt.Tooltip("predicted_class:N", title="predicted class"),
@@ -136,7 +160,12 @@ def _flow_specification(class_names: tuple[str, ...], title: str) -> alt.LayerCh
     dots = dots.encode(**place, color=style["color"], tooltip=alt.Tooltip("true_class:N", title="class"))
     layers = [lines, heads, dots.add_params(pick), *_names(len(classes) > _MANY, place)]
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
-    return alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE, title=heading)
+    return alt.LayerChart(layer=layers, height=_SIDE, title=heading, usermeta=ISOMETRIC).add_params(circle)
+
+
+def _domain(side: str) -> str:
+    """Return the Vega expression of the range of a scale, in radii of the circle."""
+    return f"[-{side} / 2 / radius, {side} / 2 / radius]"
 
 
 def _apart(angles: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:
@@ -207,7 +236,7 @@ def _names(radial: bool, place: dict) -> list[alt.Chart]:
     for align in _ALIGNMENTS:
         text = named(f"names {align}")
         names = text.mark_text(
-            color=GREY, fontSize=10 if radial else 13, align=align, baseline="middle", limit=_NAME_WIDTH
+            color=quiet_text(), fontSize=10 if radial else 13, align=align, baseline="middle", limit=_NAME_WIDTH
         )
         names = names.encode(**place, text="true_class:N")
         layers.append(names.encode(angle=alt.Angle("tilt:Q", scale=None)) if radial else names)

@@ -47,6 +47,11 @@ def run_scale(labels: list[str]) -> alt.Scale:
     return alt.Scale(domain=labels, range=_shades(RUNS, len(labels)))
 
 
+def run_colour(run: str, runs: list[str]) -> str:
+    """Return the colour of one of the runs, for a chart of this run alone."""
+    return _shades(RUNS, len(runs))[runs.index(run)]
+
+
 def class_scale(classes: list[str]) -> alt.Scale:
     """Return a class's colour by its position in the data set; after the tenth, the hues repeat darker, then lighter."""
     return alt.Scale(domain=classes, range=class_colours(len(classes)))

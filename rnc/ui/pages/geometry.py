@@ -80,13 +80,13 @@ def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
             column,
             geometry.cosines,
             geometry.classes,
-            title=f"Cosines, {name}",
+            title=f"Cosines between class means, {name}",
             alt=f"cosines of centred class means, {name}",
             key=f"cosines_{name}",
         )
         column.caption(
-            f"The cosine in a simplex is −1/(C−1) = {simplex:.3f}. The mean distance from it is "
-            f"{geometry.distance_from_simplex:.3f} (NC2 equiangularity)."
+            f"In a simplex, the cosine between two classes is −1/(C−1) = −{-simplex:.3f}. On average, these cosines differ from "
+            f"it by {geometry.distance_from_simplex:.3f} (NC2 equiangularity)."
         )
 
 
@@ -128,15 +128,14 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
     angles = values[(values["metric"] == ClassMetric.ANGLE) & (values["shown"] == name)]
     angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
     labels = [runs["label"][run_id] for run_id in epochs]
-    left, right = st.columns(2)
-    figures.draw(left, class_norms(norms, classes), "norms of class means", key="norms")
-    left.caption(
-        f"{escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}. In a simplex all norms are equal (NC2 equinorm)."
-    )
-    figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", key="angles")
+    left, right = st.columns(2, vertical_alignment="bottom")
+    norm_chart = class_norms(norms, classes, run.label, list(selected_runs(selection)["label"]))
+    figures.draw(left, norm_chart, "norms of class means", key="norms")
     right.html(curve_legend(labels, []))
-    right.caption(
-        "Selected runs with the same classes, each at its last measured epoch up to the selected one: "
+    figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", key="angles")
+    st.caption(
+        f"Norms of {escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}; in a simplex all norms are equal (NC2 "
+        "equinorm). Rotation of the selected runs with the same classes, each at its last measured epoch up to the selected one: "
         f"{describe_epochs(dict(zip(labels, epochs.values(), strict=True)))}."
     )
     return angles
@@ -158,9 +157,9 @@ def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Ma
     ordered = angles.sort_values("degrees")
     least, most = ordered.iloc[0], ordered.iloc[-1]
     return (
-        f"Under **{escape_markdown(condition_name)}**, the mean of class **{escape_markdown(most['class'])}** of "
-        f"{escape_markdown(run)} rotates most, by **{most['degrees']:.1f}°**, and that of class "
-        f"{escape_markdown(least['class'])} least, by {least['degrees']:.1f}°; the average over classes is "
+        f"From clean to **{escape_markdown(condition_name)}**, the mean of class **{escape_markdown(most['class'])}** of "
+        f"{escape_markdown(run)} rotates most (**{most['degrees']:.1f}°**) and that of class "
+        f"{escape_markdown(least['class'])} least ({least['degrees']:.1f}°); the average over classes is "
         f"{angles['degrees'].mean():.1f}°."
     )
 
@@ -169,12 +168,17 @@ def describe_distances(distances: dict[str, float]) -> Markdown:
     """Describe the mean |cos + 1/(C−1)| by condition; empty if there is none."""
     if not distances:
         return ""
-    described = ", ".join(f"{value:.3f} under {escape_markdown(name)}" for name, value in distances.items())
-    return f"On average, the cosines between class means differ from those of a simplex by {described}."
+    described = " and ".join(f"{value:.3f} ({escape_markdown(name)})" for name, value in distances.items())
+    return f"On average, the cosines between class means differ from the value in a simplex by {described}."
 
 
-def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, geometries: list[Geometry]) -> None:
-    """Draw the cosines of classifier and class means under the condition, and the singular values of the class means."""
+def draw_duality_and_spectrum(
+    figures: PageFigures, run: pd.Series, runs: list[str], epoch: int, geometries: list[Geometry]
+) -> None:
+    """Draw the cosines of classifier and class means under the condition, and the singular values of the class means.
+
+    `runs` are the labels of all selected runs.
+    """
     if any(geometry.why_undefined for geometry in geometries):
         return
     left, right = st.columns(2)
@@ -184,7 +188,8 @@ def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, 
         values = spectrum(geometry.means)
         ranks = np.arange(1, len(values) + 1)
         parts.append(pd.DataFrame({"rank": ranks, "value": values, "shown": geometry.condition_name}))
-    figures.draw(right, spectrum_lines(pd.concat(parts)), "spectrum of the class means", key="spectrum")
+    lines = spectrum_lines(pd.concat(parts), run.label, runs)
+    figures.draw(right, lines, "spectrum of the class means", key="spectrum")
 
 
 def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoch: int, geometry: Geometry) -> None:
@@ -198,7 +203,7 @@ def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoc
         place,
         cosine_matrix(rows, centre(geometry.means)),
         geometry.classes,
-        title=f"Cosines of classifier and means, {geometry.condition_name}",
+        title=f"Cosines between classifier rows and class means, {geometry.condition_name}",
         alt="cosines of classifier and means",
         key="duality",
     )
