@@ -38,6 +38,11 @@ class Split(StrEnum):
     TRAIN = "train"
     TEST = "test"
 
+    @property
+    def images(self) -> str:
+        """The name of its images in a sentence."""
+        return "training images" if self is Split.TRAIN else "test images"
+
 
 class ConditionKind(StrEnum):
     """The way in which the images of a condition are made from the clean ones."""

@@ -24,15 +24,19 @@ ROOM = """
 }
 @media (max-width: 768px) {
     [data-testid="stVegaLiteChart"] { max-width: 100% !important; overflow: auto hidden; }
+    [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 4rem !important; }
+    [data-testid="stHeading"] h1 { font-size: 1.6rem !important; }
+    [data-testid="stTable"] { overflow-x: auto; }
 }
 @media (min-width: 769px) and (max-width: 1285px) {
+    [data-testid="stHeading"] h1 { font-size: 2rem !important; }
     [data-testid="stSidebar"][data-collapsed="false"] { max-width: max(28vw, 280px) !important; }
 }
 """
 """Leave more width to the charts in a narrow window, where Streamlit's margins and the sidebar would take half of 1024 pixels.
 
-On a phone, a chart with a fixed width scrolls sideways instead of being cut. In a wide window, the sidebar has the width set in
-`app.py`, also for a server's first visitor, for whom Streamlit would use 300 pixels.
+On a phone, a chart with a fixed width and a table scroll sideways instead of being cut, and a title takes one line. In a wide
+window, the sidebar has the width set in `app.py`, also for a server's first visitor, for whom Streamlit would use 300 pixels.
 """
 
 TOOLTIPS = """

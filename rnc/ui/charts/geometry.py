@@ -61,7 +61,7 @@ def _cosine_specification(class_names: tuple[str, ...], title: str, simplex: flo
         ],
     )
     scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=simplex, clamp=True)
-    legend = alt.Legend(title=f"cosine (palest: {simplex:.2f}, as in a simplex)", orient="top", titleLimit=0)
+    legend = alt.Legend(title=f"cosine (palest: −{-simplex:.2f}, as in a simplex)", orient="top", titleLimit=0)
     cells = base.mark_rect().encode(color=alt.Color("cosine:Q", scale=scale, legend=legend))
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
@@ -86,7 +86,7 @@ def _norm_specification(class_names: tuple[str, ...], run: str, runs: tuple[str,
     classes = list(class_names)
     return (
         named("norms")
-        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
+        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, opacity=1)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),

@@ -54,7 +54,7 @@ def read_geometries(run: pd.Series, epoch: int, selection: Selection) -> list[Ge
         condition = condition_slug(run.run_id, name)
         numbers, means = opened_store.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
         classes = [run.classes[number] if number < len(run.classes) else f"{number:d}" for number in numbers]
-        images = f"{escape_markdown(selection.split)} images under {escape_markdown(name)} at epoch {epoch:d}"
+        images = f"{escape_markdown(selection.split.images)} under {escape_markdown(name)} at epoch {epoch:d}"
         geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images)))
     return geometries
 

@@ -71,9 +71,11 @@ def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
     distances = distances.assign(run=distances["run_id"].map(labels))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Distance from the simplex over epochs", anchor=False, help=_HELP)
-        log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="Logarithmic axes omit zeros.")
+        log = st.toggle(
+            "Log axes", True, key="log_distance", bind="query-params", help="Logarithmic axes leave out zeros."
+        )
     if distances.empty:
-        st.info(f"The selected runs stored no class means of {escape_markdown(selection.split)} images.")
+        st.info(f"The selected runs stored no class means of {escape_markdown(selection.split.images)}.")
         return
     st.html(curve_legend(list(labels), conditions))
     left, right, below, table = [*st.columns(2), *st.columns(2)]
@@ -105,4 +107,4 @@ def _draw_smallest_distances(distances: pd.DataFrame, split: Split) -> None:
         shown = table.assign(epoch=table["epoch"].map("{:d}".format), distance=table["distance"].map("{:.3f}".format))
         st.table(escape_table(shown), hide_index=True, height="content" if len(table) <= _MOST_ROWS else 300)
     reasons = [f" {escape_markdown(label)}: {COINCIDENT}." for label in undefined]
-    st.caption(f"Measured on {escape_markdown(split)} images.{''.join(reasons)}")
+    st.caption(f"Measured on {escape_markdown(split.images)}.{''.join(reasons)}")

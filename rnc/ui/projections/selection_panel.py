@@ -19,11 +19,18 @@ from rnc.ui.projections.selection import (
     clear,
     pick_by_prediction,
     picked_samples,
+    select,
     write_address,
 )
 from rnc.vocabulary import Role
 
 _MOST_SHOWN = 24
+_MOST_OFFERED = 6
+_ABOUT_MAPS = (
+    "Drag a box around points, or click or tap a point, to see the images here and to highlight the same samples on every map. "
+    "A click on a class in the legend shows this class alone, and a second click all of them. Drag with Shift to move the map, turn "
+    "the wheel with Ctrl to zoom, and double-click to undo both."
+)
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:10px 8px;font-size:12px"
 _IMAGE = "width:100%;image-rendering:pixelated;border-radius:4px;display:block;margin-bottom:3px"
 
@@ -46,10 +53,8 @@ def draw_panel(scope: str, maps: Maps) -> None:
         )
         _offer_predictions(scope, maps)
     if not samples:
-        st.caption(
-            "Drag a box around points, or click a point, to see the images here and to highlight the same samples on every map. "
-            "Drag with the shift key to move a map, and turn the mouse wheel to zoom."
-        )
+        st.caption(_ABOUT_MAPS)
+        _offer_leaps(scope, maps)
         return
     if table.empty:
         st.info("None of the selected samples is on the maps above.")
@@ -59,7 +64,36 @@ def draw_panel(scope: str, maps: Maps) -> None:
     if len(table) < len(samples):
         st.caption(f"{len(samples) - len(table):,} more samples are selected, but are not on the maps above.")
     if not in_address:
-        st.caption(f"The address of this page holds up to {MOST_IN_ADDRESS} samples. It does not hold this selection.")
+        st.caption(
+            f"The address of this page holds at most {MOST_IN_ADDRESS} samples, and therefore not this selection."
+        )
+
+
+def largest_leaps(maps: Maps) -> pd.DataFrame:
+    """Return the most frequent changes of prediction on the first map: label, predicted, samples (their indices)."""
+    choice, plane = maps[0]
+    moved = plane.points[(plane.points["shown"] == choice.condition_name)]
+    moved = moved[moved["label"].astype(str) != moved["predicted"].astype(str)]
+    leaps = moved.groupby(["label", "predicted"], observed=True, as_index=False).agg(samples=("sample", list))
+    largest_first = leaps["samples"].map(len).sort_values(ascending=False, kind="stable").index
+    return leaps.loc[largest_first].head(_MOST_OFFERED)
+
+
+def _offer_leaps(scope: str, maps: Maps) -> None:
+    """Offer the largest groups of samples that are classified as another class, while nothing is selected."""
+    leaps = largest_leaps(maps)
+    if leaps.empty:
+        return
+    name = escape_markdown(maps[0][0].condition_name)
+    st.markdown(f"Or select images that are classified as another class under **{name}**:")
+    with st.container(horizontal=True):
+        for number, leap in enumerate(leaps.itertuples()):
+            label = f"{escape_markdown(leap.label)} → {escape_markdown(leap.predicted)} · {_count_images(len(leap.samples))}"
+            st.button(label, on_click=select, args=(scope, list(leap.samples)), key=f"pick_leap_{number}")
+
+
+def _count_images(images: int) -> Markdown:
+    return f"{images:,d} images" if images != 1 else "1 image"
 
 
 def _count(samples: int) -> Markdown:

@@ -201,7 +201,7 @@ export class Player {
       this.toggle(false);
       settings.hand = value;
     });
-    const views = { pca: "PCA", plane: "plane of 3 means", space: "space of 4 means", umap: "UMAP" };
+    const views = { pca: "PCA", plane: "plane of 3 class means", space: "space of 4 class means", umap: "UMAP" };
     if (classes.length < 4) delete views.space;
     if (classes.length < 3) delete views.plane;
     if (!views[settings.view]) settings.view = "pca";
@@ -242,7 +242,7 @@ export class Player {
       settings.size = Number(value);
       this.invalidate();
     });
-    for (const [name, text] of [["means", "Class means"], ["rows", "Rows of W"], ["trails", "Trails of the selection"], ["lasso", "Lasso"]]) {
+    for (const [name, text] of [["means", "Class means"], ["rows", "Classifier rows"], ["trails", "Trails of the selection"], ["lasso", "Lasso"]]) {
       check(box, text, settings[name], (value) => {
         settings[name] = value;
         this.invalidate();

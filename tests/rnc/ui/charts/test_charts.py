@@ -272,10 +272,17 @@ def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
     assert "!event.shiftKey" in names[True][BRUSHED]["select"]["on"]
     assert names[True][PICKED_SAMPLE]["select"]["on"] == "click[!event.shiftKey]"
     assert "on" not in names[False][PICKED_SAMPLE]["select"]
-    assert (
-        "[event.shiftKey]" in names[True]["moved"]["select"]["translate"] and names[True]["moved"]["bind"] == "scales"
-    )
-    assert "translate" not in names[False]["moved"]["select"]
+    assert "[event.shiftKey" in names[True]["moved"]["select"]["translate"] and names[True]["moved"]["bind"] == "scales"
+    assert "shiftKey" not in names[False]["moved"]["select"]["translate"]
+
+
+def test_the_wheel_and_a_finger_scroll_the_page_also_over_a_plane() -> None:
+    for brush in (False, True):
+        spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, brush=brush))
+        named = {parameter["name"]: parameter for parameter in spec["params"]}
+        assert named["moved"]["select"]["zoom"] == "wheel![event.ctrlKey || event.metaKey]"
+        drags = [named["moved"]["select"]["translate"], *([named[BRUSHED]["select"]["on"]] if brush else [])]
+        assert all("event.pointerType !== 'touch'" in drag for drag in drags)
 
 
 def test_the_image_of_a_point_has_an_address_of_its_own() -> None:
@@ -313,7 +320,7 @@ TRIANGLE = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.5, -0.5
 
 def test_a_simplex_plane_has_its_triangle() -> None:
     spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, extras=PlaneExtras(triangle=TRIANGLE)))
-    assert marks(spec) == ["rule", "point", "line", "text", *SCALE_BAR]
+    assert marks(spec) == ["rule", "point", "line", "text", "text", *SCALE_BAR]
     (sides,) = layers_of(spec, "line")
     assert [row["label"] for row in spec["datasets"][sides["data"]["name"]]] == [*NAMES, NAMES[0]]
 
