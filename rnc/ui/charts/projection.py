@@ -262,7 +262,7 @@ def _simplex_rows(triangle: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def _simplex() -> list[alt.Chart]:
     """Draw the sides of the triangle and the names of its vertices."""
     sides = named("sides").mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
-    text = {"fontSize": 13, "fontWeight": "bold", "limit": _NAME_WIDTH, "opacity": alt.ExprRef(_APART)}
+    text: dict[str, Any] = {"fontSize": 13, "fontWeight": "bold", "limit": _NAME_WIDTH, "opacity": alt.ExprRef(_APART)}
     text |= {"align": alt.ExprRef(_INWARDS), "dx": alt.ExprRef(_OUTWARDS)}
     ground = named("vertices").mark_text(stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round", **text)
     names = named("vertices").mark_text(color=quiet_text(), **text)

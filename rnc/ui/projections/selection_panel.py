@@ -28,8 +28,8 @@ _MOST_SHOWN = 24
 _MOST_OFFERED = 6
 _ABOUT_MAPS = (
     "Drag a box around points, or click or tap a point, to see the images here and to highlight the same samples on every map. "
-    "A click on a class in the legend shows this class alone, and a second click all of them. Drag with Shift to move the map, turn "
-    "the wheel with Ctrl to zoom, and double-click to undo both."
+    "A click on a class in the legend shows this class alone. Drag with Shift to move the map, and turn the wheel with Ctrl to "
+    "zoom. A double-click shows all again."
 )
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:10px 8px;font-size:12px"
 _IMAGE = "width:100%;image-rendering:pixelated;border-radius:4px;display:block;margin-bottom:3px"
@@ -69,27 +69,29 @@ def draw_panel(scope: str, maps: Maps) -> None:
         )
 
 
-def largest_leaps(maps: Maps) -> pd.DataFrame:
-    """Return the most frequent changes of prediction on the first map: label, predicted, samples (their indices)."""
+def _largest_leaps(maps: Maps) -> list[tuple[str, str, list[int]]]:
+    """Return the true class, the predicted class and the samples of the largest leaps on the first map."""
     choice, plane = maps[0]
-    moved = plane.points[(plane.points["shown"] == choice.condition_name)]
-    moved = moved[moved["label"].astype(str) != moved["predicted"].astype(str)]
-    leaps = moved.groupby(["label", "predicted"], observed=True, as_index=False).agg(samples=("sample", list))
-    largest_first = leaps["samples"].map(len).sort_values(ascending=False, kind="stable").index
-    return leaps.loc[largest_first].head(_MOST_OFFERED)
+    shown = plane.points[plane.points["shown"] == choice.condition_name]
+    leaps: dict[tuple[str, str], list[int]] = {}
+    for true, predicted, sample in zip(shown["label"], shown["predicted"], shown["sample"], strict=True):
+        if true != predicted:
+            leaps.setdefault((true, predicted), []).append(int(sample))
+    largest = sorted(leaps.items(), key=lambda leap: -len(leap[1]))[:_MOST_OFFERED]
+    return [(true, predicted, samples) for (true, predicted), samples in largest]
 
 
 def _offer_leaps(scope: str, maps: Maps) -> None:
     """Offer the largest groups of samples that are classified as another class, while nothing is selected."""
-    leaps = largest_leaps(maps)
-    if leaps.empty:
+    leaps = _largest_leaps(maps)
+    if not leaps:
         return
     name = escape_markdown(maps[0][0].condition_name)
     st.markdown(f"Or select images that are classified as another class under **{name}**:")
     with st.container(horizontal=True):
-        for number, leap in enumerate(leaps.itertuples()):
-            label = f"{escape_markdown(leap.label)} → {escape_markdown(leap.predicted)} · {_count_images(len(leap.samples))}"
-            st.button(label, on_click=select, args=(scope, list(leap.samples)), key=f"pick_leap_{number}")
+        for number, (true, predicted, samples) in enumerate(leaps):
+            label = f"{escape_markdown(true)} → {escape_markdown(predicted)} · {_count_images(len(samples))}"
+            st.button(label, on_click=select, args=(scope, samples), key=f"pick_leap_{number}")
 
 
 def _count_images(images: int) -> Markdown:
