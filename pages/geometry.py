@@ -3,6 +3,7 @@
 import streamlit as st
 
 from rnc.ui import opened_store
+from rnc.ui.charts.palette import run_colour
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.geometry import (
@@ -19,6 +20,7 @@ from rnc.ui.selection import current_selection, epoch_not_after, selected_runs
 selection = current_selection()
 figures = PageFigures("Geometry of the class means")
 run = choose_run(selection)
+run["colour"] = run_colour(run.label, list(selected_runs(selection)["label"]))
 epoch = epoch_not_after(opened_store.reader().vectors.epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
     st.info(
@@ -31,6 +33,6 @@ geometries = read_geometries(run, epoch, selection)
 draw_all_cosines(figures, geometries)
 angles = draw_norms_and_angles(figures, run, selection)
 summary.markdown(describe_geometry(run, selection.condition_name, angles, geometries))
-draw_duality_and_spectrum(figures, run, list(selected_runs(selection)["label"]), epoch, geometries)
+draw_duality_and_spectrum(figures, run, epoch, geometries)
 draw_simplex_distances(figures, selection)
 figures.draw_export_menu()

@@ -10,7 +10,7 @@ import pandas as pd
 from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, value_axis
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, dash_scale, run_colour, run_scale
+from rnc.ui.charts.palette import GREY, dash_scale, run_scale
 from rnc.ui.charts.theme import on_fill
 from rnc.vocabulary import MetricInfo
 
@@ -73,24 +73,23 @@ def _numbers(base: alt.Chart) -> alt.Chart:
     return base.mark_text(fontSize=10).encode(text=alt.Text("cosine:Q", format=".2f"), color=colour)
 
 
-def class_norms(frame: pd.DataFrame, classes: list[str], run: str, runs: list[str]) -> Chart:
-    """Draw norms of a run's centred class means (class, shown, value), a point per condition; all are equal at a simplex.
+def class_norms(frame: pd.DataFrame, classes: list[str], colour: str) -> Chart:
+    """Draw norms of a run's centred class means (class, shown, value), a point per condition, in the run's colour.
 
-    `run` and `runs` are labels; the points have the run's colour.
+    All norms are equal at a simplex.
     """
-    return Chart(_norm_specification(tuple(classes), run, tuple(runs)), {"norms": frame})
+    return Chart(_norm_specification(tuple(classes), colour), {"norms": frame})
 
 
 @kept
-def _norm_specification(class_names: tuple[str, ...], run: str, runs: tuple[str, ...]) -> alt.Chart:
+def _norm_specification(class_names: tuple[str, ...], colour: str) -> alt.Chart:
     classes = list(class_names)
     return (
         named("norms")
-        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, opacity=1)
+        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, color=colour, opacity=1)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
-            color=alt.value(run_colour(run, list(runs))),
             shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
@@ -134,32 +133,28 @@ def _angle_specification(class_names: tuple[str, ...], run_labels: tuple[str, ..
     )
 
 
-def spectrum_lines(frame: pd.DataFrame, run: str, runs: list[str]) -> Chart:
-    """Draw singular values of a run's centred class means (rank, value, shown) relative to a simplex, with a rule at 1.
-
-    `run` and `runs` are labels; the lines have the run's colour.
-    """
-    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])), run, tuple(runs))
+def spectrum_lines(frame: pd.DataFrame, colour: str) -> Chart:
+    """Draw singular values of a run's centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
+    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])), colour)
     return Chart(text, {"simplex": pd.DataFrame({"value": [1.0]}), "values": frame})
 
 
 @kept
-def _spectrum_specification(conditions: tuple[str, ...], run: str, runs: tuple[str, ...]) -> alt.LayerChart:
+def _spectrum_specification(conditions: tuple[str, ...], colour: str) -> alt.LayerChart:
     base = named("values").encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title="singular value / value in a simplex", scale=alt.Scale(zero=True)),
-        color=alt.value(run_colour(run, list(runs))),
         detail="shown:N",
         tooltip=["shown:N", "rank:O", alt.Tooltip("value:Q", format=".3f")],
     )
-    lines = base.mark_line(strokeWidth=2).encode(
+    lines = base.mark_line(strokeWidth=2, color=colour).encode(
         strokeDash=alt.StrokeDash(
             "shown:N",
             scale=dash_scale(list(conditions)),
             legend=alt.Legend(title=None, orient="top"),
         )
     )
-    points = base.mark_point(size=30, filled=True, opacity=1)
+    points = base.mark_point(size=30, filled=True, opacity=1, color=colour)
     rule = named("simplex").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
     heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
     return alt.LayerChart(layer=[rule, lines, points], height=_MATRIX_HEIGHT, title=heading)

@@ -48,7 +48,7 @@ _LETTERS, _NAME_WIDTH = (
     120,
 )  # letters and pixels of a name in a legend or at a vertex; a longer name is cut, and shown in full on hover
 _ROWS_BELOW, _MOST_IN_LEGEND = 6, 24
-_ENTRY = 34  # pixels of an entry of the legend besides its letters
+_ENTRY = 28  # pixels of an entry of the legend besides its letters
 
 
 @dataclass(frozen=True)

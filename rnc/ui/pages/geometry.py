@@ -129,8 +129,7 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
     angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
     labels = [runs["label"][run_id] for run_id in epochs]
     left, right = st.columns(2, vertical_alignment="bottom")
-    norm_chart = class_norms(norms, classes, run.label, list(selected_runs(selection)["label"]))
-    figures.draw(left, norm_chart, "norms of class means", key="norms")
+    figures.draw(left, class_norms(norms, classes, run.colour), "norms of class means", key="norms")
     right.html(curve_legend(labels, []))
     figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", key="angles")
     st.caption(
@@ -172,13 +171,8 @@ def describe_distances(distances: dict[str, float]) -> Markdown:
     return f"On average, the cosines between class means differ from the value in a simplex by {described}."
 
 
-def draw_duality_and_spectrum(
-    figures: PageFigures, run: pd.Series, runs: list[str], epoch: int, geometries: list[Geometry]
-) -> None:
-    """Draw the cosines of classifier and class means under the condition, and the singular values of the class means.
-
-    `runs` are the labels of all selected runs.
-    """
+def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, geometries: list[Geometry]) -> None:
+    """Draw the cosines of classifier and class means under the condition, and the singular values of the class means."""
     if any(geometry.why_undefined for geometry in geometries):
         return
     left, right = st.columns(2)
@@ -188,8 +182,7 @@ def draw_duality_and_spectrum(
         values = spectrum(geometry.means)
         ranks = np.arange(1, len(values) + 1)
         parts.append(pd.DataFrame({"rank": ranks, "value": values, "shown": geometry.condition_name}))
-    lines = spectrum_lines(pd.concat(parts), run.label, runs)
-    figures.draw(right, lines, "spectrum of the class means", key="spectrum")
+    figures.draw(right, spectrum_lines(pd.concat(parts), run.colour), "spectrum of the class means", key="spectrum")
 
 
 def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoch: int, geometry: Geometry) -> None:

@@ -44,7 +44,14 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
             figures.draw(st.container(), matrix, f"leaping matrix{suffix}", key=f"leaps{suffix}", rows=leaps)
         with st.container():
             arrows = leap_flows(flows, choice.classes, f"Flows between the classes{suffix}")
-            figures.draw(st.container(), arrows, f"leaping flows{suffix}", rows=flows, key=f"flows{suffix}")
+            figures.draw(
+                st.container(),
+                arrows,
+                f"leaping flows{suffix}",
+                rows=flows,
+                key=f"flows{suffix}",
+                width="content",
+            )
     st.caption(_describe_leaps(leaps, flows, choice))
 
 

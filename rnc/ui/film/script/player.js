@@ -29,6 +29,7 @@ export class Player {
     const row = element("div", "panes", root);
     this.panes = sources.map((source) => new Pane(this, row, source));
     this.tracks = element("div", "tracks", root);
+    this.below = element("div", "below", root);
     this.legend = element("div", "legend", root);
     this.#watch();
   }
@@ -310,8 +311,8 @@ export class Player {
     });
     this.attackLabel = element("label", "", attack);
     this.attackTrack = new Track(attack, { label: "Attack", onMove: (value, isSettled) => this.#move("share", value, isSettled) });
-    this.marksKey = element("div", "marks-key", tracks);
-    this.note = element("div", "note", tracks);
+    this.marksKey = element("div", "marks-key", this.below);
+    this.note = element("div", "note", this.below);
     this.note.setAttribute("role", "status");
     this.#markTracks();
   }

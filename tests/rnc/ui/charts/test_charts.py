@@ -192,7 +192,7 @@ ANGLES = pd.DataFrame(
 
 
 def test_norms_and_angles() -> None:
-    same_rows(data_of(spec_of(class_norms(NORMS, NAMES, "st", ["st"])), "shown"), NORMS)
+    same_rows(data_of(spec_of(class_norms(NORMS, NAMES, "#0072B2")), "shown"), NORMS)
     spec = spec_of(class_angles(ANGLES, NAMES, ["st", "at"]))
     same_rows(data_of(spec, "degrees"), ANGLES)
     assert spec["encoding"]["x"]["sort"] == NAMES and spec["encoding"]["xOffset"]["sort"] == ["st", "at"]
@@ -329,7 +329,7 @@ def test_a_spectrum_is_drawn_against_that_of_a_simplex() -> None:
     frame = pd.DataFrame(
         {"rank": [1, 2, 1, 2], "value": [1.2, 0.8, 1.0, 1.0], "shown": ["clean"] * 2 + ["perturbed"] * 2}
     )
-    spec = spec_of(spectrum_lines(frame, "st", ["at", "st"]))
+    spec = spec_of(spectrum_lines(frame, "#0072B2"))
     assert marks(spec) == ["rule", "line", "point"]
     same_rows(data_of(spec, "rank"), frame)
 
@@ -349,7 +349,7 @@ def test_the_diagonal_of_a_heat_map_is_set_against_one() -> None:
 def test_empty_frames_are_no_error() -> None:
     spec_of(Curves([], [], 0).panel(CURVES[:0], Metric.NC1))
     spec_of(Curves(["at"], ["clean"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
-    spec_of(class_norms(NORMS[:0], NAMES, "st", ["st"]))
+    spec_of(class_norms(NORMS[:0], NAMES, "#0072B2"))
     spec_of(class_angles(ANGLES[:0], NAMES, []))
     rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
     assert len(rows) == 9 and {row["count"] for row in rows} == {0}
@@ -361,7 +361,7 @@ def test_empty_frames_are_no_error() -> None:
 def test_the_frames_that_were_given_are_left_alone() -> None:
     frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
     Curves(["st"], ["clean", "perturbed"], 0).panel(CURVES, Metric.NC1)
-    class_norms(NORMS, NAMES, "st", ["st"])
+    class_norms(NORMS, NAMES, "#0072B2")
     class_angles(ANGLES, NAMES, ["st"])
     leaping_matrix(LEAPS, NAMES, "t")
     feature_plane(PLANE, NAMES, "perturbed", arrows=True)
