@@ -18,9 +18,7 @@ SIMPLEX_DISTANCES = {
     "gram": MetricInfo(
         "Gram matrix: distance from a simplex", "‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖; 0 at a simplex, √2 at most", True
     ),
-    "cosines": MetricInfo(
-        "Cosines: distance from a simplex", "mean |cos + 1/(C−1)| over pairs of classes; 0 at a simplex", True
-    ),
+    "cosines": MetricInfo("Cosines: distance from a simplex", "mean |cos + 1/(C−1)| over pairs; 0 at a simplex", True),
     "equinorm": MetricInfo("Norms: relative spread", "std / mean of the norms over classes; 0 at a simplex", True),
 }
 """Labels and meanings of the distances of `rnc.simplex.simplex_distances`."""

@@ -48,7 +48,7 @@ _LETTERS, _NAME_WIDTH = (
     120,
 )  # letters and pixels of a name in a legend or at a vertex; a longer name is cut, and shown in full on hover
 _ROWS_BELOW, _MOST_IN_LEGEND = 6, 24
-_ENTRY = 28  # pixels of an entry of the legend besides its letters
+_LEGEND_TITLE, _ENTRY = 75, 38  # pixels of a legend's title, and of an entry besides its letters
 
 
 @dataclass(frozen=True)
@@ -217,8 +217,9 @@ def _legends(
     if not narrow:
         return alt.Legend(**options) if classes else None, alt.Legend(**shapes)
     letters = min(max(map(len, classes), default=1), _LETTERS)
-    columns = alt.ExprRef(f"max(1, min({_columns(classes)}, floor((width - 70) / {_ENTRY + 8 * letters})))")
-    options |= {"orient": "bottom", "columns": columns, "titleOrient": "left"}
+    fitting = f"clamp(floor((width - {_LEGEND_TITLE}) / {_ENTRY + 8 * letters}), 1, {_columns(classes)})"
+    columns = f"ceil({len(classes)} / ceil({len(classes)} / {fitting}))"  # rows of equal length
+    options |= {"orient": "bottom", "columns": alt.ExprRef(columns), "titleOrient": "left"}
     return alt.Legend(**options) if classes else None, alt.Legend(orient="top", **shapes)
 
 

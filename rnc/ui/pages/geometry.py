@@ -196,7 +196,7 @@ def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoc
         place,
         cosine_matrix(rows, centre(geometry.means)),
         geometry.classes,
-        title=f"Cosines between classifier rows and class means, {geometry.condition_name}",
+        title=f"Cosines of classifier and means, {geometry.condition_name}",
         alt="cosines of classifier and means",
         key="duality",
     )
