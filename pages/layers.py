@@ -18,7 +18,7 @@ values = opened_store.reader().metrics.layers(
 )
 if values.empty:
     st.info(
-        f"No stage of the selected runs was measured on {escape_markdown(selection.split)} images up to the selected epoch. "
+        f"No stage of the selected runs was measured on {escape_markdown(selection.split.images)} up to the selected epoch. "
         "Select a later epoch, or train with --layerwise-epochs measured."
     )
     st.stop()

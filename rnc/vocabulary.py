@@ -38,6 +38,11 @@ class Split(StrEnum):
     TRAIN = "train"
     TEST = "test"
 
+    @property
+    def images(self) -> str:
+        """The name of its images in a sentence."""
+        return "training images" if self is Split.TRAIN else "test images"
+
 
 class ConditionKind(StrEnum):
     """The way in which the images of a condition are made from the clean ones."""
@@ -218,7 +223,7 @@ METRIC_INFO = {
     Metric.NC2_COS_STD_W: MetricInfo("NC2 · cosine spread, classifier", "std of cos over pairs of W's rows", True),
     Metric.NC3: MetricInfo("NC3 · self-duality", "‖W/‖W‖ − M/‖M‖‖²; 0 where classifier and means agree", True),
     Metric.NC4: MetricInfo(
-        "NC4 · nearest-centre disagreement", "share of samples on which network and nearest class mean disagree", True
+        "NC4 · nearest-centre disagreement", "how often network and nearest class mean disagree", True
     ),
     Metric.CDNV: MetricInfo(
         "CDNV · class-distance normalised variance",
@@ -240,7 +245,7 @@ METRIC_INFO = {
     Metric.ACCURACY: MetricInfo("Accuracy", "share of samples classified as their label", False),
     Metric.LOSS: MetricInfo("Cross-entropy loss", "mean over samples, in nats", True),
     Metric.NCC_ACCURACY: MetricInfo(
-        "Nearest-centre accuracy", "share of samples whose nearest class mean is that of their label", False
+        "Nearest-centre accuracy", "share of samples nearest to the mean of their class", False
     ),
     Metric.ANGLE: MetricInfo("Angle to clean means", "mean angle (rad) to the clean centred class means", False),
     Metric.ANGLE_UNCENTRED: MetricInfo("Angle to clean means, not centred", "mean angle (rad) of class means", False),

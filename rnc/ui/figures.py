@@ -15,6 +15,7 @@ from rnc import log
 from rnc.ui.charts.export import FileKind, picture_file, table_file
 from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.render_process import RenderError
+from rnc.ui.charts.theme import SCREEN_CONFIG
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown, escape_markdown
 
@@ -100,7 +101,7 @@ class PageFigures:
 def draw_chart(where: DeltaGenerator, chart: Chart, alt: str, **options: Any) -> None:
     """Draw a chart with its alternative text; `options` are those of `st.vega_lite_chart`."""
     drawn = chart.screen or chart
-    where.vega_lite_chart(drawn.specification | {"datasets": drawn.rows}, alt=alt, **options)
+    where.vega_lite_chart(drawn.specification | {"datasets": drawn.rows, "config": SCREEN_CONFIG}, alt=alt, **options)
 
 
 def _slug(name: str) -> str:

@@ -18,21 +18,29 @@ CONTRAST = """
 """Give captions and text on the primary colour a contrast of 4.5 in both themes (WCAG 2.2, criterion 1.4.3)."""
 
 ROOM = """
+[data-testid="stHeading"] h1 { padding-top: 0 !important; }
 [data-testid="stMainBlockContainer"] { padding-inline: clamp(1rem, 3.5vw, 5rem) !important; }
 @media (min-width: 769px) {
     [data-testid="stSidebar"][data-collapsed="false"] { min-width: clamp(280px, 28vw, 360px) !important; }
 }
 @media (max-width: 768px) {
     [data-testid="stVegaLiteChart"] { max-width: 100% !important; overflow: auto hidden; }
+    [data-testid="stVegaLiteChart"] svg.marks { max-width: 100% !important; height: auto !important; }
+    [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 4rem !important; }
+    [data-testid="stHeading"] h1 { font-size: 1.6rem !important; }
+    [data-testid="stTable"] { overflow-x: auto; }
 }
 @media (min-width: 769px) and (max-width: 1285px) {
+    [data-testid="stHeading"] h1 { font-size: 2rem !important; }
     [data-testid="stSidebar"][data-collapsed="false"] { max-width: max(28vw, 280px) !important; }
 }
 """
-"""Leave more width to the charts in a narrow window, where Streamlit's margins and the sidebar would take half of 1024 pixels.
+"""Leave more width to the charts in a narrow window, where Streamlit's margins and the sidebar would take half of 1024 pixels,
+and begin all pages at the same height.
 
-On a phone, a chart with a fixed width scrolls sideways instead of being cut. In a wide window, the sidebar has the width set in
-`app.py`, also for a server's first visitor, for whom Streamlit would use 300 pixels.
+On a phone, a chart with a fixed width is drawn smaller, a table scrolls sideways instead of being cut, and a title takes one
+line. In a wide window, the sidebar has the width set in `app.py`, also for a server's first visitor, for whom Streamlit would use
+300 pixels.
 """
 
 TOOLTIPS = """

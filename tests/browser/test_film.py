@@ -100,7 +100,12 @@ def choose(page: Page, label: str, option: str) -> None:
 
 @pytest.mark.parametrize(
     ("shown", "name"),
-    [("PCA", "pca"), ("plane of 3 means", "span-0-1-2"), ("space of 4 means", "span-0-1-2-3"), ("UMAP", "umap")],
+    [
+        ("PCA", "pca"),
+        ("plane of 3 class means", "span-0-1-2"),
+        ("space of 4 class means", "span-0-1-2-3"),
+        ("UMAP", "umap"),
+    ],
 )
 def test_positions_in_every_kept_state_are_the_stores(shown: str, name: str, film: Page, demo_store: Path) -> None:
     choose(film, "View", shown)

@@ -29,9 +29,9 @@ def test_one_click_leads_to_the_class_that_moves_most(demo_store: Path, demo_add
     run_id = reader.runs.all().set_index("objective").loc["at", "run_id"]
     found = reader.metrics.class_metrics({run_id: 60}, "train")
     angles = found[(found["metric"] == "angle") & (found["shown"] == "perturbed")].set_index("class")["value"]
-    told = f"class {angles.idxmax()} of AT rotates most, by {np.degrees(angles.max()):.1f}°"
+    told = f"class {angles.idxmax()} of AT rotates most ({np.degrees(angles.max()):.1f}°)"
     expect(page.get_by_text(re.compile(re.escape(told)))).to_be_visible()
     pgd = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
     cosines = cosine_matrix(centre(reader.vectors.class_means(run_id, 60, "train", pgd)[1]))
     off = np.abs(cosines[~np.eye(10, dtype=bool)] + 1 / 9).mean()
-    expect(page.get_by_text(re.compile(f"{off:.3f} under perturbed"))).to_be_visible()
+    expect(page.get_by_text(re.compile(re.escape(f"{off:.3f} (perturbed)")))).to_be_visible()

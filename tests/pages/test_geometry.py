@@ -9,7 +9,7 @@ import pytest
 from rnc.store.connection import writing
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES
-from rnc.ui.pages.simplex_distances import describe_smallest_distances, distances_over_epochs
+from rnc.ui.pages.simplex_distances import distances_over_epochs, smallest_distances
 from rnc.vocabulary import Metric
 from tests.pages.app import open_page, rows
 
@@ -57,6 +57,6 @@ def test_runs_without_a_distance_are_named_too() -> None:
     found = pd.DataFrame(
         [{"run": "a", "run_id": "a", "gram": 0.25, **run}, {"run": "b", "run_id": "b", "gram": np.nan, **run}]
     )
-    assert describe_smallest_distances(found) == (
-        "a 0.250 at epoch 3 (clean); b not defined, because all class means coincide"
-    )
+    table, undefined = smallest_distances(found)
+    assert table.to_dict("records") == [{"run": "a", "condition": "clean", "epoch": 3, "distance": 0.25}]
+    assert undefined == ["b"]

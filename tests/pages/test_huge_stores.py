@@ -82,7 +82,9 @@ def test_cosines_of_too_many_classes_are_not_drawn_pair_by_pair(
     app = open_page("geometry", tiny_store, monkeypatch)
     assert not any("cosines of c" in name for name in charts(app))
     told = app.info[0].value
-    assert told == ("Cosines, clean: not drawn, because there are 10 classes. Pairs are drawn of up to 9 classes.")
+    assert told == (
+        "Cosines between class means, clean: not drawn, because there are 10 classes. Pairs are drawn of up to 9 classes."
+    )
 
 
 def test_many_classes_are_drawn_by_the_pairs_that_there_are() -> None:
@@ -91,8 +93,10 @@ def test_many_classes_are_drawn_by_the_pairs_that_there_are() -> None:
     chart = leaping_matrix(frame, names, "x")
     assert chart.row_count == 1
     few = leaping_matrix(frame, names[:60], "x")
-    assert few.row_count == 60**2 and few.specification["mark"]["type"] == "rect"
-    assert chart.specification["mark"] == {"type": "square", "size": 9, "opacity": 1}, "seen at any number of classes"
+    assert few.row_count == 60**2 and few.specification["layer"][0]["mark"]["type"] == "rect"
+    assert chart.specification["layer"][0]["mark"] == {"type": "square", "size": 9, "opacity": 1}, (
+        "seen at any number of classes"
+    )
 
 
 def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,22 @@ def test_a_selection_survives_epoch_condition_and_projection(demo_store: Path, m
     assert app.subheader[0].value == "No samples selected" and "picked" not in app.query_params
 
 
+def test_without_a_selection_the_largest_leaps_are_offered(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = StoreReader(demo_store)
+    app = open_page("projections", demo_store, monkeypatch, run="ST")
+    run_id = run_of(demo_store, "st")
+    slug = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
+    stored = reader.samples.sample(run_id, 60, "train", [slug])
+    leaps = stored[stored["label"] != stored["predicted"]].groupby(["label", "predicted"])["sample"].agg(list)
+    largest = leaps.map(len).max()
+    button = app.button(key="pick_leap_0")
+    assert button.label.endswith(f" · {largest} images")
+    label, predicted = button.label.split(" · ")[0].split(" → ")
+    button.click().run()
+    assert list(table(app)["sample"]) == sorted(leaps[int(label), int(predicted)])
+    assert not [other for other in app.button if str(other.key).startswith("pick_leap")], "samples are selected"
+
+
 def test_the_table_says_what_the_networks_decide(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, picks = StoreReader(demo_store), samples_of(demo_store)
     app = open_page("projections", demo_store, monkeypatch, two="true", run="ST", beside_run="AT",
@@ -173,7 +189,7 @@ def test_at_most_so_many_are_drawn_unless_all_are_asked_for(demo_store: Path, mo
     app = open_page("projections", demo_store, monkeypatch)
     drawn = rows(app, MAPS[0], "shown", "sample", "label").query("shown == 'clean'")
     assert drawn["label"].value_counts().to_dict() == {str(digit): 5 for digit in range(10)}
-    assert "50 of 200 samples, class-balanced" in captions(app)
+    assert "50 of 200 samples, as many of each class" in captions(app)
     app.toggle(key="all_samples").set_value(True).run()
     assert len(rows(app, MAPS[0], "shown", "sample")) == 400 and "200 samples" in captions(app)
 

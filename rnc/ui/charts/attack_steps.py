@@ -52,9 +52,7 @@ def _step_specification(
     line = base.mark_line(point=alt.OverlayMarkDef(size=18, color=RUNS[0]), color=RUNS[0], strokeWidth=2)
     layers.append(line.encode(y=value_axis(log, ticks=3)))
     label, meaning = STEP_METRICS[metric]
-    title = alt.TitleParams(
-        label, subtitle=meaning, anchor="start", fontSize=13, subtitleFontSize=10, subtitleColor=GREY
-    )
+    title = alt.TitleParams(label, subtitle=meaning, anchor="start", fontSize=13, subtitleFontSize=10)
     return alt.LayerChart(layer=layers, height=_HEIGHT, title=title)
 
 

@@ -193,6 +193,4 @@ def _layer_specification(
 
 
 def _title(info: MetricInfo) -> alt.TitleParams:
-    return alt.TitleParams(
-        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
-    )
+    return alt.TitleParams(info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11)

@@ -16,6 +16,7 @@ import pandas as pd
 
 from rnc.ui.charts.kept_specification import named
 from rnc.ui.charts.palette import GREY
+from rnc.ui.charts.theme import quiet_text
 
 _MARGIN = 0.06  # on each side, relative to the extent of the points
 _DIGITS = 3
@@ -85,7 +86,7 @@ def scale_bar() -> list[alt.Chart]:
     across: dict[str, Any] = {"x": alt.value(_INSET), "x2": alt.value(alt.ExprRef(f"{_INSET} + scale_bar_pixels"))}
     line = named(_SCALE_BAR).mark_rule(color=GREY, strokeWidth=2, aria=False)
     label = "format(scale_bar_length, '~g') + ' ' + (scale_bar_length == 1 ? datum.unit : datum.units)"
-    text = named(_SCALE_BAR).mark_text(color=GREY, fontSize=12, align="left", baseline="bottom")
+    text = named(_SCALE_BAR).mark_text(color=quiet_text(), fontSize=12, align="left", baseline="bottom")
     return [
         line.encode(**across, y=alt.value(alt.ExprRef(f"height - {_INSET}"))),
         text.encode(

@@ -7,19 +7,18 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
+from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, value_axis
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
+from rnc.ui.charts.palette import GREY, dash_scale, run_scale
+from rnc.ui.charts.theme import on_fill
 from rnc.vocabulary import MetricInfo
 
 SIMPLEX_DISTANCES = {
     "gram": MetricInfo(
         "Gram matrix: distance from a simplex", "‖G/‖G‖ − (I − 11ᵀ/C)/√(C−1)‖; 0 at a simplex, √2 at most", True
     ),
-    "cosines": MetricInfo(
-        "Cosines: distance from a simplex", "mean |cos + 1/(C−1)| over pairs of classes; 0 at a simplex", True
-    ),
+    "cosines": MetricInfo("Cosines: distance from a simplex", "mean |cos + 1/(C−1)| over pairs; 0 at a simplex", True),
     "equinorm": MetricInfo("Norms: relative spread", "std / mean of the norms over classes; 0 at a simplex", True),
 }
 """Labels and meanings of the distances of `rnc.simplex.simplex_distances`."""
@@ -30,7 +29,10 @@ _POINTS = 3200  # total area of a condition's points in square pixels, if there 
 
 
 def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, title: str) -> Chart:
-    """Draw cosines (C, C) of class pairs, coloured by their difference from a simplex: 1 on the diagonal, else -1/(C-1)."""
+    """Draw cosines (C, C) of class pairs, on a scale of colours whose middle is the cosine of a simplex, -1/(C-1).
+
+    The rows also have the difference from a simplex, in which the diagonal is 1.
+    """
     first, second = np.indices(cosines.shape)
     frame = pd.DataFrame(
         {
@@ -40,11 +42,11 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
             "off simplex": (cosines - np.where(first == second, 1.0, simplex)).ravel(),
         }
     )
-    return Chart(_cosine_specification(tuple(classes), title), {"cosines": frame})
+    return Chart(_cosine_specification(tuple(classes), title, simplex), {"cosines": frame})
 
 
 @kept
-def _cosine_specification(class_names: tuple[str, ...], title: str) -> alt.LayerChart:
+def _cosine_specification(class_names: tuple[str, ...], title: str, simplex: float) -> alt.LayerChart:
     classes = list(class_names)
     base = named("cosines").encode(
         x=alt.X("other:N", sort=classes, title=None, axis=class_axis(classes, orient="top")),
@@ -53,42 +55,39 @@ def _cosine_specification(class_names: tuple[str, ...], title: str) -> alt.Layer
             "class:N",
             "other:N",
             alt.Tooltip("cosine:Q", format=".3f"),
-            alt.Tooltip("off simplex:Q", format="+.3f"),
+            alt.Tooltip("off simplex:Q", format="+.3f", title="difference from a simplex"),
         ],
     )
-    scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=0, clamp=True)  # duality can differ by 2
-    cells = base.mark_rect().encode(
-        color=alt.Color(
-            "off simplex:Q", scale=scale, legend=alt.Legend(title="cosine − cosine in a simplex", orient="bottom")
-        )
-    )
+    scale = alt.Scale(scheme="blueorange", domain=[-1, 1], domainMid=simplex, clamp=True)
+    legend = alt.Legend(title=f"cosine (palest: −{-simplex:.2f}, as in a simplex)", orient="top", titleLimit=0)
+    cells = base.mark_rect().encode(color=alt.Color("cosine:Q", scale=scale, legend=legend))
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
     return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading)
 
 
 def _numbers(base: alt.Chart) -> alt.Chart:
-    dark = alt.expr.abs(alt.datum["off simplex"]) > 0.55
-    return base.mark_text(fontSize=10).encode(
-        text=alt.Text("cosine:Q", format=".2f"), color=alt.condition(dark, alt.value("white"), alt.value("#222222"))
-    )
+    colour = alt.condition(on_fill("datum.cosine"), alt.value("white"), alt.value("black"))
+    return base.mark_text(fontSize=10).encode(text=alt.Text("cosine:Q", format=".2f"), color=colour)
 
 
-def class_norms(frame: pd.DataFrame, classes: list[str]) -> Chart:
-    """Draw norms of centred class means (class, shown, value), a point per condition; all are equal at a simplex."""
-    return Chart(_norm_specification(tuple(classes)), {"norms": frame})
+def class_norms(frame: pd.DataFrame, classes: list[str], colour: str) -> Chart:
+    """Draw norms of a run's centred class means (class, shown, value), a point per condition, in the run's colour.
+
+    All norms are equal at a simplex.
+    """
+    return Chart(_norm_specification(tuple(classes), colour), {"norms": frame})
 
 
 @kept
-def _norm_specification(class_names: tuple[str, ...]) -> alt.Chart:
+def _norm_specification(class_names: tuple[str, ...], colour: str) -> alt.Chart:
     classes = list(class_names)
     return (
         named("norms")
-        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
+        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, color=colour, opacity=1)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
-            color=alt.Color("class:N", scale=class_scale(classes), legend=None),
             shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
@@ -132,31 +131,31 @@ def _angle_specification(class_names: tuple[str, ...], run_labels: tuple[str, ..
     )
 
 
-def spectrum_lines(frame: pd.DataFrame) -> Chart:
-    """Draw singular values of the centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
-    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])))
+def spectrum_lines(frame: pd.DataFrame, colour: str) -> Chart:
+    """Draw singular values of a run's centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
+    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])), colour)
     return Chart(text, {"simplex": pd.DataFrame({"value": [1.0]}), "values": frame})
 
 
 @kept
-def _spectrum_specification(conditions: tuple[str, ...]) -> alt.LayerChart:
+def _spectrum_specification(conditions: tuple[str, ...], colour: str) -> alt.LayerChart:
     base = named("values").encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title="singular value / value in a simplex", scale=alt.Scale(zero=True)),
         detail="shown:N",
         tooltip=["shown:N", "rank:O", alt.Tooltip("value:Q", format=".3f")],
     )
-    lines = base.mark_line(strokeWidth=2, color=RUNS[0]).encode(
+    lines = base.mark_line(strokeWidth=2, color=colour).encode(
         strokeDash=alt.StrokeDash(
             "shown:N",
             scale=dash_scale(list(conditions)),
             legend=alt.Legend(title=None, orient="top"),
         )
     )
-    points = base.mark_point(size=30, filled=True, opacity=1, color=RUNS[0])
+    points = base.mark_point(size=30, filled=True, opacity=1, color=colour)
     rule = named("simplex").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
     heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
-    return alt.LayerChart(layer=[rule, lines, points], height=_BARS_HEIGHT, title=heading)
+    return alt.LayerChart(layer=[rule, lines, points], height=_MATRIX_HEIGHT, title=heading)
 
 
 def simplex_distance_lines(
@@ -167,17 +166,17 @@ def simplex_distance_lines(
     `frame` has run (label), run_id, shown (condition), condition, epoch and value. A log axis leaves out zeros.
     """
     drawn = frame[frame["value"] > 0] if log else frame
-    text = _distance_specification(info, tuple(runs), tuple(conditions), log=log)
+    last = int(frame["epoch"].max()) if len(frame) else 0
+    text = _distance_specification(info, tuple(runs), tuple(conditions), last, log=log)
     picture = Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
     return with_hover(picture, drawn, Lines("distances", runs, conditions), log_epochs=log)
 
 
 @kept
 def _distance_specification(
-    info: MetricInfo, runs: tuple[str, ...], conditions: tuple[str, ...], *, log: bool
+    info: MetricInfo, runs: tuple[str, ...], conditions: tuple[str, ...], last: int, *, log: bool
 ) -> alt.LayerChart:
-    scale = alt.Scale(type="symlog" if log else "linear")
-    x = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
+    x = epoch_axis(last, log=log)
     tooltip = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
     lines = (
         named("distances")
@@ -191,8 +190,6 @@ def _distance_specification(
             tooltip=tooltip,
         )
     )
-    rule = named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
-    heading = alt.TitleParams(
-        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
-    )
+    rule = named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
+    heading = alt.TitleParams(info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11)
     return alt.LayerChart(layer=[rule, lines], height=_BARS_HEIGHT, title=heading)

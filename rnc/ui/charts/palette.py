@@ -10,25 +10,27 @@ import altair as alt
 
 from rnc.vocabulary import Role
 
-RUNS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442"]
-"""Colours of Okabe and Ito (2008), without black, which is not visible on a dark background."""
+RUNS = ["#0072B2", "#C68900", "#009E73", "#CC79A7", "#4B9DCB", "#D55E00", "#909090", "#9E962C"]
+"""Colours of Okabe and Ito (2008) without black; the pale ones are darker here, so that all have a contrast of 3 to the page in
+both themes."""
 
 CLASSES = [
     "#4477AA",
     "#EE6677",
     "#228833",
-    "#CCBB44",
-    "#66CCEE",
-    "#AA3377",
-    "#BBBBBB",
-    "#EE7733",
+    "#A39636",
+    "#4F9DB7",
+    "#AC3679",
+    "#909090",
+    "#E77331",
     "#009988",
     "#8866CC",
 ]
-"""Tol's bright scheme (2021) and three of his vibrant and muted colours; class labels are written beside them."""
+"""Tol's bright scheme (2021) and three of his vibrant and muted colours, with a contrast of 3 to the page in both themes; class
+labels are written beside them."""
 
 GREY = "#888888"
-"""Colour of rules, sides and names that belong to no class or run, visible on light and dark backgrounds."""
+"""Colour of rules and sides that belong to no class or run, with a contrast of 3 to the page in both themes."""
 
 _DASHES = {
     Role.CLEAN: [1, 0],
@@ -45,6 +47,11 @@ _EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
 def run_scale(labels: list[str]) -> alt.Scale:
     """Return a run's colour by its position among the chosen runs; after the eighth, the same hues darker, then lighter."""
     return alt.Scale(domain=labels, range=_shades(RUNS, len(labels)))
+
+
+def run_colour(run: str, runs: list[str]) -> str:
+    """Return the colour of one of the runs, for a chart of this run alone."""
+    return _shades(RUNS, len(runs))[runs.index(run)]
 
 
 def class_scale(classes: list[str]) -> alt.Scale:

@@ -15,12 +15,13 @@ import pandas as pd
 from rnc.ui.charts.equal_axes import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
+from rnc.ui.charts.theme import quiet_text
 from rnc.vocabulary import Role
 
 _HEIGHT, _HEIGHT_WITH_LEGEND_BELOW, _SIMPLEX_HEIGHT = 520, 560, 450
-OUTSIDE = 1.3
+OUTSIDE = 1.16
 """Distance of vertex names from the middle of a simplex plane's triangle, relative to the vertices."""
-_INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "18 * datum.side"
+_INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "12 * datum.side"
 """Vega expressions for a vertex name: alignment and offset in pixels, so that long names extend away from the chart's edge."""
 _APART = "hypot(scale('x', datum.x) - scale('x', 0), scale('y', datum.y) - scale('y', 0)) > 60 ? 1 : 0"
 """Vega expression for the opacity of a vertex name: the names of a very small triangle would lie over each other."""
@@ -31,9 +32,11 @@ PICKED_SAMPLE = "picked_sample"
 BRUSHED = "brushed"
 """The name of the selection that holds the box (x, y) drawn with a `brush`."""
 
-_DRAG = "[pointerdown[{}event.shiftKey], window:pointerup] > window:pointermove!"
+_DRAG = "[pointerdown[{}event.pointerType !== 'touch'], window:pointerup] > window:pointermove!"
 _CLICK = "click[!event.shiftKey]"
 """Event filters with a brush, where shift moves the plane: the end of a drag also counts as a click on a mark."""
+_WHEEL = "wheel![event.ctrlKey || event.metaKey]"
+"""Event filter of the zoom: the wheel alone and a finger scroll the page, wherever they are."""
 _FULL_SIZE = 400  # number of marks; more marks are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
 _TOOLTIP = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
@@ -45,6 +48,7 @@ _LETTERS, _NAME_WIDTH = (
     120,
 )  # letters and pixels of a name in a legend or at a vertex; a longer name is cut, and shown in full on hover
 _ROWS_BELOW, _MOST_IN_LEGEND = 6, 24
+_LEGEND_TITLE, _ENTRY = 75, 38  # pixels of a legend's title, and of an entry besides its letters
 
 
 @dataclass(frozen=True)
@@ -143,15 +147,18 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
     if pick:
         layers[0] = layers[0].add_params(pick)
     if shape.brush:
-        layers[0] = layers[0].add_params(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!"), zoom=False))
+        layers[0] = layers[0].add_params(
+            alt.selection_interval(name=BRUSHED, on=_DRAG.format("!event.shiftKey && "), zoom=False)
+        )
     if "moves" in shape.data_sets:
         lines = named("moves").mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
         layers.insert(0, lines.encode(opacity=_opacity(stands_out, 0.35, 0.02)))
     if "path" in shape.data_sets:
         way = named("path").mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
-    dragged: dict[str, Any] = {"translate": _DRAG.format("")} if shape.brush else {}
-    parameters = [*shape.frame.parameters, alt.selection_interval(name="moved", bind="scales", **dragged)]
+    drag = _DRAG.format("event.shiftKey && " if shape.brush else "")
+    moved = alt.selection_interval(name="moved", bind="scales", translate=drag, zoom=_WHEEL)
+    parameters = [*shape.frame.parameters, moved]
     if shape.vertices is not None:
         layers += _simplex()
     chart = alt.LayerChart(layer=[*layers, *scale_bar()], height=_height(shape), usermeta=ISOMETRIC)
@@ -209,7 +216,10 @@ def _legends(
     options |= {"title": "true class", "values": classes}
     if not narrow:
         return alt.Legend(**options) if classes else None, alt.Legend(**shapes)
-    options |= {"orient": "bottom", "columns": _columns(classes), "titleOrient": "left"}
+    letters = min(max(map(len, classes), default=1), _LETTERS)
+    fitting = f"clamp(floor((width - {_LEGEND_TITLE}) / {_ENTRY + 8 * letters}), 1, {_columns(classes)})"
+    columns = f"ceil({len(classes)} / ceil({len(classes)} / {fitting}))"  # rows of equal length
+    options |= {"orient": "bottom", "columns": alt.ExprRef(columns), "titleOrient": "left"}
     return alt.Legend(**options) if classes else None, alt.Legend(orient="top", **shapes)
 
 
@@ -253,16 +263,11 @@ def _simplex_rows(triangle: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def _simplex() -> list[alt.Chart]:
     """Draw the sides of the triangle and the names of its vertices."""
     sides = named("sides").mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
-    names = named("vertices").mark_text(
-        color=GREY,
-        fontSize=13,
-        fontWeight="bold",
-        limit=_NAME_WIDTH,
-        align=alt.ExprRef(_INWARDS),
-        dx=alt.ExprRef(_OUTWARDS),
-        opacity=alt.ExprRef(_APART),
-    )
-    return [sides, names.encode(x="x:Q", y="y:Q", text="label:N")]
+    text: dict[str, Any] = {"fontSize": 13, "fontWeight": "bold", "limit": _NAME_WIDTH, "opacity": alt.ExprRef(_APART)}
+    text |= {"align": alt.ExprRef(_INWARDS), "dx": alt.ExprRef(_OUTWARDS)}
+    ground = named("vertices").mark_text(stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round", **text)
+    names = named("vertices").mark_text(color=quiet_text(), **text)
+    return [sides, *(layer.encode(x="x:Q", y="y:Q", text="label:N") for layer in (ground, names))]
 
 
 def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
         options = [_NONE, *others["label"]]
         adversarial = [*others[others["objective"] == Objective.AT]["label"], *options[1:], _NONE]
         beside = st.segmented_control(
-            "Beside it",
+            "Second run",
             options,
             default=adversarial[0],
             key="film_beside",

@@ -150,10 +150,11 @@ def draw_curves(
 def _explain_curves(selection: Selection, values: pd.DataFrame) -> Markdown:
     """Return the caption of all panels."""
     explanation = (
-        f"Measured on {escape_markdown(selection.split)} images. Solid lines are clean. The dashed vertical line marks the "
-        f"selected epoch ({selection.epoch:d}), grey bars mark drops of the learning rate, and a triangle marks where a run's "
-        "terminal phase begins (99.9 % accuracy on the images that it trains on). Angles are those to the clean class means of "
-        "the same split. The nearest centre is that of the clean class means of the train images. Logarithmic axes omit zeros. "
+        f"Measured on {escape_markdown(selection.split.images)}. Solid lines are clean. The dashed vertical line marks the "
+        f"selected epoch ({selection.epoch:d}), a grey bar a drop of the learning rate, and a triangle the epoch at which the "
+        "terminal phase of a run begins (99.9 % accuracy on the images that it trains on). Angles are to the clean class means "
+        "of the same images. The nearest centre is the nearest clean class mean of the training images. A logarithmic axis "
+        "leaves out zeros. "
         f"{MOUSE_NOTE}"
     )
     return f"{explanation} {THINNING_NOTE}" if is_long(values[values["metric"] == Metric.ACCURACY]) else explanation

@@ -54,7 +54,7 @@ def read_geometries(run: pd.Series, epoch: int, selection: Selection) -> list[Ge
         condition = condition_slug(run.run_id, name)
         numbers, means = opened_store.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
         classes = [run.classes[number] if number < len(run.classes) else f"{number:d}" for number in numbers]
-        images = f"{escape_markdown(selection.split)} images under {escape_markdown(name)} at epoch {epoch:d}"
+        images = f"{escape_markdown(selection.split.images)} under {escape_markdown(name)} at epoch {epoch:d}"
         geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images)))
     return geometries
 
@@ -80,13 +80,13 @@ def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
             column,
             geometry.cosines,
             geometry.classes,
-            title=f"Cosines, {name}",
+            title=f"Cosines between class means, {name}",
             alt=f"cosines of centred class means, {name}",
             key=f"cosines_{name}",
         )
         column.caption(
-            f"The cosine in a simplex is −1/(C−1) = {simplex:.3f}. The mean distance from it is "
-            f"{geometry.distance_from_simplex:.3f} (NC2 equiangularity)."
+            f"In a simplex, the cosine between two classes is −1/(C−1) = −{-simplex:.3f}. On average, these cosines differ from "
+            f"it by {geometry.distance_from_simplex:.3f} (NC2 equiangularity)."
         )
 
 
@@ -128,15 +128,13 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
     angles = values[(values["metric"] == ClassMetric.ANGLE) & (values["shown"] == name)]
     angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
     labels = [runs["label"][run_id] for run_id in epochs]
-    left, right = st.columns(2)
-    figures.draw(left, class_norms(norms, classes), "norms of class means", key="norms")
-    left.caption(
-        f"{escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}. In a simplex all norms are equal (NC2 equinorm)."
-    )
-    figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", key="angles")
+    left, right = st.columns(2, vertical_alignment="bottom")
+    figures.draw(left, class_norms(norms, classes, run.colour), "norms of class means", key="norms")
     right.html(curve_legend(labels, []))
-    right.caption(
-        "Selected runs with the same classes, each at its last measured epoch up to the selected one: "
+    figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", key="angles")
+    st.caption(
+        f"Norms of {escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}; in a simplex all norms are equal (NC2 "
+        "equinorm). Rotation of the selected runs with the same classes, each at its last measured epoch up to the selected one: "
         f"{describe_epochs(dict(zip(labels, epochs.values(), strict=True)))}."
     )
     return angles
@@ -158,9 +156,9 @@ def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Ma
     ordered = angles.sort_values("degrees")
     least, most = ordered.iloc[0], ordered.iloc[-1]
     return (
-        f"Under **{escape_markdown(condition_name)}**, the mean of class **{escape_markdown(most['class'])}** of "
-        f"{escape_markdown(run)} rotates most, by **{most['degrees']:.1f}°**, and that of class "
-        f"{escape_markdown(least['class'])} least, by {least['degrees']:.1f}°; the average over classes is "
+        f"From clean to **{escape_markdown(condition_name)}**, the mean of class **{escape_markdown(most['class'])}** of "
+        f"{escape_markdown(run)} rotates most (**{most['degrees']:.1f}°**) and that of class "
+        f"{escape_markdown(least['class'])} least ({least['degrees']:.1f}°); the average over classes is "
         f"{angles['degrees'].mean():.1f}°."
     )
 
@@ -169,8 +167,8 @@ def describe_distances(distances: dict[str, float]) -> Markdown:
     """Describe the mean |cos + 1/(C−1)| by condition; empty if there is none."""
     if not distances:
         return ""
-    described = ", ".join(f"{value:.3f} under {escape_markdown(name)}" for name, value in distances.items())
-    return f"On average, the cosines between class means differ from those of a simplex by {described}."
+    described = " and ".join(f"{value:.3f} ({escape_markdown(name)})" for name, value in distances.items())
+    return f"On average, the cosines between class means differ from the value in a simplex by {described}."
 
 
 def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, geometries: list[Geometry]) -> None:
@@ -184,7 +182,7 @@ def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, 
         values = spectrum(geometry.means)
         ranks = np.arange(1, len(values) + 1)
         parts.append(pd.DataFrame({"rank": ranks, "value": values, "shown": geometry.condition_name}))
-    figures.draw(right, spectrum_lines(pd.concat(parts)), "spectrum of the class means", key="spectrum")
+    figures.draw(right, spectrum_lines(pd.concat(parts), run.colour), "spectrum of the class means", key="spectrum")
 
 
 def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoch: int, geometry: Geometry) -> None:

@@ -21,8 +21,8 @@ def draw_layers(figures: PageFigures, selection: Selection, values: pd.DataFrame
     values = values.assign(run=values["run_id"].map(runs["label"]))
     if values[values["shown"] == selection.condition_name]["layer"].nunique() < 2:
         st.info(
-            "Stages are measured under clean and perturbed images only. For "
-            f"{escape_markdown(selection.condition_name)}, only the penultimate features are drawn."
+            "The stages of a network are measured on clean and perturbed images only. Under "
+            f"{escape_markdown(selection.condition_name)}, only the features of the penultimate layer are drawn."
         )
     labels = list(runs["label"])
     st.html(curve_legend(labels, conditions))
@@ -32,7 +32,7 @@ def draw_layers(figures: PageFigures, selection: Selection, values: pd.DataFrame
     drawn = values.drop_duplicates("run_id")
     epochs = describe_epochs(dict(zip(drawn["run"], drawn["epoch"], strict=True)))
     st.caption(
-        f"Measured on {escape_markdown(selection.split)} images; {epochs}. NC1 is measured around the "
-        "class means of each condition, nearest-centre accuracy with the clean class means of the train images. The attack is "
-        "made against the whole network, not against a stage."
+        f"Measured on {escape_markdown(selection.split.images)}, {epochs}. NC1 is measured around the class means of each "
+        "condition, nearest-centre accuracy with the clean class means of the training images. The attack is made against the "
+        "whole network, not against a stage."
     )

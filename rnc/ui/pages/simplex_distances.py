@@ -13,9 +13,10 @@ from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.figures import PageFigures
-from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.markdown import escape_markdown, escape_table
 from rnc.ui.pages.geometry import COINCIDENT
 from rnc.ui.selection import Selection, selected_runs
+from rnc.vocabulary import Split
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
 _HELP = r"""
@@ -30,6 +31,8 @@ $\tilde\mu_c = \mu_c - \frac{1}{C}\sum_k \mu_k$ and the Gram matrix $G_{ck} = \t
 
 If a condition leaves classes without samples, $C$ is the number of the other classes.
 """
+_MOST_ROWS = 8
+"""Largest number of rows of the table of smallest distances before it scrolls."""
 _MAX_NUMBERS = 2**24
 """Largest number of entries of the Gram matrices that are computed at once: an eighth of a GiB of float64."""
 
@@ -68,29 +71,40 @@ def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
     distances = distances.assign(run=distances["run_id"].map(labels))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Distance from the simplex over epochs", anchor=False, help=_HELP)
-        log = st.toggle("Log axes", True, key="log_distance", bind="query-params", help="Logarithmic axes omit zeros.")
+        log = st.toggle(
+            "Log axes", True, key="log_distance", bind="query-params", help="Logarithmic axes leave out zeros."
+        )
     if distances.empty:
-        st.info(f"The selected runs stored no class means of {escape_markdown(selection.split)} images.")
+        st.info(f"The selected runs stored no class means of {escape_markdown(selection.split.images)}.")
         return
     st.html(curve_legend(list(labels), conditions))
-    places = [*st.columns(2), *st.columns(2)]
-    for place, (name, info) in zip(places, SIMPLEX_DISTANCES.items(), strict=False):
+    left, right, below, table = [*st.columns(2), *st.columns(2)]
+    for place, (name, info) in zip((left, right, below), SIMPLEX_DISTANCES.items(), strict=True):
         lines = distances[[*_LINE, "run"]].assign(value=distances[name])
         chart = simplex_distance_lines(lines, info, list(labels), conditions, selection.epoch, log=log)
         figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
-    places[-1].caption(
-        f"Measured on {escape_markdown(selection.split)} images. Smallest distance of the Gram matrix: "
-        f"{describe_smallest_distances(distances)}."
-    )
+    with table:
+        _draw_smallest_distances(distances, selection.split)
 
 
-def describe_smallest_distances(distances: pd.DataFrame) -> Markdown:
-    """Describe each run's smallest distance by the Gram matrix (from `distances_over_epochs`, with the runs' labels)."""
+def smallest_distances(distances: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return run, condition, epoch and distance of each run's smallest Gram-matrix distance, and the runs that have none.
+
+    `distances` is that of `distances_over_epochs`, with the runs' labels in `run`.
+    """
     defined = distances.dropna(subset=["gram"])
     smallest = defined.loc[defined.groupby("run_id", sort=False)["gram"].idxmin()]
-    parts = [
-        f"{escape_markdown(row.run)} {row.gram:.3f} at epoch {row.epoch:d} ({escape_markdown(row.shown)})"
-        for row in smallest.itertuples()
-    ]
     undefined = distances.loc[~distances["run_id"].isin(defined["run_id"]), "run"].unique()
-    return "; ".join([*parts, *(f"{escape_markdown(label)} {COINCIDENT}" for label in undefined)])
+    table = smallest[["run", "shown", "epoch", "gram"]].rename(columns={"shown": "condition", "gram": "distance"})
+    return table.reset_index(drop=True), list(undefined)
+
+
+def _draw_smallest_distances(distances: pd.DataFrame, split: Split) -> None:
+    """Draw the table of `smallest_distances`, and name the runs that have none."""
+    table, undefined = smallest_distances(distances)
+    st.markdown("**Smallest distance of each run's Gram matrix**")
+    if len(table):
+        shown = table.assign(epoch=table["epoch"].map("{:d}".format), distance=table["distance"].map("{:.3f}".format))
+        st.table(escape_table(shown), hide_index=True, height="content" if len(table) <= _MOST_ROWS else 300)
+    reasons = [f" {escape_markdown(label)}: {COINCIDENT}." for label in undefined]
+    st.caption(f"Measured on {escape_markdown(split.images)}.{''.join(reasons)}")

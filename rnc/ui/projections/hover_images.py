@@ -22,9 +22,13 @@ _CHECKED = 20
 _SYNTHETIC = "No images are shown, because the numbers of this run are synthetic."
 
 LARGE_ON_HOVER = """<style>#vg-tooltip-element img {
-    width: 96px; max-width: none; image-rendering: pixelated; display: block; border-radius: 4px;
+    width: 96px; height: 96px; max-width: none; object-fit: contain; image-rendering: pixelated; display: block;
+    border-radius: 4px;
 }</style>"""
-"""CSS that enlarges the images in tooltips, which are sent in their small size."""
+"""CSS that enlarges the images in tooltips, which are sent in their small size.
+
+With a fixed height, a tooltip has its place before its image has been read, and does not leave the window with it.
+"""
 
 
 @dataclass(frozen=True)

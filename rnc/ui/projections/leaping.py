@@ -30,8 +30,8 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
     leaps = opened_store.reader().metrics.leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
     if leaps.empty:
         st.caption(
-            f"Leaps{suffix} are measured for attacks only. Select an attack as the condition to see which classes features "
-            "move to."
+            f"Leaps{suffix} are measured under attacks only. Select an attack as the condition to see to which classes features "
+            "move."
         )
         return
     sql = leaps.attrs.get("sql")
@@ -58,8 +58,11 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
 def _describe_leaps(leaps: pd.DataFrame, flows: pd.DataFrame, choice: MapChoice) -> Markdown:
     away = leaps[leaps["true_class"] != leaps["predicted_class"]]
     share_away = away["count"].sum() / leaps["count"].sum()
-    description = f"{share_away:.1%} of the {escape_markdown(choice.split)} images are classified as another class."
+    description = f"{share_away:.1%} of the {escape_markdown(choice.split.images)} are classified as another class."
     if len(flows) < len(away):
         share = flows["count"].sum() / away["count"].sum()
-        description += f" The {len(flows)} largest of {len(away)} flows are drawn, which are {share:.0%} of the leaps."
-    return f"{description} The width of an arrow is the share of its true class; its colour is that class."
+        description += f" The {len(flows)} largest of {len(away)} flows are drawn: {share:.0%} of these images."
+    return (
+        f"{description} An arrow has the colour of the true class and leads to the predicted one; its width is the share of the "
+        "true class's images. A click on a dot shows the arrows of its class alone, and a double-click all of them."
+    )

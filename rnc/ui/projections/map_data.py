@@ -37,7 +37,11 @@ class Plane:
     def describe_samples(self) -> Markdown:
         """Describe how many of the available samples are drawn."""
         drawn = self.points["sample"].nunique()
-        return f"{drawn:,} samples" if drawn == self.stored else f"{drawn:,} of {self.stored:,} samples, class-balanced"
+        return (
+            f"{drawn:,} samples"
+            if drawn == self.stored
+            else f"{drawn:,} of {self.stored:,} samples, as many of each class"
+        )
 
 
 Maps = list[tuple[MapChoice, Plane]]
@@ -77,7 +81,7 @@ def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
     epoch = epoch_not_after(fitting, run_id, choice.cursor)
     if epoch is None:
         st.info(
-            f"No {escape_markdown(method)} of {escape_markdown(choice.split)} features under "
+            f"No {escape_markdown(method)} of features of {escape_markdown(choice.split.images)} under "
             f"{escape_markdown(choice.condition_name)} is stored up to the selected epoch. "
             + (_describe_stored(stored) if len(stored) else _why_none_is_stored(run_id, method))
         )
@@ -121,13 +125,13 @@ def _read_simplex_plane(choice: MapChoice, vertices: list[str], most: int) -> _P
     points = reader.samples.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], labels, most)
     if choice.condition not in set(points["condition"]):
         st.info(
-            f"No features of {escape_markdown(split)} images under {escape_markdown(choice.condition_name)} are stored at epoch "
+            f"No features of {escape_markdown(split.images)} under {escape_markdown(choice.condition_name)} are stored at epoch "
             f"{epoch:d}."
         )
         return None
     corners = _means_of(labels, *reader.vectors.class_means(run_id, epoch, split, CLEAN.slug))
     if corners is None:
-        st.info(f"This run stored no class means of these classes on {escape_markdown(split)} images.")
+        st.info(f"This run stored no means of these classes on {escape_markdown(split.images)}.")
         return None
     try:
         plane = SimplexSpan(corners)

@@ -19,11 +19,18 @@ from rnc.ui.projections.selection import (
     clear,
     pick_by_prediction,
     picked_samples,
+    select,
     write_address,
 )
 from rnc.vocabulary import Role
 
 _MOST_SHOWN = 24
+_MOST_OFFERED = 6
+_ABOUT_MAPS = (
+    "Drag a box around points, or click or tap a point, to see the images here and to highlight the same samples on every map. "
+    "A click on a class in the legend shows this class alone. Drag with Shift to move the map, and turn the wheel with Ctrl to "
+    "zoom. A double-click shows all again."
+)
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(72px,1fr));gap:10px 8px;font-size:12px"
 _IMAGE = "width:100%;image-rendering:pixelated;border-radius:4px;display:block;margin-bottom:3px"
 
@@ -46,10 +53,8 @@ def draw_panel(scope: str, maps: Maps) -> None:
         )
         _offer_predictions(scope, maps)
     if not samples:
-        st.caption(
-            "Drag a box around points, or click a point, to see the images here and to highlight the same samples on every map. "
-            "Drag with the shift key to move a map, and turn the mouse wheel to zoom."
-        )
+        st.caption(_ABOUT_MAPS)
+        _offer_leaps(scope, maps)
         return
     if table.empty:
         st.info("None of the selected samples is on the maps above.")
@@ -59,7 +64,38 @@ def draw_panel(scope: str, maps: Maps) -> None:
     if len(table) < len(samples):
         st.caption(f"{len(samples) - len(table):,} more samples are selected, but are not on the maps above.")
     if not in_address:
-        st.caption(f"The address of this page holds up to {MOST_IN_ADDRESS} samples. It does not hold this selection.")
+        st.caption(
+            f"The address of this page holds at most {MOST_IN_ADDRESS} samples, and therefore not this selection."
+        )
+
+
+def _largest_leaps(maps: Maps) -> list[tuple[str, str, list[int]]]:
+    """Return the true class, the predicted class and the samples of the largest leaps on the first map."""
+    choice, plane = maps[0]
+    shown = plane.points[plane.points["shown"] == choice.condition_name]
+    leaps: dict[tuple[str, str], list[int]] = {}
+    for true, predicted, sample in zip(shown["label"], shown["predicted"], shown["sample"], strict=True):
+        if true != predicted:
+            leaps.setdefault((true, predicted), []).append(int(sample))
+    largest = sorted(leaps.items(), key=lambda leap: -len(leap[1]))[:_MOST_OFFERED]
+    return [(true, predicted, samples) for (true, predicted), samples in largest]
+
+
+def _offer_leaps(scope: str, maps: Maps) -> None:
+    """Offer the largest groups of samples that are classified as another class, while nothing is selected."""
+    leaps = _largest_leaps(maps)
+    if not leaps:
+        return
+    name = escape_markdown(maps[0][0].condition_name)
+    st.markdown(f"Or select images that are classified as another class under **{name}**:")
+    with st.container(horizontal=True):
+        for number, (true, predicted, samples) in enumerate(leaps):
+            label = f"{escape_markdown(true)} → {escape_markdown(predicted)} · {_count_images(len(samples))}"
+            st.button(label, on_click=select, args=(scope, samples), key=f"pick_leap_{number}")
+
+
+def _count_images(images: int) -> Markdown:
+    return f"{images:,d} images" if images != 1 else "1 image"
 
 
 def _count(samples: int) -> Markdown:

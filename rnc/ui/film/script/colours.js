@@ -4,7 +4,7 @@ const VIRIDIS = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725
 
 export const COLOURINGS = {
   class: "True class",
-  predicted: "Decision",
+  predicted: "Predicted class",
   margin: "Margin (logit)",
   loss: "Loss (nats)",
   confidence: "Confidence",

@@ -29,6 +29,7 @@ export class Player {
     const row = element("div", "panes", root);
     this.panes = sources.map((source) => new Pane(this, row, source));
     this.tracks = element("div", "tracks", root);
+    this.below = element("div", "below", root);
     this.legend = element("div", "legend", root);
     this.#watch();
   }
@@ -211,7 +212,7 @@ export class Player {
       this.toggle(false);
       settings.hand = value;
     });
-    const views = { pca: "PCA", plane: "plane of 3 means", space: "space of 4 means", umap: "UMAP" };
+    const views = { pca: "PCA", plane: "plane of 3 class means", space: "space of 4 class means", umap: "UMAP" };
     if (classes.length < 4) delete views.space;
     if (classes.length < 3) delete views.plane;
     if (!views[settings.view]) settings.view = "pca";
@@ -252,7 +253,7 @@ export class Player {
       settings.size = Number(value);
       this.invalidate();
     });
-    for (const [name, text] of [["means", "Class means"], ["rows", "Rows of W"], ["trails", "Trails of the selection"], ["lasso", "Lasso"]]) {
+    for (const [name, text] of [["means", "Class means"], ["rows", "Classifier rows"], ["trails", "Trails of the selection"], ["lasso", "Lasso"]]) {
       check(box, text, settings[name], (value) => {
         settings[name] = value;
         this.invalidate();
@@ -320,8 +321,8 @@ export class Player {
     });
     this.attackLabel = element("label", "", attack);
     this.attackTrack = new Track(attack, { label: "Attack", onMove: (value, isSettled) => this.#move("share", value, isSettled) });
-    this.marksKey = element("div", "marks-key", tracks);
-    this.note = element("div", "note", tracks);
+    this.marksKey = element("div", "marks-key", this.below);
+    this.note = element("div", "note", this.below);
     this.note.setAttribute("role", "status");
     this.#markTracks();
   }

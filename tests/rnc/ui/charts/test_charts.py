@@ -192,7 +192,7 @@ ANGLES = pd.DataFrame(
 
 
 def test_norms_and_angles() -> None:
-    same_rows(data_of(spec_of(class_norms(NORMS, NAMES)), "shown"), NORMS)
+    same_rows(data_of(spec_of(class_norms(NORMS, NAMES, "#0072B2")), "shown"), NORMS)
     spec = spec_of(class_angles(ANGLES, NAMES, ["st", "at"]))
     same_rows(data_of(spec, "degrees"), ANGLES)
     assert spec["encoding"]["x"]["sort"] == NAMES and spec["encoding"]["xOffset"]["sort"] == ["st", "at"]
@@ -272,10 +272,17 @@ def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
     assert "!event.shiftKey" in names[True][BRUSHED]["select"]["on"]
     assert names[True][PICKED_SAMPLE]["select"]["on"] == "click[!event.shiftKey]"
     assert "on" not in names[False][PICKED_SAMPLE]["select"]
-    assert (
-        "[event.shiftKey]" in names[True]["moved"]["select"]["translate"] and names[True]["moved"]["bind"] == "scales"
-    )
-    assert "translate" not in names[False]["moved"]["select"]
+    assert "[event.shiftKey" in names[True]["moved"]["select"]["translate"] and names[True]["moved"]["bind"] == "scales"
+    assert "shiftKey" not in names[False]["moved"]["select"]["translate"]
+
+
+def test_the_wheel_and_a_finger_scroll_the_page_also_over_a_plane() -> None:
+    for brush in (False, True):
+        spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, brush=brush))
+        named = {parameter["name"]: parameter for parameter in spec["params"]}
+        assert named["moved"]["select"]["zoom"] == "wheel![event.ctrlKey || event.metaKey]"
+        drags = [named["moved"]["select"]["translate"], *([named[BRUSHED]["select"]["on"]] if brush else [])]
+        assert all("event.pointerType !== 'touch'" in drag for drag in drags)
 
 
 def test_the_image_of_a_point_has_an_address_of_its_own() -> None:
@@ -313,7 +320,7 @@ TRIANGLE = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.5, -0.5
 
 def test_a_simplex_plane_has_its_triangle() -> None:
     spec = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=True, extras=PlaneExtras(triangle=TRIANGLE)))
-    assert marks(spec) == ["rule", "point", "line", "text", *SCALE_BAR]
+    assert marks(spec) == ["rule", "point", "line", "text", "text", *SCALE_BAR]
     (sides,) = layers_of(spec, "line")
     assert [row["label"] for row in spec["datasets"][sides["data"]["name"]]] == [*NAMES, NAMES[0]]
 
@@ -322,7 +329,7 @@ def test_a_spectrum_is_drawn_against_that_of_a_simplex() -> None:
     frame = pd.DataFrame(
         {"rank": [1, 2, 1, 2], "value": [1.2, 0.8, 1.0, 1.0], "shown": ["clean"] * 2 + ["perturbed"] * 2}
     )
-    spec = spec_of(spectrum_lines(frame))
+    spec = spec_of(spectrum_lines(frame, "#0072B2"))
     assert marks(spec) == ["rule", "line", "point"]
     same_rows(data_of(spec, "rank"), frame)
 
@@ -342,7 +349,7 @@ def test_the_diagonal_of_a_heat_map_is_set_against_one() -> None:
 def test_empty_frames_are_no_error() -> None:
     spec_of(Curves([], [], 0).panel(CURVES[:0], Metric.NC1))
     spec_of(Curves(["at"], ["clean"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
-    spec_of(class_norms(NORMS[:0], NAMES))
+    spec_of(class_norms(NORMS[:0], NAMES, "#0072B2"))
     spec_of(class_angles(ANGLES[:0], NAMES, []))
     rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
     assert len(rows) == 9 and {row["count"] for row in rows} == {0}
@@ -354,7 +361,7 @@ def test_empty_frames_are_no_error() -> None:
 def test_the_frames_that_were_given_are_left_alone() -> None:
     frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
     Curves(["st"], ["clean", "perturbed"], 0).panel(CURVES, Metric.NC1)
-    class_norms(NORMS, NAMES)
+    class_norms(NORMS, NAMES, "#0072B2")
     class_angles(ANGLES, NAMES, ["st"])
     leaping_matrix(LEAPS, NAMES, "t")
     feature_plane(PLANE, NAMES, "perturbed", arrows=True)

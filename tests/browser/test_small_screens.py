@@ -1,0 +1,103 @@
+"""Pages on a phone and in a narrow window: nothing is cut, charts stand one below the other, and maps do not stop the scrolling."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import settle, visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PHONE, NARROW = (390, 844), (1024, 768)
+PAGES = ("collapse", "geometry", "projections", "layers")
+_TEXTS_OUTSIDE = """svgs => svgs.flatMap(svg => {
+  const frame = svg.getBoundingClientRect(), spare = 5;  // the height of a line is more than that of its letters
+  const place = svg.closest("[data-testid=stVegaLiteChart]").getBoundingClientRect();
+  const cut = [...svg.querySelectorAll("text")].filter(text => text.textContent && text.getAttribute("opacity") !== "0");
+  return [
+    ...(frame.right > place.right + 1 ? ["a chart wider than its place"] : []),
+    ...cut.filter(text => text.textContent.endsWith("…")).map(text => text.textContent),
+    ...cut.filter(text => {
+      const box = text.getBoundingClientRect();
+      return box.left < frame.left - spare || box.right > frame.right + spare || box.top < frame.top - spare
+        || box.bottom > frame.bottom + spare;
+    }).map(text => text.textContent),
+  ];
+})"""
+"""What is cut: the texts that leave their drawing or end in an ellipsis, and drawings wider than their place."""
+_PALE_TEXTS = """svgs => {
+  const channels = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const luminance = colour => {
+    const linear = channels(colour).map(value => value / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const ground = luminance(getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor);
+  const onCells = "[class*='mark-rect'] ~ [class*='mark-text']";
+  return svgs.flatMap(svg => [...svg.querySelectorAll("text")].filter(text => text.textContent && !text.closest(onCells)).map(text => {
+    const [low, high] = [ground, luminance(getComputedStyle(text).fill)].sort((a, b) => a - b);
+    return [text.textContent, (high + 0.05) / (low + 0.05)];
+  }).filter(([, contrast]) => contrast < 4.5));
+}"""
+"""The texts of drawings with a contrast below 4.5 to the page; the numbers on cells are tested with their charts."""
+_SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
+
+
+def test_nothing_is_cut_and_charts_stand_one_below_the_other(demo_address: str, browser: Browser) -> None:
+    cut = {}
+    for size in (PHONE, NARROW):
+        page = browser.new_context(viewport={"width": size[0], "height": size[1]}).new_page()
+        for name in PAGES:
+            visit(page, f"{demo_address}/{name}")
+            settle(page)
+            drawings = page.locator("[data-testid=stVegaLiteChart] svg.marks")
+            cut[size, name] = drawings.evaluate_all(_TEXTS_OUTSIDE)
+            main = page.get_by_test_id("stMain")
+            assert main.evaluate("main => main.scrollWidth <= main.clientWidth"), f"{name} scrolls sideways"
+            boxes = drawings.evaluate_all("svgs => svgs.map(svg => svg.getBoundingClientRect().toJSON())")
+            if size == PHONE:
+                assert all(upper["bottom"] <= lower["top"] for upper, lower in zip(boxes, boxes[1:], strict=False)), (
+                    name
+                )
+        page.context.close()
+    assert cut == {(size, name): [] for size in (PHONE, NARROW) for name in PAGES}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_on_charts_are_read_in_both_themes(demo_address: str, page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    pale = {}
+    for name in PAGES:
+        visit(page, f"{demo_address}/{name}")
+        settle(page)
+        pale[name] = page.locator("[data-testid=stVegaLiteChart] svg.marks").evaluate_all(_PALE_TEXTS)
+    assert pale == {name: [] for name in PAGES}
+
+
+def test_a_map_leaves_the_wheel_and_a_finger_to_the_page(demo_address: str, browser: Browser) -> None:
+    page = browser.new_context(viewport={"width": PHONE[0], "height": PHONE[1]}, has_touch=True).new_page()
+    visit(page, f"{demo_address}/projections")
+    settle(page)
+    drawing = page.locator(".st-key-plane svg.marks").first
+    scale = drawing.get_by_text("units").first
+    drawing.scroll_into_view_if_needed()
+    before, length = page.evaluate(_SCROLLED), scale.inner_text()
+    area = drawing.bounding_box()
+    assert area
+    place = (area["x"] + area["width"] / 2, min(area["y"] + area["height"] / 2, PHONE[1] - 100))
+    page.mouse.move(*place)
+    page.mouse.wheel(0, 60)
+    page.wait_for_function(f"{_SCROLLED} === {before + 60}")
+    assert scale.inner_text() == length
+    page.context.new_cdp_session(page).send(
+        "Input.synthesizeScrollGesture", {"x": place[0], "y": place[1], "yDistance": -120, "gestureSourceType": "touch"}
+    )
+    page.wait_for_function(f"{_SCROLLED} > {before + 120}")
+    expect(page.get_by_role("heading", name="No samples selected")).to_have_count(1)
+    assert scale.inner_text() == length, "neither the map has moved nor a box was drawn"
+    scrolled = page.evaluate(_SCROLLED)
+    page.mouse.move(place[0], place[1] - 100)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -600)
+    page.keyboard.up("Control")
+    expect(scale).not_to_have_text(length)
+    assert page.evaluate(_SCROLLED) == scrolled
+    page.context.close()
