@@ -19,5 +19,5 @@ st.markdown(
 name_unjudged_runs(runs)
 judgements, sql = judged(tuple(selection.runs), selection.epoch)
 draw_matrix(judgements, runs["label"])
-draw_cards(figures, judgements, runs["label"], sql)
+draw_cards(figures, judgements, runs, sql)
 figures.draw_export_menu()

@@ -45,4 +45,21 @@ TOOLTIPS = """
 """Keep a chart's list of values on the screen: on a phone, where it fits on neither side of a finger, and if it is long, where it
 would fit neither above nor below the mouse. The list never catches the mouse."""
 
-STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}</style>"
+RUNS = """
+[data-testid="stLayoutWrapper"]:has(> .st-key-address) { display: none; }
+.st-key-run_picker [data-tag] {
+    background: light-dark(#e4e6ea, #363a44) !important; color: light-dark(#1f2328, #f0f2f5) !important;
+    border-left-width: 7px; border-left-style: solid;
+}
+.st-key-run_picker [data-tag] svg { color: inherit !important; }
+.st-key-run_picker [data-tag] > span[title] { direction: ltr; }
+[role="listbox"][aria-label="Runs"] [role="option"] { padding-block: 0; }
+[role="listbox"][aria-label="Runs"] [data-item-hl] {
+    direction: ltr; white-space: normal; font-size: 0.75rem; line-height: 1.3;
+    display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+}
+"""
+"""The field of runs: what ties it to the address is not shown, a chip has its run's colour at its left edge, and descriptions in
+the list, which begin with what matters, take two lines."""
+
+STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{RUNS}</style>"

@@ -10,7 +10,7 @@ import pandas as pd
 from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
+from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
 from rnc.vocabulary import MetricInfo
 
 SIMPLEX_DISTANCES = {
@@ -74,21 +74,23 @@ def _numbers(base: alt.Chart) -> alt.Chart:
     )
 
 
-def class_norms(frame: pd.DataFrame, classes: list[str]) -> Chart:
-    """Draw norms of centred class means (class, shown, value), a point per condition; all are equal at a simplex."""
-    return Chart(_norm_specification(tuple(classes)), {"norms": frame})
+def class_norms(frame: pd.DataFrame, classes: list[str], colour: str) -> Chart:
+    """Draw norms of a run's centred class means (class, shown, value), a point per condition, in the run's colour.
+
+    All norms are equal at a simplex.
+    """
+    return Chart(_norm_specification(tuple(classes), colour), {"norms": frame})
 
 
 @kept
-def _norm_specification(class_names: tuple[str, ...]) -> alt.Chart:
+def _norm_specification(class_names: tuple[str, ...], colour: str) -> alt.Chart:
     classes = list(class_names)
     return (
         named("norms")
-        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
+        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, color=colour)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
-            color=alt.Color("class:N", scale=class_scale(classes), legend=None),
             shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
@@ -99,23 +101,23 @@ def _norm_specification(class_names: tuple[str, ...]) -> alt.Chart:
     )
 
 
-def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> Chart:
+def class_angles(frame: pd.DataFrame, classes: list[str], runs: RunColours) -> Chart:
     """Draw the clean-to-perturbed angle of each class in degrees (class, run, degrees), with adjacent bars for the runs.
 
     The page draws the legend, which may be too long for a chart (`legend`).
     """
-    return Chart(_angle_specification(tuple(classes), tuple(runs)), {"angles": frame})
+    return Chart(_angle_specification(tuple(classes), tuple(runs.items())), {"angles": frame})
 
 
 @kept
-def _angle_specification(class_names: tuple[str, ...], run_labels: tuple[str, ...]) -> alt.Chart:
-    classes, runs = list(class_names), list(run_labels)
+def _angle_specification(class_names: tuple[str, ...], runs: tuple[tuple[str, str], ...]) -> alt.Chart:
+    classes = list(class_names)
     return (
         named("angles")
         .mark_bar()
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
-            xOffset=alt.XOffset("run:N", sort=runs),
+            xOffset=alt.XOffset("run:N", sort=[label for label, _colour in runs]),
             y=alt.Y("degrees:Q", title="angle to clean mean (degrees)", scale=alt.Scale(zero=True)),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             tooltip=[
@@ -132,49 +134,49 @@ def _angle_specification(class_names: tuple[str, ...], run_labels: tuple[str, ..
     )
 
 
-def spectrum_lines(frame: pd.DataFrame) -> Chart:
-    """Draw singular values of the centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
-    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])))
+def spectrum_lines(frame: pd.DataFrame, colour: str) -> Chart:
+    """Draw singular values of a run's centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
+    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])), colour)
     return Chart(text, {"simplex": pd.DataFrame({"value": [1.0]}), "values": frame})
 
 
 @kept
-def _spectrum_specification(conditions: tuple[str, ...]) -> alt.LayerChart:
+def _spectrum_specification(conditions: tuple[str, ...], colour: str) -> alt.LayerChart:
     base = named("values").encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title="singular value / value in a simplex", scale=alt.Scale(zero=True)),
         detail="shown:N",
         tooltip=["shown:N", "rank:O", alt.Tooltip("value:Q", format=".3f")],
     )
-    lines = base.mark_line(strokeWidth=2, color=RUNS[0]).encode(
+    lines = base.mark_line(strokeWidth=2, color=colour).encode(
         strokeDash=alt.StrokeDash(
             "shown:N",
             scale=dash_scale(list(conditions)),
             legend=alt.Legend(title=None, orient="top"),
         )
     )
-    points = base.mark_point(size=30, filled=True, opacity=1, color=RUNS[0])
+    points = base.mark_point(size=30, filled=True, opacity=1, color=colour)
     rule = named("simplex").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
     heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
     return alt.LayerChart(layer=[rule, lines, points], height=_BARS_HEIGHT, title=heading)
 
 
 def simplex_distance_lines(
-    frame: pd.DataFrame, info: MetricInfo, runs: list[str], conditions: list[str], cursor: int, *, log: bool
+    frame: pd.DataFrame, info: MetricInfo, runs: RunColours, conditions: list[str], cursor: int, *, log: bool
 ) -> Chart:
     """Draw a distance over epochs, a line per (run, condition), with a rule at the epoch cursor.
 
     `frame` has run (label), run_id, shown (condition), condition, epoch and value. A log axis leaves out zeros.
     """
     drawn = frame[frame["value"] > 0] if log else frame
-    text = _distance_specification(info, tuple(runs), tuple(conditions), log=log)
+    text = _distance_specification(info, tuple(runs.items()), tuple(conditions), log=log)
     picture = Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
-    return with_hover(picture, drawn, Lines("distances", runs, conditions), log_epochs=log)
+    return with_hover(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log)
 
 
 @kept
 def _distance_specification(
-    info: MetricInfo, runs: tuple[str, ...], conditions: tuple[str, ...], *, log: bool
+    info: MetricInfo, runs: tuple[tuple[str, str], ...], conditions: tuple[str, ...], *, log: bool
 ) -> alt.LayerChart:
     scale = alt.Scale(type="symlog" if log else "linear")
     x = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
@@ -185,7 +187,7 @@ def _distance_specification(
         .encode(
             x=x,
             y=value_axis(log),
-            color=alt.Color("run:N", scale=run_scale(list(runs)), legend=None),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
             detail="run_id:N",
             tooltip=tooltip,

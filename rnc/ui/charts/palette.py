@@ -1,16 +1,31 @@
 """The colours, dashes and shapes of all charts, safe for colour-blind readers in light and dark themes.
 
-Colour means the class in charts of classes, and the run in curves over epochs. The dash of a line or the shape of a point means
-the condition.
+Colour means the class in charts of classes, and the run in all others. Both never stand on one page with hues that can be
+confused. The dash of a line or the shape of a point means the condition.
 
 Tested by tests/rnc/ui/charts/test_charts.py.
 """
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import altair as alt
 
 from rnc.vocabulary import Role
 
-RUNS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#F0E442"]
+RunColours: TypeAlias = Mapping[str, str]
+"""The label of each run -> its colour as `#RRGGBB`, in the order of the legend."""
+
+_HUES = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "pink": "#CC79A7",
+    "sky blue": "#56B4E9",
+    "vermilion": "#D55E00",
+    "grey": "#999999",
+    "yellow": "#F0E442",
+}
 """Colours of Okabe and Ito (2008), without black, which is not visible on a dark background."""
 
 CLASSES = [
@@ -42,9 +57,10 @@ _DASHES = {
 _EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
 
 
-def run_scale(labels: list[str]) -> alt.Scale:
-    """Return a run's colour by its position among the chosen runs; after the eighth, the same hues darker, then lighter."""
-    return alt.Scale(domain=labels, range=_shades(RUNS, len(labels)))
+def run_scale(colours: RunColours | Iterable[tuple[str, str]]) -> alt.Scale:
+    """Return the scale that gives each run (label) its colour."""
+    by_label = dict(colours)
+    return alt.Scale(domain=list(by_label), range=list(by_label.values()))
 
 
 def class_scale(classes: list[str]) -> alt.Scale:
@@ -73,3 +89,11 @@ def dash_scale(conditions: list[str]) -> alt.Scale:
     dashes = {str(role): dash for role, dash in _DASHES.items()}
     dashes |= {c: _EXTRA_DASHES[i % len(_EXTRA_DASHES)] for i, c in enumerate(extras)}
     return alt.Scale(domain=conditions, range=[dashes[c] for c in conditions])
+
+
+RUN_COLOURS: dict[str, str] = {
+    f"{shade}{name}": _shade(colour, repeat)
+    for repeat, shade in enumerate(("", "dark ", "light "))
+    for name, colour in _HUES.items()
+}
+"""The name of each colour that a run can have -> `#RRGGBB`: the hues, then the same ones darker, then lighter."""

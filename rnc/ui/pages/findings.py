@@ -16,6 +16,7 @@ from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table
+from rnc.ui.selection import run_colours
 from rnc.vocabulary import Objective, Role, Split
 
 _SIGNS = {
@@ -95,19 +96,19 @@ def name_unjudged_runs(runs: pd.DataFrame) -> None:
         )
 
 
-def draw_cards(figures: PageFigures, judgements: list[Judgement], labels: pd.Series, sql: str) -> None:
-    """Draw a card per claim, in two columns; `sql` is the query that returned the evidence."""
+def draw_cards(figures: PageFigures, judgements: list[Judgement], runs: pd.DataFrame, sql: str) -> None:
+    """Draw a card per claim on runs (with `label`, `colour`), in two columns; `sql` is the query that returned the evidence."""
     st.header("Claim by claim", anchor=False)
-    st.html(curve_legend(list(labels), []))
+    st.html(curve_legend(run_colours(runs), []))
     for begin in range(0, len(judgements), 2):
         for column, judgement in zip(st.columns(2), judgements[begin : begin + 2], strict=False):
             with column:
-                _draw_card(figures, judgement, labels, sql)
+                _draw_card(figures, judgement, runs, sql)
 
 
-def _draw_card(figures: PageFigures, judgement: Judgement, labels: pd.Series, sql: str) -> None:
+def _draw_card(figures: PageFigures, judgement: Judgement, runs: pd.DataFrame, sql: str) -> None:
     """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence."""
-    card = st.container(border=True, height="stretch")
+    card, labels = st.container(border=True, height="stretch"), runs["label"]
     with card:
         icon, colour = _BADGES[judgement.verdict]
         st.badge(escape_markdown(judgement.verdict), icon=icon, color=colour)
@@ -115,7 +116,7 @@ def _draw_card(figures: PageFigures, judgement: Judgement, labels: pd.Series, sq
         st.markdown(escape_markdown(judgement.statement, MAX_MESSAGE_LENGTH))
         if judgement.numbers:
             _draw_numbers(judgement, labels)
-            _draw_course(figures, card, judgement, labels, sql)
+            _draw_course(figures, card, judgement, runs, sql)
         else:
             st.caption("None of the selected runs can test this claim.")
         st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
@@ -139,13 +140,15 @@ def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
     st.table(escape_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
 
 
-def _draw_course(figures: PageFigures, card: DeltaGenerator, judgement: Judgement, labels: pd.Series, sql: str) -> None:
+def _draw_course(
+    figures: PageFigures, card: DeltaGenerator, judgement: Judgement, runs: pd.DataFrame, sql: str
+) -> None:
     """Draw the main number over epochs, if it is known for more than one."""
-    points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
+    points = [(runs["label"][number.run_id], epoch, number.value) for epoch, number in judgement.course]
     frame = pd.DataFrame(points, columns=["run", "epoch", "value"])
     if frame["epoch"].nunique() > 1:
         number = judgement.course[0][1]
-        panel = course_panel(frame, number.name, number.limit, list(labels))
+        panel = course_panel(frame, number.name, number.limit, run_colours(runs))
         frame.attrs["sql"] = sql
         name = f"{judgement.claim}: {number.name} over epochs"
         figures.draw(card, panel, name, frame, key=f"course_{judgement.claim}")

@@ -19,7 +19,7 @@ def named(*configs: dict) -> list[str]:
 
 def test_runs_that_differ_by_the_seed_alone_share_a_name() -> None:
     assert named({"seed": 1}, {"seed": 2}, {"objective": "at"}) == ["ST", "ST", "AT"]
-    assert named({"seed": 1}, {"seed": 2, "width": 0.5}) == ["ST width 1", "ST width 0.5"]
+    assert named({"seed": 1}, {"seed": 2, "width": 0.5}) == ["ST · width 1", "ST · width 0.5"]
 
 
 def test_runs_that_differ_in_what_is_not_told_keep_names_of_their_own() -> None:
@@ -33,12 +33,12 @@ def test_a_run_with_a_name_is_called_so() -> None:
 
 
 def test_a_run_of_the_gallery_says_so_beside_ones_own() -> None:
-    assert named({"published": True}, {"published": False, "seed": 2}) == ["ST (gallery)", "ST"]
+    assert named({"published": True}, {"published": False, "seed": 2}) == ["ST · gallery", "ST"]
 
 
 def test_a_made_up_run_says_so_even_where_all_are() -> None:
-    assert named({"synthetic": True}, {"synthetic": True, "seed": 2}) == ["ST (synthetic)", "ST (synthetic)"]
-    assert named({"synthetic": True}, {"seed": 2}) == ["ST (synthetic)", "ST"]
+    assert named({"synthetic": True}, {"synthetic": True, "seed": 2}) == ["ST · synthetic", "ST · synthetic"]
+    assert named({"synthetic": True}, {"seed": 2}) == ["ST · synthetic", "ST"]
 
 
 def test_equal_epochs_are_stated_once() -> None:
