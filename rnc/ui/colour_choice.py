@@ -13,6 +13,7 @@ from rnc.ui.run_colours import exchange
 from rnc.ui.run_picker import keep_colours
 
 _MOST_LISTED = 24
+_HELP = "A run has its colour on all pages, and keeps it when others are selected. The address contains it."
 _DOT = (
     ".st-key-run_picker [data-tag]:nth-child({place}) {{ border-left-color: {colour} !important; }}"
     ".st-key-colour_of_{place} {{ border-left: 7px solid {colour}; padding-left: 0.5rem; }}"
@@ -22,8 +23,7 @@ _DOT = (
 def draw_colour_choice(labels: Mapping[str, str], colours: Mapping[str, str]) -> None:
     """Draw the menu of colours for runs (id -> label, id -> name of the colour), and mark their chips."""
     st.html(chip_style([RUN_COLOURS[colours[run_id]] for run_id in labels]))
-    with st.popover("Colours", icon=":material/palette:", disabled=not labels):
-        st.caption("A run has its colour on all pages, and keeps it when others are selected. The address contains it.")
+    with st.popover("Colours", icon=":material/palette:", disabled=not labels, help=_HELP):
         for place, (run_id, label) in enumerate(list(labels.items())[:_MOST_LISTED], 1):
             key = f"colour_of_{place}"
             st.session_state[key] = colours[run_id]

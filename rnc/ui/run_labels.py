@@ -79,16 +79,16 @@ def _joined(*words: str) -> str:
 
 def describe_run(run: dict) -> str:
     """Return a run (row of `reader.runs.all`) on one line: name, objective, data, epsilon, epochs, seed, date and origin."""
-    objective = "" if run["objective"] == Objective.OWN else run["objective"].upper()
+    is_external = run["objective"] == Objective.OWN
     epsilon: Any = run.get("epsilon")
     has_epsilon = isinstance(epsilon, int | float) and math.isfinite(epsilon)
     norm = "" if run["norm"] == Norm.LINF else f"{_SETTING['norm'](run['norm'])} "
     words = [
         run["name"],
-        objective,
+        "external" if is_external else run["objective"].upper(),
         _SETTING["dataset"](run["dataset"]),
         f"{norm}\N{GREEK SMALL LETTER EPSILON} {format_pixels(epsilon)}" if has_epsilon else "",
-        f"{run['epochs']} epochs" if objective else "",
+        "" if is_external else f"{run['epochs']} epochs",
         f"seed {run['seed']}",
         f"{run['started_at']:%Y-%m-%d}",
         SYNTHETIC if run["synthetic"] else "gallery" if run["published"] else "this store",
