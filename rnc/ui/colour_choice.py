@@ -26,7 +26,8 @@ def draw_colour_choice(labels: Mapping[str, str], colours: Mapping[str, str]) ->
     with st.popover("Colours", icon=":material/palette:", disabled=not labels, help=_HELP):
         for place, (run_id, label) in enumerate(list(labels.items())[:_MOST_LISTED], 1):
             key = f"colour_of_{place}"
-            st.session_state[key] = colours[run_id]
+            if st.session_state.get(key) != colours[run_id]:
+                st.session_state[key] = colours[run_id]
             st.selectbox(
                 escape_markdown(label),
                 list(RUN_COLOURS),
