@@ -3,7 +3,6 @@
 import streamlit as st
 
 from rnc.ui import opened_store
-from rnc.ui.charts.palette import run_colour
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.geometry import (
@@ -15,12 +14,11 @@ from rnc.ui.pages.geometry import (
 )
 from rnc.ui.pages.simplex_distances import draw_simplex_distances
 from rnc.ui.run_and_class_controls import choose_run
-from rnc.ui.selection import current_selection, epoch_not_after, selected_runs
+from rnc.ui.selection import current_selection, epoch_not_after
 
 selection = current_selection()
 figures = PageFigures("Geometry of the class means")
 run = choose_run(selection)
-run["colour"] = run_colour(run.label, list(selected_runs(selection)["label"]))
 epoch = epoch_not_after(opened_store.reader().vectors.epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
     st.info(

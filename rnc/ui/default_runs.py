@@ -1,7 +1,6 @@
 """The runs that a visitor can select, and those that are selected at first."""
 
 import pandas as pd
-import streamlit as st
 
 from rnc.ui import opened_store
 from rnc.ui.opened_store import cached_until_store_changes
@@ -11,8 +10,6 @@ from rnc.vocabulary import Objective, RunState
 _DEFAULT_RUNS = 5  # one per objective
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
 """The fields in which runs must agree for their objectives to be comparable."""
-_SELECTED, _DRAWN = "runs", "default_runs"
-"""The keys of the session that hold the selected runs, and the default selection with which the page was drawn."""
 
 
 @cached_until_store_changes
@@ -26,14 +23,6 @@ def measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
 def default_runs() -> list[str]:
     """Return the runs that are selected at first."""
     return measured_and_default_runs()[1]
-
-
-def follow_default(default: list[str]) -> None:
-    """Select a default selection that has changed, because a run is done, unless the visitor has selected other runs."""
-    drawn = st.session_state.get(_DRAWN)
-    if drawn is not None and drawn != default and st.session_state.get(_SELECTED) == drawn:
-        st.session_state[_SELECTED] = default
-    st.session_state[_DRAWN] = default
 
 
 def complete_selection(runs: pd.DataFrame) -> list[str]:

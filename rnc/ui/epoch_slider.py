@@ -5,9 +5,11 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
+from rnc.ui.address_values import choose, is_opened_anew, is_untied, tie, untied
 from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
 
@@ -21,22 +23,35 @@ def draw_cursor(epochs: list[int]) -> int:
     """Draw the cursor over the measured `epochs` of the selected runs, ascending, and return the selected epoch.
 
     `last` stands for the last epoch, and follows a run that is under way. A URL may contain any epoch; the cursor then shows
-    the last measured epoch that is not after it.
+    the last measured epoch that is not after it, and the page says so.
     """
+    if "cursor_to" in st.session_state:  # a widget's state cannot be set after it is drawn
+        choose("epoch", st.session_state.pop("cursor_to"))
+    tied = _tie_epoch(epochs)
     if len(epochs) < 2:
         return epochs[0] if epochs else 0
-    if "cursor_to" in st.session_state:  # a widget's state cannot be set after it is drawn
-        st.session_state["epoch"] = st.session_state.pop("cursor_to")
     requested = str(st.session_state.get("epoch", st.query_params.get("epoch", _LAST)))
     stops = cursor_stops(epochs, at := nearest_stop(epochs, requested))
     if at != requested:
         st.session_state["epoch"] = at
     help = "Every chart shows each run at its last measured epoch up to this one."
-    stop = _slider("Epoch", stops, "epoch", help)
+    stop = str(st.select_slider("Epoch", stops, value=stops[-1], help=help, **tied))
     if _draw_play_toggle("play", "Step through the measured epochs of the selected runs."):
         st.session_state["page_seen_at"] = math.inf
         _advance(stops, stop)
     return epochs[-1] if stop == _LAST else int(stop)
+
+
+def _tie_epoch(epochs: list[int]) -> dict[str, Any]:
+    """Return the arguments that tie the cursor to the address, and say above the page if its epoch was not measured."""
+    requested = st.query_params.get("epoch", _LAST)
+    is_measured = requested == _LAST or not epochs or requested in map(str, epochs)
+    if is_measured or not (is_opened_anew("epoch") or is_untied("epoch")):
+        return tie("epoch", {requested: requested}, "")
+    at = nearest_stop(epochs, requested)
+    shown = epochs[-1] if at == _LAST else int(at)
+    why = f"this epoch of the address was not measured for any of the selected runs. Epoch {shown:d} is shown."
+    return untied("epoch", [requested], why)
 
 
 def nearest_stop(epochs: list[int], requested: str) -> str:

@@ -3,28 +3,53 @@
 Tested by tests/pages/test_pages.py.
 """
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
+from rnc.ui.address_values import tie
 from rnc.ui.charts.projection import has_legend
-from rnc.ui.markdown import escape_markdown
+from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.run_labels import earlier_labels
 from rnc.ui.selection import Selection, selected_runs
+
+_NO_RUN = "this run of the address is not one of the selected runs. The first of these is shown."
 
 
 def choose_run(selection: Selection) -> pd.Series:
-    """Let the user choose one of the selected runs for the page, and return its row, with `label`."""
+    """Let the user choose one of the selected runs for the page, and return its row, with `label` and `colour`."""
     runs = selected_runs(selection)
     first = runs["label"].iloc[0]
     label = st.segmented_control(
         "Run",
         list(runs["label"]),
         default=first,
-        key="run",
-        bind="query-params",
         required=True,
         format_func=escape_markdown,
+        **tie_label("run", runs, _NO_RUN),
     )
     return runs.set_index("label", drop=False).loc[label or first].squeeze()
+
+
+def tie_label(key: str, runs: pd.DataFrame, why: Markdown, *others: str) -> dict[str, Any]:
+    """Return the arguments that tie a control to the address (`tie`) whose options are the labels of runs, and `others`.
+
+    The chosen run stays chosen if its label changes, because other runs are selected. An address can also have a run's id, or
+    the label that it had in earlier versions.
+    """
+    labels: dict[str, str] = dict(runs["label"])
+    before: dict[str, str] = st.session_state.get(f"{key}_labels", labels)
+    now = {label: labels[run_id] for run_id, label in before.items() if run_id in labels}
+    chosen = str(st.session_state.get(key, ""))
+    if now.get(chosen, chosen) != chosen:
+        st.session_state[key] = now[chosen]
+    st.session_state[f"{key}_labels"] = labels
+    texts = {label: escape_markdown(label) for label in [*labels.values(), *others]}
+    earlier = dict(labels)
+    for run_id, text in earlier_labels(runs.reset_index(drop=True)).items():
+        earlier |= {text: labels[run_id], escape_markdown(text): labels[run_id]}
+    return tie(key, texts, why, earlier=earlier)
 
 
 def choose_vertices(classes: list[str], key: str) -> list[str]:

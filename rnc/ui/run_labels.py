@@ -1,25 +1,33 @@
 """Labels of runs, classes and epochs in legends, tables, captions and exported figures."""
 
 import json
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
+from rnc.conditions import format_pixels
 from rnc.ui.markdown import Markdown, escape_markdown, single_line
-from rnc.vocabulary import SYNTHETIC
+from rnc.vocabulary import SYNTHETIC, Norm, Objective
 
-_DISTINGUISHING: dict[str, Callable[[Any], str]] = {
-    "dataset": "{}".format,
+_SEPARATOR = " \N{MIDDLE DOT} "
+_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+_NORMS = {Norm.LINF: "\N{SCRIPT SMALL L}\N{INFINITY}", Norm.L2: "\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}"}
+_SETTING: dict[str, Callable[[Any], str]] = {
+    "dataset": lambda name: _TITLES.get(name, name),
     "model": "{}".format,
     "width": "width {:g}".format,
     "subset": lambda count: f"{count:,} images" if count else "all images",
-    "norm": "{}".format,
-    "seed": "seed {}".format,
-    "published": lambda of_gallery: "(gallery)" if of_gallery else "",
+    "norm": lambda name: _NORMS.get(name, name),
 }
-"""The fields that may distinguish runs in a legend, with their formats."""
+"""The fields of a run's setting, with their formats; runs that differ in one are not comparable without its mention."""
+_INSTANCE: dict[str, Callable[[Any], str]] = {
+    "published": lambda of_gallery: "gallery" if of_gallery else "",
+    "seed": "seed {}".format,
+}
+"""The fields that distinguish runs of one setting and objective; a label has them only if another run has the same one."""
 MARKS = ["published", "synthetic"]
 """Columns that distinguish runs with equal configs; runs for which they are false come first."""
 
@@ -27,25 +35,82 @@ MARKS = ["published", "synthetic"]
 def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     """Return a short label for each run, by its id.
 
-    The label is the run's name (`train.measure --name`), or else its objective and those of data set, network, width, images,
-    norm and seed that distinguish the runs. Runs with equal labels get the end of their ids in addition. A synthetic run
-    always says so.
+    The label is the run's name (`train.measure --name`), or else its objective, with as few fields of the setting as tell the
+    settings of these runs apart. Runs with equal labels get in addition what distinguishes them: gallery, seed, or the end of
+    their ids. A synthetic run always says so.
     """
-    fields = [field for field in _DISTINGUISHING if runs[field].nunique() > 1]
-    labels = [_label(run, fields) for run in runs.to_dict("records")]
+    rows = runs.to_dict("records")
+    labels = [_label(run, fields) for run, fields in zip(rows, _distinguishing(runs), strict=True)]
+    for name, text in _INSTANCE.items():
+        pairs = list(zip(rows, labels, strict=True))
+        values: dict[str, set] = defaultdict(set)
+        for run, label in pairs:
+            values[label].add(run[name])
+        labels = [_joined(label, text(run[name])) if len(values[label]) > 1 else label for run, label in pairs]
     shared = {label for label, count in Counter(labels).items() if count > 1}
     return {
-        run_id: single_line(f"{label} {run_id.rsplit('-', 1)[-1]}" if label in shared else label)
+        run_id: single_line(_joined(label, run_id.rsplit("-", 1)[-1]) if label in shared else label)
         for run_id, label in zip(runs["run_id"], labels, strict=True)
     }
 
 
+def _distinguishing(runs: pd.DataFrame) -> list[list[str]]:
+    """Return for each run the fields of the setting in which runs differ that agree with it in all fields before."""
+    earlier: list[str] = []
+    varies = {}
+    for name in _SETTING:
+        groups = runs.groupby(earlier, sort=False)[name] if earlier else runs.groupby(lambda _row: 0)[name]
+        varies[name] = list(groups.transform("nunique") > 1)
+        earlier.append(name)
+    return [[name for name in _SETTING if varies[name][place]] for place in range(len(runs))]
+
+
 def _label(run: dict, fields: list[str]) -> str:
     """Return the label of a run with the given fields, before labels are made unique."""
-    words = [run["name"]] if run["name"] else [run["objective"].upper()]
-    if not run["name"]:
-        words += [_DISTINGUISHING[field](run[field]) for field in fields]
-    return " ".join(filter(None, [*words, f"({SYNTHETIC})" if run["synthetic"] else ""]))
+    words = (
+        [run["name"]] if run["name"] else [run["objective"].upper(), *(_SETTING[name](run[name]) for name in fields)]
+    )
+    return _joined(*words, SYNTHETIC if run["synthetic"] else "")
+
+
+def _joined(*words: str) -> str:
+    return _SEPARATOR.join(filter(None, words))
+
+
+def describe_run(run: dict) -> str:
+    """Return a run (row of `reader.runs.all`) on one line: name, objective, data, epsilon, epochs, seed, date and origin."""
+    is_external = run["objective"] == Objective.OWN
+    epsilon: Any = run.get("epsilon")
+    has_epsilon = isinstance(epsilon, int | float) and math.isfinite(epsilon)
+    norm = "" if run["norm"] == Norm.LINF else f"{_SETTING['norm'](run['norm'])} "
+    words = [
+        run["name"],
+        "external" if is_external else run["objective"].upper(),
+        _SETTING["dataset"](run["dataset"]),
+        f"{norm}\N{GREEK SMALL LETTER EPSILON} {format_pixels(epsilon)}" if has_epsilon else "",
+        "" if is_external else f"{run['epochs']} epochs",
+        f"seed {run['seed']}",
+        f"{run['started_at']:%Y-%m-%d}",
+        SYNTHETIC if run["synthetic"] else "gallery" if run["published"] else "this store",
+    ]
+    return single_line(_joined(*words))
+
+
+def earlier_labels(runs: pd.DataFrame) -> dict[str, str]:
+    """Return the labels by which addresses of earlier versions name runs, by their ids: all varying fields, with spaces."""
+    texts: dict[str, Callable[[Any], str]] = {
+        name: text for name, text in _SETTING.items() if name not in ("dataset", "norm")
+    }
+    texts = {"dataset": str, "model": str, **texts, "norm": str, "seed": _INSTANCE["seed"]}
+    texts["published"] = lambda of_gallery: "(gallery)" if of_gallery else ""
+    fields = [name for name in texts if runs[name].nunique() > 1]
+    labels = {}
+    for run in runs.to_dict("records"):
+        words = (
+            [run["name"]] if run["name"] else [run["objective"].upper(), *(texts[name](run[name]) for name in fields)]
+        )
+        labels[run["run_id"]] = " ".join(filter(None, [*words, f"({SYNTHETIC})" if run["synthetic"] else ""]))
+    return labels
 
 
 def labels_over_seeds(runs: pd.DataFrame) -> dict[str, str]:

@@ -4,7 +4,7 @@ Tested by tests/pages/test_pages.py.
 """
 
 import runpy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ import streamlit as st
 
 from rnc.store.errors import StoreError
 from rnc.store.queries.epochs_not_after import epochs_not_after
+from rnc.ui.charts.palette import RUN_COLOURS, RunColours
 from rnc.ui.opened_store import cached_until_store_changes, reader
 from rnc.ui.run_labels import run_labels
 from rnc.vocabulary import Role, Split
@@ -30,6 +31,8 @@ class Selection:
     condition_name: str
     """A role, to which each run assigns its own attack or noise, or the slug of an extra condition."""
     split: Split
+    colours: dict[str, str] = field(default_factory=dict)
+    """The colour of each run, by its name in `rnc.ui.charts.palette.RUN_COLOURS`."""
 
     @property
     def clean_and_condition(self) -> list[str]:
@@ -64,8 +67,14 @@ def _run_app_instead() -> NoReturn:
 
 
 def selected_runs(selection: Selection) -> pd.DataFrame:
-    """Return the table of the selected runs in the order of selection, with a short `label` each."""
-    return labelled_runs(tuple(selection.runs))
+    """Return the table of the selected runs in the order of selection, with a short `label` and a `colour` (#RRGGBB) each."""
+    runs = labelled_runs(tuple(selection.runs))
+    return runs.assign(colour=[RUN_COLOURS[selection.colours[run_id]] for run_id in runs["run_id"]])
+
+
+def run_colours(runs: pd.DataFrame) -> RunColours:
+    """Return the colours of runs (with `label`, `colour`) by their labels; runs that share a label have that of the first."""
+    return dict(runs.drop_duplicates("label").set_index("label")["colour"].astype(str))
 
 
 @cached_until_store_changes

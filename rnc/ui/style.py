@@ -79,4 +79,21 @@ VERDICTS = """
 """
 """The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green."""
 
-STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{HIDDEN}{VERDICTS}</style>"
+RUNS = """
+[data-testid="stLayoutWrapper"]:has(> .st-key-address) { display: none; }
+.st-key-run_picker [data-tag] {
+    background: light-dark(#e4e6ea, #363a44) !important; color: light-dark(#1f2328, #f0f2f5) !important;
+    border-left-width: 7px; border-left-style: solid;
+}
+.st-key-run_picker [data-tag] svg { color: inherit !important; }
+.st-key-run_picker [data-tag] > span[title] { direction: ltr; }
+[role="listbox"][aria-label="Runs"] [role="option"] { padding-block: 0; }
+[role="listbox"][aria-label="Runs"] [data-item-hl] {
+    direction: ltr; white-space: normal; font-size: 0.75rem; line-height: 1.3;
+    display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+}
+"""
+"""The field of runs: what ties it to the address is not shown, a chip has its run's colour at its left edge, and descriptions in
+the list, which begin with what matters, take two lines."""
+
+STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{HIDDEN}{VERDICTS}{RUNS}</style>"

@@ -7,11 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui.charts.curves import Curves
+from rnc.ui.charts.palette import RUN_COLOURS
 from rnc.ui.figures import draw_chart
 from rnc.ui.style import STYLE
 from rnc.vocabulary import Metric
 
 RUNS = json.loads(os.environ["RNC_TEST_TEXTS"])
+COLOURS = dict(zip(RUNS, RUN_COLOURS.values(), strict=False))
 rows = [
     (run, "clean", run, "clean", epoch, (place + 1) / (1 + epoch * (1 + place % 2)))
     for place, run in enumerate(RUNS)
@@ -20,6 +22,6 @@ rows = [
 ]
 values = pd.DataFrame(rows, columns=["run", "shown", "run_id", "condition", "epoch", "value"])
 st.html(STYLE)
-draw_chart(st.container(), Curves(RUNS, ["clean"], 10).panel(values, Metric.NC1), "curves", key="curves")
+draw_chart(st.container(), Curves(COLOURS, ["clean"], 10).panel(values, Metric.NC1), "curves", key="curves")
 st.html('<div style="height:2000px">a page that scrolls</div>')
 st.title("done")

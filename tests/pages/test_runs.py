@@ -52,7 +52,8 @@ def listed(app: AppTest) -> set[str]:
 
 def offered(app: AppTest) -> set[str]:
     """The runs in the sidebar's picker."""
-    return set(app.sidebar.multiselect(key="runs").options)
+    ids = app.session_state["run_texts"][-1]
+    return {ids[text] for text in app.sidebar.multiselect(key="run_picker").options}
 
 
 def tags_of(app: AppTest) -> Multiselect:
@@ -240,8 +241,8 @@ def test_configs_stand_side_by_side(store: Path, monkeypatch: pytest.MonkeyPatch
     app = open_page("runs", store, monkeypatch, runs=["one-st", "three-at"])
     table = next(element.value for element in app.dataframe if "field" in element.value).set_index("field")
     assert table.to_dict("index") == {
-        "objective": {"ST seed 1": "st", "AT seed 2": "at"},
-        "seed": {"ST seed 1": "1", "AT seed 2": "2"},
+        "objective": {"ST": "st", "AT": "at"},
+        "seed": {"ST": "1", "AT": "2"},
     }
     app.toggle(key="all_fields").set_value(True).run()
     assert len(next(element.value for element in app.dataframe if "field" in element.value)) == 8
@@ -316,6 +317,8 @@ def test_a_run_of_an_address_that_is_not_there_is_named_beside_the_others(
 ) -> None:
     app = open_page("collapse", store, monkeypatch, runs=["two-at", "gone-st"])
     assert "gone-st" in app.warning[0].value and "two-at" not in app.warning[0].value
-    assert app.sidebar.multiselect(key="runs").value == ["two-at"] and app.title
-    app.sidebar.multiselect(key="runs").set_value(["one-st", "two-at"]).run()
+    assert app.sidebar.multiselect(key="run_picker").value == ["two-at"] and app.title
+    assert app.query_params["runs"] == ["two-at", "gone-st"], "the address stays"
+    app.sidebar.multiselect(key="run_picker").set_value(["one-st", "two-at"]).run()
     assert not app.warning, "the user has selected other runs"
+    assert app.query_params["runs"] == ["one-st", "two-at"]

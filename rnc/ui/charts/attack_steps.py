@@ -8,7 +8,7 @@ import pandas as pd
 
 from rnc.ui.charts.axes import value_axis
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, RUNS, class_scale
+from rnc.ui.charts.palette import GREY, class_scale
 from rnc.vocabulary import Metric
 
 STEP_METRICS = {
@@ -48,8 +48,8 @@ def _step_specification(
         here = named("current").mark_rule(strokeDash=[3, 3], color=GREY)
         layers.append(here.encode(x=alt.X("frame:N", sort=frames)))
     if has_band:
-        layers.append(base.mark_area(opacity=0.15, color=RUNS[0]).encode(y=alt.Y("low:Q"), y2="high:Q"))
-    line = base.mark_line(point=alt.OverlayMarkDef(size=18, color=RUNS[0]), color=RUNS[0], strokeWidth=2)
+        layers.append(base.mark_area(opacity=0.15, color=GREY).encode(y=alt.Y("low:Q"), y2="high:Q"))
+    line = base.mark_line(point=alt.OverlayMarkDef(size=18, color=GREY), color=GREY, strokeWidth=2)
     layers.append(line.encode(y=value_axis(log, ticks=3)))
     label, meaning = STEP_METRICS[metric]
     title = alt.TitleParams(label, subtitle=meaning, anchor="start", fontSize=13, subtitleFontSize=10)

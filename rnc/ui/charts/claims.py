@@ -9,29 +9,29 @@ import pandas as pd
 from rnc.ui.charts.axes import epoch_axis, value_axis
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, run_scale
+from rnc.ui.charts.palette import GREY, RunColours, run_scale
 
 _HEIGHT = 150
 _WIDE_RANGE = 10
 """Ratio of the largest to the smallest value above which an axis is logarithmic."""
 
 
-def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: list[str]) -> Chart:
-    """Draw a number (run, epoch, value) over epochs, a line per run, with its bound as a dashed rule. `runs` sets the colours."""
+def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours) -> Chart:
+    """Draw a number (run, epoch, value) over epochs, a line per run, with its bound as a dashed rule."""
     values_and_limit = [*frame["value"], limit]
     log = min(values_and_limit) > 0 and max(values_and_limit) / min(values_and_limit) > _WIDE_RANGE
-    text = _course_specification(name, tuple(runs), int(frame["epoch"].max()), log=log)
+    text = _course_specification(name, tuple(runs.items()), int(frame["epoch"].max()), log=log)
     picture = Chart(text, {"values": frame, "limit": pd.DataFrame({"value": [limit]})})
-    return with_hover(picture, frame, Lines("values", runs), log_epochs=True)
+    return with_hover(picture, frame, Lines("values", list(runs)), log_epochs=True)
 
 
 @kept
-def _course_specification(name: str, runs: tuple[str, ...], last: int, *, log: bool) -> alt.LayerChart:
+def _course_specification(name: str, runs: tuple[tuple[str, str], ...], last: int, *, log: bool) -> alt.LayerChart:
     y = value_axis(log, ticks=3).axis(grid=False)
     x = epoch_axis(last, log=True).title(None)
     lines = named("values").mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.5)
     tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("value:Q", format=".4g", title=name)]
-    colour = alt.Color("run:N", scale=run_scale(list(runs)), legend=None)
+    colour = alt.Color("run:N", scale=run_scale(runs), legend=None)
     bound = named("limit").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
     title = alt.TitleParams(f"{name}, over epochs", anchor="start", fontSize=11, fontWeight="normal")
     layers = [lines.encode(x=x, y=y, color=colour, tooltip=tooltip), bound]

@@ -5,15 +5,16 @@ Tested by tests/rnc/ui/charts/test_charts.py.
 
 from html import escape
 
-from rnc.ui.charts.palette import dash_scale, run_scale
+from rnc.ui.charts.palette import RunColours, dash_scale
 
 _LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin-right:6px;background:{ink}"
 
 
-def curve_legend(runs: list[str], conditions: list[str]) -> str:
+def curve_legend(runs: RunColours, conditions: list[str]) -> str:
     """Return the legend: colours of runs, then dashes of conditions in the colour of the text."""
-    colours, dashes = run_scale(runs).to_dict()["range"], dash_scale(conditions).to_dict()["range"]
-    entries = [*zip(colours, runs, strict=True), *zip(map(_dashed, dashes), conditions, strict=True)]
+    dashes = dash_scale(conditions).to_dict()["range"]
+    entries = [(colour, run) for run, colour in runs.items()]
+    entries += zip(map(_dashed, dashes), conditions, strict=True)
     spans = [
         f'<span style="white-space:nowrap"><span style="{_LINE.format(ink=ink)}"></span>{escape(name)}</span>'
         for ink, name in entries

@@ -13,7 +13,7 @@ from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, dash_scale, run_scale
+from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
 from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo
 
 PANEL_HEIGHT = 300
@@ -25,8 +25,7 @@ _FAINT = 0.3
 class Curves:
     """Settings that the panels of a page share: runs, conditions, axes and marked epochs."""
 
-    runs: list[str]
-    """The labels in their order, which determines the colours."""
+    runs: RunColours
     conditions: list[str]
     """The conditions shown, in the order of the legend."""
     cursor: int
@@ -53,7 +52,7 @@ class Curves:
         rows["lines"] = self._thinned(drawn)
         shape = _PanelShape(
             metric,
-            tuple(self.runs),
+            tuple(self.runs.items()),
             tuple(self.conditions),
             frozenset(rows),
             last=int(frame["epoch"].max()) if len(frame) else 0,
@@ -63,7 +62,7 @@ class Curves:
             has_seeds="seeds" in drawn,
         )
         picture = Chart(_panel_specification(shape), rows)
-        return with_hover(picture, drawn, Lines("lines", self.runs, self.conditions), log_epochs=self.log_epochs)
+        return with_hover(picture, drawn, Lines("lines", list(self.runs), self.conditions), log_epochs=self.log_epochs)
 
     def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
         return thinned(frame, log_epochs=self.log_epochs)
@@ -84,7 +83,8 @@ class _PanelShape:
     """Everything about a panel but its rows; equal shapes have one specification."""
 
     metric: Metric
-    runs: tuple[str, ...]
+    runs: tuple[tuple[str, str], ...]
+    """The label and colour of each run."""
     conditions: tuple[str, ...]
     data_sets: frozenset[str]
     """The names of the data sets that the panel has."""
@@ -99,7 +99,7 @@ class _PanelShape:
     @property
     def colour(self) -> alt.Color:
         """The colour of a run."""
-        return alt.Color("run:N", scale=run_scale(list(self.runs)), legend=None)
+        return alt.Color("run:N", scale=run_scale(self.runs), legend=None)
 
 
 @kept
@@ -155,20 +155,25 @@ def _above_zero(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(low=low)[low > 0]
 
 
-def layer_panel(frame: pd.DataFrame, metric: Metric, runs: list[str], conditions: list[str], *, log: bool) -> Chart:
+def layer_panel(frame: pd.DataFrame, metric: Metric, runs: RunColours, conditions: list[str], *, log: bool) -> Chart:
     """Draw a metric against depth, a line per (run, condition).
 
     `frame` has run (label), shown, layer, depth, epoch and value.
     """
     log = log and METRIC_INFO[metric].log_axis
     stages = tuple(frame.sort_values("depth")["layer"].unique())
-    text = _layer_specification(metric, tuple(runs), tuple(conditions), stages, log=log)
+    text = _layer_specification(metric, tuple(runs.items()), tuple(conditions), stages, log=log)
     return Chart(text, {"values": _positive(frame, log)})
 
 
 @kept
 def _layer_specification(
-    metric: Metric, runs: tuple[str, ...], conditions: tuple[str, ...], stages: tuple[str, ...], *, log: bool
+    metric: Metric,
+    runs: tuple[tuple[str, str], ...],
+    conditions: tuple[str, ...],
+    stages: tuple[str, ...],
+    *,
+    log: bool,
 ) -> alt.Chart:
     return (
         named("values")
@@ -184,7 +189,7 @@ def _layer_specification(
                 format=NUMBERS, tickCount=4
             ),
             order="depth:Q",
-            color=alt.Color("run:N", scale=run_scale(list(runs)), legend=None),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
             tooltip=["run:N", "shown:N", "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
         )

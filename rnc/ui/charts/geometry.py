@@ -10,7 +10,7 @@ import pandas as pd
 from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, value_axis
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import GREY, dash_scale, run_scale
+from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
 from rnc.ui.charts.theme import on_fill
 from rnc.vocabulary import MetricInfo
 
@@ -98,23 +98,23 @@ def _norm_specification(class_names: tuple[str, ...], colour: str) -> alt.Chart:
     )
 
 
-def class_angles(frame: pd.DataFrame, classes: list[str], runs: list[str]) -> Chart:
+def class_angles(frame: pd.DataFrame, classes: list[str], runs: RunColours) -> Chart:
     """Draw the clean-to-perturbed angle of each class in degrees (class, run, degrees), with adjacent bars for the runs.
 
     The page draws the legend, which may be too long for a chart (`legend`).
     """
-    return Chart(_angle_specification(tuple(classes), tuple(runs)), {"angles": frame})
+    return Chart(_angle_specification(tuple(classes), tuple(runs.items())), {"angles": frame})
 
 
 @kept
-def _angle_specification(class_names: tuple[str, ...], run_labels: tuple[str, ...]) -> alt.Chart:
-    classes, runs = list(class_names), list(run_labels)
+def _angle_specification(class_names: tuple[str, ...], runs: tuple[tuple[str, str], ...]) -> alt.Chart:
+    classes = list(class_names)
     return (
         named("angles")
         .mark_bar()
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
-            xOffset=alt.XOffset("run:N", sort=runs),
+            xOffset=alt.XOffset("run:N", sort=[label for label, _colour in runs]),
             y=alt.Y("degrees:Q", title="angle to clean mean (degrees)", scale=alt.Scale(zero=True)),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             tooltip=[
@@ -159,7 +159,7 @@ def _spectrum_specification(conditions: tuple[str, ...], colour: str) -> alt.Lay
 
 
 def simplex_distance_lines(
-    frame: pd.DataFrame, info: MetricInfo, runs: list[str], conditions: list[str], cursor: int, *, log: bool
+    frame: pd.DataFrame, info: MetricInfo, runs: RunColours, conditions: list[str], cursor: int, *, log: bool
 ) -> Chart:
     """Draw a distance over epochs, a line per (run, condition), with a rule at the epoch cursor.
 
@@ -167,14 +167,14 @@ def simplex_distance_lines(
     """
     drawn = frame[frame["value"] > 0] if log else frame
     last = int(frame["epoch"].max()) if len(frame) else 0
-    text = _distance_specification(info, tuple(runs), tuple(conditions), last, log=log)
+    text = _distance_specification(info, tuple(runs.items()), tuple(conditions), last, log=log)
     picture = Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
-    return with_hover(picture, drawn, Lines("distances", runs, conditions), log_epochs=log)
+    return with_hover(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log)
 
 
 @kept
 def _distance_specification(
-    info: MetricInfo, runs: tuple[str, ...], conditions: tuple[str, ...], last: int, *, log: bool
+    info: MetricInfo, runs: tuple[tuple[str, str], ...], conditions: tuple[str, ...], last: int, *, log: bool
 ) -> alt.LayerChart:
     x = epoch_axis(last, log=log)
     tooltip = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
@@ -184,7 +184,7 @@ def _distance_specification(
         .encode(
             x=x,
             y=value_axis(log),
-            color=alt.Color("run:N", scale=run_scale(list(runs)), legend=None),
+            color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
             detail="run_id:N",
             tooltip=tooltip,

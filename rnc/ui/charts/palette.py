@@ -1,16 +1,31 @@
 """The colours, dashes and shapes of all charts, safe for colour-blind readers in light and dark themes.
 
-Colour means the class in charts of classes, and the run in curves over epochs. The dash of a line or the shape of a point means
-the condition.
+Colour means the class in charts of classes, and the run in all others. Both never stand on one page with hues that can be
+confused. The dash of a line or the shape of a point means the condition.
 
 Tested by tests/rnc/ui/charts/test_charts.py.
 """
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import altair as alt
 
 from rnc.vocabulary import Role
 
-RUNS = ["#0072B2", "#C68900", "#009E73", "#CC79A7", "#4B9DCB", "#D55E00", "#909090", "#9E962C"]
+RunColours: TypeAlias = Mapping[str, str]
+"""The label of each run -> its colour as `#RRGGBB`, in the order of the legend."""
+
+_HUES = {
+    "blue": "#0072B2",
+    "orange": "#C68900",
+    "green": "#009E73",
+    "pink": "#CC79A7",
+    "sky blue": "#4B9DCB",
+    "vermilion": "#D55E00",
+    "grey": "#909090",
+    "olive": "#9E962C",
+}
 """Colours of Okabe and Ito (2008) without black; the pale ones are darker here, so that all have a contrast of 3 to the page in
 both themes."""
 
@@ -44,14 +59,10 @@ _DASHES = {
 _EXTRA_DASHES = [[14, 4], [4, 4, 1, 4], [8, 2, 8, 6], [1, 3]]
 
 
-def run_scale(labels: list[str]) -> alt.Scale:
-    """Return a run's colour by its position among the chosen runs; after the eighth, the same hues darker, then lighter."""
-    return alt.Scale(domain=labels, range=_shades(RUNS, len(labels)))
-
-
-def run_colour(run: str, runs: list[str]) -> str:
-    """Return the colour of one of the runs, for a chart of this run alone."""
-    return _shades(RUNS, len(runs))[runs.index(run)]
+def run_scale(colours: RunColours | Iterable[tuple[str, str]]) -> alt.Scale:
+    """Return the scale that gives each run (label) its colour."""
+    by_label = dict(colours)
+    return alt.Scale(domain=list(by_label), range=list(by_label.values()))
 
 
 def class_scale(classes: list[str]) -> alt.Scale:
@@ -80,3 +91,11 @@ def dash_scale(conditions: list[str]) -> alt.Scale:
     dashes = {str(role): dash for role, dash in _DASHES.items()}
     dashes |= {c: _EXTRA_DASHES[i % len(_EXTRA_DASHES)] for i, c in enumerate(extras)}
     return alt.Scale(domain=conditions, range=[dashes[c] for c in conditions])
+
+
+RUN_COLOURS: dict[str, str] = {
+    f"{shade}{name}": _shade(colour, repeat)
+    for repeat, shade in enumerate(("", "dark ", "light "))
+    for name, colour in _HUES.items()
+}
+"""The name of each colour that a run can have -> `#RRGGBB`: the hues, then the same ones darker, then lighter."""

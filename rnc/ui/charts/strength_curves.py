@@ -9,25 +9,25 @@ import pandas as pd
 from rnc.conditions import format_pixels
 from rnc.ui.charts.axes import value_axis
 from rnc.ui.charts.kept_specification import Chart, kept, named
-from rnc.ui.charts.palette import run_scale
+from rnc.ui.charts.palette import RunColours, run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 
 _HEIGHT = 210
 
 
 def metric_by_strength(
-    frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool
+    frame: pd.DataFrame, metric: Metric, sources: RunColours, strength: str, *, pixels: bool
 ) -> Chart:
     """Draw a metric (source, strength, value) against the strength, a line per source; `strength` labels the axis.
 
     With `pixels`, strengths are written as customary, `8/255`. Values that a log axis cannot show are left out.
     """
     rows = _drawn(frame, METRIC_INFO[metric], pixels)
-    return Chart(_strength_specification(metric, tuple(sources), strength), {"values": rows})
+    return Chart(_strength_specification(metric, tuple(sources.items()), strength), {"values": rows})
 
 
 @kept
-def _strength_specification(metric: Metric, sources: tuple[str, ...], strength: str) -> alt.Chart:
+def _strength_specification(metric: Metric, sources: tuple[tuple[str, str], ...], strength: str) -> alt.Chart:
     info = METRIC_INFO[metric]
     return (
         named("values")
@@ -35,7 +35,7 @@ def _strength_specification(metric: Metric, sources: tuple[str, ...], strength: 
         .encode(
             x=alt.X("strength:Q", title=strength, axis=alt.Axis(grid=False, tickCount=6, format=".3~g")),
             y=value_axis(info.log_axis),
-            color=alt.Color("source:N", scale=run_scale(list(sources)), legend=None),
+            color=alt.Color("source:N", scale=run_scale(sources), legend=None),
             tooltip=[
                 "source:N",
                 alt.Tooltip("strength_text:N", title=strength),

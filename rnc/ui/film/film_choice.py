@@ -15,11 +15,12 @@ from rnc.ui.film.film_routes import OfferedFilm
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.projections.selection import picked_samples, scope_of, scope_of_images, select
-from rnc.ui.run_and_class_controls import choose_run
+from rnc.ui.run_and_class_controls import choose_run, tie_label
 from rnc.ui.selection import Selection, condition_slug, selected_runs
 from rnc.vocabulary import Objective, Split
 
 _NONE = "none"
+_NO_RUN = "this run of the address is not one of the selected runs with the same images."
 
 
 def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
@@ -38,10 +39,9 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
             "Second run",
             options,
             default=adversarial[0],
-            key="film_beside",
-            bind="query-params",
             required=True,
             format_func=escape_markdown,
+            **tie_label("film_beside", others, _NO_RUN, _NONE),
         )
         all_samples = st.toggle(
             "All samples",

@@ -14,6 +14,7 @@ from rnc.lab.attack import AttackResult
 from rnc.ui.charts.attack_steps import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.leaping import leaping_matrix
+from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
@@ -203,7 +204,7 @@ def _numbers(result: AttackResult, figures: PageFigures) -> None:
     shown = [str(Role.CLEAN), str(Role.PERTURBED)]
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
         frame = result.layers[result.layers["metric"] == metric].assign(run="", epoch=0)
-        panel = layer_panel(frame, metric, [""], shown, log=True)
+        panel = layer_panel(frame, metric, {"": GREY}, shown, log=True)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_layers_{metric}")
     st.caption("Solid: clean. Dashed: perturbed, around their own class means.")
 

@@ -13,7 +13,8 @@ from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
-from rnc.ui.markdown import escape_markdown, single_line
+from rnc.ui.lab.source_labels import label_sources
+from rnc.ui.markdown import escape_markdown
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric
 
 _PANELS = [
@@ -44,9 +45,10 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
         st.info("The sweep was stopped before the first strength was measured.")
         return
     _warn_of_zero_gradients(result, request, images)
-    sources = [single_line(source.label) for source in request.sources]
+    sources = label_sources(request.sources)
     pixels = request.over is not Axis.STEPS
-    named = result.points.assign(source=[sources[place] for place in result.points["source"]])
+    labels = list(sources)
+    named = result.points.assign(source=[labels[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
     features = named[named["layer"] == FEATURES_LAYER]
     for begin in range(0, len(_PANELS), 3):
@@ -59,7 +61,7 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
         "the clean means. Log axes leave out zeros."
     )
     if named["layer"].nunique() > 1:
-        _draw_layers(named, sources, figures, pixels)
+        _draw_layers(named, labels, figures, pixels)
 
 
 def _warn_of_zero_gradients(result: StrengthCurveResult, request: StrengthCurveRequest, images: int) -> None:

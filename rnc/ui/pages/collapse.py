@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui import opened_store
+from rnc.ui.address_values import tie
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
@@ -17,7 +18,7 @@ from rnc.ui.charts.hover import MOUSE_NOTE
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import labels_over_seeds
-from rnc.ui.selection import Selection, condition_names, labelled_runs
+from rnc.ui.selection import Selection, condition_names, labelled_runs, run_colours, selected_runs
 from rnc.vocabulary import METRIC_INFO, Metric, Split
 
 METRICS = {
@@ -31,6 +32,9 @@ METRICS = {
     Metric.NCC_ACCURACY: "train clean",
 }
 """The metrics that are drawn, and the class means around which they are measured (`over_epochs` of the store's reader)."""
+
+
+_NO_CONDITION = "not measured for any of the selected runs, although the address asks for it."
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,14 @@ DEFAULT_OPTIONS = CurveOptions(log_values=True, log_epochs=True, average_seeds=T
 
 def choose_conditions(selection: Selection) -> list[str]:
     """Let the user choose the conditions to draw: initially clean and the one selected in the sidebar."""
-    names = [*selection.clean_and_condition, *condition_names(selection.runs)]
+    names = dict.fromkeys([*selection.clean_and_condition, *condition_names(selection.runs)])
     return st.pills(
         "Conditions",
-        list(dict.fromkeys(names)),
+        list(names),
         selection_mode="multi",
         default=selection.clean_and_condition,
-        key="conditions",
         format_func=escape_markdown,
-        bind="query-params",
+        **tie("conditions", {name: escape_markdown(name) for name in names}, _NO_CONDITION, many=True),
     )
 
 
@@ -101,8 +104,8 @@ class CurveValues:
         """Label the values (metric, run_id, shown, condition, epoch, value) and compute the lines of each metric."""
         label_of = labels_over_seeds(runs) if options.average_seeds else dict(runs["label"])
         milestones = opened_store.reader().metrics.milestones(list(runs["run_id"]))
-        self.labels = list(dict.fromkeys(label_of.values()))
-        """The runs' labels, in the order of selection; seeds that are averaged share one."""
+        self.label_of = label_of
+        """The label of each run (id), in the order of selection; seeds that are averaged share one."""
         self.milestones = milestones.assign(run=milestones["run_id"].map(label_of))
         self.values = values.assign(run=values["run_id"].map(label_of))
         self.lines: dict[Metric, tuple[pd.DataFrame, pd.DataFrame | None]] = {}
@@ -110,7 +113,7 @@ class CurveValues:
         for metric in METRICS:
             measured = self.values[self.values["metric"] == metric]
             lines = smoothed(measured, options.smoothing) if options.smoothing else measured
-            lines = over_seeds(lines) if len(self.labels) < len(runs) else lines
+            lines = over_seeds(lines) if len({*label_of.values()}) < len(runs) else lines
             self.lines[metric] = lines, None if lines is measured else measured
         self._summaries: dict[int, pd.DataFrame] = {}
 
@@ -134,10 +137,10 @@ def draw_curves(
     figures: PageFigures, selection: Selection, conditions: list[str], options: CurveOptions, values: CurveValues
 ) -> None:
     """Draw a panel per metric, in two columns."""
-    curves = Curves(
-        values.labels, conditions, selection.epoch, options.log_values, options.log_epochs, values.milestones
-    )
-    st.html(curve_legend(values.labels, conditions))
+    runs = selected_runs(selection)
+    colours = run_colours(runs.assign(label=runs["run_id"].map(values.label_of)))
+    curves = Curves(colours, conditions, selection.epoch, options.log_values, options.log_epochs, values.milestones)
+    st.html(curve_legend(colours, conditions))
     metrics = list(METRICS)
     for begin in range(0, len(metrics), 2):
         for column, metric in zip(st.columns(2), metrics[begin : begin + 2], strict=True):

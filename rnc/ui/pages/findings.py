@@ -19,6 +19,7 @@ from rnc.ui.glossary import explain
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table
 from rnc.ui.pages.evidence import evidence_of
 from rnc.ui.pages.verdicts import anchor, describe_unjudged
+from rnc.ui.selection import run_colours
 from rnc.vocabulary import Objective, Role, RunState, Split
 
 _BADGES: dict[Verdict, tuple[str, Literal["green", "red", "gray"]]] = {
@@ -97,11 +98,11 @@ def name_earlier_epochs(judgements: list[Judgement], runs: pd.DataFrame) -> None
 
 
 def draw_cards(figures: PageFigures, judgements: list[Judgement], runs: pd.DataFrame, sql: str) -> None:
-    """Draw a card per claim, in two columns; `sql` is the query that returned the evidence on the `runs` (with `label`)."""
+    """Draw a card per claim on runs (with `label`, `colour`), in two columns; `sql` is the query that returned the evidence."""
     st.header(
         "Claim by claim", anchor=False, help=explain("claim", "NC1", "NC2", "NC3", "NC4", "simplex", "leap", "PGD")
     )
-    st.html(curve_legend(list(runs["label"]), []))
+    st.html(curve_legend(run_colours(runs), []))
     for begin in range(0, len(judgements), 2):
         for column, judgement in zip(st.columns(2), judgements[begin : begin + 2], strict=False):
             with column:
@@ -126,7 +127,7 @@ def _draw_card(figures: PageFigures, judgement: Judgement, runs: pd.DataFrame, s
             )
         if judgement.numbers:
             _draw_numbers(judgement, labels)
-            _draw_course(figures, card, judgement, labels, sql)
+            _draw_course(figures, card, judgement, runs, sql)
         st.caption(describe_unjudged(judgement, runs))
         st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
         page, parameters = _EVIDENCE[judgement.claim]
@@ -149,13 +150,15 @@ def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
     st.table(escape_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
 
 
-def _draw_course(figures: PageFigures, card: DeltaGenerator, judgement: Judgement, labels: pd.Series, sql: str) -> None:
+def _draw_course(
+    figures: PageFigures, card: DeltaGenerator, judgement: Judgement, runs: pd.DataFrame, sql: str
+) -> None:
     """Draw the main number over epochs, if it is known for more than one."""
-    points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
+    points = [(runs["label"][number.run_id], epoch, number.value) for epoch, number in judgement.course]
     frame = pd.DataFrame(points, columns=["run", "epoch", "value"])
     if frame["epoch"].nunique() > 1:
         number = judgement.course[0][1]
-        panel = course_panel(frame, number.name, number.limit, list(labels))
+        panel = course_panel(frame, number.name, number.limit, run_colours(runs))
         frame.attrs["sql"] = sql
         name = f"{judgement.claim}: {number.name} over epochs"
         figures.draw(card, panel, name, frame, key=f"course_{judgement.claim}")

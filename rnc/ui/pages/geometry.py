@@ -14,7 +14,7 @@ from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, sp
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import describe_epochs, name_classes
-from rnc.ui.selection import Selection, condition_slug, epoch_not_after, selected_runs
+from rnc.ui.selection import Selection, condition_slug, epoch_not_after, run_colours, selected_runs
 from rnc.vocabulary import ClassMetric
 
 _MAX_CLASSES = 300
@@ -127,15 +127,15 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
     norms = norms[norms["shown"].isin(selection.clean_and_condition)]
     angles = values[(values["metric"] == ClassMetric.ANGLE) & (values["shown"] == name)]
     angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
-    labels = [runs["label"][run_id] for run_id in epochs]
+    colours = run_colours(runs.loc[list(epochs)])
     left, right = st.columns(2, vertical_alignment="bottom")
     figures.draw(left, class_norms(norms, classes, run.colour), "norms of class means", key="norms")
-    right.html(curve_legend(labels, []))
-    figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", key="angles")
+    right.html(curve_legend(colours, []))
+    figures.draw(right, class_angles(angles, classes, colours), "clean-to-perturbed angle per class", key="angles")
     st.caption(
         f"Norms of {escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}; in a simplex all norms are equal (NC2 "
         "equinorm). Rotation of the selected runs with the same classes, each at its last measured epoch up to the selected one: "
-        f"{describe_epochs(dict(zip(labels, epochs.values(), strict=True)))}."
+        f"{describe_epochs(dict(zip(colours, epochs.values(), strict=True)))}."
     )
     return angles
 

@@ -11,7 +11,7 @@ from rnc.ui.charts.curves import layer_panel
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_labels import describe_epochs
-from rnc.ui.selection import Selection, selected_runs
+from rnc.ui.selection import Selection, run_colours, selected_runs
 from rnc.vocabulary import METRIC_INFO, Metric
 
 
@@ -24,10 +24,10 @@ def draw_layers(figures: PageFigures, selection: Selection, values: pd.DataFrame
             "The stages of a network are measured on clean and perturbed images only. Under "
             f"{escape_markdown(selection.condition_name)}, only the features of the penultimate layer are drawn."
         )
-    labels = list(runs["label"])
-    st.html(curve_legend(labels, conditions))
+    colours = run_colours(runs)
+    st.html(curve_legend(colours, conditions))
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
-        panel = layer_panel(values[values["metric"] == metric], metric, labels, conditions, log=log)
+        panel = layer_panel(values[values["metric"] == metric], metric, colours, conditions, log=log)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"layers_{metric}")
     drawn = values.drop_duplicates("run_id")
     epochs = describe_epochs(dict(zip(drawn["run"], drawn["epoch"], strict=True)))

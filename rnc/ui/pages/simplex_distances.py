@@ -15,7 +15,7 @@ from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown, escape_table
 from rnc.ui.pages.geometry import COINCIDENT
-from rnc.ui.selection import Selection, selected_runs
+from rnc.ui.selection import Selection, run_colours, selected_runs
 from rnc.vocabulary import Split
 
 _LINE = ["run_id", "shown", "condition", "epoch"]
@@ -64,11 +64,12 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
 
 def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
     """Draw a panel per distance over epochs, for the selected runs, clean and under the selected condition."""
-    labels, conditions = selected_runs(selection)["label"], selection.clean_and_condition
+    runs, conditions = selected_runs(selection), selection.clean_and_condition
+    colours = run_colours(runs)
     distances = distances_over_epochs(
         opened_store.reader().vectors.means_over_epochs(selection.runs, conditions, selection.split)
     )
-    distances = distances.assign(run=distances["run_id"].map(labels))
+    distances = distances.assign(run=distances["run_id"].map(runs["label"]))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader("Distance from the simplex over epochs", anchor=False, help=_HELP)
         log = st.toggle(
@@ -77,11 +78,11 @@ def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
     if distances.empty:
         st.info(f"The selected runs stored no class means of {escape_markdown(selection.split.images)}.")
         return
-    st.html(curve_legend(list(labels), conditions))
+    st.html(curve_legend(colours, conditions))
     left, right, below, table = [*st.columns(2), *st.columns(2)]
     for place, (name, info) in zip((left, right, below), SIMPLEX_DISTANCES.items(), strict=True):
         lines = distances[[*_LINE, "run"]].assign(value=distances[name])
-        chart = simplex_distance_lines(lines, info, list(labels), conditions, selection.epoch, log=log)
+        chart = simplex_distance_lines(lines, info, colours, conditions, selection.epoch, log=log)
         figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
     with table:
         _draw_smallest_distances(distances, selection.split)

@@ -5,6 +5,7 @@ from typing import Any
 import altair as alt
 
 from rnc.ui.charts.kept_specification import Chart
+from rnc.ui.charts.palette import RUN_COLOURS
 
 
 def spec_of(chart: Chart) -> dict[str, Any]:
@@ -16,3 +17,8 @@ def spec_of(chart: Chart) -> dict[str, Any]:
     whole = specification | {"datasets": datasets}
     alt.Chart.from_dict(whole, validate=True)
     return whole
+
+
+def coloured(*labels: str) -> dict[str, str]:
+    """Runs, each in another colour."""
+    return dict(zip(labels, RUN_COLOURS.values(), strict=False))

@@ -14,10 +14,10 @@ from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
 from rnc.ui.charts.images import image_strip, perturbation_strip, small_file
 from rnc.ui.charts.leaping import leaping_matrix
-from rnc.ui.charts.palette import CLASSES, RUNS, class_scale, dash_scale, run_scale
+from rnc.ui.charts.palette import CLASSES, RUN_COLOURS, class_scale, dash_scale, run_scale
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.vocabulary import METRIC_INFO, Metric, Role
-from tests.rnc.ui.charts import spec_of
+from tests.rnc.ui.charts import coloured, spec_of
 
 NAMES = ["zero", "one", "two"]
 Rows = list[dict[str, Any]]
@@ -53,7 +53,7 @@ CURVES = pd.DataFrame(
 @pytest.mark.parametrize("metric", Metric)
 @pytest.mark.parametrize("log", [True, False])
 def test_curves(metric: Metric, log: bool) -> None:
-    spec = spec_of(Curves(["st", "at"], ["perturbed", "clean"], 30, log).panel(CURVES, metric))
+    spec = spec_of(Curves(coloured("st", "at"), ["perturbed", "clean"], 30, log).panel(CURVES, metric))
     logarithmic = log and METRIC_INFO[metric].log_axis
     same_rows(data_of(spec, "value"), CURVES[CURVES["value"] > 0] if logarithmic else CURVES)
     lines = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
@@ -73,7 +73,9 @@ def layers_of(spec: dict[str, Any], mark: str) -> list[dict[str, Any]]:
 
 
 def test_linear_epochs() -> None:
-    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30, log_epochs=False).panel(CURVES, Metric.ACCURACY))
+    spec = spec_of(
+        Curves(coloured("st", "at"), ["clean", "perturbed"], 30, log_epochs=False).panel(CURVES, Metric.ACCURACY)
+    )
     assert layers_of(spec, "line")[0]["encoding"]["x"]["scale"]["type"] == "linear"
 
 
@@ -82,7 +84,9 @@ def test_milestones_are_marked_once_each() -> None:
         [("st", "drop", 15), ("at", "drop", 15), ("at", "drop", 22), ("st", "terminal", 9)],
         columns=["run", "milestone", "epoch"],
     )
-    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30, milestones=marks).panel(CURVES, Metric.ACCURACY))
+    spec = spec_of(
+        Curves(coloured("st", "at"), ["clean", "perturbed"], 30, milestones=marks).panel(CURVES, Metric.ACCURACY)
+    )
     (starts,) = layers_of(spec, "point")
     assert spec["datasets"][starts["data"]["name"]] == [{"run": "st", "epoch": 9}]
     drops = [spec["datasets"][rule["data"]["name"]] for rule in layers_of(spec, "rule")]
@@ -92,7 +96,7 @@ def test_milestones_are_marked_once_each() -> None:
 def test_a_band_over_seeds_with_the_single_ones_behind() -> None:
     single = pd.concat([CURVES.assign(run_id="a"), CURVES.assign(run_id="b", value=CURVES["value"] + 2)])
     spec = spec_of(
-        Curves(["st", "at"], ["clean", "perturbed"], 30, log=True).panel(over_seeds(single), Metric.NC1, single)
+        Curves(coloured("st", "at"), ["clean", "perturbed"], 30, log=True).panel(over_seeds(single), Metric.NC1, single)
     )
     (band,) = layers_of(spec, "area")
     rows = spec["datasets"][band["data"]["name"]]
@@ -106,7 +110,7 @@ def test_a_band_that_would_reach_zero_ends_at_the_lowest_seed_on_a_log_axis() ->
     wide = pd.concat([CURVES.assign(run_id="a", value=0.01), CURVES.assign(run_id="b", value=1.0)])
     averaged = over_seeds(wide)
     assert (averaged["low"] < 0).all()
-    spec = spec_of(Curves(["st", "at"], ["clean", "perturbed"], 30).panel(averaged, Metric.NC1, wide))
+    spec = spec_of(Curves(coloured("st", "at"), ["clean", "perturbed"], 30).panel(averaged, Metric.NC1, wide))
     (band,) = layers_of(spec, "area")
     rows = spec["datasets"][band["data"]["name"]]
     assert len(rows) == len(averaged) and {row["low"] for row in rows} == {0.01}
@@ -127,7 +131,7 @@ LAYERS = pd.DataFrame(
 @pytest.mark.parametrize("metric", [Metric.NC1, Metric.NCC_ACCURACY])
 @pytest.mark.parametrize("log", [True, False])
 def test_layers_stand_in_the_order_of_depth(metric: Metric, log: bool) -> None:
-    spec = spec_of(layer_panel(LAYERS, metric, ["st"], ["clean", "perturbed"], log=log))
+    spec = spec_of(layer_panel(LAYERS, metric, coloured("st"), ["clean", "perturbed"], log=log))
     logarithmic = log and METRIC_INFO[metric].log_axis
     same_rows(data_of(spec, "value"), LAYERS[LAYERS["value"] > 0] if logarithmic else LAYERS)
     assert spec["encoding"]["x"]["sort"] == ["zz-early", "features"]
@@ -152,15 +156,19 @@ def test_the_same_conditions_have_the_same_dash_on_every_page() -> None:
     assert len({tuple(dash) for dash in extra["range"]}) == 3
 
 
-@pytest.mark.parametrize(("scale", "hues", "darker"), [
-    (run_scale, RUNS, "#003F62"),  # (0, 114, 178) nearer to black by 45 %
-    (class_scale, CLASSES, "#25415E"),  # (68, 119, 170) likewise
-])  # fmt: skip
-def test_colours_go_by_place_and_are_three_times_as_many_as_hues(scale: Any, hues: list[str], darker: str) -> None:
-    names = [f"n{i}" for i in range(3 * len(hues) + 1)]
-    found = scale(names).to_dict()
-    assert found["domain"] == names and found["range"][: len(hues)] == hues and found["range"][-1] == hues[0]
-    assert len(set(found["range"])) == 3 * len(hues) and found["range"][len(hues)] == darker
+def test_colours_of_classes_go_by_place_and_are_three_times_as_many_as_hues() -> None:
+    names = [f"n{i}" for i in range(3 * len(CLASSES) + 1)]
+    found = class_scale(names).to_dict()
+    assert found["domain"] == names and found["range"][: len(CLASSES)] == CLASSES and found["range"][-1] == CLASSES[0]
+    assert len(set(found["range"])) == 3 * len(CLASSES)
+    assert found["range"][len(CLASSES)] == "#25415E"  # (68, 119, 170) nearer to black by 45 %
+
+
+def test_a_run_has_the_colour_that_it_was_given() -> None:
+    scale = run_scale({"at": "#E69F00", "st": "#0072B2"}).to_dict()
+    assert (scale["domain"], scale["range"]) == (["at", "st"], ["#E69F00", "#0072B2"])
+    assert len(RUN_COLOURS) == len(set(RUN_COLOURS.values())) == 24
+    assert RUN_COLOURS["dark blue"] == "#003F62"  # (0, 114, 178) nearer to black by 45 %
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 12, 13])
@@ -193,7 +201,7 @@ ANGLES = pd.DataFrame(
 
 def test_norms_and_angles() -> None:
     same_rows(data_of(spec_of(class_norms(NORMS, NAMES, "#0072B2")), "shown"), NORMS)
-    spec = spec_of(class_angles(ANGLES, NAMES, ["st", "at"]))
+    spec = spec_of(class_angles(ANGLES, NAMES, coloured("st", "at")))
     same_rows(data_of(spec, "degrees"), ANGLES)
     assert spec["encoding"]["x"]["sort"] == NAMES and spec["encoding"]["xOffset"]["sort"] == ["st", "at"]
 
@@ -347,10 +355,10 @@ def test_the_diagonal_of_a_heat_map_is_set_against_one() -> None:
 
 
 def test_empty_frames_are_no_error() -> None:
-    spec_of(Curves([], [], 0).panel(CURVES[:0], Metric.NC1))
-    spec_of(Curves(["at"], ["clean"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
+    spec_of(Curves({}, [], 0).panel(CURVES[:0], Metric.NC1))
+    spec_of(Curves(coloured("at"), ["clean"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
     spec_of(class_norms(NORMS[:0], NAMES, "#0072B2"))
-    spec_of(class_angles(ANGLES[:0], NAMES, []))
+    spec_of(class_angles(ANGLES[:0], NAMES, {}))
     rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
     assert len(rows) == 9 and {row["count"] for row in rows} == {0}
     for arrows in (True, False):
@@ -360,19 +368,19 @@ def test_empty_frames_are_no_error() -> None:
 
 def test_the_frames_that_were_given_are_left_alone() -> None:
     frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
-    Curves(["st"], ["clean", "perturbed"], 0).panel(CURVES, Metric.NC1)
+    Curves(coloured("st"), ["clean", "perturbed"], 0).panel(CURVES, Metric.NC1)
     class_norms(NORMS, NAMES, "#0072B2")
-    class_angles(ANGLES, NAMES, ["st"])
+    class_angles(ANGLES, NAMES, coloured("st"))
     leaping_matrix(LEAPS, NAMES, "t")
     feature_plane(PLANE, NAMES, "perturbed", arrows=True)
     assert all(a.equals(b) for a, b in zip(frames, (CURVES, NORMS, ANGLES, LEAPS, PLANE), strict=True))
 
 
 def test_the_legend_names_runs_and_conditions_safely() -> None:
-    html = curve_legend(["st <1>", "at"], ["clean", "perturbed"])
+    html = curve_legend(coloured("st <1>", "at"), ["clean", "perturbed"])
     assert "st &lt;1&gt;" in html and "<1>" not in html
-    assert all(text in html for text in (RUNS[0], RUNS[1], ">clean<", ">perturbed<"))
-    assert curve_legend([], [])
+    assert all(text in html for text in ("#0072B2", "#E69F00", ">clean<", ">perturbed<"))
+    assert curve_legend({}, [])
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -16,7 +16,7 @@ from rnc.ui.charts.geometry import cosine_heatmap
 from rnc.ui.charts.kept_specification import Chart, named
 from rnc.ui.charts.projection import PlaneExtras, feature_plane
 from rnc.vocabulary import Metric
-from tests.rnc.ui.charts import spec_of
+from tests.rnc.ui.charts import coloured, spec_of
 
 EPOCHS = [0, 1, 5, 20]
 NAMES = ["a", "b", "c"]
@@ -28,7 +28,7 @@ ROWS = pd.DataFrame(
         for epoch in EPOCHS
     ]
 )
-PANEL = Curves(["ST 1 < 2", "AT"], ["clean", "perturbed"], 20).panel(ROWS, Metric.NC1)
+PANEL = Curves(coloured("ST 1 < 2", "AT"), ["clean", "perturbed"], 20).panel(ROWS, Metric.NC1)
 
 
 def texts(svg: bytes) -> list[str]:

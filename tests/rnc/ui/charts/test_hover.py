@@ -22,9 +22,10 @@ from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.charts.hover import DOTS, HOVERED, MOST_LISTED, Lines, hovered_rows
 from rnc.ui.charts.kept_specification import Chart
 from rnc.vocabulary import Metric
-from tests.rnc.ui.charts import spec_of
+from tests.rnc.ui.charts import coloured, spec_of
 
 RUNS, CONDITIONS = ["ST", "AT", "title"], ["clean", "perturbed"]
+COLOURS = coloured(*RUNS)
 LINES = Lines("lines", RUNS, CONDITIONS)
 NAN = math.nan
 
@@ -88,7 +89,7 @@ def test_equal_values_stand_in_the_order_of_the_legend() -> None:
 def test_of_many_lines_the_first_are_listed_and_the_others_counted(runs: int, more: int) -> None:
     names = [f"r{i}" for i in range(runs)]
     values = long_lines(names, 5)
-    rows = Curves(names, CONDITIONS, 0, log=False).panel(values, Metric.NC1).screen.rows[HOVERED]  # type: ignore[union-attr]
+    rows = Curves(coloured(*names), CONDITIONS, 0, log=False).panel(values, Metric.NC1).screen.rows[HOVERED]  # type: ignore[union-attr]
     assert rows["more"].tolist() == [more] * 5
     expected = {epoch: lines[:MOST_LISTED] for epoch, lines in listed(values).items()}
     assert dict(told(rows, Lines("lines", names, CONDITIONS).names)) == expected
@@ -102,9 +103,9 @@ def screen(chart: Chart) -> Chart:
 @pytest.mark.parametrize("log", [True, False])
 def test_a_log_axis_lists_what_it_draws(log: bool) -> None:
     values = frame({("ST", "clean"): {0: 1.0, 1: 0.0, 2: -3.0}, ("AT", "clean"): {0: 2.0, 1: NAN, 2: 5.0}})
-    curves = screen(Curves(RUNS, CONDITIONS, 0, log).panel(values, Metric.NC1)).rows[HOVERED]
+    curves = screen(Curves(COLOURS, CONDITIONS, 0, log).panel(values, Metric.NC1)).rows[HOVERED]
     info = SIMPLEX_DISTANCES["gram"]
-    distances = screen(simplex_distance_lines(values, info, RUNS, CONDITIONS, 0, log=log)).rows[HOVERED]
+    distances = screen(simplex_distance_lines(values, info, COLOURS, CONDITIONS, 0, log=log)).rows[HOVERED]
     expected = listed(values[values["value"] > 0] if log else values)
     assert dict(told(curves, LINES.names)) == dict(told(distances, LINES.names)) == expected
 
@@ -112,7 +113,7 @@ def test_a_log_axis_lists_what_it_draws(log: bool) -> None:
 @pytest.mark.parametrize("log_epochs", [True, False])
 def test_long_lines_are_listed_at_some_epochs_by_their_measured_values(log_epochs: bool) -> None:
     values = long_lines(RUNS, 900)
-    chart = screen(Curves(RUNS, CONDITIONS, 0, log=False, log_epochs=log_epochs).panel(values, Metric.NC1))
+    chart = screen(Curves(COLOURS, CONDITIONS, 0, log=False, log_epochs=log_epochs).panel(values, Metric.NC1))
     found, dots = chart.rows[HOVERED], chart.rows[DOTS]
     expected = listed(values)
     assert {epoch: lines == expected[epoch] for epoch, lines in told(found, LINES.names)} == dict.fromkeys(
@@ -129,13 +130,13 @@ def test_long_lines_are_listed_at_some_epochs_by_their_measured_values(log_epoch
 COURSE = pd.DataFrame([("ST", 0, 1.0), ("ST", 9, 0.5), ("AT", 9, 40.0)], columns=["run", "epoch", "value"])
 SHORT = frame({("ST", "clean"): {0: 1.0, 9: 0.5}, ("AT", "perturbed"): {0: 3.0, 4: 0.25}})
 CHARTS = {
-    "curves": Curves(RUNS, CONDITIONS, 4).panel(SHORT, Metric.NC1),
-    "long curves": Curves(RUNS, CONDITIONS, 4).panel(long_lines(RUNS, 300), Metric.ACCURACY),
-    "single lines behind": Curves(RUNS, CONDITIONS, 4).panel(SHORT, Metric.NC1, SHORT.assign(value=2.0)),
-    "course": course_panel(COURSE, "NC1", 0.7, RUNS),
-    "distances": simplex_distance_lines(SHORT, SIMPLEX_DISTANCES["gram"], RUNS, CONDITIONS, 4, log=True),
-    "linear distances": simplex_distance_lines(SHORT, SIMPLEX_DISTANCES["gram"], RUNS, CONDITIONS, 4, log=False),
-    "nothing": Curves(RUNS, CONDITIONS, 4).panel(SHORT[:0], Metric.NC1),
+    "curves": Curves(COLOURS, CONDITIONS, 4).panel(SHORT, Metric.NC1),
+    "long curves": Curves(COLOURS, CONDITIONS, 4).panel(long_lines(RUNS, 300), Metric.ACCURACY),
+    "single lines behind": Curves(COLOURS, CONDITIONS, 4).panel(SHORT, Metric.NC1, SHORT.assign(value=2.0)),
+    "course": course_panel(COURSE, "NC1", 0.7, COLOURS),
+    "distances": simplex_distance_lines(SHORT, SIMPLEX_DISTANCES["gram"], COLOURS, CONDITIONS, 4, log=True),
+    "linear distances": simplex_distance_lines(SHORT, SIMPLEX_DISTANCES["gram"], COLOURS, CONDITIONS, 4, log=False),
+    "nothing": Curves(COLOURS, CONDITIONS, 4).panel(SHORT[:0], Metric.NC1),
 }
 every_chart = pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS.keys())
 
@@ -185,15 +186,15 @@ def test_exports_have_nothing_of_it(chart: Chart) -> None:
 
 def test_a_specification_is_built_once_for_a_look() -> None:
     other = frame({("AT", "clean"): {0: 8.0, 9: 9.0}})
-    found = screen(Curves(RUNS, CONDITIONS, 4).panel(other, Metric.NC1)).specification_text
+    found = screen(Curves(COLOURS, CONDITIONS, 4).panel(other, Metric.NC1)).specification_text
     assert found is screen(CHARTS["curves"]).specification_text
-    assert found != screen(Curves(RUNS[:2], CONDITIONS, 4).panel(other, Metric.NC1)).specification_text
+    assert found != screen(Curves(coloured(*RUNS[:2]), CONDITIONS, 4).panel(other, Metric.NC1)).specification_text
 
 
 def test_names_are_values_and_no_part_of_an_expression() -> None:
     hostile = ["' + 1 + '", "<img src=x>", "image", "**x**"]
     values = frame({(run, "clean"): {0: 1.0} for run in hostile})
-    spec = screen(Curves(hostile, ["clean"], 0).panel(values, Metric.NC1)).specification
+    spec = screen(Curves(coloured(*hostile), ["clean"], 0).panel(values, Metric.NC1)).specification
     (parameter,) = spec["params"]
     assert parameter["value"] == [f"{run} · clean" for run in hostile]
     told_of = hover._tooltip(4)

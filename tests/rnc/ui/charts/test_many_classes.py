@@ -98,7 +98,7 @@ CHARTS: dict[str, Callable[[list[str]], Any]] = {
     "heat map": lambda names: cosine_heatmap(np.eye(len(names)), names, -0.5, "t"),
     "leaping matrix": lambda names: leaping_matrix(leaps(names), names, "t"),
     "norms": lambda names: class_norms(values(names, value=1.0), names, "#0072B2"),
-    "angles": lambda names: class_angles(values(names, degrees=1.0, radians=0.1), names, ["a"]),
+    "angles": lambda names: class_angles(values(names, degrees=1.0, radians=0.1), names, {"a": "#0072B2"}),
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnc.ui.charts.geometry import cosine_heatmap
-from rnc.ui.charts.palette import CLASSES, GREY, RUNS
+from rnc.ui.charts.palette import CLASSES, GREY, RUN_COLOURS
 from rnc.ui.charts.render_process import Renderer
 from rnc.ui.charts.theme import QUIET_TEXT, SCREEN_CONFIG, by_theme
 from tests.rnc.ui.charts.test_many_classes import SVG, drawing_of
@@ -29,6 +29,10 @@ def test_the_contrast_of_black_and_white_is_21() -> None:
     assert contrast("#000000", "#FFFFFF") == pytest.approx(21) and contrast("#777777", "#FFFFFF") == pytest.approx(
         4.48, abs=0.01
     )
+
+
+RUNS = list(RUN_COLOURS.values())[:8]
+"""The hues; their darker and lighter shades are for more runs than eight."""
 
 
 @pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS)

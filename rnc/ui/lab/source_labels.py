@@ -1,0 +1,33 @@
+"""Short labels and colours of the networks of a lab result.
+
+Tested by tests/pages/test_attack_lab.py.
+"""
+
+from collections.abc import Sequence
+
+from rnc.lab.source import Source
+from rnc.ui.charts.palette import RunColours
+from rnc.ui.markdown import single_line
+from rnc.ui.opened_store import reader
+from rnc.ui.run_colours import source_colours
+from rnc.ui.run_labels import run_labels
+from rnc.ui.run_picker import kept_colours
+
+
+def label_sources(sources: Sequence[Source]) -> RunColours:
+    """Return a label for each network, with its colour: that of its run, or another one if the run has several networks.
+
+    A network whose run is not in the store, or whose short label another one has, has its full label.
+    """
+    runs = reader().runs.all()
+    runs = runs[runs["run_id"].isin([source.run_id for source in sources])] if len(runs) else runs
+    short = run_labels(runs) if len(runs) else {}
+    colours: dict[str, str] = {}
+    for source, colour in zip(
+        sources, source_colours([source.run_id for source in sources], kept_colours()), strict=True
+    ):
+        label = (
+            f"{short[source.run_id]} \N{MIDDLE DOT} epoch {source.epoch}" if source.run_id in short else source.label
+        )
+        colours[single_line(source.label if label in colours else label)] = colour
+    return colours

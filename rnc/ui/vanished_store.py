@@ -1,0 +1,34 @@
+"""A store that was there and is not any more: the page says so, and neither shows another one nor asks for a selection.
+
+Tested by tests/pages/test_addresses.py.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from rnc.store.addresses import store_path
+from rnc.ui.markdown import escape_markdown
+from rnc.ui.readonly import displayed_path, is_readonly
+
+_seen: set[Path] = set()
+"""The files of stores that this server has read."""
+
+
+def stop_if_store_vanished() -> None:
+    """Say that the store is gone and stop the page, if its file was there before. The page goes on when it is back."""
+    path = store_path()
+    if path.exists():
+        _seen.add(path)
+    if path.exists() or path not in _seen:
+        return
+    st.title("The store is gone")
+    st.error(
+        f"The store {escape_markdown(displayed_path(path))} was open here, and its file is not there any more: it was deleted, "
+        "renamed or moved, or its disk is not connected. Put it back under this name and reload the page; or start the app "
+        "with the store's new place (`--store`, or the variable `RNC_STORE`).",
+        icon=":material/database_off:",
+    )
+    if not is_readonly():  # a visitor of a public view decides nothing for the others
+        st.button("Go on without it", key="forget_store", on_click=_seen.discard, args=(path,))
+    st.stop()

@@ -1,0 +1,56 @@
+"""The address in a real browser: it holds what is drawn on every page, back and forward undo a selection, and it is copied."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def parameters(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def chips(page: Page) -> list[str]:
+    field = page.locator(".st-key-run_picker .react-aria-ComboBox [data-tag]")
+    return [str(chip.get_attribute("aria-label")) for chip in field.all()]
+
+
+def test_the_address_holds_the_selection_on_every_page(demo_address: str, page: Page) -> None:
+    visit(page, demo_address + "/collapse")
+    expect(page).to_have_url(re.compile("runs=.*-st-.*&runs="))
+    before = parameters(page)["runs"]
+    expect(page.locator(".st-key-address")).to_be_hidden()
+    page.get_by_role("button", name="Remove ST", exact=True).last.click()
+    expect(page).not_to_have_url(re.compile("runs=[^&]*-st-"))
+    assert parameters(page)["runs"] == before[1:] and chips(page)[0] == "AT"
+    page.get_by_test_id("stSidebarNav").get_by_text("Geometry").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Geometry of the class means")
+    assert parameters(page)["runs"] == before[1:]
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Collapse over epochs")
+    assert chips(page)[0] == "AT"
+    page.go_back()
+    expect(page.get_by_role("button", name="Remove ST", exact=True).last).to_be_visible()
+    expect(page).to_have_url(re.compile("runs=[^&]*-st-"))
+
+
+def test_the_link_is_copied(demo_address: str, page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit(page, demo_address + "/collapse")
+    expect(page).to_have_url(re.compile("runs="))
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Link copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_the_link_is_shown_where_a_browser_refuses_to_copy(demo_address: str, page: Page) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    visit(page, demo_address + "/collapse")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_label("The address of this view")).to_have_value(page.url)
+    assert page.evaluate("getSelection().toString()") == page.url
