@@ -379,7 +379,7 @@ def test_the_frames_that_were_given_are_left_alone() -> None:
 def test_the_legend_names_runs_and_conditions_safely() -> None:
     html = curve_legend(coloured("st <1>", "at"), ["clean", "perturbed"])
     assert "st &lt;1&gt;" in html and "<1>" not in html
-    assert all(text in html for text in ("#0072B2", "#E69F00", ">clean<", ">perturbed<"))
+    assert all(text in html for text in ("#0072B2", "#C68900", ">clean<", ">perturbed<"))
     assert curve_legend({}, [])
 
 
