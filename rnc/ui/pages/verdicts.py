@@ -11,6 +11,7 @@ import streamlit as st
 
 from rnc.claims import Judgement, Number, Reason, Verdict
 from rnc.ui.markdown import Markdown, escape_markdown, escape_table, single_line
+from rnc.vocabulary import Objective
 
 _MARKS = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.TOO_EARLY: "…", Verdict.NOT_MEASURED: "–"}
 _KINDS = {Verdict.SUPPORTED: "supported", Verdict.CONTRADICTED: "contradicted"}
@@ -74,6 +75,8 @@ def draw_matrix(judgements: list[Judgement], runs: pd.DataFrame) -> None:
 
 def _cell(judgement: Judgement, run_id: str, objective: str) -> str:
     number = judgement.deciding(run_id)
+    if objective == Objective.OWN:
+        return "training unknown"
     if number is None:
         return _REASONS[judgement.unjudged.get(run_id, Reason.NOT_MEASURED)].format(objective.upper())
     verdict = judgement.of(run_id)
