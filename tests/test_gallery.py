@@ -12,7 +12,7 @@ from docs.gallery import GALLERY, Published
 from rnc.models import weights
 from rnc.store.published_reader import published
 from rnc.vocabulary import TRAINED
-from tests.pages.app import charts, open_page
+from tests.pages.app import charts, open_page, seen
 from train.named_run_sets import cpu_runs
 from train.run import parse
 
@@ -83,10 +83,11 @@ def test_the_findings_page_judges_as_the_document(monkeypatch: pytest.MonkeyPatc
     found = Published(GALLERY)
     app = open_page("findings", tmp_path / "none.duckdb", monkeypatch, runs=list(found.runs["run_id"]))
     matrix: pd.DataFrame = app.table[0].value
+    matrix.index = [seen(link)[1:].split("](")[0] for link in matrix.index]
     lines = documents.verdict_table(found).splitlines()[2:]
     for line in lines:
         claim, *verdicts = [cell.strip().strip("*") for cell in line.strip("|").split("|")]
-        shown = [" ".join(sign.split()[1:]) or "–" for sign in matrix.loc[claim]]
+        shown = [cell.split(":")[0].split()[1] if ":" in cell else "–" for cell in map(seen, matrix.loc[claim])]
         assert shown == verdicts, claim
 
 

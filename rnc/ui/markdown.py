@@ -23,6 +23,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _SYNTAX = re.compile(r"[\\`*\[\]{}|<>$~&]|(?<![^\W_])_|_(?![^\W_])|:(?=[A-Za-z])|^[#+=-]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 _ARROW = re.compile(r"(?<!\S)([-<>~])([-=]?[->=])(?!\S)")
+_ANCHOR = re.compile(r"[a-z0-9-]+")
 _RECOGNISED_LATER = re.compile(r"(?<=:)(?=//|[\w+/-]+\\?:)|(?<=@)(?=\w)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
@@ -48,10 +49,19 @@ def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:
     return _RECOGNISED_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 
 
-def escape_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of texts for `st.table`, which reads cells and headers as Markdown."""
+def escape_table(frame: pd.DataFrame, anchors: list[str] | None = None) -> pd.DataFrame:
+    """Return a table of texts for `st.table`, which reads cells and headers as Markdown.
+
+    With `anchors`, the names of places on the page, one a row, the rows' names are links to them. Raises ValueError for other
+    texts.
+    """
     escaped = frame.map(escape_markdown).rename(columns=escape_markdown)
-    return escaped.set_axis(frame.index.map(escape_markdown).rename(frame.index.name), axis="index")
+    names = frame.index.map(escape_markdown)
+    if anchors is not None:
+        if wrong := [anchor for anchor in anchors if not _ANCHOR.fullmatch(anchor)]:
+            raise ValueError(f"not the name of a place on a page: {wrong[0]!r}")
+        names = pd.Index([f"[{name}](#{anchor})" for name, anchor in zip(names, anchors, strict=True)])
+    return escaped.set_axis(names.rename(frame.index.name), axis="index")
 
 
 def _visible(character: str) -> str:

@@ -74,7 +74,10 @@ VERDICTS = """
 .st-key-claims_by_runs tbody th a { color: inherit; text-decoration-color: #8888; }
 .st-key-opening_film { min-height: 282px; }
 .st-key-opening [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
-@media (max-width: 1285px) { .st-key-opening [data-testid="stColumn"] { min-width: 100%; } }
+@media (max-width: 1285px) {
+    .st-key-opening > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
+    .st-key-opening > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:last-child { order: -1; }
+}
 @media (max-width: 640px) { .st-key-opening_film { min-height: 0; } }
 """
 """The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green."""

@@ -4,12 +4,13 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.claims import USED, Judgement, Reason, Verdict, judge
 from rnc.store.reader import StoreReader
-from rnc.ui.pages.verdicts import anchor
+from rnc.ui.pages.verdicts import anchor, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
 from tests.pages.app import changed_store, open_page, seen
@@ -132,3 +133,10 @@ def test_a_run_that_does_not_fit_its_images_says_so(
     shutil.copy(tiny_store, copy)
     matrix = open_page("findings", copy, monkeypatch).table[0].value
     assert "training accuracy below 99.9 %" in {seen(cell) for cell in matrix["ST"]}
+
+
+def test_tiles_escape_the_names_of_runs(demo_store: Path) -> None:
+    judgements = judged(demo_store)
+    labels = pd.Series({number.run_id: "<script>" for judgement in judgements for number in judgement.numbers})
+    html = verdict_tiles(judgements, labels)
+    assert "<script>" not in html and "&lt;script&gt;" in html

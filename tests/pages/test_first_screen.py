@@ -11,7 +11,7 @@ from rnc.store.reader import StoreReader
 from rnc.ui.film import film_routes
 from rnc.ui.readonly import READONLY_VARIABLE
 from rnc.ui.training_process import Training
-from rnc.vocabulary import FEATURES_LAYER, Metric, Split
+from rnc.vocabulary import Metric, Split
 from tests.conftest import ROOT
 from tests.pages.app import changed_store, open_page
 
@@ -66,7 +66,7 @@ def test_the_caption_of_the_film_has_the_numbers_of_its_runs(demo_store: Path, m
         roles = reader.runs.conditions([run_id]).set_index("shown")["condition"]
         for condition in (roles["clean"], roles["perturbed"]):
             own = values[(values["run_id"] == run_id) & (values["condition"] == condition)]
-            own = own[(own["layer"] == FEATURES_LAYER) & (own["means_condition"] == condition)]
+            own = own[own["means"] == "own"]
             nc1 = own[own["metric"] == Metric.NC1]["value"].iloc[0]
             assert f"{nc1:.3g}" in texts(app)
     assert "the attack breaks its clusters up" in texts(app) and "its clusters stay together" in texts(app)

@@ -78,7 +78,9 @@ def test_findings_show_it_and_judge_nothing(measured: Path, run_id: str, monkeyp
     app = open_page("findings", measured, monkeypatch)
     matrix = app.table[0].value
     assert app.sidebar.multiselect(key="runs").value == [run_id]
-    assert list(matrix) == ["my-resnet"] and set(matrix["my-resnet"]) == {""}, "how it was trained, nobody knows"
+    assert list(matrix) == ["my-resnet"] and set(matrix["my-resnet"]) == {"training unknown"}, (
+        "how it was trained, nobody knows"
+    )
     assert "No claim is tested on my" in app.info[0].value
 
 

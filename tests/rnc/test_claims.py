@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from rnc.claims import USED, Judgement, Verdict, judge
+from rnc.claims import USED, Judgement, Reason, Verdict, judge
 from rnc.vocabulary import Metric, Objective
 
 AT = ["C6", "C7", "C8", "C11"]
@@ -336,3 +336,58 @@ def test_a_start_at_exactly_zero_breaks_nothing() -> None:
     assert verdicts(("at", values))["C6"].verdict is not Verdict.SUPPORTED
     nc4 = changed("st", What("clean", "nc4"), 0.01, first=0.0)
     assert verdicts(("st", nc4))["C1"].verdict is Verdict.CONTRADICTED
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "verdict"),
+    [
+        ("running", 1, Verdict.TOO_EARLY),
+        ("running", 59, Verdict.TOO_EARLY),
+        ("interrupted", 30, Verdict.TOO_EARLY),
+        ("running", 60, Verdict.SUPPORTED),
+        ("finished", 1, Verdict.TOO_EARLY),
+        ("finished", 30, Verdict.SUPPORTED),
+    ],
+)
+def test_a_run_under_way_and_one_after_a_single_epoch_have_numbers_and_no_verdict(
+    state: str, last: int, verdict: Verdict
+) -> None:
+    """An epoch of a finished run that somebody selected is judged."""
+    judgement = judge(table("at").assign(state=state, epochs=60), frame("0", TRAINED_ON_PERTURBED, (0, last)))[6]
+    assert judgement.claim == "C7" and judgement.numbers and judgement.course
+    assert judgement.verdict is judgement.of("0") is verdict
+    assert judgement.unjudged == ({"0": Reason.TOO_EARLY} if verdict is Verdict.TOO_EARLY else {})
+    assert (judgement.deciding() is None) == (verdict is Verdict.TOO_EARLY)
+
+
+def test_a_run_under_way_changes_nothing_about_a_verdict_on_others() -> None:
+    runs = table("at", "at").assign(state=["finished", "running"], epochs=60)
+    bad = changed("at", What("perturbed", "angle", "clean"), 9.0)
+    judgement = judge(runs, pd.concat([frame("0", TRAINED_ON_PERTURBED), frame("1", bad, (0, 10))]))[6]
+    assert judgement.verdict is Verdict.SUPPORTED and judgement.of("1") is Verdict.TOO_EARLY
+
+
+def test_a_run_of_one_epoch_is_judged_after_it() -> None:
+    runs = table("at").assign(state="finished", epochs=1)
+    assert judge(runs, frame("0", TRAINED_ON_PERTURBED, (0, 1)))[6].verdict is Verdict.SUPPORTED
+
+
+def test_a_claim_says_why_it_does_not_judge_a_run() -> None:
+    unfitted = changed("st", What("clean", "accuracy"), 0.5)
+    missing = {what: pair for what, pair in ST.items() if what.shown != "gaussian"}
+    reasons = verdicts(("st", unfitted), ("at", TRAINED_ON_PERTURBED), ("st", missing), ("st", ST))["C5"].unjudged
+    assert reasons == {"0": Reason.NOT_FITTED, "1": Reason.OTHER_TRAINING, "2": Reason.NOT_MEASURED}
+    start = judge(table("st").assign(state="running", epochs=60), frame("0", ST, (-1, 0)))[4]
+    assert start.unjudged == {"0": Reason.TOO_EARLY} and start.verdict is Verdict.TOO_EARLY
+
+
+def test_the_deciding_number_is_the_one_furthest_beyond_its_bound_or_the_main_one() -> None:
+    supported = verdicts(("st", ST))["C4"].deciding()
+    assert supported is not None and supported.name == "angle to the target's vertex (rad)" and supported.margin == 0
+    assert supported.in_words == "0.3, where at most 0.3 is allowed"
+    values = changed("st", What("targeted", "angle", "clean"), 0.36) | {What("targeted", "nc1"): (10.0, 3.0)}
+    contradicted = verdicts(("st", values))["C4"].deciding()
+    assert contradicted is not None and contradicted.name == "NC1 targeted / clean at start"
+    assert contradicted.margin == pytest.approx(-0.5)
+    nc1 = verdicts(("st", ST))["C2"].deciding()
+    assert nc1 is not None and nc1.in_words == "10, where at least 10 is needed"

@@ -55,9 +55,10 @@ HTML_OF = {
     "SIDE_BY_SIDE + LARGE_ON_HOVER",
     "curve_legend",
     "chip_style",
+    "verdict_tiles",
     "f'''<div style=\"{_GRID}\">{''.join",
 }
-"""Texts of ours, two functions that escape what they are given, and one that is given colours of ours."""
+"""Texts of ours, three functions that escape what they are given, and one that is given colours of ours."""
 PICKLE_IN = {"rnc/datasets/native_files.py"}
 """CIFAR's authors pickled it; that file's unpickler knows the parts of an array and nothing that could run."""
 

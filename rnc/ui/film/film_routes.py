@@ -4,6 +4,8 @@ Tested by tests/rnc/ui/film/test_film_routes.py.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -59,7 +61,7 @@ def _answer(request: Request) -> Response:
     if film is None:
         return Response("This film is no longer offered. Reload the page.", 404)
     try:
-        content = _states(film) if view is None else _view(film, View.from_name(view))
+        content = _file(film, view)
     except (ValueError, StoreError) as error:
         return Response(f"This film has no such view: {error}.", 422, media_type="text/plain")
     except Exception as error:
@@ -73,11 +75,22 @@ def _answer_player(_request: Request) -> Response:
     return Response(player_script(), media_type="text/javascript", headers=headers)
 
 
+def _file(film: OfferedFilm, view: str | None) -> bytes:
+    """Return the file of a view, or of the states; those who request the same film at once wait for one to make it."""
+    with _lock_of(film):
+        return _states(film) if view is None else _view(film, View.from_name(view))
+
+
+@lru_cache(maxsize=64)
+def _lock_of(_film: OfferedFilm) -> Lock:
+    return Lock()
+
+
 def prepare(film: OfferedFilm) -> None:
     """Make the files that the small player of the home page requests, and keep them."""
-    _states(film)
+    _file(film, None)
     if len(film.classes) >= _VERTICES:
-        _view(film, View.from_name("span-0-1-2"))
+        _file(film, "span-0-1-2")
 
 
 @cached_until_store_changes

@@ -39,7 +39,10 @@ class Opening:
     runs: pd.DataFrame
     """Standard training, and adversarial training on the same images; with `label`."""
     films: list[ShownFilm]
-    captions: list[Markdown]
+    standard: Markdown
+    """What an attack does to standard training, in numbers."""
+    adversarial: Markdown
+    """The same for adversarial training."""
     is_of_gallery: bool
     """True if the runs are not of the selection."""
 
@@ -54,8 +57,9 @@ def draw_introduction(run_ids: tuple[str, ...], epoch: int) -> None:
     with film:
         with st.container(key="opening_film"):
             draw_compact_player(opening.films, epoch, key="opening_player")
-        for column, caption in zip(st.columns(2, gap="small"), opening.captions, strict=True):
-            column.caption(caption)
+        left, right = st.columns(2, gap="small")
+        left.caption(opening.standard)
+        right.caption(opening.adversarial)
     text.markdown(SUBJECT)
     origin = " These runs are from the built-in gallery." if opening.is_of_gallery else ""
     text.caption(
@@ -74,8 +78,8 @@ def opening_of(run_ids: tuple[str, ...], epoch: int) -> Opening | None:
         if runs is not None:
             values = evidence_of(tuple(ids), 10**9 if is_of_gallery else epoch)
             films = [film_of_training_images(run, Role.PERTURBED) for _id, run in runs.iterrows()]
-            captions = [_caption(run, values[values["run_id"] == run["run_id"]]) for _id, run in runs.iterrows()]
-            return Opening(runs, films, captions, is_of_gallery)
+            standard, adversarial = (run for _id, run in runs.iterrows())
+            return Opening(runs, films, _caption(standard, values), _caption(adversarial, values), is_of_gallery)
     return None
 
 
@@ -96,8 +100,8 @@ def _pair(runs: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _caption(run: pd.Series, values: pd.DataFrame) -> Markdown:
-    """Return what an attack does to a run, in numbers; nothing if they are not measured."""
-    label = escape_markdown(run["label"])
+    """Return what an attack does to a run, in numbers of the evidence; nothing if they are not measured."""
+    label, values = escape_markdown(run["label"]), values[values["run_id"] == run["run_id"]]
     if values.empty:
         return ""
     evidence = RunEvidence(str(run["run_id"]), str(run["objective"]), len(run["classes"]), values)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from rnc.claims import Judgement, Number, Reason, Verdict
 from rnc.ui.markdown import Markdown, escape_markdown, escape_table, single_line
+from rnc.vocabulary import Objective
 
 _MARKS = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.TOO_EARLY: "…", Verdict.NOT_MEASURED: "–"}
 _KINDS = {Verdict.SUPPORTED: "supported", Verdict.CONTRADICTED: "contradicted"}
@@ -29,10 +30,10 @@ def anchor(claim: str) -> str:
     return claim.lower().replace(" ", "-")
 
 
-def draw_strip(judgements: list[Judgement], labels: pd.Series) -> None:
-    """Draw a tile for each claim: its verdict, its title, and how far its deciding number is from the bound."""
+def verdict_tiles(judgements: list[Judgement], labels: pd.Series) -> str:
+    """Return a tile for each claim, as HTML: its verdict, its title, and how far its deciding number is from the bound."""
     tiles = "".join(_tile(judgement, labels) for judgement in judgements)
-    st.html(f'<nav class="verdicts" aria-label="Verdicts">{tiles}</nav>')
+    return f'<nav class="verdicts" aria-label="Verdicts">{tiles}</nav>'
 
 
 def _tile(judgement: Judgement, labels: pd.Series) -> str:
@@ -68,15 +69,14 @@ def draw_matrix(judgements: list[Judgement], runs: pd.DataFrame) -> None:
         },
         index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
     )
-    shown = escape_table(table)
-    links = [f"[{title}](#{anchor(judgement.claim)})" for title, judgement in zip(shown.index, judgements, strict=True)]
-    shown.index = pd.Index(links, name="claim")
     with st.container(key="claims_by_runs"):
-        st.table(shown, alt="claims by runs")
+        st.table(escape_table(table, [anchor(judgement.claim) for judgement in judgements]), alt="claims by runs")
 
 
 def _cell(judgement: Judgement, run_id: str, objective: str) -> str:
     number = judgement.deciding(run_id)
+    if objective == Objective.OWN:
+        return "training unknown"
     if number is None:
         return _REASONS[judgement.unjudged.get(run_id, Reason.NOT_MEASURED)].format(objective.upper())
     verdict = judgement.of(run_id)
@@ -90,15 +90,13 @@ def describe_unjudged(judgement: Judgement, runs: pd.DataFrame) -> Markdown:
 
     Runs that the claim is not about are named only if it is about no run.
     """
-    parts = []
-    for reason in Reason:
-        if judgement.numbers and reason is Reason.OTHER_TRAINING:
-            continue
-        labels = [runs.loc[run_id, "label"] for run_id, its in judgement.unjudged.items() if its is reason]
-        if labels:
-            names = ", ".join(escape_markdown(label) for label in labels)
-            parts.append(f"{_SENTENCES[reason]} {names}.")
-    return " ".join(parts)
+    reasons = [reason for reason in Reason if not (judgement.numbers and reason is Reason.OTHER_TRAINING)]
+    runs_of = {reason: [run_id for run_id, its in judgement.unjudged.items() if its is reason] for reason in reasons}
+    return " ".join(
+        f"{_SENTENCES[reason]} {', '.join(map(escape_markdown, runs.loc[run_ids, 'label']))}."
+        for reason, run_ids in runs_of.items()
+        if run_ids
+    )
 
 
 _SENTENCES = {

@@ -57,3 +57,11 @@ def test_a_table_is_escaped_with_its_headers() -> None:
     told = escape_table(table)
     assert list(told.columns) == [r"\[a\](b)"] and list(told.index) == [r"\<i\>", "j"] and told.index.name == "claim"
     assert told.iloc[0, 0] == r"\*x\*"
+
+
+def test_names_of_rows_are_links_to_places_on_the_page_alone() -> None:
+    frame = pd.DataFrame({"a": ["x"]}, index=["[C1](http://e.x)"])
+    (name,) = escape_table(frame, ["c1"]).index
+    assert name.startswith("[\\[C1") and name.endswith("](#c1)")
+    with pytest.raises(ValueError, match="not the name of a place"):
+        escape_table(frame, ["c1) [x](http://e.x"])

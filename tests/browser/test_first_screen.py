@@ -1,0 +1,50 @@
+"""The first screen in a browser: the film plays once and rests under attack, tiles lead to cards, unused controls are hidden."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settle, visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_the_film_plays_once_and_rests_at_the_end_of_the_attack(demo_address: str, page: Page) -> None:
+    visit(page, demo_address)
+    player = page.locator(".film.compact")
+    expect(player.get_by_role("button", name="Stop")).to_be_visible()
+    expect(player.get_by_role("button", name="Play", exact=False)).to_contain_text("Play")
+    for label in ("ST", "AT"):
+        expect(player.get_by_text(re.compile(f"^{label} · epoch 60, pgd-linf"))).to_be_visible()
+    expect(page).not_to_have_url(re.compile("epoch="))
+    assert not player.get_by_text("Export the film").is_visible()
+
+
+def test_a_tile_leads_to_its_card_and_unused_controls_are_hidden(demo_address: str, page: Page) -> None:
+    visit(page, demo_address + "/?split=test")
+    settle(page)
+    expect(page.locator("[data-testid=stSidebar]").get_by_text("Condition", exact=True)).to_be_hidden()
+    card = page.get_by_role("heading", name=re.compile("^C11"))
+    assert not in_view(page, "#c11")
+    page.locator(".verdicts").get_by_role("link", name=re.compile("^C11 ")).click()
+    expect(card).to_be_in_viewport()
+    expect(page).to_have_url(re.compile(r"\?.*split=test.*#c11$"))
+    page.get_by_role("link", name="Collapse", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Collapse over epochs")
+    expect(page.locator("[data-testid=stSidebar]").get_by_text("Condition", exact=True)).to_be_visible()
+    expect(page.locator("[data-testid=stSidebar]").get_by_role("radio", name="test", exact=True)).to_be_checked()
+
+
+def test_the_glossary_opens_from_the_sidebar(demo_address: str, page: Page) -> None:
+    visit(page, demo_address)
+    page.get_by_role("button", name="Glossary").click()
+    expect(page.get_by_text("The move of a feature to the vertex of another class under attack.")).to_be_visible()
+
+
+def in_view(page: Page, selector: str) -> bool:
+    return bool(
+        page.locator(selector).first.evaluate(
+            "e => { const { top } = e.getBoundingClientRect(); return top < innerHeight }"
+        )
+    )
