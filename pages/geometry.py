@@ -25,7 +25,10 @@ if epoch is None:
         "This run stored no class means up to the selected epoch. Select a later epoch, or train with --vector-epochs measured."
     )
     st.stop()
-st.caption(f"{escape_markdown(run.run_id)} · epoch {epoch:d} · {escape_markdown(selection.split.images)}")
+st.caption(
+    f"{escape_markdown(run.label)} · epoch {epoch:d} · {escape_markdown(selection.split.images)}",
+    help=escape_markdown(run.run_id),
+)
 summary = st.empty()
 geometries = read_geometries(run, epoch, selection)
 draw_all_cosines(figures, geometries)

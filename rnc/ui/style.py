@@ -29,6 +29,7 @@ ROOM = """
     [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 4rem !important; }
     [data-testid="stHeading"] h1 { font-size: 1.6rem !important; }
     [data-testid="stTable"] { overflow-x: auto; }
+    [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; }
 }
 @media (min-width: 769px) and (max-width: 1285px) {
     [data-testid="stHeading"] h1 { font-size: 2rem !important; }
@@ -38,9 +39,9 @@ ROOM = """
 """Leave more width to the charts in a narrow window, where Streamlit's margins and the sidebar would take half of 1024 pixels,
 and begin all pages at the same height.
 
-On a phone, a chart with a fixed width is drawn smaller, a table scrolls sideways instead of being cut, and a title takes one
-line. In a wide window, the sidebar has the width set in `app.py`, also for a server's first visitor, for whom Streamlit would use
-300 pixels.
+On a phone, a chart with a fixed width is drawn smaller, a table scrolls sideways instead of being cut, choices wrap, and a
+title takes one line. In a wide window, the sidebar has the width set in `app.py`, also for a server's first visitor, for whom
+Streamlit would use 300 pixels.
 """
 
 TOOLTIPS = """

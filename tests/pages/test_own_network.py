@@ -94,7 +94,8 @@ def test_curves_show_it(measured: Path, run_id: str, monkeypatch: pytest.MonkeyP
 
 def test_geometry_shows_it(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("geometry", measured, monkeypatch)
-    assert app.caption[0].value == f"{run_id} · epoch 3 · training images"
+    (label,) = set(rows(app, "clean-to-perturbed angle per class", "run", "class")["run"])
+    assert app.caption[0].value == f"{label} · epoch 3 · training images" and app.caption[0].proto.help == run_id
     assert len(charts(app)["cosines of centred class means, perturbed"]["rows"][0]) == 25
     assert set(rows(app, "clean-to-perturbed angle per class", "run_id", "class")["class"]) == set(CLASSES)
     assert {"cosines of classifier and means", "spectrum of the class means"} <= set(charts(app))

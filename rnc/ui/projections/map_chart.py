@@ -50,8 +50,9 @@ def _draw_map(
 ) -> None:
     """Draw the points of a map and its description, and connect the user's boxes and clicks to the selection."""
     st.caption(
-        f"{escape_markdown(choice.run.run_id)} · {escape_markdown(choice.method)} · epoch {plane.epoch:d} · "
-        f"{escape_markdown(choice.split.images)} · {plane.describe_samples()} · clean and {escape_markdown(choice.condition)}"
+        f"{escape_markdown(choice.run.label)} · {escape_markdown(choice.method)} · epoch {plane.epoch:d} · "
+        f"{escape_markdown(choice.split.images)} · {plane.describe_samples()} · clean and {escape_markdown(choice.condition)}",
+        help=escape_markdown(choice.run.run_id),
     )
     scope = scope_of(choice)
     images = hover_images(choice, plane.points) if display.images_on_hover else HoverImages()
