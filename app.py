@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from rnc import log
 from rnc.store.addresses import to_log_beside
 from rnc.ui import empty_state, opened_store, sidebar
+from rnc.ui.address_values import name_unavailable
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.film import film_routes
@@ -53,6 +54,7 @@ def draw() -> None:
             log.set_up(to_log_beside(opened_store.reader().path), console=True)
             if sidebar.draw_sidebar(has_conditions=page.title not in _WITHOUT_CONDITIONS):
                 page.run()
+                name_unavailable()
             else:
                 empty_state.draw_empty_state()
     finally:  # a page may end with st.stop

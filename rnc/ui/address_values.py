@@ -16,6 +16,8 @@ from rnc.ui.markdown import Markdown, escape_markdown
 
 _Value = TypeVar("_Value", bound=Hashable)
 _MISSING, _PLACE = "missing_values", "place_of_notices"
+_ASKED, _PAGE = "asked_by_the_address", "page_of_the_address"
+_NAMED_BY_THEIR_CONTROLS = ("runs", "colours", "epoch", "condition", "split", "run", "film_beside", "conditions")
 _MOST_NAMED = 5
 
 
@@ -45,6 +47,7 @@ def name_values(values: Sequence[str]) -> Markdown:
 def tie(
     key: str,
     texts: Mapping[_Value, str],
+    what: Markdown,
     why: Markdown,
     *,
     many: bool = False,
@@ -52,8 +55,9 @@ def tie(
 ) -> dict[str, Any]:
     """Return the arguments that tie a control with these options (value -> text in the address) to the address.
 
-    If the address has a text that no option has, `why` says above the page what that means, after the text itself. `many` is
-    true if several values can be chosen. `earlier` has the texts by which earlier versions named the options.
+    If the address has a text that no option has, the page says above its title that the address asks for `what`, followed by the
+    text, `which` and `why`. `many` is true if several values can be chosen. `earlier` has the texts by which earlier versions
+    named the options.
     """
     asked = st.query_params.get_all(key)
     value_of = {**(earlier or {}), **{text: value for value, text in texts.items()}}
@@ -70,13 +74,13 @@ def tie(
     if not missing:
         st.query_params[key] = [texts[value] for value in values] if many else texts[values[-1]]
         return {"key": key}  # tied from the next rerun on, when the address has the text of today
-    return untied(key, missing, why)
+    return untied(key, missing, what, why)
 
 
-def untied(key: str, missing: Sequence[str], why: Markdown) -> dict[str, Any]:
+def untied(key: str, missing: Sequence[str], what: Markdown, why: Markdown) -> dict[str, Any]:
     """Name values of the address above the page, and return the arguments of a control that leaves them in the address."""
     _remembered()[key] = list(missing)
-    notice(f"{name_values(missing)}: {why}")
+    notice(f"The address asks for {what} {name_values(missing)}, which {why}")
     return {"key": key, "on_change": choose, "args": (key,)}
 
 
@@ -89,6 +93,46 @@ def choose(key: str, value: Hashable = None) -> None:
     """Put a value, or the one that the user has chosen, into the address, in place of a value that is not there."""
     _remembered().pop(key, None)
     st.session_state[key] = st.session_state[key] if value is None else value
+
+
+def remember_request() -> None:
+    """Remember what the address asks for when the visit of a page begins."""
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    page = context.page_script_hash
+    if st.session_state.get(_PAGE) != page or context.is_history_navigation:
+        st.session_state[_ASKED] = {key: st.query_params.get_all(key) for key in st.query_params}
+    st.session_state[_PAGE] = page
+
+
+def name_unavailable() -> None:
+    """Name above the page what the address asked for and no control of the page has; the controls have been drawn."""
+    asked: dict[str, list[str]] = st.session_state.pop(_ASKED, {})
+    for key, texts in asked.items():
+        if key in _NAMED_BY_THEIR_CONTROLS or is_untied(key) or key not in st.session_state:
+            continue
+        shown = st.session_state[key]
+        values = list(shown) if isinstance(shown, list | tuple) else [shown]
+        missing = [text for text in texts if text and not any(_is_value(text, value) for value in values)]
+        if missing:
+            instead = name_values([str(value) for value in values if value is not None]) or "nothing"
+            notice(
+                f"The address asks for {escape_markdown(key)} {name_values(missing)}, which is not available here. Shown is "
+                f"{instead}."
+            )
+
+
+def _is_value(text: str, value: object) -> bool:
+    """Return whether a text of the address stands for the value of a control."""
+    if isinstance(value, bool):
+        return text.lower() == str(value).lower()
+    if isinstance(value, int | float):
+        try:
+            return float(text) == float(value)
+        except ValueError:
+            return False
+    return text in (str(value), escape_markdown(value))
 
 
 def _remembered() -> dict[str, list[str]]:

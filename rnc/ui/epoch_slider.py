@@ -47,11 +47,11 @@ def _tie_epoch(epochs: list[int]) -> dict[str, Any]:
     requested = st.query_params.get("epoch", _LAST)
     is_measured = requested == _LAST or not epochs or requested in map(str, epochs)
     if is_measured or not (is_opened_anew("epoch") or is_untied("epoch")):
-        return tie("epoch", {requested: requested}, "")
+        return tie("epoch", {requested: requested}, "the epoch", "")
     at = nearest_stop(epochs, requested)
     shown = epochs[-1] if at == _LAST else int(at)
-    why = f"this epoch of the address was not measured for any of the selected runs. Epoch {shown:d} is shown."
-    return untied("epoch", [requested], why)
+    why = f"was not measured for any of the selected runs. Epoch {shown:d} is shown."
+    return untied("epoch", [requested], "the epoch", why)
 
 
 def nearest_stop(epochs: list[int], requested: str) -> str:

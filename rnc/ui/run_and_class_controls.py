@@ -14,7 +14,7 @@ from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import earlier_labels
 from rnc.ui.selection import Selection, selected_runs
 
-_NO_RUN = "this run of the address is not one of the selected runs. The first of these is shown."
+_NO_RUN = "is not one of the selected runs. The first of these is shown."
 
 
 def choose_run(selection: Selection) -> pd.Series:
@@ -49,7 +49,7 @@ def tie_label(key: str, runs: pd.DataFrame, why: Markdown, *others: str) -> dict
     earlier = dict(labels)
     for run_id, text in earlier_labels(runs.reset_index(drop=True)).items():
         earlier |= {text: labels[run_id], escape_markdown(text): labels[run_id]}
-    return tie(key, texts, why, earlier=earlier)
+    return tie(key, texts, "the run", why, earlier=earlier)
 
 
 def choose_vertices(classes: list[str], key: str) -> list[str]:

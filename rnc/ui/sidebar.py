@@ -8,7 +8,7 @@ import streamlit as st
 
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store, training_status
-from rnc.ui.address_values import name_values, notice, reserve_notices, tie
+from rnc.ui.address_values import name_values, notice, remember_request, reserve_notices, tie
 from rnc.ui.colour_choice import draw_colour_choice
 from rnc.ui.copy_link import draw_copy_link
 from rnc.ui.default_runs import measured_and_default_runs
@@ -23,8 +23,7 @@ from rnc.ui.style import UNUSED_CONTROLS
 from rnc.ui.vanished_store import stop_if_store_vanished
 from rnc.vocabulary import Role, Split
 
-_NO_CONDITION = "this condition of the address was not measured for any of the selected runs. Another one is shown."
-_NO_SPLIT = "this split of the address does not exist. The images of train are shown."
+_NO_SPLIT = "does not exist. The images of train are shown."
 
 
 def draw_sidebar(*, has_conditions: bool = True) -> bool:
@@ -37,6 +36,7 @@ def draw_sidebar(*, has_conditions: bool = True) -> bool:
     # than an epoch takes to train would never be completed.
     st.session_state.pop(training_status.CONTENT, None)
     reserve_notices()
+    remember_request()
     stop_if_store_vanished()
     runs, default = measured_and_default_runs()
     if not runs.empty:
@@ -91,7 +91,12 @@ def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
         help="The condition to compare with the clean images. A name such as perturbed is a role, to which each run assigns "
         "its own attack or noise; any other name is one condition, the same for all runs.\n\n"
         + explain("condition", "perturbed", "targeted", "relabelled", "gaussian", "sign noise", "as trained"),
-        **tie("condition", {name: name for name in names}, _NO_CONDITION),
+        **tie(
+            "condition",
+            {name: name for name in names},
+            "the condition",
+            f"was not measured for any of the selected runs. Compared with clean is **{escape_markdown(names[0])}**.",
+        ),
     )
     splits = {str(split): str(split) for split in Split}
     split = st.segmented_control(
@@ -101,7 +106,7 @@ def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
         required=True,
         format_func=escape_markdown,
         help=explain("split"),
-        **tie("split", splits, _NO_SPLIT),
+        **tie("split", splits, "the split", _NO_SPLIT),
     )
     return str(condition_name), Split(split or Split.TRAIN)
 

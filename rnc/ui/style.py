@@ -93,7 +93,7 @@ RUNS = """
 .st-key-run_picker [data-tag] > span[title] { direction: ltr; }
 [role="listbox"][aria-label="Runs"] [role="option"] { padding-block: 0; }
 [role="listbox"][aria-label="Runs"] [data-item-hl] {
-    direction: ltr; white-space: normal; font-size: 0.75rem; line-height: 1.3;
+    direction: ltr; white-space: normal; font-size: 0.75rem; line-height: 1.15; height: auto;
     display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
 }
 """

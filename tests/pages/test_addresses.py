@@ -98,6 +98,36 @@ def test_conditions_that_are_not_there_are_named_beside_the_others(
     assert app.query_params["conditions"] == ["clean", "nothing"]
 
 
+@pytest.mark.parametrize(
+    ("page", "asked", "named"),
+    [
+        ("collapse", {"log": "banana"}, ["banana", "True"]),
+        ("collapse", {"smoothing": "7"}, ["7", "smoothing"]),
+        ("runs", {"config_of": NASTY, "runs": ["one-st"]}, [NASTY, "one-st"]),
+        ("runs", {"only_dataset": "of another store"}, ["of another store", "nothing"]),
+    ],
+)
+def test_what_no_control_of_a_page_has_is_named(
+    page: str, asked: dict[str, Any], named: list[str], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(page, store, monkeypatch, **asked)
+    assert len(app.warning) == 1 and all(text in warned(app) for text in named)
+    assert not app.run().warning
+
+
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("collapse", {"log": "false", "smoothing": "0.5", "seeds": "true", "conditions": ["clean"], "unknown": "x"}),
+        ("runs", {"only_objective": ["at", "st"], "only_text": "digits", "archived": "true", "config_of": "two-at"}),
+    ],
+)
+def test_what_the_controls_of_a_page_have_is_not_named(
+    page: str, asked: dict[str, Any], store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not open_page(page, store, monkeypatch, **asked).warning
+
+
 @pytest.mark.parametrize("gallery", [True, False])
 def test_a_store_that_vanished_is_called_gone(gallery: bool, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither does the gallery stand in for it, nor is the user told to select a run."""

@@ -15,7 +15,8 @@ from tests.pages.app import open_page
 
 def sent(app: AppTest) -> dict[str, Any]:
     """What the page sends to the player."""
-    found = [element.proto for element in app._tree if getattr(element, "type", "") == "bidi_component"]
+    components = [element.proto for element in app._tree if getattr(element, "type", "") == "bidi_component"]
+    found = [proto for proto in components if proto.component_name == "rnc_film"]
     assert len(found) == 1
     data: dict[str, Any] = json.loads(found[0].json)
     return data

@@ -28,7 +28,7 @@ def test_legends_say_so(page: str, synthetic_store: Path, monkeypatch: pytest.Mo
     """In the figures that people take along too."""
     for chart in charts(open_page(page, synthetic_store, monkeypatch)).values():
         named = set().union(*(set(rows["run"]) for rows in chart["rows"] if "run" in rows))
-        assert named and all(name.endswith("(synthetic)") for name in named)
+        assert named and all(name.endswith("· synthetic") for name in named)
 
 
 def test_no_command_is_offered_for_it(synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def _norm_specification(class_names: tuple[str, ...], colour: str) -> alt.Chart:
     classes = list(class_names)
     return (
         named("norms")
-        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, color=colour, opacity=1)
+        .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, opacity=1, color=colour)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),

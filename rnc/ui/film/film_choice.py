@@ -20,7 +20,7 @@ from rnc.ui.selection import Selection, condition_slug, selected_runs
 from rnc.vocabulary import Objective, Split
 
 _NONE = "none"
-_NO_RUN = "this run of the address is not one of the selected runs with the same images."
+_NO_RUN = "is not one of the selected runs with the same images."
 
 
 def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:

@@ -34,7 +34,7 @@ METRICS = {
 """The metrics that are drawn, and the class means around which they are measured (`over_epochs` of the store's reader)."""
 
 
-_NO_CONDITION = "not measured for any of the selected runs, although the address asks for it."
+_NO_CONDITION = "was not measured for any of the selected runs."
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def choose_conditions(selection: Selection) -> list[str]:
         selection_mode="multi",
         default=selection.clean_and_condition,
         format_func=escape_markdown,
-        **tie("conditions", {name: escape_markdown(name) for name in names}, _NO_CONDITION, many=True),
+        **tie("conditions", {name: escape_markdown(name) for name in names}, "the condition", _NO_CONDITION, many=True),
     )
 
 
