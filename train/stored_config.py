@@ -21,7 +21,9 @@ def config_of_run(run_id: str, recorded: dict[str, Any]) -> RunConfig:
     for name, value in recorded.items():
         if not _is_alike(value, default[name]):
             raise ValueError(f"{name} cannot be {quoted(str(value))}")
-    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in recorded.items()}
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in recorded.items()
+    }
     try:
         rebuilt = RunConfig(**fields)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -34,7 +36,7 @@ def config_of_run(run_id: str, recorded: dict[str, Any]) -> RunConfig:
 def config_in_store(store: Path, run_id: str) -> RunConfig | None:
     """Return the config of a run in a store, so that the run can be resumed; None if the store has no such run.
 
-    Raises ValueError if the run was not trained by this program, or by a version with other fields; StoreError as the reader does.
+    Raises ValueError if the run was not trained by this program, or by a version with other fields, and StoreError as the reader.
     """
     runs = StoreReader(store).runs.all()
     recorded = [] if runs.empty else list(runs[runs["run_id"] == run_id]["config"])

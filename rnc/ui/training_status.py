@@ -1,4 +1,4 @@
-"""The training under way, drawn on every page: progress, Stop and Resume, and the rerun of a page when an epoch has been measured.
+"""The training under way, on every page: progress, Stop and Resume, and the rerun of a page when an epoch has been measured.
 
 The buttons are outside the fragment that looks for news. A click in a fragment is lost if a rerun of the page, such as that for a
 new epoch, has removed the fragment by the time when the server reads the click. And they act in callbacks, which are called
@@ -78,7 +78,7 @@ def _draw_progress() -> None:
     if phase is Phase.RUNNING and active.empty:
         _draw_start(training)
     seconds = opened_store.reader().runs.seconds_per_epoch(list(active["run_id"])) if len(active) else pd.DataFrame()
-    rates = dict(seconds.itertuples(index=False))
+    rates: dict[str, float] = dict(seconds.itertuples(index=False))
     for run in active.to_dict("records"):
         share = min(run["epochs_done"] / max(run["epochs"], 1), 1.0)
         st.progress(share, _progress_text(run, rates.get(run["run_id"])))
@@ -91,8 +91,8 @@ def _draw_start(training: Training) -> None:
     """Say what happens before the first run is in the store, and after a while what the log says."""
     st.progress(0.0, "Starting the training …")
     st.caption(
-        "PyTorch is loaded, then the untrained networks are measured. The first numbers come after about half a minute, on a busy "
-        "machine after two minutes."
+        "PyTorch is loaded, then the untrained networks are measured. The first numbers come after about half a minute, on a "
+        "busy machine after two minutes."
     )
     waited = training.seconds_since_start
     if waited is not None and waited >= _PATIENCE_SECONDS:

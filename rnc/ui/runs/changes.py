@@ -94,6 +94,7 @@ def asked_to_delete(place: str) -> list[str]:
 
 def delete(place: str, run_ids: list[str]) -> None:
     """Delete runs. If the open one is among them, it is closed, and the report is at the top of the page."""
+    steps: list[tuple[str, Callable[[], None]]]
     steps = [(f"Deleted {run_id}.", partial(_delete_one, run_id)) for run_id in run_ids]
     deleted = [run_ids[index] for index in _attempt(place, steps)]
     _deselect(deleted)

@@ -31,8 +31,8 @@ def close_run() -> None:
 def selection_of_table(run_ids: list[str], column: str) -> dict[str, Any]:
     """Return the arguments that make a table with these runs as rows open the run in whose row the user clicks.
 
-    A row is known by its number. Therefore the table is another element once it has other rows, and begins with a selected cell in
-    the row of the open run, in `column`. A cell is selected and not a row, since a row is selected only by its small box.
+    A row is known by its number. Therefore the table is another element once it has other rows, and it begins with a selected cell
+    in the row of the open run, in `column`. Cells are selected instead of rows, since a row is selected only by its small box.
     """
     key = f"{_TABLE}_{st.session_state.get(_CLOSED, 0)}_{zlib.crc32('/'.join(run_ids).encode()):08x}"
     open_id = requested_run()

@@ -18,7 +18,7 @@ def draw_train_menu() -> None:
     is_under_way = opened_store.training().phase in (Phase.RUNNING, Phase.STOPPING)
     with st.popover("Train", icon=":material/model_training:"):
         st.markdown(
-            "**The demo**: three small networks on handwritten digits, with standard training (ST), adversarial training (AT) and "
+            "**The demo**: three small networks on handwritten digits, by standard training (ST), adversarial training (AT) and "
             "TRADES. It takes about six minutes on two cores. ST is trained first, and the pages show each epoch as it is "
             "measured. Finished runs are skipped, and stopped ones go on."
         )
