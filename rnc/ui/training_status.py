@@ -4,7 +4,7 @@ The buttons are outside the fragment that looks for news. A click in a fragment 
 new epoch, has removed the fragment by the time when the server reads the click. And they act in callbacks, which are called
 before any part of the page is drawn.
 
-Tested by tests/pages/test_training.py and tests/browser/test_training.py.
+Tested by tests/pages/test_training.py.
 """
 
 from collections.abc import Callable, Hashable

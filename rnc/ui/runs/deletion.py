@@ -18,8 +18,8 @@ from rnc.ui.runs.changes import archive, ask_before_deletion, asked_to_delete, d
 def draw_deletion_of_one(run: pd.Series) -> None:
     """Offer to archive, restore or delete the open run."""
     st.caption(
-        "An archived run is hidden on all pages until “Show archived runs” in the filter shows it. A deleted run is lost with its "
-        "networks; a list of what is lost is shown first."
+        "An archived run is hidden on all pages until “Show archived runs” in the filter shows it. A deleted run is lost with "
+        "its networks; a list of what is lost is shown first."
     )
     run_ids = [str(run["run_id"])]
     _draw_buttons("panel", "", [] if run["archived"] else run_ids, run_ids if run["archived"] else [])

@@ -1,6 +1,6 @@
 """The run that is open on the runs page: `config_of` in the address, opened by a click in its row.
 
-Tested by tests/pages/test_runs.py and tests/browser/test_runs.py.
+Tested by tests/pages/test_runs.py.
 """
 
 import zlib
@@ -31,7 +31,7 @@ def close_run() -> None:
 def selection_of_table(run_ids: list[str], column: str) -> dict[str, Any]:
     """Return the arguments that make a table with these runs as rows open the run in whose row the user clicks.
 
-    A row is known by its number. Therefore the table is another element once it has other rows, and it begins with a selected cell
+    A row is known by its number. Therefore the table is another element once it has other rows, and begins with a selected cell
     in the row of the open run, in `column`. Cells are selected instead of rows, since a row is selected only by its small box.
     """
     key = f"{_TABLE}_{st.session_state.get(_CLOSED, 0)}_{zlib.crc32('/'.join(run_ids).encode()):08x}"
