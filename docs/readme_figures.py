@@ -1,8 +1,8 @@
 """Make the README's table of the demo, from the recorded trainings, and its pictures, from a store: `make readme-figures`.
 
 `python docs/readme_figures.py STORE --add PROCESSOR` adds the demo in a store to the recorded trainings, docs/demo_trainings.csv.
-The same seed gives other numbers on another processor: instructions such as AVX2 and AVX-512 add in another order, and the rounding
-differs. PROCESSOR names these instructions.
+The same seed gives other numbers on another processor: instructions such as AVX2 and AVX-512 add in another order, and so the
+rounding differs. PROCESSOR names these instructions.
 """
 
 import sys

@@ -10,7 +10,7 @@ from rnc.ui.runs.config_diff import draw_differences
 from rnc.ui.runs.deletion import draw_deletion_of_many
 from rnc.ui.runs.one_run import draw_open_run
 from rnc.ui.runs.table import draw_counts, draw_left_out, draw_table
-from rnc.ui.runs.train_menu import draw_train_menu
+from rnc.ui.runs.train_menu import draw_train_menu, draw_training_here
 from rnc.ui.selection import current_selection, selected_runs
 
 selection = current_selection(may_be_empty=True)
@@ -22,6 +22,7 @@ run_filter = current_filter(all_runs)
 runs = all_runs[run_filter.matches(all_runs)]
 draw_counts(all_runs, runs, run_filter)
 draw_outcome("page")
+draw_training_here()
 draw_compaction()
 draw_left_out(opened_store.reader().left_out())
 sweep_progress.draw(opened_store.reader())

@@ -34,8 +34,11 @@ ENDS = {
 }
 
 
-def draw_training_status() -> None:
-    """Draw the progress of the runs under way, and the buttons that stop or resume the training of this app."""
+def draw_training_status(place: str = "") -> None:
+    """Draw the progress of the runs under way, and the buttons that stop or resume the training of this app.
+
+    A page that draws it besides the sidebar names its place, which becomes a part of the buttons' keys.
+    """
     training = opened_store.training()
     phase = training.phase
     is_waiting = phase is Phase.STOPPING or (phase is Phase.RUNNING and _active_runs().empty)
@@ -43,26 +46,37 @@ def draw_training_status() -> None:
     if is_readonly():
         return
     if phase is Phase.RUNNING:
-        st.button("Stop training", key="stop_training", icon=":material/stop:", on_click=_act, args=(training.stop,))
+        st.button(
+            "Stop training",
+            key=f"stop_training{place}",
+            icon=":material/stop:",
+            on_click=_act,
+            args=(place, training.stop),
+        )
     elif phase is Phase.STOPPING:
-        _draw_stopping(training)
+        _draw_stopping(training, place)
     elif phase in ENDS:
-        _draw_end(training, phase)
-    if error := st.session_state.pop(_ERROR, None):
+        _draw_end(training, phase, place)
+    draw_start_error(place)
+
+
+def draw_start_error(place: str) -> None:
+    """Show once what prevented a start, a stop or a resumption at this place."""
+    if error := st.session_state.pop(f"{_ERROR}{place}", None):
         show_error(error)
 
 
-def start_training(name: str) -> None:
+def start_training(name: str, place: str = "") -> None:
     """Start a recipe, or resume the run with this id; for the callback of a button, after which the page is drawn anew."""
-    _act(opened_store.training().start, name)
+    _act(place, opened_store.training().start, name)
 
 
-def _act(action: Callable[..., None], *arguments: str) -> None:
-    """Start, stop or resume a training; what prevents it is shown below the status."""
+def _act(place: str, action: Callable[..., None], *arguments: str) -> None:
+    """Start, stop or resume a training; what prevents it is shown with the status at this place."""
     try:
         action(*arguments)
     except (OSError, ReadOnlyError, UnsafePathError) as error:
-        st.session_state[_ERROR] = str(error)
+        st.session_state[f"{_ERROR}{place}"] = str(error)
 
 
 def _active_runs() -> pd.DataFrame:
@@ -112,15 +126,15 @@ def _progress_text(run: dict, seconds_per_epoch: float | None) -> Markdown:
     return f"{text}, about {escape_markdown(in_words(seconds_per_epoch * max(epochs - done, 0)))} left"
 
 
-def _draw_stopping(training: Training) -> None:
+def _draw_stopping(training: Training, place: str) -> None:
     """Answer a click on Stop until the processes have ended."""
     is_overdue = training.is_stop_overdue
     st.button(
         "Stop again" if is_overdue else "Stopping …",
-        key="stop_training",
+        key=f"stop_training{place}",
         icon=":material/stop:" if is_overdue else ":material/hourglass_top:",
         on_click=_act,
-        args=(training.stop,),
+        args=(place, training.stop),
         disabled=not is_overdue,
     )
     st.caption(
@@ -129,7 +143,7 @@ def _draw_stopping(training: Training) -> None:
     )
 
 
-def _draw_end(training: Training, phase: Phase) -> None:
+def _draw_end(training: Training, phase: Phase, place: str) -> None:
     """Say how the training ended, and offer to go on."""
     st.caption(ENDS[phase])
     if phase is Phase.FAILED and (tail := training.log_tail()):
@@ -140,14 +154,14 @@ def _draw_end(training: Training, phase: Phase) -> None:
             label = "Resume training" if phase is Phase.STOPPED else "Try again"
             st.button(
                 label,
-                key="resume_training",
+                key=f"resume_training{place}",
                 icon=":material/play_arrow:",
                 on_click=_act,
-                args=(training.resume,),
+                args=(place, training.resume),
                 help="Finished runs are skipped. The others go on after their last saved epoch, with the same numbers as without "
                 "the stop.",
             )
-        st.button("Dismiss", key="dismiss_training", icon=":material/close:", on_click=training.dismiss_end)
+        st.button("Dismiss", key=f"dismiss_training{place}", icon=":material/close:", on_click=training.dismiss_end)
 
 
 def content_of_pages() -> Hashable:

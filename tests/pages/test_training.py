@@ -83,7 +83,8 @@ def test_the_demo_starts_and_says_so_at_once(
     app.button(key="train_demo_here").click().run()
     assert training.asked == ["start demo"] and not app.exception
     assert "Starting the training" in said(app) and "after about half a minute" in said(app)
-    assert label(app, "stop_training") == "Stop training" and label(app, "train_demo_here") == "Train the demo!"
+    assert label(app, "stop_training") == label(app, "stop_training_here") == "Stop training"
+    assert label(app, "train_demo_here") is None
     assert "log" not in said(app)
     training.waited, training.log = 40.0, "downloading *everything*"
     text = said(app.run())

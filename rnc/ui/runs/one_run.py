@@ -17,12 +17,13 @@ from rnc.ui.runs.changes import draw_outcome, save
 from rnc.ui.runs.deletion import draw_deletion_of_one
 from rnc.ui.runs.open_run import close_run, requested_run
 from rnc.ui.runs.table import run_table
+from rnc.ui.runs.train_menu import PLACE
 from rnc.ui.training_process import Phase
 from rnc.ui.training_status import start_training
 from rnc.vocabulary import Objective, RunState
 
 _TABS = ["Tags and note", "Reproduce this run", "Config", "Conditions", "Time by phase"]
-_CHANGES = "Archive or delete"
+_TABS_WITH_CHANGES = [*_TABS, "Archive or delete"]
 
 
 def draw_open_run(all_runs: pd.DataFrame, runs: pd.DataFrame) -> None:
@@ -83,7 +84,7 @@ def _draw_resume(run: pd.Series) -> None:
             key="resume_run",
             icon=":material/play_arrow:",
             on_click=start_training,
-            args=(str(run["run_id"]),),
+            args=(str(run["run_id"]), PLACE),
             disabled=is_under_way,
             help="Goes on after the last saved epoch, with the same numbers as without the stop.",
         )
@@ -93,7 +94,9 @@ def _draw_resume(run: pd.Series) -> None:
 
 def _draw_tabs(run: pd.Series, known_tags: list[str]) -> None:
     can_change = not is_readonly() and not run["published"]
-    marks, command, config, conditions, time, *changes = st.tabs(_TABS + [_CHANGES] * can_change, key="run_panel")
+    marks, command, config, conditions, time, *changes = st.tabs(
+        _TABS_WITH_CHANGES if can_change else _TABS, key="run_panel"
+    )
     with marks:
         _draw_annotations(run, known_tags, can_change=can_change)
     with command:
