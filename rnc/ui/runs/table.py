@@ -66,12 +66,13 @@ def run_table(run_ids: tuple[str, ...]) -> pd.DataFrame:
 def draw_counts(all_runs: pd.DataFrame, runs: pd.DataFrame, run_filter: RunFilter) -> None:
     """State how many runs match the filter, where they come from, and how many are hidden because they are archived."""
     published = int(all_runs["published"].sum())
+    stored = len(all_runs) - published
     hidden = int((all_runs["archived"] & ~run_filter.archived).sum())
-    text = (
-        f"{len(runs)} of {len(all_runs)} runs; {len(all_runs) - published:d} are in "
-        f"{escape_markdown(displayed_path(opened_store.reader().path))}, {published:d} in the built-in gallery"
-    )
-    st.caption(f"{text}; {hidden:d} archived" if hidden else text)
+    path = escape_markdown(displayed_path(opened_store.reader().path))
+    text = f"{len(runs)} of {len(all_runs)} runs match the filter. " if run_filter.has_criteria else ""
+    counts = [f"{stored:,d} in the store {path}"] + [f"{published:,d} in the built-in gallery"] * bool(published)
+    text += f"Runs: {', '.join(counts)}"
+    st.caption(f"{text}; {hidden:,d} archived" if hidden else text)
 
 
 def draw_left_out(left_out: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from rnc.ui.readonly import is_readonly
 from rnc.ui.training_process import Phase
 from rnc.ui.training_status import draw_start_error, draw_training_status, start_training
 
+_MENU = "train_menu"
 PLACE = "_here"
 """The part of the keys by which the page's buttons differ from those of the sidebar."""
 
@@ -18,7 +19,7 @@ def draw_train_menu() -> None:
     """Draw the menu beside the title from which the demo is trained, unless this is a public view."""
     if is_readonly():
         return
-    with st.popover("Train", icon=":material/model_training:"):
+    with st.popover("Train", icon=":material/model_training:", key=_MENU, on_change="rerun"):
         st.markdown(
             "**The demo**: three small networks on handwritten digits, by standard training (ST), adversarial training (AT) and "
             "TRADES. It takes about six minutes on two cores. ST is trained first, and the pages show each epoch as it is "
@@ -32,10 +33,15 @@ def draw_train_menu() -> None:
                 key="train_demo_here",
                 type="primary",
                 icon=":material/play_arrow:",
-                on_click=start_training,
-                args=("demo", PLACE),
+                on_click=_train_demo,
             )
         st.caption("Other runs are trained by `python -m train.run`; `--help` lists the options.")
+
+
+def _train_demo() -> None:
+    """Start the demo, and close the menu, which would hide the answer."""
+    st.session_state[_MENU] = False
+    start_training("demo", PLACE)
 
 
 def draw_training_here() -> None:
