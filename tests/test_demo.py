@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from docs import readme_figures
 from rnc.claims import USED, Verdict, judge
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Objective, Role, Split
@@ -51,3 +54,19 @@ def test_verdicts(demo_store: Path) -> None:
     expected = dict.fromkeys(SUPPORTED, Verdict.SUPPORTED) | dict.fromkeys(CONTRADICTED, Verdict.CONTRADICTED)
     found = {judgement.claim: judgement.verdict for judgement in judge(runs, evidence)}
     assert found == expected | {"C9 released": Verdict.NOT_MEASURED}
+
+
+def test_the_demo_lies_inside_the_ranges_of_the_readme(demo_store: Path) -> None:
+    """The README's table is made of the recorded trainings; other machines and versions stay within its margins."""
+    recorded, found = pd.read_csv(readme_figures.TRAININGS), readme_figures.rows_of_demo(StoreReader(demo_store))
+    assert readme_figures.numbers(recorded) in (readme_figures.ROOT / "README.md").read_text()
+    assert readme_figures.outside(found, recorded).empty
+
+
+def test_a_number_outside_the_ranges_is_seen() -> None:
+    recorded = pd.read_csv(readme_figures.TRAININGS)
+    found = recorded[(recorded["processor"] == "AVX2") & (recorded["seed"] == 1)].reset_index(drop=True)
+    assert readme_figures.outside(found, recorded).empty
+    for name, wrong in {"nc1_pgd_train": 30.0, "accuracy_clean_train": 0.95, "angle_pgd_train": 0.3}.items():
+        changed = found.assign(**{name: wrong})
+        assert name in set(readme_figures.outside(changed, recorded)["column"])

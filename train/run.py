@@ -30,6 +30,7 @@ from train.config import RunConfig
 from train.cost import Estimate
 from train.loop import train_run
 from train.named_run_sets import find, paper_runs
+from train.stored_config import config_in_store
 
 Duration = Annotated[float, primitive("DURATION", parse_duration, "{:g}s".format)]
 
@@ -44,7 +45,7 @@ class Command:
 
     RECIPE names runs to start from: tiny, demo, cifar10-cpu-at, a run of the paper such as cifar10-vgg11_bn-at-l2-s1,
     or all runs that match a pattern ('cifar10-cpu-*'). Every field of a run can be overridden. Without a recipe, the
-    defaults below make one run. An interrupted run is resumed.
+    defaults below make one run. An interrupted run is resumed; RECIPE may also be the id of such a run in the store.
     """
 
     config: tyro.conf.OmitArgPrefixes[RunConfig]
@@ -153,8 +154,20 @@ def print_costs(configs: list[RunConfig], options: Options, total_as: str) -> in
 def parse(arguments: list[str]) -> list[Command]:
     """Return the commands of a command line, one per run. Raises ValueError for a wrong recipe or value."""
     recipe = arguments[:1] if arguments and not arguments[0].startswith("-") else []
-    configs = find(recipe[0]) if recipe else [RunConfig()]
-    return [parse_one(config, arguments[len(recipe) :]) for config in configs]
+    flags = arguments[len(recipe) :]
+    configs = _configs(recipe[0], flags) if recipe else [RunConfig()]
+    return [parse_one(config, flags) for config in configs]
+
+
+def _configs(name: str, flags: list[str]) -> list[RunConfig]:
+    """Return the configs of a recipe, or of the run with this id in the store. Raises ValueError if there is neither."""
+    try:
+        return find(name)
+    except ValueError:
+        stored = config_in_store(store_path(parse_one(RunConfig(), flags).store), name)
+        if stored is None:
+            raise
+        return [stored]
 
 
 def parse_one(config: RunConfig, flags: list[str]) -> Command:

@@ -72,9 +72,13 @@ def draw_filter(runs: pd.DataFrame) -> RunFilter:
         st.text_input(
             "Search", key=_TEXT, bind="query-params", help=_HELP, type="search", placeholder="a word, or seed:3"
         )
-        for name, field_label in FIELDS.items():
+        # Two columns, so that the filter fits into a window of 900 pixels.
+        columns = st.columns(2, gap="small")
+        for position, (name, field_label) in enumerate(FIELDS.items()):
             if options := _options(runs, name):
-                st.multiselect(field_label, options, key=_PREFIX + name, bind="query-params", placeholder="any")
+                columns[position % 2].multiselect(
+                    field_label, options, key=_PREFIX + name, bind="query-params", placeholder="any"
+                )
         st.toggle("Show archived runs", key=_ARCHIVED, bind="query-params")
         with st.container(horizontal=True):
             st.button(

@@ -120,9 +120,8 @@ def test_layers_show_it(measured: Path, run_id: str, monkeypatch: pytest.MonkeyP
 def test_the_runs_page_says_how_to_measure_it_again(
     measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page("runs", measured, monkeypatch)
+    app = open_page("runs", measured, monkeypatch, config_of=run_id)
     assert app.dataframe[0].value["run_id"].tolist() == [run_id]
-    assert app.selectbox(key="config_of").value == run_id
     assert app.code[0].value.startswith("python -m train.measure --name my-resnet --checkpoint ")
 
 

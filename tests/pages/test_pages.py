@@ -277,7 +277,8 @@ def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.Mon
     runs = StoreReader(demo_store).runs.all()
     told = runs["epochs_done"].astype(str) + " / " + runs["epochs"].astype(str)
     same(ordered(app.dataframe[0].value[["run_id", "state", "epochs"]]), runs.assign(epochs=told))
-    app.selectbox(key="config_of").set_value(runs["run_id"].iloc[-1]).run()
+    app.query_params["config_of"] = runs["run_id"].iloc[-1]
+    app.run()
     assert f'"objective": "{runs["objective"].iloc[-1]}"' in app.json[0].value.replace('":"', '": "')
 
 
@@ -320,6 +321,7 @@ def test_every_figure_can_be_taken_along(page: str, tiny_store: Path, monkeypatc
 def test_a_run_can_be_made_again_from_its_command(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from train.run import parse
 
-    app = open_page("runs", tiny_store, monkeypatch)
+    run_id = StoreReader(tiny_store).runs.all()["run_id"].iloc[0]
+    app = open_page("runs", tiny_store, monkeypatch, config_of=run_id)
     (command,) = parse(app.code[0].value.split()[3:])
-    assert command.config.run_id == StoreReader(tiny_store).runs.all()["run_id"].iloc[0]
+    assert command.config.run_id == run_id

@@ -14,7 +14,15 @@ from tests.pages.app import answered, open_page
 from tests.pages.test_attack_lab import SMALL
 from tests.pages.test_pages import PAGES
 
-CHANGES = {"train_demo", "stop_training", "lab_keep", "lab_forget", "save_marks", "archive", "unarchive", "delete"}
+CHANGES = {"train_demo", "stop_training", "lab_keep", "lab_forget", "save_marks", "archive", "unarchive", "delete"} | {
+    "train_demo_here",
+    "resume_training",
+    "resume_run",
+    "dismiss_training",
+    "archive_many",
+    "unarchive_many",
+    "delete_many",
+}
 """The keys of all widgets that change something."""
 
 

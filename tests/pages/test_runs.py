@@ -1,5 +1,6 @@
-"""The runs page: found by any field, tagged and noted, set side by side, put away, deleted after a word on what goes."""
+"""The runs page: found by any field, opened in place, tagged and noted, set side by side, archived, deleted after a summary."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from rnc.store.run_annotations import networks_folder
 from rnc.store.writer import StoreWriter
 from rnc.ui import sidebar
 from rnc.ui.readonly import READONLY_VARIABLE
+from rnc.ui.runs import open_run
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page, seen
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -139,7 +141,8 @@ def test_runs_of_the_gallery_say_that_they_cannot_be_changed(
     app = open_page("runs", store, monkeypatch, config_of="shown")
     assert not app.text_area and "cannot be changed" in said(app)
     assert app.get("text")[0].value == f"theirs\n{NASTY}"
-    assert "shown" not in app.multiselect(key="touched_shown").options
+    assert "shown" not in app.multiselect(key="touched").options
+    assert "Archive or delete" not in [tab.label for tab in app.tabs] and "archive" not in [b.key for b in app.button]
 
 
 def test_published_runs_that_are_left_out_are_named(
@@ -172,8 +175,8 @@ def test_all_runs_can_be_put_away_and_brought_back(store: Path, monkeypatch: pyt
     app = open_page("runs", store, monkeypatch)
     assert "No run matches" in app.info[0].value
     app.sidebar.toggle(key="archived").set_value(True).run()
-    app.multiselect(key="touched_three-at").set_value(["one-st", "two-at", "three-at"]).run()
-    app.button(key="unarchive").click().run()
+    app.multiselect(key="touched").set_value(["one-st", "two-at", "three-at"]).run()
+    app.button(key="unarchive_many").click().run()
     assert not StoreReader(store).runs.all()["archived"].any() and not app.exception
 
 
@@ -181,30 +184,92 @@ def test_deleting_says_what_goes_asks_and_takes_the_networks_along(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_page("runs", store, monkeypatch, runs=["one-st", "two-at"], config_of="two-at")
-    app.multiselect(key="touched_two-at").set_value(["two-at", "three-at"]).run()
     app.button(key="delete").click().run()
     goes = next(element.value for element in app.dataframe if "MB" in element.value).set_index("run")
     held = int(StoreReader(store).runs.row_counts("two-at")["rows"].sum())
-    assert goes.loc["two-at"].to_dict() == {"rows": held, "files": 1, "MB": 2.0}
-    assert "2 files of networks with 4.00 MB" in said(app)
+    assert goes.to_dict("index") == {"two-at": {"rows": held, "files": 1, "MB": 2.0}}
     app.button(key="delete_not").click().run()
     assert len(StoreReader(store).runs.all()) == 3 and not [b for b in app.button if b.key == "delete_for_good"]
-    app.multiselect(key="touched_two-at").set_value(["two-at"]).run()
     app.button(key="delete").click().run()
     app.button(key="delete_for_good").click().run()
     assert not app.exception and "Deleted two" in app.success[0].value
     assert listed(app) == {"one-st", "three-at"} and app.sidebar.multiselect(key="runs").value == ["one-st"]
+    assert "config_of" not in app.query_params and not app.tabs
     assert [path.name for path in sorted((store.parent / "checkpoints").iterdir())] == ["one-st", "three-at"]
 
 
-def test_the_config_shown_is_of_a_chosen_run_and_its_lists_are_folded(
+def test_several_runs_are_deleted_together_and_none_is_chosen_beforehand(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for run_id in ("two-at", "one-st"):
-        app = open_page("runs", store, monkeypatch, runs=[run_id])
-        assert app.selectbox(key="config_of").value == run_id
+    app = open_page("runs", store, monkeypatch, runs=["one-st"], config_of="one-st")
+    assert app.multiselect(key="touched").value == []
+    assert app.button(key="delete_many").disabled and app.button(key="archive_many").disabled
+    app.multiselect(key="touched").set_value(["two-at", "three-at"]).run()
+    app.button(key="delete_many").click().run()
+    goes = next(element.value for element in app.dataframe if "MB" in element.value)
+    assert set(goes["run"]) == {"two-at", "three-at"} and "2 files of networks with 4.00 MB" in said(app)
+    assert not [b for b in app.button if b.key == "delete_for_good"], "the question is only where it was asked for"
+    app.button(key="delete_for_good_many").click().run()
+    assert listed(app) == {"one-st"} and app.query_params["config_of"] == "one-st", "the open run stays open"
+
+
+def test_no_run_is_open_until_one_is_chosen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch)
+    assert not app.tabs and not app.code and not app.text_area and "Click a row" in said(app)
+
+
+def test_an_address_opens_a_run_and_the_lists_of_its_config_are_folded(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    assert [tab.label for tab in app.tabs][:3] == ["Tags and note", "Reproduce this run", "Config"]
+    assert "--objective at" in app.code[0].value
     shown = next(element for element in app.json if "objective" in element.value)
     assert shown.proto.max_expand_depth == 2, "the names of 200 classes took seven screens"
+    app.button(key="close_run").click().run()
+    assert not app.tabs and "config_of" not in app.query_params
+
+
+def test_the_row_of_the_open_run_is_marked(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row is known by its number: the table is another one when a run is added above, and the mark goes with the run."""
+
+    def marked(app: AppTest) -> tuple[str, str]:
+        table = app.dataframe[0]
+        ((row, _column),) = json.loads(table.proto.selection_default)["selection"]["cells"]
+        return table.value["run_id"].iloc[row], table.proto.id
+
+    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    run_id, before = marked(app)
+    assert run_id == "two-at"
+    StoreWriter(store).annotate("one-st", [], "a note")
+    assert marked(app.run()) == ("two-at", before)
+    begin(store, "four-st", seed=4)
+    run_id, after = marked(app.run())
+    assert run_id == "two-at" and after != before
+
+
+def test_a_click_in_a_row_opens_its_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_run.st, "query_params", {})
+    monkeypatch.setattr(open_run.st, "session_state", {"key": {"selection": {"cells": [(1, "state")]}}})
+    open_run.open_selected("key", ["one-st", "two-at"])
+    assert open_run.requested_run() == "two-at"
+    open_run.st.session_state["key"]["selection"]["cells"] = []
+    open_run.open_selected("key", ["one-st", "two-at"])
+    assert open_run.requested_run() is None
+
+
+@pytest.mark.parametrize("run_id", ["gone-st", NASTY])
+def test_an_address_of_a_run_that_is_not_there_names_it_and_stays(
+    run_id: str, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("runs", store, monkeypatch, config_of=run_id)
+    assert run_id in seen(app.warning[0].value) and app.query_params["config_of"] == run_id
+    assert len(listed(app)) == 3 and not app.tabs
+
+
+def test_a_run_that_the_filter_hides_is_open_and_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch, config_of="two-at", only_objective="st")
+    assert listed(app) == {"one-st"} and app.tabs and "hides this run" in said(app)
 
 
 def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,9 +295,9 @@ def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch:
 def test_a_run_that_is_being_trained_stays_and_the_others_go(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(store, "under-way", seed=5).write_epoch("under-way", 0, one_epoch("under-way", 0))
     app = open_page("runs", store, monkeypatch, config_of="under-way")
-    app.multiselect(key="touched_under-way").set_value(["under-way", "one-st"]).run()
-    app.button(key="delete").click().run()
-    app.button(key="delete_for_good").click().run()
+    app.multiselect(key="touched").set_value(["under-way", "one-st"]).run()
+    app.button(key="delete_many").click().run()
+    app.button(key="delete_for_good_many").click().run()
     assert "is being trained" in app.error[0].value and "Deleted one-st." in app.success[0].value.replace("\\", "")
     assert set(StoreReader(store).runs.all()["run_id"]) == {"under-way", "two-at", "three-at"}
 

@@ -16,7 +16,7 @@ def test_a_recipe_is_a_set_of_different_runs(name: str) -> None:
 
 def test_the_demo_compares_the_papers_three_ways_of_training() -> None:
     configs = RECIPES["demo"]()
-    assert [config.objective for config in configs] == [Objective.ST, Objective.AT, Objective.TRADES]
+    assert [config.objective for config in configs] == [Objective.ST, Objective.AT, Objective.TRADES], "ST is first"
     assert len({(c.dataset, c.norm, c.epsilon, c.steps, c.seed, c.epochs) for c in configs}) == 1
 
 

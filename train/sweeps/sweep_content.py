@@ -18,6 +18,7 @@ from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, left_out_messa
 from train.config import RunConfig
 from train.cost import Estimate
 from train.run import Command
+from train.stored_config import config_of_run
 
 _LONGEST_WORD = 100
 _FLAGS: dict[str, Callable[[str], bool]] = {
@@ -86,43 +87,13 @@ def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
     not one that runs share, or the folders differ from those of this command.
     """
     for run_id, run in sweep.runs.items():
-        if reason := _reason_against(run_id, run.config):
+        try:
+            config_of_run(run_id, run.config)
+        except ValueError as reason:
             raise ValueError(
                 f"sweep {sweep.name}: run {quoted(run_id)} cannot be trained from the sweep's file: {reason}"
-            )
+            ) from None
     _check_flags(sweep, store, root)
-
-
-def _reason_against(run_id: str, config: dict[str, Any]) -> str | None:
-    """Return the reason why a recorded config is not that of a run, or None if it is."""
-    default = RunConfig().to_json()
-    if unknown := sorted(set(config) ^ set(default)):
-        return f"its config differs from those of this version in {quoted(unknown[0])}"
-    for name, value in config.items():
-        if not _is_alike(value, default[name]):
-            return f"{name} cannot be {quoted(str(value))}"
-    try:
-        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in config.items()}
-        rebuilt = RunConfig(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        return str(error)
-    if rebuilt.run_id != run_id or rebuilt.to_json() != config:
-        return f"its config belongs to {quoted(rebuilt.run_id)}"
-    return None
-
-
-def _is_alike(value: object, default: object) -> bool:
-    """Return whether a value has the type of a field; a text that looks like a flag is rejected."""
-    if isinstance(value, bool) or isinstance(default, bool):
-        return type(value) is type(default)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(value, str):
-        return isinstance(default, str) and not value.startswith("-")
-    if isinstance(value, list) and isinstance(default, list):
-        like = default[0] if default else ""
-        return all(_is_alike(item, like) for item in value)
-    return type(value) is type(default)
 
 
 def _check_flags(sweep: Sweep, store: Path, root: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Changes to runs: tags, a note, archiving, and deletion after a summary of what will be lost.
+"""Changes to runs, for the callbacks of buttons: tags and note, archiving, deletion, compaction; and the report of each.
 
 Tested by tests/pages/test_runs.py.
 """
@@ -6,28 +6,31 @@ Tested by tests/pages/test_runs.py.
 from collections.abc import Callable
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from rnc.store.compact import compact
 from rnc.store.errors import StoreError
-from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS, networks_of
 from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
-from rnc.ui.readonly import READONLY_MESSAGE, ReadOnlyError, is_readonly
+from rnc.ui.readonly import ReadOnlyError, is_readonly
+from rnc.ui.runs.open_run import close_run, requested_run
 
 _OUTCOME, _TO_DELETE = "runs_outcome", "runs_to_delete"
 _LEAST_UNUSED = 2**20  # bytes
 
 
-def draw_outcome() -> None:
-    """Show the outcome of the last action once."""
-    for kind, text in st.session_state.pop(_OUTCOME, []):
+def draw_outcome(place: str) -> None:
+    """Show the outcome of the last action once, if it belongs to this place of the page."""
+    belongs_to, outcomes = st.session_state.get(_OUTCOME, ("", []))
+    if belongs_to != place:
+        return
+    del st.session_state[_OUTCOME]
+    for kind, text in outcomes:
         if kind == "error":
             show_error(text)
         else:
-            st.success(escape_markdown(text, MAX_MESSAGE_LENGTH))
+            st.success(escape_markdown(text, MAX_MESSAGE_LENGTH), icon=":material/check:")
 
 
 def draw_compaction() -> None:
@@ -48,114 +51,21 @@ def draw_compaction() -> None:
         )
 
 
-def draw_annotations(run: pd.Series, known_tags: list[str]) -> None:
-    """Draw tags and note of a run, editable if the run may be changed; `known_tags` are those of all runs."""
-    st.subheader("Tags and note", anchor=False)
-    if is_readonly() or run["published"]:
-        st.text("\n".join(filter(None, [", ".join(run["tags"]), run["note"]])) or "none")
-        st.caption(READONLY_MESSAGE if is_readonly() else "Runs of the built-in gallery cannot be changed.")
-        return
-    # The key depends on the stored values, so that the fields are reset when another window has changed them.
-    key = f"{run['run_id']}_{hash((*run['tags'], run['note']))}"
-    with st.form("marks", border=False):
-        st.multiselect(
-            "Tags",
-            sorted({*known_tags, *run["tags"]}),
-            default=run["tags"],
-            key=f"tags_{key}",
-            accept_new_options=True,
-            max_selections=MOST_TAGS,
-            placeholder="choose or type",
-        )
-        st.text_area("Note", run["note"], key=f"note_{key}", max_chars=LONGEST_NOTE, height=100)
-        st.form_submit_button(
-            "Save", key="save_marks", icon=":material/save:", on_click=_save, args=(run["run_id"], key)
-        )
-
-
-def draw_deletion(runs: pd.DataFrame, first: str) -> None:
-    """Offer to archive, restore or delete runs of the store, initially the run `first`."""
-    runs = runs[~runs["published"]]
-    if is_readonly() or runs.empty:
-        return
-    st.subheader("Archive or delete", anchor=False)
-    run_ids = list(runs["run_id"])
-    chosen = st.multiselect(
-        "Runs to archive or delete",
-        run_ids,
-        [first] if first in run_ids else [],
-        key=f"touched_{first}",
-        label_visibility="collapsed",
-        placeholder="choose runs of the store",
-    )
-    is_archived = runs.set_index("run_id")["archived"]
-    visible = [run_id for run_id in chosen if not is_archived[run_id]]
-    archived = [run_id for run_id in chosen if is_archived[run_id]]
-    with st.container(horizontal=True):
-        st.button(
-            "Archive",
-            key="archive",
-            icon=":material/archive:",
-            on_click=_archive,
-            args=(visible, True),
-            disabled=not visible,
-            help="Hides the runs on all pages. Nothing is deleted.",
-        )
-        if archived:
-            st.button(
-                "Restore", key="unarchive", icon=":material/unarchive:", on_click=_archive, args=(archived, False)
-            )
-        st.button(
-            "Delete …", key="delete", icon=":material/delete:", on_click=_ask_first, args=(chosen,), disabled=not chosen
-        )
-    to_delete = [run_id for run_id in st.session_state.get(_TO_DELETE, []) if run_id in chosen]
-    if to_delete:
-        _confirm(to_delete)
-
-
-def _confirm(run_ids: list[str]) -> None:
-    """Show what would be deleted, and ask for confirmation."""
-    reader = opened_store.reader()
-    with st.container(border=True):
-        runs = f"{len(run_ids)} run{'s' if len(run_ids) > 1 else ''}"
-        st.markdown(f"**Delete {escape_markdown(runs)} permanently?** The following will be deleted:")
-        try:
-            networks = [networks_of(reader.path, run_id) for run_id in run_ids]
-        except (StoreError, OSError) as error:
-            show_error(str(error))
-            return
-        rows = [int(reader.runs.row_counts(run_id)["rows"].sum()) for run_id in run_ids]
-        files, sizes = zip(*networks, strict=True)
-        table = pd.DataFrame({"run": run_ids, "rows": rows, "files": files, "MB": [size / 1e6 for size in sizes]})
-        columns = {
-            "rows": st.column_config.NumberColumn(format="localized"),
-            "MB": st.column_config.NumberColumn(format="%.2f"),
-        }
-        alt = "What would be deleted, one run per row"
-        st.dataframe(table, hide_index=True, key="goes", column_config=columns, alt=alt)
-        st.caption(
-            f"In total {sum(rows):,} rows of the store, and {sum(files):d} files of networks with {sum(sizes) / 1e6:,.2f} MB. "
-            "Saved results of the attack lab are not deleted. A run that is being trained cannot be deleted. The command above "
-            "trains a run again."
-        )
-        with st.container(horizontal=True):
-            st.button("Delete permanently", key="delete_for_good", type="primary", on_click=_delete, args=(run_ids,))
-            st.button("Cancel", key="delete_not", on_click=_ask_first, args=([],))
-
-
-def _save(run_id: str, key: str) -> None:
+def save(run_id: str, key: str) -> None:
+    """Save the tags and the note that the user entered in the fields with this key."""
     tags, note = st.session_state[f"tags_{key}"], st.session_state[f"note_{key}"]
-    _attempt([(f"Saved for {run_id}.", partial(_annotate_one, run_id, tags, note))])
+    _attempt("marks", [(f"Saved for {run_id}.", partial(_annotate_one, run_id, tags, note))])
 
 
 def _annotate_one(run_id: str, tags: list[str], note: str) -> None:
     opened_store.writer().annotate(run_id, tags, note)
 
 
-def _archive(run_ids: list[str], archived: bool) -> None:
+def archive(place: str, run_ids: list[str], archived: bool) -> None:
+    """Archive or restore runs; archived ones are no longer selected."""
     count = f"{len(run_ids)} run{'s' if len(run_ids) > 1 else ''}"
     message = f"Archived {count}. “Show archived runs” in the filter shows them." if archived else f"Restored {count}."
-    if _attempt([(message, partial(_archive_all, run_ids, archived))]) and archived:
+    if _attempt(place, [(message, partial(_archive_all, run_ids, archived))]) and archived:
         _deselect(run_ids)
 
 
@@ -164,22 +74,34 @@ def _archive_all(run_ids: list[str], archived: bool) -> None:
 
 
 def _compact() -> None:
-    _attempt([("The store was compacted.", _compact_store)])
+    _attempt("page", [("The store was compacted.", _compact_store)])
 
 
 def _compact_store() -> None:
     compact(opened_store.writer().path)
 
 
-def _ask_first(run_ids: list[str]) -> None:
-    """Ask for confirmation of the deletion of these runs; of none, withdraw the question."""
-    st.session_state[_TO_DELETE] = run_ids
+def ask_before_deletion(place: str, run_ids: list[str]) -> None:
+    """Ask at this place of the page if these runs are to be deleted; of none, withdraw the question."""
+    st.session_state[_TO_DELETE] = (place, run_ids)
 
 
-def _delete(run_ids: list[str]) -> None:
-    deleted = _attempt([(f"Deleted {run_id}.", partial(_delete_one, run_id)) for run_id in run_ids])
-    _deselect([run_ids[index] for index in deleted])
-    _ask_first([])
+def asked_to_delete(place: str) -> list[str]:
+    """Return the runs about whose deletion the user is asked at this place."""
+    asked_at, run_ids = st.session_state.get(_TO_DELETE, ("", []))
+    return list(run_ids) if asked_at == place else []
+
+
+def delete(place: str, run_ids: list[str]) -> None:
+    """Delete runs. If the open one is among them, it is closed, and the report is at the top of the page."""
+    steps: list[tuple[str, Callable[[], None]]]
+    steps = [(f"Deleted {run_id}.", partial(_delete_one, run_id)) for run_id in run_ids]
+    deleted = [run_ids[index] for index in _attempt(place, steps)]
+    _deselect(deleted)
+    ask_before_deletion(place, [])
+    if requested_run() in deleted:
+        close_run()
+        st.session_state[_OUTCOME] = ("page", st.session_state[_OUTCOME][1])
 
 
 def _delete_one(run_id: str) -> None:
@@ -190,8 +112,8 @@ def _deselect(run_ids: list[str]) -> None:
     st.session_state["runs"] = [run_id for run_id in st.session_state.get("runs", []) if run_id not in run_ids]
 
 
-def _attempt(steps: list[tuple[str, Callable[[], None]]]) -> list[int]:
-    """Run each step (message if it succeeds, function), record the outcomes for the page; return which steps succeeded."""
+def _attempt(place: str, steps: list[tuple[str, Callable[[], None]]]) -> list[int]:
+    """Run each step (message if it succeeds, function), record the outcomes for a place; return which steps succeeded."""
     succeeded, outcomes = [], []
     for index, (message, step) in enumerate(steps):
         try:
@@ -201,5 +123,5 @@ def _attempt(steps: list[tuple[str, Callable[[], None]]]) -> list[int]:
         else:
             succeeded.append(index)
             outcomes.append(("success", message))
-    st.session_state[_OUTCOME] = outcomes
+    st.session_state[_OUTCOME] = (place, outcomes)
     return succeeded

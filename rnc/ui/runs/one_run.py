@@ -1,4 +1,4 @@
-"""One run of the runs page: tags and note, config, the command that repeats it, conditions, time, and versions.
+"""The run that is open on the runs page, below the table: tags and note, the command that repeats it, config, conditions, time.
 
 Tested by tests/pages/test_runs.py.
 """
@@ -8,41 +8,143 @@ import json
 import pandas as pd
 import streamlit as st
 
+from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS
 from rnc.store.run_card import train_command
 from rnc.ui import opened_store
-from rnc.ui.runs.changes import draw_annotations
-from rnc.ui.selection import Selection
+from rnc.ui.markdown import escape_markdown
+from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
+from rnc.ui.runs.changes import draw_outcome, save
+from rnc.ui.runs.deletion import draw_deletion_of_one
+from rnc.ui.runs.open_run import close_run, requested_run
+from rnc.ui.runs.table import run_table
+from rnc.ui.runs.train_menu import PLACE
+from rnc.ui.training_process import Phase
+from rnc.ui.training_status import start_training
+from rnc.vocabulary import Objective, RunState
+
+_TABS = ["Tags and note", "Reproduce this run", "Config", "Conditions", "Time by phase"]
+_TABS_WITH_CHANGES = [*_TABS, "Archive or delete"]
 
 
-def choose_from(runs: pd.DataFrame, selection: Selection) -> pd.Series:
-    """Let the user choose a run of the table, initially one that is selected in the sidebar, and return its row."""
-    st.subheader("One run", anchor=False)
-    run_ids = list(runs["run_id"])
-    first = next((run_ids.index(run_id) for run_id in selection.runs if run_id in run_ids), 0)
-    run_id = st.selectbox("Run", run_ids, first, key="config_of", bind="query-params")
-    return runs.set_index("run_id", drop=False).loc[run_id]
+def draw_open_run(all_runs: pd.DataFrame, runs: pd.DataFrame) -> None:
+    """Draw the run that the address opens, if it opens one: its state, and a tab for each part of what the store has about it.
+
+    The run may be hidden by the filter, that is in `all_runs` and not in `runs`.
+    """
+    run_id = requested_run()
+    if run_id is None:
+        if len(runs):
+            st.caption(":material/ads_click: Click a row to open its run: tags, command, config, conditions, deletion.")
+        return
+    chosen = all_runs[all_runs["run_id"] == run_id]
+    with st.container(border=True, key="open_run"):
+        if chosen.empty:
+            st.warning(
+                f"This address opens the run {escape_markdown(run_id)}, which is not in this store. It may have been deleted, or "
+                "be in another store.",
+                icon=":material/link_off:",
+            )
+            st.button("Close", key="close_run", on_click=close_run)
+            draw_outcome("marks")
+            draw_outcome("panel")
+            return
+        run = chosen.iloc[0]
+        _draw_head(run, tuple(runs["run_id"]))
+        _draw_tabs(run, [tag for tags in all_runs["tags"] for tag in tags])
 
 
-def draw_run(run: pd.Series, known_tags: list[str]) -> None:
-    """Draw all that the store has about a run besides its measurements; `known_tags` are offered for it."""
-    left, right = st.columns([2, 3])
-    with left:
-        draw_annotations(run, known_tags)
-        st.subheader("Config", anchor=False)
-        st.json(
-            json.loads(run["config"]), expanded=2
-        )  # the config contains the names of all classes, possibly a thousand
-    with right:
+def _draw_head(run: pd.Series, in_table: tuple[str, ...]) -> None:
+    is_hidden = run["run_id"] not in in_table
+    table = run_table((str(run["run_id"]),) if is_hidden else in_table)
+    row = table[table["run_id"] == run["run_id"]].iloc[0]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top"):
+        st.subheader(escape_markdown(row["label"]), anchor=False, width="content")
+        st.button("Close", key="close_run", icon=":material/close:", type="tertiary", on_click=close_run)
+    parts = [row["run_id"], row["state"], f"epoch {row['epochs'].replace('/', 'of')}", row["origin"]]
+    st.caption(" · ".join(map(escape_markdown, parts)))
+    if is_hidden:
+        st.caption("The filter in the sidebar hides this run in the table.")
+    if run["error"]:
+        st.caption(f"It ended with: {escape_markdown(run['error'])}")
+    if not is_readonly() and _can_be_resumed(run):
+        _draw_resume(run)
+
+
+def _can_be_resumed(run: pd.Series) -> bool:
+    """Return whether a run of this store was trained by this program, and ended before its last epoch."""
+    is_ours = not run["published"] and not run["synthetic"] and run["objective"] != Objective.OWN
+    return is_ours and run["state"] in (RunState.INTERRUPTED, RunState.FAILED)
+
+
+def _draw_resume(run: pd.Series) -> None:
+    is_under_way = opened_store.training().phase in (Phase.RUNNING, Phase.STOPPING)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Resume",
+            key="resume_run",
+            icon=":material/play_arrow:",
+            on_click=start_training,
+            args=(str(run["run_id"]), PLACE),
+            disabled=is_under_way,
+            help="Goes on after the last saved epoch, with the same numbers as without the stop.",
+        )
+        if is_under_way:
+            st.caption("A training is under way, and at most one is started from here at a time.")
+
+
+def _draw_tabs(run: pd.Series, known_tags: list[str]) -> None:
+    can_change = not is_readonly() and not run["published"]
+    marks, command, config, conditions, time, *changes = st.tabs(
+        _TABS_WITH_CHANGES if can_change else _TABS, key="run_panel"
+    )
+    with marks:
+        _draw_annotations(run, known_tags, can_change=can_change)
+    with command:
         _draw_command(run)
-        _draw_conditions(run["run_id"])
-        _draw_time(run["run_id"])
-        st.subheader("Versions and device", anchor=False)
         used = run[["device", "execution", "git_commit", "threads"]].dropna().astype(str).to_dict()
         st.json({**used, **json.loads(run["versions"])}, expanded=True)
+    with config:  # it contains the names of all classes, possibly a thousand
+        st.json(json.loads(run["config"]), expanded=2)
+    with conditions:
+        table = opened_store.reader().runs.conditions([run["run_id"]])
+        st.dataframe(
+            table[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]],
+            hide_index=True,
+            placeholder="–",
+        )
+    with time:
+        _draw_time(run["run_id"])
+    for tab in changes:
+        with tab:
+            draw_deletion_of_one(run)
+
+
+def _draw_annotations(run: pd.Series, known_tags: list[str], *, can_change: bool) -> None:
+    """Draw tags and note of a run, editable if the run may be changed; `known_tags` are those of all runs."""
+    if not can_change:
+        st.text("\n".join(filter(None, [", ".join(run["tags"]), run["note"]])) or "none")
+        st.caption(READONLY_MESSAGE if is_readonly() else "Runs of the built-in gallery cannot be changed.")
+        return
+    # The key depends on the stored values, so that the fields are reset when another window has changed them.
+    key = f"{run['run_id']}_{hash((*run['tags'], run['note']))}"
+    with st.form("marks", border=False):
+        st.multiselect(
+            "Tags",
+            sorted({*known_tags, *run["tags"]}),
+            default=run["tags"],
+            key=f"tags_{key}",
+            accept_new_options=True,
+            max_selections=MOST_TAGS,
+            placeholder="choose or type",
+        )
+        st.text_area("Note", run["note"], key=f"note_{key}", max_chars=LONGEST_NOTE, height=100)
+        st.form_submit_button(
+            "Save", key="save_marks", icon=":material/save:", on_click=save, args=(run["run_id"], key)
+        )
+    draw_outcome("marks")
 
 
 def _draw_command(run: pd.Series) -> None:
-    st.subheader("Reproduce this run", anchor=False)
     if run["synthetic"]:
         st.caption(
             "The numbers of this run are from `python -m tests.benchmarks.synthetic`. No training reproduces them."
@@ -51,18 +153,12 @@ def _draw_command(run: pd.Series) -> None:
         st.code(train_command(json.loads(run["config"])), language="bash", wrap_lines=True)
 
 
-def _draw_conditions(run_id: str) -> None:
-    st.subheader("Measured under", anchor=False)
-    conditions = opened_store.reader().runs.conditions([run_id])
-    st.dataframe(conditions[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]], hide_index=True)
-
-
 def _draw_time(run_id: str) -> None:
     """Draw the share of each part in the run's time, if the run recorded it."""
     seconds = opened_store.reader().runs.costs(run_id)[["attack", "step", "measurement", "store"]].T[0]
     if seconds.isna().any():
+        st.caption("The store does not have the times of this run.")
         return
-    st.subheader("Time by phase", anchor=False)
     table = pd.DataFrame(
         {"phase": seconds.index, "seconds": seconds.to_numpy(), "share": (seconds / seconds.sum()).to_numpy()}
     )

@@ -9,55 +9,70 @@ import streamlit as st
 from rnc.durations import in_words
 from rnc.ui import opened_store
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
+from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_filter import RunFilter
+from rnc.ui.run_labels import run_labels
+from rnc.ui.runs.open_run import selection_of_table
 from rnc.vocabulary import SYNTHETIC
 
 _COLUMNS = {
-    "run_id": st.column_config.TextColumn("run", width=330, pinned=True),
-    "state": st.column_config.TextColumn(width=75),
-    "epochs": st.column_config.TextColumn(width=65, help="Measured epochs, and epochs in the config"),
+    "label": st.column_config.TextColumn("run", width=165, pinned=True, help="Click a row to open its run"),
+    "state": st.column_config.TextColumn(width=85),
+    "epochs": st.column_config.TextColumn(width=70, help="Epochs done, and epochs in the config"),
+    "dataset": st.column_config.TextColumn("data", width=85),
+    "model": st.column_config.TextColumn("network", width=115),
+    "epsilon": st.column_config.NumberColumn("ε", width=60, format="%.3g", help="Size of the attack, in its norm"),
     "tags": st.column_config.ListColumn(width=110),
     "note": st.column_config.TextColumn(width=120),
     "origin": st.column_config.TextColumn(
         width=65, help="This store, the built-in gallery, or synthetic (generated numbers)"
     ),
-    "started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm", width=115),
+    "started": st.column_config.DatetimeColumn("started (UTC)", format="YYYY-MM-DD HH:mm", width=125),
     "took": st.column_config.TextColumn(width=60),
     "error": st.column_config.TextColumn(width="medium"),
+    "run_id": st.column_config.TextColumn("id", width=330),
 }
-
-
+_OPTIONAL = ("tags", "note", "took", "error")
 _MOST_LEFT_OUT_NAMED = 10
+_ROW_PIXELS, _HEADER_PIXELS, _MOST_ROWS_SHOWN = 35, 38, 10
 
 
-def run_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the table of runs (from `reader.runs.all`), without optional columns that would be empty."""
+@cached_until_store_changes
+def run_table(run_ids: tuple[str, ...]) -> pd.DataFrame:
+    """Return the table of these runs, in their order, without optional columns that would be empty."""
+    runs = opened_store.reader().runs.all().set_index("run_id", drop=False).loc[list(run_ids)].reset_index(drop=True)
+    origins = runs["synthetic"].map({True: SYNTHETIC, False: "store"}).mask(runs["published"].astype(bool), "gallery")
     table = pd.DataFrame(
         {
-            "run_id": runs["run_id"],
+            "label": runs["run_id"].map(run_labels(runs)),
             "state": runs["state"] + runs["archived"].map({True: ", archived", False: ""}),
             "epochs": runs["epochs_done"].astype(str) + " / " + runs["epochs"].astype(str),
+            "dataset": runs["dataset"],
+            "model": runs["model"],
+            "epsilon": pd.to_numeric(runs["epsilon"], errors="coerce") if "epsilon" in runs else None,
             "tags": runs["tags"],
             "note": runs["note"].str.split("\n").str[0],
-            "origin": [_origin(run) for run in runs.to_dict("records")],
+            "origin": origins,
             "started": runs["started_at"],
             "took": runs["wall_seconds"].map(in_words, na_action="ignore").fillna(""),
             "error": runs["error"].fillna(""),
+            "run_id": runs["run_id"],
         }
     )
-    return table.drop(columns=[name for name in ("tags", "note", "took", "error") if not table[name].str.len().any()])
+    return table.drop(columns=[name for name in _OPTIONAL if not table[name].str.len().any()])
 
 
 def draw_counts(all_runs: pd.DataFrame, runs: pd.DataFrame, run_filter: RunFilter) -> None:
     """State how many runs match the filter, where they come from, and how many are hidden because they are archived."""
     published = int(all_runs["published"].sum())
+    stored = len(all_runs) - published
     hidden = int((all_runs["archived"] & ~run_filter.archived).sum())
-    text = (
-        f"{len(runs)} of {len(all_runs)} runs; {len(all_runs) - published:d} are in "
-        f"{escape_markdown(displayed_path(opened_store.reader().path))}, {published:d} in the built-in gallery"
-    )
-    st.caption(f"{text}; {hidden:d} archived" if hidden else text)
+    path = escape_markdown(displayed_path(opened_store.reader().path))
+    text = f"{len(runs)} of {len(all_runs)} runs match the filter. " if run_filter.has_criteria else ""
+    counts = [f"{stored:,d} in the store {path}"] + [f"{published:,d} in the built-in gallery"] * bool(published)
+    text += f"Runs: {', '.join(counts)}"
+    st.caption(f"{text}; {hidden:,d} archived" if hidden else text)
 
 
 def draw_left_out(left_out: dict[str, str]) -> None:
@@ -69,15 +84,13 @@ def draw_left_out(left_out: dict[str, str]) -> None:
 
 
 def draw_table(runs: pd.DataFrame) -> None:
-    """Draw the runs that match the filter."""
+    """Draw the runs that match the filter; a click in a row opens its run."""
+    run_ids = list(runs["run_id"])
     st.dataframe(
-        run_table(runs),
+        run_table(tuple(run_ids)),
         hide_index=True,
-        key="runs_table",
+        height=_HEADER_PIXELS + _ROW_PIXELS * min(len(run_ids), _MOST_ROWS_SHOWN),
         column_config=_COLUMNS,
-        alt="The runs that match the filter, one per row",
+        alt="The runs that match the filter, one per row; selecting a cell opens the run of its row",
+        **selection_of_table(run_ids, "label"),
     )
-
-
-def _origin(run: dict) -> str:
-    return "gallery" if run["published"] else SYNTHETIC if run["synthetic"] else "store"

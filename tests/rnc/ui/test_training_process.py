@@ -61,8 +61,7 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def wait_for_end(training: Training) -> int | None:
     assert training._process is not None
-    training._process.wait(100)
-    return training.exit_code
+    return training._process.wait(100)
 
 
 def test_before_the_first_start(training: Training) -> None:
