@@ -44,7 +44,7 @@ def test_an_attack_is_watched_stopped_and_run(demo_address: str, page: Page) -> 
     """A long attack shows its steps while it runs and is stopped within them; a short one runs to its end."""
     visit(page, demo_address + "/attack_lab?lab_steps=1000&lab_images=1400")
     press(page, "Attack")
-    expect(page.get_by_text(re.compile(r"round \d+ of 1001"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"step \d+ of 1000"))).to_be_visible()
     expect(
         page.get_by_label("accuracy so far").or_(page.locator("[aria-label='accuracy so far']")).first
     ).to_be_visible()
@@ -86,9 +86,9 @@ def test_a_sweep_compares_two_networks(demo_address: str, page: Page) -> None:
     address = "/attack_lab?lab_do=Sweep&lab_steps=2&lab_images=50&lab_points=3&run=ST&lab_other=AT+%C2%B7+epoch+60"
     visit(page, demo_address + address)
     press(page, "Sweep")
-    expect(page.get_by_text("3 strengths")).to_be_visible()
-    for of in ("-st-", "-at-"):
-        expect(page.get_by_text(re.compile(rf"digits-small_cnn{of}.* · epoch 60 · train")).last).to_be_visible()
+    expect(page.get_by_text("(3 values)")).to_be_visible()
+    for of in ("ST", "AT"):
+        expect(page.get_by_text(f"{of} · epoch 60", exact=True).last).to_be_visible()
     for metric in ("Accuracy", "NC1 · within-class variability", "NC3 · self-duality"):
         expect(page.get_by_label(f"{metric} against strength").first).to_be_visible()
 
@@ -103,13 +103,13 @@ def test_what_was_kept_opens_by_its_address(
     press(page, "Attack")
     expect(page.get_by_text("all 2 steps")).to_be_visible()
     told = accuracy(page)
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Save result").click()
     page.get_by_role("textbox", name="Title").fill("two steps")
     page.get_by_role("textbox", name="Title").press("Enter")
-    press(page, "Keep in the store")
+    press(page, "Save in the store")
     expect(page.get_by_text("open it under")).to_be_visible()
     page.keyboard.press("Escape")
-    page.get_by_role("radio", name="Kept").or_(page.get_by_role("button", name="Kept")).first.click()
+    page.get_by_role("radio", name="Saved results").or_(page.get_by_role("button", name="Saved results")).first.click()
     page.get_by_role("combobox", name=re.compile("Result")).click()
     page.get_by_role("option", name=re.compile("two steps")).click()
     expect(page).to_have_url(re.compile("lab_kept=[0-9a-f]{12}"))

@@ -1,4 +1,4 @@
-"""Charts of metrics against the strength of an attack, for one or two networks.
+"""Charts of metrics against the strength of an attack, for one or several networks.
 
 Tested by tests/pages/test_attack_lab.py.
 """
@@ -33,7 +33,12 @@ def _strength_specification(metric: Metric, sources: tuple[str, ...], strength: 
         named("values")
         .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2)
         .encode(
-            x=alt.X("strength:Q", title=strength, axis=alt.Axis(grid=False, tickCount=6, format=".3~g")),
+            x=alt.X(
+                "strength:Q",
+                title=strength,
+                scale=alt.Scale(nice=False, zero=False),
+                axis=alt.Axis(grid=False, tickCount=6, format=".3~g"),
+            ),
             y=value_axis(info.log_axis),
             color=alt.Color("source:N", scale=run_scale(list(sources)), legend=None),
             tooltip=[

@@ -50,7 +50,7 @@ def draw_attack(answer: Answer, figures: PageFigures) -> None:
         frames,
         partial(_draw_frame, result, names, figures),
         key="lab_step",
-        help="of the attack; the features and the curves below show the images as they are then",
+        help="of the attack; the features and the curves below show the images after this step",
     )
     left, right = st.columns([3, 2])
     leaps = name_classes(result.leaps, names, "true_class", "predicted_class")
@@ -58,8 +58,8 @@ def draw_attack(answer: Answer, figures: PageFigures) -> None:
     moments = frame_of_each_leap(result, names)
     figures.draw(right, leap_moments(moments, frames, names), "when images leap", key="lab_moments")
     right.caption(
-        f"{len(moments)} of the {len(result.sample)} watched images end with another decision than on the clean image; each is "
-        "counted where it leaves that decision for good. Colours are true classes."
+        f"{len(moments)} of the {len(result.sample)} watched images end with another prediction than on the clean image; each "
+        "is counted at the step at which it leaves that prediction for good. Colours are true classes."
     )
     draw_images(result, names, condition)
     _numbers(result, figures)

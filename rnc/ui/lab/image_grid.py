@@ -45,26 +45,32 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
             one = slice(place, place + 1)
             epsilon = condition.epsilon or 0.0
             picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
-            before, after = f"{row.before} {row.sure_before:.0%}", f"{row.after} {row.sure_after:.0%}"
-            description = single_line(f"{row.true}: {before} → {after}")
+            before = f"{row.before} ({_percent(row.sure_before)})"
+            after = f"{row.after} ({_percent(row.sure_after)})"
+            description = single_line(f"true {row.true}: predicted {before} → {after}")
             column.image(
                 picture,
-                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {escape_markdown(description)}",
+                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d}, {escape_markdown(description)}",
                 alt=description,
                 width="stretch",
             )
     _offer_downloads(result, shown, condition)
 
 
+def _percent(share: float) -> str:
+    """Return a share as a percentage, with the space that a number and its unit have."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
 def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Let the user filter the kept images by outcome and classes, and return them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = st.segmented_control(
-            "Decision", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
+            "Prediction", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
         )
         true = st.multiselect("True class", names, key="lab_true", bind="query-params", placeholder="any", width=260)
         after = st.multiselect(
-            "Decided as", names, key="lab_decided", bind="query-params", placeholder="any", width=260
+            "Predicted as", names, key="lab_decided", bind="query-params", placeholder="any", width=260
         )
     chosen = kept[{_ALL: kept["leapt"] | True, _LEAPT: kept["leapt"], _STAYED: ~kept["leapt"]}[outcome or _ALL]]
     return chosen[chosen["true"].isin(true or names) & chosen["after"].isin(after or names)]
