@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, visit
+from tests.browser.conftest import PATIENCE_MS, new_context, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -59,6 +59,58 @@ def test_an_attack_is_watched_stopped_and_run(demo_address: str, page: Page) -> 
     press(page, "Attack")
     expect(page.get_by_text("all 3 steps")).to_be_visible()
     expect(page.get_by_text("results of the previous request")).to_have_count(0)
+
+
+def test_a_reload_finds_the_attack_again(demo_address: str, page: Page, browser: Browser) -> None:
+    """With its progress and one Stop; another visitor sees none of it; what was done is there after the next reload, too."""
+    visit(page, demo_address + "/attack_lab?lab_steps=1000&lab_images=1300")
+    press(page, "Attack")
+    under_way = re.compile(r"step \d+ of 1000")
+    expect(page.get_by_text(under_way)).to_be_visible()
+    expect(page).to_have_url(re.compile("lab_job="))
+    page.reload()
+    expect(page.get_by_text(under_way)).to_be_visible()
+    expect(page.get_by_role("button", name="Attack", exact=True)).to_be_disabled()
+    expect(page.locator("[data-testid='stStatusWidget']:visible")).to_have_count(0)
+    other = new_context(browser).new_page()
+    visit(other, demo_address + "/attack_lab?lab_steps=1000&lab_images=1300")
+    expect(other.get_by_text("after 1 other job")).to_be_visible()
+    expect(other.get_by_text(under_way)).to_have_count(0)
+    other.context.close()
+    press(page, "Stop")
+    stopped = page.get_by_text(re.compile(r"stopped after \d+ steps"))
+    expect(stopped).to_be_visible()
+    words = stopped.inner_text()
+    page.reload()
+    expect(page.get_by_text(words)).to_be_visible()
+
+
+def test_escape_leaves_the_choices(demo_address: str, page: Page) -> None:
+    """In the list of presets and in the networks to compare with, open or not."""
+    visit(page, f"{demo_address}/attack_lab?lab_do=Sweep&lab_steps=7&lab_other=AT+%C2%B7+epoch+60")
+    preset = page.get_by_role("combobox", name=re.compile("Preset"))
+    preset.click()
+    page.get_by_role("option").nth(1).click()
+    expect(page).to_have_url(re.compile("lab_(norm|attack|epsilon|steps|objective)="))
+    shown = page.locator(".st-key-lab_preset").inner_text()
+    for name in ("Preset", "Compare with"):
+        field = page.get_by_role("combobox", name=re.compile(name))
+        field.click()
+        for _press in range(2):
+            page.keyboard.press("Escape")
+    page.wait_for_timeout(500)
+    assert page.locator(".st-key-lab_preset").inner_text() == shown
+    expect(page.locator(".st-key-lab_other").get_by_text("AT · epoch 60")).to_be_visible()
+    expect(page).to_have_url(re.compile("lab_other="))
+
+
+def test_no_choice_is_cut_on_a_phone(demo_address: str, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, demo_address + "/attack_lab?lab_steps=6")
+    choice = page.locator(".st-key-lab_attack").get_by_text("sign noise")
+    expect(choice).to_be_visible()
+    box = choice.bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 
 def test_the_steps_play(demo_address: str, page: Page) -> None:

@@ -11,7 +11,7 @@ from rnc.conditions import presets
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
 from rnc.ui.lab import jobs
-from tests.pages.app import answered, open_page, rows, seen
+from tests.pages.app import answered, charts, open_page, rows, seen
 from tests.pages.test_attack_lab import SMALL
 
 FIELDS = {
@@ -168,5 +168,11 @@ def test_a_sweep_compares_several_networks(own_tiny_store: Path, monkeypatch: py
     expected = expected[(expected["metric"] == "accuracy") & (expected["layer"] == "features")]
     assert drawn["source"].nunique() == 3 and sorted(drawn["value"]) == pytest.approx(sorted(expected["value"]))
     assert any("PGD-3, ℓ∞, ε from 0 to 51/255 (3 values)" in seen(header.value) for header in app.header)
+    x = charts(app)["Accuracy against strength"]["spec"]["encoding"]["x"]
+    assert x["scale"] == {"nice": False, "zero": False} and x["title"] == "ε (pixel range 0–1)"
+    for source in set(drawn["source"]):
+        of_network = charts(app)[f"NC1 · within-class variability along the network of {source}"]
+        assert of_network["spec"]["encoding"]["color"]["legend"]["values"] == [0.0, 0.1, 0.2]
+        assert set(of_network["rows"][0]["source"]) == {source}
     runs = StoreReader(own_tiny_store).runs.all()
     assert not any(run_id in source for run_id in runs["run_id"] for source in drawn["source"])

@@ -13,6 +13,8 @@ from rnc.ui.charts.palette import run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 
 _HEIGHT = 210
+_MOST_LISTED = 6
+"""Most strengths that a legend lists, the largest among them."""
 
 
 def metric_by_strength(
@@ -51,19 +53,29 @@ def _strength_specification(metric: Metric, sources: tuple[str, ...], strength: 
     )
 
 
-def layers_by_strength(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> Chart:
+def layers_by_strength(
+    frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool
+) -> Chart:
     """Draw a metric over the stages (source, strength, layer, value): colours for strengths, dashes for sources.
 
-    `frame` has the stages in the order of the network; the features come last.
+    `strength` names the strengths in the legend. `frame` has the stages in the order of the network; the features come last.
     """
     rows = _drawn(frame, METRIC_INFO[metric], pixels)
     layers = sorted(dict.fromkeys(rows["layer"]), key=lambda layer: layer == FEATURES_LAYER)
-    return Chart(_layer_specification(metric, tuple(sources), tuple(layers)), {"values": rows})
+    values = sorted(set(frame["strength"]))
+    every = -(-len(values) // _MOST_LISTED) or 1
+    listed = values[::-1][::every][::-1]
+    text = _layer_specification(metric, tuple(sources), tuple(layers), (strength, *listed))
+    return Chart(text, {"values": rows})
 
 
 @kept
-def _layer_specification(metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...]) -> alt.Chart:
+def _layer_specification(
+    metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...], legend: tuple[str | float, ...]
+) -> alt.Chart:
+    """Return the chart; `legend` is the title of the legend, then the strengths that it lists."""
     info = METRIC_INFO[metric]
+    title, *listed = legend
     return (
         named("values")
         .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
@@ -72,7 +84,11 @@ def _layer_specification(metric: Metric, sources: tuple[str, ...], layers: tuple
                 "layer:N", sort=list(layers), title=None, axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False)
             ),
             y=value_axis(info.log_axis),
-            color=alt.Color("strength:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(title="strength")),
+            color=alt.Color(
+                "strength:Q",
+                scale=alt.Scale(scheme="viridis"),
+                legend=alt.Legend(title=title, values=listed, format=".3~g"),
+            ),
             detail="strength:N",
             strokeDash=alt.StrokeDash(
                 "source:N", scale=alt.Scale(domain=list(sources), range=[[1, 0], [6, 3]]), legend=None

@@ -12,18 +12,21 @@ import streamlit as st
 from rnc.conditions import Condition
 from rnc.lab.attack import AttackResult
 from rnc.ui.charts.images import before_and_after, png
+from rnc.ui.lab.grid import draw_grid
 from rnc.ui.markdown import escape_markdown, single_line
 
 IMAGE = "lab_image"
 """The key of the session state that holds the followed sample."""
 
 _ALL, _LEAPT, _STAYED = "all", "leapt", "stayed"
-_COLUMNS = 6
+_LEVEL = "<style>.st-key-lab_fate button { min-height: 2.5rem; }</style>"
+"""CSS that makes the choice as high as the fields beside it."""
+_MOST_SHOWN = 12
 _CELL = 128
 
 
 def draw_images(result: AttackResult, names: list[str], condition: Condition) -> None:
-    """Draw the kept images with the chosen outcome, six per row: clean, perturbed, and the perturbation."""
+    """Draw the kept images with the chosen outcome, up to six per row: clean, perturbed, and the perturbation."""
     kept = _kept_images(result, names)
     picked = st.session_state.get(IMAGE)
     st.header("Images", anchor=False)
@@ -38,22 +41,20 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
         st.info("No image matches this filter.")
         return
     st.caption("From top to bottom: clean, perturbed, and the perturbation, stretched to full contrast.")
-    shown = chosen.head(2 * _COLUMNS)
-    for begin in range(0, len(shown), _COLUMNS):
-        part = shown.iloc[begin : begin + _COLUMNS]
-        for column, place, row in zip(st.columns(_COLUMNS), part.index, part.itertuples(), strict=False):
-            one = slice(place, place + 1)
-            epsilon = condition.epsilon or 0.0
-            picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
-            before = f"{row.before} ({_percent(row.sure_before)})"
-            after = f"{row.after} ({_percent(row.sure_after)})"
-            description = single_line(f"true {row.true}: predicted {before} → {after}")
-            column.image(
-                picture,
-                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d}, {escape_markdown(description)}",
-                alt=description,
-                width="stretch",
-            )
+    shown, grid = chosen.head(_MOST_SHOWN), draw_grid("lab_image_grid", 130)
+    for place, row in zip(shown.index, shown.itertuples(), strict=True):
+        one = slice(place, place + 1)
+        epsilon = condition.epsilon or 0.0
+        picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
+        before = f"{row.before} ({_percent(row.sure_before)})"
+        after = f"{row.after} ({_percent(row.sure_after)})"
+        description = single_line(f"true {row.true}: predicted {before} → {after}")
+        grid.image(
+            picture,
+            caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d}, {escape_markdown(description)}",
+            alt=description,
+            width="stretch",
+        )
     _offer_downloads(result, shown, condition)
 
 
@@ -64,7 +65,8 @@ def _percent(share: float) -> str:
 
 def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Let the user filter the kept images by outcome and classes, and return them."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.html(_LEVEL)
+    with st.container(horizontal=True, vertical_alignment="top"):
         outcome = st.segmented_control(
             "Prediction", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
         )

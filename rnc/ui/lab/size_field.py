@@ -56,5 +56,5 @@ def _mark(place: DeltaGenerator, key: str, message: str) -> None:
     """Draw a field's border in red, and the message below it."""
     border = f".st-key-{key} [data-testid='stTextInputRootElement'] {{ border-color: {_RED} !important; }}"
     place.html(f"<style>{border}</style>")
-    sentence = f"{message[0].upper()}{message[1:]}."
-    place.markdown(f":red[:material/error: {escape_markdown(sentence, MAX_MESSAGE_LENGTH)}]")
+    sentence = f"{message[0].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
+    place.markdown(f":small[:red[:material/error: {escape_markdown(sentence, MAX_MESSAGE_LENGTH)}]]")

@@ -11,6 +11,7 @@ from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest,
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
 from rnc.ui.figures import PageFigures
+from rnc.ui.lab.grid import draw_grid
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
 from rnc.ui.lab.source_labels import network_labels
@@ -50,19 +51,21 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
     pixels = request.over is not Axis.STEPS
     named = result.points.assign(source=[sources[place] for place in result.points["source"]])
     st.html(curve_legend(sources, []))
-    st.caption(f"{escape_markdown(request.sources[0].split)} images of {_run_ids(request)}.")
+    st.caption(f"Images: {escape_markdown(request.sources[0].split)}. Runs: {_run_ids(request)}.")
     features = named[named["layer"] == FEATURES_LAYER]
-    for begin in range(0, len(_PANELS), 3):
-        for column, metric in zip(st.columns(3), _PANELS[begin : begin + 3], strict=True):
-            rows = features[features["metric"] == metric]
-            panel = metric_by_strength(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)
-            figures.draw(column, panel, f"{METRIC_INFO[metric].label} against strength", key=f"lab_sweep_{metric}")
+    grid = draw_grid("lab_sweep_panels", 250)
+    for metric in _PANELS:
+        rows = features[features["metric"] == metric]
+        panel = metric_by_strength(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)
+        figures.draw(
+            grid.container(), panel, f"{METRIC_INFO[metric].label} against strength", key=f"lab_sweep_{metric}"
+        )
     st.caption(
         "Metrics are around the class means of the perturbed images (of their targets for a targeted attack); the angle is to "
         "the clean means. Logarithmic axes leave out zeros."
     )
     if named["layer"].nunique() > 1:
-        _draw_layers(named, sources, figures, pixels)
+        _draw_layers(named, sources, figures, request.over)
 
 
 def title(request: StrengthCurveRequest, result: StrengthCurveResult) -> str:
@@ -102,7 +105,7 @@ def _warn_of_zero_gradients(result: StrengthCurveResult, request: StrengthCurveR
             st.warning(escape_markdown(message), icon=":material/trending_flat:")
 
 
-def _draw_layers(named: pd.DataFrame, sources: list[str], figures: PageFigures, pixels: bool) -> None:
+def _draw_layers(named: pd.DataFrame, sources: list[str], figures: PageFigures, over: Axis) -> None:
     """Draw two metrics over the stages: two networks in the same charts, more than two in charts of their own."""
     st.header("Along the network", anchor=False)
     groups = [sources] if len(sources) <= _TOGETHER else [[source] for source in sources]
@@ -111,7 +114,8 @@ def _draw_layers(named: pd.DataFrame, sources: list[str], figures: PageFigures, 
             st.subheader(escape_markdown(group[0]), anchor=False)
         of_group = named[named["source"].isin(group)]
         for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
-            panel = layers_by_strength(of_group[of_group["metric"] == metric], metric, group, pixels=pixels)
+            of_metric = of_group[of_group["metric"] == metric]
+            panel = layers_by_strength(of_metric, metric, group, _NAMES[over], pixels=over is not Axis.STEPS)
             name = f"{METRIC_INFO[metric].label} along the network"
             name = name if len(groups) == 1 else f"{name} of {group[0]}"
             figures.draw(column, panel, name, key=f"lab_sweep_layers_{metric}{number or ''}")
