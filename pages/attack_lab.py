@@ -9,6 +9,7 @@ from rnc.ui.lab.form import draw_attack_form
 from rnc.ui.lab.jobs import draw_job
 from rnc.ui.lab.saved_results import SAVED, choose_saved, offer_to_save
 from rnc.ui.lab.session_jobs import adopt_jobs_of_address
+from rnc.ui.lab.style import LAB_STYLE
 from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import current_selection
 
@@ -17,6 +18,7 @@ FIRST = next(iter(ACTIVITIES))
 selection = current_selection()
 adopt_jobs_of_address(activity_of)
 accept_old_names()
+st.html(LAB_STYLE)
 figures = PageFigures("Attack lab")
 name = st.segmented_control(
     "Activity",

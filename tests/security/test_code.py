@@ -50,7 +50,7 @@ SQL_NAMES = {
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }
 """What may stand in SQL besides constants: names from closed lists, files of the server's own, quoted."""
-HTML_OF = {"STYLE", "SIDE_BY_SIDE + LARGE_ON_HOVER", "curve_legend", "f'''<div style=\"{_GRID}\">{''.join"}
+HTML_OF = {"STYLE", "LAB_STYLE", "SIDE_BY_SIDE + LARGE_ON_HOVER", "curve_legend", "f'''<div style=\"{_GRID}\">{''.join"}
 """Texts of ours, and two functions that escape what they are given."""
 PICKLE_IN = {"rnc/datasets/native_files.py"}
 """CIFAR's authors pickled it; that file's unpickler knows the parts of an array and nothing that could run."""

@@ -65,17 +65,16 @@ def layers_by_strength(
     values = sorted(set(frame["strength"]))
     every = -(-len(values) // _MOST_LISTED) or 1
     listed = values[::-1][::every][::-1]
-    text = _layer_specification(metric, tuple(sources), tuple(layers), (strength, *listed))
+    text = _layer_specification(metric, tuple(sources), tuple(layers), strength, tuple(listed))
     return Chart(text, {"values": rows})
 
 
 @kept
 def _layer_specification(
-    metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...], legend: tuple[str | float, ...]
+    metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...], strength: str, listed: tuple[float, ...]
 ) -> alt.Chart:
-    """Return the chart; `legend` is the title of the legend, then the strengths that it lists."""
+    """Return the chart, whose legend is called `strength` and lists some of the strengths."""
     info = METRIC_INFO[metric]
-    title, *listed = legend
     return (
         named("values")
         .mark_line(point=alt.OverlayMarkDef(size=18), strokeWidth=1.8)
@@ -87,7 +86,7 @@ def _layer_specification(
             color=alt.Color(
                 "strength:Q",
                 scale=alt.Scale(scheme="viridis"),
-                legend=alt.Legend(title=title, values=listed, format=".3~g"),
+                legend=alt.Legend(title=strength, values=list(listed), format=".3~g"),
             ),
             detail="strength:N",
             strokeDash=alt.StrokeDash(

@@ -18,7 +18,6 @@ from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.feature_film_frames import frame_names, frame_of_each_leap, points, step_values
-from rnc.ui.lab.grid import draw_grid
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
@@ -93,11 +92,11 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
 def _draw_frame(result: AttackResult, names: list[str], figures: PageFigures, at: str) -> None:
     """Draw the features at a step, and the curves over all steps."""
     frames = frame_names(result.frames)
-    sides = draw_grid("lab_frame", 400)
+    sides = st.container(key="lab_frame")
     with sides.container():
         _features(result, frames.index(at), names, figures)
     with sides.container():
-        curves = draw_grid("lab_frame_curves", 170)
+        curves = st.container(key="lab_curves")
     for metric in STEP_METRICS:
         panel = step_panel(step_values(result, metric), metric, frames, at)
         figures.draw(curves.container(), panel, f"{metric} over the steps", key=f"lab_steps_{metric}")

@@ -28,10 +28,6 @@ from rnc.vocabulary import AttackObjective, ConditionKind, Norm, StepSchedule, T
 
 _BOUND: Any = {"bind": "query-params"}
 _NO_PRESET = "custom"
-_LEVEL = """<style>
-.st-key-lab_attack button, .st-key-lab_norm button, .st-key-lab_over button { min-height: 2.5rem; }
-</style>"""
-"""CSS that makes choices as high as the fields beside them."""
 KINDS = {
     "PGD": ConditionKind.PGD,
     "APGD": ConditionKind.APGD,
@@ -82,7 +78,6 @@ def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerw
 
     `epsilon` is the one with which the run was measured; `layerwise` also offers to measure every layer.
     """
-    st.html(_LEVEL)
     settings = presets(dataset)
     _forget_changed_preset(settings, classes)
     row = st.container(horizontal=True, vertical_alignment="top")  # a horizontal container wraps in a narrow window

@@ -8,7 +8,7 @@ import streamlit as st
 
 from rnc import datasets
 from rnc.store.addresses import store_path
-from rnc.ui.readonly import without_folder
+from rnc.ui.readonly import is_readonly, without_folder
 from rnc.vocabulary import Split
 
 _PRESENT = "lab_images_present"
@@ -26,6 +26,15 @@ def reason_without_images(images_from: str, split: Split) -> str | None:
     try:
         datasets.load_subset(images_from, split, np.array([0]))
     except (ValueError, OSError) as error:
-        return f"The attack needs images that are not on this machine: {without_folder(str(error), store_path())}"
+        why = without_folder(str(error), store_path()).rstrip(".")
+        return f"The attack needs images that are not on this machine: {why}{_way_to_download(images_from, split)}"
     present.add(place)
     return None
+
+
+def _way_to_download(images_from: str, split: Split) -> str:
+    """Return the command that downloads a split, as the end of a sentence; nothing for images of users, and in a public view."""
+    if images_from not in datasets.names() or is_readonly():
+        return ""
+    command = f"from rnc import datasets; datasets.load('{images_from}', '{split}')"
+    return f', or download them there with: python -c "{command}"'

@@ -12,15 +12,12 @@ import streamlit as st
 from rnc.conditions import Condition
 from rnc.lab.attack import AttackResult
 from rnc.ui.charts.images import before_and_after, png
-from rnc.ui.lab.grid import draw_grid
 from rnc.ui.markdown import escape_markdown, single_line
 
 IMAGE = "lab_image"
 """The key of the session state that holds the followed sample."""
 
 _ALL, _LEAPT, _STAYED = "all", "leapt", "stayed"
-_LEVEL = "<style>.st-key-lab_fate button { min-height: 2.5rem; }</style>"
-"""CSS that makes the choice as high as the fields beside it."""
 _MOST_SHOWN = 12
 _CELL = 128
 
@@ -41,13 +38,13 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
         st.info("No image matches this filter.")
         return
     st.caption("From top to bottom: clean, perturbed, and the perturbation, stretched to full contrast.")
-    shown, grid = chosen.head(_MOST_SHOWN), draw_grid("lab_image_grid", 130)
+    shown, grid = chosen.head(_MOST_SHOWN), st.container(key="lab_images_shown")
     for place, row in zip(shown.index, shown.itertuples(), strict=True):
         one = slice(place, place + 1)
         epsilon = condition.epsilon or 0.0
         picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
-        before = f"{row.before} ({_percent(row.sure_before)})"
-        after = f"{row.after} ({_percent(row.sure_after)})"
+        before = f"{row.before} ({_spaced(f'{row.sure_before:.0%}')})"
+        after = f"{row.after} ({_spaced(f'{row.sure_after:.0%}')})"
         description = single_line(f"true {row.true}: predicted {before} → {after}")
         grid.image(
             picture,
@@ -58,14 +55,13 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
     _offer_downloads(result, shown, condition)
 
 
-def _percent(share: float) -> str:
-    """Return a share as a percentage, with the space that a number and its unit have."""
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+def _spaced(percentage: str) -> str:
+    """Return a percentage with the space that a number and its unit have."""
+    return percentage.replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Let the user filter the kept images by outcome and classes, and return them."""
-    st.html(_LEVEL)
     with st.container(horizontal=True, vertical_alignment="top"):
         outcome = st.segmented_control(
             "Prediction", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True

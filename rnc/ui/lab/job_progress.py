@@ -15,17 +15,14 @@ from rnc.lab.strength_curve import StrengthCurveRequest
 from rnc.ui.charts.attack_steps import step_panel
 from rnc.ui.figures import draw_chart
 from rnc.ui.lab.feature_film_frames import frame_names
+from rnc.ui.lab.style import UNDER_WAY
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.vocabulary import ConditionKind
-
-_ONE_STOP = "<style>[data-testid='stStatusWidget'] { display: none; }</style>"
-"""CSS without Streamlit's sign that a script runs: it would offer a second Stop, which ends no attack, at every look for news."""
 
 
 def draw_progress(queue: JobQueue, activity: str, job: Job) -> None:
     """Show the state of a job, the metrics of its steps so far, and the button to stop it."""
-    st.html(_ONE_STOP)
-    left, right = st.columns([5, 1], vertical_alignment="center")
+    left, right = st.container(key=UNDER_WAY).columns([5, 1], vertical_alignment="center")
     left.progress(job.share_done, describe_progress(queue, job))
     # The button uses a callback, because a press during a script run that the next one interrupts would be lost.
     right.button(
@@ -104,9 +101,15 @@ def describe_duration(queue: JobQueue, request: Request, of_visitor: int) -> Mar
         duration = f"takes about {escape_markdown(in_words(seconds))}: longer than the limit of {most} for one request"
     else:
         duration = f"takes about {escape_markdown(in_words(seconds))}" if seconds else "the result is known"
-    others = max(queue.length - of_visitor, 0)
-    before = [
-        *([f"{of_visitor:d} {'job' if of_visitor == 1 else 'jobs'} of yours"] if of_visitor else []),
-        *([f"{others:d} other {'job' if others == 1 else 'jobs'}"] if others else []),
-    ]
-    return f":material/timer: {duration}{', after ' if before else ''}{' and '.join(before)}"
+    return f":material/timer: {duration}{_jobs_before(of_visitor, max(queue.length - of_visitor, 0))}"
+
+
+def _jobs_before(of_visitor: int, others: int) -> Markdown:
+    """Return after how many jobs of the visitor and of others a request would run."""
+    mine = f"{of_visitor:d} {'job' if of_visitor == 1 else 'jobs'} of yours"
+    rest = f"{others:d} other {'job' if others == 1 else 'jobs'}"
+    if of_visitor and others:
+        return f", after {mine} and {rest}"
+    if of_visitor:
+        return f", after {mine}"
+    return f", after {rest}" if others else ""

@@ -10,9 +10,8 @@ from typing import Any
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc.conditions import format_pixels, parse_pixels
+from rnc.ui.lab.style import SIZE, WRONG
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
-
-_RED = "light-dark(#c62828, #ff8a80)"
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class WrongFields:
         """Draw a field and return its value; mark it and return its default if `check` or the parsing raises ValueError."""
         bound: Any = {"bind": "query-params"}
         begins = format_pixels(size.default) if size.shown is None else ""
-        place = where.container()
+        place = where.container(key=f"{SIZE}_{size.key}")
         text = place.text_input(size.label, begins, key=size.key, help=size.help, placeholder=size.shown, **bound)
         text = (text or "").strip()
         if not text and size.shown is not None:
@@ -53,8 +52,7 @@ class WrongFields:
 
 
 def _mark(place: DeltaGenerator, key: str, message: str) -> None:
-    """Draw a field's border in red, and the message below it."""
-    border = f".st-key-{key} [data-testid='stTextInputRootElement'] {{ border-color: {_RED} !important; }}"
-    place.html(f"<style>{border}</style>")
+    """Draw the message below a field, whose border becomes red."""
     sentence = f"{message[0].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
-    place.markdown(f":small[:red[:material/error: {escape_markdown(sentence, MAX_MESSAGE_LENGTH)}]]")
+    below = place.container(key=f"{WRONG}_{key}")
+    below.markdown(f":small[:red[:material/error: {escape_markdown(sentence, MAX_MESSAGE_LENGTH)}]]")

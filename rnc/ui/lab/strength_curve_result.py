@@ -11,7 +11,6 @@ from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest,
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.grid import draw_grid
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
 from rnc.ui.lab.source_labels import network_labels
@@ -53,7 +52,7 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
     st.html(curve_legend(sources, []))
     st.caption(f"Images: {escape_markdown(request.sources[0].split)}. Runs: {_run_ids(request)}.")
     features = named[named["layer"] == FEATURES_LAYER]
-    grid = draw_grid("lab_sweep_panels", 250)
+    grid = st.container(key="lab_sweep_panels")
     for metric in _PANELS:
         rows = features[features["metric"] == metric]
         panel = metric_by_strength(rows, metric, sources, _STRENGTHS[request.over], pixels=pixels)

@@ -86,7 +86,7 @@ def _draw_map(
 
 
 def _say_why_not(images: HoverImages, picked: list[int], reasons: set[str]) -> None:
-    """Say below a map why it has no images, unless an earlier map says so, or the panel does, which needs them for a selection."""
+    """Say below a map why it has no images, unless an earlier map does, or the panel, which needs them for a selection."""
     if images.why_not and not picked and images.why_not not in reasons:
         reasons.add(images.why_not)
         st.caption(escape_markdown(images.why_not, MAX_MESSAGE_LENGTH))
