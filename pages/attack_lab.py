@@ -2,30 +2,34 @@
 
 import streamlit as st
 
-from rnc.ui.errors import show_error
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.activities import ACTIVITIES, draw_answer
+from rnc.ui.lab.activities import ACTIVITIES, accept_old_names, activity_of, draw_answer, request_of_form
 from rnc.ui.lab.checkpoint_picker import choose_network
 from rnc.ui.lab.form import draw_attack_form
 from rnc.ui.lab.jobs import draw_job
-from rnc.ui.lab.saved_results import KEPT, choose_saved, offer_to_save
+from rnc.ui.lab.saved_results import SAVED, choose_saved, offer_to_save
+from rnc.ui.lab.session_jobs import adopt_jobs_of_address
+from rnc.ui.lab.style import LAB_STYLE
 from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import current_selection
 
 FIRST = next(iter(ACTIVITIES))
 
 selection = current_selection()
+adopt_jobs_of_address(activity_of)
+accept_old_names()
+st.html(LAB_STYLE)
 figures = PageFigures("Attack lab")
 name = st.segmented_control(
     "Activity",
-    [*ACTIVITIES, KEPT],
+    [*ACTIVITIES, SAVED],
     default=FIRST,
     key="lab_do",
     bind="query-params",
     required=True,
     label_visibility="collapsed",
 )
-if name == KEPT:
+if name == SAVED:
     saved = choose_saved()
     if saved is not None:
         draw_answer(saved, figures)
@@ -38,14 +42,10 @@ if source is None:
     st.stop()
 activity = ACTIVITIES[name or FIRST]
 classes = list(run.classes)
-try:
-    form = draw_attack_form(run["dataset"], classes, run["epsilon"], layerwise=activity.measures_layers)
-    request = activity.make_request(form, source, run, selection)
-except ValueError as error:
-    show_error(str(error))
-    st.stop()
-
-answer = draw_job(name or FIRST, request, classes, activity.button_label)
+form = draw_attack_form(run["dataset"], classes, run["epsilon"], layerwise=activity.measures_layers)
+answer = draw_job(
+    name or FIRST, request_of_form(activity, form, source, run, selection), classes, activity.button_label
+)
 if answer is not None:
     offer_to_save(answer)
     draw_answer(answer, figures)

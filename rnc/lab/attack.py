@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from rnc.lab.estimates import attack_passes
+from rnc.lab.estimates import attack_passes, measured_frames
 from rnc.lab.requests import OneNetworkRequest, check_attack
 from rnc.lab.results import Result
 from rnc.lab.source import check_integer
@@ -45,6 +45,10 @@ class AttackRequest(OneNetworkRequest):
     def passes_per_image(self) -> float:
         """Return the approximate number of forward passes per image."""
         return attack_passes(self.condition, every_frame=True)
+
+    def measurements(self) -> float:
+        """Return how often the metrics of all images are computed: at every frame, and at all stages before and after."""
+        return measured_frames(self.condition, every_frame=True) + 2.0 * self.layers
 
 
 @dataclass(frozen=True)

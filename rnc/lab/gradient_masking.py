@@ -6,7 +6,7 @@ Tested by tests/rnc/lab/engine/test_gradient_masking.py.
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from rnc.lab.estimates import attack_passes
+from rnc.lab.estimates import attack_passes, measured_frames
 from rnc.lab.requests import OneNetworkRequest, check_attack
 from rnc.lab.results import Result
 from rnc.lab.source import RequestError
@@ -39,6 +39,10 @@ class MaskingRequest(OneNetworkRequest):
         unbounded = replace(base, steps=max(base.steps or 0, UNBOUNDED_STEPS), step_size=None)
         passes = _PASSES_OF_SMALL_ATTACKS + attack_passes(base, every_frame=True)
         return passes + sum(attack_passes(attack, every_frame=False) for attack in (base, base, unbounded))
+
+    def measurements(self) -> float:
+        """Return how often the metrics of all images are computed: at every frame of the attack; other checks need few."""
+        return measured_frames(self.condition, every_frame=True)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 Tested by tests/rnc/lab/test_job_queue.py.
 """
 
+import secrets
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -48,6 +50,8 @@ class Job:
     def __init__(self, request: Request, session: str = "", address: str = "") -> None:
         """Create a queued job of the visitor with this session and network address; only `JobQueue.submit` does so."""
         self.request = request
+        self.token = secrets.token_urlsafe(16)
+        """A random text under which a visitor finds the job again; see `job_of_token`."""
         self.session = session
         self.address = address
         self.state = JobState.QUEUED
@@ -63,6 +67,7 @@ class Job:
         self._rows: list[dict[str, Any]] = []
         self._touched_at = self._work_began_at = self._first_round_at = time.monotonic()
         self._changing = threading.Lock()
+        _BY_TOKEN[self.token] = self
 
     @property
     def ended(self) -> bool:
@@ -151,3 +156,12 @@ class Job:
             self.result = result
             self.error = error
             self.state = state
+
+
+_BY_TOKEN: weakref.WeakValueDictionary[str, Job] = weakref.WeakValueDictionary()
+"""The jobs that the queue or a session still holds."""
+
+
+def job_of_token(token: str) -> Job | None:
+    """Return the job with this token; None if there is none, or if neither the queue nor a session holds it any more."""
+    return _BY_TOKEN.get(token)

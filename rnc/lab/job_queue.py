@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rnc import log
-from rnc.lab.estimates import PassTimes, forward_passes
+from rnc.lab.estimates import PassTimes
 from rnc.lab.job import Job, JobState
 from rnc.lab.limits import Limits, from_environment
 from rnc.lab.message_format import MessageError
@@ -255,8 +255,7 @@ class JobQueue:
             job.end_early(result)
             return
         try:
-            for source in job.request.sources:
-                self._pass_times.add(source, job.running_seconds / forward_passes(job.request))
+            self._pass_times.add_request(job.request, job.running_seconds)
             self._cache.put(job.request.key, result)
         except Exception as error:  # the job still gets its result
             log.log_exception(error)
@@ -282,7 +281,7 @@ class JobQueue:
     def _measure_pass_time(self, source: Source) -> None:
         """Let the worker measure a network. Errors are only logged."""
         try:
-            self._pass_times.add(source, self._worker.measure_pass_time(source))
+            self._pass_times.add(source, self._worker.measure_speed(source))
         except Exception as error:
             if not isinstance(error, MessageError | RequestFailedError):
                 self._worker.end()

@@ -40,6 +40,10 @@ class Request(ABC):
     def passes_per_image(self) -> float:
         """Return the approximate number of forward passes per image and network, without those for `layers`."""
 
+    def measurements(self) -> float:
+        """Return how often the metrics of all images are computed, for each network."""
+        return 0.0
+
     def sample_indices(self) -> tuple[int, ...] | None:
         """Return the sample indices of the images; None for `images` images, balanced over the classes."""
         return None

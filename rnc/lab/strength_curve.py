@@ -1,4 +1,4 @@
-"""A strength curve: metrics at several strengths of an attack, for one or two networks; its request and its result.
+"""A strength curve: metrics at several strengths of an attack, for one or several networks; its request and its result.
 
 Tested by tests/rnc/lab/engine/test_strength_curve.py.
 """
@@ -16,6 +16,7 @@ from rnc.lab.results import Result
 from rnc.lab.source import RequestError, Source, ascending_numbers, enum_member
 
 MOST_VALUES = 50
+MOST_NETWORKS = 8
 WITHOUT_GRADIENT = "without_gradient"
 """Metric of a curve: share of images for which every gradient was exactly 0 in float32, so the attack could not move them."""
 
@@ -30,7 +31,7 @@ class Axis(StrEnum):
 
 @dataclass(frozen=True)
 class StrengthCurveRequest(Request):
-    """An attack at several strengths on one or two networks, with the same images and the same seed.
+    """An attack at several strengths on one or several networks, with the same images and the same seed.
 
     Epsilon 0 means the clean images; 0 steps means the random start. Raises RequestError.
     """
@@ -50,13 +51,10 @@ class StrengthCurveRequest(Request):
         object.__setattr__(self, "sources", tuple(self.sources))
         object.__setattr__(self, "over", enum_member(Axis, "the varied parameter", self.over))
         self._check_fields()
-        if not 1 <= len(self.sources) <= 2:
-            raise RequestError(f"a sweep compares one or two networks, got {len(self.sources)}")
-        first, last = self.sources[0], self.sources[-1]
-        if (first.dataset, first.split) != (last.dataset, last.split):
-            raise RequestError(
-                "two networks are compared on the same images; choose runs of one data set, and one split"
-            )
+        if not 1 <= len(self.sources) <= MOST_NETWORKS:
+            raise RequestError(f"a sweep attacks 1 to {MOST_NETWORKS} networks, got {len(self.sources)}")
+        if len({(source.dataset, source.split) for source in self.sources}) > 1:
+            raise RequestError("networks are compared on the same images; choose runs of one data set, and one split")
         object.__setattr__(self, "values", _ascending_values(self.over, self.values))
         check_attack(self.condition)
         for value in self.values:
@@ -84,10 +82,14 @@ class StrengthCurveRequest(Request):
         """Return the approximate number of forward passes per image and network."""
         return sum(attack_passes(self.at(value), every_frame=False) for value in self.values)
 
+    def measurements(self) -> float:
+        """Return how often the metrics of all images are computed for a network: clean, and at every strength."""
+        return (1.0 + self.layers) * (len(self.values) + 1)
+
 
 @dataclass(frozen=True)
 class StrengthCurveResult(Result):
-    """Metrics at each strength of an attack, for one or two networks, on the same images and with the same seed."""
+    """Metrics at each strength of an attack, for one or several networks, on the same images and with the same seed."""
 
     stored_as: ClassVar[str] = "SweepResult"
     over: str
@@ -100,7 +102,7 @@ class StrengthCurveResult(Result):
     device: str
     seconds: float
     points: pd.DataFrame
-    """source (0 or 1, in the order of the request), strength, layer, metric, value.
+    """source (0, 1, …, in the order of the request), strength, layer, metric, value.
 
     `layer` is features and, if layers were requested, each stage's name in network order (only nc1 and ncc_accuracy). Metrics
     are around the perturbed images' own class means, for targeted attacks with the targets as labels; angle and related metrics

@@ -16,6 +16,7 @@ from typing import Any
 
 from rnc import log
 from rnc.durations import in_words
+from rnc.lab.estimates import NetworkSpeed
 from rnc.lab.job import Job
 from rnc.lab.kinds import result_from_bytes
 from rnc.lab.limits import Limits
@@ -86,8 +87,8 @@ class WorkerProcess:
                     return _read_result(message, data)
             check()
 
-    def measure_pass_time(self, source: Source) -> float:
-        """Let the worker load a network and measure the seconds of a forward pass of an image. Raises as `run` does."""
+    def measure_speed(self, source: Source) -> NetworkSpeed:
+        """Let the worker load a network and measure its speed on this machine. Raises as `run` does."""
         until = time.monotonic() + self._limits.prepare_seconds
 
         def check() -> None:
@@ -97,7 +98,7 @@ class WorkerProcess:
         number = self._ask(check, "pass_time", source=source.to_json())
         while (answer := self._answer(number)) is None:
             check()
-        return float(answer[0]["seconds"])
+        return NetworkSpeed(float(answer[0]["seconds"]), float(answer[0]["measurement_seconds"]))
 
     def end(self) -> None:
         """End the process and all that it has started, even in the middle of a task; the next request starts another.

@@ -13,7 +13,8 @@ ENDS_OF_NAMES = """
 
 CONTRAST = """
 [data-testid="stCaptionContainer"] { opacity: 0.8 !important; }
-[data-tag], [data-tag] svg, button[kind="primary"] { color: light-dark(#ffffff, #10181d) !important; }
+[data-tag], [data-tag] svg, button[kind="primary"]:not(:disabled) { color: light-dark(#ffffff, #10181d) !important; }
+button[kind="primary"]:disabled { color: light-dark(#5f6368, #a8adb3) !important; }
 """
 """Give captions and text on the primary colour a contrast of 4.5 in both themes (WCAG 2.2, criterion 1.4.3)."""
 

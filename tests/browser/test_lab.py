@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, visit
+from tests.browser.conftest import PATIENCE_MS, new_context, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -44,7 +44,7 @@ def test_an_attack_is_watched_stopped_and_run(demo_address: str, page: Page) -> 
     """A long attack shows its steps while it runs and is stopped within them; a short one runs to its end."""
     visit(page, demo_address + "/attack_lab?lab_steps=1000&lab_images=1400")
     press(page, "Attack")
-    expect(page.get_by_text(re.compile(r"round \d+ of 1001"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"step \d+ of 1000"))).to_be_visible()
     expect(
         page.get_by_label("accuracy so far").or_(page.locator("[aria-label='accuracy so far']")).first
     ).to_be_visible()
@@ -59,6 +59,59 @@ def test_an_attack_is_watched_stopped_and_run(demo_address: str, page: Page) -> 
     press(page, "Attack")
     expect(page.get_by_text("all 3 steps")).to_be_visible()
     expect(page.get_by_text("results of the previous request")).to_have_count(0)
+
+
+def test_a_reload_finds_the_attack_again(demo_address: str, page: Page, browser: Browser) -> None:
+    """With its progress and one Stop; another visitor sees none of it; what was done is there after the next reload, too."""
+    visit(page, demo_address + "/attack_lab?lab_steps=1000&lab_images=1300")
+    press(page, "Attack")
+    under_way = re.compile(r"step \d+ of 1000")
+    expect(page.get_by_text(under_way)).to_be_visible()
+    expect(page).to_have_url(re.compile("lab_job="))
+    page.reload()
+    expect(page.get_by_text(under_way)).to_be_visible()
+    expect(page.get_by_role("button", name="Attack", exact=True)).to_be_disabled()
+    expect(page.locator("[data-testid='stStatusWidget']:visible")).to_have_count(0)
+    other = new_context(browser).new_page()
+    visit(other, demo_address + "/attack_lab?lab_steps=1000&lab_images=1300")
+    expect(other.get_by_text("after 1 other job")).to_be_visible()
+    expect(other.get_by_text(under_way)).to_have_count(0)
+    other.context.close()
+    press(page, "Stop")
+    stopped = page.get_by_text(re.compile(r"stopped after \d+ steps"))
+    expect(stopped).to_be_visible()
+    words = stopped.inner_text()
+    page.reload()
+    expect(page.get_by_text(words)).to_be_visible()
+
+
+def test_escape_leaves_the_choices(demo_address: str, page: Page) -> None:
+    """In the list of presets and in the networks to compare with, open or not."""
+    visit(page, f"{demo_address}/attack_lab?lab_do=Sweep&lab_steps=7&lab_other=AT+%C2%B7+epoch+60")
+    preset = page.get_by_role("combobox", name=re.compile("Preset"))
+    preset.click()
+    page.get_by_role("option").nth(1).click()
+    expect(page).to_have_url(re.compile("lab_step_size="))
+    shown = preset.input_value()
+    assert shown.startswith("PGD")
+    for name in ("Preset", "Compare with"):
+        field = page.get_by_role("combobox", name=re.compile(name))
+        field.click()
+        for _press in range(2):
+            page.keyboard.press("Escape")
+    page.wait_for_timeout(500)
+    assert preset.input_value() == shown
+    expect(page.locator(".st-key-lab_other").get_by_text("AT · epoch 60")).to_be_visible()
+    expect(page).to_have_url(re.compile("lab_other="))
+
+
+def test_no_choice_is_cut_on_a_phone(demo_address: str, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, demo_address + "/attack_lab?lab_steps=6")
+    choice = page.locator(".st-key-lab_attack").get_by_text("sign noise")
+    expect(choice).to_be_visible()
+    box = choice.bounding_box()
+    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 
 def test_the_steps_play(demo_address: str, page: Page) -> None:
@@ -86,7 +139,7 @@ def test_a_sweep_compares_two_networks(demo_address: str, page: Page) -> None:
     address = "/attack_lab?lab_do=Sweep&lab_steps=2&lab_images=50&lab_points=3&run=ST&lab_other=AT+%C2%B7+epoch+60"
     visit(page, demo_address + address)
     press(page, "Sweep")
-    expect(page.get_by_text("3 strengths")).to_be_visible()
+    expect(page.get_by_text("(3 values)")).to_be_visible()
     for of in ("ST", "AT"):
         expect(page.get_by_text(f"{of} · epoch 60", exact=True).last).to_be_visible()
     for metric in ("Accuracy", "NC1 · within-class variability", "NC3 · self-duality"):
@@ -103,13 +156,13 @@ def test_what_was_kept_opens_by_its_address(
     press(page, "Attack")
     expect(page.get_by_text("all 2 steps")).to_be_visible()
     told = accuracy(page)
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Save result").click()
     page.get_by_role("textbox", name="Title").fill("two steps")
     page.get_by_role("textbox", name="Title").press("Enter")
-    press(page, "Keep in the store")
+    press(page, "Save in the store")
     expect(page.get_by_text("open it under")).to_be_visible()
     page.keyboard.press("Escape")
-    page.get_by_role("radio", name="Kept").or_(page.get_by_role("button", name="Kept")).first.click()
+    page.get_by_role("radio", name="Saved results").or_(page.get_by_role("button", name="Saved results")).first.click()
     page.get_by_role("combobox", name=re.compile("Result")).click()
     page.get_by_role("option", name=re.compile("two steps")).click()
     expect(page).to_have_url(re.compile("lab_kept=[0-9a-f]{12}"))

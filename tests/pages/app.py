@@ -57,7 +57,7 @@ def seen(markdown: str) -> str:
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:
     """The Vega-Lite spec of every chart by its alternative text, with its rows under `rows` (one frame a layer)."""
     found = {}
-    for element in _walk(app.main):
+    for element in walk(app.main):
         if type(element).__name__ == "UnknownElement" and element.type == "vega_lite_chart":
             proto = element.proto
             frames = [_frame(dataset.data.data) for dataset in proto.datasets]
@@ -105,7 +105,8 @@ def answered(app: AppTest, activity: str) -> Job:
     return job
 
 
-def _walk(block: Any) -> Any:
+def walk(block: Any) -> Any:
+    """All elements and containers below a container."""
     for child in getattr(block, "children", {}).values():
         yield child
-        yield from _walk(child)
+        yield from walk(child)

@@ -114,7 +114,7 @@ def test_numbers_leaps_and_layers_are_the_labs(attacked: tuple[AppTest, AttackRe
     layers = rows(app, "NC1 · within-class variability along the network", "shown", "layer", "value")
     expected = result.layers[result.layers["metric"] == Metric.NC1]
     assert sorted(layers["value"]) == pytest.approx(sorted(expected["value"]))
-    assert any("watched images end with another decision" in caption.value for caption in app.caption)
+    assert any("watched images end with another prediction" in caption.value for caption in app.caption)
 
 
 def test_it_says_how_many_images_there_are(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_images_are_filtered_by_what_became_of_them(
         app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", lab_fate=fate, **SMALL)
         told[fate] = [caption for image in app.get("image") for caption in image.captions]
         expected = result.sample[:count][leapt if fate == "leapt" else ~leapt]
-        assert {int(text.split()[0].lstrip("#")) for text in told[fate]} <= set(expected.tolist())
+        assert {int(text.split(",")[0].lstrip("#")) for text in told[fate]} <= set(expected.tolist())
         assert len(told[fate]) == min(len(expected), 12)
     assert not set(told["leapt"]) & set(told["stayed"])
 
@@ -153,8 +153,8 @@ def test_images_are_filtered_by_what_became_of_them(
 def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {"lab_do": "Sweep", "lab_points": 3, "lab_most_epsilon": "0.2", **SMALL}
     app = open_page("attack_lab", tiny_store, monkeypatch, **asked)
-    other = app.selectbox(key="lab_other")
-    assert other.value is None and other.options
+    other = app.multiselect(key="lab_other")
+    assert other.value == [] and other.options
     other.select(other.options[-1]).run()
     job = answered(app, "Sweep")
     result, request = job.result, job.request
@@ -189,12 +189,12 @@ def test_a_sweep_says_how_many_images_an_attack_could_not_move(monkeypatch: pyte
         and "for 30 of 60 images the gradient of cross" in told
         and "51/255" in told
     )
-    assert "at 2 of 3 strengths" in told
+    assert "at 2 of 3 values" in told
 
 
 def test_checks_are_told_one_by_one(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_do="Check for masking", **SMALL)
-    job = answered(app, "Check for masking")
+    job = answered(app, "Gradient-masking check")
     assert isinstance(job.request, MaskingRequest) and isinstance(job.result, MaskingResult)
     told = " ".join(markdown.value for markdown in app.markdown)
     assert job.result.checks and all(check.title in told for check in job.result.checks)
@@ -205,17 +205,17 @@ def test_a_result_is_kept_opened_by_its_address_and_forgotten(
     own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept")
-    assert "No results are kept yet" in app.info[0].value
+    assert "No results are saved yet" in app.info[0].value
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **SMALL)
     result = answered(app, "Attack").result
     assert isinstance(result, AttackResult)
     app.text_input(key="lab_title").set_value("a title *of mine*").run()
     app.button(key="lab_keep").click().run()
-    assert "Kept" in app.success[0].value
+    assert "Saved" in app.success[0].value
     found = StoreReader(own_tiny_store).lab.results()
     assert list(found["title"]) == ["a title *of mine*"]
     missing = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept", lab_kept="0123456789ab")
-    assert "not kept in this store" in missing.warning[0].value
+    assert "not saved in this store" in missing.warning[0].value
     address = found["key"][0][:12]
     opened = open_page("attack_lab", own_tiny_store, monkeypatch, lab_do="Kept", lab_kept=address)
     drawn = rows(opened, "projected features", "shown", "sample", "x", "y")
@@ -224,28 +224,6 @@ def test_a_result_is_kept_opened_by_its_address_and_forgotten(
     assert at_end[["x", "y"]].to_numpy() == pytest.approx(result.plane[-1])
     opened.button(key="lab_forget").click().run()
     assert StoreReader(own_tiny_store).lab.results().empty
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"lab_epsilon": "a lot"}, "is not a number"),
-        ({"lab_epsilon": "0"}, "must be a finite number"),
-        ({"lab_epsilon": "8"}, "epsilon 8 is more than the whole range of pixels, [0, 1]; did you mean 8/255?"),
-        ({"lab_step_size": "2"}, "step size 2 is more than the whole range of pixels, [0, 1]; did you mean 2/255?"),
-        ({"lab_step_size": "-1"}, "step size must be"),
-        ({"lab_target": "next class, y + 1", "lab_objective": "KL (TRADES)"}, "kl uses no labels"),
-        ({"lab_do": "Check for masking", "lab_attack": "Gaussian noise"}, "an attack in steps"),
-        ({"lab_do": "Sweep", "lab_attack": "FGSM", "lab_over": "steps"}, "vary epsilon"),
-        ({"lab_do": "Sweep", "lab_most_epsilon": "0"}, "larger than 0"),
-    ],
-)
-def test_what_is_no_attack_is_said(
-    wrong: dict[str, str], message: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = open_page("attack_lab", tiny_store, monkeypatch, **(SMALL | wrong))
-    assert message.lower() in app.error[0].value.replace("\\", "").lower()
-    assert not [button for button in app.button if button.key and button.key.startswith("lab_run")]
 
 
 def test_a_missing_network_is_named(own_tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

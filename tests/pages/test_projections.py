@@ -168,6 +168,10 @@ def test_without_the_images_the_page_says_so(demo_store: Path, monkeypatch: pyte
     hover_images._read.clear()
     assert "no images of digits train here" in captions(app).replace("\\", "")
     assert len(table(app)) == 1 and not hover_address(app)
+    two_maps = {"two": "true", "beside_run": "as the first", "beside_method": "UMAP"}
+    for asked in ({"picked": str(samples_of(demo_store)[0])}, {}, two_maps):
+        app = open_page("projections", demo_store, monkeypatch, **asked)
+        assert captions(app).count("No images are shown") == 1, "said once, by a map or by the panel"
 
 
 def test_images_in_another_order_are_not_shown(

@@ -52,6 +52,7 @@ SQL_NAMES = {
 """What may stand in SQL besides constants: names from closed lists, files of the server's own, quoted."""
 HTML_OF = {
     "STYLE",
+    "LAB_STYLE",
     "SIDE_BY_SIDE + LARGE_ON_HOVER",
     "curve_legend",
     "chip_style",

@@ -1,4 +1,4 @@
-"""An attack at several strengths on one or two networks, with the same images and the same seed."""
+"""An attack at several strengths on one or several networks, with the same images and the same seed."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def measure_strength_curve(
 ) -> StrengthCurveResult:
     """Attack at every strength, one network after the other. After a stop, the result omits what was not completed.
 
-    Raises ValueError if an attack does, and if the two networks would be attacked on different images.
+    Raises ValueError if an attack does, and if the networks would be attacked on different images.
     """
     began = time.monotonic()
     conditions = [request.at(value) for value in request.values]
@@ -39,7 +39,7 @@ def measure_strength_curve(
     for number, source in enumerate(request.sources):
         inputs = load(source)
         if indices is not None and not torch.equal(indices, inputs.indices):
-            raise ValueError("the two runs took different images of the data set; compare runs of the same subset")
+            raise ValueError("the runs took different images of the data set; compare runs of the same subset")
         indices = inputs.indices
         device = inputs.device_name
         as_recorded = as_recorded and inputs.as_recorded

@@ -91,8 +91,9 @@ class Worker:
         try:
             if message["kind"] == "pass_time":
                 inputs = self._loader.balanced(Source(**message["source"]), timing.IMAGES)
-                seconds = timing.seconds_per_pass(inputs)
-                send_message(self._responses, {"kind": "pass_time", "id": number, "seconds": seconds})
+                speed = timing.network_speed(inputs)
+                seconds = {"seconds": speed.pass_seconds, "measurement_seconds": speed.measurement_seconds}
+                send_message(self._responses, {"kind": "pass_time", "id": number, **seconds})
             else:
                 self._run(number, request_from_json(message["request"]))
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Charts of metrics against the strength of an attack, for one or two networks.
+"""Charts of metrics against the strength of an attack, for one or several networks.
 
 Tested by tests/pages/test_attack_lab.py.
 """
@@ -13,6 +13,8 @@ from rnc.ui.charts.palette import RunColours, run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 
 _HEIGHT = 210
+_MOST_LISTED = 6
+"""Most strengths that a legend lists, the largest among them."""
 
 
 def metric_by_strength(
@@ -33,7 +35,12 @@ def _strength_specification(metric: Metric, sources: tuple[tuple[str, str], ...]
         named("values")
         .mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=2)
         .encode(
-            x=alt.X("strength:Q", title=strength, axis=alt.Axis(grid=False, tickCount=6, format=".3~g")),
+            x=alt.X(
+                "strength:Q",
+                title=strength,
+                scale=alt.Scale(nice=False, zero=False),
+                axis=alt.Axis(grid=False, tickCount=6, format=".3~g"),
+            ),
             y=value_axis(info.log_axis),
             color=alt.Color("source:N", scale=run_scale(sources), legend=None),
             tooltip=[
@@ -46,18 +53,27 @@ def _strength_specification(metric: Metric, sources: tuple[tuple[str, str], ...]
     )
 
 
-def layers_by_strength(frame: pd.DataFrame, metric: Metric, sources: list[str], *, pixels: bool) -> Chart:
+def layers_by_strength(
+    frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool
+) -> Chart:
     """Draw a metric over the stages (source, strength, layer, value): colours for strengths, dashes for sources.
 
-    `frame` has the stages in the order of the network; the features come last.
+    `strength` names the strengths in the legend. `frame` has the stages in the order of the network; the features come last.
     """
     rows = _drawn(frame, METRIC_INFO[metric], pixels)
     layers = sorted(dict.fromkeys(rows["layer"]), key=lambda layer: layer == FEATURES_LAYER)
-    return Chart(_layer_specification(metric, tuple(sources), tuple(layers)), {"values": rows})
+    values = sorted(set(frame["strength"]))
+    every = -(-len(values) // _MOST_LISTED) or 1
+    listed = values[::-1][::every][::-1]
+    text = _layer_specification(metric, tuple(sources), tuple(layers), strength, tuple(listed))
+    return Chart(text, {"values": rows})
 
 
 @kept
-def _layer_specification(metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...]) -> alt.Chart:
+def _layer_specification(
+    metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...], strength: str, listed: tuple[float, ...]
+) -> alt.Chart:
+    """Return the chart, whose legend is called `strength` and lists some of the strengths."""
     info = METRIC_INFO[metric]
     return (
         named("values")
@@ -67,7 +83,11 @@ def _layer_specification(metric: Metric, sources: tuple[str, ...], layers: tuple
                 "layer:N", sort=list(layers), title=None, axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False)
             ),
             y=value_axis(info.log_axis),
-            color=alt.Color("strength:Q", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(title="strength")),
+            color=alt.Color(
+                "strength:Q",
+                scale=alt.Scale(scheme="viridis"),
+                legend=alt.Legend(title=strength, values=list(listed), format=".3~g"),
+            ),
             detail="strength:N",
             strokeDash=alt.StrokeDash(
                 "source:N", scale=alt.Scale(domain=list(sources), range=[[1, 0], [6, 3]]), legend=None

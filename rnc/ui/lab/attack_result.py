@@ -51,7 +51,7 @@ def draw_attack(answer: Answer, figures: PageFigures) -> None:
         frames,
         partial(_draw_frame, result, names, figures),
         key="lab_step",
-        help="of the attack; the features and the curves below show the images as they are then",
+        help="of the attack; the features and the curves below show the images after this step",
     )
     left, right = st.columns([3, 2])
     leaps = name_classes(result.leaps, names, "true_class", "predicted_class")
@@ -59,8 +59,8 @@ def draw_attack(answer: Answer, figures: PageFigures) -> None:
     moments = frame_of_each_leap(result, names)
     figures.draw(right, leap_moments(moments, frames, names), "when images leap", key="lab_moments")
     right.caption(
-        f"{len(moments)} of the {len(result.sample)} watched images end with another decision than on the clean image; each is "
-        "counted where it leaves that decision for good. Colours are true classes."
+        f"{len(moments)} of the {len(result.sample)} watched images end with another prediction than on the clean image; each "
+        "is counted at the step at which it leaves that prediction for good. Colours are true classes."
     )
     draw_images(result, names, condition)
     _numbers(result, figures)
@@ -93,12 +93,14 @@ def _headline(answer: Answer, result: AttackResult, condition: Condition) -> Non
 def _draw_frame(result: AttackResult, names: list[str], figures: PageFigures, at: str) -> None:
     """Draw the features at a step, and the curves over all steps."""
     frames = frame_names(result.frames)
-    wide, first, second = st.columns([2, 1, 1])
-    with wide:
+    sides = st.container(key="lab_frame")
+    with sides.container():
         _features(result, frames.index(at), names, figures)
-    for place, metric in enumerate(STEP_METRICS):
+    with sides.container():
+        curves = st.container(key="lab_curves")
+    for metric in STEP_METRICS:
         panel = step_panel(step_values(result, metric), metric, frames, at)
-        figures.draw((first, second)[place % 2], panel, f"{metric} over the steps", key=f"lab_steps_{metric}")
+        figures.draw(curves.container(), panel, f"{metric} over the steps", key=f"lab_steps_{metric}")
 
 
 def _features(result: AttackResult, frame: int, names: list[str], figures: PageFigures) -> None:

@@ -1,4 +1,4 @@
-"""Choice of the stored network that is attacked, of its images, and of a network for comparison.
+"""Choice of the stored network that is attacked, of its images, and of networks for comparison.
 
 Tested by tests/pages/test_attack_lab.py.
 """
@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.lab.source import RequestError, Source
+from rnc.lab.strength_curve import MOST_NETWORKS
 from rnc.store.errors import StoreError
 from rnc.ui import opened_store
 from rnc.ui.errors import show_error
@@ -36,29 +37,30 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
     return _attackable(run, checkpoint, selection.split, "The network that the store names")
 
 
-def choose_other(run: pd.Series, source: Source, selection: Selection) -> Source | None:
-    """Let the user choose another stored network for comparison, of the chosen runs on the same data set; None if not wanted."""
+def choose_others(run: pd.Series, source: Source, selection: Selection) -> list[Source]:
+    """Let the user choose further stored networks for comparison, of the chosen runs on the same data set."""
     runs = selected_runs(selection)
     runs = runs[runs["images_from"] == run["images_from"]]
     checkpoints = opened_store.reader().runs.checkpoints(list(runs.index))
+    order = {run_id: place for place, run_id in enumerate(runs.index)}
+    checkpoints = checkpoints.assign(place=checkpoints["run_id"].map(order))
     checkpoints_by_label = {
         f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
-        for row in checkpoints.sort_values(["run_id", "epoch"], ascending=[True, False]).to_dict("records")
+        for row in checkpoints.sort_values(["epoch", "place"], ascending=[False, True]).to_dict("records")
         if row["sha256"] != source.sha256
     }
-    picked = st.selectbox(
+    picked = st.multiselect(
         "Compare with",
         list(checkpoints_by_label),
-        index=None,
         key="lab_other",
         bind="query-params",
-        placeholder="nothing",
-        help="another epoch of this run, or another chosen run of the same data set: on the same images, with the same seed",
+        placeholder="no other network",
+        max_selections=MOST_NETWORKS - 1,
+        help="other chosen runs of the same data set, and other epochs of this run: on the same images, with the same seed",
     )
-    if picked is None:
-        return None
-    row = checkpoints_by_label[picked]
-    return _attackable(runs.loc[row["run_id"]], row, selection.split, "The network to compare with")
+    rows = [checkpoints_by_label[label] for label in picked]
+    others = [_attackable(runs.loc[row["run_id"]], row, selection.split, "A network to compare with") for row in rows]
+    return [other for other in others if other is not None]
 
 
 def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> Source | None:

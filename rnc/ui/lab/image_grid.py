@@ -18,12 +18,12 @@ IMAGE = "lab_image"
 """The key of the session state that holds the followed sample."""
 
 _ALL, _LEAPT, _STAYED = "all", "leapt", "stayed"
-_COLUMNS = 6
+_MOST_SHOWN = 12
 _CELL = 128
 
 
 def draw_images(result: AttackResult, names: list[str], condition: Condition) -> None:
-    """Draw the kept images with the chosen outcome, six per row: clean, perturbed, and the perturbation."""
+    """Draw the kept images with the chosen outcome, up to six per row: clean, perturbed, and the perturbation."""
     kept = _kept_images(result, names)
     picked = st.session_state.get(IMAGE)
     st.header("Images", anchor=False)
@@ -38,33 +38,37 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
         st.info("No image matches this filter.")
         return
     st.caption("From top to bottom: clean, perturbed, and the perturbation, stretched to full contrast.")
-    shown = chosen.head(2 * _COLUMNS)
-    for begin in range(0, len(shown), _COLUMNS):
-        part = shown.iloc[begin : begin + _COLUMNS]
-        for column, place, row in zip(st.columns(_COLUMNS), part.index, part.itertuples(), strict=False):
-            one = slice(place, place + 1)
-            epsilon = condition.epsilon or 0.0
-            picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
-            before, after = f"{row.before} {row.sure_before:.0%}", f"{row.after} {row.sure_after:.0%}"
-            description = single_line(f"{row.true}: {before} → {after}")
-            column.image(
-                picture,
-                caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d} {escape_markdown(description)}",
-                alt=description,
-                width="stretch",
-            )
+    shown, grid = chosen.head(_MOST_SHOWN), st.container(key="lab_images_shown")
+    for place, row in zip(shown.index, shown.itertuples(), strict=True):
+        one = slice(place, place + 1)
+        epsilon = condition.epsilon or 0.0
+        picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
+        before = f"{row.before} ({_spaced(f'{row.sure_before:.0%}')})"
+        after = f"{row.after} ({_spaced(f'{row.sure_after:.0%}')})"
+        description = single_line(f"true {row.true}: predicted {before} → {after}")
+        grid.image(
+            picture,
+            caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d}, {escape_markdown(description)}",
+            alt=description,
+            width="stretch",
+        )
     _offer_downloads(result, shown, condition)
+
+
+def _spaced(percentage: str) -> str:
+    """Return a percentage with the space that a number and its unit have."""
+    return percentage.replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Let the user filter the kept images by outcome and classes, and return them."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         outcome = st.segmented_control(
-            "Decision", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
+            "Prediction", [_ALL, _LEAPT, _STAYED], default=_ALL, key="lab_fate", bind="query-params", required=True
         )
         true = st.multiselect("True class", names, key="lab_true", bind="query-params", placeholder="any", width=260)
         after = st.multiselect(
-            "Decided as", names, key="lab_decided", bind="query-params", placeholder="any", width=260
+            "Predicted as", names, key="lab_decided", bind="query-params", placeholder="any", width=260
         )
     chosen = kept[{_ALL: kept["leapt"] | True, _LEAPT: kept["leapt"], _STAYED: ~kept["leapt"]}[outcome or _ALL]]
     return chosen[chosen["true"].isin(true or names) & chosen["after"].isin(after or names)]

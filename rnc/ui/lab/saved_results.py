@@ -13,9 +13,11 @@ from rnc.store.errors import StoreError
 from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.lab.jobs import Answer
+from rnc.ui.lab.source_labels import class_names
 from rnc.ui.readonly import is_readonly
 
-KEPT = "Kept"
+SAVED = "Saved results"
+"""The name of the list in the choice of activities."""
 _ADDRESS, _KEY_DIGITS = "lab_kept", 12
 
 
@@ -23,18 +25,18 @@ def offer_to_save(answer: Answer) -> None:
     """Offer to save a complete result in the store, under a title that the user chooses."""
     if answer.result.stopped or is_readonly():
         return
-    with st.popover("Keep", icon=":material/bookmark_add:", width="content"):
+    with st.popover("Save result", icon=":material/bookmark_add:", width="content"):
         title = st.text_input(
             "Title", f"{answer.request.condition.label} · {answer.request.sources[0].run_id}", key="lab_title"
         )
-        if st.button("Keep in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
+        if st.button("Save in the store", key="lab_keep", icon=":material/bookmark_add:") and title:
             try:
                 new = saved_results.save(opened_store.writer(), answer.request, answer.result, title)
             except (ValueError, StoreError) as error:
                 show_error(str(error))
                 return
             st.success(
-                f"{'Kept' if new else 'This result was kept before, and now has this title'}: open it under “{KEPT}”."
+                f"{'Saved' if new else 'This result was saved before, and now has this title'}: open it under “{SAVED}”."
             )
 
 
@@ -42,14 +44,14 @@ def choose_saved() -> Answer | None:
     """Let the user open a saved result; if there is none to show, say so on the page and return None."""
     saved = opened_store.reader().lab.results()
     if saved.empty:
-        how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Keep” above its result."
-        st.info(f"No results are kept yet.{how}")
+        how = "" if is_readonly() else " Run an attack, a sweep or a check, and press “Save result” above it."
+        st.info(f"No results are saved yet.{how}")
         return None
     titles = dict(zip(saved["key"], saved["title"], strict=True))
     address = st.query_params.get(_ADDRESS, "")
     place = next((place for place, key in enumerate(titles) if address and key.startswith(address)), None)
     if address and place is None:
-        st.warning("The result in this page's address is not kept in this store.", icon=":material/link_off:")
+        st.warning("The result in this page's address is not saved in this store.", icon=":material/link_off:")
     picked = st.selectbox(
         "Result",
         list(titles),
@@ -72,14 +74,14 @@ def choose_saved() -> Answer | None:
         return None
     if result is None:
         return None
-    return Answer(result.request, result.result, _class_names(result.request.sources[0].run_id))
+    return Answer(result.request, result.result, class_names(result.request.sources[0].run_id))
 
 
 def _offer_to_delete(key: str) -> None:
     """Offer to delete the opened result from the store."""
-    with st.popover("Forget", icon=":material/delete:", width="content"):
+    with st.popover("Delete", icon=":material/delete:", width="content"):
         st.caption("This deletes the result from the store; the same request computes it again.")
-        if st.button("Forget this result", key="lab_forget", type="primary"):
+        if st.button("Delete this result", key="lab_forget", type="primary"):
             opened_store.writer().delete_lab_result(key)
             st.query_params.pop(_ADDRESS)
             st.session_state.pop("lab_result")
@@ -88,8 +90,8 @@ def _offer_to_delete(key: str) -> None:
 
 _COLUMNS = {
     "title": st.column_config.TextColumn("result", width="large"),
-    "saved_at": st.column_config.DatetimeColumn("kept (UTC)", format="YYYY-MM-DD HH:mm"),
-    "seconds": st.column_config.NumberColumn("took s", format="%.1f"),
+    "saved_at": st.column_config.DatetimeColumn("saved (UTC)", format="YYYY-MM-DD HH:mm"),
+    "seconds": st.column_config.NumberColumn("took (s)", format="%.1f"),
     "MB": st.column_config.NumberColumn(format="%.2f"),
 }
 
@@ -106,10 +108,3 @@ def _listed(saved: pd.DataFrame) -> pd.DataFrame:
             "MB": saved["bytes"] / 1e6,
         }
     )
-
-
-def _class_names(run_id: str) -> list[str]:
-    """Return the names of a run's classes, or numbers if the run is no longer in the store."""
-    runs = opened_store.reader().runs.all()
-    run = runs[runs["run_id"] == run_id]
-    return [str(number) for number in range(1000)] if run.empty else list(run["classes"].iloc[0])

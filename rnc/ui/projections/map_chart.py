@@ -26,13 +26,15 @@ def draw_maps(
 ) -> tuple[Maps, DeltaGenerator]:
     """Draw the maps whose points are stored; return them, and the place of the panel: beside one map, or below two."""
     st.html(SIDE_BY_SIDE + LARGE_ON_HOVER)
-    maps = []
+    maps: list[tuple[MapChoice, Plane]] = []
+    reasons: set[str] = set()
     with st.container(horizontal=True, key="side_by_side_maps", gap="medium"):
         for choice, (key, name) in zip(choices, _KEYS_AND_NAMES, strict=False):
             with st.container():
                 plane = read_plane(choice, classes.vertices, all_samples=display.all_samples)
                 if plane is not None:
-                    _draw_map(figures, choice, plane, classes, display, key=key, name=name)
+                    images = _draw_map(figures, choice, plane, classes, display, key=key, name=name)
+                    _say_why_not(images, picked_samples(scope_of(choice)), reasons)
                     maps.append((choice, plane))
         panel = st.container() if len(choices) == 1 else None
     return maps, panel or st.container()
@@ -47,8 +49,11 @@ def _draw_map(
     *,
     key: str,
     name: str,
-) -> None:
-    """Draw the points of a map and its description, and connect the user's boxes and clicks to the selection."""
+) -> HoverImages:
+    """Draw the points of a map and its description, and connect the user's boxes and clicks to the selection.
+
+    Return the images that the map offers.
+    """
     st.caption(
         f"{escape_markdown(choice.run.label)} · {escape_markdown(choice.method)} · epoch {plane.epoch:d} · "
         f"{escape_markdown(choice.split.images)} · {plane.describe_samples()} · clean and {escape_markdown(choice.condition)}",
@@ -78,5 +83,11 @@ def _draw_map(
         on_select=on_select,
         selection_mode=[PICKED_SAMPLE, BRUSHED],
     )
-    if images.why_not:
+    return images
+
+
+def _say_why_not(images: HoverImages, picked: list[int], reasons: set[str]) -> None:
+    """Say below a map why it has no images, unless an earlier map does, or the panel, which needs them for a selection."""
+    if images.why_not and not picked and images.why_not not in reasons:
+        reasons.add(images.why_not)
         st.caption(escape_markdown(images.why_not, MAX_MESSAGE_LENGTH))

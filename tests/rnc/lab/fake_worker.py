@@ -72,7 +72,8 @@ def answer(message: dict[str, Any]) -> None:
     ]
     MISBEHAVIOUR.get(how, lambda: None)()
     if message["kind"] == "pass_time":
-        send_message(answers, {"kind": "pass_time", "id": number, "seconds": "nan?" if how == "wrong" else 1e-6})
+        seconds = "nan?" if how == "wrong" else 1e-6
+        send_message(answers, {"kind": "pass_time", "id": number, "seconds": seconds, "measurement_seconds": 0.0})
         return
     send_message(answers, {"kind": "progress", "id": number, "done": 0, "total": 2, "row": None})
     while how in ("slow", "flood") and number not in stopped:

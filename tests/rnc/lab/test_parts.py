@@ -1,8 +1,7 @@
-"""The small parts: messages, the cache, estimates, what counts as want of memory."""
+"""The small parts: messages, the cache, what counts as want of memory."""
 
 import io
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,18 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.attacks import num_iterations
-from rnc.conditions import Condition
 from rnc.lab import message_format as message_module
-from rnc.lab.attack import AttackRequest
 from rnc.lab.engine.worker import _message_of
-from rnc.lab.estimates import PassTimes, forward_passes
-from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.message_format import MessageError, messages, pack, send_message, take_message
 from rnc.lab.result_cache import ResultCache
-from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.models.memory_errors import is_out_of_memory
-from tests.rnc.lab.samples import PGD, SOURCE, attack_result
+from tests.rnc.lab.samples import attack_result
 
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x, max_size=3))
 
@@ -81,46 +74,6 @@ def test_a_result_larger_than_the_cache_goes_through_it() -> None:
     cache.put("small", attack_result())
     cache.put("large", attack_result(40, 40))
     assert cache.get("large") is None and cache.get("small") is not None
-
-
-ATTACK = AttackRequest(SOURCE, PGD, 100)
-
-
-@pytest.mark.parametrize(
-    "slug", ["pgd-linf-0.1-7", "pgd-linf-0.1-7-restarts3", "apgd-linf-0.1-9-restarts2", "fgsm-linf-0.1"]
-)
-def test_the_cost_follows_rounds_and_images(slug: str) -> None:
-    """Every step is a gradient, which costs more than the pass that a start or an end takes."""
-    condition = Condition.from_slug(slug)
-    steps = num_iterations(condition) - condition.restarts
-    request = replace(ATTACK, condition=condition)
-    assert 3 * 100 * steps < forward_passes(request) < 5 * 100 * (steps + 3)
-    assert forward_passes(replace(request, images=300)) == 3 * forward_passes(request)
-    assert forward_passes(replace(request, layers=True)) > forward_passes(request)
-
-
-def test_the_cost_of_a_sweep_is_that_of_its_attacks_on_each_network() -> None:
-    sweep = StrengthCurveRequest((SOURCE,), PGD, Axis.STEPS, (1.0, 10.0), 100)
-    assert forward_passes(replace(sweep, sources=(SOURCE, SOURCE))) == 2 * forward_passes(sweep)
-    assert (
-        forward_passes(StrengthCurveRequest((SOURCE,), PGD, Axis.STEPS, (1.0,), 100))
-        < forward_passes(sweep)
-        < forward_passes(replace(sweep, values=(1.0, 20.0)))
-    )
-    assert forward_passes(MaskingRequest(SOURCE, PGD, 100)) > 3 * forward_passes(ATTACK)
-
-
-def test_a_pace_is_known_for_a_network_and_for_others_of_its_name() -> None:
-    pass_times, named = PassTimes(), replace(SOURCE, model="cnn")
-    assert pass_times.estimate(ATTACK) is None
-    pass_times.add(named, 0.001)
-    assert pass_times.estimate(ATTACK) == pytest.approx(0.001 * forward_passes(ATTACK)), "the very network"
-    sibling = replace(named, sha256="0" * 64)
-    assert pass_times.estimate(replace(ATTACK, source=sibling)) == pytest.approx(0.001 * forward_passes(ATTACK))
-    assert pass_times.estimate(replace(ATTACK, source=replace(sibling, model=""))) is None
-    assert pass_times.estimate(replace(ATTACK, source=replace(sibling, dataset="mnist"))) is None
-    pass_times.add(sibling, 0.003)
-    assert pass_times.estimate(ATTACK) == pytest.approx(0.001 * forward_passes(ATTACK)), "its own pace comes first"
 
 
 def test_torchs_want_of_memory_is_told_as_such() -> None:

@@ -108,8 +108,8 @@ def test_a_source_that_makes_no_sense_is_refused(change: dict[str, Any], message
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sources": ()}, "one or two networks, got 0"),
-        ({"sources": (SOURCE,) * 3}, "one or two networks, got 3"),
+        ({"sources": ()}, "1 to 8 networks, got 0"),
+        ({"sources": (SOURCE,) * 9}, "1 to 8 networks, got 9"),
         ({"sources": (SOURCE, replace(SOURCE, dataset="mnist"))}, "on the same images"),
         ({"sources": (SOURCE, replace(SOURCE, split=Split.TRAIN))}, "on the same images"),
         ({"over": "seed"}, "must be one of epsilon, steps, step_size"),

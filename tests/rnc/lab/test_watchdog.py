@@ -17,7 +17,7 @@ import pytest
 from rnc.conditions import Condition
 from rnc.lab import worker_process
 from rnc.lab.attack import AttackRequest
-from rnc.lab.estimates import PassTimes
+from rnc.lab.estimates import NetworkSpeed, PassTimes
 from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue, JobRefusedError
 from rnc.lab.limits import Limits
@@ -310,7 +310,7 @@ def test_what_would_take_too_long_is_not_begun(make: Make) -> None:
     serves(queue)
     many = replace(request(), images=50_000, condition=replace(PGD, steps=1000, restarts=20, step_size=None))
     many = replace(many, source=request().source)
-    queue._pass_times.add(many.source, 1.0)
+    queue._pass_times.add(many.source, NetworkSpeed(1.0))
     job = queue.submit(many)
     assert job.state is JobState.FAILED and job.error
     assert "one request may take 17 min. Ask for fewer images" in job.error
