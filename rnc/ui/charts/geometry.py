@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.axes import class_axis, class_rows, names_height, value_axis
+from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, value_axis
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RUNS, class_scale, dash_scale, run_scale
@@ -24,8 +24,12 @@ SIMPLEX_DISTANCES = {
 }
 """Labels and meanings of the distances of `rnc.simplex.simplex_distances`."""
 
+_SHAPES = ["circle", "triangle-up"]
+"""The shapes of clean and perturbed class means, as on maps."""
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
+_MOST_NUMBERED = 12
+"""Number of classes above which the cells of a matrix have no numbers."""
 _POINTS = 3200  # total area of a condition's points in square pixels, if there is not enough space for 80 each
 
 
@@ -62,8 +66,10 @@ def _cosine_specification(class_names: tuple[str, ...], title: str) -> alt.Layer
             "off simplex:Q", scale=scale, legend=alt.Legend(title="cosine − cosine in a simplex", orient="bottom")
         )
     )
-    heading = alt.TitleParams(title, anchor="start", fontSize=14)
-    layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
+    layers, meaning = [cells], "colour: difference from the cosine in a simplex"
+    if len(classes) <= _MOST_NUMBERED:
+        layers, meaning = [cells, _numbers(base)], f"numbers: cosine; {meaning}"
+    heading = _heading(title, meaning)
     return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading)
 
 
@@ -76,12 +82,14 @@ def _numbers(base: alt.Chart) -> alt.Chart:
 
 def class_norms(frame: pd.DataFrame, classes: list[str]) -> Chart:
     """Draw norms of centred class means (class, shown, value), a point per condition; all are equal at a simplex."""
-    return Chart(_norm_specification(tuple(classes)), {"norms": frame})
+    conditions = tuple(dict.fromkeys(frame["shown"]))
+    return Chart(_norm_specification(tuple(classes), conditions), {"norms": frame})
 
 
 @kept
-def _norm_specification(class_names: tuple[str, ...]) -> alt.Chart:
+def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...]) -> alt.Chart:
     classes = list(class_names)
+    shapes = alt.Scale(domain=list(conditions), range=_SHAPES[: len(conditions)])
     return (
         named("norms")
         .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True)
@@ -89,7 +97,7 @@ def _norm_specification(class_names: tuple[str, ...]) -> alt.Chart:
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
             color=alt.Color("class:N", scale=class_scale(classes), legend=None),
-            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
+            shape=alt.Shape("shown:N", scale=shapes, legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
         .properties(
@@ -167,17 +175,17 @@ def simplex_distance_lines(
     `frame` has run (label), run_id, shown (condition), condition, epoch and value. A log axis leaves out zeros.
     """
     drawn = frame[frame["value"] > 0] if log else frame
-    text = _distance_specification(info, tuple(runs), tuple(conditions), log=log)
+    last = int(frame["epoch"].max()) if len(frame) else 0
+    text = _distance_specification(info, tuple(runs), tuple(conditions), last, log=log)
     picture = Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
     return with_hover(picture, drawn, Lines("distances", runs, conditions), log_epochs=log)
 
 
 @kept
 def _distance_specification(
-    info: MetricInfo, runs: tuple[str, ...], conditions: tuple[str, ...], *, log: bool
+    info: MetricInfo, runs: tuple[str, ...], conditions: tuple[str, ...], last: int, *, log: bool
 ) -> alt.LayerChart:
-    scale = alt.Scale(type="symlog" if log else "linear")
-    x = alt.X("epoch:Q", scale=scale, axis=alt.Axis(grid=False, tickCount=6, format="d"))
+    x = epoch_axis(last, log=log)
     tooltip = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
     lines = (
         named("distances")
@@ -192,7 +200,11 @@ def _distance_specification(
         )
     )
     rule = named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
-    heading = alt.TitleParams(
-        info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
-    )
+    heading = _heading(info.label, info.meaning)
     return alt.LayerChart(layer=[rule, lines], height=_BARS_HEIGHT, title=heading)
+
+
+def _heading(label: str, meaning: str) -> alt.TitleParams:
+    return alt.TitleParams(
+        label, subtitle=meaning, anchor="start", fontSize=14, subtitleFontSize=11, subtitleColor=GREY
+    )

@@ -12,17 +12,25 @@ from rnc.ui.charts.palette import GREY, class_scale
 
 MOST_FLOWS = 30
 """Largest number of arrows that stays readable."""
-_SIDE = 470
+CIRCLE_SIDE = 470
+"""Width and height of the flows in pixels."""
 _TITLE = 24  # pixels of the side
 _LETTER, _NAME_WIDTH = 7, 90
 """Width of a letter and largest width of a name, in pixels; a longer name is cut, and shown in full on hover."""
-_NAMES = 1.1
+NAMES_FROM_MIDDLE = 1.1
+"""Distance of the names from the middle of the circle, relative to its radius."""
 _STEPS = 24
 _WIDEST, _THINNEST = 14.0, 0.6  # pixels of a line, for all samples of a class and for none
 _MANY = 24  # number of classes above which names are written radially
 _NEAREST = 10  # pixels between two radial names
 _DOT = 110  # area of a class's dot in square pixels, if there is enough space
 _MATRIX_HEIGHT = 470
+_MOST_NUMBERED = 12
+"""Number of classes above which the cells have no numbers."""
+_LIGHT = 0.6
+"""Share relative to the end of the colour scale above which a cell is light."""
+_SHARES = (0.25, 0.5)
+"""Ends of the colour scale besides 1: the first that no share exceeds."""
 _MOST_CLASSES = 60
 """Number of classes above which empty pairs are not drawn: so many rectangles leave gaps and are slow in a browser."""
 _SMALLEST_CELL = 9  # square pixels; a cell of a thousand classes would be less than a pixel wide
@@ -42,19 +50,20 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> Chart
             frame.set_index(["true_class", "predicted_class"]).reindex(every_pair).reset_index().fillna({"count": 0})
         )
     frame = frame.assign(share=frame["count"] / frame.groupby("true_class")["count"].transform("sum"))
-    return Chart(_matrix_specification(tuple(classes), title), {"leaps": frame})
+    largest = next((step for step in _SHARES if not (frame["share"] > step).any()), 1.0)
+    return Chart(_matrix_specification(tuple(classes), title, largest), {"leaps": frame})
 
 
 @kept
-def _matrix_specification(class_names: tuple[str, ...], title: str) -> alt.Chart:
+def _matrix_specification(class_names: tuple[str, ...], title: str, largest: float) -> alt.LayerChart:
     classes = list(class_names)
     domain = alt.Scale(domain=classes)
     across = alt.X("predicted_class:N", sort=classes, scale=domain, title="predicted class", axis=class_axis(classes))
     down = alt.Y("true_class:N", sort=classes, scale=domain, title="true class", axis=class_rows(classes))
     shades = alt.Color(
         "share:Q",
-        scale=alt.Scale(scheme="viridis", domain=[0, 1]),
-        legend=alt.Legend(format="%", title="share of the true class", orient="bottom"),
+        scale=alt.Scale(scheme="viridis", domain=[0, largest]),
+        legend=alt.Legend(format="%", title="share of the true class (numbers in %)", orient="bottom"),
     )
     tooltip = [
         "true_class:N",
@@ -63,15 +72,23 @@ def _matrix_specification(class_names: tuple[str, ...], title: str) -> alt.Chart
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
     ]
-    chart = named("leaps")
+    base = named("leaps").encode(x=across, y=down, tooltip=tooltip)
+    is_small = len(classes) <= _MOST_CLASSES
+    cells = (base.mark_rect() if is_small else base.mark_square(size=_SMALLEST_CELL, opacity=1)).encode(color=shades)
+    layers = [cells] if len(classes) > _MOST_NUMBERED else [cells, _percentages(base, largest)]
+    heading = alt.TitleParams(title, anchor="start", fontSize=14)
+    ground = alt.ViewBackground(fill=_EMPTY)
+    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading, view=ground)
+
+
+def _percentages(base: alt.Chart, largest: float) -> alt.Chart:
+    """Write the shares of at least half a percent into their cells."""
+    is_light = alt.datum["share"] > _LIGHT * largest
     return (
-        (chart.mark_rect() if len(classes) <= _MOST_CLASSES else chart.mark_square(size=_SMALLEST_CELL, opacity=1))
-        .encode(x=across, y=down, color=shades, tooltip=tooltip)
-        .properties(
-            height=_MATRIX_HEIGHT + names_height(classes),
-            title=alt.TitleParams(title, anchor="start", fontSize=14),
-            view=alt.ViewBackground(fill=_EMPTY),
-        )
+        base.transform_filter(alt.datum["share"] >= 0.005)
+        .transform_calculate(percent="round(100 * datum.share)")
+        .mark_text(fontSize=11)
+        .encode(text=alt.Text("percent:Q"), color=alt.condition(is_light, alt.value("#222222"), alt.value("white")))
     )
 
 
@@ -95,14 +112,14 @@ def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> Chart:
     positions = _positions(classes)
     bends = _bends(flows, positions)
     rows = {"lines": bends, "heads": _heads(bends), "classes": positions}
-    rows |= _name_rows(positions, flows, _NEAREST / (_NAMES * _radius(classes)))
+    rows |= _name_rows(positions, flows, _NEAREST / (NAMES_FROM_MIDDLE * _radius(classes)))
     return Chart(_flow_specification(tuple(classes), title), rows)
 
 
 def _radius(classes: list[str]) -> float:
     """Return the radius of the circle in pixels, which leaves space for the longest name."""
     longest = max(map(len, classes), default=1)
-    return ((_SIDE - _TITLE) / 2 - min(_LETTER * longest, _NAME_WIDTH)) / _NAMES
+    return ((CIRCLE_SIDE - _TITLE) / 2 - min(_LETTER * longest, _NAME_WIDTH)) / NAMES_FROM_MIDDLE
 
 
 @kept
@@ -110,7 +127,7 @@ def _flow_specification(class_names: tuple[str, ...], title: str) -> alt.LayerCh
     classes = list(class_names)
     pick = alt.selection_point(fields=["true_class"], name="picked_flow")
     radius = _radius(classes)
-    reach = (_SIDE - _TITLE) / 2 / radius
+    reach = (CIRCLE_SIDE - _TITLE) / 2 / radius
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     place = {"x": alt.X("x:Q", axis=None, scale=scale), "y": alt.Y("y:Q", axis=None, scale=scale)}
     tooltip = [
@@ -129,14 +146,14 @@ def _flow_specification(class_names: tuple[str, ...], title: str) -> alt.LayerCh
     lines = named("lines").mark_line(strokeCap="butt")
     lines = lines.encode(**place, **style, strokeWidth=width, detail="flow:N", order="step:Q")
     heads = named("heads").mark_point(shape="triangle", filled=True)
-    size = alt.Size("head:Q", scale=None)
+    size = alt.Size("head:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)  # square pixels as they are
     heads = heads.encode(**place, **style, angle=alt.Angle("heading:Q", scale=None), size=size)
     room = 2 * np.pi * radius / max(len(classes), 1)
     dots = named("classes").mark_point(filled=True, size=min(_DOT, max(room, 2) ** 2), opacity=1)
     dots = dots.encode(**place, color=style["color"], tooltip=alt.Tooltip("true_class:N", title="class"))
     layers = [lines, heads, dots.add_params(pick), *_names(len(classes) > _MANY, place)]
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
-    return alt.LayerChart(layer=layers, width=_SIDE, height=_SIDE, title=heading)
+    return alt.LayerChart(layer=layers, width=CIRCLE_SIDE, height=CIRCLE_SIDE, title=heading)
 
 
 def _apart(angles: pd.Series, flows: pd.DataFrame, nearest: float) -> list[str]:
@@ -192,7 +209,7 @@ def _name_rows(positions: pd.DataFrame, flows: pd.DataFrame, nearest: float) -> 
         named_classes = _apart(positions.set_index("true_class")["turn"], flows, nearest)
         positions = positions[positions["true_class"].isin(named_classes)]
     positions = positions.assign(
-        x=_NAMES * positions["x"], y=_NAMES * positions["y"], tilt=np.degrees(positions["turn"]) - 90
+        x=NAMES_FROM_MIDDLE * positions["x"], y=NAMES_FROM_MIDDLE * positions["y"], tilt=np.degrees(positions["turn"]) - 90
     )
     sides = np.sign(np.where(np.abs(positions["x"]) < 0.05, 0 if not spokes else 1, positions["x"]))
     on_sides = {

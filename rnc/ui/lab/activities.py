@@ -5,12 +5,13 @@ Tested by tests/pages/test_attack_lab.py.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
-from rnc.lab.requests import Request
+from rnc.lab.requests import OneNetworkRequest, Request
 from rnc.lab.results import Result
 from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
@@ -62,8 +63,16 @@ ACTIVITIES = {
 """The activities by their name in the address of the page."""
 
 
+def _common(request: Request) -> dict[str, Any]:
+    """Return what all rows of a result share, for exported tables: the run, epoch and split of its sources, and its attack."""
+    described = [{"run_id": each.run_id, "epoch": each.epoch, "split": str(each.split)} for each in request.sources]
+    common = {name: value for name, value in described[0].items() if all(each[name] == value for each in described)}
+    return common | ({"condition": request.condition.slug} if isinstance(request, OneNetworkRequest) else {})
+
+
 def draw_answer(answer: Answer, figures: PageFigures) -> None:
     """Draw a result with the function for its kind."""
+    figures.describe(**_common(answer.request))
     for activity in ACTIVITIES.values():
         if isinstance(answer.result, activity.result_type):
             activity.draw(answer, figures)

@@ -46,7 +46,10 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
     _warn_of_zero_gradients(result, request, images)
     sources = [single_line(source.label) for source in request.sources]
     pixels = request.over is not Axis.STEPS
-    named = result.points.assign(source=[sources[place] for place in result.points["source"]])
+    attacks = {strength: request.at(strength).slug for strength in result.points["strength"].unique()}
+    named = result.points.assign(
+        source=[sources[place] for place in result.points["source"]], condition=result.points["strength"].map(attacks)
+    )
     st.html(curve_legend(sources, []))
     features = named[named["layer"] == FEATURES_LAYER]
     for begin in range(0, len(_PANELS), 3):
