@@ -22,6 +22,8 @@ font of a text, the whole text would be drawn in another one."""
 _DEPTH, _SMALL = 0.25, 0.7
 """How far an index is below the line, relative to its size, and its size relative to the other letters."""
 _ROOT = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)(?:px)?"[^>]*?\bheight="([\d.]+)(?:px)?"[^>]*>')
+_HIDDEN = re.compile(r'<text\b[^>]* opacity="0"[^>]*>[^<]*</text>')
+"""A label that Vega leaves out because it would cover another one."""
 _INSET = 3
 """Pixels between the legends and the edges of the figure."""
 _SOLID = ' stroke-dasharray="1,0"'
@@ -79,7 +81,7 @@ def _drawing(chart: Chart, width: float, size: float, *, in_points: bool) -> str
         f'<rect width="{width:g}" height="{height:g}" fill="white"/>'
     )
     aside = max((width - drawn_width) / 2, 0)
-    body = _with_formulas(svg[root.end() :].replace(_SOLID, "").removesuffix("</svg>"))
+    body = _with_formulas(_HIDDEN.sub("", svg[root.end() :]).replace(_SOLID, "").removesuffix("</svg>"))
     return f'{head}<g transform="translate({aside:g},0)">{body}</g><g transform="translate({_INSET},{top:g})">{legend}</g></svg>'
 
 

@@ -16,6 +16,7 @@ from rnc.ui.charts.leaping import CIRCLE_SIDE, NAMES_FROM_MIDDLE
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.paper_legend import INK, Legend, take_legends
 from rnc.ui.charts.text_width import text_width, wrapped
+from rnc.vocabulary import METRIC_INFO
 
 PIXELS_PER_INCH = 96
 FONTS = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
@@ -35,9 +36,12 @@ _LEAST_NUMBER = 5 / 0.75
 _TITLES = {"epoch": "epoch", "frame": "step"}
 """Titles of axes whose fields the page's chart does not name."""
 _OVER_EPOCHS = ", over epochs"
+_MEANINGS = {info.label: info.meaning for info in METRIC_INFO.values()}
 _UNITS = ("rad", "nats")
 _SLANTED, _VERTICAL = -40, -90
 _RISE = math.sin(math.radians(-_SLANTED))
+_PADDING = 4
+"""Pixels around the figure, since the renderer draws some letters wider than Vega takes them."""
 _TICK = 8
 """Pixels between an axis and its labels."""
 
@@ -58,6 +62,7 @@ def for_paper(chart: Chart, width: float, size: float) -> PaperFigure:
     layers[:] = [layer for layer in layers if layer.get("data", {}).get("name") not in _ONLY_ON_SCREEN]
     for layer in layers:
         layer.setdefault("data", spec.get("data", {}))
+        layer["mark"] = {"type": layer["mark"]} if isinstance(layer["mark"], str) else layer["mark"]
         _without_legend_clicks(layer)
     _set_size(spec, layers, width, size)
     if is_circle:
@@ -67,7 +72,7 @@ def for_paper(chart: Chart, width: float, size: float) -> PaperFigure:
     _fit_numbers(spec, layers, size)
     for layer in layers:
         _draw_thinner(layer, size)
-    spec["background"] = None
+    spec["background"], spec["padding"] = None, _PADDING
     spec["config"] = _config(width, size)
     return PaperFigure(spec, take_legends(layers, chart.rows))
 
@@ -83,7 +88,6 @@ def _config(width: float, size: float) -> dict[str, Any]:
         "legend": text | legend | {"labelLimit": 0},
         "view": {"stroke": None},
         "text": {"color": INK},
-        "padding": 2,
     }  # fmt: skip
 
 
@@ -154,10 +158,11 @@ def _set_titles(spec: dict[str, Any], layers: list[dict[str, Any]], width: float
     if not isinstance(title, dict):
         return
     text, meaning = title["text"], title.get("subtitle", "")
+    unit = _unit(meaning or _MEANINGS.get(text, ""))
     value = text.split(" · ")[0].removesuffix(_OVER_EPOCHS)
     values = [each for each in _axes(layers, "y") if each.get("type") == "quantitative"]
     for axis in [] if any(each.get("title") for each in values) else values:
-        axis["title"] = wrapped(value + _unit(meaning), spec["height"], size)
+        axis["title"] = wrapped(value + unit, spec["height"], size)
         if text.removesuffix(_OVER_EPOCHS) == value and not meaning:
             spec.pop("title", None)  # it would repeat the axis
     title |= {"fontSize": _TITLE * size, "color": "#000000", "offset": size / 2, "frame": "bounds"}
@@ -215,4 +220,8 @@ def _draw_thinner(layer: dict[str, Any], size: float) -> None:
         mark["fontSize"] = min(mark.get("fontSize", size), size)
         mark["color"] = INK if mark.get("color") == GREY else mark.get("color", INK)
     layer.get("encoding", {}).pop("tooltip", None)
+    colour = layer.get("encoding", {}).get("color", {})
+    if colour.get("type") == "quantitative" and isinstance(colour.get("legend"), dict):
+        colour["legend"] |= {"orient": "bottom"}
+        mark.pop("point", None)  # with points, Vega-Lite draws a row of symbols instead of a gradient, and cuts it
 

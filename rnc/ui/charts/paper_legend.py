@@ -152,13 +152,15 @@ def _explained(layer: dict[str, Any]) -> Entry:
 def draw_legends(legends: Iterable[Legend], width: float, size: float, font: str) -> tuple[str, float]:
     """Return the legends as SVG of this width in pixels, and their height: 0 if there are none.
 
-    A legend begins on a new line unless all of it fits beside the one before. A name that is longer than a line is broken.
+    A legend begins on a new line unless all of it fits beside one of a single line. A name that is longer than a line is broken.
     """
     line, parts, x, y = _LINE_HEIGHT * size, [], 0.0, 0.0
+    begun = 0.0  # the height at which the legend before begins
     for legend in legends:
         sizes = [_entry_width(entry, size) for entry in legend]
-        if x and x + sum(sizes) + (len(sizes) - 1) * _BETWEEN * size > width:
+        if x and (y > begun or x + sum(sizes) + (len(sizes) - 1) * _BETWEEN * size > width):
             x, y = 0.0, y + line
+        begun = y
         for entry, entry_width in zip(legend, sizes, strict=True):
             if x and x + entry_width > width:
                 x, y = 0.0, y + line
