@@ -82,7 +82,7 @@ def _drawing(chart: Chart, width: float, size: float, *, in_points: bool) -> str
     )
     aside = max((width - drawn_width) / 2, 0)
     body = _with_formulas(_HIDDEN.sub("", svg[root.end() :]).replace(_SOLID, "").removesuffix("</svg>"))
-    return f'{head}<g transform="translate({aside:g},0)">{body}</g><g transform="translate({_INSET},{top:g})">{legend}</g></svg>'
+    return f'{head}<g transform="translate({aside:g},0)">{body}</g><g class="legends" transform="translate({_INSET},{top:g})">{legend}</g></svg>'
 
 
 def _with_formulas(svg: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from rnc.ui.charts.axes import WIDEST_NAME
 from rnc.ui.charts.equal_axes import ISOMETRIC
 from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.leaping import CIRCLE_SIDE, NAMES_FROM_MIDDLE
@@ -25,8 +26,10 @@ _ONLY_ON_SCREEN = ("cursor", "current")
 _ASPECT, _HIGHEST = 0.56, 2.75 * PIXELS_PER_INCH
 """Height of a plot relative to the figure's width, and the largest height."""
 _HIGHEST_MATRIX, _LARGEST_SQUARE = 4.5 * PIXELS_PER_INCH, 5.0 * PIXELS_PER_INCH
-_WIDEST_NAME = 0.27
-"""Largest width of a name beside a circle, relative to the figure's width."""
+_WIDEST_NAME, _WIDEST_RADIAL = 0.27, 0.19
+"""Largest width of a name beside a circle, horizontal or radial, relative to the figure's width."""
+_RADIAL_SIZE = 10.0
+"""Font size of the many radial names around a circle in pixels, on a screen."""
 _THINNER = 0.75
 """Width of lines and diameter of points relative to those of a screen."""
 _TITLE, _SUBTITLE, _BOLD = 1.1, 0.9, 1.08
@@ -42,6 +45,10 @@ _SLANTED, _VERTICAL = -40, -90
 _RISE = math.sin(math.radians(-_SLANTED))
 _PADDING = 4
 """Pixels around the figure, since the renderer draws some letters wider than Vega takes them."""
+_LINE = 1.15
+"""Distance between two lines of text relative to the font size."""
+_OF_AN_ANGLE = ("labelAlign", "labelBaseline")
+"""Options of an axis that depend on the angle of its labels."""
 _TICK = 8
 """Pixels between an axis and its labels."""
 
@@ -68,7 +75,7 @@ def for_paper(chart: Chart, width: float, size: float) -> PaperFigure:
     if is_circle:
         _set_circle(spec, layers, chart.rows, size)
     _set_titles(spec, layers, width, size)
-    _fit_names(layers, width, size)
+    _fit_names(spec, layers, width, size)
     _fit_numbers(spec, layers, size)
     for layer in layers:
         _draw_thinner(layer, size)
@@ -114,7 +121,13 @@ def _matrix_width(layers: list[dict[str, Any]], width: float, size: float) -> fl
     """Return the width of a matrix beside the names of its rows."""
     y = _axes(layers, "y")
     title = 1.5 * size if any(each.get("title") for each in y) else 0
-    return width - max(text_width(name, size) for name in _names(y)) - title - _TICK
+    longest = max(text_width(name, size) for name in _names(y))
+    return width - min(longest, _widest(width)) - title - _TICK - 2 * _PADDING
+
+
+def _widest(width: float) -> float:
+    """Return the largest width of a name on an axis; a longer one is cut."""
+    return min(WIDEST_NAME, 0.3 * width)
 
 
 def _axes(layers: list[dict[str, Any]], channel: str) -> list[dict[str, Any]]:
@@ -133,7 +146,10 @@ def _set_circle(spec: dict[str, Any], layers: list[dict[str, Any]], rows: dict[s
     side = spec["width"] = spec["height"] = min(spec["width"], _LARGEST_SQUARE)
     texts = [layer for layer in layers if layer["mark"]["type"] == "text"]
     names = [name for layer in texts for name in rows[layer["data"]["name"]][_field(layer, "text")]]
-    longest = min(max((text_width(str(name), size) for name in names), default=0), _WIDEST_NAME * side)
+    radial = any("angle" in layer["encoding"] for layer in texts)
+    size = min(size, _RADIAL_SIZE * side / CIRCLE_SIDE) if radial else size
+    widest = (_WIDEST_RADIAL if radial else _WIDEST_NAME) * side
+    longest = min(max((text_width(str(name), size) for name in names), default=0), widest)
     reach = NAMES_FROM_MIDDLE * side / 2 / (side / 2 - longest - _TICK)
     shrunk = side / CIRCLE_SIDE
     for layer in layers:
@@ -143,7 +159,7 @@ def _set_circle(spec: dict[str, Any], layers: list[dict[str, Any]], rows: dict[s
                 scale = layer["encoding"][channel]["scale"]
                 scale["range"] = [shrunk**power * length for length in scale["range"]]
     for layer in texts:
-        layer["mark"] |= {"fontSize": size, "limit": _WIDEST_NAME * side}
+        layer["mark"] |= {"fontSize": size, "limit": widest}
 
 
 def _field(layer: dict[str, Any], channel: str) -> str:
@@ -177,19 +193,34 @@ def _unit(meaning: str) -> str:
     return next((f" ({unit})" for unit in _UNITS if re.search(rf"\b{unit}\b", meaning)), "")
 
 
-def _fit_names(layers: list[dict[str, Any]], width: float, size: float) -> None:
-    """Write names below or above the plot horizontally if all fit, slanted if lines of text fit, or vertically."""
-    axes = _axes(layers, "x")
-    names = _names(axes)
-    shown = next((each["axis"]["values"] for each in axes if each.get("axis", {}).get("values")), names)
-    if not names or not shown:
+def _fit_names(spec: dict[str, Any], layers: list[dict[str, Any]], width: float, size: float) -> None:
+    """Write the names of columns horizontally if all fit, slanted if lines of text fit, or vertically; leave out what does not fit."""
+    rows, columns = _axes(layers, "y"), _axes(layers, "x")
+    if names := _some_names(rows):
+        every = math.ceil(_LINE * size * len(_names(rows)) / spec["height"])
+        _set_axis(rows, {"labelLimit": _widest(width), "values": names[::every]})
+    names = _some_names(columns)
+    if not names:
         return
-    step = (width - 4 * size) / len(shown)
-    longest = max(text_width(name, size) for name in shown)
+    plot = _matrix_width(layers, width, size) if _names(rows) else width - 4 * size
+    step = plot / len(names)
+    longest = max(text_width(name, size) for name in names)
     angle = 0 if longest + size / 3 < step else _SLANTED if step * _RISE > 1.05 * size else _VERTICAL
-    for axis in axes:
-        options = axis.setdefault("axis", {}) | {"labelAngle": angle, "labelOverlap": angle == _VERTICAL and "parity"}
-        axis["axis"] = {name: value for name, value in options.items() if name not in ("labelAlign", "labelBaseline")}
+    every = math.ceil(_LINE * size / step) if angle == _VERTICAL else 1
+    options = {"labelAngle": angle, "labelLimit": _widest(width), "labelOverlap": False, "values": names[::every]}
+    _set_axis(columns, options)
+
+
+def _some_names(axes: list[dict[str, Any]]) -> list[str]:
+    """Return the names that an axis shows; empty if it is an axis of numbers."""
+    chosen = next((each["axis"]["values"] for each in axes if (each.get("axis") or {}).get("values")), None)
+    return (chosen or _names(axes)) if _names(axes) else []
+
+
+def _set_axis(axes: list[dict[str, Any]], options: dict[str, Any]) -> None:
+    for each in axes:
+        usual = {name: value for name, value in (each.get("axis") or {}).items() if name not in _OF_AN_ANGLE}
+        each["axis"] = usual | options
 
 
 def _fit_numbers(spec: dict[str, Any], layers: list[dict[str, Any]], size: float) -> None:
