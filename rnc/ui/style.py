@@ -45,4 +45,16 @@ TOOLTIPS = """
 """Keep a chart's list of values on the screen: on a phone, where it fits on neither side of a finger, and if it is long, where it
 would fit neither above nor below the mouse. The list never catches the mouse."""
 
-STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}</style>"
+_CLOSE = '[aria-label^="Close fullscreen:"]'
+_LEGEND = '[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > div[style*="flex-wrap"])'
+FIGURES = f"""
+[data-testid="stElementToolbarButton"]:has(> * [aria-label^="Download as PNG"]) {{ display: none; }}
+{_LEGEND}:has(~ * {_CLOSE}), [data-testid="stColumn"] *:has({_CLOSE}) ~ {_LEGEND} {{
+    position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060;
+}}
+[data-testid="stFullScreenFrame"]:has({_CLOSE}) {{ padding-top: 3.5rem !important; }}
+"""
+"""Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the width of a
+paper. A chart in full screen keeps this legend, above it."""
+
+STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{FIGURES}</style>"
