@@ -23,30 +23,46 @@ class Box(NamedTuple):
 
 def text_boxes(page: PageObject) -> list[Box]:
     """The boxes of all pieces of text of a page, from the baseline to the height of a capital."""
-    boxes: list[Box] = []
-    _read(page.get_contents(), page["/Resources"], page.pdf, _IDENTITY, boxes)
-    return boxes
+    return _Reader(page["/Resources"], page.pdf, _IDENTITY).boxes_of(page.get_contents())
 
 
-def _read(content: Any, resources: Any, pdf: Any, place: np.ndarray, boxes: list[Box]) -> None:
-    stack, text_place, font, size = [place], _IDENTITY, None, 0.0
-    for operands, operator in ContentStream(content, pdf).operations:
+class _Reader:
+    """Follows the operations of a page or a form, which change the place and the font of the texts after them."""
+
+    def __init__(self, resources: Any, pdf: Any, place: np.ndarray) -> None:
+        self._resources, self._pdf = resources, pdf
+        self._stack, self._text_place = [place], _IDENTITY
+        self._font, self._size = None, 0.0
+
+    def boxes_of(self, content: Any) -> list[Box]:
+        boxes: list[Box] = []
+        for operands, operator in ContentStream(content, self._pdf).operations:
+            if operator in (b"Tj", b"TJ"):
+                pieces = operands[0] if operator == b"TJ" else operands
+                boxes.append(_box(pieces, self._font, self._size, self._text_place @ self._stack[-1]))
+            elif operator == b"Do":
+                boxes += self._boxes_of_form(self._resources["/XObject"][operands[0]])
+            else:
+                self._follow(operator, operands)
+        return boxes
+
+    def _follow(self, operator: bytes, operands: Any) -> None:
         if operator == b"q":
-            stack.append(stack[-1])
+            self._stack.append(self._stack[-1])
         elif operator == b"Q":
-            stack.pop()
+            self._stack.pop()
         elif operator == b"cm":
-            stack[-1] = _matrix(operands) @ stack[-1]
+            self._stack[-1] = _matrix(operands) @ self._stack[-1]
         elif operator == b"Tf":
-            font, size = resources["/Font"][operands[0]], float(operands[1])
+            self._font, self._size = self._resources["/Font"][operands[0]], float(operands[1])
         elif operator == b"Tm":
-            text_place = _matrix(operands)
-        elif operator in (b"Tj", b"TJ"):
-            pieces = operands[0] if operator == b"TJ" else operands
-            boxes.append(_box(pieces, font, size, text_place @ stack[-1]))
-        elif operator == b"Do" and (part := resources["/XObject"][operands[0]])["/Subtype"] == "/Form":
-            inner = _matrix(part.get("/Matrix", [1, 0, 0, 1, 0, 0])) @ stack[-1]
-            _read(part, part.get("/Resources", resources), pdf, inner, boxes)
+            self._text_place = _matrix(operands)
+
+    def _boxes_of_form(self, form: Any) -> list[Box]:
+        if form["/Subtype"] != "/Form":
+            return []
+        place = _matrix(form.get("/Matrix", [1, 0, 0, 1, 0, 0])) @ self._stack[-1]
+        return _Reader(form.get("/Resources", self._resources), self._pdf, place).boxes_of(form)
 
 
 def _matrix(numbers: Any) -> np.ndarray:

@@ -31,7 +31,7 @@ MOST_DRAWN_ROWS = 200_000
 """Largest number of rows of a chart, because the browser receives all of them."""
 _OTHER = "Other"
 _WIDTHS = {"One column (3.25 in)": 3.25, "Two columns (6.75 in)": 6.75, _OTHER: 6.5}
-"""The offered widths of pictures in inches: those of a journal with two columns (ICML), and one to type, at first that of TMLR."""
+"""The offered widths of pictures in inches: those of a journal with two columns (ICML), and one to type, first TMLR's."""
 
 
 class _Drawn(NamedTuple):
@@ -81,7 +81,7 @@ class PageFigures:
             )
         else:
             draw_chart(where, chart, alt, **options)
-        self._drawn[alt] = _Drawn(chart, chart.largest_rows if rows is None else rows, self._about | (about or {}))
+        self._drawn[alt] = _Drawn(chart, chart.largest_rows if rows is None else rows, {**self._about, **(about or {})})
 
     def draw_export_menu(self) -> None:
         """Offer the drawn charts for download; a file is made when it is requested."""

@@ -1,4 +1,4 @@
-"""All figures of all pages, exported in a journal's two widths and read as PDF: whole legends, nothing cut, nothing on top of another."""
+"""All figures of all pages, exported in two widths and read as PDF: legends are whole, and no text is cut or covered."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.paper_figure import PIXELS_PER_INCH, for_paper
 from rnc.ui.figures import PageFigures
-from tests.pages.app import ROOT, open_page
+from tests.pages.app import ROOT, charts, open_page
 from tests.pdf_text import Box, text_boxes
 
 GALLERY = ROOT / "data" / "gallery"
@@ -53,7 +53,9 @@ def test_every_figure_is_whole_in_both_widths(page: str, figures_of: Any) -> Non
             assert without_spaces("".join(entry.name for legend in legends for entry in legend)) in without_spaces(
                 "".join(box.text for box in boxes)
             ), where
-            assert all("/FontFile2" in descriptor or "/FontFile3" in descriptor for descriptor in descriptors(sheet)), where
+            assert all("/FontFile2" in descriptor or "/FontFile3" in descriptor for descriptor in descriptors(sheet)), (
+                where
+            )
 
 
 def is_cut(box: Box, sheet: Any) -> bool:
@@ -95,3 +97,13 @@ def test_lines_and_names_of_files_of_a_page(figures_of: Any) -> None:
         table[0].split(",")
     )
     assert any(",linf," in line and ",0.0313725" in line for line in table), "the perturbed rows have the attack's size"
+
+
+@pytest.mark.parametrize("page", ["collapse", "geometry", "projections"])
+def test_the_first_data_set_of_a_chart_is_its_table(
+    page: str, tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit's "Show data" shows the first one, which once was the epoch under the cursor."""
+    for name, chart in charts(open_page(page, tiny_store, monkeypatch)).items():
+        assert len(chart["rows"][0]) > 1 and not {"cursor", "unit", "highest"} & set(chart["rows"][0]), name
+        assert {"value", "cosine", "sample", "count", "degrees"} & set(chart["rows"][0]), name

@@ -17,8 +17,8 @@ _RENDERER = Renderer()
 _POINTS_PER_PIXEL, _DOTS_PER_INCH = 72 / PIXELS_PER_INCH, 300
 _NORM = "\N{DOUBLE VERTICAL LINE}"
 _SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|\N{{MODIFIER LETTER CAPITAL T}}|{_NORM}")
-"""An index as our formulas write it, and the signs of a transpose and a norm, which are in few fonts: for a sign that is not in the
-font of a text, the whole text would be drawn in another one."""
+"""An index as our formulas write it, and the signs of a transpose and a norm, which are in few fonts: a text with such a sign would
+be drawn in another font."""
 _DEPTH, _SMALL = 0.25, 0.7
 """How far an index is below the line, relative to its size, and its size relative to the other letters."""
 _ROOT = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)(?:px)?"[^>]*?\bheight="([\d.]+)(?:px)?"[^>]*>')
@@ -54,7 +54,9 @@ def picture_file(chart: Chart, kind: FileKind, width_inches: float = 6.5, font_p
         raise RenderError(
             f"This figure has {count:,} rows, but a picture can have at most {MOST_ROWS:,}. Export its table, or show less."
         )
-    svg = _drawing(chart, width_inches * PIXELS_PER_INCH, font_points / _POINTS_PER_PIXEL, in_points=kind is FileKind.PDF)
+    svg = _drawing(
+        chart, width_inches * PIXELS_PER_INCH, font_points / _POINTS_PER_PIXEL, in_points=kind is FileKind.PDF
+    )
     match kind:
         case FileKind.SVG:
             return svg.encode()
@@ -65,7 +67,7 @@ def picture_file(chart: Chart, kind: FileKind, width_inches: float = 6.5, font_p
 
 
 def _drawing(chart: Chart, width: float, size: float, *, in_points: bool) -> str:
-    """Return the figure with its legends as SVG, in pixels of 96 per inch; `in_points` for a renderer that takes them for points."""
+    """Return the figure with its legends as SVG, in pixels of 96 per inch, or `in_points` for a renderer that takes a pixel for one."""
     figure = for_paper(chart, width, size)
     svg = _RENDERER.render(figure.specification | {"datasets": _data_sets(chart)}, "svg").decode()
     root = _ROOT.search(svg)
@@ -82,7 +84,8 @@ def _drawing(chart: Chart, width: float, size: float, *, in_points: bool) -> str
     )
     aside = max((width - drawn_width) / 2, 0)
     body = _with_formulas(_HIDDEN.sub("", svg[root.end() :]).replace(_SOLID, "").removesuffix("</svg>"))
-    return f'{head}<g transform="translate({aside:g},0)">{body}</g><g class="legends" transform="translate({_INSET},{top:g})">{legend}</g></svg>'
+    legends = f'<g class="legends" transform="translate({_INSET},{top:g})">{legend}</g>'
+    return f'{head}<g transform="translate({aside:g},0)">{body}</g>{legends}</svg>'
 
 
 def _with_formulas(svg: str) -> str:
@@ -99,7 +102,9 @@ def _set_formula(text: str) -> str:
             parts.append('<tspan letter-spacing="-0.08em">|</tspan>|')
             continue
         letter, shift = (sign[1], _DEPTH) if sign[1] else ("T", -2 * _DEPTH)
-        parts.append(f'<tspan dy="{shift:g}em" font-size="{_SMALL:.0%}">{letter}</tspan><tspan dy="{-shift * _SMALL:g}em">')
+        parts.append(
+            f'<tspan dy="{shift:g}em" font-size="{_SMALL:.0%}">{letter}</tspan><tspan dy="{-shift * _SMALL:g}em">'
+        )
         lowered += 1
     return "".join([*parts, text[end:], lowered * "</tspan>"])
 

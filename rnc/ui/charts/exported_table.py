@@ -44,7 +44,9 @@ def with_conditions(
         return table
     slugs = table["condition"].astype(object)
     described = {slug: _fields_of(slug) for slug in slugs.dropna().unique()}
-    more = {column: [described.get(slug, {}).get(name) for slug in slugs] for name, column in _FIELDS.items()}
+    more: dict[str, Any] = {
+        column: [described.get(slug, {}).get(name) for slug in slugs] for name, column in _FIELDS.items()
+    }
     return table.assign(**more)
 
 

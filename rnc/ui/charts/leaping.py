@@ -1,6 +1,6 @@
 """Charts of leaps: a matrix of true against predicted class, and flows between classes that lie on a circle."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
@@ -65,7 +65,7 @@ def _matrix_specification(class_names: tuple[str, ...], title: str, largest: flo
         scale=alt.Scale(scheme="viridis", domain=[0, largest]),
         legend=alt.Legend(format="%", title="share of the true class (numbers in %)", orient="bottom"),
     )
-    tooltip = [
+    tooltip: list[Any] = [
         "true_class:N",
         "predicted_class:N",
         "count:Q",
@@ -209,7 +209,9 @@ def _name_rows(positions: pd.DataFrame, flows: pd.DataFrame, nearest: float) -> 
         named_classes = _apart(positions.set_index("true_class")["turn"], flows, nearest)
         positions = positions[positions["true_class"].isin(named_classes)]
     positions = positions.assign(
-        x=NAMES_FROM_MIDDLE * positions["x"], y=NAMES_FROM_MIDDLE * positions["y"], tilt=np.degrees(positions["turn"]) - 90
+        x=NAMES_FROM_MIDDLE * positions["x"],
+        y=NAMES_FROM_MIDDLE * positions["y"],
+        tilt=np.degrees(positions["turn"]) - 90,
     )
     sides = np.sign(np.where(np.abs(positions["x"]) < 0.05, 0 if not spokes else 1, positions["x"]))
     on_sides = {

@@ -86,7 +86,13 @@ def for_paper(chart: Chart, width: float, size: float) -> PaperFigure:
 
 def _config(width: float, size: float) -> dict[str, Any]:
     """Return font sizes, colours and widths of lines."""
-    text = {"labelFontSize": size, "titleFontSize": size, "labelColor": INK, "titleColor": INK, "titleFontWeight": "normal"}
+    text = {
+        "labelFontSize": size,
+        "titleFontSize": size,
+        "labelColor": INK,
+        "titleColor": INK,
+        "titleFontWeight": "normal",
+    }
     legend = {"orient": "bottom", "gradientLength": round(0.6 * width), "gradientThickness": 8, "titleLimit": 0}
     return {
         "font": FONTS,
@@ -138,7 +144,9 @@ def _axes(layers: list[dict[str, Any]], channel: str) -> list[dict[str, Any]]:
 
 def _names(axes: list[dict[str, Any]]) -> list[str]:
     """Return the names on an axis in their order; empty if it is an axis of numbers."""
-    return next((each["sort"] for each in axes if each.get("type") == "nominal" and isinstance(each.get("sort"), list)), [])
+    return next(
+        (each["sort"] for each in axes if each.get("type") == "nominal" and isinstance(each.get("sort"), list)), []
+    )
 
 
 def _set_circle(spec: dict[str, Any], layers: list[dict[str, Any]], rows: dict[str, pd.DataFrame], size: float) -> None:
@@ -194,7 +202,7 @@ def _unit(meaning: str) -> str:
 
 
 def _fit_names(spec: dict[str, Any], layers: list[dict[str, Any]], width: float, size: float) -> None:
-    """Write the names of columns horizontally if all fit, slanted if lines of text fit, or vertically; leave out what does not fit."""
+    """Write the names of columns horizontally, slanted or vertically, whichever fits first; leave out names that do not fit."""
     rows, columns = _axes(layers, "y"), _axes(layers, "x")
     if names := _some_names(rows):
         every = math.ceil(_LINE * size * len(_names(rows)) / spec["height"])
@@ -255,4 +263,3 @@ def _draw_thinner(layer: dict[str, Any], size: float) -> None:
     if colour.get("type") == "quantitative" and isinstance(colour.get("legend"), dict):
         colour["legend"] |= {"orient": "bottom"}
         mark.pop("point", None)  # with points, Vega-Lite draws a row of symbols instead of a gradient, and cuts it
-

@@ -113,7 +113,9 @@ def draw_cosines(
             f"{_MAX_CLASSES:d} classes."
         )
         return
-    figures.draw(place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key, about=about)
+    figures.draw(
+        place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key, about=about
+    )
 
 
 def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selection) -> pd.DataFrame:
@@ -141,7 +143,9 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
         f"{escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}. In a simplex all norms are equal (NC2 equinorm)."
     )
     measured_at = angles.assign(epoch=angles["run_id"].map(epochs))
-    figures.draw(right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", measured_at, key="angles")
+    figures.draw(
+        right, class_angles(angles, classes, labels), "clean-to-perturbed angle per class", measured_at, key="angles"
+    )
     right.html(curve_legend(labels, []))
     right.caption(
         "Selected runs with the same classes, each at its last measured epoch up to the selected one: "

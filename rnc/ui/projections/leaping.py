@@ -43,7 +43,9 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
     with st.container(horizontal=True, key=f"side_by_side_leaps{suffix}", gap="medium"):
         with st.container():
             matrix = leaping_matrix(leaps, choice.classes, f"Leaps from true to predicted class{suffix}")
-            figures.draw(st.container(), matrix, f"leaping matrix{suffix}", key=f"leaps{suffix}", rows=leaps, about=about)
+            figures.draw(
+                st.container(), matrix, f"leaping matrix{suffix}", key=f"leaps{suffix}", rows=leaps, about=about
+            )
         with st.container():
             arrows = leap_flows(flows, choice.classes, f"Flows between the classes{suffix}")
             figures.draw(

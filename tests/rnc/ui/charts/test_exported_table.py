@@ -52,7 +52,9 @@ def test_a_table_without_conditions_has_its_rows() -> None:
 
 
 def test_files_are_named_by_what_they_hold() -> None:
-    train, test = (file_name("NC3 · self-duality over epochs", {"split": split}, FileKind.PDF) for split in ("train", "test"))
+    train, test = (
+        file_name("NC3 · self-duality over epochs", {"split": split}, FileKind.PDF) for split in ("train", "test")
+    )
     assert (train, test) == ("nc3-self-duality-over-epochs-train.pdf", "nc3-self-duality-over-epochs-test.pdf")
     single = file_name("leaping matrix (2)", ABOUT | {"condition": PGD}, FileKind.CSV)
     assert single == f"leaping-matrix-2-test-{PGD}-cifar10-st-s1-epoch60.csv"

@@ -195,9 +195,7 @@ def test_vertices_of_a_plane_with_long_names_are_cut() -> None:
     drawing = drawing_of(
         feature_plane(plane(names), names, "perturbed", arrows=True, extras=PlaneExtras(triangle=corners))
     )
-    assert all(
-        len(text) <= _MOST_LETTERS for *_, text in texts(drawing, "mark-text")
-    )
+    assert all(len(text) <= _MOST_LETTERS for *_, text in texts(drawing, "mark-text"))
 
 
 @cases(digits="2 37", long="1000")

@@ -92,7 +92,9 @@ def test_the_scale_of_leaps_ends_near_the_largest_share() -> None:
         frame = pd.DataFrame(
             {"true_class": list("aa"), "predicted_class": list("ab"), "count": [100 - count, count], "angle": 0.1}
         )
-        return leaping_matrix(frame, ["a", "b"], "leaps").specification["layer"][0]["encoding"]["color"]["scale"]["domain"]
+        return leaping_matrix(frame, ["a", "b"], "leaps").specification["layer"][0]["encoding"]["color"]["scale"][
+            "domain"
+        ]
 
     assert scale(50) == [0, 0.5] and scale(90) == [0, 1]
 
