@@ -54,7 +54,7 @@ FIGURES = f"""
 }}
 [data-testid="stFullScreenFrame"]:has({_CLOSE}) {{ padding-top: 3.5rem !important; }}
 """
-"""Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the width of
-a paper. A chart in full screen keeps this legend, above it."""
+"""Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the
+width of a paper. A chart in full screen keeps this legend, above it."""
 
 STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{FIGURES}</style>"

@@ -17,8 +17,8 @@ _RENDERER = Renderer()
 _POINTS_PER_PIXEL, _DOTS_PER_INCH = 72 / PIXELS_PER_INCH, 300
 _NORM = "\N{DOUBLE VERTICAL LINE}"
 _SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|\N{{MODIFIER LETTER CAPITAL T}}|{_NORM}")
-"""An index as our formulas write it, and the signs of a transpose and a norm, which are in few fonts: a text with such a sign would
-be drawn in another font."""
+"""An index as our formulas write it, and the signs of a transpose and a norm, which are in few fonts: a text with such a sign
+would be drawn in another font."""
 _DEPTH, _SMALL = 0.25, 0.7
 """How far an index is below the line, relative to its size, and its size relative to the other letters."""
 _ROOT = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)(?:px)?"[^>]*?\bheight="([\d.]+)(?:px)?"[^>]*>')
@@ -67,7 +67,7 @@ def picture_file(chart: Chart, kind: FileKind, width_inches: float = 6.5, font_p
 
 
 def _drawing(chart: Chart, width: float, size: float, *, in_points: bool) -> str:
-    """Return the figure with its legends as SVG, in pixels of 96 per inch, or `in_points` for a renderer that takes a pixel for one."""
+    """Return the figure with its legends as SVG, in pixels of 96 per inch, or for a renderer that takes a pixel for a point."""
     figure = for_paper(chart, width, size)
     svg = _RENDERER.render(figure.specification | {"datasets": _data_sets(chart)}, "svg").decode()
     root = _ROOT.search(svg)

@@ -56,7 +56,7 @@ def test_a_matrix_is_a_square_and_its_numbers_fit_or_are_left_out() -> None:
 
     few = heatmap(10)
     cell = few["height"] / 10
-    assert few["height"] == pytest.approx(COLUMN - text_width("class 0", SIZE), abs=15)
+    assert few["height"] == pytest.approx(COLUMN - text_width("class 0", SIZE), abs=20)
     (numbers,) = [layer["mark"] for layer in few["layer"] if layer["mark"]["type"] == "text"]
     assert text_width("−0.00", numbers["fontSize"]) < cell
     narrow = for_paper(cosine_heatmap(np.eye(12), ["a long name"] * 12, -0.1, "cosines"), 192, SIZE).specification
