@@ -10,7 +10,7 @@ from rnc.ui.pages.collapse import choose_conditions, choose_curve_options, draw_
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
-figures = PageFigures("Collapse over epochs")
+figures = PageFigures("Collapse over epochs", selection.common)
 conditions = choose_conditions(selection)
 options = choose_curve_options()
 if not conditions:

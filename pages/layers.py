@@ -12,7 +12,7 @@ from rnc.ui.pages.layers import draw_layers
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
-figures = PageFigures("Collapse along the network")
+figures = PageFigures("Collapse along the network", selection.common)
 values = opened_store.reader().metrics.layers(
     selection.runs, selection.clean_and_condition, selection.split, selection.epoch
 )

@@ -12,7 +12,7 @@ from rnc.ui.projections.selection_panel import draw_panel
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
-figures = PageFigures("Projections of the features")
+figures = PageFigures("Projections of the features", selection.common)
 first = choose_first(selection)
 display = choose_display()
 choices = [first, choose_second(first, selection)] if display.two_maps else [first]

@@ -39,6 +39,11 @@ class Selection:
         """The names of the conditions that most charts compare: clean, and the selected one."""
         return [str(Role.CLEAN), self.condition_name]
 
+    @property
+    def common(self) -> dict[str, str]:
+        """The values that all rows of the selection share: its split, and its run if there is only one."""
+        return {"split": str(self.split)} | ({"run_id": self.runs[0]} if len(self.runs) == 1 else {})
+
 
 def set_selection(selection: Selection) -> None:
     """Store the selection for the page that is drawn next in this script run."""

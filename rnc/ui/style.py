@@ -101,4 +101,16 @@ RUNS = """
 """The field of runs: what ties it to the address is not shown, a chip has its run's colour at its left edge, and descriptions in
 the list, which begin with what matters, take two lines."""
 
-STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{HIDDEN}{VERDICTS}{RUNS}</style>"
+_CLOSE = '[aria-label^="Close fullscreen:"]'
+_LEGEND = '[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > div[style*="flex-wrap"])'
+FIGURES = f"""
+[data-testid="stElementToolbarButton"]:has(> * [aria-label^="Download as PNG"]) {{ display: none; }}
+{_LEGEND}:has(~ * {_CLOSE}), [data-testid="stColumn"] *:has({_CLOSE}) ~ {_LEGEND} {{
+    position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060;
+}}
+[data-testid="stFullScreenFrame"]:has({_CLOSE}) {{ padding-top: 3.5rem !important; }}
+"""
+"""Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the
+width of a paper. A chart in full screen keeps this legend, above it."""
+
+STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{HIDDEN}{VERDICTS}{RUNS}{FIGURES}</style>"

@@ -11,7 +11,7 @@ import duckdb
 import pandas as pd
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pypdf import PdfReader
 
 from tests.browser.conftest import ScriptRuns, settle, visit
@@ -43,6 +43,7 @@ def exporting(page: Page, address: str, figure: Figure) -> Callable[..., bytes]:
     if box.input_value() != figure.name:
         box.click()
         runs.one_more(page.get_by_role("option", name=figure.name, exact=True).click)
+    runs.one_more(page.get_by_test_id("stPopoverBody").get_by_text("Other", exact=True).click)
 
     def taken(kind: str, **choice: float) -> bytes:
         for label, value in choice.items():
@@ -107,3 +108,22 @@ def assert_rows_are_of_the_page(taken: Callable[..., bytes], figure: Figure, pag
     shared = [name for name in stored if name in rows]
     assert {"run_id", "epoch", "value"} <= set(shared) or {"sample", "label", "predicted", "x", "y"} <= set(shared)
     assert len(rows) and rows[shared].to_numpy().astype(str).tolist() == shown[shared].to_numpy().astype(str).tolist()
+
+
+def test_the_toolbar_of_a_chart_has_its_table_and_no_picture_of_its_own(demo_address: str, page: Page) -> None:
+    """The picture is the page's export; in full screen the legend above the panels stays."""
+    visit(page, f"{demo_address}/collapse")
+    settle(page)
+    chart = page.get_by_test_id("stVegaLiteChart").first
+    chart.hover()
+    frame = page.get_by_test_id("stFullScreenFrame").filter(has=chart)
+    expect(frame.get_by_role("button", name="Show data")).to_be_visible()
+    assert frame.get_by_role("button", name="Download as PNG", include_hidden=True).count() == 1
+    expect(frame.get_by_role("button", name="Download as PNG", include_hidden=True)).to_be_hidden()
+    legend = page.get_by_test_id("stHtml").get_by_text("perturbed", exact=True)
+    frame.get_by_role("button", name="Fullscreen").evaluate("button => button.click()")
+    expect(page.get_by_role("button", name="Close fullscreen")).to_be_visible()
+    on_top = (
+        "e => { const b = e.getBoundingClientRect(); return e.contains(document.elementFromPoint(b.x + 50, b.y + 8)); }"
+    )
+    assert legend.evaluate(on_top) and legend.bounding_box()["y"] < 60  # type: ignore[index]

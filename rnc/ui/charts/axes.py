@@ -11,7 +11,7 @@ NUMBERS = ".3~g"
 """The number format of an axis, with three significant digits; longer tick values, as of a constant curve, are rounded."""
 _SHORT = 3  # letters of the longest name that is written horizontally
 _ASLANT = 15  # number of classes above which slanted names would overlap
-_WIDEST_NAME = 120  # pixels; a longer name is cut, and shown in full in the marks' tooltips
+WIDEST_NAME = 120  # pixels; a longer name is cut, and shown in full in the marks' tooltips
 _LETTER_WIDTH = 6  # pixels
 _SLOPE = -40  # angle of a slanted name in degrees
 _RISE = 0.64  # height of a slanted name divided by its length
@@ -27,7 +27,7 @@ def class_axis(classes: list[str], **options: Any) -> alt.Axis:
     """
     angle = _name_angle(classes)
     overlap = False if angle == _SLOPE else _OVERLAP
-    return alt.Axis(values=_some(classes), labelAngle=angle, labelOverlap=overlap, labelLimit=_WIDEST_NAME, **options)
+    return alt.Axis(values=_some(classes), labelAngle=angle, labelOverlap=overlap, labelLimit=WIDEST_NAME, **options)
 
 
 def _name_angle(classes: list[str]) -> int:
@@ -43,14 +43,14 @@ def names_height(classes: list[str]) -> int:
     A chart of fixed height must be higher by this amount, or the names reduce its plotting area.
     """
     angle = _name_angle(classes)
-    length = min(_LETTER_WIDTH * max(map(len, classes), default=0), _WIDEST_NAME)
+    length = min(_LETTER_WIDTH * max(map(len, classes), default=0), WIDEST_NAME)
     height = length * _RISE if angle == _SLOPE else length
     return max(round(height) - _USUAL_HEIGHT, 0) if angle else 0
 
 
 def class_rows(classes: list[str]) -> alt.Axis:
     """Return a vertical axis of classes that omits names that do not fit."""
-    return alt.Axis(values=_some(classes), labelOverlap=_OVERLAP, labelLimit=_WIDEST_NAME)
+    return alt.Axis(values=_some(classes), labelOverlap=_OVERLAP, labelLimit=WIDEST_NAME)
 
 
 def _some(classes: list[str]) -> list[str]:

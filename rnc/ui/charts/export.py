@@ -1,33 +1,33 @@
-"""Export of a chart for a paper, as SVG, PDF or PNG of a chosen width and font size, and of its rows as a table."""
+"""Export of a chart for a paper, as SVG, PDF or PNG of a chosen width and font size."""
 
-import io
 import re
 from enum import StrEnum
 from typing import Any
 
 import altair as alt
-import pandas as pd
 
-from rnc.ui.charts.equal_axes import ISOMETRIC
 from rnc.ui.charts.kept_specification import Chart
+from rnc.ui.charts.paper_figure import FONTS, PIXELS_PER_INCH, for_paper
+from rnc.ui.charts.paper_legend import draw_legends
 from rnc.ui.charts.render_process import Renderer, RenderError
 
 MOST_ROWS = 100_000
 """Largest number of rows in an exported picture, whose specification takes half a kB of the server's memory per row."""
 _RENDERER = Renderer()
-_POINTS_PER_INCH, _PIXELS_PER_INCH, _DOTS_PER_INCH = 72, 96, 300
-_POINTS_PER_PIXEL = _POINTS_PER_INCH / _PIXELS_PER_INCH
-_FONTS = "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"
-_LEGENDS: dict[str, dict[str, Any]] = {
-    "run": {"title": None, "symbolType": "square"},
-    "shown": {
-        "title": None,
-        "symbolType": "stroke",
-        "symbolSize": 400,
-        "encoding": {"symbols": {"stroke": {"value": "#444444"}, "strokeWidth": {"value": 2}}},
-    },
-}
-"""The fields whose legend a page draws once for all its panels, and their legends in an exported file."""
+_POINTS_PER_PIXEL, _DOTS_PER_INCH = 72 / PIXELS_PER_INCH, 300
+_NORM = "\N{DOUBLE VERTICAL LINE}"
+_SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|\N{{MODIFIER LETTER CAPITAL T}}|{_NORM}")
+"""An index as our formulas write it, and the signs of a transpose and a norm, which are in few fonts: a text with such a sign
+would be drawn in another font."""
+_DEPTH, _SMALL = 0.25, 0.7
+"""How far an index is below the line, relative to its size, and its size relative to the other letters."""
+_ROOT = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)(?:px)?"[^>]*?\bheight="([\d.]+)(?:px)?"[^>]*>')
+_HIDDEN = re.compile(r'<text\b[^>]* opacity="0"[^>]*>[^<]*</text>')
+"""A label that Vega leaves out because it would cover another one."""
+_INSET = 3
+"""Pixels between the legends and the edges of the figure."""
+_SOLID = ' stroke-dasharray="1,0"'
+"""A solid line as Vega-Lite writes it if the dash is encoded; some viewers of PDF show the gaps of length 0."""
 
 
 class FileKind(StrEnum):
@@ -45,15 +45,6 @@ class FileKind(StrEnum):
         return self in (FileKind.CSV, FileKind.PARQUET)
 
 
-def table_file(rows: pd.DataFrame, kind: FileKind) -> bytes:
-    """Return rows as CSV or Parquet."""
-    if kind is FileKind.CSV:
-        return rows.to_csv(index=False).encode()
-    table = io.BytesIO()
-    rows.to_parquet(table, index=False)
-    return table.getvalue()
-
-
 def picture_file(chart: Chart, kind: FileKind, width_inches: float = 6.5, font_points: float = 9) -> bytes:
     """Return the chart as SVG, PDF or PNG with the given width, including legends and axes; PNG has 300 dots per inch.
 
@@ -63,51 +54,61 @@ def picture_file(chart: Chart, kind: FileKind, width_inches: float = 6.5, font_p
         raise RenderError(
             f"This figure has {count:,} rows, but a picture can have at most {MOST_ROWS:,}. Export its table, or show less."
         )
-    spec = _for_paper(chart, width_inches, font_points)
+    svg = _drawing(
+        chart, width_inches * PIXELS_PER_INCH, font_points / _POINTS_PER_PIXEL, in_points=kind is FileKind.PDF
+    )
     match kind:
         case FileKind.SVG:
-            return _RENDERER.render(spec, "svg")
+            return svg.encode()
         case FileKind.PDF:
-            return _RENDERER.render({"svg": _shrunk(_RENDERER.render(spec, "svg").decode())}, "pdf")
+            return _RENDERER.render({"svg": svg}, "pdf")
         case _:
-            return _RENDERER.render(spec, "png", scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
+            return _RENDERER.render({"svg": svg}, "png", scale=_POINTS_PER_PIXEL, ppi=_DOTS_PER_INCH)
 
 
-def _shrunk(svg: str) -> str:
-    """Return the drawing with its outer size in points, for a renderer that takes a pixel for a point."""
-    size = r'\b(width|height)="([\d.]+)(?:px)?"'
-    head, rest = svg.split(">", 1)
-    return re.sub(size, lambda side: f'{side[1]}="{float(side[2]) * _POINTS_PER_PIXEL}"', head) + ">" + rest
+def _drawing(chart: Chart, width: float, size: float, *, in_points: bool) -> str:
+    """Return the figure with its legends as SVG, in pixels of 96 per inch, or for a renderer that takes a pixel for a point."""
+    figure = for_paper(chart, width, size)
+    svg = _RENDERER.render(figure.specification | {"datasets": _data_sets(chart)}, "svg").decode()
+    root = _ROOT.search(svg)
+    assert root is not None
+    drawn_width, drawn_height = float(root[1]), float(root[2])
+    legend, legend_height = draw_legends(figure.legends, width - 2 * _INSET, size, FONTS)
+    top = drawn_height + size / 4
+    height = top + legend_height + _INSET if legend else drawn_height
+    unit = _POINTS_PER_PIXEL if in_points else 1
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" version="1.1" '
+        f'width="{width * unit:g}" height="{height * unit:g}" viewBox="0 0 {width:g} {height:g}">'
+        f'<rect width="{width:g}" height="{height:g}" fill="white"/>'
+    )
+    aside = max((width - drawn_width) / 2, 0)
+    body = _with_formulas(_HIDDEN.sub("", svg[root.end() :]).replace(_SOLID, "").removesuffix("</svg>"))
+    legends = f'<g class="legends" transform="translate({_INSET},{top:g})">{legend}</g>'
+    return f'{head}<g transform="translate({aside:g},0)">{body}</g>{legends}</svg>'
+
+
+def _with_formulas(svg: str) -> str:
+    """Return the drawing with the indices of formulas below the line, and with signs that are in few fonts made of letters."""
+    return re.sub(r">([^<>]+)</text>", lambda text: f">{_set_formula(text[1])}</text>", svg)
+
+
+def _set_formula(text: str) -> str:
+    parts, end, lowered = [], 0, 0
+    for sign in _SIGN.finditer(text):
+        parts.append(text[end : sign.start()])
+        end = sign.end()
+        if sign[0] == _NORM:
+            parts.append('<tspan letter-spacing="-0.08em">|</tspan>|')
+            continue
+        letter, shift = (sign[1], _DEPTH) if sign[1] else ("T", -2 * _DEPTH)
+        parts.append(
+            f'<tspan dy="{shift:g}em" font-size="{_SMALL:.0%}">{letter}</tspan><tspan dy="{-shift * _SMALL:g}em">'
+        )
+        lowered += 1
+    return "".join([*parts, text[end:], lowered * "</tspan>"])
 
 
 def _data_sets(chart: Chart) -> dict[str, list[Any]]:
     """Return the rows of each data set for the specification."""
     return {name: alt.utils.sanitize_pandas_dataframe(rows).to_dict("records") for name, rows in chart.rows.items()}
-
-
-def _for_paper(chart: Chart, width_inches: float, font_points: float) -> dict[str, Any]:
-    """Return the specification with this width, font sizes near the given one, and the legends that the page draws separately."""
-    spec = chart.specification | {"datasets": _data_sets(chart)}
-    size = font_points / _POINTS_PER_PIXEL
-    width = width_inches * _PIXELS_PER_INCH
-    fixed = "width" in spec  # a chart with a fixed width keeps its shape
-    if fixed:
-        spec["height"] *= width / spec["width"]
-    elif spec.get("usermeta") == ISOMETRIC:
-        spec["height"] = width
-    spec["width"] = width
-    spec["autosize"] = {"type": "fit" if fixed else "fit-x", "contains": "padding"}
-    spec["background"] = "white"
-    spec["config"] = {
-        "font": _FONTS,
-        "axis": {"labelFontSize": size, "titleFontSize": size, "titleFontWeight": "normal"},
-        "legend": {"labelFontSize": size, "titleFontSize": size, "labelLimit": 0, "orient": "bottom", "columns": 4},
-        "view": {"stroke": None},
-    }
-    if isinstance(spec.get("title"), dict):
-        spec["title"] |= {"fontSize": 1.1 * size, "subtitleFontSize": 0.9 * size, "subtitleColor": "#555555"}
-    for layer in (spec, *spec.get("layer", [])):
-        for channel in layer.get("encoding", {}).values():
-            if isinstance(channel, dict) and channel.get("field") in _LEGENDS and channel.get("legend", "") is None:
-                channel["legend"] = _LEGENDS[channel["field"]]
-    return spec

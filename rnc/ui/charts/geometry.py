@@ -23,8 +23,12 @@ SIMPLEX_DISTANCES = {
 }
 """Labels and meanings of the distances of `rnc.simplex.simplex_distances`."""
 
+_SHAPES = ["circle", "triangle-up"]
+"""The shapes of clean and perturbed class means, as on maps."""
 _MATRIX_HEIGHT = 470
 _BARS_HEIGHT = 320
+_MOST_NUMBERED = 12
+"""Number of classes above which the cells of a matrix have no numbers."""
 _POINTS = 3200  # total area of a condition's points in square pixels, if there is not enough space for 80 each
 
 
@@ -62,7 +66,7 @@ def _cosine_specification(class_names: tuple[str, ...], title: str, simplex: flo
     legend = alt.Legend(title=f"cosine (palest: −{-simplex:.2f}, as in a simplex)", orient="top", titleLimit=0)
     cells = base.mark_rect().encode(color=alt.Color("cosine:Q", scale=scale, legend=legend))
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
-    layers = [cells] if len(classes) > 12 else [cells, _numbers(base)]
+    layers = [cells] if len(classes) > _MOST_NUMBERED else [cells, _numbers(base)]
     return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading)
 
 
@@ -76,19 +80,21 @@ def class_norms(frame: pd.DataFrame, classes: list[str], colour: str) -> Chart:
 
     All norms are equal at a simplex.
     """
-    return Chart(_norm_specification(tuple(classes), colour), {"norms": frame})
+    conditions = tuple(dict.fromkeys(frame["shown"]))
+    return Chart(_norm_specification(tuple(classes), conditions, colour), {"norms": frame})
 
 
 @kept
-def _norm_specification(class_names: tuple[str, ...], colour: str) -> alt.Chart:
+def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...], colour: str) -> alt.Chart:
     classes = list(class_names)
+    shapes = alt.Scale(domain=list(conditions), range=_SHAPES[: len(conditions)])
     return (
         named("norms")
         .mark_point(size=min(max(_POINTS / max(len(classes), 1), 8), 80), filled=True, opacity=1, color=colour)
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
-            shape=alt.Shape("shown:N", legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
+            shape=alt.Shape("shown:N", scale=shapes, legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
             tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
         )
         .properties(
@@ -190,6 +196,10 @@ def _distance_specification(
             tooltip=tooltip,
         )
     )
-    rule = named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))
-    heading = alt.TitleParams(info.label, subtitle=info.meaning, anchor="start", fontSize=14, subtitleFontSize=11)
+    rule = named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
+    heading = _heading(info.label, info.meaning)
     return alt.LayerChart(layer=[rule, lines], height=_BARS_HEIGHT, title=heading)
+
+
+def _heading(label: str, meaning: str) -> alt.TitleParams:
+    return alt.TitleParams(label, subtitle=meaning, anchor="start", fontSize=14, subtitleFontSize=11)

@@ -46,7 +46,12 @@ class Chart:
     @property
     def largest_rows(self) -> pd.DataFrame:
         """The data set with the most rows, which is the table of the chart."""
-        return max(self.rows.values(), key=len)
+        return self.rows[self.largest_name]
+
+    @property
+    def largest_name(self) -> str:
+        """The name of the data set with the most rows."""
+        return max(self.rows, key=lambda name: len(self.rows[name]))
 
 
 def kept(build: Callable[_Arguments, alt.Chart | alt.LayerChart]) -> Callable[_Arguments, str]:

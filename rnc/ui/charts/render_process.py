@@ -180,9 +180,9 @@ def _draw(spec: dict[str, Any], kind: str, options: dict[str, float]) -> bytes:
 
     if kind == "pdf":
         return vl_convert.svg_to_pdf(spec["svg"])
-    if kind == "svg":
-        return vl_convert.vegalite_to_svg(spec).encode()
-    return vl_convert.vegalite_to_png(spec, scale=options["scale"], ppi=options["ppi"])
+    if kind == "png":
+        return vl_convert.svg_to_png(spec["svg"], scale=options["scale"], ppi=options["ppi"])
+    return vl_convert.vegalite_to_svg(spec).encode()
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ Tested by tests/pages/test_attack_lab.py.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
-from rnc.lab.requests import Request
+from rnc.lab.requests import OneNetworkRequest, Request
 from rnc.lab.results import Result
 from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
@@ -99,8 +100,16 @@ def request_of_form(
     return RequestOfForm(request, problem or reason_without_images(source.dataset, source.split))
 
 
+def _common(request: Request) -> dict[str, Any]:
+    """Return what all rows of a result share, for exported tables: the run, epoch and split of its sources, and its attack."""
+    described = [{"run_id": each.run_id, "epoch": each.epoch, "split": str(each.split)} for each in request.sources]
+    common = {name: value for name, value in described[0].items() if all(each[name] == value for each in described)}
+    return common | ({"condition": request.condition.slug} if isinstance(request, OneNetworkRequest) else {})
+
+
 def draw_answer(answer: Answer, figures: PageFigures) -> None:
     """Draw a result with the function for its kind."""
+    figures.describe(**_common(answer.request))
     for activity in ACTIVITIES.values():
         if isinstance(answer.result, activity.result_type):
             activity.draw(answer, figures)

@@ -29,7 +29,9 @@ def label_sources(sources: Sequence[Source]) -> RunColours:
     A network whose run is not in the store, or whose short label another one has, has its full label.
     """
     runs = reader().runs.all()
-    runs = runs[runs["run_id"].isin([source.run_id for source in sources])].reset_index(drop=True) if len(runs) else runs
+    runs = (
+        runs[runs["run_id"].isin([source.run_id for source in sources])].reset_index(drop=True) if len(runs) else runs
+    )
     short = run_labels(runs) if len(runs) else {}
     colours: dict[str, str] = {}
     for source, colour in zip(

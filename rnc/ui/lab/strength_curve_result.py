@@ -49,7 +49,10 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
     sources = label_sources(request.sources)
     pixels = request.over is not Axis.STEPS
     labels = list(sources)
-    named = result.points.assign(source=[labels[place] for place in result.points["source"]])
+    attacks = {strength: request.at(strength).slug for strength in result.points["strength"].unique()}
+    named = result.points.assign(
+        source=[labels[place] for place in result.points["source"]], condition=result.points["strength"].map(attacks)
+    )
     st.html(curve_legend(sources, []))
     st.caption(f"Images: {escape_markdown(request.sources[0].split)}. Runs: {_run_ids(request)}.")
     features = named[named["layer"] == FEATURES_LAYER]

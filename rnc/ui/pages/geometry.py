@@ -1,6 +1,7 @@
 """The parts of the geometry page that show one epoch: cosines, norms, angles, duality and spectrum of the class means."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,8 @@ class Geometry:
     """Shape (C, d)."""
     why_undefined: Markdown
     """The reason why these means have no geometry; empty if they have one."""
+    about: dict[str, Any]
+    """The run, epoch and condition (slug) of these means, for exported tables."""
 
     @property
     def cosines(self) -> np.ndarray:
@@ -55,7 +58,8 @@ def read_geometries(run: pd.Series, epoch: int, selection: Selection) -> list[Ge
         numbers, means = opened_store.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
         classes = [run.classes[number] if number < len(run.classes) else f"{number:d}" for number in numbers]
         images = f"{escape_markdown(selection.split.images)} under {escape_markdown(name)} at epoch {epoch:d}"
-        geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images)))
+        about = {"run_id": run.run_id, "epoch": epoch, "condition": condition}
+        geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images), about))
     return geometries
 
 
@@ -83,6 +87,7 @@ def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
             title=f"Cosines between class means, {name}",
             alt=f"cosines of centred class means, {name}",
             key=f"cosines_{name}",
+            about=geometry.about,
         )
         column.caption(
             f"In a simplex, the cosine between two classes is −1/(C−1) = −{-simplex:.3f}. On average, these cosines differ from "
@@ -99,6 +104,7 @@ def draw_cosines(
     title: str,
     alt: str,
     key: str,
+    about: dict[str, Any],
 ) -> None:
     """Draw a heat map of cosines (C, C) between classes, or a message if there are too many classes."""
     if len(classes) > _MAX_CLASSES:
@@ -107,7 +113,9 @@ def draw_cosines(
             f"{_MAX_CLASSES:d} classes."
         )
         return
-    figures.draw(place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key)
+    figures.draw(
+        place, cosine_heatmap(cosines, classes, simplex_cosine(len(classes)), title), alt, key=key, about=about
+    )
 
 
 def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selection) -> pd.DataFrame:
@@ -129,9 +137,13 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
     angles = angles.assign(degrees=np.degrees(angles["value"]), radians=angles["value"])
     colours = run_colours(runs.loc[list(epochs)])
     left, right = st.columns(2, vertical_alignment="bottom")
-    figures.draw(left, class_norms(norms, classes, run.colour), "norms of class means", key="norms")
+    about = {"run_id": run.run_id, "epoch": epochs[run.run_id]}
+    figures.draw(left, class_norms(norms, classes, run.colour), "norms of class means", key="norms", about=about)
     right.html(curve_legend(colours, []))
-    figures.draw(right, class_angles(angles, classes, colours), "clean-to-perturbed angle per class", key="angles")
+    measured_at = angles.assign(epoch=angles["run_id"].map(epochs))
+    figures.draw(
+        right, class_angles(angles, classes, colours), "clean-to-perturbed angle per class", measured_at, key="angles"
+    )
     st.caption(
         f"Norms of {escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}; in a simplex all norms are equal (NC2 "
         "equinorm). Rotation of the selected runs with the same classes, each at its last measured epoch up to the selected one: "
@@ -182,7 +194,9 @@ def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, 
         values = spectrum(geometry.means)
         ranks = np.arange(1, len(values) + 1)
         parts.append(pd.DataFrame({"rank": ranks, "value": values, "shown": geometry.condition_name}))
-    figures.draw(right, spectrum_lines(pd.concat(parts), run.colour), "spectrum of the class means", key="spectrum")
+    about = {"run_id": run.run_id, "epoch": epoch}
+    chart = spectrum_lines(pd.concat(parts), run.colour)
+    figures.draw(right, chart, "spectrum of the class means", key="spectrum", about=about)
 
 
 def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoch: int, geometry: Geometry) -> None:
@@ -199,4 +213,5 @@ def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoc
         title=f"Cosines of classifier and means, {geometry.condition_name}",
         alt="cosines of classifier and means",
         key="duality",
+        about=geometry.about,
     )

@@ -10,6 +10,7 @@ from rnc.ui import opened_store
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.projections.map_chart import plane_of
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.run_labels import name_classes
@@ -37,11 +38,14 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
     sql = leaps.attrs.get("sql")
     leaps = name_classes(leaps, choice.classes, "true_class", "predicted_class")
     flows = top_flows(leaps)
+    about = plane_of(choice, epoch)
     leaps.attrs["sql"] = flows.attrs["sql"] = sql
     with st.container(horizontal=True, key=f"side_by_side_leaps{suffix}", gap="medium"):
         with st.container():
             matrix = leaping_matrix(leaps, choice.classes, f"Leaps from true to predicted class{suffix}")
-            figures.draw(st.container(), matrix, f"leaping matrix{suffix}", key=f"leaps{suffix}", rows=leaps)
+            figures.draw(
+                st.container(), matrix, f"leaping matrix{suffix}", key=f"leaps{suffix}", rows=leaps, about=about
+            )
         with st.container():
             arrows = leap_flows(flows, choice.classes, f"Flows between the classes{suffix}")
             figures.draw(
@@ -49,6 +53,7 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
                 arrows,
                 f"leaping flows{suffix}",
                 rows=flows,
+                about=about,
                 key=f"flows{suffix}",
                 width="content",
             )

@@ -3,6 +3,8 @@
 Tested by tests/pages/test_projections.py.
 """
 
+from typing import Any
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -19,6 +21,11 @@ SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
 """CSS for containers whose parts are side by side, or stacked if the window is narrow."""
 _KEYS_AND_NAMES = [("plane", "projected features"), ("beside", "projected features, second map")]
+
+
+def plane_of(choice: MapChoice, epoch: int) -> dict[str, Any]:
+    """Return what all rows of a map or its leaps share: run, epoch, split and condition."""
+    return {"run_id": choice.run.run_id, "epoch": epoch, "split": str(choice.split), "condition": choice.condition}
 
 
 def draw_maps(
@@ -79,6 +86,7 @@ def _draw_map(
         chart,
         name,
         rows=plane.points,
+        about=plane_of(choice, plane.epoch) | {"projection": choice.method},
         key=chart_key,
         on_select=on_select,
         selection_mode=[PICKED_SAMPLE, BRUSHED],

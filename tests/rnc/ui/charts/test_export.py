@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.curves import Curves
-from rnc.ui.charts.export import FileKind, picture_file, table_file
+from rnc.ui.charts.export import FileKind, picture_file
+from rnc.ui.charts.exported_table import table_file
 from rnc.ui.charts.geometry import cosine_heatmap
 from rnc.ui.charts.kept_specification import Chart, named
 from rnc.ui.charts.projection import PlaneExtras, feature_plane
@@ -86,9 +87,10 @@ def test_a_square_stays_one() -> None:
     frame = pd.DataFrame({"shown": "clean", "sample": range(3), "label": NAMES, "predicted": NAMES, "x": 0.0, "y": 0.0})
     triangle = pd.DataFrame({"label": NAMES, "x": [-1.0, 1.0, 0.0], "y": [-0.6, -0.6, 1.1]})
     chart = feature_plane(frame, NAMES, "perturbed", arrows=True, extras=PlaneExtras(triangle=triangle))
-    root = ElementTree.fromstring(picture_file(chart, FileKind.SVG, 5.0))
-    width, height = (float(root.attrib[side].removesuffix("px")) for side in ("width", "height"))
-    assert width == pytest.approx(480, abs=2) and height == pytest.approx(480, abs=12)
+    svg = picture_file(chart, FileKind.SVG, 5.0)
+    assert float(ElementTree.fromstring(svg).attrib["width"]) == pytest.approx(480, abs=2)
+    plot = re.search(rb'<path class="background"[^>]* d="M[^h]*h([\d.]+)v([\d.]+)', svg)
+    assert plot is not None and [float(side) for side in plot.groups()] == pytest.approx([480, 480], abs=12)
 
 
 def test_a_picture_has_its_rows_whatever_the_process_does_with_other_charts() -> None:
