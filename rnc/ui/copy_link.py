@@ -50,9 +50,10 @@ _SCRIPT = """export default function ({ parentElement }) {
   return () => clearTimeout(waiting);
 }"""
 
+KEY = "copy_link"
 _component = st.components.v2.component("rnc_copy_link", html=_HTML, css=_STYLE, js=_SCRIPT)
 
 
 def draw_copy_link() -> None:
     """Draw the button; where a browser refuses to copy, it shows the address to be copied by hand."""
-    _component(key="copy_link")
+    _component(key=KEY)

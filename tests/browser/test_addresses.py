@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from rnc.ui.copy_link import KEY
 from tests.browser.conftest import visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,7 +44,7 @@ def test_the_link_is_copied(demo_address: str, page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit(page, demo_address + "/collapse")
     expect(page).to_have_url(re.compile("runs="))
-    page.get_by_role("button", name="Copy link").click()
+    page.locator(f".st-key-{KEY}").get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Link copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == page.url
 
