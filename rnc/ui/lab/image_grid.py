@@ -43,8 +43,8 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
         one = slice(place, place + 1)
         epsilon = condition.epsilon or 0.0
         picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
-        before = f"{row.before} ({_spaced(f'{row.sure_before:.0%}')})"
-        after = f"{row.after} ({_spaced(f'{row.sure_after:.0%}')})"
+        before = f"{row.before} ({_spaced(row.sure_before)})"
+        after = f"{row.after} ({_spaced(row.sure_after)})"
         description = single_line(f"true {row.true}: predicted {before} → {after}")
         grid.image(
             picture,
@@ -55,9 +55,9 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
     _offer_downloads(result, shown, condition)
 
 
-def _spaced(percentage: str) -> str:
-    """Return a percentage with the space that a number and its unit have."""
-    return percentage.replace("%", "\N{NO-BREAK SPACE}%")
+def _spaced(share: object) -> str:
+    """Return a share as a percentage, with the space that a number and its unit have."""
+    return f"{share:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
