@@ -30,7 +30,8 @@ _LOG = logging.getLogger("rnc.datasets")
 
 def spec(name: str) -> DatasetSpec:
     """Return the spec of a data set, or of a `CustomImages.reference`. Raises ValueError with the known names."""
-    return custom.from_reference(name).spec if custom.is_reference(name) else specs.spec(name)
+    images = custom.from_reference(name)
+    return specs.spec(name) if images is None else images.spec
 
 
 def load(name: str, split: Split, root: Path | None = None, *, download: bool = True) -> ImageSet:
@@ -42,10 +43,12 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
     an unknown name and DatasetError, with a remedy, for images that are missing or damaged.
     """
     split = Split(split)
-    if custom.is_reference(name):
-        return _allowed_images(name).load(split)
-    dataset = spec(name)
-    if name == "digits":
+    custom_images = custom.from_reference(name)
+    if custom_images is not None:
+        allowed_folders.refuse_unless_allowed(custom_images)
+        return custom_images.load(split)
+    dataset = specs.spec(name)
+    if dataset.name == "digits":
         return _image_set(digits.load(split), digits.LEVELS)
     root = data_root(root)
     source = _encoded_source(dataset, split, root, download)
@@ -64,10 +67,12 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
     The sources are those of `load`, in its order. Raises ValueError for an unknown name and DatasetError with a remedy.
     """
     split, root = Split(split), data_root(root)
-    if custom.is_reference(name):
-        return _allowed_images(name).load_subset(split, indices)
-    dataset = spec(name)
-    if name == "digits":
+    custom_images = custom.from_reference(name)
+    if custom_images is not None:
+        allowed_folders.refuse_unless_allowed(custom_images)
+        return custom_images.load_subset(split, indices)
+    dataset = specs.spec(name)
+    if dataset.name == "digits":
         return images_by_index.from_arrays(*digits.load(split), indices, digits.LEVELS)
     for module in (parquet_folder, image_folder):
         source: ImageSource | None = module.find(dataset, split, root)
@@ -79,13 +84,6 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
             f"there are no images of {name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
         )
     return images_by_index.from_arrays(*arrays, indices)
-
-
-def _allowed_images(reference: str) -> custom.CustomImages:
-    """Return the user's own images. Raises DatasetError if a store names a folder that is not allowed."""
-    images = custom.from_reference(reference)
-    allowed_folders.refuse_unless_allowed(images)
-    return images
 
 
 def _encoded_source(dataset: DatasetSpec, split: Split, root: Path, download: bool) -> ImageSource | None:
