@@ -158,8 +158,9 @@ def _prepare(
     """Return the attack of a condition that was checked."""
     loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
     measured_by = loss_labels if condition.label_rule is LabelRule.TARGET else labels
+    points = num_iterations(condition)
     steps = _iterates(condition, logits_fn, images, labels, loss_labels, generator)
-    return PreparedAttack(loss_labels, measured_by, num_iterations(condition), steps)
+    return PreparedAttack(loss_labels, measured_by, points, steps)
 
 
 def _iterates(

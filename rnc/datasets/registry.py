@@ -53,11 +53,10 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
     root = data_root(root)
     source = _encoded_source(dataset, split, root, download)
     if source is None:
-        _LOG.info(
-            "%s %s: torchvision's files in %s%s", name, split, root, ", downloaded if missing" if download else ""
-        )
+        downloaded = ", downloaded if missing" if download else ""
+        _LOG.info("%s %s: torchvision's files in %s%s", dataset.name, split, root, downloaded)
         return _image_set(torchvision_download.load_arrays(dataset, split, root, download=download))
-    _LOG.info("%s %s: %s", name, split, source)
+    _LOG.info("%s %s: %s", dataset.name, split, source)
     return _image_set(cache.load_decoded(dataset, split, source))
 
 
@@ -81,7 +80,7 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
     arrays = native_files.load_arrays(dataset, split, root)
     if arrays is None:
         raise DatasetError(
-            f"there are no images of {name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
+            f"there are no images of {dataset.name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
         )
     return images_by_index.from_arrays(*arrays, indices)
 

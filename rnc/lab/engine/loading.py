@@ -83,7 +83,8 @@ class InputLoader:
 
     def __init__(self) -> None:
         """Create a loader without network or data set."""
-        self._network: tuple[str, FeatureClassifier] | None = None
+        self._network: FeatureClassifier | None = None
+        self._network_sha256 = ""
         self._images: _LoadedImages | None = None
 
     def load(self, request: Request) -> Iterator[AttackInputs]:
@@ -148,12 +149,13 @@ class InputLoader:
         return self._images
 
     def _load_network(self, source: Source, device: torch.device) -> FeatureClassifier:
-        if self._network is None or self._network[0] != source.sha256:
+        if self._network is None or self._network_sha256 != source.sha256:
             self._network = None  # free the memory before the next network is loaded
+            self._network_sha256 = source.sha256
             model = weights.load(Path(source.checkpoint), source.sha256).to(device)
             set_threads(model)
-            self._network = source.sha256, model
-        return self._network[1]
+            self._network = model
+        return self._network
 
 
 def _check_memory(count: int, pixels: int, device: torch.device) -> None:
