@@ -47,7 +47,7 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
     if custom_images is not None:
         allowed_folders.refuse_unless_allowed(custom_images)
         return custom_images.load(split)
-    dataset = specs.spec(name)
+    dataset = spec(name)
     if dataset.name == "digits":
         return _image_set(digits.load(split), digits.LEVELS)
     root = data_root(root)
@@ -70,7 +70,7 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
     if custom_images is not None:
         allowed_folders.refuse_unless_allowed(custom_images)
         return custom_images.load_subset(split, indices)
-    dataset = specs.spec(name)
+    dataset = spec(name)
     if dataset.name == "digits":
         return images_by_index.from_arrays(*digits.load(split), indices, digits.LEVELS)
     for module in (parquet_folder, image_folder):
