@@ -31,6 +31,20 @@ class Perturbed:
     """(N,) true for images that the attack could not move, see `AttackStep`; None for a perturbation without gradients."""
 
 
+@dataclass(frozen=True)
+class PreparedAttack:
+    """A condition's attack on N images, ready to run."""
+
+    attack_labels: torch.Tensor
+    """(N,) labels that the attack moves away from or, if it is targeted, moves towards."""
+    measured_by: torch.Tensor
+    """(N,) labels used to measure the attacked images."""
+    num_iterations: int
+    """Number of points of the attack."""
+    steps: Iterator[AttackStep]
+    """Yields every point of the attack, its starts included, once; the caller may stop at any point and use `kept`."""
+
+
 Perturbation = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Perturbed]
 """Function (clean images, true labels, sample indices in the data set) -> Perturbed."""
 
@@ -49,11 +63,9 @@ def perturbation(condition: Condition, logits_fn: Logits, num_classes: int, seed
     check_condition(condition, num_classes)
 
     def perturb(images: torch.Tensor, labels: torch.Tensor, sample_indices: torch.Tensor) -> Perturbed:
-        loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
-        noise = SampleNoise(seed, sample_indices)
-        (last,) = deque(_iterates(condition, logits_fn, images, labels, loss_labels, noise), maxlen=1)
-        measured_by = loss_labels if condition.label_rule is LabelRule.TARGET else labels
-        return Perturbed(last.kept, measured_by, last.without_gradient)
+        attack = _prepare(condition, logits_fn, images, labels, num_classes, SampleNoise(seed, sample_indices))
+        (last,) = deque(attack.steps, maxlen=1)
+        return Perturbed(last.kept, attack.measured_by, last.without_gradient)
 
     return perturb
 
@@ -71,9 +83,23 @@ def attack_steps(
     There are `num_iterations(condition)` points; clean images and noise have one. The caller may stop at any point and use
     `kept`. Raises ValueError like `check_condition`, at the call and not at the first point.
     """
+    return prepare(condition, logits_fn, images, labels, num_classes, generator).steps
+
+
+def prepare(
+    condition: Condition,
+    logits_fn: Logits,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    num_classes: int,
+    generator: torch.Generator | SampleNoise | None = None,
+) -> PreparedAttack:
+    """Return a condition's attack on images (N, c, h, w) with true labels (N,).
+
+    Raises ValueError like `check_condition`, at the call and not at the first point.
+    """
     check_condition(condition, num_classes, math.prod(images.shape[1:]))
-    loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
-    return _iterates(condition, logits_fn, images, labels, loss_labels, generator)
+    return _prepare(condition, logits_fn, images, labels, num_classes, generator)
 
 
 def num_iterations(condition: Condition) -> int:
@@ -119,6 +145,22 @@ def check_condition(condition: Condition, num_classes: int, numbers: int | None 
         )
     if condition.target_class is not None and condition.target_class >= num_classes:
         raise ValueError(f"target class {condition.target_class} does not exist; choose 0 to {num_classes - 1}")
+
+
+def _prepare(
+    condition: Condition,
+    logits_fn: Logits,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    num_classes: int,
+    generator: torch.Generator | SampleNoise | None,
+) -> PreparedAttack:
+    """Return the attack of a condition that was checked."""
+    loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
+    measured_by = loss_labels if condition.label_rule is LabelRule.TARGET else labels
+    points = num_iterations(condition)
+    steps = _iterates(condition, logits_fn, images, labels, loss_labels, generator)
+    return PreparedAttack(loss_labels, measured_by, points, steps)
 
 
 def _iterates(

@@ -2,7 +2,7 @@
 
 import torch
 
-from rnc.attacks.norm_balls import L2Ball, LinfBall, check_fits, scale_to
+from rnc.attacks.norm_balls import L2Ball, LinfBall, check_fits
 from rnc.attacks.randomness import SampleNoise, as_noise
 
 
@@ -15,7 +15,7 @@ def gaussian_noise(
     """
     check_fits(ball, images)
     normal = as_noise(generator).normal(images.shape, images)
-    return _add(images, ball.epsilon * normal if isinstance(ball, LinfBall) else scale_to(normal, ball.epsilon))
+    return (images + ball.scaled(normal)).clamp(0.0, 1.0)
 
 
 def sign_noise(
@@ -25,8 +25,4 @@ def sign_noise(
     check_fits(ball, images)
     uniform = as_noise(generator).uniform(images.shape, images)
     signs = torch.where(uniform < 0.5, -1.0, 1.0).to(images.dtype)
-    return _add(images, ball.epsilon * signs if isinstance(ball, LinfBall) else scale_to(signs, ball.epsilon))
-
-
-def _add(images: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
-    return (images + delta).clamp(0.0, 1.0)
+    return (images + ball.scaled(signs)).clamp(0.0, 1.0)

@@ -69,6 +69,10 @@ class LinfBall(_ClippedBall):
         """Return deltas that are uniform in the cube."""
         return (2 * noise.uniform(like.shape, like) - 1) * self.epsilon
 
+    def scaled(self, noise: torch.Tensor) -> torch.Tensor:
+        """Return noise of unit size per pixel with the size epsilon per pixel; Gaussian noise may leave the ball."""
+        return self.epsilon * noise
+
     def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """Return the sign step."""
         return step_size * gradient.sign()
@@ -96,6 +100,10 @@ class L2Ball(_ClippedBall):
         """Return a random Gaussian direction times a uniform fraction of epsilon."""
         fraction = noise.uniform(torch.Size((len(like),)), like)
         return scale_to(noise.normal(like.shape, like), fraction * self.epsilon)
+
+    def scaled(self, noise: torch.Tensor) -> torch.Tensor:
+        """Return noise with norm epsilon."""
+        return scale_to(noise, self.epsilon)
 
     def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """Return the step along the normalised gradient: of full length however small the gradient is, and 0 if it is exactly 0.

@@ -119,13 +119,13 @@ def find(
     return CustomImages(data, test_data, spec)
 
 
-def is_reference(name: str) -> bool:
-    """Return whether a data set's name was made by `CustomImages.reference`."""
-    return name.startswith(OWN_IMAGES)
+def from_reference(text: str) -> CustomImages | None:
+    """Return the images of a `CustomImages.reference`; None for the name of another data set.
 
-
-def from_reference(text: str) -> CustomImages:
-    """Return the images of a reference. Raises DatasetError if it is not valid."""
+    Raises DatasetError if the reference is not valid.
+    """
+    if not text.startswith(OWN_IMAGES):
+        return None
     try:
         entry = json.loads(text.removeprefix(OWN_IMAGES))
         shape, class_names = tuple(entry["image_shape"]), tuple(map(str, entry["classes"]))

@@ -30,7 +30,8 @@ _LOG = logging.getLogger("rnc.datasets")
 
 def spec(name: str) -> DatasetSpec:
     """Return the spec of a data set, or of a `CustomImages.reference`. Raises ValueError with the known names."""
-    return custom.from_reference(name).spec if custom.is_reference(name) else specs.spec(name)
+    images = custom.from_reference(name)
+    return specs.spec(name) if images is None else images.spec
 
 
 def load(name: str, split: Split, root: Path | None = None, *, download: bool = True) -> ImageSet:
@@ -42,19 +43,20 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
     an unknown name and DatasetError, with a remedy, for images that are missing or damaged.
     """
     split = Split(split)
-    if custom.is_reference(name):
-        return _allowed_images(name).load(split)
+    custom_images = custom.from_reference(name)
+    if custom_images is not None:
+        allowed_folders.refuse_unless_allowed(custom_images)
+        return custom_images.load(split)
     dataset = spec(name)
-    if name == "digits":
+    if dataset.name == "digits":
         return _image_set(digits.load(split), digits.LEVELS)
     root = data_root(root)
     source = _encoded_source(dataset, split, root, download)
     if source is None:
-        _LOG.info(
-            "%s %s: torchvision's files in %s%s", name, split, root, ", downloaded if missing" if download else ""
-        )
+        downloaded = ", downloaded if missing" if download else ""
+        _LOG.info("%s %s: torchvision's files in %s%s", dataset.name, split, root, downloaded)
         return _image_set(torchvision_download.load_arrays(dataset, split, root, download=download))
-    _LOG.info("%s %s: %s", name, split, source)
+    _LOG.info("%s %s: %s", dataset.name, split, source)
     return _image_set(cache.load_decoded(dataset, split, source))
 
 
@@ -64,10 +66,12 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
     The sources are those of `load`, in its order. Raises ValueError for an unknown name and DatasetError with a remedy.
     """
     split, root = Split(split), data_root(root)
-    if custom.is_reference(name):
-        return _allowed_images(name).load_subset(split, indices)
+    custom_images = custom.from_reference(name)
+    if custom_images is not None:
+        allowed_folders.refuse_unless_allowed(custom_images)
+        return custom_images.load_subset(split, indices)
     dataset = spec(name)
-    if name == "digits":
+    if dataset.name == "digits":
         return images_by_index.from_arrays(*digits.load(split), indices, digits.LEVELS)
     for module in (parquet_folder, image_folder):
         source: ImageSource | None = module.find(dataset, split, root)
@@ -76,16 +80,9 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
     arrays = native_files.load_arrays(dataset, split, root)
     if arrays is None:
         raise DatasetError(
-            f"there are no images of {name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
+            f"there are no images of {dataset.name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
         )
     return images_by_index.from_arrays(*arrays, indices)
-
-
-def _allowed_images(reference: str) -> custom.CustomImages:
-    """Return the user's own images. Raises DatasetError if a store names a folder that is not allowed."""
-    images = custom.from_reference(reference)
-    allowed_folders.refuse_unless_allowed(images)
-    return images
 
 
 def _encoded_source(dataset: DatasetSpec, split: Split, root: Path, download: bool) -> ImageSource | None:

@@ -8,14 +8,11 @@ from collections.abc import Iterator
 import torch
 
 from rnc import metrics
-from rnc.conditions import Condition
 from rnc.features import FeatureSet, stage_batches
 from rnc.lab.engine.loading import AttackInputs
 from rnc.metrics.collapse import nc1
 from rnc.vocabulary import Metric
 
-SUCCESS = "success"
-"""The share of images for which the attack succeeds: the target is predicted or, if untargeted, a wrong class."""
 Layers = dict[str, dict[Metric, float]]
 
 
@@ -49,11 +46,6 @@ def frame_metrics(
         **{str(name): of_classifier[name] for name in (Metric.ACCURACY, Metric.NCC_ACCURACY, Metric.LOSS)},
         str(Metric.ANGLE): metrics.align(clean, means).summary()[Metric.ANGLE],
     }
-
-
-def success(condition: Condition, of_attack: torch.Tensor, labels: torch.Tensor, predicted: torch.Tensor) -> float:
-    """Return the share of predictions (N,) for which the attack succeeds, given its target classes and the true labels (N,)."""
-    return float((predicted == of_attack if condition.is_targeted else predicted != labels).double().mean())
 
 
 def layer_means(inputs: AttackInputs, images: torch.Tensor, labels: torch.Tensor) -> dict[str, metrics.ClassMeans]:

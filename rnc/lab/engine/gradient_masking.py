@@ -11,7 +11,7 @@ from rnc import attacks
 from rnc.conditions import Condition
 from rnc.lab.engine import masking_checks
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack
+from rnc.lab.engine.stepwise_attack import Progress, StepwiseAttack, Stopped
 from rnc.lab.gradient_masking import UNBOUNDED_STEPS, MaskingCheck, MaskingRequest, MaskingResult
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 
@@ -107,7 +107,7 @@ class _Attacks:
         self, condition: Condition, seed: int, record: Callable[[torch.Tensor], None] | None = None
     ) -> torch.Tensor:
         images = self._inputs.images
-        for current in attack(self._inputs, condition, seed):
+        for current in StepwiseAttack(self._inputs, condition, seed).rounds():
             images = current.images
             self._done += 1
             if record is not None and current.restart == 0:

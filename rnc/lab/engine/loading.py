@@ -1,7 +1,7 @@
 """Loading of the lab's inputs: a stored network and a class-balanced selection of images, on the available device."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,18 +68,33 @@ class AttackInputs:
         return [ImageBatch(images[part], labels[part], self.labels[part]) for part in self.batched_positions()]
 
 
+@dataclass(frozen=True)
+class _LoadedImages:
+    """All images of a data set's split, with the fingerprint of those that a run used."""
+
+    key: tuple
+    images: ImageSet
+    num_classes: int
+    fingerprint: str
+
+
 class InputLoader:
     """A loader of networks and images that keeps the last network and the last data set in memory, and no others."""
 
     def __init__(self) -> None:
         """Create a loader without network or data set."""
-        self._network: tuple[str, FeatureClassifier] | None = None
-        self._images: tuple[tuple, ImageSet, str] | None = None
+        self._network: FeatureClassifier | None = None
+        self._network_sha256 = ""
+        self._images: _LoadedImages | None = None
 
-    def load(self, request: Request, source: Source) -> AttackInputs:
-        """Return one of a request's stored networks and the request's images. Raises the errors of the methods below."""
+    def load(self, request: Request) -> Iterator[AttackInputs]:
+        """Yield each of a request's networks with the request's images, when it is its turn.
+
+        Raises the errors of the methods below.
+        """
         samples = request.sample_indices()
-        return self.balanced(source, request.images) if samples is None else self.selected(source, samples)
+        for source in request.sources:
+            yield self.balanced(source, request.images) if samples is None else self.selected(source, samples)
 
     def balanced(self, source: Source, count: int) -> AttackInputs:
         """Return a stored network and `count` class-balanced images of its source, or all images if there are fewer.
@@ -88,59 +103,59 @@ class InputLoader:
         images, and ValueError if the images do not fit into memory or the network has another number of classes than the data
         set.
         """
-        data, _fingerprint = self._load_images(source)
+        loaded = self._load_images(source)
         # A smaller balanced selection is contained in a larger one, so these images are among those that the run used.
-        num_classes = datasets.spec(source.dataset).num_classes
-        return self._inputs(source, data.balanced_indices(min(count, source.subset or len(data)), num_classes))
+        most = min(count, source.subset or len(loaded.images))
+        return self._inputs(source, loaded, loaded.images.balanced_indices(most, loaded.num_classes))
 
     def selected(self, source: Source, samples: Sequence[int]) -> AttackInputs:
         """Return a stored network and images of its source by their sample indices (n,).
 
         Raises the errors of `balanced`, and DatasetError if an index is too large.
         """
-        data, _fingerprint = self._load_images(source)
-        if samples and max(samples) >= len(data):
+        loaded = self._load_images(source)
+        if samples and max(samples) >= len(loaded.images):
             raise datasets.DatasetError(
-                f"{source.dataset} has {len(data)} images of {source.split}, but the request names index {max(samples)}"
+                f"{source.dataset} has {len(loaded.images)} images of {source.split}, but the request names index "
+                f"{max(samples)}"
             )
-        return self._inputs(source, torch.tensor(samples, dtype=torch.int64))
+        return self._inputs(source, loaded, torch.tensor(samples, dtype=torch.int64))
 
-    def _inputs(self, source: Source, indices: torch.Tensor) -> AttackInputs:
+    def _inputs(self, source: Source, loaded: _LoadedImages, indices: torch.Tensor) -> AttackInputs:
         """Return the network and the images at these positions of the data set."""
         device = pick_device()
         exact_float32()
-        data, fingerprint = self._load_images(source)
-        num_classes = datasets.spec(source.dataset).num_classes
-        _check_memory(len(indices), data.images[0].numel(), device)
+        _check_memory(len(indices), loaded.images.images[0].numel(), device)
+        as_recorded = source.fingerprint in (None, loaded.fingerprint)
         model = self._load_network(source, device)
-        if len(model.weight) != num_classes:
+        if len(model.weight) != loaded.num_classes:
             raise ValueError(
-                f"the network has {len(model.weight)} classes, but its data set has {num_classes}; the store names another "
-                "data set than the network was made for"
+                f"the network has {len(model.weight)} classes, but its data set has {loaded.num_classes}; the store names "
+                "another data set than the network was made for"
             )
-        chosen = data.take(indices).to(device)
-        as_recorded = source.fingerprint in (None, fingerprint)
-        return AttackInputs(model, chosen.pixels(), chosen.labels, indices.to(device), num_classes, as_recorded)
+        chosen = loaded.images.take(indices).to(device)
+        return AttackInputs(model, chosen.pixels(), chosen.labels, indices.to(device), loaded.num_classes, as_recorded)
 
-    def _load_images(self, source: Source) -> tuple[ImageSet, str]:
-        name = (source.dataset, source.split, source.subset)
-        if self._images is None or self._images[0] != name:
+    def _load_images(self, source: Source) -> _LoadedImages:
+        key = (source.dataset, source.split, source.subset)
+        if self._images is None or self._images.key != key:
             self._images = None
-            data = datasets.load(source.dataset, Split(source.split), download=False)
-            if not len(data):
+            images = datasets.load(source.dataset, Split(source.split), download=False)
+            if not len(images):
                 raise datasets.DatasetError(f"{source.dataset} has no images of {source.split}")
-            classes = datasets.spec(source.dataset).num_classes
-            of_run = data.take(data.balanced_indices(source.subset, classes)) if source.subset else data
-            self._images = name, data, of_run.fingerprint()
-        return self._images[1:]
+            num_classes = datasets.spec(source.dataset).num_classes
+            of_run = images.take(images.balanced_indices(source.subset, num_classes)) if source.subset else images
+            self._images = _LoadedImages(key, images, num_classes, of_run.fingerprint())
+        return self._images
 
     def _load_network(self, source: Source, device: torch.device) -> FeatureClassifier:
-        if self._network is None or self._network[0] != source.sha256:
+        if self._network is None or self._network_sha256 != source.sha256:
             self._network = None  # free the memory before the next network is loaded
+            self._network_sha256 = source.sha256
             model = weights.load(Path(source.checkpoint), source.sha256).to(device)
             set_threads(model)
-            self._network = source.sha256, model
-        return self._network[1]
+            self._network = model
+        return self._network
 
 
 def _check_memory(count: int, pixels: int, device: torch.device) -> None:

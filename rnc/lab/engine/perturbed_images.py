@@ -5,9 +5,8 @@ import time
 import numpy as np
 import torch
 
-from rnc.attacks import num_iterations
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack
+from rnc.lab.engine.stepwise_attack import Progress, StepwiseAttack, Stopped
 from rnc.lab.perturbed_images import PerturbedImagesRequest, PerturbedImagesResult
 
 
@@ -16,11 +15,12 @@ def perturb_images(
 ) -> PerturbedImagesResult:
     """Attack the images; a stopped attack returns its current images."""
     began = time.monotonic()
-    total = num_iterations(request.condition)
+    attack = StepwiseAttack(inputs, request.condition, request.seed)
+    total = attack.num_rounds
     done = 0
     perturbed = inputs.images
     progress(0, total, None)
-    for done, current in enumerate(attack(inputs, request.condition, request.seed), 1):
+    for done, current in enumerate(attack.rounds(), 1):
         perturbed = current.images
         progress(done, total, None)
         if stopped():

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from rnc import attacks
-from rnc.attacks import AttackStep, SampleNoise
+from rnc.attacks import SampleNoise
 from rnc.conditions import Condition
 from rnc.lab.engine.loading import AttackInputs
-from rnc.vocabulary import LabelRule
 
 Progress = Callable[[int, int, dict[str, Any] | None], None]
 """A function of the completed rounds, all rounds, and the row of a new frame or None."""
+SUCCESS = "success"
+"""The metric's name for the share of images for which an attack succeeds."""
 Stopped = Callable[[], bool]
 """A function that returns True if a stop is requested; called after every round."""
 
@@ -32,47 +33,50 @@ class Round:
     """Number of images for which every gradient so far was exactly 0, so the attack cannot move them."""
 
 
-def attack(inputs: AttackInputs, condition: Condition, seed: int) -> Iterator[Round]:
-    """Yield the rounds of an attack on all images; its random numbers depend only on the seed and the sample index."""
-    for steps in zip(*[_steps(inputs, condition, seed, part) for part in inputs.batched_positions()], strict=True):
-        images = torch.cat([step.kept for step in steps])
-        without = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
-        yield Round(steps[0].restart, steps[0].step, images, without)
+class StepwiseAttack:
+    """An attack on all images of the inputs, for which this constructor reads all that a condition says about it."""
 
+    def __init__(self, inputs: AttackInputs, condition: Condition, seed: int) -> None:
+        """Prepare the attack; its random numbers depend only on the seed and the sample index.
 
-def last_round(
-    inputs: AttackInputs, condition: Condition, seed: int, on_round: Callable[[], None], stopped: Stopped
-) -> Round | None:
-    """Return an attack's last round; None if it was stopped earlier. `on_round` is called after every round."""
-    last = None
-    for done, last in enumerate(attack(inputs, condition, seed), 1):  # noqa: B007  (the last round is returned)
-        on_round()
-        if stopped() and done < attacks.num_iterations(condition):
-            return None
-    return last
+        Raises ValueError if the attack is not possible with these images or with this number of classes.
+        """
+        self._compare = torch.eq if condition.is_targeted else torch.ne
+        batches = [
+            attacks.prepare(
+                condition,
+                inputs.logits_fn,
+                inputs.images[part],
+                inputs.labels[part],
+                inputs.num_classes,
+                SampleNoise(seed, inputs.indices[part]),
+            )
+            for part in inputs.batched_positions()
+        ]
+        self.num_rounds = batches[0].num_iterations
+        """Number of rounds: the start and the steps of every restart."""
+        self.target_labels = torch.cat([batch.attack_labels for batch in batches])
+        """The attack's target classes (N,), or the true classes, from which an untargeted one moves away."""
+        self.measured_by = torch.cat([batch.measured_by for batch in batches])
+        """The labels (N,) with which the attacked images are measured: the target classes or the true labels."""
+        self._batches = batches
 
+    def rounds(self) -> Iterator[Round]:
+        """Yield the rounds of the attack, once."""
+        for steps in zip(*(batch.steps for batch in self._batches), strict=True):
+            images = torch.cat([step.kept for step in steps])
+            without = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
+            yield Round(steps[0].restart, steps[0].step, images, without)
 
-def attack_labels(inputs: AttackInputs, condition: Condition) -> torch.Tensor:
-    """Return the attack's target classes (N,), or the true classes, from which an untargeted one moves away."""
-    images, labels = inputs.images, inputs.labels
-    parts = [
-        attacks.attack_labels(condition, inputs.logits_fn, images[part], labels[part], inputs.num_classes)
-        for part in inputs.batched_positions()
-    ]
-    return torch.cat(parts)
+    def last_round(self, on_round: Callable[[], None], stopped: Stopped) -> Round | None:
+        """Return the last round; None if the attack was stopped earlier. `on_round` is called after every round."""
+        last = None
+        for done, last in enumerate(self.rounds(), 1):  # noqa: B007  (the last round is returned)
+            on_round()
+            if stopped() and done < self.num_rounds:
+                return None
+        return last
 
-
-def measurement_labels(condition: Condition, of_attack: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the labels (N,) with which a condition's images are measured: the target classes or the true labels."""
-    return of_attack if condition.label_rule is LabelRule.TARGET else labels
-
-
-def _steps(inputs: AttackInputs, condition: Condition, seed: int, part: torch.Tensor) -> Iterator[AttackStep]:
-    return attacks.attack_steps(
-        condition,
-        inputs.logits_fn,
-        inputs.images[part],
-        inputs.labels[part],
-        inputs.num_classes,
-        SampleNoise(seed, inputs.indices[part]),
-    )
+    def success(self, predicted: torch.Tensor) -> float:
+        """Return the share of predictions (N,) for which the attack succeeds: the target or, if untargeted, a wrong class."""
+        return float(self._compare(predicted, self.target_labels).double().mean())

@@ -1,43 +1,40 @@
 """An attack at several strengths on one or several networks, with the same images and the same seed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 import torch
 
 from rnc.attacks import num_iterations
-from rnc.conditions import CLEAN, Condition
+from rnc.conditions import Condition
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack_labels, last_round, measurement_labels
-from rnc.lab.source import Source
+from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, Round, StepwiseAttack, Stopped
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import FEATURES_LAYER
 
 _COLUMNS = ["source", "strength", "layer", "metric", "value"]
 
-Load = Callable[[Source], AttackInputs]
-
 
 def measure_strength_curve(
-    load: Load, request: StrengthCurveRequest, progress: Progress, stopped: Stopped
+    networks: Iterable[AttackInputs], request: StrengthCurveRequest, progress: Progress, stopped: Stopped
 ) -> StrengthCurveResult:
     """Attack at every strength, one network after the other. After a stop, the result omits what was not completed.
+
+    `networks` may load each network when it is its turn, so that only one is in memory.
 
     Raises ValueError if an attack does, and if the networks would be attacked on different images.
     """
     began = time.monotonic()
     conditions = [request.at(value) for value in request.values]
-    rounds_each = [1 if condition is CLEAN else num_iterations(condition) for condition in conditions]
-    count = _RoundCount(len(request.sources) * sum(rounds_each), progress)
+    count = _RoundCount(len(request.sources) * sum(map(num_iterations, conditions)), progress)
     rows: list[tuple] = []
     indices = None
     as_recorded = is_complete = True
     device = ""
-    for number, source in enumerate(request.sources):
-        inputs = load(source)
+    for number, inputs in enumerate(networks):
         if indices is not None and not torch.equal(indices, inputs.indices):
             raise ValueError("the runs took different images of the data set; compare runs of the same subset")
         indices = inputs.indices
@@ -85,30 +82,25 @@ class _Curve:
     def measure(self, conditions: list[Condition], count: _RoundCount, stopped: Stopped) -> bool:
         """Attack at every strength and measure the images; return whether all strengths were completed."""
         for value, condition in zip(self._request.values, conditions, strict=True):
-            last = last_round(self._inputs, condition, self._request.seed, count, stopped)
+            attack = StepwiseAttack(self._inputs, condition, self._request.seed)
+            last = attack.last_round(count, stopped)
             if last is None:
                 return False
-            self._measure_point(value, condition, last.images, last.without_gradient)
+            self._measure_point(value, attack, last)
         return True
 
-    def _measure_point(
-        self, strength: float, condition: Condition, images: torch.Tensor, without_gradient: int
-    ) -> None:
-        inputs = self._inputs
-        of_attack = attack_labels(inputs, condition)
-        labels = measurement_labels(condition, of_attack, inputs.labels)
-        features = inputs.features(images)
+    def _measure_point(self, strength: float, attack: StepwiseAttack, last: Round) -> None:
+        inputs, labels = self._inputs, attack.measured_by
+        features = inputs.features(last.images)
         values: dict[str, Any] = collapse_under_attack.collapse_metrics(inputs, features, labels)
         values |= collapse_under_attack.mean_alignment(inputs, self._clean_means, features, labels)
-        values[collapse_under_attack.SUCCESS] = collapse_under_attack.success(
-            condition, of_attack, inputs.labels, features.predicted
-        )
-        values[WITHOUT_GRADIENT] = without_gradient / len(labels)
+        values[SUCCESS] = attack.success(features.predicted)
+        values[WITHOUT_GRADIENT] = last.without_gradient / len(labels)
         for metric, value in values.items():
             self._add(strength, FEATURES_LAYER, metric, value)
         if self._clean_layer_means is not None:
             for layer, of_layer in collapse_under_attack.layerwise(
-                inputs, images, labels, self._clean_layer_means
+                inputs, last.images, labels, self._clean_layer_means
             ).items():
                 for name, value in of_layer.items():
                     self._add(strength, layer, str(name), value)

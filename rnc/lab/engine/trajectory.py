@@ -9,13 +9,11 @@ import torch
 from torch.nn import functional
 
 from rnc import metrics
-from rnc.attacks import num_iterations
-from rnc.conditions import Condition
 from rnc.features import FeatureSet
 from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import Progress, Stopped, attack, attack_labels, measurement_labels
+from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, StepwiseAttack, Stopped
 from rnc.lab.requests import MOST_FRAMES
 from rnc.projection import PlanePCA
 
@@ -33,31 +31,31 @@ def record_trajectory(
     Raises ValueError if features are not finite, and if the attack is not possible with this number of classes.
     """
     began = time.monotonic()
-    condition = request.condition
-    total = num_iterations(condition)
-    trajectory = _Trajectory(inputs, condition, request.watched)
+    attack = StepwiseAttack(inputs, request.condition, request.seed)
+    total = attack.num_rounds
+    trajectory = _Trajectory(inputs, attack, request.watched)
     progress(0, total, trajectory.rows[0])
     done = starts = without_gradient = 0
     images = inputs.images
-    for done, current in enumerate(attack(inputs, condition, request.seed), 1):
+    for done, current in enumerate(attack.rounds(), 1):
         starts += current.step == 0
         images = current.images
         without_gradient = current.without_gradient
         ended = done == total or stopped()
         row = None
-        if ended or _is_frame(current.restart, current.step, total // condition.restarts):
+        if ended or _is_frame(current.restart, current.step, total // request.condition.restarts):
             row = trajectory.add(current.restart, current.step, images)
         progress(done, total, row)
         if ended:
             break
     return AttackResult(
-        condition=condition.slug,
+        condition=request.condition.slug,
         steps_done=done - starts,
         rounds=total,
         stopped=done < total,
         as_recorded=inputs.as_recorded,
         device=inputs.device_name,
-        layers=_layers(inputs, trajectory.labels, images, request.layers),
+        layers=_layers(inputs, attack.measured_by, images, request.layers),
         **trajectory.fields(images),
         seconds=time.monotonic() - began,
         without_gradient=without_gradient,
@@ -72,10 +70,8 @@ def _is_frame(restart: int, step: int, rounds_each: int) -> bool:
 class _Trajectory:
     """The frames of an attack so far, beginning with the clean images."""
 
-    def __init__(self, inputs: AttackInputs, condition: Condition, watched: int) -> None:
-        self._inputs, self._condition = inputs, condition
-        self._attack_labels = attack_labels(inputs, condition)
-        self.labels = measurement_labels(condition, self._attack_labels, inputs.labels)
+    def __init__(self, inputs: AttackInputs, attack: StepwiseAttack, watched: int) -> None:
+        self._inputs, self._attack = inputs, attack
         self._watched = class_balanced_order(inputs.labels)[:watched]
         self._clean = self._last = inputs.features(inputs.images)
         self._clean_means = collapse_under_attack.clean_means(inputs, self._clean)
@@ -88,14 +84,14 @@ class _Trajectory:
     def add(self, restart: int, step: int, images: torch.Tensor) -> dict[str, Any]:
         """Measure all images of a frame, record the watched ones, and return the frame's row."""
         self._last = self._inputs.features(images)
-        self._take(restart, step, self._last, self.labels)
+        self._take(restart, step, self._last, self._attack.measured_by)
         return self.rows[-1]
 
     def _take(self, restart: int, step: int, features: FeatureSet, labels: torch.Tensor) -> None:
         inputs = self._inputs
-        success = collapse_under_attack.success(self._condition, self._attack_labels, inputs.labels, features.predicted)
         values = collapse_under_attack.frame_metrics(inputs, self._clean_means, features, labels)
-        self.rows.append({"restart": restart, "step": step, **values, collapse_under_attack.SUCCESS: success})
+        success = self._attack.success(features.predicted)
+        self.rows.append({"restart": restart, "step": step, **values, SUCCESS: success})
         self._arrays.append(self._watch(features.features[self._watched], features.logits[self._watched].double()))
 
     def _watch(self, features: torch.Tensor, logits: torch.Tensor) -> dict[str, np.ndarray]:
@@ -128,13 +124,15 @@ class _Trajectory:
         leaps = metrics.leaps(last.features, inputs.labels, last.predicted, self._clean_means).clusters()
         return {
             "before": collapse_under_attack.collapse_metrics(inputs, clean, inputs.labels),
-            "after": collapse_under_attack.collapse_metrics(inputs, last, self.labels),
-            "alignment": collapse_under_attack.mean_alignment(inputs, self._clean_means, last, self.labels),
+            "after": collapse_under_attack.collapse_metrics(inputs, last, self._attack.measured_by),
+            "alignment": collapse_under_attack.mean_alignment(
+                inputs, self._clean_means, last, self._attack.measured_by
+            ),
             "leaps": pd.DataFrame(dict(zip(("true_class", "predicted_class", "count", "angle"), leaps, strict=True))),
             "frames": pd.DataFrame(self.rows),
             "sample": inputs.indices[watched].cpu().numpy(),
             "label": inputs.labels[watched].cpu().numpy(),
-            "goal": self._attack_labels[watched].cpu().numpy(),
+            "goal": self._attack.target_labels[watched].cpu().numpy(),
             "means_span": (self._clean_means.centred @ self._clean_means.directions[1].T).cpu().numpy(),
             "clean_images": _as_float32(inputs.images[shown]),
             "perturbed_images": _as_float32(perturbed[shown]),

@@ -23,7 +23,7 @@ from typing import IO, Any
 from rnc.lab.attack import AttackRequest
 from rnc.lab.engine import timing
 from rnc.lab.engine.gradient_masking import check_gradient_masking
-from rnc.lab.engine.loading import AttackInputs, InputLoader
+from rnc.lab.engine.loading import InputLoader
 from rnc.lab.engine.perturbed_images import perturb_images
 from rnc.lab.engine.strength_curve import measure_strength_curve
 from rnc.lab.engine.trajectory import record_trajectory
@@ -45,18 +45,12 @@ _ERRORS_FOR_USERS = (ValueError, CheckpointError, FileNotFoundError, MessageErro
 """Errors whose messages are written for users."""
 
 
-def _on_one_network(compute: Callable[..., Result]) -> Callable[..., Result]:
-    """Return a function that loads the network and the images of a request before it calls `compute` with them."""
-    return lambda load, request, *rest: compute(load(request.source), request, *rest)
-
-
 _COMPUTE: dict[type[Request], Callable[..., Result]] = {
-    AttackRequest: _on_one_network(record_trajectory),
-    StrengthCurveRequest: measure_strength_curve,
-    MaskingRequest: _on_one_network(check_gradient_masking),
-    PerturbedImagesRequest: _on_one_network(perturb_images),
+    AttackRequest: record_trajectory,
+    MaskingRequest: check_gradient_masking,
+    PerturbedImagesRequest: perturb_images,
 }
-"""The function of (load, request, progress, stopped) that computes the result of each kind of request."""
+"""The function of (inputs, request, progress, stopped) that computes the result of each kind of request about one network."""
 
 
 class Worker:
@@ -104,16 +98,17 @@ class Worker:
         return True
 
     def _run(self, number: int, request: Request) -> None:
-        def load(source: Source) -> AttackInputs:
-            return self._loader.load(request, source)
-
         def stopped() -> bool:
             return self._number_to_stop == number
 
         if stopped():
             send_message(self._responses, {"kind": "result", "id": number, "state": "stopped"})
             return
-        result = _COMPUTE[type(request)](load, request, _ProgressReporter(self._responses, number), stopped)
+        progress, networks = _ProgressReporter(self._responses, number), self._loader.load(request)
+        if isinstance(request, StrengthCurveRequest):
+            result: Result = measure_strength_curve(networks, request, progress, stopped)
+        else:
+            result = _COMPUTE[type(request)](next(networks), request, progress, stopped)
         state = "stopped" if result.stopped else "done"
         send_message(self._responses, {"kind": "result", "id": number, "state": state}, result.to_bytes())
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnc import datasets, models
-from rnc.attacks import AttackStep, SampleNoise, attack_labels, attack_steps, num_iterations, perturbation
+from rnc.attacks import AttackStep, SampleNoise, attack_labels, attack_steps, num_iterations, perturbation, prepare
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, TargetRule
 from tests.examples import examples
@@ -148,7 +148,12 @@ def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(cond
     made = perturbation(condition, net, CLASSES, seed)(images, labels, torch.arange(SIZE))
     assert torch.equal(made.images, path_of(condition, seed)[-1].kept)
     measured = condition.label_rule is LabelRule.TARGET
-    assert torch.equal(made.labels, attack_labels(condition, net, images, labels, CLASSES) if measured else labels)
+    targets = attack_labels(condition, net, images, labels, CLASSES)
+    assert torch.equal(made.labels, targets if measured else labels)
+    prepared = prepare(condition, net, images, labels, CLASSES, SampleNoise(seed, torch.arange(SIZE)))
+    assert torch.equal(prepared.attack_labels, targets) and torch.equal(prepared.measured_by, made.labels)
+    points = list(prepared.steps)
+    assert len(points) == prepared.num_iterations and torch.equal(points[-1].kept, made.images)
 
 
 @examples(80)

@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from rnc import datasets, models
+from rnc.conditions import Condition
 from rnc.lab.engine import loading, timing
 from rnc.lab.engine.loading import AttackInputs, InputLoader
+from rnc.lab.perturbed_images import PerturbedImagesRequest
 from rnc.lab.source import Source
+from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.models import weights
 from rnc.vocabulary import Split
 from tests.rnc.lab.networks import behind
@@ -56,6 +59,18 @@ def test_the_last_network_and_data_set_are_held_and_no_other(source: Source, mon
     assert loads == ["rnc.datasets", "rnc.models.weights", "rnc.datasets"]
     loader.balanced(source, 20)
     assert loads.count("rnc.datasets") == 3 and loads.count("rnc.models.weights") == 1
+
+
+def test_the_networks_of_a_request_are_loaded_one_by_one(source: Source) -> None:
+    attack = Condition.from_slug("pgd-linf-0.1-2")
+    missing = replace(source, checkpoint=f"{source.checkpoint}.missing", sha256="ab" * 32)
+    request = StrengthCurveRequest((source, missing), attack, Axis.STEPS, (1.0,), images=20)
+    networks = InputLoader().load(request)
+    assert len(next(networks).images) == 20
+    with pytest.raises(weights.CheckpointError):  # only now is the second one read
+        next(networks)
+    (chosen,) = InputLoader().load(PerturbedImagesRequest(source, attack, (3, 1)))
+    assert chosen.indices.tolist() == [1, 3]
 
 
 def test_a_network_of_another_number_of_classes_is_refused(source: Source, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def run(
         seen.append(1)
         return stop_after is not None and len(seen) >= stop_after
 
-    return measure_strength_curve(load, request, lambda *_: None, stopped)
+    return measure_strength_curve(map(load, request.sources), request, lambda *_: None, stopped)
 
 
 def values(found: StrengthCurveResult, source: int, strength: float, layer: str = "features") -> dict[str, float]:
@@ -125,7 +125,7 @@ def test_stopped_it_has_the_strengths_that_were_finished(inputs: AttackInputs, s
 def test_rounds_are_counted_over_all_strengths_and_networks(inputs: AttackInputs) -> None:
     seen: list[tuple] = []
     request = replace(CASES[0], sources=(SOURCE, SOURCE), layers=False)
-    measure_strength_curve(lambda _source: inputs, request, lambda *told: seen.append(told), lambda: False)
+    measure_strength_curve([inputs, inputs], request, lambda *told: seen.append(told), lambda: False)
     assert [told[:2] for told in seen] == [(done, 22) for done in range(23)]
 
 
