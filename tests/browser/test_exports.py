@@ -116,7 +116,7 @@ def test_the_toolbar_of_a_chart_has_its_table_and_no_picture_of_its_own(demo_add
     settle(page)
     chart = page.get_by_test_id("stVegaLiteChart").first
     chart.hover()
-    frame = page.get_by_test_id("stFullScreenFrame").filter(has=chart)
+    frame = page.get_by_test_id("stFullScreenFrame").first
     expect(frame.get_by_role("button", name="Show data")).to_be_visible()
     assert frame.get_by_role("button", name="Download as PNG", include_hidden=True).count() == 1
     expect(frame.get_by_role("button", name="Download as PNG", include_hidden=True)).to_be_hidden()

@@ -28,7 +28,7 @@ def test_long_curves_are_thinned_and_exports_are_whole(long_store: Path, monkeyp
     taken: dict[str, pd.DataFrame] = {}
 
     def offer(figures: PageFigures) -> None:
-        taken.update({name: table for name, (_chart, table) in figures._drawn.items()})
+        taken.update({name: table for name, (_chart, table, _about) in figures._drawn.items()})
 
     monkeypatch.setattr(PageFigures, "draw_export_menu", offer)
     app = open_page("collapse", long_store, monkeypatch)
