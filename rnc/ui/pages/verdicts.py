@@ -39,7 +39,8 @@ def verdict_tiles(judgements: list[Judgement], labels: pd.Series) -> str:
 def _tile(judgement: Judgement, labels: pd.Series) -> str:
     verdict, number = judgement.verdict, judgement.deciding()
     if number is None:
-        below = f"<span>{escape(str(verdict))}</span>"
+        is_about_none = set(judgement.unjudged.values()) == {Reason.OTHER_TRAINING}
+        below = f"<span>{'about none of the selected runs' if is_about_none else escape(str(verdict))}</span>"
     else:
         run = single_line(labels[number.run_id])
         below = (

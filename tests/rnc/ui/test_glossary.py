@@ -16,7 +16,7 @@ KNOWN_TO_ALL = set(
     re.findall(
         r"\S+",
         "CSV PDF PNG SVG GIF SQL GPU CPU RAM ID IDS UTC JSON HTML URL MB GB RNC STORE TMLR SLURM CIFAR MNIST CDN OK SELECT CUDA "
-        "HTTP GET STYLE HH YYYY-MM-DD LN10",
+        "HTTP NAME GET STYLE HH YYYY-MM-DD LN10",
     )
 )
 """Capitals of computers, data sets and addresses, which are not this field's. C1 to C11 are the claims."""
