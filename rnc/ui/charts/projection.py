@@ -19,8 +19,10 @@ from rnc.ui.charts.theme import quiet_text
 from rnc.vocabulary import Role
 
 _HEIGHT, _HEIGHT_WITH_LEGEND_BELOW, _SIMPLEX_HEIGHT = 520, 560, 450
-OUTSIDE = 1.16
-"""Distance of vertex names from the middle of a simplex plane's triangle, relative to the vertices."""
+OUTSIDE = 1.3
+"""Distance of vertex names from the middle of a simplex plane's triangle, relative to the vertices, in the rows of a chart."""
+_NEARER = 0.9
+"""Distance at which the names are drawn, relative to the stored one, so that they are at their vertices."""
 _INWARDS, _OUTWARDS = "datum.side < 0 ? 'left' : datum.side > 0 ? 'right' : 'center'", "12 * datum.side"
 """Vega expressions for a vertex name: alignment and offset in pixels, so that long names extend away from the chart's edge."""
 _APART = "hypot(scale('x', datum.x) - scale('x', 0), scale('y', datum.y) - scale('y', 0)) > 60 ? 1 : 0"
@@ -265,8 +267,9 @@ def _simplex() -> list[alt.Chart]:
     sides = named("sides").mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
     text: dict[str, Any] = {"fontSize": 13, "fontWeight": "bold", "limit": _NAME_WIDTH, "opacity": alt.ExprRef(_APART)}
     text |= {"align": alt.ExprRef(_INWARDS), "dx": alt.ExprRef(_OUTWARDS)}
-    ground = named("vertices").mark_text(stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round", **text)
-    names = named("vertices").mark_text(color=quiet_text(), **text)
+    vertices = named("vertices").transform_calculate(x=f"{_NEARER} * datum.x", y=f"{_NEARER} * datum.y")
+    ground = vertices.mark_text(stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round", **text)
+    names = vertices.mark_text(color=quiet_text(), **text)
     return [sides, *(layer.encode(x="x:Q", y="y:Q", text="label:N") for layer in (ground, names))]
 
 
