@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
@@ -35,9 +36,17 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def click_row(page: Page, row: int, x: int = 300) -> None:
-    """Click into the table of runs, x pixels from its left edge."""
-    page.get_by_test_id("stDataFrame").first.click(position={"x": x, "y": HEADER + ROW * row + ROW / 2})
+def open_by_click(page: Page, row: int, name: str, x: int = 300) -> None:
+    """Click into the table of runs, x pixels from its left edge, as soon as it is drawn, and wait for the run's panel."""
+    heading = page.locator(".st-key-open_run").get_by_role("heading", name=name)
+    for _attempt in range(20):
+        table = page.get_by_test_id("stDataFrame").first
+        table.locator("canvas").first.wait_for()
+        table.click(position={"x": x, "y": HEADER + ROW * row + ROW / 2})
+        with suppress(Error):  # (a table that is being replaced takes no click)
+            heading.wait_for(timeout=5_000)
+            return
+    pytest.fail(f"no click in row {row} opened {name}")
 
 
 def test_a_click_in_a_row_opens_its_run_in_place(store: Path, serve: Callable[[Path], str], page: Page) -> None:
@@ -45,12 +54,10 @@ def test_a_click_in_a_row_opens_its_run_in_place(store: Path, serve: Callable[[P
     settle(page)
     panel = page.locator(".st-key-open_run")
     expect(page.get_by_text("Click a row to open its run")).to_be_visible()
-    click_row(page, 0)
-    expect(panel.get_by_role("heading", name="AT")).to_be_visible()
+    open_by_click(page, 0, "AT")
     expect(page).to_have_url(re.compile("config_of=two-at"))
     assert panel.bounding_box()["y"] < 900, "in the window, without scrolling"  # type: ignore[index]
-    click_row(page, 1, x=60)
-    expect(panel.get_by_role("heading", name="ST")).to_be_visible()
+    open_by_click(page, 1, "ST", x=60)
     panel.get_by_role("tab", name="Archive or delete").click()
     panel.get_by_role("button", name="Delete …").click()
     question = panel.get_by_text("Delete 1 run permanently?")
@@ -58,8 +65,7 @@ def test_a_click_in_a_row_opens_its_run_in_place(store: Path, serve: Callable[[P
     assert question.bounding_box()["y"] < 900, "the question is where it was asked for"  # type: ignore[index]
     panel.get_by_role("button", name="Close").click()
     expect(panel).to_have_count(0)
-    click_row(page, 1, x=60)
-    expect(panel.get_by_role("heading", name="ST")).to_be_visible()
+    open_by_click(page, 1, "ST", x=60)
     page.reload()
     expect(panel.get_by_role("heading", name="ST")).to_be_visible()
 

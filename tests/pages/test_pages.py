@@ -279,7 +279,7 @@ def test_the_runs_table_is_the_readers(demo_store: Path, monkeypatch: pytest.Mon
     same(ordered(app.dataframe[0].value[["run_id", "state", "epochs"]]), runs.assign(epochs=told))
     app.query_params["config_of"] = runs["run_id"].iloc[-1]
     app.run()
-    assert f'"objective": "{runs["objective"].iloc[-1]}"' in app.json[0].value.replace('":"', '": "')
+    assert f'"objective": "{runs["objective"].iloc[-1]}"' in app.json[1].value.replace('":"', '": "')
 
 
 @pytest.mark.parametrize("page", PAGES)
