@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from rnc.ui.lab.style import WRONG
 from tests.browser.conftest import PATIENCE_MS, new_context, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -112,6 +113,21 @@ def test_no_choice_is_cut_on_a_phone(demo_address: str, page: Page) -> None:
     expect(choice).to_be_visible()
     box = choice.bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_a_wrong_entry_has_a_red_border(demo_address: str, page: Page) -> None:
+    """And a message below it; the fields beside it have neither."""
+    visit(page, demo_address + "/attack_lab?lab_epsilon=foo&lab_steps=8")
+    message = page.locator(f"[class*='st-key-{WRONG}']")
+    expect(message).to_contain_text("is not a number")
+    expect(message).to_have_count(1)
+    border = "element => getComputedStyle(element).borderTopColor"
+    fields = [
+        page.locator(f".st-key-{key} [data-testid='stTextInputRootElement']")
+        for key in ("lab_epsilon", "lab_step_size")
+    ]
+    wrong, right = (field.evaluate(border) for field in fields)
+    assert wrong == "rgb(198, 40, 40)" != right
 
 
 def test_the_steps_play(demo_address: str, page: Page) -> None:
