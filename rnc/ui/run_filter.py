@@ -74,11 +74,10 @@ def draw_filter(runs: pd.DataFrame) -> RunFilter:
         )
         # Two columns, so that the filter fits into a window of 900 pixels.
         columns = st.columns(2, gap="small")
-        for position, (name, field_label) in enumerate(FIELDS.items()):
+        for name, field_label in FIELDS.items():
             if options := _options(runs, name):
-                columns[position % 2].multiselect(
-                    field_label, options, key=_PREFIX + name, bind="query-params", placeholder="any"
-                )
+                with columns[list(FIELDS).index(name) % 2]:
+                    st.multiselect(field_label, options, key=_PREFIX + name, bind="query-params", placeholder="any")
         st.toggle("Show archived runs", key=_ARCHIVED, bind="query-params")
         with st.container(horizontal=True):
             st.button(

@@ -68,11 +68,11 @@ def draw_counts(all_runs: pd.DataFrame, runs: pd.DataFrame, run_filter: RunFilte
     published = int(all_runs["published"].sum())
     stored = len(all_runs) - published
     hidden = int((all_runs["archived"] & ~run_filter.archived).sum())
+    matching = f"{len(runs)} of {len(all_runs)} runs match the filter. " if run_filter.has_criteria else ""
+    in_gallery = f", {published:,d} in the built-in gallery" if published else ""
+    archived = f"; {hidden:,d} archived" if hidden else ""
     path = escape_markdown(displayed_path(opened_store.reader().path))
-    text = f"{len(runs)} of {len(all_runs)} runs match the filter. " if run_filter.has_criteria else ""
-    counts = [f"{stored:,d} in the store {path}"] + [f"{published:,d} in the built-in gallery"] * bool(published)
-    text += f"Runs: {', '.join(counts)}"
-    st.caption(f"{text}; {hidden:,d} archived" if hidden else text)
+    st.caption(f"{matching}Runs: {stored:,d} in the store {path}{in_gallery}{archived}")
 
 
 def draw_left_out(left_out: dict[str, str]) -> None:

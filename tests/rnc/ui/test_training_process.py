@@ -12,7 +12,7 @@ import pytest
 
 from rnc.safe_paths import UnsafePathError
 from rnc.ui import training_process
-from rnc.ui.training_process import Training
+from rnc.ui.training_process import Phase, Training
 
 FAKE = """
 import os, sys
@@ -201,3 +201,28 @@ def test_the_log_tail_sends_nothing_to_a_terminal_and_is_read_from_its_end(tmp_p
     log = tmp_path / "rnc.duckdb.training.log"
     log.write_bytes(b"old\n" * 10**6 + b"\x1b[31mred\x1b[0m\n\x1b]0;title\x07\n")
     assert Training(tmp_path / "rnc.duckdb").log_tail().splitlines()[-2:] == ["red", r"\x1b]0;title\x07"]
+
+
+def test_the_phase_is_what_there_is(training: Training, ready: Path, tmp_path: Path) -> None:
+    """Another server sees the training run; the one that stops it says so until its processes have ended, and then that, too."""
+    again = started_again(tmp_path / "data" / "rnc.duckdb")
+    assert training.phase == again.phase == Phase.IDLE and not training.can_resume
+    training.start("tiny")
+    assert ready.read_text() == "ready"
+    assert training.phase == again.phase == Phase.RUNNING
+    again.stop()
+    assert again.phase in (Phase.STOPPING, Phase.STOPPED) and not again.is_stop_overdue
+    assert wait_for_end(training) == 130
+    assert training.phase == again.phase == Phase.STOPPED and training.exit_code is None
+    training.resume()
+    assert ready.read_text() == "ready" and training.phase is Phase.RUNNING and "argv ['tiny'" in training.log_tail()
+    training.stop()
+    wait_for_end(training)
+    training.dismiss_end()
+    assert training.phase is Phase.IDLE
+
+
+def test_a_name_that_looks_like_an_option_is_refused(training: Training) -> None:
+    with pytest.raises(UnsafePathError, match="begins with a dash"):
+        training.start("--overwrite")
+    assert training.phase is Phase.IDLE
