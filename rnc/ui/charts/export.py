@@ -15,8 +15,8 @@ MOST_ROWS = 100_000
 """Largest number of rows in an exported picture, whose specification takes half a kB of the server's memory per row."""
 _RENDERER = Renderer()
 _POINTS_PER_PIXEL, _DOTS_PER_INCH = 72 / PIXELS_PER_INCH, 300
-_NORM = "\N{DOUBLE VERTICAL LINE}"
-_SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|\N{{MODIFIER LETTER CAPITAL T}}|{_NORM}")
+_NORM, _TRANSPOSE = "\N{DOUBLE VERTICAL LINE}", "\N{MODIFIER LETTER CAPITAL T}"
+_SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|{_TRANSPOSE}|{_NORM}")
 """An index as our formulas write it, and the signs of a transpose and a norm, which are in few fonts: a text with such a sign
 would be drawn in another font."""
 _DEPTH, _SMALL = 0.25, 0.7

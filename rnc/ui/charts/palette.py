@@ -36,13 +36,13 @@ CLASSES = [
     "#A39636",
     "#4F9DB7",
     "#AC3679",
-    "#909090",
+    "#A0693F",
     "#E77331",
     "#009988",
     "#8866CC",
 ]
-"""Tol's bright scheme (2021) and three of his vibrant and muted colours, with a contrast of 3 to the page in both themes; class
-labels are written beside them."""
+"""After Tol's bright scheme (2021), with a brown in place of its grey and three of his vibrant and muted colours; all have a
+contrast of 3 to the page in both themes. Class labels are written beside them."""
 
 GREY = "#888888"
 """Colour of rules and sides that belong to no class or run, with a contrast of 3 to the page in both themes."""

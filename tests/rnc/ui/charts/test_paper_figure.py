@@ -67,7 +67,9 @@ def test_names_are_horizontal_slanted_or_vertical() -> None:
     def angle(count: int, width: float) -> float:
         names = [f"block{number}.conv" for number in range(count)]
         frame = pd.DataFrame({"run": "ST", "shown": "clean", "layer": names, "depth": range(count), "value": 1.0})
-        return axis_of(layer_panel(frame, Metric.NC1, ["ST"], ["clean"], log=True), "x", width)["axis"]["labelAngle"]
+        return axis_of(layer_panel(frame, Metric.NC1, {"ST": "#0072B2"}, ["clean"], log=True), "x", width)["axis"][
+            "labelAngle"
+        ]
 
     assert (angle(4, PAGE), angle(10, COLUMN), angle(30, COLUMN)) == (0, -40, -90)
 
@@ -102,5 +104,5 @@ def test_the_scale_of_leaps_ends_near_the_largest_share() -> None:
 def test_strengths_have_a_gradient() -> None:
     """Vega-Lite draws symbols instead, side by side beyond the figure's width, where lines have points."""
     frame = pd.DataFrame({"source": "ST", "strength": [0.0, 0.1], "layer": ["conv1", "features"], "value": [0.5, 0.4]})
-    spec = drawn(layers_by_strength(frame, Metric.NC1, ["ST"], pixels=False))
+    spec = drawn(layers_by_strength(frame, Metric.NC1, ["ST"], "strength", pixels=False))
     assert "point" not in spec["mark"] and spec["encoding"]["color"]["legend"]["title"] == "strength"

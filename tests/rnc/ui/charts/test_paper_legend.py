@@ -15,7 +15,7 @@ from rnc.ui.charts.paper_legend import Entry, draw_legends
 from rnc.ui.charts.projection import feature_plane
 from rnc.vocabulary import Metric
 
-RUNS = ["ST", "AT"]
+RUNS = {"ST": "#0072B2", "AT": "#C68900"}
 CURVES = pd.DataFrame(
     [
         {"run": run, "run_id": run, "shown": shown, "condition": shown, "epoch": epoch, "value": 1.0 + epoch}
@@ -33,10 +33,10 @@ def names(chart: Chart) -> list[list[str]]:
 
 def test_runs_conditions_and_marks_are_explained() -> None:
     panel = Curves(RUNS, ["clean", "perturbed"], 5, milestones=MILESTONES).panel(CURVES, Metric.NC1)
-    assert names(panel) == [RUNS, ["clean", "perturbed"], ["learning rate drops", "terminal phase begins"]]
+    assert names(panel) == [list(RUNS), ["clean", "perturbed"], ["learning rate drops", "terminal phase begins"]]
     runs, conditions, _marks = for_paper(panel, 312, 11).legends
     assert [entry.dash for entry in (*runs, *conditions)] == [(), (), (), (6, 3)]
-    assert len({entry.colour for entry in runs}) == 2
+    assert [entry.colour for entry in runs] == list(RUNS.values())
 
 
 def test_only_what_is_drawn_has_an_entry() -> None:
@@ -59,7 +59,7 @@ def test_colours_of_bars_are_explained_and_those_of_an_axis_are_not() -> None:
     moments = leap_moments(pd.DataFrame({"frame": ["1"], "label": ["cat"]}), ["clean", "1"], ["cat", "dog"])
     assert names(moments) == [["true class", "cat"]]
     norms = pd.DataFrame({"class": ["cat", "cat"], "shown": ["clean", "perturbed"], "value": [1.0, 2.0]})
-    (legend,) = for_paper(class_norms(norms, ["cat"]), 312, 11).legends
+    (legend,) = for_paper(class_norms(norms, ["cat"], "#0072B2"), 312, 11).legends
     assert [(entry.name, entry.shape) for entry in legend] == [("clean", "circle"), ("perturbed", "triangle-up")]
 
 
