@@ -5,6 +5,8 @@ Tested by tests/browser/test_addresses.py.
 
 import streamlit as st
 
+from rnc.ui.lab.session_jobs import JOB_PARAMETER
+
 _HTML = """<div class="link">
   <button type="button"><span class="icon" aria-hidden="true">link</span> <span class="text">Copy link</span></button>
   <input type="text" readonly hidden aria-label="The address of this view">
@@ -28,6 +30,11 @@ _SCRIPT = """export default function ({ parentElement }) {
   const button = parentElement.querySelector("button");
   const text = button.querySelector(".text");
   const field = parentElement.querySelector("input");
+  const address = () => {
+    const shared = new URL(window.location.href);
+    shared.searchParams.delete("JOB_PARAMETER");  // it lets its holder see and stop the visitor's attack
+    return shared.href;
+  };
   let waiting;
   const say = (words) => {
     text.textContent = words;
@@ -36,19 +43,19 @@ _SCRIPT = """export default function ({ parentElement }) {
   };
   button.onclick = async () => {
     try {
-      await navigator.clipboard.writeText(window.location.href);
+      await navigator.clipboard.writeText(address());
       field.hidden = true;
       say("Link copied");
     } catch {  // without permission, or on a page without encryption, a browser has no clipboard for scripts
       field.hidden = false;
-      field.value = window.location.href;
+      field.value = address();
       field.focus();
       field.select();
       say("Copy the selected address");
     }
   };
   return () => clearTimeout(waiting);
-}"""
+}""".replace("JOB_PARAMETER", JOB_PARAMETER)
 
 KEY = "copy_link"
 _component = st.components.v2.component("rnc_copy_link", html=_HTML, css=_STYLE, js=_SCRIPT)

@@ -53,7 +53,7 @@ def is_complete(runs: pd.DataFrame, selected: list[str]) -> bool:
 
 
 def one_of_each_objective(runs: pd.DataFrame) -> list[str]:
-    """Return comparable runs: for one setting, a run of each objective, standard training first.
+    """Return comparable runs: for one setting, a run of each objective, in the order of `Objective`: standard training first.
 
     The setting is the one with the most objectives, then with the most epochs, then the newest. Gallery runs are used only if
     the store has no other run, and synthetic runs only if there are no others.
@@ -65,5 +65,6 @@ def one_of_each_objective(runs: pd.DataFrame) -> list[str]:
     ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])
     comparable = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING)
     one_each = comparable.sort_values("age").drop_duplicates("objective")
-    standard_first = one_each.sort_values("objective", key=lambda names: names.ne("st"), kind="stable")
-    return list(standard_first["run_id"])[:_DEFAULT_RUNS]
+    order = {str(objective): place for place, objective in enumerate(Objective)}
+    in_order = one_each.sort_values("objective", key=lambda names: names.map(order).fillna(len(order)), kind="stable")
+    return list(in_order["run_id"])[:_DEFAULT_RUNS]

@@ -93,5 +93,5 @@ def explain(*words: str) -> Markdown:
 
 def draw_glossary() -> None:
     """Draw the control that opens the glossary."""
-    with st.popover("Glossary", icon=":material/menu_book:", width="stretch"):
+    with st.popover("Glossary", icon=":material/menu_book:"):
         st.markdown(explain(*GLOSSARY))

@@ -68,7 +68,7 @@ def draw_filter(runs: pd.DataFrame) -> RunFilter:
     run_filter = current_filter(runs)
     matching = runs[run_filter.matches(runs)]
     label = f"Filter · {len(matching)} of {len(runs)}" if len(matching) < len(runs) else "Filter"
-    with st.popover(label, icon=":material/filter_list:", width="stretch"):
+    with st.popover(label, icon=":material/filter_list:"):
         st.text_input(
             "Search", key=_TEXT, bind="query-params", help=_HELP, type="search", placeholder="a word, or seed:3"
         )

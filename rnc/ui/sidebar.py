@@ -42,10 +42,11 @@ def draw_sidebar(*, has_conditions: bool = True) -> bool:
     if not runs.empty:
         _name_missing_runs(set(runs["run_id"]))
         with st.sidebar:
-            draw_glossary()
+            status = st.container()
             selection = _draw_selection(runs, default, has_conditions)
             set_selection(selection)
-            training_status.draw_training_status()
+            with status:
+                training_status.draw_training_status()
         _warn_of_synthetic_runs(runs[runs["run_id"].isin(selection.runs)])
     st.session_state[training_status.CONTENT] = content
     return not runs.empty
@@ -114,16 +115,20 @@ def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
 def _choose_runs(runs: pd.DataFrame, default: list[str]) -> tuple[list[str], dict[str, str]]:
     """Let the user select runs among those that match the filter, and return their ids and colours."""
     begin(default)
-    run_filter = draw_filter(runs)
+    picker, buttons = st.container(), st.container(horizontal=True, gap="small")
+    with buttons:
+        run_filter = draw_filter(runs)
     colours = draw_address(runs)
     selected = list(colours)
     # Runs that are selected already stay available, even if the filter excludes them.
     available = {*default, *selected}
     offered = list(runs[run_filter.matches(runs) | runs["run_id"].isin(available)]["run_id"])
-    draw_picker(offered, selected)
-    with st.container(horizontal=True):
+    with picker:
+        draw_picker(offered, selected)
+    with buttons:
         draw_colour_choice(dict(labelled_runs(tuple(selected))["label"]), colours)
         draw_copy_link()
+        draw_glossary()
     if count := int(runs[runs["run_id"].isin(selected)]["published"].sum()):
         st.caption(f":material/collections_bookmark: {count:d} of {len(selected)} selected from the built-in gallery")
     return selected, colours

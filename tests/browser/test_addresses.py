@@ -55,3 +55,12 @@ def test_the_link_is_shown_where_a_browser_refuses_to_copy(demo_address: str, pa
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_label("The address of this view")).to_have_value(page.url)
     assert page.evaluate("getSelection().toString()") == page.url
+
+
+def test_the_copied_link_does_not_let_others_stop_the_visitors_attack(demo_address: str, page: Page) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    visit(page, demo_address + "/collapse")
+    page.evaluate("history.replaceState(null, '', location.href + '&lab_job=abc')")
+    page.get_by_role("button", name="Copy link").click()
+    assert page.url.endswith("&lab_job=abc")
+    expect(page.get_by_label("The address of this view")).to_have_value(page.url.removesuffix("&lab_job=abc"))

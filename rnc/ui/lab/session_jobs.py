@@ -15,7 +15,7 @@ from rnc.lab.job import Job, JobState, job_of_token
 from rnc.lab.requests import Request
 from rnc.ui.lab.source_labels import class_names
 
-_ADDRESS = "lab_job"
+JOB_PARAMETER = "lab_job"
 _JOBS, _SUBMITTED, _SESSION = "lab_jobs", "lab_submitted", "lab_session"
 _MOST_TOKENS = 8
 
@@ -47,7 +47,7 @@ def adopt_jobs_of_address(activity_of: Callable[[Request], str | None]) -> None:
     if _JOBS in st.session_state:
         return
     jobs = last_jobs()
-    for token in st.query_params.get_all(_ADDRESS)[:_MOST_TOKENS]:
+    for token in st.query_params.get_all(JOB_PARAMETER)[:_MOST_TOKENS]:
         job = job_of_token(token)
         activity = None if job is None else activity_of(job.request)
         if job is None or activity is None:
@@ -64,9 +64,9 @@ def write_address() -> None:
     The result of a job that was done needs no token: the lab knows it by its request.
     """
     tokens = [job.token for job, _names in last_jobs().values() if not job.ended or job.state is JobState.STOPPED]
-    if tokens == st.query_params.get_all(_ADDRESS):
+    if tokens == st.query_params.get_all(JOB_PARAMETER):
         return
     if tokens:
-        st.query_params[_ADDRESS] = tokens
+        st.query_params[JOB_PARAMETER] = tokens
     else:
-        st.query_params.pop(_ADDRESS)
+        st.query_params.pop(JOB_PARAMETER)

@@ -24,8 +24,10 @@ def selected(*runs: dict) -> list[str]:
     return complete_selection(pd.DataFrame(rows))
 
 
-def test_one_of_each_objective_standard_training_first() -> None:
+def test_one_of_each_objective_standard_training_first_and_unknown_ones_last() -> None:
     assert chosen({"objective": "at"}, {"objective": "trades"}, {"objective": "st"}) == ["2", "0", "1"]
+    of_others = [{"objective": name} for name in ("another", "trades-released", "trades", "st", "at")]
+    assert chosen(*of_others) == ["3", "4", "2", "1", "0"]
 
 
 def test_the_newest_of_an_objective() -> None:

@@ -121,7 +121,7 @@ export class Player {
   /** Play or stop. */
   toggle(isPlaying = !this.isPlaying) {
     this.isPlaying = isPlaying;
-    this.play.textContent = isPlaying ? "⏸ Stop" : "▶ Play";
+    this.play.textContent = isPlaying ? "■ Stop" : "▶ Play";
     if (!isPlaying) return this.settle();
     const { settings } = this;
     if (settings.story) this.#chooseAct();
