@@ -68,7 +68,7 @@ VERDICTS = """
 .verdicts .supported b { color: light-dark(#11633c, #6fd49b); }
 .verdicts .contradicted b { color: light-dark(#a52222, #ff9d94); }
 .verdicts .none { border-style: dashed; }
-.verdicts .gauge { position: relative; display: block; height: 6px; border-radius: 3px; overflow: visible;
+.verdicts .gauge { position: relative; display: block; height: 6px; margin-bottom: 6px; border-radius: 3px; overflow: visible;
     background: linear-gradient(90deg, light-dark(#f3cfcb, #6b3230) 50%, light-dark(#c9e8d6, #275640) 50%); }
 .verdicts .gauge i { position: absolute; top: -3px; width: 12px; height: 12px; margin-left: -6px; border-radius: 50%;
     background: light-dark(#25282d, #f2f2f0); }

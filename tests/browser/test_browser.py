@@ -79,9 +79,9 @@ def test_a_figure_is_taken_along(demo_address: str, page: Page) -> None:
     """Export offers the figures of the page; the files that the browser gets are what their names say."""
     visit(page, demo_address + "/collapse")
     page.get_by_role("button", name="Export").click()
-    starts = {"SVG": b"<svg", "PDF": b"%PDF", "PNG": b"\x89PNG", "CSV": b"run_id,", "PARQUET": b"PAR1"}
+    starts = {"SVG": b"<svg", "PDF": b"%PDF", "PNG": b"\x89PNG", "CSV": b"split,", "PARQUET": b"PAR1"}
     for kind, start in starts.items():
         with page.expect_download() as download:
             page.get_by_role("button", name=kind, exact=True).click()
-        assert download.value.suggested_filename == f"nc1-within-class-variability-over-epochs.{kind.lower()}"
+        assert download.value.suggested_filename == f"nc1-within-class-variability-over-epochs-train.{kind.lower()}"
         assert download.value.path().read_bytes().startswith(start)

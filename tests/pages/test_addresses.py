@@ -103,7 +103,6 @@ def test_conditions_that_are_not_there_are_named_beside_the_others(
     [
         ("collapse", {"log": "banana"}, ["banana", "True"]),
         ("collapse", {"smoothing": "7"}, ["7", "smoothing"]),
-        ("runs", {"config_of": NASTY, "runs": ["one-st"]}, [NASTY, "one-st"]),
         ("runs", {"only_dataset": "of another store"}, ["of another store", "nothing"]),
     ],
 )

@@ -27,7 +27,8 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def film(app: AppTest) -> dict[str, Any] | None:
     """What the page sends to the player, if it draws a film."""
-    found = [element.proto for element in app._tree if getattr(element, "type", "") == "bidi_component"]
+    components = [element.proto for element in app._tree if getattr(element, "type", "") == "bidi_component"]
+    found = [proto for proto in components if proto.component_name == "rnc_film"]
     return json.loads(found[0].json) if found else None
 
 
@@ -52,7 +53,7 @@ def test_an_empty_store_shows_the_gallery_and_offers_the_demo(
 ) -> None:
     app = open_page("findings", tmp_path / "none.duckdb", monkeypatch)
     assert set(app.multiselect(key="runs").value) <= set(gallery)
-    assert "late in training" in texts(app) and "a little so that the network errs" in texts(app)
+    assert "late in training" in texts(app) and "a little so that the network makes" in texts(app)
     standard, adversarial = filmed_runs(app)
     assert "-st-" in standard and "-at-" in adversarial
     assert app.button(key="train_demo").label == "Train the demo" and "about 5 minutes" in texts(app)
@@ -69,7 +70,7 @@ def test_the_caption_of_the_film_has_the_numbers_of_its_runs(demo_store: Path, m
             own = own[own["means"] == "own"]
             nc1 = own[own["metric"] == Metric.NC1]["value"].iloc[0]
             assert f"{nc1:.3g}" in texts(app)
-    assert "the attack breaks its clusters up" in texts(app) and "its clusters stay together" in texts(app)
+    assert "the attack breaks up its clusters" in texts(app) and "its clusters stay together" in texts(app)
     assert film(app)["is_compact"] is True
 
 

@@ -28,7 +28,7 @@ PROJECTIONS = {
     "no features of the plane": (
         "DELETE FROM feature",
         {"method": "Simplex plane"},
-        "No features of train images under",
+        "No features of training images under",
     ),
     "features of two widths": (
         "UPDATE feature SET vector = vector[:1] WHERE label = 1",

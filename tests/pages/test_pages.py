@@ -186,7 +186,7 @@ def test_the_simplex_plane_is_that_of_the_stored_means(
 @pytest.mark.parametrize(
     ("page", "word"),
     [
-        ("projections", "No features of train images under relabelled are stored"),
+        ("projections", "No features of training images under relabelled are stored"),
         ("layers", "For relabelled, only the penultimate features are drawn"),
     ],
 )

@@ -353,6 +353,7 @@ def test_a_run_whose_first_epoch_is_measured_while_the_sidebar_is_drawn(
     def measure() -> None:
         writer = begin(store, "four-trades", objective="trades", seed=1)
         writer.write_epoch("four-trades", 0, one_epoch("four-trades", 0))
+        writer.end_run("four-trades", RunState.FINISHED, 1.0)
 
     while_the_sidebar_is_drawn(monkeypatch, measure)
     app = open_page("collapse", store, monkeypatch)

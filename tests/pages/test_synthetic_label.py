@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rnc.store.reader import StoreReader
 from tests.benchmarks.synthetic.runs import fill
 from tests.pages.app import charts, open_page
 from tests.pages.test_pages import PAGES
@@ -32,6 +33,7 @@ def test_legends_say_so(page: str, synthetic_store: Path, monkeypatch: pytest.Mo
 
 
 def test_no_command_is_offered_for_it(synthetic_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("runs", synthetic_store, monkeypatch)
+    run_id = StoreReader(synthetic_store).runs.all()["run_id"].iloc[0]
+    app = open_page("runs", synthetic_store, monkeypatch, config_of=run_id)
     assert not app.code
     assert any("tests.benchmarks.synthetic" in caption.value for caption in app.caption)

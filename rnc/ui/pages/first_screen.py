@@ -3,12 +3,14 @@
 Tested by tests/pages/test_first_screen.py.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from rnc.claims.evidence import RunEvidence
+from rnc.conditions import Condition
 from rnc.ui import opened_store
 from rnc.ui.default_runs import measured_and_default_runs, one_of_each_objective
 from rnc.ui.film.film_choice import film_of_training_images
@@ -16,14 +18,15 @@ from rnc.ui.film.film_player import ShownFilm, draw_compact_player
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.pages.evidence import evidence_of
-from rnc.ui.selection import labelled_runs
+from rnc.ui.selection import condition_slug, labelled_runs
 from rnc.ui.training_door import draw_training_door, select_runs
 from rnc.vocabulary import Metric, Objective, Role
 
 SUBJECT = (
-    "**Neural collapse**: late in training, a network's features of each class gather at one point, and these points form a "
-    "simplex, all equally far from each other.\n\n**An attack** changes each image a little so that the network errs: that "
-    "destroys the collapse of standard training (ST), and leaves that of adversarial training (AT) intact."
+    "**Neural collapse**: late in training, a network's features of each class gather at one point, and all these points are "
+    "equally far from each other: they form a simplex.\n\n**An attack** changes each image a little so that the network makes "
+    "mistakes. It breaks up the clusters of a network that was trained on clean images (standard training, ST). If a network was "
+    "trained on attacked images (adversarial training, AT), its clusters stay together."
 )
 MEASURE_COMMAND = "python -m train.measure --model torchvision:resnet18 --checkpoint weights.pth --data photos"
 _ADVERSARIAL = (Objective.AT, Objective.AT_EVAL_ATTACK, Objective.TRADES, Objective.TRADES_RELEASED)
@@ -43,6 +46,8 @@ class Opening:
     """What an attack does to standard training, in numbers."""
     adversarial: Markdown
     """The same for adversarial training."""
+    protocol: Markdown
+    """The data, the network and the attack."""
     is_of_gallery: bool
     """True if the runs are not of the selection."""
 
@@ -63,8 +68,9 @@ def draw_introduction(run_ids: tuple[str, ...], epoch: int) -> None:
     text.markdown(SUBJECT)
     origin = " These runs are from the built-in gallery." if opening.is_of_gallery else ""
     text.caption(
-        "The film plays over training, then along the attack. Each dot is a training image of one of three classes, in the "
-        f"plane of their means. Numbers are clean → under attack; NC1 is the spread within classes.{origin}"
+        f"{opening.protocol} The film plays over training, then along the attack. A dot is a training image of one of three "
+        "classes, a diamond the mean of a class; the dashed triangle is an exact simplex. Each picture has its own scale. "
+        f"Numbers: clean → under attack; NC1 is the spread within classes.{origin}"
     )
 
 
@@ -79,7 +85,8 @@ def opening_of(run_ids: tuple[str, ...], epoch: int) -> Opening | None:
             values = evidence_of(tuple(ids), 10**9 if is_of_gallery else epoch)
             films = [film_of_training_images(run, Role.PERTURBED) for _id, run in runs.iterrows()]
             standard, adversarial = (run for _id, run in runs.iterrows())
-            return Opening(runs, films, _caption(standard, values), _caption(adversarial, values), is_of_gallery)
+            captions = (_caption(standard, values), _caption(adversarial, values))
+            return Opening(runs, films, *captions, _protocol(standard), is_of_gallery)
     return None
 
 
@@ -109,13 +116,21 @@ def _caption(run: pd.Series, values: pd.DataFrame) -> Markdown:
     if any(map(pd.isna, [*clean, *attacked])):
         return ""
     times = attacked[1] / max(clean[1], 1e-12)
-    result = "the attack breaks its clusters up" if times >= _BROKEN else "the attack moves its clusters"
+    result = "the attack breaks up its clusters" if times >= _BROKEN else "the attack moves its clusters"
     if times <= _WHOLE:
         result = "its clusters stay together under attack"
     return (
-        f"**{label}**, epoch {evidence.last:d}: {result}. Accuracy {clean[0]:.1%} → {attacked[0]:.1%}, NC1 {clean[1]:.3g} → "
-        f"{attacked[1]:.3g}."
+        f"**{label}** at epoch {evidence.last:d}: {result}, "
+        f"accuracy {clean[0]:.1%} → {attacked[0]:.1%}, NC1 {clean[1]:.3g} → {attacked[1]:.3g}."
     )
+
+
+def _protocol(run: pd.Series) -> Markdown:
+    """Return the data, the network and the attack of a run, for those who ask what was measured."""
+    label = condition_slug(run["run_id"], Role.PERTURBED) or "not attacked"
+    with suppress(ValueError):  # a condition of another program's store
+        label = Condition.from_slug(label).label
+    return f"{escape_markdown(run['dataset'])}, {escape_markdown(run['model'])}, {escape_markdown(label)}."
 
 
 def draw_doors(runs: pd.DataFrame) -> None:

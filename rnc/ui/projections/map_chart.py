@@ -16,10 +16,16 @@ from rnc.ui.projections.map_data import Maps, Plane, read_plane
 from rnc.ui.projections.map_extent import extent_over_epochs
 from rnc.ui.projections.map_options import MapChoice, MapClasses, MapDisplay
 from rnc.ui.projections.selection import picked_samples, scope_of, selection_event
+from rnc.vocabulary import ProjectionMethod
 
 SIDE_BY_SIDE = """<style>[class*="st-key-side_by_side"] { flex-wrap: wrap; }
 [class*="st-key-side_by_side"] > div { min-width: min(420px, 100%); flex: 1 1 420px; }</style>"""
 """CSS for containers whose parts are side by side, or stacked if the window is narrow."""
+_MOST_IN_A_PLANE = 3
+_PCA_CANNOT = (
+    "Two axes of PCA cannot show that all class means are equally far from each other. The simplex plane shows it for three "
+    "classes."
+)
 _KEYS_AND_NAMES = [("plane", "projected features"), ("beside", "projected features, second map")]
 
 
@@ -44,6 +50,11 @@ def draw_maps(
                     _say_why_not(images, picked_samples(scope_of(choice)), reasons)
                     maps.append((choice, plane))
         panel = st.container() if len(choices) == 1 else None
+    if any(
+        choice.method == ProjectionMethod.PCA.value.upper() and len(choice.classes) > _MOST_IN_A_PLANE
+        for choice in choices
+    ):
+        st.caption(_PCA_CANNOT)
     return maps, panel or st.container()
 
 

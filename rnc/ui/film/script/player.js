@@ -61,7 +61,7 @@ export class Player {
     const { epoch, share, isLogarithmic } = this.moment;
     const near = film.around(epoch, 0, isLogarithmic).filter(({ weight }) => weight > 1e-3);
     const around = [...new Set(near.map((part) => film.epochs[part.epoch]))];
-    const when = around.length > 1 ? `${epoch.toFixed(1)}, between ${around[0]} and ${around[1]}` : around[0];
+    const when = around.length > 1 ? `${epoch.toFixed(1)} (interpolated between ${around[0]} and ${around[1]})` : around[0];
     const last = film.states.last_step, step = share * (last + 1) - 1;
     if (share === 0) return `epoch ${when}, clean`;
     if (!film.hasCondition(epoch, isLogarithmic)) return `epoch ${when}, clean (no features under ${film.states.condition} are stored here)`;
@@ -382,9 +382,9 @@ export class Player {
 
   #attackInWords(last) {
     const share = Math.min(this.settings.share, 1), step = share * (last + 1) - 1;
-    if (share === 0) return "Clean";
-    if (share === 1) return "Perturbed";
-    return last === 1 || step < 0 ? `${Math.round(100 * share)} % perturbed` : `Step ${step.toFixed(1)} of ${last}`;
+    if (share === 0) return "Attack: none";
+    if (share === 1) return "Attack: complete";
+    return last === 1 || step < 0 ? `Attack: ${Math.round(100 * share)} %` : `Attack: step ${step.toFixed(1)} of ${last}`;
   }
 
   #buildLegend(isOfClasses) {
