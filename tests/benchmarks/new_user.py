@@ -15,7 +15,7 @@ HOME = PAGES["Findings"]
 TITLES = PAGES | {"Film": "Collapse film"}
 ATTEMPTS = 3
 _HEIGHT = 900  # pixels of the visitor's window
-_PATIENCE_MS = 60_000
+_PATIENCE_MS = 30_000
 _ROW, _HEADER = 35, 38  # pixels of a table
 _SECONDS_OF_ATTACK = re.compile(r"seed \d+ · .* · ([\d.]+) s$")
 
@@ -77,6 +77,10 @@ class NewUser:
 
         self.do(type_text, title, reruns=reruns)
 
+    def close_list(self) -> None:
+        """Close the list of choices, which stays open after a choice and covers what is near."""
+        self.do(partial(self.page.keyboard.press, "Escape"), reruns=False)
+
     def go(self, name: str) -> None:
         """Choose a page in the navigation."""
         self.do(partial(go, self.page, name), TITLES[name])
@@ -112,7 +116,12 @@ class NewUser:
         area = chart.bounding_box()
         assert area is not None
         at = area["x"] + share * area["width"], area["y"] + area["height"] / 2
-        self.do(partial(self.page.mouse.move, *at, steps=5), reruns=False, until=until)
+
+        def move_onto() -> None:
+            self.page.mouse.move(at[0] - 8, at[1])
+            self.page.mouse.move(*at, steps=3)
+
+        self.do(move_onto, reruns=False, until=until)
 
     def download(self, name: str) -> Path:
         """Press a button until it brings a file, as its second press does if the server was too slow for the browser."""

@@ -46,7 +46,8 @@ def compare_on_test_images(user: NewUser) -> str:
     user.go("Collapse")
     user.click(user.sidebar.get_by_text("test", exact=True), TITLES["Collapse"])
     tooltip = user.page.locator("#vg-tooltip-element")
-    user.hover(user.page.get_by_label("Accuracy over epochs").first, 0.95, tooltip)
+    charts = user.page.get_by_test_id("stVegaLiteChart")
+    user.hover(charts.filter(has_text="share of samples classified as their label").first, 0.94, tooltip)
     lines = [" ".join(line.split()) for line in tooltip.locator("tr").all_inner_texts()]
     compared = [line for line in lines if re.search("(AT|TRADES) · (clean|perturbed)", line)]
     assert len(compared) == 4, f"the tooltip has {lines}"
@@ -103,6 +104,7 @@ def sweep_two_networks(user: NewUser) -> str:
     _open_lab(user, "Sweep")
     user.click(user.page.get_by_role("combobox", name=re.compile("Compare with")), reruns=False)
     user.click(user.page.get_by_role("option", name=re.compile(r"^AT\b")), _LAB)
+    user.close_list()
     user.attack("Sweep", user.page.get_by_text("(9 values)"))
     user.sees_at(user.page.get_by_label("Accuracy against strength"))
     return user.page.get_by_text("(9 values)").first.inner_text()
@@ -149,6 +151,7 @@ def tag_a_run(user: NewUser) -> str:
     """Give a run a tag."""
     _open_trades(user)
     user.enter(user.page.locator(".st-key-open_run").get_by_role("combobox", name="Tags"), "compare", reruns=False)
+    user.close_list()
     user.press("Save", TITLES["Runs"])
     return user.sees(re.compile("^Saved for"))
 
