@@ -41,7 +41,7 @@ BROWSERS = {
 }
 """Flags of the browser: WebGL in software on a page that the processor composes, as on a machine without a graphics card; all of
 the page by SwiftShader; or what the browser chooses."""
-_PLAYER = """() => [...document.querySelectorAll('*')].find((e) => e.shadowRoot?.querySelector('.film'))
+PLAYER = """() => [...document.querySelectorAll('*')].find((e) => e.shadowRoot?.querySelector('.film'))
     ?.shadowRoot.querySelector('.film').player"""
 
 
@@ -84,7 +84,7 @@ def make(path: Path, samples: int) -> None:
 def pictures_a_second(page: Page, seconds: float, act: str) -> float:
     """Return how many pictures a second the player draws; `act` is run before each, and turns or plays it."""
     script = f"""async (seconds) => {{
-        const player = ({_PLAYER})(), began = performance.now();
+        const player = ({PLAYER})(), began = performance.now();
         let count = 0;
         while (performance.now() - began < 1000 * seconds) {{
             {act}
@@ -106,7 +106,7 @@ def measure(browser: Browser, address: str, seconds: float) -> dict[str, Any]:
     _goto(page, f"{address}/collapse")
     page.wait_for_selector("[data-testid='stVegaLiteChart']", timeout=300_000)
     shown = "player?.panes.every((pane) => pane.film?.view) && player.frames > 0"
-    ready = f"() => {{ const player = ({_PLAYER})(); return {shown}; }}"
+    ready = f"() => {{ const player = ({PLAYER})(); return {shown}; }}"
     found: dict[str, Any] = {}
     for name in ("first picture (s)", "again (s)"):
         began = time.perf_counter()
@@ -115,11 +115,11 @@ def measure(browser: Browser, address: str, seconds: float) -> dict[str, Any]:
         found[name] = round(time.perf_counter() - began, 2)
     found["states (kB)"] = round(sum(size for url, size in sizes.items() if url.endswith("/states")) / 1000)
     found["positions (kB)"] = round(sum(size for url, size in sizes.items() if "/view/" in url) / 1000)
-    found["renderer"] = page.evaluate(f"() => ({_PLAYER})().panes[0].renderer.kind")
+    found["renderer"] = page.evaluate(f"() => ({PLAYER})().panes[0].renderer.kind")
     play = "player.settings.time = ((performance.now() - began) / 8000) % 1; player.drawNow();"
     turn = "player.settings.solid = true; player.panes[0].camera.turnBy(0.02, 0.005); player.drawNow();"
     for suffix, prepare in (("", ""), (", plain canvas", "player.panes.forEach((pane) => pane.drawPlainly());")):
-        page.evaluate(f"() => {{ const player = ({_PLAYER})(); {prepare} }}")
+        page.evaluate(f"() => {{ const player = ({PLAYER})(); {prepare} }}")
         found[f"playing (1/s){suffix}"] = round(pictures_a_second(page, seconds, play), 1)
         found[f"turning (1/s){suffix}"] = round(pictures_a_second(page, seconds, turn), 1)
     page.close()

@@ -48,7 +48,8 @@ _RESTS = """([title, word]) => {
     if (!app || app.getAttribute('data-test-script-state') !== 'notRunning') return false;
     const heading = document.querySelector('h1');
     if (!heading || !heading.textContent.startsWith(title)) return false;
-    const drawn = (kind, marks) => [...document.querySelectorAll(`[data-testid="${kind}"]`)].every(e => e.querySelector(marks));
+    const drawn = (kind, marks) => [...document.querySelectorAll(`[data-testid="${kind}"]`)]
+        .every(e => !e.checkVisibility() || e.querySelector(marks));  // (a tab that is not open draws nothing)
     if (!drawn('stVegaLiteChart', 'canvas, svg.marks') || !drawn('stDataFrame', 'canvas')) return false;
     return !word || new RegExp(word).test(document.querySelector('[data-testid="stMain"]').textContent);
 }"""
