@@ -17,7 +17,11 @@ from docs.tools import ROOT, app, chromium, fill, table, visit
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Objective, Split
 
-PICTURES = {"collapse-light.png": ("collapse", "light"), "projections-dark.png": ("projections", "dark")}
+PICTURES = {
+    "findings-light.png": ("", "light"),
+    "collapse-light.png": ("collapse", "light"),
+    "projections-dark.png": ("projections", "dark"),
+}
 MOMENTS = {"film-1.png": (1, 0), "film-2.png": ("last", 0), "film-3.png": ("last", 1)}
 """The epoch and the share of the attack of each frame of the film."""
 OBJECTIVES = (Objective.ST, Objective.AT, Objective.TRADES)

@@ -187,7 +187,7 @@ def test_the_simplex_plane_is_that_of_the_stored_means(
     ("page", "word"),
     [
         ("projections", "No features of training images under relabelled are stored"),
-        ("layers", "For relabelled, only the penultimate features are drawn"),
+        ("layers", "relabelled, only the features of the penultimate layer are drawn"),
     ],
 )
 def test_what_is_not_measured_under_a_condition_is_said(
@@ -216,7 +216,7 @@ def test_duality_and_spectrum_are_those_of_the_stored_vectors(
 
 def test_umap_says_where_it_is(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("projections", demo_store, monkeypatch, method="UMAP", epoch="2")
-    assert "No UMAP of train features under perturbed" in app.info[0].value
+    assert "No UMAP of features of training images under perturbed" in app.info[0].value
     assert "epoch 60" in app.info[0].value
 
 
