@@ -93,9 +93,10 @@ bench: $(VENV)/.dev $(RIVALS)/.made ## speed against named baselines, a table ea
 	$(PY) -m tests.benchmarks.networks --json out/benchmarks/networks.json
 	$(PY) -m tests.benchmarks.layerwise_memory
 
-bench-pages: $(VENV)/.dev ## how long pages take, on the demo and 150 runs x 400 epochs, and what acts of a visitor cost the server (most of an hour)
+bench-pages: $(VENV)/.dev ## how long pages take, on the demo and 150 runs x 400 epochs, what acts of a visitor cost the server, and ten tasks of a new user (most of an hour)
 	$(PY) -m tests.benchmarks.pages --json out/benchmarks/pages.json
 	$(PY) -m tests.benchmarks.page_cost --json out/benchmarks/page_cost.json
+	$(PY) -m tests.benchmarks.tasks --json out/benchmarks/tasks.json
 
 readme-figures: $(VENV)/.dev demo-if-empty ## every number and picture of the README, from the store
 	$(PY) docs/readme_figures.py "$(STORE)"

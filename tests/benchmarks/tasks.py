@@ -47,11 +47,11 @@ def compare_on_test_images(user: NewUser) -> str:
     user.click(user.sidebar.get_by_text("test", exact=True), TITLES["Collapse"])
     tooltip = user.page.locator("#vg-tooltip-element")
     charts = user.page.get_by_test_id("stVegaLiteChart")
-    user.hover(charts.filter(has_text="share of samples classified as their label").first, 0.94, tooltip)
+    user.hover(charts.filter(has_text="share of samples classified as their label").first, 0.975, tooltip)
     lines = [" ".join(line.split()) for line in tooltip.locator("tr").all_inner_texts()]
     compared = [line for line in lines if re.search("(AT|TRADES) · (clean|perturbed)", line)]
     assert len(compared) == 4, f"the tooltip has {lines}"
-    return "; ".join(compared)
+    return f"{tooltip.locator('h2').inner_text()}: {'; '.join(compared)}"
 
 
 def class_that_rotates_most(user: NewUser) -> str:
