@@ -15,7 +15,7 @@ HOME = PAGES["Findings"]
 TITLES = PAGES | {"Film": "Collapse film"}
 ATTEMPTS = 3
 _HEIGHT = 900  # pixels of the visitor's window
-_PATIENCE_MS = 30_000
+_PATIENCE_MS = 120_000
 _ROW, _HEADER = 35, 38  # pixels of a table
 _SECONDS_OF_ATTACK = re.compile(r"seed \d+ · .* · ([\d.]+) s$")
 
