@@ -100,6 +100,30 @@ def test_one_list_has_all_values_of_the_epoch_under_the_mouse(chart: Locator, pa
     assert runs.ended == []
 
 
+@pytest.mark.parametrize("other", [True, False])
+def test_a_mark_of_another_drawing_is_outside(other: bool, chart: Locator, page: Page) -> None:
+    """A fast mouse goes from a mark of one drawing straight to a mark of the next, which has no ground between them."""
+    dots = chart.locator(".dots_marks > path")
+    page.mouse.move(tick(chart, 10), middle(chart)[1], steps=2)
+    expect(dots.first).to_be_attached()
+    page.evaluate(
+        """([lines, other]) => {
+            const [mark, neighbour] = document.querySelectorAll(lines);
+            const drawing = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+            drawing.append(document.createElementNS("http://www.w3.org/2000/svg", "path"));
+            document.body.append(drawing);
+            const relatedTarget = other ? drawing.firstChild : neighbour;
+            mark.dispatchEvent(new PointerEvent("pointerout", { bubbles: true, relatedTarget }));
+        }""",
+        [LINES, other],
+    )
+    if other:
+        expect(dots).to_have_count(0)
+    else:
+        page.wait_for_timeout(300)
+        assert dots.count() > 0
+
+
 def expect_isolated(page: Page, count: int) -> None:
     """Wait until so many lines are not faint."""
     strong = "lines => [...document.querySelectorAll(lines)].filter(e => Number(e.getAttribute('opacity') ?? 1) === 1)"

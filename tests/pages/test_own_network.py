@@ -129,7 +129,7 @@ def test_the_runs_page_says_how_to_measure_it_again(
 
 def test_the_lab_attacks_it_on_its_own_images(measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("attack_lab", measured, monkeypatch, lab_images=10, lab_steps=1)
-    assert app.caption[0].value == f"{run_id} · network of epoch 3 · train images"
+    assert app.caption[0].value == f"{run_id} · network of epoch 3 · training images"
     result = answered(app, "Attack").result
     assert isinstance(result, AttackResult) and result.as_recorded and result.clean_images.shape[1:] == (3, 32, 32)
     assert "all 1 steps" in app.header[0].value and not app.warning

@@ -27,8 +27,9 @@ MOUSE_NOTE = (
 _FAINT = 0.12
 """Opacity of the runs that were not clicked, relative to their usual one."""
 _EPOCH, _ISOLATED, _MOVED, _NAMES = "hovered_epoch", "isolated_run", "moved", "line_names"
-_LEFT = "event.type === 'pointerout' && !(event.relatedTarget && event.relatedTarget.ownerSVGElement)"
-"""Vega expression: the mouse has left the drawing, and not only one of its marks."""
+_SAME_DRAWING = "event.relatedTarget.ownerSVGElement === (event.target.ownerSVGElement || event.target)"
+_LEFT = f"event.type === 'pointerout' && !(event.relatedTarget && {_SAME_DRAWING})"
+"""Vega expression: the mouse has left the drawing, also into another one, and not only one of its marks."""
 _HAS_RUN = "event.item && event.item.datum && event.item.datum.run"
 _MOUSE_DRAG = "[pointerdown[event.pointerType === 'mouse'], window:pointerup] > window:pointermove!"
 _WHEEL = "wheel![event.ctrlKey || event.metaKey]"

@@ -31,7 +31,7 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
         )
         return None
     st.caption(
-        f"{escape_markdown(run.run_id)} · network of epoch {epoch:d} · {escape_markdown(selection.split)} images"
+        f"{escape_markdown(run.run_id)} · network of epoch {epoch:d} · {escape_markdown(selection.split.images)}"
     )
     checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()
     return _attackable(run, checkpoint, selection.split, "The network that the store names")
