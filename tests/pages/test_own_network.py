@@ -104,9 +104,8 @@ def test_geometry_shows_it(measured: Path, run_id: str, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("method", ["PCA", "UMAP"])
 def test_projections_show_it(method: str, measured: Path, run_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("projections", measured, monkeypatch, method=method)
-    assert any(
-        text.startswith("my\\-resnet") and "epoch 3" in text for text in (caption.value for caption in app.caption)
-    )
+    captions = [caption.value.replace("\\", "") for caption in app.caption]
+    assert any(text.startswith("my-resnet · ") and "epoch 3" in text for text in captions)
     assert len(rows(app, "projected features", "shown", "sample", "x", "y")) == 200
     assert rows(app, "leaping matrix", "true_class", "count")["count"].sum() == 200
 
