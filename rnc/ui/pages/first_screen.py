@@ -85,8 +85,8 @@ def opening_of(run_ids: tuple[str, ...], epoch: int) -> Opening | None:
             values = evidence_of(tuple(ids), 10**9 if is_of_gallery else epoch)
             films = [film_of_training_images(run, Role.PERTURBED) for _id, run in runs.iterrows()]
             standard, adversarial = (run for _id, run in runs.iterrows())
-            captions = (_caption(standard, values), _caption(adversarial, values))
-            return Opening(runs, films, *captions, _protocol(standard), is_of_gallery)
+            standard_caption, adversarial_caption = _caption(standard, values), _caption(adversarial, values)
+            return Opening(runs, films, standard_caption, adversarial_caption, _protocol(standard), is_of_gallery)
     return None
 
 

@@ -81,7 +81,7 @@ def test_the_gallery_is_shown_until_the_store_has_a_comparison_and_runs_join_it_
 def test_a_comparison_of_the_store_takes_the_place_of_the_gallery_and_a_third_run_joins_when_it_is_done() -> None:
     comparison = [{"objective": "st"} | DONE, {"objective": "at"} | DONE]
     assert selected({"objective": "trades"} | YOUNG, *comparison) == ["1", "2"]
-    assert selected({"objective": "trades"} | DONE, *comparison) == ["1", "0", "2"]
+    assert selected({"objective": "trades"} | DONE, *comparison) == ["1", "2", "0"]
 
 
 def test_a_run_at_its_last_epoch_is_done() -> None:
