@@ -102,11 +102,12 @@ def test_a_map_leaves_the_wheel_and_a_finger_to_the_page(demo_address: str, brow
     page.wait_for_function(f"{_SCROLLED} > {before + 120}")
     expect(page.get_by_role("heading", name="No samples selected")).to_have_count(1)
     assert scale.text_content() == length, "neither the map has moved nor a box was drawn"
+    drawing.scroll_into_view_if_needed()  # a finger may have moved it out of the window
     while (scrolled := page.evaluate(_SCROLLED)) != (page.wait_for_timeout(500), page.evaluate(_SCROLLED))[1]:
         pass  # a page that a finger has moved comes to rest slowly
     area = drawing.bounding_box()
     assert area
-    page.mouse.move(place[0], area["y"] + area["height"] / 2)
+    page.mouse.move(place[0], min(max(area["y"] + area["height"] / 2, 60), PHONE[1] - 60))
     page.keyboard.down("Control")
     page.mouse.wheel(0, -2000)
     page.keyboard.up("Control")

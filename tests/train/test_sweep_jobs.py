@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rnc.processes import identity
+from rnc.store.connection import writing
 from rnc.store.locks import run_lock
 from rnc.store.sweep_state import Job, PlannedRun, Sweep, sweep_folder, sweeps_of
 from rnc.store.writer import StoreWriter
@@ -194,8 +195,9 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on_once_its_jobs_have
     assert len(jobs(store)) == 2
     task = child_of(sweeps_of(store)[0].jobs[1].job_id)
     run = child_of(task)
-    for process in (run, task):  # (a job that takes its time to end)
-        os.kill(process, signal.SIGSTOP)
+    with writing(store):  # A process that is stopped while it has the store would keep all others out.
+        for process in (run, task):  # (a job that takes its time to end)
+            os.kill(process, signal.SIGSTOP)
     with monkeypatch.context() as hurry:
         hurry.setattr(sweep, "_CANCEL_TIMEOUT", 0.0)
         assert main(["--cancel", "--store", str(store)]) == 2
