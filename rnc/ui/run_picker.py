@@ -56,7 +56,8 @@ def draw_address(runs: pd.DataFrame) -> dict[str, str]:
 def draw_picker(offered: list[str], selected: list[str]) -> None:
     """Draw the field in which the user selects runs among those that are offered."""
     labels = dict(labelled_runs(tuple(selected))["label"])
-    texts = {run_id: labels.get(run_id) or _descriptions()[run_id] for run_id in offered}
+    described = _descriptions()
+    texts = {run_id: labels.get(run_id) or described.get(run_id, run_id) for run_id in offered}
     if st.session_state.get(PICKER) != selected or st.session_state.get(_SHOWN) != labels:
         st.session_state[PICKER] = selected
     st.session_state[_SHOWN] = labels
