@@ -12,13 +12,12 @@ from typing import Any, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.markdown import Markdown, escape_markdown, first_few
 
 _Value = TypeVar("_Value", bound=Hashable)
 _MISSING, _PLACE = "missing_values", "place_of_notices"
 _ASKED, _PAGE = "asked_by_the_address", "page_of_the_address"
 _NAMED_BY_THEIR_CONTROLS = ("runs", "colours", "epoch", "condition", "split", "run", "film_beside", "conditions")
-_MOST_NAMED = 5
 
 
 def reserve_notices() -> None:
@@ -40,8 +39,7 @@ def is_opened_anew(key: str) -> bool:
 
 def name_values(values: Sequence[str]) -> Markdown:
     """Return the first few values of an address, as Markdown."""
-    named = ", ".join(f"**{escape_markdown(value)}**" for value in values[:_MOST_NAMED])
-    return f"{named} and {len(values) - _MOST_NAMED:d} more" if len(values) > _MOST_NAMED else named
+    return first_few([f"**{escape_markdown(value)}**" for value in values])
 
 
 def tie(

@@ -7,6 +7,7 @@ with extensions: captions, labels and help of controls, metrics, progress, table
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import pandas as pd
@@ -17,6 +18,7 @@ Markdown: TypeAlias = str
 MAX_LENGTH = 300
 """Number of characters of a name that are shown; a longer name is cut in the middle."""
 MAX_MESSAGE_LENGTH = 2_000
+_MOST_NAMED = 5
 _JOINER = "\N{WORD JOINER}"
 _KEPT = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -47,6 +49,12 @@ def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:
     shown = _ARROW.sub(rf"\1{_JOINER}\2", single_line(text, max_length).strip())  # `--store` stays copyable
     escaped = _SYNTAX.sub(lambda match: "\\" + match[0], shown)
     return _RECOGNISED_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
+
+
+def first_few(texts: Sequence[Markdown]) -> Markdown:
+    """Return the first few of these texts with commas between them, and how many more there are."""
+    more = f" and {len(texts) - _MOST_NAMED:d} more" if len(texts) > _MOST_NAMED else ""
+    return f"{', '.join(texts[:_MOST_NAMED])}{more}"
 
 
 def escape_table(frame: pd.DataFrame, anchors: list[str] | None = None) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.figures import PageFigures
 from rnc.ui.glossary import explain
-from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table, first_few
 from rnc.ui.pages.evidence import evidence_of
 from rnc.ui.pages.verdicts import anchor, describe_unjudged
 from rnc.ui.selection import run_colours
@@ -37,7 +37,6 @@ _LINKS = {
 }
 _PAGES_OF_ONE_RUN = ("geometry", "projections")  # the link to such a page names a run to which the claim applies
 _MOST_ROWS, _HEIGHT = 12, 460  # a card with the numbers of many runs scrolls
-_MOST_NAMED = 5
 _Parameters = dict[str, str | Iterable[str]]
 _ATTACKED: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.PERTURBED)]}
 _NOISY: _Parameters = {"conditions": [str(Role.CLEAN), str(Role.GAUSSIAN), str(Role.SIGN_NOISE)]}
@@ -71,10 +70,9 @@ def name_unjudged_runs(runs: pd.DataFrame) -> None:
     """Name the runs (with `objective`, `label`) for which no claim is judged, if there are any."""
     external = list(runs.loc[runs["objective"] == Objective.OWN, "label"])
     if external:
-        names = ", ".join(escape_markdown(label) for label in external[:_MOST_NAMED])
-        more = f" and {len(external) - _MOST_NAMED:d} more" if len(external) > _MOST_NAMED else ""
+        names = first_few([escape_markdown(label) for label in external])
         st.info(
-            f"No claim is tested on {names}{more}: these networks were measured by `train.measure`, and it is not known how they "
+            f"No claim is tested on {names}: these networks were measured by `train.measure`, and it is not known how they "
             "were trained. The other pages show their measurements.",
             icon=":material/info:",
         )
@@ -89,9 +87,8 @@ def name_earlier_epochs(judgements: list[Judgement], runs: pd.DataFrame) -> None
         if run["state"] == RunState.FINISHED and at.get(run["run_id"], run["epochs"]) < run["epochs"]
     ]
     if earlier:
-        more = f" and {len(earlier) - _MOST_NAMED:d} more" if len(earlier) > _MOST_NAMED else ""
         st.info(
-            f"Judged at the epoch selected in the sidebar: {', '.join(earlier[:_MOST_NAMED])}{more}. The claims are about the "
+            f"Judged at the epoch selected in the sidebar: {first_few(earlier)}. The claims are about the "
             "end of training.",
             icon=":material/history:",
         )
