@@ -7,9 +7,10 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
@@ -20,6 +21,24 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 180_000  # other tests train the demo meanwhile
 
 expect.set_options(timeout=PATIENCE_MS)
+_MOST_SHOWN = 4_000
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Add the pages and the ends of the servers' logs as they are at a failure to its report: a later visit may not show it."""
+    report = (yield).get_result()
+    if report.when != "call" or not report.failed:
+        return
+    arguments = getattr(item, "funcargs", {})
+    if isinstance(page := arguments.get("page"), Page):
+        for opened in page.context.pages:
+            with suppress(Error):
+                state = opened.evaluate("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState")
+                text = re.sub(r"\n+", "\n", opened.evaluate("document.body.innerText"))
+                report.sections.append((f"Page {opened.url}, script {state}", text[:_MOST_SHOWN]))
+    for log in sorted(Servers.logs, key=lambda log: log.stat().st_mtime)[-2:]:
+        report.sections.append((log.name, log.read_text(errors="replace")[-_MOST_SHOWN:]))
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +76,9 @@ def script_server(script: str, texts: list[str]) -> Iterator[str]:
 class Servers:
     """Servers of the app, each on a store and a free port."""
 
+    logs: ClassVar[list[Path]] = []
+    """What all servers of this process print."""
+
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._started: list[tuple[Path, str, subprocess.Popen]] = []
@@ -68,7 +90,8 @@ class Servers:
             port = free.getsockname()[1]
         command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
         environment = os.environ | {"RNC_STORE": str(store)}
-        with (self._logs / f"server-{port}.log").open("wb") as log:
+        self.logs.append(self._logs / f"server-{port}.log")
+        with self.logs[-1].open("wb") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         self._started.append((store, f"http://localhost:{port}", process))
         return self._started[-1][1]
