@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EPOCHS = 500  # (more than anybody waits for: it is stopped once the page has been seen to follow)
 POLLS_AT_REST = 4  # three seconds apart
 
-MARKS = "svg.marks .mark-symbol.role-mark:not(.epochs_marks, .dots_marks) > path"
+MARKS = "svg.marks .mark-symbol.role-mark:not(.epochs_marks, .dots_marks) > path[d*='A']"
+"""The points of a chart's lines: circles, and not the triangle at which a long training on a busy machine becomes terminal."""
 WATCH = """marks => {
     window.points = []
     setInterval(() => {
