@@ -18,6 +18,7 @@ from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.film import film_routes
 from rnc.ui.projections import sample_image_routes
+from rnc.ui.refresh_guard import RefreshGuard
 from rnc.ui.refresh_interval import measured_drawing
 from rnc.ui.request_guard import RequestGuard
 from rnc.ui.style import STYLE
@@ -66,4 +67,6 @@ if __name__ == "__main__":
 else:
     declare_pages(navigation)
     routes = [*sample_image_routes.routes(), *film_routes.routes()]
-    app = st.App(__file__, lifespan=warm_up, routes=routes, middleware=[Middleware(RequestGuard)])
+    app = st.App(
+        __file__, lifespan=warm_up, routes=routes, middleware=[Middleware(RequestGuard), Middleware(RefreshGuard)]
+    )

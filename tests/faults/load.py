@@ -1,14 +1,18 @@
-"""`python -m tests.faults.load [--minutes 10] [--readers 20] [--writers 4]`: many read what several trainers write.
+"""Many sessions read what several trainers write.
 
-The real server on a store of the trainers'; readers are sessions over real WebSockets that go from page to page and let live
-ones refresh themselves. Every trainer keeps a tally of the rows that it was told have landed. At the end the store is held
-against the tallies; the exit code is 1 where a row is lost or doubled, a page showed an error, or a trainer failed.
+    python -m tests.faults.load [--minutes 10] [--readers 20] [--writers 4] [--store STORE]
+
+The real server runs on a new store, or on a copy of a given one: with `--writers 0` the readers are alone. They are sessions over
+real WebSockets that go from page to page; pages under way refresh themselves. Every trainer counts the rows that were written
+without an error. At the end the rows of the store are compared with these counts; the exit code is 1 if a row is lost or doubled,
+a page showed an error, or a trainer failed.
 """
 
 import argparse
 import asyncio
 import io
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -44,44 +48,44 @@ Tally = Counter[tuple[str, str, int]]
 
 @dataclass
 class Outcome:
-    """What happened."""
+    """The counts and times of a load."""
 
     seconds: list[float] = field(default_factory=list)
-    """Of each page."""
+    """Seconds until each page was drawn."""
     refreshed: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    """What pages showed, and what became of sessions."""
+    """Errors that pages showed, and errors of sessions."""
     waits: list[float] = field(default_factory=list)
     """Seconds from a trainer's wish to write to its transaction."""
     landed: Tally = field(default_factory=Counter)
     lost: int = 0
     doubled: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    """What trainers ended by."""
+    """Errors by which trainers ended."""
 
     def clean(self) -> bool:
-        """Whether nothing went wrong, and something was done."""
-        return bool(self.seconds and self.landed) and not (self.errors or self.lost or self.doubled or self.failures)
+        """Return whether pages were drawn and nothing went wrong."""
+        return bool(self.seconds) and not (self.errors or self.lost or self.doubled or self.failures)
 
     def __str__(self) -> str:
-        """Three lines."""
+        """Return three lines for people."""
         runs = {run for _table, run, _epoch in self.landed}
         return (
-            f"{len(self.seconds)} pages and {self.refreshed} refreshes; {_told(self.seconds)} a page; "
+            f"{len(self.seconds)} pages and {self.refreshed} refreshes; {_percentiles(self.seconds)} a page; "
             f"{self.errors.total()} errors shown {dict(self.errors) or ''}\n"
             f"{len(runs)} runs, {self.landed.total()} rows landed; {self.lost} lost, {self.doubled} doubled; "
             f"{self.failures.total()} trainers failed {dict(self.failures) or ''}\n"
-            f"{len(self.waits)} transactions; {_told(self.waits)} of waiting for the store\n"
+            f"{len(self.waits)} transactions; {_percentiles(self.waits)} of waiting for the store\n"
         )
 
 
-def _told(seconds: list[float]) -> str:
+def _percentiles(seconds: list[float]) -> str:
     median, late = np.percentile(seconds or [np.nan], [50, 99])
     return f"median {median:.2f} s, 99th percentile {late:.2f} s"
 
 
-def train(store: Path, number: int, until: Any, told: Any) -> None:
-    """Train one small run after another until the shared moment; tells (rows landed, seconds of waiting, what went wrong)."""
+def train(store: Path, number: int, until: Any, reports: Any) -> None:
+    """Train one small run after another until the shared moment; report (rows landed, seconds of waiting, what went wrong)."""
     tally: Tally = Counter()
     waits: list[float] = []
     error = ""
@@ -95,7 +99,7 @@ def train(store: Path, number: int, until: Any, told: Any) -> None:
                     break
         except Exception as failure:
             error = f"{type(failure).__name__}: {failure}"
-    told.put((tally, waits, error))
+    reports.put((tally, waits, error))
 
 
 def _watch(tally: Tally, waits: list[float]) -> None:
@@ -119,7 +123,7 @@ def _watch(tally: Tally, waits: list[float]) -> None:
 
 
 async def read(address: str, number: int, until: float, outcome: Outcome) -> None:
-    """Sessions one after another, each over some pages."""
+    """Open sessions one after another, each over some pages."""
     chance = random.Random(number)
     while time.time() < until:
         visitor = Visitor(address)
@@ -138,7 +142,7 @@ async def read(address: str, number: int, until: float, outcome: Outcome) -> Non
 
 
 async def _all_read(address: str, readers: int, seconds: float, outcome: Outcome) -> float:
-    """So many readers from the server's first page on; the moment that all stopped looking."""
+    """Let all readers begin once the server has drawn its first page, and return the time at which they stop."""
     async with Visitor(address) as first:
         await first.visit(PAGES[0])
     until = time.time() + seconds
@@ -146,21 +150,26 @@ async def _all_read(address: str, readers: int, seconds: float, outcome: Outcome
     return until
 
 
-def load(folder: Path, readers: int, writers: int, seconds: float) -> Outcome:
-    """Readers and trainers on a new store in a folder."""
+def load(folder: Path, readers: int, writers: int, seconds: float, source: Path | None = None) -> Outcome:
+    """Let readers and trainers work on a new store in a folder, or on a copy of the store `source` and its checkpoints."""
     store, outcome = folder / "rnc.duckdb", Outcome()
+    if source is not None:
+        shutil.copytree(source.parent / "checkpoints", folder / "checkpoints")
+        shutil.copy(source, store)
     context = fork_server()
-    told, until = context.Queue(), context.Value("d", float("inf"))
-    trainers = [context.Process(target=train, args=(store, n, until, told), daemon=True) for n in range(writers)]
+    reports, until = context.Queue(), context.Value("d", float("inf"))
+    trainers = [context.Process(target=train, args=(store, n, until, reports), daemon=True) for n in range(writers)]
     for trainer in trainers:
         trainer.start()
     with served(store, "") as (address, _process):
         until.value = asyncio.run(_all_read(address, readers, seconds, outcome))
         for _trainer in trainers:
-            tally, waits, error = told.get(timeout=_LAST_RUN)
+            tally, waits, error = reports.get(timeout=_LAST_RUN)
             outcome.landed += tally
             outcome.waits += waits
             outcome.failures.update([error] if error else [])
+    if not writers:
+        return outcome
     difference = stored(store, sorted({table for table, _run, _epoch in outcome.landed}))
     difference.subtract(outcome.landed)
     outcome.lost = -sum(rows for rows in difference.values() if rows < 0)
@@ -169,7 +178,7 @@ def load(folder: Path, readers: int, writers: int, seconds: float) -> Outcome:
 
 
 def stored(store: Path, tables: list[str]) -> Tally:
-    """What the store holds of tables that have epochs."""
+    """Return the numbers of rows of tables that have epochs."""
     return Counter(
         {
             (table, run_id, epoch): rows
@@ -180,15 +189,16 @@ def stored(store: Path, tables: list[str]) -> Tally:
 
 
 def main(arguments: list[str]) -> int:
-    """Read and write for so long; 1 where anything went wrong."""
+    """Read and write for a number of minutes; return 1 if anything went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.load", description=__doc__)
+    parser.add_argument("--store", type=Path, help="a store whose copy is read, and written to")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--writers", type=int, default=4)
     asked = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # (server and trainers end with it)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = load(Path(folder), asked.readers, asked.writers, 60 * asked.minutes)
+        outcome = load(Path(folder), asked.readers, asked.writers, 60 * asked.minutes, asked.store)
     sys.stdout.write(str(outcome))
     return 0 if outcome.clean() else 1
 
