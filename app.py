@@ -15,7 +15,7 @@ from rnc.store.addresses import to_log_beside
 from rnc.ui import empty_state, opened_store, sidebar
 from rnc.ui.address_values import name_unavailable
 from rnc.ui.epoch_slider import page_is_drawn
-from rnc.ui.errors import show_errors
+from rnc.ui.errors import show_errors, show_script_error
 from rnc.ui.film import film_routes
 from rnc.ui.projections import sample_image_routes
 from rnc.ui.refresh_guard import RefreshGuard
@@ -68,5 +68,9 @@ else:
     declare_pages(navigation)
     routes = [*sample_image_routes.routes(), *film_routes.routes()]
     app = st.App(
-        __file__, lifespan=warm_up, routes=routes, middleware=[Middleware(RequestGuard), Middleware(RefreshGuard)]
+        __file__,
+        lifespan=warm_up,
+        routes=routes,
+        middleware=[Middleware(RequestGuard), Middleware(RefreshGuard)],
+        on_script_error=show_script_error,
     )

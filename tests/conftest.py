@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from tests import scheduling
 from tests.examples import PROFILE, examples
@@ -99,6 +100,23 @@ def _own_main() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _error_hook() -> None:
+    """Let AppTest show errors as the server does (`app.py`), and unexpected ones also as Streamlit does: `AppTest.exception`."""
+    create = LocalScriptRunner.__init__
+
+    def show(error: Exception) -> bool:
+        from rnc.ui.errors import ERRORS_FOR_USERS, show_script_error
+
+        return show_script_error(error) and isinstance(error, ERRORS_FOR_USERS)
+
+    def create_with_hook(self: LocalScriptRunner, *arguments: Any, **options: Any) -> None:
+        create(self, *arguments, **options)
+        self._on_script_error = show
+
+    LocalScriptRunner.__init__ = create_with_hook  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import ParamSpec
 
 import streamlit as st
-from streamlit.errors import FragmentHandledException
 
 from rnc import log
 from rnc.safe_paths import UnsafePathError
@@ -19,6 +18,8 @@ from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown
 from rnc.ui.readonly import ReadOnlyError, without_folder
 
 _Arguments = ParamSpec("_Arguments")
+ERRORS_FOR_USERS = (StoreError, ReadOnlyError, UnsafePathError)
+"""Errors whose messages say what to do."""
 
 
 def show_error(text: str, icon: str = ":material/error:") -> None:
@@ -30,24 +31,15 @@ def show_error(text: str, icon: str = ":material/error:") -> None:
 
 @contextmanager
 def show_errors() -> Iterator[None]:
-    """Show that something went wrong in the program, at this place of the page, and raise the exception again.
-
-    Errors that say what to do are shown and not raised.
-    """
+    """Show an error that says what to do at this place of the page, and end what is drawn there."""
     try:
         yield
-    except FragmentHandledException:  # already shown by the fragment in which it happened
-        raise
-    except (StoreError, ReadOnlyError, UnsafePathError) as error:  # these errors say what to do
+    except ERRORS_FOR_USERS as error:
         show_error(str(error), icon=":material/database:")
-    except Exception as error:
-        text = "Something went wrong in this program. Your runs were not changed. Reload the page, or select something else."
-        st.error(f"{text} {_reference(log.log_exception(error))}", icon=":material/bug_report:")
-        raise
 
 
 def show_errors_of_fragment(draw: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
-    """Wrap a fragment in `telling`, because a fragment runs without the page around it."""
+    """Wrap a fragment in `show_errors`, because a fragment runs without the page around it."""
 
     @functools.wraps(draw)
     def guarded(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
@@ -55,6 +47,19 @@ def show_errors_of_fragment(draw: Callable[_Arguments, None]) -> Callable[_Argum
             draw(*arguments, **named)
 
     return guarded
+
+
+def show_script_error(error: Exception) -> bool:
+    """Show an error that no page expects: it ended the page, a part of it or a callback. The log has its traceback.
+
+    Streamlit calls this function (`st.App(on_script_error=...)`), and shows the error itself unless the result is True.
+    """
+    if isinstance(error, ERRORS_FOR_USERS):  # of a callback, which has no page around it
+        show_error(str(error), icon=":material/database:")
+    else:
+        text = "Something went wrong in this program. Your runs were not changed. Reload the page, or select something else."
+        st.error(f"{text} {_reference(log.log_exception(error))}", icon=":material/bug_report:")
+    return True
 
 
 def _reference(error_id: str) -> Markdown:

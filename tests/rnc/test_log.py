@@ -102,21 +102,24 @@ def test_no_log_is_laid_beside_what_is_no_store(tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["passwd"]
 
 
-def test_what_no_page_caught_is_told_without_a_traceback_and_logged_with_one(lines: Path) -> None:
-    def page() -> None:
+@pytest.mark.parametrize("place", ["page", "part", "callback"])
+def test_an_unexpected_error_is_shown_without_a_traceback_and_logged_with_one(place: str, lines: Path) -> None:
+    def page(place: str) -> None:
         import streamlit as st
 
-        from rnc.ui.errors import show_errors, show_errors_of_fragment
-
-        @st.fragment
-        @show_errors_of_fragment
-        def part() -> None:
+        def fail() -> None:
             raise ZeroDivisionError("inside")
 
-        with show_errors():
-            part()
+        if place == "page":
+            fail()
+        elif place == "part":
+            st.fragment(fail)()
+        else:
+            st.button("fail", on_click=fail)
 
-    app = AppTest.from_function(page).run()
+    app = AppTest.from_function(page, kwargs={"place": place}).run()
+    if place == "callback":
+        app.button[0].click().run()
     (line,) = read(lines)
     assert "ZeroDivisionError: inside" in line["text"] and "Traceback" in line["traceback"]
     assert app.error[0].value.endswith(f"(error `{line['id']}` in the log)") and "inside" not in app.error[0].value
