@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _STATE = tempfile.TemporaryDirectory(prefix="rnc-tests-")
 os.environ["XDG_STATE_HOME"] = _STATE.name  # (what train.measure notes there is not of whoever runs the tests)
 os.environ["RNC_GALLERY"] = ""  # (the tests of the gallery name one)
+_COMPILED = "-".join(version(name) for name in ("numba", "umap-learn", "pynndescent"))
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".pytest_cache" / "numba" / _COMPILED))
+_KEPT = str(ROOT / "tests" / "kept_compilations")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_KEPT, os.environ.get("PYTHONPATH")]))
 
 # No test is about how long something takes: the machine may be busy.
 _UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
