@@ -55,7 +55,9 @@ def test_a_page_that_fails_counts_too(clock: list[float]) -> None:
     assert refresh_seconds() == pytest.approx(6)
 
 
-@pytest.mark.parametrize(("given", "interval"), [("0.5", 0.5), ("60", 60), ("", 6), ("0", 6), ("-1", 6), ("nan", 6), ("soon", 6)])
+@pytest.mark.parametrize(
+    ("given", "interval"), [("0.5", 0.5), ("60", 60), ("", 6), ("0", 6), ("-1", 6), ("nan", 6), ("soon", 6)]
+)
 def test_the_environment_sets_it(
     given: str, interval: float, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
