@@ -51,9 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is loaded by now out of garbage collection: Streamlit collects after each run of a page, half a second for all this."""
+    """Leave what is loaded by now out of garbage collection: Streamlit collects after each run of a page, 0.4 s for all of it."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Put it back, so that it is freed at the end: compiled libraries complain about objects that are not."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(optionalhook=True)

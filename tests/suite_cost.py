@@ -78,7 +78,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def _processor(process: int | str) -> float:
-    """Return the seconds of processor of a process, of those that it has waited for, and of those that it started and that run."""
+    """Return the seconds of processor of a process, of those that it has waited for, and of those that it started."""
     seconds = 0.0
     with suppress(OSError):  # (it has ended meanwhile)
         times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:15]
