@@ -38,8 +38,9 @@ test: $(VENV)/.dev ## set up and run everything, in two processes
 quick: $(VENV)/.dev ## what a change needs while working: the quick tests of ROOM=rnc/store, or of what differs from the last commit
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m tests.quick $(ROOM)
 
-test-all: test faults ## and what takes hours: every hostile value, the kills, the load, the soak
-	RNC_TEST_PROFILE=nightly $(PYTEST) tests/rnc/metrics tests/rnc/attacks tests/rnc/conditions tests/rnc/datasets
+test-all: test faults ## and what takes hours: every hostile value, the kills, the load, the soak, whole grids
+	RNC_TEST_PROFILE=nightly $(PYTEST) tests/rnc/metrics tests/rnc/attacks tests/rnc/conditions tests/rnc/datasets \
+	  tests/train/test_kill.py tests/train/test_paper_runs.py
 
 coverage: $(VENV)/.dev ## lines and branches that the tests reach, by room; processes that the tests start are counted too
 	$(PY) -m coverage erase

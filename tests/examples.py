@@ -1,4 +1,4 @@
-"""The number of examples of a property test, scaled by the profile in RNC_TEST_PROFILE."""
+"""The budget of tests, set by the profile in RNC_TEST_PROFILE: examples of property tests, and cases left to the night."""
 
 import os
 
@@ -6,6 +6,8 @@ from hypothesis import settings
 
 FACTORS = {"usual": 1.0, "nightly": 10.0, "mutation": 0.5}
 PROFILE = os.environ.get("RNC_TEST_PROFILE", "usual")
+NIGHTLY = PROFILE == "nightly"
+"""True where grids and sweeps run in full; otherwise a test runs the cases that differ, and says which."""
 
 
 def examples(count: int) -> settings:

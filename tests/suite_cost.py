@@ -1,7 +1,9 @@
 """A pytest plugin that counts what the tests cost: `pytest -p tests.suite_cost --suite-cost FOLDER`.
 
-Each process of the suite writes one JSON file to FOLDER: seconds for each test and phase, seconds for each fixture, and how
-many processes, pages and browsers each test started. `python -m tests.suite_cost FOLDER` prints the tables of docs/testing.md.
+Each process of the suite writes one JSON file to FOLDER: seconds for each test and phase, seconds of processor that the test and
+what it started took, seconds for each fixture, and how many processes, pages and browsers each test started.
+`python -m tests.suite_cost FOLDER` prints the tables of docs/testing.md. Processes that outlive the one that started them are not
+counted, and the demo's training is counted with the tests beside it: RNC_TEST_DEMO=FILE leaves it out.
 """
 
 import json
@@ -11,6 +13,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +70,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Note which test is under way."""
     global _now  # noqa: PLW0603 (the wrappers have no other way to ask)
     _now = item.nodeid
-    return (yield)
+    begun = _processor(os.getpid())
+    try:
+        return (yield)
+    finally:
+        _tests[item.nodeid]["processor"] += max(_processor(os.getpid()) - begun, 0.0)
+
+
+def _processor(process: int | str) -> float:
+    """Return the seconds of processor of a process, of those that it has waited for, and of those that it started."""
+    seconds = 0.0
+    with suppress(OSError):  # (it has ended meanwhile)
+        times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:15]
+        seconds = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            seconds += sum(map(_processor, (thread / "children").read_text().split()))
+    return seconds
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -118,7 +136,7 @@ def _report(folder: Path, most: int = 25) -> str:
             groups[key(name)].update(counts)
             groups[key(name)]["n"] += 1
         rows = [
-            [name, c["n"], float(sum(c[p] for p in phases)), *(int(c[k]) for k in counted)]
+            [name, c["n"], float(sum(c[p] for p in phases)), float(c["processor"]), *(int(c[k]) for k in counted)]
             for name, c in groups.items()
         ]
         return sorted(rows, key=lambda row: -row[2])
@@ -127,16 +145,16 @@ def _report(folder: Path, most: int = 25) -> str:
         parts = Path(name.split("::")[0]).parts
         return "/".join(parts[: 3 if len(parts) > 3 and parts[1] == "rnc" else 2]) or "(outside a test)"
 
-    head = ["tests", "seconds", *counted]
-    slow = [[name, *(float(c[p]) for p in phases)] for name, c in tests.items()]
-    slow.sort(key=lambda row: -sum(row[1:]))
+    head = ["tests", "seconds", "processor", *counted]
+    slow = [[name, *(float(c[p]) for p in (*phases, "processor"))] for name, c in tests.items()]
+    slow.sort(key=lambda row: -sum(row[1:4]))
     made = [[name, len(seconds), float(sum(seconds))] for name, seconds in fixtures.items()]
     made.sort(key=lambda row: -row[2])
     return "\n".join(
         [
             _table(["room", *head], summed(room)),
             _table(["file", *head], summed(lambda name: name.split("::")[0])[:most]),
-            _table(["test", *phases], slow[:most]),
+            _table(["test", *phases, "processor"], slow[:most]),
             _table(["fixture (with what it needs)", "made", "seconds"], made[:most]),
         ]
     )

@@ -1,26 +1,33 @@
 """Training while the dashboard refreshes: two real trainings, eight readers and the app on one store lose nothing."""
 
-import subprocess
-import sys
 import threading
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
+from rnc.probe.store_and_device_options import Options
 from rnc.store.reader import StoreReader
-from tests.pages.app import ROOT, open_page
+from tests.pages.app import open_page
+from tests.train.fork_server import fork_server
+from train.loop import train_run
+from train.named_run_sets import tiny
 
-EPOCHS = 4
+EPOCHS = 3
 READERS = 8
 READS = 200
-PAUSE = 0.1  # seconds between the reads of one reader: without one, they take the processor from the trainings
+PAUSE = 0.3  # seconds between the reads of one reader, and between pages: without one, they take the processor from the trainings
 
 
-def train(store: Path, seed: int) -> subprocess.Popen:
-    """A real training in a process of its own, every epoch measured."""
-    fields = ["--seed", str(seed), "--epochs", str(EPOCHS), "--measured-epochs", "every", "--sample-size", "20"]
-    command = [sys.executable, "-m", "train.run", "tiny", "--store", str(store), *fields]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def train(store: Path, seed: int) -> BaseProcess:
+    """Begin a real training in a process of its own, every epoch measured."""
+    config = replace(tiny()[0], seed=seed, epochs=EPOCHS, measured_epochs="every", sample_size=20)
+    process: BaseProcess = fork_server().Process(
+        target=train_run, args=(config, Options(store, device="cpu", threads=1))
+    )
+    process.start()
+    return process
 
 
 @pytest.mark.slow
@@ -44,13 +51,14 @@ def test_two_trainings_and_eight_readers(tmp_path: Path, monkeypatch: pytest.Mon
     threads = [threading.Thread(target=read, args=(mine,)) for mine in seen]
     for thread in threads:
         thread.start()
-    while any(training.poll() is None for training in trainings):
+    while any(training.is_alive() for training in trainings):
         app = open_page("collapse", store, monkeypatch)
         assert not app.error
+        finished.wait(PAUSE)
     finished.set()
     for thread in threads:
         thread.join()
-    assert [training.wait() for training in trainings] == [0, 0], [t.stderr.read()[-2000:] for t in trainings]
+    assert [training.exitcode for training in trainings] == [0, 0]
     assert not errors
     assert sum(map(len, seen)) >= READS
     assert all(counts == sorted(counts) for counts in seen)

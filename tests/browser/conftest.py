@@ -19,6 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 180_000  # other tests train the demo meanwhile
+REFRESH_SECONDS = "1"  # between two looks for news of a training
 
 expect.set_options(timeout=PATIENCE_MS)
 _MOST_SHOWN = 4_000
@@ -89,7 +90,7 @@ class Servers:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
-        environment = os.environ | {"RNC_STORE": str(store)}
+        environment = os.environ | {"RNC_STORE": str(store), "RNC_REFRESH_SECONDS": REFRESH_SECONDS}
         self.logs.append(self._logs / f"server-{port}.log")
         with self.logs[-1].open("wb") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

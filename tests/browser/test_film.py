@@ -1,5 +1,6 @@
 """The film in a real browser: every kept state, playing, the lasso, two films with one clock, and what is exported."""
 
+import base64
 import io
 import json
 import re
@@ -98,6 +99,15 @@ def choose(page: Page, label: str, option: str) -> None:
     page.locator(".film label.control", has_text=label).locator("select").first.select_option(label=option)
 
 
+def positions(page: Page, place: int, moments: list[tuple[int, float]]) -> np.ndarray:
+    """Where a film draws its samples at some epochs and shares of the attack, (moments, samples, 3), asked all at once."""
+    placed = f"""{json.dumps(moments)}.map(([epoch, share]) => {{
+        const bytes = new Uint8Array(player.panes[{place}].film.positionsAt(epoch, share, true).slice().buffer);
+        return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+    }})"""
+    return np.stack([np.frombuffer(base64.b64decode(text), np.float32).reshape(-1, 3) for text in ask(page, placed)])
+
+
 @pytest.mark.parametrize(
     ("shown", "name"),
     [
@@ -115,21 +125,14 @@ def test_positions_in_every_kept_state_are_the_stores(shown: str, name: str, fil
         states = ask(film, f"{{...player.panes[{place}].film.states, arrays: null}}")
         request = FilmRequest(states["run"], Split.TRAIN, states["condition"], MOST_SAMPLES)
         header, arrays = unpacked(view_file(reader, request, states["classes"], View.from_name(name)))
-        at = 0
-        for epoch, steps in zip(states["epochs"], states["steps"], strict=True):
-            for step in steps:
-                share = (step + 1) / (states["last_step"] + 1)
-                placed = f"player.panes[{place}].film.positionsAt({epoch}, {share}, true)"
-                drawn = np.array(ask(film, f"[...{placed}].map((x) => Number.isNaN(x) ? null : x)"), float).reshape(
-                    -1, 3
-                )[:, : header["dimensions"]]
-                stored = arrays["positions"][at].astype(float)
-                if np.isfinite(
-                    stored
-                ).any():  # (where a view has no positions, the film stays at the nearest epoch that has)
-                    assert np.array_equal(drawn, stored, equal_nan=True), (epoch, step)
-                at += 1
-        assert at == len(arrays["positions"])
+        kept = [(epoch, step) for epoch, of in zip(states["epochs"], states["steps"], strict=True) for step in of]
+        assert len(kept) == len(arrays["positions"])
+        moments = [(epoch, (step + 1) / (states["last_step"] + 1)) for epoch, step in kept]
+        for state, drawn, stored in zip(kept, positions(film, place, moments), arrays["positions"], strict=True):
+            if np.isfinite(
+                stored
+            ).any():  # (where a view has no positions, the film stays at the nearest epoch that has)
+                assert np.array_equal(drawn[:, : header["dimensions"]], stored, equal_nan=True), state
 
 
 def test_between_states_samples_move_on_straight_lines(film: Page) -> None:

@@ -31,7 +31,7 @@ def expected_list(epoch: int) -> list[str]:
     return [f"{place} {values[run]:#.4g} {run} · clean" for place, run in enumerate(order, 1)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with script_server("hover_app.py", RUNS) as served:
         yield served

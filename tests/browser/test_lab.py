@@ -204,9 +204,9 @@ def test_four_sessions_at_once_get_each_its_own(demo_address: str, page: Page) -
     pages = []
     for steps in (41, 42, 43, 44):
         pages.append((steps, page.context.new_page()))
-        visit(pages[-1][1], f"{demo_address}/attack_lab?lab_steps={steps}&lab_images=400")
+        visit(pages[-1][1], f"{demo_address}/attack_lab?lab_steps={steps}&lab_images=100")
     for _steps, one in pages:
         press(one, "Attack")
     for steps, one in pages:
         expect(one.get_by_text(f"all {steps} steps")).to_be_visible()
-        expect(one.get_by_role("heading", name=re.compile(rf"PGD-{steps},.* 400 images"))).to_be_visible()
+        expect(one.get_by_role("heading", name=re.compile(rf"PGD-{steps},.* 100 images"))).to_be_visible()

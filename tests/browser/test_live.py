@@ -18,7 +18,7 @@ from tests.browser.conftest import ROOT, ScriptRuns, visit
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 EPOCHS = 500  # (more than anybody waits for: it is stopped once the page has been seen to follow)
-POLLS_AT_REST = 4  # three seconds apart
+POLLS_AT_REST = 4  # a second apart
 
 MARKS = "svg.marks .mark-symbol.role-mark:not(.epochs_marks, .dots_marks) > path[d*='A']"
 """The points of a chart's lines: circles, and not the triangle at which a long training on a busy machine becomes terminal."""
@@ -37,7 +37,8 @@ WATCH = """marks => {
 @contextmanager
 def training(store: Path) -> Iterator[subprocess.Popen]:
     """A small training on digits in a process of its own, every epoch measured."""
-    fields = ["--epochs", str(EPOCHS), "--measured-epochs", "every", "--sample-size", "20"]
+    fields = ["--epochs", str(EPOCHS), "--measured-epochs", "every", "--sample-size", "20", "--subset", "400"]
+    fields += ["--measure-subset", "200", "--epsilon-fractions", "--layerwise-epochs", "none"]
     command = [sys.executable, "-m", "train.run", "tiny", "--store", str(store), *fields]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import settle, visit
+from tests.browser.test_accessibility import wear
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -44,10 +45,10 @@ _PALE_TEXTS = """svgs => {
 _SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 
 
-def test_nothing_is_cut_and_charts_stand_one_below_the_other(demo_address: str, browser: Browser) -> None:
+def test_nothing_is_cut_and_charts_stand_one_below_the_other(demo_address: str, page: Page) -> None:
     cut = {}
     for size in (PHONE, NARROW):
-        page = browser.new_context(viewport={"width": size[0], "height": size[1]}).new_page()
+        page.set_viewport_size({"width": size[0], "height": size[1]})
         for name in PAGES:
             visit(page, f"{demo_address}/{name}")
             settle(page)
@@ -58,19 +59,22 @@ def test_nothing_is_cut_and_charts_stand_one_below_the_other(demo_address: str, 
             boxes = drawings.evaluate_all("svgs => svgs.map(svg => svg.getBoundingClientRect().toJSON())")
             if size == PHONE:
                 assert all(upper["bottom"] <= lower["top"] for upper, lower in pairwise(boxes)), name
-        page.context.close()
     assert cut == {(size, name): [] for size in (PHONE, NARROW) for name in PAGES}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_texts_on_charts_are_read_in_both_themes(demo_address: str, page: Page, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    pale = {}
+def test_texts_on_charts_are_read_in_both_themes(demo_address: str, page: Page) -> None:
+    """Every second page is opened in the dark."""
+    pale, worn = {}, "light"
+    page.emulate_media(color_scheme="light")
     for name in PAGES:
         visit(page, f"{demo_address}/{name}")
         settle(page)
-        pale[name] = page.locator("[data-testid=stVegaLiteChart] svg.marks").evaluate_all(_PALE_TEXTS)
-    assert pale == {name: [] for name in PAGES}
+        for scheme in (worn, "dark" if worn == "light" else "light"):
+            if scheme != worn:
+                wear(page, scheme)
+            worn = scheme
+            pale[name, scheme] = page.locator("[data-testid=stVegaLiteChart] svg.marks").evaluate_all(_PALE_TEXTS)
+    assert pale == {(name, scheme): [] for name in PAGES for scheme in ("light", "dark")}
 
 
 def swipe_up(page: Page, place: tuple[float, float], length: int) -> None:

@@ -10,7 +10,7 @@ from tests.faults.load import load, stored
 
 def test_nothing_is_lost_while_others_read(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as other:  # (a browser test before this one leaves its event loop in this thread)
-        outcome = other.submit(load, tmp_path, readers=3, writers=2, seconds=10).result()
+        outcome = other.submit(load, tmp_path, readers=3, writers=2, seconds=4).result()
     assert outcome.clean(), str(outcome)
     store = tmp_path / "rnc.duckdb"
     with duckdb.connect(str(store)) as connection:

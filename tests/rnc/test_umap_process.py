@@ -1,8 +1,10 @@
 """UMAP beside the training: its answer is repeatable, and nothing of it outlives the one who asked."""
 
 import io
+import os
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ def test_two_processes_give_one_plane_in_which_classes_stay_together() -> None:
     moved = answered[1].reshape(3, 20, 2)
     nearest = np.linalg.norm(moved[:, :, None] - centres, axis=-1).argmin(axis=-1)
     assert (nearest == np.arange(3)[:, None]).all(), "samples of a class lie by that class"
+    assert list(Path(os.environ["NUMBA_CACHE_DIR"]).rglob("*.nbc")), "compiled code is kept: tests/kept_compilations"
 
 
 def test_leaving_the_block_ends_it_at_once() -> None:

@@ -155,7 +155,17 @@ def test_sigterm_reaches_the_runs_of_a_recipe(tmp_path: Path) -> None:
         "--measure-subset",
         "40",
     ]
-    command += ["--measured-epochs", "0,5000", "--vector-epochs", "none", "--checkpoint-epochs", "none", "--jobs", "2"]
+    command += [
+        "--measured-epochs",
+        "0,5000",
+        "--vector-epochs",
+        "none",
+        "--checkpoint-epochs",
+        "none",
+        "--jobs",
+        "2",
+        "--no-umap",
+    ]
     process = subprocess.Popen(
         [*command, "--store", str(store)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )

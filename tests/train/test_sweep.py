@@ -67,7 +67,7 @@ def child_of(process: str | int) -> int:
 def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Two runs at a time: one fails, one is broken off, and one has hardly begun or not at all."""
     store = tmp_path / "rnc.duckdb"
-    flags = ["--learning-rate", "1e30,0.1,0.05", "--epochs", "30", "--measured-epochs", "0,1,30", *FEW, *SMALL]
+    flags = ["--learning-rate", "1e30,0.1,0.05", "--epochs", "20", "--measured-epochs", "0,1,20", *FEW, *SMALL]
     command = [*flags, "--engine", "local", "--jobs", "2", "--store", str(store)]
     assert main([*command, "--detach"]) == 0
     fails, works, later = (config.run_id for config in grid(flags)[0])
@@ -77,12 +77,12 @@ def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path,
     assert main(command) == 1  # (hands in nothing more, watches)
     assert len(sweeps_of(store)[0].jobs) == 1
     assert states(store).keys() == {fails, works, later} and states(store)[fails][0] == "failed"
-    check_complete(store, [works, later], epochs=30, measured=3)
+    check_complete(store, [works, later], epochs=20, measured=3)
     log = next((store.parent / "sweeps").glob("*/jobs/*/*.out")).read_text()
     assert log.count(f"{works}: started") == 2 and "preempted" in log + log.replace("out", "err")
     check_as_undisturbed(store, works, flags, tmp_path)
     assert main(["--status", "--store", str(store)]) == 1
-    assert f"{works}  finished  epoch 30 of 30" in capsys.readouterr().out
+    assert f"{works}  finished  epoch 20 of 20" in capsys.readouterr().out
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

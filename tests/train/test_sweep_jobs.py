@@ -182,7 +182,7 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on_once_its_jobs_have
 ) -> None:
     store = tmp_path / "rnc.duckdb"
     # These epochs take seconds, in which the run is met running.
-    flags = ["--epochs", "240", "--measured-epochs", "0,1,240", *FEW, *SMALL]
+    flags = ["--epochs", "80", "--measured-epochs", "0,1,80", *FEW, *SMALL]
     command = [*flags, "--engine", "local", "--store", str(store)]
     assert main([*command, "--detach"]) == 0
     wait_for(lambda: begun(store, 1), 600)
@@ -215,4 +215,4 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on_once_its_jobs_have
     monkeypatch.setattr(sweep, "_CANCEL_TIMEOUT", 600.0)  # (of a busy machine)
     assert main(command) == 0
     assert "waiting for the cancelled jobs" in capsys.readouterr().out
-    assert len(jobs(store)) == 3 and list(states(store).values()) == [("finished", 240)]
+    assert len(jobs(store)) == 3 and list(states(store).values()) == [("finished", 80)]

@@ -53,3 +53,15 @@ def test_a_page_that_fails_counts_too(clock: list[float]) -> None:
     with pytest.raises(ValueError, match="broken"):
         draw_and_fail(clock, 1)
     assert refresh_seconds() == pytest.approx(6)
+
+
+@pytest.mark.parametrize(
+    ("given", "interval"), [("0.5", 0.5), ("60", 60), ("", 6), ("0", 6), ("-1", 6), ("nan", 6), ("soon", 6)]
+)
+def test_the_environment_sets_it(
+    given: str, interval: float, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it names a time; on a server whose pages take a second."""
+    draw(clock, *[1] * 5)
+    monkeypatch.setenv(refresh_interval.SECONDS_VARIABLE, given)
+    assert refresh_seconds() == pytest.approx(interval)
