@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rnc.conditions import in_words
 from rnc.film.stored_states import FilmRequest, StoredStates
 from rnc.film.values import sample_values
 from rnc.film.views import View, positions
@@ -33,6 +34,7 @@ def states_file(reader: StoreReader, request: FilmRequest, classes: list[str]) -
         "run": request.run_id,
         "split": str(request.split),
         "condition": request.condition,
+        "condition_in_words": in_words(request.condition),
         "classes": classes,
         "stored": states.samples.stored,
         "epochs": states.epochs,

@@ -60,7 +60,7 @@ GLOSSARY: dict[str, str] = {
     "perturbed": "Images under the run's main attack, which pushes them away from their true class.",
     "targeted": "Images under an attack towards a chosen class: the next one, (y + 1) mod C.",
     "relabelled": "Perturbed images with the network's predictions as labels.",
-    "gaussian": "Images with Gaussian noise of the attack's size.",
+    "Gaussian noise": "Images with Gaussian noise of the attack's size.",
     "sign noise": "Images with random changes of plus or minus epsilon in each pixel.",
     "as trained": "The perturbed images on which the network was trained in that epoch.",
     "extra": "A further condition without a role of its own, such as a weaker attack.",

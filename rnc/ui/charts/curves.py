@@ -10,6 +10,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
+from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
@@ -175,8 +176,10 @@ def _layer_specification(
     *,
     log: bool,
 ) -> alt.Chart:
+    words = alt.Tooltip("words:N", title="condition")
     return (
         named("values")
+        .transform_calculate(words=words_expression(conditions, "datum.shown"))
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
         .encode(
             x=alt.X(
@@ -191,7 +194,7 @@ def _layer_specification(
             order="depth:Q",
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
-            tooltip=["run:N", "shown:N", "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
+            tooltip=["run:N", words, "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
         )
         .properties(height=_LAYERS_HEIGHT, title=_title(METRIC_INFO[metric]))
     )

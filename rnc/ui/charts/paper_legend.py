@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from rnc.conditions import all_in_words
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.text_width import text_width, wrapped
 
@@ -125,15 +126,19 @@ def _entries(field: str, channels: dict[str, Any], rows: dict[str, pd.DataFrame]
     if not legend and len(names) > _MOST_ENTRIES:
         return []
     title = legend.get("title") or ("true class" if field == "label" and not legend.get("values") else None)
+    words = all_in_words(names) if field == "shown" else {}
     entries = [Entry(title, shape="")] if title and names else []
     for name in names:
         colour = columns.get("color", {}).get(name) or _constant_colour(mark)
         if mark["type"] == "line":
             dash = tuple(columns.get("strokeDash", {}).get(name, ()))
-            entries.append(Entry(str(name), colour, () if 0 in dash else dash, width=mark.get("strokeWidth", 1.5)))
+            entries.append(
+                Entry(words.get(name, str(name)), colour, () if 0 in dash else dash, width=mark.get("strokeWidth", 1.5))
+            )
         else:
             usual = "square" if mark["type"] == "bar" else "circle"
-            entries.append(Entry(str(name), colour, shape=columns.get("shape", {}).get(name, usual)))
+            shape = columns.get("shape", {}).get(name, usual)
+            entries.append(Entry(words.get(name, str(name)), colour, shape=shape))
     return entries
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from rnc.conditions import in_words
 from rnc.simplex import are_alike, simplex_distances
 from rnc.store.vector_checks import as_matrix
 from rnc.ui import opened_store
@@ -105,7 +106,8 @@ def _draw_smallest_distances(distances: pd.DataFrame, split: Split) -> None:
     table, undefined = smallest_distances(distances)
     st.markdown("**Smallest distance of each run's Gram matrix**")
     if len(table):
-        shown = table.assign(epoch=table["epoch"].map("{:d}".format), distance=table["distance"].map("{:.3f}".format))
+        texts = {"condition": in_words, "epoch": "{:d}".format, "distance": "{:.3f}".format}
+        shown = table.assign(**{column: table[column].map(text) for column, text in texts.items()})
         st.table(escape_table(shown), hide_index=True, height="content" if len(table) <= _MOST_ROWS else 300)
     reasons = [f" {escape_markdown(label)}: {COINCIDENT}." for label in undefined]
     st.caption(f"Measured on {escape_markdown(split.images)}.{''.join(reasons)}")

@@ -64,9 +64,9 @@ export class Player {
     const when = around.length > 1 ? `${epoch.toFixed(1)} (interpolated between ${around[0]} and ${around[1]})` : around[0];
     const last = film.states.last_step, step = share * (last + 1) - 1;
     if (share === 0) return `epoch ${when}, clean`;
-    if (!film.hasCondition(epoch, isLogarithmic)) return `epoch ${when}, clean (no features under ${film.states.condition} are stored here)`;
-    if (share === 1) return `epoch ${when}, ${film.states.condition}`;
-    if (last === 1) return `epoch ${when}, ${Math.round(100 * share)} % of the way to ${film.states.condition}`;
+    if (!film.hasCondition(epoch, isLogarithmic)) return `epoch ${when}, clean (no features under ${film.states.condition_in_words} are stored here)`;
+    if (share === 1) return `epoch ${when}, ${film.states.condition_in_words}`;
+    if (last === 1) return `epoch ${when}, ${Math.round(100 * share)} % of the way to ${film.states.condition_in_words}`;
     return `epoch ${when}, ${step < 0 ? "between clean and the start" : `step ${step.toFixed(1).replace(".0", "")} of ${last}`}`;
   }
 
