@@ -9,7 +9,7 @@ from functools import cached_property
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
+from rnc.ui.charts.axes import epoch_axis, value_axis
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
@@ -188,9 +188,7 @@ def _layer_specification(
                 title="stage of the network",
                 axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False),
             ),
-            y=alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=not log)).axis(
-                format=NUMBERS, tickCount=4
-            ),
+            y=value_axis(log, zero=not log),
             order="depth:Q",
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
