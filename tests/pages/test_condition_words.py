@@ -13,7 +13,9 @@ IN_WORDS = "PGD-10, ℓ∞ ε = 0.07"
 def test_the_sidebar_shows_words_and_the_address_keeps_names(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("layers", demo_store, monkeypatch, condition="sign_noise")
     shown = app.sidebar.selectbox(key="condition_in_words")
-    assert shown.value == "sign_noise" and {"Gaussian noise", "sign noise", "as trained", IN_WORDS} <= set(shown.options)
+    assert shown.value == "sign_noise" and {"Gaussian noise", "sign noise", "as trained", IN_WORDS} <= set(
+        shown.options
+    )
     assert app.sidebar.selectbox(key="condition").value == "sign_noise"
     shown.set_value(WEAKER).run()
     assert app.sidebar.selectbox(key="condition").value == WEAKER == app.session_state["condition"]

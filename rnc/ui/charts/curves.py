@@ -15,7 +15,7 @@ from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
-from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo
+from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo, Milestone
 
 PANEL_HEIGHT = 300
 _LAYERS_HEIGHT = 400
@@ -74,8 +74,8 @@ class Curves:
         cursor = pd.DataFrame({"epoch": [self.cursor]})
         if self.milestones is None or self.milestones.empty:
             return {"cursor": cursor}
-        drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()
-        starts = self.milestones[self.milestones["milestone"] == "terminal"][["run", "epoch"]].drop_duplicates()
+        drops = self.milestones[self.milestones["milestone"] == Milestone.DROP][["epoch"]].drop_duplicates()
+        starts = self.milestones[self.milestones["milestone"] == Milestone.TERMINAL][["run", "epoch"]].drop_duplicates()
         return {"cursor": cursor, "drops": drops, "starts": starts}
 
 

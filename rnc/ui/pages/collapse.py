@@ -16,6 +16,7 @@ from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.hover import MOUSE_NOTE
+from rnc.ui.charts.marks import explain_marks
 from rnc.ui.condition_controls import choose_several
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
@@ -144,20 +145,19 @@ def draw_curves(
             lines, behind = values.lines[metric]
             panel = curves.panel(lines, metric, behind)
             figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", lines, key=f"curve_{metric}")
-    st.caption(_explain_curves(selection, values.values))
+    st.caption(_explain_curves(selection, values))
 
 
-def _explain_curves(selection: Selection, values: pd.DataFrame) -> Markdown:
+def _explain_curves(selection: Selection, values: CurveValues) -> Markdown:
     """Return the caption of all panels."""
     explanation = (
-        f"Measured on {escape_markdown(selection.split.images)}. Solid lines are clean. The dashed vertical line marks the "
-        f"selected epoch ({selection.epoch:d}), a grey bar a drop of the learning rate, and a triangle the epoch at which the "
-        "terminal phase of a run begins (99.9 % accuracy on the images that it trains on). Angles are to the clean class means "
-        "of the same images. The nearest centre is the nearest clean class mean of the training images. A logarithmic axis "
-        "leaves out zeros. "
+        f"Measured on {escape_markdown(selection.split.images)}. Solid lines are clean. "
+        f"{explain_marks(selection.epoch, values.milestones)} Angles are to the clean class means of the same images. The "
+        "nearest centre is the nearest clean class mean of the training images. A logarithmic axis leaves out zeros. "
         f"{MOUSE_NOTE}"
     )
-    return f"{explanation} {THINNING_NOTE}" if is_long(values[values["metric"] == Metric.ACCURACY]) else explanation
+    accuracy = values.values[values.values["metric"] == Metric.ACCURACY]
+    return f"{explanation} {THINNING_NOTE}" if is_long(accuracy) else explanation
 
 
 def draw_summary(table: pd.DataFrame) -> None:

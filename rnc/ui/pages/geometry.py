@@ -172,8 +172,8 @@ def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Ma
     least, most = ordered.iloc[0], ordered.iloc[-1]
     return (
         f"From clean to **{escape_markdown(in_words(condition_name))}**, the mean of class "
-        f"**{escape_markdown(most['class'])}** of {escape_markdown(run)} rotates most (**{most['degrees']:.1f}°**) and that of class "
-        f"{escape_markdown(least['class'])} least ({least['degrees']:.1f}°); the average over classes is "
+        f"**{escape_markdown(most['class'])}** of {escape_markdown(run)} rotates most (**{most['degrees']:.1f}°**) and that of "
+        f"class {escape_markdown(least['class'])} least ({least['degrees']:.1f}°); the average over classes is "
         f"{angles['degrees'].mean():.1f}°."
     )
 

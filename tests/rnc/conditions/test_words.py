@@ -39,7 +39,8 @@ def test_a_slug_is_shown_as_its_label(name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "as the first", "pgd", "pgd-linf", "pgd-linf-1e999-10", "newattack-linf-0.1", "<b>x</b>", "**bold**", "a_b"]
+    "name",
+    ["", "as the first", "pgd", "pgd-linf", "pgd-linf-1e999-10", "newattack-linf-0.1", "<b>x</b>", "**bold**", "a_b"],
 )
 def test_a_name_that_is_neither_is_shown_as_it_is(name: str) -> None:
     assert in_words(name) == name

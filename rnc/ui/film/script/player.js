@@ -340,20 +340,20 @@ export class Player {
     const films = this.panes.map(({ film }) => film), stops = [...new Set(films.flatMap((film) => film.epochs))].sort((a, b) => a - b);
     const marks = stops.map((epoch) => ({ at: this.#timeAt(epoch), text: String(epoch), kind: "stop", title: `Features are stored at epoch ${epoch}` }));
     for (const film of films) {
-      const { drops, terminal, arrays } = film.states;
+      const { drops, terminal, arrays, milestone_meanings: meanings } = film.states;
       const leap = arrays.first_leap.reduce((least, epoch) => (epoch >= 0 && (least < 0 || epoch < least) ? epoch : least), -1);
       const events = [
-        ...drops.map((epoch) => [epoch, "drop", "the learning rate drops"]),
-        ...terminal.map((epoch) => [epoch, "terminal", "the terminal phase begins (99.9 % accuracy on the images that it trains on)"]),
-        ...(leap >= 0 ? [[leap, "leap", "first leap: the attack first moves a sample that was classified correctly to another class"]] : []),
+        ...drops.map((epoch) => [epoch, "drop"]),
+        ...terminal.map((epoch) => [epoch, "terminal"]),
+        ...(leap >= 0 ? [[leap, "leap"]] : []),
       ];
-      for (const [epoch, kind, text] of events) {
-        if (epoch >= this.first && epoch <= this.last) marks.push({ at: this.#timeAt(epoch), epoch, kind, title: `${film.label}, epoch ${epoch}: ${text}` });
+      for (const [epoch, kind] of events) {
+        if (epoch >= this.first && epoch <= this.last) marks.push({ at: this.#timeAt(epoch), epoch, kind, title: `${film.label}, epoch ${epoch}: ${meanings[kind]}` });
       }
     }
     this.timeTrack.setMarks(marks);
     this.marksKey.replaceChildren();
-    for (const [kind, text] of Object.entries({ drop: "learning rate drops", terminal: "terminal phase begins", leap: "first leap" })) {
+    for (const [kind, text] of Object.entries(films[0].states.milestone_names)) {
       const epochs = [...new Set(marks.filter((mark) => mark.kind === kind).map((mark) => mark.epoch))];
       if (!epochs.length) continue;
       const entry = element("span", "", this.marksKey);

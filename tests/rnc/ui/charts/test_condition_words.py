@@ -21,7 +21,9 @@ NASTY = "</script> \"'] __proto__"
 
 
 def curves() -> Chart:
-    frame = pd.DataFrame({"run": "ST", "shown": SHOWN, "layer": "conv", "depth": 1, "epoch": 3, "value": [1.0, 2.0, 3.0]})
+    frame = pd.DataFrame(
+        {"run": "ST", "shown": SHOWN, "layer": "conv", "depth": 1, "epoch": 3, "value": [1.0, 2.0, 3.0]}
+    )
     return layer_panel(frame, Metric.NC1, {"ST": "#0072B2"}, SHOWN, log=True)
 
 
@@ -54,8 +56,9 @@ def test_a_legend_of_a_page_has_words(draw: object) -> None:
 @pytest.mark.parametrize("draw", [curves, norms, spectrum, plane])
 def test_a_tooltip_has_words_and_the_rows_keep_the_names(draw: object) -> None:
     chart: Chart = draw()  # type: ignore[operator]
-    assert '[datum.shown] || datum.shown' in chart.specification_text and '"field": "shown", "type": "nominal"}, {' not in (
-        chart.specification_text
+    assert (
+        "[datum.shown] || datum.shown" in chart.specification_text
+        and '"field": "shown", "type": "nominal"}, {' not in (chart.specification_text)
     )
     assert set(chart.largest_rows["shown"].astype(str)) <= set(SHOWN)
 
