@@ -256,7 +256,7 @@ def test_after_another_run_is_chosen_one_player_plays(page: Page, demo_address: 
 def test_a_condition_without_features_is_not_drawn_as_if_it_had_some(page: Page, demo_address: str) -> None:
     open_film(page, demo_address, condition="pgd-linf-0.07-10")
     ask(page, "player.seek(60, 1)")
-    until(page, "player.panes[0].title.textContent.includes('no features under pgd-linf-0.07-10')")
+    until(page, "player.panes[0].title.textContent.includes('no features under PGD-10, ℓ∞ ε = 0.07')")
     assert "No features under" in page.locator(".film .note").inner_text()
 
 

@@ -92,8 +92,11 @@ def _log_ticks() -> str:
 
 
 _LOG_TICKS = _log_ticks()
-_HAS_POWERS = f"{_DECADES} > {_MOST_DECADES} && (domain('y')[0] < 0.005 || domain('y')[1] > 20000)"
-"""Vega expression: whether the decimal numbers of a log axis would be long at one of its ends."""
+_HAS_POWERS = (
+    "(domain('y')[0] < 0.0001 || domain('y')[1] >= 100000 "
+    f"|| {_DECADES} > {_MOST_DECADES} && (domain('y')[0] <= 0.001 || domain('y')[1] >= 10000))"
+)
+"""Vega expression: whether decimal numbers would be long at one end of a log axis, or 0.001 would stand beside 1,000."""
 
 
 def _labels(has_powers: str) -> str:
@@ -105,7 +108,7 @@ def _labels(has_powers: str) -> str:
     exponent = "floor(log(abs(datum.value)) / LN10 + 1e-9)"
     multiple = f"format(datum.value / pow(10, {exponent}), '.2~f')"
     times = f"({multiple} === '1' ? '' : {multiple} + '·')"
-    is_long = f"datum.value !== 0 && ({has_powers} || abs(datum.value) < 0.000999 || abs(datum.value) >= 1e5)"
+    is_long = f"datum.value !== 0 && ({has_powers} || abs(datum.value) < 0.0001 || abs(datum.value) >= 1e5)"
     return f"{is_long} ? {times} + {powers}[{exponent} + {_LARGEST_POWER}] : format(datum.value, ',.4~r')"
 
 
