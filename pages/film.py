@@ -13,8 +13,9 @@ films, scope = choose_films(selection)
 write_address(scope)
 draw_player(films, selection.epoch, picked_samples(scope), lambda samples: select(scope, samples), key="film_player")
 st.caption(
-    "Each dot is the feature vector of an image, and each diamond a class mean; each picture has its own scale. Two axes of "
-    "PCA cannot show that all classes are equally far from each other: the plane of three means shows it for three. "
+    "Each dot is the feature vector of an image, and each diamond a class mean. The bar in a picture's corner is its scale, in "
+    "units of the features; **Same scale** gives both pictures that of the one with the longer distances. Two axes of PCA cannot "
+    "show that all classes are equally far from each other: the plane of three means shows it for three. "
     "Features are stored at the epochs that the scale marks; between them, dots move on straight lines. Drag to move or "
     "turn a picture, press Shift and drag to select samples, turn the wheel with Ctrl to zoom, and double-click to reset "
     "the view. The space bar plays; the arrow keys go from one stored epoch or attack step to the next. A click on a class "

@@ -8,7 +8,7 @@ import streamlit as st
 from rnc.ui.figures import PageFigures
 from rnc.ui.pages.findings import draw_cards, judged, name_earlier_epochs, name_unjudged_runs
 from rnc.ui.pages.first_screen import draw_doors, draw_introduction
-from rnc.ui.pages.verdicts import draw_matrix, verdict_tiles
+from rnc.ui.pages.verdicts import draw_matrix, tally, verdict_tiles
 from rnc.ui.selection import current_selection, selected_runs
 
 selection = current_selection()
@@ -21,11 +21,13 @@ if introduction.open:
 name_unjudged_runs(runs)
 judgements, sql = judged(tuple(selection.runs), selection.epoch)
 name_earlier_epochs(judgements, runs)
+st.markdown(tally(judgements))
 st.html(verdict_tiles(judgements, runs["label"]))
 st.caption(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
     "TMLR 2024), tested on the selected runs, each at its last measured epoch up to the one selected in the sidebar. A bar shows "
-    "how far a claim's deciding number is from its bound, in the middle of the bar. Click a claim for its numbers and evidence."
+    "how far a claim's deciding number is from its bound, in the middle of the bar. Click a claim for its numbers, its evidence "
+    "and the source of its bounds."
 )
 if introduction.open:
     draw_doors(runs)

@@ -154,6 +154,29 @@ OWN_IMAGES = "own:"
 
 TERMINAL_ACCURACY = 0.999
 """Train accuracy from which training is in its terminal phase (TPT)."""
+TERMINAL_ACCURACY_IN_WORDS = f"{100 * TERMINAL_ACCURACY:.10g} %"
+
+
+class Milestone(StrEnum):
+    """An event of a training that charts and films mark on the axis of epochs."""
+
+    DROP = "drop"
+    TERMINAL = "terminal"
+    LEAP = "leap"
+
+
+MILESTONE_NAMES = {
+    Milestone.DROP: "learning rate drops",
+    Milestone.TERMINAL: "terminal phase begins",
+    Milestone.LEAP: "first leap",
+}
+MILESTONE_MEANINGS = {
+    Milestone.DROP: "the learning rate drops",
+    Milestone.TERMINAL: "the terminal phase of the run begins "
+    f"({TERMINAL_ACCURACY_IN_WORDS} accuracy on the images that it trains on)",
+    Milestone.LEAP: "the attack first moves a sample that was classified correctly to another class",
+}
+"""What happens at an epoch that is marked, as a clause."""
 
 HEARTBEAT_SECONDS = 5.0
 """Seconds between two heartbeats that a running trainer writes into the store."""

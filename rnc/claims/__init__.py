@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
+from rnc.claims.bounds import FITTED, ORIGIN, REASONS
 from rnc.claims.claim import Claim
 from rnc.claims.evidence import Number, RunEvidence
 from rnc.claims.rules import CLAIMS, ONLY_FITTED, USED
 from rnc.vocabulary import Metric, Role, RunState
 
-__all__ = ["USED", "Judgement", "Number", "Reason", "Verdict", "judge"]
+__all__ = ["ORIGIN", "USED", "Judgement", "Number", "Reason", "Verdict", "is_trained_to_its_end", "judge"]
 
 
 class Verdict(StrEnum):
@@ -48,6 +49,8 @@ class Judgement:
     title: str
     statement: str
     criterion: str
+    bounds: str
+    """Where the bounds of the criterion come from."""
     numbers: list[Number]
     course: list[tuple[int, Number]]
     """The claim's main number for the same runs at every epoch of the evidence: (epoch, number)."""
@@ -97,6 +100,14 @@ def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
     return [_judge(claim, judged) for claim in CLAIMS]
 
 
+def is_trained_to_its_end(state: Any, last_epoch: Any, planned_epochs: Any) -> Any:
+    """Return whether a run has been trained to its end: it says so, or has the last epoch of its plan.
+
+    The arguments are those of one run, or columns of many.
+    """
+    return (state == RunState.FINISHED) | (last_epoch >= planned_epochs)
+
+
 class _Run:
     """A run with its evidence, if there is any after its initialisation."""
 
@@ -104,7 +115,7 @@ class _Run:
         self.run_id, self.objective = str(run["run_id"]), run["objective"]
         last = 0 if values is None else int(values["epoch"].max())
         planned, state = int(run.get("epochs", last)), run.get("state", RunState.FINISHED)
-        self.is_too_early = last < planned and (state != RunState.FINISHED or last <= 1)
+        self.is_too_early = not is_trained_to_its_end(state, last, planned) or (last < planned and last <= 1)
         self.evidence = None
         if values is not None and last > 0:
             self.evidence = RunEvidence(self.run_id, self.objective, len(run["classes"]), values)
@@ -122,7 +133,8 @@ def _judge(claim: Claim, runs: list[_Run]) -> Judgement:
             numbers += of_run
             course += _course(claim, run.evidence)
     criterion = claim.criterion + (ONLY_FITTED if claim.only_fitted else "")
-    return Judgement(claim.name, claim.title, claim.statement, criterion, numbers, course, unjudged)
+    bounds = " ".join([ORIGIN, *([FITTED] if claim.only_fitted else []), *REASONS[claim.name]])
+    return Judgement(claim.name, claim.title, claim.statement, criterion, bounds, numbers, course, unjudged)
 
 
 def _numbers(claim: Claim, run: _Run) -> tuple[list[Number], Reason | None]:

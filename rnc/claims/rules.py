@@ -7,6 +7,20 @@ import math
 
 import pandas as pd
 
+from rnc.claims.bounds import (
+    ALIGNED,
+    AS_ROBUST,
+    COLLAPSED,
+    COLLAPSED_UNDER_ATTACK,
+    DEEPER_COLLAPSES,
+    DESTROYED,
+    EARLY_RESISTS,
+    HALF_WAY,
+    LEAST_ROBUST,
+    SIMPLEX_LOST,
+    TIMES_CHANCE,
+    WEAKER_ON_TEST,
+)
 from rnc.claims.claim import Claim
 from rnc.claims.evidence import Number, RunEvidence, ratio
 from rnc.vocabulary import TERMINAL_ACCURACY, Metric, Objective, Role, Split
@@ -15,28 +29,10 @@ COLLAPSE = (Metric.NC1, Metric.NC2_EQUINORM, Metric.NC2_EQUIANGULARITY, Metric.N
 USED = (*COLLAPSE, Metric.ANGLE, Metric.ACCURACY, Metric.NCC_ACCURACY)
 """The metrics that `judge` needs."""
 
-_COLLAPSED = 0.2
-"""NC1 now divided by NC1 of clean data at initialisation: at most this value is collapse."""
-_COLLAPSED_UNDER_ATTACK = 0.5
-_DESTROYED = 10
-"""NC1 under a condition divided by NC1 of clean data: at least this value means that collapse is destroyed."""
-_SIMPLEX_LOST = 1.5
-_ALIGNED = 0.3
-"""Radians between clean and perturbed centred class means: up to this value the two simplices count as aligned."""
-_LEAST_ROBUST = 1 / 3
-_HALF_WAY = 0.5
-"""Angle to the nearest vertex divided by the angle between two vertices: up to this value features have leapt there."""
-_AS_ROBUST = 0.9
-"""Accuracy of the nearest class mean divided by the network's: from this value on they count as equally robust."""
-_DEEPER_COLLAPSES = -0.5
-_EARLY_RESISTS = 0.1
-_WEAKER_ON_TEST = 2
-_TIMES_CHANCE = 2
-"""Accuracy divided by chance accuracy: from this value on the network has learnt something."""
 ONLY_FITTED = f" Only runs with at least {TERMINAL_ACCURACY:.1%} clean training accuracy are judged."
 _C9_CRITERION = (
-    f"On test data clean accuracy is at least {_TIMES_CHANCE} times chance, and accuracy under PGD at least a third of it; "
-    f"NC1 is above {_COLLAPSED} of its start on clean and above {_COLLAPSED_UNDER_ATTACK} of that start on perturbed training "
+    f"On test data clean accuracy is at least {TIMES_CHANCE} times chance, and accuracy under PGD at least a third of it; "
+    f"NC1 is above {COLLAPSED} of its start on clean and above {COLLAPSED_UNDER_ATTACK} of that start on perturbed training "
     "data."
 )
 _SHORT = {
@@ -50,7 +46,7 @@ _AT = (Objective.AT, Objective.AT_EVAL_ATTACK)
 
 def _c1(run: RunEvidence) -> list[Number]:
     numbers = [run.at_least("train accuracy", run.at(Role.CLEAN, Metric.ACCURACY), TERMINAL_ACCURACY)]
-    numbers.append(run.at_most("NC1 now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), _COLLAPSED))
+    numbers.append(run.at_most("NC1 now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), COLLAPSED))
     for metric in COLLAPSE[1:]:
         numbers.append(run.below(f"{_SHORT[metric]} now / at start", run.relative_to_init(Role.CLEAN, metric), 1))
     return numbers
@@ -59,22 +55,22 @@ def _c1(run: RunEvidence) -> list[Number]:
 def _c2(run: RunEvidence) -> list[Number]:
     turned = run.relative_to_clean(Role.PERTURBED, Metric.NC2_EQUIANGULARITY)
     numbers = [
-        run.at_least("NC1, perturbed / clean", run.relative_to_clean(Role.PERTURBED, Metric.NC1), _DESTROYED),
-        run.at_least("equiangularity, perturbed / clean", turned, _SIMPLEX_LOST),
+        run.at_least("NC1, perturbed / clean", run.relative_to_clean(Role.PERTURBED, Metric.NC1), DESTROYED),
+        run.at_least("equiangularity, perturbed / clean", turned, SIMPLEX_LOST),
     ]
     for shown, share in run.smaller_attacks().items():
         if math.isclose(share, 0.5):
-            numbers.append(run.at_least("NC1 at ε/2 / clean", run.relative_to_clean(shown, Metric.NC1), _DESTROYED))
+            numbers.append(run.at_least("NC1 at ε/2 / clean", run.relative_to_clean(shown, Metric.NC1), DESTROYED))
     return numbers
 
 
 def _c3(run: RunEvidence) -> list[Number]:
     between_vertices = math.acos(-1 / (run.num_classes - 1))
     return [
-        run.at_most("NC1, relabelled / clean", run.relative_to_clean(Role.RELABELLED, Metric.NC1), _DESTROYED),
-        run.at_most("NC1 relabelled / clean at start", run.relative_to_init(Role.RELABELLED, Metric.NC1), _COLLAPSED),
+        run.at_most("NC1, relabelled / clean", run.relative_to_clean(Role.RELABELLED, Metric.NC1), DESTROYED),
+        run.at_most("NC1 relabelled / clean at start", run.relative_to_init(Role.RELABELLED, Metric.NC1), COLLAPSED),
         run.at_most(
-            "angle to the vertex / between two vertices", run.angle(Role.RELABELLED) / between_vertices, _HALF_WAY
+            "angle to the vertex / between two vertices", run.angle(Role.RELABELLED) / between_vertices, HALF_WAY
         ),
     ]
 
@@ -82,40 +78,40 @@ def _c3(run: RunEvidence) -> list[Number]:
 def _c4(run: RunEvidence) -> list[Number]:
     turned = run.relative_to_clean(Role.TARGETED, Metric.NC2_EQUIANGULARITY)
     return [
-        run.at_most("NC1 targeted / clean at start", run.relative_to_init(Role.TARGETED, Metric.NC1), _COLLAPSED),
-        run.at_most("equiangularity, targeted / clean", turned, _SIMPLEX_LOST),
-        run.at_most("angle to the target's vertex (rad)", run.angle(Role.TARGETED), _ALIGNED),
+        run.at_most("NC1 targeted / clean at start", run.relative_to_init(Role.TARGETED, Metric.NC1), COLLAPSED),
+        run.at_most("equiangularity, targeted / clean", turned, SIMPLEX_LOST),
+        run.at_most("angle to the target's vertex (rad)", run.angle(Role.TARGETED), ALIGNED),
     ]
 
 
 def _c5(run: RunEvidence) -> list[Number]:
     numbers = []
     for noise, name in ((Role.GAUSSIAN, "Gaussian"), (Role.SIGN_NOISE, "sign noise")):
-        numbers.append(run.at_most(f"NC1, {name} / clean", run.relative_to_clean(noise, Metric.NC1), _DESTROYED))
-        numbers.append(run.at_most(f"angle, {name} (rad)", run.angle(noise), _ALIGNED))
+        numbers.append(run.at_most(f"NC1, {name} / clean", run.relative_to_clean(noise, Metric.NC1), DESTROYED))
+        numbers.append(run.at_most(f"angle, {name} (rad)", run.angle(noise), ALIGNED))
     return numbers
 
 
 def _c6(run: RunEvidence) -> list[Number]:
     clean, perturbed = (run.relative_to_init(shown, Metric.NC1) for shown in (Role.CLEAN, Role.PERTURBED))
     return [
-        run.at_most("NC1 clean now / clean at start", clean, _COLLAPSED),
-        run.at_most("NC1 perturbed now / clean at start", perturbed, _COLLAPSED_UNDER_ATTACK),
+        run.at_most("NC1 clean now / clean at start", clean, COLLAPSED),
+        run.at_most("NC1 perturbed now / clean at start", perturbed, COLLAPSED_UNDER_ATTACK),
     ]
 
 
 def _c7(run: RunEvidence) -> list[Number]:
-    return [run.at_most("mean angle clean to perturbed (rad)", run.angle(Role.PERTURBED), _ALIGNED)]
+    return [run.at_most("mean angle clean to perturbed (rad)", run.angle(Role.PERTURBED), ALIGNED)]
 
 
 def _c8(run: RunEvidence) -> list[Number]:
-    guessing = _TIMES_CHANCE / run.num_classes
+    guessing = TIMES_CHANCE / run.num_classes
     numbers = [run.at_least("under PGD, train: network", run.at(Role.PERTURBED, Metric.ACCURACY), guessing)]
     for split, means in ((Split.TRAIN, "clean"), (Split.TEST, "train clean")):
         nearest = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, split=split, means=means)
         network = run.at(Role.PERTURBED, Metric.ACCURACY, split=split)
         numbers.append(
-            run.at_least(f"under PGD, {split}: nearest centre / network", ratio(nearest, network), _AS_ROBUST)
+            run.at_least(f"under PGD, {split}: nearest centre / network", ratio(nearest, network), AS_ROBUST)
         )
     return numbers
 
@@ -123,13 +119,13 @@ def _c8(run: RunEvidence) -> list[Number]:
 def _c9(run: RunEvidence) -> list[Number]:
     clean, attacked = (run.at(shown, Metric.ACCURACY, split=Split.TEST) for shown in (Role.CLEAN, Role.PERTURBED))
     return [
-        run.at_least("test accuracy, clean", clean, _TIMES_CHANCE / run.num_classes),
-        run.at_least("test accuracy, PGD / clean", ratio(attacked, clean), _LEAST_ROBUST),
-        run.at_least("NC1 clean now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), _COLLAPSED),
+        run.at_least("test accuracy, clean", clean, TIMES_CHANCE / run.num_classes),
+        run.at_least("test accuracy, PGD / clean", ratio(attacked, clean), LEAST_ROBUST),
+        run.at_least("NC1 clean now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), COLLAPSED),
         run.at_least(
             "NC1 perturbed now / clean at start",
             run.relative_to_init(Role.PERTURBED, Metric.NC1),
-            _COLLAPSED_UNDER_ATTACK,
+            COLLAPSED_UNDER_ATTACK,
         ),
     ]
 
@@ -145,8 +141,8 @@ def _c10(run: RunEvidence) -> list[Number]:
     )  # the pixels at index 0 are no layer
     last = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, means="clean")
     return [
-        run.at_most("rank correlation of depth and NC1", order, _DEEPER_COLLAPSES),
-        run.at_least("under PGD: nearest centre, early − last", early - last, _EARLY_RESISTS),
+        run.at_most("rank correlation of depth and NC1", order, DEEPER_COLLAPSES),
+        run.at_least("under PGD: nearest centre, early − last", early - last, EARLY_RESISTS),
     ]
 
 
@@ -156,7 +152,7 @@ def _c11(run: RunEvidence) -> list[Number]:
         run.at_least(
             f"NC1 {name}, test / train",
             ratio(run.at(name, Metric.NC1, split=Split.TEST), run.at(name, Metric.NC1)),
-            _WEAKER_ON_TEST,
+            WEAKER_ON_TEST,
         )
         for name in shown
     ]
@@ -167,7 +163,7 @@ CLAIMS = (
         "C1",
         "Standard training collapses",
         "On clean training data NC1 to NC4 go towards 0.",
-        f"Train accuracy ≥ {TERMINAL_ACCURACY:.1%}; NC1 is at most {_COLLAPSED} of its initial value, NC2 to NC4 are below "
+        f"Train accuracy ≥ {TERMINAL_ACCURACY:.1%}; NC1 is at most {COLLAPSED} of its initial value, NC2 to NC4 are below "
         "theirs.",
         (Objective.ST,),
         _c1,
@@ -177,7 +173,7 @@ CLAIMS = (
         "C2",
         "PGD destroys the collapse of standard training",
         "Perturbed features show neither variability collapse nor a simplex, already at a small epsilon.",
-        f"NC1 on perturbed data is at least {_DESTROYED} times that on clean, equiangularity at least {_SIMPLEX_LOST} times; "
+        f"NC1 on perturbed data is at least {DESTROYED} times that on clean, equiangularity at least {SIMPLEX_LOST} times; "
         "so is NC1 at half of epsilon where that is measured.",
         (Objective.ST,),
         _c2,
@@ -189,7 +185,7 @@ CLAIMS = (
         "Under attack, features of standard training leap to other vertices",
         "The perturbed features are not noise: labelled by the network's predictions, they collapse again, near the vertex of "
         "the predicted class.",
-        f"Relabelled, NC1 is at most {_DESTROYED} times that on clean and {_COLLAPSED} of clean NC1 at the start; the means "
+        f"Relabelled, NC1 is at most {DESTROYED} times that on clean and {COLLAPSED} of clean NC1 at the start; the means "
         "are nearer to the clean ones than half-way between two vertices, arccos(−1/(C−1)).",
         (Objective.ST,),
         _c3,
@@ -200,8 +196,8 @@ CLAIMS = (
         "C4",
         "A targeted attack rebuilds the simplex of standard training",
         "Attacked towards the next class, the features gather at its vertex, and the simplex is aligned with the clean one.",
-        f"With the targets as labels NC1 is at most {_COLLAPSED} of clean NC1 at the start, equiangularity at most "
-        f"{_SIMPLEX_LOST} times the clean one, and the mean angle to the clean means at most {_ALIGNED} rad.",
+        f"With the targets as labels NC1 is at most {COLLAPSED} of clean NC1 at the start, equiangularity at most "
+        f"{SIMPLEX_LOST} times the clean one, and the mean angle to the clean means at most {ALIGNED} rad.",
         (Objective.ST,),
         _c4,
         "angle to the target's vertex (rad)",
@@ -211,8 +207,8 @@ CLAIMS = (
         "C5",
         "Random noise of the same size leaves the collapse intact",
         "Gaussian and sign noise of the attack's size change neither the collapse nor the simplex.",
-        f"Under either noise NC1 is at most {_DESTROYED} times that on clean data, and the class means turn by at most "
-        f"{_ALIGNED} rad.",
+        f"Under either noise NC1 is at most {DESTROYED} times that on clean data, and the class means turn by at most "
+        f"{ALIGNED} rad.",
         (Objective.ST,),
         _c5,
         "NC1, Gaussian / clean",
@@ -222,7 +218,7 @@ CLAIMS = (
         "C6",
         "Adversarial training collapses on clean and perturbed data",
         "Clean and perturbed training features collapse.",
-        f"NC1 on clean data is at most {_COLLAPSED}, on perturbed data at most {_COLLAPSED_UNDER_ATTACK} of NC1 on clean data "
+        f"NC1 on clean data is at most {COLLAPSED}, on perturbed data at most {COLLAPSED_UNDER_ATTACK} of NC1 on clean data "
         "at the start.",
         _AT,
         _c6,
@@ -232,7 +228,7 @@ CLAIMS = (
         "C7",
         "Clean and perturbed simplices of adversarial training are aligned",
         "A small angle lies between clean and perturbed class means of adversarial training.",
-        f"The mean angle between centred class means is at most {_ALIGNED} rad.",
+        f"The mean angle between centred class means is at most {ALIGNED} rad.",
         _AT,
         _c7,
         "mean angle clean to perturbed (rad)",
@@ -241,8 +237,8 @@ CLAIMS = (
         "C8",
         "After adversarial training, a nearest-centre rule is as robust as the network",
         "The nearest clean class mean classifies perturbed images about as well as the network does.",
-        f"Under PGD the network's train accuracy is at least {_TIMES_CHANCE} times chance; on train and test nearest-centre "
-        f"accuracy (means of clean training data) is at least {_AS_ROBUST} of the network's.",
+        f"Under PGD the network's train accuracy is at least {TIMES_CHANCE} times chance; on train and test nearest-centre "
+        f"accuracy (means of clean training data) is at least {AS_ROBUST} of the network's.",
         _AT,
         _c8,
         "under PGD, train: nearest centre / network",
@@ -269,8 +265,8 @@ CLAIMS = (
         "C10",
         "Collapse grows with depth, and early layers resist an attack longer",
         "In standard training NC1 falls along the network; under attack a nearest-centre rule holds longer in early layers.",
-        f"On training data the rank correlation of depth and clean NC1 is at most {_DEEPER_COLLAPSES}, and under PGD the best "
-        f"stage of the first half has a nearest-centre accuracy at least {_EARLY_RESISTS} above that of the features.",
+        f"On training data the rank correlation of depth and clean NC1 is at most {DEEPER_COLLAPSES}, and under PGD the best "
+        f"stage of the first half has a nearest-centre accuracy at least {EARLY_RESISTS} above that of the features.",
         (Objective.ST,),
         _c10,
         "under PGD: nearest centre, early − last",
@@ -280,7 +276,7 @@ CLAIMS = (
         "C11",
         "Collapse is much weaker on test data",
         "NC holds much more weakly on test than on training data; after adversarial training, on perturbed data too.",
-        f"NC1 on test data is at least {_WEAKER_ON_TEST} times that on training data: on clean, and on perturbed data where "
+        f"NC1 on test data is at least {WEAKER_ON_TEST} times that on training data: on clean, and on perturbed data where "
         "it was trained on.",
         (Objective.ST, *_AT),
         _c11,

@@ -1,7 +1,7 @@
 """Conditions (the perturbation of images before measurement), their names (`slug`), and the notation of perturbation sizes."""
 
 from rnc.conditions.condition import CLEAN, Condition
-from rnc.conditions.naming import no_gradient_message
+from rnc.conditions.naming import KIND_NAMES, NORM_SIGNS, no_gradient_message
 from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
 from rnc.conditions.presets import UsualAttack, presets, usual_attack
 from rnc.conditions.size_checks import (
@@ -11,17 +11,22 @@ from rnc.conditions.size_checks import (
     check_step_size,
     largest_epsilon,
 )
+from rnc.conditions.words import all_in_words, in_words
 
 __all__ = [
     "CLEAN",
+    "KIND_NAMES",
+    "NORM_SIGNS",
     "Condition",
     "UsualAttack",
+    "all_in_words",
     "check_epsilon",
     "check_pixel_statistic",
     "check_size",
     "check_step_size",
     "default_step_size",
     "format_pixels",
+    "in_words",
     "largest_epsilon",
     "no_gradient_message",
     "parse_pixels",

@@ -16,6 +16,18 @@ from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, Step
 if TYPE_CHECKING:
     from rnc.conditions.condition import Condition
 
+NORM_SIGNS = {Norm.LINF: "ℓ∞", Norm.L2: "ℓ2"}
+"""The sign of each norm in labels, controls and figures."""
+KIND_NAMES = {
+    ConditionKind.CLEAN: "clean",
+    ConditionKind.PGD: "PGD",
+    ConditionKind.FGSM: "FGSM",
+    ConditionKind.APGD: "APGD",
+    ConditionKind.GAUSSIAN: "Gaussian noise",
+    ConditionKind.SIGN_NOISE: "sign noise",
+    ConditionKind.AS_TRAINED: "as trained",
+}
+"""The name of each kind of condition in labels and controls."""
 _WITH_STEPS = (ConditionKind.PGD, ConditionKind.APGD)
 _OBJECTIVES = {
     AttackObjective.CROSS_ENTROPY: "",
@@ -111,9 +123,9 @@ def label_of(condition: "Condition") -> str:
     """Return the label of a condition."""
     parts = [_attack_name(condition)]
     if condition.norm is not None and condition.epsilon is not None:
-        parts.append(f"{'ℓ∞' if condition.norm is Norm.LINF else 'ℓ2'} ε = {format_pixels(condition.epsilon)}")
+        parts.append(f"{NORM_SIGNS[condition.norm]} ε = {format_pixels(condition.epsilon)}")
     parts += _label_options(condition)
-    return ", ".join([*parts, "labelled by decision"] if condition.relabelled else parts)
+    return ", ".join([*parts, "labelled by prediction"] if condition.relabelled else parts)
 
 
 def no_gradient_message(condition: "Condition", count: int, images: int) -> str | None:
@@ -130,8 +142,8 @@ def no_gradient_message(condition: "Condition", count: int, images: int) -> str 
 def _attack_name(condition: "Condition") -> str:
     """Return the attack's name and steps."""
     if not condition.is_attack:
-        return str(condition.kind).replace("_", " ")
-    name = "MI-FGSM" if condition.momentum else str(condition.kind).upper()
+        return KIND_NAMES[condition.kind]
+    name = "MI-FGSM" if condition.momentum else KIND_NAMES[condition.kind]
     objective = _OBJECTIVES[condition.objective]
     if condition.kind is ConditionKind.APGD:
         objective = objective or "-CE"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rnc.conditions.condition import Condition
+from rnc.conditions.naming import KIND_NAMES, NORM_SIGNS
 from rnc.conditions.pixels import default_step_size
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 
@@ -46,7 +47,7 @@ def presets(dataset: str) -> dict[str, Condition]:
     """Return a menu's attacks by name, for each norm: first those measured in the paper (section 3), then other common ones."""
     return {
         f"{name}, {sign}": made
-        for norm, sign in ((Norm.LINF, "ℓ∞"), (Norm.L2, "ℓ2"))
+        for norm, sign in NORM_SIGNS.items()
         for name, made in _presets(usual_attack(dataset, norm)).items()
     }
 
@@ -57,8 +58,8 @@ def _presets(usual: UsualAttack) -> dict[str, Condition]:
     return {
         "PGD": Condition(kind.PGD, *pgd),
         "PGD to the next class": Condition(kind.PGD, *pgd, TargetRule.NEXT),
-        "Gaussian noise": Condition(kind.GAUSSIAN, *ball),
-        "sign noise": Condition(kind.SIGN_NOISE, *ball),
+        KIND_NAMES[kind.GAUSSIAN]: Condition(kind.GAUSSIAN, *ball),
+        KIND_NAMES[kind.SIGN_NOISE]: Condition(kind.SIGN_NOISE, *ball),
         "PGD to the likeliest wrong class": Condition(kind.PGD, *pgd, TargetRule.LIKELY),
         "FGSM": Condition(kind.FGSM, *ball),
         "MI-FGSM": Condition(kind.PGD, *ball, _MI_STEPS, usual.epsilon / _MI_STEPS, momentum=1.0),

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from rnc.conditions import in_words
 from rnc.film.stored_states import FilmRequest, StoredStates
 from rnc.film.values import sample_values
 from rnc.film.views import View, positions
 from rnc.store.reader import StoreReader
+from rnc.vocabulary import MILESTONE_MEANINGS, MILESTONE_NAMES, Milestone
 
 MAGIC = b"RNCF"
 _ALIGNMENT = 8
@@ -33,13 +35,16 @@ def states_file(reader: StoreReader, request: FilmRequest, classes: list[str]) -
         "run": request.run_id,
         "split": str(request.split),
         "condition": request.condition,
+        "condition_in_words": in_words(request.condition),
         "classes": classes,
         "stored": states.samples.stored,
         "epochs": states.epochs,
         "steps": values.steps,
         "last_step": request.last_step,
-        "drops": [int(e) for e in milestones[milestones["milestone"] == "drop"]["epoch"]],
-        "terminal": [int(e) for e in milestones[milestones["milestone"] == "terminal"]["epoch"]],
+        "drops": [int(e) for e in milestones[milestones["milestone"] == Milestone.DROP]["epoch"]],
+        "terminal": [int(e) for e in milestones[milestones["milestone"] == Milestone.TERMINAL]["epoch"]],
+        "milestone_names": MILESTONE_NAMES,
+        "milestone_meanings": MILESTONE_MEANINGS,
     }
     arrays: dict[str, np.ndarray] = {
         "samples": states.samples.indices.astype(np.int32),

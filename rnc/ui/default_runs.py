@@ -2,10 +2,11 @@
 
 import pandas as pd
 
+from rnc.claims import is_trained_to_its_end
 from rnc.ui import opened_store
 from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.run_labels import MARKS
-from rnc.vocabulary import Objective, RunState
+from rnc.vocabulary import Objective
 
 _DEFAULT_RUNS = 5  # one per objective
 _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
@@ -43,7 +44,8 @@ def complete_selection(runs: pd.DataFrame) -> list[str]:
 
 def is_done(runs: pd.DataFrame) -> pd.Series:
     """Return which runs have been trained to their end."""
-    return (runs["state"] == RunState.FINISHED) | (runs["epochs_done"] >= runs["epochs"])
+    done: pd.Series = is_trained_to_its_end(runs["state"], runs["epochs_done"], runs["epochs"])
+    return done
 
 
 def is_complete(runs: pd.DataFrame, selected: list[str]) -> bool:

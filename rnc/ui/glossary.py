@@ -3,6 +3,7 @@
 import streamlit as st
 
 from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.vocabulary import TERMINAL_ACCURACY_IN_WORDS
 
 GLOSSARY: dict[str, str] = {
     "neural collapse": "At the end of training, the features of each class gather at one point, and the points of all classes "
@@ -60,7 +61,7 @@ GLOSSARY: dict[str, str] = {
     "perturbed": "Images under the run's main attack, which pushes them away from their true class.",
     "targeted": "Images under an attack towards a chosen class: the next one, (y + 1) mod C.",
     "relabelled": "Perturbed images with the network's predictions as labels.",
-    "gaussian": "Images with Gaussian noise of the attack's size.",
+    "Gaussian noise": "Images with Gaussian noise of the attack's size.",
     "sign noise": "Images with random changes of plus or minus epsilon in each pixel.",
     "as trained": "The perturbed images on which the network was trained in that epoch.",
     "extra": "A further condition without a role of its own, such as a weaker attack.",
@@ -68,8 +69,9 @@ GLOSSARY: dict[str, str] = {
     "train": "The split on which the network was trained. Collapse is about these images.",
     "test": "The split that the network has not seen.",
     "leap": "The move of a feature to the vertex of another class under attack.",
-    "TPT": "Terminal phase of training: the epochs after training accuracy has reached 99.9 %.",
-    "terminal phase": "The epochs after training accuracy has reached 99.9 %, in which collapse occurs.",
+    "TPT": f"Terminal phase of training: the epochs after training accuracy has reached {TERMINAL_ACCURACY_IN_WORDS}.",
+    "terminal phase": "The epochs after training accuracy has reached "
+    f"{TERMINAL_ACCURACY_IN_WORDS}, in which collapse occurs.",
     "epoch": "One pass of training over all training images. Epoch 0 is the network before training.",
     "run": "One training of one network, with all its measurements.",
     "seed": "The number that fixes the random choices of a run. Runs that differ only in their seed are repetitions.",

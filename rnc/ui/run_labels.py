@@ -8,19 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from rnc.conditions import format_pixels
+from rnc.conditions import NORM_SIGNS, format_pixels
 from rnc.ui.markdown import Markdown, escape_markdown, single_line
 from rnc.vocabulary import SYNTHETIC, Norm, Objective
 
 _SEPARATOR = " \N{MIDDLE DOT} "
 _TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-_NORMS = {Norm.LINF: "\N{SCRIPT SMALL L}\N{INFINITY}", Norm.L2: "\N{SCRIPT SMALL L}\N{SUBSCRIPT TWO}"}
 _SETTING: dict[str, Callable[[Any], str]] = {
     "dataset": lambda name: _TITLES.get(name, name),
     "model": "{}".format,
     "width": "width {:g}".format,
     "subset": lambda count: f"{count:,} images" if count else "all images",
-    "norm": lambda name: _NORMS.get(name, name),
+    "norm": lambda name: NORM_SIGNS.get(name, name),
 }
 """The fields of a run's setting, with their formats; runs that differ in one are not comparable without its mention."""
 _INSTANCE: dict[str, Callable[[Any], str]] = {

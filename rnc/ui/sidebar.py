@@ -6,10 +6,12 @@ Tested by tests/pages/test_pages.py.
 import pandas as pd
 import streamlit as st
 
+from rnc.conditions import in_words
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store, training_status
 from rnc.ui.address_values import name_values, notice, remember_request, reserve_notices, tie
 from rnc.ui.colour_choice import draw_colour_choice
+from rnc.ui.condition_controls import choose_one
 from rnc.ui.copy_link import draw_copy_link
 from rnc.ui.default_runs import measured_and_default_runs
 from rnc.ui.epoch_slider import draw_cursor
@@ -86,18 +88,18 @@ def _draw_selection(runs: pd.DataFrame, default: list[str], has_conditions: bool
 
 def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
     names = [name for name in condition_names(selected) if name != Role.CLEAN] or [str(Role.PERTURBED)]
-    condition_name = st.selectbox(
+    condition_name = choose_one(
         "Condition",
         names,
-        help="The condition to compare with the clean images. A name such as perturbed is a role, to which each run assigns "
-        "its own attack or noise; any other name is one condition, the same for all runs.\n\n"
-        + explain("condition", "perturbed", "targeted", "relabelled", "gaussian", "sign noise", "as trained"),
-        **tie(
+        tie(
             "condition",
             {name: name for name in names},
             "the condition",
-            f"was not measured for any of the selected runs. Compared with clean is **{escape_markdown(names[0])}**.",
+            f"was not measured for any of the selected runs. Compared with clean is **{escape_markdown(in_words(names[0]))}**.",
         ),
+        help="The condition to compare with the clean images. A word such as perturbed is a role, to which each run assigns "
+        "its own attack or noise; an attack with its size is one condition, the same for all runs.\n\n"
+        + explain("condition", "perturbed", "targeted", "relabelled", "Gaussian noise", "sign noise", "as trained"),
     )
     splits = {str(split): str(split) for split in Split}
     split = st.segmented_control(
@@ -109,7 +111,7 @@ def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
         help=explain("split"),
         **tie("split", splits, "the split", _NO_SPLIT),
     )
-    return str(condition_name), Split(split or Split.TRAIN)
+    return condition_name, Split(split or Split.TRAIN)
 
 
 def _choose_runs(runs: pd.DataFrame, default: list[str]) -> tuple[list[str], dict[str, str]]:

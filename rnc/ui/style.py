@@ -85,7 +85,7 @@ VERDICTS = """
 """The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green."""
 
 RUNS = """
-[data-testid="stLayoutWrapper"]:has(> .st-key-address) { display: none; }
+[data-testid="stLayoutWrapper"]:has(> [class*="st-key-address"]) { display: none; }
 .st-key-run_picker [data-tag] {
     background: light-dark(#e4e6ea, #363a44) !important; color: light-dark(#1f2328, #f0f2f5) !important;
     border-left-width: 7px; border-left-style: solid;
@@ -98,8 +98,8 @@ RUNS = """
     display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
 }
 """
-"""The field of runs: what ties it to the address is not shown, a chip has its run's colour at its left edge, and descriptions in
-the list, which begin with what matters, take two lines."""
+"""What ties the field of runs and other controls to the address is not shown. In the field of runs, a chip has its run's colour
+at its left edge, and descriptions in the list, which begin with what matters, take two lines."""
 
 _CLOSE = '[aria-label^="Close fullscreen:"]'
 _LEGEND = '[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > div[style*="flex-wrap"])'

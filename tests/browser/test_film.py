@@ -108,6 +108,39 @@ def positions(page: Page, place: int, moments: list[tuple[int, float]]) -> np.nd
     return np.stack([np.frombuffer(base64.b64decode(text), np.float32).reshape(-1, 3) for text in ask(page, placed)])
 
 
+def test_at_the_end_the_button_plays_from_the_start(film: Page) -> None:
+    """The page opens at the last state, from which playing begins again."""
+    play = film.locator(".film .play")
+    expect(play).to_have_text("▶ Play from the start")
+    play.click()
+    until(film, "player.isPlaying && player.settings.time < 0.5")
+    expect(play).to_have_text("■ Stop")
+    play.click()
+    expect(play).to_have_text("▶ Play")
+
+
+def test_two_pictures_say_how_their_scales_differ_or_share_one(film: Page) -> None:
+    scales = film.locator(".film .scales")
+    ratio = ask(film, "player.panes[0].pixels / player.panes[1].pixels")
+    assert not 0.95 < ratio < 1.05
+    times, longer = float(f"{max(ratio, 1 / ratio):.2g}"), "left" if ratio > 1 else "right"
+    expect(scales).to_contain_text(f"a unit is {times:g} times as long in the {longer} picture")
+    film.get_by_label("Same scale").check()
+    expect(scales).to_have_text("Both pictures have the same scale.")
+    assert ask(film, "player.panes[0].pixels / player.panes[1].pixels") == pytest.approx(1)
+    assert ask(film, "player.panes.every((pane) => pane.pixels <= pane.fittingPixels * 1.0001)"), "all samples fit"
+    film.get_by_label("Same scale").uncheck()
+    expect(scales).to_contain_text("The scales differ")
+
+
+def test_conditions_and_marks_are_in_words(film: Page) -> None:
+    film.evaluate(f"() => ({PLAYER})().seek(60, 1)")
+    expect(film.locator(".film figcaption").first).to_contain_text("epoch 60, PGD-10, ℓ∞ ε = 0.14")
+    expect(film.locator(".film .marks-key")).to_contain_text("terminal phase begins: epoch")
+    titles = film.locator(".film .mark.terminal").evaluate_all("all => all.map((mark) => mark.title).join()")
+    assert "99.9 % accuracy on the images that it trains on" in titles
+
+
 @pytest.mark.parametrize(
     ("shown", "name"),
     [
@@ -164,7 +197,7 @@ def test_it_plays_and_the_epoch_of_all_pages_follows(film: Page) -> None:
 
 def test_one_clock_moves_both(film: Page) -> None:
     ask(film, "player.seek(5, 1)")
-    until(film, "player.panes.every((pane) => pane.title.textContent.includes('epoch 5, pgd'))")
+    until(film, "player.panes.every((pane) => pane.title.textContent.includes('epoch 5, PGD'))")
     film.locator(".film").get_by_role("slider", name="Epoch", exact=True).press("ArrowRight")
     until(film, "player.panes.every((pane) => pane.title.textContent.includes('epoch 10, '))")
     film.locator(".film").get_by_role("slider", name="Attack", exact=True).press("Home")
@@ -226,7 +259,7 @@ def test_after_another_run_is_chosen_one_player_plays(page: Page, demo_address: 
 def test_a_condition_without_features_is_not_drawn_as_if_it_had_some(page: Page, demo_address: str) -> None:
     open_film(page, demo_address, condition="pgd-linf-0.07-10")
     ask(page, "player.seek(60, 1)")
-    until(page, "player.panes[0].title.textContent.includes('no features under pgd-linf-0.07-10')")
+    until(page, "player.panes[0].title.textContent.includes('no features under PGD-10, ℓ∞ ε = 0.07')")
     assert "No features under" in page.locator(".film .note").inner_text()
 
 

@@ -16,7 +16,7 @@ def test_the_film_plays_once_and_rests_at_the_end_of_the_attack(demo_address: st
     expect(player.get_by_role("button", name="Stop")).to_be_visible()
     expect(player.get_by_role("button", name="Play", exact=False)).to_contain_text("Play")
     for label in ("ST", "AT"):
-        expect(player.get_by_text(re.compile(f"^{label} · epoch 60, pgd-linf"))).to_be_visible()
+        expect(player.get_by_text(re.compile(f"^{label} · epoch 60, PGD-10, ℓ∞"))).to_be_visible()
     expect(page).not_to_have_url(re.compile("epoch="))
     assert not player.get_by_text("Export the film").is_visible()
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc.claims import USED, Judgement, Reason, Verdict, judge
+from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge
 from rnc.store.reader import StoreReader
-from rnc.ui.pages.verdicts import anchor, verdict_tiles
+from rnc.ui.pages.verdicts import anchor, tally, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
 from tests.pages.app import changed_store, open_page, seen
@@ -61,6 +61,40 @@ def test_each_tile_leads_to_its_card(demo_store: Path, monkeypatch: pytest.Monke
             assert "about none of the selected runs" in tile
         else:
             assert f"{number.value:.3g}" in tile and f"{number.limit:.3g})" in tile
+
+
+def test_the_verdicts_are_counted_above_the_tiles(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    judgements = judged(demo_store)
+    verdicts = [judgement.verdict for judgement in judgements if judgement.numbers]
+    (text,) = [text.value for text in app.markdown if "claims are supported" in text.value]
+    assert text.startswith(f"**{verdicts.count(Verdict.SUPPORTED)} of 12 claims are supported**, ")
+    assert f"{verdicts.count(Verdict.CONTRADICTED)} contradicted" in text
+    assert text.endswith(f"{12 - len(verdicts)} about none of the selected runs.")
+    assert "not measured" not in text and "too early" not in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (Reason.TOO_EARLY, "**0 of 2 claims are supported**, 2 too early to judge."),
+        (Reason.NOT_MEASURED, "**0 of 2 claims are supported**, 2 not measured."),
+        (Reason.OTHER_TRAINING, "**0 of 2 claims are supported**, 2 about none of the selected runs."),
+    ],
+)
+def test_the_count_says_why_there_is_no_verdict(reason: Reason, expected: str) -> None:
+    assert tally([Judgement("C1", "t", "s", "c", "b", [], [], {"a": reason})] * 2) == expected
+
+
+def test_the_source_of_a_bound_is_in_the_tile_and_in_the_card(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    for tile, judgement in zip(tiles(app), judged(demo_store), strict=True):
+        assert (ORIGIN in tile) == bool(judgement.numbers)
+    sources = [seen(caption.value) for caption in app.caption if caption.value.startswith("Source of the bounds: ")]
+    assert sources == [f"Source of the bounds: {judgement.bounds}" for judgement in judged(demo_store)]
+    assert any("17 degrees" in source for source in sources)
 
 
 def test_the_gauge_is_on_the_side_of_the_verdict(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,14 @@
 """Verdicts on numbers made by hand: supported, contradicted, not measured, and over several runs."""
 
 import math
+import re
 from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
 from rnc.claims import USED, Judgement, Reason, Verdict, judge
+from rnc.claims.bounds import ALIGNED, COLLAPSED, DESTROYED, ORIGIN, REASONS, SIMPLEX_LOST
 from rnc.vocabulary import Metric, Objective
 
 AT = ["C6", "C7", "C8", "C11"]
@@ -242,6 +244,17 @@ def test_claims_about_collapse_do_not_speak_of_networks_that_do_not_fit_yet() ->
         ("Only runs with at least 99.9%" in j.criterion) == (name in {"C2", "C3", "C4", "C5", "C10", "C11"})
         for name, j in found.items()
     )
+
+
+def test_each_claim_says_where_its_bounds_come_from() -> None:
+    found = verdicts(("st", of("st")), ("at", of("at")))
+    assert set(REASONS) == set(found) and len(found) == 12
+    for name, judgement in found.items():
+        assert judgement.bounds.startswith(f"{ORIGIN} ") and judgement.bounds.endswith(REASONS[name][-1])
+        of_geometry = {number.limit for number in judgement.numbers if re.match("NC1|angle|equiang|mean", number.name)}
+        limits = of_geometry & {COLLAPSED, DESTROYED, SIMPLEX_LOST, ALIGNED}
+        assert all(f"{limit:g}" in judgement.bounds for limit in limits), name
+        assert ("99.9 % train accuracy" in judgement.bounds) == ("99.9%" in judgement.criterion), name
 
 
 def test_the_pixels_are_no_early_layer() -> None:

@@ -21,6 +21,7 @@ from rnc.vocabulary import (
     ConditionKind,
     LabelRule,
     Metric,
+    Milestone,
     Role,
     Split,
     TargetRule,
@@ -225,11 +226,9 @@ class MetricQueries:
     def milestones(self, run_ids: list[str]) -> pd.DataFrame:
         """Return run_id, milestone, epoch: the last epoch before a learning rate drop (drop), and the start of TPT (terminal).
 
-        The terminal phase of training starts at the first measured epoch whose train accuracy is at least 99.9 % on all inputs
-        of
-        the objective: clean images, for AT perturbed ones, for TRADES both. For external networks, clean images are used,
-        since
-        their other training inputs are unknown.
+        The terminal phase of training starts at the first measured epoch whose train accuracy is at least TERMINAL_ACCURACY on
+        all inputs of the objective: clean images, for AT perturbed ones, for TRADES both. For external networks, clean images are
+        used, since their other training inputs are unknown.
         """
         return self._cached.query(
             f"""WITH {MINE}, rate AS (
@@ -248,9 +247,9 @@ class MetricQueries:
                        OR rc.role = '{Role.CLEAN}' AND NOT starts_with(r.config ->> '$.objective', 'at'))
                    GROUP BY m.run_id, m.epoch
                 )
-                SELECT run_id, 'drop' AS milestone, epoch - 1 AS epoch FROM rate WHERE lower
+                SELECT run_id, '{Milestone.DROP}' AS milestone, epoch - 1 AS epoch FROM rate WHERE lower
                 UNION ALL
-                SELECT run_id, 'terminal', min(epoch) FROM fitted
+                SELECT run_id, '{Milestone.TERMINAL}', min(epoch) FROM fitted
                 WHERE least >= {TERMINAL_ACCURACY} AND inputs = wanted GROUP BY run_id
                 ORDER BY ALL""",
             runs=run_ids,

@@ -3,12 +3,20 @@
 Tested by tests/rnc/ui/charts/test_charts.py.
 """
 
+import json
 from typing import Any
 
 import altair as alt
 
-NUMBERS = ".3~g"
-"""The number format of an axis, with three significant digits; longer tick values, as of a constant curve, are rounded."""
+_LARGEST_POWER = 15
+"""Largest exponent of ten that is labelled, with either sign."""
+_MULTIPLES = {0.7: (1, 1.5, 2, 3, 4, 5, 6, 8), 1.2: (1, 2, 3, 5), 1.8: (1, 2, 5), 2.8: (1, 3)}
+"""The multiples of powers of ten that a log axis labels, if it shows up to so many decades; if more, the powers alone."""
+_LEAST_DECADES, _MOST_DECADES = 0.25, 2.8
+"""A log axis of fewer decades is labelled like a linear one; one of more has powers of ten as labels, if they are far from 1."""
+_DECADES = "log(domain('y')[1] / domain('y')[0]) / LN10"
+_IS_SHORT = f"{_DECADES} < {_LEAST_DECADES}"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SHORT = 3  # letters of the longest name that is written horizontally
 _ASLANT = 15  # number of classes above which slanted names would overlap
 WIDEST_NAME = 120  # pixels; a longer name is cut, and shown in full in the marks' tooltips
@@ -58,10 +66,50 @@ def _some(classes: list[str]) -> list[str]:
     return classes[:: -(-len(classes) // _MOST_NAMES) or 1]
 
 
-def value_axis(log: bool, ticks: int = 4) -> alt.Y:
-    """Return the vertical axis of `value`, without a title, for charts whose own title names the value."""
-    scale = alt.Scale(type="log" if log else "linear", zero=False, nice=not log)
-    return alt.Y("value:Q", title=None, scale=scale).axis(format=NUMBERS, tickCount=ticks)
+def value_axis(log: bool, ticks: int = 4, *, zero: bool = False) -> alt.Y:
+    """Return the vertical axis of `value`, without a title, for charts whose own title names the value.
+
+    `ticks` is about the number of labels of a linear axis; with `zero`, it begins at 0. A log axis labels 1, 2, 5, 10, ... or
+    1, 3, 10, ... or powers of ten, as many as can be read over the range that it shows. Labels are decimal numbers (0.01, 1,000)
+    or, where these would be long, powers of ten (10⁻⁴).
+    """
+    scale = alt.Scale(type="log" if log else "linear", zero=zero, nice=not log)
+    labels: dict[str, Any] = {"tickCount": ticks, "labelExpr": _labels("false")}
+    if log:
+        most = alt.ExprRef(f"{_IS_SHORT} ? 5 : {2 * _LARGEST_POWER}")
+        labels = {"values": alt.ExprRef(_LOG_TICKS), "tickCount": most, "labelExpr": _labels(_HAS_POWERS)}
+    return alt.Y("value:Q", title=None, scale=scale).axis(**labels)
+
+
+def _log_ticks() -> str:
+    """Return the Vega expression of the labelled values of a log axis, of which the axis leaves out those beyond its ends."""
+    powers = range(-_LARGEST_POWER, _LARGEST_POWER + 1)
+    expression = json.dumps([float(f"1e{n}") for n in powers])
+    for decades, multiples in reversed(_MULTIPLES.items()):
+        values = json.dumps([float(f"{multiple}e{n}") for n in powers for multiple in multiples])
+        expression = f"{_DECADES} < {decades} ? {values} : {expression}"
+    return f"{_IS_SHORT} ? null : {expression}"
+
+
+_LOG_TICKS = _log_ticks()
+_HAS_POWERS = (
+    "(domain('y')[0] < 0.0001 || domain('y')[1] >= 100000 "
+    f"|| {_DECADES} > {_MOST_DECADES} && (domain('y')[0] <= 0.001 || domain('y')[1] >= 10000))"
+)
+"""Vega expression: whether decimal numbers would be long at one end of a log axis, or 0.001 would stand beside 1,000."""
+
+
+def _labels(has_powers: str) -> str:
+    """Return the Vega expression of the label of a value: a decimal number, or a power of ten where that would be too long.
+
+    `has_powers` is the Vega expression that is true if all labels of the axis are powers of ten.
+    """
+    powers = json.dumps([f"10{str(n).translate(_SUPERSCRIPTS)}" for n in range(-_LARGEST_POWER, _LARGEST_POWER + 1)])
+    exponent = "floor(log(abs(datum.value)) / LN10 + 1e-9)"
+    multiple = f"format(datum.value / pow(10, {exponent}), '.2~f')"
+    times = f"({multiple} === '1' ? '' : {multiple} + '·')"
+    is_long = f"datum.value !== 0 && ({has_powers} || abs(datum.value) < 0.0001 || abs(datum.value) >= 1e5)"
+    return f"{is_long} ? {times} + {powers}[{exponent} + {_LARGEST_POWER}] : format(datum.value, ',.4~r')"
 
 
 def epoch_axis(last: int, *, log: bool) -> alt.X:

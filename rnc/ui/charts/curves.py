@@ -9,12 +9,13 @@ from functools import cached_property
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.axes import NUMBERS, epoch_axis, value_axis
+from rnc.ui.charts.axes import epoch_axis, value_axis
+from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
-from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo
+from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo, Milestone
 
 PANEL_HEIGHT = 300
 _LAYERS_HEIGHT = 400
@@ -73,8 +74,8 @@ class Curves:
         cursor = pd.DataFrame({"epoch": [self.cursor]})
         if self.milestones is None or self.milestones.empty:
             return {"cursor": cursor}
-        drops = self.milestones[self.milestones["milestone"] == "drop"][["epoch"]].drop_duplicates()
-        starts = self.milestones[self.milestones["milestone"] == "terminal"][["run", "epoch"]].drop_duplicates()
+        drops = self.milestones[self.milestones["milestone"] == Milestone.DROP][["epoch"]].drop_duplicates()
+        starts = self.milestones[self.milestones["milestone"] == Milestone.TERMINAL][["run", "epoch"]].drop_duplicates()
         return {"cursor": cursor, "drops": drops, "starts": starts}
 
 
@@ -175,8 +176,10 @@ def _layer_specification(
     *,
     log: bool,
 ) -> alt.Chart:
+    words = alt.Tooltip("words:N", title="condition")
     return (
         named("values")
+        .transform_calculate(words=words_expression(conditions, "datum.shown"))
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
         .encode(
             x=alt.X(
@@ -185,13 +188,11 @@ def _layer_specification(
                 title="stage of the network",
                 axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False),
             ),
-            y=alt.Y("value:Q", title=None, scale=alt.Scale(type="log" if log else "linear", zero=not log)).axis(
-                format=NUMBERS, tickCount=4
-            ),
+            y=value_axis(log, zero=not log),
             order="depth:Q",
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
-            tooltip=["run:N", "shown:N", "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
+            tooltip=["run:N", words, "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
         )
         .properties(height=_LAYERS_HEIGHT, title=_title(METRIC_INFO[metric]))
     )

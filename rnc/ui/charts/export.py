@@ -16,9 +16,11 @@ MOST_ROWS = 100_000
 _RENDERER = Renderer()
 _POINTS_PER_PIXEL, _DOTS_PER_INCH = 72 / PIXELS_PER_INCH, 300
 _NORM, _TRANSPOSE = "\N{DOUBLE VERTICAL LINE}", "\N{MODIFIER LETTER CAPITAL T}"
-_SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|{_TRANSPOSE}|{_NORM}")
-"""An index as our formulas write it, and the signs of a transpose and a norm, which are in few fonts: a text with such a sign
-would be drawn in another font."""
+_DIGITS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+_SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|(?<=10)([{_DIGITS}]+)|{_TRANSPOSE}|{_NORM}")
+"""An index as our formulas write it, the exponent of a power of ten, and the signs of a transpose and a norm. Raised digits and
+these signs are in few fonts: a text with one would be drawn in another font."""
+_ON_THE_LINE = str.maketrans(_DIGITS, "\N{MINUS SIGN}0123456789")
 _DEPTH, _SMALL = 0.25, 0.7
 """How far an index is below the line, relative to its size, and its size relative to the other letters."""
 _ROOT = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)(?:px)?"[^>]*?\bheight="([\d.]+)(?:px)?"[^>]*>')
@@ -101,7 +103,8 @@ def _set_formula(text: str) -> str:
         if sign[0] == _NORM:
             parts.append('<tspan letter-spacing="-0.08em">|</tspan>|')
             continue
-        letter, shift = (sign[1], _DEPTH) if sign[1] else ("T", -2 * _DEPTH)
+        raised = sign[2].translate(_ON_THE_LINE) if sign[2] else "T"
+        letter, shift = (sign[1], _DEPTH) if sign[1] else (raised, -2 * _DEPTH)
         parts.append(
             f'<tspan dy="{shift:g}em" font-size="{_SMALL:.0%}">{letter}</tspan><tspan dy="{-shift * _SMALL:g}em">'
         )

@@ -3,11 +3,14 @@
 Tested by tests/rnc/ui/charts/test_charts.py.
 """
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, value_axis
+from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
@@ -94,9 +97,10 @@ def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...
         .encode(
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
-            shape=alt.Shape("shown:N", scale=shapes, legend=alt.Legend(title=None, orient="top", symbolFillColor=GREY)),
-            tooltip=["class:N", "shown:N", alt.Tooltip("value:Q", format=".4g")],
+            shape=alt.Shape("shown:N", scale=shapes, legend=_legend(conditions, symbolFillColor=GREY)),
+            tooltip=["class:N", alt.Tooltip("words:N", title="condition"), alt.Tooltip("value:Q", format=".4g")],
         )
+        .transform_calculate(words=words_expression(conditions, "datum.shown"))
         .properties(
             height=_BARS_HEIGHT + names_height(classes),
             title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14),
@@ -149,14 +153,11 @@ def _spectrum_specification(conditions: tuple[str, ...], colour: str) -> alt.Lay
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title="singular value / value in a simplex", scale=alt.Scale(zero=True)),
         detail="shown:N",
-        tooltip=["shown:N", "rank:O", alt.Tooltip("value:Q", format=".3f")],
+        tooltip=[alt.Tooltip("words:N", title="condition"), "rank:O", alt.Tooltip("value:Q", format=".3f")],
     )
+    base = base.transform_calculate(words=words_expression(conditions, "datum.shown"))
     lines = base.mark_line(strokeWidth=2, color=colour).encode(
-        strokeDash=alt.StrokeDash(
-            "shown:N",
-            scale=dash_scale(list(conditions)),
-            legend=alt.Legend(title=None, orient="top"),
-        )
+        strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=_legend(conditions))
     )
     points = base.mark_point(size=30, filled=True, opacity=1, color=colour)
     rule = named("simplex").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
@@ -199,6 +200,11 @@ def _distance_specification(
     rule = named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=x)
     heading = _heading(info.label, info.meaning)
     return alt.LayerChart(layer=[rule, lines], height=_BARS_HEIGHT, title=heading)
+
+
+def _legend(conditions: tuple[str, ...], **options: Any) -> alt.Legend:
+    """Return the legend of conditions, in words."""
+    return alt.Legend(title=None, orient="top", labelExpr=words_expression(conditions, "datum.value"), **options)
 
 
 def _heading(label: str, meaning: str) -> alt.TitleParams:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnc.conditions import all_in_words
 from rnc.ui.charts.downsampling import DRAWN_POINTS
 from rnc.ui.charts.kept_specification import MOST_KEPT, Chart
 from rnc.ui.charts.palette import GREY
@@ -56,10 +57,11 @@ class Lines:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The lines' names in a tooltip, those of a run's conditions one after another."""
+        """The lines' names in a tooltip, with conditions in words; those of a run's conditions one after another."""
         if not self.conditions:
             return tuple(self.runs)
-        return tuple(f"{run} · {shown}" for run in self.runs for shown in self.conditions)
+        words = all_in_words(self.conditions)
+        return tuple(f"{run} · {words[shown]}" for run in self.runs for shown in self.conditions)
 
 
 def with_hover(picture: Chart, measured: pd.DataFrame, lines: Lines, *, log_epochs: bool) -> Chart:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from rnc.conditions import all_in_words
+from rnc.ui.charts.marks import LEGEND_NAMES
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.text_width import text_width, wrapped
 
@@ -25,14 +27,9 @@ _MARKS = ("line", "bar", "point", "area", "rule")
 """The marks that a symbol can represent; of the layers that use a field, the one with the first of these does."""
 _MOST_ENTRIES = 24
 """Largest number of entries of a field whose legend the page leaves out; a data set may have a thousand classes."""
-_EXPLAINED = {
-    "limit": "bound of the claim",
-    "simplex": "value in a simplex",
-    "drops": "learning rate drops",
-    "starts": "terminal phase begins",
-}
-"""Data sets of rules and marks that belong to no run, and their entries."""
+_UPRIGHT = "upright"
 _SHAPES = {
+    _UPRIGHT: '<path d="M{x},{top}h1.5V{bottom}h-1.5Z" {paint}/>',
     "circle": '<circle cx="{x}" cy="{y}" r="{half}" {paint}/>',
     "square": '<rect x="{left}" y="{top}" width="{side}" height="{side}" {paint}/>',
     "diamond": '<path d="M{x},{top}L{right},{y}L{x},{bottom}L{left},{y}Z" {paint}/>',
@@ -87,7 +84,7 @@ def take_legends(layers: list[dict[str, Any]], rows: dict[str, pd.DataFrame]) ->
             if isinstance(encoding, dict) and "domain" in (encoding.get("scale") or {}):
                 _add_channel(fields, encoding, channel, layer)
     legends = [_entries(field, channels, rows) for field, channels in fields.items() if channels["named"]]
-    rules = [_explained(layer) for layer in layers if _data_set(layer) in _EXPLAINED]
+    rules = [_explained(layer) for layer in layers if _data_set(layer) in LEGEND_NAMES and len(rows[_data_set(layer)])]
     return [legend for legend in (*legends, rules) if legend]
 
 
@@ -125,15 +122,19 @@ def _entries(field: str, channels: dict[str, Any], rows: dict[str, pd.DataFrame]
     if not legend and len(names) > _MOST_ENTRIES:
         return []
     title = legend.get("title") or ("true class" if field == "label" and not legend.get("values") else None)
+    words = all_in_words(names) if field == "shown" else {}
     entries = [Entry(title, shape="")] if title and names else []
     for name in names:
         colour = columns.get("color", {}).get(name) or _constant_colour(mark)
         if mark["type"] == "line":
             dash = tuple(columns.get("strokeDash", {}).get(name, ()))
-            entries.append(Entry(str(name), colour, () if 0 in dash else dash, width=mark.get("strokeWidth", 1.5)))
+            entries.append(
+                Entry(words.get(name, str(name)), colour, () if 0 in dash else dash, width=mark.get("strokeWidth", 1.5))
+            )
         else:
             usual = "square" if mark["type"] == "bar" else "circle"
-            entries.append(Entry(str(name), colour, shape=columns.get("shape", {}).get(name, usual)))
+            shape = columns.get("shape", {}).get(name, usual)
+            entries.append(Entry(words.get(name, str(name)), colour, shape=shape))
     return entries
 
 
@@ -143,9 +144,11 @@ def _constant_colour(mark: dict[str, Any]) -> str:
 
 
 def _explained(layer: dict[str, Any]) -> Entry:
-    mark, name = layer["mark"], _EXPLAINED[_data_set(layer)]
+    mark, name = layer["mark"], LEGEND_NAMES[_data_set(layer)]
     if mark["type"] != "rule":
         return Entry(name, GREY, shape=mark.get("shape", "circle"))
+    if "y" not in layer["encoding"]:
+        return Entry(name, GREY, shape=_UPRIGHT)
     return Entry(name, mark.get("color", GREY), tuple(mark.get("strokeDash", ())), width=mark.get("strokeWidth", 1))
 
 

@@ -12,6 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.equal_axes import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
@@ -41,7 +42,7 @@ _WHEEL = "wheel![event.ctrlKey || event.metaKey]"
 """Event filter of the zoom: the wheel alone and a finger scroll the page, wherever they are."""
 _FULL_SIZE = 400  # number of marks; more marks are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
-_TOOLTIP = "{sample: datum.sample, true: datum.label, predicted: datum.predicted, shown: datum.shown}"
+_TOOLTIP = "{{sample: datum.sample, true: datum.label, predicted: datum.predicted, condition: {condition}}}"
 """Tooltips as one expression per mark, a fifth of the length of Vega-Lite's own tooltips (from an encoding)."""
 _ADDRESS = re.compile(r"[\w/-]+", re.ASCII)
 _LETTERS_BELOW = 50  # letters of class names that fit side by side below a narrow plane
@@ -137,7 +138,7 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
     classes = list(shape.classes)
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None
     stands_out = _stands_out(pick, shape.has_chosen)
-    legend, shapes = _legends(classes if pick else list(shape.highlighted), shape.vertices, shape.brush)
+    legend, shapes = _legends(shape, classes if pick else list(shape.highlighted))
     place: dict[str, Any] = {
         "x": alt.X("x:Q", axis=None, scale=shape.frame.scale("x")),
         "y": alt.Y("y:Q", axis=None, scale=shape.frame.scale("y")),
@@ -206,17 +207,15 @@ def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
     return alt.when(stands_out).then(alt.value(strong)).otherwise(alt.value(faint))
 
 
-def _legends(
-    classes: list[str], vertices: tuple[str, ...] | None, narrow: bool
-) -> tuple[alt.Legend | None, alt.Legend]:
+def _legends(shape: _PlaneShape, classes: list[str]) -> tuple[alt.Legend | None, alt.Legend]:
     """Return the legends of classes and shapes: beside the plane, below and above it, or inside a square to save width."""
-    shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY}
+    shapes: dict[str, Any] = {"title": None, "symbolFillColor": GREY, "labelExpr": _in_words(shape, "datum.value")}
     options: dict[str, Any] = {"symbolOpacity": 1, "labelLimit": _NAME_WIDTH}
-    if vertices is not None:
-        options |= {"values": list(vertices), "orient": "top-left", "title": None}
+    if shape.vertices is not None:
+        options |= {"values": list(shape.vertices), "orient": "top-left", "title": None}
         return alt.Legend(**options), alt.Legend(orient="top-right", **shapes)
     options |= {"title": "true class", "values": classes}
-    if not narrow:
+    if not shape.brush:
         return alt.Legend(**options) if classes else None, alt.Legend(**shapes)
     letters = min(max(map(len, classes), default=1), _LETTERS)
     fitting = f"clamp(floor((width - {_LEGEND_TITLE}) / {_ENTRY + 8 * letters}), 1, {_columns(classes)})"
@@ -228,16 +227,23 @@ def _legends(
 def _points(shape: _PlaneShape, legend: alt.Legend) -> alt.Chart:
     """Draw a mark per sample and condition, with the condition as its shape."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), shape.perturbed], range=["circle", "triangle-up"])
-    address = shape.image_address
-    tooltip = alt.ExprRef(_TOOLTIP if address is None else _tooltip_with_image(address))
+    tooltip = alt.ExprRef(_tooltip(_in_words(shape, "datum.shown"), shape.image_address))
     points = named("points").mark_point(size=shape.size, filled=True, tooltip=tooltip, invalid=None)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
 
 
-def _tooltip_with_image(address: str) -> str:
+def _in_words(shape: _PlaneShape, value: str) -> str:
+    return words_expression([str(Role.CLEAN), shape.perturbed], value)
+
+
+def _tooltip(condition: str, address: str | None) -> str:
+    """Return the Vega expression of a point's tooltip; `condition` is that of its condition."""
+    words = _TOOLTIP.format(condition=condition)
+    if address is None:
+        return words
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"an address of images consists of letters, digits, /, - and _, got {address!r}")
-    return _TOOLTIP[:-1] + f", image: '{address}' + datum.sample}}"
+    return words[:-1] + f", image: '{address}' + datum.sample}}"
 
 
 def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from rnc.lab.attack import AttackResult
 from rnc.ui.charts.attack_steps import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.leaping import leaping_matrix
+from rnc.ui.charts.marks import STEP_NOTE
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.epoch_slider import draw_film
@@ -101,6 +102,7 @@ def _draw_frame(result: AttackResult, names: list[str], figures: PageFigures, at
     for metric in STEP_METRICS:
         panel = step_panel(step_values(result, metric), metric, frames, at)
         figures.draw(curves.container(), panel, f"{metric} over the steps", key=f"lab_steps_{metric}")
+    st.caption(STEP_NOTE)
 
 
 def _features(result: AttackResult, frame: int, names: list[str], figures: PageFigures) -> None:

@@ -12,6 +12,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rnc.conditions import (
+    KIND_NAMES,
+    NORM_SIGNS,
     Condition,
     check_size,
     check_step_size,
@@ -28,14 +30,15 @@ from rnc.vocabulary import AttackObjective, ConditionKind, Norm, StepSchedule, T
 
 _BOUND: Any = {"bind": "query-params"}
 _NO_PRESET = "custom"
-KINDS = {
-    "PGD": ConditionKind.PGD,
-    "APGD": ConditionKind.APGD,
-    "FGSM": ConditionKind.FGSM,
-    "Gaussian noise": ConditionKind.GAUSSIAN,
-    "sign noise": ConditionKind.SIGN_NOISE,
-}
-NORMS = {"ℓ∞": Norm.LINF, "ℓ2": Norm.L2}
+_KINDS = (
+    ConditionKind.PGD,
+    ConditionKind.APGD,
+    ConditionKind.FGSM,
+    ConditionKind.GAUSSIAN,
+    ConditionKind.SIGN_NOISE,
+)
+KINDS = {KIND_NAMES[kind]: kind for kind in _KINDS}
+NORMS = {sign: norm for norm, sign in NORM_SIGNS.items()}
 TARGETS = {
     "none": TargetRule.UNTARGETED,
     "next class, y + 1": TargetRule.NEXT,

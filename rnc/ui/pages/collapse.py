@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from rnc.conditions import in_words
 from rnc.ui import opened_store
 from rnc.ui.address_values import tie
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
@@ -15,6 +16,8 @@ from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.hover import MOUSE_NOTE
+from rnc.ui.charts.marks import explain_marks
+from rnc.ui.condition_controls import choose_several
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import labels_over_seeds
@@ -54,14 +57,9 @@ DEFAULT_OPTIONS = CurveOptions(log_values=True, log_epochs=True, average_seeds=T
 def choose_conditions(selection: Selection) -> list[str]:
     """Let the user choose the conditions to draw: initially clean and the one selected in the sidebar."""
     names = dict.fromkeys([*selection.clean_and_condition, *condition_names(selection.runs)])
-    return st.pills(
-        "Conditions",
-        list(names),
-        selection_mode="multi",
-        default=selection.clean_and_condition,
-        format_func=escape_markdown,
-        **tie("conditions", {name: escape_markdown(name) for name in names}, "the condition", _NO_CONDITION, many=True),
-    )
+    texts = {name: escape_markdown(name) for name in names}
+    tied = tie("conditions", texts, "the condition", _NO_CONDITION, many=True)
+    return choose_several("Conditions", list(names), selection.clean_and_condition, tied)
 
 
 def choose_curve_options() -> CurveOptions:
@@ -147,20 +145,19 @@ def draw_curves(
             lines, behind = values.lines[metric]
             panel = curves.panel(lines, metric, behind)
             figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", lines, key=f"curve_{metric}")
-    st.caption(_explain_curves(selection, values.values))
+    st.caption(_explain_curves(selection, values))
 
 
-def _explain_curves(selection: Selection, values: pd.DataFrame) -> Markdown:
+def _explain_curves(selection: Selection, values: CurveValues) -> Markdown:
     """Return the caption of all panels."""
     explanation = (
-        f"Measured on {escape_markdown(selection.split.images)}. Solid lines are clean. The dashed vertical line marks the "
-        f"selected epoch ({selection.epoch:d}), a grey bar a drop of the learning rate, and a triangle the epoch at which the "
-        "terminal phase of a run begins (99.9 % accuracy on the images that it trains on). Angles are to the clean class means "
-        "of the same images. The nearest centre is the nearest clean class mean of the training images. A logarithmic axis "
-        "leaves out zeros. "
+        f"Measured on {escape_markdown(selection.split.images)}. Solid lines are clean. "
+        f"{explain_marks(selection.epoch, values.milestones)} Angles are to the clean class means of the same images. The "
+        "nearest centre is the nearest clean class mean of the training images. A logarithmic axis leaves out zeros. "
         f"{MOUSE_NOTE}"
     )
-    return f"{explanation} {THINNING_NOTE}" if is_long(values[values["metric"] == Metric.ACCURACY]) else explanation
+    accuracy = values.values[values.values["metric"] == Metric.ACCURACY]
+    return f"{explanation} {THINNING_NOTE}" if is_long(accuracy) else explanation
 
 
 def draw_summary(table: pd.DataFrame) -> None:
@@ -169,6 +166,7 @@ def draw_summary(table: pd.DataFrame) -> None:
         "In numbers", anchor=False, help="Mean and standard deviation over seeds. The best epoch is that of each seed."
     )
     table = table.replace({"metric": {str(metric): METRIC_INFO[metric].label for metric in METRICS}})
+    table = table.assign(condition=table["condition"].map(in_words))
     columns = {name: st.column_config.NumberColumn(format="%.4g") for name in ("last", "best")}
     columns["at cursor"] = st.column_config.NumberColumn("selected epoch", format="%.4g")
     columns["at cursor ±"] = st.column_config.NumberColumn("selected epoch ±")

@@ -14,6 +14,7 @@ from rnc.claims import Judgement, Verdict, judge
 from rnc.ui import opened_store
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
+from rnc.ui.charts.marks import BOUND_NOTE
 from rnc.ui.figures import PageFigures
 from rnc.ui.glossary import explain
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table, first_few
@@ -100,6 +101,7 @@ def draw_cards(figures: PageFigures, judgements: list[Judgement], runs: pd.DataF
         "Claim by claim", anchor=False, help=explain("claim", "NC1", "NC2", "NC3", "NC4", "simplex", "leap", "PGD")
     )
     st.html(curve_legend(run_colours(runs), []))
+    st.caption(BOUND_NOTE)
     for begin in range(0, len(judgements), 2):
         for column, judgement in zip(st.columns(2), judgements[begin : begin + 2], strict=False):
             with column:
@@ -127,6 +129,7 @@ def _draw_card(figures: PageFigures, judgement: Judgement, runs: pd.DataFrame, s
             _draw_course(figures, card, judgement, runs, sql)
         st.caption(describe_unjudged(judgement, runs))
         st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
+        st.caption(f"Source of the bounds: {escape_markdown(judgement.bounds, MAX_MESSAGE_LENGTH)}")
         page, parameters = _EVIDENCE[judgement.claim]
         if page in _PAGES_OF_ONE_RUN and judgement.numbers:
             parameters = parameters | {"run": escape_markdown(labels[judgement.numbers[0].run_id])}

@@ -3,14 +3,13 @@
 Tested by tests/pages/test_first_screen.py.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from rnc.claims.evidence import RunEvidence
-from rnc.conditions import Condition
+from rnc.conditions import in_words
 from rnc.ui import opened_store
 from rnc.ui.default_runs import measured_and_default_runs, one_of_each_objective
 from rnc.ui.film.film_choice import film_of_training_images
@@ -127,10 +126,8 @@ def _caption(run: pd.Series, values: pd.DataFrame) -> Markdown:
 
 def _protocol(run: pd.Series) -> Markdown:
     """Return the data, the network and the attack of a run, for those who ask what was measured."""
-    label = condition_slug(run["run_id"], Role.PERTURBED) or "not attacked"
-    with suppress(ValueError):  # a condition of another program's store
-        label = Condition.from_slug(label).label
-    return f"{escape_markdown(run['dataset'])}, {escape_markdown(run['model'])}, {escape_markdown(label)}."
+    attack = in_words(condition_slug(run["run_id"], Role.PERTURBED) or "not attacked")
+    return f"{escape_markdown(run['dataset'])}, {escape_markdown(run['model'])}, {escape_markdown(attack)}."
 
 
 def draw_doors(runs: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rnc.conditions import in_words
 from rnc.simplex import are_alike, centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
@@ -28,6 +29,7 @@ class Geometry:
     """The class means of a run at an epoch under one condition."""
 
     condition_name: str
+    """The name of the condition in the store."""
     classes: list[str]
     """The names of the classes that have a mean."""
     class_numbers: np.ndarray
@@ -57,7 +59,7 @@ def read_geometries(run: pd.Series, epoch: int, selection: Selection) -> list[Ge
         condition = condition_slug(run.run_id, name)
         numbers, means = opened_store.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
         classes = [run.classes[number] if number < len(run.classes) else f"{number:d}" for number in numbers]
-        images = f"{escape_markdown(selection.split.images)} under {escape_markdown(name)} at epoch {epoch:d}"
+        images = f"{escape_markdown(selection.split.images)} under {escape_markdown(in_words(name))} at epoch {epoch:d}"
         about = {"run_id": run.run_id, "epoch": epoch, "condition": condition}
         geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images), about))
     return geometries
@@ -78,17 +80,18 @@ def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
         if geometry.why_undefined:
             column.info(geometry.why_undefined)
             continue
-        name, simplex = geometry.condition_name, simplex_cosine(len(geometry.classes))
+        name, words = geometry.condition_name, in_words(geometry.condition_name)
         draw_cosines(
             figures,
             column,
             geometry.cosines,
             geometry.classes,
-            title=f"Cosines between class means, {name}",
-            alt=f"cosines of centred class means, {name}",
+            title=f"Cosines between class means, {words}",
+            alt=f"cosines of centred class means, {words}",
             key=f"cosines_{name}",
             about=geometry.about,
         )
+        simplex = simplex_cosine(len(geometry.classes))
         column.caption(
             f"In a simplex, the cosine between two classes is −1/(C−1) = −{-simplex:.3f}. On average, these cosines differ from "
             f"it by {geometry.distance_from_simplex:.3f} (NC2 equiangularity)."
@@ -168,9 +171,9 @@ def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Ma
     ordered = angles.sort_values("degrees")
     least, most = ordered.iloc[0], ordered.iloc[-1]
     return (
-        f"From clean to **{escape_markdown(condition_name)}**, the mean of class **{escape_markdown(most['class'])}** of "
-        f"{escape_markdown(run)} rotates most (**{most['degrees']:.1f}°**) and that of class "
-        f"{escape_markdown(least['class'])} least ({least['degrees']:.1f}°); the average over classes is "
+        f"From clean to **{escape_markdown(in_words(condition_name))}**, the mean of class "
+        f"**{escape_markdown(most['class'])}** of {escape_markdown(run)} rotates most (**{most['degrees']:.1f}°**) and that of "
+        f"class {escape_markdown(least['class'])} least ({least['degrees']:.1f}°); the average over classes is "
         f"{angles['degrees'].mean():.1f}°."
     )
 
@@ -179,7 +182,7 @@ def describe_distances(distances: dict[str, float]) -> Markdown:
     """Describe the mean |cos + 1/(C−1)| by condition; empty if there is none."""
     if not distances:
         return ""
-    described = " and ".join(f"{value:.3f} ({escape_markdown(name)})" for name, value in distances.items())
+    described = " and ".join(f"{value:.3f} ({escape_markdown(in_words(name))})" for name, value in distances.items())
     return f"On average, the cosines between class means differ from the value in a simplex by {described}."
 
 
@@ -210,7 +213,7 @@ def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoc
         place,
         cosine_matrix(rows, centre(geometry.means)),
         geometry.classes,
-        title=f"Cosines of classifier and means, {geometry.condition_name}",
+        title=f"Cosines of classifier and means, {in_words(geometry.condition_name)}",
         alt="cosines of classifier and means",
         key="duality",
         about=geometry.about,

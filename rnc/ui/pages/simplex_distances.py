@@ -3,15 +3,20 @@
 Tested by tests/pages/test_pages.py.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from rnc.conditions import in_words
 from rnc.simplex import are_alike, simplex_distances
 from rnc.store.vector_checks import as_matrix
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
+from rnc.ui.charts.hover import MOUSE_NOTE
+from rnc.ui.charts.marks import explain_marks
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown, escape_table
 from rnc.ui.pages.geometry import COINCIDENT
@@ -84,6 +89,7 @@ def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
         lines = distances[[*_LINE, "run"]].assign(value=distances[name])
         chart = simplex_distance_lines(lines, info, colours, conditions, selection.epoch, log=log)
         figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
+    st.caption(f"{explain_marks(selection.epoch)} A logarithmic axis leaves out zeros. {MOUSE_NOTE}")
     with table:
         _draw_smallest_distances(distances, selection.split)
 
@@ -105,7 +111,12 @@ def _draw_smallest_distances(distances: pd.DataFrame, split: Split) -> None:
     table, undefined = smallest_distances(distances)
     st.markdown("**Smallest distance of each run's Gram matrix**")
     if len(table):
-        shown = table.assign(epoch=table["epoch"].map("{:d}".format), distance=table["distance"].map("{:.3f}".format))
+        texts: dict[str, Callable[..., str]] = {
+            "condition": in_words,
+            "epoch": "{:d}".format,
+            "distance": "{:.3f}".format,
+        }
+        shown = table.assign(**{column: table[column].map(text) for column, text in texts.items()})
         st.table(escape_table(shown), hide_index=True, height="content" if len(table) <= _MOST_ROWS else 300)
     reasons = [f" {escape_markdown(label)}: {COINCIDENT}." for label in undefined]
     st.caption(f"Measured on {escape_markdown(split.images)}.{''.join(reasons)}")

@@ -4,14 +4,15 @@ Tested by tests/pages/test_findings.py.
 """
 
 import math
+from collections import Counter
 from html import escape
 
 import pandas as pd
 import streamlit as st
 
-from rnc.claims import Judgement, Number, Reason, Verdict
+from rnc.claims import ORIGIN, Judgement, Number, Reason, Verdict
 from rnc.ui.markdown import Markdown, escape_markdown, escape_table, single_line
-from rnc.vocabulary import Objective
+from rnc.vocabulary import TERMINAL_ACCURACY_IN_WORDS, Objective
 
 _MARKS = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.TOO_EARLY: "…", Verdict.NOT_MEASURED: "–"}
 _KINDS = {Verdict.SUPPORTED: "supported", Verdict.CONTRADICTED: "contradicted"}
@@ -19,9 +20,15 @@ _KINDS = {Verdict.SUPPORTED: "supported", Verdict.CONTRADICTED: "contradicted"}
 _REASONS = {
     Reason.OTHER_TRAINING: "not about {}",
     Reason.TOO_EARLY: "too early",
-    Reason.NOT_FITTED: "training accuracy below 99.9 %",
+    Reason.NOT_FITTED: f"training accuracy below {TERMINAL_ACCURACY_IN_WORDS}",
     Reason.NOT_MEASURED: "not measured",
 }
+_COUNTED: dict[Verdict, Markdown] = {
+    Verdict.CONTRADICTED: "contradicted",
+    Verdict.TOO_EARLY: "too early to judge",
+    Verdict.NOT_MEASURED: "not measured",
+}
+_ABOUT_NONE = "about none of the selected runs"
 _BOUNDS = {"≤": "at most", "≥": "at least", "<": "less than"}
 
 
@@ -39,12 +46,11 @@ def verdict_tiles(judgements: list[Judgement], labels: pd.Series) -> str:
 def _tile(judgement: Judgement, labels: pd.Series) -> str:
     verdict, number = judgement.verdict, judgement.deciding()
     if number is None:
-        is_about_none = set(judgement.unjudged.values()) == {Reason.OTHER_TRAINING}
-        below = f"<span>{'about none of the selected runs' if is_about_none else escape(str(verdict))}</span>"
+        below = f"<span>{_ABOUT_NONE if _is_about_none(judgement) else escape(str(verdict))}</span>"
     else:
         run = single_line(labels[number.run_id])
         below = (
-            f'<span title="{escape(f"{run}, {number.name}: {number.in_words}")}">{_gauge(number)}'
+            f'<span title="{escape(f"{run}, {number.name}: {number.in_words}. {ORIGIN} The card says why.")}">{_gauge(number)}'
             f"{escape(number.name)}: <b>{number.value:.3g}</b> ({_BOUNDS[number.sign]} {number.limit:.3g})</span>"
         )
     mark = f'<b title="{escape(str(verdict))}">{_MARKS[verdict]} {escape(judgement.claim)}</b>'
@@ -53,6 +59,21 @@ def _tile(judgement: Judgement, labels: pd.Series) -> str:
         f'<a class="{kind}" href="#{anchor(judgement.claim)}" aria-label="{escape(f"{judgement.claim} {verdict}")}">'
         f"<span>{mark} {escape(judgement.title)}</span>{below}</a>"
     )
+
+
+def tally(judgements: list[Judgement]) -> Markdown:
+    """Return how many claims have each verdict, in words: `7 of 12 claims are supported, 2 contradicted.`"""
+    about_none = sum(map(_is_about_none, judgements))
+    counts = Counter(judgement.verdict for judgement in judgements if not _is_about_none(judgement))
+    supported = counts[Verdict.SUPPORTED]
+    others = [(counts[verdict], words) for verdict, words in _COUNTED.items()] + [(about_none, _ABOUT_NONE)]
+    parts = [f"**{supported:d} of {len(judgements):d} claims {'is' if supported == 1 else 'are'} supported**"]
+    return ", ".join([*parts, *(f"{count:d} {words}" for count, words in others if count)]) + "."
+
+
+def _is_about_none(judgement: Judgement) -> bool:
+    """Return whether a claim is about none of the runs, because they were trained in other ways."""
+    return set(judgement.unjudged.values()) == {Reason.OTHER_TRAINING} and not judgement.numbers
 
 
 def _gauge(number: Number) -> str:
@@ -103,6 +124,6 @@ def describe_unjudged(judgement: Judgement, runs: pd.DataFrame) -> Markdown:
 _SENTENCES = {
     Reason.OTHER_TRAINING: "Not about this kind of training:",
     Reason.TOO_EARLY: "Too early for a verdict, as training is not at its end:",
-    Reason.NOT_FITTED: "Not judged, as training accuracy is below 99.9 %:",
+    Reason.NOT_FITTED: f"Not judged, as training accuracy is below {TERMINAL_ACCURACY_IN_WORDS}:",
     Reason.NOT_MEASURED: "Not measured:",
 }

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rnc.conditions import in_words
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
@@ -74,7 +75,8 @@ def _draw_map(
     """
     st.caption(
         f"{escape_markdown(choice.run.label)} · {escape_markdown(choice.method)} · epoch {plane.epoch:d} · "
-        f"{escape_markdown(choice.split.images)} · {plane.describe_samples()} · clean and {escape_markdown(choice.condition)}",
+        f"{escape_markdown(choice.split.images)} · {plane.describe_samples()} · clean and "
+        f"{escape_markdown(in_words(str(choice.condition)))}",
         help=escape_markdown(choice.run.run_id),
     )
     scope = scope_of(choice)

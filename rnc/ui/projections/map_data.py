@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import CLEAN
+from rnc.conditions import CLEAN, in_words
 from rnc.simplex import SimplexSpan
 from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.store.vector_checks import as_matrix
@@ -82,7 +82,7 @@ def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
     if epoch is None:
         st.info(
             f"No {escape_markdown(method)} of features of {escape_markdown(choice.split.images)} under "
-            f"{escape_markdown(choice.condition_name)} is stored up to the selected epoch. "
+            f"{escape_markdown(in_words(choice.condition_name))} is stored up to the selected epoch. "
             + (_describe_stored(stored) if len(stored) else _why_none_is_stored(run_id, method))
         )
         return None
@@ -94,7 +94,7 @@ def _describe_stored(stored: pd.DataFrame) -> Markdown:
     """Name the first of the stored projections (split, condition, epoch)."""
     combinations = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
     described = [
-        f"{escape_markdown(split)}, {escape_markdown(condition)}, epoch {epoch:d}"
+        f"{escape_markdown(split)}, {escape_markdown(in_words(condition))}, epoch {epoch:d}"
         for split, condition, epoch in combinations[:_MOST_NAMED]
     ]
     more = f"; and {len(combinations) - _MOST_NAMED:d} more" if len(combinations) > _MOST_NAMED else ""
@@ -125,8 +125,8 @@ def _read_simplex_plane(choice: MapChoice, vertices: list[str], most: int) -> _P
     points = reader.samples.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], labels, most)
     if choice.condition not in set(points["condition"]):
         st.info(
-            f"No features of {escape_markdown(split.images)} under {escape_markdown(choice.condition_name)} are stored at epoch "
-            f"{epoch:d}."
+            f"No features of {escape_markdown(split.images)} under {escape_markdown(in_words(choice.condition_name))} are stored "
+            f"at epoch {epoch:d}."
         )
         return None
     corners = _means_of(labels, *reader.vectors.class_means(run_id, epoch, split, CLEAN.slug))

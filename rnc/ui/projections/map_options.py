@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui import opened_store
+from rnc.ui.condition_controls import choose_one
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_and_class_controls import choose_highlighted_classes, choose_run, choose_vertices
 from rnc.ui.selection import Selection, condition_names, condition_slug, selected_runs
@@ -104,13 +105,14 @@ def choose_second(first: MapChoice, selection: Selection) -> MapChoice:
         epoch = _select("Its epoch", _epochs(run.run_id), "beside_epoch", "The epoch of the first map, or another one.")
         names = [name for name in condition_names([run.run_id]) if name != Role.CLEAN]
         about = "The condition to compare with the clean images of this map."
-        condition_name = _select("Its condition", names, "beside_condition", about)
+        tied = {"key": "beside_condition", "bind": "query-params"}
+        condition_name = choose_one("Its condition", [_AS_FIRST, *names], tied, help=about, width=190)
         method = _select("Its projection", METHODS, "beside_method", _ABOUT_METHODS)
     return replace(
         first,
         run=run,
         cursor=first.cursor if epoch is None else int(epoch),
-        condition_name=condition_name or first.condition_name,
+        condition_name=first.condition_name if condition_name == _AS_FIRST else condition_name,
         method=method or first.method,
     )
 

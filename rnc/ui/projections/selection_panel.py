@@ -4,14 +4,15 @@ Tested by tests/pages/test_projections.py.
 """
 
 from html import escape
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from rnc.conditions import in_words
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, single_line
 from rnc.ui.projections.hover_images import full_size_images
 from rnc.ui.projections.map_data import Maps
-from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.projections.perturbed_thumbnails import perturbed_images
 from rnc.ui.projections.selection import (
     ADDING,
@@ -60,7 +61,7 @@ def draw_panel(scope: str, maps: Maps) -> None:
         st.info("None of the selected samples is on the maps above.")
         return
     _draw_images(table, maps)
-    _draw_table(table, maps[0][0])
+    _draw_table(table, maps)
     if len(table) < len(samples):
         st.caption(f"{len(samples) - len(table):,} more samples are selected, but are not on the maps above.")
     if not in_address:
@@ -86,7 +87,7 @@ def _offer_leaps(scope: str, maps: Maps) -> None:
     leaps = _largest_leaps(maps)
     if not leaps:
         return
-    name = escape_markdown(maps[0][0].condition_name)
+    name = escape_markdown(in_words(maps[0][0].condition_name))
     st.markdown(f"Or select images that are classified as another class under **{name}**:")
     with st.container(horizontal=True):
         for number, (true, predicted, samples) in enumerate(leaps):
@@ -105,7 +106,7 @@ def _count(samples: int) -> Markdown:
 def _offer_predictions(scope: str, maps: Maps) -> None:
     """Offer to select samples by their true class and prediction instead of with the mouse."""
     choice, plane = maps[0]
-    name = escape_markdown(choice.condition_name)
+    name = escape_markdown(in_words(choice.condition_name))
     with st.popover("Select by prediction", icon=":material/filter_alt:", width="content"):
         st.multiselect("True class", choice.classes, key="pick_true", placeholder="any")
         st.multiselect(f"Predicted class ({name})", choice.classes, key="pick_decided", placeholder="any")
@@ -164,10 +165,15 @@ def _cell(row: dict, image_uris: list[dict[int, str]]) -> str:
     return f'<figure style="margin:0">{"".join(images)}{caption}</figure>'
 
 
-def _draw_table(table: pd.DataFrame, first: MapChoice) -> None:
-    leaps = [str(name) for name in table if str(name).startswith("leaps")]
-    about = "The network predicts another class than for the clean image."
-    columns = {name: st.column_config.CheckboxColumn(help=about) for name in leaps}
+def _draw_table(table: pd.DataFrame, maps: Maps) -> None:
+    """Draw the table, with conditions in words, and offer it for download, with their names."""
+    about, first = "The network predicts another class than for the clean image.", maps[0][0]
+    columns: dict[str, Any] = {}
+    for number, (choice, _plane) in enumerate(maps, start=1):
+        suffix = f" ({number})" if len(maps) > 1 else ""
+        words = single_line(in_words(choice.condition_name))
+        columns[f"{choice.condition_name}{suffix}"] = st.column_config.TextColumn(f"{words}{suffix}")
+        columns[f"leaps{suffix}"] = st.column_config.CheckboxColumn(help=about)
     st.dataframe(table, hide_index=True, key="picked_table", column_config=columns)
     st.download_button(
         "CSV",

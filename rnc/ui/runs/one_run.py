@@ -8,6 +8,7 @@ import json
 import pandas as pd
 import streamlit as st
 
+from rnc.conditions import in_words
 from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS
 from rnc.store.run_card import train_command
 from rnc.ui import opened_store
@@ -106,17 +107,21 @@ def _draw_tabs(run: pd.Series, known_tags: list[str]) -> None:
     with config:  # it contains the names of all classes, possibly a thousand
         st.json(json.loads(run["config"]), expanded=2)
     with conditions:
-        table = opened_store.reader().runs.conditions([run["run_id"]])
-        st.dataframe(
-            table[["role", "condition", "epsilon", "step_size", "steps", "label_rule"]],
-            hide_index=True,
-            placeholder="–",
-        )
+        _draw_conditions(run["run_id"])
     with time:
         _draw_time(run["run_id"])
     for tab in changes:
         with tab:
             draw_deletion_of_one(run)
+
+
+def _draw_conditions(run_id: str) -> None:
+    """Draw the run's conditions in words, each with its name, by which commands and addresses call it."""
+    table = opened_store.reader().runs.conditions([run_id])
+    words = {"role": table["role"].map(in_words), "in words": table["condition"].map(in_words)}
+    shown = table.assign(**words)[["role", "in words", "epsilon", "step_size", "steps", "label_rule", "condition"]]
+    columns = {"in words": "condition", "condition": "name", "step_size": "step size", "label_rule": "label"}
+    st.dataframe(shown, hide_index=True, placeholder="–", key="conditions_of_run", column_config=columns)
 
 
 def _draw_annotations(run: pd.Series, known_tags: list[str], *, can_change: bool) -> None:

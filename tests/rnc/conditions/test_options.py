@@ -57,7 +57,7 @@ SLUGS = [
             3,
             StepSchedule.COSINE,
         ),
-        "targeted MI-FGSM-CW-10, ℓ∞ ε = 8/255, momentum 0.9, cosine steps, 3 restarts, labelled by decision",
+        "targeted MI-FGSM-CW-10, ℓ∞ ε = 8/255, momentum 0.9, cosine steps, 3 restarts, labelled by prediction",
     ),
     (
         "pgd-linf-8_255-10-kl-linear",

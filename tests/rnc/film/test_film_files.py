@@ -58,6 +58,7 @@ def test_values_are_those_of_the_logits(tiny_store: Path) -> None:
     )
     logits = vectors @ weight.T + bias
     assert arrays["labels"].tolist() == labels.tolist()
+    assert header["condition"].startswith("pgd-") and header["condition_in_words"].startswith("PGD-")
     assert arrays["predicted"][-1].tolist() == [row[2] for row in features] == logits.argmax(1).tolist()
     true = logits.gather(1, labels[:, None])[:, 0]
     others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
@@ -80,6 +81,7 @@ def test_the_first_leap_is_the_first_epoch_at_which_the_attack_changes_a_right_d
                 expected[sample] = epoch
         at += len(steps)
     assert arrays["first_leap"].tolist() == expected.tolist() and (expected >= 0).any()
+    assert set(header["milestone_names"]) == set(header["milestone_meanings"]) == {"drop", "terminal", "leap"}
 
 
 @pytest.mark.parametrize("name", ["pca", "span-0-1-2", "span-0-1-2-3"])

@@ -43,7 +43,7 @@ def test_a_label_has_no_more_fields_than_are_needed() -> None:
         "ST · CIFAR-10 · 500 images",
         "ST · CIFAR-10 · 2,000 images",
     ]
-    assert labelled({"norm": "linf"}, {"norm": "l2", "objective": "at"}) == ["ST · ℓ∞", "AT · ℓ₂"]
+    assert labelled({"norm": "linf"}, {"norm": "l2", "objective": "at"}) == ["ST · ℓ∞", "AT · ℓ2"]
 
 
 def test_runs_that_differ_in_nothing_shown_get_the_ends_of_their_ids() -> None:
@@ -60,7 +60,7 @@ def test_a_description_has_what_matters_when_a_run_is_chosen() -> None:
     assert describe_run(run) == "AT · CIFAR-10 · ε 8/255 · 200 epochs · seed 3 · 2026-11-02 · gallery"
     own = run | {"objective": "own", "name": "mine", "published": False, "epsilon": None, "synthetic": True}
     assert describe_run(own) == "mine · external · CIFAR-10 · seed 3 · 2026-11-02 · synthetic"
-    assert " · ℓ₂ ε 0.5 · " in describe_run(run | {"norm": "l2", "epsilon": 0.5})
+    assert " · ℓ2 ε 0.5 · " in describe_run(run | {"norm": "l2", "epsilon": 0.5})
 
 
 def test_the_labels_of_earlier_versions() -> None:

@@ -18,14 +18,10 @@ export class Camera {
     this.turn = product([1, 0, 0, 0, d, -t, 0, t, d], product([c, 0, s, 0, 1, 0, -s, 0, c], this.turn));
   }
 
-  /** Fit an extent, [least, greatest] of each dimension, into a canvas of `width` and `height` pixels. */
-  fit(extent, width, height, isFlat) {
-    const ends = [0, 1, 2].map((d) => extent[d] ?? [0, 0]);
-    this.centre = ends.map(([low, high]) => (low + high) / 2);
-    const half = ends.map(([low, high]) => (high - low) / 2);
-    const radius = Math.hypot(...half);
-    const needed = isFlat ? Math.max(half[0] / (width / 2 - 44), half[1] / (height / 2 - 40)) : radius / (Math.min(width, height) / 2 - 26);
-    this.pixels = this.zoom / (needed || 1);
+  /** Fit an extent into a canvas of `width` and `height` pixels, with at most `most` pixels for a unit before the zoom. */
+  fit(extent, width, height, isFlat, most = Infinity) {
+    this.centre = ends(extent).map(([low, high]) => (low + high) / 2);
+    this.pixels = this.zoom * Math.min(fittingPixels(extent, width, height, isFlat), most);
     this.size = [width, height];
     // The rows of the matrix that turns and scales, for x and y in pixels from the middle, and depth.
     this.matrix = (isFlat ? [1, 0, 0, 0, 1, 0, 0, 0, 0] : this.turn).map((value) => value * this.pixels);
@@ -40,6 +36,17 @@ export class Camera {
       m[6] * x + m[7] * y + m[8] * z,
     ];
   }
+}
+
+/** Return the number of pixels for a unit with which an extent, [least, greatest] of each dimension, fits into a canvas. */
+export function fittingPixels(extent, width, height, isFlat) {
+  const half = ends(extent).map(([low, high]) => (high - low) / 2), radius = Math.hypot(...half);
+  const needed = isFlat ? Math.max(half[0] / (width / 2 - 44), half[1] / (height / 2 - 40)) : radius / (Math.min(width, height) / 2 - 26);
+  return 1 / (needed || 1);
+}
+
+function ends(extent) {
+  return [0, 1, 2].map((d) => extent[d] ?? [0, 0]);
 }
 
 function product(a, b) {

@@ -146,7 +146,7 @@ export class Film {
 
   /** Say how samples and class means move between clean and perturbed at an epoch. */
   describeBetween(epoch, isLogarithmic) {
-    if (!this.hasCondition(epoch, isLogarithmic)) return `No features under ${this.states.condition} are stored here.`;
+    if (!this.hasCondition(epoch, isLogarithmic)) return `No features under ${this.states.condition_in_words} are stored here.`;
     if (this.view?.view === "umap") return "UMAP has no positions between clean and perturbed: samples move on straight lines.";
     if (this.around(epoch, 0, isLogarithmic).every(({ epoch: e }) => this.shares[e].length > 2)) {
       return "Class means move on straight lines from clean to perturbed, samples along the attack's path.";

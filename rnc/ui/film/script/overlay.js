@@ -125,7 +125,8 @@ function drawScaleBar(context, camera, unit, options) {
   context.stroke();
   context.font = `12px ${options.font}`;
   context.textBaseline = "bottom";
-  context.fillText(Number((length * unit).toPrecision(1)).toString(), left + 4, bottom - 4);
+  const units = Number((length * unit).toPrecision(1));
+  context.fillText(units === 1 ? "1 unit" : `${units} units`, left + 4, bottom - 4);
 }
 
 function drawEdgesOfLasso(context, lasso, colour) {

@@ -1,6 +1,6 @@
 /** A pane: one film, drawn on two canvases, one for the samples and one above it for everything else. */
 
-import { Camera } from "./camera.js";
+import { Camera, fittingPixels } from "./camera.js";
 import { colourSamples } from "./colours.js";
 import { Film } from "./film.js";
 import { readFilmFile } from "./film_file.js";
@@ -99,7 +99,7 @@ export class Pane {
       const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
       if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
     }
-    this.camera.fit(film.view.extent, width, height, !player.isSolid(film));
+    this.camera.fit(film.view.extent, width, height, !player.isSolid(film), player.mostPixels() * film.view.unit);
     const positions = film.positionsAt(moment.epoch, moment.share, moment.isLogarithmic);
     const isFaint = this.#faint();
     const classColours = player.classChannels, grey = theme.greyChannels;
@@ -121,6 +121,17 @@ export class Pane {
     const words = player.describeMoment(film);
     this.over.setAttribute("aria-label", `${film.count} samples of ${film.label}, ${words}`);
     this.title.textContent = `${film.label} · ${words}`;
+  }
+
+  /** The pixels for a unit of the features with which the whole film fits into its picture. */
+  get fittingPixels() {
+    const { clientWidth, clientHeight } = this.stage, { view } = this.film;
+    return fittingPixels(view.extent, clientWidth, clientHeight, !this.player.isSolid(this.film)) / view.unit;
+  }
+
+  /** The pixels that a unit of the features has in the picture. */
+  get pixels() {
+    return this.camera.pixels / this.film.view.unit;
   }
 
   #pickedPlaces() {

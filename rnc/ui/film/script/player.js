@@ -9,7 +9,7 @@ const SECONDS = { time: 8, attack: 4 };
 const SHOWN_BELOW = 24;
 export const DEFAULTS = {
   view: "pca", solid: false, span: [0, 1, 2, 3], colouring: "class", size: 1, hand: "time", speed: 1, loop: true, means: true, story: false,
-  rows: false, trails: true, lasso: false, isolated: null, logarithmic: true, time: 1, share: 0, plain: false,
+  rows: false, trails: true, lasso: false, isolated: null, sameScale: false, logarithmic: true, time: 1, share: 0, plain: false,
 };
 
 export class Player {
@@ -28,6 +28,7 @@ export class Player {
     this.bar = element("div", "bar", root);
     const row = element("div", "panes", root);
     this.panes = sources.map((source) => new Pane(this, row, source));
+    this.scales = element("div", "scales", root);
     this.tracks = element("div", "tracks", root);
     this.below = element("div", "below", root);
     this.legend = element("div", "legend", root);
@@ -64,9 +65,9 @@ export class Player {
     const when = around.length > 1 ? `${epoch.toFixed(1)} (interpolated between ${around[0]} and ${around[1]})` : around[0];
     const last = film.states.last_step, step = share * (last + 1) - 1;
     if (share === 0) return `epoch ${when}, clean`;
-    if (!film.hasCondition(epoch, isLogarithmic)) return `epoch ${when}, clean (no features under ${film.states.condition} are stored here)`;
-    if (share === 1) return `epoch ${when}, ${film.states.condition}`;
-    if (last === 1) return `epoch ${when}, ${Math.round(100 * share)} % of the way to ${film.states.condition}`;
+    if (!film.hasCondition(epoch, isLogarithmic)) return `epoch ${when}, clean (no features under ${film.states.condition_in_words} are stored here)`;
+    if (share === 1) return `epoch ${when}, ${film.states.condition_in_words}`;
+    if (last === 1) return `epoch ${when}, ${Math.round(100 * share)} % of the way to ${film.states.condition_in_words}`;
     return `epoch ${when}, ${step < 0 ? "between clean and the start" : `step ${step.toFixed(1).replace(".0", "")} of ${last}`}`;
   }
 
@@ -114,14 +115,16 @@ export class Player {
     if (this.hasEnded) return;
     if (!this.theme || this.isThemeOld) this.#readTheme();
     for (const pane of this.panes) pane.draw();
+    this.#compareScales();
     this.#drawTracks();
+    this.#namePlay();
     this.frames++;
   }
 
   /** Play or stop. */
   toggle(isPlaying = !this.isPlaying) {
     this.isPlaying = isPlaying;
-    this.play.textContent = isPlaying ? "■ Stop" : "▶ Play";
+    this.#namePlay();
     if (!isPlaying) return this.settle();
     const { settings } = this;
     if (settings.story) this.#chooseAct();
@@ -143,6 +146,28 @@ export class Player {
       requestAnimationFrame(step);
     };
     requestAnimationFrame(step);
+  }
+
+  /** Call the button by what it does: at the end of the film, playing begins again. */
+  #namePlay() {
+    const { story, hand, time, share } = this.settings;
+    const isAtEnd = story ? time >= 1 && share >= 1 : (hand === "attack" ? share : time) >= 1;
+    setText(this.play, this.isPlaying ? "■ Stop" : isAtEnd ? "▶ Play from the start" : "▶ Play");
+  }
+
+  /** The largest number of pixels for a unit of the features: that of the picture with the longest distances, if all share it. */
+  mostPixels() {
+    const shown = this.panes.filter((pane) => pane.film?.view);
+    return this.settings.sameScale ? Math.min(...shown.map((pane) => pane.fittingPixels)) : Infinity;
+  }
+
+  /** Say how the scales of two pictures differ. */
+  #compareScales() {
+    const [left, right] = this.panes.filter((pane) => pane.film?.view && pane.pixels > 0);
+    if (!right) return setText(this.scales, "");
+    const ratio = left.pixels / right.pixels, times = Number(Math.max(ratio, 1 / ratio).toPrecision(2));
+    const longer = ratio > 1 ? "left" : "right", other = ratio > 1 ? "right" : "left";
+    setText(this.scales, times === 1 ? "Both pictures have the same scale." : `The scales differ: a unit is ${times} times as long in the ${longer} picture as in the ${other} one (see the bars).`);
   }
 
   /** Go on with the story: the epochs, and after them the attack; at its end, begin again. */
@@ -211,6 +236,7 @@ export class Player {
     choice(bar, "Play over", { time: "epochs", attack: "attack steps" }, settings.hand, (value) => {
       this.toggle(false);
       settings.hand = value;
+      this.invalidate();
     });
     const views = { pca: "PCA", plane: "plane of 3 class means", space: "space of 4 class means", umap: "UMAP" };
     if (classes.length < 4) delete views.space;
@@ -240,6 +266,12 @@ export class Player {
       settings.colouring = value;
       this.#changeColouring();
     });
+    if (this.panes.length > 1) {
+      check(bar, "Same scale", settings.sameScale, (value) => {
+        settings.sameScale = value;
+        this.invalidate();
+      });
+    }
     this.#buildOptions();
     this.#buildExport();
     this.#changeColouring();
@@ -340,20 +372,20 @@ export class Player {
     const films = this.panes.map(({ film }) => film), stops = [...new Set(films.flatMap((film) => film.epochs))].sort((a, b) => a - b);
     const marks = stops.map((epoch) => ({ at: this.#timeAt(epoch), text: String(epoch), kind: "stop", title: `Features are stored at epoch ${epoch}` }));
     for (const film of films) {
-      const { drops, terminal, arrays } = film.states;
+      const { drops, terminal, arrays, milestone_meanings: meanings } = film.states;
       const leap = arrays.first_leap.reduce((least, epoch) => (epoch >= 0 && (least < 0 || epoch < least) ? epoch : least), -1);
       const events = [
-        ...drops.map((epoch) => [epoch, "drop", "the learning rate drops"]),
-        ...terminal.map((epoch) => [epoch, "terminal", "the terminal phase begins (99.9 % accuracy on the images that it trains on)"]),
-        ...(leap >= 0 ? [[leap, "leap", "first leap: the attack first moves a sample that was classified correctly to another class"]] : []),
+        ...drops.map((epoch) => [epoch, "drop"]),
+        ...terminal.map((epoch) => [epoch, "terminal"]),
+        ...(leap >= 0 ? [[leap, "leap"]] : []),
       ];
-      for (const [epoch, kind, text] of events) {
-        if (epoch >= this.first && epoch <= this.last) marks.push({ at: this.#timeAt(epoch), epoch, kind, title: `${film.label}, epoch ${epoch}: ${text}` });
+      for (const [epoch, kind] of events) {
+        if (epoch >= this.first && epoch <= this.last) marks.push({ at: this.#timeAt(epoch), epoch, kind, title: `${film.label}, epoch ${epoch}: ${meanings[kind]}` });
       }
     }
     this.timeTrack.setMarks(marks);
     this.marksKey.replaceChildren();
-    for (const [kind, text] of Object.entries({ drop: "learning rate drops", terminal: "terminal phase begins", leap: "first leap" })) {
+    for (const [kind, text] of Object.entries(films[0].states.milestone_names)) {
       const epochs = [...new Set(marks.filter((mark) => mark.kind === kind).map((mark) => mark.epoch))];
       if (!epochs.length) continue;
       const entry = element("span", "", this.marksKey);
@@ -454,6 +486,11 @@ function resolved(parent, colour) {
   const found = getComputedStyle(probe).color;
   probe.remove();
   return found;
+}
+
+/** Show a text in an element, unless it is there already. */
+function setText(shown, text) {
+  if (shown && shown.textContent !== text) shown.textContent = text;
 }
 
 function button(parent, text, act) {

@@ -1,0 +1,67 @@
+"""Controls that choose conditions: the page shows them in words, and the address has their names.
+
+Streamlit has one text for an option, which is also what it writes into the address. The names are therefore those of a second
+control that nobody sees, which is tied to the address in the place of the one on the page.
+
+Tested by tests/pages/test_condition_words.py.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import streamlit as st
+
+from rnc.conditions import all_in_words
+from rnc.ui.address_values import choose
+from rnc.ui.markdown import Markdown, escape_markdown, single_line
+
+_IN_WORDS = "_in_words"
+"""What the key of the control on the page has in addition to that of the address."""
+
+
+def choose_one(
+    label: Markdown,
+    names: Sequence[str],
+    tied: dict[str, Any],
+    *,
+    help: Markdown,
+    width: int | Literal["stretch"] = "stretch",
+) -> str:
+    """Let the user choose one of the names of conditions in a list; `tied` are the arguments that tie it to the address."""
+    with st.container(key=f"address_of_{tied['key']}"):
+        name = str(st.selectbox(f"{label} in the address", names, **tied))
+    words = all_in_words(names)
+    st.selectbox(
+        label,
+        names,
+        format_func=lambda name: single_line(words.get(name, name)),
+        help=help,
+        width=width,
+        **_on_the_page(tied["key"], name),
+    )
+    return name
+
+
+def choose_several(label: Markdown, names: Sequence[str], default: Sequence[str], tied: dict[str, Any]) -> list[str]:
+    """Let the user choose several of the names of conditions by a click on each; the rest as for `choose_one`."""
+    options: dict[str, Any] = {"selection_mode": "multi"}
+    with st.container(key=f"address_of_{tied['key']}"):
+        chosen = st.pills(
+            f"{label} in the address", names, default=default, format_func=escape_markdown, **options, **tied
+        )
+    words = all_in_words(names)
+    shown = _on_the_page(tied["key"], chosen)
+    st.pills(label, names, format_func=lambda name: escape_markdown(words.get(name, name)), **options, **shown)
+    return [str(name) for name in chosen]
+
+
+def _on_the_page(key: str, chosen: Any) -> dict[str, Any]:
+    """Return the arguments of the control on the page, which has the value of the one that is tied to the address."""
+    shown = key + _IN_WORDS
+    if st.session_state.get(shown) != chosen:
+        st.session_state[shown] = chosen
+    return {"key": shown, "on_change": _take_choice, "args": (key,)}
+
+
+def _take_choice(key: str) -> None:
+    choose(key, st.session_state[key + _IN_WORDS])
