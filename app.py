@@ -14,6 +14,7 @@ from rnc import log
 from rnc.store.addresses import to_log_beside
 from rnc.ui import empty_state, opened_store, sidebar
 from rnc.ui.address_values import name_unavailable
+from rnc.ui.browser_history import FirstHistoryEntry
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.film import film_routes
@@ -66,4 +67,5 @@ if __name__ == "__main__":
 else:
     declare_pages(navigation)
     routes = [*sample_image_routes.routes(), *film_routes.routes()]
-    app = st.App(__file__, lifespan=warm_up, routes=routes, middleware=[Middleware(RequestGuard)])
+    middleware = [Middleware(RequestGuard), Middleware(FirstHistoryEntry)]
+    app = st.App(__file__, lifespan=warm_up, routes=routes, middleware=middleware)
