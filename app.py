@@ -14,6 +14,7 @@ from rnc import log
 from rnc.store.addresses import to_log_beside
 from rnc.ui import empty_state, opened_store, sidebar
 from rnc.ui.address_values import name_unavailable
+from rnc.ui.browser_history import FirstHistoryEntry
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors, show_script_error
 from rnc.ui.film import film_routes
@@ -71,6 +72,6 @@ else:
         __file__,
         lifespan=warm_up,
         routes=routes,
-        middleware=[Middleware(RequestGuard), Middleware(RefreshGuard)],
+        middleware=[Middleware(RequestGuard), Middleware(RefreshGuard), Middleware(FirstHistoryEntry)],
         on_script_error=show_script_error,
     )

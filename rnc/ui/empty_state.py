@@ -12,7 +12,7 @@ from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.first_screen import SUBJECT, draw_door_of_networks
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.training_door import DEMO_IN_WORDS, draw_training_button, is_training_under_way
-from rnc.ui.training_status import draw_training_status
+from rnc.ui.training_status import draw_training_status, offers_to_go_on
 
 
 def draw_empty_state() -> None:
@@ -29,7 +29,8 @@ def draw_empty_state() -> None:
         f"{SUBJECT}\n\nThe store {escape_markdown(store_path())} contains no measured epoch. The pages fill as soon as the first "
         f"epoch is measured.\n\n#### Train the demo here\n{DEMO_IN_WORDS} In a terminal:\n```\npython -m train.run demo\n```"
     )
-    if not is_training_under_way(opened_store.reader().runs.all()):
+    is_under_way = is_training_under_way(opened_store.reader().runs.all())
+    if not is_under_way and not offers_to_go_on(opened_store.training()):
         draw_training_button()
     draw_training_status()
     st.markdown("#### Bring your own network")

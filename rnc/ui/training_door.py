@@ -8,9 +8,9 @@ import streamlit as st
 
 from rnc.ui import opened_store
 from rnc.ui.default_runs import complete_selection, is_done, measured_and_default_runs
-from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown
 from rnc.ui.readonly import is_readonly
+from rnc.ui.training_status import offers_to_go_on
 from rnc.vocabulary import Objective, RunState
 
 DEMO_IN_WORDS = (
@@ -34,20 +34,18 @@ def draw_training_door() -> None:
     elif demo_runs := _finished_demo(runs):
         st.markdown("The demo has been trained: its runs are in this store.")
         _offer_runs("Show the demo's runs", demo_runs, key="show_demo")
+    elif offers_to_go_on(opened_store.training()):
+        st.markdown("A training ended before its time; the sidebar offers to go on with it.")
     else:
         st.markdown(DEMO_IN_WORDS)
         draw_training_button()
 
 
 def draw_training_button() -> None:
-    """Draw the button that trains the demo, and the log of a training that failed."""
-    training = opened_store.training()
+    """Draw the button that trains the demo."""
     if st.button("Train the demo", type="primary", icon=":material/play_arrow:", key="train_demo"):
-        training.start("demo")
+        opened_store.training().start("demo")
         st.rerun()
-    if training.exit_code:
-        show_error(f"The training ended with exit code {training.exit_code:d}. These are the last lines of its log:")
-        st.code(training.log_tail(), language=None)
 
 
 def is_training_under_way(runs: pd.DataFrame) -> bool:

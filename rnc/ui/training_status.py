@@ -28,9 +28,9 @@ _PATIENCE_SECONDS = 15.0  # after which the log's last line is shown while a tra
 _ERROR = "training_error"
 CONTENT = "content_of_pages"
 """The key of the session that holds the content with which the page was drawn."""
-ENDS = {
-    Phase.STOPPED: ":material/stop_circle: The training is stopped. All measured epochs are kept.",
-    Phase.FAILED: ":material/error: The training failed. All measured epochs are kept.",
+_ENDS: dict[Phase, Markdown] = {
+    Phase.STOPPED: ":material/stop_circle: The training is stopped.",
+    Phase.FAILED: ":material/error: The training failed.",
     Phase.FINISHED: ":material/check_circle: The training is finished.",
 }
 
@@ -56,7 +56,7 @@ def draw_training_status(place: str = "") -> None:
         )
     elif phase is Phase.STOPPING:
         _draw_stopping(training, place)
-    elif phase in ENDS:
+    elif phase in _ENDS:
         _draw_end(training, phase, place)
     draw_start_error(place)
 
@@ -146,12 +146,14 @@ def _draw_stopping(training: Training, place: str) -> None:
 
 def _draw_end(training: Training, phase: Phase, place: str) -> None:
     """Say how the training ended, and offer to go on."""
-    st.caption(ENDS[phase])
+    st.caption(_ENDS[phase] if phase is Phase.FINISHED else f"{_ENDS[phase]} {_what_is_kept()}")
+    if code := training.exit_code:
+        st.caption(f"Its process ended with exit code {code:d}.")
     if phase is Phase.FAILED and (tail := training.log_tail()):
         with st.expander("Last lines of the log", expanded=True):
             st.code(tail, language=None, wrap_lines=True)
     with st.container(horizontal=True):
-        if phase is not Phase.FINISHED and training.can_resume:
+        if offers_to_go_on(training):
             label = "Resume training" if phase is Phase.STOPPED else "Try again"
             st.button(
                 label,
@@ -163,6 +165,19 @@ def _draw_end(training: Training, phase: Phase, place: str) -> None:
                 "the stop.",
             )
         st.button("Dismiss", key=f"dismiss_training{place}", icon=":material/close:", on_click=training.dismiss_end)
+
+
+def offers_to_go_on(training: Training) -> bool:
+    """Return whether the status offers to go on with a training that ended before its time, so that no other offer is needed."""
+    return training.phase in (Phase.STOPPED, Phase.FAILED) and training.can_resume
+
+
+def _what_is_kept() -> Markdown:
+    """Say what is left of a training that ended before its time."""
+    runs = opened_store.reader().runs.all()
+    measured = opened_store.reader().metrics.value_counts_by_run()["run_id"]
+    stored = runs["run_id"].isin(measured) & ~runs["published"].astype(bool)
+    return "All measured epochs are kept." if stored.any() else "No epoch had been measured yet."
 
 
 def content_of_pages() -> Hashable:

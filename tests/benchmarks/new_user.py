@@ -68,18 +68,15 @@ class NewUser:
         self.do(target.first.click, title, reruns=reruns, until=until)
 
     def enter(self, field: Locator, text: str, title: str = "", *, reruns: bool = True) -> None:
-        """Type a text into a field, and the enter key."""
+        """Click into a field, and type a text and the enter key."""
         self._reach(field)
 
         def type_text() -> None:
+            field.click()
             field.fill(text)
             field.press("Enter")
 
         self.do(type_text, title, reruns=reruns)
-
-    def close_list(self) -> None:
-        """Close the list of choices, which stays open after a choice and covers what is near."""
-        self.do(partial(self.page.keyboard.press, "Escape"), reruns=False)
 
     def go(self, name: str) -> None:
         """Choose a page in the navigation."""

@@ -100,14 +100,13 @@ def stop_an_attack(user: NewUser) -> str:
 
 
 def sweep_two_networks(user: NewUser) -> str:
-    """Compare ST and AT over the strength of the attack."""
+    """Compare ST and AT over the strength of the attack; all selected runs are compared, of which these are two."""
     _open_lab(user, "Sweep")
-    user.click(user.page.get_by_role("combobox", name=re.compile("Compare with")), reruns=False)
-    user.click(user.page.get_by_role("option", name=re.compile(r"^AT\b")), _LAB)
-    user.close_list()
     user.attack("Sweep", user.page.get_by_text("(9 values)"))
     user.sees_at(user.page.get_by_label("Accuracy against strength"))
-    return user.page.get_by_text("(9 values)").first.inner_text()
+    compared = [name for name in ("ST", "AT", "TRADES") if user.page.get_by_text(f"{name} · epoch 60").count()]
+    assert {"ST", "AT"} <= set(compared), compared
+    return f"{', '.join(compared)}: {user.page.get_by_text('(9 values)').first.inner_text()}"
 
 
 def _open_lab(user: NewUser, activity: str | None = None) -> None:
@@ -150,10 +149,9 @@ def filter_runs(user: NewUser) -> str:
 def tag_a_run(user: NewUser) -> str:
     """Give a run a tag."""
     _open_trades(user)
-    user.enter(user.page.locator(".st-key-open_run").get_by_role("combobox", name="Tags"), "compare", reruns=False)
-    user.close_list()
-    user.press("Save", TITLES["Runs"])
-    return user.sees(re.compile("^Saved for"))
+    panel = user.page.locator(".st-key-open_run")
+    user.enter(panel.get_by_role("combobox", name="Tags"), "compare", TITLES["Runs"])
+    return f"{user.sees_at(panel.locator('[data-tag]'))}: {user.sees(re.compile('^Saved for'))}"
 
 
 def command_of_a_run(user: NewUser) -> str:
@@ -166,7 +164,6 @@ def command_of_a_run(user: NewUser) -> str:
 def delete_a_run(user: NewUser) -> str:
     """Delete a run, and confirm it."""
     _open_trades(user)
-    user.click(user.page.get_by_role("tab", name="Archive or delete"), TITLES["Runs"], reruns=False)
     user.click(user.page.locator(".st-key-open_run").get_by_role("button", name="Delete …"), TITLES["Runs"])
     user.press("Delete permanently", TITLES["Runs"])
     return user.sees(re.compile("^Deleted "))

@@ -40,6 +40,23 @@ def test_the_address_holds_the_selection_on_every_page(demo_address: str, page: 
     expect(page).to_have_url(re.compile("runs=[^&]*-st-"))
 
 
+def test_back_leaves_the_dashboard_at_once_after_the_first_visit(demo_address: str, page: Page) -> None:
+    """The address of the default selection replaces the one that was visited; what the user selects adds entries."""
+    page.goto("about:blank")
+    before = page.evaluate("history.length")
+    visit(page, demo_address)
+    expect(page).to_have_url(re.compile("runs="))
+    assert page.evaluate("history.length") == before + 1
+    page.go_back()
+    assert page.url == "about:blank"
+    visit(page, demo_address)
+    expect(page).to_have_url(re.compile("runs="))
+    page.get_by_role("button", name="Remove ST", exact=True).last.click()
+    expect(page).not_to_have_url(re.compile("runs=[^&]*-st-"))
+    page.go_back()
+    expect(page).to_have_url(re.compile("runs=[^&]*-st-"))
+
+
 def test_the_link_is_copied(demo_address: str, page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit(page, demo_address + "/collapse")

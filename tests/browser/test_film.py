@@ -230,6 +230,23 @@ def test_a_lasso_selects_samples_that_stay_selected(film: Page) -> None:
     until(film, "player.picked.size === 0")
 
 
+def test_the_wheel_scrolls_the_page_also_after_a_click_and_zooms_with_ctrl(film: Page) -> None:
+    over = film.locator(".film .over").first
+    over.click(position={"x": 5, "y": 5})
+    over.focus()
+    zoom = "player.panes[0].camera.zoom"
+    before, main = ask(film, zoom), film.get_by_test_id("stMain")
+    film.mouse.wheel(0, 60)
+    film.wait_for_function("document.querySelector('[data-testid=stMain]').scrollTop > 0")
+    assert ask(film, zoom) == before
+    main.evaluate("main => main.scrollTo(0, 0)")
+    film.keyboard.down("Control")
+    film.mouse.wheel(0, -60)
+    film.keyboard.up("Control")
+    until(film, f"{zoom} > {before}")
+    ask(film, "player.panes[0].camera.reset()")
+
+
 def test_a_double_click_resets_the_view_and_keeps_the_selection(film: Page) -> None:
     ask(film, "player.pick([...player.panes[0].film.states.arrays.samples].slice(0, 3))")
     settle(film)

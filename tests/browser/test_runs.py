@@ -5,7 +5,9 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 from playwright.sync_api import Error, Page, expect
 
@@ -58,7 +60,6 @@ def test_a_click_in_a_row_opens_its_run_in_place(store: Path, serve: Callable[[P
     expect(page).to_have_url(re.compile("config_of=two-at"))
     assert panel.bounding_box()["y"] < 900, "in the window, without scrolling"  # type: ignore[index]
     open_by_click(page, 1, "ST", x=60)
-    panel.get_by_role("tab", name="Archive or delete").click()
     panel.get_by_role("button", name="Delete …").click()
     question = panel.get_by_text("Delete 1 run permanently?")
     expect(question).to_be_visible()
@@ -68,6 +69,71 @@ def test_a_click_in_a_row_opens_its_run_in_place(store: Path, serve: Callable[[P
     open_by_click(page, 1, "ST", x=60)
     page.reload()
     expect(panel.get_by_role("heading", name="ST")).to_be_visible()
+
+
+def test_a_deletion_takes_two_clicks_in_the_open_run_and_is_seen(
+    store: Path, serve: Callable[[Path], str], page: Page
+) -> None:
+    """On a phone and on a screen: the panel goes away, and what was deleted is said where it was."""
+    for number in range(2, 12):  # (a table that is as high as the window of a phone)
+        begin(store, f"more-{number}", seed=number).write_epoch(f"more-{number}", 4, one_epoch(f"more-{number}", 4))
+        StoreWriter(store).end_run(f"more-{number}", RunState.FINISHED, 1.0)
+    address = serve(store)
+    for row, size in enumerate([{"width": 390, "height": 844}, {"width": 1024, "height": 700}]):
+        run_id, name = [("one-st", "ST"), ("two-at", "AT")][row]
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        visit(page, f"{address}/runs?config_of={run_id}&all_fields=true")
+        panel = page.locator(".st-key-open_run")
+        expect(panel.get_by_role("heading", name=name)).to_be_visible()
+        page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, main.scrollHeight)")
+        panel.get_by_role("button", name="Delete …").click()
+        panel.get_by_role("button", name="Delete permanently").click()
+        expect(page.get_by_text(f"Deleted {run_id}")).to_be_in_viewport(ratio=1)
+
+
+def test_a_tag_is_saved_when_it_is_entered(store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """And the next one can be entered without another click."""
+    visit(page, serve(store) + "/runs?config_of=two-at")
+    panel = page.locator(".st-key-open_run")
+    panel.get_by_role("combobox", name="Tags").click()
+    for tag in ("paper", "compare"):
+        page.keyboard.type(tag)
+        page.keyboard.press("Enter")
+        expect(panel.locator("[data-tag]").get_by_text(tag)).to_be_visible()
+        expect(page.get_by_test_id("stToast").get_by_text("Saved for two-at").first).to_be_visible()
+    expect(panel.locator("[data-tag]")).to_have_count(2)
+    page.reload()
+    expect(panel.locator("[data-tag]")).to_have_count(2)
+
+
+def test_no_toolbar_of_a_table_covers_a_button(store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    with duckdb.connect(str(store)) as connection:
+        connection.execute(
+            "INSERT INTO metric SELECT m.* REPLACE (hash(r.range) / 3 AS value, 'gone' AS run_id) "
+            "FROM (FROM metric LIMIT 1) m, range(300000) r"
+        )
+        connection.execute("CHECKPOINT")
+        connection.execute("DELETE FROM metric WHERE run_id = 'gone'")
+    visit(page, serve(store) + "/runs?runs=one-st&runs=two-at")
+    settle(page)
+    near = [page.get_by_role("button", name="Compact the store"), page.get_by_text("All fields")]
+    for place, table in enumerate(page.get_by_test_id("stDataFrame").all()[:2]):
+        expect(near[place]).to_be_visible()
+        table.hover()
+        toolbar = table.locator("xpath=ancestor::*[@data-testid='stElementContainer'][1]").get_by_test_id(
+            "stElementToolbar"
+        )
+        expect(toolbar).to_be_visible()
+        page.wait_for_timeout(500)  # (it slides to its place)
+        boxes = toolbar.bounding_box(), near[place].bounding_box()
+        assert not overlap(*boxes), boxes
+
+
+def overlap(one: Any, other: Any) -> bool:
+    """Whether two boxes on the page overlap."""
+    across = min(one["x"] + one["width"], other["x"] + other["width"]) - max(one["x"], other["x"])
+    down = min(one["y"] + one["height"], other["y"] + other["height"]) - max(one["y"], other["y"])
+    return across > 0 and down > 0
 
 
 def test_stop_works_at_the_first_click_while_the_page_reruns(

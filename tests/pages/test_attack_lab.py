@@ -153,7 +153,7 @@ def test_images_are_filtered_by_what_became_of_them(
 def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {"lab_do": "Sweep", "lab_points": 3, "lab_most_epsilon": "0.2", **SMALL}
     app = open_page("attack_lab", tiny_store, monkeypatch, **asked)
-    other = app.multiselect(key="lab_other")
+    other = app.multiselect(key="lab_epochs")
     assert other.value == [] and other.options
     other.select(other.options[-1]).run()
     job = answered(app, "Sweep")

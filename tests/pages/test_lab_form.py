@@ -168,7 +168,7 @@ def test_a_sweep_compares_several_networks(own_tiny_store: Path, monkeypatch: py
     """The title has the range, the axis ends with it, and each network has its label."""
     asked = {"lab_do": "Sweep", "lab_points": 3, "lab_most_epsilon": "0.2", "lab_layers": "true", **SMALL}
     app = open_page("attack_lab", own_tiny_store, monkeypatch, **asked)
-    others = app.multiselect(key="lab_other")
+    others = app.multiselect(key="lab_epochs")
     assert len(others.options) >= 2 and others.value == []
     others.set_value(others.options[:2]).run()
     job = answered(app, "Sweep")

@@ -14,7 +14,7 @@ from tests.pages.app import answered, open_page
 from tests.pages.test_attack_lab import SMALL
 from tests.pages.test_pages import PAGES
 
-CHANGES = {"train_demo", "stop_training", "lab_keep", "lab_forget", "save_marks", "archive", "unarchive", "delete"} | {
+CHANGES = {"train_demo", "stop_training", "lab_keep", "lab_forget", "archive", "unarchive", "delete"} | {
     "train_demo_here",
     "resume_training",
     "resume_run",

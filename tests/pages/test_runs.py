@@ -109,24 +109,39 @@ def test_what_the_filter_found_can_be_chosen(store: Path, monkeypatch: pytest.Mo
     assert len(listed(app)) == 3 and not app.exception
 
 
-def test_tags_and_notes_are_kept_and_shown_as_typed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_and_notes_are_saved_as_they_are_entered_and_shown_as_typed(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to press. The fields stay as they are, so that one tag after the other can be entered."""
     app = open_page("runs", store, monkeypatch, config_of="two-at")
-    tags_of(app).set_value(["paper", NASTY[:30]])
-    app.text_area[0].set_value(NASTY)
-    app.button(key="save_marks").click().run()
-    assert not app.exception and "Saved for two" in app.success[0].value
+    key = tags_of(app).key
+    tags_of(app).set_value(["paper"]).run()
+    assert [seen(toast.value) for toast in app.toast] == ["Saved for two-at."] and tags_of(app).key == key
+    tags_of(app).set_value(["paper", NASTY[:30]]).run()
+    app.text_area[0].set_value(NASTY).run()
+    assert not app.exception and not app.error and len(app.toast) == 1
     run = StoreReader(store).runs.all().set_index("run_id").loc["two-at"]
     assert (run["tags"], run["note"]) == (sorted(["paper", NASTY[:30]]), NASTY)
     table = app.dataframe[0].value.set_index("run_id")
     assert list(table.loc["two-at", "tags"]) == run["tags"] and table.loc["two-at", "note"] == NASTY
-    assert app.text_area[0].value == NASTY and NASTY not in said(app)
+    assert app.text_area[0].value == NASTY and NASTY not in said(app) and tags_of(app).key == key
+    assert not app.run().toast
+
+
+def test_tags_that_somebody_else_has_changed_are_shown(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    StoreWriter(store).annotate("two-at", ["theirs"], "their note")
+    app.run()
+    assert tags_of(app).value == ["theirs"] and app.text_area[0].value == "their note"
+    app.query_params["config_of"] = "one-st"
+    app.run()
+    assert tags_of(app).value == [] and app.text_area[0].value == ""
 
 
 def test_what_is_too_long_is_said_and_not_kept(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("runs", store, monkeypatch, config_of="two-at")
-    tags_of(app).set_value(["*" * 41])
-    app.button(key="save_marks").click().run()
-    assert "at most 40 characters" in app.error[0].value
+    tags_of(app).set_value(["*" * 41]).run()
+    assert "at most 40 characters" in app.error[0].value and not app.toast
     assert StoreReader(store).runs.all()["tags"].map(len).sum() == 0
 
 
@@ -142,7 +157,7 @@ def test_runs_of_the_gallery_say_that_they_cannot_be_changed(
     assert not app.text_area and "cannot be changed" in said(app)
     assert app.get("text")[0].value == f"theirs\n{NASTY}"
     assert "shown" not in app.multiselect(key="touched").options
-    assert "Archive or delete" not in [tab.label for tab in app.tabs] and "archive" not in [b.key for b in app.button]
+    assert not {"archive", "delete"} & {button.key for button in app.button}
 
 
 def test_published_runs_that_are_left_out_are_named(
@@ -320,16 +335,16 @@ def test_a_public_view_offers_none_of_it(store: Path, monkeypatch: pytest.Monkey
     StoreWriter(store).annotate("two-at", ["theirs"], NASTY)
     app = open_page("runs", store, monkeypatch, config_of="two-at")
     assert not app.text_area and app.get("text")[0].value == f"theirs\n{NASTY}" and READONLY_VARIABLE in said(app)
-    assert not [button for button in app.button if str(button.key) in ("save_marks", "archive", "delete")]
+    assert not [button for button in app.button if str(button.key) in ("archive", "delete")]
+    assert not [field for field in app.multiselect if str(field.key).startswith("tags_")]
 
 
 def test_a_store_that_is_gone_in_between_is_said(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another window deleted the run."""
     app = open_page("runs", store, monkeypatch, config_of="two-at")
-    app.text_area[0].set_value("late")
     StoreWriter(store).delete_run("two-at")
     shutil.rmtree(store.parent / "checkpoints")
-    app.button(key="save_marks").click().run()
+    app.text_area[0].set_value("late").run()
     assert not app.exception and "no run two" in app.error[0].value.replace("\\", "")
 
 

@@ -9,7 +9,7 @@ from rnc.store.writer import StoreWriter
 from rnc.ui import opened_store
 from rnc.ui.training_process import Phase, Training
 from rnc.vocabulary import RunState
-from tests.pages.app import open_page
+from tests.pages.app import ROOT, open_page
 from tests.rnc.store.hand_written import begin, one_epoch
 
 
@@ -112,10 +112,28 @@ def test_a_training_that_failed_shows_the_end_of_its_log(
 ) -> None:
     training.now, training.log = Phase.FAILED, "error: no space left"
     app = open_page("collapse", store, monkeypatch)
-    assert "The training failed" in said(app) and app.sidebar.code[0].value == "error: no space left"
+    assert "The training failed. All measured epochs are kept." in said(app) and "exit code 1." in said(app)
+    assert app.sidebar.code[0].value == "error: no space left"
     assert label(app, "resume_training") == "Try again"
     app.button(key="dismiss_training").click().run()
     assert "failed" not in said(app) and label(app, "resume_training") is None
+
+
+@pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.FAILED])
+@pytest.mark.parametrize("gallery", [True, False])
+def test_a_training_that_ended_before_its_first_epoch_is_resumed_by_one_button(
+    phase: Phase, gallery: bool, tmp_path: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was measured, and no second button would train the demo."""
+    training.now = phase
+    if gallery:
+        monkeypatch.setenv("RNC_GALLERY", str(ROOT / "data" / "gallery"))
+    app = open_page("findings", tmp_path / "other.duckdb", monkeypatch)
+    assert "No epoch had been measured yet." in said(app) and "kept" not in said(app)
+    assert label(app, "resume_training") == ("Resume training" if phase is Phase.STOPPED else "Try again")
+    assert label(app, "train_demo") is None
+    app.button(key="dismiss_training").click().run()
+    assert label(app, "train_demo") == "Train the demo" and "No epoch had been" not in said(app)
 
 
 def test_what_prevents_a_start_is_shown(store: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch) -> None:

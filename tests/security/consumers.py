@@ -132,6 +132,10 @@ def _page(world: World, which: str, options: dict[str, Any], findings: Findings)
     _look_at(app, findings)
     if which == "film":
         _request_films(findings)
+    if options.get("press"):
+        for note in list(app.text_area):  # (of the open run; it is saved as it is entered)
+            note.set_value("a note").run()
+            _look_at(app, findings)
     for key in options.get("press", []):
         buttons = [button for button in app.button if button.key == key]
         if buttons and not buttons[0].disabled:

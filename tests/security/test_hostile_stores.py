@@ -25,8 +25,8 @@ def page(name: str, *runs: str, press: tuple[str, ...] = (), **asked: Any) -> St
 
 
 def deleting(run_id: str) -> Step:
-    """The runs page, and on it the buttons that delete this run."""
-    return page("runs", run_id, press=("save_marks", "delete", "delete_for_good"), config_of=run_id)
+    """The runs page, on which this run's note is changed, and the buttons that delete the run."""
+    return page("runs", run_id, press=("delete", "delete_for_good"), config_of=run_id)
 
 
 def test_an_honest_store_passes(server: Server, base: Base, world: World) -> None:

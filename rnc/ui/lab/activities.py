@@ -19,7 +19,7 @@ from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.errors import show_error
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.attack_result import draw_attack
-from rnc.ui.lab.checkpoint_picker import choose_others
+from rnc.ui.lab.compared_networks import choose_others
 from rnc.ui.lab.form import AttackForm, draw_strength_form
 from rnc.ui.lab.image_availability import reason_without_images
 from rnc.ui.lab.jobs import Answer, RequestOfForm

@@ -1,4 +1,4 @@
-"""Choice of the stored network that is attacked, of its images, and of networks for comparison.
+"""Choice of the stored network that is attacked, and of its images.
 
 Tested by tests/pages/test_attack_lab.py.
 """
@@ -9,12 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from rnc.lab.source import RequestError, Source
-from rnc.lab.strength_curve import MOST_NETWORKS
 from rnc.store.errors import StoreError
 from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import escape_markdown
-from rnc.ui.selection import Selection, epoch_not_after, selected_runs
+from rnc.ui.selection import Selection, epoch_not_after
 from rnc.vocabulary import Split
 
 
@@ -34,36 +33,10 @@ def choose_network(run: pd.Series, selection: Selection) -> Source | None:
         f"{escape_markdown(run.run_id)} · network of epoch {epoch:d} · {escape_markdown(selection.split.images)}"
     )
     checkpoint = checkpoints[checkpoints["epoch"] == epoch].iloc[0].to_dict()
-    return _attackable(run, checkpoint, selection.split, "The network that the store names")
+    return attackable(run, checkpoint, selection.split, "The network that the store names")
 
 
-def choose_others(run: pd.Series, source: Source, selection: Selection) -> list[Source]:
-    """Let the user choose further stored networks for comparison, of the chosen runs on the same data set."""
-    runs = selected_runs(selection)
-    runs = runs[runs["images_from"] == run["images_from"]]
-    checkpoints = opened_store.reader().runs.checkpoints(list(runs.index))
-    order = {run_id: place for place, run_id in enumerate(runs.index)}
-    checkpoints = checkpoints.assign(place=checkpoints["run_id"].map(order))
-    checkpoints_by_label = {
-        f"{runs['label'][row['run_id']]} · epoch {row['epoch']}": row
-        for row in checkpoints.sort_values(["epoch", "place"], ascending=[False, True]).to_dict("records")
-        if row["sha256"] != source.sha256
-    }
-    picked = st.multiselect(
-        "Compare with",
-        list(checkpoints_by_label),
-        key="lab_other",
-        bind="query-params",
-        placeholder="no other network",
-        max_selections=MOST_NETWORKS - 1,
-        help="other chosen runs of the same data set, and other epochs of this run: on the same images, with the same seed",
-    )
-    rows = [checkpoints_by_label[label] for label in picked]
-    others = [_attackable(runs.loc[row["run_id"]], row, selection.split, "A network to compare with") for row in rows]
-    return [other for other in others if other is not None]
-
-
-def _attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> Source | None:
+def attackable(run: pd.Series, checkpoint: dict, split: Split, what: str) -> Source | None:
     """Return a stored network; if the store's entry is invalid, show the error on the page and return None."""
     try:
         return source_of(run, checkpoint, split)

@@ -16,7 +16,7 @@ from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import ReadOnlyError, is_readonly
 from rnc.ui.runs.open_run import close_run, requested_run
 
-_OUTCOME, _TO_DELETE = "runs_outcome", "runs_to_delete"
+_OUTCOME, _TO_DELETE, _FIELDS = "runs_outcome", "runs_to_delete", "runs_fields"
 _LEAST_UNUSED = 2**20  # bytes
 
 
@@ -51,10 +51,32 @@ def draw_compaction() -> None:
         )
 
 
+def key_of_fields(run_id: str, tags: list[str], note: str) -> str:
+    """Return the key of the fields for a run's tags and note as they are stored now.
+
+    It is another one if somebody else has changed them, so that the fields are reset, and the same after this visitor has, so
+    that one tag after the other can be entered.
+    """
+    stored = (run_id, sorted(tags), note)
+    shown, number = st.session_state.get(_FIELDS, (None, 0))
+    if shown != stored:
+        number += 1
+        st.session_state[_FIELDS] = (stored, number)
+    return str(number)
+
+
 def save(run_id: str, key: str) -> None:
-    """Save the tags and the note that the user entered in the fields with this key."""
+    """Save the tags and the note that the user entered in the fields with this key.
+
+    That they were saved is said in a corner of the window: the list of tags stays open, and covers what is beside its field.
+    """
     tags, note = st.session_state[f"tags_{key}"], st.session_state[f"note_{key}"]
-    _attempt("marks", [(f"Saved for {run_id}.", partial(_annotate_one, run_id, tags, note))])
+    if _attempt("marks", [("", partial(_annotate_one, run_id, tags, note))]):
+        del st.session_state[_OUTCOME]
+        st.toast(f"Saved for {escape_markdown(run_id)}.", icon=":material/check:", duration="long")
+        runs = opened_store.reader().runs.all()
+        for run in runs[runs["run_id"] == run_id].to_dict("records"):
+            st.session_state[_FIELDS] = ((run_id, sorted(run["tags"]), run["note"]), int(key))
 
 
 def _annotate_one(run_id: str, tags: list[str], note: str) -> None:
@@ -93,7 +115,7 @@ def asked_to_delete(place: str) -> list[str]:
 
 
 def delete(place: str, run_ids: list[str]) -> None:
-    """Delete runs. If the open one is among them, it is closed, and the report is at the top of the page."""
+    """Delete runs. If the open one is among them, it is closed, and the report is where it was."""
     steps: list[tuple[str, Callable[[], None]]]
     steps = [(f"Deleted {run_id}.", partial(_delete_one, run_id)) for run_id in run_ids]
     deleted = [run_ids[index] for index in _attempt(place, steps)]
@@ -101,7 +123,6 @@ def delete(place: str, run_ids: list[str]) -> None:
     ask_before_deletion(place, [])
     if requested_run() in deleted:
         close_run()
-        st.session_state[_OUTCOME] = ("page", st.session_state[_OUTCOME][1])
 
 
 def _delete_one(run_id: str) -> None:

@@ -30,8 +30,9 @@ def differing(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw_differences(runs: pd.DataFrame) -> None:
     """Draw the differences between the configs of the selected runs (with `label`), or all fields on request."""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader("Configs side by side", anchor=False)
+    # The toggle is beside the title, because the table's toolbar would cover it at the right edge.
+    with st.container(horizontal=True, vertical_alignment="center", gap="large"):
+        st.subheader("Configs side by side", anchor=False, width="content")
         all_fields = st.toggle(
             "All fields", key="all_fields", bind="query-params", help="Show the fields in which the runs agree, too."
         )

@@ -15,14 +15,15 @@ from rnc.ui.readonly import is_readonly
 from rnc.ui.runs.changes import archive, ask_before_deletion, asked_to_delete, delete, draw_outcome
 
 
-def draw_deletion_of_one(run: pd.Series) -> None:
-    """Offer to archive, restore or delete the open run."""
-    st.caption(
-        "An archived run is hidden on all pages until “Show archived runs” in the filter shows it. A deleted run is lost with "
-        "its networks; a list of what is lost is shown first."
-    )
+def draw_buttons_of_one(run: pd.Series) -> None:
+    """Draw the buttons that archive, restore or delete the open run; what they answer is drawn by `draw_answer_of_one`."""
     run_ids = [str(run["run_id"])]
     _draw_buttons("panel", "", [] if run["archived"] else run_ids, run_ids if run["archived"] else [])
+
+
+def draw_answer_of_one(run: pd.Series) -> None:
+    """Draw the question about the deletion of the open run, or the report of what was done."""
+    _draw_answer("panel", "", [str(run["run_id"])])
 
 
 def draw_deletion_of_many(runs: pd.DataFrame) -> None:
@@ -39,38 +40,45 @@ def draw_deletion_of_many(runs: pd.DataFrame) -> None:
         )
         is_archived = runs.set_index("run_id")["archived"]
         visible = [run_id for run_id in chosen if not is_archived[run_id]]
-        _draw_buttons("many", "_many", visible, [run_id for run_id in chosen if is_archived[run_id]])
+        with st.container(horizontal=True):
+            _draw_buttons("many", "_many", visible, [run_id for run_id in chosen if is_archived[run_id]])
+        _draw_answer("many", "_many", chosen)
 
 
 def _draw_buttons(place: str, suffix: str, visible: list[str], archived: list[str]) -> None:
-    """Draw the buttons that act on these runs, and below them the question or the report of what was done."""
+    """Draw the buttons that act on these runs."""
     run_ids = visible + archived
-    with st.container(horizontal=True):
-        if visible or not archived:
-            st.button(
-                "Archive",
-                key=f"archive{suffix}",
-                icon=":material/archive:",
-                on_click=archive,
-                args=(place, visible, True),
-                disabled=not visible,
-            )
-        if archived:
-            st.button(
-                "Restore",
-                key=f"unarchive{suffix}",
-                icon=":material/unarchive:",
-                on_click=archive,
-                args=(place, archived, False),
-            )
+    if visible or not archived:
         st.button(
-            "Delete …",
-            key=f"delete{suffix}",
-            icon=":material/delete:",
-            on_click=ask_before_deletion,
-            args=(place, run_ids),
-            disabled=not run_ids,
+            "Archive",
+            key=f"archive{suffix}",
+            icon=":material/archive:",
+            on_click=archive,
+            args=(place, visible, True),
+            disabled=not visible,
+            help="Hides it on all pages, until “Show archived runs” in the filter shows it.",
         )
+    if archived:
+        st.button(
+            "Restore",
+            key=f"unarchive{suffix}",
+            icon=":material/unarchive:",
+            on_click=archive,
+            args=(place, archived, False),
+        )
+    st.button(
+        "Delete …",
+        key=f"delete{suffix}",
+        icon=":material/delete:",
+        on_click=ask_before_deletion,
+        args=(place, run_ids),
+        disabled=not run_ids,
+        help="Shows what would be lost, and asks before anything is deleted.",
+    )
+
+
+def _draw_answer(place: str, suffix: str, run_ids: list[str]) -> None:
+    """Draw the question about the deletion of these runs, or the report of what was done."""
     draw_outcome(place)
     to_delete = [run_id for run_id in asked_to_delete(place) if run_id in run_ids]
     if to_delete:

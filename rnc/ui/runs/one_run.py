@@ -14,8 +14,8 @@ from rnc.store.run_card import train_command
 from rnc.ui import opened_store
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
-from rnc.ui.runs.changes import draw_outcome, save
-from rnc.ui.runs.deletion import draw_deletion_of_one
+from rnc.ui.runs.changes import draw_outcome, key_of_fields, save
+from rnc.ui.runs.deletion import draw_answer_of_one, draw_buttons_of_one
 from rnc.ui.runs.open_run import close_run, requested_run
 from rnc.ui.runs.table import run_table
 from rnc.ui.runs.train_menu import PLACE
@@ -24,7 +24,6 @@ from rnc.ui.training_status import start_training
 from rnc.vocabulary import Objective, RunState
 
 _TABS = ["Tags and note", "Reproduce this run", "Config", "Conditions", "Time by phase"]
-_TABS_WITH_CHANGES = [*_TABS, "Archive or delete"]
 
 
 def draw_open_run(all_runs: pd.DataFrame, runs: pd.DataFrame) -> None:
@@ -34,8 +33,7 @@ def draw_open_run(all_runs: pd.DataFrame, runs: pd.DataFrame) -> None:
     """
     run_id = requested_run()
     if run_id is None:
-        if len(runs):
-            st.caption(":material/ads_click: Click a row to open its run: tags, command, config, conditions, deletion.")
+        draw_outcome("panel")  # a deleted run is closed
         return
     chosen = all_runs[all_runs["run_id"] == run_id]
     with st.container(border=True, key="open_run"):
@@ -51,6 +49,8 @@ def draw_open_run(all_runs: pd.DataFrame, runs: pd.DataFrame) -> None:
             return
         run = chosen.iloc[0]
         _draw_head(run, tuple(runs["run_id"]))
+        if _can_change(run):
+            draw_answer_of_one(run)
         _draw_tabs(run, [tag for tags in all_runs["tags"] for tag in tags])
 
 
@@ -60,7 +60,10 @@ def _draw_head(run: pd.Series, in_table: tuple[str, ...]) -> None:
     row = table[table["run_id"] == run["run_id"]].iloc[0]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top"):
         st.subheader(escape_markdown(row["label"]), anchor=False, width="content")
-        st.button("Close", key="close_run", icon=":material/close:", type="tertiary", on_click=close_run)
+        with st.container(horizontal=True, width="content"):
+            if _can_change(run):
+                draw_buttons_of_one(run)
+            st.button("Close", key="close_run", icon=":material/close:", on_click=close_run)
     parts = [row["run_id"], row["state"], f"epoch {row['epochs'].replace('/', 'of')}", row["origin"]]
     st.caption(" · ".join(map(escape_markdown, parts)))
     if is_hidden:
@@ -69,6 +72,11 @@ def _draw_head(run: pd.Series, in_table: tuple[str, ...]) -> None:
         st.caption(f"It ended with: {escape_markdown(run['error'])}")
     if not is_readonly() and _can_be_resumed(run):
         _draw_resume(run)
+
+
+def _can_change(run: pd.Series) -> bool:
+    """Return whether the run is one of the store, and the view is not a public one."""
+    return not is_readonly() and not run["published"]
 
 
 def _can_be_resumed(run: pd.Series) -> bool:
@@ -94,12 +102,9 @@ def _draw_resume(run: pd.Series) -> None:
 
 
 def _draw_tabs(run: pd.Series, known_tags: list[str]) -> None:
-    can_change = not is_readonly() and not run["published"]
-    marks, command, config, conditions, time, *changes = st.tabs(
-        _TABS_WITH_CHANGES if can_change else _TABS, key="run_panel"
-    )
+    marks, command, config, conditions, time = st.tabs(_TABS, key="run_panel")
     with marks:
-        _draw_annotations(run, known_tags, can_change=can_change)
+        _draw_annotations(run, known_tags)
     with command:
         _draw_command(run)
         used = run[["device", "execution", "git_commit", "threads"]].dropna().astype(str).to_dict()
@@ -110,9 +115,6 @@ def _draw_tabs(run: pd.Series, known_tags: list[str]) -> None:
         _draw_conditions(run["run_id"])
     with time:
         _draw_time(run["run_id"])
-    for tab in changes:
-        with tab:
-            draw_deletion_of_one(run)
 
 
 def _draw_conditions(run_id: str) -> None:
@@ -124,29 +126,37 @@ def _draw_conditions(run_id: str) -> None:
     st.dataframe(shown, hide_index=True, placeholder="–", key="conditions_of_run", column_config=columns)
 
 
-def _draw_annotations(run: pd.Series, known_tags: list[str], *, can_change: bool) -> None:
+def _draw_annotations(run: pd.Series, known_tags: list[str]) -> None:
     """Draw tags and note of a run, editable if the run may be changed; `known_tags` are those of all runs."""
-    if not can_change:
+    if not _can_change(run):
         st.text("\n".join(filter(None, [", ".join(run["tags"]), run["note"]])) or "none")
         st.caption(READONLY_MESSAGE if is_readonly() else "Runs of the built-in gallery cannot be changed.")
         return
-    # The key depends on the stored values, so that the fields are reset when another window has changed them.
-    key = f"{run['run_id']}_{hash((*run['tags'], run['note']))}"
-    with st.form("marks", border=False):
-        st.multiselect(
-            "Tags",
-            sorted({*known_tags, *run["tags"]}),
-            default=run["tags"],
-            key=f"tags_{key}",
-            accept_new_options=True,
-            max_selections=MOST_TAGS,
-            placeholder="choose or type",
-        )
-        st.text_area("Note", run["note"], key=f"note_{key}", max_chars=LONGEST_NOTE, height=100)
-        st.form_submit_button(
-            "Save", key="save_marks", icon=":material/save:", on_click=save, args=(run["run_id"], key)
-        )
+    run_id = str(run["run_id"])
     draw_outcome("marks")
+    key = key_of_fields(run_id, list(run["tags"]), run["note"])
+    st.multiselect(
+        "Tags",
+        sorted({*known_tags, *run["tags"]}),
+        default=run["tags"],
+        key=f"tags_{key}",
+        accept_new_options=True,
+        max_selections=MOST_TAGS,
+        placeholder="choose or type",
+        help="A tag is saved as soon as it is chosen or entered, or taken off.",
+        on_change=save,
+        args=(run_id, key),
+    )
+    st.text_area(
+        "Note",
+        run["note"],
+        key=f"note_{key}",
+        max_chars=LONGEST_NOTE,
+        height=100,
+        help="The note is saved when you leave its field.",
+        on_change=save,
+        args=(run_id, key),
+    )
 
 
 def _draw_command(run: pd.Series) -> None:

@@ -3,6 +3,8 @@
 Tested by tests/pages/test_runs.py.
 """
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -17,7 +19,6 @@ from rnc.ui.runs.open_run import selection_of_table
 from rnc.vocabulary import SYNTHETIC
 
 _COLUMNS = {
-    "label": st.column_config.TextColumn("run", width=165, pinned=True, help="Click a row to open its run"),
     "state": st.column_config.TextColumn(width=85),
     "epochs": st.column_config.TextColumn(width=70, help="Epochs done, and epochs in the config"),
     "dataset": st.column_config.TextColumn("data", width=85),
@@ -36,6 +37,8 @@ _COLUMNS = {
 _OPTIONAL = ("tags", "note", "took", "error")
 _MOST_LEFT_OUT_NAMED = 10
 _ROW_PIXELS, _HEADER_PIXELS, _MOST_ROWS_SHOWN = 35, 38, 10
+_LABEL, _PIXELS_OF_LETTER, _MARGIN_PIXELS = "label", 7.0, 24
+_LABEL_PIXELS = (110, 330)
 
 
 @cached_until_store_changes
@@ -84,13 +87,26 @@ def draw_left_out(left_out: dict[str, str]) -> None:
 
 
 def draw_table(runs: pd.DataFrame) -> None:
-    """Draw the runs that match the filter; a click in a row opens its run."""
+    """Draw the runs that match the filter; a click in a row opens its run.
+
+    The line above the table leaves room for the table's toolbar, which would cover a button there.
+    """
     run_ids = list(runs["run_id"])
+    table = run_table(tuple(run_ids))
+    st.caption(":material/ads_click: Click a row to open its run: tags, command, config, conditions, deletion.")
     st.dataframe(
-        run_table(tuple(run_ids)),
+        table,
         hide_index=True,
         height=_HEADER_PIXELS + _ROW_PIXELS * min(len(run_ids), _MOST_ROWS_SHOWN),
-        column_config=_COLUMNS,
+        column_config=_COLUMNS | {_LABEL: _column_of_labels(table[_LABEL])},
         alt="The runs that match the filter, one per row; selecting a cell opens the run of its row",
-        **selection_of_table(run_ids, "label"),
+        **selection_of_table(run_ids, _LABEL),
     )
+
+
+def _column_of_labels(labels: pd.Series) -> Any:
+    """Return the column of the runs' labels, as wide as the longest one."""
+    least, most = _LABEL_PIXELS
+    needed = _MARGIN_PIXELS + _PIXELS_OF_LETTER * labels.str.len().max()
+    width = int(min(max(needed, least), most))
+    return st.column_config.TextColumn("run", width=width, pinned=True, help="Click a row to open its run")

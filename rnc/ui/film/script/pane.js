@@ -185,7 +185,8 @@ export class Pane {
       this.player.invalidate();
     });
     over.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey && over.getRootNode().activeElement !== over) return;  // a page that is scrolled must not stop here
+      // A page that is scrolled must not stop here; one in full screen cannot be scrolled.
+      if (!event.ctrlKey && !event.metaKey && !document.fullscreenElement) return;
       event.preventDefault();
       this.camera.zoom = Math.min(Math.max(this.camera.zoom * Math.exp(-event.deltaY * 0.002), 0.2), 50);
       this.player.invalidate();
