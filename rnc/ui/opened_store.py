@@ -1,11 +1,9 @@
 """The store that this app shows: its one reader, its writer, and the training that the app may start into it."""
 
 from collections.abc import Callable, Hashable
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
-
-import streamlit as st
 
 from rnc.store.addresses import gallery_path, store_path
 from rnc.store.reader import StoreReader
@@ -19,7 +17,7 @@ _MOST_KEPT = 64
 """Largest number of results kept for each function; those that were used last stay."""
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def _reader(path: Path, gallery: Path | None) -> StoreReader:
     return StoreReader(path, gallery)
 
