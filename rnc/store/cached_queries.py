@@ -7,7 +7,9 @@ the writer. Results are cached, connections are not. Results are shared: do not 
 import re
 import textwrap
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -18,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from rnc.safe_paths import quoted
-from rnc.store.connection import open_empty_store, reading
+from rnc.store.connection import open_empty_store, reading, writes_of_this_process
 from rnc.store.duckdb_errors import out_of_memory
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.published_reader import (
@@ -30,6 +32,7 @@ from rnc.store.published_reader import (
 )
 from rnc.store.quoting import quoted_text
 from rnc.store.signals_in_queries import interruption_as_raised
+from rnc.store.turns import Turns
 
 _CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
 """Maximum number and bytes of cached answers; the newest is kept whatever its size."""
@@ -49,10 +52,10 @@ _Version = tuple[int, ...]
 class CachedQueries:
     """Queries to one store file and the published runs beside it. Safe to share between threads."""
 
-    def __init__(self, path: Path, gallery: Path | None = None) -> None:
+    def __init__(self, path: Path, gallery: Path | None = None, hold: Callable[[], float] = lambda: 0.0) -> None:
         """Set the paths of the store and of a folder of published runs; if neither exists yet, every answer is empty.
 
-        The store may itself be such a folder; then only its runs are read.
+        The store may itself be such a folder; then only its runs are read. `hold` returns for how many seconds a version is held.
         """
         if is_published_folder(path):
             path, gallery = path / "rnc.duckdb", path
@@ -60,9 +63,25 @@ class CachedQueries:
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
         self._checked: dict[str, _Version] = {}
+        self._hold, self._turns = hold, Turns()
+        self._held: tuple[_Version, float, int] | None = None
 
     def version(self) -> _Version:
-        """Return mtime and size of the file, of its write-ahead log and of the gallery folder: they change with the store."""
+        """Return a value that changes with the store and the gallery folder.
+
+        It is held for a while, so that a page, and the pages of others at that time, ask one version although trainers go on
+        writing. What this process itself writes ends that at once: whoever changes a run sees the change.
+        """
+        now, writes = time.monotonic(), writes_of_this_process(self.path)
+        held = self._held
+        if held is not None and held[2] == writes and now - held[1] < self._hold():
+            return held[0]
+        version = self._version_now()
+        self._held = version, now, writes
+        return version
+
+    def _version_now(self) -> _Version:
+        """Return mtime and size of the file, of its write-ahead log and of the gallery folder."""
         parts: list[int] = []
         for path in (self.path, self.path.with_name(self.path.name + ".wal"), *filter(None, [self.gallery])):
             try:
@@ -86,18 +105,22 @@ class CachedQueries:
         `attrs["sql"]` is the query as people can run it themselves.
         """
         key = (self.version(), sql, repr((arguments, named)))
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-        answer = self._answer(sql, named or list(arguments))
-        answer.attrs["sql"] = as_text(sql, *arguments, **named)
+        with self._turns.of(key):
+            with self._lock:
+                if key in self._answers:
+                    self._answers.move_to_end(key)
+                    return self._answers[key]
+            answer = self._answer(sql, named or list(arguments))
+            answer.attrs["sql"] = as_text(sql, *arguments, **named)
+            self._keep(key, answer)
+        return answer
+
+    def _keep(self, key: tuple, answer: pd.DataFrame) -> None:
         with self._lock:
             self._answers[key] = answer
             size = sum(one.attrs["bytes"] for one in self._answers.values())
             while len(self._answers) > 1 and (len(self._answers) > _CACHED_ANSWERS or size > _CACHED_BYTES):
                 size -= self._answers.popitem(last=False)[1].attrs["bytes"]
-        return answer
 
     def query_once(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
         """Return a new answer, which is not kept, to a query whose answer is large and is read once."""

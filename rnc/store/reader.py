@@ -3,6 +3,7 @@
 Caching: `rnc/store/cached_queries.py`. Results are shared: do not change them in place.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rnc.store.backends import backend_of
@@ -20,12 +21,13 @@ class StoreReader:
     Example: `reader.runs.all()`, `reader.metrics.curves([run_id], ["clean"], "train", ["nc1"])`.
     """
 
-    def __init__(self, path: Path, gallery: Path | None = None) -> None:
+    def __init__(self, path: Path, gallery: Path | None = None, hold: Callable[[], float] = lambda: 0.0) -> None:
         """Set the paths of the store and of a folder of published runs; if neither exists yet, answers are those of no runs.
 
-        The store may itself be such a folder; then only its runs are read.
+        The store may itself be such a folder; then only its runs are read. `hold` returns for how many seconds changes by other
+        processes may be overlooked.
         """
-        self._cached = CachedQueries(path, gallery)
+        self._cached = CachedQueries(path, gallery, hold)
         self.runs = RunQueries(self._cached)
         self.metrics = MetricQueries(self._cached)
         self.vectors = VectorQueries(self._cached)

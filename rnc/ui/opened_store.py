@@ -3,12 +3,15 @@
 from collections.abc import Callable, Hashable
 from functools import cache, lru_cache, wraps
 from pathlib import Path
+from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from rnc.store.addresses import gallery_path, store_path
 from rnc.store.reader import StoreReader
+from rnc.store.turns import Turns
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly
+from rnc.ui.refresh_interval import hold_seconds
 from rnc.ui.training_process import Training, training_of
 
 _Arguments = ParamSpec("_Arguments")
@@ -19,7 +22,7 @@ _MOST_KEPT = 64
 
 @cache
 def _reader(path: Path, gallery: Path | None) -> StoreReader:
-    return StoreReader(path, gallery)
+    return StoreReader(path, gallery, hold_seconds)
 
 
 def reader() -> StoreReader:
@@ -30,20 +33,36 @@ def reader() -> StoreReader:
 def cached_until_store_changes(compute: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
     """Make a function of the store keep its results until the store changes, or the app shows another one.
 
-    The arguments must be hashable. All sessions share the results: do not change them in place.
+    The arguments must be hashable. All sessions share the results: do not change them in place. Of several sessions that want
+    the same result at once, one computes it.
     """
+    return _cached_until_change(lambda: reader().version(), compute)
 
+
+def cached_until_runs_change(compute: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
+    """Make a function of runs and their configs keep its results until there are others, whatever is measured meanwhile."""
+    return _cached_until_change(lambda: reader().runs.descriptions_version(), compute)
+
+
+def _cached_until_change(
+    version: Callable[[], Hashable], compute: Callable[_Arguments, _Value]
+) -> Callable[_Arguments, _Value]:
     stores: dict[Hashable, tuple[Hashable, Callable[_Arguments, _Value]]] = {}
+    lock, turns = Lock(), Turns()
 
     @wraps(compute)
     def current(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
         # The version is read first: a change during the computation gives the next call a version of its own.
-        place, version = (store_path().resolve(), gallery_path()), reader().version()
-        known_version, kept = stores.get(place, (None, compute))
-        if known_version != version:  # nothing of the version before is kept: a training changes its store all the time
-            kept = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
-            stores[place] = version, kept
-        return kept(*arguments, **options)
+        place, version_now = (store_path().resolve(), gallery_path()), version()
+        with lock:
+            known_version, kept = stores.get(place, (None, compute))
+            if (
+                known_version != version_now
+            ):  # nothing of the version before is kept: a training changes its store all the time
+                kept = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
+                stores[place] = version_now, kept
+        with turns.of((kept, arguments, *options.items())):
+            return kept(*arguments, **options)
 
     return current
 

@@ -1,14 +1,17 @@
 """When the reader opens the file: once a question while it is unchanged, anew when it has changed, never when it is gone."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 
 from rnc.store import cached_queries as store_answers
+from rnc.store import run_configs
 from rnc.store.connection import reading
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
@@ -90,6 +93,69 @@ def test_threads_share_a_reader(store: Path) -> None:
     for thread in threads:
         thread.join(60)
     assert errors == []
+
+
+def test_threads_that_ask_the_same_at_once_ask_the_store_once(
+    store: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, together = StoreReader(store), threading.Barrier(3)
+    usual, answers = store_answers.CachedQueries._answer, list[int]()
+
+    def slow(self: store_answers.CachedQueries, sql: str, arguments: list) -> pd.DataFrame:
+        time.sleep(0.2)  # for the others to come
+        return usual(self, sql, arguments)
+
+    def ask() -> None:
+        together.wait(30)
+        answers.append(len(reader.metrics.curves(["a"], ["clean"], "train", ["nc1"])))
+
+    monkeypatch.setattr(store_answers.CachedQueries, "_answer", slow)
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert answers == [3, 3, 3] and len(opened) == 1
+    assert not reader._cached._turns._turns, "nobody waits any more"
+
+
+def test_a_version_is_held_until_its_time_is_over_or_this_process_writes(tmp_path: Path) -> None:
+    path, hold = tmp_path / "rnc.duckdb", [60.0]
+    writer, reader = begin(path, "a"), StoreReader(path, None, lambda: hold[0])
+    writer.write_epoch("a", 0, one_epoch("a", 0))
+
+    def state() -> str:
+        return str(reader.runs.all()["state"].iloc[0])
+
+    def as_another_process(state: str) -> None:
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("UPDATE run SET state = ?", [state])
+
+    assert state() == "running"
+    as_another_process("failed")
+    assert state() == "running"
+    writer.write_epoch("a", 1, one_epoch("a", 1))
+    assert state() == "failed", "a visitor's own change is seen at once"
+    as_another_process("finished")
+    assert state() == "failed"
+    hold[0] = 0.0
+    assert state() == "finished"
+
+
+def test_what_a_trainer_writes_checks_no_config_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rnc.duckdb"
+    writer, reader = begin(path, "a"), StoreReader(path)
+    before, version = reader.runs.all(), reader.runs.descriptions_version()
+    with monkeypatch.context() as patch:
+        patch.setattr(run_configs, "checked_config", None)  # (whoever calls it fails)
+        writer.write_epoch("a", 0, one_epoch("a", 0))
+        writer.write_epoch("a", 1, one_epoch("a", 1))
+        after = reader.runs.all()
+    assert list(after["epochs_done"]) == [1] and list(before["epochs_done"]) == [0]
+    assert list(after.columns) == list(before.columns) and list(after["dataset"]) == list(before["dataset"])
+    assert reader.runs.descriptions_version() == version
+    begin(path, "b")
+    assert set(reader.runs.all()["run_id"]) == {"a", "b"} and reader.runs.descriptions_version() != version
 
 
 def test_a_store_that_appears_later_is_read(tmp_path: Path) -> None:
