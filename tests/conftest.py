@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from rnc.ui import refresh_interval
 from tests import scheduling
 from tests.examples import PROFILE, examples
 
@@ -49,12 +48,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Distribute the tests over processes by the fixtures that they share."""
     return scheduling.scheduler(config, log)
-
-
-@pytest.fixture(autouse=True)
-def _no_version_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let pages see each change of a store, however busy the machine is: tests change stores behind the server's back."""
-    monkeypatch.setattr(refresh_interval, "_LONGEST_HOLD", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import textwrap
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pandas as pd
@@ -46,16 +46,30 @@ _KEYS = {
     "layer": "run_id, layer", "checkpoint": "run_id, epoch",
 }  # fmt: skip
 """The key columns of the tables that queries join; a duplicated row would multiply the rows of the answer."""
+_LONGEST_HELD_SECONDS = 5.0
+"""Time after which the newest version of a store is asked, also within a page that takes longer."""
 _Version = tuple[int, ...]
+
+
+class _Held(NamedTuple):
+    """A version of the store that is asked for some time."""
+
+    version: _Version
+    since: float
+    writes: int
+    """How often this process had written until then."""
+
+
+_NOT_HELD = _Held((), 0.0, -1)
 
 
 class CachedQueries:
     """Queries to one store file and the published runs beside it. Safe to share between threads."""
 
-    def __init__(self, path: Path, gallery: Path | None = None, hold: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, path: Path, gallery: Path | None = None) -> None:
         """Set the paths of the store and of a folder of published runs; if neither exists yet, every answer is empty.
 
-        The store may itself be such a folder; then only its runs are read. `hold` returns for how many seconds a version is held.
+        The store may itself be such a folder; then only its runs are read.
         """
         if is_published_folder(path):
             path, gallery = path / "rnc.duckdb", path
@@ -63,22 +77,33 @@ class CachedQueries:
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
         self._checked: dict[str, _Version] = {}
-        self._hold, self._turns = hold, Turns()
-        self._held: tuple[_Version, float, int] | None = None
+        self._turns = Turns()
+        self._holders, self._held = 0, _NOT_HELD
+
+    @contextmanager
+    def one_version(self) -> Iterator[None]:
+        """Ask one version of the store within this block, although other processes go on writing.
+
+        Threads that are in such a block at the same time share a version, which is replaced by the newest one after some seconds.
+        What this process itself writes is seen at once.
+        """
+        with self._lock:
+            self._held = self._held if self._holders else _NOT_HELD
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
 
     def version(self) -> _Version:
-        """Return a value that changes with the store and the gallery folder.
-
-        It is held for a while, so that a page, and the pages of others at that time, ask one version although trainers go on
-        writing. What this process itself writes ends that at once: whoever changes a run sees the change.
-        """
-        now, writes = time.monotonic(), writes_of_this_process(self.path)
-        held = self._held
-        if held is not None and held[2] == writes and now - held[1] < self._hold():
-            return held[0]
-        version = self._version_now()
-        self._held = version, now, writes
-        return version
+        """Return a value that changes with the store and the gallery folder."""
+        if not self._holders:
+            return self._version_now()
+        held, now, writes = self._held, time.monotonic(), writes_of_this_process(self.path)
+        if held.writes != writes or now - held.since > _LONGEST_HELD_SECONDS:
+            self._held = held = _Held(self._version_now(), now, writes)
+        return held.version
 
     def _version_now(self) -> _Version:
         """Return mtime and size of the file, of its write-ahead log and of the gallery folder."""

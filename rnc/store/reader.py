@@ -3,7 +3,7 @@
 Caching: `rnc/store/cached_queries.py`. Results are shared: do not change them in place.
 """
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rnc.store.backends import backend_of
@@ -21,13 +21,12 @@ class StoreReader:
     Example: `reader.runs.all()`, `reader.metrics.curves([run_id], ["clean"], "train", ["nc1"])`.
     """
 
-    def __init__(self, path: Path, gallery: Path | None = None, hold: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, path: Path, gallery: Path | None = None) -> None:
         """Set the paths of the store and of a folder of published runs; if neither exists yet, answers are those of no runs.
 
-        The store may itself be such a folder; then only its runs are read. `hold` returns for how many seconds changes by other
-        processes may be overlooked.
+        The store may itself be such a folder; then only its runs are read.
         """
-        self._cached = CachedQueries(path, gallery, hold)
+        self._cached = CachedQueries(path, gallery)
         self.runs = RunQueries(self._cached)
         self.metrics = MetricQueries(self._cached)
         self.vectors = VectorQueries(self._cached)
@@ -38,6 +37,10 @@ class StoreReader:
     def path(self) -> Path:
         """The store's path."""
         return self._cached.path
+
+    def one_version(self) -> AbstractContextManager[None]:
+        """Return a block within which all queries ask one version of the store (`CachedQueries.one_version`)."""
+        return self._cached.one_version()
 
     def version(self) -> tuple[int, ...]:
         """Return a value that changes with the store and the folder of published runs."""

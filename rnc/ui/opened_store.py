@@ -11,7 +11,6 @@ from rnc.store.reader import StoreReader
 from rnc.store.turns import Turns
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly
-from rnc.ui.refresh_interval import hold_seconds
 from rnc.ui.training_process import Training, training_of
 
 _Arguments = ParamSpec("_Arguments")
@@ -22,7 +21,7 @@ _MOST_KEPT = 64
 
 @cache
 def _reader(path: Path, gallery: Path | None) -> StoreReader:
-    return StoreReader(path, gallery, hold_seconds)
+    return StoreReader(path, gallery)
 
 
 def reader() -> StoreReader:

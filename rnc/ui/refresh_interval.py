@@ -1,7 +1,7 @@
-"""How often pages look for news, and the server for changes of the store, while a training is under way.
+"""How often pages look for news while a training is under way: less often while the server is busy.
 
-Both are less often while the server is busy. Each look of a page can lead to a page that is drawn again, and each change of the
-store to answers that are computed anew, which would take most of the time from visitors who wait for a page.
+Each look can lead to a page that is drawn again. On a busy server, pages that refresh themselves would take most of the time
+from visitors who wait for a page.
 """
 
 import statistics
@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 3.0, 30.0
-_QUICK_SECONDS, _LONGEST_HOLD = 0.5, 5.0
-"""The time of a page up to which each change of the store is seen at once, and the longest for which one is not."""
 _DRAWING_TIMES = 6.0
 """The interval is this many times as long as it takes to draw a page."""
 _FEWEST, _RECENT = 5, 20
@@ -35,15 +33,6 @@ def measured_drawing() -> Iterator[None]:
 
 def refresh_seconds() -> float:
     """Return the seconds between two looks for news: a multiple of the median time of the pages that were drawn last."""
-    return min(max(_DRAWING_TIMES * _page_seconds(), _SHORTEST_SECONDS), _LONGEST_SECONDS)
-
-
-def hold_seconds() -> float:
-    """Return for how long the server works with the store as it was: as long as it takes to draw a page, if that is long."""
-    seconds = _page_seconds()
-    return min(seconds, _LONGEST_HOLD) if seconds > _QUICK_SECONDS else 0.0
-
-
-def _page_seconds() -> float:
     with _lock:
-        return statistics.median(_seconds) if len(_seconds) >= _FEWEST else 0.0
+        median = statistics.median(_seconds) if len(_seconds) >= _FEWEST else 0.0
+    return min(max(_DRAWING_TIMES * median, _SHORTEST_SECONDS), _LONGEST_SECONDS)

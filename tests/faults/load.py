@@ -51,7 +51,7 @@ class Outcome:
     """Of each page."""
     refreshed: int = 0
     processor: float = 0.0
-    """Seconds of work of the server's process while pages were asked for, which other work on the machine does not change much."""
+    """Seconds of work of the server's process meanwhile, which other work on the machine does not change much."""
     errors: Counter[str] = field(default_factory=Counter)
     """What pages showed, and what became of sessions."""
     waits: list[float] = field(default_factory=list)
@@ -69,9 +69,10 @@ class Outcome:
     def __str__(self) -> str:
         """Three lines."""
         runs = {run for _table, run, _epoch in self.landed}
+        each = self.processor / max(len(self.seconds), 1)
         return (
             f"{len(self.seconds)} pages and {self.refreshed} refreshes; {_told(self.seconds)} a page, "
-            f"{self.processor / max(len(self.seconds), 1):.2f} s of the server's processor; {self.errors.total()} errors shown {dict(self.errors) or ''}\n"
+            f"{each:.2f} s of the server's processor; {self.errors.total()} errors shown {dict(self.errors) or ''}\n"
             f"{len(runs)} runs, {self.landed.total()} rows landed; {self.lost} lost, {self.doubled} doubled; "
             f"{self.failures.total()} trainers failed {dict(self.failures) or ''}\n"
             f"{len(self.waits)} transactions; {_told(self.waits)} of waiting for the store\n"

@@ -119,27 +119,46 @@ def test_threads_that_ask_the_same_at_once_ask_the_store_once(
     assert not reader._cached._turns._turns, "nobody waits any more"
 
 
-def test_a_version_is_held_until_its_time_is_over_or_this_process_writes(tmp_path: Path) -> None:
-    path, hold = tmp_path / "rnc.duckdb", [60.0]
-    writer, reader = begin(path, "a"), StoreReader(path, None, lambda: hold[0])
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time in seconds, as the reader sees it."""
+    now = [100.0]
+    monkeypatch.setattr(store_answers.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_page_asks_one_version_which_ends_with_the_page_with_time_or_with_a_write_of_this_process(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    path = tmp_path / "rnc.duckdb"
+    writer, reader = begin(path, "a"), StoreReader(path)
     writer.write_epoch("a", 0, one_epoch("a", 0))
 
     def state() -> str:
         return str(reader.runs.all()["state"].iloc[0])
 
-    def as_another_process(state: str) -> None:
+    def written_by_another_process(state: str) -> None:
         with duckdb.connect(str(path)) as connection:
             connection.execute("UPDATE run SET state = ?", [state])
 
-    assert state() == "running"
-    as_another_process("failed")
-    assert state() == "running"
-    writer.write_epoch("a", 1, one_epoch("a", 1))
-    assert state() == "failed", "a visitor's own change is seen at once"
-    as_another_process("finished")
-    assert state() == "failed"
-    hold[0] = 0.0
-    assert state() == "finished"
+    with reader.one_version():
+        assert state() == "running"
+        written_by_another_process("failed")
+        assert state() == "running"
+        with reader.one_version():  # (the page of somebody else)
+            assert state() == "running"
+        writer.write_epoch("a", 1, one_epoch("a", 1))
+        assert state() == "failed", "a visitor's own change is seen at once"
+        written_by_another_process("finished")
+        assert state() == "failed"
+        clock[0] += 6
+        assert state() == "finished"
+        written_by_another_process("interrupted")
+        assert state() == "finished"
+    assert state() == "interrupted"
+    written_by_another_process("failed")
+    with reader.one_version():
+        assert state() == "failed"
 
 
 def test_what_a_trainer_writes_checks_no_config_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

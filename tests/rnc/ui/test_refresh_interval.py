@@ -3,7 +3,7 @@
 import pytest
 
 from rnc.ui import refresh_interval
-from rnc.ui.refresh_interval import hold_seconds, measured_drawing, refresh_seconds
+from rnc.ui.refresh_interval import measured_drawing, refresh_seconds
 
 
 @pytest.fixture
@@ -53,13 +53,3 @@ def test_a_page_that_fails_counts_too(clock: list[float]) -> None:
     with pytest.raises(ValueError, match="broken"):
         draw_and_fail(clock, 1)
     assert refresh_seconds() == pytest.approx(6)
-
-
-@pytest.mark.parametrize(("seconds", "held"), [(0.1, 0), (0.5, 0), (0.6, 0.6), (3, 3), (30, 5)])
-def test_a_server_whose_pages_take_long_holds_the_store_for_as_long_as_a_page(
-    seconds: float, held: float, clock: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refresh_interval, "_LONGEST_HOLD", 5.0)  # (tests hold nothing)
-    assert hold_seconds() == 0
-    draw(clock, *[seconds] * 5)
-    assert hold_seconds() == pytest.approx(held)
