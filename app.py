@@ -52,7 +52,7 @@ def draw() -> None:
     st.html(STYLE)
     page = navigation()
     try:
-        with show_errors(), measured_drawing():
+        with show_errors(), measured_drawing(), opened_store.reader().one_version():
             log.set_up(to_log_beside(opened_store.reader().path), console=True)
             if sidebar.draw_sidebar(has_conditions=page.title not in _WITHOUT_CONDITIONS):
                 page.run()

@@ -6,7 +6,7 @@ Tested by tests/pages/test_findings.py.
 import streamlit as st
 
 from rnc.ui.figures import PageFigures
-from rnc.ui.pages.findings import draw_cards, judged, name_earlier_epochs, name_unjudged_runs
+from rnc.ui.pages.findings import draw_cards, findings_of, name_earlier_epochs, name_unjudged_runs
 from rnc.ui.pages.first_screen import draw_doors, draw_introduction
 from rnc.ui.pages.verdicts import draw_matrix, tally, verdict_tiles
 from rnc.ui.selection import current_selection, selected_runs
@@ -19,10 +19,10 @@ if introduction.open:
     with introduction:
         draw_introduction(tuple(selection.runs), selection.epoch)
 name_unjudged_runs(runs)
-judgements, sql = judged(tuple(selection.runs), selection.epoch)
-name_earlier_epochs(judgements, runs)
-st.markdown(tally(judgements))
-st.html(verdict_tiles(judgements, runs["label"]))
+findings = findings_of(tuple(selection.runs), selection.epoch, tuple(runs["colour"]))
+name_earlier_epochs(findings)
+st.markdown(tally(findings.judgements))
+st.html(verdict_tiles(findings.judgements, dict(runs["label"])))
 st.caption(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
     "TMLR 2024), tested on the selected runs, each at its last measured epoch up to the one selected in the sidebar. A bar shows "
@@ -31,6 +31,6 @@ st.caption(
 )
 if introduction.open:
     draw_doors(runs)
-draw_matrix(judgements, runs)
-draw_cards(figures, judgements, runs, sql)
+draw_matrix(findings.matrix)
+draw_cards(figures, findings.cards, runs)
 figures.draw_export_menu()

@@ -81,7 +81,7 @@ PACKAGES: dict[str, set[str]] = {
     "sklearn": {"rnc.datasets", "rnc.projection"},
     "duckdb": {"rnc.store"},
     "duckdb_extensions": {"rnc.store"},
-    "pyarrow": {"rnc.store", "rnc.datasets", "rnc.ui.charts"},
+    "pyarrow": {"rnc.store", "rnc.datasets", "rnc.ui.charts", "rnc.ui.markdown"},  # (tables as they are sent)
     "pandas": {
         "rnc.store",
         "rnc.claims",

@@ -7,18 +7,20 @@ the writer. Results are cached, connections are not. Results are shared: do not 
 import re
 import textwrap
 import threading
+import time
 from collections import OrderedDict
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from rnc.safe_paths import quoted
-from rnc.store.connection import open_empty_store, reading
+from rnc.store.connection import open_empty_store, reading, writes_of_this_process
 from rnc.store.duckdb_errors import out_of_memory
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.published_reader import (
@@ -30,6 +32,7 @@ from rnc.store.published_reader import (
 )
 from rnc.store.quoting import quoted_text
 from rnc.store.signals_in_queries import interruption_as_raised
+from rnc.store.turns import Turns
 
 _CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
 """Maximum number and bytes of cached answers; the newest is kept whatever its size."""
@@ -43,7 +46,21 @@ _KEYS = {
     "layer": "run_id, layer", "checkpoint": "run_id, epoch",
 }  # fmt: skip
 """The key columns of the tables that queries join; a duplicated row would multiply the rows of the answer."""
+_LONGEST_HELD_SECONDS = 5.0
+"""Time after which the newest version of a store is asked, also within a page that takes longer."""
 _Version = tuple[int, ...]
+
+
+class _Held(NamedTuple):
+    """A version of the store that is asked for some time."""
+
+    version: _Version
+    since: float
+    writes: int
+    """How often this process had written until then."""
+
+
+_NOT_HELD = _Held((), 0.0, -1)
 
 
 class CachedQueries:
@@ -60,9 +77,36 @@ class CachedQueries:
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
         self._checked: dict[str, _Version] = {}
+        self._turns = Turns()
+        self._holders, self._held = 0, _NOT_HELD
+
+    @contextmanager
+    def one_version(self) -> Iterator[None]:
+        """Ask one version of the store within this block, although other processes go on writing.
+
+        Threads that are in such a block at the same time share a version, which is replaced by the newest one after some seconds.
+        What this process itself writes is seen at once.
+        """
+        with self._lock:
+            self._held = self._held if self._holders else _NOT_HELD
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
 
     def version(self) -> _Version:
-        """Return mtime and size of the file, of its write-ahead log and of the gallery folder: they change with the store."""
+        """Return a value that changes with the store and the gallery folder."""
+        if not self._holders:
+            return self._version_now()
+        held, now, writes = self._held, time.monotonic(), writes_of_this_process(self.path)
+        if held.writes != writes or now - held.since > _LONGEST_HELD_SECONDS:
+            self._held = held = _Held(self._version_now(), now, writes)
+        return held.version
+
+    def _version_now(self) -> _Version:
+        """Return mtime and size of the file, of its write-ahead log and of the gallery folder."""
         parts: list[int] = []
         for path in (self.path, self.path.with_name(self.path.name + ".wal"), *filter(None, [self.gallery])):
             try:
@@ -86,18 +130,22 @@ class CachedQueries:
         `attrs["sql"]` is the query as people can run it themselves.
         """
         key = (self.version(), sql, repr((arguments, named)))
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-        answer = self._answer(sql, named or list(arguments))
-        answer.attrs["sql"] = as_text(sql, *arguments, **named)
+        with self._turns.of(key):
+            with self._lock:
+                if key in self._answers:
+                    self._answers.move_to_end(key)
+                    return self._answers[key]
+            answer = self._answer(sql, named or list(arguments))
+            answer.attrs["sql"] = as_text(sql, *arguments, **named)
+            self._keep(key, answer)
+        return answer
+
+    def _keep(self, key: tuple, answer: pd.DataFrame) -> None:
         with self._lock:
             self._answers[key] = answer
             size = sum(one.attrs["bytes"] for one in self._answers.values())
             while len(self._answers) > 1 and (len(self._answers) > _CACHED_ANSWERS or size > _CACHED_BYTES):
                 size -= self._answers.popitem(last=False)[1].attrs["bytes"]
-        return answer
 
     def query_once(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
         """Return a new answer, which is not kept, to a query whose answer is large and is read once."""

@@ -86,6 +86,11 @@ def exclusively(path: Path) -> Iterator[None]:
         yield
 
 
+def writes_of_this_process(path: Path) -> int:
+    """Return how often this process has kept others away from a store, as every write does."""
+    return _pool(path).exclusive_uses
+
+
 def open_empty_store(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to an empty store in memory, to be closed after use; files in `folder` may be read beside it."""
     connection = open_database(None, folder=folder)

@@ -27,6 +27,7 @@ class ConnectionPool:
         self._taken = False
         self._users, self._since = 0, 0.0
         self._folder: Path | None = None
+        self.exclusive_uses = 0
 
     @contextmanager
     def shared(self, opening: _Opening, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -50,6 +51,7 @@ class ConnectionPool:
         try:
             yield
         finally:
+            self.exclusive_uses += 1
             self._release()
 
     def _join(self, opening: _Opening, folder: Path | None) -> duckdb.DuckDBPyConnection:

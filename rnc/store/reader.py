@@ -3,6 +3,7 @@
 Caching: `rnc/store/cached_queries.py`. Results are shared: do not change them in place.
 """
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rnc.store.backends import backend_of
@@ -36,6 +37,10 @@ class StoreReader:
     def path(self) -> Path:
         """The store's path."""
         return self._cached.path
+
+    def one_version(self) -> AbstractContextManager[None]:
+        """Return a block within which all queries ask one version of the store (`CachedQueries.one_version`)."""
+        return self._cached.one_version()
 
     def version(self) -> tuple[int, ...]:
         """Return a value that changes with the store and the folder of published runs."""

@@ -1,4 +1,4 @@
-"""The rows of table `run` as pages read them, with parsed configs; unusable configs are refused.
+"""The configs of table `run` as pages read them; unusable ones are refused.
 
 Tested by tests/pages/test_huge_stores.py.
 """
@@ -26,8 +26,12 @@ MOST_CLASS_NAME = 200
 """Maximum number of characters in a class name."""
 
 
-def with_configs(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of table `run` with a column for each field of their configs, and whether they are published or synthetic."""
+DESCRIBED = ("run_id", "config", "classes", "device", "published")
+"""The columns of table `run` that do not change while a run is trained."""
+
+
+def descriptions(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return what the configs of rows of table `run` say: a column for each of their fields, and whether they are synthetic."""
     configs = []
     for run_id, config, classes in zip(runs["run_id"], runs["config"], runs["classes"], strict=True):
         try:
@@ -37,15 +41,18 @@ def with_configs(runs: pd.DataFrame) -> pd.DataFrame:
     if runs["run_id"].duplicated().any():
         doubled = runs["run_id"][runs["run_id"].duplicated()].iloc[0]
         raise StoreError(f"run {doubled} is in the store more than once; take all but one of its rows out of table run")
-    runs = runs.assign(
-        images_from=[_images_from(one) for one in configs],
-        name=[_name(one) for one in configs],
-        tags=runs["tags"].map(list),
-        published=runs.get("published", False),
-        synthetic=runs["device"] == SYNTHETIC,
+    described = pd.DataFrame(
+        {
+            "images_from": [_images_from(one) for one in configs],
+            "name": [_name(one) for one in configs],
+            "synthetic": runs["device"] == SYNTHETIC,
+        },
+        index=runs.index,
     )
+    if "published" not in runs:
+        described["published"] = False
     config = pd.DataFrame(configs, index=runs.index)
-    return runs.assign(**{name: config[name] for name in config.columns if name not in runs})
+    return pd.concat([described, config[[name for name in config if name not in {*runs, *described}]]], axis=1)
 
 
 def checked_config(run_id: str, text: str, classes: Sequence[str | None] | None) -> dict:

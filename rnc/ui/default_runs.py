@@ -4,7 +4,7 @@ import pandas as pd
 
 from rnc.claims import is_trained_to_its_end
 from rnc.ui import opened_store
-from rnc.ui.opened_store import cached_until_store_changes
+from rnc.ui.opened_store import cached_until_runs_change, cached_until_store_changes
 from rnc.ui.run_labels import MARKS
 from rnc.vocabulary import Objective
 
@@ -18,7 +18,16 @@ def measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
     """Return the table of the measured runs, and those that are selected at first, both of one reading of the store."""
     runs = opened_store.reader().runs.all()
     measured = runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
-    return measured, [] if measured.empty else complete_selection(measured[~measured["archived"]])
+    if measured.empty:
+        return measured, []
+    offered = measured[~measured["archived"]]
+    return measured, _complete_selection(tuple(offered["run_id"]), tuple(offered["run_id"][is_done(offered)]))
+
+
+@cached_until_runs_change
+def _complete_selection(run_ids: tuple[str, ...], _done: tuple[str, ...]) -> list[str]:
+    runs = opened_store.reader().runs.all()
+    return complete_selection(runs[runs["run_id"].isin(run_ids)])
 
 
 def default_runs() -> list[str]:

@@ -138,8 +138,8 @@ def draw_chart(where: DeltaGenerator, chart: Chart, alt: str, **options: Any) ->
     The chart's table comes first, because Streamlit's "Show data" shows the first data set.
     """
     drawn = chart.screen or chart
-    table = chart.largest_name
-    first = {table: drawn.rows[table]} if table in drawn.rows else {}
+    table, streams = chart.largest_name, drawn.streams
+    first = {table: streams[table]} if table in streams else {}
     where.vega_lite_chart(
-        drawn.specification | {"datasets": first | drawn.rows, "config": SCREEN_CONFIG}, alt=alt, **options
+        drawn.specification | {"datasets": first | streams, "config": SCREEN_CONFIG}, alt=alt, **options
     )

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import pandas as pd
+import pyarrow as pa
 
 Markdown: TypeAlias = str
 """A text that may be read as Markdown: a literal, or a text in which every foreign part has passed through `escape_markdown`."""
+MarkdownTable: TypeAlias = pa.Table
+"""A table of such texts, as `kept_table` makes it."""
 
 MAX_LENGTH = 300
 """Number of characters of a name that are shown; a longer name is cut in the middle."""
@@ -70,6 +73,11 @@ def escape_table(frame: pd.DataFrame, anchors: list[str] | None = None) -> pd.Da
             raise ValueError(f"not the name of a place on a page: {wrong[0]!r}")
         names = pd.Index([f"[{name}](#{anchor})" for name, anchor in zip(names, anchors, strict=True)])
     return escaped.set_axis(names.rename(frame.index.name), axis="index")
+
+
+def kept_table(frame: pd.DataFrame, anchors: list[str] | None = None) -> MarkdownTable:
+    """Return `escape_table` in the form in which `st.table` sends it, so that a table that is kept is converted once."""
+    return pa.Table.from_pandas(escape_table(frame, anchors))
 
 
 def _visible(character: str) -> str:

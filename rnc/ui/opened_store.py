@@ -1,14 +1,14 @@
 """The store that this app shows: its one reader, its writer, and the training that the app may start into it."""
 
 from collections.abc import Callable, Hashable
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, wraps
 from pathlib import Path
+from threading import Lock
 from typing import ParamSpec, TypeVar
-
-import streamlit as st
 
 from rnc.store.addresses import gallery_path, store_path
 from rnc.store.reader import StoreReader
+from rnc.store.turns import Turns
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly
 from rnc.ui.training_process import Training, training_of
@@ -19,7 +19,7 @@ _MOST_KEPT = 64
 """Largest number of results kept for each function; those that were used last stay."""
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def _reader(path: Path, gallery: Path | None) -> StoreReader:
     return StoreReader(path, gallery)
 
@@ -32,20 +32,36 @@ def reader() -> StoreReader:
 def cached_until_store_changes(compute: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
     """Make a function of the store keep its results until the store changes, or the app shows another one.
 
-    The arguments must be hashable. All sessions share the results: do not change them in place.
+    The arguments must be hashable. All sessions share the results: do not change them in place. Of several sessions that want
+    the same result at once, one computes it.
     """
+    return _cached_until_change(lambda: reader().version(), compute)
 
+
+def cached_until_runs_change(compute: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
+    """Make a function of runs and their configs keep its results until there are others, whatever is measured meanwhile."""
+    return _cached_until_change(lambda: reader().runs.descriptions_version(), compute)
+
+
+def _cached_until_change(
+    version: Callable[[], Hashable], compute: Callable[_Arguments, _Value]
+) -> Callable[_Arguments, _Value]:
     stores: dict[Hashable, tuple[Hashable, Callable[_Arguments, _Value]]] = {}
+    lock, turns = Lock(), Turns()
 
     @wraps(compute)
     def current(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
         # The version is read first: a change during the computation gives the next call a version of its own.
-        place, version = (store_path().resolve(), gallery_path()), reader().version()
-        known_version, kept = stores.get(place, (None, compute))
-        if known_version != version:  # nothing of the version before is kept: a training changes its store all the time
-            kept = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
-            stores[place] = version, kept
-        return kept(*arguments, **options)
+        place, version_now = (store_path().resolve(), gallery_path()), version()
+        with lock:
+            known_version, kept = stores.get(place, (None, compute))
+            if (
+                known_version != version_now
+            ):  # nothing of the version before is kept: a training changes its store all the time
+                kept = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
+                stores[place] = version_now, kept
+        with turns.of((kept, arguments, *options.items())):
+            return kept(*arguments, **options)
 
     return current
 

@@ -16,7 +16,7 @@ import streamlit as st
 
 from rnc.ui.address_values import is_opened_anew
 from rnc.ui.markdown import Markdown, escape_markdown, single_line
-from rnc.ui.opened_store import cached_until_store_changes, reader
+from rnc.ui.opened_store import cached_until_runs_change, reader
 from rnc.ui.run_colours import MOST_KEPT, assign_colours, read_colours, write_colours
 from rnc.ui.run_labels import describe_run
 from rnc.ui.selection import labelled_runs
@@ -106,7 +106,7 @@ def _explain(labels: Mapping[str, str]) -> Markdown:
     return "The ids of the selected runs:\n" + "\n".join(lines[:_MOST_IN_HELP]) + more
 
 
-@cached_until_store_changes
+@cached_until_runs_change
 def _descriptions() -> dict[str, str]:
     """Return each run's description (`describe_run`) by its id; runs with equal ones get their ids in addition."""
     runs = reader().runs.all()

@@ -14,7 +14,7 @@ import streamlit as st
 from rnc.store.errors import StoreError
 from rnc.store.queries.epochs_not_after import epochs_not_after
 from rnc.ui.charts.palette import RUN_COLOURS, RunColours
-from rnc.ui.opened_store import cached_until_store_changes, reader
+from rnc.ui.opened_store import cached_until_runs_change, cached_until_store_changes, reader
 from rnc.ui.run_labels import run_labels
 from rnc.vocabulary import Role, Split
 
@@ -91,8 +91,13 @@ def labelled_runs(run_ids: tuple[str, ...]) -> pd.DataFrame:
     runs = reader().runs.all().set_index("run_id", drop=False)
     if missing := [run_id for run_id in run_ids if run_id not in runs.index]:
         raise StoreError(f"{missing[0]} was deleted while this page was drawn; reload the page")
-    runs = runs.loc[list(run_ids)]
-    return runs.assign(label=pd.Series(run_labels(runs.reset_index(drop=True))))
+    return runs.loc[list(run_ids)].assign(label=pd.Series(_labels(run_ids)))
+
+
+@cached_until_runs_change
+def _labels(run_ids: tuple[str, ...]) -> dict[str, str]:
+    runs = reader().runs.all().set_index("run_id", drop=False)
+    return run_labels(runs.loc[list(run_ids)].reset_index(drop=True))
 
 
 def condition_slug(run_id: str, name: str) -> str | None:

@@ -9,6 +9,7 @@ import streamlit as st
 from rnc.ui import opened_store
 from rnc.ui.default_runs import complete_selection, is_done, measured_and_default_runs
 from rnc.ui.markdown import Markdown
+from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import is_readonly
 from rnc.ui.training_status import offers_to_go_on
 from rnc.vocabulary import Objective, RunState
@@ -31,7 +32,7 @@ def draw_training_door() -> None:
             "A training is under way; the sidebar shows its progress. Its runs are selected once they are done."
         )
         _offer_runs("Watch the runs under way", _under_way(), key="watch_training")
-    elif demo_runs := _finished_demo(runs):
+    elif demo_runs := _finished_demo():
         st.markdown("The demo has been trained: its runs are in this store.")
         _offer_runs("Show the demo's runs", demo_runs, key="show_demo")
     elif offers_to_go_on(opened_store.training()):
@@ -59,8 +60,10 @@ def _under_way() -> list[str]:
     return list(measured[measured["state"] == RunState.RUNNING]["run_id"])
 
 
-def _finished_demo(runs: pd.DataFrame) -> list[str]:
+@cached_until_store_changes
+def _finished_demo() -> list[str]:
     """Return the runs of the demo, if all are done."""
+    runs = opened_store.reader().runs.all()
     digits = runs[~runs["published"] & ~runs["synthetic"] & (runs["dataset"] == "digits") & is_done(runs)]
     is_there = set(digits["objective"]) >= _DEMO_OBJECTIVES
     return complete_selection(digits[digits["objective"].isin(_DEMO_OBJECTIVES)]) if is_there else []

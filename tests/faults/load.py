@@ -30,6 +30,7 @@ import numpy as np
 from docs.tools import served
 from rnc.probe.store_and_device_options import Options
 from rnc.store import writer
+from tests.benchmarks.page_acts import processor_seconds
 from tests.faults.killed import RUN
 from tests.faults.visitor import Visitor
 from tests.train.fork_server import fork_server
@@ -53,6 +54,8 @@ class Outcome:
     seconds: list[float] = field(default_factory=list)
     """Seconds until each page was drawn."""
     refreshed: int = 0
+    processor: float = 0.0
+    """Seconds of work of the server's process meanwhile, which other work on the machine does not change much."""
     errors: Counter[str] = field(default_factory=Counter)
     """Errors that pages showed, and errors of sessions."""
     waits: list[float] = field(default_factory=list)
@@ -70,9 +73,10 @@ class Outcome:
     def __str__(self) -> str:
         """Return three lines for people."""
         runs = {run for _table, run, _epoch in self.landed}
+        each = self.processor / max(len(self.seconds), 1)
         return (
-            f"{len(self.seconds)} pages and {self.refreshed} refreshes; {_percentiles(self.seconds)} a page; "
-            f"{self.errors.total()} errors shown {dict(self.errors) or ''}\n"
+            f"{len(self.seconds)} pages and {self.refreshed} refreshes; {_percentiles(self.seconds)} a page, "
+            f"{each:.2f} s of the server's processor; {self.errors.total()} errors shown {dict(self.errors) or ''}\n"
             f"{len(runs)} runs, {self.landed.total()} rows landed; {self.lost} lost, {self.doubled} doubled; "
             f"{self.failures.total()} trainers failed {dict(self.failures) or ''}\n"
             f"{len(self.waits)} transactions; {_percentiles(self.waits)} of waiting for the store\n"
@@ -141,12 +145,13 @@ async def read(address: str, number: int, until: float, outcome: Outcome) -> Non
         outcome.errors.update(visitor.errors)
 
 
-async def _all_read(address: str, readers: int, seconds: float, outcome: Outcome) -> float:
+async def _all_read(address: str, process: int, readers: int, seconds: float, outcome: Outcome) -> float:
     """Let all readers begin once the server has drawn its first page, and return the time at which they stop."""
     async with Visitor(address) as first:
         await first.visit(PAGES[0])
-    until = time.time() + seconds
+    until, processor = time.time() + seconds, processor_seconds(process)
     await asyncio.gather(*(read(address, number, until, outcome) for number in range(readers)))
+    outcome.processor = processor_seconds(process) - processor
     return until
 
 
@@ -161,8 +166,8 @@ def load(folder: Path, readers: int, writers: int, seconds: float, source: Path 
     trainers = [context.Process(target=train, args=(store, n, until, reports), daemon=True) for n in range(writers)]
     for trainer in trainers:
         trainer.start()
-    with served(store, "") as (address, _process):
-        until.value = asyncio.run(_all_read(address, readers, seconds, outcome))
+    with served(store, "") as (address, process):
+        until.value = asyncio.run(_all_read(address, process, readers, seconds, outcome))
         for _trainer in trainers:
             tally, waits, error = reports.get(timeout=_LAST_RUN)
             outcome.landed += tally

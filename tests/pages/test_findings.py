@@ -9,7 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge
+from rnc.store.cached_queries import CachedQueries
 from rnc.store.reader import StoreReader
+from rnc.ui.pages import findings, first_screen
 from rnc.ui.pages.verdicts import anchor, tally, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
@@ -177,3 +179,36 @@ def test_tiles_escape_the_names_of_runs(demo_store: Path) -> None:
     labels = pd.Series({number.run_id: "<script>" for judgement in judgements for number in judgement.numbers})
     html = verdict_tiles(judgements, labels)
     assert "<script>" not in html and "&lt;script&gt;" in html
+
+
+MADE_ONCE = (
+    (findings, "judge"),
+    (findings, "course_panel"),
+    (findings, "matrix_of"),
+    (findings, "kept_table"),
+    (first_screen, "film_of_training_images"),
+    (first_screen, "_caption"),
+)
+
+
+def test_a_page_that_asks_nothing_new_judges_draws_and_reads_nothing(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    before, verdicts = [table.value for table in app.table], tiles(app)
+    for module, name in MADE_ONCE:
+        monkeypatch.setattr(module, name, None)  # (whoever calls them again fails)
+    monkeypatch.setattr(CachedQueries, "_answer", None)
+    app.run()
+    assert not app.exception and len(before) > 1
+    assert [table.value.equals(old) for table, old in zip(app.table, before, strict=True)] == [True] * len(before)
+    assert tiles(app) == verdicts
+
+
+def test_another_epoch_chooses_no_film_anew(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    monkeypatch.setattr(first_screen, "film_of_training_images", None)
+    epochs = app.sidebar.select_slider[0]
+    epochs.set_value(epochs.options[-2]).run()
+    assert not app.exception
+    assert any("Judged at the epoch selected" in note.value for note in app.info)

@@ -1,8 +1,8 @@
 """No page module writes a text of others where Streamlit reads Markdown, unless `rnc.ui.markdown.escape_markdown` escaped it.
 
 A text is safe where it is a literal, a constant in capitals, a number by its format (`{count:,}`), the answer of
-`escape_markdown`, or made of such. A parameter, field or answer that is annotated as `Markdown` is safe where it is used, and
-whatever is given to it is looked at as if it were given to Streamlit.
+`escape_markdown`, or made of such. A parameter, field or answer that is annotated as `Markdown` (or `MarkdownTable`) is safe
+where it is used, and whatever is given to it is looked at as if it were given to Streamlit.
 """
 
 import ast
@@ -43,6 +43,7 @@ SINKS: dict[str, Places] = {
 OPTIONS = ("segmented_control", "pills", "radio")
 """Whose options are read as Markdown, too."""
 FORBIDDEN = ("latex", "exception", "write_stream", "help")
+TEXTS = {name + rest for name in ("Markdown", "MarkdownTable") for rest in ("", " | None")}
 SAFE_ANSWERS = {"escape_markdown", "escape_table", "len", "int", "round"}
 NUMBER_FORMATS = tuple("dfgeE%,")
 
@@ -56,7 +57,7 @@ VIEWS = [path for path in python_files() if is_view(path)]
 
 
 def is_markdown(annotation: ast.expr | None) -> bool:
-    return annotation is not None and ast.unparse(annotation) in ("Markdown", "Markdown | None")
+    return annotation is not None and ast.unparse(annotation) in TEXTS
 
 
 class Annotated:

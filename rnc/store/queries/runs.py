@@ -6,6 +6,7 @@ Tested by tests/rnc/store/test_reader.py.
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from rnc.store.cached_queries import CachedQueries
@@ -13,7 +14,7 @@ from rnc.store.clock import utc_now
 from rnc.store.files import network_inside
 from rnc.store.queries.shown_condition_name import SHOWN
 from rnc.store.run_annotations import TABLES_OF_A_RUN
-from rnc.store.run_configs import with_configs
+from rnc.store.run_configs import DESCRIBED, descriptions
 from rnc.vocabulary import STALE_SECONDS, RunState
 
 
@@ -23,6 +24,7 @@ class RunQueries:
     def __init__(self, cached: CachedQueries) -> None:
         """Set the queries' way to the store."""
         self._cached = cached
+        self._described: tuple[list, pd.DataFrame, int] = ([], pd.DataFrame(), 0)
         self._parsed: tuple[pd.DataFrame | None, pd.DataFrame] = (None, pd.DataFrame())
 
     def all(self) -> pd.DataFrame:
@@ -41,11 +43,24 @@ class RunQueries:
             return runs
         rows, parsed = self._parsed
         if rows is not runs:  # parsed once, since pages query several times and there may be hundreds of configs
-            parsed = with_configs(runs)
+            parsed = pd.concat([runs.assign(tags=runs["tags"].map(list)), self._descriptions(runs)], axis=1)
             self._parsed = runs, parsed
         oldest_alive = utc_now() - timedelta(seconds=STALE_SECONDS)
         stale = (parsed["state"] == RunState.RUNNING) & (parsed["heartbeat_at"] < oldest_alive)
         return parsed.assign(state=parsed["state"].mask(stale, str(RunState.INTERRUPTED))) if stale.any() else parsed
+
+    def descriptions_version(self) -> int:
+        """Return a number that changes with the runs of the store and their configs, but not with what is measured of them."""
+        return 0 if self.all().empty else self._described[2]
+
+    def _descriptions(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return what the configs of rows of table `run` say, checked once as long as there are no others."""
+        rows = [list(map(_comparable, runs[name])) for name in DESCRIBED if name in runs]
+        known, described, version = self._described
+        if rows != known:
+            described = descriptions(runs)
+            self._described = rows, described, version + 1
+        return described
 
     def conditions(self, run_ids: list[str]) -> pd.DataFrame:
         """Return run_id, role, shown and the columns of table `condition`, for each condition of the runs."""
@@ -99,3 +114,7 @@ class RunQueries:
                FROM epoch WHERE list_contains(?, run_id) GROUP BY run_id ORDER BY run_id""",
             run_ids,
         )
+
+
+def _comparable(value: object) -> object:
+    return tuple(value) if isinstance(value, list | np.ndarray) else str(value)

@@ -27,6 +27,9 @@ _USUAL_HEIGHT = 40  # pixels that a chart reserves for its names
 _MOST_NAMES = 120
 _OVERLAP: Any = "parity"  # every other name is left out until the rest fit
 
+_TICKS = alt.ExprRef("ticks of epochs")
+"""A place in a specification, no text of which can look like it: quotation marks within a text are escaped."""
+
 
 def class_axis(classes: list[str], **options: Any) -> alt.Axis:
     """Return a horizontal axis of classes, without the names that do not fit.
@@ -112,9 +115,19 @@ def _labels(has_powers: str) -> str:
     return f"{is_long} ? {times} + {powers}[{exponent} + {_LARGEST_POWER}] : format(datum.value, ',.4~r')"
 
 
-def epoch_axis(last: int, *, log: bool) -> alt.X:
-    """Return the horizontal axis of `epoch`, up to the last; with `log`, it labels the epochs 0, 1, 3, 10, 30, ..."""
+def epoch_axis(*, log: bool) -> alt.X:
+    """Return the horizontal axis of `epoch`; with `log`, it labels the epochs that `up_to_epoch` names."""
+    axis = alt.Axis(grid=False, tickCount=6, tickMinStep=1, format="d")
+    if log:
+        axis = alt.Axis(values=_TICKS, grid=False)
+    return alt.X("epoch:Q", title="epoch", scale=alt.Scale(type="symlog" if log else "linear"), axis=axis)
+
+
+def up_to_epoch(specification: str, last: int) -> str:
+    """Return a specification with axes from `epoch_axis` that label the epochs 0, 1, 3, 10, 30, ... and the last.
+
+    The last epoch is no part of what is kept: it changes with each epoch of a training, and with the cursor.
+    """
     steps = [0] + [m * 10**k for k in range(10) for m in (1, 3)]
     ticks = [step for step in steps if step <= last * 0.7] + [last]
-    axis = alt.Axis(values=ticks, grid=False) if log else alt.Axis(grid=False, tickCount=6, tickMinStep=1, format="d")
-    return alt.X("epoch:Q", title="epoch", scale=alt.Scale(type="symlog" if log else "linear"), axis=axis)
+    return specification.replace(json.dumps(_TICKS.to_dict()), json.dumps(ticks))

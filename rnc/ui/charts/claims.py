@@ -6,7 +6,7 @@ Tested by tests/pages/test_pages.py.
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.axes import epoch_axis, value_axis
+from rnc.ui.charts.axes import epoch_axis, up_to_epoch, value_axis
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RunColours, run_scale
@@ -20,15 +20,17 @@ def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours)
     """Draw a number (run, epoch, value) over epochs, a line per run, with its bound as a dashed rule."""
     values_and_limit = [*frame["value"], limit]
     log = min(values_and_limit) > 0 and max(values_and_limit) / min(values_and_limit) > _WIDE_RANGE
-    text = _course_specification(name, tuple(runs.items()), int(frame["epoch"].max()), log=log)
-    picture = Chart(text, {"values": frame, "limit": pd.DataFrame({"value": [limit]})})
+    text = _course_specification(name, tuple(runs.items()), log=log)
+    picture = Chart(
+        up_to_epoch(text, int(frame["epoch"].max())), {"values": frame, "limit": pd.DataFrame({"value": [limit]})}
+    )
     return with_hover(picture, frame, Lines("values", list(runs)), log_epochs=True)
 
 
 @kept
-def _course_specification(name: str, runs: tuple[tuple[str, str], ...], last: int, *, log: bool) -> alt.LayerChart:
+def _course_specification(name: str, runs: tuple[tuple[str, str], ...], *, log: bool) -> alt.LayerChart:
     y = value_axis(log, ticks=3).axis(grid=False)
-    x = epoch_axis(last, log=True).title(None)
+    x = epoch_axis(log=True).title(None)
     lines = named("values").mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.5)
     tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("value:Q", format=".4g", title=name)]
     colour = alt.Color("run:N", scale=run_scale(runs), legend=None)

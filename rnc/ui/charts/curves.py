@@ -9,7 +9,7 @@ from functools import cached_property
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.axes import epoch_axis, value_axis
+from rnc.ui.charts.axes import epoch_axis, up_to_epoch, value_axis
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
@@ -56,13 +56,13 @@ class Curves:
             tuple(self.runs.items()),
             tuple(self.conditions),
             frozenset(rows),
-            last=int(frame["epoch"].max()) if len(frame) else 0,
             log=log,
             log_epochs=self.log_epochs,
             is_dense=is_long(drawn),
             has_seeds="seeds" in drawn,
         )
-        picture = Chart(_panel_specification(shape), rows)
+        last = int(frame["epoch"].max()) if len(frame) else 0
+        picture = Chart(up_to_epoch(_panel_specification(shape), last), rows)
         return with_hover(picture, drawn, Lines("lines", list(self.runs), self.conditions), log_epochs=self.log_epochs)
 
     def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +89,6 @@ class _PanelShape:
     conditions: tuple[str, ...]
     data_sets: frozenset[str]
     """The names of the data sets that the panel has."""
-    last: int
     log: bool
     log_epochs: bool
     is_dense: bool
@@ -125,7 +124,7 @@ def _lines(data_set: str, shape: _PanelShape, *, has_seeds: bool) -> alt.Chart:
     tooltip.append(alt.Tooltip("value:Q", format=".4g", title=str(shape.metric)))
     tooltip += [alt.Tooltip("seeds:Q")] if has_seeds else []
     return named(data_set).encode(
-        x=epoch_axis(shape.last, log=shape.log_epochs),
+        x=epoch_axis(log=shape.log_epochs),
         y=value_axis(shape.log),
         color=shape.colour,
         strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(shape.conditions)), legend=None),

@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, value_axis
+from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, up_to_epoch, value_axis
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
@@ -174,16 +174,16 @@ def simplex_distance_lines(
     """
     drawn = frame[frame["value"] > 0] if log else frame
     last = int(frame["epoch"].max()) if len(frame) else 0
-    text = _distance_specification(info, tuple(runs.items()), tuple(conditions), last, log=log)
-    picture = Chart(text, {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
+    text = _distance_specification(info, tuple(runs.items()), tuple(conditions), log=log)
+    picture = Chart(up_to_epoch(text, last), {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
     return with_hover(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log)
 
 
 @kept
 def _distance_specification(
-    info: MetricInfo, runs: tuple[tuple[str, str], ...], conditions: tuple[str, ...], last: int, *, log: bool
+    info: MetricInfo, runs: tuple[tuple[str, str], ...], conditions: tuple[str, ...], *, log: bool
 ) -> alt.LayerChart:
-    x = epoch_axis(last, log=log)
+    x = epoch_axis(log=log)
     tooltip = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
     lines = (
         named("distances")

@@ -9,11 +9,12 @@ Tested by tests/rnc/ui/charts/test_kept_specification.py.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import cached_property, lru_cache, wraps
 from typing import Any, ParamSpec
 
 import altair as alt
 import pandas as pd
+import pyarrow as pa
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -52,6 +53,19 @@ class Chart:
     def largest_name(self) -> str:
         """The name of the data set with the most rows."""
         return max(self.rows, key=lambda name: len(self.rows[name]))
+
+    @cached_property
+    def streams(self) -> dict[str, bytes]:
+        """The rows of each data set as a browser gets them (Arrow IPC), so that a chart that is kept is converted once."""
+        return {name: _stream(rows) for name, rows in self.rows.items()}
+
+
+def _stream(rows: pd.DataFrame) -> bytes:
+    table, sink = pa.Table.from_pandas(rows), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def kept(build: Callable[_Arguments, alt.Chart | alt.LayerChart]) -> Callable[_Arguments, str]:

@@ -3,24 +3,26 @@
 Tested by tests/pages/test_pages.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from rnc.claims import Judgement, Verdict, judge
 from rnc.ui import opened_store
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
+from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.marks import BOUND_NOTE
+from rnc.ui.charts.palette import RunColours
 from rnc.ui.figures import PageFigures
 from rnc.ui.glossary import explain
-from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, escape_table, first_few
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, MarkdownTable, escape_markdown, first_few, kept_table
 from rnc.ui.pages.evidence import evidence_of
-from rnc.ui.pages.verdicts import anchor, describe_unjudged
-from rnc.ui.selection import run_colours
+from rnc.ui.pages.verdicts import anchor, describe_unjudged, matrix_of
+from rnc.ui.selection import labelled_runs, run_colours
 from rnc.vocabulary import Objective, Role, RunState, Split
 
 _BADGES: dict[Verdict, tuple[str, Literal["green", "red", "gray"]]] = {
@@ -59,12 +61,112 @@ _EVIDENCE: dict[str, tuple[str, _Parameters]] = {
 """The page with the evidence for a claim, and the URL parameters of the right selection."""
 
 
+@dataclass(frozen=True)
+class Course:
+    """The main number of a claim over epochs."""
+
+    name: str
+    """The chart's alternative text, which is also its name in the list of exports."""
+    chart: Chart
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Card:
+    """A claim's verdict on the selected runs, and all that its card shows of it."""
+
+    judgement: Judgement
+    deciding: Markdown
+    """The number that decides the verdict, in words; empty without one."""
+    numbers: MarkdownTable | None
+    course: Course | None
+    """None if the number is known for one epoch only."""
+    unjudged: Markdown
+    """Why some of the runs have no verdict."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The verdicts on the selected runs at an epoch, and what the page shows of them."""
+
+    cards: list[Card]
+    matrix: MarkdownTable
+    """Claims by runs."""
+    earlier: list[Markdown]
+    """The finished runs that are judged at an epoch before their last, because the visitor has moved the cursor there."""
+
+    @property
+    def judgements(self) -> list[Judgement]:
+        """The verdicts, one for each claim."""
+        return [card.judgement for card in self.cards]
+
+
 @opened_store.cached_until_store_changes
 def judged(run_ids: tuple[str, ...], epoch: int) -> tuple[list[Judgement], str]:
     """Return the judgements on runs, each at its last measured epoch not after `epoch`, and the query for the evidence."""
     evidence = evidence_of(run_ids, epoch)
-    runs = opened_store.reader().runs.all().set_index("run_id", drop=False).loc[list(run_ids)].reset_index(drop=True)
-    return judge(runs, evidence), evidence.attrs.get("sql", "")
+    return judge(labelled_runs(run_ids).reset_index(drop=True), evidence), evidence.attrs.get("sql", "")
+
+
+@opened_store.cached_until_store_changes
+def findings_of(run_ids: tuple[str, ...], epoch: int, colours: tuple[str, ...]) -> Findings:
+    """Return the verdicts on runs, each in its colour (#RRGGBB), with their tables and charts."""
+    judgements, sql = judged(run_ids, epoch)
+    runs = labelled_runs(run_ids)
+    labels = dict(runs["label"])
+    inks = run_colours(runs.assign(colour=list(colours)))
+    cards = [
+        Card(
+            judgement,
+            _deciding(judgement, labels),
+            _numbers(judgement, labels) if judgement.numbers else None,
+            _course(judgement, labels, inks, sql) if judgement.numbers else None,
+            describe_unjudged(judgement, labels),
+        )
+        for judgement in judgements
+    ]
+    return Findings(cards, matrix_of(judgements, runs), _earlier(judgements, runs))
+
+
+def _deciding(judgement: Judgement, labels: Mapping[str, str]) -> Markdown:
+    if (number := judgement.deciding()) is None:
+        return ""
+    return (
+        f"{'Main number' if number.met else 'Furthest beyond its bound'}: {escape_markdown(labels[number.run_id])}, "
+        f"{escape_markdown(number.name)} **{escape_markdown(number.in_words)}**."
+    )
+
+
+def _numbers(judgement: Judgement, labels: Mapping[str, str]) -> MarkdownTable:
+    columns = {
+        "run": [labels[number.run_id] for number in judgement.numbers],
+        "number": [number.name for number in judgement.numbers],
+        "value": [f"{number.value:.4g}" for number in judgement.numbers],
+        "bound": [number.bound.replace(" ", "\N{NO-BREAK SPACE}") for number in judgement.numbers],
+        "met": ["yes" if number.met else "no" for number in judgement.numbers],
+    }
+    return kept_table(pd.DataFrame(columns))
+
+
+def _course(judgement: Judgement, labels: Mapping[str, str], colours: RunColours, sql: str) -> Course | None:
+    points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
+    frame = pd.DataFrame(points, columns=["run", "epoch", "value"])
+    if frame["epoch"].nunique() <= 1:
+        return None
+    frame.attrs["sql"] = sql
+    number = judgement.course[0][1]
+    panel = course_panel(frame, number.name, number.limit, colours)
+    return Course(f"{judgement.claim}: {number.name} over epochs", panel, frame)
+
+
+def _earlier(judgements: list[Judgement], runs: pd.DataFrame) -> list[Markdown]:
+    at = {number.run_id: epoch for judgement in judgements for epoch, number in judgement.course}
+    finished = runs[runs["state"] == RunState.FINISHED]
+    return [
+        f"{escape_markdown(label)} at epoch {at[run_id]:d} of {epochs:d}"
+        for run_id, label, epochs in zip(finished["run_id"], finished["label"], finished["epochs"], strict=True)
+        if at.get(run_id, epochs) < epochs
+    ]
 
 
 def name_unjudged_runs(runs: pd.DataFrame) -> None:
@@ -79,86 +181,51 @@ def name_unjudged_runs(runs: pd.DataFrame) -> None:
         )
 
 
-def name_earlier_epochs(judgements: list[Judgement], runs: pd.DataFrame) -> None:
-    """Name the finished runs that are judged at an epoch before their last, because the visitor has moved the cursor there."""
-    at = {number.run_id: epoch for judgement in judgements for epoch, number in judgement.course}
-    earlier = [
-        f"{escape_markdown(run['label'])} at epoch {at[run['run_id']]:d} of {run['epochs']:d}"
-        for run in runs.to_dict("records")
-        if run["state"] == RunState.FINISHED and at.get(run["run_id"], run["epochs"]) < run["epochs"]
-    ]
-    if earlier:
+def name_earlier_epochs(findings: Findings) -> None:
+    """Name the runs that are judged before their end."""
+    if findings.earlier:
         st.info(
-            f"Judged at the epoch selected in the sidebar: {first_few(earlier)}. The claims are about the "
+            f"Judged at the epoch selected in the sidebar: {first_few(findings.earlier)}. The claims are about the "
             "end of training.",
             icon=":material/history:",
         )
 
 
-def draw_cards(figures: PageFigures, judgements: list[Judgement], runs: pd.DataFrame, sql: str) -> None:
-    """Draw a card per claim on runs (with `label`, `colour`), in two columns; `sql` is the query that returned the evidence."""
+def draw_cards(figures: PageFigures, cards: list[Card], runs: pd.DataFrame) -> None:
+    """Draw the cards of claims on runs (with `label`, `colour`), in two columns."""
     st.header(
         "Claim by claim", anchor=False, help=explain("claim", "NC1", "NC2", "NC3", "NC4", "simplex", "leap", "PGD")
     )
     st.html(curve_legend(run_colours(runs), []))
     st.caption(BOUND_NOTE)
-    for begin in range(0, len(judgements), 2):
-        for column, judgement in zip(st.columns(2), judgements[begin : begin + 2], strict=False):
+    for begin in range(0, len(cards), 2):
+        for column, card in zip(st.columns(2), cards[begin : begin + 2], strict=False):
             with column:
-                _draw_card(figures, judgement, runs, sql)
+                _draw_card(figures, card, runs)
 
 
-def _draw_card(figures: PageFigures, judgement: Judgement, runs: pd.DataFrame, sql: str) -> None:
+def _draw_card(figures: PageFigures, card: Card, runs: pd.DataFrame) -> None:
     """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence."""
-    card, labels = st.container(border=True, height="stretch"), runs["label"]
-    with card:
+    place, judgement = st.container(border=True, height="stretch"), card.judgement
+    with place:
         icon, colour = _BADGES[judgement.verdict]
         st.badge(escape_markdown(judgement.verdict), icon=icon, color=colour)
         st.subheader(
             f"{escape_markdown(judgement.claim)} · {escape_markdown(judgement.title)}", anchor=anchor(judgement.claim)
         )
         st.markdown(escape_markdown(judgement.statement, MAX_MESSAGE_LENGTH))
-        if number := judgement.deciding():
-            which = "Main number" if number.met else "Furthest beyond its bound"
-            st.markdown(
-                f"{which}: {escape_markdown(labels[number.run_id])}, "
-                f"{escape_markdown(number.name)} **{escape_markdown(number.in_words)}**."
-            )
-        if judgement.numbers:
-            _draw_numbers(judgement, labels)
-            _draw_course(figures, card, judgement, runs, sql)
-        st.caption(describe_unjudged(judgement, runs))
+        if card.deciding:
+            st.markdown(card.deciding)
+        if card.numbers is not None:
+            height: Literal["content"] | int = "content" if len(card.numbers) <= _MOST_ROWS else _HEIGHT
+            st.table(card.numbers, hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
+        if card.course:
+            key = f"course_{judgement.claim}"
+            figures.draw(place, card.course.chart, card.course.name, card.course.rows, key=key)
+        st.caption(card.unjudged)
         st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
         st.caption(f"Source of the bounds: {escape_markdown(judgement.bounds, MAX_MESSAGE_LENGTH)}")
         page, parameters = _EVIDENCE[judgement.claim]
         if page in _PAGES_OF_ONE_RUN and judgement.numbers:
-            parameters = parameters | {"run": escape_markdown(labels[judgement.numbers[0].run_id])}
+            parameters = parameters | {"run": escape_markdown(runs["label"][judgement.numbers[0].run_id])}
         st.page_link(f"pages/{page}.py", label=_LINKS[page], icon=":material/arrow_forward:", query_params=parameters)
-
-
-def _draw_numbers(judgement: Judgement, labels: pd.Series) -> None:
-    table = pd.DataFrame(
-        {
-            "run": [labels[number.run_id] for number in judgement.numbers],
-            "number": [number.name for number in judgement.numbers],
-            "value": [f"{number.value:.4g}" for number in judgement.numbers],
-            "bound": [number.bound.replace(" ", "\N{NO-BREAK SPACE}") for number in judgement.numbers],
-            "met": ["yes" if number.met else "no" for number in judgement.numbers],
-        }
-    )
-    height: Literal["content"] | int = "content" if len(table) <= _MOST_ROWS else _HEIGHT
-    st.table(escape_table(table), hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
-
-
-def _draw_course(
-    figures: PageFigures, card: DeltaGenerator, judgement: Judgement, runs: pd.DataFrame, sql: str
-) -> None:
-    """Draw the main number over epochs, if it is known for more than one."""
-    points = [(runs["label"][number.run_id], epoch, number.value) for epoch, number in judgement.course]
-    frame = pd.DataFrame(points, columns=["run", "epoch", "value"])
-    if frame["epoch"].nunique() > 1:
-        number = judgement.course[0][1]
-        panel = course_panel(frame, number.name, number.limit, run_colours(runs))
-        frame.attrs["sql"] = sql
-        name = f"{judgement.claim}: {number.name} over epochs"
-        figures.draw(card, panel, name, frame, key=f"course_{judgement.claim}")

@@ -77,18 +77,25 @@ def draw_introduction(run_ids: tuple[str, ...], epoch: int) -> None:
 def opening_of(run_ids: tuple[str, ...], epoch: int) -> Opening | None:
     """Return the first picture for selected runs, or that of the gallery if they have none; None if there is no picture."""
     for ids, is_of_gallery in ((run_ids, False), (_gallery_runs(), True)):
-        if not ids:
-            continue
-        runs = _pair(labelled_runs(tuple(ids)))
-        if runs is not None:
-            values = evidence_of(tuple(ids), 10**9 if is_of_gallery else epoch)
-            films = [film_of_training_images(run, Role.PERTURBED) for _id, run in runs.iterrows()]
+        if (filmed := _filmed_pair(ids)) is not None:
+            runs, films = filmed
+            values = evidence_of(ids, 10**9 if is_of_gallery else epoch)
             standard, adversarial = (run for _id, run in runs.iterrows())
-            standard_caption, adversarial_caption = _caption(standard, values), _caption(adversarial, values)
-            return Opening(runs, films, standard_caption, adversarial_caption, _protocol(standard), is_of_gallery)
+            captions = _caption(standard, values), _caption(adversarial, values)
+            return Opening(runs, films, captions[0], captions[1], _protocol(standard), is_of_gallery)
     return None
 
 
+@cached_until_store_changes
+def _filmed_pair(run_ids: tuple[str, ...]) -> tuple[pd.DataFrame, list[ShownFilm]] | None:
+    """Return standard and adversarial training among runs, and their films, which no selected epoch changes."""
+    runs = _pair(labelled_runs(run_ids)) if run_ids else None
+    if runs is None:
+        return None
+    return runs, [film_of_training_images(run, Role.PERTURBED) for _id, run in runs.iterrows()]
+
+
+@cached_until_store_changes
 def _gallery_runs() -> tuple[str, ...]:
     runs = measured_and_default_runs()[0]
     return tuple(one_of_each_objective(runs[runs["published"]])) if runs["published"].any() else ()

@@ -5,13 +5,14 @@ Tested by tests/pages/test_findings.py.
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from html import escape
 
 import pandas as pd
 import streamlit as st
 
 from rnc.claims import ORIGIN, Judgement, Number, Reason, Verdict
-from rnc.ui.markdown import Markdown, escape_markdown, escape_table, single_line
+from rnc.ui.markdown import Markdown, MarkdownTable, escape_markdown, kept_table, single_line
 from rnc.vocabulary import TERMINAL_ACCURACY_IN_WORDS, Objective
 
 _MARKS = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.TOO_EARLY: "…", Verdict.NOT_MEASURED: "–"}
@@ -37,13 +38,16 @@ def anchor(claim: str) -> str:
     return claim.lower().replace(" ", "-")
 
 
-def verdict_tiles(judgements: list[Judgement], labels: pd.Series) -> str:
-    """Return a tile for each claim, as HTML: its verdict, its title, and how far its deciding number is from the bound."""
+def verdict_tiles(judgements: list[Judgement], labels: Mapping[str, str]) -> str:
+    """Return a tile for each claim, as HTML: its verdict, its title, and how far its deciding number is from the bound.
+
+    `labels` are those of the runs, by their ids.
+    """
     tiles = "".join(_tile(judgement, labels) for judgement in judgements)
     return f'<nav class="verdicts" aria-label="Verdicts">{tiles}</nav>'
 
 
-def _tile(judgement: Judgement, labels: pd.Series) -> str:
+def _tile(judgement: Judgement, labels: Mapping[str, str]) -> str:
     verdict, number = judgement.verdict, judgement.deciding()
     if number is None:
         below = f"<span>{_ABOUT_NONE if _is_about_none(judgement) else escape(str(verdict))}</span>"
@@ -82,17 +86,23 @@ def _gauge(number: Number) -> str:
     return f'<span class="gauge" aria-hidden="true"><i style="left:{at:.0f}%"></i></span>'
 
 
-def draw_matrix(judgements: list[Judgement], runs: pd.DataFrame) -> None:
-    """Draw claims by `runs` (with `label`, `objective`): verdicts with the deciding number, or why there is none."""
+def matrix_of(judgements: list[Judgement], runs: pd.DataFrame) -> MarkdownTable:
+    """Return claims by `runs` (with `label`, `objective`): verdicts with the deciding number, or why there is none."""
+    of_run = zip(runs["label"], runs["run_id"], runs["objective"], strict=True)
     table = pd.DataFrame(
         {
-            run["label"]: [_cell(judgement, str(run["run_id"]), run["objective"]) for judgement in judgements]
-            for run in runs.to_dict("records")
+            label: [_cell(judgement, str(run_id), objective) for judgement in judgements]
+            for label, run_id, objective in of_run
         },
         index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
     )
+    return kept_table(table, [anchor(judgement.claim) for judgement in judgements])
+
+
+def draw_matrix(matrix: MarkdownTable) -> None:
+    """Draw claims by runs."""
     with st.container(key="claims_by_runs"):
-        st.table(escape_table(table, [anchor(judgement.claim) for judgement in judgements]), alt="claims by runs")
+        st.table(matrix, hide_index=False, alt="claims by runs")
 
 
 def _cell(judgement: Judgement, run_id: str, objective: str) -> str:
@@ -107,15 +117,15 @@ def _cell(judgement: Judgement, run_id: str, objective: str) -> str:
     )
 
 
-def describe_unjudged(judgement: Judgement, runs: pd.DataFrame) -> Markdown:
-    """Return why some of the `runs` (with `label`, by their ids) have no verdict.
+def describe_unjudged(judgement: Judgement, labels: Mapping[str, str]) -> Markdown:
+    """Return why some of the runs (`labels` by their ids) have no verdict.
 
     Runs that the claim is not about are named only if it is about no run.
     """
     reasons = [reason for reason in Reason if not (judgement.numbers and reason is Reason.OTHER_TRAINING)]
     runs_of = {reason: [run_id for run_id, its in judgement.unjudged.items() if its is reason] for reason in reasons}
     return " ".join(
-        f"{_SENTENCES[reason]} {', '.join(map(escape_markdown, runs.loc[run_ids, 'label']))}."
+        f"{_SENTENCES[reason]} {', '.join(escape_markdown(labels[run_id]) for run_id in run_ids)}."
         for reason, run_ids in runs_of.items()
         if run_ids
     )

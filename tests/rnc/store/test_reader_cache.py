@@ -1,14 +1,17 @@
 """When the reader opens the file: once a question while it is unchanged, anew when it has changed, never when it is gone."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 
 from rnc.store import cached_queries as store_answers
+from rnc.store import run_configs
 from rnc.store.connection import reading
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
@@ -90,6 +93,88 @@ def test_threads_share_a_reader(store: Path) -> None:
     for thread in threads:
         thread.join(60)
     assert errors == []
+
+
+def test_threads_that_ask_the_same_at_once_ask_the_store_once(
+    store: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, together = StoreReader(store), threading.Barrier(3)
+    usual, answers = store_answers.CachedQueries._answer, list[int]()
+
+    def slow(self: store_answers.CachedQueries, sql: str, arguments: list) -> pd.DataFrame:
+        time.sleep(0.2)  # for the others to come
+        return usual(self, sql, arguments)
+
+    def ask() -> None:
+        together.wait(30)
+        answers.append(len(reader.metrics.curves(["a"], ["clean"], "train", ["nc1"])))
+
+    monkeypatch.setattr(store_answers.CachedQueries, "_answer", slow)
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert answers == [3, 3, 3] and len(opened) == 1
+    assert not reader._cached._turns._turns, "nobody waits any more"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time in seconds, as the reader sees it."""
+    now = [100.0]
+    monkeypatch.setattr(store_answers.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_page_asks_one_version_which_ends_with_the_page_with_time_or_with_a_write_of_this_process(
+    tmp_path: Path, clock: list[float]
+) -> None:
+    path = tmp_path / "rnc.duckdb"
+    writer, reader = begin(path, "a"), StoreReader(path)
+    writer.write_epoch("a", 0, one_epoch("a", 0))
+
+    def state() -> str:
+        return str(reader.runs.all()["state"].iloc[0])
+
+    def written_by_another_process(state: str) -> None:
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("UPDATE run SET state = ?", [state])
+
+    with reader.one_version():
+        assert state() == "running"
+        written_by_another_process("failed")
+        assert state() == "running"
+        with reader.one_version():  # (the page of somebody else)
+            assert state() == "running"
+        writer.write_epoch("a", 1, one_epoch("a", 1))
+        assert state() == "failed", "a visitor's own change is seen at once"
+        written_by_another_process("finished")
+        assert state() == "failed"
+        clock[0] += 6
+        assert state() == "finished"
+        written_by_another_process("interrupted")
+        assert state() == "finished"
+    assert state() == "interrupted"
+    written_by_another_process("failed")
+    with reader.one_version():
+        assert state() == "failed"
+
+
+def test_what_a_trainer_writes_checks_no_config_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rnc.duckdb"
+    writer, reader = begin(path, "a"), StoreReader(path)
+    before, version = reader.runs.all(), reader.runs.descriptions_version()
+    with monkeypatch.context() as patch:
+        patch.setattr(run_configs, "checked_config", None)  # (whoever calls it fails)
+        writer.write_epoch("a", 0, one_epoch("a", 0))
+        writer.write_epoch("a", 1, one_epoch("a", 1))
+        after = reader.runs.all()
+    assert list(after["epochs_done"]) == [1] and list(before["epochs_done"]) == [0]
+    assert list(after.columns) == list(before.columns) and list(after["dataset"]) == list(before["dataset"])
+    assert reader.runs.descriptions_version() == version
+    begin(path, "b")
+    assert set(reader.runs.all()["run_id"]) == {"a", "b"} and reader.runs.descriptions_version() != version
 
 
 def test_a_store_that_appears_later_is_read(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 import gc
 import os
+import threading
+import time
 import weakref
 from pathlib import Path
 
 import pytest
 
-from rnc.ui import opened_store
+from rnc.ui import default_runs, opened_store, run_picker, selection
+from tests.rnc.store.hand_written import begin, one_epoch
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +84,47 @@ def test_results_of_an_earlier_version_take_no_memory(tmp_path: Path) -> None:
     answer(0)
     gc.collect()
     assert all(result() is None for result in earlier)
+
+
+def test_sessions_that_want_the_same_at_once_compute_it_once() -> None:
+    asked, together, answers = list[str](), threading.Barrier(3), list[list[str]]()
+
+    @opened_store.cached_until_store_changes
+    def answer(name: str) -> list[str]:
+        asked.append(name)
+        time.sleep(0.2)  # for the others to come
+        return [name]
+
+    def session() -> None:
+        together.wait(30)
+        answers.append(answer("a"))
+
+    threads = [threading.Thread(target=session) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert asked == ["a"] and all(one is answers[0] for one in answers) and len(answers) == 3
+
+
+def test_labels_defaults_and_descriptions_outlast_what_a_training_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "rnc.duckdb"
+    monkeypatch.setenv("RNC_STORE", str(store))
+    writer = begin(store, "a")
+    writer.write_epoch("a", 0, one_epoch("a", 0))
+    assert default_runs.default_runs() == ["a"]
+    label, described = selection.labelled_runs(("a",))["label"]["a"], run_picker._descriptions()
+    with monkeypatch.context() as patch:
+        for module, name in (
+            (selection, "run_labels"),
+            (run_picker, "describe_run"),
+            (default_runs, "complete_selection"),
+        ):
+            patch.setattr(module, name, None)  # (whoever calls them fails)
+        writer.write_epoch("a", 1, one_epoch("a", 1))
+        assert selection.labelled_runs(("a",))[["label", "epochs_done"]].values.tolist() == [[label, 1]]
+        assert run_picker._descriptions() is described and default_runs.default_runs() == ["a"]
+    begin(store, "b").write_epoch("b", 0, one_epoch("b", 0))
+    assert set(run_picker._descriptions()) == {"a", "b"}

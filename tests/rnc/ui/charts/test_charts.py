@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from rnc.ui.charts import claims
 from rnc.ui.charts.aggregate import over_seeds
+from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
@@ -66,6 +68,17 @@ def test_curves(metric: Metric, log: bool) -> None:
     assert rule["epoch"] == 30
     ticks = lines["encoding"]["x"]["axis"]["values"]
     assert ticks[0] == 0 and ticks[-1] == 60 and ticks == sorted(set(ticks))
+
+
+def test_a_later_epoch_moves_the_last_tick_of_a_picture_that_is_built_once() -> None:
+    frame = pd.DataFrame({"run": ["at"] * 3, "epoch": [0, 1, 30], "value": [3.0, 2.0, 1.0]})
+    ticks, built = [], []
+    for last in (30, 31):
+        panel = course_panel(frame.assign(epoch=[0, 1, last]), "a number of this test", 1.0, coloured("at"))
+        lines = panel.specification["layer"][0]
+        ticks.append(lines["encoding"]["x"]["axis"]["values"])
+        built.append(claims._course_specification.cache_info().misses)  # type: ignore[attr-defined]
+    assert ticks == [[0, 1, 3, 10, 30], [0, 1, 3, 10, 31]] and built[0] == built[1]
 
 
 def layers_of(spec: dict[str, Any], mark: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import altair as alt
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from rnc.ui.charts import kept_specification as charts
@@ -53,3 +54,11 @@ def test_changes_of_a_reader_reach_no_other() -> None:
 def test_the_table_of_a_chart_is_its_largest_data_set() -> None:
     found = Chart("{}", {"cursor": ROWS[:1], "points": ROWS, "band": ROWS[:2]})
     assert found.row_count == 6 and found.largest_rows is ROWS
+
+
+def test_rows_are_converted_once_into_what_a_browser_gets() -> None:
+    found = Chart("{}", {"points": ROWS, "cursor": ROWS[:1]})
+    assert found.streams is found.streams
+    for name, sent in found.streams.items():
+        received = pa.ipc.open_stream(sent).read_pandas()
+        pd.testing.assert_frame_equal(received, found.rows[name], check_dtype=False)
