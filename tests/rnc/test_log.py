@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from rnc import log
 from rnc.log import _ids
+from rnc.ui.errors import ERRORS_FOR_USERS
 from tests.pages.app import open_page
 
 
@@ -123,6 +124,23 @@ def test_an_unexpected_error_is_shown_without_a_traceback_and_logged_with_one(pl
     (line,) = read(lines)
     assert "ZeroDivisionError: inside" in line["text"] and "Traceback" in line["traceback"]
     assert app.error[0].value.endswith(f"(error `{line['id']}` in the log)") and "inside" not in app.error[0].value
+
+
+@pytest.mark.parametrize("kind", ERRORS_FOR_USERS)
+def test_an_error_of_a_callback_that_says_what_to_do_is_shown_in_its_words(kind: type[Exception], lines: Path) -> None:
+    def page(kind: type[Exception]) -> None:
+        import streamlit as st
+
+        def fail() -> None:
+            raise kind("the disk is full; delete something")
+
+        st.button("fail", on_click=fail)
+
+    app = AppTest.from_function(page, kwargs={"kind": kind}).run()
+    app.button[0].click().run()
+    shown = [line for line in read(lines) if line["event"] == "error shown"]
+    assert app.error[0].value == f"the disk is full; delete something (error `{shown[0]['id']}` in the log)"
+    assert not app.exception
 
 
 @pytest.mark.timeout(20)
