@@ -68,6 +68,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return scheduling.scheduler(config, log)
 
 
+def _folder_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all pytest processes of one command share."""
+    here = tmp_path_factory.getbasetemp()
+    return here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+
+
 @pytest.fixture(scope="session")
 def demo_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder that the real demo is trained into, begun; `exit` in it says how it went.
@@ -75,7 +81,7 @@ def demo_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     Of several pytest processes (pytest-xdist) the first one trains it for all. RNC_TEST_DEMO names a store that holds it.
     """
     alone = "PYTEST_XDIST_WORKER" not in os.environ
-    folder = (tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent) / "demo"
+    folder = _folder_of_all(tmp_path_factory) / "demo"
     try:
         folder.mkdir()
     except FileExistsError:
@@ -147,12 +153,28 @@ def _end_lab() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with one tiny run."""
+    """A store with one tiny run; of several pytest processes the first one trains it, and each has a copy."""
+    made = _folder_of_all(tmp_path_factory) / "tiny"
+    try:
+        made.mkdir()
+    except FileExistsError:
+        while not (made / "ended").exists():  # (no clock but the suite's own time limit)
+            time.sleep(0.1)
+    else:
+        _make_tiny_store(made)
+    copy = tmp_path_factory.mktemp("tiny") / "store"
+    shutil.copytree(made / "store", copy)
+    return copy / "rnc.duckdb"
+
+
+def _make_tiny_store(folder: Path) -> None:
+    """Train into `folder/store`; `ended` says that it is over, whether or not it went well."""
     from train.run import main
 
-    store = tmp_path_factory.mktemp("tiny") / "rnc.duckdb"
-    assert main(["tiny", "--store", str(store)]) == 0
-    return store
+    try:
+        assert main(["tiny", "--store", str(folder / "store" / "rnc.duckdb")]) == 0
+    finally:
+        (folder / "ended").touch()
 
 
 @pytest.fixture
