@@ -176,8 +176,8 @@ def _what_is_kept() -> Markdown:
     """Say what is left of a training that ended before its time."""
     runs = opened_store.reader().runs.all()
     measured = opened_store.reader().metrics.value_counts_by_run()["run_id"]
-    stored = runs["run_id"].isin(measured) & ~runs["published"].astype(bool)
-    return "All measured epochs are kept." if stored.any() else "No epoch had been measured yet."
+    of_store = set() if runs.empty else set(runs[~runs["published"].astype(bool)]["run_id"])
+    return "All measured epochs are kept." if of_store & set(measured) else "No epoch had been measured yet."
 
 
 def content_of_pages() -> Hashable:

@@ -88,6 +88,8 @@ def test_a_deletion_takes_two_clicks_in_the_open_run_and_is_seen(
         page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, main.scrollHeight)")
         panel.get_by_role("button", name="Delete …").click()
         panel.get_by_role("button", name="Delete permanently").click()
+        expect(panel).to_have_count(0)
+        settle(page)
         expect(page.get_by_text(f"Deleted {run_id}")).to_be_in_viewport(ratio=1)
 
 
@@ -117,15 +119,18 @@ def test_no_toolbar_of_a_table_covers_a_button(store: Path, serve: Callable[[Pat
     visit(page, serve(store) + "/runs?runs=one-st&runs=two-at")
     settle(page)
     near = [page.get_by_role("button", name="Compact the store"), page.get_by_text("All fields")]
-    for place, table in enumerate(page.get_by_test_id("stDataFrame").all()[:2]):
-        expect(near[place]).to_be_visible()
+    for place, button in enumerate(near):
+        table = page.get_by_test_id("stDataFrame").nth(place)
+        table.locator("canvas").first.wait_for()
+        expect(button).to_be_visible()
+        settle(page)
         table.hover()
         toolbar = table.locator("xpath=ancestor::*[@data-testid='stElementContainer'][1]").get_by_test_id(
             "stElementToolbar"
         )
         expect(toolbar).to_be_visible()
         page.wait_for_timeout(500)  # (it slides to its place)
-        boxes = toolbar.bounding_box(), near[place].bounding_box()
+        boxes = toolbar.bounding_box(), button.bounding_box()
         assert not overlap(*boxes), boxes
 
 

@@ -1,6 +1,7 @@
 """All figures of all pages, exported in two widths and read as PDF: legends are whole, and no text is cut or covered."""
 
 import io
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from pypdf import PdfReader
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.paper_figure import PIXELS_PER_INCH, for_paper
 from rnc.ui.figures import PageFigures
-from tests.pages.app import ROOT, charts, open_page
+from rnc.ui.lab import jobs
+from tests.pages.app import ROOT, answered, charts, open_page
+from tests.pages.test_attack_lab import SMALL
 from tests.pdf_text import Box, text_boxes
 
 GALLERY = ROOT / "data" / "gallery"
@@ -37,12 +40,41 @@ def figures_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return figures
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_lab() -> Iterator[None]:
+    """The server's lab ends with this module."""
+    yield
+    jobs.job_queue().close()
+
+
 @pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers"])
 def test_every_figure_is_whole_in_both_widths(page: str, figures_of: Any) -> None:
-    figures = figures_of(page)
+    check_figures(figures_of(page), SIZES[:1] if page == "findings" else SIZES)
+
+
+@pytest.mark.parametrize(
+    ("activity", "asked"),
+    [
+        ("Attack", {"lab_layers": "true"}),
+        ("Sweep", {"lab_points": 3, "lab_epochs": "ST · epoch 0", "lab_layers": "true"}),
+    ],
+)
+def test_every_figure_of_the_lab_is_whole_in_both_widths(
+    activity: str, asked: dict[str, Any], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attack's curves, maps and layers, and the curves over the strength of two networks; the masking check has none."""
+    drawn: list[PageFigures] = []
+    draw = PageFigures.draw_export_menu
+    monkeypatch.setattr(PageFigures, "draw_export_menu", lambda self: draw(self) or drawn.append(self))
+    answered(open_page("attack_lab", tiny_store, monkeypatch, lab_do=activity, **(SMALL | asked)), activity)
+    check_figures(drawn[-1], SIZES)
+
+
+def check_figures(figures: PageFigures, sizes: Iterable[tuple[float, float]]) -> None:
+    """Export all figures of a page as PDF, and check that they have the width, and that text and legends are whole."""
     assert figures._drawn
     for name, (chart, _rows, _about) in figures._drawn.items():
-        for width, points in SIZES[:1] if page == "findings" else SIZES:
+        for width, points in sizes:
             where = f"{name} at {width} inches"
             (sheet,) = PdfReader(io.BytesIO(picture_file(chart, FileKind.PDF, width, points))).pages
             assert float(sheet.mediabox.width) == pytest.approx(72 * width, abs=1), where
