@@ -66,7 +66,7 @@ def _some(classes: list[str]) -> list[str]:
     return classes[:: -(-len(classes) // _MOST_NAMES) or 1]
 
 
-def value_axis(log: bool, ticks: int = 4, *, zero: bool = False) -> alt.Y:
+def value_axis(log: bool, ticks: int = 4, *, zero: bool = False, grid: bool = True) -> alt.Y:
     """Return the vertical axis of `value`, without a title, for charts whose own title names the value.
 
     `ticks` is about the number of labels of a linear axis; with `zero`, it begins at 0. A log axis labels 1, 2, 5, 10, ... or
@@ -78,7 +78,7 @@ def value_axis(log: bool, ticks: int = 4, *, zero: bool = False) -> alt.Y:
     if log:
         most = alt.ExprRef(f"{_IS_SHORT} ? 5 : {2 * _LARGEST_POWER}")
         labels = {"values": alt.ExprRef(_LOG_TICKS), "tickCount": most, "labelExpr": _labels(_HAS_POWERS)}
-    return alt.Y("value:Q", title=None, scale=scale).axis(**labels)
+    return alt.Y("value:Q", title=None, scale=scale).axis(grid=grid, **labels)
 
 
 def _log_ticks() -> str:
