@@ -10,9 +10,9 @@ import altair as alt
 
 _LARGEST_POWER = 15
 """Largest exponent of ten that is labelled, with either sign."""
-_MULTIPLES = {0.7: (1, 1.5, 2, 3, 4, 5, 6, 8), 1.2: (1, 2, 3, 5), 1.8: (1, 2, 5), 2.8: (1, 3)}
+_MULTIPLES = {0.7: (1, 1.5, 2, 3, 4, 5, 6, 8), 1.2: (1, 2, 3, 5), 1.8: (1, 2, 5), 3.4: (1, 3)}
 """The multiples of powers of ten that a log axis labels, if it shows up to so many decades; if more, the powers alone."""
-_LEAST_DECADES, _MOST_DECADES = 0.25, 2.8
+_LEAST_DECADES, _MOST_DECADES = 0.25, 3.4
 """A log axis of fewer decades is labelled like a linear one; one of more has powers of ten as labels, if they are far from 1."""
 _DECADES = "log(domain('y')[1] / domain('y')[0]) / LN10"
 _IS_SHORT = f"{_DECADES} < {_LEAST_DECADES}"
