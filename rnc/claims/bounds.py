@@ -31,8 +31,8 @@ _COLLAPSED = (
     "as collapsed."
 )
 _DESTROYED = (
-    f"{DESTROYED}-fold NC1, an order of magnitude, counts as a destroyed collapse and less as an intact one: the same line in C2, "
-    "C3 and C5."
+    f"{DESTROYED}-fold NC1, an order of magnitude, counts as a destroyed collapse and less as an intact one: the same line in "
+    "C2, C3 and C5."
 )
 _LOST = f"{SIMPLEX_LOST:g}-fold equiangularity counts as a lost simplex and less as an intact one: the same line in C2 and C4."
 _ALIGNED = (
