@@ -31,10 +31,10 @@ _COLLAPSED = (
     "as collapsed."
 )
 _DESTROYED = (
-    f"{DESTROYED}-fold NC1, an order of magnitude, counts as destroyed; the same factor bounds C2 from below and C3 and C5 "
-    "from above, so that they exclude each other."
+    f"{DESTROYED}-fold NC1, an order of magnitude, counts as a destroyed collapse and less as an intact one: the same line in "
+    "C2, C3 and C5."
 )
-_LOST = f"The factor {SIMPLEX_LOST:g} of equiangularity is the same in C2, from below, and in C4, from above."
+_LOST = f"{SIMPLEX_LOST:g}-fold equiangularity counts as a lost simplex and less as an intact one: the same line in C2 and C4."
 _ALIGNED = (
     f"{ALIGNED:g} rad are 17 degrees, which is small beside the more than 90 degrees between two vertices of a simplex."
 )

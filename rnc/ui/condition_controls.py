@@ -30,15 +30,9 @@ def choose_one(
     """Let the user choose one of the names of conditions in a list; `tied` are the arguments that tie it to the address."""
     with st.container(key=f"address_of_{tied['key']}"):
         name = str(st.selectbox(f"{label} in the address", names, **tied))
-    words = all_in_words(names)
-    st.selectbox(
-        label,
-        names,
-        format_func=lambda name: single_line(words.get(name, name)),
-        help=help,
-        width=width,
-        **_on_the_page(tied["key"], name),
-    )
+    words = _words(names)
+    shown = _on_the_page(tied["key"], words[name], words)
+    st.selectbox(label, list(words.values()), help=help, width=width, **shown)
     return name
 
 
@@ -49,19 +43,26 @@ def choose_several(label: Markdown, names: Sequence[str], default: Sequence[str]
         chosen = st.pills(
             f"{label} in the address", names, default=default, format_func=escape_markdown, **options, **tied
         )
-    words = all_in_words(names)
-    shown = _on_the_page(tied["key"], chosen)
-    st.pills(label, names, format_func=lambda name: escape_markdown(words.get(name, name)), **options, **shown)
+    words = _words(names)
+    shown = _on_the_page(tied["key"], [words[name] for name in chosen], words)
+    st.pills(label, list(words.values()), format_func=escape_markdown, **options, **shown)
     return [str(name) for name in chosen]
 
 
-def _on_the_page(key: str, chosen: Any) -> dict[str, Any]:
-    """Return the arguments of the control on the page, which has the value of the one that is tied to the address."""
+def _words(names: Sequence[str]) -> dict[str, str]:
+    return {name: single_line(words) for name, words in all_in_words(names).items()}
+
+
+def _on_the_page(key: str, value: Any, words: dict[str, str]) -> dict[str, Any]:
+    """Return the arguments of the control on the page, which has the value, in words, of the one that is tied to the address."""
     shown = key + _IN_WORDS
-    if st.session_state.get(shown) != chosen:
-        st.session_state[shown] = chosen
-    return {"key": shown, "on_change": _take_choice, "args": (key,)}
+    if st.session_state.get(shown) != value:
+        st.session_state[shown] = value
+    return {"key": shown, "on_change": _take_choice, "args": (key, {text: name for name, text in words.items()})}
 
 
-def _take_choice(key: str) -> None:
-    choose(key, st.session_state[key + _IN_WORDS])
+def _take_choice(key: str, name_of: dict[str, str]) -> None:
+    """Put the name of what was chosen, or the names, into the address."""
+    value: Any = st.session_state[key + _IN_WORDS]
+    chosen: Any = [name_of[text] for text in value] if isinstance(value, list) else name_of[value]
+    choose(key, chosen)

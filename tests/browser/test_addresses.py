@@ -81,3 +81,20 @@ def test_the_copied_link_does_not_let_others_stop_the_visitors_attack(demo_addre
     page.get_by_role("button", name="Copy link").click()
     assert page.url.endswith("&lab_job=abc")
     expect(page.get_by_label("The address of this view")).to_have_value(page.url.removesuffix("&lab_job=abc"))
+
+
+def test_conditions_are_chosen_in_words_and_the_address_has_their_names(demo_address: str, page: Page) -> None:
+    """In the sidebar and on the page; a reload and back show the same."""
+    visit(page, demo_address + "/collapse?condition=gaussian")
+    field = page.get_by_role("combobox", name=re.compile("Condition"))
+    expect(field).to_have_value("Gaussian noise")
+    field.click()
+    page.get_by_role("option", name="sign noise", exact=True).click()
+    expect(page).to_have_url(re.compile(r"[?&]condition=sign_noise(&|$)"))
+    page.get_by_role("button", name="PGD-10, ℓ∞ ε = 0.07", exact=True).click()
+    expect(page).to_have_url(re.compile(r"conditions=pgd-linf-0\.07-10"))
+    chosen = parameters(page)["conditions"]
+    page.reload()
+    expect(field).to_have_value("sign noise")
+    expect(page.get_by_test_id("stHtml").get_by_text("PGD-10, ℓ∞ ε = 0.07", exact=True)).to_be_visible()
+    assert parameters(page)["condition"] == ["sign_noise"] and parameters(page)["conditions"] == chosen

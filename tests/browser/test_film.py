@@ -123,8 +123,8 @@ def test_two_pictures_say_how_their_scales_differ_or_share_one(film: Page) -> No
     scales = film.locator(".film .scales")
     ratio = ask(film, "player.panes[0].pixels / player.panes[1].pixels")
     assert not 0.95 < ratio < 1.05
-    times, longer = float(f"{max(ratio, 1 / ratio):.2g}"), "left" if ratio > 1 else "right"
-    expect(scales).to_contain_text(f"a unit is {times:g} times as long in the {longer} picture")
+    times, longer = float(f"{max(ratio, 1 / ratio):.2g}"), "ST" if ratio > 1 else "AT"
+    expect(scales).to_contain_text(f"a unit is {times:g} times as long in the picture of {longer} as")
     film.get_by_label("Same scale").check()
     expect(scales).to_have_text("Both pictures have the same scale.")
     assert ask(film, "player.panes[0].pixels / player.panes[1].pixels") == pytest.approx(1)

@@ -10,9 +10,9 @@ import altair as alt
 
 _LARGEST_POWER = 15
 """Largest exponent of ten that is labelled, with either sign."""
-_MULTIPLES = {0.7: (1, 1.5, 2, 3, 4, 5, 6, 8), 1.2: (1, 2, 3, 5), 1.8: (1, 2, 5), 2.8: (1, 3)}
+_MULTIPLES = {0.7: (1, 1.5, 2, 3, 4, 5, 6, 8), 1.2: (1, 2, 3, 5), 1.8: (1, 2, 5), 3.4: (1, 3)}
 """The multiples of powers of ten that a log axis labels, if it shows up to so many decades; if more, the powers alone."""
-_LEAST_DECADES, _MOST_DECADES = 0.25, 2.8
+_LEAST_DECADES, _MOST_DECADES = 0.25, 3.4
 """A log axis of fewer decades is labelled like a linear one; one of more has powers of ten as labels, if they are far from 1."""
 _DECADES = "log(domain('y')[1] / domain('y')[0]) / LN10"
 _IS_SHORT = f"{_DECADES} < {_LEAST_DECADES}"
@@ -69,7 +69,7 @@ def _some(classes: list[str]) -> list[str]:
     return classes[:: -(-len(classes) // _MOST_NAMES) or 1]
 
 
-def value_axis(log: bool, ticks: int = 4, *, zero: bool = False) -> alt.Y:
+def value_axis(log: bool, ticks: int = 4, *, zero: bool = False, grid: bool = True) -> alt.Y:
     """Return the vertical axis of `value`, without a title, for charts whose own title names the value.
 
     `ticks` is about the number of labels of a linear axis; with `zero`, it begins at 0. A log axis labels 1, 2, 5, 10, ... or
@@ -81,7 +81,7 @@ def value_axis(log: bool, ticks: int = 4, *, zero: bool = False) -> alt.Y:
     if log:
         most = alt.ExprRef(f"{_IS_SHORT} ? 5 : {2 * _LARGEST_POWER}")
         labels = {"values": alt.ExprRef(_LOG_TICKS), "tickCount": most, "labelExpr": _labels(_HAS_POWERS)}
-    return alt.Y("value:Q", title=None, scale=scale).axis(**labels)
+    return alt.Y("value:Q", title=None, scale=scale).axis(grid=grid, **labels)
 
 
 def _log_ticks() -> str:

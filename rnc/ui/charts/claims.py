@@ -29,7 +29,7 @@ def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours)
 
 @kept
 def _course_specification(name: str, runs: tuple[tuple[str, str], ...], *, log: bool) -> alt.LayerChart:
-    y = value_axis(log, ticks=3).axis(grid=False)
+    y = value_axis(log, ticks=3, grid=False)
     x = epoch_axis(log=True).title(None)
     lines = named("values").mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.5)
     tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("value:Q", format=".4g", title=name)]

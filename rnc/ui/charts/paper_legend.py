@@ -29,7 +29,7 @@ _MOST_ENTRIES = 24
 """Largest number of entries of a field whose legend the page leaves out; a data set may have a thousand classes."""
 _UPRIGHT = "upright"
 _SHAPES = {
-    _UPRIGHT: '<path d="M{x},{top}h1.5V{bottom}h-1.5Z" {paint}/>',
+    _UPRIGHT: '<path d="M{x},{top}h2.2V{bottom}h-2.2Z" {paint}/>',
     "circle": '<circle cx="{x}" cy="{y}" r="{half}" {paint}/>',
     "square": '<rect x="{left}" y="{top}" width="{side}" height="{side}" {paint}/>',
     "diamond": '<path d="M{x},{top}L{right},{y}L{x},{bottom}L{left},{y}Z" {paint}/>',

@@ -165,8 +165,10 @@ def draw_summary(table: pd.DataFrame) -> None:
     st.header(
         "In numbers", anchor=False, help="Mean and standard deviation over seeds. The best epoch is that of each seed."
     )
-    table = table.replace({"metric": {str(metric): METRIC_INFO[metric].label for metric in METRICS}})
-    table = table.assign(condition=table["condition"].map(in_words))
+    words = {name: in_words(name) for name in table.get("condition", ())}
+    table = table.replace(
+        {"metric": {str(metric): METRIC_INFO[metric].label for metric in METRICS}, "condition": words}
+    )
     columns = {name: st.column_config.NumberColumn(format="%.4g") for name in ("last", "best")}
     columns["at cursor"] = st.column_config.NumberColumn("selected epoch", format="%.4g")
     columns["at cursor ±"] = st.column_config.NumberColumn("selected epoch ±")

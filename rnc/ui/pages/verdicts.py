@@ -67,12 +67,17 @@ def _tile(judgement: Judgement, labels: Mapping[str, str]) -> str:
 
 def tally(judgements: list[Judgement]) -> Markdown:
     """Return how many claims have each verdict, in words: `7 of 12 claims are supported, 2 contradicted.`"""
-    about_none = sum(map(_is_about_none, judgements))
     counts = Counter(judgement.verdict for judgement in judgements if not _is_about_none(judgement))
-    supported = counts[Verdict.SUPPORTED]
-    others = [(counts[verdict], words) for verdict, words in _COUNTED.items()] + [(about_none, _ABOUT_NONE)]
+    supported, about_none = counts[Verdict.SUPPORTED], len(judgements) - counts.total()
     parts = [f"**{supported:d} of {len(judgements):d} claims {'is' if supported == 1 else 'are'} supported**"]
-    return ", ".join([*parts, *(f"{count:d} {words}" for count, words in others if count)]) + "."
+    parts += [_counted(counts[verdict], words) for verdict, words in _COUNTED.items() if counts[verdict]]
+    if about_none:
+        parts += [_counted(about_none, _ABOUT_NONE)]
+    return f"{', '.join(parts)}."
+
+
+def _counted(count: int, words: Markdown) -> Markdown:
+    return f"{count:d} {words}"
 
 
 def _is_about_none(judgement: Judgement) -> bool:

@@ -170,10 +170,12 @@ def _draw_table(table: pd.DataFrame, maps: Maps) -> None:
     about, first = "The network predicts another class than for the clean image.", maps[0][0]
     columns: dict[str, Any] = {}
     for number, (choice, _plane) in enumerate(maps, start=1):
-        suffix = f" ({number})" if len(maps) > 1 else ""
-        words = single_line(in_words(choice.condition_name))
-        columns[f"{choice.condition_name}{suffix}"] = st.column_config.TextColumn(f"{words}{suffix}")
-        columns[f"leaps{suffix}"] = st.column_config.CheckboxColumn(help=about)
+        suffix = f" ({number:d})" if len(maps) > 1 else ""
+        words = f"{escape_markdown(in_words(choice.condition_name))}{suffix}"
+        columns |= {
+            f"{choice.condition_name}{suffix}": st.column_config.TextColumn(words),
+            f"leaps{suffix}": st.column_config.CheckboxColumn(help=about),
+        }
     st.dataframe(table, hide_index=True, key="picked_table", column_config=columns)
     st.download_button(
         "CSV",

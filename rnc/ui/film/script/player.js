@@ -163,11 +163,10 @@ export class Player {
 
   /** Say how the scales of two pictures differ. */
   #compareScales() {
-    const [left, right] = this.panes.filter((pane) => pane.film?.view && pane.pixels > 0);
-    if (!right) return setText(this.scales, "");
-    const ratio = left.pixels / right.pixels, times = Number(Math.max(ratio, 1 / ratio).toPrecision(2));
-    const longer = ratio > 1 ? "left" : "right", other = ratio > 1 ? "right" : "left";
-    setText(this.scales, times === 1 ? "Both pictures have the same scale." : `The scales differ: a unit is ${times} times as long in the ${longer} picture as in the ${other} one (see the bars).`);
+    const shown = this.panes.filter((pane) => pane.film?.view && pane.pixels > 0).sort((a, b) => b.pixels - a.pixels);
+    if (shown.length < 2) return setText(this.scales, "");
+    const times = Number((shown[0].pixels / shown[1].pixels).toPrecision(2)), [longer, other] = shown.map(({ film }) => shortened(film.label));
+    setText(this.scales, times === 1 ? "Both pictures have the same scale." : `The scales differ: a unit is ${times} times as long in the picture of ${longer} as in that of ${other} (see the bars).`);
   }
 
   /** Go on with the story: the epochs, and after them the attack; at its end, begin again. */
