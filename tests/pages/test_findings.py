@@ -178,3 +178,16 @@ def test_another_epoch_chooses_no_film_anew(demo_store: Path, monkeypatch: pytes
     epochs.set_value(epochs.options[-2]).run()
     assert not app.exception
     assert any("Judged at the epoch selected" in note.value for note in app.info)
+
+
+def test_a_page_looks_at_the_version_of_the_store_once(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    looks: list[int] = []
+
+    def changing_version(_self: CachedQueries) -> tuple[int, ...]:
+        looks.append(len(looks))
+        return (len(looks),)
+
+    monkeypatch.setattr(CachedQueries, "_version_now", changing_version)
+    app.run()
+    assert not app.exception and looks == [0], "a trainer writes all the time, and the page is of one moment"
