@@ -2,14 +2,18 @@
 
 import re
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.claims import USED, Judgement, Reason, Verdict, judge
+from rnc.store import cached_queries, connection_of_block
 from rnc.store.cached_queries import CachedQueries
+from rnc.store.connection import reading
 from rnc.store.reader import StoreReader
 from rnc.ui.pages import findings, first_screen
 from rnc.ui.pages.verdicts import anchor, verdict_tiles
@@ -191,3 +195,19 @@ def test_a_page_looks_at_the_version_of_the_store_once(demo_store: Path, monkeyp
     monkeypatch.setattr(CachedQueries, "_version_now", changing_version)
     app.run()
     assert not app.exception and looks == [0], "a trainer writes all the time, and the page is of one moment"
+
+
+def test_a_page_of_a_changed_store_opens_it_a_few_times(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside trainers, whoever opens the store waits for its turn."""
+    app = open_page("findings", demo_store, monkeypatch)
+    opened: list[Path] = []
+
+    def spy(path: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        opened.append(path)
+        return reading(path)
+
+    monkeypatch.setattr(cached_queries, "reading", spy)
+    monkeypatch.setattr(connection_of_block, "_LONGEST_SECONDS", 60.0)
+    monkeypatch.setattr(CachedQueries, "_version_now", lambda _self: (7, 7, 7))
+    app.run()
+    assert not app.exception and 0 < len(opened) <= 5
