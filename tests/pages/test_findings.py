@@ -4,6 +4,7 @@ import re
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -19,6 +20,7 @@ from rnc.ui.pages import findings, first_screen
 from rnc.ui.pages.verdicts import anchor, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
+from tests.conftest import ROOT
 from tests.pages.app import changed_store, open_page, seen
 
 
@@ -211,3 +213,20 @@ def test_a_page_of_a_changed_store_opens_it_a_few_times(demo_store: Path, monkey
     monkeypatch.setattr(CachedQueries, "_version_now", lambda _self: (7, 7, 7))
     app.run()
     assert not app.exception and 0 < len(opened) <= 5
+
+
+@pytest.mark.parametrize("page", [path.stem for path in sorted((ROOT / "pages").glob("*.py"))])
+def test_a_rerun_that_asks_nothing_new_reads_nothing_from_the_store(
+    page: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(page, demo_store, monkeypatch)
+    asked: list[str] = []
+    usual = CachedQueries._answer
+
+    def answer(self: CachedQueries, sql: str, arguments: Any) -> pd.DataFrame:
+        asked.append(sql)
+        return usual(self, sql, arguments)
+
+    monkeypatch.setattr(CachedQueries, "_answer", answer)
+    app.run()
+    assert not app.exception and not asked
