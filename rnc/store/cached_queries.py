@@ -10,8 +10,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +21,13 @@ import pyarrow as pa
 
 from rnc.safe_paths import quoted
 from rnc.store.connection import open_empty_store, reading, writes_of_this_process
+from rnc.store.connection_of_block import ConnectionOfBlock
 from rnc.store.duckdb_errors import out_of_memory
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.published_reader import (
     PUBLISHED_TABLES,
     is_published_folder,
+    lay_beside,
     leave_out_damaged,
     published_runs,
     reading_beside,
@@ -77,7 +79,7 @@ class CachedQueries:
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
         self._checked: dict[str, _Version] = {}
-        self._turns = Turns()
+        self._turns, self._block = Turns(), ConnectionOfBlock()
         self._holders, self._held = 0, _NOT_HELD
 
     @contextmanager
@@ -122,7 +124,19 @@ class CachedQueries:
 
     def connection(self, sql: str) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Return a connection for a query, whose tables have the rows of the published runs, too. Raises as `reading` does."""
-        return reading(self.path) if self.gallery is None else reading_beside(self.path, self.gallery, _tables(sql))
+        tables = _tables(sql)
+        return self._block.connection(partial(self._opened, tables), partial(self._lay_beside, tables))
+
+    def _opened(self, tables: frozenset[str]) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return reading(self.path) if self.gallery is None else reading_beside(self.path, self.gallery, tables)
+
+    def _lay_beside(self, tables: frozenset[str], connection: duckdb.DuckDBPyConnection) -> None:
+        if self.gallery is not None:
+            lay_beside(connection, self.gallery, tables)
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Return a block of many queries by this thread, for which the store is opened a few times a second, not each time."""
+        return self._block.kept_open()
 
     def query(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
         """Return the cached answer, or a new one; that of a store without rows if there is no store yet.
@@ -130,7 +144,8 @@ class CachedQueries:
         `attrs["sql"]` is the query as people can run it themselves.
         """
         key = (self.version(), sql, repr((arguments, named)))
-        with self._turns.of(key):
+        # Whoever keeps the store open waits for nobody: the other thread could be waiting for the store to be closed.
+        with nullcontext() if self._block.is_entered else self._turns.of(key):
             with self._lock:
                 if key in self._answers:
                     self._answers.move_to_end(key)

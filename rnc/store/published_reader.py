@@ -121,6 +121,12 @@ def reading_beside(store: Path, folder: Path, tables: frozenset[str]) -> Iterato
         yield connection
 
 
+def lay_beside(connection: duckdb.DuckDBPyConnection, folder: Path, tables: frozenset[str]) -> None:
+    """Add the rows of the folder's runs to some tables of a connection that `reading_beside` opened for others."""
+    if (runs := published_runs(folder)).files:
+        _lay_beside(connection, folder.resolve(), runs, tables)
+
+
 def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
     """Read every file of some tables to its end, and leave out runs for which this fails; return whether there are any."""
     home, damaged = folder.resolve(), {}

@@ -42,6 +42,10 @@ class StoreReader:
         """Return a block within which all queries ask one version of the store (`CachedQueries.one_version`)."""
         return self._cached.one_version()
 
+    def kept_open(self) -> AbstractContextManager[None]:
+        """Return a block of many queries by this thread, for which the store is opened a few times a second, not each time."""
+        return self._cached.kept_open()
+
     def version(self) -> tuple[int, ...]:
         """Return a value that changes with the store and the folder of published runs."""
         return self._cached.version()

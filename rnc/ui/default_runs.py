@@ -16,8 +16,10 @@ _SETTING = ["dataset", "model", "width", "subset", "norm", "epochs"]
 @cached_until_store_changes
 def measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
     """Return the table of the measured runs, and those that are selected at first, both of one reading of the store."""
-    runs = opened_store.reader().runs.all()
-    measured = runs[runs["run_id"].isin(opened_store.reader().metrics.value_counts_by_run()["run_id"])]
+    reader = opened_store.reader()
+    with reader.kept_open():
+        runs, counts = reader.runs.all(), reader.metrics.value_counts_by_run()
+    measured = runs[runs["run_id"].isin(counts["run_id"])]
     if measured.empty:
         return measured, []
     offered = measured[~measured["archived"]]

@@ -189,8 +189,10 @@ def content_of_pages() -> Hashable:
 @cached_until_store_changes
 def _content_of_store() -> Hashable:
     """Return a value that changes with runs, their notes and measured epochs, but not with heartbeats."""
-    runs = opened_store.reader().runs.all()
+    reader = opened_store.reader()
+    with reader.kept_open():
+        runs, counts = reader.runs.all(), reader.metrics.value_counts_by_run()
     if runs.empty:
         return ()
     rows = zip(runs["run_id"], runs["state"], runs["archived"], map(tuple, runs["tags"]), runs["note"], strict=True)
-    return (*rows, *opened_store.reader().metrics.value_counts_by_run()["metrics"])
+    return (*rows, *counts["metrics"])

@@ -5,6 +5,7 @@ import importlib
 import logging
 import pkgutil
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,8 @@ import rnc.ui
 from rnc import log
 from rnc.ui import opened_store
 from rnc.vocabulary import Role, Split
+
+_FILM_LATER_SECONDS = 5.0
 
 
 def declare_pages(navigation: Callable[[], object]) -> None:
@@ -38,10 +41,14 @@ def _prepare_server() -> None:
     """Prepare, and leave what was loaded out of all later garbage collections.
 
     Streamlit collects after each run of a script, which took 0.07 s with the objects of the libraries, half of a warm page.
+    The film is made later: it takes longer than all the rest, and a first visitor who waits for a page needs the processor. If
+    that is the page with the film, the visitor's browser asks for it.
     """
     prepare()
     gc.collect()
     gc.freeze()
+    time.sleep(_FILM_LATER_SECONDS)
+    prepare_films()
 
 
 def prepare() -> None:
@@ -57,20 +64,37 @@ def prepare() -> None:
         log.log_exception(error)
 
 
-def _ask_first_questions() -> None:
-    """Ask what the pages Findings and Collapse ask about the default selection, and make the film of Findings."""
-    from rnc.ui.default_runs import default_runs
+def prepare_films() -> None:
+    """Make the films of the home page for the runs that are selected at first; an error is logged as by `prepare`."""
     from rnc.ui.film import film_routes
+    from rnc.ui.pages.first_screen import opening_of
+
+    try:
+        runs, last = _first_selection()
+        opening = opening_of(runs, last) if runs else None
+        for shown in opening.films if opening else []:
+            film_routes.prepare(shown.film)
+    except Exception as error:
+        log.log_exception(error)
+
+
+def _ask_first_questions() -> None:
+    """Ask what the pages Findings and Collapse ask about the runs that are selected at first."""
     from rnc.ui.pages.collapse import DEFAULT_OPTIONS, read_curves
     from rnc.ui.pages.findings import judged
     from rnc.ui.pages.first_screen import opening_of
 
+    runs, last = _first_selection()
+    if runs:
+        read_curves(runs, (str(Role.CLEAN), str(Role.PERTURBED)), Split.TRAIN, DEFAULT_OPTIONS)
+        judged(runs, last)
+        opening_of(runs, last)
+
+
+def _first_selection() -> tuple[tuple[str, ...], int]:
+    """Return the runs that are selected at first, and their last measured epoch."""
+    from rnc.ui.default_runs import default_runs
+
     runs = tuple(default_runs())
-    if not runs:
-        return
-    last = int(opened_store.reader().metrics.measured_epochs(list(runs))["epoch"].max())
-    judged(runs, last)
-    opening = opening_of(runs, last)
-    read_curves(runs, (str(Role.CLEAN), str(Role.PERTURBED)), Split.TRAIN, DEFAULT_OPTIONS)
-    for shown in opening.films if opening else []:
-        film_routes.prepare(shown.film)
+    epochs = opened_store.reader().metrics.measured_epochs(list(runs))["epoch"]
+    return runs, int(epochs.max()) if len(epochs) else 0

@@ -2,19 +2,25 @@
 
 import re
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge
+from rnc.store import cached_queries, connection_of_block
 from rnc.store.cached_queries import CachedQueries
+from rnc.store.connection import reading
 from rnc.store.reader import StoreReader
 from rnc.ui.pages import findings, first_screen
 from rnc.ui.pages.verdicts import anchor, tally, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
+from tests.conftest import ROOT
 from tests.pages.app import changed_store, open_page, seen
 
 
@@ -212,3 +218,49 @@ def test_another_epoch_chooses_no_film_anew(demo_store: Path, monkeypatch: pytes
     epochs.set_value(epochs.options[-2]).run()
     assert not app.exception
     assert any("Judged at the epoch selected" in note.value for note in app.info)
+
+
+def test_a_page_looks_at_the_version_of_the_store_once(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    looks: list[int] = []
+
+    def changing_version(_self: CachedQueries) -> tuple[int, ...]:
+        looks.append(len(looks))
+        return (len(looks),)
+
+    monkeypatch.setattr(CachedQueries, "_version_now", changing_version)
+    app.run()
+    assert not app.exception and looks == [0], "a trainer writes all the time, and the page is of one moment"
+
+
+def test_a_page_of_a_changed_store_opens_it_a_few_times(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside trainers, whoever opens the store waits for its turn."""
+    app = open_page("findings", demo_store, monkeypatch)
+    opened: list[Path] = []
+
+    def spy(path: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        opened.append(path)
+        return reading(path)
+
+    monkeypatch.setattr(cached_queries, "reading", spy)
+    monkeypatch.setattr(connection_of_block, "_LONGEST_SECONDS", 60.0)
+    monkeypatch.setattr(CachedQueries, "_version_now", lambda _self: (7, 7, 7))
+    app.run()
+    assert not app.exception and 0 < len(opened) <= 5
+
+
+@pytest.mark.parametrize("page", [path.stem for path in sorted((ROOT / "pages").glob("*.py"))])
+def test_a_rerun_that_asks_nothing_new_reads_nothing_from_the_store(
+    page: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(page, demo_store, monkeypatch)
+    asked: list[str] = []
+    usual = CachedQueries._answer
+
+    def answer(self: CachedQueries, sql: str, arguments: Any) -> pd.DataFrame:
+        asked.append(sql)
+        return usual(self, sql, arguments)
+
+    monkeypatch.setattr(CachedQueries, "_answer", answer)
+    app.run()
+    assert not app.exception and not asked

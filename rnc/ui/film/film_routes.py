@@ -77,7 +77,7 @@ def _answer_player(_request: Request) -> Response:
 
 def _file(film: OfferedFilm, view: str | None) -> bytes:
     """Return the file of a view, or of the states; those who request the same film at once wait for one to make it."""
-    with _lock_of(film):
+    with _lock_of(film), reader().kept_open():
         return _states(film) if view is None else _view(film, View.from_name(view))
 
 

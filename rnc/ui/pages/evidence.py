@@ -16,4 +16,6 @@ _BETWEEN = 10
 @cached_until_store_changes
 def evidence_of(run_ids: tuple[str, ...], epoch: int) -> pd.DataFrame:
     """Return the evidence on runs, each at its last measured epoch not after `epoch`; the query is its attribute `sql`."""
-    return opened_store.reader().metrics.evidence(list(run_ids), list(USED), epoch, between=_BETWEEN)
+    reader = opened_store.reader()
+    with reader.kept_open():
+        return reader.metrics.evidence(list(run_ids), list(USED), epoch, between=_BETWEEN)

@@ -89,10 +89,14 @@ def opening_of(run_ids: tuple[str, ...], epoch: int) -> Opening | None:
 @cached_until_store_changes
 def _filmed_pair(run_ids: tuple[str, ...]) -> tuple[pd.DataFrame, list[ShownFilm]] | None:
     """Return standard and adversarial training among runs, and their films, which no selected epoch changes."""
-    runs = _pair(labelled_runs(run_ids)) if run_ids else None
+    runs = labelled_runs(run_ids) if run_ids else None
     if runs is None:
         return None
-    return runs, [film_of_training_images(run, Role.PERTURBED) for _id, run in runs.iterrows()]
+    with opened_store.reader().kept_open():
+        pair = _pair(runs)
+        if pair is None:
+            return None
+        return pair, [film_of_training_images(run, Role.PERTURBED) for _id, run in pair.iterrows()]
 
 
 @cached_until_store_changes

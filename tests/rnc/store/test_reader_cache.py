@@ -15,6 +15,7 @@ from rnc.store import run_configs
 from rnc.store.connection import reading
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
+from tests.conftest import ROOT
 from tests.rnc.store.hand_written import begin, one_epoch
 
 
@@ -202,3 +203,57 @@ def test_an_answer_lasts_without_any_connection(store: Path, monkeypatch: pytest
     assert len(reader.runs.checkpoints(["a"])) == 3
     monkeypatch.setattr(store_answers, "reading", no_reading)
     assert len(reader.runs.checkpoints(["a"])) == 3
+
+
+def test_a_block_of_queries_opens_the_store_once_and_again_after_a_while_for_writers(
+    store: Path, opened: Opened, clock: list[float]
+) -> None:
+    reader = StoreReader(store)
+    with reader.kept_open():
+        for epoch in range(3):
+            assert len(reader.vectors.epochs([str(epoch)])) == 0
+        with reader.kept_open():
+            assert len(reader.metrics.measured_epochs(["a"])) == 3
+        assert len(opened) == 1
+        clock[0] += 1
+        assert len(reader.metrics.measured_epochs(["b"])) == 1
+        assert len(opened) == 2
+    begin(store, "c")  # (waits for half a minute if the store is still open)
+    assert set(reader.runs.all()["run_id"]) == {"a", "b", "c"} and len(opened) == 3
+
+
+def test_a_thread_that_keeps_the_store_open_waits_for_no_other(store: Path, opened: Opened) -> None:
+    """The other one may be waiting until the store is closed, to open it itself."""
+    reader, answered = StoreReader(store), threading.Event()
+
+    def ask() -> None:
+        with reader.kept_open():
+            reader.metrics.measured_epochs(["a"])
+        answered.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader._cached, "_turns", None)  # (whoever waits for a turn fails)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join(60)
+    assert answered.is_set() and len(opened) == 1
+
+
+def test_a_query_that_fails_in_a_block_says_why_and_closes_the_store(store: Path, opened: Opened) -> None:
+    reader = StoreReader(store)
+    with reader.kept_open():
+        with pytest.raises(duckdb.Error, match="nowhere"):
+            reader._cached.query("SELECT * FROM nowhere")
+        begin(store, "d")
+        assert "d" in set(reader.runs.all()["run_id"])
+    assert len(opened) == 2
+
+
+def test_a_block_sees_published_runs_and_a_store_that_is_not_there(tmp_path: Path) -> None:
+    beside = StoreReader(tmp_path / "none.duckdb", ROOT / "data" / "gallery")
+    with beside.kept_open():
+        runs = beside.runs.all()
+        assert runs["published"].all() and len(runs) > 1
+        assert len(beside.metrics.measured_epochs(list(runs["run_id"]))) > len(runs)
+    with StoreReader(tmp_path / "none.duckdb").kept_open() as nothing:
+        assert nothing is None and StoreReader(tmp_path / "none.duckdb").runs.all().empty

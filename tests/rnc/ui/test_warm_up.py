@@ -11,6 +11,7 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from rnc.store.reader import StoreReader
 from rnc.ui import warm_up
+from rnc.ui.film import film_routes
 from rnc.ui.pages import collapse, findings
 from rnc.vocabulary import Split
 from tests.conftest import ROOT
@@ -63,8 +64,30 @@ def test_a_store_that_cannot_be_read_is_logged_and_ends_nothing(
 def test_a_server_collects_no_garbage_among_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
+    monkeypatch.setattr(warm_up, "_FILM_LATER_SECONDS", 0.0)
     try:
         warm_up._prepare_server()
         assert gc.get_freeze_count() > 50_000
     finally:
         gc.unfreeze()
+
+
+def test_the_film_is_made_after_all_that_a_first_page_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(warm_up, "prepare", lambda: done.append("answers"))
+    monkeypatch.setattr(warm_up.gc, "freeze", lambda: done.append("garbage"))
+    monkeypatch.setattr(warm_up.time, "sleep", lambda _seconds: done.append("a pause"))
+    monkeypatch.setattr(warm_up, "prepare_films", lambda: done.append("films"))
+    warm_up._prepare_server()
+    assert done == ["answers", "garbage", "a pause", "films"]
+
+
+def test_the_films_of_the_home_page_are_made_before_a_browser_asks(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNC_STORE", str(demo_store))
+    monkeypatch.setenv("RNC_GALLERY", "")
+    made: list[str] = []
+    monkeypatch.setattr(film_routes, "prepare", lambda film: made.append(film.request.run_id))
+    warm_up.prepare_films()
+    assert len(made) == 2 and "-st-" in made[0] and "-at-" in made[1]
