@@ -1,6 +1,5 @@
 """Shared stores: one tiny run, made once; the demo, trained in the background while the other tests run."""
 
-import gc
 import os
 import shutil
 import signal
@@ -49,17 +48,6 @@ _DEMO_EPOCHS = "0,1,2,3,5,10,20,30,45,60"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests for their distribution over processes."""
     scheduling.order(items)
-
-
-def pytest_collection_finish() -> None:
-    """Leave what is loaded by now out of garbage collection: Streamlit collects after each run of a page, 0.4 s for all of it."""
-    gc.collect()
-    gc.freeze()
-
-
-def pytest_unconfigure() -> None:
-    """Put it back, so that it is freed at the end: compiled libraries complain about objects that are not."""
-    gc.unfreeze()
 
 
 @pytest.hookimpl(optionalhook=True)
