@@ -16,6 +16,7 @@ from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
 from rnc.lab.job import Job, JobState
 from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
+from rnc.ui.charts.marks import STEP_NOTE
 from rnc.ui.lab import jobs
 from rnc.ui.lab import strength_curve_result as curve_view
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
@@ -60,6 +61,7 @@ def test_the_film_shows_the_features_of_a_step(
     """The address says all; what the lab knows is shown without a click."""
     _app, result = attacked
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_layers="true", lab_step=step, **SMALL)
+    assert any(caption.value == STEP_NOTE for caption in app.caption), "the rule at the step is explained"
     drawn = rows(app, "projected features", "shown", "sample", "label", "x", "y")
     for shown, at in (("clean", 0), ("perturbed", frame)):
         points = drawn[drawn["shown"] == shown].set_index("sample").loc[list(result.sample)]

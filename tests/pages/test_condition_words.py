@@ -1,9 +1,12 @@
-"""Pages show conditions in words; addresses, rows and exported tables keep their names."""
+"""Pages show conditions in words and explain their marks; addresses, rows and exported tables keep the names of conditions."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from rnc.store.reader import StoreReader
+from rnc.ui.charts.marks import BOUND_NOTE
 from tests.pages.app import charts, open_page, rows, seen
 
 WEAKER = "pgd-linf-0.07-10"
@@ -62,3 +65,36 @@ def test_the_second_map_has_its_condition_in_words(demo_store: Path, monkeypatch
     assert shown.value == "sign noise" and shown.options[0] == "as the first" and "sign noise" in shown.options
     shown.set_value("as the first").run()
     assert app.session_state["beside_condition"] == "as the first"
+
+
+def test_a_table_of_picked_samples_has_words_above_its_columns(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("projections", demo_store, monkeypatch, condition="sign_noise")
+    app.button(key="pick_leap_0").click().run()
+    table = next(frame for frame in app.dataframe if "leaps" in frame.value)
+    assert "sign_noise" in table.value, "the CSV, which has the same columns, keeps the name"
+    assert json.loads(table.proto.columns)["sign_noise"]["label"] == "sign noise"
+
+
+def test_the_conditions_of_a_run_have_words_and_their_name(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = StoreReader(demo_store).runs.all()["run_id"].iloc[0]
+    app = open_page("runs", demo_store, monkeypatch, config_of=run_id)
+    table = next(frame.value for frame in app.dataframe if "in words" in frame.value).set_index("condition")
+    assert table.loc[WEAKER, "in words"] == IN_WORDS
+    assert {"Gaussian noise", "sign noise"} <= set(table["role"])
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("collapse", "marks the selected epoch (60), a grey bar the epoch at which the learning rate drops"),
+        ("geometry", "The dashed vertical line marks the selected epoch (60)."),
+        ("findings", BOUND_NOTE),
+    ],
+)
+def test_marks_are_explained_where_they_are_drawn(
+    page: str, text: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page(page, demo_store, monkeypatch)
+    assert any(text in caption.value for caption in app.caption)
