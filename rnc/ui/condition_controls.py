@@ -62,7 +62,9 @@ def _on_the_page(key: str, value: Any, words: dict[str, str]) -> dict[str, Any]:
 
 
 def _take_choice(key: str, name_of: dict[str, str]) -> None:
-    """Put the name of what was chosen, or the names, into the address."""
+    """Put the name of what was chosen, or the names, into the address. A text that is no option any more is left out."""
     value: Any = st.session_state[key + _IN_WORDS]
-    chosen: Any = [name_of[text] for text in value] if isinstance(value, list) else name_of[value]
-    choose(key, chosen)
+    if isinstance(value, list):
+        choose(key, [name_of[text] for text in value if text in name_of])
+    elif value in name_of:
+        choose(key, name_of[value])
