@@ -138,6 +138,11 @@ class CachedQueries:
         """Return a block of many queries by this thread, for which the store is opened a few times a second, not each time."""
         return self._block.kept_open()
 
+    @property
+    def is_kept_open(self) -> bool:
+        """True if this thread is within such a block, in which it must not wait for another thread."""
+        return self._block.is_entered
+
     def query(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
         """Return the cached answer, or a new one; that of a store without rows if there is no store yet.
 
@@ -145,7 +150,7 @@ class CachedQueries:
         """
         key = (self.version(), sql, repr((arguments, named)))
         # Whoever keeps the store open waits for nobody: the other thread could be waiting for the store to be closed.
-        with nullcontext() if self._block.is_entered else self._turns.of(key):
+        with nullcontext() if self.is_kept_open else self._turns.of(key):
             with self._lock:
                 if key in self._answers:
                     self._answers.move_to_end(key)

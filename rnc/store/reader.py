@@ -46,6 +46,11 @@ class StoreReader:
         """Return a block of many queries by this thread, for which the store is opened a few times a second, not each time."""
         return self._cached.kept_open()
 
+    @property
+    def is_kept_open(self) -> bool:
+        """True if this thread is within such a block, in which it must not wait for another thread."""
+        return self._cached.is_kept_open
+
     def version(self) -> tuple[int, ...]:
         """Return a value that changes with the store and the folder of published runs."""
         return self._cached.version()

@@ -64,7 +64,8 @@ def _on_the_page(key: str, value: Any, words: dict[str, str]) -> dict[str, Any]:
 def _take_choice(key: str, name_of: dict[str, str]) -> None:
     """Put the name of what was chosen, or the names, into the address. A text that is no option any more is left out."""
     value: Any = st.session_state[key + _IN_WORDS]
-    if isinstance(value, list):
-        choose(key, [name_of[text] for text in value if text in name_of])
-    elif value in name_of:
-        choose(key, name_of[value])
+    chosen: Any = (
+        [name_of[text] for text in value if text in name_of] if isinstance(value, list) else name_of.get(value)
+    )
+    if chosen is not None:
+        choose(key, chosen)

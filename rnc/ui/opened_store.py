@@ -1,6 +1,7 @@
 """The store that this app shows: its one reader, its writer, and the training that the app may start into it."""
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from functools import cache, lru_cache, wraps
 from pathlib import Path
 from threading import Lock
@@ -57,10 +58,11 @@ def _cached_until_change(
             known_version, kept = stores.get(place, (None, compute))
             if (
                 known_version != version_now
-            ):  # nothing of the version before is kept: a training changes its store all the time
+            ):  # nothing of the version before is kept: a training changes it all the time
                 kept = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
                 stores[place] = version_now, kept
-        with turns.of((kept, arguments, *options.items())):
+        # Whoever keeps the store open waits for nobody: the other thread could be waiting for the store to be closed.
+        with nullcontext() if reader().is_kept_open else turns.of((kept, arguments, *options.items())):
             return kept(*arguments, **options)
 
     return current
