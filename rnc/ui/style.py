@@ -12,7 +12,7 @@ ENDS_OF_NAMES = """
 """
 """Show the end of a chosen name that is too long, because run ids begin alike and end in objective, norm and seed.
 
-The direction of the text does so; the left-to-right marks around a name keep its brackets and full stops in their places.
+The direction of the text does so; the left-to-right marks around a name keep what it ends in, such as a full stop, in its place.
 """
 
 CONTRAST = """
