@@ -27,7 +27,7 @@ from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
 
-_WITHOUT_CONDITIONS = ("Findings",)  # the sidebar's condition and split make no difference to these pages
+_WITHOUT_CONDITIONS = ("Findings", "Runs")  # the sidebar's condition and split make no difference to these pages
 
 
 def navigation() -> st.Page:

@@ -25,10 +25,13 @@ def reserve_notices() -> None:
     st.session_state[_PLACE] = st.container()
 
 
-def notice(text: Markdown) -> None:
-    """Say above the page that something of the address is not there."""
-    place = st.session_state.get(_PLACE)
-    (st if place is None else place).warning(text, icon=":material/link_off:")
+def notice(text: Markdown, title: Markdown = "") -> None:
+    """Say above the page that something of the address is not there, with a title if the page itself is not drawn."""
+    reserved = st.session_state.get(_PLACE)
+    place = st if reserved is None else reserved
+    if title:
+        place.title(title)
+    place.warning(text, icon=":material/link_off:")
 
 
 def is_opened_anew(key: str) -> bool:

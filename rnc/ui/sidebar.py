@@ -69,7 +69,8 @@ def _name_missing_runs(measured: set[str]) -> None:
     notice(
         "This address names runs that are not in the store "
         f"{escape_markdown(displayed_path(store_path()))}, or have no measured epoch: "
-        f"{name_values(missing)}. They may have been deleted, or be in another store."
+        f"{name_values(missing)}. They may have been deleted, or be in another store.",
+        title="These runs are not here" if are_all_missing else "",
     )
     if are_all_missing:
         st.button("Show other runs", key="show_other_runs", on_click=show_default_runs)

@@ -8,8 +8,12 @@ ENDS_OF_NAMES = """
     display: block; align-content: center; direction: rtl; text-align: left;
     overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
 }
+:is([data-tag] > span[title], [data-item-hl])::before, :is([data-tag] > span[title], [data-item-hl])::after { content: "\\200E"; }
 """
-"""Show the end of a chosen name that is too long, because run ids begin alike and end in objective, norm and seed."""
+"""Show the end of a chosen name that is too long, because run ids begin alike and end in objective, norm and seed.
+
+The direction of the text does so; the left-to-right marks around a name keep what it ends in, such as a full stop, in its place.
+"""
 
 CONTRAST = """
 [data-testid="stCaptionContainer"] { opacity: 0.8 !important; }
@@ -20,6 +24,7 @@ button[kind="primary"]:disabled { color: light-dark(#5f6368, #a8adb3) !important
 
 ROOM = """
 [data-testid="stHeading"] h1 { padding-top: 0 !important; }
+[data-testid="stHeading"] h3 { scroll-margin-top: 7rem; }
 [data-testid="stMainBlockContainer"] { padding-inline: clamp(1rem, 3.5vw, 5rem) !important; }
 @media (min-width: 769px) {
     [data-testid="stSidebar"][data-collapsed="false"] { min-width: clamp(280px, 28vw, 360px) !important; }

@@ -36,6 +36,20 @@ def test_a_tile_leads_to_its_card_and_unused_controls_are_hidden(demo_address: s
     expect(page.locator("[data-testid=stSidebar]").get_by_role("radio", name="test", exact=True)).to_be_checked()
 
 
+def test_a_tile_leads_to_the_verdict_of_its_card(demo_address: str, page: Page) -> None:
+    """The verdict above the card's title once was behind the header."""
+    visit(page, demo_address)
+    settle(page)
+    page.locator(".verdicts").get_by_role("link", name=re.compile("^C4 ")).click()
+    title = page.get_by_role("heading", name=re.compile("^C4 "))
+    expect(title).to_be_in_viewport()
+    settle(page)
+    card = title.locator("xpath=ancestor::*[@data-testid='stVerticalBlock'][1]")
+    header = page.get_by_test_id("stHeader").bounding_box()
+    badge = card.locator(".stMarkdownBadge").first.bounding_box()
+    assert header is not None and badge is not None and badge["y"] >= header["y"] + header["height"]
+
+
 def test_the_glossary_opens_from_the_sidebar(demo_address: str, page: Page) -> None:
     visit(page, demo_address)
     page.get_by_role("button", name="Glossary").click()

@@ -93,6 +93,18 @@ def test_a_deletion_takes_two_clicks_in_the_open_run_and_is_seen(
         expect(page.get_by_text(f"Deleted {run_id}")).to_be_in_viewport(ratio=1)
 
 
+_PLACES_OF_LETTERS = """name => {
+  const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT), places = [];
+  while (walker.nextNode()) for (let i = 0; i < walker.currentNode.length; i++) {
+    const range = document.createRange();
+    range.setStart(walker.currentNode, i); range.setEnd(walker.currentNode, i + 1);
+    places.push(range.getBoundingClientRect().left);
+  }
+  return places;
+}"""
+"""The left sides of a text's letters, in the order of the text."""
+
+
 def test_a_tag_is_saved_when_it_is_entered(store: Path, serve: Callable[[Path], str], page: Page) -> None:
     """And the next one can be entered without another click."""
     visit(page, serve(store) + "/runs?config_of=two-at")
@@ -106,6 +118,19 @@ def test_a_tag_is_saved_when_it_is_entered(store: Path, serve: Callable[[Path], 
     expect(panel.locator("[data-tag]")).to_have_count(2)
     page.reload()
     expect(panel.locator("[data-tag]")).to_have_count(2)
+
+
+def test_a_name_keeps_its_letters_in_their_places(store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    """The style that shows the end of a long name moved a mark from the end of a name to its beginning."""
+    visit(page, serve(store) + "/runs?config_of=two-at")
+    panel = page.locator(".st-key-open_run")
+    panel.get_by_role("combobox", name="Tags").click()
+    page.keyboard.type("rerun?")
+    page.keyboard.press("Enter")
+    chip = panel.locator("[data-tag] > span[title]")
+    expect(chip).to_have_text("rerun?")
+    places = chip.evaluate(_PLACES_OF_LETTERS)
+    assert places == sorted(places)
 
 
 def test_no_toolbar_of_a_table_covers_a_button(store: Path, serve: Callable[[Path], str], page: Page) -> None:

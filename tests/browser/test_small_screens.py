@@ -62,6 +62,16 @@ def test_nothing_is_cut_and_charts_stand_one_below_the_other(demo_address: str, 
     assert cut == {(size, name): [] for size in (PHONE, NARROW) for name in PAGES}
 
 
+def test_two_films_stand_side_by_side_in_a_narrow_window(demo_address: str, page: Page) -> None:
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    visit(page, f"{demo_address}/film")
+    panes = page.locator(".film .pane")
+    expect(panes).to_have_count(2)
+    settle(page)
+    left, right = panes.evaluate_all("panes => panes.map(pane => pane.getBoundingClientRect().toJSON())")
+    assert left["top"] == right["top"] and left["right"] < right["left"]
+
+
 def test_texts_on_charts_are_read_in_both_themes(demo_address: str, page: Page) -> None:
     """Every second page is opened in the dark."""
     pale, worn = {}, "light"

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pypdf import PdfReader
 
+from rnc.ui import opened_store
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.paper_figure import PIXELS_PER_INCH, for_paper
 from rnc.ui.figures import PageFigures
@@ -66,8 +68,30 @@ def test_every_figure_of_the_lab_is_whole_in_both_widths(
     drawn: list[PageFigures] = []
     draw = PageFigures.draw_export_menu
     monkeypatch.setattr(PageFigures, "draw_export_menu", lambda self: draw(self) or drawn.append(self))
-    answered(open_page("attack_lab", tiny_store, monkeypatch, lab_do=activity, **(SMALL | asked)), activity)
+    job = answered(open_page("attack_lab", tiny_store, monkeypatch, lab_do=activity, **(SMALL | asked)), activity)
     check_figures(drawn[-1], SIZES)
+    attacked = {(source.run_id, source.epoch) for source in job.request.sources}
+    assert len(attacked) == (2 if activity == "Sweep" else 1)
+    for name in drawn[-1]._drawn:
+        table = exported_rows(drawn[-1], name)
+        assert set(zip(table["run_id"], table["epoch"], strict=True)) == attacked, (
+            f"the networks in the table of {name}"
+        )
+
+
+def test_the_table_of_a_claim_names_its_runs_numbers_and_bounds(figures_of: Any) -> None:
+    figures = figures_of("findings")
+    for name in figures._drawn:
+        table = exported_rows(figures, name)
+        claim, number = name.removesuffix(" over epochs").split(": ", 1)
+        assert set(table["claim"]) == {claim} and set(table["number"]) == {number}
+        assert table[["run_id", "run", "bound"]].notna().all(axis=None) and table["met"].dtype == bool
+        assert set(table["run_id"]) <= set(opened_store.reader().runs.all()["run_id"])
+
+
+def exported_rows(figures: PageFigures, name: str) -> pd.DataFrame:
+    """The rows of a figure's exported table."""
+    return pd.read_csv(io.BytesIO(figures._file(name, FileKind.CSV, 3.25, 8)))
 
 
 def check_figures(figures: PageFigures, sizes: Iterable[tuple[float, float]]) -> None:

@@ -148,10 +148,11 @@ def test_an_epoch_that_the_visitor_selected_is_judged_and_named(
     assert not any("contradicted" in cell or "supported" in cell for label in first for cell in first[label])
 
 
+@pytest.mark.parametrize("page", ["findings", "runs"])
 def test_condition_and_split_are_hidden_and_keep_their_values(
-    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page("findings", demo_store, monkeypatch, condition="targeted", split="test")
+    app = open_page(page, demo_store, monkeypatch, condition="targeted", split="test")
     assert f".st-key-{UNUSED_CONTROLS} {{ display: none" in HIDDEN and HIDDEN in STYLE
     assert app.sidebar.selectbox(key="condition").value == "targeted"
     assert UNUSED_CONTROLS in containers(app) and "condition_and_split" not in containers(app)

@@ -386,11 +386,12 @@ def test_an_address_of_runs_that_are_not_there_names_them_and_stays(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = open_page("collapse", store, monkeypatch, runs=["gone-st", NASTY])
-    assert not app.sidebar.multiselect and not app.title
+    assert not app.sidebar.multiselect and [title.value for title in app.title] == ["These runs are not here"]
     assert "gone-st" in app.warning[0].value and seen(app.warning[0].value).count(NASTY) == 1
     assert app.query_params["runs"] == ["gone-st", NASTY]
     app.button(key="show_other_runs").click().run()
-    assert app.title and not app.warning and app.sidebar.multiselect(key="runs").value
+    assert [title.value for title in app.title] == ["Collapse over epochs"]
+    assert not app.warning and app.sidebar.multiselect(key="runs").value
 
 
 def test_a_run_of_an_address_that_is_not_there_is_named_beside_the_others(

@@ -11,6 +11,7 @@ import streamlit as st
 
 from rnc.conditions import Condition, no_gradient_message
 from rnc.lab.attack import AttackResult
+from rnc.lab.source import Source
 from rnc.ui.charts.attack_steps import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.leaping import leaping_matrix
@@ -23,6 +24,7 @@ from rnc.ui.lab.feature_film_frames import frame_names, frame_of_each_leap, poin
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
+from rnc.ui.lab.source_labels import label_sources
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_and_class_controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.run_labels import name_classes
@@ -64,7 +66,7 @@ def draw_attack(answer: Answer, figures: PageFigures) -> None:
         "is counted at the step at which it leaves that prediction for good. Colours are true classes."
     )
     draw_images(result, names, condition)
-    _numbers(result, figures)
+    _numbers(result, figures, answer.request.sources[0])
 
 
 def _headline(answer: Answer, result: AttackResult, condition: Condition) -> None:
@@ -185,8 +187,8 @@ def _pick() -> None:
         st.session_state[IMAGE] = int(clicked[0]["sample"])
 
 
-def _numbers(result: AttackResult, figures: PageFigures) -> None:
-    """Show every metric before and after, and at every stage if that was requested."""
+def _numbers(result: AttackResult, figures: PageFigures, source: Source) -> None:
+    """Show every metric of the attacked network before and after, and at every stage if that was requested."""
     labels = {str(metric): METRIC_INFO[metric].label for metric in Metric}
     with st.expander("Every metric", icon=":material/table:"):
         number = st.column_config.NumberColumn(format="%.4g")
@@ -206,9 +208,10 @@ def _numbers(result: AttackResult, figures: PageFigures) -> None:
         return
     st.header("Along the network", anchor=False)
     shown = [str(Role.CLEAN), str(Role.PERTURBED)]
+    (label,) = label_sources([source])
     for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
-        frame = result.layers[result.layers["metric"] == metric].assign(run="", epoch=0)
-        panel = layer_panel(frame, metric, {"": GREY}, shown, log=True)
+        frame = result.layers[result.layers["metric"] == metric].assign(run=label, epoch=source.epoch)
+        panel = layer_panel(frame, metric, {label: GREY}, shown, log=True)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_layers_{metric}")
     st.caption("Solid: clean. Dashed: perturbed, around their own class means.")
 

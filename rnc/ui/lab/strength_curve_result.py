@@ -50,8 +50,12 @@ def draw_strength_curve(answer: Answer, figures: PageFigures) -> None:
     pixels = request.over is not Axis.STEPS
     labels = list(sources)
     attacks = {strength: request.at(strength).slug for strength in result.points["strength"].unique()}
+    attacked = [request.sources[place] for place in result.points["source"]]
     named = result.points.assign(
-        source=[labels[place] for place in result.points["source"]], condition=result.points["strength"].map(attacks)
+        source=[labels[place] for place in result.points["source"]],
+        run_id=[source.run_id for source in attacked],
+        epoch=[source.epoch for source in attacked],
+        condition=result.points["strength"].map(attacks),
     )
     st.html(curve_legend(sources, []))
     st.caption(f"Images: {escape_markdown(request.sources[0].split)}. Runs: {_run_ids(request)}.")

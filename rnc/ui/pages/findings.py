@@ -149,14 +149,26 @@ def _numbers(judgement: Judgement, labels: Mapping[str, str]) -> MarkdownTable:
 
 
 def _course(judgement: Judgement, labels: Mapping[str, str], colours: RunColours, sql: str) -> Course | None:
-    points = [(labels[number.run_id], epoch, number.value) for epoch, number in judgement.course]
-    frame = pd.DataFrame(points, columns=["run", "epoch", "value"])
-    if frame["epoch"].nunique() <= 1:
+    points = [
+        (
+            judgement.claim,
+            number.run_id,
+            labels[number.run_id],
+            epoch,
+            number.name,
+            number.value,
+            number.bound,
+            number.met,
+        )
+        for epoch, number in judgement.course
+    ]
+    table = pd.DataFrame(points, columns=["claim", "run_id", "run", "epoch", "number", "value", "bound", "met"])
+    if table["epoch"].nunique() <= 1:
         return None
-    frame.attrs["sql"] = sql
+    table.attrs["sql"] = sql
     number = judgement.course[0][1]
-    panel = course_panel(frame, number.name, number.limit, colours)
-    return Course(f"{judgement.claim}: {number.name} over epochs", panel, frame)
+    panel = course_panel(table[["run", "epoch", "value"]], number.name, number.limit, colours)
+    return Course(f"{judgement.claim}: {number.name} over epochs", panel, table)
 
 
 def _earlier(judgements: list[Judgement], runs: pd.DataFrame) -> list[Markdown]:
