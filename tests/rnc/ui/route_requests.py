@@ -1,12 +1,12 @@
 """Requests to the app's own routes, without a server."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
+
+from tests import event_loop
 
 
 class Answer(NamedTuple):
@@ -29,7 +29,6 @@ def ask(routes: Sequence[BaseRoute], path: str, method: str = "GET") -> Answer:
 
     scope = {"type": "http", "method": method, "path": path, "root_path": "", "query_string": b"", "headers": []}
     served = Starlette(routes=routes)(scope, receive, send)
-    with ThreadPoolExecutor(1) as pool:  # (this thread may have an event loop, of a browser that other tests drive)
-        pool.submit(asyncio.run, served).result()
+    event_loop.run(served)
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return Answer(sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]))

@@ -1,6 +1,5 @@
 """Refreshes of parts of a page that is being drawn do not reach Streamlit; all other messages do."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from rnc.ui import refresh_guard
 from rnc.ui.refresh_guard import RefreshGuard
+from tests import event_loop
 
 PAGE, REFRESH, CLICK, STOP = "page", "refresh", "click", "stop"
 WHOLE, WRONG, EARLY, PART = (
@@ -62,7 +62,7 @@ def passed(*messages: str | int | None) -> list[str]:
             else:
                 await send(answer(message))
 
-    asyncio.run(RefreshGuard(application)({"type": "websocket"}, receive, send))
+    event_loop.run(RefreshGuard(application)({"type": "websocket"}, receive, send))
     assert answers == [answer(message) for message in messages if not isinstance(message, str)]
     return received
 
@@ -109,4 +109,4 @@ def test_anything_else_passes_unchanged(data: bytes | None) -> None:
 
         await RefreshGuard(application)({"type": "websocket"}, receive, receive)
 
-    asyncio.run(run())
+    event_loop.run(run())
