@@ -38,7 +38,7 @@ _EMPTY = "No measurements yet"
 
 def nc1_at_the_end(user: NewUser) -> str:
     """Read NC1 of clean and of attacked images, at the end of standard training."""
-    return user.sees(re.compile(r"^ST, epoch \d+:.*NC1 [\d.]+ → [\d.]+"))
+    return user.sees(re.compile(r"^ST at epoch \d+:.*NC1 [\d.]+ → [\d.]+"))
 
 
 def compare_on_test_images(user: NewUser) -> str:

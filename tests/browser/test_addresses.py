@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from rnc.ui.copy_link import KEY
-from tests.browser.conftest import visit
+from tests.browser.conftest import settle, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -26,6 +26,7 @@ def test_the_address_holds_the_selection_on_every_page(demo_address: str, page: 
     expect(page).to_have_url(re.compile("runs=.*-st-.*&runs="))
     before = parameters(page)["runs"]
     expect(page.locator(".st-key-address")).to_be_hidden()
+    settle(page)
     page.get_by_role("button", name="Remove ST", exact=True).last.click()
     expect(page).not_to_have_url(re.compile("runs=[^&]*-st-"))
     assert parameters(page)["runs"] == before[1:] and chips(page)[0] == "AT"
@@ -51,6 +52,7 @@ def test_back_leaves_the_dashboard_at_once_after_the_first_visit(demo_address: s
     assert page.url == "about:blank"
     visit(page, demo_address)
     expect(page).to_have_url(re.compile("runs="))
+    settle(page)
     page.get_by_role("button", name="Remove ST", exact=True).last.click()
     expect(page).not_to_have_url(re.compile("runs=[^&]*-st-"))
     page.go_back()
