@@ -21,6 +21,16 @@ def test_the_film_plays_once_and_rests_at_the_end_of_the_attack(demo_address: st
     assert not player.get_by_text("Export the film").is_visible()
 
 
+def test_on_a_phone_the_controls_of_the_film_are_below_its_pictures(demo_address: str, page: Page) -> None:
+    """Also while the window ends within the pictures."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, demo_address)
+    page.locator(".film .play").wait_for()
+    panes, tracks = (page.locator(f".film .{part}").bounding_box() for part in ("panes", "tracks"))
+    assert panes is not None and tracks is not None
+    assert tracks["y"] >= panes["y"] + panes["height"] > 844
+
+
 def test_a_tile_leads_to_its_card_and_unused_controls_are_hidden(demo_address: str, page: Page) -> None:
     visit(page, demo_address + "/?split=test")
     settle(page)
