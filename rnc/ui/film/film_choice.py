@@ -35,14 +35,15 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
         others = runs[(runs["run_id"] != run.run_id) & (runs["images_from"] == run["images_from"])]
         options = [_NONE, *others["label"]]
         adversarial = [*others[others["objective"] == Objective.AT]["label"], *options[1:], _NONE]
-        beside = st.segmented_control(
-            "Second run",
-            options,
-            default=adversarial[0],
-            required=True,
-            format_func=escape_markdown,
-            **tie_label("film_beside", others, _NO_RUN, _NONE),
-        )
+        with st.container(width="content"):  # without it, the options would not wrap in a narrow window
+            beside = st.segmented_control(
+                "Second run",
+                options,
+                default=adversarial[0],
+                required=True,
+                format_func=escape_markdown,
+                **tie_label("film_beside", others, _NO_RUN, _NONE),
+            )
         all_samples = st.toggle(
             "All samples",
             key="all_samples",
