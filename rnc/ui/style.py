@@ -8,7 +8,7 @@ ENDS_OF_NAMES = """
     display: block; align-content: center; direction: rtl; text-align: left;
     overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
 }
-:is([data-tag] > span[title], [data-item-hl])::before, :is([data-tag] > span[title], [data-item-hl])::after { content: "\\200E"; }
+[data-tag] > span[title]::before, [data-tag] > span[title]::after { content: "\\200E"; }
 """
 """Show the end of a chosen name that is too long, because run ids begin alike and end in objective, norm and seed.
 
