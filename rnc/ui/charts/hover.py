@@ -137,9 +137,6 @@ def _screen_specification(picture: str, data_set: str, dots: str, names: tuple[s
     x, y, colour = (line["encoding"][channel] for channel in ("x", "y", "color"))
     for axis in (x, y):
         axis["scale"] |= {"padding": _PADDING, "nice": False}
-    x["axis"]["labelFlush"] = (
-        _PADDING + 1
-    )  # pixels from the end within which a label, such as the last epoch, stays inside
     if "values" in x["axis"]:
         ticks = f"{_IS_SHORT} ? {_ALL_TICKS} : {json.dumps(x['axis']['values'])}"
         x["axis"] |= {"values": {"expr": ticks}, "format": ",d"}

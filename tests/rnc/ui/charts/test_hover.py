@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -210,10 +209,3 @@ def test_isolation_keeps_the_usual_opacity_of_what_is_chosen() -> None:
     found = [layer["encoding"]["opacity"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
     strong = [opacity["condition"]["value"] for opacity in found]
     assert strong == [0.3, 1] and all(o["value"] < 0.2 * s for o, s in zip(found, strong, strict=True))
-
-
-def test_the_label_of_the_last_epoch_ends_at_its_tick() -> None:
-    """Centred there, it left the picture where the browser's letters are wider than those that were measured."""
-    svg = vl_convert.vegalite_to_svg(json.dumps(spec_of(screen(CHARTS["long curves"]))))
-    (anchor,) = re.findall(r'<text text-anchor="(\w+)"[^>]*>299</text>', svg)
-    assert anchor == "end"
