@@ -35,7 +35,7 @@ def show_errors() -> Iterator[None]:
     try:
         yield
     except ERRORS_FOR_USERS as error:
-        show_error(str(error), icon=":material/database:")
+        _show_error_for_users(error)
 
 
 def show_errors_of_fragment(draw: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
@@ -55,11 +55,15 @@ def show_script_error(error: Exception) -> bool:
     Streamlit calls this function (`st.App(on_script_error=...)`), and shows the error itself unless the result is True.
     """
     if isinstance(error, ERRORS_FOR_USERS):  # of a callback, which has no page around it
-        show_error(str(error), icon=":material/database:")
+        _show_error_for_users(error)
     else:
         text = "Something went wrong in this program. Your runs were not changed. Reload the page, or select something else."
         st.error(f"{text} {_reference(log.log_exception(error))}", icon=":material/bug_report:")
     return True
+
+
+def _show_error_for_users(error: Exception) -> None:
+    show_error(str(error), icon=":material/database:")
 
 
 def _reference(error_id: str) -> Markdown:

@@ -7,14 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from playwright.sync_api import Error, Page, expect
 
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.browser.conftest import settle, visit
-from tests.rnc.store.hand_written import begin, one_epoch
+from tests.rnc.store.hand_written import begin, leave_unused_room, one_epoch
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -134,13 +133,7 @@ def test_a_name_keeps_its_letters_in_their_places(store: Path, serve: Callable[[
 
 
 def test_no_toolbar_of_a_table_covers_a_button(store: Path, serve: Callable[[Path], str], page: Page) -> None:
-    with duckdb.connect(str(store)) as connection:
-        connection.execute(
-            "INSERT INTO metric SELECT m.* REPLACE (hash(r.range) / 3 AS value, 'gone' AS run_id) "
-            "FROM (FROM metric LIMIT 1) m, range(300000) r"
-        )
-        connection.execute("CHECKPOINT")
-        connection.execute("DELETE FROM metric WHERE run_id = 'gone'")
+    leave_unused_room(store)
     visit(page, serve(store) + "/runs?runs=one-st&runs=two-at")
     settle(page)
     near = [page.get_by_role("button", name="Compact the store"), page.get_by_text("All fields")]

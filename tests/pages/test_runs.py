@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,7 +20,7 @@ from rnc.ui.readonly import READONLY_VARIABLE
 from rnc.ui.runs import open_run
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page, seen
-from tests.rnc.store.hand_written import begin, one_epoch
+from tests.rnc.store.hand_written import begin, leave_unused_room, one_epoch
 
 NASTY = "<b>*bold*</b> [link](javascript:alert(1)) :red[x]"
 
@@ -289,13 +288,7 @@ def test_a_run_that_the_filter_hides_is_open_and_says_so(store: Path, monkeypatc
 
 def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]
-    with duckdb.connect(str(store)) as connection:
-        connection.execute(
-            "INSERT INTO metric SELECT m.* REPLACE (hash(r.range) / 3 AS value, 'gone' AS run_id) "
-            "FROM (FROM metric LIMIT 1) m, range(300000) r"
-        )
-        connection.execute("CHECKPOINT")
-        connection.execute("DELETE FROM metric WHERE run_id = 'gone'")
+    leave_unused_room(store)
     before = store.stat().st_size
     monkeypatch.setenv(READONLY_VARIABLE, "1")
     assert "compact" not in [button.key for button in open_page("runs", store, monkeypatch).button]

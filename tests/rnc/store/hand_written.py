@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from rnc.conditions import CLEAN, Condition
 from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
@@ -83,3 +85,14 @@ def one_epoch(run_id: str, epoch: int, nc1: float = 1.0) -> Rows:
     rows = Rows()
     add_metrics(rows, run_id, epoch, "train", CLEAN, {"nc1": nc1})
     return rows
+
+
+def leave_unused_room(store: Path) -> None:
+    """Write many rows into a store and delete them, which leaves unused room in its file."""
+    with duckdb.connect(str(store)) as connection:
+        connection.execute(
+            "INSERT INTO metric SELECT m.* REPLACE (hash(r.range) / 3 AS value, 'gone' AS run_id) "
+            "FROM (FROM metric LIMIT 1) m, range(300000) r"
+        )
+        connection.execute("CHECKPOINT")
+        connection.execute("DELETE FROM metric WHERE run_id = 'gone'")
