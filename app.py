@@ -1,4 +1,4 @@
-"""The dashboard: page setup, navigation, and the selection that all pages share. Start with `streamlit run app.py`.
+"""The dashboard: its pages and its server. Start with `streamlit run app.py`.
 
 Streamlit imports this file once, to serve it, and runs it as a script for every visitor.
 
@@ -8,26 +8,11 @@ Tested by tests/pages/test_pages.py.
 from pathlib import Path
 
 import streamlit as st
-from starlette.middleware import Middleware
 
-from rnc import log
-from rnc.store.addresses import to_log_beside
-from rnc.ui import empty_state, opened_store, sidebar
-from rnc.ui.address_values import name_unavailable
-from rnc.ui.browser_history import FirstHistoryEntry
-from rnc.ui.epoch_slider import page_is_drawn
-from rnc.ui.errors import show_errors, show_script_error
-from rnc.ui.film import film_routes
-from rnc.ui.projections import sample_image_routes
-from rnc.ui.refresh_guard import RefreshGuard
-from rnc.ui.refresh_interval import measured_drawing
-from rnc.ui.request_guard import RequestGuard
-from rnc.ui.style import STYLE
+from rnc.ui.server import middleware, routes, show_script_error
 from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
-
-_WITHOUT_CONDITIONS = ("Findings", "Runs")  # the sidebar's condition and split make no difference to these pages
 
 
 def navigation() -> st.Page:
@@ -46,32 +31,17 @@ def navigation() -> st.Page:
     )
 
 
-def draw() -> None:
-    """Draw the page that the visitor requested."""
-    st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
-    st.html(STYLE)
-    page = navigation()
-    try:
-        with show_errors(), measured_drawing(), opened_store.reader().one_version():
-            log.set_up(to_log_beside(opened_store.reader().path), console=True)
-            if sidebar.draw_sidebar(has_conditions=page.title not in _WITHOUT_CONDITIONS):
-                page.run()
-                name_unavailable()
-            else:
-                empty_state.draw_empty_state()
-    finally:  # a page may end with st.stop
-        page_is_drawn()
-
-
 if __name__ == "__main__":
-    draw()
+    from rnc.ui.dashboard import draw_dashboard
+
+    st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
+    draw_dashboard(navigation())
 else:
     declare_pages(navigation)
-    routes = [*sample_image_routes.routes(), *film_routes.routes()]
-    app = st.App(
+    app = st.App(  # named here, because `streamlit run` looks for it in this file
         __file__,
         lifespan=warm_up,
-        routes=routes,
-        middleware=[Middleware(RequestGuard), Middleware(RefreshGuard), Middleware(FirstHistoryEntry)],
+        routes=routes(),
+        middleware=middleware(),
         on_script_error=show_script_error,
     )

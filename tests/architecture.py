@@ -54,7 +54,7 @@ ROOMS: dict[str, set[str]] = {
     "pages": {
         "rnc.vocabulary", "rnc.simplex", "rnc.claims", "rnc.store", "rnc.lab", "rnc.ui", "rnc.ui.charts", "rnc.ui.markdown",
     },
-    "app": {"rnc.store", "rnc.ui"},
+    "app": {"rnc.ui"},
     "train.sweeps": {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.probe", "rnc.store", "train"},
     "train": {
         "rnc.vocabulary", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.umap_process",

@@ -14,6 +14,10 @@ from streamlit import config
 _Offered = TypeVar("_Offered", bound=Hashable)
 
 
+FILM_FOLDER, IMAGES_FOLDER = "film", "sample-images"
+"""The folders below which films and the images of samples have their addresses."""
+
+
 class Offers(Generic[_Offered]):
     """The last `most` different values that were offered, each with a random key. Safe to share between threads."""
 

@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 
 import rnc.ui
 from rnc import log
-from rnc.ui import opened_store
-from rnc.vocabulary import Role, Split
 
 _FILM_LATER_SECONDS = 5.0
+_FIRST_VISIT_SECONDS = 3.0
+first_page_drawn = threading.Event()
+"""Set when the first page was drawn."""
 
 
 def declare_pages(navigation: Callable[[], object]) -> None:
@@ -41,21 +42,40 @@ def _prepare_server() -> None:
     """Prepare, and leave what was loaded out of all later garbage collections.
 
     Streamlit collects after each run of a script, which took 0.07 s with the objects of the libraries, half of a warm page.
-    The film is made later: it takes longer than all the rest, and a first visitor who waits for a page needs the processor. If
-    that is the page with the film, the visitor's browser asks for it.
+    What every page needs comes first. The rest waits for the page of a first visitor who is there already, and needs the
+    processor. The film is made last: it takes longer than all the rest, and the browser of a visitor who sees it asks for it.
     """
-    prepare()
+    prepare_every_page()
+    first_page_drawn.wait(_FIRST_VISIT_SECONDS)
+    prepare_other_pages()
     gc.collect()
     gc.freeze()
     time.sleep(_FILM_LATER_SECONDS)
     prepare_films()
 
 
-def prepare() -> None:
-    """Load the modules of all pages, and compute the answers for the runs that are selected at first.
+def prepare_every_page() -> None:
+    """Load what all pages load, and read which runs are selected at first.
 
     An error is logged and not raised: the page that needs the answer shows it.
     """
+    reading = threading.Thread(
+        target=_log_errors_of, args=(_first_selection,), name="warm-up of the store", daemon=True
+    )
+    reading.start()  # the database and the import of libraries take turns otherwise
+    _log_errors_of(lambda: importlib.import_module("rnc.ui.dashboard"))
+    reading.join()
+
+
+def _log_errors_of(prepare: Callable[[], object]) -> None:
+    try:
+        prepare()
+    except Exception as error:
+        log.log_exception(error)
+
+
+def prepare_other_pages() -> None:
+    """Load the modules of all pages, and compute the answers for the runs that are selected at first; errors are logged."""
     try:
         for module in pkgutil.walk_packages(rnc.ui.__path__, "rnc.ui."):
             importlib.import_module(module.name)
@@ -83,6 +103,7 @@ def _ask_first_questions() -> None:
     from rnc.ui.pages.collapse import DEFAULT_OPTIONS, read_curves
     from rnc.ui.pages.findings import judged
     from rnc.ui.pages.first_screen import opening_of
+    from rnc.vocabulary import Role, Split
 
     runs, last = _first_selection()
     if runs:
@@ -93,6 +114,7 @@ def _ask_first_questions() -> None:
 
 def _first_selection() -> tuple[tuple[str, ...], int]:
     """Return the runs that are selected at first, and their last measured epoch."""
+    from rnc.ui import opened_store
     from rnc.ui.default_runs import default_runs
 
     runs = tuple(default_runs())

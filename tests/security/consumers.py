@@ -158,7 +158,7 @@ def _request_films(findings: Findings) -> None:
             "view/span-0-1-2-3",
             "view/span-0-9998-9999",
         ):
-            answer = ask(film_routes.routes(), f"/{film_routes.FOLDER}/{key}/{name}")
+            answer = ask(film_routes.routes(), f"/{FILM_FOLDER}/{key}/{name}")
             check_secrets(answer.content, _secrets, "sent to the browser", findings)
             if answer.status not in (200, 422):
                 findings.append(f"film {name}: {answer.status} {answer.content[:200]!r}")

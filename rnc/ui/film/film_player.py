@@ -9,8 +9,9 @@ from typing import Any
 
 import streamlit as st
 
+from rnc.ui.address_keys import FILM_FOLDER
 from rnc.ui.charts.palette import class_colours
-from rnc.ui.film.film_routes import FOLDER, OfferedFilm, offer
+from rnc.ui.film.film_routes import OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_style
 
 _SCRIPT = """export default function (component) {
@@ -71,7 +72,7 @@ def draw_player(
 def _sent(films: list[ShownFilm], epoch: int, picked: list[int]) -> dict[str, Any]:
     """Return the data that the browser receives."""
     return {
-        "script": f"{FOLDER}/{PLAYER_NAME}",
+        "script": f"{FILM_FOLDER}/{PLAYER_NAME}",
         "films": [{"address": offer(shown.film), "label": shown.label} for shown in films],
         "colours": class_colours(len(films[0].film.classes)),
         "epoch": epoch,

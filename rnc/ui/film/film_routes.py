@@ -16,11 +16,10 @@ from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
 from rnc.film.views import View
 from rnc.store.errors import StoreError
-from rnc.ui.address_keys import Offers, below_base
+from rnc.ui.address_keys import FILM_FOLDER, Offers, below_base
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
 from rnc.ui.opened_store import cached_until_store_changes, reader
 
-FOLDER = "film"
 _SECONDS_IN_BROWSER = 86_400
 _VERTICES = 3
 """The number of class means that span a plane."""
@@ -43,15 +42,15 @@ offers: Offers[OfferedFilm] = Offers(most=64)
 
 def offer(film: OfferedFilm) -> str:
     """Allow requests for a film; return the address, relative to the pages, to which the name of a file is appended."""
-    return f"{FOLDER}/{offers.offer(film)}/"
+    return f"{FILM_FOLDER}/{offers.offer(film)}/"
 
 
 def routes() -> list[Route]:
     """Return the routes of films and of their player, for `st.App`."""
     return [
-        Route(below_base(f"{FOLDER}/{PLAYER_NAME}"), _answer_player, methods=["GET"]),
-        Route(below_base(f"{FOLDER}/{{key}}/states"), _answer, methods=["GET"]),
-        Route(below_base(f"{FOLDER}/{{key}}/view/{{view}}"), _answer, methods=["GET"]),
+        Route(below_base(f"{FILM_FOLDER}/{PLAYER_NAME}"), _answer_player, methods=["GET"]),
+        Route(below_base(f"{FILM_FOLDER}/{{key}}/states"), _answer, methods=["GET"]),
+        Route(below_base(f"{FILM_FOLDER}/{{key}}/view/{{view}}"), _answer, methods=["GET"]),
     ]
 
 

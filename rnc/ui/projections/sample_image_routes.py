@@ -14,11 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rnc import datasets
-from rnc.ui.address_keys import Offers, below_base
+from rnc.ui.address_keys import IMAGES_FOLDER, Offers, below_base
 from rnc.ui.charts.images import small_file
 from rnc.vocabulary import Split
 
-_FOLDER = "sample-images"
 _SIDE = 48
 """Largest length of an image's longer side in pixels."""
 _MOST_KEPT = 4096  # images of about 1 kB
@@ -74,7 +73,7 @@ def offer(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray) -> str:
     The address is relative to the pages. Equal samples have the same one, unless many others have been offered since.
     """
     numbers = np.stack([samples, labels]).astype(np.int64)
-    return f"{_FOLDER}/{offers.offer(_Offer(origin, numbers.tobytes()))}/"
+    return f"{IMAGES_FOLDER}/{offers.offer(_Offer(origin, numbers.tobytes()))}/"
 
 
 def _answer(request: Request) -> Response:
@@ -100,4 +99,4 @@ def _small_image(origin: ImageOrigin, sample: int, label: int) -> tuple[bytes, s
 
 def routes() -> list[Route]:
     """Return the routes of the images, for `st.App`."""
-    return [Route(below_base(f"{_FOLDER}/{{key}}/{{sample:int}}"), _answer, methods=["GET"])]
+    return [Route(below_base(f"{IMAGES_FOLDER}/{{key}}/{{sample:int}}"), _answer, methods=["GET"])]

@@ -34,7 +34,8 @@ def test_the_first_questions_are_answered_before_anybody_asks(
 ) -> None:
     monkeypatch.setenv("RNC_STORE", str(tiny_store))
     monkeypatch.setenv("RNC_GALLERY", "")
-    warm_up.prepare()
+    warm_up.prepare_every_page()
+    warm_up.prepare_other_pages()
     assert {"altair", "rnc.ui.lab.form", "rnc.ui.charts.leaping", "rnc.ui.runs.table"} <= set(sys.modules)
     (run,) = StoreReader(tiny_store).runs.all()["run_id"]
     last = int(StoreReader(tiny_store).metrics.measured_epochs([run])["epoch"].max())
@@ -47,7 +48,8 @@ def test_the_first_questions_are_answered_before_anybody_asks(
 def test_a_store_without_runs_has_no_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
-    warm_up.prepare()
+    warm_up.prepare_every_page()
+    warm_up.prepare_other_pages()
     assert not list(tmp_path.iterdir()), "a look makes no store"
 
 
@@ -57,7 +59,8 @@ def test_a_store_that_cannot_be_read_is_logged_and_ends_nothing(
     (tmp_path / "rnc.duckdb").write_bytes(b"no database")
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
-    warm_up.prepare()
+    warm_up.prepare_every_page()
+    warm_up.prepare_other_pages()
     assert caplog.records
 
 
@@ -65,6 +68,7 @@ def test_a_server_collects_no_garbage_among_the_libraries(tmp_path: Path, monkey
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
     monkeypatch.setattr(warm_up, "_FILM_LATER_SECONDS", 0.0)
+    monkeypatch.setattr(warm_up, "_FIRST_VISIT_SECONDS", 0.0)
     try:
         warm_up._prepare_server()
         assert gc.get_freeze_count() > 50_000
@@ -74,12 +78,14 @@ def test_a_server_collects_no_garbage_among_the_libraries(tmp_path: Path, monkey
 
 def test_the_film_is_made_after_all_that_a_first_page_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(warm_up, "prepare", lambda: done.append("answers"))
+    monkeypatch.setattr(warm_up, "prepare_every_page", lambda: done.append("every page"))
+    monkeypatch.setattr(warm_up.first_page_drawn, "wait", lambda _seconds: done.append("a visitor's page"))
+    monkeypatch.setattr(warm_up, "prepare_other_pages", lambda: done.append("other pages"))
     monkeypatch.setattr(warm_up.gc, "freeze", lambda: done.append("garbage"))
     monkeypatch.setattr(warm_up.time, "sleep", lambda _seconds: done.append("a pause"))
     monkeypatch.setattr(warm_up, "prepare_films", lambda: done.append("films"))
     warm_up._prepare_server()
-    assert done == ["answers", "garbage", "a pause", "films"]
+    assert done == ["every page", "a visitor's page", "other pages", "garbage", "a pause", "films"]
 
 
 def test_the_films_of_the_home_page_are_made_before_a_browser_asks(

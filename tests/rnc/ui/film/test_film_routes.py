@@ -8,7 +8,7 @@ from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
 from rnc.film.views import View
 from rnc.store.reader import StoreReader
-from rnc.ui.address_keys import Offers
+from rnc.ui.address_keys import FILM_FOLDER, Offers
 from rnc.ui.film import film_routes
 from rnc.ui.film.film_routes import OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
@@ -48,7 +48,7 @@ def test_equal_films_have_one_address(film: OfferedFilm) -> None:
 @pytest.mark.parametrize("path", ["states", "view/pca"])
 def test_a_film_that_no_page_drew_is_not_answered(path: str, film: OfferedFilm) -> None:
     offer(film)
-    assert get(f"/{film_routes.FOLDER}/guessed/{path}").status == 404
+    assert get(f"/{FILM_FOLDER}/guessed/{path}").status == 404
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_error_of_the_program_has_an_entry_in_the_log(film: OfferedFilm, monk
 
 
 def test_the_player_is_one_module(film: OfferedFilm) -> None:
-    answer = get(f"/{film_routes.FOLDER}/{PLAYER_NAME}")
+    answer = get(f"/{FILM_FOLDER}/{PLAYER_NAME}")
     assert answer.content.decode() == player_script() and "text/javascript" in answer.headers["content-type"]
     lines = player_script().splitlines()
     assert not [line for line in lines if line.startswith("import ")], "modules are joined"

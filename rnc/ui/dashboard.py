@@ -1,0 +1,34 @@
+"""The dashboard as a visitor sees it: the sidebar and the requested page.
+
+Tested by tests/pages/test_pages.py.
+"""
+
+import streamlit as st
+
+from rnc import log
+from rnc.store.addresses import to_log_beside
+from rnc.ui import empty_state, opened_store, sidebar
+from rnc.ui.address_values import name_unavailable
+from rnc.ui.epoch_slider import page_is_drawn
+from rnc.ui.errors import show_errors
+from rnc.ui.refresh_interval import measured_drawing
+from rnc.ui.style import STYLE
+from rnc.ui.warm_up import first_page_drawn
+
+_WITHOUT_CONDITIONS = ("Findings", "Runs")  # the sidebar's condition and split make no difference to these pages
+
+
+def draw_dashboard(page: st.Page) -> None:
+    """Draw the sidebar and a page, or the ways to the first run if there is none."""
+    st.html(STYLE)
+    try:
+        with show_errors(), measured_drawing(), opened_store.reader().one_version():
+            log.set_up(to_log_beside(opened_store.reader().path), console=True)
+            if sidebar.draw_sidebar(has_conditions=page.title not in _WITHOUT_CONDITIONS):
+                page.run()
+                name_unavailable()
+            else:
+                empty_state.draw_empty_state()
+    finally:  # a page may end with st.stop
+        page_is_drawn()
+        first_page_drawn.set()

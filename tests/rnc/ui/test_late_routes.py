@@ -1,0 +1,46 @@
+"""Routes that are loaded late are loaded once, by the first request, and answer as if they had been there from the beginning."""
+
+from collections.abc import Sequence
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from streamlit import config
+
+from rnc.ui.address_keys import below_base
+from rnc.ui.late_routes import LateRoutes
+from tests.rnc.ui.route_requests import ask
+
+
+def _routes(loads: list[str]) -> list[BaseRoute]:
+    def load() -> Sequence[BaseRoute]:
+        loads.append("loaded")
+        return [Route(below_base("film/{key}/states"), answer, methods=["GET"])]
+
+    def answer(request: Request) -> Response:
+        return PlainTextResponse(f"film {request.path_params['key']}")
+
+    return [LateRoutes("film", load), Route("/{path:path}", lambda _request: PlainTextResponse("a page"))]
+
+
+def test_the_first_request_loads_them_and_later_ones_do_not() -> None:
+    loads: list[str] = []
+    routes = _routes(loads)
+    assert ask(routes, "/film").content == b"a page" and not loads, "the page of this name is not below the folder"
+    assert ask(routes, "/collapse").content == b"a page" and not loads
+    assert ask(routes, "/film/abc/states").content == b"film abc"
+    assert ask(routes, "/film/def/states").content == b"film def"
+    assert loads == ["loaded"]
+
+
+def test_an_address_below_the_folder_that_is_no_route_is_not_there() -> None:
+    assert ask(_routes([]), "/film/abc/other").status == 404
+
+
+def test_they_are_below_the_address_of_the_dashboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = config.get_option
+    monkeypatch.setattr(config, "get_option", lambda name: "/lab" if name == "server.baseUrlPath" else usual(name))
+    routes = _routes([])
+    assert ask(routes, "/lab/film/abc/states").content == b"film abc"
+    assert ask(routes, "/film/abc/states").content == b"a page"
