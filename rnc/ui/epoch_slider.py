@@ -5,11 +5,13 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from rnc.ui.address_values import choose, is_opened_anew, is_untied, tie, untied
+from rnc.ui.charts.hover import CHOSEN_EPOCH
 from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
 
@@ -63,6 +65,17 @@ def nearest_stop(epochs: list[int], requested: str) -> str:
         return _LAST
     at = epochs[max(bisect_right(epochs, int(requested)) - 1, 0)]
     return _LAST if at == epochs[-1] else str(at)
+
+
+def epoch_choice(key: str) -> dict[str, Any]:
+    """Return the options of a chart over epochs (`st.vega_lite_chart`) with a key, in which the mouse moves the cursor."""
+    return {"key": key, "on_select": partial(_move_cursor, key), "selection_mode": [CHOSEN_EPOCH]}
+
+
+def _move_cursor(key: str) -> None:
+    """Move the cursor to the epoch that was chosen in a chart."""
+    if chosen := st.session_state[key]["selection"].get(CHOSEN_EPOCH):
+        st.session_state["cursor_to"] = str(int(chosen[0]["epoch"]))
 
 
 def cursor_stops(epochs: list[int], at: str) -> list[str]:

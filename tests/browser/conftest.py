@@ -188,7 +188,10 @@ def settle(page: Page) -> None:
 
 
 class ScriptRuns:
-    """The runs of a page's script that the server tells the browser of, from before the page is opened on."""
+    """The runs of a page's script that the server tells the browser of.
+
+    It must be made before the page is opened: of a connection that is open already, nothing is heard.
+    """
 
     def __init__(self, page: Page) -> None:
         self._page = page

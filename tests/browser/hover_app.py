@@ -6,8 +6,10 @@ import os
 import pandas as pd
 import streamlit as st
 
+from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.palette import RUN_COLOURS
+from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import draw_chart
 from rnc.ui.style import STYLE
 from rnc.vocabulary import Metric
@@ -21,7 +23,14 @@ rows = [
     if epoch < 30 or place % 2
 ]
 values = pd.DataFrame(rows, columns=["run", "shown", "run_id", "condition", "epoch", "value"])
+cursor = int(st.session_state.get("cursor_to", 10))
 st.html(STYLE)
-draw_chart(st.container(), Curves(COLOURS, ["clean"], 10).panel(values, Metric.NC1), "curves", key="curves")
+st.html(curve_legend(COLOURS, ["clean"]))
+panel = Curves(COLOURS, ["clean"], cursor).panel(values, Metric.NC1)
+draw_chart(st.container(), panel, "curves", **epoch_choice("curves"))
+st.text(f"cursor at {cursor}")
+if st.button("Back to 10"):
+    st.session_state["cursor_to"] = 10
+    st.rerun()
 st.html('<div style="height:2000px">a page that scrolls</div>')
 st.title("done")

@@ -38,11 +38,19 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture
-def chart(address: str, page: Page) -> Locator:
+def runs(page: Page) -> ScriptRuns:
+    """The runs of the script, of which a page that is open already would tell nothing."""
+    return ScriptRuns(page)
+
+
+@pytest.fixture
+def chart(address: str, page: Page, runs: ScriptRuns) -> Locator:
     visit(page, address)
     settle(page)
     found = page.get_by_test_id("stVegaLiteChart")
     expect(label(found, 30)).to_be_visible()
+    runs.wait_until(lambda: runs.whole > 0)
+    runs.ended.clear()
     return found
 
 
@@ -76,9 +84,8 @@ def onto_dot(chart: Locator, page: Page, number: int) -> None:
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
 
 
-def test_one_list_has_all_values_of_the_epoch_under_the_mouse(chart: Locator, page: Page) -> None:
+def test_one_list_has_all_values_of_the_epoch_under_the_mouse(chart: Locator, page: Page, runs: ScriptRuns) -> None:
     """Largest first, wherever the mouse is; names are texts. It goes with the mouse, and the server hears nothing."""
-    runs = ScriptRuns(page)
     tooltip, dots = page.locator("#vg-tooltip-element"), chart.locator(".dots_marks > path")
     expect(dots).to_have_count(0)
     _across, up = middle(chart)
@@ -163,11 +170,66 @@ def test_the_wheel_scrolls_the_page_and_zooms_with_ctrl_alone(chart: Locator, pa
     page.keyboard.up("Control")
     expect(label(chart, 30)).to_have_count(0)
     assert page.evaluate(scrolled) == 0
-    zoomed = tick(chart, 4)
+    zoomed = tick(chart, 3)
     page.mouse.down()
     page.mouse.move(place[0] + 30, place[1] + 10, steps=3)
     page.mouse.up()
-    assert tick(chart, 4) == pytest.approx(zoomed + 30, abs=2)
+    assert tick(chart, 3) == pytest.approx(zoomed + 30, abs=2)
     page.mouse.dblclick(*place)
     expect(label(chart, 30)).to_have_count(1)
     assert labels(chart) == before
+
+
+def drawn_lines(chart: Locator) -> int:
+    """The number of lines and points of runs that are seen."""
+    return int(
+        chart.locator("g.mark-line > path, g.mark-symbol:not(.epochs_marks) > path").evaluate_all(
+            "all => all.filter(e => getComputedStyle(e).display !== 'none').length"
+        )
+    )
+
+
+def test_a_click_on_the_legend_hides_a_run_without_the_server(chart: Locator, page: Page, runs: ScriptRuns) -> None:
+    entries = page.locator(".rnc-legend label")
+    expect(entries).to_have_text([*RUNS, "clean"])
+    whole = drawn_lines(chart)
+    entries.nth(1).click()
+    assert 0 < drawn_lines(chart) < whole
+    page.keyboard.press("Space")
+    assert drawn_lines(chart) == whole, "by the keyboard, too"
+    entries.last.click()
+    assert drawn_lines(chart) == 0, "all lines are clean"
+    assert runs.ended == []
+
+
+def test_the_cursor_settles_where_the_mouse_is_released_with_shift(
+    chart: Locator, page: Page, runs: ScriptRuns
+) -> None:
+    """One run of the script for it. The same epoch can be chosen again after the cursor was moved by something else.
+
+    Epoch 4 is the nearest one to the label 3.
+    """
+    height = middle(chart)[1]
+    page.mouse.click(tick(chart, 3), height)
+    expect(page.get_by_text("cursor at 10")).to_be_visible()
+    assert runs.ended == [], "without Shift, nothing is chosen"
+    page.keyboard.down("Shift")
+    page.mouse.click(tick(chart, 3) + 5, height)
+    expect(page.get_by_text("cursor at 4")).to_be_visible()
+    settle(page)
+    assert len(runs.ended) == 1
+    ticks = labels(chart)
+    page.mouse.move(tick(chart, 3), height)
+    page.mouse.down()
+    page.mouse.move(tick(chart, 1), height, steps=4)
+    page.mouse.up()
+    expect(page.get_by_text("cursor at 1", exact=True)).to_be_visible()
+    assert labels(chart) == ticks, "the axes stay where they are"
+    page.keyboard.up("Shift")
+    page.get_by_role("button", name="Back to 10").click()
+    expect(page.get_by_text("cursor at 10")).to_be_visible()
+    settle(page)
+    page.keyboard.down("Shift")
+    page.mouse.click(tick(chart, 1), height)
+    page.keyboard.up("Shift")
+    expect(page.get_by_text("cursor at 1", exact=True)).to_be_visible()

@@ -1,4 +1,7 @@
-"""A legend shared by several panels, as HTML in the colours of the page's theme.
+"""A legend shared by several panels, as HTML in the colours of the page's theme; a click on an entry hides its lines.
+
+Each entry is a box to tick, and rules of style hide what is drawn in the colour or the dashes of an entry without a tick, in all
+panels of the page. No script and no answer of the server is needed, and exported files are as they were.
 
 Tested by tests/rnc/ui/charts/test_charts.py.
 """
@@ -9,18 +12,42 @@ from rnc.conditions import all_in_words
 from rnc.ui.charts.palette import RunColours, dash_scale
 
 _LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin-right:6px;background:{ink}"
+_STYLE = """
+.rnc-legend { display: flex; flex-wrap: wrap; gap: 4px 22px; font-size: 14px }
+.rnc-legend label { white-space: nowrap; cursor: pointer; border-radius: 4px; position: relative }
+.rnc-legend input { position: absolute; opacity: 0; margin: 0; cursor: pointer; inset: 0 }
+.rnc-legend label:has(input:not(:checked)) { opacity: 0.45; text-decoration: line-through }
+.rnc-legend label:has(input:focus-visible) { outline: 2px solid currentColor; outline-offset: 2px }
+"""
+_HELP = "Click to hide or show"
 
 
 def curve_legend(runs: RunColours, conditions: list[str]) -> str:
     """Return the legend: colours of runs, then dashes of conditions, in words, in the colour of the text."""
     dashes = dash_scale(conditions).to_dict()["range"]
-    entries = [(colour, run) for run, colour in runs.items()]
-    entries += zip(map(_dashed, dashes), all_in_words(conditions).values(), strict=True)
-    spans = [
-        f'<span style="white-space:nowrap"><span style="{_LINE.format(ink=ink)}"></span>{escape(name)}</span>'
-        for ink, name in entries
-    ]
-    return f'<div style="display:flex;flex-wrap:wrap;gap:4px 22px;font-size:14px">{"".join(spans)}</div>'
+    words = all_in_words(conditions).values()
+    boxes = [_box(colour, run, colour) for run, colour in runs.items()]
+    boxes += [_box(_value(dash), name, _dashed(dash)) for name, dash in zip(words, dashes, strict=True)]
+    rules = [_hiding(colour, "stroke", "fill") for colour in runs.values()]
+    rules += [_hiding(_value(dash), "stroke-dasharray") for dash in dashes]
+    return f'<div class="rnc-legend">{"".join(boxes)}</div><style>{_STYLE}{"".join(dict.fromkeys(rules))}</style>'
+
+
+def _box(value: str, name: str, ink: str) -> str:
+    line = f'<span style="{_LINE.format(ink=ink)}"></span>'
+    box = f'<input type="checkbox" value="{value}" checked>'
+    return f'<label title="{_HELP}">{box}{line}{escape(name)}</label>'
+
+
+def _value(dash: list[int]) -> str:
+    return ",".join(map(str, dash))
+
+
+def _hiding(value: str, *attributes: str) -> str:
+    """Return the rule that hides what is drawn with a value while its box has no tick."""
+    drawn = ", ".join(f'[{attribute}="{value}" i]' for attribute in attributes)
+    marks = ".stVegaLiteChart svg.marks g.role-mark:not(.mark-rule)"
+    return f'.stApp:has(.rnc-legend [value="{value}"]:not(:checked)) {marks} :is({drawn}) {{ display: none }}\n'
 
 
 def _dashed(pattern: list[int]) -> str:

@@ -22,9 +22,12 @@ HOVERED, DOTS = "hovered", "dots"
 MOST_LISTED = 20
 """Largest number of lines in a tooltip."""
 MOUSE_NOTE = (
-    "In a panel, the mouse shows all values of the nearest epoch, and a click on a point its run alone. Drag to move the axes, "
-    "turn the wheel with Ctrl to zoom, and double-click to undo both."
+    "In a panel, the mouse shows all values of the nearest epoch, and a click on a point its run alone; a click on the "
+    "legend hides a run or a condition in all panels. With Shift, a click or a drag takes the epoch cursor to where the mouse "
+    "is released. Drag to move the axes, turn the wheel with Ctrl to zoom, and double-click to undo both."
 )
+CHOSEN_EPOCH = "chosen_epoch"
+"""The selection with the epoch (and the cursor before) at which the mouse was last released with Shift pressed."""
 _FAINT = 0.12
 """Opacity of the runs that were not clicked, relative to their usual one."""
 _EPOCH, _ISOLATED, _MOVED, _NAMES = "hovered_epoch", "isolated_run", "moved", "line_names"
@@ -32,7 +35,7 @@ _SAME_DRAWING = "event.relatedTarget.ownerSVGElement === (event.target.ownerSVGE
 _LEFT = f"event.type === 'pointerout' && !(event.relatedTarget && {_SAME_DRAWING})"
 """Vega expression: the mouse has left the drawing, also into another one, and not only one of its marks."""
 _HAS_RUN = "event.item && event.item.datum && event.item.datum.run"
-_MOUSE_DRAG = "[pointerdown[event.pointerType === 'mouse'], window:pointerup] > window:pointermove!"
+_MOUSE_DRAG = "[pointerdown[event.pointerType === 'mouse' && !event.shiftKey], window:pointerup] > window:pointermove!"
 _WHEEL = "wheel![event.ctrlKey || event.metaKey]"
 """Event filters that leave swipes and the wheel alone to the page, which scrolls by them."""
 _FIRST, _LAST = "domain('x')[0]", "domain('x')[1]"
@@ -70,11 +73,12 @@ def with_hover(picture: Chart, measured: pd.DataFrame, lines: Lines, *, log_epoc
     `measured` has run, epoch and value, and shown if the lines have conditions. It may have more rows than the chart draws. The
     mouse shows all values of the nearest epoch, of at most DRAWN_POINTS epochs at equal distances on the axis. A click on a
     point isolates its run, or adds it to the isolated ones, or takes it away; a drag moves the axes; the wheel with Ctrl or
-    Command zooms; a double click shows all again.
+    Command zooms; a double click shows all again. CHOSEN_EPOCH has the epoch at which the mouse is released with Shift.
     """
     shown = _at_some_epochs(measured, log_epochs)
     listed = min(len(lines.names), MOST_LISTED)
-    rows = picture.rows | {HOVERED: hovered_rows(shown, lines, listed)}
+    cursor = int(picture.rows["cursor"]["epoch"].iloc[0]) if "cursor" in picture.rows else -1
+    rows = picture.rows | {HOVERED: hovered_rows(shown, lines, listed).assign(cursor=cursor)}
     drawn = picture.rows[lines.data_set]
     dots = lines.data_set
     if len(drawn) < len(measured):
@@ -163,6 +167,9 @@ def _make_faint_unless_isolated(layer: dict[str, Any]) -> None:
 def _epochs(x: dict[str, Any], y: dict[str, Any], tooltip_text: dict[str, Any]) -> dict[str, Any]:
     """Return the invisible layer that finds the nearest epoch; it is the lowest one, and has a point for each epoch."""
     nearest = {"type": "point", "fields": ["epoch"], "nearest": True, "on": "pointermove"}
+    # with the cursor before, the same epoch can be chosen again after the cursor was moved by the slider
+    chosen = {"type": "point", "fields": ["epoch", "cursor"], "nearest": True, "on": "pointerup[event.shiftKey]"}
+    chosen |= {"encodings": ["x"], "toggle": False, "clear": False}
     moved = {"type": "interval", "encodings": ["x", "y"], "translate": _MOUSE_DRAG, "zoom": _WHEEL}
     return {
         "name": "epochs",
@@ -177,6 +184,7 @@ def _epochs(x: dict[str, Any], y: dict[str, Any], tooltip_text: dict[str, Any]) 
         "encoding": {"x": x, "y": y | {"field": "highest"}},
         "params": [
             {"name": _EPOCH, "select": nearest | {"encodings": ["x"], "clear": f"view:pointerout[{_LEFT}]"}},
+            {"name": CHOSEN_EPOCH, "select": chosen},
             {"name": _MOVED, "select": moved, "bind": "scales"},
         ],
     }

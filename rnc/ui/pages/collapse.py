@@ -18,6 +18,7 @@ from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.hover import MOUSE_NOTE
 from rnc.ui.charts.marks import explain_marks
 from rnc.ui.condition_controls import choose_several
+from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import labels_over_seeds
@@ -144,7 +145,9 @@ def draw_curves(
         for column, metric in zip(st.columns(2), metrics[begin : begin + 2], strict=True):
             lines, behind = values.lines[metric]
             panel = curves.panel(lines, metric, behind)
-            figures.draw(column, panel, f"{METRIC_INFO[metric].label} over epochs", lines, key=f"curve_{metric}")
+            figures.draw(
+                column, panel, f"{METRIC_INFO[metric].label} over epochs", lines, **epoch_choice(f"curve_{metric}")
+            )
     st.caption(_explain_curves(selection, values))
 
 

@@ -17,6 +17,7 @@ from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.marks import BOUND_NOTE
 from rnc.ui.charts.palette import RunColours
+from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.glossary import explain
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, MarkdownTable, escape_markdown, first_few, kept_table
@@ -232,8 +233,8 @@ def _draw_card(figures: PageFigures, card: Card, runs: pd.DataFrame) -> None:
             height: Literal["content"] | int = "content" if len(card.numbers) <= _MOST_ROWS else _HEIGHT
             st.table(card.numbers, hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
         if card.course:
-            key = f"course_{judgement.claim}"
-            figures.draw(place, card.course.chart, card.course.name, card.course.rows, key=key)
+            options = epoch_choice(f"course_{judgement.claim}")
+            figures.draw(place, card.course.chart, card.course.name, card.course.rows, **options)
         st.caption(card.unjudged)
         st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")
         st.caption(f"Source of the bounds: {escape_markdown(judgement.bounds, MAX_MESSAGE_LENGTH)}")

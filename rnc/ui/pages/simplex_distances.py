@@ -17,6 +17,7 @@ from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.charts.hover import MOUSE_NOTE
 from rnc.ui.charts.marks import explain_marks
+from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown, escape_table
 from rnc.ui.pages.geometry import COINCIDENT
@@ -88,7 +89,7 @@ def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
     for place, (name, info) in zip((left, right, below), SIMPLEX_DISTANCES.items(), strict=True):
         lines = distances[[*_LINE, "run"]].assign(value=distances[name])
         chart = simplex_distance_lines(lines, info, colours, conditions, selection.epoch, log=log)
-        figures.draw(place, chart, f"{info.label} over epochs", lines, key=f"distance_{name}")
+        figures.draw(place, chart, f"{info.label} over epochs", lines, **epoch_choice(f"distance_{name}"))
     st.caption(f"{explain_marks(selection.epoch)} A logarithmic axis leaves out zeros. {MOUSE_NOTE}")
     with table:
         _draw_smallest_distances(distances, selection.split)

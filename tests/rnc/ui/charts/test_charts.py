@@ -396,6 +396,14 @@ def test_the_legend_names_runs_and_conditions_safely() -> None:
     assert curve_legend({}, [])
 
 
+def test_the_legend_hides_what_has_the_colour_or_the_dashes_of_an_entry_without_a_tick() -> None:
+    html = curve_legend({"st": "#0072B2", "st, seed 2": "#0072B2"}, ["clean", "perturbed"])
+    assert html.count('value="#0072B2" checked') == 2, "runs of one colour are hidden together"
+    (rule,) = [line for line in html.splitlines() if '[value="#0072B2"]:not(:checked)' in line]
+    assert '[stroke="#0072B2" i]' in rule and '[fill="#0072B2" i]' in rule and "mark-rule" in rule
+    assert '[value="6,3"]:not(:checked)' in html and '[stroke-dasharray="6,3" i]' in html
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_strip_shows_its_pixels(channels: int) -> None:
     images = np.random.default_rng(0).uniform(size=(2, channels, 8, 8))
