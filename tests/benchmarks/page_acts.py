@@ -84,10 +84,10 @@ class Visitor:
         with self._counted(name) as rested:
             rested.append(self.rest(act, title, reruns=reruns))
 
-    def arrive(self, address: str, begin: float) -> None:
+    def arrive(self, address: str, query: str, begin: float) -> None:
         """Open the app at a server that was started at the moment `begin`."""
         with self._counted(COLD, begin) as rested:
-            open_page = partial(visit, self.page, f"{address}/{_FIRST.lower()}", settle_ms=0)
+            open_page = partial(visit, self.page, f"{address}/{_FIRST.lower()}{query}", settle_ms=0)
             rested.append(self.rest(open_page, PAGES[_FIRST]))
 
     def idle(self) -> None:
@@ -218,12 +218,15 @@ def session_megabytes(browser: Browser, address: str, process: int) -> float:
     return grown / FURTHER_SESSIONS
 
 
-def all_acts(browser: Browser, store: Path, tree: Path) -> tuple[dict[str, Cost], float]:
-    """Start a server of a checkout on a store; return the cost of each act, and the MB a session."""
+def all_acts(browser: Browser, store: Path, tree: Path, query: str = "") -> tuple[dict[str, Cost], float]:
+    """Start a server of a checkout on a store; return the cost of each act, and the MB a session.
+
+    `query` is that of the first address: `?runs=...` chooses runs.
+    """
     begin = time.perf_counter()
     with served(store, None, tree) as (address, process):
         visitor = Visitor(browser, process)
-        visitor.arrive(address, begin)
+        visitor.arrive(address, query, begin)
         go_through_pages(visitor)
         use_controls(visitor)
         megabytes = session_megabytes(browser, address, process)

@@ -7,6 +7,8 @@ more than one are named below the table. Runs of a fragment count apart; those t
 (polls) are left out, and their work is subtracted: `idle` shows it. Median and 95th percentile of the repeats, the largest
 number of runs. Last, how much the memory of the server grows with each session that stays open.
 
+`--runs 12` chooses the last twelve runs of each store in place of those that are selected at first.
+
 `--trees NAME=FOLDER …` starts servers from other checkouts, in turn, so that before and after are of one run:
 `--trees before=/tmp/old now=.`. The environment of this command serves all of them.
 
@@ -19,11 +21,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import torch
 
 from docs.tools import ROOT, chromium
+from rnc.store.reader import StoreReader
 from tests.benchmarks.page_acts import QUIET_MS, Cost, all_acts
 from tests.benchmarks.results import Report, arguments
 
@@ -76,7 +80,12 @@ def run_too_often(case: Case) -> str:
     return f"More than one rerun on {case.store}, {case.tree}: {found or 'none'}"
 
 
-def measure(stores: dict[str, str], trees: dict[str, str], repeats: int) -> list[Case]:
+def choosing(store: Path, runs: int) -> str:
+    """Return the query of an address that chooses the last `runs` runs of a store; empty for none, which is the usual selection."""
+    return "?" + urlencode({"runs": list(StoreReader(store).runs.all()["run_id"])[-runs:]}, doseq=True) if runs else ""
+
+
+def measure(stores: dict[str, str], trees: dict[str, str], repeats: int, runs: int = 0) -> list[Case]:
     """Count everything, stores and checkouts in turn."""
     cases = [Case(store, tree) for store, tree in product(stores, trees)]
     with chromium() as browser:
@@ -85,7 +94,8 @@ def measure(stores: dict[str, str], trees: dict[str, str], repeats: int) -> list
                 sys.stderr.write(f"{case.store}, {case.tree}: {repeat + 1} of {repeats}\n")
                 with tempfile.TemporaryDirectory() as folder:
                     store = Path(stores[case.store] or f"{folder}/rnc.duckdb").resolve()
-                    costs, megabytes = all_acts(browser, store, Path(trees[case.tree]).resolve())
+                    query = choosing(store, runs)
+                    costs, megabytes = all_acts(browser, store, Path(trees[case.tree]).resolve(), query)
                 case.session_megabytes.append(megabytes)
                 for act, cost in costs.items():
                     case.costs[act].append(cost)
@@ -113,6 +123,7 @@ def main() -> None:
     parser = arguments(__doc__, repeats=3)
     parser.add_argument("stores", nargs="*", metavar="NAME=STORE", help="default: gallery=, the published runs")
     parser.add_argument("--trees", nargs="+", metavar="NAME=FOLDER", help="checkouts to serve (default: this one)")
+    parser.add_argument("--runs", type=int, default=0, help="runs that are chosen (default: those selected at first)")
     given = parser.parse_args()
     try:
         stores, trees = named(given.stores or ["gallery="]), named(given.trees or [f"now={ROOT}"])
@@ -125,8 +136,10 @@ def main() -> None:
     if missing:
         parser.error(f"there is no store or checkout {', '.join(missing)}")
     torch.set_num_threads(given.threads)
-    cases = measure(stores, trees, given.repeats)
-    told(cases, {"repeats": given.repeats, "quiet ms": QUIET_MS}).write(given.json)
+    cases = measure(stores, trees, given.repeats, given.runs)
+    told(cases, {"repeats": given.repeats, "runs chosen": given.runs or "usual", "quiet ms": QUIET_MS}).write(
+        given.json
+    )
 
 
 if __name__ == "__main__":
