@@ -81,7 +81,7 @@ def run_too_often(case: Case) -> str:
 
 
 def choosing(store: Path, runs: int) -> str:
-    """Return the query of an address that chooses the last `runs` runs of a store; empty for none, which is the usual selection."""
+    """Return the query of an address that chooses the last `runs` runs of a store; empty if `runs` is 0."""
     return "?" + urlencode({"runs": list(StoreReader(store).runs.all()["run_id"])[-runs:]}, doseq=True) if runs else ""
 
 
