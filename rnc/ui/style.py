@@ -107,7 +107,7 @@ RUNS = """
 at its left edge, and descriptions in the list, which begin with what matters, take two lines."""
 
 _CLOSE = '[aria-label^="Close fullscreen:"]'
-_LEGEND = '[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > div[style*="flex-wrap"])'
+_LEGEND = '[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > .rnc-legend)'
 FIGURES = f"""
 [data-testid="stElementToolbarButton"]:has(> * [aria-label^="Download as PNG"]) {{ display: none; }}
 {_LEGEND}:has(~ * {_CLOSE}), [data-testid="stColumn"] *:has({_CLOSE}) ~ {_LEGEND} {{
