@@ -27,7 +27,12 @@ from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
 
-_WITHOUT_CONDITIONS = ("Findings", "Runs")  # the sidebar's condition and split make no difference to these pages
+_UNUSED = {
+    "Findings": (sidebar.CONDITION, sidebar.SPLIT),
+    "Attack lab": (sidebar.CONDITION,),
+    "Runs": (sidebar.EPOCH, sidebar.CONDITION, sidebar.SPLIT),
+}
+"""The controls of the sidebar that make no difference to a page."""
 
 
 def navigation() -> st.Page:
@@ -54,7 +59,7 @@ def draw() -> None:
     try:
         with show_errors(), measured_drawing(), opened_store.reader().one_version():
             log.set_up(to_log_beside(opened_store.reader().path), console=True)
-            if sidebar.draw_sidebar(has_conditions=page.title not in _WITHOUT_CONDITIONS):
+            if sidebar.draw_sidebar(_UNUSED.get(page.title, ())):
                 page.run()
                 name_unavailable()
             else:

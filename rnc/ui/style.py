@@ -61,8 +61,8 @@ TOOLTIPS = """
 would fit neither above nor below the mouse. The list never catches the mouse."""
 
 UNUSED_CONTROLS = "unused_controls"
-"""The key of a container whose controls are not of the drawn page."""
-HIDDEN = f".st-key-{UNUSED_CONTROLS} {{ display: none !important; }}"
+"""The beginning of the key of a container whose controls are not of the drawn page."""
+HIDDEN = f"[class*=st-key-{UNUSED_CONTROLS}] {{ display: none !important; }}"
 """Hide what the drawn page does not use, without losing its values."""
 
 VERDICTS = """

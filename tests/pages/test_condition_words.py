@@ -98,3 +98,14 @@ def test_marks_are_explained_where_they_are_drawn(
 ) -> None:
     app = open_page(page, demo_store, monkeypatch)
     assert any(text in caption.value for caption in app.caption)
+
+
+def test_the_curves_follow_the_sidebars_condition_until_others_are_chosen(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("collapse", demo_store, monkeypatch)
+    app.sidebar.selectbox(key="condition_in_words").set_value("targeted").run()
+    assert app.session_state["conditions"] == ["clean", "targeted"]
+    app.button_group(key="conditions_in_words").set_value(["clean"]).run()
+    app.sidebar.selectbox(key="condition_in_words").set_value("perturbed").run()
+    assert app.session_state["conditions"] == ["clean"]

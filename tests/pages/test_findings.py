@@ -148,18 +148,27 @@ def test_an_epoch_that_the_visitor_selected_is_judged_and_named(
     assert not any("contradicted" in cell or "supported" in cell for label in first for cell in first[label])
 
 
-@pytest.mark.parametrize("page", ["findings", "runs"])
-def test_condition_and_split_are_hidden_and_keep_their_values(
-    page: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("page", "unused"),
+    [("findings", {"condition", "split"}), ("attack_lab", {"condition"}), ("runs", {"epoch", "condition", "split"})],
+)
+def test_controls_that_a_page_does_not_use_are_hidden_and_keep_their_values(
+    page: str, unused: set[str], demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page(page, demo_store, monkeypatch, condition="targeted", split="test")
-    assert f".st-key-{UNUSED_CONTROLS} {{ display: none" in HIDDEN and HIDDEN in STYLE
+    app = open_page(page, demo_store, monkeypatch, condition="targeted", split="test", epoch="10")
+    assert f"[class*=st-key-{UNUSED_CONTROLS}] {{ display: none" in HIDDEN and HIDDEN in STYLE
     assert app.sidebar.selectbox(key="condition").value == "targeted"
-    assert UNUSED_CONTROLS in containers(app) and "condition_and_split" not in containers(app)
+    assert hidden(app) == unused
     app.switch_page("pages/collapse.py").run()
     assert app.sidebar.selectbox(key="condition").value == "targeted"
-    assert app.session_state["split"] == "test"
-    assert UNUSED_CONTROLS not in containers(app)
+    assert app.session_state["split"] == "test" and app.session_state["epoch"] == "10"
+    assert hidden(app) == set()
+
+
+def hidden(app: AppTest) -> set[str]:
+    """The controls of the sidebar that the page does not use."""
+    start = f"{UNUSED_CONTROLS}_"
+    return {key.removeprefix(start) for key in containers(app) if key.startswith(start)}
 
 
 def containers(app: AppTest) -> set[str]:
