@@ -27,12 +27,11 @@ from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
 
-_UNUSED = {
+_UNUSED = {  # the controls of the sidebar that make no difference to a page
     "Findings": (sidebar.CONDITION, sidebar.SPLIT),
     "Attack lab": (sidebar.CONDITION,),
     "Runs": (sidebar.EPOCH, sidebar.CONDITION, sidebar.SPLIT),
 }
-"""The controls of the sidebar that make no difference to a page."""
 
 
 def navigation() -> st.Page:

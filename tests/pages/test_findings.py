@@ -57,6 +57,19 @@ def test_the_matrix_says_how_far_from_the_bound_a_verdict_is_or_why_there_is_non
     assert any("at most" in cell for cell in matrix["ST"]) and any("at least" in cell for cell in matrix["ST"])
 
 
+def test_numbers_of_other_than_clean_images_name_their_condition_with_its_epsilon(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    numbers = [table.value for table in app.table if "number" in table.value]
+    (c1,) = [table for table in numbers if "train accuracy" in set(map(seen, table["number"]))]
+    assert "condition" not in c1, "all are of clean images"
+    (c5,) = [table for table in numbers if any("Gaussian" in seen(name) for name in table["number"])]
+    assert set(map(seen, c5["condition"])) == {"Gaussian noise, ℓ∞ ε = 0.14", "sign noise, ℓ∞ ε = 0.14"}
+    (c9,) = [table for table in numbers if any("test accuracy" in seen(name) for name in table["number"])]
+    assert list(map(seen, c9["condition"])) == ["clean", "PGD-10, ℓ∞ ε = 0.14", "clean", "PGD-10, ℓ∞ ε = 0.14"]
+
+
 def test_each_tile_leads_to_its_card(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
     judgements = judged(demo_store)
@@ -91,7 +104,7 @@ def test_the_verdicts_are_counted_above_the_tiles(demo_store: Path, monkeypatch:
     ],
 )
 def test_the_count_says_why_there_is_no_verdict(reason: Reason, expected: str) -> None:
-    assert tally([Judgement("C1", "t", "s", "c", "b", [], [], {"a": reason})] * 2) == expected
+    assert tally([Judgement("C1", "t", "s", "c", "b", "main", [], [], {"a": reason})] * 2) == expected
 
 
 def test_the_source_of_a_bound_is_in_the_tile_and_in_the_card(
