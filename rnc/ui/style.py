@@ -32,7 +32,7 @@ ROOM = """
 @media (max-width: 768px) {
     [data-testid="stVegaLiteChart"] { max-width: 100% !important; overflow: auto hidden; }
     [data-testid="stVegaLiteChart"] svg.marks { max-width: 100% !important; height: auto !important; }
-    [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 4rem !important; }
+    [data-testid="stMainBlockContainer"] { padding-block: 4.25rem 4rem !important; }
     [data-testid="stHeading"] h1 { font-size: 1.6rem !important; }
     [data-testid="stTable"] { overflow-x: auto; }
     [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; }
