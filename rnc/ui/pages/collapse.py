@@ -4,6 +4,7 @@ Tested by tests/pages/test_pages.py.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -57,7 +58,7 @@ DEFAULT_OPTIONS = CurveOptions(log_values=True, log_epochs=True, average_seeds=T
 
 def choose_conditions(selection: Selection) -> list[str]:
     """Let the user choose the conditions to draw: clean and the one selected in the sidebar, until the user chooses others."""
-    usual = selection.clean_and_condition
+    usual: Any = selection.clean_and_condition
     if _CONDITIONS in st.session_state and st.session_state[_CONDITIONS] == st.session_state.get(_FOLLOWED) != usual:
         choose(_CONDITIONS, usual)
     names = dict.fromkeys([*selection.clean_and_condition, *condition_names(selection.runs)])
