@@ -250,16 +250,16 @@ METRIC_INFO = {
     ),
     Metric.CDNV: MetricInfo(
         "CDNV · class-distance normalised variance",
-        "mean (v_c + v_c′) / 2‖μ_c − μ_c′‖² over pairs; 0 at collapse",
+        "mean (v + v′) / 2‖μ − μ′‖² over pairs of classes; 0 at collapse",
         True,
     ),
     Metric.NC1_TRACE: MetricInfo("NC1 · ratio of traces", "Tr(Σ_W) / Tr(Σ_B); 0 at collapse", True),
     Metric.GNC2: MetricInfo(
         "GNC2 · hyperspherical uniformity",
-        "variance of log 1/‖u_c − u_c′‖ over pairs of normalised centred class means",
+        "variance of log 1/‖u − u′‖ over pairs of normalised centred class means",
         True,
     ),
-    Metric.UNC3: MetricInfo("UNC3 · uniform duality", "variance of cos(w_c, μ_c − μ_G) over classes", True),
+    Metric.UNC3: MetricInfo("UNC3 · uniform duality", "variance over classes of cos(row of W, centred mean)", True),
     Metric.NC5: MetricInfo(
         "NC5 · orthogonality to out-of-distribution images",
         "mean |cos| between the class means and the mean feature of another data set",

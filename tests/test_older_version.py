@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,25 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
     """Assert that all charts, data sets and columns of before are there, with their numbers; there may be more of each.
 
-    Images came with the rows of a map (the column `image`) and now have addresses.
+    Images came with the rows of a map (the column `image`) and now have addresses. The card of a claim drew the claim's main
+    number, and draws the number that decides its verdict.
     """
-    assert found["title"] == expected["title"] and set(found["charts"]) == set(expected["charts"])
+    assert found["title"] == expected["title"]
+    assert set(map(subject, found["charts"])) == set(map(subject, expected["charts"]))
     for name, layers in expected["charts"].items():
+        if name not in found["charts"] and subject(name) != name:
+            continue
         rest = list(found["charts"][name])
         for before in layers:
             layer = next((layer for layer in rest if has_numbers_of(layer, before)), None)
             assert layer is not None, (name, before, rest)
             rest.remove(layer)
+
+
+def subject(name: str) -> str:
+    """Return the claim whose number a chart of this name draws, or the name itself."""
+    claim = re.match(r"C\d+( released)?(?=: )", name)
+    return claim[0] if claim else name
 
 
 def has_numbers_of(layer: dict[str, Any], before: dict[str, Any]) -> bool:

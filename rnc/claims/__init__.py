@@ -51,11 +51,20 @@ class Judgement:
     criterion: str
     bounds: str
     """Where the bounds of the criterion come from."""
+    main: str
+    """The name of the claim's main number."""
     numbers: list[Number]
-    course: list[tuple[int, Number]]
-    """The claim's main number for the same runs at every epoch of the evidence: (epoch, number)."""
+    courses: list[tuple[int, Number]]
+    """All finite numbers of the same runs at every epoch of the evidence: (epoch, number)."""
     unjudged: dict[str, Reason]
     """The runs without a verdict, by id. Those of which it is too early to judge may have numbers."""
+
+    @property
+    def course(self) -> list[tuple[int, Number]]:
+        """Return the number that decides the verdict, or the main one if none does, for all runs at every epoch."""
+        deciding = self.deciding()
+        name = self.main if deciding is None else deciding.name
+        return [(epoch, number) for epoch, number in self.courses if number.name == name]
 
     @property
     def verdict(self) -> Verdict:
@@ -78,7 +87,7 @@ class Judgement:
         """
         numbers = [number for number in self.judged_numbers if run_id in (None, number.run_id)]
         beyond = [number for number in numbers if not number.met]
-        main = [number for number in numbers if self.course and number.name == self.course[0][1].name]
+        main = [number for number in numbers if number.name == self.main]
         return min(beyond or main or numbers, key=lambda number: number.margin, default=None)
 
     def _verdict(self, numbers: list[Number], run_id: str | None = None) -> Verdict:
@@ -123,7 +132,7 @@ class _Run:
 
 def _judge(claim: Claim, runs: list[_Run]) -> Judgement:
     numbers: list[Number] = []
-    course: list[tuple[int, Number]] = []
+    courses: list[tuple[int, Number]] = []
     unjudged: dict[str, Reason] = {}
     for run in runs:
         of_run, reason = _numbers(claim, run)
@@ -131,10 +140,11 @@ def _judge(claim: Claim, runs: list[_Run]) -> Judgement:
             unjudged[run.run_id] = reason
         if of_run and run.evidence:
             numbers += of_run
-            course += _course(claim, run.evidence)
+            courses += _courses(claim, run.evidence)
     criterion = claim.criterion + (ONLY_FITTED if claim.only_fitted else "")
     bounds = " ".join([ORIGIN, *([FITTED] if claim.only_fitted else []), *REASONS[claim.name]])
-    return Judgement(claim.name, claim.title, claim.statement, criterion, bounds, numbers, course, unjudged)
+    texts = (claim.name, claim.title, claim.statement, criterion, bounds)
+    return Judgement(*texts, claim.plotted, numbers, courses, unjudged)
 
 
 def _numbers(claim: Claim, run: _Run) -> tuple[list[Number], Reason | None]:
@@ -153,8 +163,6 @@ def _numbers(claim: Claim, run: _Run) -> tuple[list[Number], Reason | None]:
     return numbers, Reason.TOO_EARLY if run.is_too_early else None
 
 
-def _course(claim: Claim, run: RunEvidence) -> list[tuple[int, Number]]:
+def _courses(claim: Claim, run: RunEvidence) -> list[tuple[int, Number]]:
     numbers = [(epoch, number) for epoch in run.epochs for number in claim.evaluate(run.until(epoch))]
-    return [
-        (epoch, number) for epoch, number in numbers if number.name == claim.plotted and math.isfinite(number.value)
-    ]
+    return [(epoch, number) for epoch, number in numbers if math.isfinite(number.value)]

@@ -21,7 +21,7 @@ class Claim:
     objectives: tuple[Objective, ...]
     evaluate: Callable[[RunEvidence], list[Number]]
     plotted: str
-    """The name of the number that is drawn over epochs."""
+    """The name of the main number, which is drawn over epochs unless another one decides the verdict."""
     only_fitted: bool = False
     """True if the claim applies only to networks that fit their clean training images (TPT)."""
 

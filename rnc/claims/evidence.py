@@ -26,6 +26,8 @@ class Number:
     sign: str
     """≤, ≥ or <."""
     limit: float
+    shown: str = str(Role.CLEAN)
+    """The role of the condition that it is measured under, or the slug of an extra condition."""
 
     @property
     def bound(self) -> str:
@@ -103,17 +105,17 @@ class RunEvidence:
         """Return the untargeted attacks in the run's norm below its epsilon, with their share of it."""
         return self._smaller_attacks
 
-    def at_most(self, name: str, value: float, bound: float) -> Number:
-        """Return a number with an upper bound."""
-        return Number(self.run_id, name, value, "≤", bound)
+    def at_most(self, name: str, value: float, bound: float, shown: str = Role.CLEAN) -> Number:
+        """Return a number with an upper bound, under the condition that is shown by this name."""
+        return Number(self.run_id, name, value, "≤", bound, str(shown))
 
-    def below(self, name: str, value: float, bound: float) -> Number:
+    def below(self, name: str, value: float, bound: float, shown: str = Role.CLEAN) -> Number:
         """Return a number with an upper bound that it must not reach."""
-        return Number(self.run_id, name, value, "<", bound)
+        return Number(self.run_id, name, value, "<", bound, str(shown))
 
-    def at_least(self, name: str, value: float, bound: float) -> Number:
+    def at_least(self, name: str, value: float, bound: float, shown: str = Role.CLEAN) -> Number:
         """Return a number with a lower bound."""
-        return Number(self.run_id, name, value, "≥", bound)
+        return Number(self.run_id, name, value, "≥", bound, str(shown))
 
 
 def ratio(value: float, reference: float) -> float:

@@ -55,40 +55,45 @@ def _c1(run: RunEvidence) -> list[Number]:
 def _c2(run: RunEvidence) -> list[Number]:
     turned = run.relative_to_clean(Role.PERTURBED, Metric.NC2_EQUIANGULARITY)
     numbers = [
-        run.at_least("NC1, perturbed / clean", run.relative_to_clean(Role.PERTURBED, Metric.NC1), DESTROYED),
-        run.at_least("equiangularity, perturbed / clean", turned, SIMPLEX_LOST),
+        run.at_least(
+            "NC1, perturbed / clean", run.relative_to_clean(Role.PERTURBED, Metric.NC1), DESTROYED, Role.PERTURBED
+        ),
+        run.at_least("equiangularity, perturbed / clean", turned, SIMPLEX_LOST, Role.PERTURBED),
     ]
     for shown, share in run.smaller_attacks().items():
         if math.isclose(share, 0.5):
-            numbers.append(run.at_least("NC1 at ε/2 / clean", run.relative_to_clean(shown, Metric.NC1), DESTROYED))
+            numbers.append(
+                run.at_least("NC1 at ε/2 / clean", run.relative_to_clean(shown, Metric.NC1), DESTROYED, shown)
+            )
     return numbers
 
 
 def _c3(run: RunEvidence) -> list[Number]:
     between_vertices = math.acos(-1 / (run.num_classes - 1))
+    shown = Role.RELABELLED
+    angle = run.angle(shown) / between_vertices
     return [
-        run.at_most("NC1, relabelled / clean", run.relative_to_clean(Role.RELABELLED, Metric.NC1), DESTROYED),
-        run.at_most("NC1 relabelled / clean at start", run.relative_to_init(Role.RELABELLED, Metric.NC1), COLLAPSED),
-        run.at_most(
-            "angle to the vertex / between two vertices", run.angle(Role.RELABELLED) / between_vertices, HALF_WAY
-        ),
+        run.at_most("NC1, relabelled / clean", run.relative_to_clean(shown, Metric.NC1), DESTROYED, shown),
+        run.at_most("NC1 relabelled / clean at start", run.relative_to_init(shown, Metric.NC1), COLLAPSED, shown),
+        run.at_most("angle to the vertex / between two vertices", angle, HALF_WAY, shown),
     ]
 
 
 def _c4(run: RunEvidence) -> list[Number]:
-    turned = run.relative_to_clean(Role.TARGETED, Metric.NC2_EQUIANGULARITY)
+    shown = Role.TARGETED
+    turned = run.relative_to_clean(shown, Metric.NC2_EQUIANGULARITY)
     return [
-        run.at_most("NC1 targeted / clean at start", run.relative_to_init(Role.TARGETED, Metric.NC1), COLLAPSED),
-        run.at_most("equiangularity, targeted / clean", turned, SIMPLEX_LOST),
-        run.at_most("angle to the target's vertex (rad)", run.angle(Role.TARGETED), ALIGNED),
+        run.at_most("NC1 targeted / clean at start", run.relative_to_init(shown, Metric.NC1), COLLAPSED, shown),
+        run.at_most("equiangularity, targeted / clean", turned, SIMPLEX_LOST, shown),
+        run.at_most("angle to the target's vertex (rad)", run.angle(shown), ALIGNED, shown),
     ]
 
 
 def _c5(run: RunEvidence) -> list[Number]:
     numbers = []
     for noise, name in ((Role.GAUSSIAN, "Gaussian"), (Role.SIGN_NOISE, "sign noise")):
-        numbers.append(run.at_most(f"NC1, {name} / clean", run.relative_to_clean(noise, Metric.NC1), DESTROYED))
-        numbers.append(run.at_most(f"angle, {name} (rad)", run.angle(noise), ALIGNED))
+        numbers.append(run.at_most(f"NC1, {name} / clean", run.relative_to_clean(noise, Metric.NC1), DESTROYED, noise))
+        numbers.append(run.at_most(f"angle, {name} (rad)", run.angle(noise), ALIGNED, noise))
     return numbers
 
 
@@ -96,23 +101,23 @@ def _c6(run: RunEvidence) -> list[Number]:
     clean, perturbed = (run.relative_to_init(shown, Metric.NC1) for shown in (Role.CLEAN, Role.PERTURBED))
     return [
         run.at_most("NC1 clean now / clean at start", clean, COLLAPSED),
-        run.at_most("NC1 perturbed now / clean at start", perturbed, COLLAPSED_UNDER_ATTACK),
+        run.at_most("NC1 perturbed now / clean at start", perturbed, COLLAPSED_UNDER_ATTACK, Role.PERTURBED),
     ]
 
 
 def _c7(run: RunEvidence) -> list[Number]:
-    return [run.at_most("mean angle clean to perturbed (rad)", run.angle(Role.PERTURBED), ALIGNED)]
+    angle = run.angle(Role.PERTURBED)
+    return [run.at_most("mean angle clean to perturbed (rad)", angle, ALIGNED, Role.PERTURBED)]
 
 
 def _c8(run: RunEvidence) -> list[Number]:
     guessing = TIMES_CHANCE / run.num_classes
-    numbers = [run.at_least("under PGD, train: network", run.at(Role.PERTURBED, Metric.ACCURACY), guessing)]
+    shown = Role.PERTURBED
+    numbers = [run.at_least("under PGD, train: network", run.at(shown, Metric.ACCURACY), guessing, shown)]
     for split, means in ((Split.TRAIN, "clean"), (Split.TEST, "train clean")):
-        nearest = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, split=split, means=means)
-        network = run.at(Role.PERTURBED, Metric.ACCURACY, split=split)
-        numbers.append(
-            run.at_least(f"under PGD, {split}: nearest centre / network", ratio(nearest, network), AS_ROBUST)
-        )
+        nearest = run.at(shown, Metric.NCC_ACCURACY, split=split, means=means)
+        kept = ratio(nearest, run.at(shown, Metric.ACCURACY, split=split))
+        numbers.append(run.at_least(f"under PGD, {split}: nearest centre / network", kept, AS_ROBUST, shown))
     return numbers
 
 
@@ -120,12 +125,13 @@ def _c9(run: RunEvidence) -> list[Number]:
     clean, attacked = (run.at(shown, Metric.ACCURACY, split=Split.TEST) for shown in (Role.CLEAN, Role.PERTURBED))
     return [
         run.at_least("test accuracy, clean", clean, TIMES_CHANCE / run.num_classes),
-        run.at_least("test accuracy, PGD / clean", ratio(attacked, clean), LEAST_ROBUST),
+        run.at_least("test accuracy, PGD / clean", ratio(attacked, clean), LEAST_ROBUST, Role.PERTURBED),
         run.at_least("NC1 clean now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), COLLAPSED),
         run.at_least(
             "NC1 perturbed now / clean at start",
             run.relative_to_init(Role.PERTURBED, Metric.NC1),
             COLLAPSED_UNDER_ATTACK,
+            Role.PERTURBED,
         ),
     ]
 
@@ -142,7 +148,7 @@ def _c10(run: RunEvidence) -> list[Number]:
     last = run.at(Role.PERTURBED, Metric.NCC_ACCURACY, means="clean")
     return [
         run.at_most("rank correlation of depth and NC1", order, DEEPER_COLLAPSES),
-        run.at_least("under PGD: nearest centre, early − last", early - last, EARLY_RESISTS),
+        run.at_least("under PGD: nearest centre, early − last", early - last, EARLY_RESISTS, Role.PERTURBED),
     ]
 
 
@@ -153,6 +159,7 @@ def _c11(run: RunEvidence) -> list[Number]:
             f"NC1 {name}, test / train",
             ratio(run.at(name, Metric.NC1, split=Split.TEST), run.at(name, Metric.NC1)),
             WEAKER_ON_TEST,
+            name,
         )
         for name in shown
     ]

@@ -78,7 +78,9 @@ class AttackResult(Result):
     leaps: pd.DataFrame
     """true_class, predicted_class, count, angle (rad)."""
     layers: pd.DataFrame
-    """layer, depth, shown (clean, perturbed), metric (nc1, ncc_accuracy), value; empty if not requested."""
+    """layer, depth, shown (clean, perturbed), metric (nc1, ncc_accuracy), value; empty if not requested. The penultimate features
+    are the last layer, except in results that were stored before they were one.
+    """
     frames: pd.DataFrame
     """A row per frame (T), over all images.
 

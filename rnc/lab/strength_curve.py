@@ -19,6 +19,8 @@ MOST_VALUES = 50
 MOST_NETWORKS = 8
 WITHOUT_GRADIENT = "without_gradient"
 """Metric of a curve: share of images for which every gradient was exactly 0 in float32, so the attack could not move them."""
+NEAREST_CLEAN = "ncc_accuracy_by_clean_means"
+"""Metric of a curve, at the features, if layers were requested: nearest-centre accuracy by the clean means, as at a stage."""
 
 
 class Axis(StrEnum):
@@ -104,10 +106,10 @@ class StrengthCurveResult(Result):
     points: pd.DataFrame
     """source (0, 1, …, in the order of the request), strength, layer, metric, value.
 
-    `layer` is features and, if layers were requested, each stage's name in network order (only nc1 and ncc_accuracy). Metrics
-    are around the perturbed images' own class means, for targeted attacks with the targets as labels; angle and related metrics
-    are relative to the clean means. `success` is the share of images for which the attack succeeds. WITHOUT_GRADIENT is
-    explained above.
+    `layer` is features and, if layers were requested, each stage's name in network order (only nc1, and ncc_accuracy by the
+    clean means, which is NEAREST_CLEAN at the features). Metrics of the features are around the perturbed images' own class
+    means, for targeted attacks with the targets as labels; angle and related metrics are relative to the clean means. `success`
+    is the share of images for which the attack succeeds. WITHOUT_GRADIENT is explained above.
     """
     images: int = 0
     """Number of images, possibly fewer than requested; 0 in results that were stored before this field existed."""

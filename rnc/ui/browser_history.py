@@ -1,7 +1,8 @@
-"""The dashboard in the browser's history: the first visit adds one entry, so that Back leaves the dashboard at once.
+"""What Streamlit leaves to do in the browser: one entry of the history for the first visit, and a page that is seen on a phone.
 
 Streamlit adds an entry whenever a script writes into the address, also when it completes the address of a visit that has just
-begun. From that second entry, Back would lead to the same page, which writes the same address again.
+begun. From that second entry, Back would lead to the same page, which writes the same address again. On a phone, Streamlit
+leaves the sidebar open over the page that was chosen in it.
 
 Tested by tests/rnc/ui/test_browser_history.py.
 """
@@ -15,6 +16,14 @@ _SCRIPT = b"""<script>
   for (const kind of ["pointerdown", "keydown"]) {
     addEventListener(kind, () => { hasVisitorActed = true; }, { capture: true, once: true });
   }
+  addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("[data-testid=stSidebarNavLink]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !matchMedia("(max-width: 768px)").matches) return;
+    setTimeout(() => {  // after Streamlit has answered the click
+      const collapse = document.querySelector("[data-testid=stSidebarCollapseButton] button");
+      if (collapse) collapse.click();
+    });
+  }, { capture: true });
   history.pushState = function (state, title, address) {
     const isSamePage = address && new URL(address, location.href).pathname === location.pathname;
     return (isSamePage && !hasVisitorActed ? history.replaceState : push).call(history, state, title, address);
@@ -28,7 +37,8 @@ _OF_THE_FILE = (b"content-length", b"etag", b"last-modified")
 class FirstHistoryEntry:
     """An ASGI application that wraps another one and adds a script to its pages.
 
-    Until the visitor has clicked or typed something, a changed address of the same page replaces the one in the history.
+    Until the visitor has clicked or typed something, a changed address of the same page replaces the one in the history. In a
+    window as narrow as a phone's, where the sidebar covers the page, it is closed when a page is chosen in it.
     """
 
     def __init__(self, app: Any) -> None:

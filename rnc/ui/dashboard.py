@@ -15,7 +15,11 @@ from rnc.ui.refresh_interval import measured_drawing
 from rnc.ui.style import STYLE
 from rnc.ui.warm_up import first_page_drawn
 
-_WITHOUT_CONDITIONS = ("Findings", "Runs")  # the sidebar's condition and split make no difference to these pages
+_UNUSED = {  # the controls of the sidebar that make no difference to a page
+    "Findings": (sidebar.CONDITION, sidebar.SPLIT),
+    "Attack lab": (sidebar.CONDITION,),
+    "Runs": (sidebar.EPOCH, sidebar.CONDITION, sidebar.SPLIT),
+}
 
 
 def draw_dashboard(page: st.Page) -> None:
@@ -24,7 +28,7 @@ def draw_dashboard(page: st.Page) -> None:
     try:
         with show_errors(), measured_drawing(), opened_store.reader().one_version():
             log.set_up(to_log_beside(opened_store.reader().path), console=True)
-            if sidebar.draw_sidebar(has_conditions=page.title not in _WITHOUT_CONDITIONS):
+            if sidebar.draw_sidebar(_UNUSED.get(page.title, ())):
                 page.run()
                 name_unavailable()
             else:

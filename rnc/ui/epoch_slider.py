@@ -21,11 +21,11 @@ MOST_STOPS = 2_000
 """Largest number of epochs that the cursor offers, because the browser receives all of them as texts."""
 
 
-def draw_cursor(epochs: list[int]) -> int:
+def draw_cursor(epochs: list[int], *, may_play: bool = True) -> int:
     """Draw the cursor over the measured `epochs` of the selected runs, ascending, and return the selected epoch.
 
     `last` stands for the last epoch, and follows a run that is under way. A URL may contain any epoch; the cursor then shows
-    the last measured epoch that is not after it, and the page says so.
+    the last measured epoch that is not after it, and the page says so. It rests while a page is drawn on which it may not play.
     """
     if "cursor_to" in st.session_state:  # a widget's state cannot be set after it is drawn
         choose("epoch", st.session_state.pop("cursor_to"))
@@ -38,7 +38,7 @@ def draw_cursor(epochs: list[int]) -> int:
         st.session_state["epoch"] = at
     help = "Every chart shows each run at its last measured epoch up to this one."
     stop = str(st.select_slider("Epoch", stops, value=stops[-1], help=help, **tied))
-    if _draw_play_toggle("play", "Step through the measured epochs of the selected runs."):
+    if _draw_play_toggle("play", "Step through the measured epochs of the selected runs.") and may_play:
         st.session_state["page_seen_at"] = math.inf
         _advance(stops, stop)
     return epochs[-1] if stop == _LAST else int(stop)

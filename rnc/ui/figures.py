@@ -14,6 +14,7 @@ from rnc import log
 from rnc.ui import opened_store
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.exported_table import About, file_name, table_file, with_conditions
+from rnc.ui.charts.formulas import without_indices
 from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.render_process import RenderError
 from rnc.ui.charts.theme import SCREEN_CONFIG
@@ -141,5 +142,7 @@ def draw_chart(where: DeltaGenerator, chart: Chart, alt: str, **options: Any) ->
     table, streams = chart.largest_name, drawn.streams
     first = {table: streams[table]} if table in streams else {}
     where.vega_lite_chart(
-        drawn.specification | {"datasets": first | streams, "config": SCREEN_CONFIG}, alt=alt, **options
+        without_indices(drawn.specification) | {"datasets": first | streams, "config": SCREEN_CONFIG},
+        alt=alt,
+        **options,
     )

@@ -3,6 +3,8 @@
 Tested by tests/pages/test_pages.py.
 """
 
+from collections.abc import Container
+
 import pandas as pd
 import streamlit as st
 
@@ -25,13 +27,15 @@ from rnc.ui.style import UNUSED_CONTROLS
 from rnc.ui.vanished_store import stop_if_store_vanished
 from rnc.vocabulary import Role, Split
 
+EPOCH, CONDITION, SPLIT = "epoch", "condition", "split"
+"""The controls that not every page uses."""
 _NO_SPLIT = "does not exist. The images of train are shown."
 
 
-def draw_sidebar(*, has_conditions: bool = True) -> bool:
+def draw_sidebar(unused: Container[str] = ()) -> bool:
     """Draw the controls and set the selection for the page; return False if no run has been measured yet.
 
-    Condition and split are hidden on a page that does not have conditions; they keep their values, also in the address.
+    Those of EPOCH, CONDITION and SPLIT that the page does not use are hidden; they keep their values, also in the address.
     """
     content = training_status.content_of_pages()
     # Epochs that are measured while a page is drawn trigger a rerun only after it. Otherwise a page that takes longer to draw
@@ -45,7 +49,7 @@ def draw_sidebar(*, has_conditions: bool = True) -> bool:
         _name_missing_runs(set(runs["run_id"]))
         with st.sidebar:
             status = st.container()
-            selection = _draw_selection(runs, default, has_conditions)
+            selection = _draw_selection(runs, default, unused)
             set_selection(selection)
             with status:
                 training_status.draw_training_status()
@@ -77,19 +81,26 @@ def _name_missing_runs(measured: set[str]) -> None:
         st.stop()
 
 
-def _draw_selection(runs: pd.DataFrame, default: list[str], has_conditions: bool) -> Selection:
+def _draw_selection(runs: pd.DataFrame, default: list[str], unused: Container[str]) -> Selection:
     selected, colours = _choose_runs(runs, default)
     epochs = opened_store.reader().metrics.measured_epochs(selected)["epoch"].dropna().unique()
-    epoch = draw_cursor(sorted(int(epoch) for epoch in epochs if epoch >= 0))
-    # A widget that is not drawn loses its value and its part of the address; the style sheet hides this container instead.
-    with st.container(key="condition_and_split" if has_conditions else UNUSED_CONTROLS):
-        condition_name, split = _choose_condition_and_split(selected)
+    # A widget that is not drawn loses its value and its part of the address; the style sheet hides its container instead.
+    places = {
+        name: st.container(key=f"{UNUSED_CONTROLS}_{name}" if name in unused else f"choice_of_{name}")
+        for name in (EPOCH, CONDITION, SPLIT)
+    }
+    with places[EPOCH]:
+        epoch = draw_cursor(sorted(int(epoch) for epoch in epochs if epoch >= 0), may_play=EPOCH not in unused)
+    with places[CONDITION]:
+        condition_name = _choose_condition(selected)
+    with places[SPLIT]:
+        split = _choose_split()
     return Selection(selected, epoch, condition_name, split, colours)
 
 
-def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
+def _choose_condition(selected: list[str]) -> str:
     names = [name for name in condition_names(selected) if name != Role.CLEAN] or [str(Role.PERTURBED)]
-    condition_name = choose_one(
+    return choose_one(
         "Condition",
         names,
         tie(
@@ -102,6 +113,9 @@ def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
         "its own attack or noise; an attack with its size is one condition, the same for all runs.\n\n"
         + explain("condition", "perturbed", "targeted", "relabelled", "Gaussian noise", "sign noise", "as trained"),
     )
+
+
+def _choose_split() -> Split:
     splits = {str(split): str(split) for split in Split}
     split = st.segmented_control(
         "Split",
@@ -112,7 +126,7 @@ def _choose_condition_and_split(selected: list[str]) -> tuple[str, Split]:
         help=explain("split"),
         **tie("split", splits, "the split", _NO_SPLIT),
     )
-    return condition_name, Split(split or Split.TRAIN)
+    return Split(split or Split.TRAIN)
 
 
 def _choose_runs(runs: pd.DataFrame, default: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -32,7 +32,7 @@ ROOM = """
 @media (max-width: 768px) {
     [data-testid="stVegaLiteChart"] { max-width: 100% !important; overflow: auto hidden; }
     [data-testid="stVegaLiteChart"] svg.marks { max-width: 100% !important; height: auto !important; }
-    [data-testid="stMainBlockContainer"] { padding-block: 3.5rem 4rem !important; }
+    [data-testid="stMainBlockContainer"] { padding-block: 4.25rem 4rem !important; }
     [data-testid="stHeading"] h1 { font-size: 1.6rem !important; }
     [data-testid="stTable"] { overflow-x: auto; }
     [data-testid="stButtonGroup"] [role="radiogroup"] { flex-wrap: wrap; }
@@ -61,8 +61,8 @@ TOOLTIPS = """
 would fit neither above nor below the mouse. The list never catches the mouse."""
 
 UNUSED_CONTROLS = "unused_controls"
-"""The key of a container whose controls are not of the drawn page."""
-HIDDEN = f".st-key-{UNUSED_CONTROLS} {{ display: none !important; }}"
+"""The beginning of the key of a container whose controls are not of the drawn page."""
+HIDDEN = f"[class*=st-key-{UNUSED_CONTROLS}] {{ display: none !important; }}"
 """Hide what the drawn page does not use, without losing its values."""
 
 VERDICTS = """
@@ -79,6 +79,8 @@ VERDICTS = """
     background: light-dark(#25282d, #f2f2f0); }
 .st-key-claims_by_runs tbody th { min-width: 11rem; }
 .st-key-claims_by_runs tbody th a { color: inherit; text-decoration-color: #8888; }
+[class*=st-key-card_of_] td:nth-child(2) { min-width: 6.25rem; }
+[class*=st-key-card_of_] td:nth-child(6) { min-width: 9rem; }
 .st-key-opening_film { min-height: 282px; }
 .st-key-opening [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
 @media (max-width: 1285px) {
@@ -87,7 +89,8 @@ VERDICTS = """
 }
 @media (max-width: 640px) { .st-key-opening_film { min-height: 0; } }
 """
-"""The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green."""
+"""The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green. The numbers of a card are read
+without scrolling, and their conditions follow to the right in a narrow window."""
 
 RUNS = """
 [data-testid="stLayoutWrapper"]:has(> [class*="st-key-address"]) { display: none; }

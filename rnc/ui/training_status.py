@@ -85,6 +85,11 @@ def _active_runs() -> pd.DataFrame:
     return runs[runs["state"] == RunState.RUNNING]
 
 
+def training_writes() -> bool:
+    """Return whether a training writes to the store now, one that was started from here or anywhere else."""
+    return opened_store.training().phase in (Phase.RUNNING, Phase.STOPPING) or not _active_runs().empty
+
+
 @show_errors_of_fragment
 def _draw_progress() -> None:
     """Draw the progress of the runs under way; rerun the app when a new epoch has been measured, or the training has ended."""

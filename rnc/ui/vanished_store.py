@@ -11,6 +11,10 @@ from rnc.store.addresses import store_path
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import displayed_path, is_readonly
 
+_SELECTION = ("runs", "colours", "epoch", "condition", "split")
+"""What all pages have in their addresses."""
+_KEPT = "selection_of_vanished_store"
+
 _seen: set[Path] = set()
 """The files of stores that this server has read."""
 
@@ -21,7 +25,9 @@ def stop_if_store_vanished() -> None:
     if path.exists():
         _seen.add(path)
     if path.exists() or path not in _seen:
+        st.session_state.pop(_KEPT, None)
         return
+    _keep_selection()
     st.title("The store is gone")
     st.error(
         f"The store {escape_markdown(displayed_path(path))} was open here, and its file is not there any more: it was deleted, "
@@ -32,3 +38,13 @@ def stop_if_store_vanished() -> None:
     if not is_readonly():  # a visitor of a public view decides nothing for the others
         st.button("Go on without it", key="forget_store", on_click=_seen.discard, args=(path,))
     st.stop()
+
+
+def _keep_selection() -> None:
+    """Put the selection back into the address when the page has changed: the controls that would do so are not drawn."""
+    kept: dict[str, list[str]] = st.session_state.setdefault(_KEPT, {})
+    for key in _SELECTION:
+        if values := st.query_params.get_all(key):
+            kept[key] = values
+        elif key in kept:
+            st.query_params[key] = kept[key]

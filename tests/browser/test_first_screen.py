@@ -34,7 +34,9 @@ def test_on_a_phone_the_controls_of_the_film_are_below_its_pictures(demo_address
 def test_a_tile_leads_to_its_card_and_unused_controls_are_hidden(demo_address: str, page: Page) -> None:
     visit(page, demo_address + "/?split=test")
     settle(page)
-    expect(page.locator("[data-testid=stSidebar]").get_by_text("Condition", exact=True)).to_be_hidden()
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_text("Condition", exact=True)).to_be_hidden()
+    expect(sidebar.get_by_text("Play", exact=True)).to_be_visible()
     card = page.get_by_role("heading", name=re.compile("^C11"))
     assert not in_view(page, "#c11")
     page.locator(".verdicts").get_by_role("link", name=re.compile("^C11 ")).click()
@@ -42,8 +44,12 @@ def test_a_tile_leads_to_its_card_and_unused_controls_are_hidden(demo_address: s
     expect(page).to_have_url(re.compile(r"\?.*split=test.*#c11$"))
     page.get_by_role("link", name="Collapse", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Collapse over epochs")
-    expect(page.locator("[data-testid=stSidebar]").get_by_text("Condition", exact=True)).to_be_visible()
-    expect(page.locator("[data-testid=stSidebar]").get_by_role("radio", name="test", exact=True)).to_be_checked()
+    expect(sidebar.get_by_text("Condition", exact=True)).to_be_visible()
+    expect(sidebar.get_by_role("radio", name="test", exact=True)).to_be_checked()
+    page.get_by_test_id("stSidebarNav").get_by_text("Runs", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    for control in ("Epoch", "Play", "Condition", "Split"):
+        expect(sidebar.get_by_text(control, exact=True)).to_be_hidden()
 
 
 def test_a_tile_leads_to_the_verdict_of_its_card(demo_address: str, page: Page) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import settle, visit
+from tests.browser.conftest import ScriptRuns, go_to, settle, visit
 from tests.browser.test_accessibility import wear
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -60,6 +60,23 @@ def test_nothing_is_cut_and_charts_stand_one_below_the_other(demo_address: str, 
             if size == PHONE:
                 assert all(upper["bottom"] <= lower["top"] for upper, lower in pairwise(boxes)), name
     assert cut == {(size, name): [] for size in (PHONE, NARROW) for name in PAGES}
+
+
+def test_a_page_that_is_chosen_on_a_phone_is_seen(demo_address: str, page: Page) -> None:
+    """In a wide window, the sidebar stays open beside the page."""
+    runs, sidebar = ScriptRuns(page), page.get_by_test_id("stSidebar")
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    visit(page, f"{demo_address}/layers")
+    settle(page)
+    for name in ("runs", "collapse"):
+        page.get_by_test_id("stExpandSidebarButton").click()
+        go_to(page, runs, name)
+        expect(sidebar).to_have_attribute("data-collapsed", "true")
+        page.get_by_role("heading", level=1).click(trial=True)  # nothing covers it
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.get_by_test_id("stExpandSidebarButton").click()
+    go_to(page, runs, "runs")
+    expect(sidebar).to_have_attribute("data-collapsed", "false")
 
 
 def test_two_films_stand_side_by_side_in_a_narrow_window(demo_address: str, page: Page) -> None:

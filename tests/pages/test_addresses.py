@@ -141,6 +141,25 @@ def test_a_store_that_vanished_is_called_gone(gallery: bool, store: Path, monkey
     assert app.run().title[0].value == "Collapse over epochs" and not app.error
 
 
+def test_the_selection_stays_in_the_address_while_the_store_is_away(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of page empties the address, because no control is drawn that is tied to it."""
+    app = open_page("collapse", store, monkeypatch, runs="two-at", epoch="0", split="test", smoothing="0.5")
+    away = store.rename(store.with_suffix(".away"))
+    app.run()
+    for page in ("layers", "geometry"):
+        for key in list(app.query_params):
+            del app.query_params[key]
+        app.switch_page(f"pages/{page}.py").run()
+        assert app.title[0].value == "The store is gone"
+        asked = {"runs": "two-at", "epoch": "0", "split": "test"}
+        assert {key: app.query_params[key] for key in app.query_params} == asked, "what is of one page is left out"
+    away.rename(store)
+    app.run()
+    assert app.session_state["runs"] == ["two-at"] and app.session_state["epoch"] == "0"
+
+
 def test_a_store_that_vanished_can_be_left(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_GALLERY", "")
     app = open_page("collapse", store, monkeypatch)

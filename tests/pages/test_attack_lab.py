@@ -14,7 +14,7 @@ from rnc.conditions import Condition, presets
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
 from rnc.lab.job import Job, JobState
-from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
+from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.marks import STEP_NOTE
 from rnc.ui.lab import jobs
@@ -167,6 +167,14 @@ def test_a_sweep_compares_two_epochs_on_the_same_images(tiny_store: Path, monkey
         expected = result.points[(result.points["metric"] == metric) & (result.points["layer"] == "features")]
         assert sorted(drawn["value"]) == pytest.approx(sorted(expected["value"]))
         assert drawn["source"].nunique() == 2 and drawn["strength"].nunique() == 3
+
+
+def test_a_sweep_along_the_network_is_by_the_clean_means_at_all_stages() -> None:
+    rows = [("conv1", "ncc_accuracy", 0.9), ("features", "ncc_accuracy", 0.6), ("features", NEAREST_CLEAN, 0.1)]
+    points = pd.DataFrame(rows, columns=["layer", "metric", "value"])
+    drawn = curve_view._of_layers(points, Metric.NCC_ACCURACY)
+    assert list(drawn["value"]) == [0.9, 0.1] and set(drawn["metric"]) == {"ncc_accuracy"}
+    assert list(curve_view._of_layers(points[:2], Metric.NCC_ACCURACY)["layer"]) == ["conv1"], "of an earlier version"
 
 
 def test_a_sweep_says_how_many_images_an_attack_could_not_move(monkeypatch: pytest.MonkeyPatch) -> None:

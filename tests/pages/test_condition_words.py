@@ -8,6 +8,7 @@ import pytest
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.marks import BOUND_NOTE
 from tests.pages.app import charts, open_page, rows, seen
+from tests.rnc.ui.charts.test_formulas import INDEX, titles
 
 WEAKER = "pgd-linf-0.07-10"
 IN_WORDS = "PGD-10, ℓ∞ ε = 0.07"
@@ -98,3 +99,21 @@ def test_marks_are_explained_where_they_are_drawn(
 ) -> None:
     app = open_page(page, demo_store, monkeypatch)
     assert any(text in caption.value for caption in app.caption)
+
+
+def test_the_curves_follow_the_sidebars_condition_until_others_are_chosen(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("collapse", demo_store, monkeypatch)
+    app.sidebar.selectbox(key="condition_in_words").set_value("targeted").run()
+    assert app.session_state["conditions"] == ["clean", "targeted"]
+    app.button_group(key="conditions_in_words").set_value(["clean"]).run()
+    app.sidebar.selectbox(key="condition_in_words").set_value("perturbed").run()
+    assert app.session_state["conditions"] == ["clean"]
+
+
+@pytest.mark.parametrize("page", ["collapse", "geometry", "layers"])
+def test_titles_of_charts_have_no_raw_index(page: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(page, demo_store, monkeypatch)
+    texts = [text for chart in charts(app).values() for text in titles(chart["spec"])]
+    assert len(texts) > 4 and not [text for text in texts if INDEX.search(text)]

@@ -86,6 +86,13 @@ def test_the_table_of_a_claim_names_its_runs_numbers_and_bounds(figures_of: Any)
         claim, number = name.removesuffix(" over epochs").split(": ", 1)
         assert set(table["claim"]) == {claim} and set(table["number"]) == {number}
         assert table[["run_id", "run", "bound"]].notna().all(axis=None) and table["met"].dtype == bool
+        conditions = (
+            opened_store.reader().runs.conditions(list(table["run_id"].unique())).set_index(["run_id", "shown"])
+        )
+        for row in table.itertuples():
+            known = conditions.loc[(row.run_id, row.shown)]
+            assert row.condition == known["condition"]
+            assert row.condition_epsilon == known["epsilon"] or row.shown == "clean"
         assert set(table["run_id"]) <= set(opened_store.reader().runs.all()["run_id"])
 
 

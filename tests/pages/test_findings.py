@@ -57,6 +57,19 @@ def test_the_matrix_says_how_far_from_the_bound_a_verdict_is_or_why_there_is_non
     assert any("at most" in cell for cell in matrix["ST"]) and any("at least" in cell for cell in matrix["ST"])
 
 
+def test_numbers_of_other_than_clean_images_name_their_condition_with_its_epsilon(
+    demo_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("findings", demo_store, monkeypatch)
+    numbers = [table.value for table in app.table if "number" in table.value]
+    (c1,) = [table for table in numbers if "train accuracy" in set(map(seen, table["number"]))]
+    assert "condition" not in c1, "all are of clean images"
+    (c5,) = [table for table in numbers if any("Gaussian" in seen(name) for name in table["number"])]
+    assert set(map(seen, c5["condition"])) == {"Gaussian noise, ℓ∞ ε = 0.14", "sign noise, ℓ∞ ε = 0.14"}
+    (c9,) = [table for table in numbers if any("test accuracy" in seen(name) for name in table["number"])]
+    assert list(map(seen, c9["condition"])) == ["clean", "PGD-10, ℓ∞ ε = 0.14", "clean", "PGD-10, ℓ∞ ε = 0.14"]
+
+
 def test_each_tile_leads_to_its_card(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
     judgements = judged(demo_store)
@@ -91,7 +104,7 @@ def test_the_verdicts_are_counted_above_the_tiles(demo_store: Path, monkeypatch:
     ],
 )
 def test_the_count_says_why_there_is_no_verdict(reason: Reason, expected: str) -> None:
-    assert tally([Judgement("C1", "t", "s", "c", "b", [], [], {"a": reason})] * 2) == expected
+    assert tally([Judgement("C1", "t", "s", "c", "b", "main", [], [], {"a": reason})] * 2) == expected
 
 
 def test_the_source_of_a_bound_is_in_the_tile_and_in_the_card(
@@ -148,18 +161,27 @@ def test_an_epoch_that_the_visitor_selected_is_judged_and_named(
     assert not any("contradicted" in cell or "supported" in cell for label in first for cell in first[label])
 
 
-@pytest.mark.parametrize("page", ["findings", "runs"])
-def test_condition_and_split_are_hidden_and_keep_their_values(
-    page: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("page", "unused"),
+    [("findings", {"condition", "split"}), ("attack_lab", {"condition"}), ("runs", {"epoch", "condition", "split"})],
+)
+def test_controls_that_a_page_does_not_use_are_hidden_and_keep_their_values(
+    page: str, unused: set[str], demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page(page, demo_store, monkeypatch, condition="targeted", split="test")
-    assert f".st-key-{UNUSED_CONTROLS} {{ display: none" in HIDDEN and HIDDEN in STYLE
+    app = open_page(page, demo_store, monkeypatch, condition="targeted", split="test", epoch="10")
+    assert f"[class*=st-key-{UNUSED_CONTROLS}] {{ display: none" in HIDDEN and HIDDEN in STYLE
     assert app.sidebar.selectbox(key="condition").value == "targeted"
-    assert UNUSED_CONTROLS in containers(app) and "condition_and_split" not in containers(app)
+    assert hidden(app) == unused
     app.switch_page("pages/collapse.py").run()
     assert app.sidebar.selectbox(key="condition").value == "targeted"
-    assert app.session_state["split"] == "test"
-    assert UNUSED_CONTROLS not in containers(app)
+    assert app.session_state["split"] == "test" and app.session_state["epoch"] == "10"
+    assert hidden(app) == set()
+
+
+def hidden(app: AppTest) -> set[str]:
+    """The controls of the sidebar that the page does not use."""
+    start = f"{UNUSED_CONTROLS}_"
+    return {key.removeprefix(start) for key in containers(app) if key.startswith(start)}
 
 
 def containers(app: AppTest) -> set[str]:

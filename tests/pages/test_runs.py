@@ -16,8 +16,9 @@ from rnc.store.reader import StoreReader
 from rnc.store.run_annotations import networks_folder
 from rnc.store.writer import StoreWriter
 from rnc.ui import sidebar
+from rnc.ui.charts.text_width import text_width
 from rnc.ui.readonly import READONLY_VARIABLE
-from rnc.ui.runs import open_run
+from rnc.ui.runs import open_run, table
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page, seen
 from tests.rnc.store.hand_written import begin, leave_unused_room, one_epoch
@@ -298,6 +299,28 @@ def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch:
     app.button(key="compact").click().run()
     assert app.success[0].value.startswith("The store was compacted") and store.stat().st_size < before
     assert listed(app) == {"one-st", "two-at", "three-at"} and "compact" not in [button.key for button in app.button]
+
+
+def test_a_label_with_every_field_of_its_setting_is_not_cut(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = "AT-EVAL-ATTACK · CIFAR-100 · preact_resnet18 · width 0.25 · 5,000 images · ℓ2 · synthetic"
+    monkeypatch.setattr(table, "run_labels", lambda runs: dict.fromkeys(runs["run_id"], longest))
+    app = open_page("runs", store, monkeypatch)
+    (column,) = [c for name, c in json.loads(app.dataframe[0].proto.columns).items() if name == "label"]
+    assert (
+        column["width"] >= 0.9 * text_width(longest, 14) + 16
+    )  # the page's letters are narrower than those of figures
+
+
+def test_a_store_is_not_compacted_while_a_training_writes_to_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_unused_room(store)
+    writer = begin(store, "under-way", seed=5)
+    app = open_page("runs", store, monkeypatch)
+    assert app.button(key="compact").disabled
+    assert any("when no training writes to it any more" in caption.value for caption in app.caption)
+    writer.end_run("under-way", RunState.FINISHED, 1.0)
+    app = open_page("runs", store, monkeypatch)
+    assert not app.button(key="compact").disabled
+    assert not any("no training writes" in caption.value for caption in app.caption)
 
 
 def test_a_run_that_is_being_trained_stays_and_the_others_go(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from rnc.claims import USED, Judgement, Reason, Verdict, judge
 from rnc.claims.bounds import ALIGNED, COLLAPSED, DESTROYED, ORIGIN, REASONS, SIMPLEX_LOST
+from rnc.claims.evidence import Number, RunEvidence
+from rnc.claims.rules import CLAIMS
 from rnc.vocabulary import Metric, Objective
 
 AT = ["C6", "C7", "C8", "C11"]
@@ -148,6 +150,33 @@ def test_the_course_of_a_claim_is_one_of_its_numbers_at_every_epoch(objective: s
         earlier = judge(table(objective), frame("0", {what: (v[0], v[0]) for what, v in of(objective).items()}))
         shown = {number.name: number for j in earlier for number in j.numbers if j.claim == name}
         assert not shown or shown[course[0][1].name] == course[0][1]
+
+
+def test_the_course_is_that_of_the_number_that_decides() -> None:
+    """TRADES that is not robust: its main number is within its bound, and would be drawn without a reason for the verdict."""
+    values = changed("trades", What("perturbed", "accuracy", split="test"), 0.01)
+    found = verdicts(("trades", values))["C9"]
+    deciding = found.deciding()
+    assert deciding is not None and not deciding.met and deciding.name != found.main
+    assert {number.name for _epoch, number in found.course} == {deciding.name} and found.course[-1] == (60, deciding)
+
+
+@pytest.mark.parametrize("objective", ["st", "at", "trades"])
+def test_a_number_names_the_condition_that_it_is_measured_under(objective: str) -> None:
+    """Without that condition there is no number; those of clean images need no other condition."""
+
+    def value(number: Number, values: Values) -> float:
+        evidence = RunEvidence("0", objective, len(CLASSES), frame("0", values))
+        (claim,) = (each for each in CLAIMS if each.name == name)
+        return next((each.value for each in claim.evaluate(evidence) if each.name == number.name), math.nan)
+
+    values = of(objective)
+    clean = {what: pair for what, pair in values.items() if what.shown == "clean"}
+    for name in ABOUT[objective]:
+        for number in verdicts((objective, values))[name].numbers:
+            others = {what: pair for what, pair in values.items() if what.shown != number.shown}
+            is_clean = number.shown == "clean"
+            assert math.isfinite(value(number, clean)) == is_clean and (is_clean or math.isnan(value(number, others)))
 
 
 def test_a_course_leaves_out_what_is_not_measured() -> None:

@@ -61,6 +61,18 @@ def layerwise(
     return metrics.layerwise(lambda: _stages(inputs, images, labels), means, clean)
 
 
+def features_as_stage(
+    inputs: AttackInputs, features: FeatureSet, labels: torch.Tensor, clean: metrics.ClassMeans
+) -> dict[Metric, float]:
+    """Return what `layerwise` measures at a stage for the penultimate features, which come after the last one."""
+    means = metrics.class_means([(features.features, labels)], inputs.num_classes)
+    hits = metrics.nearest_centre(features.features, clean) == labels
+    return {
+        Metric.NC1: nc1(means, metrics.scatter_around([(features.features, labels)], means)),
+        Metric.NCC_ACCURACY: float(hits.double().mean()),
+    }
+
+
 def _stages(
     inputs: AttackInputs, images: torch.Tensor, labels: torch.Tensor
 ) -> Iterator[tuple[Iterator[tuple[str, torch.Tensor]], torch.Tensor]]:

@@ -12,8 +12,8 @@ from rnc.conditions import Condition
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, Round, StepwiseAttack, Stopped
-from rnc.lab.strength_curve import WITHOUT_GRADIENT, StrengthCurveRequest, StrengthCurveResult
-from rnc.vocabulary import FEATURES_LAYER
+from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, StrengthCurveRequest, StrengthCurveResult
+from rnc.vocabulary import FEATURES_LAYER, Metric
 
 _COLUMNS = ["source", "strength", "layer", "metric", "value"]
 
@@ -96,6 +96,9 @@ class _Curve:
         values |= collapse_under_attack.mean_alignment(inputs, self._clean_means, features, labels)
         values[SUCCESS] = attack.success(features.predicted)
         values[WITHOUT_GRADIENT] = last.without_gradient / len(labels)
+        if self._clean_layer_means is not None:
+            of_features = collapse_under_attack.features_as_stage(inputs, features, labels, self._clean_means)
+            values[NEAREST_CLEAN] = of_features[Metric.NCC_ACCURACY]
         for metric, value in values.items():
             self._add(strength, FEATURES_LAYER, metric, value)
         if self._clean_layer_means is not None:

@@ -16,6 +16,7 @@ from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, StepwiseAttack, Stopped
 from rnc.lab.requests import MOST_FRAMES
 from rnc.projection import PlanePCA
+from rnc.vocabulary import FEATURES_LAYER
 
 _PLANE_IMAGES = 2000
 """Number of clean images on whose features the plane is fitted; more images hardly change it."""
@@ -55,7 +56,7 @@ def record_trajectory(
         stopped=done < total,
         as_recorded=inputs.as_recorded,
         device=inputs.device_name,
-        layers=_layers(inputs, attack.measured_by, images, request.layers),
+        layers=trajectory.layers(images, request.layers),
         **trajectory.fields(images),
         seconds=time.monotonic() - began,
         without_gradient=without_gradient,
@@ -116,6 +117,23 @@ class _Trajectory:
             return np.zeros((len(features), 0), np.float32)
         return self._pca.transform(features).astype(np.float32)
 
+    def layers(self, perturbed: torch.Tensor, requested: bool) -> pd.DataFrame:
+        """Return the measurements of the clean images and of the last ones at every stage and the features, if requested."""
+        inputs, by, measured = self._inputs, self._attack.measured_by, collapse_under_attack
+        rows: list[tuple] = []
+        if requested:
+            means = measured.layer_means(inputs, inputs.images, inputs.labels)
+            ends = {
+                "clean": (inputs.images, inputs.labels, self._clean),
+                "perturbed": (perturbed, by, self._last),
+            }
+            for shown, (images, labels, features) in ends.items():
+                stages = measured.layerwise(inputs, images, labels, means)
+                stages[FEATURES_LAYER] = measured.features_as_stage(inputs, features, labels, self._clean_means)
+                for depth, (layer, values) in enumerate(stages.items()):
+                    rows += [(layer, depth, shown, str(metric), value) for metric, value in values.items()]
+        return pd.DataFrame(rows, columns=_LAYER_COLUMNS)
+
     def fields(self, perturbed: torch.Tensor) -> dict[str, Any]:
         """Return the fields of the result that describe the trajectory, which ends with the images `perturbed`."""
         inputs, watched = self._inputs, self._watched
@@ -147,21 +165,6 @@ def class_balanced_order(labels: torch.Tensor) -> torch.Tensor:
     rank_in_class = torch.empty_like(labels)
     rank_in_class[by_class] = torch.arange(len(labels), device=labels.device) - begin[labels[by_class]]
     return by_class[rank_in_class[by_class].argsort(stable=True)]
-
-
-def _layers(inputs: AttackInputs, labels: torch.Tensor, perturbed: torch.Tensor, requested: bool) -> pd.DataFrame:
-    """Return the measurements at every stage of the clean images, and of the perturbed ones with `labels`, if requested."""
-    rows: list[tuple] = []
-    if requested:
-        clean_means = collapse_under_attack.layer_means(inputs, inputs.images, inputs.labels)
-        of_images = {
-            "clean": collapse_under_attack.layerwise(inputs, inputs.images, inputs.labels, clean_means),
-            "perturbed": collapse_under_attack.layerwise(inputs, perturbed, labels, clean_means),
-        }
-        for shown, stages in of_images.items():
-            for depth, (layer, values) in enumerate(stages.items()):
-                rows += [(layer, depth, shown, str(metric), value) for metric, value in values.items()]
-    return pd.DataFrame(rows, columns=_LAYER_COLUMNS)
 
 
 def _evenly_spaced(features: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ STEP_METRICS = {
     "margin": ("Margin", "watched images: mean, 10-90 %"),
     "accuracy": ("Accuracy", "by the true labels"),
     Metric.NC1: ("NC1", "within-class variability"),
-    Metric.NCC_ACCURACY: ("Nearest centre", "accuracy by the clean means"),
+    Metric.NCC_ACCURACY: ("Nearest centre", "accuracy by the means at this step"),
     Metric.ANGLE: ("Angle to clean means", "mean over classes, rad"),
 }
 """The values drawn against the steps, each with its title and meaning."""

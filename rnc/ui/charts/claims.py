@@ -1,4 +1,4 @@
-"""Chart of a claim's main number over epochs, with its bound.
+"""Chart of a number of a claim over epochs, with its bound.
 
 Tested by tests/pages/test_pages.py.
 """
@@ -35,6 +35,6 @@ def _course_specification(name: str, runs: tuple[tuple[str, str], ...], *, log: 
     tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("value:Q", format=".4g", title=name)]
     colour = alt.Color("run:N", scale=run_scale(runs), legend=None)
     bound = named("limit").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
-    title = alt.TitleParams(f"{name}, over epochs", anchor="start", fontSize=11, fontWeight="normal")
+    title = alt.TitleParams(f"{name} by epoch", anchor="start", fontSize=11, fontWeight="normal")
     layers = [lines.encode(x=x, y=y, color=colour, tooltip=tooltip), bound]
     return alt.LayerChart(layer=layers, height=_HEIGHT, title=title)

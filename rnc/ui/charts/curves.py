@@ -121,7 +121,7 @@ def _panel_specification(shape: _PanelShape) -> alt.LayerChart:
 
 def _lines(data_set: str, shape: _PanelShape, *, has_seeds: bool) -> alt.Chart:
     tooltip = [alt.Tooltip(field) for field in ("run:N", "shown:N", "condition:N", "epoch:Q")]
-    tooltip.append(alt.Tooltip("value:Q", format=".4g", title=str(shape.metric)))
+    tooltip.append(alt.Tooltip("value:Q", format=".4g", title=METRIC_INFO[shape.metric].label))
     tooltip += [alt.Tooltip("seeds:Q")] if has_seeds else []
     return named(data_set).encode(
         x=epoch_axis(log=shape.log_epochs),
@@ -191,7 +191,13 @@ def _layer_specification(
             order="depth:Q",
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
-            tooltip=["run:N", words, "layer:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g", title=str(metric))],
+            tooltip=[
+                "run:N",
+                words,
+                "layer:N",
+                "epoch:Q",
+                alt.Tooltip("value:Q", format=".4g", title=METRIC_INFO[metric].label),
+            ],
         )
         .properties(height=_LAYERS_HEIGHT, title=_title(METRIC_INFO[metric]))
     )

@@ -45,6 +45,9 @@ _ALL_TICKS = f"sequence(ceil({_FIRST} / {_STEP}) * {_STEP}, {_LAST}, {_STEP})"
 """Vega expressions: whether less than a decade of epochs is seen, in which the usual labels are too few, and its labels."""
 _PADDING = 5
 """Pixels between the outermost points and the edges, because lines that can be moved are cut off there."""
+_PADDING_X = 11
+"""The same to the left and right, where half of the last epoch's number has room as well. Without it, the number is cut where the
+chart was laid out before the page's font was there, with narrower digits."""
 _NUMBER = "\N{FIGURE SPACE}>8.4g"
 
 
@@ -139,8 +142,8 @@ def _screen_specification(picture: str, data_set: str, dots: str, names: tuple[s
     layers: list[dict[str, Any]] = specification["layer"]
     line = next(layer for layer in layers if layer["data"]["name"] == data_set)
     x, y, colour = (line["encoding"][channel] for channel in ("x", "y", "color"))
-    for axis in (x, y):
-        axis["scale"] |= {"padding": _PADDING, "nice": False}
+    for axis, padding in ((x, _PADDING_X), (y, _PADDING)):
+        axis["scale"] |= {"padding": padding, "nice": False}
     if "values" in x["axis"]:
         ticks = f"{_IS_SHORT} ? {_ALL_TICKS} : {json.dumps(x['axis']['values'])}"
         x["axis"] |= {"values": {"expr": ticks}, "format": ",d"}

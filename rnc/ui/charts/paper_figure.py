@@ -38,7 +38,7 @@ _LEAST_NUMBER = 5 / 0.75
 """Smallest font size of the numbers in a matrix, in pixels: 5 points. Smaller ones are left out."""
 _TITLES = {"epoch": "epoch", "frame": "step"}
 """Titles of axes whose fields the page's chart does not name."""
-_OVER_EPOCHS = ", over epochs"
+_OVER_EPOCHS = " by epoch"
 _MEANINGS = {info.label: info.meaning for info in METRIC_INFO.values()}
 _UNITS = ("rad", "nats")
 _SLANTED, _VERTICAL = -40, -90

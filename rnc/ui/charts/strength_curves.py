@@ -46,7 +46,7 @@ def _strength_specification(metric: Metric, sources: tuple[tuple[str, str], ...]
             tooltip=[
                 "source:N",
                 alt.Tooltip("strength_text:N", title=strength),
-                alt.Tooltip("value:Q", format=".4g", title=str(metric)),
+                alt.Tooltip("value:Q", format=".4g", title=METRIC_INFO[metric].label),
             ],
         )
         .properties(height=_HEIGHT, title=alt.TitleParams(info.label, anchor="start", fontSize=13))

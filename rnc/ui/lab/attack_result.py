@@ -213,7 +213,10 @@ def _numbers(result: AttackResult, figures: PageFigures, source: Source) -> None
         frame = result.layers[result.layers["metric"] == metric].assign(run=label, epoch=source.epoch)
         panel = layer_panel(frame, metric, {label: GREY}, shown, log=True)
         figures.draw(column, panel, f"{METRIC_INFO[metric].label} along the network", key=f"lab_layers_{metric}")
-    st.caption("Solid: clean. Dashed: perturbed, around their own class means.")
+    st.caption(
+        "Solid: clean. Dashed: perturbed. NC1 is around the images' own class means, nearest-centre accuracy by the clean class "
+        "means of each stage; the numbers and curves above are by the class means of the perturbed images."
+    )
 
 
 def _metric_table(columns: dict[str, dict[str, float]], labels: dict[str, str]) -> pd.DataFrame:

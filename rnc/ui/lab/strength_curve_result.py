@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.conditions import format_pixels, no_gradient_message
-from rnc.lab.strength_curve import WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
+from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
 from rnc.ui.figures import PageFigures
@@ -121,10 +121,24 @@ def _draw_layers(named: pd.DataFrame, sources: list[str], figures: PageFigures, 
             st.subheader(escape_markdown(group[0]), anchor=False)
         of_group = named[named["source"].isin(group)]
         for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
-            of_metric = of_group[of_group["metric"] == metric]
+            of_metric = _of_layers(of_group, metric)
             panel = layers_by_strength(of_metric, metric, group, _NAMES[over], pixels=over is not Axis.STEPS)
             name = f"{METRIC_INFO[metric].label} along the network"
             name = name if len(groups) == 1 else f"{name} of {group[0]}"
             figures.draw(column, panel, name, key=f"lab_sweep_layers_{metric}{number or ''}")
+    st.caption(
+        "NC1 is around the class means of the perturbed images, nearest-centre accuracy by the clean class means of each stage."
+    )
     if len(sources) == _TOGETHER:
         st.caption(f"Solid: {escape_markdown(sources[0])}. Dashed: {escape_markdown(sources[1])}.")
+
+
+def _of_layers(points: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """Return a metric at all stages and the features, nearest-centre accuracy by the clean means at all of them.
+
+    The features are left out of results that were stored before they had such a value.
+    """
+    if metric is not Metric.NCC_ACCURACY:
+        return points[points["metric"] == metric]
+    stages = points[(points["metric"] == metric) & (points["layer"] != FEATURES_LAYER)]
+    return pd.concat([stages, points[points["metric"] == NEAREST_CLEAN].assign(metric=str(metric))])

@@ -4,13 +4,14 @@ Tested by tests/pages/test_pages.py.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from rnc.conditions import in_words
 from rnc.ui import opened_store
-from rnc.ui.address_values import tie
+from rnc.ui.address_values import choose, tie
 from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
@@ -38,6 +39,7 @@ METRICS = {
 """The metrics that are drawn, and the class means around which they are measured (`over_epochs` of the store's reader)."""
 
 
+_CONDITIONS, _FOLLOWED = "conditions", "conditions_of_the_sidebar"
 _NO_CONDITION = "was not measured for any of the selected runs."
 
 
@@ -56,11 +58,16 @@ DEFAULT_OPTIONS = CurveOptions(log_values=True, log_epochs=True, average_seeds=T
 
 
 def choose_conditions(selection: Selection) -> list[str]:
-    """Let the user choose the conditions to draw: initially clean and the one selected in the sidebar."""
+    """Let the user choose the conditions to draw: clean and the one selected in the sidebar, until the user chooses others."""
+    usual: Any = selection.clean_and_condition
+    if _CONDITIONS in st.session_state and st.session_state[_CONDITIONS] == st.session_state.get(_FOLLOWED) != usual:
+        choose(_CONDITIONS, usual)
     names = dict.fromkeys([*selection.clean_and_condition, *condition_names(selection.runs)])
     texts = {name: escape_markdown(name) for name in names}
-    tied = tie("conditions", texts, "the condition", _NO_CONDITION, many=True)
-    return choose_several("Conditions", list(names), selection.clean_and_condition, tied)
+    tied = tie(_CONDITIONS, texts, "the condition", _NO_CONDITION, many=True)
+    chosen = choose_several("Conditions", list(names), usual, tied)
+    st.session_state[_FOLLOWED] = usual if chosen == usual else None
+    return chosen
 
 
 def choose_curve_options() -> CurveOptions:

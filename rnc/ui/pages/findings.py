@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.claims import Judgement, Verdict, judge
+from rnc.conditions import in_words
 from rnc.ui import opened_store
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
@@ -64,7 +65,7 @@ _EVIDENCE: dict[str, tuple[str, _Parameters]] = {
 
 @dataclass(frozen=True)
 class Course:
-    """The main number of a claim over epochs."""
+    """The number of a claim that decides its verdict, over epochs."""
 
     name: str
     """The chart's alternative text, which is also its name in the list of exports."""
@@ -116,11 +117,13 @@ def findings_of(run_ids: tuple[str, ...], epoch: int, colours: tuple[str, ...]) 
     runs = labelled_runs(run_ids)
     labels = dict(runs["label"])
     inks = run_colours(runs.assign(colour=list(colours)))
+    known = opened_store.reader().runs.conditions(list(run_ids))
+    conditions = dict(zip(zip(known["run_id"], known["shown"], strict=True), known["condition"], strict=True))
     cards = [
         Card(
             judgement,
             _deciding(judgement, labels),
-            _numbers(judgement, labels) if judgement.numbers else None,
+            _numbers(judgement, labels, conditions) if judgement.numbers else None,
             _course(judgement, labels, inks, sql) if judgement.numbers else None,
             describe_unjudged(judgement, labels),
         )
@@ -138,13 +141,22 @@ def _deciding(judgement: Judgement, labels: Mapping[str, str]) -> Markdown:
     )
 
 
-def _numbers(judgement: Judgement, labels: Mapping[str, str]) -> MarkdownTable:
+def _numbers(
+    judgement: Judgement, labels: Mapping[str, str], conditions: Mapping[tuple[str, str], str]
+) -> MarkdownTable:
+    """Return the numbers of a claim, each with its condition in words unless all are of clean images.
+
+    `conditions` has the slug of each run's (id) condition by its role.
+    """
+    measured = [in_words(conditions.get((each.run_id, each.shown), each.shown)) for each in judgement.numbers]
+    is_clean = all(number.shown == Role.CLEAN for number in judgement.numbers)
     columns = {
         "run": [labels[number.run_id] for number in judgement.numbers],
         "number": [number.name for number in judgement.numbers],
         "value": [f"{number.value:.4g}" for number in judgement.numbers],
         "bound": [number.bound.replace(" ", "\N{NO-BREAK SPACE}") for number in judgement.numbers],
         "met": ["yes" if number.met else "no" for number in judgement.numbers],
+        **({} if is_clean else {"condition": measured}),
     }
     return kept_table(pd.DataFrame(columns))
 
@@ -155,6 +167,7 @@ def _course(judgement: Judgement, labels: Mapping[str, str], colours: RunColours
             judgement.claim,
             number.run_id,
             labels[number.run_id],
+            number.shown,
             epoch,
             number.name,
             number.value,
@@ -163,11 +176,13 @@ def _course(judgement: Judgement, labels: Mapping[str, str], colours: RunColours
         )
         for epoch, number in judgement.course
     ]
-    table = pd.DataFrame(points, columns=["claim", "run_id", "run", "epoch", "number", "value", "bound", "met"])
+    table = pd.DataFrame(
+        points, columns=["claim", "run_id", "run", "shown", "epoch", "number", "value", "bound", "met"]
+    )
     if table["epoch"].nunique() <= 1:
         return None
     table.attrs["sql"] = sql
-    number = judgement.course[0][1]
+    number = judgement.deciding() or judgement.course[0][1]
     panel = course_panel(table[["run", "epoch", "value"]], number.name, number.limit, colours)
     return Course(f"{judgement.claim}: {number.name} over epochs", panel, table)
 
@@ -219,7 +234,8 @@ def draw_cards(figures: PageFigures, cards: list[Card], runs: pd.DataFrame) -> N
 
 def _draw_card(figures: PageFigures, card: Card, runs: pd.DataFrame) -> None:
     """Draw a claim: verdict, statement, the numbers that decide it, the main number over epochs, and a link to the evidence."""
-    place, judgement = st.container(border=True, height="stretch"), card.judgement
+    judgement = card.judgement
+    place = st.container(border=True, height="stretch", key=f"card_of_{anchor(judgement.claim)}")
     with place:
         icon, colour = _BADGES[judgement.verdict]
         st.badge(escape_markdown(judgement.verdict), icon=icon, color=colour)

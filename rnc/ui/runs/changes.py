@@ -15,6 +15,7 @@ from rnc.ui.errors import show_error
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import ReadOnlyError, is_readonly
 from rnc.ui.runs.open_run import close_run, requested_run
+from rnc.ui.training_status import training_writes
 
 _OUTCOME, _TO_DELETE, _FIELDS = "runs_outcome", "runs_to_delete", "runs_fields"
 _LEAST_UNUSED = 2**20  # bytes
@@ -37,14 +38,17 @@ def draw_compaction() -> None:
     """Offer to compact the store's file if much of it is unused, because DuckDB does not shrink it when runs are deleted."""
     if is_readonly() or (unused := opened_store.reader().unused_bytes()) < _LEAST_UNUSED:
         return
+    busy = training_writes()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"{unused / 1e6:,.0f} MB of the store's file are unused, because their rows were replaced or deleted."
+            f"{' The file can be compacted when no training writes to it any more.' if busy else ''}"
         )
         st.button(
             "Compact the store",
             on_click=_compact,
             key="compact",
+            disabled=busy,
             icon=":material/compress:",
             help="Writes a copy of the file without the unused space, compares the two files and replaces the original. "
             "Trainings and pages wait until this is done.",

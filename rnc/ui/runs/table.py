@@ -37,8 +37,9 @@ _COLUMNS = {
 _OPTIONAL = ("tags", "note", "took", "error")
 _MOST_LEFT_OUT_NAMED = 10
 _ROW_PIXELS, _HEADER_PIXELS, _MOST_ROWS_SHOWN = 35, 38, 10
-_LABEL, _PIXELS_OF_LETTER, _MARGIN_PIXELS = "label", 7.0, 24
-_LABEL_PIXELS = (110, 330)
+_LABEL, _PIXELS_OF_LETTER, _MARGIN_PIXELS = "label", 6.5, 24
+_LABEL_PIXELS = (110, 580)
+"""The least and the largest width of the column of labels. In a window that is too narrow for it, it scrolls with the others."""
 
 
 @cached_until_store_changes

@@ -15,7 +15,7 @@ from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.strength_curve import measure_strength_curve
 from rnc.lab.engine.trajectory import record_trajectory
 from rnc.lab.source import Source
-from rnc.lab.strength_curve import Axis, StrengthCurveRequest, StrengthCurveResult
+from rnc.lab.strength_curve import NEAREST_CLEAN, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import ConditionKind, Norm, Split
 from tests.rnc.lab.networks import untrained
 from tests.rnc.lab.samples import SOURCE
@@ -68,6 +68,9 @@ def test_every_strength_is_the_single_attack(inputs: AttackInputs, request_: Str
         expected |= {str(name): number for name, number in metrics.align(*means).summary().items()}
         success = got.pop("success")
         assert got.pop("without_gradient") == 0
+        by_clean = got.pop(NEAREST_CLEAN, None)
+        nearest = (metrics.nearest_centre(moved, means[0]) == made.labels).double().mean()
+        assert by_clean == (pytest.approx(float(nearest)) if request_.layers else None)
         assert got == pytest.approx(expected, rel=1e-7, abs=1e-7)
         if condition is CLEAN:
             assert got["angle"] == 0
@@ -80,7 +83,9 @@ def test_every_strength_is_the_single_attack(inputs: AttackInputs, request_: Str
             rows = single.layers[single.layers["shown"] == "perturbed"]
             for layer, of_stage in rows.groupby("layer"):
                 alone = dict(zip(of_stage["metric"], of_stage["value"], strict=True))
-                assert values(found, 0, value, layer) == pytest.approx(alone, rel=1e-9)
+                of_sweep = values(found, 0, value, str(layer))
+                of_sweep["ncc_accuracy"] = of_sweep.get(NEAREST_CLEAN, of_sweep["ncc_accuracy"])
+                assert {name: of_sweep[name] for name in alone} == pytest.approx(alone, rel=1e-9)
 
 
 def test_layers_are_left_out_where_they_were_not_asked_for(inputs: AttackInputs) -> None:

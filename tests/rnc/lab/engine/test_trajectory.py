@@ -192,10 +192,15 @@ def test_layers_compare_clean_with_perturbed_around_clean_centres(inputs: Attack
     moved, labels = ends(inputs, ATTACK, 6), inputs.labels
     with torch.no_grad():
         stages = {
-            shown: {"pixels": images} | dict(inputs.model.activations(images))
+            shown: {"pixels": images}
+            | dict(inputs.model.activations(images))
+            | {"features": inputs.model.features(images)}
             for shown, images in (("clean", inputs.images), ("perturbed", moved))
         }
-    assert list(found["layer"].unique()) == list(stages["clean"])
+    assert (
+        list(found["layer"].unique()) == list(stages["clean"]) and stages["clean"].keys() == stages["perturbed"].keys()
+    )
+    assert sorted(found["depth"].unique()) == list(range(len(stages["clean"])))
     for row in found.itertuples():
         h, centres = stages[row.shown][row.layer].flatten(1), stages["clean"][row.layer].flatten(1)
         means = metrics.class_means([(centres, labels)], 10)

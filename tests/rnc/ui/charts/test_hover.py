@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.charts.hover import DOTS, HOVERED, MOST_LISTED, Lines, hovered_rows
 from rnc.ui.charts.kept_specification import Chart
+from rnc.ui.charts.text_width import text_width
 from rnc.vocabulary import Metric
 from tests.rnc.ui.charts import coloured, spec_of
 
@@ -209,3 +211,13 @@ def test_isolation_keeps_the_usual_opacity_of_what_is_chosen() -> None:
     found = [layer["encoding"]["opacity"] for layer in spec["layer"] if layer["mark"]["type"] == "line"]
     strong = [opacity["condition"]["value"] for opacity in found]
     assert strong == [0.3, 1] and all(o["value"] < 0.2 * s for o, s in zip(found, strong, strict=True))
+
+
+@pytest.mark.parametrize("chart", ["long curves", "course"])
+def test_half_of_the_last_epochs_number_has_room_beside_the_last_point(chart: str) -> None:
+    """A browser that lays out a chart before the page's font is there takes the number for narrower than it is."""
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec_of(screen(CHARTS[chart]))))
+    numbers = re.findall(r'<text text-anchor="middle" transform="translate\(([\d.]+),[^>]*>([\d,]+)</text>', svg)
+    place, number = max((float(x), text) for x, text in numbers)
+    width = max(float(w) for w in re.findall(r'class="background" aria-hidden="true" d="M0,0h([\d.]+)v', svg))
+    assert width - place >= text_width(number, 12) / 2
