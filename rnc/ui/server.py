@@ -11,15 +11,15 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from rnc.ui.address_keys import FILM_FOLDER, IMAGES_FOLDER
-from rnc.ui.browser_history import FirstHistoryEntry
 from rnc.ui.late_routes import LateRoutes
+from rnc.ui.page_script import PageScript
 from rnc.ui.refresh_guard import RefreshGuard
 from rnc.ui.request_guard import RequestGuard
 
 
 def middleware() -> list[Middleware]:
     """Return what every request passes, the first one first."""
-    return [Middleware(RequestGuard), Middleware(RefreshGuard), Middleware(FirstHistoryEntry)]
+    return [Middleware(RequestGuard), Middleware(RefreshGuard), Middleware(PageScript)]
 
 
 def routes() -> list[BaseRoute]:

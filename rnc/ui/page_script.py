@@ -1,10 +1,10 @@
-"""What Streamlit leaves to do in the browser: one entry of the history for the first visit, and a page that is seen on a phone.
+"""A script that is added to Streamlit's page: one entry in the history for the first visit, and a page that is seen on a phone.
 
 Streamlit adds an entry whenever a script writes into the address, also when it completes the address of a visit that has just
 begun. From that second entry, Back would lead to the same page, which writes the same address again. On a phone, Streamlit
 leaves the sidebar open over the page that was chosen in it.
 
-Tested by tests/rnc/ui/test_browser_history.py.
+Tested by tests/rnc/ui/test_page_script.py.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ _BEFORE = b"<head>"
 _OF_THE_FILE = (b"content-length", b"etag", b"last-modified")
 
 
-class FirstHistoryEntry:
+class PageScript:
     """An ASGI application that wraps another one and adds a script to its pages.
 
     Until the visitor has clicked or typed something, a changed address of the same page replaces the one in the history. In a

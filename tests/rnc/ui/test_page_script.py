@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rnc.ui.browser_history import FirstHistoryEntry
+from rnc.ui.page_script import PageScript
 from tests import event_loop
 
 PAGE = b"<!DOCTYPE html><html><head><title>x</title></head></html>"
@@ -28,7 +28,7 @@ def answered(
         sent.append(message)
 
     headers = [(b"Accept", accept), (b"Accept-Encoding", b"gzip"), (b"Host", b"localhost")]
-    event_loop.run(FirstHistoryEntry(app)({"type": "http", "method": method, "headers": headers}, None, send))
+    event_loop.run(PageScript(app)({"type": "http", "method": method, "headers": headers}, None, send))
     assert [message["type"] for message in sent[:2]] == ["http.response.start", "http.response.body"]
     found = {name.lower(): value for name, value in sent[0]["headers"]}
     return found, b"".join(message.get("body", b"") for message in sent[1:]), asked[0]
@@ -57,6 +57,6 @@ def test_a_connection_that_is_no_request_is_passed_on() -> None:
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
         seen.append(scope["type"])
 
-    event_loop.run(FirstHistoryEntry(app)({"type": "websocket", "headers": []}, None, None))
-    event_loop.run(FirstHistoryEntry(app)({"type": "lifespan"}, None, None))
+    event_loop.run(PageScript(app)({"type": "websocket", "headers": []}, None, None))
+    event_loop.run(PageScript(app)({"type": "lifespan"}, None, None))
     assert seen == ["websocket", "lifespan"]
