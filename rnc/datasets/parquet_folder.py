@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "fine_label")
 _ROWS_AT_ONCE, _LABELS_AT_ONCE = 500, 65_536
+_BYTES_AT_ONCE = 2**20
 _MOST_CLASSES = 100_000
 _MOST_AT_ONCE = 2**31
 """Limit in bytes for rows read at once, each counted as its whole row group, because rows can share one large image."""
@@ -179,7 +180,10 @@ def _open_parquet(path: Path) -> "Iterator[pq.ParquetFile]":
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        # Without pre-buffering, a row group is read page by page, and not what follows the rows that are wanted.
+        with pq.ParquetFile(
+            path, page_checksum_verification=True, pre_buffer=False, buffer_size=_BYTES_AT_ONCE
+        ) as file:
             yield file
     except DatasetError:
         raise
