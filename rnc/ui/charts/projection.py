@@ -163,7 +163,7 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
     points = _points(shape, shapes).encode(**place, opacity=_opacity(stands_out, _STRONG, _FAINT))
-    lines = named(MOVES).mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
+    lines = named(MOVES).mark_rule(strokeWidth=1).encode(**place, x2="x2:Q", y2="y2:Q")
     lines = lines.encode(opacity=_opacity(stands_out, 0.35, 0.02))
     clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if shape.brush else {}
     parameters = [alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked), *([pick] if pick else [])]
@@ -247,7 +247,7 @@ def _points(shape: _PlaneShape, legend: alt.Legend) -> alt.Chart:
     """Draw a mark per sample and condition, with the condition as its shape."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), shape.perturbed], range=["circle", "triangle-up"])
     tooltip = alt.ExprRef(_tooltip(_in_words(shape, "datum.shown"), shape.image_address))
-    points = named(POINTS).mark_point(size=shape.size, filled=True, tooltip=tooltip, invalid=None)
+    points = named(POINTS).mark_point(size=shape.size, filled=True, tooltip=tooltip)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
 
 
