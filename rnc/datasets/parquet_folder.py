@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "fine_label")
 _ROWS_AT_ONCE, _LABELS_AT_ONCE = 500, 65_536
+_BYTES_AT_ONCE = 2**20
 _MOST_CLASSES = 100_000
 _MOST_AT_ONCE = 2**31
 """Limit in bytes for rows read at once, each counted as its whole row group, because rows can share one large image."""
@@ -65,7 +66,7 @@ class ParquetFolder:
                     in_group = positions[(positions >= begin) & (positions < begin + rows)] - begin
                     if len(in_group):
                         batches = file.iter_batches(_rows_at_once(file), row_groups=[group], columns=columns)
-                        yield from _images(batches, path, row, set(in_group.tolist()))
+                        yield from _images(batches, path, row, in_group)
                     begin, row = begin + rows, row + rows
 
     def _columns(self, file: "pq.ParquetFile", path: Path) -> list[str]:
@@ -76,16 +77,21 @@ class ParquetFolder:
 
 
 def _images(
-    batches: Iterable["pa.RecordBatch"], path: Path, first: int, rows: set[int] | None = None
+    batches: Iterable["pa.RecordBatch"], path: Path, first: int, rows: np.ndarray | None = None
 ) -> Iterator[EncodedImage]:
-    """Yield the images and labels of all rows, or of some `rows`, counted from 0; errors count rows from `first`."""
+    """Yield the images and labels of all rows, or of some increasing `rows` (n,), without what follows the last of them.
+
+    Rows count from 0, and in errors from `first`.
+    """
     row = 0
     for batch in batches:
         images, labels = (batch.column(index) for index in (0, 1))
-        for offset in range(batch.num_rows):
-            if rows is None or row in rows:
-                yield _encoded(images[offset].as_py(), labels[offset].as_py(), f"{path}, row {first + row}")
-            row += 1
+        end = row + batch.num_rows
+        for each in range(row, end) if rows is None else rows[(rows >= row) & (rows < end)].tolist():
+            yield _encoded(images[each - row].as_py(), labels[each - row].as_py(), f"{path}, row {first + each}")
+        row = end
+        if rows is not None and rows[-1] < end:
+            return
 
 
 def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
@@ -174,7 +180,10 @@ def _open_parquet(path: Path) -> "Iterator[pq.ParquetFile]":
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        # Without pre-buffering, a row group is read page by page, and not what follows the rows that are wanted.
+        with pq.ParquetFile(
+            path, page_checksum_verification=True, pre_buffer=False, buffer_size=_BYTES_AT_ONCE
+        ) as file:
             yield file
     except DatasetError:
         raise

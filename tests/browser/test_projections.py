@@ -162,3 +162,33 @@ def test_a_point_shows_its_image_on_hover_and_is_picked_by_a_click(demo_address:
     page.keyboard.up("Shift")
     until_it_looks_otherwise(map_of(page, "plane"), before)
     assert picked(page) == [int(sample.group(1))], "with shift, dragging moves the map, and nothing is picked"
+
+
+def test_a_box_keeps_the_drawing_and_puts_a_veil_over_the_other_points(demo_address: str, page: Page) -> None:
+    """The chart is not drawn anew; points below the veil and above it answer to the mouse."""
+    visit(page, demo_address + "/projections?run=ST")
+    drawing = map_of(page, "plane")
+    expect(drawing).to_be_visible()
+    drawing.evaluate("element => { element.dataset.kept = 'yes' }")
+    before, highest = strong(drawing), a_point(drawing)
+    drag(page, drawing, (0.15, 0.55), (0.32, 0.72))
+    expect(page.get_by_role("heading", name=re.compile(r"\d+ samples? selected"))).to_be_visible()
+    page.mouse.move(0, 0)
+    for _attempt in range(100):
+        if (after := strong(drawing)).sum() < 0.7 * before.sum():
+            break
+        page.wait_for_timeout(100)
+    else:
+        pytest.fail("no point is faint")
+    assert after.any() and drawing.get_attribute("data-kept") == "yes"
+    for place in (highest, a_point(drawing)):  # (neither is in the box, which takes the mouse itself)
+        page.mouse.move(*place)
+        expect(page.locator("#vg-tooltip-element.visible img")).to_be_visible(timeout=20_000)
+        page.mouse.move(0, 0)
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(page.get_by_role("heading", name="No samples selected")).to_be_visible()
+    for _attempt in range(100):
+        if strong(map_of(page, "plane")).sum() == before.sum():
+            return
+        page.wait_for_timeout(100)
+    pytest.fail("the points are still faint")

@@ -55,13 +55,13 @@ def seen(markdown: str) -> str:
 
 
 def charts(app: AppTest) -> dict[str, dict[str, Any]]:
-    """The Vega-Lite spec of every chart by its alternative text, with its rows under `rows` (one frame a layer)."""
+    """The Vega-Lite spec of every chart by its alternative text, with its rows: in `rows`, and by their names in `data`."""
     found = {}
     for element in walk(app.main):
         if type(element).__name__ == "UnknownElement" and element.type == "vega_lite_chart":
             proto = element.proto
-            frames = [_frame(dataset.data.data) for dataset in proto.datasets]
-            found[proto.alt] = {"spec": json.loads(proto.spec), "rows": frames}
+            frames = {dataset.name: _frame(dataset.data.data) for dataset in proto.datasets}
+            found[proto.alt] = {"spec": json.loads(proto.spec), "rows": list(frames.values()), "data": frames}
     return found
 
 

@@ -17,7 +17,8 @@ METHODS = pytest.mark.parametrize("method", ["PCA", "UMAP", "Simplex plane"])
 def frame_of(app: AppTest, name: str = MAPS[0]) -> tuple[float, ...]:
     """The middle and the least sides of a map: x, y, width, height."""
     spec = charts(app)[name]["spec"]
-    (points,) = [layer for layer in spec["layer"] if layer["mark"]["type"] == "point"]
+    points, chosen = [layer for layer in spec["layer"] if layer["mark"]["type"] == "point"]
+    assert all(points["encoding"][axis] == chosen["encoding"][axis] for axis in ("x", "y"))
     middles = [points["encoding"][axis]["scale"]["domain"]["expr"].split(" ")[0].strip("[") for axis in ("x", "y")]
     (unit,) = [parameter["expr"] for parameter in spec["params"] if parameter["name"] == "units_per_pixel"]
     sides = re.fullmatch(r"max\((\S+) / width, (\S+) / \(height - 30\)\)", unit)

@@ -32,9 +32,10 @@ def samples_of(store: Path, split: str = "train") -> list[int]:
 
 
 def chosen_on(app: AppTest, name: str) -> set[int]:
-    """The samples that stand out on a map."""
-    frame = rows(app, name, "sample", "chosen")
-    return set(frame[frame["chosen"]]["sample"])
+    """The samples that stand out on a map, where all others are behind a veil."""
+    data = charts(app)[name]["data"]
+    assert len(data["veil"]) == 1 and set(data["chosen_points"]["sample"]) == set(data["chosen_moves"]["sample"])
+    return set(data["chosen_points"]["sample"])
 
 
 def table(app: AppTest) -> pd.DataFrame:

@@ -5,7 +5,7 @@ Tested by tests/rnc/ui/charts/test_charts.py.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -16,6 +16,17 @@ from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.equal_axes import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
+from rnc.ui.charts.plane_rows import (
+    CHOSEN_MOVES,
+    CHOSEN_POINTS,
+    MOVES,
+    POINTS,
+    VEIL,
+    choice_in,
+    rows_of,
+    with_chosen_above,
+    with_marks,
+)
 from rnc.ui.charts.theme import quiet_text
 from rnc.vocabulary import Role
 
@@ -42,6 +53,8 @@ _WHEEL = "wheel![event.ctrlKey || event.metaKey]"
 """Event filter of the zoom: the wheel alone and a finger scroll the page, wherever they are."""
 _FULL_SIZE = 400  # number of marks; more marks are drawn smaller
 _SIZE, _LEAST_SIZE = 42, 6
+_STRONG, _FAINT = 0.85, 0.1
+"""The opacity of points, and of those among which others stand out."""
 _TOOLTIP = "{{sample: datum.sample, true: datum.label, predicted: datum.predicted, condition: {condition}}}"
 """Tooltips as one expression per mark, a fifth of the length of Vega-Lite's own tooltips (from an encoding)."""
 _ADDRESS = re.compile(r"[\w/-]+", re.ASCII)
@@ -85,31 +98,36 @@ def feature_plane(
     plane only with shift; `chosen` samples that are present are highlighted. A click on a class in the legend highlights it. If
     there are too many classes for a legend (`has_legend`), it names and highlights only those in `highlighted`. The unit is the
     same in x and y, and a scale bar shows its length.
+
+    With a `brush`, a page draws chosen samples once more over a veil, instead of making the others faint: a browser then gets a
+    few rows with each box, and keeps the points that it has drawn.
     """
     triangle = extras.triangle
     shown = _frame(frame, extras)
     highlighted = [] if has_legend(classes) else [name for name in classes if name in set(highlighted)]
-    frame, has_chosen = _highlight(frame, chosen, highlighted)
-    rows = SCALE_BAR_ROWS | {"points": _sent(frame, "predicted", "shown")}
-    if arrows:
-        rows["moves"] = _sent(_moves(frame, perturbed), "x2", "y2")
-    if extras.path is not None:
-        rows["path"] = extras.path
+    choice = choice_in(frame, chosen, highlighted)
+    points = rows_of(frame, perturbed, arrows=arrows)
+    others = SCALE_BAR_ROWS | ({} if extras.path is None else {"path": extras.path})
     if triangle is not None:
-        rows |= _simplex_rows(triangle)
+        others |= _simplex_rows(triangle)
     shape = _PlaneShape(
         tuple(classes),
         perturbed,
-        frozenset(rows),
+        frozenset(points | others),
         shown,
         size=max(_SIZE * min(_FULL_SIZE / max(len(frame), 1), 1) ** 0.5, _LEAST_SIZE),
         brush=brush,
         image_address=extras.image_address,
-        has_chosen=has_chosen,
+        has_chosen=bool(choice),
         highlighted=tuple(highlighted),
         vertices=None if triangle is None else tuple(triangle["label"]),
     )
-    return Chart(_plane_specification(shape), rows)
+    chart = Chart(_plane_specification(shape), with_marks(points, choice) | others)
+    if not brush:
+        return chart
+    rows = with_chosen_above(points, choice) | others
+    shape = replace(shape, data_sets=frozenset(rows), has_chosen=False)
+    return replace(chart, screen=Chart(_plane_specification(shape), rows))
 
 
 @dataclass(frozen=True)
@@ -144,28 +162,39 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
         "y": alt.Y("y:Q", axis=None, scale=shape.frame.scale("y")),
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
-    points = _points(shape, shapes).encode(**place, opacity=_opacity(stands_out, 0.85, 0.1))
+    points = _points(shape, shapes).encode(**place, opacity=_opacity(stands_out, _STRONG, _FAINT))
+    lines = named(MOVES).mark_rule(strokeWidth=1).encode(**place, x2="x2:Q", y2="y2:Q")
+    lines = lines.encode(opacity=_opacity(stands_out, 0.35, 0.02))
     clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if shape.brush else {}
-    layers = [points.add_params(alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked))]
-    if pick:
-        layers[0] = layers[0].add_params(pick)
+    parameters = [alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked), *([pick] if pick else [])]
     if shape.brush:
-        layers[0] = layers[0].add_params(
-            alt.selection_interval(name=BRUSHED, on=_DRAG.format("!event.shiftKey && "), zoom=False)
-        )
-    if "moves" in shape.data_sets:
-        lines = named("moves").mark_rule(strokeWidth=1, invalid=None).encode(**place, x2="x2:Q", y2="y2:Q")
-        layers.insert(0, lines.encode(opacity=_opacity(stands_out, 0.35, 0.02)))
+        parameters.append(alt.selection_interval(name=BRUSHED, on=_DRAG.format("!event.shiftKey && "), zoom=False))
+    layers = [*([lines] if MOVES in shape.data_sets else []), points.add_params(*parameters)]
+    if VEIL in shape.data_sets:
+        layers.append(_veil())
+        chosen = ((lines, CHOSEN_MOVES), (points, CHOSEN_POINTS))
+        layers += [layer.properties(data=alt.NamedData(name)) for layer, name in chosen if name in shape.data_sets]
     if "path" in shape.data_sets:
         way = named("path").mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
     drag = _DRAG.format("event.shiftKey && " if shape.brush else "")
     moved = alt.selection_interval(name="moved", bind="scales", translate=drag, zoom=_WHEEL)
-    parameters = [*shape.frame.parameters, moved]
     if shape.vertices is not None:
         layers += _simplex()
     chart = alt.LayerChart(layer=[*layers, *scale_bar()], height=_height(shape), usermeta=ISOMETRIC)
-    return chart.add_params(*parameters)
+    return chart.add_params(*shape.frame.parameters, moved)
+
+
+def _veil() -> alt.Chart:
+    """Draw the page's background over the plane, through which points look faint; the mouse goes through it, too."""
+    everywhere: dict[str, Any] = {
+        "x": alt.value(0),
+        "y": alt.value(0),
+        "x2": alt.value("width"),
+        "y2": alt.value("height"),
+    }
+    veil = named(VEIL).mark_rect(color=alt.ExprRef("background"), opacity=1 - _FAINT / _STRONG, aria=False)
+    return veil.encode(**everywhere)
 
 
 def _height(shape: _PlaneShape) -> int:
@@ -182,16 +211,6 @@ def has_legend(classes: list[str]) -> bool:
 def _columns(classes: list[str]) -> int:
     """Return the number of class names that fit side by side in a legend below a narrow plane."""
     return max(_LETTERS_BELOW // (min(max(map(len, classes), default=1), _LETTERS) + 3), 1)
-
-
-def _highlight(frame: pd.DataFrame, chosen: Collection[int], highlighted: Collection[str]) -> tuple[pd.DataFrame, bool]:
-    """Return the frame with highlighted rows marked (`chosen`) and last, and whether any are."""
-    is_chosen = frame["sample"].isin(list(chosen))
-    of_class = frame["label"].isin(list(highlighted))
-    if not is_chosen.any() and not of_class.any():
-        return frame, False
-    selections = [each for each in (is_chosen, of_class) if each.any()]
-    return frame.assign(chosen=np.logical_and.reduce(selections)).sort_values("chosen", kind="stable"), True
 
 
 def _stands_out(pick: alt.Parameter | None, has_chosen: bool) -> Any:
@@ -228,7 +247,7 @@ def _points(shape: _PlaneShape, legend: alt.Legend) -> alt.Chart:
     """Draw a mark per sample and condition, with the condition as its shape."""
     shapes = alt.Scale(domain=[str(Role.CLEAN), shape.perturbed], range=["circle", "triangle-up"])
     tooltip = alt.ExprRef(_tooltip(_in_words(shape, "datum.shown"), shape.image_address))
-    points = named("points").mark_point(size=shape.size, filled=True, tooltip=tooltip, invalid=None)
+    points = named(POINTS).mark_point(size=shape.size, filled=True, tooltip=tooltip)
     return points.encode(shape=alt.Shape("shown:N", scale=shapes, legend=legend))
 
 
@@ -244,14 +263,6 @@ def _tooltip(condition: str, address: str | None) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"an address of images consists of letters, digits, /, - and _, got {address!r}")
     return words[:-1] + f", image: '{address}' + datum.sample}}"
-
-
-def _sent(frame: pd.DataFrame, *more: str) -> pd.DataFrame:
-    """Return the columns that the marks need; texts become categories, because a browser reads those faster."""
-    needed = [name for name in ("sample", "label", "x", "y", "chosen", *more) if name in frame]
-    sent = frame[needed].replace([np.inf, -np.inf], np.nan).dropna(subset=["x", "y"])
-    texts = [name for name in ("label", "predicted", "shown") if name in needed]
-    return sent.assign(**{name: sent[name].astype("category") for name in texts})
 
 
 def _frame(points: pd.DataFrame, extras: PlaneExtras) -> Frame:
@@ -277,10 +288,3 @@ def _simplex() -> list[alt.Chart]:
     ground = vertices.mark_text(stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round", **text)
     names = vertices.mark_text(color=quiet_text(), **text)
     return [sides, *(layer.encode(x="x:Q", y="y:Q", text="label:N") for layer in (ground, names))]
-
-
-def _moves(frame: pd.DataFrame, perturbed: str) -> pd.DataFrame:
-    """Return a row per sample with its clean and its perturbed position."""
-    clean = frame[frame["shown"] == Role.CLEAN]
-    perturbed_points = frame[frame["shown"] == perturbed][["sample", "x", "y"]].rename(columns={"x": "x2", "y": "y2"})
-    return clean.merge(perturbed_points, on="sample")

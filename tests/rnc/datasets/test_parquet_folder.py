@@ -63,6 +63,22 @@ def test_files_and_rows_come_in_order(tmp_path: Path) -> None:
     assert np.array_equal(found[0], images) and np.array_equal(found[1], labels)
 
 
+def test_what_follows_the_last_of_the_selected_rows_is_not_read(tmp_path: Path) -> None:
+    """An image is looked at in a data set of gigabytes; damage further on in the same row group is not even noticed."""
+    images = grey(3000)
+    options = {"write_page_checksum": True, "use_dictionary": False, "compression": "none", "data_page_size": 2**14}
+    path = write(tmp_path / "mnist" / TRAIN, table(images, [0] * 3000), **options)
+    content = bytearray(path.read_bytes())
+    content[content.index(encoded(images[2900])) + 100] ^= 1
+    path.write_bytes(content)
+    source = parquet_folder.find(MNIST, Split.TRAIN, tmp_path)
+    assert source is not None
+    found = [image.content for image in source.select(np.array([3, 499, 502]))]
+    assert found == [encoded(images[row]) for row in (3, 499, 502)]
+    with pytest.raises(DatasetError, match=f"{TRAIN}: not a readable Parquet file"):
+        list(source.select(np.array([3, 2999])))
+
+
 def test_the_fine_labels_of_cifar100_are_read_under_the_hubs_header(tmp_path: Path) -> None:
     """The hub spells crab `cra`."""
     images = np.random.default_rng(0).integers(256, size=(100, 3, 32, 32), dtype=np.uint8)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert as vlc
 from PIL import Image
 
 from rnc.ui.charts import claims
@@ -282,6 +283,46 @@ def test_chosen_samples_stand_out_and_are_drawn_last() -> None:
     nowhere = spec_of(feature_plane(PLANE, NAMES, "perturbed", arrows=False, chosen=[77]))
     same_rows(data_of(nowhere, "x"), PLANE)
     assert layers_of(nowhere, "point")[0]["encoding"]["opacity"]["condition"][0]["param"] == "picked_class"
+
+
+def test_a_page_draws_chosen_samples_once_more_over_a_veil() -> None:
+    """A browser keeps what it has drawn if the specification and the large data sets are as they were."""
+    drawn = [
+        feature_plane(PLANE, NAMES, "perturbed", arrows=True, brush=True, chosen=chosen).screen
+        for chosen in ([], [4, 77], [4, 9])
+    ]
+    assert all(screen is not None for screen in drawn)
+    without, one, both = (screen for screen in drawn if screen is not None)
+    assert without.specification_text == one.specification_text == both.specification_text
+    for name in ("points", "moves", "scale_bar"):
+        assert without.streams[name] == one.streams[name] == both.streams[name]
+    assert [len(screen.rows["veil"]) for screen in (without, one, both)] == [0, 1, 1]
+    for kind, copies in (("points", 2), ("moves", 1)):
+        chosen = [screen.rows[f"chosen_{kind}"] for screen in (without, one, both)]
+        assert [list(rows["sample"]) for rows in chosen] == [[], [4] * copies, [4, 9] * copies]
+        assert all(list(rows.columns) == list(without.rows[kind].columns) for rows in chosen)
+    spec = spec_of(one)
+    assert marks(spec) == ["rule", "point", "rect", "rule", "point", *SCALE_BAR], "the veil is below the chosen ones"
+    below, above = layers_of(spec, "point")
+    assert below["encoding"] == above["encoding"] and below["mark"] == above["mark"]
+
+
+def test_the_mouse_goes_through_the_veil() -> None:
+    """Points below it keep their tooltips and are clicked."""
+    screen = feature_plane(PLANE, NAMES, "perturbed", arrows=True, brush=True, chosen=[4]).screen
+    assert screen is not None
+    (veil,) = vlc.vegalite_to_vega(spec_of(screen))["marks"][3:4]
+    assert (veil["type"], veil["from"]["data"], veil["interactive"]) == ("rect", "veil", False)
+
+
+def test_a_picture_of_a_map_has_no_veil() -> None:
+    of_map, of_lab = (feature_plane(PLANE, NAMES, "perturbed", arrows=True, brush=b, chosen=[4]) for b in (True, False))
+    assert of_lab.screen is None and "veil" not in of_map.rows
+    for name, frame in of_lab.rows.items():
+        pd.testing.assert_frame_equal(of_map.rows[name], frame)
+    assert [layer["encoding"].get("opacity") for layer in of_map.specification["layer"]] == [
+        layer["encoding"].get("opacity") for layer in of_lab.specification["layer"]
+    ]
 
 
 def test_a_brush_draws_a_box_and_shift_moves_the_plane() -> None:
