@@ -122,7 +122,7 @@ def changed(objective: str, what: What, last: float, first: float | None = None)
 def test_every_claim_says_what_it_is_and_what_decides_it() -> None:
     found = verdicts()
     assert list(found) == [*(f"C{k}" for k in range(1, 10)), "C9 released", "C10", "C11"]
-    assert all(j.title and j.statement and j.criterion for j in found.values())
+    assert all(j.title and j.statement and j.criterion.endswith(".") for j in found.values())
     assert {j.verdict for j in found.values()} == {Verdict.NOT_MEASURED}
     used = {what.metric for values in (ST, TRAINED_ON_PERTURBED) for what in values}
     assert set(USED) == used and used < set(Metric)
@@ -408,7 +408,9 @@ def test_every_run_that_a_claim_applies_to_must_meet_it() -> None:
     assert [number.run_id for number in found.numbers if not number.met] == ["1"]
     assert {number.run_id for number in found.numbers} == {"0", "1"}
     assert [found.of(run_id) for run_id in "012"] == [Verdict.SUPPORTED, Verdict.CONTRADICTED, Verdict.NOT_MEASURED]
-    assert verdicts(("st", ST), ("st", ST))["C1"].verdict is Verdict.SUPPORTED
+    both = verdicts(("st", ST), ("st", ST))["C1"]
+    assert both.verdict is Verdict.SUPPORTED
+    assert [(epoch, number.run_id) for epoch, number in both.course] == [(0, "0"), (60, "0"), (0, "1"), (60, "1")]
 
 
 def test_a_run_at_its_initialisation_is_left_out() -> None:
@@ -454,6 +456,7 @@ def test_a_start_at_exactly_zero_breaks_nothing() -> None:
         ("interrupted", 30, Verdict.TOO_EARLY),
         ("running", 60, Verdict.SUPPORTED),
         ("finished", 1, Verdict.TOO_EARLY),
+        ("finished", 2, Verdict.SUPPORTED),
         ("finished", 30, Verdict.SUPPORTED),
     ],
 )
@@ -482,6 +485,20 @@ def test_a_run_under_way_says_nothing_about_why_another_is_not_judged() -> None:
     assert judgement.of("1") is Verdict.NOT_MEASURED
 
 
+def test_a_run_that_does_not_say_its_state_counts_as_trained_to_its_end() -> None:
+    runs = table("at").assign(epochs=60)
+    assert judge(runs, frame("0", TRAINED_ON_PERTURBED, (0, 30)))[6].verdict is Verdict.SUPPORTED
+
+
+def test_a_run_without_any_number_is_not_measured_or_too_early() -> None:
+    """One of a single planned epoch, too, as long as it is under way."""
+    nothing = frame("another", {What("clean", "nc1"): (1.0, 1.0)})
+    assert judge(table("at"), nothing)[6].unjudged == {"0": Reason.NOT_MEASURED}
+    for planned in (1, 60):
+        runs = table("at").assign(state="running", epochs=planned)
+        assert judge(runs, nothing)[6].unjudged == {"0": Reason.TOO_EARLY}
+
+
 def test_a_run_of_one_epoch_is_judged_after_it() -> None:
     runs = table("at").assign(state="finished", epochs=1)
     assert judge(runs, frame("0", TRAINED_ON_PERTURBED, (0, 1)))[6].verdict is Verdict.SUPPORTED
@@ -492,6 +509,10 @@ def test_a_claim_says_why_it_does_not_judge_a_run() -> None:
     missing = {what: pair for what, pair in ST.items() if what.shown != "gaussian"}
     reasons = verdicts(("st", unfitted), ("at", TRAINED_ON_PERTURBED), ("st", missing), ("st", ST))["C5"].unjudged
     assert reasons == {"0": Reason.NOT_FITTED, "1": Reason.OTHER_TRAINING, "2": Reason.NOT_MEASURED}
+    unknown = {what: pair for what, pair in ST.items() if what != What("clean", "accuracy")}
+    assert verdicts(("st", unknown))["C5"].unjudged == {"0": Reason.NOT_MEASURED}
+    begun = judge(table("st").assign(state="running", epochs=90), frame("0", unfitted))[4]
+    assert begun.unjudged == {"0": Reason.TOO_EARLY}
     start = judge(table("st").assign(state="running", epochs=60), frame("0", ST, (-1, 0)))[4]
     assert start.unjudged == {"0": Reason.TOO_EARLY} and start.verdict is Verdict.TOO_EARLY
 
