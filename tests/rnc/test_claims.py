@@ -9,6 +9,7 @@ import pytest
 
 from rnc.claims import USED, Judgement, Reason, Verdict, judge
 from rnc.claims.bounds import ALIGNED, COLLAPSED, DESTROYED, ORIGIN, REASONS, SIMPLEX_LOST
+from rnc.claims.evidence import ratio
 from rnc.vocabulary import Metric, Objective
 
 AT = ["C6", "C7", "C8", "C11"]
@@ -446,6 +447,12 @@ def test_a_start_at_exactly_zero_breaks_nothing() -> None:
     assert verdicts(("at", values))["C6"].verdict is not Verdict.SUPPORTED
     nc4 = changed("st", What("clean", "nc4"), 0.01, first=0.0)
     assert verdicts(("st", nc4))["C1"].verdict is Verdict.CONTRADICTED
+
+
+def test_a_ratio_to_zero_is_infinite_and_that_of_zero_to_zero_is_no_number() -> None:
+    assert ratio(3.0, 2.0) == 1.5 and ratio(0.0, 2.0) == 0.0
+    assert ratio(1.0, 0.0) == ratio(1e-9, 0.0) == math.inf
+    assert math.isnan(ratio(0.0, 0.0)) and math.isnan(ratio(math.nan, 0.0)) and math.isnan(ratio(math.nan, 2.0))
 
 
 @pytest.mark.parametrize(
