@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 
 from rnc.store import addresses, duckdb_errors, published_reader
@@ -201,6 +202,24 @@ def test_published_runs_of_which_a_file_decays_are_left_out(
     assert list(reader.left_out()) == ["b"]
     assert reader.left_out()["b"].startswith("metric.parquet cannot be read (")
     assert len(reader.left_out()["b"]) <= len("metric.parquet cannot be read ()") + 160
+
+
+def test_only_free_blocks_within_the_file_are_unused(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB counts free blocks at the end of the file that it has cut off already."""
+    begin(store, "a")
+    size = store.stat().st_size
+    for free, used, unused in (
+        (10**9, size - 1000, 1000),
+        (10, size - 1000, 10),
+        (10**9, size, 0),
+        (10**9, size + 1, 0),
+        (0, 0, 0),
+    ):
+        reader = StoreReader(store)
+        counted = pd.DataFrame({"free": [free], "used": [used]})
+        monkeypatch.setattr(reader._cached, "query", lambda _sql, counted=counted: counted)
+        assert reader.unused_bytes() == unused
+    assert StoreReader(store.with_name("none.duckdb")).unused_bytes() == 0
 
 
 def test_the_gallery_is_that_of_the_environment_or_the_projects(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,15 @@ def test_a_classifier_has_its_rows_and_biases_in_the_order_of_the_classes(store:
     assert StoreReader(store).samples.featured("a").values.tolist() == [[2, "train", "clean"]]
 
 
+@pytest.mark.parametrize("classes", [[0, 0], [0, -1], [0, None]])
+def test_vectors_of_classes_that_are_no_classes_are_refused(store: Path, classes: list) -> None:
+    writer, rows = begin(store, "a"), one_epoch("a", 1)
+    rows.add("classifier", run_id="a", epoch=1, **{"class": classes}, vector=np.eye(2), bias=[0.0, 1.0])
+    writer.write_epoch("a", 1, rows)
+    with pytest.raises(StoreError, match="they name a class twice, or none"):
+        StoreReader(store).vectors.classifier_with_biases("a", 1)
+
+
 def test_a_column_of_few_texts_reads_as_these_texts() -> None:
     column = text_column(["b", "a", "c"], np.array([2, 0, 0, 1]))
     assert column.to_pylist() == ["c", "b", "b", "a"] and column.dictionary.to_pylist() == ["b", "a", "c"]
