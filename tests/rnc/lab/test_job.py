@@ -3,6 +3,7 @@
 import resource
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from rnc.lab import worker_process
 from rnc.lab.engine import collapse_under_attack, loading, timing
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.job import Job, JobState, job_of_token
+from rnc.lab.job_queue import JobQueue
+from rnc.lab.limits import Limits
 from rnc.lab.perturbed_images import PerturbedImagesResult
 from rnc.lab.source import RequestError, ascending_numbers
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
@@ -122,6 +125,17 @@ def test_the_end_of_a_worker_is_told_by_its_cause(
     process = subprocess.Popen(["sh", "-c", script], start_new_session=True)
     assert worker_process._reason_of_end(process, fault) == words
     assert process.returncode is not None
+
+
+def test_only_networks_of_the_folders_are_measured_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = JobQueue(Limits(), folders=lambda: [tmp_path], command=["none"])
+    monkeypatch.setattr(queue, "_wake", lambda: None)
+    (tmp_path / "net.safetensors").touch()
+    queue.measure_when_idle(SOURCE)
+    assert queue._to_measure is None
+    inside = replace(SOURCE, checkpoint=str(tmp_path / "net.safetensors"))
+    queue.measure_when_idle(inside)
+    assert queue._to_measure == inside
 
 
 def test_as_many_numbers_as_allowed_are_taken() -> None:

@@ -1,9 +1,11 @@
 """Runs that are added whole, and the rows that a training writes beside its epochs: paths, networks, results of the lab."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rnc.conditions import CLEAN
@@ -14,6 +16,7 @@ from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.queries import saved_lab_results
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows, text_column
+from rnc.store.run_configs import descriptions
 from rnc.store.writer import CompleteRun, StoreWriter
 from rnc.vocabulary import Role, RunState
 from tests.rnc.store.hand_written import CLASSES, CONDITIONS, L2, PROVENANCE, begin, config, one_epoch
@@ -145,6 +148,12 @@ def test_vectors_of_classes_that_are_no_classes_are_refused(store: Path, classes
     writer.write_epoch("a", 1, rows)
     with pytest.raises(StoreError, match="they name a class twice, or none"):
         StoreReader(store).vectors.classifier_with_biases("a", 1)
+
+
+def test_a_run_that_is_there_twice_is_named() -> None:
+    rows = {"run_id": ["a", "b", "b"], "config": [json.dumps(config())] * 3, "classes": [CLASSES] * 3, "device": "cpu"}
+    with pytest.raises(StoreError, match="run b is in the store more than once"):
+        descriptions(pd.DataFrame(rows))
 
 
 def test_a_column_of_few_texts_reads_as_these_texts() -> None:
