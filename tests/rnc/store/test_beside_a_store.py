@@ -175,23 +175,40 @@ def test_the_tables_that_cannot_be_read_are_named(store: Path) -> None:
     assert list(found) == ["metric"] and 0 < len(found["metric"]) <= 200 and "\n" not in found["metric"]
 
 
-def test_published_runs_of_which_a_file_decays_are_left_out(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A disk that loses bytes does not change the times of a file, by which changes are noticed."""
-    monkeypatch.setattr(published_reader, "_states", lambda _run: ())
-    gallery = tmp_path / "gallery"
+def published_two(store: Path) -> Path:
+    """A gallery of the runs a and b."""
+    gallery = store.parent / "gallery"
     for run_id in ("a", "b"):
         writer = begin(store, run_id)
         writer.write_epoch(run_id, 0, one_epoch(run_id, 0))
         writer.end_run(run_id, RunState.FINISHED, 1.0)
         publish(store, run_id, gallery)
-    assert published(gallery) == ["a", "b"]
-    assert not leave_out_damaged(gallery, frozenset({"metric", "run"}))
-    file = gallery / "b" / "metric.parquet"
+    return gallery
+
+
+def damage(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[4:60] = bytes(byte ^ 255 for byte in content[4:60])
     file.write_bytes(content)
+
+
+def test_a_damaged_published_run_leaves_the_others(store: Path) -> None:
+    gallery = published_two(store)
+    damage(gallery / "b" / "metric.parquet")
+    assert published(gallery) == ["a"]
+    left_out = StoreReader(store.with_name("none.duckdb"), gallery).left_out()
+    assert list(left_out) == ["b"] and left_out["b"].startswith("metric.parquet cannot be read (")
+
+
+def test_published_runs_of_which_a_file_decays_are_left_out(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that loses bytes does not change the times of a file, by which changes are noticed."""
+    monkeypatch.setattr(published_reader, "_states", lambda _run: ())
+    gallery = published_two(store)
+    assert published(gallery) == ["a", "b"]
+    assert not leave_out_damaged(gallery, frozenset({"metric", "run"}))
+    damage(gallery / "b" / "metric.parquet")
     assert not leave_out_damaged(gallery, frozenset({"run"})), (
         "only the files of the tables that are asked for are read"
     )
