@@ -83,6 +83,15 @@ def test_a_mutation_run_that_tried_nothing_is_an_error_and_no_score(
         mutation.main()
 
 
+def test_the_tests_that_mutation_testing_leaves_out_are_there() -> None:
+    """A renamed test would be run for every mutant, unnoticed."""
+    for room, left_out in mutation.LEFT_OUT.items():
+        for file, _colons, name in (test.partition("::") for test in left_out):
+            assert any(file.startswith(selected) for selected in mutation.ROOMS[room])
+            assert f"def {name}(" in (ROOT / file).read_text() or not name
+    assert all((ROOT / test).exists() for tests in mutation.ROOMS.values() for test in tests)
+
+
 def test_coverage_is_summed_by_room() -> None:
     summary = {
         "covered_lines": 3,

@@ -9,7 +9,7 @@ import pytest
 
 from rnc.claims import USED, Judgement, Reason, Verdict, judge
 from rnc.claims.bounds import ALIGNED, COLLAPSED, DESTROYED, ORIGIN, REASONS, SIMPLEX_LOST
-from rnc.claims.evidence import Number, RunEvidence
+from rnc.claims.evidence import Number, RunEvidence, ratio
 from rnc.claims.rules import CLAIMS
 from rnc.vocabulary import Metric, Objective
 
@@ -25,8 +25,9 @@ ABOUT = {
 CLASSES = [str(c) for c in range(10)]
 BETWEEN_VERTICES = math.acos(-1 / 9)
 SHARES = {"half": 0.5, "quarter": 0.25, "perturbed": 1.0}
-DEPTHS = {"pixels": 0, "stage-1": 1, "stage-2": 2, "features": 3}
+DEPTHS = {"pixels": 0, "stage-1": 1, "stage-2": 2, "stage-3": 3, "stage-4": 4, "features": 5}
 EPOCHS = (0, 60)
+NC = ("NC1", "NC2 equinorm", "NC2 equiangularity", "NC3", "NC4")
 
 
 class What(NamedTuple):
@@ -123,7 +124,7 @@ def changed(objective: str, what: What, last: float, first: float | None = None)
 def test_every_claim_says_what_it_is_and_what_decides_it() -> None:
     found = verdicts()
     assert list(found) == [*(f"C{k}" for k in range(1, 10)), "C9 released", "C10", "C11"]
-    assert all(j.title and j.statement and j.criterion for j in found.values())
+    assert all(j.title and j.statement and j.criterion.endswith(".") for j in found.values())
     assert {j.verdict for j in found.values()} == {Verdict.NOT_MEASURED}
     used = {what.metric for values in (ST, TRAINED_ON_PERTURBED) for what in values}
     assert set(USED) == used and used < set(Metric)
@@ -210,6 +211,69 @@ def test_the_numbers_used_are_shown(claim: str, objective: str, values: list[flo
     assert [number.value for number in numbers] == pytest.approx(values)
     assert [number.bound for number in numbers] == bounds
     assert {number.run_id for number in numbers} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "objective", "names"),
+    [
+        ("C1", "st", ["train accuracy", *(f"{nc} now / at start" for nc in NC)]),
+        ("C2", "st", ["NC1, perturbed / clean", "equiangularity, perturbed / clean", "NC1 at ε/2 / clean"]),
+        (
+            "C3",
+            "st",
+            [
+                "NC1, relabelled / clean",
+                "NC1 relabelled / clean at start",
+                "angle to the vertex / between two vertices",
+            ],
+        ),
+        (
+            "C4",
+            "st",
+            [
+                "NC1 targeted / clean at start",
+                "equiangularity, targeted / clean",
+                "angle to the target's vertex (rad)",
+            ],
+        ),
+        (
+            "C5",
+            "st",
+            [
+                "NC1, Gaussian / clean",
+                "angle, Gaussian (rad)",
+                "NC1, sign noise / clean",
+                "angle, sign noise (rad)",
+            ],
+        ),
+        ("C6", "at", ["NC1 clean now / clean at start", "NC1 perturbed now / clean at start"]),
+        ("C7", "at", ["mean angle clean to perturbed (rad)"]),
+        (
+            "C8",
+            "at",
+            [
+                "under PGD, train: network",
+                "under PGD, train: nearest centre / network",
+                "under PGD, test: nearest centre / network",
+            ],
+        ),
+        (
+            "C9",
+            "trades",
+            [
+                "test accuracy, clean",
+                "test accuracy, PGD / clean",
+                "NC1 clean now / at start",
+                "NC1 perturbed now / clean at start",
+            ],
+        ),
+        ("C10", "st", ["rank correlation of depth and NC1", "under PGD: nearest centre, early − last"]),
+        ("C11", "at", ["NC1 clean, test / train", "NC1 perturbed, test / train"]),
+    ],
+)
+def test_each_number_is_named(claim: str, objective: str, names: list[str]) -> None:
+    """As the page Findings lists them."""
+    assert [number.name for number in verdicts((objective, of(objective)))[claim].numbers] == names
 
 
 BEYOND = [
@@ -328,6 +392,37 @@ def test_later_stages_may_not_stand_for_early_ones() -> None:
     assert verdicts(("st", changed("st", early, 0.2)))["C10"].verdict is Verdict.CONTRADICTED
 
 
+def deep(*nearest: float) -> Values:
+    """A run whose stages have these nearest-centre accuracies under attack, from the pixels on; NC1 falls along them."""
+    without = {what: pair for what, pair in ST.items() if what.layer == "features"}
+    layers = ["pixels", "stage-1", "stage-2", "stage-3", "stage-4"][: len(nearest)]
+    nc1 = {What("clean", "nc1", layer=layer): (10.0, 9.0 - depth) for depth, layer in enumerate(layers)}
+    stages = zip(layers, nearest, strict=True)
+    accuracy = {What("perturbed", "ncc_accuracy", "clean", layer=layer): (0.1, value) for layer, value in stages}
+    return without | nc1 | accuracy
+
+
+@pytest.mark.parametrize(
+    ("nearest", "best"),
+    [
+        ((0.9, 0.4), 0.4),
+        ((0.9, 0.4, 0.8), 0.4),
+        ((0.9, 0.4, 0.8, 0.7), 0.4),
+        ((0.9, 0.4, 0.5, 0.8, 0.7), 0.5),
+        ((0.9, 0.5, 0.4, 0.8, 0.7), 0.5),
+    ],
+)
+def test_the_early_stages_are_the_first_half_without_the_pixels(nearest: tuple[float, ...], best: float) -> None:
+    """A stage in the middle of an even number is none of them; with one stage, it is."""
+    order, early = verdicts(("st", deep(*nearest)))["C10"].numbers
+    assert early.value == pytest.approx(best - 0.3)
+    assert order.value == pytest.approx(-1)
+
+
+def test_an_early_stage_that_is_not_measured_leaves_no_best_one() -> None:
+    assert verdicts(("st", deep(0.9, 0.5, math.nan, 0.8, 0.7)))["C10"].verdict is Verdict.NOT_MEASURED
+
+
 @pytest.mark.parametrize("claim", ["C6", "C9"])
 def test_perturbed_collapse_is_measured_against_clean_at_the_start(claim: str) -> None:
     objective = "at" if claim == "C6" else "trades"
@@ -342,7 +437,9 @@ def test_every_run_that_a_claim_applies_to_must_meet_it() -> None:
     assert [number.run_id for number in found.numbers if not number.met] == ["1"]
     assert {number.run_id for number in found.numbers} == {"0", "1"}
     assert [found.of(run_id) for run_id in "012"] == [Verdict.SUPPORTED, Verdict.CONTRADICTED, Verdict.NOT_MEASURED]
-    assert verdicts(("st", ST), ("st", ST))["C1"].verdict is Verdict.SUPPORTED
+    both = verdicts(("st", ST), ("st", ST))["C1"]
+    assert both.verdict is Verdict.SUPPORTED
+    assert [(epoch, number.run_id) for epoch, number in both.course] == [(0, "0"), (60, "0"), (0, "1"), (60, "1")]
 
 
 def test_a_run_at_its_initialisation_is_left_out() -> None:
@@ -380,6 +477,12 @@ def test_a_start_at_exactly_zero_breaks_nothing() -> None:
     assert verdicts(("st", nc4))["C1"].verdict is Verdict.CONTRADICTED
 
 
+def test_a_ratio_to_zero_is_infinite_and_that_of_zero_to_zero_is_no_number() -> None:
+    assert ratio(3.0, 2.0) == 1.5 and ratio(0.0, 2.0) == 0.0
+    assert ratio(1.0, 0.0) == ratio(1e-9, 0.0) == math.inf
+    assert math.isnan(ratio(0.0, 0.0)) and math.isnan(ratio(math.nan, 0.0)) and math.isnan(ratio(math.nan, 2.0))
+
+
 @pytest.mark.parametrize(
     ("state", "last", "verdict"),
     [
@@ -388,6 +491,7 @@ def test_a_start_at_exactly_zero_breaks_nothing() -> None:
         ("interrupted", 30, Verdict.TOO_EARLY),
         ("running", 60, Verdict.SUPPORTED),
         ("finished", 1, Verdict.TOO_EARLY),
+        ("finished", 2, Verdict.SUPPORTED),
         ("finished", 30, Verdict.SUPPORTED),
     ],
 )
@@ -409,6 +513,27 @@ def test_a_run_under_way_changes_nothing_about_a_verdict_on_others() -> None:
     assert judgement.verdict is Verdict.SUPPORTED and judgement.of("1") is Verdict.TOO_EARLY
 
 
+def test_a_run_under_way_says_nothing_about_why_another_is_not_judged() -> None:
+    runs = table("at", "st").assign(state=["running", "finished"], epochs=60)
+    judgement = judge(runs, pd.concat([frame("0", TRAINED_ON_PERTURBED, (0, 10)), frame("1", ST)]))[6]
+    assert judgement.of("0") is judgement.verdict is Verdict.TOO_EARLY
+    assert judgement.of("1") is Verdict.NOT_MEASURED
+
+
+def test_a_run_that_does_not_say_its_state_counts_as_trained_to_its_end() -> None:
+    runs = table("at").assign(epochs=60)
+    assert judge(runs, frame("0", TRAINED_ON_PERTURBED, (0, 30)))[6].verdict is Verdict.SUPPORTED
+
+
+def test_a_run_without_any_number_is_not_measured_or_too_early() -> None:
+    """One of a single planned epoch, too, as long as it is under way."""
+    nothing = frame("another", {What("clean", "nc1"): (1.0, 1.0)})
+    assert judge(table("at"), nothing)[6].unjudged == {"0": Reason.NOT_MEASURED}
+    for planned in (1, 60):
+        runs = table("at").assign(state="running", epochs=planned)
+        assert judge(runs, nothing)[6].unjudged == {"0": Reason.TOO_EARLY}
+
+
 def test_a_run_of_one_epoch_is_judged_after_it() -> None:
     runs = table("at").assign(state="finished", epochs=1)
     assert judge(runs, frame("0", TRAINED_ON_PERTURBED, (0, 1)))[6].verdict is Verdict.SUPPORTED
@@ -419,6 +544,10 @@ def test_a_claim_says_why_it_does_not_judge_a_run() -> None:
     missing = {what: pair for what, pair in ST.items() if what.shown != "gaussian"}
     reasons = verdicts(("st", unfitted), ("at", TRAINED_ON_PERTURBED), ("st", missing), ("st", ST))["C5"].unjudged
     assert reasons == {"0": Reason.NOT_FITTED, "1": Reason.OTHER_TRAINING, "2": Reason.NOT_MEASURED}
+    unknown = {what: pair for what, pair in ST.items() if what != What("clean", "accuracy")}
+    assert verdicts(("st", unknown))["C5"].unjudged == {"0": Reason.NOT_MEASURED}
+    begun = judge(table("st").assign(state="running", epochs=90), frame("0", unfitted))[4]
+    assert begun.unjudged == {"0": Reason.TOO_EARLY}
     start = judge(table("st").assign(state="running", epochs=60), frame("0", ST, (-1, 0)))[4]
     assert start.unjudged == {"0": Reason.TOO_EARLY} and start.verdict is Verdict.TOO_EARLY
 
@@ -433,3 +562,12 @@ def test_the_deciding_number_is_the_one_furthest_beyond_its_bound_or_the_main_on
     assert contradicted.margin == pytest.approx(-0.5)
     nc1 = verdicts(("st", ST))["C2"].deciding()
     assert nc1 is not None and nc1.in_words == "10, where at least 10 is needed"
+
+
+def test_a_claim_whose_main_number_is_measured_at_one_epoch_alone_has_a_deciding_one() -> None:
+    """Of those that are met it is the main one, although another is nearer to its bound."""
+    values = changed("at", What("perturbed", "nc1"), 1.0, first=math.nan)
+    judgement = verdicts(("at", values))["C6"]
+    assert [epoch for epoch, _number in judgement.course] == [60]
+    deciding = judgement.deciding()
+    assert deciding is not None and deciding.name == "NC1 perturbed now / clean at start"

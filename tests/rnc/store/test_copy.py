@@ -113,3 +113,13 @@ def test_rows_that_change_on_their_way_are_found(
     with pytest.raises(StoreError, match="are not the"):
         copy_run(tiny_store, target, only_run(tiny_store))
     assert files(target) == {}
+
+
+def test_networks_that_lie_there_already_are_taken_as_they_are(tiny_store: Path, tmp_path: Path) -> None:
+    """Two stores of a folder may hold the same run: the second copy replaces no network that the first one names."""
+    first, run_id = tmp_path / "target" / "first.duckdb", only_run(tiny_store)
+    copy_run(tiny_store, first, run_id)
+    networks = sorted((first.parent / "checkpoints").rglob("*.safetensors"))
+    before = [(network, network.stat().st_ino) for network in networks]
+    copy_run(tiny_store, first.with_name("second.duckdb"), run_id)
+    assert before and [(network, network.stat().st_ino) for network in networks] == before

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from rnc.store import sweep_file
+from rnc.store import sweep_checks, sweep_file
 from rnc.store.errors import StoreWriteError
 from rnc.store.sweep_file import Job, PlannedRun, Sweep, sweep_folder
 from rnc.store.sweep_state import progress, sweeps_of
@@ -106,6 +106,95 @@ def test_what_is_whole_is_taken(store: Path) -> None:
     file.write_text(json.dumps(run(epochs=0)))
     now = progress(sweeps_of(store)[0], pd.DataFrame({"run_id": ["a"], "state": ["running"], "epochs_done": [5]}), NONE)
     assert now.share == 0
+
+
+AT_THE_BOUNDS = {
+    "epochs": run(epochs=sweep_checks.MOST_EPOCHS, config={"epochs": sweep_checks.MOST_EPOCHS}),
+    "no epochs": run(epochs=0, seconds=0),
+    "seconds": run(seconds=sweep_checks.MOST_SECONDS),
+    "packed": fields(options={"pack": sweep_checks.MOST_RUNS, "at_a_time": sweep_checks.MOST_RUNS, "ranks": 1024}),
+    "not packed": fields(options={"pack": 0, "at_a_time": 0, "ranks": 1, "on_gpus": False}),
+    "limits": fields(options={"time_limit": sweep_checks.MOST_SECONDS, "flags": ["f" * 4096] * 32}),
+    "no limits": fields(options={"time_limit": None, "flags": [], "slurm": {}}),
+    "no time": fields(options={"time_limit": 0, "slurm": {f"k{k}": "v" * 4096 for k in range(64)}}),
+    "a task of an array": job(job_id="9" * 18 + "_" + "9" * 9),
+    "a process": job(process="0123abcd-" * 4 + ":" + "9" * 20, folder="f", cancelled=True),
+    "settings": run(config={f"k{k}": k for k in range(1000)}),
+    "jobs": fields(jobs=[]),
+    "an older version": fields(version=1),
+    "this version": fields(version=2),
+}
+
+BEYOND_THE_BOUNDS = {
+    "epochs must be 0 to 1,000,000, got 1000001": run(epochs=1_000_001),
+    "epochs must be 0 to 1,000,000, got -1": run(epochs=-1),
+    "run a: seconds must be 0 or more, got 1000000000001": run(seconds=10**12 + 1),
+    "options: pack cannot be 5001": fields(options={"pack": 5001}),
+    "options: at_a_time cannot be -1": fields(options={"at_a_time": -1}),
+    "options: at_a_time cannot be 5001": fields(options={"at_a_time": 5001}),
+    "options: at_a_time cannot be true": fields(options={"at_a_time": True}),
+    "options: ranks cannot be 0": fields(options={"ranks": 0}),
+    "options: ranks cannot be 1025": fields(options={"ranks": 1025}),
+    "options: on_gpus cannot be 1": fields(options={"on_gpus": 1}),
+    "options: time_limit cannot be -1": fields(options={"time_limit": -1}),
+    "options: time_limit cannot be true": fields(options={"time_limit": True}),
+    "options: flags cannot be a list": fields(options={"flags": ["f"] * 33}),
+    "options: slurm cannot be an object": fields(options={"slurm": {f"k{k}": "v" for k in range(65)}}),
+    "options: slurm cannot be a list": fields(options={"slurm": []}),
+    "options must be an object, got a list": fields(options=[]),
+    "options has a field priority that this program does not know": fields(options={"priority": 1}),
+    "the file has a field priority that this program does not know": fields(priority=1),
+    "the file has no jobs": {name: value for name, value in fields().items() if name != "jobs"},
+    "run a has no seconds": fields(runs={"a": {"config": {"seed": 1}, "epochs": 10}}, jobs=[]),
+    "run a must be an object, got a list": fields(runs={"a": []}, jobs=[]),
+    "run a: config must be an object, got 7": run(config=7),
+    "run a: config has 1001 fields": run(config={f"k{k}": k for k in range(1001)}),
+    "run a: config has 0 fields": run(config={}),
+    "run a: epochs are 10, but 11 in its config": run(config={"epochs": 11}),
+    "a sweep has 1 to 5,000 runs, this one 0": fields(runs={}, jobs=[]),
+    "runs must be an object, got a list": fields(runs=[], jobs=[]),
+    "jobs must be a list of at most 50,000, got an object": fields(jobs={}),
+    "a job must be an object, got 17": fields(jobs=[17]),
+    "job 17_: job_id must be a number, or two with _ between them": job(job_id="17_"),
+    "job 17: its runs are not all among those of the sweep": job(run_ids=["a", "b"]),
+    "job 17: cancelled cannot be 1": job(cancelled=1),
+    "job 17: process cannot be": job(process="x:1"),
+    "job 17: folder": job(folder="a/b"),
+    "version must be a whole number, got 0": fields(version=0),
+    "version must be a whole number, got true": fields(version=True),
+    "it is of version 3, and this program knows up to 2: update it": fields(version=3),
+    "it calls itself good-1, but its folder bad": fields(name="good-1"),
+    "engine must be slurm or local, got cloud": fields(engine="cloud"),
+    "name must be of letters, digits and . _ -, got b d": fields(name="b d"),
+    "the file must be an object, got a list": [],
+}
+
+
+@pytest.mark.parametrize("content", AT_THE_BOUNDS.values(), ids=list(AT_THE_BOUNDS))
+def test_values_at_the_bounds_are_taken_as_they_are(store: Path, content: dict[str, Any]) -> None:
+    (store.parent / "sweeps" / "bad" / "sweep.json").write_text(json.dumps(content))
+    assert sweep_file.find_sweeps(store).left_out == {}
+    taken = sweeps_of(store)[0]
+    assert taken.options == content["options"]
+    assert {name: vars(planned) for name, planned in taken.runs.items()} == content["runs"]
+    assert [vars(one) for one in taken.jobs] == [{"folder": "", "process": ""} | one for one in content["jobs"]]
+
+
+@pytest.mark.parametrize(("reason", "content"), BEYOND_THE_BOUNDS.items(), ids=list(BEYOND_THE_BOUNDS))
+def test_values_beyond_the_bounds_are_named(store: Path, reason: str, content: Any) -> None:
+    (store.parent / "sweeps" / "bad" / "sweep.json").write_text(json.dumps(content))
+    found = sweep_file.find_sweeps(store)
+    assert found.sweeps == [GOOD]
+    assert reason in found.left_out["bad"].replace("'", "")
+
+
+def test_a_file_of_too_many_bytes_is_not_read(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = store.parent / "sweeps" / "bad" / "sweep.json"
+    file.write_text(json.dumps(fields()))
+    monkeypatch.setattr(sweep_file, "MOST_BYTES", file.stat().st_size)
+    assert "bad" not in sweep_file.find_sweeps(store).left_out
+    monkeypatch.setattr(sweep_file, "MOST_BYTES", file.stat().st_size - 1)
+    assert "bytes" in sweep_file.find_sweeps(store).left_out["bad"]
 
 
 NONE = pd.DataFrame({"run_id": [], "seconds": []})
