@@ -14,6 +14,8 @@ from rnc import log
 
 _FILM_LATER_SECONDS = 5.0
 _FIRST_VISIT_SECONDS = 3.0
+_DRAWING_SECONDS = 3.0
+"""How long a browser on the same machine draws the first page, for which it needs the processor."""
 first_page_drawn = threading.Event()
 """Set when the first page was drawn."""
 
@@ -46,7 +48,8 @@ def _prepare_server() -> None:
     processor. The film is made last: it takes longer than all the rest, and the browser of a visitor who sees it asks for it.
     """
     prepare_every_page()
-    first_page_drawn.wait(_FIRST_VISIT_SECONDS)
+    if first_page_drawn.wait(_FIRST_VISIT_SECONDS):
+        time.sleep(_DRAWING_SECONDS)
     prepare_other_pages()
     gc.collect()
     gc.freeze()

@@ -79,13 +79,13 @@ def test_a_server_collects_no_garbage_among_the_libraries(tmp_path: Path, monkey
 def test_the_film_is_made_after_all_that_a_first_page_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     monkeypatch.setattr(warm_up, "prepare_every_page", lambda: done.append("every page"))
-    monkeypatch.setattr(warm_up.first_page_drawn, "wait", lambda _seconds: done.append("a visitor's page"))
+    monkeypatch.setattr(warm_up.first_page_drawn, "wait", lambda _seconds: not done.append("a visitor's page"))
     monkeypatch.setattr(warm_up, "prepare_other_pages", lambda: done.append("other pages"))
     monkeypatch.setattr(warm_up.gc, "freeze", lambda: done.append("garbage"))
     monkeypatch.setattr(warm_up.time, "sleep", lambda _seconds: done.append("a pause"))
     monkeypatch.setattr(warm_up, "prepare_films", lambda: done.append("films"))
     warm_up._prepare_server()
-    assert done == ["every page", "a visitor's page", "other pages", "garbage", "a pause", "films"]
+    assert done == ["every page", "a visitor's page", "a pause", "other pages", "garbage", "a pause", "films"]
 
 
 def test_the_films_of_the_home_page_are_made_before_a_browser_asks(
