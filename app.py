@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from rnc.ui.server import middleware, routes, show_script_error
+from rnc.ui.app_parts import middleware, routes, show_script_error
 from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"

@@ -75,7 +75,7 @@ def group(pid: int) -> int:
     return int(stat[_GROUP]) if stat else 0
 
 
-def writes_to(pid: int, file: os.stat_result) -> bool:
+def stdout_is(pid: int, file: os.stat_result) -> bool:
     """Return whether a process's standard output is the given file."""
     try:
         output = (_PROC / str(pid) / "fd" / "1").stat()

@@ -32,7 +32,7 @@ ROOMS = {
 LEFT_OUT = {
     "rnc/store": [
         "tests/rnc/store/test_concurrency.py",  # processes that read and write at once
-        "tests/rnc/store/test_run_annotations.py::test_a_training_goes_on_beside_all_of_it",
+        "tests/rnc/store/test_run_editor.py::test_a_training_goes_on_beside_all_of_it",
         "tests/rnc/store/test_published_row_checks.py::test_endless_texts_in_a_few_kilobytes",
         "tests/rnc/store/test_cached_queries.py::test_any_text_stays_a_text",
     ],

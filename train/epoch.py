@@ -10,10 +10,10 @@ from torch import nn
 from rnc.attacks import SampleNoise
 from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, FoldedCopy, folded_copy
+from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution
 from rnc.probe.interruption import Diverged
 from rnc.probe.measured_images import TrainedImages
-from rnc.probe.ranks import Ranks
 from train.config import RunConfig
 from train.losses import TrainingLoss, training_images
 from train.run_images import TrainingSet

@@ -11,13 +11,13 @@ from rnc import datasets, models
 from rnc.devices import exact_float32, pick_device, set_threads
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
+from rnc.probe.distributed import Ranks, join_ranks
 from rnc.probe.execution import Execution
 from rnc.probe.interruption import OUT_OF_TIME, StopRun, TimeLimit
 from rnc.probe.measured_images import TrainedImages
 from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
-from rnc.probe.ranks import Ranks, join_ranks
 from rnc.probe.run_session import RunSession, run_session
 from rnc.probe.save_networks import save_network
 from rnc.probe.store_and_device_options import Options

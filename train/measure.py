@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from rnc import datasets, log
-from rnc.command_line import fail, run_command, say
+from rnc.command_output import fail, run_command, say
 from rnc.datasets import DatasetSpec, allowed_folders, custom
 from rnc.datasets.custom import CustomImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads

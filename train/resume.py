@@ -22,7 +22,7 @@ from rnc.models.weights import write_atomically
 from rnc.safe_paths import UnsafePathError, read_plain_file
 from rnc.store.files import resume_file
 from train.config import RunConfig
-from train.resume_checks import ResumeError, check_tensors, digest, header_metadata
+from train.resume_file_checks import ResumeError, check_tensors, digest, header_metadata
 
 _COST = 20  # a save may take at most 1/20 of the time since the last one
 _MOMENTUM = "momentum_buffer"

@@ -14,14 +14,14 @@ import tyro
 from tqdm import tqdm
 
 from rnc import log
-from rnc.command_line import fail, printable, run_command, say
+from rnc.command_output import fail, printable, run_command, say
 from rnc.devices import check_threads, cores, pick_device
 from rnc.durations import in_words
 from rnc.models.weights import CheckpointError
+from rnc.probe.distributed import leave_ranks
 from rnc.probe.execution import Precision
 from rnc.probe.interruption import StopRun, parse_duration, sigterm_stops
 from rnc.probe.measurement_config import check_least, check_most, primitive
-from rnc.probe.ranks import leave_ranks
 from rnc.probe.store_and_device_options import Options
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rnc.command_line import fail, printable, run_command, say
+from rnc.command_output import fail, printable, run_command, say
 from rnc.probe.interruption import OUT_OF_TIME
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path
@@ -26,7 +26,7 @@ from rnc.vocabulary import RunState
 from train.run import Command, print_costs
 from train.sweeps.grid import grid
 from train.sweeps.job_options import job_options
-from train.sweeps.sweep_content import check_recorded, planned, run_arguments, sweep_name
+from train.sweeps.sweep_content import check_recorded_commands, planned, run_arguments, sweep_name
 
 try:
     from train.sweeps.backends import Engine, EngineError, pick_engine
@@ -197,7 +197,7 @@ def _matching(name: str, store: Path) -> list[Sweep]:
 def _manage_one(sweep: Sweep, store: Path, given: argparse.Namespace, root: Path | None) -> int:
     engine = pick_engine(sweep.engine)
     if given.retry_failed:
-        check_recorded(sweep, store, root)
+        check_recorded_commands(sweep, store, root)
     if given.cancel:
         _cancel(sweep, store, engine)
     return _start(sweep, store, given, failed_too=True) if given.retry_failed else _print_status(sweep, store, engine)

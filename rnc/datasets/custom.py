@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rnc.datasets import cache, images_by_index, parquet_folder
-from rnc.datasets.custom_location import ImageLocation, describe_unused, locate
+from rnc.datasets.custom_split_files import ImageLocation, describe_unused, locate
 from rnc.datasets.decoding import MOST_BYTES, fit_to_spec, open_image
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.specs import DatasetError, DatasetSpec

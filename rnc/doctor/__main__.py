@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnc.command_line import fail, run_command, say
+from rnc.command_output import fail, run_command, say
 from rnc.datasets import data_root
 from rnc.doctor.finding import Finding, Level
 from rnc.doctor.leftovers import examine_leftovers

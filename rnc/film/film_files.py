@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from rnc.conditions import in_words
+from rnc.film.sample_values import sample_values
 from rnc.film.stored_states import FilmRequest, StoredStates
-from rnc.film.values import sample_values
 from rnc.film.views import View, positions
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import MILESTONE_MEANINGS, MILESTONE_NAMES, Milestone

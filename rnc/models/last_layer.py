@@ -15,11 +15,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from rnc.models.last_operation import FUNCTION, LastOperation, find_last_operation
+from rnc.models.functional_last_layer import FUNCTION, LastOperation, find_last_operation
 from rnc.models.linearity import largest_relative_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import OutputPosition, least_squares_factor, relative_difference, tensor_at
-from rnc.models.trial_pass import Trace, random_images
+from rnc.models.traced_pass import Trace, random_images
 
 _TOLERANCE = 1e-4  # relative to the largest logit
 _LISTED = 40

@@ -2,7 +2,7 @@
 
 Close to zero a sigmoid or tanh is almost linear, so that small logits alone would not tell it from a linear layer.
 
-Tested by tests/rnc/models/test_last_operation.py.
+Tested by tests/rnc/models/test_functional_last_layer.py.
 """
 
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from rnc.models.modes import model_mode
 from rnc.models.outputs import OutputPosition, relative_difference, tensor_at
-from rnc.models.trial_pass import random_images
+from rnc.models.traced_pass import random_images
 
 _SCALES = (1.0, 1e2, 1e4, 1e6)
 """Factors of random images in [0, 1]; they spread the logits over a wide range."""

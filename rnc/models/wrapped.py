@@ -9,12 +9,12 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.conditions import check_pixel_statistic
+from rnc.models.functional_last_layer import LastOperation
 from rnc.models.interface import FeatureClassifier
 from rnc.models.last_layer import LastLayer, find_last_layer, listed
-from rnc.models.last_operation import LastOperation
 from rnc.models.modes import model_mode
 from rnc.models.outputs import relative_difference, tensor_at
-from rnc.models.trial_pass import Trace, trace_forward
+from rnc.models.traced_pass import Trace, trace_forward
 from rnc.vocabulary import FEATURES_LAYER, PIXELS_LAYER
 
 _FEW_STAGES = 4

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from rnc.command_line import printable
+from rnc.command_output import printable
 from rnc.datasets import DatasetSpec, ImageSet
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier

@@ -20,6 +20,7 @@ from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.modes import model_mode
 from rnc.probe.attack_path import ROLES_WITH_PATH, AttackedNetwork, add_attack_path
 from rnc.probe.condition_batches import ConditionBatches
+from rnc.probe.distributed import Ranks
 from rnc.probe.measured_images import MeasuredSet, TrainedImages
 from rnc.probe.metric_rows import (
     MeasuredCondition,
@@ -30,7 +31,6 @@ from rnc.probe.metric_rows import (
     add_means,
     add_sample,
 )
-from rnc.probe.ranks import Ranks
 from rnc.store.row_buffer import Rows
 from rnc.vocabulary import ConditionKind, Metric, Role, Split
 

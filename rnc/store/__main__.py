@@ -7,7 +7,7 @@ The exit code is 1 if nothing is measured yet, 2 on errors.
 Tested by tests/rnc/store/test_compact.py.
 """
 
-from rnc.command_line import fail, run_command, say
+from rnc.command_output import fail, run_command, say
 from rnc.store.addresses import store_path
 from rnc.store.compact import compact
 from rnc.store.errors import StoreError

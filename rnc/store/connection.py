@@ -11,7 +11,7 @@ import duckdb
 
 from rnc.store.backends import Backend, backend_of
 from rnc.store.connection_pool import ConnectionPool
-from rnc.store.duckdb_errors import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
+from rnc.store.errors_from_duckdb import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
 from rnc.store.migrations import begin_transaction, checked_version, stand_in_for_lacking_tables
 from rnc.store.open_database import open_database
 from rnc.store.schema_checks import SCHEMA

@@ -10,7 +10,7 @@ import argparse
 from fnmatch import fnmatch
 from pathlib import Path
 
-from rnc.command_line import fail, run_command, say
+from rnc.command_output import fail, run_command, say
 from rnc.safe_paths import quoted
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreBusyError, StoreError

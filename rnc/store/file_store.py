@@ -17,7 +17,8 @@ import duckdb
 
 from rnc.store.backup import back_up
 from rnc.store.connection_pool import ConnectionPool
-from rnc.store.duckdb_errors import (
+from rnc.store.errors import StoreError
+from rnc.store.errors_from_duckdb import (
     DISK_ERRORS,
     busy_store,
     failed_backup,
@@ -28,7 +29,6 @@ from rnc.store.duckdb_errors import (
     refused_by_disk,
     unusable_store,
 )
-from rnc.store.errors import StoreError
 from rnc.store.files import store_lock_file
 from rnc.store.locks import exclusive_lock, shared_lock
 from rnc.store.open_database import begins_as_duckdb, check_is_database, open_database

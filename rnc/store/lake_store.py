@@ -19,7 +19,7 @@ from rnc.safe_paths import quoted
 from rnc.store.connection_pool import ConnectionPool
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
 from rnc.store.files import lake_lock_file
-from rnc.store.lake_addresses import catalog_of, check_is_known
+from rnc.store.lake_addresses import catalog_of, refuse_catalog_not_entered
 from rnc.store.locks import exclusive_lock
 from rnc.store.open_database import lock, settings
 from rnc.store.quoting import quoted_text
@@ -66,7 +66,7 @@ class LakeStore:
         key = (os.getpid(), self.path.resolve(), catalog, read_only, folder)
         for _attempt in range(2):
             if key not in _kept:
-                check_is_known(self.path, catalog)
+                refuse_catalog_not_entered(self.path, catalog)
                 while len(_kept) >= _MOST_KEPT:
                     _kept.pop(next(iter(_kept))).close()
                 _kept[key] = _attach(self.path, catalog, read_only, folder)

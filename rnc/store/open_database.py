@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 
 from rnc.safe_paths import UnsafePathError, open_plain_file, quoted
-from rnc.store.duckdb_errors import MEMORY_VARIABLE, damaged_store, is_lock_conflict, lock_holder
 from rnc.store.errors import StoreBusyError, StoreError
+from rnc.store.errors_from_duckdb import MEMORY_VARIABLE, damaged_store, is_lock_conflict, lock_holder
 from rnc.store.quoting import quoted_text
 
 MOST_MEMORY_BYTES, _MEMORY_SHARE = 4 * 2**30, 0.25

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, quoted
 from rnc.store.connection import empty_store, reading
-from rnc.store.duckdb_errors import one_line
 from rnc.store.errors import StoreError, StoreMissingError
+from rnc.store.errors_from_duckdb import one_line
 from rnc.store.migrations import SCHEMA_VERSION, lacking_tables, without_rows
 from rnc.store.open_database import open_database
 from rnc.store.published_row_checks import bad_files

@@ -17,7 +17,7 @@ from typing import Any
 from rnc.atomic_files import atomic_file
 from rnc.safe_paths import UnsafePathError, open_plain_file, path_inside, quoted
 from rnc.store.errors import StoreWriteError, SweepFileError
-from rnc.store.sweep_checks import VERSION, checked_sweep, checked_sweep_name
+from rnc.store.sweep_file_checks import VERSION, checked_sweep, checked_sweep_name
 
 MOST_BYTES = 8 * 2**20
 """Maximum size of a sweep's file: a run takes 1.5 kB."""

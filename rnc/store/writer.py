@@ -18,7 +18,7 @@ from rnc.store.clock import utc_now
 from rnc.store.connection import writing
 from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.row_buffer import Rows
-from rnc.store.run_annotations import RunEditor, delete_rows, run_state
+from rnc.store.run_editor import RunEditor, delete_rows, run_state
 from rnc.vocabulary import Role, RunState
 
 _OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")

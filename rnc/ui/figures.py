@@ -14,10 +14,10 @@ from rnc import log
 from rnc.ui import opened_store
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.exported_table import About, file_name, table_file, with_conditions
-from rnc.ui.charts.formulas import without_indices
 from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.render_process import RenderError
 from rnc.ui.charts.theme import SCREEN_CONFIG
+from rnc.ui.charts.words_for_indices import without_indices
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown, escape_markdown
 

@@ -8,8 +8,8 @@ from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from rnc.store.addresses import gallery_path, store_path
+from rnc.store.compute_once import Turns
 from rnc.store.reader import StoreReader
-from rnc.store.turns import Turns
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly
 from rnc.ui.training_process import Training, training_of

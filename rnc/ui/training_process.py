@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from rnc import log, processes
-from rnc.command_line import printable
+from rnc.command_output import printable
 from rnc.file_locks import try_lock
 from rnc.safe_paths import UnsafePathError, checked_name, open_lock_file, open_plain_file, quoted
 from rnc.ui.readonly import refuse_if_readonly
@@ -182,7 +182,7 @@ class Training:
                 status = os.fstat(file.fileno())
         except (OSError, UnsafePathError):
             return []
-        writers = [number for number in processes.processes_of_user() if processes.writes_to(number, status)]
+        writers = [number for number in processes.processes_of_user() if processes.stdout_is(number, status)]
         leaders = [number for number in writers if processes.group(number) == number]
         return [number for number in leaders if {"train.run", str(self._store)} <= set(processes.arguments(number))]
 

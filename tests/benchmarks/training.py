@@ -15,8 +15,8 @@ from rnc import datasets, models
 from rnc.datasets import ImageSet
 from rnc.devices import exact_float32, pick_device
 from rnc.models import FeatureClassifier
+from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.ranks import Ranks
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments, in_turn
 from train.config import RunConfig

@@ -16,7 +16,7 @@ from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
 from rnc.lab.job import Job, JobState
 from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
-from rnc.ui.charts.marks import STEP_NOTE
+from rnc.ui.charts.mark_explanations import STEP_NOTE
 from rnc.ui.lab import jobs
 from rnc.ui.lab import strength_curve_result as curve_view
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule

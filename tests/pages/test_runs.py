@@ -13,7 +13,7 @@ from streamlit.testing.v1.element_tree import Multiselect
 
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
-from rnc.store.run_annotations import networks_folder
+from rnc.store.run_editor import networks_folder
 from rnc.store.writer import StoreWriter
 from rnc.ui import sidebar
 from rnc.ui.charts.text_width import text_width

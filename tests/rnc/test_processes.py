@@ -29,7 +29,7 @@ def test_what_is_known_of_a_process(child: subprocess.Popen, tmp_path: Path) -> 
     assert processes.parent(child.pid) == os.getpid() and processes.group(child.pid) == child.pid
     assert {child.pid, os.getpid()} <= set(processes.processes_of_user())
     (tmp_path / "file").touch()
-    assert not processes.writes_to(child.pid, (tmp_path / "file").stat())
+    assert not processes.stdout_is(child.pid, (tmp_path / "file").stat())
 
 
 def test_a_signal_reaches_the_process_that_was_meant_and_no_other(child: subprocess.Popen) -> None:

@@ -29,7 +29,7 @@ QUOTING = ("quoted_name", "quoted_text")
 """The functions that make any text harmless in SQL (`rnc/store/quoting.py`)."""
 SQL_NAMES = {
     "rnc/store/writer.py": {"table"},  # of Rows, which knows the schema's alone
-    "rnc/store/run_annotations.py": {"table", "column"},  # of TABLES_OF_A_RUN, and tags, note, archived_at
+    "rnc/store/run_editor.py": {"table", "column"},  # of TABLES_OF_A_RUN, and tags, note, archived_at
     "rnc/store/copy.py": {"name", "known", "sql"},  # identifiers that the database lists, and texts of the file's own
     "rnc/store/open_database.py": {"allowed"},  # folders, quoted
     "rnc/store/compact.py": {"database"},  # one of two constants
@@ -45,7 +45,7 @@ SQL_NAMES = {
         "without_rows(table)",
     },  # of ADDED_TABLES
     "rnc/store/schema_checks.py": {"SCHEMA.read_text()", "sql"},
-    "rnc/store/other_stores_in_folder.py": {"sql"},
+    "rnc/store/shared_networks.py": {"sql"},
     "rnc/store/queries/saved_lab_results.py": {"sql", "size"},
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import torch
 
 from rnc.models import weights
+from rnc.probe.distributed import join_ranks, leave_ranks
 from rnc.probe.measured_images import TrainedImages
 from rnc.probe.probe import Plan, Probe
-from rnc.probe.ranks import join_ranks, leave_ranks
 from rnc.vocabulary import Objective, Split
 from tests.train.small import small
 from train.config import RunConfig

@@ -12,8 +12,8 @@ from rnc.datasets import ImageSet
 from rnc.devices import set_threads
 from rnc.models.channels_last_safety import channels_last_is_safe
 from rnc.models.fast_cpu.folding import folded_copy
+from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.ranks import Ranks
 from rnc.probe.store_and_device_options import Options
 from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small

@@ -8,8 +8,8 @@ import torch
 
 from rnc import datasets, models
 from rnc.datasets import ImageSet
+from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution
-from rnc.probe.ranks import Ranks
 from rnc.vocabulary import Objective
 from tests.train.small import small
 from train import epoch as epoch_module

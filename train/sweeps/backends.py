@@ -19,7 +19,7 @@ import submitit
 import torch
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from rnc.command_line import printable
+from rnc.command_output import printable
 from rnc.devices import cores
 from rnc.processes import identity
 from rnc.safe_paths import UnsafePathError, path_inside

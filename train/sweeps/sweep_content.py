@@ -80,7 +80,7 @@ def run_arguments(run: PlannedRun) -> list[str]:
     return arguments
 
 
-def check_recorded(sweep: Sweep, store: Path, root: Path | None) -> None:
+def check_recorded_commands(sweep: Sweep, store: Path, root: Path | None) -> None:
     """Check the commands that a sweep's file would execute, before its runs are submitted again.
 
     `root` is the folder of images given to this command. Raises ValueError if a run does not match its name, a flag is

@@ -13,8 +13,8 @@ from rnc.store.cached_queries import CachedQueries
 from rnc.store.clock import utc_now
 from rnc.store.files import network_inside
 from rnc.store.queries.shown_condition_name import SHOWN
-from rnc.store.run_annotations import TABLES_OF_A_RUN
 from rnc.store.run_configs import DESCRIBED, descriptions
+from rnc.store.run_editor import TABLES_OF_A_RUN
 from rnc.vocabulary import STALE_SECONDS, RunState
 
 
@@ -30,7 +30,7 @@ class RunQueries:
     def all(self) -> pd.DataFrame:
         """Return one row per run, newest first: the columns of table `run`, its config's fields, and the current state.
 
-        `tags` (a list), `note` and `archived` are the user's annotations (`rnc/store/run_annotations.py`). `published` marks
+        `tags` (a list), `note` and `archived` are the user's annotations (`rnc/store/run_editor.py`). `published` marks
         runs of
         the gallery, `synthetic` runs with made-up numbers, and `images_from` is the name by which `rnc.datasets` finds the
         images.

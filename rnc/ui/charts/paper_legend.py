@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from rnc.conditions import all_in_words
-from rnc.ui.charts.marks import LEGEND_NAMES
+from rnc.ui.charts.mark_explanations import LEGEND_NAMES
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.text_width import text_width, wrapped
 

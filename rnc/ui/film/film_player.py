@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from rnc.ui.address_keys import FILM_FOLDER
 from rnc.ui.charts.palette import class_colours
 from rnc.ui.film.film_routes import OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_style
+from rnc.ui.offers import FILM_FOLDER
 
 _SCRIPT = """export default function (component) {
   const script = import(new URL(component.data.script, document.baseURI));

@@ -16,8 +16,8 @@ from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
 from rnc.film.views import View
 from rnc.store.errors import StoreError
-from rnc.ui.address_keys import FILM_FOLDER, Offers, below_base
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
+from rnc.ui.offers import FILM_FOLDER, Offers, below_base
 from rnc.ui.opened_store import cached_until_store_changes, reader
 
 _SECONDS_IN_BROWSER = 86_400

@@ -15,7 +15,7 @@ from rnc.lab.source import Source
 from rnc.ui.charts.attack_steps import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.leaping import leaping_matrix
-from rnc.ui.charts.marks import STEP_NOTE
+from rnc.ui.charts.mark_explanations import STEP_NOTE
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.epoch_slider import draw_film

@@ -17,7 +17,7 @@ from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.hover import MOUSE_NOTE
-from rnc.ui.charts.marks import explain_marks
+from rnc.ui.charts.mark_explanations import explain_marks
 from rnc.ui.condition_controls import choose_several
 from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures

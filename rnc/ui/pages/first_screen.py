@@ -12,13 +12,13 @@ from rnc.claims.evidence import RunEvidence
 from rnc.conditions import in_words
 from rnc.ui import opened_store
 from rnc.ui.default_runs import measured_and_default_runs, one_of_each_objective
+from rnc.ui.demo_offer import draw_demo_offer, select_runs
 from rnc.ui.film.film_choice import film_of_training_images
 from rnc.ui.film.film_player import ShownFilm, draw_compact_player
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.opened_store import cached_until_store_changes
-from rnc.ui.pages.evidence import evidence_of
+from rnc.ui.pages.read_evidence import evidence_of
 from rnc.ui.selection import condition_slug, labelled_runs
-from rnc.ui.training_door import draw_training_door, select_runs
 from rnc.vocabulary import Metric, Objective, Role
 
 SUBJECT = (
@@ -149,7 +149,7 @@ def draw_doors(runs: pd.DataFrame) -> None:
         _draw_door_of_gallery(runs)
     with train.container(border=True, height="stretch"):
         st.markdown("**Train the demo here**")
-        draw_training_door()
+        draw_demo_offer()
     with bring.container(border=True, height="stretch"):
         st.markdown("**Bring your own network**")
         draw_door_of_networks()

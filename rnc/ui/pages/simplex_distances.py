@@ -11,12 +11,12 @@ import streamlit as st
 
 from rnc.conditions import in_words
 from rnc.simplex import are_alike, simplex_distances
-from rnc.store.vector_checks import as_matrix
+from rnc.store.checked_vectors import as_matrix
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.charts.hover import MOUSE_NOTE
-from rnc.ui.charts.marks import explain_marks
+from rnc.ui.charts.mark_explanations import explain_marks
 from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown, escape_table

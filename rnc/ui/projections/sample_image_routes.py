@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rnc import datasets
-from rnc.ui.address_keys import IMAGES_FOLDER, Offers, below_base
 from rnc.ui.charts.images import small_file
+from rnc.ui.offers import IMAGES_FOLDER, Offers, below_base
 from rnc.vocabulary import Split
 
 _SIDE = 48

@@ -102,7 +102,7 @@ def inside(points: pd.DataFrame, box: dict[str, list[float]]) -> list[int]:
     return sorted({int(sample) for sample in points["sample"][within]})
 
 
-def pick_by_prediction(scope: str, points: pd.DataFrame, true_key: str, predicted_key: str) -> None:
+def select_matching(scope: str, points: pd.DataFrame, true_key: str, predicted_key: str) -> None:
     """Select the points (sample, label, predicted) with the chosen classes and predictions; without a choice, any match."""
     true, predicted = (st.session_state.get(key) or [] for key in (true_key, predicted_key))
     matching = points[

@@ -18,9 +18,9 @@ from rnc.ui.projections.selection import (
     ADDING,
     MOST_IN_ADDRESS,
     clear,
-    pick_by_prediction,
     picked_samples,
     select,
+    select_matching,
     write_address,
 )
 from rnc.vocabulary import Role
@@ -112,7 +112,7 @@ def _offer_predictions(scope: str, maps: Maps) -> None:
         st.multiselect(f"Predicted class ({name})", choice.classes, key="pick_decided", placeholder="any")
         points = plane.points[plane.points["shown"] == choice.condition_name]
         keys = ("pick_true", "pick_decided")
-        st.button("Select", on_click=pick_by_prediction, args=(scope, points, *keys), key="pick_by_decision")
+        st.button("Select", on_click=select_matching, args=(scope, points, *keys), key="pick_by_decision")
 
 
 def picked_table(samples: list[int], maps: Maps) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.errors import StoreError
-from rnc.store.run_annotations import networks_of
+from rnc.store.run_editor import networks_of
 from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import escape_markdown

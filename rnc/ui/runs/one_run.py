@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from rnc.conditions import in_words
-from rnc.store.run_annotations import LONGEST_NOTE, MOST_TAGS
 from rnc.store.run_card import train_command
+from rnc.store.run_editor import LONGEST_NOTE, MOST_TAGS
 from rnc.ui import opened_store
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly

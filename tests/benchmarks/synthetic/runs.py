@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from rnc import datasets, models
-from rnc.command_line import fail, say
+from rnc.command_output import fail, say
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader

@@ -11,8 +11,8 @@ import torch
 from torch.nn import functional
 
 from rnc.film.film_files import MAGIC, pack, states_file, view_file
+from rnc.film.sample_values import NEVER
 from rnc.film.stored_states import FilmRequest
-from rnc.film.values import NEVER
 from rnc.film.views import View
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Split

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from rnc import datasets, models
+from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.ranks import Ranks
 from rnc.vocabulary import Objective
 from tests.train.malformed.network import small as plain_network
 from tests.train.malformed.network import write_images

@@ -7,17 +7,17 @@ import duckdb
 import pandas as pd
 import pytest
 
-from rnc.store import addresses, duckdb_errors, published_reader
+from rnc.store import addresses, errors_from_duckdb, published_reader
 from rnc.store.backup import _copy
 from rnc.store.connection import writing
 from rnc.store.damaged_tables import damaged_tables
 from rnc.store.errors import StoreError, StoreMissingError, StoreWriteError
 from rnc.store.files import checkpoint_file, leftovers_folder, network_inside, run_lock_file
 from rnc.store.locks import exclusive_lock, run_lock, training_process
-from rnc.store.other_stores_in_folder import other_stores, refuse_networks_of_others, users_of_networks
 from rnc.store.publish_run import publish
 from rnc.store.published_reader import leave_out_damaged, published
 from rnc.store.reader import StoreReader
+from rnc.store.shared_networks import other_stores, refuse_networks_of_others, users_of_networks
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -259,13 +259,13 @@ def test_a_log_lies_beside_a_store_or_what_will_be_one(store: Path) -> None:
 
 def test_what_the_disk_refuses_says_so_and_what_to_do() -> None:
     path, error = Path("/folder/rnc.duckdb"), OSError("no space left")
-    read = duckdb_errors.refused_by_disk(path, error, read_only=True)
+    read = errors_from_duckdb.refused_by_disk(path, error, read_only=True)
     assert type(read) is StoreError and "store /folder/rnc.duckdb cannot be read; its content is safe" in str(read)
-    written = duckdb_errors.refused_by_disk(path, error, read_only=False)
+    written = errors_from_duckdb.refused_by_disk(path, error, read_only=False)
     assert type(written) is StoreWriteError and "cannot be written" in str(written)
     assert "allow access in /folder" in str(written) and str(written).endswith("(no space left)")
-    failed = duckdb_errors.failed_write(path, error)
+    failed = errors_from_duckdb.failed_write(path, error)
     assert type(failed) is StoreWriteError and "/folder/rnc.duckdb could not be written" in str(failed)
     assert str(failed).endswith("(no space left)")
-    large = duckdb_errors.out_of_memory(path, ValueError("x  y\n" + "z" * 300))
+    large = errors_from_duckdb.out_of_memory(path, ValueError("x  y\n" + "z" * 300))
     assert "store /folder/rnc.duckdb needs more memory" in str(large) and str(large).endswith(f"(x y {'z' * 196})")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from rnc.store import sweep_checks, sweep_file
+from rnc.store import sweep_file, sweep_file_checks
 from rnc.store.errors import StoreWriteError
 from rnc.store.sweep_file import Job, PlannedRun, Sweep, sweep_folder
 from rnc.store.sweep_state import progress, sweeps_of
@@ -109,12 +109,14 @@ def test_what_is_whole_is_taken(store: Path) -> None:
 
 
 AT_THE_BOUNDS = {
-    "epochs": run(epochs=sweep_checks.MOST_EPOCHS, config={"epochs": sweep_checks.MOST_EPOCHS}),
+    "epochs": run(epochs=sweep_file_checks.MOST_EPOCHS, config={"epochs": sweep_file_checks.MOST_EPOCHS}),
     "no epochs": run(epochs=0, seconds=0),
-    "seconds": run(seconds=sweep_checks.MOST_SECONDS),
-    "packed": fields(options={"pack": sweep_checks.MOST_RUNS, "at_a_time": sweep_checks.MOST_RUNS, "ranks": 1024}),
+    "seconds": run(seconds=sweep_file_checks.MOST_SECONDS),
+    "packed": fields(
+        options={"pack": sweep_file_checks.MOST_RUNS, "at_a_time": sweep_file_checks.MOST_RUNS, "ranks": 1024}
+    ),
     "not packed": fields(options={"pack": 0, "at_a_time": 0, "ranks": 1, "on_gpus": False}),
-    "limits": fields(options={"time_limit": sweep_checks.MOST_SECONDS, "flags": ["f" * 4096] * 32}),
+    "limits": fields(options={"time_limit": sweep_file_checks.MOST_SECONDS, "flags": ["f" * 4096] * 32}),
     "no limits": fields(options={"time_limit": None, "flags": [], "slurm": {}}),
     "no time": fields(options={"time_limit": 0, "slurm": {f"k{k}": "v" * 4096 for k in range(64)}}),
     "a task of an array": job(job_id="9" * 18 + "_" + "9" * 9),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rnc.conditions import CLEAN
-from rnc.store import run_annotations
+from rnc.store import run_editor
 from rnc.store import writer as store_writer
 from rnc.store.locks import run_lock
 from rnc.store.row_buffer import Rows
@@ -81,7 +81,7 @@ def hold_the_lock(store: Path) -> None:
 
 def hang_while_deleting(store: Path, function: str) -> None:
     """Delete run a, and stop for ever after the rows are gone (but not committed), or before its files are."""
-    real = getattr(run_annotations, function)
+    real = getattr(run_editor, function)
 
     def hang(*arguments: object) -> None:
         if function == "delete_rows":
@@ -89,7 +89,7 @@ def hang_while_deleting(store: Path, function: str) -> None:
         say("middle")
         sys.stdin.read()
 
-    setattr(run_annotations, function, hang)
+    setattr(run_editor, function, hang)
     StoreWriter(store).delete_run("a")
 
 

@@ -12,7 +12,7 @@ from train import sweep as command
 from train.config import RunConfig
 from train.named_run_sets import find
 from train.sweep import main
-from train.sweeps.sweep_content import check_recorded, run_arguments, sweep_name
+from train.sweeps.sweep_content import check_recorded_commands, run_arguments, sweep_name
 
 CONFIG = RunConfig(epochs=2, steps=3, sample_size=100, umap=False, extra_conditions=("pgd-l2-0.5-10",))
 OPTIONS: dict[str, Any] = {
@@ -30,11 +30,11 @@ def recorded(run_id: str = CONFIG.run_id, flags: list[str] | None = None, **chan
 def test_what_was_planned_here_passes(tmp_path: Path) -> None:
     """The store is the one at hand, wherever its folder was when the sweep began."""
     sweep = recorded()
-    check_recorded(sweep, tmp_path / "rnc.duckdb", None)
+    check_recorded_commands(sweep, tmp_path / "rnc.duckdb", None)
     assert sweep.options["flags"] == ["--store", str(tmp_path / "rnc.duckdb"), *OPTIONS["flags"][2:]]
     for config in [*find("demo"), *find("cifar10-cpu-at")]:
         run = PlannedRun(config.to_json(), config.epochs, 1.0)
-        check_recorded(replace(sweep, runs={config.run_id: run}), tmp_path / "rnc.duckdb", None)
+        check_recorded_commands(replace(sweep, runs={config.run_id: run}), tmp_path / "rnc.duckdb", None)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,17 @@ def test_what_was_planned_here_passes(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_run_that_is_not_what_its_name_says_is_refused(changed: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be trained from the sweep's file"):
-        check_recorded(recorded(**changed), tmp_path / "rnc.duckdb", None)
+        check_recorded_commands(recorded(**changed), tmp_path / "rnc.duckdb", None)
 
 
 def test_a_run_of_another_name_or_without_a_field_is_refused(tmp_path: Path) -> None:
     sweep = recorded("digits-small_cnn-st-linf-s1-00000000")
     with pytest.raises(ValueError, match="its config belongs to"):
-        check_recorded(sweep, tmp_path / "rnc.duckdb", None)
+        check_recorded_commands(sweep, tmp_path / "rnc.duckdb", None)
     sweep = recorded()
     del sweep.runs[CONFIG.run_id].config["norm"]
     with pytest.raises(ValueError, match="differs from those of this version in 'norm'"):
-        check_recorded(sweep, tmp_path / "rnc.duckdb", None)
+        check_recorded_commands(sweep, tmp_path / "rnc.duckdb", None)
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,13 @@ def test_flags_that_runs_do_not_share_are_refused(flags: list[str], tmp_path: Pa
     with pytest.raises(
         ValueError, match=r"cannot take the argument|name it with --store|if this is correct, give --data-root"
     ):
-        check_recorded(recorded(flags=flags), tmp_path / "rnc.duckdb", None)
+        check_recorded_commands(recorded(flags=flags), tmp_path / "rnc.duckdb", None)
 
 
 def test_a_folder_of_images_is_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for given in (tmp_path / "images", None):
         sweep = recorded(flags=["--data-root", str(tmp_path / "images")])
-        check_recorded(sweep, tmp_path / "rnc.duckdb", given)
+        check_recorded_commands(sweep, tmp_path / "rnc.duckdb", given)
         assert sweep.options["flags"][2:] == ["--data-root", str(tmp_path / "images")]
         monkeypatch.setenv("RNC_DATA", str(tmp_path / "images"))
 

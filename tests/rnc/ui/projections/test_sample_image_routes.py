@@ -7,8 +7,8 @@ import pytest
 from streamlit import config
 
 from rnc import datasets
-from rnc.ui.address_keys import Offers
 from rnc.ui.charts.images import small_file
+from rnc.ui.offers import Offers
 from rnc.ui.projections import sample_image_routes
 from rnc.ui.projections.sample_image_routes import ImageOrigin, offer
 from rnc.vocabulary import Split

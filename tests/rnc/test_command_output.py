@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rnc.command_line import fail, printable, say
+from rnc.command_output import fail, printable, say
 from tests.conftest import ROOT
 from tests.rnc.store.hand_written import begin, one_epoch
 
 ENDLESS = """
-from rnc.command_line import run_command
+from rnc.command_output import run_command
 def main(arguments):
     for number in range(10**6):
         print(number)
@@ -43,7 +43,7 @@ def test_output_that_nobody_reads_is_no_error() -> None:
     ("body", "code"), [("return 0", 0), ("return 2", 2), ("raise KeyboardInterrupt", 130), ("print('x'); return 1", 1)]
 )
 def test_exit_codes(body: str, code: int) -> None:
-    program = f"from rnc.command_line import run_command\ndef main(arguments):\n    {body}\nrun_command(main)"
+    program = f"from rnc.command_output import run_command\ndef main(arguments):\n    {body}\nrun_command(main)"
     assert ended(program) == (code, "")
 
 

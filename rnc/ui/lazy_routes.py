@@ -6,10 +6,10 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Match, Router
 
-from rnc.ui.address_keys import below_base
+from rnc.ui.offers import below_base
 
 
-class LateRoutes(BaseRoute):
+class LazyRoutes(BaseRoute):
     """All routes below one folder of the server's addresses."""
 
     def __init__(self, folder: str, load: Callable[[], Sequence[BaseRoute]]) -> None:

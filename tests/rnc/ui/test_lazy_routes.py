@@ -8,8 +8,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from streamlit import config
 
-from rnc.ui.address_keys import below_base
-from rnc.ui.late_routes import LateRoutes
+from rnc.ui.lazy_routes import LazyRoutes
+from rnc.ui.offers import below_base
 from tests.rnc.ui.route_requests import ask
 
 
@@ -21,7 +21,7 @@ def _routes(loads: list[str]) -> list[BaseRoute]:
     def answer(request: Request) -> Response:
         return PlainTextResponse(f"film {request.path_params['key']}")
 
-    return [LateRoutes("film", load), Route("/{path:path}", lambda _request: PlainTextResponse("a page"))]
+    return [LazyRoutes("film", load), Route("/{path:path}", lambda _request: PlainTextResponse("a page"))]
 
 
 def test_the_first_request_loads_them_and_later_ones_do_not() -> None:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.curves import Curves
-from rnc.ui.charts.marks import LEGEND_NAMES, explain_marks
+from rnc.ui.charts.mark_explanations import LEGEND_NAMES, explain_marks
 from rnc.ui.charts.paper_figure import for_paper
 from rnc.ui.charts.paper_legend import draw_legends
 from rnc.vocabulary import MILESTONE_MEANINGS, MILESTONE_NAMES, TERMINAL_ACCURACY_IN_WORDS, Metric, Milestone

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from rnc.models import wrap
-from rnc.models.last_operation import FUNCTION
+from rnc.models.functional_last_layer import FUNCTION
 from tests.train.own_networks import FEATURES, body, move_weights
 
 SHAPE = (3, 8, 8)

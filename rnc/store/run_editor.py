@@ -13,7 +13,7 @@ from rnc.store.connection import writing
 from rnc.store.errors import StoreError
 from rnc.store.files import is_plain_folder, networks_folder, remove_path
 from rnc.store.locks import run_lock
-from rnc.store.other_stores_in_folder import users_of_networks
+from rnc.store.shared_networks import users_of_networks
 from rnc.vocabulary import STALE_SECONDS, RunState
 
 _RUN_TABLES = (

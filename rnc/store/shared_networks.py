@@ -1,6 +1,6 @@
 """Other stores in a store's folder. They share its folder of networks, so networks that one of them names must stay.
 
-Tested by tests/rnc/store/test_run_annotations.py.
+Tested by tests/rnc/store/test_run_editor.py.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 Many cosine classifiers do this: `scale * functional.linear(normalize(h), normalize(self.weight))`. The products of a
 pass are recorded; W, b and h are the operands of the product that gives the logits. Tests:
-tests/rnc/models/test_last_operation.py.
+tests/rnc/models/test_functional_last_layer.py.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from rnc.models.linearity import largest_relative_difference
 from rnc.models.modes import model_mode
 from rnc.models.outputs import OutputPosition, least_squares_factor, relative_difference, tensor_at
-from rnc.models.trial_pass import Trace, random_images
+from rnc.models.traced_pass import Trace, random_images
 
 FUNCTION = "<linear function>"
 """The name that stands for it where a layer has its name."""

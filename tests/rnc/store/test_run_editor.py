@@ -11,7 +11,7 @@ from rnc.store.errors import StoreError
 from rnc.store.files import networks_folder
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
-from rnc.store.run_annotations import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS, networks_of
+from rnc.store.run_editor import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS, networks_of
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store.conftest import LAKE

@@ -2,7 +2,7 @@
 
 They take as long to load as a browser takes to load Streamlit's page, and are loaded meanwhile (`rnc.ui.warm_up`).
 
-Tested by tests/rnc/ui/test_server.py.
+Tested by tests/rnc/ui/test_app_parts.py.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from rnc.ui.address_keys import FILM_FOLDER, IMAGES_FOLDER
-from rnc.ui.late_routes import LateRoutes
+from rnc.ui.lazy_routes import LazyRoutes
+from rnc.ui.offers import FILM_FOLDER, IMAGES_FOLDER
 from rnc.ui.page_script import PageScript
 from rnc.ui.refresh_guard import RefreshGuard
 from rnc.ui.request_guard import RequestGuard
@@ -24,7 +24,7 @@ def middleware() -> list[Middleware]:
 
 def routes() -> list[BaseRoute]:
     """Return the addresses of files that are not Streamlit's: those of films, and the images of samples."""
-    return [LateRoutes(FILM_FOLDER, _film_routes), LateRoutes(IMAGES_FOLDER, _sample_image_routes)]
+    return [LazyRoutes(FILM_FOLDER, _film_routes), LazyRoutes(IMAGES_FOLDER, _sample_image_routes)]
 
 
 def _film_routes() -> Sequence[BaseRoute]:

@@ -1,6 +1,6 @@
 """The marks of charts that belong to no line: their names in the legends of figures, and their explanation below the charts.
 
-Tested by tests/rnc/ui/charts/test_marks.py.
+Tested by tests/rnc/ui/charts/test_mark_explanations.py.
 """
 
 import pandas as pd

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from rnc.ui.charts.formulas import without_indices
 from rnc.ui.charts.geometry import class_norms
+from rnc.ui.charts.words_for_indices import without_indices
 from rnc.vocabulary import METRIC_INFO, Metric
 
 INDEX = re.compile(r"[A-Za-zΣμ]_[A-Za-z]")
