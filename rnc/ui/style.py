@@ -79,8 +79,10 @@ VERDICTS = """
     background: light-dark(#25282d, #f2f2f0); }
 .st-key-claims_by_runs tbody th { min-width: 11rem; }
 .st-key-claims_by_runs tbody th a { color: inherit; text-decoration-color: #8888; }
-[class*=st-key-card_of_] td:nth-child(2) { min-width: 6.25rem; }
-[class*=st-key-card_of_] td:nth-child(6) { min-width: 9rem; }
+[class*=st-key-card_of_] :is(td, th) { padding-inline: 3px !important; }
+@media (min-width: 769px) and (max-width: 1100px) {
+    [class*=st-key-card_of_] :is(td, th) { padding-inline: 2px !important; font-size: 0.75rem !important; }
+}
 .st-key-opening_film { min-height: 282px; }
 .st-key-opening [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
 @media (max-width: 1285px) {
@@ -89,8 +91,8 @@ VERDICTS = """
 }
 @media (max-width: 640px) { .st-key-opening_film { min-height: 0; } }
 """
-"""The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green. The numbers of a card are read
-without scrolling, and their conditions follow to the right in a narrow window."""
+"""The verdicts as tiles, each with a gauge: the bound is in its middle, the allowed side is green. The tables of the
+cards fit beside each other in a narrow window."""
 
 RUNS = """
 [data-testid="stLayoutWrapper"]:has(> [class*="st-key-address"]) { display: none; }

@@ -173,7 +173,7 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
     if VEIL in shape.data_sets:
         layers.append(_veil())
         chosen = ((lines, CHOSEN_MOVES), (points, CHOSEN_POINTS))
-        layers += [layer.properties(data=alt.NamedData(name)) for layer, name in chosen if name in shape.data_sets]
+        layers += [_drawn_again(layer, name) for layer, name in chosen if name in shape.data_sets]
     if "path" in shape.data_sets:
         way = named("path").mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
         layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
@@ -183,6 +183,14 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
         layers += _simplex()
     chart = alt.LayerChart(layer=[*layers, *scale_bar()], height=_height(shape), usermeta=ISOMETRIC)
     return chart.add_params(*shape.frame.parameters, moved)
+
+
+def _drawn_again(layer: alt.Chart, data_set: str) -> alt.Chart:
+    """Return a layer with the rows of another data set; those who hear the page are told of the first one."""
+    again = layer.properties(data=alt.NamedData(data_set))
+    again.mark = layer.mark.copy()
+    again.mark.aria = False
+    return again
 
 
 def _veil() -> alt.Chart:
