@@ -83,7 +83,7 @@ VERDICTS = """
 @media (min-width: 769px) and (max-width: 1100px) {
     [class*=st-key-card_of_] :is(td, th) { padding-inline: 2px !important; font-size: 0.75rem !important; }
 }
-.st-key-opening_film { min-height: 282px; }
+.st-key-opening_film { min-height: 298px; }
 .st-key-opening [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
 @media (max-width: 1285px) {
     .st-key-opening > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { min-width: 100%; }
