@@ -79,26 +79,28 @@ def _log_errors_of(prepare: Callable[[], object]) -> None:
 
 def prepare_other_pages() -> None:
     """Load the modules of all pages, and compute the answers for the runs that are selected at first; errors are logged."""
-    try:
-        for module in pkgutil.walk_packages(rnc.ui.__path__, "rnc.ui."):
-            importlib.import_module(module.name)
-        _ask_first_questions()
-    except Exception as error:
-        log.log_exception(error)
+    _log_errors_of(_load_pages_and_answers)
+
+
+def _load_pages_and_answers() -> None:
+    for module in pkgutil.walk_packages(rnc.ui.__path__, "rnc.ui."):
+        importlib.import_module(module.name)
+    _ask_first_questions()
 
 
 def prepare_films() -> None:
-    """Make the films of the home page for the runs that are selected at first; an error is logged as by `prepare`."""
+    """Make the films of the home page for the runs that are selected at first; an error is logged as by `prepare_other_pages`."""
+    _log_errors_of(_make_films)
+
+
+def _make_films() -> None:
     from rnc.ui.film import film_routes
     from rnc.ui.pages.first_screen import opening_of
 
-    try:
-        runs, last = _first_selection()
-        opening = opening_of(runs, last) if runs else None
-        for shown in opening.films if opening else []:
-            film_routes.prepare(shown.film)
-    except Exception as error:
-        log.log_exception(error)
+    runs, last = _first_selection()
+    opening = opening_of(runs, last) if runs else None
+    for shown in opening.films if opening else []:
+        film_routes.prepare(shown.film)
 
 
 def _ask_first_questions() -> None:
