@@ -15,9 +15,8 @@ from rnc.ui import opened_store
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.exported_table import About, file_name, table_file, with_conditions
 from rnc.ui.charts.kept_specification import Chart
+from rnc.ui.charts.page_specification import page_specification
 from rnc.ui.charts.render_process import RenderError
-from rnc.ui.charts.theme import SCREEN_CONFIG
-from rnc.ui.charts.words_for_indices import without_indices
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown, escape_markdown
 
@@ -142,7 +141,5 @@ def draw_chart(where: DeltaGenerator, chart: Chart, alt: str, **options: Any) ->
     table, streams = chart.largest_name, drawn.streams
     first = {table: streams[table]} if table in streams else {}
     where.vega_lite_chart(
-        without_indices(drawn.specification) | {"datasets": first | streams, "config": SCREEN_CONFIG},
-        alt=alt,
-        **options,
+        page_specification(drawn.specification_text) | {"datasets": first | streams}, alt=alt, **options
     )

@@ -123,4 +123,13 @@ FIGURES = f"""
 """Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the
 width of a paper. A chart in full screen keeps this legend, above it."""
 
-STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{HIDDEN}{VERDICTS}{RUNS}{FIGURES}</style>"
+LEGEND = """
+.rnc-legend { display: flex; flex-wrap: wrap; gap: 4px 22px; font-size: 14px }
+.rnc-legend label { white-space: nowrap; cursor: pointer; border-radius: 4px; position: relative }
+.rnc-legend input { position: absolute; opacity: 0; margin: 0; cursor: pointer; inset: 0 }
+.rnc-legend label:has(input:not(:checked)) { opacity: 0.45; text-decoration: line-through }
+.rnc-legend label:has(input:focus-visible) { outline: 2px solid currentColor; outline-offset: 2px }
+"""
+"""The legend that panels share, whose entries are boxes to tick that look like lines."""
+
+STYLE = f"<style>{ENDS_OF_NAMES}{CONTRAST}{ROOM}{TOOLTIPS}{HIDDEN}{VERDICTS}{RUNS}{FIGURES}{LEGEND}</style>"

@@ -1,5 +1,6 @@
 """Pages on a phone and in a narrow window: nothing is cut, charts stand one below the other, maps do not stop the scrolling."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -60,6 +61,17 @@ def test_nothing_is_cut_and_charts_stand_one_below_the_other(demo_address: str, 
             if size == PHONE:
                 assert all(upper["bottom"] <= lower["top"] for upper, lower in pairwise(boxes)), name
     assert cut == {(size, name): [] for size in (PHONE, NARROW) for name in PAGES}
+
+
+def test_titles_are_whole_in_a_window_that_has_become_wider(demo_address: str, page: Page) -> None:
+    """Streamlit would cut titles at the width that their chart had when it was drawn first."""
+    page.set_viewport_size({"width": 800, "height": 768})
+    visit(page, f"{demo_address}/collapse")
+    settle(page)
+    cut = page.locator("[data-testid=stVegaLiteChart] svg.marks text", has_text=re.compile("…$"))
+    expect(cut).not_to_have_count(0)  # too narrow for the longest titles
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    expect(cut).to_have_count(0)
 
 
 def test_a_page_that_is_chosen_on_a_phone_is_seen(demo_address: str, page: Page) -> None:

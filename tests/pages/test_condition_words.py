@@ -8,7 +8,7 @@ import pytest
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.mark_explanations import BOUND_NOTE
 from tests.pages.app import charts, open_page, rows, seen
-from tests.rnc.ui.charts.test_words_for_indices import INDEX, titles
+from tests.rnc.ui.charts.test_page_specification import INDEX, titles
 
 WEAKER = "pgd-linf-0.07-10"
 IN_WORDS = "PGD-10, ℓ∞ ε = 0.07"

@@ -12,13 +12,6 @@ from rnc.conditions import all_in_words
 from rnc.ui.charts.palette import RunColours, dash_scale
 
 _LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin-right:6px;background:{ink}"
-_STYLE = """
-.rnc-legend { display: flex; flex-wrap: wrap; gap: 4px 22px; font-size: 14px }
-.rnc-legend label { white-space: nowrap; cursor: pointer; border-radius: 4px; position: relative }
-.rnc-legend input { position: absolute; opacity: 0; margin: 0; cursor: pointer; inset: 0 }
-.rnc-legend label:has(input:not(:checked)) { opacity: 0.45; text-decoration: line-through }
-.rnc-legend label:has(input:focus-visible) { outline: 2px solid currentColor; outline-offset: 2px }
-"""
 _HELP = "Click to hide or show"
 
 
@@ -30,7 +23,7 @@ def curve_legend(runs: RunColours, conditions: list[str]) -> str:
     boxes += [_box(_value(dash), name, _dashed(dash)) for name, dash in zip(words, dashes, strict=True)]
     rules = [_hiding(colour, "stroke", "fill") for colour in runs.values()]
     rules += [_hiding(_value(dash), "stroke-dasharray") for dash in dashes]
-    return f'<div class="rnc-legend">{"".join(boxes)}</div><style>{_STYLE}{"".join(dict.fromkeys(rules))}</style>'
+    return f'<div class="rnc-legend">{"".join(boxes)}</div><style>{"".join(dict.fromkeys(rules))}</style>'
 
 
 def _box(value: str, name: str, ink: str) -> str:

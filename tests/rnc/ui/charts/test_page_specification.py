@@ -1,5 +1,6 @@
-"""Titles of charts on a page have words where exported figures have letters with an index."""
+"""Titles of charts on a page have words where exported figures have letters with an index, and are as wide as their chart."""
 
+import json
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.geometry import class_norms
-from rnc.ui.charts.words_for_indices import without_indices
+from rnc.ui.charts.page_specification import page_specification, without_indices
 from rnc.vocabulary import METRIC_INFO, Metric
 
 INDEX = re.compile(r"[A-Za-zΣμ]_[A-Za-z]")
@@ -37,3 +38,17 @@ def test_axes_have_words_and_names_of_data_are_as_they_were() -> None:
     assert any(map(INDEX.search, titles(drawn))) and not any(map(INDEX.search, titles(shown)))
     assert "‖class mean − global mean‖" in titles(shown)
     assert shown["encoding"]["x"]["sort"] == ["μ_c", "b"]
+
+
+@pytest.mark.parametrize("title", ["Norms", {"text": "Norms", "subtitle": "‖μ_c − μ_G‖"}])
+def test_the_longest_title_follows_the_width_of_its_chart(title: Any) -> None:
+    """A number would be the width of the place in which the chart was drawn first."""
+    text = json.dumps({"mark": "bar", "title": title})
+    drawn = page_specification(text)
+    assert "width" in drawn["title"]["limit"]["expr"] and drawn["title"]["text"] == "Norms"
+    drawn["title"]["text"] = "changed"
+    assert page_specification(text)["title"]["text"] == "Norms", "each draws its copy"
+
+
+def test_a_chart_without_a_title_gets_none() -> None:
+    assert "title" not in page_specification('{"mark": "bar"}')
