@@ -4,6 +4,9 @@ Tested by tests/rnc/ui/charts/test_charts.py.
 """
 
 import json
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -131,3 +134,22 @@ def up_to_epoch(specification: str, last: int) -> str:
     steps = [0] + [m * 10**k for k in range(10) for m in (1, 3)]
     ticks = [step for step in steps if step <= last * 0.7] + [last]
     return specification.replace(json.dumps(_TICKS.to_dict()), json.dumps(ticks))
+
+
+def stages_in_order(networks: Iterable[list[str]]) -> list[str]:
+    """Return the stages of all networks, so that those of each stand in its order, which for most is the order of depth.
+
+    If two networks have the same stages in opposite orders, a stage stands where it is deepest.
+    """
+    depths: dict[str, int] = {}
+    earlier: TopologicalSorter[str] = TopologicalSorter()
+    for stages in networks:
+        for depth, stage in enumerate(stages):
+            depths[stage] = max(depth, depths.get(stage, 0))
+            earlier.add(stage)
+        for before, after in pairwise(stages):
+            earlier.add(after, before)
+    try:
+        return list(earlier.static_order())
+    except CycleError:
+        return sorted(depths, key=lambda stage: depths[stage])

@@ -9,7 +9,7 @@ from functools import cached_property
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.axes import epoch_axis, up_to_epoch, value_axis
+from rnc.ui.charts.axes import epoch_axis, stages_in_order, up_to_epoch, value_axis
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned
 from rnc.ui.charts.hover import Lines, with_hover
@@ -161,7 +161,10 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: RunColours, condition
     `frame` has run (label), shown, layer, depth, epoch and value.
     """
     log = log and METRIC_INFO[metric].log_axis
-    stages = tuple(frame.sort_values("depth")["layer"].unique())
+    by_depth = frame.sort_values("depth")
+    stages = tuple(
+        stages_in_order([list(of_run["layer"].unique()) for _run, of_run in by_depth.groupby("run", sort=False)])
+    )
     text = _layer_specification(metric, tuple(runs.items()), tuple(conditions), stages, log=log)
     return Chart(text, {"values": _positive(frame, log)})
 

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.conditions import format_pixels
-from rnc.ui.charts.axes import value_axis
+from rnc.ui.charts.axes import stages_in_order, value_axis
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import RunColours, run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
@@ -61,7 +61,8 @@ def layers_by_strength(
     `strength` names the strengths in the legend. `frame` has the stages in the order of the network; the features come last.
     """
     rows = _drawn(frame, METRIC_INFO[metric], pixels)
-    layers = sorted(dict.fromkeys(rows["layer"]), key=lambda layer: layer == FEATURES_LAYER)
+    networks = [list(dict.fromkeys(of_source["layer"])) for _source, of_source in rows.groupby("source", sort=False)]
+    layers = stages_in_order(sorted(stages, key=lambda layer: layer == FEATURES_LAYER) for stages in networks)
     values = sorted(set(frame["strength"]))
     every = -(-len(values) // _MOST_LISTED) or 1
     listed = values[::-1][::every][::-1]

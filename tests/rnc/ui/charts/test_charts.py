@@ -11,6 +11,7 @@ from PIL import Image
 
 from rnc.ui.charts import claims
 from rnc.ui.charts.aggregate import over_seeds
+from rnc.ui.charts.axes import stages_in_order
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves, layer_panel
@@ -153,6 +154,32 @@ def test_layers_stand_in_the_order_of_depth(metric: Metric, log: bool) -> None:
     assert spec["encoding"]["y"]["scale"]["type"] == ("log" if logarithmic else "linear")
     assert spec["encoding"]["strokeDash"]["scale"]["domain"] == ["clean", "perturbed"]
     assert spec["title"]["text"] == METRIC_INFO[metric].label
+
+
+@pytest.mark.parametrize(
+    ("networks", "order"),
+    [
+        ([["pixels", "a", "features"]], ["pixels", "a", "features"]),
+        (
+            [["pixels", "b", "features"], ["pixels", "a", "c", "d", "features"]],
+            ["pixels", "b", "a", "c", "d", "features"],
+        ),
+        ([["pixels", "a"], ["pixels", "features"], ["a", "features"]], ["pixels", "a", "features"]),
+        ([["a", "b", "features"], ["b", "a", "c", "features"]], ["a", "b", "c", "features"]),
+        ([], []),
+    ],
+)
+def test_stages_of_several_networks_stand_in_the_order_of_each(networks: list[list[str]], order: list[str]) -> None:
+    """The last case but one has no such order."""
+    assert stages_in_order(networks) == order
+
+
+def test_the_features_are_the_last_stage_of_networks_of_different_depths() -> None:
+    deep = pd.DataFrame({"run": "deep", "layer": ["pixels", "block 1", "block 2", "features"], "depth": range(4)})
+    flat = pd.DataFrame({"run": "flat", "layer": ["pixels", "features"], "depth": range(2)})
+    frame = pd.concat([flat, deep]).assign(shown="clean", epoch=60, value=0.5)
+    spec = spec_of(layer_panel(frame, Metric.NC1, coloured("flat", "deep"), ["clean"], log=True))
+    assert spec["encoding"]["x"]["sort"] == ["pixels", "block 1", "block 2", "features"]
 
 
 def test_every_metric_has_words() -> None:
