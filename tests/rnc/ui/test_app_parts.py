@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -33,3 +34,12 @@ def test_an_unexpected_error_is_shown_as_pages_show_it(monkeypatch: pytest.Monke
     error = ValueError("of a callback")
     assert app_parts.show_script_error(error) is True
     assert shown == [error]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop does not support Windows")
+@pytest.mark.parametrize("library", ["uvloop", "httptools"])
+def test_streamlit_finds_the_libraries_that_answer_at_once(library: str) -> None:
+    """Without uvloop, each small answer waits 40 ms for an acknowledgement, because Streamlit's socket names no protocol and
+    asyncio then leaves Nagle's algorithm on. A visitor's browser asks for 140 files.
+    """
+    assert find_spec(library)
