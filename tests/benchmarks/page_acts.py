@@ -147,7 +147,9 @@ def use_controls(visitor: Visitor) -> None:
     _filter(visitor, sidebar)
     for number, (name, split) in enumerate({"Collapse": "test", "Geometry": "train"}.items(), start=1):
         visitor.go(name)
-        sidebar.get_by_role("combobox", name=re.compile("^Condition")).click()
+        conditions = sidebar.get_by_role("combobox", name=re.compile("^Condition"))
+        conditions.evaluate("field => field.scrollIntoView({ block: 'center' })")  # a list that scrolls into view closes
+        conditions.click()
         options = page.get_by_role("option")
         options.first.wait_for()
         if options.count() > number:
