@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from rnc.ui.app_parts import middleware, routes, show_script_error
+from rnc.ui.server_parts import middleware, routes, show_script_error
 from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
@@ -32,7 +32,7 @@ def navigation() -> st.Page:
 
 
 if __name__ == "__main__":
-    from rnc.ui.dashboard import draw_dashboard
+    from rnc.ui.page_frame import draw_dashboard
 
     st.set_page_config("Robust neural collapse", page_icon=ICON, layout="wide", initial_sidebar_state=360)
     draw_dashboard(navigation())

@@ -6,8 +6,8 @@ from rnc.ui.figures import PageFigures
 from rnc.ui.lab.activities import ACTIVITIES, accept_old_names, activity_of, draw_answer, request_of_form
 from rnc.ui.lab.checkpoint_picker import choose_network
 from rnc.ui.lab.form import draw_attack_form
-from rnc.ui.lab.jobs import draw_job
 from rnc.ui.lab.saved_results import SAVED, choose_saved, offer_to_save
+from rnc.ui.lab.server_job_queue import draw_job
 from rnc.ui.lab.session_jobs import adopt_jobs_of_address
 from rnc.ui.lab.style import LAB_STYLE
 from rnc.ui.run_and_class_controls import choose_run

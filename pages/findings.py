@@ -7,7 +7,7 @@ import streamlit as st
 
 from rnc.ui.figures import PageFigures
 from rnc.ui.pages.findings import draw_cards, findings_of, name_earlier_epochs, name_unjudged_runs
-from rnc.ui.pages.first_screen import draw_doors, draw_introduction
+from rnc.ui.pages.introduction import draw_doors, draw_introduction
 from rnc.ui.pages.verdicts import draw_matrix, tally, verdict_tiles
 from rnc.ui.selection import current_selection, selected_runs
 

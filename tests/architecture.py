@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 TOOLS = {
-    "rnc.safe_paths", "rnc.places_entered_by_user", "rnc.atomic_files", "rnc.command_output", "rnc.durations", "rnc.processes",
+    "rnc.safe_paths", "rnc.trusted_places", "rnc.atomic_files", "rnc.command_output", "rnc.durations", "rnc.processes",
     "rnc.log", "rnc.file_locks",
 }  # fmt: skip
 """Modules that every room may import. They import only each other."""
@@ -21,7 +21,7 @@ TOOLS = {
 ROOMS: dict[str, set[str]] = {
     **{key: set() for key in sorted(TOOLS)},
     "rnc.vocabulary": set(),
-    "rnc.simplex": set(),
+    "rnc.class_mean_geometry": set(),
     "rnc.devices": set(),
     "rnc.conditions": {"rnc.vocabulary"},
     "rnc.datasets": {"rnc.vocabulary"},
@@ -38,21 +38,22 @@ ROOMS: dict[str, set[str]] = {
         "rnc.projection", "rnc.umap_process", "rnc.devices", "rnc.store",
     },
     "rnc.claims": {"rnc.vocabulary"},
-    "rnc.lab": {"rnc.vocabulary", "rnc.conditions", "rnc.simplex", "rnc.store"},
+    "rnc.lab": {"rnc.vocabulary", "rnc.conditions", "rnc.class_mean_geometry", "rnc.store"},
     "rnc.lab.engine": {
         "rnc.vocabulary", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics",
         "rnc.projection", "rnc.devices", "rnc.lab",
     },
-    "rnc.film": {"rnc.vocabulary", "rnc.conditions", "rnc.simplex", "rnc.store"},
+    "rnc.film": {"rnc.vocabulary", "rnc.conditions", "rnc.class_mean_geometry", "rnc.store"},
     "rnc.ui.markdown": set(),
     "rnc.ui.charts": {"rnc.vocabulary", "rnc.conditions", "rnc.ui.markdown"},
     "rnc.ui": {
-        "rnc.vocabulary", "rnc.conditions", "rnc.simplex", "rnc.datasets", "rnc.claims", "rnc.store", "rnc.lab", "rnc.film",
-        "rnc.ui.charts", "rnc.ui.markdown",
+        "rnc.vocabulary", "rnc.conditions", "rnc.class_mean_geometry", "rnc.datasets", "rnc.claims", "rnc.store", "rnc.lab",
+        "rnc.film", "rnc.ui.charts", "rnc.ui.markdown",
     },
     "rnc.doctor": {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.store"},
     "pages": {
-        "rnc.vocabulary", "rnc.simplex", "rnc.claims", "rnc.store", "rnc.lab", "rnc.ui", "rnc.ui.charts", "rnc.ui.markdown",
+        "rnc.vocabulary", "rnc.class_mean_geometry", "rnc.claims", "rnc.store", "rnc.lab", "rnc.ui", "rnc.ui.charts",
+        "rnc.ui.markdown",
     },
     "app": {"rnc.ui"},
     "train.sweeps": {"rnc.vocabulary", "rnc.datasets", "rnc.devices", "rnc.probe", "rnc.store", "train"},

@@ -135,7 +135,7 @@ def _error_hook() -> None:
 def _end_lab() -> Iterator[None]:
     """End the lab that pages of this module started: its thread would go on, and log beside the stores of later tests."""
     yield
-    if jobs := sys.modules.get("rnc.ui.lab.jobs"):
+    if jobs := sys.modules.get("rnc.ui.lab.server_job_queue"):
         for queue in jobs._queues:
             queue.close()
 

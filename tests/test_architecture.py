@@ -44,7 +44,7 @@ def test_imports_follow_the_table(path: Path) -> None:
         ("pages/collapse.py", "import altair"),
         ("rnc/lab/job_queue.py", "from rnc.lab.engine.loading import load_subject"),
         ("rnc/lab/job_queue.py", "from rnc.lab.engine import loading"),
-        ("rnc/lab/results.py", "import torch"),
+        ("rnc/lab/result_base.py", "import torch"),
         ("pages/runs.py", "import duckdb"),
         ("rnc/probe/probe.py", "from train.config import RunConfig"),
         ("rnc/store/reader.py", "from train.config import RunConfig"),

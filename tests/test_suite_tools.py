@@ -37,13 +37,16 @@ def test_a_room_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture) ->
 
 
 def test_tests_that_share_a_fixture_of_their_module_are_one_unit() -> None:
-    assert shares_fixtures("tests/train/test_kill.py") and not shares_fixtures("tests/rnc/test_simplex.py")
+    assert shares_fixtures("tests/train/test_kill.py") and not shares_fixtures("tests/rnc/test_class_mean_geometry.py")
     assert (
         unit("tests/train/test_kill.py::test_a[1]")
         == unit("tests/train/test_kill.py::test_b")
         == "tests/train/test_kill.py"
     )
-    assert unit("tests/rnc/test_simplex.py::test_a[x@y]") == "tests/rnc/test_simplex.py::test_a[x@y]"
+    assert (
+        unit("tests/rnc/test_class_mean_geometry.py::test_a[x@y]")
+        == "tests/rnc/test_class_mean_geometry.py::test_a[x@y]"
+    )
 
 
 @pytest.mark.parametrize(

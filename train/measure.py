@@ -19,13 +19,13 @@ from rnc.models.wrapped import WrappedClassifier, check_normalisation
 from rnc.probe.epoch_names import files_by_epoch
 from rnc.probe.execution import Execution, Precision
 from rnc.probe.external_config import ExternalRun, check_folder_name, check_names
-from rnc.probe.external_run import ExternalNetworks, load_weights, measure_run
 from rnc.probe.given_checkpoints import checkpoint_files
 from rnc.probe.interruption import StopRun
+from rnc.probe.measure_external_run import ExternalNetworks, load_weights, measure_run
 from rnc.probe.measured_images import shortages
 from rnc.probe.measurement_config import MeasurementConfig
+from rnc.probe.measurement_summary import summary
 from rnc.probe.store_and_device_options import Options
-from rnc.probe.summary import summary
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path, to_log_beside
 from rnc.store.errors import StoreError, StoreWriteError

@@ -20,7 +20,7 @@ from rnc import log
 from rnc.models import FeatureClassifier
 from rnc.models.weights import write_atomically
 from rnc.safe_paths import UnsafePathError, read_plain_file
-from rnc.store.files import resume_file
+from rnc.store.file_locations import resume_file
 from train.config import RunConfig
 from train.resume_file_checks import ResumeError, check_tensors, digest, header_metadata
 

@@ -26,7 +26,7 @@ from rnc.vocabulary import RunState
 from train.run import Command, print_costs
 from train.sweeps.grid import grid
 from train.sweeps.job_options import job_options
-from train.sweeps.sweep_content import check_recorded_commands, planned, run_arguments, sweep_name
+from train.sweeps.sweep_content import check_recorded_commands, new_or_continued_sweep, run_arguments, sweep_name
 
 try:
     from train.sweeps.backends import Engine, EngineError, pick_engine
@@ -53,7 +53,9 @@ def main(arguments: list[str]) -> int:
             return print_costs(configs, command.options(), "about {} on a machine like this one")
         command.options().check()
         more = {"pack": given.pack, "ranks": given.ranks, "slurm": dict(_pair(text) for text in given.slurm)}
-        sweep = planned(sweep_name(rest, configs), configs, command, pick_engine(given.engine).name, more)
+        sweep = new_or_continued_sweep(
+            sweep_name(rest, configs), configs, command, pick_engine(given.engine).name, more
+        )
         return _start(sweep, command.options().store.resolve(), given, failed_too=False)
     except (StoreError, EngineError, UnsafePathError, ValueError) as error:
         return fail(error, 2)

@@ -16,7 +16,7 @@ from pathlib import Path
 from rnc.doctor.finding import Finding, Level
 from rnc.safe_paths import UnsafePathError, open_plain_file
 from rnc.store.errors import StoreError
-from rnc.store.files import (
+from rnc.store.file_locations import (
     checkpoints_folder,
     folder_of_store,
     is_plain_file,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnc.class_mean_geometry import SimplexSpan
 from rnc.conditions import CLEAN, Condition
 from rnc.film.principal_axes import principal_axes
 from rnc.film.stored_states import CLEAN_STEP, EpochStates, StoredStates
-from rnc.simplex import SimplexSpan
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import LabelRule, ProjectionMethod, TargetRule

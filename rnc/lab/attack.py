@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from rnc.class_mean_geometry import SimplexSpan
 from rnc.lab.estimates import attack_passes, measured_frames
-from rnc.lab.requests import OneNetworkRequest, check_attack
-from rnc.lab.results import Result
+from rnc.lab.request_base import OneNetworkRequest, check_attack
+from rnc.lab.result_base import Result
 from rnc.lab.source import check_integer
-from rnc.simplex import SimplexSpan
 
 MOST_WATCHED = 500
 CLEAN_STEP = -1

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass
 
 from rnc.conditions import Condition
-from rnc.lab.requests import MOST_FRAMES, Request
+from rnc.lab.request_base import MOST_FRAMES, Request
 from rnc.lab.source import Source
 from rnc.vocabulary import ConditionKind
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rnc.lab.estimates import attack_passes, measured_frames
-from rnc.lab.requests import OneNetworkRequest, check_attack
-from rnc.lab.results import Result
+from rnc.lab.request_base import OneNetworkRequest, check_attack
+from rnc.lab.result_base import Result
 from rnc.lab.source import RequestError
 from rnc.vocabulary import ConditionKind
 

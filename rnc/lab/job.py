@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from rnc.lab.requests import MOST_FRAMES, MOST_RESTARTS, Request
-from rnc.lab.results import Result
+from rnc.lab.request_base import MOST_FRAMES, MOST_RESTARTS, Request
+from rnc.lab.result_base import Result
 
 _MOST_ROWS = MOST_FRAMES + MOST_RESTARTS + 2
 

@@ -15,9 +15,9 @@ from rnc.lab.estimates import PassTimes
 from rnc.lab.job import Job, JobState
 from rnc.lab.limits import Limits, from_environment
 from rnc.lab.message_format import MessageError
-from rnc.lab.requests import Request
+from rnc.lab.request_base import Request
+from rnc.lab.result_base import Result
 from rnc.lab.result_cache import ResultCache
-from rnc.lab.results import Result
 from rnc.lab.source import Source, refusal_of_place
 from rnc.lab.worker_process import RequestFailedError, WorkerGoneError, WorkerProcess
 

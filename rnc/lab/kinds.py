@@ -3,7 +3,7 @@
 A new kind is listed here, in `rnc.lab.engine.worker` (how it is computed) and in `rnc.ui.lab.activities` (how the page
 requests and draws it).
 
-Tested by tests/rnc/lab/test_requests.py.
+Tested by tests/rnc/lab/test_request_base.py.
 """
 
 import json
@@ -13,8 +13,8 @@ from rnc.lab import npz
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
 from rnc.lab.perturbed_images import PerturbedImagesRequest, PerturbedImagesResult
-from rnc.lab.requests import Request
-from rnc.lab.results import Result
+from rnc.lab.request_base import Request
+from rnc.lab.result_base import Result
 from rnc.lab.source import RequestError, Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import MOST_RESULT_BYTES

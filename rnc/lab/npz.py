@@ -1,6 +1,6 @@
 """Conversion of dataclasses of arrays, frames and plain values to and from npz, without pickle and with a memory limit.
 
-Tested by tests/rnc/lab/test_results.py.
+Tested by tests/rnc/lab/test_result_base.py.
 """
 
 import dataclasses

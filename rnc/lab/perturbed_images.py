@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnc.lab.estimates import attack_passes
-from rnc.lab.requests import OneNetworkRequest, check_attack
-from rnc.lab.results import Result
+from rnc.lab.request_base import OneNetworkRequest, check_attack
+from rnc.lab.result_base import Result
 from rnc.lab.source import RequestError, check_integer
 
 MOST_PERTURBED = 200

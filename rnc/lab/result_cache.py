@@ -6,7 +6,7 @@ Tested by tests/rnc/lab/test_parts.py.
 import threading
 from collections import OrderedDict
 
-from rnc.lab.results import Result
+from rnc.lab.result_base import Result
 
 
 class ResultCache:

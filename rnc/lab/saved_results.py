@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rnc.lab.kinds import request_from_json, result_from_bytes
-from rnc.lab.requests import Request
-from rnc.lab.results import Result
+from rnc.lab.request_base import Request
+from rnc.lab.result_base import Result
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 

@@ -1,6 +1,6 @@
 """The source of an attack in the lab, a stored network and its images, and the checks of the values in a request.
 
-Tested by tests/rnc/lab/test_requests.py.
+Tested by tests/rnc/lab/test_request_base.py.
 """
 
 import math

@@ -11,8 +11,8 @@ import pandas as pd
 
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.estimates import attack_passes
-from rnc.lab.requests import Request, check_attack
-from rnc.lab.results import Result
+from rnc.lab.request_base import Request, check_attack
+from rnc.lab.result_base import Result
 from rnc.lab.source import RequestError, Source, ascending_numbers, enum_member
 
 MOST_VALUES = 50

@@ -21,7 +21,7 @@ from rnc.lab.job import Job
 from rnc.lab.kinds import result_from_bytes
 from rnc.lab.limits import Limits
 from rnc.lab.message_format import CHUNK_BYTES, Message, MessageError, pack, take_message
-from rnc.lab.results import Result
+from rnc.lab.result_base import Result
 from rnc.lab.source import Source
 from rnc.processes import start_helper
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rnc.models import FeatureClassifier, weights
 from rnc.store.checkpoint_rows import add_checkpoint
-from rnc.store.files import checkpoint_file, is_plain_folder, networks_folder
+from rnc.store.file_locations import checkpoint_file, is_plain_folder, networks_folder
 from rnc.store.row_buffer import Rows
 
 _WRITTEN = re.compile(

@@ -1,6 +1,6 @@
 """The address of a store, as given on the command line or in RNC_STORE, and the folder of the published runs beside it.
 
-Tested by tests/rnc/store/test_connection.py.
+Tested by tests/rnc/store/test_transactions.py.
 """
 
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 from rnc.safe_paths import quoted
 from rnc.store import lake_addresses
 from rnc.store.errors import StoreAddressError, StoreError
-from rnc.store.files import real_path
-from rnc.store.open_database import begins_as_duckdb
+from rnc.store.file_locations import real_path
+from rnc.store.open_untrusted_file import begins_as_duckdb
 
 DEFAULT_STORE = Path("data/rnc.duckdb")
 GALLERY_VARIABLE = "RNC_GALLERY"

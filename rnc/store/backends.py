@@ -11,9 +11,9 @@ from typing import ClassVar, Protocol
 import duckdb
 
 from rnc.store import lake_addresses
-from rnc.store.connection_pool import ConnectionPool
 from rnc.store.file_store import FileStore
 from rnc.store.lake_store import LakeStore
+from rnc.store.shared_connection import ConnectionPool
 
 
 class Backend(Protocol):

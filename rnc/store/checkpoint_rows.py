@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from rnc.store.files import checkpoint_file, folder_of_store, recorded_network
+from rnc.store.file_locations import checkpoint_file, folder_of_store, recorded_network
 from rnc.store.row_buffer import Rows
 
 

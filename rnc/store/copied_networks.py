@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rnc.store.errors import StoreError
-from rnc.store.files import (
+from rnc.store.file_locations import (
     copy_network,
     is_plain_file,
     networks_folder,

@@ -1,6 +1,6 @@
 """A store in one DuckDB file (`backends.Backend`). While a process writes to the file, no other process can open it.
 
-Tested by tests/rnc/store/test_connection.py.
+Tested by tests/rnc/store/test_transactions.py.
 """
 
 import logging
@@ -16,7 +16,6 @@ from typing import ClassVar
 import duckdb
 
 from rnc.store.backup import back_up
-from rnc.store.connection_pool import ConnectionPool
 from rnc.store.errors import StoreError
 from rnc.store.errors_from_duckdb import (
     DISK_ERRORS,
@@ -29,9 +28,10 @@ from rnc.store.errors_from_duckdb import (
     refused_by_disk,
     unusable_store,
 )
-from rnc.store.files import store_lock_file
+from rnc.store.file_locations import store_lock_file
 from rnc.store.locks import exclusive_lock, shared_lock
-from rnc.store.open_database import begins_as_duckdb, check_is_database, open_database
+from rnc.store.open_untrusted_file import begins_as_duckdb, check_is_database, open_database
+from rnc.store.shared_connection import ConnectionPool
 
 _PATIENCE_SECONDS = 30.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # for programs that do not use the lock file

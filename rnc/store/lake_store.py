@@ -16,13 +16,13 @@ from typing import ClassVar
 import duckdb
 
 from rnc.safe_paths import quoted
-from rnc.store.connection_pool import ConnectionPool
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
-from rnc.store.files import lake_lock_file
+from rnc.store.file_locations import lake_lock_file
 from rnc.store.lake_addresses import catalog_of, refuse_catalog_not_entered
 from rnc.store.locks import exclusive_lock
-from rnc.store.open_database import lock, settings
+from rnc.store.open_untrusted_file import lock, settings
 from rnc.store.quoting import quoted_text
+from rnc.store.shared_connection import ConnectionPool
 
 _PATIENCE_SECONDS = 300.0
 """The waiting time of a writer, since a lake's many writers take seconds each."""

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from rnc.file_locks import try_lock
 from rnc.store.errors import StoreError, StoreWriteError
-from rnc.store.files import open_lock, run_lock_file
+from rnc.store.file_locations import open_lock, run_lock_file
 
 _PROCESS_ID = re.compile(rb"\d{1,10}")
 _MOST_BYTES = 64

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rnc.file_locks import try_lock
 from rnc.store.errors import StoreError
-from rnc.store.files import is_plain_file, is_plain_folder
+from rnc.store.file_locations import is_plain_file, is_plain_folder
 
 CARD = "README.md"
 _HIDDEN = re.compile(r"\.(?P<run>.+)\.(?P<kind>partial|older)")

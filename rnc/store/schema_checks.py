@@ -17,7 +17,7 @@ import duckdb
 from rnc.safe_paths import quoted
 from rnc.store.backends import Backend
 from rnc.store.errors import StoreError
-from rnc.store.open_database import open_database
+from rnc.store.open_untrusted_file import open_database
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 VERSION_TABLE = "schema_version"

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 
 from rnc.store.backends import backend_of
-from rnc.store.connection import reading
 from rnc.store.errors import NotAStoreError, StoreError, StoreMissingError
-from rnc.store.files import folder_of_store, is_plain_file, networks_folder, real_path
+from rnc.store.file_locations import folder_of_store, is_plain_file, networks_folder, real_path
+from rnc.store.transactions import reading
 
 
 def other_stores(store: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from rnc.conditions import all_in_words
-from rnc.ui.address_values import choose
+from rnc.ui.controls_in_address import choose
 from rnc.ui.markdown import Markdown, escape_markdown, single_line
 
 _IN_WORDS = "_in_words"

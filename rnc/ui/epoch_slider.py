@@ -10,8 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from rnc.ui.address_values import choose, is_opened_anew, is_untied, tie, untied
 from rnc.ui.charts.hover import CHOSEN_EPOCH
+from rnc.ui.controls_in_address import choose, is_opened_anew, is_untied, tie, untied
 from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
 

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from rnc.ui.address_values import tie
 from rnc.ui.charts.projection import has_legend
+from rnc.ui.controls_in_address import tie
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import earlier_labels
 from rnc.ui.selection import Selection, selected_runs

@@ -14,7 +14,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from rnc.ui.address_values import is_opened_anew
+from rnc.ui.controls_in_address import is_opened_anew
 from rnc.ui.markdown import Markdown, escape_markdown, single_line
 from rnc.ui.opened_store import cached_until_runs_change, reader
 from rnc.ui.run_colours import MOST_KEPT, assign_colours, read_colours, write_colours

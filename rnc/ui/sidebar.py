@@ -11,9 +11,9 @@ import streamlit as st
 from rnc.conditions import in_words
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store, training_status
-from rnc.ui.address_values import name_values, notice, remember_request, reserve_notices, tie
 from rnc.ui.colour_choice import draw_colour_choice
 from rnc.ui.condition_controls import choose_one
+from rnc.ui.controls_in_address import name_values, notice, remember_request, reserve_notices, tie
 from rnc.ui.copy_link import draw_copy_link
 from rnc.ui.default_runs import measured_and_default_runs
 from rnc.ui.epoch_slider import draw_cursor

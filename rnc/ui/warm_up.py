@@ -66,7 +66,7 @@ def prepare_every_page() -> None:
         target=_log_errors_of, args=(_first_selection,), name="warm-up of the store", daemon=True
     )
     reading.start()  # the database and the import of libraries take turns otherwise
-    _log_errors_of(lambda: importlib.import_module("rnc.ui.dashboard"))
+    _log_errors_of(lambda: importlib.import_module("rnc.ui.page_frame"))
     reading.join()
 
 
@@ -95,7 +95,7 @@ def prepare_films() -> None:
 
 def _make_films() -> None:
     from rnc.ui.film import film_routes
-    from rnc.ui.pages.first_screen import opening_of
+    from rnc.ui.pages.introduction import opening_of
 
     runs, last = _first_selection()
     opening = opening_of(runs, last) if runs else None
@@ -106,14 +106,14 @@ def _make_films() -> None:
 def _ask_first_questions() -> None:
     """Ask what the pages Findings and Collapse ask about the runs that are selected at first."""
     from rnc.ui.pages.collapse import DEFAULT_OPTIONS, read_curves
-    from rnc.ui.pages.findings import judged
-    from rnc.ui.pages.first_screen import opening_of
+    from rnc.ui.pages.findings import judgements_and_query
+    from rnc.ui.pages.introduction import opening_of
     from rnc.vocabulary import Role, Split
 
     runs, last = _first_selection()
     if runs:
         read_curves(runs, (str(Role.CLEAN), str(Role.PERTURBED)), Split.TRAIN, DEFAULT_OPTIONS)
-        judged(runs, last)
+        judgements_and_query(runs, last)
         opening_of(runs, last)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from rnc.simplex import centre, cosine_matrix
+from rnc.class_mean_geometry import centre, cosine_matrix
 from rnc.store.reader import StoreReader
 from tests.browser.conftest import settle, visit
 

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.lab.job import Job
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from tests.rnc.lab.waiting import wait
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +99,7 @@ def answered(app: AppTest, activity: str) -> Job:
     """Press the attack lab's button and look until there is an end; fails on an exception."""
     app.button(key=f"lab_run_{activity}").click().run()
     job = job_of(app, activity)
-    assert wait(jobs.job_queue(), job, 120)
+    assert wait(server_job_queue.job_queue(), job, 120)
     app.run()
     assert not app.exception, app.exception
     return job

@@ -17,7 +17,7 @@ from rnc.lab.job import Job, JobState
 from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.mark_explanations import STEP_NOTE
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from rnc.ui.lab import strength_curve_result as curve_view
 from rnc.vocabulary import AttackObjective, Metric, StepSchedule, TargetRule
 from tests.pages.app import answered, charts, job_of, open_page, rows
@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {"lab_images": 40, "lab_steps": 3}
 def _one_lab() -> Iterator[None]:
     """The server's lab ends with this module."""
     yield
-    jobs.job_queue().close()
+    server_job_queue.job_queue().close()
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,9 @@ def test_a_preset_fills_the_form(name: str, tiny_store: Path, monkeypatch: pytes
     app.number_input(key="lab_images").set_value(20).run()
     assert not app.exception and not app.error
     submitted = []
-    monkeypatch.setattr(jobs.job_queue(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER)
+    monkeypatch.setattr(
+        server_job_queue.job_queue(), "submit", lambda request, *_visitor: submitted.append(request) or _NEVER
+    )
     app.button(key="lab_run_Attack").click().run()
     assert submitted[0].condition == presets("digits")[name]
 
@@ -297,11 +299,11 @@ def test_who_comes_back_reads_why_an_attack_was_stopped(tiny_store: Path, monkey
 
 def test_a_session_may_ask_for_so_much_and_is_told(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("attack_lab", tiny_store, monkeypatch, lab_seed=77, **SMALL)
-    limits = replace(jobs.job_queue().limits, queued_each=0)
-    monkeypatch.setattr(jobs.job_queue(), "limits", limits)
+    limits = replace(server_job_queue.job_queue().limits, queued_each=0)
+    monkeypatch.setattr(server_job_queue.job_queue(), "limits", limits)
     app.button(key="lab_run_Attack").click().run()
     assert "0 attacks of yours wait already" in app.error[0].value
-    monkeypatch.setattr(jobs.job_queue(), "limits", replace(limits, queued_each=4, request_seconds=1e-9))
+    monkeypatch.setattr(server_job_queue.job_queue(), "limits", replace(limits, queued_each=4, request_seconds=1e-9))
     app.button(key="lab_run_Attack").click().run()
     job = job_of(app, "Attack")
-    assert wait(jobs.job_queue(), job, 120) and "one request may take" in (job.error or "")
+    assert wait(server_job_queue.job_queue(), job, 120) and "one request may take" in (job.error or "")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc.lab.requests import Request
+from rnc.lab.request_base import Request
 from rnc.lab.strength_curve import MOST_NETWORKS
 from rnc.store.writer import StoreWriter
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page, seen
 from tests.rnc.store.hand_written import begin, one_epoch
@@ -45,8 +45,8 @@ def store(tmp_path: Path) -> Path:
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """The requests that were submitted; none is run."""
     submitted: list[Request] = []
-    monkeypatch.setattr(jobs, "submit", lambda request: submitted.append(request))
-    monkeypatch.setattr(jobs.job_queue(), "measure_when_idle", lambda _source: None)
+    monkeypatch.setattr(server_job_queue, "submit", lambda request: submitted.append(request))
+    monkeypatch.setattr(server_job_queue.job_queue(), "measure_when_idle", lambda _source: None)
     return submitted
 
 

@@ -14,7 +14,7 @@ from rnc.ui import opened_store
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.paper_figure import PIXELS_PER_INCH, for_paper
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from tests.pages.app import ROOT, answered, charts, open_page
 from tests.pages.test_attack_lab import SMALL
 from tests.pdf_text import Box, text_boxes
@@ -46,7 +46,7 @@ def figures_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def _one_lab() -> Iterator[None]:
     """The server's lab ends with this module."""
     yield
-    jobs.job_queue().close()
+    server_job_queue.job_queue().close()
 
 
 @pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers"])

@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge
 from rnc.store import cached_queries, connection_of_block
 from rnc.store.cached_queries import CachedQueries
-from rnc.store.connection import reading
 from rnc.store.reader import StoreReader
-from rnc.ui.pages import findings, first_screen
+from rnc.store.transactions import reading
+from rnc.ui.pages import findings, introduction
 from rnc.ui.pages.verdicts import anchor, tally, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
@@ -215,8 +215,8 @@ MADE_ONCE = (
     (findings, "course_panel"),
     (findings, "matrix_of"),
     (findings, "kept_table"),
-    (first_screen, "film_of_training_images"),
-    (first_screen, "_caption"),
+    (introduction, "film_of_training_images"),
+    (introduction, "_caption"),
 )
 
 
@@ -236,7 +236,7 @@ def test_a_page_that_asks_nothing_new_judges_draws_and_reads_nothing(
 
 def test_another_epoch_chooses_no_film_anew(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
-    monkeypatch.setattr(first_screen, "film_of_training_images", None)
+    monkeypatch.setattr(introduction, "film_of_training_images", None)
     epochs = app.sidebar.select_slider[0]
     epochs.set_value(epochs.options[-2]).run()
     assert not app.exception

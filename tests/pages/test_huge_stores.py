@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.simplex import simplex_distances
+from rnc.class_mean_geometry import simplex_distances
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_configs import MOST_CLASSES

@@ -13,9 +13,9 @@ from rnc.lab.attack import AttackRequest
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.job import Job, JobState, job_of_token
 from rnc.lab.job_queue import JobQueue
-from rnc.lab.requests import Request
+from rnc.lab.request_base import Request
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from rnc.ui.lab.job_progress import describe_duration, describe_progress, describe_step
 from tests.pages.app import charts, job_of, open_page, seen
 from tests.rnc.lab.samples import PGD, SOURCE
@@ -33,8 +33,8 @@ def _no_job_is_left() -> Iterator[None]:
         monkeypatch.setattr(JobQueue, "submit", lambda *arguments: begun.append(submit(*arguments)) or begun[-1])
         yield
     for job in begun:
-        jobs.job_queue().stop(job)
-        assert wait(jobs.job_queue(), job, 120)
+        server_job_queue.job_queue().stop(job)
+        assert wait(server_job_queue.job_queue(), job, 120)
 
 
 def begin(store: Path, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> tuple[AppTest, Job]:
@@ -57,9 +57,9 @@ def test_an_attack_is_found_again_after_a_reload_and_stopped(tiny_store: Path, m
     assert job_of(again, "Attack") is job and not again.error
     assert again.button(key="lab_run_Attack").disabled and again.button(key="lab_run_Attack").label == "Attack"
     while not job.frames.shape[0] and not job.ended:
-        jobs.job_queue().touch(job)
+        server_job_queue.job_queue().touch(job)
     again.button(key="lab_stop_Attack").click().run()
-    assert wait(jobs.job_queue(), job, 120) and job.state is JobState.STOPPED
+    assert wait(server_job_queue.job_queue(), job, 120) and job.state is JobState.STOPPED
     again.run()
     assert any("stopped after" in header.value for header in again.header) and "projected features" in charts(again)
     after = reloaded(again, tiny_store, monkeypatch)
@@ -71,7 +71,7 @@ def test_a_result_that_came_while_the_page_was_closed_is_shown(
 ) -> None:
     first, job = begin(tiny_store, monkeypatch, lab_seed=102, lab_steps=3, lab_restarts=1)
     address = dict(first.query_params)
-    assert wait(jobs.job_queue(), job, 120) and job.state is JobState.DONE
+    assert wait(server_job_queue.job_queue(), job, 120) and job.state is JobState.DONE
     del first
     again = open_page("attack_lab", tiny_store, monkeypatch, **address)
     assert "projected features" in charts(again)
@@ -137,7 +137,7 @@ def test_progress_is_counted_in_steps(request_: Request, done: int, total: int, 
 def test_a_job_that_is_to_end_says_so() -> None:
     job = Job(ATTACK)
     job.request_end()
-    assert describe_progress(jobs.job_queue(), job) == "Stopping after this step …"
+    assert describe_progress(server_job_queue.job_queue(), job) == "Stopping after this step …"
 
 
 @pytest.mark.parametrize(
@@ -157,4 +157,7 @@ def test_the_duration_says_whose_jobs_come_before(
 ) -> None:
     monkeypatch.setattr(JobQueue, "estimate", lambda *_request: seconds)
     monkeypatch.setattr(JobQueue, "length", length)
-    assert seen(describe_duration(jobs.job_queue(), ATTACK, of_visitor)).removeprefix(":material/timer: ") == words
+    assert (
+        seen(describe_duration(server_job_queue.job_queue(), ATTACK, of_visitor)).removeprefix(":material/timer: ")
+        == words
+    )

@@ -10,7 +10,7 @@ from rnc import datasets, log
 from rnc.conditions import presets
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from tests.pages.app import answered, charts, open_page, rows, seen, walk
 from tests.pages.test_attack_lab import SMALL
 
@@ -151,7 +151,7 @@ def test_missing_images_are_named_before_the_click(
 
     monkeypatch.setattr(datasets, "load_subset", missing)
     submitted: list[Any] = []
-    monkeypatch.setattr(jobs.job_queue(), "submit", lambda *arguments: submitted.append(arguments))
+    monkeypatch.setattr(server_job_queue.job_queue(), "submit", lambda *arguments: submitted.append(arguments))
     app = open_page("attack_lab", tiny_store, monkeypatch, **(SMALL | {"lab_seed": 31}))
     assert run_button(app).disabled and not submitted and not reported
     assert "needs images that are not on this machine" in text_of(app) and "set RNC_DATA to the folder" in text_of(app)

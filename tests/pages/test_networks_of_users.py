@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rnc.lab.attack import AttackResult
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from tests.pages.app import answered, open_page, seen
 from tests.train.malformed.network import CLASSES, picture
 from tests.train.user_networks import HERE, SIDE, cosine_in_forward, plain
@@ -24,9 +24,9 @@ def _one_lab() -> Iterator[None]:
     """The server's lab may run the code of these networks, and ends with this module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNC_MODELS", HERE)
-        jobs.job_queue().close()  # of another module, whose worker may not run this code
+        server_job_queue.job_queue().close()  # of another module, whose worker may not run this code
         yield
-        jobs.job_queue().close()
+        server_job_queue.job_queue().close()
 
 
 def with_constant_features() -> nn.Sequential:

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.claims import USED, Verdict, judge
-from rnc.simplex import SimplexSpan, centre, cosine_matrix, spectrum
+from rnc.class_mean_geometry import SimplexSpan, centre, cosine_matrix, spectrum
 from rnc.store.reader import StoreReader
 from rnc.ui import training_status
 from rnc.ui.figures import PageFigures

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from rnc import datasets
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.images import data_uri, full_png
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from rnc.ui.projections import hover_images, map_data, sample_image_routes, selection
 from tests.pages.app import charts, open_page, rows
 from tests.rnc.lab.waiting import wait
@@ -265,7 +265,7 @@ def test_picked_images_are_perturbed_on_demand(demo_store: Path, monkeypatch: py
     assert html(app).count("data:image/png") == len(picks)
     app.button(key="perturb_picked").click().run()
     made = list(app.session_state["perturbed_image_jobs"].values())
-    assert len(made) == 2 and all(wait(jobs.job_queue(), job, 120) for job in made)
+    assert len(made) == 2 and all(wait(server_job_queue.job_queue(), job, 120) for job in made)
     app.run()
     assert not app.exception
     shown = html(app)

@@ -31,13 +31,13 @@ SQL_NAMES = {
     "rnc/store/writer.py": {"table"},  # of Rows, which knows the schema's alone
     "rnc/store/run_editor.py": {"table", "column"},  # of TABLES_OF_A_RUN, and tags, note, archived_at
     "rnc/store/copy.py": {"name", "known", "sql"},  # identifiers that the database lists, and texts of the file's own
-    "rnc/store/open_database.py": {"allowed"},  # folders, quoted
+    "rnc/store/open_untrusted_file.py": {"allowed"},  # folders, quoted
     "rnc/store/compact.py": {"database"},  # one of two constants
     "rnc/store/lake_store.py": {"extension", "options"},  # constants, and a path, quoted
     "rnc/store/publish_run.py": {"table", "rows"},
     "rnc/store/published_reader.py": {"table", "view"},  # of the schema, and files, quoted
     "rnc/store/published_row_checks.py": {"source", "key", "widest", "sql"},  # files and the schema's columns, quoted
-    "rnc/store/connection.py": {"SCHEMA.read_text()"},
+    "rnc/store/transactions.py": {"SCHEMA.read_text()"},
     "rnc/store/migrations.py": {
         "SCHEMA.read_text()",
         "UPGRADES[step]",

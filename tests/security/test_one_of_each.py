@@ -18,7 +18,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
 from rnc.ui import opened_store
-from rnc.ui.lab import jobs
+from rnc.ui.lab import server_job_queue
 from tests.architecture import python_files
 from tests.conftest import ROOT
 
@@ -33,19 +33,19 @@ def clear() -> None:
 def _a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     yield
-    jobs.job_queue().close()
+    server_job_queue.job_queue().close()
 
 
 def test_the_lab_stays(tmp_path: Path) -> None:
-    before = jobs.job_queue()
+    before = server_job_queue.job_queue()
     clear()
-    assert jobs.job_queue() is before
+    assert server_job_queue.job_queue() is before
 
 
 def test_the_lab_is_one_for_sessions_that_come_at_once() -> None:
-    jobs.job_queue().close()
+    server_job_queue.job_queue().close()
     found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(jobs.job_queue())) for _turn in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(server_job_queue.job_queue())) for _turn in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

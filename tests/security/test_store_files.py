@@ -14,11 +14,11 @@ import pytest
 from rnc.doctor.__main__ import main as doctor
 from rnc.store import cached_queries, published_reader, schema_checks
 from rnc.store.addresses import store_path
-from rnc.store.connection import reading, writing
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main as export
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
+from rnc.store.transactions import reading, writing
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.architecture import python_files
@@ -133,7 +133,7 @@ def test_connections_are_made_in_one_place() -> None:
             node for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Attribute) and node.attr == "connect" and ast.unparse(node.value) == "duckdb"
         ]  # fmt: skip
-        assert not calls or path.name in ("open_database.py", "lake_store.py"), path
+        assert not calls or path.name in ("open_untrusted_file.py", "lake_store.py"), path
 
 
 ADDRESSES = [

@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 
 from rnc import datasets, models
 from rnc.models import weights
-from rnc.probe import external_run
+from rnc.probe import measure_external_run
 from rnc.probe.given_checkpoints import checkpoint_files
-from rnc.store.connection import reading
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.run_card import train_command
+from rnc.store.transactions import reading
 from rnc.vocabulary import Metric, Objective, Split
 from tests.train.malformed.network import CLASSES, MODEL, SIDE, small, write_images
 from tests.train.small import FLAGS, ask
@@ -128,7 +128,7 @@ def test_a_stored_run_is_refused_and_overwritten_on_request(brought: Path, capsy
 
 def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(command(brought, store="whole")) == 0
-    load, seen = external_run.load_weights, []
+    load, seen = measure_external_run.load_weights, []
 
     def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet, key: str) -> list[str]:
         seen.append(path.name)
@@ -136,10 +136,10 @@ def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: p
             raise KeyboardInterrupt
         return load(model, path, images, key)
 
-    monkeypatch.setattr(external_run, "load_weights", broken)
+    monkeypatch.setattr(measure_external_run, "load_weights", broken)
     assert main(command(brought)) == 130
     assert only(brought)[1]["state"] == "interrupted"
-    monkeypatch.setattr(external_run, "load_weights", load)
+    monkeypatch.setattr(measure_external_run, "load_weights", load)
     assert main(command(brought)) == 0
     assert seen == ["net_epoch0.pt", "net_epoch2.pt", "net_epoch10.pt"], "before it went on"
     stores = [brought / name / "rnc.duckdb" for name in ("whole", "store")]
@@ -151,7 +151,7 @@ def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: p
 def test_a_failed_measurement_is_recorded_and_logged_like_a_failed_training(
     brought: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, seen = external_run.load_weights, []
+    load, seen = measure_external_run.load_weights, []
 
     def broken(model: models.FeatureClassifier, path: Path, images: datasets.ImageSet, key: str) -> list[str]:
         seen.append(path.name)
@@ -159,7 +159,7 @@ def test_a_failed_measurement_is_recorded_and_logged_like_a_failed_training(
             raise ValueError("the disk is gone")
         return load(model, path, images, key)
 
-    monkeypatch.setattr(external_run, "load_weights", broken)
+    monkeypatch.setattr(measure_external_run, "load_weights", broken)
     assert main(command(brought)) == 2
     run_id = only(brought)[1]["run_id"]
     assert ask(brought / "store" / "rnc.duckdb", "SELECT state, error, epochs_done FROM run") == [
@@ -170,7 +170,7 @@ def test_a_failed_measurement_is_recorded_and_logged_like_a_failed_training(
     assert (failed["event"], failed["level"], failed["epoch"]) == ("run failed", "error", 0)
     assert failed["reason"] == "ValueError: the disk is gone" and started["device"].startswith("cpu")
 
-    monkeypatch.setattr(external_run, "load_weights", load)
+    monkeypatch.setattr(measure_external_run, "load_weights", load)
     assert main(command(brought)) == 0
     assert [line["event"] for line in logged_states(brought, run_id)[2:]] == ["run resumed", "run finished"]
 

@@ -37,7 +37,9 @@ def sweep_name(arguments: list[str], configs: list[RunConfig]) -> str:
     return f"{plain}-{digest}"
 
 
-def planned(name: str, configs: list[RunConfig], command: Command, engine: str, more: dict[str, Any]) -> Sweep:
+def new_or_continued_sweep(
+    name: str, configs: list[RunConfig], command: Command, engine: str, more: dict[str, Any]
+) -> Sweep:
     """Return the sweep, with the jobs of earlier commands if there were any; `more` are options of its jobs.
 
     Raises ValueError if there is a file with its name that is invalid or belongs to other runs.

@@ -14,7 +14,7 @@ from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, StepwiseAttack, Stopped
-from rnc.lab.requests import MOST_FRAMES
+from rnc.lab.request_base import MOST_FRAMES
 from rnc.projection import PlanePCA
 from rnc.vocabulary import FEATURES_LAYER
 

@@ -32,8 +32,8 @@ from rnc.lab.kinds import request_from_json
 from rnc.lab.limits import MEMORY_VARIABLE
 from rnc.lab.message_format import MessageError, messages, send_message
 from rnc.lab.perturbed_images import PerturbedImagesRequest
-from rnc.lab.requests import Request
-from rnc.lab.results import Result
+from rnc.lab.request_base import Request
+from rnc.lab.result_base import Result
 from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest
 from rnc.models.memory_errors import is_out_of_memory

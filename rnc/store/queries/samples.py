@@ -84,10 +84,10 @@ class SampleQueries:
     def simplex_extent(self, run_id: str, split: str, labels: list[int]) -> pd.DataFrame:
         """Return is_vertex, x, y in two rows each: minima and maxima in the simplex planes of three classes, over all epochs.
 
-        A plane is spanned by the clean class means of its epoch, as by `rnc.simplex.SimplexSpan`, and has the samples of the
-        three classes under all conditions; `is_vertex` marks the extent of the means themselves. An epoch whose means span no
-        plane is left out. The numbers are exact, because the aggregation reads each vector once and needs only its inner
-        products with three means.
+        A plane is spanned by the clean class means of its epoch, as by `rnc.class_mean_geometry.SimplexSpan`, and has the
+        samples of the three classes under all conditions; `is_vertex` marks the extent of the means themselves. An epoch whose
+        means span no plane is left out. The numbers are exact, because the aggregation reads each vector once and needs only
+        its inner products with three means.
         """
         return self._cached.query(SIMPLEX_EXTENT, run=run_id, split=split, labels=labels)
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from rnc.ui.charts.kept_specification import named
 from rnc.ui.charts.palette import GREY
-from rnc.ui.charts.theme import quiet_text
+from rnc.ui.charts.text_colours import quiet_text
 
 _MARGIN = 0.06  # on each side, relative to the extent of the points
 _DIGITS = 3

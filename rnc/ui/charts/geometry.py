@@ -14,7 +14,7 @@ from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.hover import Lines, with_hover
 from rnc.ui.charts.kept_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
-from rnc.ui.charts.theme import on_fill
+from rnc.ui.charts.text_colours import on_fill
 from rnc.vocabulary import MetricInfo
 
 SIMPLEX_DISTANCES = {
@@ -24,7 +24,7 @@ SIMPLEX_DISTANCES = {
     "cosines": MetricInfo("Cosines: distance from a simplex", "mean |cos + 1/(C−1)| over pairs; 0 at a simplex", True),
     "equinorm": MetricInfo("Norms: relative spread", "std / mean of the norms over classes; 0 at a simplex", True),
 }
-"""Labels and meanings of the distances of `rnc.simplex.simplex_distances`."""
+"""Labels and meanings of the distances of `rnc.class_mean_geometry.simplex_distances`."""
 
 _SHAPES = ["circle", "triangle-up"]
 """The shapes of clean and perturbed class means, as on maps."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from rnc.ui.charts.kept_specification import MOST_KEPT
-from rnc.ui.charts.theme import SCREEN_CONFIG
+from rnc.ui.charts.text_colours import SCREEN_CONFIG
 
 _WORDS = {
     "Σ_W ": "Σ within · ",

@@ -27,7 +27,7 @@ from rnc.ui.charts.plane_rows import (
     with_chosen_above,
     with_marks,
 )
-from rnc.ui.charts.theme import quiet_text
+from rnc.ui.charts.text_colours import quiet_text
 from rnc.vocabulary import Role
 
 _HEIGHT, _HEIGHT_WITH_LEGEND_BELOW, _SIMPLEX_HEIGHT = 520, 560, 450

@@ -22,8 +22,8 @@ from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.feature_film_frames import frame_names, frame_of_each_leap, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
-from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
+from rnc.ui.lab.server_job_queue import Answer
 from rnc.ui.lab.source_labels import label_sources
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.run_and_class_controls import choose_highlighted_classes, choose_vertices

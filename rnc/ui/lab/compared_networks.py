@@ -12,7 +12,7 @@ from rnc.lab.source import Source
 from rnc.lab.strength_curve import MOST_NETWORKS
 from rnc.store.queries.epochs_not_after import epochs_not_after
 from rnc.ui import opened_store
-from rnc.ui.address_values import name_values, notice
+from rnc.ui.controls_in_address import name_values, notice
 from rnc.ui.lab.checkpoint_picker import attackable
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.selection import Selection, selected_runs

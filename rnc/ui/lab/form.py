@@ -22,7 +22,7 @@ from rnc.conditions import (
     largest_epsilon,
     presets,
 )
-from rnc.lab.requests import MOST_IMAGES, MOST_STEPS
+from rnc.lab.request_base import MOST_IMAGES, MOST_STEPS
 from rnc.lab.strength_curve import MOST_VALUES, Axis
 from rnc.ui.lab.size_field import SizeField, WrongFields
 from rnc.ui.markdown import Markdown, escape_markdown

@@ -10,7 +10,7 @@ from rnc.durations import in_words
 from rnc.lab.attack import AttackRequest
 from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue
-from rnc.lab.requests import Request
+from rnc.lab.request_base import Request
 from rnc.lab.strength_curve import StrengthCurveRequest
 from rnc.ui.charts.attack_steps import step_panel
 from rnc.ui.figures import draw_chart

@@ -8,8 +8,8 @@ import streamlit as st
 from rnc.conditions import Condition
 from rnc.lab.gradient_masking import MaskingResult
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
+from rnc.ui.lab.server_job_queue import Answer
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 
 

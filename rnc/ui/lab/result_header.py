@@ -5,7 +5,7 @@ Tested by tests/pages/test_attack_lab.py.
 
 import streamlit as st
 
-from rnc.ui.lab.jobs import Answer
+from rnc.ui.lab.server_job_queue import Answer
 from rnc.ui.markdown import Markdown, escape_markdown
 
 

@@ -12,7 +12,7 @@ from rnc.lab import saved_results
 from rnc.store.errors import StoreError
 from rnc.ui import opened_store
 from rnc.ui.errors import show_error
-from rnc.ui.lab.jobs import Answer
+from rnc.ui.lab.server_job_queue import Answer
 from rnc.ui.lab.source_labels import class_names
 from rnc.ui.readonly import is_readonly
 

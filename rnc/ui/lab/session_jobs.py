@@ -12,7 +12,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from rnc.lab.job import Job, JobState, job_of_token
-from rnc.lab.requests import Request
+from rnc.lab.request_base import Request
 from rnc.ui.lab.source_labels import class_names
 
 JOB_PARAMETER = "lab_job"
@@ -37,7 +37,7 @@ def jobs_under_way() -> int:
     return sum(not job.ended for job in st.session_state.get(_SUBMITTED, []))
 
 
-def last_jobs() -> dict[str, tuple[Job, list[str]]]:
+def last_job_by_activity() -> dict[str, tuple[Job, list[str]]]:
     """Return the session's last job of each activity, with the names of the classes."""
     return st.session_state.setdefault(_JOBS, {})
 
@@ -46,7 +46,7 @@ def adopt_jobs_of_address(activity_of: Callable[[Request], str | None]) -> None:
     """Take over the jobs whose tokens are in the address of a new session; `activity_of` names the activity of a request."""
     if _JOBS in st.session_state:
         return
-    jobs = last_jobs()
+    jobs = last_job_by_activity()
     for token in st.query_params.get_all(JOB_PARAMETER)[:_MOST_TOKENS]:
         job = job_of_token(token)
         activity = None if job is None else activity_of(job.request)
@@ -63,7 +63,9 @@ def write_address() -> None:
 
     The result of a job that was done needs no token: the lab knows it by its request.
     """
-    tokens = [job.token for job, _names in last_jobs().values() if not job.ended or job.state is JobState.STOPPED]
+    tokens = [
+        job.token for job, _names in last_job_by_activity().values() if not job.ended or job.state is JobState.STOPPED
+    ]
     if tokens == st.query_params.get_all(JOB_PARAMETER):
         return
     if tokens:

@@ -11,8 +11,8 @@ from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, Axis, Streng
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.jobs import Answer
 from rnc.ui.lab.result_header import draw_headline
+from rnc.ui.lab.server_job_queue import Answer
 from rnc.ui.lab.source_labels import label_sources
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric

@@ -11,14 +11,14 @@ import streamlit as st
 
 from rnc.conditions import in_words
 from rnc.ui import opened_store
-from rnc.ui.address_values import choose, tie
-from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
+from rnc.ui.charts.averages_and_smoothing import over_seeds, smoothed, summary
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.hover import MOUSE_NOTE
 from rnc.ui.charts.mark_explanations import explain_marks
 from rnc.ui.condition_controls import choose_several
+from rnc.ui.controls_in_address import choose, tie
 from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown

@@ -104,7 +104,7 @@ class Findings:
 
 
 @opened_store.cached_until_store_changes
-def judged(run_ids: tuple[str, ...], epoch: int) -> tuple[list[Judgement], str]:
+def judgements_and_query(run_ids: tuple[str, ...], epoch: int) -> tuple[list[Judgement], str]:
     """Return the judgements on runs, each at its last measured epoch not after `epoch`, and the query for the evidence."""
     evidence = evidence_of(run_ids, epoch)
     return judge(labelled_runs(run_ids).reset_index(drop=True), evidence), evidence.attrs.get("sql", "")
@@ -113,7 +113,7 @@ def judged(run_ids: tuple[str, ...], epoch: int) -> tuple[list[Judgement], str]:
 @opened_store.cached_until_store_changes
 def findings_of(run_ids: tuple[str, ...], epoch: int, colours: tuple[str, ...]) -> Findings:
     """Return the verdicts on runs, each in its colour (#RRGGBB), with their tables and charts."""
-    judgements, sql = judged(run_ids, epoch)
+    judgements, sql = judgements_and_query(run_ids, epoch)
     runs = labelled_runs(run_ids)
     labels = dict(runs["label"])
     inks = run_colours(runs.assign(colour=list(colours)))

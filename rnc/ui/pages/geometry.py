@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rnc.class_mean_geometry import are_alike, centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.conditions import in_words
-from rnc.simplex import are_alike, centre, cosine_matrix, simplex_cosine, spectrum
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines

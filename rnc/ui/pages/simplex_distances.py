@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from rnc.class_mean_geometry import are_alike, simplex_distances
 from rnc.conditions import in_words
-from rnc.simplex import are_alike, simplex_distances
 from rnc.store.checked_vectors import as_matrix
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend

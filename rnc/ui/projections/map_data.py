@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from rnc.class_mean_geometry import SimplexSpan
 from rnc.conditions import CLEAN, in_words
-from rnc.simplex import SimplexSpan
 from rnc.store.checked_vectors import as_matrix
 from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.ui import opened_store

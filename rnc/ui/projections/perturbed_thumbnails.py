@@ -16,7 +16,7 @@ from rnc.ui import opened_store
 from rnc.ui.charts.images import data_uri, full_png
 from rnc.ui.errors import show_error
 from rnc.ui.lab.checkpoint_picker import source_of
-from rnc.ui.lab.jobs import job_queue, poll, submit
+from rnc.ui.lab.server_job_queue import job_queue, poll, submit
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
 

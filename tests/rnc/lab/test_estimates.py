@@ -9,7 +9,7 @@ from rnc.conditions import CLEAN, Condition
 from rnc.lab.attack import AttackRequest
 from rnc.lab.estimates import NetworkSpeed, PassTimes, forward_passes
 from rnc.lab.gradient_masking import MaskingRequest
-from rnc.lab.requests import Request
+from rnc.lab.request_base import Request
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from tests.rnc.lab.samples import PGD, SOURCE
 

@@ -22,12 +22,12 @@ from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue, JobRefusedError
 from rnc.lab.limits import Limits
-from rnc.lab.requests import Request
+from rnc.lab.request_base import Request
 from rnc.lab.source import Source
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.models import weights
 from rnc.vocabulary import Split
-from tests.rnc.lab.test_results import same
+from tests.rnc.lab.test_result_base import same
 from tests.rnc.lab.waiting import wait
 
 ROOT = Path(__file__).resolve().parents[3]

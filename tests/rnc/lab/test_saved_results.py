@@ -17,7 +17,7 @@ from rnc.store.reader import StoreReader
 from rnc.store.writer import MOST_CONTENT, StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.lab.samples import PGD, SOURCE, attack_result, masking_result, sweep_result
-from tests.rnc.lab.test_results import same
+from tests.rnc.lab.test_result_base import same
 from tests.rnc.store.hand_written import begin
 
 ATTACK = AttackRequest(SOURCE, PGD)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
 from rnc.store.cached_queries import as_text
-from rnc.store.connection import reading
 from rnc.store.reader import StoreReader
+from rnc.store.transactions import reading
 from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
 
 QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.store.files import store_lock_file
+from rnc.store.file_locations import store_lock_file
 from rnc.store.locks import exclusive_lock, shared_lock
 
 HOLD = """import sys

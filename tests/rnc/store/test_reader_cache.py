@@ -12,9 +12,9 @@ import pytest
 
 from rnc.store import cached_queries as store_answers
 from rnc.store import run_configs
-from rnc.store.connection import reading
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
+from rnc.store.transactions import reading
 from tests.conftest import ROOT
 from tests.rnc.store.hand_written import begin, one_epoch
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnc.store.errors import StoreError
-from rnc.store.files import networks_folder
+from rnc.store.file_locations import networks_folder
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.run_editor import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS, networks_of

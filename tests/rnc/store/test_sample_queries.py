@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnc.class_mean_geometry import SimplexSpan
 from rnc.conditions import CLEAN, Condition
-from rnc.simplex import SimplexSpan
 from rnc.store.checked_vectors import as_matrix
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader

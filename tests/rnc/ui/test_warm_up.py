@@ -41,7 +41,7 @@ def test_the_first_questions_are_answered_before_anybody_asks(
     last = int(StoreReader(tiny_store).metrics.measured_epochs([run])["epoch"].max())
     for module, name in ((findings, "judge"), (collapse, "CurveValues")):
         monkeypatch.setattr(module, name, None)  # (whoever computes them again fails)
-    assert findings.judged((run,), last)[0]
+    assert findings.judgements_and_query((run,), last)[0]
     assert len(collapse.read_curves((run,), ("clean", "perturbed"), Split.TRAIN, collapse.DEFAULT_OPTIONS).values)
 
 

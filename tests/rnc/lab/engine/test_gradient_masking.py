@@ -15,7 +15,7 @@ from rnc.lab.gradient_masking import MaskingCheck, MaskingRequest, MaskingResult
 from rnc.lab.kinds import result_from_bytes
 from tests.rnc.lab import networks
 from tests.rnc.lab.samples import SOURCE
-from tests.rnc.lab.test_results import same
+from tests.rnc.lab.test_result_base import same
 
 PGD = "pgd-linf-0.1-10"
 

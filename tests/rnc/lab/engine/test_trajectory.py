@@ -25,7 +25,7 @@ from rnc.projection import PlanePCA
 from rnc.vocabulary import ConditionKind, Norm, TargetRule
 from tests.rnc.lab import networks
 from tests.rnc.lab.samples import SOURCE
-from tests.rnc.lab.test_results import same as same_result
+from tests.rnc.lab.test_result_base import same as same_result
 
 ATTACK = Condition(ConditionKind.PGD, Norm.LINF, 0.2, 6, 0.05)
 IN_L2 = Condition(ConditionKind.PGD, Norm.L2, 1.0, 3)

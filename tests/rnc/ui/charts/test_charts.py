@@ -10,7 +10,7 @@ import vl_convert as vlc
 from PIL import Image
 
 from rnc.ui.charts import claims
-from rnc.ui.charts.aggregate import over_seeds
+from rnc.ui.charts.averages_and_smoothing import over_seeds
 from rnc.ui.charts.axes import stages_in_order
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend

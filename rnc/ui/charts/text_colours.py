@@ -3,7 +3,7 @@
 A specification holds both colours, and the browser chooses by the page's background: a chart follows the theme without a rerun,
 and an exported picture, whose background is white, has the colour of the light theme.
 
-Tested by tests/rnc/ui/charts/test_theme.py.
+Tested by tests/rnc/ui/charts/test_text_colours.py.
 """
 
 from typing import Any

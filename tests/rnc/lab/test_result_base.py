@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnc.class_mean_geometry import SimplexSpan
 from rnc.lab import npz
 from rnc.lab.kinds import result_from_bytes
 from rnc.lab.npz import ContentError
-from rnc.lab.results import Result
-from rnc.simplex import SimplexSpan
+from rnc.lab.result_base import Result
 from tests.examples import examples
 from tests.rnc.lab.samples import attack_result, masking_result, sweep_result
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import duckdb
 import pytest
 
-from rnc.store import connection_pool
-from rnc.store.connection_pool import ConnectionPool
+from rnc.store import shared_connection
+from rnc.store.shared_connection import ConnectionPool
 
 
 class Openings:
@@ -55,7 +55,7 @@ def test_a_cursor_has_temporary_tables_of_its_own() -> None:
 
 def test_nobody_joins_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a writer would wait for as long as there are readers."""
-    monkeypatch.setattr(connection_pool, "_LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(shared_connection, "_LONGEST_SECONDS", 0.0)
     shared, openings, asked = ConnectionPool(), Openings(), threading.Event()
     openings.may_open.set()
 

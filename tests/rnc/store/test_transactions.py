@@ -9,9 +9,9 @@ import pytest
 
 from rnc.store import file_store
 from rnc.store.addresses import DEFAULT_STORE, store_path
-from rnc.store.connection import reading, writing
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
 from rnc.store.migrations import SCHEMA_VERSION
+from rnc.store.transactions import reading, writing
 from tests.rnc.store.hand_written import begin, one_epoch
 
 

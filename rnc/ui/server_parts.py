@@ -2,7 +2,7 @@
 
 They take as long to load as a browser takes to load Streamlit's page, and are loaded meanwhile (`rnc.ui.warm_up`).
 
-Tested by tests/rnc/ui/test_app_parts.py.
+Tested by tests/rnc/ui/test_server_parts.py.
 """
 
 from collections.abc import Sequence

@@ -12,8 +12,8 @@ import streamlit as st
 
 from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue, JobRefusedError
-from rnc.lab.requests import Request
-from rnc.lab.results import Result
+from rnc.lab.request_base import Request
+from rnc.lab.result_base import Result
 from rnc.store.addresses import gallery_path, store_path
 from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.lab import session_jobs
@@ -95,7 +95,7 @@ def draw_job(activity: str, form: RequestOfForm, classes: list[str], label: Mark
 
     A result that the lab already knows appears without a click, so a shared URL shows its result.
     """
-    request, jobs = form.request, session_jobs.last_jobs()
+    request, jobs = form.request, session_jobs.last_job_by_activity()
     job = jobs[activity][0] if activity in jobs else None
     if request is not None and not _answers(job, request) and job_queue().estimate(request) == 0.0:
         _submit(activity, request, classes)
@@ -150,7 +150,7 @@ def _answer(job: Job, request: Request | None, names: list[str]) -> Answer | Non
 def _submit(activity: str, request: Request, classes: list[str]) -> None:
     """Put a request into the queue; if it is not accepted, keep the previous job."""
     if (job := submit(request)) is not None:
-        session_jobs.last_jobs()[activity] = job, classes
+        session_jobs.last_job_by_activity()[activity] = job, classes
 
 
 @st.fragment(run_every=_ESTIMATE_SECONDS)

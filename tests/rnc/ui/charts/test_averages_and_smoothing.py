@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.ui.charts.aggregate import over_seeds, smoothed, summary
+from rnc.ui.charts.averages_and_smoothing import over_seeds, smoothed, summary
 
 
 def lines(values: dict[str, list[float]], epochs: list[int]) -> pd.DataFrame:

@@ -10,11 +10,11 @@ from pathlib import Path
 import duckdb
 
 from rnc.store.backends import Backend, backend_of
-from rnc.store.connection_pool import ConnectionPool
 from rnc.store.errors_from_duckdb import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
 from rnc.store.migrations import begin_transaction, checked_version, stand_in_for_lacking_tables
-from rnc.store.open_database import open_database
+from rnc.store.open_untrusted_file import open_database
 from rnc.store.schema_checks import SCHEMA
+from rnc.store.shared_connection import ConnectionPool
 from rnc.store.signals_in_queries import interruption_as_raised
 
 _pools: defaultdict[Path, ConnectionPool] = defaultdict(ConnectionPool)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.simplex import SimplexSpan, centre, cosine_matrix, simplex_cosine, simplex_distances, spectrum
+from rnc.class_mean_geometry import SimplexSpan, centre, cosine_matrix, simplex_cosine, simplex_distances, spectrum
 from tests.examples import examples
 from tests.oracles import collapse_oracle, samples
 

@@ -6,7 +6,7 @@ import pytest
 from rnc.ui.charts.geometry import cosine_heatmap
 from rnc.ui.charts.palette import CLASSES, GREY, RUN_COLOURS
 from rnc.ui.charts.render_process import Renderer
-from rnc.ui.charts.theme import QUIET_TEXT, SCREEN_CONFIG, by_theme
+from rnc.ui.charts.text_colours import QUIET_TEXT, SCREEN_CONFIG, by_theme
 from tests.rnc.ui.charts.test_many_classes import SVG, drawing_of
 
 GROUNDS = {"light": "#FFFFFF", "dark": "#171614"}

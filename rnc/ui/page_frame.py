@@ -8,7 +8,7 @@ import streamlit as st
 from rnc import log
 from rnc.store.addresses import to_log_beside
 from rnc.ui import empty_state, opened_store, sidebar
-from rnc.ui.address_values import name_unavailable
+from rnc.ui.controls_in_address import name_unavailable
 from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
 from rnc.ui.refresh_interval import measured_drawing
