@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from rnc.ui.charts.hover import CHOSEN_EPOCH
+from rnc.ui.charts.hover import CHOSEN_AT_POINT, CHOSEN_EPOCH
 from rnc.ui.controls_in_address import choose, is_opened_anew, is_untied, tie, untied
 from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
@@ -69,13 +69,17 @@ def nearest_stop(epochs: list[int], requested: str) -> str:
 
 def epoch_choice(key: str) -> dict[str, Any]:
     """Return the options of a chart over epochs (`st.vega_lite_chart`) with a key, in which the mouse moves the cursor."""
-    return {"key": key, "on_select": partial(_move_cursor, key), "selection_mode": [CHOSEN_EPOCH]}
+    return {"key": key, "on_select": partial(_move_cursor, key), "selection_mode": [CHOSEN_EPOCH, CHOSEN_AT_POINT]}
 
 
 def _move_cursor(key: str) -> None:
-    """Move the cursor to the epoch that was chosen in a chart."""
-    if chosen := st.session_state[key]["selection"].get(CHOSEN_EPOCH):
-        st.session_state["cursor_to"] = str(int(chosen[0]["epoch"]))
+    """Move the cursor to the epoch that was chosen in a chart: of its two selections, the one that has changed."""
+    selections = st.session_state[key]["selection"]
+    chosen = [row for name in (CHOSEN_EPOCH, CHOSEN_AT_POINT) for row in selections.get(name, ())]
+    for row in chosen:
+        if row not in st.session_state.get(f"{key}_chosen_before", ()):
+            st.session_state["cursor_to"] = str(int(row["epoch"]))
+    st.session_state[f"{key}_chosen_before"] = chosen
 
 
 def cursor_stops(epochs: list[int], at: str) -> list[str]:

@@ -28,6 +28,7 @@ st.html(STYLE)
 st.html(curve_legend(COLOURS, ["clean"]))
 panel = Curves(COLOURS, ["clean"], cursor).panel(values, Metric.NC1)
 draw_chart(st.container(), panel, "curves", **epoch_choice("curves"))
+st.html(curve_legend(COLOURS, []))  # of other panels
 st.text(f"cursor at {cursor}")
 if st.button("Back to 10"):
     st.session_state["cursor_to"] = 10

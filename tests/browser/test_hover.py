@@ -190,7 +190,7 @@ def drawn_lines(chart: Locator) -> int:
 
 
 def test_a_click_on_the_legend_hides_a_run_without_the_server(chart: Locator, page: Page, runs: ScriptRuns) -> None:
-    entries = page.locator(".rnc-legend label")
+    entries = page.locator(".rnc-legend").first.locator("label")
     expect(entries).to_have_text([*RUNS, "clean"])
     whole = drawn_lines(chart)
     entries.nth(1).click()
@@ -198,8 +198,17 @@ def test_a_click_on_the_legend_hides_a_run_without_the_server(chart: Locator, pa
     page.keyboard.press("Space")
     assert drawn_lines(chart) == whole, "by the keyboard, too"
     entries.last.click()
-    assert drawn_lines(chart) == 0, "all lines are clean"
+    page.mouse.move(tick(chart, 10), middle(chart)[1], steps=2)
+    expect(chart.locator(".dots_marks > path")).to_have_count(len(RUNS))
+    assert drawn_lines(chart) == 0, "all lines are clean, and so are the points under the mouse"
     assert runs.ended == []
+
+
+def test_a_legend_hides_nothing_in_the_panels_of_another_one(chart: Locator, page: Page) -> None:
+    whole = drawn_lines(chart)
+    page.locator(".rnc-legend").last.locator("label").first.click()
+    expect(page.locator(".rnc-legend input:not(:checked)")).to_have_count(1)
+    assert drawn_lines(chart) == whole
 
 
 def test_the_cursor_settles_where_the_mouse_is_released_with_shift(
@@ -226,10 +235,34 @@ def test_the_cursor_settles_where_the_mouse_is_released_with_shift(
     expect(page.get_by_text("cursor at 1", exact=True)).to_be_visible()
     assert labels(chart) == ticks, "the axes stay where they are"
     page.keyboard.up("Shift")
-    page.get_by_role("button", name="Back to 10").click()
-    expect(page.get_by_text("cursor at 10")).to_be_visible()
-    settle(page)
+    for _again in range(2):
+        page.get_by_role("button", name="Back to 10").click()
+        expect(page.get_by_text("cursor at 10")).to_be_visible()
+        settle(page)
+        page.keyboard.down("Shift")
+        page.mouse.click(tick(chart, 1), height)
+        page.keyboard.up("Shift")
+        expect(page.get_by_text("cursor at 1", exact=True)).to_be_visible()
+        settle(page)
+
+
+def test_shift_on_a_point_chooses_its_epoch_and_isolates_no_run_and_the_right_button_chooses_nothing(
+    chart: Locator, page: Page
+) -> None:
+    page.mouse.move(tick(chart, 1), middle(chart)[1], steps=2)
+    onto_dot(chart, page, 1)
     page.keyboard.down("Shift")
-    page.mouse.click(tick(chart, 1), height)
+    page.mouse.down(button="right")
+    page.mouse.up(button="right")
+    page.wait_for_timeout(500)
+    expect(page.get_by_text("cursor at 10")).to_be_visible()
+    page.mouse.down()
+    page.mouse.up()
     page.keyboard.up("Shift")
     expect(page.get_by_text("cursor at 1", exact=True)).to_be_visible()
+    settle(page)
+    expect_isolated(page, len(RUNS))
+    page.keyboard.down("Shift")
+    page.mouse.click(tick(chart, 3), middle(chart)[1] + 40)
+    page.keyboard.up("Shift")
+    expect(page.get_by_text("cursor at 4")).to_be_visible()

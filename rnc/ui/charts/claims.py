@@ -16,7 +16,7 @@ _WIDE_RANGE = 10
 """Ratio of the largest to the smallest value above which an axis is logarithmic."""
 
 
-def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours) -> Chart:
+def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours, cursor: int = 0) -> Chart:
     """Draw a number (run, epoch, value) over epochs, a line per run, with its bound as a dashed rule."""
     values_and_limit = [*frame["value"], limit]
     log = min(values_and_limit) > 0 and max(values_and_limit) / min(values_and_limit) > _WIDE_RANGE
@@ -24,7 +24,7 @@ def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours)
     picture = Chart(
         up_to_epoch(text, int(frame["epoch"].max())), {"values": frame, "limit": pd.DataFrame({"value": [limit]})}
     )
-    return with_hover(picture, frame, Lines("values", list(runs)), log_epochs=True)
+    return with_hover(picture, frame, Lines("values", list(runs)), log_epochs=True, cursor=cursor)
 
 
 @kept

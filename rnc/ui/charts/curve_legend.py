@@ -1,7 +1,8 @@
 """A legend shared by several panels, as HTML in the colours of the page's theme; a click on an entry hides its lines.
 
 Each entry is a box to tick, and rules of style hide what is drawn in the colour or the dashes of an entry without a tick, in all
-panels of the page. No script and no answer of the server is needed, and exported files are as they were.
+panels below the legend in its column. Another legend of the page has panels and ticks of its own. No script and no answer of the
+server is needed, and exported files are as they were.
 
 Tested by tests/rnc/ui/charts/test_charts.py.
 """
@@ -13,6 +14,8 @@ from rnc.ui.charts.palette import RunColours, dash_scale
 
 _LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin-right:6px;background:{ink}"
 _HELP = "Click to hide or show"
+_PLACE = '[data-testid="stElementContainer"]'
+"""The element that Streamlit puts around the legend; the panels are in elements after it."""
 
 
 def curve_legend(runs: RunColours, conditions: list[str]) -> str:
@@ -39,8 +42,9 @@ def _value(dash: list[int]) -> str:
 def _hiding(value: str, *attributes: str) -> str:
     """Return the rule that hides what is drawn with a value while its box has no tick."""
     drawn = ", ".join(f'[{attribute}="{value}" i]' for attribute in attributes)
-    marks = ".stVegaLiteChart svg.marks g.role-mark:not(.mark-rule)"
-    return f'.stApp:has(.rnc-legend [value="{value}"]:not(:checked)) {marks} :is({drawn}) {{ display: none }}\n'
+    marks = "svg.marks g.role-mark:not(.mark-rule)"
+    below = f'{_PLACE}:has(> * > .rnc-legend [value="{value}"]:not(:checked)) ~ *'
+    return f"{below} {marks} :is({drawn}) {{ display: none }}\n"
 
 
 def _dashed(pattern: list[int]) -> str:

@@ -63,7 +63,8 @@ class Curves:
         )
         last = int(frame["epoch"].max()) if len(frame) else 0
         picture = Chart(up_to_epoch(_panel_specification(shape), last), rows)
-        return with_hover(picture, drawn, Lines("lines", list(self.runs), self.conditions), log_epochs=self.log_epochs)
+        lines = Lines("lines", list(self.runs), self.conditions)
+        return with_hover(picture, drawn, lines, log_epochs=self.log_epochs, cursor=self.cursor)
 
     def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
         return thinned(frame, log_epochs=self.log_epochs)
@@ -101,6 +102,11 @@ class _PanelShape:
         """The colour of a run."""
         return alt.Color("run:N", scale=run_scale(self.runs), legend=None)
 
+    @property
+    def dashes(self) -> alt.StrokeDash:
+        """The dashes of a condition."""
+        return alt.StrokeDash("shown:N", scale=dash_scale(list(self.conditions)), legend=None)
+
 
 @kept
 def _panel_specification(shape: _PanelShape) -> alt.LayerChart:
@@ -110,7 +116,8 @@ def _panel_specification(shape: _PanelShape) -> alt.LayerChart:
     if "band" in shape.data_sets:
         band = named("band").mark_area(opacity=0.15)
         x, low, high = alt.X("epoch:Q"), alt.Y("low:Q"), alt.Y2("high:Q")
-        layers.append(band.encode(x=x, y=low, y2=high, color=shape.colour, detail=alt.Detail("shown:N")))
+        # dashes are not seen on a band, but the legend hides it by them
+        layers.append(band.encode(x=x, y=low, y2=high, color=shape.colour, strokeDash=shape.dashes))
     if "behind" in shape.data_sets:
         faint = _lines("behind", shape, has_seeds=False).mark_line(strokeWidth=1, opacity=_FAINT)
         layers.append(faint.encode(detail=alt.Detail("run_id:N")))
@@ -127,7 +134,7 @@ def _lines(data_set: str, shape: _PanelShape, *, has_seeds: bool) -> alt.Chart:
         x=epoch_axis(log=shape.log_epochs),
         y=value_axis(shape.log),
         color=shape.colour,
-        strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(shape.conditions)), legend=None),
+        strokeDash=shape.dashes,
         tooltip=tooltip,
     )
 

@@ -176,7 +176,7 @@ def simplex_distance_lines(
     last = int(frame["epoch"].max()) if len(frame) else 0
     text = _distance_specification(info, tuple(runs.items()), tuple(conditions), log=log)
     picture = Chart(up_to_epoch(text, last), {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
-    return with_hover(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log)
+    return with_hover(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log, cursor=cursor)
 
 
 @kept

@@ -27,14 +27,21 @@ MOUSE_NOTE = (
     "is released. Drag to move the axes, turn the wheel with Ctrl to zoom, and double-click to undo both."
 )
 CHOSEN_EPOCH = "chosen_epoch"
-"""The selection with the epoch (and the cursor before) at which the mouse was last released with Shift pressed."""
+"""The selection with the epoch at which the mouse was last released with Shift, and the time at which the chart was drawn."""
+CHOSEN_AT_POINT = "chosen_at_point"
+"""The same of a release on a point of a line, which the selection of the nearest epoch does not notice."""
+_DRAWN_AT = {"calculate": "now()", "as": "drawn_at"}
+"""What distinguishes two choices of an epoch, because Streamlit sends a selection only if it differs from the last one. A cursor
+that the slider has moved draws the chart anew, and the same epoch can be chosen again."""
+_CHOICE = {"type": "point", "fields": ["epoch", "drawn_at"], "toggle": False, "clear": False}
 _FAINT = 0.12
 """Opacity of the runs that were not clicked, relative to their usual one."""
 _EPOCH, _ISOLATED, _MOVED, _NAMES = "hovered_epoch", "isolated_run", "moved", "line_names"
 _SAME_DRAWING = "event.relatedTarget.ownerSVGElement === (event.target.ownerSVGElement || event.target)"
 _LEFT = f"event.type === 'pointerout' && !(event.relatedTarget && {_SAME_DRAWING})"
 """Vega expression: the mouse has left the drawing, also into another one, and not only one of its marks."""
-_HAS_RUN = "event.item && event.item.datum && event.item.datum.run"
+_IS_ON_RUN = "event.item && event.item.datum && event.item.datum.run"
+_SHIFT_RELEASED = "event.shiftKey && event.button === 0"
 _MOUSE_DRAG = "[pointerdown[event.pointerType === 'mouse' && !event.shiftKey], window:pointerup] > window:pointermove!"
 _WHEEL = "wheel![event.ctrlKey || event.metaKey]"
 """Event filters that leave swipes and the wheel alone to the page, which scrolls by them."""
@@ -70,22 +77,22 @@ class Lines:
         return tuple(f"{run} · {words[shown]}" for run in self.runs for shown in self.conditions)
 
 
-def with_hover(picture: Chart, measured: pd.DataFrame, lines: Lines, *, log_epochs: bool) -> Chart:
+def with_hover(picture: Chart, measured: pd.DataFrame, lines: Lines, *, log_epochs: bool, cursor: int) -> Chart:
     """Return the chart with what the mouse does on a page: `screen`.
 
     `measured` has run, epoch and value, and shown if the lines have conditions. It may have more rows than the chart draws. The
     mouse shows all values of the nearest epoch, of at most DRAWN_POINTS epochs at equal distances on the axis. A click on a
     point isolates its run, or adds it to the isolated ones, or takes it away; a drag moves the axes; the wheel with Ctrl or
     Command zooms; a double click shows all again. CHOSEN_EPOCH has the epoch at which the mouse is released with Shift.
+    The rows have the epoch `cursor`, so that the chart is drawn anew when the cursor moves.
     """
     shown = _at_some_epochs(measured, log_epochs)
     listed = min(len(lines.names), MOST_LISTED)
-    cursor = int(picture.rows["cursor"]["epoch"].iloc[0]) if "cursor" in picture.rows else -1
     rows = picture.rows | {HOVERED: hovered_rows(shown, lines, listed).assign(cursor=cursor)}
     drawn = picture.rows[lines.data_set]
     dots = lines.data_set
     if len(drawn) < len(measured):
-        dots, rows[DOTS] = DOTS, shown[[name for name in ("run", "epoch", "value") if name in shown]]
+        dots, rows[DOTS] = DOTS, shown[[name for name in ("run", "shown", "epoch", "value") if name in shown]]
     text = _screen_specification(picture.specification_text, lines.data_set, dots, lines.names, listed)
     return replace(picture, screen=Chart(text, rows))
 
@@ -141,7 +148,8 @@ def _screen_specification(picture: str, data_set: str, dots: str, names: tuple[s
     specification: dict[str, Any] = json.loads(picture)
     layers: list[dict[str, Any]] = specification["layer"]
     line = next(layer for layer in layers if layer["data"]["name"] == data_set)
-    x, y, colour = (line["encoding"][channel] for channel in ("x", "y", "color"))
+    x, y = (line["encoding"][channel] for channel in ("x", "y"))
+    ink = {channel: line["encoding"][channel] for channel in ("color", "strokeDash") if channel in line["encoding"]}
     for axis, padding in ((x, _PADDING_X), (y, _PADDING)):
         axis["scale"] |= {"padding": padding, "nice": False}
     if "values" in x["axis"]:
@@ -150,7 +158,7 @@ def _screen_specification(picture: str, data_set: str, dots: str, names: tuple[s
     for layer in layers:
         _make_faint_unless_isolated(layer)
     tooltip_text = {"calculate": _tooltip(listed), "as": "tooltip_text"}
-    specification["layer"] = [_epochs(x, y, tooltip_text), _rule(), *layers, _dots(dots, colour, tooltip_text, listed)]
+    specification["layer"] = [_epochs(x, y, tooltip_text), _rule(), *layers, _dots(dots, ink, tooltip_text, listed)]
     specification["params"] = [{"name": _NAMES, "value": list(names)}]
     return json.dumps(specification)
 
@@ -170,14 +178,12 @@ def _make_faint_unless_isolated(layer: dict[str, Any]) -> None:
 def _epochs(x: dict[str, Any], y: dict[str, Any], tooltip_text: dict[str, Any]) -> dict[str, Any]:
     """Return the invisible layer that finds the nearest epoch; it is the lowest one, and has a point for each epoch."""
     nearest = {"type": "point", "fields": ["epoch"], "nearest": True, "on": "pointermove"}
-    # with the cursor before, the same epoch can be chosen again after the cursor was moved by the slider
-    chosen = {"type": "point", "fields": ["epoch", "cursor"], "nearest": True, "on": "pointerup[event.shiftKey]"}
-    chosen |= {"encodings": ["x"], "toggle": False, "clear": False}
+    chosen = _CHOICE | {"nearest": True, "encodings": ["x"], "on": f"pointerup[{_SHIFT_RELEASED}]"}
     moved = {"type": "interval", "encodings": ["x", "y"], "translate": _MOUSE_DRAG, "zoom": _WHEEL}
     return {
         "name": "epochs",
         "data": {"name": HOVERED},
-        "transform": [tooltip_text],
+        "transform": [tooltip_text, _DRAWN_AT],
         "mark": {
             "type": "point",
             "opacity": 0,
@@ -205,24 +211,29 @@ def _rule() -> dict[str, Any]:
     return {"name": "rule", "data": data, "transform": [_AT_EPOCH], "mark": mark, "encoding": {"x": _ACROSS}}
 
 
-def _dots(data_set: str, colour: dict[str, Any], tooltip_text: dict[str, Any], listed: int) -> dict[str, Any]:
-    """Return the layer of the points at the epoch under the mouse, on which a click isolates a run."""
+def _dots(data_set: str, ink: dict[str, Any], tooltip_text: dict[str, Any], listed: int) -> dict[str, Any]:
+    """Return the layer of the points at the epoch under the mouse, on which a click isolates a run.
+
+    They have the colours and dashes of their lines (`ink`): dashes are not seen on a point, but the legend hides it by them.
+    """
     fields = [f"{kind}_{place}" for place in range(1, listed + 1) for kind in ("line", "value")]
     lookup = {"lookup": "epoch", "from": {"data": {"name": HOVERED}, "key": "epoch", "fields": ["more", *fields]}}
-    isolated = {"type": "point", "fields": ["run"], "on": f"click[{_HAS_RUN}]", "toggle": "true", "clear": "dblclick"}
+    isolated = {"type": "point", "fields": ["run"], "toggle": "true", "clear": "dblclick"}
+    isolated["on"] = f"click[!event.shiftKey && {_IS_ON_RUN}]"
+    chosen = _CHOICE | {"on": f"pointerup[{_SHIFT_RELEASED} && {_IS_ON_RUN}]"}
     return {
         "name": DOTS,
         "data": {"name": data_set},
-        "transform": [_AT_EPOCH, lookup, tooltip_text],
+        "transform": [_AT_EPOCH, lookup, tooltip_text, _DRAWN_AT],
         "mark": {"type": "point", "filled": True, "size": 70, "aria": False, "cursor": "pointer"}
         | {"tooltip": {"expr": "datum.tooltip_text"}},
         "encoding": {
             "x": _ACROSS,
             "y": {"value": {"expr": "scale('y', datum.value)"}},
-            "color": colour,
             "opacity": {"condition": {"param": _ISOLATED, "value": 1}, "value": _FAINT},
-        },
-        "params": [{"name": _ISOLATED, "select": isolated}],
+        }
+        | ink,
+        "params": [{"name": _ISOLATED, "select": isolated}, {"name": CHOSEN_AT_POINT, "select": chosen}],
     }
 
 

@@ -124,7 +124,7 @@ def findings_of(run_ids: tuple[str, ...], epoch: int, colours: tuple[str, ...]) 
             judgement,
             _deciding(judgement, labels),
             _numbers(judgement, labels, conditions) if judgement.numbers else None,
-            _course(judgement, labels, inks, sql) if judgement.numbers else None,
+            _course(judgement, labels, inks, sql, epoch) if judgement.numbers else None,
             describe_unjudged(judgement, labels),
         )
         for judgement in judgements
@@ -161,7 +161,9 @@ def _numbers(
     return kept_table(pd.DataFrame(columns))
 
 
-def _course(judgement: Judgement, labels: Mapping[str, str], colours: RunColours, sql: str) -> Course | None:
+def _course(
+    judgement: Judgement, labels: Mapping[str, str], colours: RunColours, sql: str, cursor: int
+) -> Course | None:
     points = [
         (
             judgement.claim,
@@ -183,7 +185,7 @@ def _course(judgement: Judgement, labels: Mapping[str, str], colours: RunColours
         return None
     table.attrs["sql"] = sql
     number = judgement.deciding() or judgement.course[0][1]
-    panel = course_panel(table[["run", "epoch", "value"]], number.name, number.limit, colours)
+    panel = course_panel(table[["run", "epoch", "value"]], number.name, number.limit, colours, cursor)
     return Course(f"{judgement.claim}: {number.name} over epochs", panel, table)
 
 

@@ -118,6 +118,7 @@ def test_a_band_over_seeds_with_the_single_ones_behind() -> None:
     assert all(row["low"] > 0 and row["seeds"] == 2 for row in rows)
     behind, front = layers_of(spec, "line")
     assert behind["encoding"]["detail"]["field"] == "run_id" and "detail" not in front["encoding"]
+    assert band["encoding"]["strokeDash"] == front["encoding"]["strokeDash"], "the legend hides a condition by it"
     assert len(spec["datasets"][behind["data"]["name"]]) == (single["value"] > 0).sum()
 
 
@@ -467,7 +468,7 @@ def test_the_legend_names_runs_and_conditions_safely() -> None:
 def test_the_legend_hides_what_has_the_colour_or_the_dashes_of_an_entry_without_a_tick() -> None:
     html = curve_legend({"st": "#0072B2", "st, seed 2": "#0072B2"}, ["clean", "perturbed"])
     assert html.count('value="#0072B2" checked') == 2, "runs of one colour are hidden together"
-    (rule,) = [line for line in html.splitlines() if '[value="#0072B2"]:not(:checked)' in line]
+    (rule,) = [line for line in html.splitlines() if '[value="#0072B2"]:not(:checked)' in line and "marks" in line]
     assert '[stroke="#0072B2" i]' in rule and '[fill="#0072B2" i]' in rule and "mark-rule" in rule
     assert '[value="6,3"]:not(:checked)' in html and '[stroke-dasharray="6,3" i]' in html
 
