@@ -7,7 +7,7 @@ import pkgutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import rnc.ui
 from rnc import log
@@ -74,6 +74,19 @@ def _log_errors_of(prepare: Callable[[], object]) -> None:
     try:
         prepare()
     except Exception as error:
+        _log_error(error)
+
+
+def _log_error(error: Exception) -> None:
+    """Log an error where pages do, one that says what to do as a single line. No page may have set up the log yet."""
+    from rnc.store.addresses import store_path, to_log_beside
+    from rnc.ui.errors import ERRORS_FOR_USERS
+
+    with suppress(*ERRORS_FOR_USERS):  # the store's path itself can be what is wrong
+        log.set_up(to_log_beside(store_path().resolve()), console=True)
+    if isinstance(error, ERRORS_FOR_USERS):
+        log.report_error(str(error))
+    else:
         log.log_exception(error)
 
 

@@ -1,6 +1,7 @@
 """A server is ready for its first visitor: pages are declared, libraries loaded, first answers known; errors end nothing."""
 
 import gc
+import json
 import logging
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from rnc import log
 from rnc.store.reader import StoreReader
 from rnc.ui import warm_up
 from rnc.ui.film import film_routes
@@ -53,15 +55,30 @@ def test_a_store_without_runs_has_no_questions(tmp_path: Path, monkeypatch: pyte
     assert not list(tmp_path.iterdir()), "a look makes no store"
 
 
-def test_a_store_that_cannot_be_read_is_logged_and_ends_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_store_that_cannot_be_read_is_logged_in_one_line_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The line has the id that a page shows with the same error."""
+    monkeypatch.setenv(log.VARIABLE, str(tmp_path / "rnc.log"))
     (tmp_path / "rnc.duckdb").write_bytes(b"no database")
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
     warm_up.prepare_every_page()
     warm_up.prepare_other_pages()
-    assert caplog.records
+    warm_up.prepare_films()
+    (line,) = map(json.loads, (tmp_path / "rnc.log").read_text().splitlines())
+    assert "is not a DuckDB store" in line["text"] and "traceback" not in line
+    assert line["id"] == log.report_error(line["text"])
+
+
+def test_an_error_that_nobody_expects_is_logged_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(log.VARIABLE, str(tmp_path / "rnc.log"))
+    monkeypatch.setattr(warm_up, "_load_pages_and_answers", lambda: 1 / 0)
+    warm_up.prepare_other_pages()
+    (line,) = map(json.loads, (tmp_path / "rnc.log").read_text().splitlines())
+    assert "ZeroDivisionError" in line["traceback"]
 
 
 def test_a_server_collects_no_garbage_among_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
