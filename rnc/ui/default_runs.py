@@ -3,6 +3,7 @@
 import pandas as pd
 
 from rnc.claims import is_trained_to_its_end
+from rnc.store.errors import StoreError
 from rnc.ui import opened_store
 from rnc.ui.opened_store import cached_until_runs_change, cached_until_store_changes
 from rnc.ui.run_labels import MARKS
@@ -29,6 +30,9 @@ def measured_and_default_runs() -> tuple[pd.DataFrame, list[str]]:
 @cached_until_runs_change
 def _complete_selection(run_ids: tuple[str, ...], _done: tuple[str, ...]) -> list[str]:
     runs = opened_store.reader().runs.all()
+    known = set(runs["run_id"])
+    if missing := [run_id for run_id in run_ids if run_id not in known]:
+        raise StoreError(f"{missing[0]} was deleted while the store was read; reload the page")
     return complete_selection(runs[runs["run_id"].isin(run_ids)])
 
 

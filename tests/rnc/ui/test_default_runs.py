@@ -1,8 +1,12 @@
 """The runs that are selected before the user has chosen any."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from rnc.store.errors import StoreError
+from rnc.ui import default_runs
 from rnc.ui.default_runs import complete_selection, one_of_each_objective
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
@@ -98,3 +102,15 @@ def test_without_a_gallery_runs_under_way_are_shown() -> None:
     assert complete_selection(pd.DataFrame(rows)) == ["st", "at"]
     rows[1] |= DONE
     assert complete_selection(pd.DataFrame(rows)) == ["st", "at"]
+
+
+def test_a_store_that_vanishes_between_two_reads_is_an_error_that_says_so(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The selection is not kept: the store may come back."""
+    monkeypatch.setenv("RNC_GALLERY", "")
+    monkeypatch.setenv("RNC_STORE", str(tiny_store))
+    offered = tuple(default_runs.measured_and_default_runs()[0]["run_id"])
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "vanished.duckdb"))
+    with pytest.raises(StoreError, match="was deleted while the store was read"):
+        default_runs._complete_selection(offered, ())
