@@ -19,12 +19,19 @@ _seen: set[Path] = set()
 """The files of stores that this server has read."""
 
 
+def note_store() -> bool:
+    """Note that the store's file is there, and return whether it is."""
+    path = store_path()
+    is_there = path.exists()
+    if is_there:
+        _seen.add(path)
+    return is_there
+
+
 def stop_if_store_vanished() -> None:
     """Say that the store is gone and stop the page, if its file was there before. The page goes on when it is back."""
     path = store_path()
-    if path.exists():
-        _seen.add(path)
-    if path.exists() or path not in _seen:
+    if note_store() or path not in _seen:
         st.session_state.pop(_KEPT, None)
         return
     _keep_selection()

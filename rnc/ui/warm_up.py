@@ -132,9 +132,10 @@ def _ask_first_questions() -> None:
 
 def _first_selection() -> tuple[tuple[str, ...], int]:
     """Return the runs that are selected at first, and their last measured epoch."""
-    from rnc.ui import opened_store
+    from rnc.ui import opened_store, vanished_store
     from rnc.ui.default_runs import default_runs
 
+    vanished_store.note_store()  # for a first visitor after it was deleted
     runs = tuple(default_runs())
     epochs = opened_store.reader().metrics.measured_epochs(list(runs))["epoch"]
     return runs, int(epochs.max()) if len(epochs) else 0

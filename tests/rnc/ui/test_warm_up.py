@@ -3,12 +3,14 @@
 import gc
 import json
 import logging
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
 
 from rnc import log
 from rnc.store.reader import StoreReader
@@ -69,6 +71,19 @@ def test_a_store_that_cannot_be_read_is_logged_in_one_line_and_ends_nothing(
     (line,) = map(json.loads, (tmp_path / "rnc.log").read_text().splitlines())
     assert "is not a DuckDB store" in line["text"] and "traceback" not in line
     assert line["id"] == log.report_error(line["text"])
+
+
+def test_a_store_that_vanishes_before_the_first_visit_is_known(
+    tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first visitor is told that it is gone, and not that there are no measurements yet."""
+    store = shutil.copy(tiny_store, tmp_path / "rnc.duckdb")
+    monkeypatch.setenv("RNC_STORE", str(store))
+    monkeypatch.setenv("RNC_GALLERY", "")
+    warm_up.prepare_every_page()
+    store.unlink()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert [title.value for title in page.title] == ["The store is gone"]
 
 
 def test_an_error_that_nobody_expects_is_logged_with_its_traceback(
