@@ -1,5 +1,7 @@
 """Routes that are loaded late are loaded once, by the first request, and answer as if they had been there from the beginning."""
 
+import asyncio
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -32,6 +34,31 @@ def test_the_first_request_loads_them_and_later_ones_do_not() -> None:
     assert ask(routes, "/film/abc/states").content == b"film abc"
     assert ask(routes, "/film/def/states").content == b"film def"
     assert loads == ["loaded"]
+
+
+def test_they_are_loaded_beside_the_thread_that_answers_other_requests() -> None:
+    loading: list[threading.Thread] = []
+
+    def load() -> Sequence[BaseRoute]:
+        loading.append(threading.current_thread())
+        return []
+
+    async def answering() -> threading.Thread:
+        await LazyRoutes("film", load).handle(
+            {"type": "http", "method": "GET", "path": "/film/abc", "headers": []}, _no_body, _no_answer
+        )
+        return threading.current_thread()
+
+    answered_by = asyncio.run(answering())
+    assert len(loading) == 1 and loading[0] is not answered_by
+
+
+async def _no_body() -> dict:
+    return {"type": "http.request", "body": b""}
+
+
+async def _no_answer(_message: object) -> None:
+    return None
 
 
 def test_an_address_below_the_folder_that_is_no_route_is_not_there() -> None:

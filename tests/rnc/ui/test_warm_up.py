@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from rnc import log
 from rnc.store.reader import StoreReader
-from rnc.ui import warm_up
+from rnc.ui import dashboard, warm_up
 from rnc.ui.film import film_routes
 from rnc.ui.pages import collapse, findings
 from rnc.vocabulary import Split
@@ -118,6 +119,17 @@ def test_the_film_is_made_after_all_that_a_first_page_needs(tmp_path: Path, monk
     monkeypatch.setattr(warm_up, "prepare_films", lambda: done.append("films"))
     warm_up._prepare_server()
     assert done == ["every page", "a visitor's page", "a pause", "other pages", "garbage", "a pause", "films"]
+
+
+def test_the_first_page_that_is_drawn_is_noted_also_if_it_ends_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rnc.duckdb").write_bytes(b"no database")
+    monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
+    monkeypatch.setattr(warm_up, "first_page_drawn", threading.Event())
+    monkeypatch.setattr(dashboard, "first_page_drawn", warm_up.first_page_drawn)
+    AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert warm_up.first_page_drawn.is_set()
 
 
 def test_the_films_of_the_home_page_are_made_before_a_browser_asks(
