@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from rnc import log
 from rnc.store.reader import StoreReader
-from rnc.ui import dashboard, warm_up
+from rnc.ui import page_frame, warm_up
 from rnc.ui.film import film_routes
 from rnc.ui.pages import collapse, findings
 from rnc.vocabulary import Split
@@ -127,7 +127,7 @@ def test_the_first_page_that_is_drawn_is_noted_also_if_it_ends_early(
     (tmp_path / "rnc.duckdb").write_bytes(b"no database")
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setattr(warm_up, "first_page_drawn", threading.Event())
-    monkeypatch.setattr(dashboard, "first_page_drawn", warm_up.first_page_drawn)
+    monkeypatch.setattr(page_frame, "first_page_drawn", warm_up.first_page_drawn)
     AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     assert warm_up.first_page_drawn.is_set()
 
