@@ -1,6 +1,5 @@
 """Routes that are loaded late are loaded once, by the first request, and answer as if they had been there from the beginning."""
 
-import asyncio
 import threading
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from streamlit import config
 
 from rnc.ui.lazy_routes import LazyRoutes
 from rnc.ui.offers import below_base
+from tests import event_loop
 from tests.rnc.ui.route_requests import ask
 
 
@@ -49,7 +49,7 @@ def test_they_are_loaded_beside_the_thread_that_answers_other_requests() -> None
         )
         return threading.current_thread()
 
-    answered_by = asyncio.run(answering())
+    answered_by = event_loop.run(answering())
     assert len(loading) == 1 and loading[0] is not answered_by
 
 
