@@ -8,7 +8,7 @@ from rnc.ui.runs import sweep_progress
 from rnc.ui.runs.changes import draw_compaction, draw_outcome
 from rnc.ui.runs.config_diff import draw_differences
 from rnc.ui.runs.deletion import draw_deletion_of_many
-from rnc.ui.runs.one_run import draw_open_run
+from rnc.ui.runs.open_run_panel import draw_open_run
 from rnc.ui.runs.table import draw_counts, draw_left_out, draw_table
 from rnc.ui.runs.train_menu import draw_train_menu, draw_training_here
 from rnc.ui.selection import current_selection, selected_runs

@@ -1,4 +1,7 @@
-"""Angles between stored vectors, in plain numpy, for the dashboard, which does not import torch."""
+"""Geometry of stored class means: their cosines, spectrum and distances to a simplex, and the plane or space that they span.
+
+It is plain numpy, for the dashboard, which does not import torch.
+"""
 
 import numpy as np
 

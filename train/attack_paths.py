@@ -3,7 +3,7 @@
 New runs keep them by themselves. For an older run, the attacks are repeated on its sampled images, at the epochs whose network is
 stored, so that the film moves its samples along the attack's path and not on straight lines.
 
-Tested by tests/rnc/probe/test_missing_attack_paths.py.
+Tested by tests/rnc/probe/test_attack_paths_of_finished_runs.py.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from rnc.command_output import fail, run_command, say
 from rnc.datasets import DatasetError
 from rnc.devices import pick_device
 from rnc.models.weights import CheckpointError
-from rnc.probe.missing_attack_paths import PathsNotAddedError, add_attack_paths
+from rnc.probe.attack_paths_of_finished_runs import PathsNotAddedError, add_attack_paths
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
 

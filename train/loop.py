@@ -26,7 +26,7 @@ from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
 from train.config import RunConfig
 from train.epoch import Recorder, Trainer, seconds_since
-from train.resume import Progress, ResumeFile, resume_path
+from train.resume_file import Progress, ResumeFile, resume_path
 from train.run_images import RunData, load_data
 from train.stopwatch import cost_per_epoch
 

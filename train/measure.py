@@ -16,7 +16,7 @@ from rnc.models import FeatureClassifier, build
 from rnc.models.library_networks import parse_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import WrappedClassifier, check_normalisation
-from rnc.probe.epoch_names import files_by_epoch
+from rnc.probe.epochs_in_file_names import files_by_epoch
 from rnc.probe.execution import Execution, Precision
 from rnc.probe.external_config import ExternalRun, check_folder_name, check_names
 from rnc.probe.given_checkpoints import checkpoint_files

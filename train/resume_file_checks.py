@@ -1,6 +1,6 @@
 """The content of a resume file: its checksum, and the check that its tensors are those of the network.
 
-Tested by tests/train/test_resume.py.
+Tested by tests/train/test_resume_file.py.
 """
 
 import hashlib

@@ -17,7 +17,7 @@ import pandas as pd
 from rnc.claims.bounds import FITTED, ORIGIN, REASONS
 from rnc.claims.claim import Claim
 from rnc.claims.evidence import Number, RunEvidence
-from rnc.claims.rules import CLAIMS, ONLY_FITTED, USED
+from rnc.claims.paper_claims import CLAIMS, ONLY_FITTED, USED
 from rnc.vocabulary import Metric, Role, RunState
 
 __all__ = ["ORIGIN", "USED", "Judgement", "Number", "Reason", "Verdict", "is_trained_to_its_end", "judge"]

@@ -25,8 +25,8 @@ from rnc.store.file_locations import (
     remove_path,
 )
 from rnc.store.locks import training_process
+from rnc.store.other_stores_in_folder import other_stores
 from rnc.store.reader import StoreReader
-from rnc.store.shared_networks import other_stores
 from rnc.vocabulary import STALE_SECONDS
 
 _PARTIAL_NETWORK = re.compile(r"\.?(epoch-\d{1,10}|resume)\.safetensors\.partial")

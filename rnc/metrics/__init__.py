@@ -1,11 +1,11 @@
 """Collapse metrics: accumulate class statistics over a stream, then measure. Sums are in float64."""
 
 from rnc.metrics.around_other_means import cross
-from rnc.metrics.class_statistics import ClassMeans, class_means
 from rnc.metrics.collapse import classifier_metrics, collapse, measure
 from rnc.metrics.layerwise import layer_means, layerwise
 from rnc.metrics.leaping import Leaps, leaps
 from rnc.metrics.mean_rotation import Alignment, align
+from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.nearest_centre import nearest_centre
 from rnc.metrics.related import nc5
 from rnc.metrics.within_class_scatter import Scatter, scatter_around

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans
 from rnc.metrics.collapse import nc1
+from rnc.metrics.means_by_class import ClassMeans
 from rnc.metrics.related import nc1_trace
 from rnc.metrics.within_class_scatter import scatter_around
 from rnc.vocabulary import Metric

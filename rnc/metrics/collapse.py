@@ -3,9 +3,9 @@
 import torch
 from torch.nn import functional
 
-from rnc.metrics.class_statistics import ClassMeans, class_means
+from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.related import related_metrics
-from rnc.metrics.sample_chunks import Array, as_float64, check_finite, power_of_two, row_slices, working_dtype
+from rnc.metrics.sample_arithmetic import Array, as_float64, check_finite, power_of_two, row_slices, working_dtype
 from rnc.metrics.within_class_scatter import Scatter, scatter_around
 from rnc.vocabulary import Metric
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans, MeanSums
 from rnc.metrics.collapse import nc1
+from rnc.metrics.means_by_class import ClassMeans, MeanSums
 from rnc.metrics.nearest_centre import nearest_of_finite
-from rnc.metrics.sample_chunks import Reduce, one_process
+from rnc.metrics.sample_arithmetic import Reduce, one_process
 from rnc.metrics.within_class_scatter import ScatterSums
 from rnc.vocabulary import Metric
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans, class_means
 from rnc.metrics.mean_rotation import angles
-from rnc.metrics.sample_chunks import check_labels
+from rnc.metrics.means_by_class import ClassMeans, class_means
+from rnc.metrics.sample_arithmetic import check_labels
 
 
 @dataclass(frozen=True)

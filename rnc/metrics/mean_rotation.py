@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans
+from rnc.metrics.means_by_class import ClassMeans
 from rnc.vocabulary import Metric
 
 

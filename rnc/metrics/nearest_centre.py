@@ -2,8 +2,8 @@
 
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans
-from rnc.metrics.sample_chunks import Array, Shift, check_finite, power_of_two, row_slices, working_dtype
+from rnc.metrics.means_by_class import ClassMeans
+from rnc.metrics.sample_arithmetic import Array, Shift, check_finite, power_of_two, row_slices, working_dtype
 
 
 def nearest_centre(features: Array, means: ClassMeans) -> torch.Tensor:

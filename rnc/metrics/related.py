@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rnc.metrics.class_statistics import ClassMeans
-from rnc.metrics.sample_chunks import as_float64, check_finite
+from rnc.metrics.means_by_class import ClassMeans
+from rnc.metrics.sample_arithmetic import as_float64, check_finite
 from rnc.metrics.within_class_scatter import Scatter
 from rnc.vocabulary import Metric
 

@@ -5,15 +5,15 @@ matrix product of the pass is therefore that of the residuals h - mu_c with the 
 from the same product: the means differ only within their span, where h is known from its residual and its own class's
 mean.
 
-Tested by tests/rnc/metrics/test_sample_chunks.py.
+Tested by tests/rnc/metrics/test_sample_arithmetic.py.
 """
 
 from dataclasses import dataclass, field
 
 import torch
 
-from rnc.metrics.class_statistics import ClassMeans
-from rnc.metrics.sample_chunks import (
+from rnc.metrics.means_by_class import ClassMeans
+from rnc.metrics.sample_arithmetic import (
     Array,
     Batches,
     LabelRange,

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from rnc.datasets import DatasetSpec
-from rnc.models.channel_counts import channels, is_large
 from rnc.models.interface import StagedClassifier
+from rnc.models.network_sizes import channels, is_large
 
 CHANNELS = (64, 128, 256, 512)
 _STRIDES = (1, 2, 2, 2)

@@ -1,13 +1,13 @@
 """The checkpoint files that a command names, directly or by folder.
 
-Tested by tests/rnc/probe/test_epoch_names.py.
+Tested by tests/rnc/probe/test_epochs_in_file_names.py.
 """
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rnc.models.external_weights import SUFFIXES, contains_weights
-from rnc.probe.epoch_names import epochs_in_names
+from rnc.probe.epochs_in_file_names import epochs_in_names
 from rnc.safe_paths import quoted
 
 _LISTED = 8

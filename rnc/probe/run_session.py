@@ -18,7 +18,7 @@ from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.save_networks import forget_unknown
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
-from rnc.store.shared_networks import refuse_networks_of_others
+from rnc.store.other_stores_in_folder import refuse_networks_of_others
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 

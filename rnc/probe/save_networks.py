@@ -1,7 +1,7 @@
 """The stored networks of a run: `checkpoints/RUN_ID/epoch-0040.safetensors` in the store's folder.
 
 The store keeps the epochs that the config names (`checkpoint_epochs`) and, until the run has finished, the file from
-which it can be resumed (`train/resume.py`). No other networks are kept.
+which it can be resumed (`train/resume_file.py`). No other networks are kept.
 """
 
 import re

@@ -13,7 +13,7 @@ import duckdb
 from rnc.store import lake_addresses
 from rnc.store.file_store import FileStore
 from rnc.store.lake_store import LakeStore
-from rnc.store.shared_connection import ConnectionPool
+from rnc.store.shared_connection import SharedConnection
 
 
 class Backend(Protocol):
@@ -33,7 +33,7 @@ class Backend(Protocol):
 
     def read_connection(
         self,
-        pool: ConnectionPool,
+        pool: SharedConnection,
         opening: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
         folder: Path | None,
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:

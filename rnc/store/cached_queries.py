@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from rnc.safe_paths import quoted
 from rnc.store.compute_once import Turns
-from rnc.store.connection_of_block import ConnectionOfBlock
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.errors_from_duckdb import out_of_memory
+from rnc.store.kept_connection import ConnectionOfBlock
 from rnc.store.published_reader import (
     PUBLISHED_TABLES,
     is_published_folder,

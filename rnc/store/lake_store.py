@@ -22,7 +22,7 @@ from rnc.store.lake_addresses import catalog_of, refuse_catalog_not_entered
 from rnc.store.locks import exclusive_lock
 from rnc.store.open_untrusted_file import lock, settings
 from rnc.store.quoting import quoted_text
-from rnc.store.shared_connection import ConnectionPool
+from rnc.store.shared_connection import SharedConnection
 
 _PATIENCE_SECONDS = 300.0
 """The waiting time of a writer, since a lake's many writers take seconds each."""
@@ -84,7 +84,7 @@ class LakeStore:
     @contextmanager
     def read_connection(
         self,
-        pool: ConnectionPool,
+        pool: SharedConnection,
         opening: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
         folder: Path | None,
     ) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -12,7 +12,7 @@ from rnc.store.clock import utc_now
 from rnc.store.errors import StoreError
 from rnc.store.file_locations import is_plain_folder, networks_folder, remove_path
 from rnc.store.locks import run_lock
-from rnc.store.shared_networks import users_of_networks
+from rnc.store.other_stores_in_folder import users_of_networks
 from rnc.store.transactions import writing
 from rnc.vocabulary import STALE_SECONDS, RunState
 

@@ -14,10 +14,10 @@ from rnc.store.errors_from_duckdb import DISK_ERRORS, READ_ERRORS, failed_write,
 from rnc.store.migrations import begin_transaction, checked_version, stand_in_for_lacking_tables
 from rnc.store.open_untrusted_file import open_database
 from rnc.store.schema_checks import SCHEMA
-from rnc.store.shared_connection import ConnectionPool
+from rnc.store.shared_connection import SharedConnection
 from rnc.store.signals_in_queries import interruption_as_raised
 
-_pools: defaultdict[Path, ConnectionPool] = defaultdict(ConnectionPool)
+_pools: defaultdict[Path, SharedConnection] = defaultdict(SharedConnection)
 _pools_lock = threading.Lock()
 
 
@@ -111,6 +111,6 @@ def holder(path: Path) -> str | None:
         return backend_of(path).holder()
 
 
-def _pool(path: Path) -> ConnectionPool:
+def _pool(path: Path) -> SharedConnection:
     with _pools_lock:
         return _pools[path.resolve()]

@@ -1,4 +1,6 @@
-"""Values of the address that are not there: named above the page, and kept in the address until the user chooses another.
+"""Controls whose values are in the page's address, and values of the address that are not there.
+
+The latter are named above the page, and kept in the address until the user chooses another.
 
 Streamlit removes such a value from the address without a word. A control is therefore tied to the address only while it can
 show what the address asks for.

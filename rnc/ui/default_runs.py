@@ -33,7 +33,7 @@ def _complete_selection(run_ids: tuple[str, ...], _done: tuple[str, ...]) -> lis
     known = set(runs["run_id"])
     if missing := [run_id for run_id in run_ids if run_id not in known]:
         raise StoreError(f"{missing[0]} was deleted while the store was read; reload the page")
-    return complete_selection(runs[runs["run_id"].isin(run_ids)])
+    return choose_default_runs(runs[runs["run_id"].isin(run_ids)])
 
 
 def default_runs() -> list[str]:
@@ -41,7 +41,7 @@ def default_runs() -> list[str]:
     return measured_and_default_runs()[1]
 
 
-def complete_selection(runs: pd.DataFrame) -> list[str]:
+def choose_default_runs(runs: pd.DataFrame) -> list[str]:
     """Return the runs that are selected at first: trained to their end, and standard beside adversarial training.
 
     As long as the store has no such set, the gallery's is returned, followed by the store's runs that are done. Without a gallery

@@ -7,7 +7,7 @@ import streamlit as st
 
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store
-from rnc.ui.demo_offer import DEMO_IN_WORDS, draw_training_button, is_training_under_way
+from rnc.ui.demo_training_offer import DEMO_IN_WORDS, draw_training_button, is_training_under_way
 from rnc.ui.glossary import draw_glossary
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.introduction import SUBJECT, draw_door_of_networks

@@ -12,9 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from rnc import log
 from rnc.ui import opened_store
+from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.exported_table import About, file_name, table_file, with_conditions
-from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.page_specification import page_specification
 from rnc.ui.charts.render_process import RenderError
 from rnc.ui.errors import show_error

@@ -9,8 +9,8 @@ from rnc import log
 from rnc.store.addresses import to_log_beside
 from rnc.ui import empty_state, opened_store, sidebar
 from rnc.ui.controls_in_address import name_unavailable
-from rnc.ui.epoch_slider import page_is_drawn
 from rnc.ui.errors import show_errors
+from rnc.ui.playable_sliders import page_is_drawn
 from rnc.ui.refresh_interval import measured_drawing
 from rnc.ui.style import STYLE
 from rnc.ui.warm_up import first_page_drawn

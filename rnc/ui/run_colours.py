@@ -26,14 +26,14 @@ MOST_KEPT = 1_000
 """Largest number of runs whose colours are kept in a session."""
 
 
-def assign_colours(objectives: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
+def assign_colours(objective_of_run: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
     """Return the name of each run's colour, for runs (id -> objective) in their order; `kept` has colours of earlier ones.
 
     Runs keep theirs. A new run gets its objective's colour, or the first one that no run has; if runs that are not shown have
     all the others, one of these; if the shown ones have all, its objective's.
     """
-    colours = {run_id: kept[run_id] for run_id in objectives if run_id in kept}
-    for run_id, objective in objectives.items():
+    colours = {run_id: kept[run_id] for run_id in objective_of_run if run_id in kept}
+    for run_id, objective in objective_of_run.items():
         if run_id in colours:
             continue
         wanted = _PREFERRED.get(objective, _SPARE[0])
@@ -41,22 +41,22 @@ def assign_colours(objectives: Mapping[str, str], kept: Mapping[str, str]) -> di
         shown, ever = set(colours.values()), {*colours.values(), *kept.values()}
         free = [name for name in candidates if name not in ever] or [name for name in candidates if name not in shown]
         colours[run_id] = next(iter(free), wanted)
-    return {run_id: colours[run_id] for run_id in objectives}
+    return {run_id: colours[run_id] for run_id in objective_of_run}
 
 
-def write_colours(objectives: Mapping[str, str], colours: Mapping[str, str]) -> str:
+def colours_as_address_text(objective_of_run: Mapping[str, str], colours: Mapping[str, str]) -> str:
     """Return the text of the address: a letter for each run, in their order, if a fresh visit would show another colour."""
-    fresh = assign_colours(objectives, {})
+    fresh = assign_colours(objective_of_run, {})
     names = list(RUN_COLOURS)
-    letters = [_AS_FRESH if colours[r] == fresh[r] else _CODES[names.index(colours[r])] for r in objectives]
+    letters = [_AS_FRESH if colours[r] == fresh[r] else _CODES[names.index(colours[r])] for r in objective_of_run]
     return "".join(letters).rstrip(_AS_FRESH)
 
 
-def read_colours(text: str, objectives: Mapping[str, str]) -> dict[str, str]:
+def colours_from_address_text(text: str, objective_of_run: Mapping[str, str]) -> dict[str, str]:
     """Return the colours that the text of an address gives to runs; letters that are no colour count as if there were none."""
-    colours = assign_colours(objectives, {})
+    colours = assign_colours(objective_of_run, {})
     names = list(RUN_COLOURS)
-    for run_id, letter in zip(objectives, text, strict=False):
+    for run_id, letter in zip(objective_of_run, text, strict=False):
         if letter in _CODES:
             colours[run_id] = names[_CODES.index(letter)]
     return colours

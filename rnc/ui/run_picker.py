@@ -17,7 +17,7 @@ import streamlit as st
 from rnc.ui.controls_in_address import is_opened_anew
 from rnc.ui.markdown import Markdown, escape_markdown, single_line
 from rnc.ui.opened_store import cached_until_runs_change, reader
-from rnc.ui.run_colours import MOST_KEPT, assign_colours, read_colours, write_colours
+from rnc.ui.run_colours import MOST_KEPT, assign_colours, colours_as_address_text, colours_from_address_text
 from rnc.ui.run_labels import describe_run
 from rnc.ui.selection import labelled_runs
 
@@ -121,10 +121,10 @@ def _draw_colours(objectives: Mapping[str, str]) -> dict[str, str]:
     """Return the names of the colours of runs (id -> objective); the address holds those that a fresh visit would not show."""
     kept = kept_colours()
     if is_opened_anew(_COLOURS):
-        kept |= read_colours(st.query_params.get(_COLOURS, ""), objectives)
+        kept |= colours_from_address_text(st.query_params.get(_COLOURS, ""), objectives)
     colours = assign_colours(objectives, kept)
     keep_colours(colours)
-    text = write_colours(objectives, colours)
+    text = colours_as_address_text(objectives, colours)
     if st.session_state.get(_COLOURS, "") != text:
         st.session_state[_COLOURS] = text
     st.text_input("Colours in the address", key=_COLOURS, bind="query-params")

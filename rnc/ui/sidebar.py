@@ -11,15 +11,15 @@ import streamlit as st
 from rnc.conditions import in_words
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store, training_status
-from rnc.ui.colour_choice import draw_colour_choice
 from rnc.ui.condition_controls import choose_one
 from rnc.ui.controls_in_address import name_values, notice, remember_request, reserve_notices, tie
 from rnc.ui.copy_link import draw_copy_link
 from rnc.ui.default_runs import measured_and_default_runs
-from rnc.ui.epoch_slider import draw_cursor
 from rnc.ui.glossary import draw_glossary, explain
 from rnc.ui.markdown import escape_markdown
+from rnc.ui.playable_sliders import draw_cursor
 from rnc.ui.readonly import displayed_path
+from rnc.ui.run_colour_menu import draw_colour_choice
 from rnc.ui.run_filter import draw_filter
 from rnc.ui.run_picker import MISSING, RUNS, begin, draw_address, draw_picker, show_default_runs
 from rnc.ui.selection import Selection, condition_names, labelled_runs, set_selection

@@ -113,7 +113,7 @@ def _make_films() -> None:
     runs, last = _first_selection()
     opening = opening_of(runs, last) if runs else None
     for shown in opening.films if opening else []:
-        film_routes.prepare(shown.film)
+        film_routes.prepare_compact_player(shown.film)
 
 
 def _ask_first_questions() -> None:

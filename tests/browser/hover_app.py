@@ -9,8 +9,8 @@ import streamlit as st
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.palette import RUN_COLOURS
-from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import draw_chart
+from rnc.ui.playable_sliders import epoch_choice
 from rnc.ui.style import STYLE
 from rnc.vocabulary import Metric
 

@@ -19,7 +19,7 @@ from rnc.models import weights
 from rnc.probe.store_and_device_options import Options
 from rnc.store import writer
 from tests.train.small import small
-from train import resume
+from train import resume_file
 from train.config import RunConfig
 from train.epoch import Trainer
 from train.loop import train_run
@@ -86,7 +86,7 @@ def _watch(note: Note) -> None:
         return watched
 
     Trainer._step = around(Trainer._step, Phase.STEP)  # type: ignore[method-assign]
-    weights.write_atomically = resume.write_atomically = around(weights.write_atomically, Phase.CHECKPOINT)  # type: ignore[assignment]
+    weights.write_atomically = resume_file.write_atomically = around(weights.write_atomically, Phase.CHECKPOINT)  # type: ignore[assignment]
     usual_writing, usual_epoch = writer.writing, writer.StoreWriter.write_epoch
 
     @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge
-from rnc.store import cached_queries, connection_of_block
+from rnc.store import cached_queries, kept_connection
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.reader import StoreReader
 from rnc.store.transactions import reading
@@ -266,7 +266,7 @@ def test_a_page_of_a_changed_store_opens_it_a_few_times(demo_store: Path, monkey
         return reading(path)
 
     monkeypatch.setattr(cached_queries, "reading", spy)
-    monkeypatch.setattr(connection_of_block, "_LONGEST_SECONDS", 60.0)
+    monkeypatch.setattr(kept_connection, "_LONGEST_SECONDS", 60.0)
     monkeypatch.setattr(CachedQueries, "_version_now", lambda _self: (7, 7, 7))
     app.run()
     assert not app.exception and 0 < len(opened) <= 5

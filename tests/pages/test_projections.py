@@ -14,7 +14,7 @@ from rnc import datasets
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.images import data_uri, full_png
 from rnc.ui.lab import server_job_queue
-from rnc.ui.projections import hover_images, map_data, sample_image_routes, selection
+from rnc.ui.projections import map_data, sample_image_routes, sample_images, selection
 from tests.pages.app import charts, open_page, rows
 from tests.rnc.lab.waiting import wait
 
@@ -163,10 +163,10 @@ def test_without_the_images_the_page_says_so(demo_store: Path, monkeypatch: pyte
     def missing(*_arguments: Any) -> None:
         raise datasets.DatasetError("no images of digits train here")
 
-    hover_images._read.clear()
-    monkeypatch.setattr(hover_images.datasets, "load_subset", missing)
+    sample_images._read.clear()
+    monkeypatch.setattr(sample_images.datasets, "load_subset", missing)
     app = open_page("projections", demo_store, monkeypatch, picked=str(samples_of(demo_store)[0]))
-    hover_images._read.clear()
+    sample_images._read.clear()
     assert "no images of digits train here" in captions(app).replace("\\", "")
     assert len(table(app)) == 1 and not hover_address(app)
     two_maps = {"two": "true", "beside_run": "as the first", "beside_method": "UMAP"}

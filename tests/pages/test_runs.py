@@ -18,7 +18,7 @@ from rnc.store.writer import StoreWriter
 from rnc.ui import sidebar
 from rnc.ui.charts.text_width import text_width
 from rnc.ui.readonly import READONLY_VARIABLE
-from rnc.ui.runs import opened_run, table
+from rnc.ui.runs import table, which_run_is_open
 from rnc.vocabulary import RunState
 from tests.pages.app import open_page, seen
 from tests.rnc.store.hand_written import begin, leave_unused_room, one_epoch
@@ -264,13 +264,13 @@ def test_the_row_of_the_open_run_is_marked(store: Path, monkeypatch: pytest.Monk
 
 
 def test_a_click_in_a_row_opens_its_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opened_run.st, "query_params", {})
-    monkeypatch.setattr(opened_run.st, "session_state", {"key": {"selection": {"cells": [(1, "state")]}}})
-    opened_run.open_selected("key", ["one-st", "two-at"])
-    assert opened_run.requested_run() == "two-at"
-    opened_run.st.session_state["key"]["selection"]["cells"] = []
-    opened_run.open_selected("key", ["one-st", "two-at"])
-    assert opened_run.requested_run() is None
+    monkeypatch.setattr(which_run_is_open.st, "query_params", {})
+    monkeypatch.setattr(which_run_is_open.st, "session_state", {"key": {"selection": {"cells": [(1, "state")]}}})
+    which_run_is_open.open_selected("key", ["one-st", "two-at"])
+    assert which_run_is_open.requested_run() == "two-at"
+    which_run_is_open.st.session_state["key"]["selection"]["cells"] = []
+    which_run_is_open.open_selected("key", ["one-st", "two-at"])
+    assert which_run_is_open.requested_run() is None
 
 
 @pytest.mark.parametrize("run_id", ["gone-st", NASTY])

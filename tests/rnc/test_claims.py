@@ -10,7 +10,7 @@ import pytest
 from rnc.claims import USED, Judgement, Reason, Verdict, judge
 from rnc.claims.bounds import ALIGNED, COLLAPSED, DESTROYED, ORIGIN, REASONS, SIMPLEX_LOST
 from rnc.claims.evidence import Number, RunEvidence, ratio
-from rnc.claims.rules import CLAIMS
+from rnc.claims.paper_claims import CLAIMS
 from rnc.vocabulary import Metric, Objective
 
 AT = ["C6", "C7", "C8", "C11"]

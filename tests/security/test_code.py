@@ -45,7 +45,7 @@ SQL_NAMES = {
         "without_rows(table)",
     },  # of ADDED_TABLES
     "rnc/store/schema_checks.py": {"SCHEMA.read_text()", "sql"},
-    "rnc/store/shared_networks.py": {"sql"},
+    "rnc/store/other_stores_in_folder.py": {"sql"},
     "rnc/store/queries/saved_lab_results.py": {"sql", "size"},
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }

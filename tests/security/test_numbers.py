@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.ui.epoch_slider import MOST_STOPS
+from rnc.ui.playable_sliders import MOST_STOPS
 from tests.pages.app import open_page
 from tests.pages.test_pages import PAGES
 from tests.rnc.store.hand_written import begin, one_epoch

@@ -61,7 +61,7 @@ def test_the_training_stays() -> None:
 
 CLEARED = {
     "rnc/ui/opened_store.py": {"_reader"},  # (a reader holds answers that it can read again, and no process or file)
-    "rnc/ui/projections/hover_images.py": {"_read"},  # (images that are read again)
+    "rnc/ui/projections/sample_images.py": {"_read"},  # (images that are read again)
 }
 
 

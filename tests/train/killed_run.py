@@ -15,7 +15,7 @@ from tests.train.small import small
 from train import loop
 from train.epoch import Trainer
 from train.loop import train_run
-from train.resume import ResumeFile
+from train.resume_file import ResumeFile
 
 CONFIG = small(
     objective=Objective.AT,

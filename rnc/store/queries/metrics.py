@@ -35,7 +35,7 @@ statistics of texts keep only eight bytes. Without it a query over 20 million ro
 """
 
 
-def spread(epochs: list[int], between: int) -> list[int]:
+def log_spaced_subset(epochs: list[int], between: int) -> list[int]:
     """Return epoch 0, the last epoch, and at most `between` epochs between them, evenly spaced on a logarithmic scale."""
     steps = np.geomspace(1, epochs[-1] + 1, between + 2)[:-1] - 1
     nearest = np.abs(np.subtract.outer(steps, epochs)).argmin(axis=1)
@@ -190,7 +190,7 @@ class MetricQueries:
         """
         measured = self.measured_epochs(run_ids)
         until = epochs_not_after(measured, cursor)
-        wanted = [(run_id, epoch) for run_id, epochs in until.items() for epoch in spread(epochs, between)]
+        wanted = [(run_id, epoch) for run_id, epochs in until.items() for epoch in log_spaced_subset(epochs, between)]
         return self._cached.query(
             f"""WITH mine AS MATERIALIZED (
                    SELECT * FROM metric WHERE list_contains($epochs, epoch) AND list_contains($runs, run_id)

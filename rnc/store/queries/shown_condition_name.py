@@ -1,4 +1,4 @@
-"""The names by which several runs' conditions are compared.
+"""The name under which a condition is shown, the same for all runs, so that they can be compared.
 
 Tested by tests/rnc/store/test_reader.py.
 """

@@ -7,8 +7,8 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, up_to_epoch, value_axis
-from rnc.ui.charts.hover import Lines, with_hover
-from rnc.ui.charts.kept_specification import Chart, kept, named
+from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, run_scale
 
 _HEIGHT = 150
@@ -24,7 +24,7 @@ def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours,
     picture = Chart(
         up_to_epoch(text, int(frame["epoch"].max())), {"values": frame, "limit": pd.DataFrame({"value": [limit]})}
     )
-    return with_hover(picture, frame, Lines("values", list(runs)), log_epochs=True, cursor=cursor)
+    return with_interaction(picture, frame, Lines("values", list(runs)), log_epochs=True, cursor=cursor)
 
 
 @kept

@@ -10,10 +10,10 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, stages_in_order, up_to_epoch, value_axis
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned
-from rnc.ui.charts.hover import Lines, with_hover
-from rnc.ui.charts.kept_specification import Chart, kept, named
+from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
 from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo, Milestone
 
@@ -64,7 +64,7 @@ class Curves:
         last = int(frame["epoch"].max()) if len(frame) else 0
         picture = Chart(up_to_epoch(_panel_specification(shape), last), rows)
         lines = Lines("lines", list(self.runs), self.conditions)
-        return with_hover(picture, drawn, lines, log_epochs=self.log_epochs, cursor=self.cursor)
+        return with_interaction(picture, drawn, lines, log_epochs=self.log_epochs, cursor=self.cursor)
 
     def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
         return thinned(frame, log_epochs=self.log_epochs)

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, up_to_epoch, value_axis
+from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
-from rnc.ui.charts.hover import Lines, with_hover
-from rnc.ui.charts.kept_specification import Chart, kept, named
+from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
 from rnc.ui.charts.text_colours import on_fill
 from rnc.vocabulary import MetricInfo
@@ -176,7 +176,7 @@ def simplex_distance_lines(
     last = int(frame["epoch"].max()) if len(frame) else 0
     text = _distance_specification(info, tuple(runs.items()), tuple(conditions), log=log)
     picture = Chart(up_to_epoch(text, last), {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
-    return with_hover(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log, cursor=cursor)
+    return with_interaction(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log, cursor=cursor)
 
 
 @kept

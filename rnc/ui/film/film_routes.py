@@ -85,7 +85,7 @@ def _lock_of(_film: OfferedFilm) -> Lock:
     return Lock()
 
 
-def prepare(film: OfferedFilm) -> None:
+def prepare_compact_player(film: OfferedFilm) -> None:
     """Make the files that the small player of the home page requests, and keep them."""
     _file(film, None)
     if len(film.classes) >= _VERTICES:

@@ -18,7 +18,6 @@ from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.mark_explanations import STEP_NOTE
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
-from rnc.ui.epoch_slider import draw_film
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.feature_film_frames import frame_names, frame_of_each_leap, points, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
@@ -26,6 +25,7 @@ from rnc.ui.lab.result_header import draw_headline
 from rnc.ui.lab.server_job_queue import Answer
 from rnc.ui.lab.source_labels import label_sources
 from rnc.ui.markdown import escape_markdown
+from rnc.ui.playable_sliders import draw_film
 from rnc.ui.run_and_class_controls import choose_highlighted_classes, choose_vertices
 from rnc.ui.run_labels import name_classes
 from rnc.vocabulary import METRIC_INFO, NO_PLANE, Metric, Role

@@ -15,13 +15,13 @@ from rnc.ui.charts.averages_and_smoothing import over_seeds, smoothed, summary
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
-from rnc.ui.charts.hover import MOUSE_NOTE
+from rnc.ui.charts.interaction import MOUSE_NOTE
 from rnc.ui.charts.mark_explanations import explain_marks
 from rnc.ui.condition_controls import choose_several
 from rnc.ui.controls_in_address import choose, tie
-from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
+from rnc.ui.playable_sliders import epoch_choice
 from rnc.ui.run_labels import labels_over_seeds
 from rnc.ui.selection import Selection, condition_names, labelled_runs, run_colours, selected_runs
 from rnc.vocabulary import METRIC_INFO, Metric, Split

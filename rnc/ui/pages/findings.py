@@ -13,17 +13,17 @@ import streamlit as st
 from rnc.claims import Judgement, Verdict, judge
 from rnc.conditions import in_words
 from rnc.ui import opened_store
+from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
-from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.mark_explanations import BOUND_NOTE
 from rnc.ui.charts.palette import RunColours
-from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.glossary import explain
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, MarkdownTable, escape_markdown, first_few, kept_table
 from rnc.ui.pages.read_evidence import evidence_of
 from rnc.ui.pages.verdicts import anchor, describe_unjudged, matrix_of
+from rnc.ui.playable_sliders import epoch_choice
 from rnc.ui.selection import labelled_runs, run_colours
 from rnc.vocabulary import Objective, Role, RunState, Split
 

@@ -12,7 +12,7 @@ from rnc.claims.evidence import RunEvidence
 from rnc.conditions import in_words
 from rnc.ui import opened_store
 from rnc.ui.default_runs import measured_and_default_runs, one_of_each_objective
-from rnc.ui.demo_offer import draw_demo_offer, select_runs
+from rnc.ui.demo_training_offer import draw_demo_offer, select_runs
 from rnc.ui.film.film_choice import film_of_training_images
 from rnc.ui.film.film_player import ShownFilm, draw_compact_player
 from rnc.ui.markdown import Markdown, escape_markdown

@@ -15,12 +15,12 @@ from rnc.store.checked_vectors import as_matrix
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
-from rnc.ui.charts.hover import MOUSE_NOTE
+from rnc.ui.charts.interaction import MOUSE_NOTE
 from rnc.ui.charts.mark_explanations import explain_marks
-from rnc.ui.epoch_slider import epoch_choice
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown, escape_table
 from rnc.ui.pages.geometry import COINCIDENT
+from rnc.ui.playable_sliders import epoch_choice
 from rnc.ui.selection import Selection, run_colours, selected_runs
 from rnc.vocabulary import Split
 

@@ -12,10 +12,10 @@ from rnc.conditions import in_words
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
-from rnc.ui.projections.hover_images import LARGE_ON_HOVER, HoverImages, hover_images
 from rnc.ui.projections.map_data import Maps, Plane, read_plane
 from rnc.ui.projections.map_extent import extent_over_epochs
 from rnc.ui.projections.map_options import MapChoice, MapClasses, MapDisplay
+from rnc.ui.projections.sample_images import LARGE_ON_HOVER, HoverImages, hover_images
 from rnc.ui.projections.selection import picked_samples, scope_of, selection_event
 from rnc.vocabulary import ProjectionMethod
 

@@ -11,9 +11,9 @@ import streamlit as st
 
 from rnc.conditions import in_words
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, single_line
-from rnc.ui.projections.hover_images import full_size_images
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.perturbed_thumbnails import perturbed_images
+from rnc.ui.projections.sample_images import full_size_images
 from rnc.ui.projections.selection import (
     ADDING,
     MOST_IN_ADDRESS,

@@ -14,7 +14,7 @@ from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import ReadOnlyError, is_readonly
-from rnc.ui.runs.opened_run import close_run, requested_run
+from rnc.ui.runs.which_run_is_open import close_run, requested_run
 from rnc.ui.training_status import training_writes
 
 _OUTCOME, _TO_DELETE, _FIELDS = "runs_outcome", "runs_to_delete", "runs_fields"

@@ -15,7 +15,7 @@ from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_filter import RunFilter
 from rnc.ui.run_labels import run_labels
-from rnc.ui.runs.opened_run import selection_of_table
+from rnc.ui.runs.which_run_is_open import selection_of_table
 from rnc.vocabulary import SYNTHETIC
 
 _COLUMNS = {

@@ -23,7 +23,7 @@ from rnc.metrics import (
     nearest_centre,
     scatter_around,
 )
-from rnc.metrics.sample_chunks import power_of_two
+from rnc.metrics.sample_arithmetic import power_of_two
 from rnc.vocabulary import Metric
 from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle

@@ -7,7 +7,7 @@ import pytest
 
 from rnc.store.errors import StoreError
 from rnc.ui import default_runs
-from rnc.ui.default_runs import complete_selection, one_of_each_objective
+from rnc.ui.default_runs import choose_default_runs, one_of_each_objective
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}
@@ -25,7 +25,7 @@ def selected(*runs: dict) -> list[str]:
     """The default selection of the store's runs and the gallery's, each named by its origin and its place."""
     rows = [SETTING | MARKS | run | {"run_id": f"{place}"} for place, run in enumerate(runs)]
     rows += [SETTING | MARKS | run | {"run_id": f"gallery {run['objective']}"} for run in GALLERY]
-    return complete_selection(pd.DataFrame(rows))
+    return choose_default_runs(pd.DataFrame(rows))
 
 
 def test_one_of_each_objective_standard_training_first_and_unknown_ones_last() -> None:
@@ -99,9 +99,9 @@ def test_an_external_network_is_shown_alone() -> None:
 
 def test_without_a_gallery_runs_under_way_are_shown() -> None:
     rows = [SETTING | MARKS | {"objective": name, "run_id": name} | YOUNG for name in ("at", "st")]
-    assert complete_selection(pd.DataFrame(rows)) == ["st", "at"]
+    assert choose_default_runs(pd.DataFrame(rows)) == ["st", "at"]
     rows[1] |= DONE
-    assert complete_selection(pd.DataFrame(rows)) == ["st", "at"]
+    assert choose_default_runs(pd.DataFrame(rows)) == ["st", "at"]
 
 
 def test_a_store_that_vanishes_between_two_reads_is_an_error_that_says_so(

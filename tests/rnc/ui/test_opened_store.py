@@ -120,7 +120,7 @@ def test_labels_defaults_and_descriptions_outlast_what_a_training_writes(
         for module, name in (
             (selection, "run_labels"),
             (run_picker, "describe_run"),
-            (default_runs, "complete_selection"),
+            (default_runs, "choose_default_runs"),
         ):
             patch.setattr(module, name, None)  # (whoever calls them fails)
         writer.write_epoch("a", 1, one_epoch("a", 1))

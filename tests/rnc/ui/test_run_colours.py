@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.ui.charts.palette import RUN_COLOURS
-from rnc.ui.run_colours import assign_colours, exchange, read_colours, source_colours, write_colours
+from rnc.ui.run_colours import (
+    assign_colours,
+    colours_as_address_text,
+    colours_from_address_text,
+    exchange,
+    source_colours,
+)
 from rnc.vocabulary import Objective
 
 OBJECTIVES = {"one": "st", "two": "at", "three": "trades", "four": "at", "five": "own"}
@@ -49,20 +55,20 @@ def test_the_shown_runs_have_different_colours_as_long_as_there_are(objectives: 
 def test_an_address_gives_the_same_colours_back(order: list[str], kept: dict[str, str]) -> None:
     objectives = {run_id: OBJECTIVES[run_id] for run_id in order}
     colours = assign_colours(objectives, kept)
-    text = write_colours(objectives, colours)
-    assert read_colours(text, objectives) == colours and len(text) <= len(order)
+    text = colours_as_address_text(objectives, colours)
+    assert colours_from_address_text(text, objectives) == colours and len(text) <= len(order)
 
 
 def test_a_fresh_visit_needs_no_text() -> None:
-    assert write_colours(OBJECTIVES, assign_colours(OBJECTIVES, {})) == ""
-    assert write_colours({"four": "at", "one": "st"}, {"four": "sky blue", "one": "blue"}) == "4"
+    assert colours_as_address_text(OBJECTIVES, assign_colours(OBJECTIVES, {})) == ""
+    assert colours_as_address_text({"four": "at", "one": "st"}, {"four": "sky blue", "one": "blue"}) == "4"
 
 
 @pytest.mark.parametrize(
     "text", ["<script>", "--------------------------", "#ff0000", "zzzz", "\0", "٣", "0" * 100_000]
 )
 def test_a_text_of_others_gives_no_colours_but_ours(text: str) -> None:
-    colours = read_colours(text, OBJECTIVES)
+    colours = colours_from_address_text(text, OBJECTIVES)
     assert list(colours) == list(OBJECTIVES) and set(colours.values()) <= set(RUN_COLOURS)
 
 

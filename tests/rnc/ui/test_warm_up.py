@@ -138,6 +138,6 @@ def test_the_films_of_the_home_page_are_made_before_a_browser_asks(
     monkeypatch.setenv("RNC_STORE", str(demo_store))
     monkeypatch.setenv("RNC_GALLERY", "")
     made: list[str] = []
-    monkeypatch.setattr(film_routes, "prepare", lambda film: made.append(film.request.run_id))
+    monkeypatch.setattr(film_routes, "prepare_compact_player", lambda film: made.append(film.request.run_id))
     warm_up.prepare_films()
     assert len(made) == 2 and "-st-" in made[0] and "-at-" in made[1]

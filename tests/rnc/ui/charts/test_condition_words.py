@@ -5,12 +5,12 @@ import json
 import pandas as pd
 import pytest
 
+from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.geometry import class_norms, spectrum_lines
-from rnc.ui.charts.hover import Lines
-from rnc.ui.charts.kept_specification import Chart
+from rnc.ui.charts.interaction import Lines
 from rnc.ui.charts.paper_figure import for_paper
 from rnc.ui.charts.projection import feature_plane
 from rnc.vocabulary import Metric

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnc.ui.charts.chart import Chart, named
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.exported_table import table_file
 from rnc.ui.charts.geometry import cosine_heatmap
-from rnc.ui.charts.kept_specification import Chart, named
 from rnc.ui.charts.projection import PlaneExtras, feature_plane
 from rnc.vocabulary import Metric
 from tests.rnc.ui.charts import coloured, spec_of

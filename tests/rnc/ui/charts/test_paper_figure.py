@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import cosine_heatmap
-from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix
 from rnc.ui.charts.paper_figure import for_paper
 from rnc.ui.charts.strength_curves import layers_by_strength

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.attack_steps import leap_moments
+from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.geometry import class_norms
-from rnc.ui.charts.kept_specification import Chart
 from rnc.ui.charts.paper_figure import for_paper
 from rnc.ui.charts.paper_legend import Entry, draw_legends
 from rnc.ui.charts.projection import feature_plane

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts import export
+from rnc.ui.charts.chart import Chart, named
 from rnc.ui.charts.export import FileKind, picture_file
-from rnc.ui.charts.kept_specification import Chart, named
 from rnc.ui.charts.render_process import Renderer, RenderError
 
 POINTS = {"mark": "point", "encoding": {"x": {"field": "data", "type": "quantitative"}}}

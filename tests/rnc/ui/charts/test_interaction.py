@@ -14,14 +14,14 @@ import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.ui.charts import hover
+from rnc.ui.charts import interaction
+from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import DRAWN_POINTS
 from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
-from rnc.ui.charts.hover import DOTS, HOVERED, MOST_LISTED, Lines, hovered_rows
-from rnc.ui.charts.kept_specification import Chart
+from rnc.ui.charts.interaction import DOTS, HOVERED, MOST_LISTED, Lines, hovered_rows
 from rnc.ui.charts.text_width import text_width
 from rnc.vocabulary import Metric
 from tests.rnc.ui.charts import coloured, spec_of
@@ -199,7 +199,7 @@ def test_names_are_values_and_no_part_of_an_expression() -> None:
     spec = screen(Curves(coloured(*hostile), ["clean"], 0).panel(values, Metric.NC1)).specification
     (parameter,) = spec["params"]
     assert parameter["value"] == [f"{run} · clean" for run in hostile]
-    told_of = hover._tooltip(4)
+    told_of = interaction._tooltip(4)
     expressions = [
         step["calculate"] for layer in spec["layer"] for step in layer.get("transform", []) if "calculate" in step
     ]

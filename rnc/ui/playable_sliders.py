@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from rnc.ui.charts.hover import CHOSEN_AT_POINT, CHOSEN_EPOCH
+from rnc.ui.charts.interaction import CHOSEN_AT_POINT, CHOSEN_EPOCH
 from rnc.ui.controls_in_address import choose, is_opened_anew, is_untied, tie, untied
 from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown

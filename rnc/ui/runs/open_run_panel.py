@@ -16,9 +16,9 @@ from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.runs.changes import draw_outcome, key_of_fields, save
 from rnc.ui.runs.deletion import draw_answer_of_one, draw_buttons_of_one
-from rnc.ui.runs.opened_run import close_run, requested_run
 from rnc.ui.runs.table import run_table
 from rnc.ui.runs.train_menu import PLACE
+from rnc.ui.runs.which_run_is_open import close_run, requested_run
 from rnc.ui.training_process import Phase
 from rnc.ui.training_status import start_training
 from rnc.vocabulary import Objective, RunState

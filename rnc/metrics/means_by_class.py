@@ -5,7 +5,7 @@ from functools import cached_property
 
 import torch
 
-from rnc.metrics.sample_chunks import (
+from rnc.metrics.sample_arithmetic import (
     Array,
     Batches,
     LabelRange,

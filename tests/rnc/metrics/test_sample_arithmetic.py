@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnc.metrics import class_means, cross, measure, nearest_centre, scatter_around
-from rnc.metrics.class_statistics import MeanSums
-from rnc.metrics.sample_chunks import Shift, row_slices
+from rnc.metrics.means_by_class import MeanSums
+from rnc.metrics.sample_arithmetic import Shift, row_slices
 from rnc.metrics.within_class_scatter import ScatterSums
 from tests.examples import examples
 from tests.oracles.samples import clouds

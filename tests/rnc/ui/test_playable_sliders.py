@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnc.ui.epoch_slider import MOST_STOPS, cursor_stops, nearest_stop, next_stop
+from rnc.ui.playable_sliders import MOST_STOPS, cursor_stops, nearest_stop, next_stop
 
 STOPS = ["0", "1", "5", "last"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnc.probe.epoch_names import files_by_epoch
+from rnc.probe.epochs_in_file_names import files_by_epoch
 from rnc.probe.given_checkpoints import checkpoint_files
 from tests.train.malformed.network import small
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui import opened_store
-from rnc.ui.default_runs import complete_selection, is_done, measured_and_default_runs
+from rnc.ui.default_runs import choose_default_runs, is_done, measured_and_default_runs
 from rnc.ui.markdown import Markdown
 from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import is_readonly
@@ -66,7 +66,7 @@ def _finished_demo() -> list[str]:
     runs = opened_store.reader().runs.all()
     digits = runs[~runs["published"] & ~runs["synthetic"] & (runs["dataset"] == "digits") & is_done(runs)]
     is_there = set(digits["objective"]) >= _DEMO_OBJECTIVES
-    return complete_selection(digits[digits["objective"].isin(_DEMO_OBJECTIVES)]) if is_there else []
+    return choose_default_runs(digits[digits["objective"].isin(_DEMO_OBJECTIVES)]) if is_there else []
 
 
 def _offer_runs(label: Markdown, run_ids: list[str], key: str) -> None:

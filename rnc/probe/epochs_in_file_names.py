@@ -1,4 +1,4 @@
-"""The epochs of checkpoint files, read from their names. Tests: tests/rnc/probe/test_epoch_names.py."""
+"""The epochs of checkpoint files, read from their names. Tests: tests/rnc/probe/test_epochs_in_file_names.py."""
 
 import re
 from collections import defaultdict

@@ -5,8 +5,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from rnc.ui.charts import kept_specification as charts
-from rnc.ui.charts.kept_specification import Chart, kept, named
+from rnc.ui.charts import chart as charts
+from rnc.ui.charts.chart import Chart, kept, named
 
 ROWS = pd.DataFrame({"x": [1, 2, 3]})
 

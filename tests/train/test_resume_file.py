@@ -15,7 +15,7 @@ from rnc import datasets, log, models
 from rnc.models import FeatureClassifier
 from rnc.store.errors import StoreError
 from tests.train.small import FLAGS, small
-from train.resume import Progress, ResumeFile, resume_path
+from train.resume_file import Progress, ResumeFile, resume_path
 from train.run import main
 
 CONFIG = small(epochs=9)

@@ -3,7 +3,7 @@
 Building a specification takes as long as all the rest of a page. It therefore depends on what a chart looks like alone (its
 options, labels and sizes), refers to rows by the names of data sets, and is kept as text.
 
-Tested by tests/rnc/ui/charts/test_kept_specification.py.
+Tested by tests/rnc/ui/charts/test_chart.py.
 """
 
 import json

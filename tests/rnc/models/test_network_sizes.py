@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnc import datasets, models
 from rnc.datasets import DatasetSpec
-from rnc.models.channel_counts import channels, is_large
+from rnc.models.network_sizes import channels, is_large
 from tests.examples import examples
 
 CIFAR10 = datasets.spec("cifar10")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnc.probe.missing_attack_paths import PathsNotAddedError, add_attack_paths
+from rnc.probe.attack_paths_of_finished_runs import PathsNotAddedError, add_attack_paths
 from rnc.store.reader import StoreReader
 from train.attack_paths import main
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from rnc.conditions import all_in_words
+from rnc.ui.charts.chart import MOST_KEPT, Chart
 from rnc.ui.charts.downsampling import DRAWN_POINTS
-from rnc.ui.charts.kept_specification import MOST_KEPT, Chart
 from rnc.ui.charts.palette import GREY
 
 HOVERED, DOTS = "hovered", "dots"
@@ -77,7 +77,7 @@ class Lines:
         return tuple(f"{run} · {words[shown]}" for run in self.runs for shown in self.conditions)
 
 
-def with_hover(picture: Chart, measured: pd.DataFrame, lines: Lines, *, log_epochs: bool, cursor: int) -> Chart:
+def with_interaction(picture: Chart, measured: pd.DataFrame, lines: Lines, *, log_epochs: bool, cursor: int) -> Chart:
     """Return the chart with what the mouse does on a page: `screen`.
 
     `measured` has run, epoch and value, and shown if the lines have conditions. It may have more rows than the chart draws. The
