@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
 from rnc.store.queries.epochs_not_after import epochs_not_after
-from rnc.store.queries.metrics import spread
+from rnc.store.queries.metrics import log_spaced_subset
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
 from rnc.store.transactions import reading
@@ -127,13 +127,13 @@ def test_evidence_is_of_the_initialisation_and_the_last_epoch(reader: StoreReade
 
 @given(st.sets(st.integers(1, 500), min_size=1), st.integers(0, 20))
 def test_epochs_between_are_measured_ones_and_few(epochs: set[int], between: int) -> None:
-    chosen = spread(sorted(epochs), between)
+    chosen = log_spaced_subset(sorted(epochs), between)
     assert chosen == sorted(set(chosen)) and chosen[0] == 0 and chosen[-1] == max(epochs)
     assert set(chosen) <= epochs | {0} and len(chosen) <= between + 2
 
 
 def test_evidence_has_epochs_between(reader: StoreReader) -> None:
-    assert spread(list(range(401)), 4) == [0, 2, 10, 35, 120, 400]
+    assert log_spaced_subset(list(range(401)), 4) == [0, 2, 10, 35, 120, 400]
     found = reader.metrics.evidence(["a", "b"], ["nc1"], 9, between=9)
     assert found.groupby("run_id")["epoch"].unique().map(sorted).to_dict() == {"a": [0, 2, 4], "b": [1]}
 
