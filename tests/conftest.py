@@ -9,12 +9,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from tests import scheduling
@@ -129,6 +131,12 @@ def _error_hook() -> None:
         self._on_script_error = show
 
     LocalScriptRunner.__init__ = create_with_hook  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed_components() -> None:
+    """Look for components in the installed packages once for all AppTests, each of which would read all packages' metadata."""
+    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="module", autouse=True)
