@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from playwright.sync_api import Browser, Error, Page
+from playwright.sync_api import Browser, Error, FloatRect, Page
 
 from docs.tools import app, chromium
 from rnc import datasets
@@ -86,13 +86,21 @@ def once(browser: Browser, case: Case, count: str) -> None:
         go(page, "Collapse")
         wait(page, PAGES["Collapse"])
         case.note("return", timed(lambda: go(page, "Projections"), page, _TITLE, count))
-        area = page.locator(".st-key-plane canvas, .st-key-plane svg.marks").first.bounding_box()
-        assert area
+        area = _place_of_map(page)
         page.mouse.move(area["x"] + 0.45 * area["width"], area["y"] + 0.45 * area["height"])
         page.mouse.down()
         page.mouse.move(area["x"] + 0.55 * area["width"], area["y"] + 0.55 * area["height"], steps=3)
         case.note("box", timed(page.mouse.up, page, _TITLE, r"[\d,]+ samples? selected"))
         context.close()
+
+
+def _place_of_map(page: Page) -> FloatRect:
+    """Return where the map is, as soon as it has its size: before, a box would hold other samples, or none."""
+    drawing = page.locator(".st-key-plane canvas, .st-key-plane svg.marks").first
+    area = drawing.bounding_box()
+    while area is None or (page.wait_for_timeout(200), drawing.bounding_box())[1] != area:
+        area = drawing.bounding_box()
+    return area
 
 
 def _toggle(page: Page, name: str) -> None:

@@ -21,7 +21,11 @@ KNOWN_TO_ALL = set(
     )
 )
 """Capitals of computers, data sets and addresses, which are not this field's. C1 to C11 are the claims."""
-VIEWS = [*(ROOT / "pages").glob("*.py"), *(ROOT / "rnc" / "ui").rglob("*.py"), ROOT / "rnc" / "claims" / "paper_claims.py"]
+VIEWS = [
+    *(ROOT / "pages").glob("*.py"),
+    *(ROOT / "rnc" / "ui").rglob("*.py"),
+    ROOT / "rnc" / "claims" / "paper_claims.py",
+]
 
 
 def shown_texts(path: Path) -> list[str]:
