@@ -8,7 +8,7 @@ import streamlit as st
 from rnc.ui.figures import PageFigures
 from rnc.ui.pages.findings import draw_cards, findings_of, name_earlier_epochs, name_unjudged_runs
 from rnc.ui.pages.introduction import draw_doors, draw_introduction
-from rnc.ui.pages.verdicts import draw_matrix, tally, verdict_tiles
+from rnc.ui.pages.verdicts import HOW_TO_READ_TILES, draw_matrix, tally, verdict_tiles
 from rnc.ui.selection import current_selection, selected_runs
 
 selection = current_selection()
@@ -21,7 +21,7 @@ if introduction.open:
 name_unjudged_runs(runs)
 findings = findings_of(tuple(selection.runs), selection.epoch, tuple(runs["colour"]))
 name_earlier_epochs(findings)
-st.markdown(tally(findings.judgements))
+st.markdown(f"{tally(findings.judgements)} {HOW_TO_READ_TILES}")
 st.html(verdict_tiles(findings.judgements, dict(runs["label"])))
 st.caption(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "

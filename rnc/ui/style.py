@@ -69,6 +69,7 @@ VERDICTS = """
 .verdicts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(215px, 100%), 1fr)); gap: 8px; }
 .verdicts a { display: grid; align-content: space-between; gap: 5px; padding: 7px 10px; border-radius: 8px; text-decoration: none;
     color: inherit; border: 1px solid light-dark(#d3d6dc, #45484d); font-size: 0.82rem; line-height: 1.25; }
+.verdicts a > span:first-child::before { content: "›"; float: right; margin-left: 4px; font-weight: 700; }
 .verdicts a:hover, .verdicts a:focus-visible { border-color: currentColor; }
 .verdicts .supported b { color: light-dark(#11633c, #6fd49b); }
 .verdicts .contradicted b { color: light-dark(#a52222, #ff9d94); }

@@ -17,7 +17,7 @@ from rnc.store.cached_queries import CachedQueries
 from rnc.store.reader import StoreReader
 from rnc.store.transactions import reading
 from rnc.ui.pages import findings, introduction
-from rnc.ui.pages.verdicts import anchor, tally, verdict_tiles
+from rnc.ui.pages.verdicts import HOW_TO_READ_TILES, anchor, tally, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
 from tests.conftest import ROOT
@@ -91,7 +91,7 @@ def test_the_verdicts_are_counted_above_the_tiles(demo_store: Path, monkeypatch:
     (text,) = [text.value for text in app.markdown if "claims are supported" in text.value]
     assert text.startswith(f"**{verdicts.count(Verdict.SUPPORTED)} of 12 claims are supported**, ")
     assert f"{verdicts.count(Verdict.CONTRADICTED)} contradicted" in text
-    assert text.endswith(f"{12 - len(verdicts)} about none of the selected runs.")
+    assert text.endswith(f"{12 - len(verdicts)} about none of the selected runs. {HOW_TO_READ_TILES}")
     assert "not measured" not in text and "too early" not in text
 
 

@@ -30,6 +30,7 @@ _COUNTED: dict[Verdict, Markdown] = {
     Verdict.NOT_MEASURED: "not measured",
 }
 _ABOUT_NONE = "about none of the selected runs"
+HOW_TO_READ_TILES = "Green is within a claim's bound. Click a claim for its numbers."
 _BOUNDS = {"≤": "at most", "≥": "at least", "<": "less than"}
 
 
