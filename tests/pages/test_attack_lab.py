@@ -278,6 +278,13 @@ def test_every_option_reaches_the_request(tiny_store: Path, monkeypatch: pytest.
     assert Condition.from_slug(condition.slug) == condition and condition.epsilon == pytest.approx(128 / 255)
 
 
+def test_a_press_runs_what_was_changed_immediately_before(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy server answers a change and a press at once: the request is not the one that the button was drawn with."""
+    app = open_page("attack_lab", tiny_store, monkeypatch, **SMALL)
+    app.number_input(key="lab_seed").set_value(707)
+    assert answered(app, "Attack").request.seed == 707
+
+
 def test_a_result_of_another_request_says_so(
     attacked: tuple[AppTest, AttackResult], tiny_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,21 +97,23 @@ def draw_job(activity: str, form: RequestOfForm, classes: list[str], label: Mark
     """
     request, jobs = form.request, session_jobs.last_job_by_activity()
     job = jobs[activity][0] if activity in jobs else None
-    if request is not None and not _answers(job, request) and job_queue().estimate(request) == 0.0:
+    is_pressed = st.session_state.pop(_pressed(activity), False) and form.problem is None
+    if request is not None and (is_pressed or (not _answers(job, request) and job_queue().estimate(request) == 0.0)):
         _submit(activity, request, classes)
     job, names = jobs.get(activity, (None, classes))
     under_way = job is not None and not job.ended
     session_jobs.write_address()
     with st.container(horizontal=True, vertical_alignment="center"):
-        # The button uses a callback, because a press during a script run that the next one interrupts would be lost.
+        # A callback notes the press, because one during a script run that the next one interrupts would be lost. It does not
+        # submit the request, because this one is of before what was changed immediately before the press.
         st.button(
             label,
             type="primary",
             icon=":material/bolt:",
             key=f"lab_run_{activity}",
             disabled=under_way or request is None or form.problem is not None,
-            on_click=_submit,
-            args=(activity, request, classes),
+            on_click=_note_press,
+            args=(activity,),
         )
         if form.problem is not None:
             st.markdown(f":material/block: {escape_markdown(form.problem, MAX_MESSAGE_LENGTH)}.", width="content")
@@ -145,6 +147,15 @@ def _answer(job: Job, request: Request | None, names: list[str]) -> Answer | Non
             icon=":material/history:",
         )
     return None if job.result is None else Answer(job.request, job.result, names)
+
+
+def _pressed(activity: str) -> str:
+    """Return the key of the session's state that is True from a press of the button until its request is submitted."""
+    return f"lab_pressed_{activity}"
+
+
+def _note_press(activity: str) -> None:
+    st.session_state[_pressed(activity)] = True
 
 
 def _submit(activity: str, request: Request, classes: list[str]) -> None:
