@@ -26,8 +26,8 @@ st.html(verdict_tiles(findings.judgements, dict(runs["label"])))
 st.caption(
     "The claims of *On the Robustness of Neural Collapse and the Neural Collapse of Robustness* (Su, Zhang, Tsilivis, Kempe; "
     "TMLR 2024), tested on the selected runs, each at its last measured epoch up to the one selected in the sidebar. A bar shows "
-    "how far a claim's deciding number is from its bound, in the middle of the bar. Click a claim for its numbers, its evidence "
-    "and the source of its bounds."
+    "how far a claim's deciding number is from its bound, in the middle of the bar. A claim's card has its evidence and the "
+    "source of its bounds, too."
 )
 if introduction.open:
     draw_doors(runs)

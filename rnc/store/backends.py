@@ -13,7 +13,7 @@ import duckdb
 from rnc.store import lake_addresses
 from rnc.store.file_store import FileStore
 from rnc.store.lake_store import LakeStore
-from rnc.store.shared_connection import SharedConnection
+from rnc.store.shared_connection import ProcessConnections
 
 
 class Backend(Protocol):
@@ -33,11 +33,11 @@ class Backend(Protocol):
 
     def read_connection(
         self,
-        pool: SharedConnection,
+        connections: ProcessConnections,
         opening: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
         folder: Path | None,
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """Return this thread's connection for reading: one of the pool, or a new one from `opening`."""
+        """Return this thread's connection for reading: the shared one, or a new one from `opening`."""
 
     def read_lock(self) -> AbstractContextManager[object]:
         """Return the lock that a process holds while a connection for reading is open."""

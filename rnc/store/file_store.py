@@ -31,7 +31,7 @@ from rnc.store.errors_from_duckdb import (
 from rnc.store.file_locations import store_lock_file
 from rnc.store.locks import exclusive_lock, shared_lock
 from rnc.store.open_untrusted_file import begins_as_duckdb, check_is_database, open_database
-from rnc.store.shared_connection import SharedConnection
+from rnc.store.shared_connection import ProcessConnections
 
 _PATIENCE_SECONDS = 30.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # for programs that do not use the lock file
@@ -71,12 +71,12 @@ class FileStore:
 
     def read_connection(
         self,
-        pool: SharedConnection,
+        connections: ProcessConnections,
         opening: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
         folder: Path | None,
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """Return the connection that the threads of this process share."""
-        return pool.shared(opening, folder)
+        return connections.shared(opening, folder)
 
     def read_lock(self) -> AbstractContextManager[object]:
         """Return the lock that readers share."""

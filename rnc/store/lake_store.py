@@ -22,7 +22,7 @@ from rnc.store.lake_addresses import catalog_of, refuse_catalog_not_entered
 from rnc.store.locks import exclusive_lock
 from rnc.store.open_untrusted_file import lock, settings
 from rnc.store.quoting import quoted_text
-from rnc.store.shared_connection import SharedConnection
+from rnc.store.shared_connection import ProcessConnections
 
 _PATIENCE_SECONDS = 300.0
 """The waiting time of a writer, since a lake's many writers take seconds each."""
@@ -84,13 +84,13 @@ class LakeStore:
     @contextmanager
     def read_connection(
         self,
-        pool: SharedConnection,
+        connections: ProcessConnections,
         opening: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]],
         folder: Path | None,
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a new connection, for one thread of this process at a time."""
         del folder
-        with pool.exclusive(), opening() as connection:
+        with connections.exclusive(), opening() as connection:
             yield connection
 
     def read_lock(self) -> AbstractContextManager[object]:

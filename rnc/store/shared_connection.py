@@ -17,7 +17,7 @@ _LONGEST_SECONDS = 0.5
 _Opening = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
-class SharedConnection:
+class ProcessConnections:
     """The connections of this process to one store: one shared for reading, or one exclusive for writing."""
 
     def __init__(self) -> None:

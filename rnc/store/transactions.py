@@ -14,11 +14,11 @@ from rnc.store.errors_from_duckdb import DISK_ERRORS, READ_ERRORS, failed_write,
 from rnc.store.migrations import begin_transaction, checked_version, stand_in_for_lacking_tables
 from rnc.store.open_untrusted_file import open_database
 from rnc.store.schema_checks import SCHEMA
-from rnc.store.shared_connection import SharedConnection
+from rnc.store.shared_connection import ProcessConnections
 from rnc.store.signals_in_queries import interruption_as_raised
 
-_pools: defaultdict[Path, SharedConnection] = defaultdict(SharedConnection)
-_pools_lock = threading.Lock()
+_connections: defaultdict[Path, ProcessConnections] = defaultdict(ProcessConnections)
+_connections_lock = threading.Lock()
 
 
 @contextmanager
@@ -33,7 +33,9 @@ def reading(path: Path, folder: Path | None = None) -> Iterator[duckdb.DuckDBPyC
     try:
         with (
             interruption_as_raised(),
-            backend.read_connection(_pool(path), partial(_opened, backend, folder), folder) as connection,
+            backend.read_connection(
+                _process_connections(path), partial(_opened, backend, folder), folder
+            ) as connection,
             interruption_as_raised(connection),
         ):
             stand_in_for_lacking_tables(connection)
@@ -82,13 +84,13 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
 @contextmanager
 def exclusively(path: Path) -> Iterator[None]:
     """Keep all other threads and processes of this program away from a store; nothing is opened. Raises as `writing` does."""
-    with interruption_as_raised(), _pool(path).exclusive(), backend_of(path).write_lock():
+    with interruption_as_raised(), _process_connections(path).exclusive(), backend_of(path).write_lock():
         yield
 
 
 def writes_of_this_process(path: Path) -> int:
     """Return how often this process has kept others away from a store, as every write does."""
-    return _pool(path).exclusive_uses
+    return _process_connections(path).exclusive_uses
 
 
 def open_empty_store(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
@@ -107,10 +109,10 @@ def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnectio
 
 def holder(path: Path) -> str | None:
     """Return the process that holds a store now, as `python3.12 (PID 4242)`, or None."""
-    with _pool(path).exclusive():
+    with _process_connections(path).exclusive():
         return backend_of(path).holder()
 
 
-def _pool(path: Path) -> SharedConnection:
-    with _pools_lock:
-        return _pools[path.resolve()]
+def _process_connections(path: Path) -> ProcessConnections:
+    with _connections_lock:
+        return _connections[path.resolve()]

@@ -148,9 +148,8 @@ def use_controls(visitor: Visitor) -> None:
     for number, (name, split) in enumerate({"Collapse": "test", "Geometry": "train"}.items(), start=1):
         visitor.go(name)
         conditions = sidebar.get_by_role("combobox", name=re.compile("^Condition"))
-        conditions.evaluate(
-            "field => field.scrollIntoView({ block: 'center' })"
-        )  # a list that scrolls into view closes
+        # a list that has to scroll into view closes again
+        conditions.evaluate("field => field.scrollIntoView({ block: 'center' })")
         conditions.click()
         options = page.get_by_role("option")
         options.first.wait_for()

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from rnc.store import shared_connection
-from rnc.store.shared_connection import SharedConnection
+from rnc.store.shared_connection import ProcessConnections
 
 
 class Openings:
@@ -29,7 +29,7 @@ class Openings:
 
 
 def test_who_waits_joins_the_one_that_opens() -> None:
-    shared, openings, all_in = SharedConnection(), Openings(), threading.Barrier(8)
+    shared, openings, all_in = ProcessConnections(), Openings(), threading.Barrier(8)
 
     def ask(number: int) -> int:
         with shared.shared(openings) as connection:
@@ -45,7 +45,7 @@ def test_who_waits_joins_the_one_that_opens() -> None:
 
 
 def test_a_cursor_has_temporary_tables_of_its_own() -> None:
-    shared, openings = SharedConnection(), Openings()
+    shared, openings = ProcessConnections(), Openings()
     openings.may_open.set()
     with shared.shared(openings) as one, shared.shared(openings) as other:
         one.execute("CREATE TEMP VIEW seen AS SELECT 1")
@@ -56,7 +56,7 @@ def test_a_cursor_has_temporary_tables_of_its_own() -> None:
 def test_nobody_joins_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a writer would wait for as long as there are readers."""
     monkeypatch.setattr(shared_connection, "_LONGEST_SECONDS", 0.0)
-    shared, openings, asked = SharedConnection(), Openings(), threading.Event()
+    shared, openings, asked = ProcessConnections(), Openings(), threading.Event()
     openings.may_open.set()
 
     def ask() -> None:
@@ -75,7 +75,7 @@ def test_nobody_joins_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_writer_is_alone() -> None:
-    shared, openings, order = SharedConnection(), Openings(), []
+    shared, openings, order = ProcessConnections(), Openings(), []
     openings.may_open.set()
 
     def write() -> None:
@@ -92,7 +92,7 @@ def test_a_writer_is_alone() -> None:
 
 
 def test_what_could_not_be_opened_is_in_nobodys_way() -> None:
-    shared, openings = SharedConnection(), Openings()
+    shared, openings = ProcessConnections(), Openings()
     openings.may_open.set()
 
     @contextmanager
