@@ -171,12 +171,12 @@ def _iterates(
     loss_labels: torch.Tensor,
     generator: torch.Generator | SampleNoise | None,
 ) -> Iterator[AttackStep]:
-    if condition.is_attack:
-        attack = _attack(condition, _loss(condition, logits_fn, images, labels))
-        yield from attack.iterates(logits_fn, images, loss_labels, generator)
-    else:
+    if not condition.is_attack:
         made = _without_network(condition, images, generator)
         yield AttackStep(0, 0, made, made)
+        return
+    attack = _attack(condition, _loss(condition, logits_fn, images, labels))
+    yield from attack.iterates(logits_fn, images, loss_labels, generator)
 
 
 def _without_network(

@@ -59,9 +59,14 @@ class StrengthCurveRequest(Request):
             raise RequestError("networks are compared on the same images; choose runs of one data set, and one split")
         object.__setattr__(self, "values", _ascending_values(self.over, self.values))
         check_attack(self.condition)
-        for value in self.values:
-            if (attack := self.at(value)) is not CLEAN:
-                check_attack(attack)
+        for condition in self.conditions:
+            if condition is not CLEAN:
+                check_attack(condition)
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """The attack of each strength; CLEAN at epsilon 0."""
+        return [self.at(value) for value in self.values]
 
     def at(self, value: float) -> Condition:
         """Return the attack of a strength; CLEAN at epsilon 0.
@@ -82,7 +87,7 @@ class StrengthCurveRequest(Request):
 
     def passes_per_image(self) -> float:
         """Return the approximate number of forward passes per image and network."""
-        return sum(attack_passes(self.at(value), every_frame=False) for value in self.values)
+        return sum(attack_passes(condition, every_frame=False) for condition in self.conditions)
 
     def measurements(self) -> float:
         """Return how often the metrics of all images are computed for a network: clean, and at every strength."""

@@ -28,7 +28,7 @@ def measure_strength_curve(
     Raises ValueError if an attack does, and if the networks would be attacked on different images.
     """
     began = time.monotonic()
-    conditions = [request.at(value) for value in request.values]
+    conditions = request.conditions
     count = _RoundCount(len(request.sources) * sum(map(num_iterations, conditions)), progress)
     rows: list[tuple] = []
     indices = None

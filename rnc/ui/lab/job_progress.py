@@ -73,7 +73,7 @@ def _describe_attack_step(condition: Condition, done: int, total: int) -> Markdo
 
 
 def _describe_strength(request: StrengthCurveRequest, done: int) -> Markdown:
-    rounds = [_rounds(request.at(value)) for value in request.values] * len(request.sources)
+    rounds = [_rounds(condition) for condition in request.conditions] * len(request.sources)
     number = 1
     while number < len(rounds) and sum(rounds[:number]) <= done:
         number += 1
