@@ -119,13 +119,8 @@ def find(
     return CustomImages(data, test_data, spec)
 
 
-def from_reference(text: str) -> CustomImages | None:
-    """Return the images of a `CustomImages.reference`; None for the name of another data set.
-
-    Raises DatasetError if the reference is not valid.
-    """
-    if not text.startswith(OWN_IMAGES):
-        return None
+def from_reference(text: str) -> CustomImages:
+    """Return the images of a `CustomImages.reference`. Raises DatasetError if it is not valid."""
     try:
         entry = json.loads(text.removeprefix(OWN_IMAGES))
         shape, class_names = tuple(entry["image_shape"]), tuple(map(str, entry["classes"]))

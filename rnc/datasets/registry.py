@@ -14,24 +14,29 @@ from rnc.datasets import (
     images_by_index,
     native_files,
     parquet_folder,
-    specs,
     torchvision_download,
 )
+from rnc.datasets.custom import CustomImages
 from rnc.datasets.decoding import ImageSource
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images_by_index import ImageSubset
 from rnc.datasets.names_on_disk import ROOT_VARIABLE, data_root
-from rnc.datasets.specs import DatasetError, DatasetSpec, names
-from rnc.vocabulary import Split
+from rnc.datasets.specs import SPECS, DatasetError, DatasetSpec
+from rnc.vocabulary import OWN_IMAGES, Split
 
 __all__ = ["DatasetError", "DatasetSpec", "data_root", "load", "load_subset", "names", "spec"]
 _LOG = logging.getLogger("rnc.datasets")
 
 
+def names() -> list[str]:
+    """Return the names of the data sets."""
+    return sorted(SPECS)
+
+
 def spec(name: str) -> DatasetSpec:
     """Return the spec of a data set, or of a `CustomImages.reference`. Raises ValueError with the known names."""
-    images = custom.from_reference(name)
-    return specs.spec(name) if images is None else images.spec
+    dataset = _find(name)
+    return dataset.spec if isinstance(dataset, CustomImages) else dataset
 
 
 def load(name: str, split: Split, root: Path | None = None, *, download: bool = True) -> ImageSet:
@@ -43,11 +48,10 @@ def load(name: str, split: Split, root: Path | None = None, *, download: bool = 
     an unknown name and DatasetError, with a remedy, for images that are missing or damaged.
     """
     split = Split(split)
-    custom_images = custom.from_reference(name)
-    if custom_images is not None:
-        allowed_folders.refuse_unless_allowed(custom_images)
-        return custom_images.load(split)
-    dataset = spec(name)
+    dataset = _find(name)
+    if isinstance(dataset, CustomImages):
+        allowed_folders.refuse_unless_allowed(dataset)
+        return dataset.load(split)
     if dataset.name == "digits":
         return _image_set(digits.load(split), digits.LEVELS)
     root = data_root(root)
@@ -66,11 +70,10 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
     The sources are those of `load`, in its order. Raises ValueError for an unknown name and DatasetError with a remedy.
     """
     split, root = Split(split), data_root(root)
-    custom_images = custom.from_reference(name)
-    if custom_images is not None:
-        allowed_folders.refuse_unless_allowed(custom_images)
-        return custom_images.load_subset(split, indices)
-    dataset = spec(name)
+    dataset = _find(name)
+    if isinstance(dataset, CustomImages):
+        allowed_folders.refuse_unless_allowed(dataset)
+        return dataset.load_subset(split, indices)
     if dataset.name == "digits":
         return images_by_index.from_arrays(*digits.load(split), indices, digits.LEVELS)
     for module in (parquet_folder, image_folder):
@@ -83,6 +86,15 @@ def load_subset(name: str, split: Split, indices: np.ndarray, root: Path | None 
             f"there are no images of {dataset.name} {split} in {root}; set {ROOT_VARIABLE} to the folder that contains them"
         )
     return images_by_index.from_arrays(*arrays, indices)
+
+
+def _find(name: str) -> DatasetSpec | CustomImages:
+    """Return the data set that a name stands for: the spec of a known one, or the user's own images."""
+    if name in SPECS:
+        return SPECS[name]
+    if not name.startswith(OWN_IMAGES):
+        raise ValueError(f"unknown dataset {name!r}; there are: {', '.join(names())}")
+    return custom.from_reference(name)
 
 
 def _encoded_source(dataset: DatasetSpec, split: Split, root: Path, download: bool) -> ImageSource | None:

@@ -48,7 +48,7 @@ _IMAGENETTE = (
 _HALF = (0.5, 0.5, 0.5)
 
 # Mean and std are those of the paper (section 2) if it gives them, so that runs are comparable with it.
-_SPECS = {
+SPECS = {
     spec.name: spec
     for spec in (
         DatasetSpec("digits", _DIGITS, (1, 8, 8), digits.MEAN, digits.STD),
@@ -61,15 +61,4 @@ _SPECS = {
         DatasetSpec("imagenette", tuple(_IMAGENETTE.split(",")), (3, 160, 160), _HALF, _HALF, any_size=True),
     )
 }
-
-
-def names() -> list[str]:
-    """Return the names of the data sets."""
-    return sorted(_SPECS)
-
-
-def spec(name: str) -> DatasetSpec:
-    """Return the spec of a data set. Raises ValueError with the known names."""
-    if name not in _SPECS:
-        raise ValueError(f"unknown dataset {name!r}; there are: {', '.join(names())}")
-    return _SPECS[name]
+"""The spec of each data set, by name."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.datasets import native_files, specs
+from rnc.datasets import native_files, spec
 from rnc.datasets.specs import DatasetError
 from rnc.vocabulary import Split
 from tests.architecture import ROOT, python_files
@@ -155,5 +155,5 @@ def test_a_pickled_batch_runs_nothing(tmp_path: Path) -> None:
         (folder / part).write_bytes(f"cos\nsystem\n(S'touch {canary}'\ntR.".encode())
     for split in Split:
         with pytest.raises(DatasetError, match=r"cannot be read as a batch of CIFAR \(it asks for os\.system"):
-            native_files.load_arrays(specs.spec("cifar10"), split, tmp_path)
+            native_files.load_arrays(spec("cifar10"), split, tmp_path)
     assert not canary.exists()

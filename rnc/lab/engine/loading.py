@@ -70,12 +70,30 @@ class AttackInputs:
 
 @dataclass(frozen=True)
 class _LoadedImages:
-    """All images of a data set's split, with the fingerprint of those that a run used."""
+    """All images of a data set's split, of which a run used a balanced subset."""
 
-    key: tuple
+    dataset: str
+    split: Split
+    subset: int
+    """The number of images that the run used; 0 for all."""
     images: ImageSet
     num_classes: int
     fingerprint: str
+    """That of the images that the run used."""
+
+    def balanced(self, count: int) -> torch.Tensor:
+        """Return the positions (n,) of `count` class-balanced images that the run used, or of all if there are fewer."""
+        # A smaller balanced selection is contained in a larger one, so these images are among those that the run used.
+        most = min(count, self.subset or len(self.images))
+        return self.images.balanced_indices(most, self.num_classes)
+
+    def selected(self, samples: Sequence[int]) -> torch.Tensor:
+        """Return the positions (n,) of images by their sample indices. Raises DatasetError if an index is too large."""
+        if samples and max(samples) >= len(self.images):
+            raise datasets.DatasetError(
+                f"{self.dataset} has {len(self.images)} images of {self.split}, but the request names index {max(samples)}"
+            )
+        return torch.tensor(samples, dtype=torch.int64)
 
 
 class InputLoader:
@@ -90,11 +108,13 @@ class InputLoader:
     def load(self, request: Request) -> Iterator[AttackInputs]:
         """Yield each of a request's networks with the request's images, when it is its turn.
 
-        Raises the errors of the methods below.
+        Raises the errors of `balanced`, and DatasetError if the data set has no image of a requested index.
         """
         samples = request.sample_indices()
         for source in request.sources:
-            yield self.balanced(source, request.images) if samples is None else self.selected(source, samples)
+            loaded = self._load_images(source)
+            indices = loaded.balanced(request.images) if samples is None else loaded.selected(samples)
+            yield self._inputs(source, loaded, indices)
 
     def balanced(self, source: Source, count: int) -> AttackInputs:
         """Return a stored network and `count` class-balanced images of its source, or all images if there are fewer.
@@ -104,22 +124,7 @@ class InputLoader:
         set.
         """
         loaded = self._load_images(source)
-        # A smaller balanced selection is contained in a larger one, so these images are among those that the run used.
-        most = min(count, source.subset or len(loaded.images))
-        return self._inputs(source, loaded, loaded.images.balanced_indices(most, loaded.num_classes))
-
-    def selected(self, source: Source, samples: Sequence[int]) -> AttackInputs:
-        """Return a stored network and images of its source by their sample indices (n,).
-
-        Raises the errors of `balanced`, and DatasetError if an index is too large.
-        """
-        loaded = self._load_images(source)
-        if samples and max(samples) >= len(loaded.images):
-            raise datasets.DatasetError(
-                f"{source.dataset} has {len(loaded.images)} images of {source.split}, but the request names index "
-                f"{max(samples)}"
-            )
-        return self._inputs(source, loaded, torch.tensor(samples, dtype=torch.int64))
+        return self._inputs(source, loaded, loaded.balanced(count))
 
     def _inputs(self, source: Source, loaded: _LoadedImages, indices: torch.Tensor) -> AttackInputs:
         """Return the network and the images at these positions of the data set."""
@@ -138,14 +143,14 @@ class InputLoader:
 
     def _load_images(self, source: Source) -> _LoadedImages:
         key = (source.dataset, source.split, source.subset)
-        if self._images is None or self._images.key != key:
+        if self._images is None or (self._images.dataset, self._images.split, self._images.subset) != key:
             self._images = None
-            images = datasets.load(source.dataset, Split(source.split), download=False)
+            images = datasets.load(source.dataset, source.split, download=False)
             if not len(images):
                 raise datasets.DatasetError(f"{source.dataset} has no images of {source.split}")
             num_classes = datasets.spec(source.dataset).num_classes
             of_run = images.take(images.balanced_indices(source.subset, num_classes)) if source.subset else images
-            self._images = _LoadedImages(key, images, num_classes, of_run.fingerprint())
+            self._images = _LoadedImages(*key, images, num_classes, of_run.fingerprint())
         return self._images
 
     def _load_network(self, source: Source, device: torch.device) -> FeatureClassifier:

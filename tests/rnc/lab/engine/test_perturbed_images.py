@@ -79,7 +79,7 @@ def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
         patch.setattr("rnc.ui.projections.perturbed_thumbnails.opened_store.reader", lambda: reader)
         request = _request(Choice, 60, stored["sample"].tolist())  # type: ignore[arg-type]
         assert _request(Choice, 61, [1]) is None and request is not None  # type: ignore[arg-type]
-    inputs = InputLoader().selected(request.source, request.samples)
+    (inputs,) = InputLoader().load(request)
     assert inputs.as_recorded
     found = perturb_images(inputs, request, lambda *_: None, lambda: False)
     assert found.sample.tolist() == stored["sample"].tolist() and found.label.tolist() == stored["label"].tolist()
@@ -87,4 +87,4 @@ def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
     digits = datasets.load("digits", Split.TEST).pixels()[torch.from_numpy(found.sample)]
     np.testing.assert_array_equal(found.clean_images, digits.numpy())
     with pytest.raises(datasets.DatasetError, match="340 images"):
-        InputLoader().selected(request.source, [340])
+        next(InputLoader().load(replace(request, samples=(340,))))
