@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from rnc import attacks
-from rnc.conditions import Condition
+from rnc.conditions import Condition, format_pixels
 from rnc.lab.engine import masking_checks
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import Progress, StepwiseAttack, Stopped
@@ -65,12 +65,13 @@ class _Attacks:
         reach = math.sqrt(inputs.images[0].numel()) if condition.norm is Norm.L2 else 1.0
         epsilon = condition.epsilon
         larger = sorted({min(2 * epsilon, reach), min(max(4 * epsilon, _DESTROYED * reach), reach)})
-        self._larger = [self._at(radius, condition.steps) for radius in larger if radius > epsilon]
+        self._epsilon = format_pixels(epsilon)
+        self._larger = {format_pixels(r): self._at(r, condition.steps) for r in larger if r > epsilon}
         self._unbounded = self._at(reach, max(condition.steps, UNBOUNDED_STEPS))
         objective = AttackObjective.CROSS_ENTROPY if condition.objective is AttackObjective.KL else condition.objective
         self._one_step = Condition(ConditionKind.FGSM, condition.norm, epsilon, objective=objective)
         self._noise = Condition(ConditionKind.SIGN_NOISE, condition.norm, epsilon)
-        all_attacks = [condition, *self._larger, self._unbounded, self._one_step]
+        all_attacks = [condition, *self._larger.values(), self._unbounded, self._one_step]
         self._total, self._done = sum(map(attacks.num_iterations, all_attacks)) + NOISE_DRAWS, 0
         progress(0, self._total, None)
 
@@ -79,16 +80,17 @@ class _Attacks:
         clean = self._correct(self._inputs.images)
         path: list[torch.Tensor] = []
         correct = self._correct(self._attacked(self._base, self._seed, self._recording(path)))
-        yield masking_checks.loss(torch.stack(path), self._base)
+        yield masking_checks.loss(torch.stack(path), str(self._base.objective).replace("_", " "))
         yield masking_checks.one_step(self._correct(self._attacked(self._one_step, self._seed)), correct)
         correct_under_noise = torch.ones_like(correct)
         for draw in range(NOISE_DRAWS):
             correct_under_noise &= self._correct(self._attacked(self._noise, self._seed + draw))
         yield masking_checks.noise(correct_under_noise, correct, NOISE_DRAWS)
-        correct_each = [clean, correct, *(self._correct(self._attacked(larger, self._seed)) for larger in self._larger)]
         if self._larger:
-            radii = [0.0, *(larger.epsilon or 0.0 for larger in (self._base, *self._larger))]
-            yield masking_checks.radius(radii, correct_each, self._inputs.num_classes)
+            correct_by_epsilon = {"0": clean, self._epsilon: correct}
+            for epsilon, attack in self._larger.items():
+                correct_by_epsilon[epsilon] = self._correct(self._attacked(attack, self._seed))
+            yield masking_checks.radius(correct_by_epsilon, self._inputs.num_classes)
         yield masking_checks.unbounded(
             self._correct(self._attacked(self._unbounded, self._seed)), self._unbounded.epsilon or math.nan
         )

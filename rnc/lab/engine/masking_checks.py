@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import torch
 
-from rnc.conditions import Condition, format_pixels
+from rnc.conditions import format_pixels
 from rnc.lab.gradient_masking import MaskingCheck
 
 _ERRORS = 2.0  # standard errors
@@ -60,29 +60,29 @@ def _weaker_attack(
     )
 
 
-def radius(radii: list[float], correct_each: list[torch.Tensor], num_classes: int) -> MaskingCheck:
+def radius(correct_by_epsilon: dict[str, torch.Tensor], num_classes: int) -> MaskingCheck:
     """Check if accuracy rises with the radius, or stays above chance and does not fall.
 
-    Radii ascend from 0, which stands for the clean images.
+    The images (N,) that stay correct are given by epsilon, as it is written: first 0, the clean images, then ascending.
     """
+    _, smallest, *_ = correct_each = list(correct_by_epsilon.values())
     rises = [_beats(small, large)[0] for small, large in pairwise(correct_each)]
-    falls, margin = _beats(correct_each[-1], correct_each[1])
-    guessed = len(correct_each[1]) / num_classes
+    falls, margin = _beats(correct_each[-1], smallest)
+    guessed = len(smallest) / num_classes
     above_chance = guessed + _ERRORS * math.sqrt(guessed * (1 - 1 / num_classes))
-    flat = not falls and int(correct_each[1].sum()) > above_chance
-    names = [format_pixels(radius) if radius else "0" for radius in radii]
-    shares = ", ".join(f"{name}: {_share(correct)}" for name, correct in zip(names, correct_each, strict=True))
+    flat = not falls and int(smallest.sum()) > above_chance
+    shares = ", ".join(f"{epsilon}: {_share(correct)}" for epsilon, correct in correct_by_epsilon.items())
     verdict = "a larger ball helps the attack, as it must."
     if any(rises):
         verdict = "a larger ball leaves more images correct than a smaller one."
     elif flat:
-        verdict = f"the largest ball leaves no fewer images correct than {names[1]}."
+        verdict = f"the largest ball leaves no fewer images correct than {list(correct_by_epsilon)[1]}."
     return MaskingCheck(
         name="radius",
         title="A larger epsilon does not help the attack",
         warns=any(rises) or flat,
         finding=f"Correct images by epsilon {shares}{_margin(margin)}: {verdict}",
-        numbers={f"accuracy_{name}": _mean(c) for name, c in zip(names, correct_each, strict=True)} | margin,
+        numbers={f"accuracy_{epsilon}": _mean(correct) for epsilon, correct in correct_by_epsilon.items()} | margin,
         source=_SOURCES["radius"],
     )
 
@@ -103,8 +103,11 @@ def unbounded(correct: torch.Tensor, epsilon: float) -> MaskingCheck:
     )
 
 
-def loss(path: torch.Tensor, condition: Condition) -> MaskingCheck:
-    """Check if the attack's objective (T, N), beginning at the start, does not rise or falls again after its maximum."""
+def loss(path: torch.Tensor, objective: str) -> MaskingCheck:
+    """Check if the attack's objective (T, N), beginning at the start, does not rise or falls again after its maximum.
+
+    `objective` is its name in words.
+    """
     mean = path.double().mean(1)
     start, end = float(mean[0]), float(mean[-1])
     peak_step = int(mean.argmax())
@@ -118,12 +121,11 @@ def loss(path: torch.Tensor, condition: Condition) -> MaskingCheck:
         verdict = "it does not rise by more than two standard errors."
     elif falls:
         verdict = f"it falls again after step {peak_step}, by {fall:.4g} ± {fall_error:.2g}."
-    name = str(condition.objective).replace("_", " ")
     return MaskingCheck(
         name="loss",
         title="The attack's objective does not rise",
         warns=flat or falls,
-        finding=f"The mean {name} goes from {start:.4g} at the start to {end:.4g} "
+        finding=f"The mean {objective} goes from {start:.4g} at the start to {end:.4g} "
         f"(rise {rise:.4g} ± {rise_error:.2g}): {verdict}",
         numbers={
             "start": start,

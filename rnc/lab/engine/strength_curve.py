@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 
 from rnc.attacks import num_iterations
-from rnc.conditions import Condition
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, Round, StepwiseAttack, Stopped
@@ -28,8 +27,7 @@ def measure_strength_curve(
     Raises ValueError if an attack does, and if the networks would be attacked on different images.
     """
     began = time.monotonic()
-    conditions = request.conditions
-    count = _RoundCount(len(request.sources) * sum(map(num_iterations, conditions)), progress)
+    count = _RoundCount(len(request.sources) * sum(map(num_iterations, request.conditions)), progress)
     rows: list[tuple] = []
     indices = None
     as_recorded = is_complete = True
@@ -41,12 +39,12 @@ def measure_strength_curve(
         device = inputs.device_name
         as_recorded = as_recorded and inputs.as_recorded
         curve = _Curve(inputs, request, lambda *row, n=number: rows.append((n, *row)))
-        is_complete = curve.measure(conditions, count, stopped)
+        is_complete = curve.measure(count, stopped)
         if not is_complete:
             break
     return StrengthCurveResult(
         over=str(request.over),
-        conditions=[condition.slug for condition in conditions],
+        conditions=[condition.slug for condition in request.conditions],
         stopped=not is_complete,
         as_recorded=as_recorded,
         device=device,
@@ -79,9 +77,9 @@ class _Curve:
             collapse_under_attack.layer_means(inputs, inputs.images, inputs.labels) if request.layers else None
         )
 
-    def measure(self, conditions: list[Condition], count: _RoundCount, stopped: Stopped) -> bool:
+    def measure(self, count: _RoundCount, stopped: Stopped) -> bool:
         """Attack at every strength and measure the images; return whether all strengths were completed."""
-        for value, condition in zip(self._request.values, conditions, strict=True):
+        for value, condition in zip(self._request.values, self._request.conditions, strict=True):
             attack = StepwiseAttack(self._inputs, condition, self._request.seed)
             last = attack.last_round(count, stopped)
             if last is None:
