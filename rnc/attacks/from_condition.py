@@ -17,7 +17,7 @@ from rnc.attacks.norm_balls import L2Ball, LinfBall, ball_of
 from rnc.attacks.pgd import PGD
 from rnc.attacks.problem import Logits
 from rnc.attacks.randomness import SampleNoise
-from rnc.conditions import Condition, check_size
+from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, TargetRule
 
 
@@ -132,7 +132,7 @@ def check_condition(condition: Condition, num_classes: int, numbers: int | None 
 
     `numbers` is c * h * w, or None if unknown.
     """
-    check_size(condition, numbers)
+    condition.check_size(numbers)
     if condition.kind is ConditionKind.AS_TRAINED:
         raise ValueError("the images that an epoch trained on cannot be made again; choose an attack, such as pgd")
     least = 2 if condition.is_targeted or condition.objective is AttackObjective.MARGIN else 1

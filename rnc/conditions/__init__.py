@@ -2,15 +2,15 @@
 
 from rnc.conditions.condition import CLEAN, Condition
 from rnc.conditions.naming import KIND_NAMES, NORM_SIGNS, no_gradient_message
-from rnc.conditions.pixels import default_step_size, format_pixels, parse_pixels
-from rnc.conditions.presets import UsualAttack, presets, usual_attack
-from rnc.conditions.size_checks import (
+from rnc.conditions.pixels import (
     check_epsilon,
     check_pixel_statistic,
-    check_size,
-    check_step_size,
+    default_step_size,
+    format_pixels,
     largest_epsilon,
+    parse_pixels,
 )
+from rnc.conditions.presets import UsualAttack, presets, usual_attack
 from rnc.conditions.words import all_in_words, in_words
 
 __all__ = [
@@ -22,8 +22,6 @@ __all__ = [
     "all_in_words",
     "check_epsilon",
     "check_pixel_statistic",
-    "check_size",
-    "check_step_size",
     "default_step_size",
     "format_pixels",
     "in_words",

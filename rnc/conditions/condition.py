@@ -4,7 +4,13 @@ import math
 from dataclasses import dataclass
 
 from rnc.conditions.naming import label_of, read_slug, slug_of
-from rnc.conditions.pixels import default_step_size, is_default_step_size, rounded_as_written
+from rnc.conditions.pixels import (
+    check_epsilon,
+    check_step_size,
+    default_step_size,
+    is_default_step_size,
+    rounded_as_written,
+)
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, StepSchedule, TargetRule
 
 _WITHOUT_SIZE = (ConditionKind.CLEAN, ConditionKind.AS_TRAINED)
@@ -108,6 +114,23 @@ class Condition:
             if is_default_step_size(step_size, self.epsilon, self.steps)
             else step_size
         )
+
+    def check_size(self, numbers: int | None = None) -> None:
+        """Raise ValueError if epsilon does not fit images with `numbers` values (c * h * w); if unknown, large images.
+
+        It runs wherever users enter a size and wherever an attack is made, and not at creation: a condition that is read
+        from a store can be displayed, even if its images cannot be made again.
+        """
+        if self.norm is not None and self.epsilon is not None:
+            check_epsilon(self.norm, self.epsilon, numbers)
+
+    def check_step_size(self, numbers: int | None = None) -> None:
+        """Raise ValueError for a step size larger than any image allows; see `check_size`.
+
+        It runs when a user enters a step size; step sizes that a sweep scales up with epsilon are not checked.
+        """
+        if self.norm is not None and self.epsilon is not None and self.step_size is not None:
+            check_step_size(self.norm, self.epsilon, self.step_size, numbers)
 
     @property
     def has_default_step_size(self) -> bool:

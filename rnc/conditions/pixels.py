@@ -1,10 +1,16 @@
-"""The notation of perturbation sizes.
+"""Sizes of perturbations: their notation, and the largest ones that pixels in [0, 1] allow.
 
-Tested by tests/rnc/conditions/test_condition.py.
+The checks reject numbers that were meant for pixels from 0 to 255.
 """
 
 import math
 from fractions import Fraction
+
+from rnc.vocabulary import Norm
+
+_MOST_NUMBERS = 3 * 1024 * 1024
+"""The assumed number of values in an image if its shape is unknown."""
+_ROUNDING = 1 + 1e-6
 
 
 def format_pixels(value: float) -> str:
@@ -44,3 +50,45 @@ def rounded_as_written(name: str, value: float | None) -> float:
     if value is None or not (value > 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be a finite number > 0, got {value}")
     return parse_pixels(format_pixels(value))
+
+
+def largest_epsilon(norm: Norm, numbers: int | None = None) -> float:
+    """Return the distance between a black and a white image, which no perturbation can exceed.
+
+    `numbers` is the size of an image, c * h * w; if unknown, a large image is assumed.
+    """
+    return 1.0 if norm is Norm.LINF else math.sqrt(_MOST_NUMBERS if numbers is None else numbers)
+
+
+def check_epsilon(norm: Norm, epsilon: float, numbers: int | None = None) -> None:
+    """Raise ValueError, with the likely correction, for an epsilon that no perturbation can have; see `largest_epsilon`."""
+    _check("epsilon", norm, epsilon, largest_epsilon(norm, numbers))
+
+
+def check_step_size(norm: Norm, epsilon: float, step_size: float, numbers: int | None = None) -> None:
+    """Raise ValueError for a step size larger than any image allows. The default step size of any epsilon is accepted."""
+    _check("step size", norm, step_size, max(largest_epsilon(norm, numbers), default_step_size(epsilon, 1)))
+
+
+def check_pixel_statistic(name: str, value: float) -> None:
+    """Raise ValueError for a mean or a standard deviation that pixels in [0, 1] cannot have."""
+    if value > 1:
+        raise ValueError(
+            f"{name} {value:.10g} is more than the whole range of pixels, [0, 1]; {_suggestion(value, 1.0)}"
+        )
+
+
+def _check(name: str, norm: Norm, value: float, largest: float) -> None:
+    if value <= largest * _ROUNDING:
+        return
+    what = "the whole range of pixels, [0, 1]"
+    if norm is Norm.L2:
+        what = f"the l2 distance of a black image from a white one, {largest:.4g}, with pixels in [0, 1]"
+    raise ValueError(f"{name} {value:.10g} is more than {what}; {_suggestion(value, largest)}")
+
+
+def _suggestion(value: float, largest: float) -> str:
+    scaled = value / 255
+    if scaled > largest:
+        return "sizes are in pixels of [0, 1], such as 8/255 or 0.03"
+    return f"did you mean {format_pixels(scaled)}?"

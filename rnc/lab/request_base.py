@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
 
-from rnc.conditions import Condition, check_size, check_step_size
+from rnc.conditions import Condition
 from rnc.lab.source import RequestError, Source, check_integer
 from rnc.vocabulary import ConditionKind
 
@@ -77,7 +77,7 @@ class Request(ABC):
             raise RequestError(f"layers is true or false, got {self.layers!r}")
         if not isinstance(self.condition, Condition) or not all(isinstance(s, Source) for s in self.sources):
             raise RequestError("a request needs a source and a condition")
-        _check_condition(check_step_size, self.condition)
+        _run_check(self.condition.check_step_size)
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ def check_attack(condition: Condition) -> None:
         raise RequestError(f"an attack takes at most {MOST_STEPS} steps here, got {condition.steps}")
     if condition.restarts > MOST_RESTARTS:
         raise RequestError(f"an attack has at most {MOST_RESTARTS} restarts here, got {condition.restarts}")
-    _check_condition(check_size, condition)
+    _run_check(condition.check_size)
     if condition.relabelled:
         raise RequestError("the lab measures by true labels or targets; choose the attack without relabelling")
 
 
-def _check_condition(check: Callable[[Condition], None], condition: Condition) -> None:
-    """Run a check of a condition, and raise its ValueError as RequestError."""
+def _run_check(check: Callable[[], None]) -> None:
+    """Run a check, and raise its ValueError as RequestError."""
     try:
-        check(condition)
+        check()
     except ValueError as error:
         raise RequestError(str(error)) from None

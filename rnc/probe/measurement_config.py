@@ -16,7 +16,7 @@ import tyro
 
 from rnc import datasets
 from rnc.attacks.from_condition import check_condition
-from rnc.conditions import CLEAN, Condition, check_size, check_step_size, parse_pixels
+from rnc.conditions import CLEAN, Condition, parse_pixels
 from rnc.datasets import DatasetSpec
 from rnc.probe.attack_of_run import Attack, attack
 from rnc.probe.epoch_choice import parse_epochs
@@ -104,8 +104,8 @@ class MeasurementConfig:
         check_most({name: getattr(self, name) for name in _MOST}, _MOST)
         check_most({"width": self.width}, {"width": _MOST_WIDTH}, "1 is the full network, 0.25 a narrow one")
         check_fractions("epsilon_fractions", self.epsilon_fractions)
-        check_size(self._perturbed)
-        check_step_size(self._perturbed)
+        self._perturbed.check_size()
+        self._perturbed.check_step_size()
         if any(Condition.from_slug(slug).kind is ConditionKind.AS_TRAINED for slug in self.extra_conditions):
             raise ValueError(
                 "as_trained is always measured if a run trains on perturbed images; leave it out of the extra conditions"

@@ -65,18 +65,18 @@ def radius(correct_by_epsilon: dict[str, torch.Tensor], num_classes: int) -> Mas
 
     The images (N,) that stay correct are given by epsilon, as it is written: first 0, the clean images, then ascending.
     """
-    _, smallest, *_ = correct_each = list(correct_by_epsilon.values())
+    epsilons, correct_each = list(correct_by_epsilon), list(correct_by_epsilon.values())
     rises = [_beats(small, large)[0] for small, large in pairwise(correct_each)]
-    falls, margin = _beats(correct_each[-1], smallest)
-    guessed = len(smallest) / num_classes
+    falls, margin = _beats(correct_each[-1], correct_each[1])
+    guessed = len(correct_each[1]) / num_classes
     above_chance = guessed + _ERRORS * math.sqrt(guessed * (1 - 1 / num_classes))
-    flat = not falls and int(smallest.sum()) > above_chance
+    flat = not falls and int(correct_each[1].sum()) > above_chance
     shares = ", ".join(f"{epsilon}: {_share(correct)}" for epsilon, correct in correct_by_epsilon.items())
     verdict = "a larger ball helps the attack, as it must."
     if any(rises):
         verdict = "a larger ball leaves more images correct than a smaller one."
     elif flat:
-        verdict = f"the largest ball leaves no fewer images correct than {list(correct_by_epsilon)[1]}."
+        verdict = f"the largest ball leaves no fewer images correct than {epsilons[1]}."
     return MaskingCheck(
         name="radius",
         title="A larger epsilon does not help the attack",

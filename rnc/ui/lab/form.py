@@ -15,8 +15,6 @@ from rnc.conditions import (
     KIND_NAMES,
     NORM_SIGNS,
     Condition,
-    check_size,
-    check_step_size,
     default_step_size,
     format_pixels,
     largest_epsilon,
@@ -108,12 +106,12 @@ def draw_attack_form(dataset: str, classes: list[str], epsilon: float, *, layerw
 
 def _check_epsilon(norm: Norm, epsilon: float) -> None:
     """Raise ValueError if an epsilon is no size, or is larger than the range of pixels."""
-    check_size(Condition(ConditionKind.GAUSSIAN, norm, epsilon))
+    Condition(ConditionKind.GAUSSIAN, norm, epsilon).check_size()
 
 
 def _check_step_size(norm: Norm, epsilon: float, step_size: float) -> None:
     """Raise ValueError if a step size is no size, or is larger than the range of pixels."""
-    check_step_size(Condition(ConditionKind.PGD, norm, epsilon, 1, step_size))
+    Condition(ConditionKind.PGD, norm, epsilon, 1, step_size).check_step_size()
 
 
 def _steps(

@@ -16,7 +16,7 @@ from rnc.attacks import (
     perturbation,
     sign_noise,
 )
-from rnc.conditions import Condition, check_pixel_statistic, check_size, check_step_size, largest_epsilon
+from rnc.conditions import Condition, check_pixel_statistic, largest_epsilon
 from rnc.lab.attack import AttackRequest
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.source import RequestError
@@ -48,7 +48,7 @@ def test_a_slug_is_read_and_its_attack_refused(slug: str, message: str) -> None:
     found = Condition.from_slug(slug)
     assert Condition.from_slug(found.slug) == found and found.label
     for act in (
-        lambda: check_size(found, 16),
+        lambda: found.check_size(16),
         lambda: attack_steps(found, network, IMAGES, LABELS, 3),
         lambda: perturbation(found, network, 3, 0)(IMAGES, LABELS, LABELS),
     ):
@@ -76,8 +76,9 @@ def test_the_whole_range_is_a_size() -> None:
     """Also as it is rounded in a slug: the checks for gradient masking attack at this radius."""
     for norm, radius in ((Norm.LINF, 1.0), (Norm.L2, math.sqrt(150_528))):
         assert largest_epsilon(norm, 150_528) == radius
-        check_size(Condition.from_slug(f"pgd-{norm}-{radius:.10g}-1"), 150_528)
-        check_step_size(Condition.from_slug(f"pgd-{norm}-{radius:.10g}-1"), 150_528)
+        condition = Condition.from_slug(f"pgd-{norm}-{radius:.10g}-1")
+        condition.check_size(150_528)
+        condition.check_step_size(150_528)
 
 
 def test_the_lab_refuses_what_is_entered_and_what_is_swept() -> None:
