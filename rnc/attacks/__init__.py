@@ -6,7 +6,7 @@
 
 from rnc.attacks.apgd import APGD
 from rnc.attacks.fgsm import FGSM
-from rnc.attacks.from_condition import attack_labels, attack_steps, num_iterations, perturbation, prepare
+from rnc.attacks.from_condition import attack_labels, attack_steps, perturbation, prepare
 from rnc.attacks.iterative import AttackStep, IterativeAttack
 from rnc.attacks.losses import cross_entropy, dlr, kl_from, margin, targeted_dlr_from
 from rnc.attacks.mi_fgsm import MIFGSM
@@ -36,7 +36,6 @@ __all__ = [
     "gaussian_noise",
     "kl_from",
     "margin",
-    "num_iterations",
     "perturbation",
     "prepare",
     "sign_noise",

@@ -39,8 +39,6 @@ class PreparedAttack:
     """(N,) labels that the attack moves away from or, if it is targeted, moves towards."""
     measured_by: torch.Tensor
     """(N,) labels used to measure the attacked images."""
-    num_iterations: int
-    """Number of points of the attack."""
     steps: Iterator[AttackStep]
     """Yields every point of the attack, its starts included, once; the caller may stop at any point and use `kept`."""
 
@@ -80,7 +78,7 @@ def attack_steps(
 ) -> Iterator[AttackStep]:
     """Yield every point of a condition's attack on images (N, c, h, w) with true labels (N,), its starts included.
 
-    There are `num_iterations(condition)` points; clean images and noise have one. The caller may stop at any point and use
+    There are `condition.num_iterations` points; clean images and noise have one. The caller may stop at any point and use
     `kept`. Raises ValueError like `check_condition`, at the call and not at the first point.
     """
     return prepare(condition, logits_fn, images, labels, num_classes, generator).steps
@@ -100,13 +98,6 @@ def prepare(
     """
     check_condition(condition, num_classes, math.prod(images.shape[1:]))
     return _prepare(condition, logits_fn, images, labels, num_classes, generator)
-
-
-def num_iterations(condition: Condition) -> int:
-    """Return the number of points that `attack_steps` yields: the start and the steps of every restart."""
-    if condition.kind is ConditionKind.FGSM:
-        return 2
-    return condition.restarts * ((condition.steps or 0) + 1)
 
 
 @torch.no_grad()
@@ -158,9 +149,8 @@ def _prepare(
     """Return the attack of a condition that was checked."""
     loss_labels = attack_labels(condition, logits_fn, images, labels, num_classes)
     measured_by = loss_labels if condition.label_rule is LabelRule.TARGET else labels
-    points = num_iterations(condition)
     steps = _iterates(condition, logits_fn, images, labels, loss_labels, generator)
-    return PreparedAttack(loss_labels, measured_by, points, steps)
+    return PreparedAttack(loss_labels, measured_by, steps)
 
 
 def _iterates(

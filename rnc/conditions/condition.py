@@ -148,6 +148,12 @@ class Condition:
         return self.target_rule not in (None, TargetRule.UNTARGETED)
 
     @property
+    def num_iterations(self) -> int:
+        """Return the number of points of an attack: the start and the steps of every restart; 1 for clean images and noise."""
+        steps = 1 if self.kind is ConditionKind.FGSM else self.steps or 0
+        return self.restarts * (steps + 1)
+
+    @property
     def starts_clean(self) -> bool:
         """Return whether the first start of an attack is the clean image; other starts are random points of the ball."""
         return self.kind is ConditionKind.FGSM or self.momentum > 0

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from rnc.conditions import Condition
 from rnc.lab.request_base import MOST_FRAMES, Request
 from rnc.lab.source import Source
-from rnc.vocabulary import ConditionKind
 
 PASSES_PER_GRADIENT = 3.0  # with respect to the pixels: one forward, and about two for the backward pass
 _PASSES_PER_FRAME = 2.0  # a forward pass of the unfolded network (attacks use a faster copy), and the metrics
@@ -30,7 +29,7 @@ _Name = tuple[str, str]
 
 def attack_passes(condition: Condition, *, every_frame: bool) -> float:
     """Return the forward passes per image of an attack of which every frame, or only the beginning and the end, is measured."""
-    steps = condition.restarts * _steps(condition)
+    steps = condition.num_iterations - condition.restarts
     return steps * PASSES_PER_GRADIENT + measured_frames(condition, every_frame=every_frame) * _PASSES_PER_FRAME
 
 
@@ -38,11 +37,7 @@ def measured_frames(condition: Condition, *, every_frame: bool) -> int:
     """Return the number of frames of an attack that are measured: all that are kept, or the clean and the perturbed images."""
     if not every_frame:
         return 2
-    return 1 + min(_steps(condition) + 1, MOST_FRAMES) + condition.restarts - 1
-
-
-def _steps(condition: Condition) -> int:
-    return 1 if condition.kind is ConditionKind.FGSM else condition.steps or 0
+    return 1 + min(condition.num_iterations // condition.restarts, MOST_FRAMES) + condition.restarts - 1
 
 
 def forward_passes(request: Request) -> float:

@@ -77,7 +77,7 @@ class Request(ABC):
             raise RequestError(f"layers is true or false, got {self.layers!r}")
         if not isinstance(self.condition, Condition) or not all(isinstance(s, Source) for s in self.sources):
             raise RequestError("a request needs a source and a condition")
-        _run_check(self.condition.check_step_size)
+        _raise_request_error(self.condition.check_step_size)
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,12 @@ def check_attack(condition: Condition) -> None:
         raise RequestError(f"an attack takes at most {MOST_STEPS} steps here, got {condition.steps}")
     if condition.restarts > MOST_RESTARTS:
         raise RequestError(f"an attack has at most {MOST_RESTARTS} restarts here, got {condition.restarts}")
-    _run_check(condition.check_size)
+    _raise_request_error(condition.check_size)
     if condition.relabelled:
         raise RequestError("the lab measures by true labels or targets; choose the attack without relabelling")
 
 
-def _run_check(check: Callable[[], None]) -> None:
+def _raise_request_error(check: Callable[[], None]) -> None:
     """Run a check, and raise its ValueError as RequestError."""
     try:
         check()

@@ -42,6 +42,8 @@ class StepwiseAttack:
         Raises ValueError if the attack is not possible with these images or with this number of classes.
         """
         self._compare = torch.eq if condition.is_targeted else torch.ne
+        self.num_rounds = condition.num_iterations
+        """Number of rounds: the start and the steps of every restart."""
         batches = [
             attacks.prepare(
                 condition,
@@ -53,8 +55,6 @@ class StepwiseAttack:
             )
             for part in inputs.batched_positions()
         ]
-        self.num_rounds = batches[0].num_iterations
-        """Number of rounds: the start and the steps of every restart."""
         self.target_labels = torch.cat([batch.attack_labels for batch in batches])
         """The attack's target classes (N,), or the true classes, from which an untargeted one moves away."""
         self.measured_by = torch.cat([batch.measured_by for batch in batches])

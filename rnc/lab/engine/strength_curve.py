@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import torch
 
-from rnc.attacks import num_iterations
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, Round, StepwiseAttack, Stopped
@@ -27,7 +26,8 @@ def measure_strength_curve(
     Raises ValueError if an attack does, and if the networks would be attacked on different images.
     """
     began = time.monotonic()
-    count = _RoundCount(len(request.sources) * sum(map(num_iterations, request.conditions)), progress)
+    rounds = sum(condition.num_iterations for condition in request.conditions)
+    count = _RoundCount(len(request.sources) * rounds, progress)
     rows: list[tuple] = []
     indices = None
     as_recorded = is_complete = True

@@ -5,7 +5,7 @@ Tested by tests/pages/test_jobs_under_way.py.
 
 import streamlit as st
 
-from rnc.conditions import CLEAN, Condition
+from rnc.conditions import Condition
 from rnc.durations import in_words
 from rnc.lab.attack import AttackRequest
 from rnc.lab.job import Job, JobState
@@ -17,7 +17,6 @@ from rnc.ui.figures import draw_chart
 from rnc.ui.lab.feature_film_frames import frame_names
 from rnc.ui.lab.style import UNDER_WAY
 from rnc.ui.markdown import Markdown, escape_markdown
-from rnc.vocabulary import ConditionKind
 
 
 def draw_progress(queue: JobQueue, activity: str, job: Job) -> None:
@@ -73,22 +72,13 @@ def _describe_attack_step(condition: Condition, done: int, total: int) -> Markdo
 
 
 def _describe_strength(request: StrengthCurveRequest, done: int) -> Markdown:
-    rounds = [_rounds(condition) for condition in request.conditions] * len(request.sources)
+    rounds = [condition.num_iterations for condition in request.conditions] * len(request.sources)
     number = 1
     while number < len(rounds) and sum(rounds[:number]) <= done:
         number += 1
     network, value = divmod(number - 1, len(request.values))
     words = f"value {value + 1:d} of {len(request.values):d}"
     return words if len(request.sources) == 1 else f"network {network + 1:d} of {len(request.sources):d}, {words}"
-
-
-def _rounds(condition: Condition) -> int:
-    """Return the number of rounds of an attack; `rnc.attacks.num_iterations` is that of the worker, which needs torch."""
-    if condition is CLEAN:
-        return 1
-    if condition.kind is ConditionKind.FGSM:
-        return 2
-    return condition.restarts * ((condition.steps or 0) + 1)
 
 
 def describe_duration(queue: JobQueue, request: Request, of_visitor: int) -> Markdown:

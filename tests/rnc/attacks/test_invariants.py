@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnc import datasets, models
-from rnc.attacks import AttackStep, SampleNoise, attack_labels, attack_steps, num_iterations, perturbation, prepare
+from rnc.attacks import AttackStep, SampleNoise, attack_labels, attack_steps, perturbation, prepare
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, LabelRule, Norm, TargetRule
 from tests.examples import examples
@@ -79,7 +79,7 @@ def test_every_point_is_in_the_ball_and_an_image(condition: Condition, seed: int
 def test_there_are_as_many_points_as_rounds_restart_by_restart(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
     steps = 1 if condition.kind is ConditionKind.FGSM else condition.steps or 0
-    assert len(path) == num_iterations(condition)
+    assert len(path) == condition.num_iterations
     assert [(p.restart, p.step) for p in path] == [*itertools.product(range(condition.restarts), range(steps + 1))]
 
 
@@ -120,7 +120,7 @@ def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Conditi
     path = path_of(condition, seed)
     met = [worth(condition, seed, step.images) for step in path]
     kept = [worth(condition, seed, step.kept) for step in path]
-    first = num_iterations(condition) // condition.restarts
+    first = condition.num_iterations // condition.restarts
     for step in range(first):
         assert all(no_worse(kept[step], other) for other in met[: step + 1])
         points = zip(*met[: step + 1], strict=True)
@@ -153,7 +153,7 @@ def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(cond
     prepared = prepare(condition, net, images, labels, CLASSES, SampleNoise(seed, torch.arange(SIZE)))
     assert torch.equal(prepared.attack_labels, targets) and torch.equal(prepared.measured_by, made.labels)
     points = list(prepared.steps)
-    assert len(points) == prepared.num_iterations and torch.equal(points[-1].kept, made.images)
+    assert len(points) == condition.num_iterations and torch.equal(points[-1].kept, made.images)
 
 
 @examples(80)
@@ -276,4 +276,4 @@ def test_a_batch_of_no_images_is_one(condition: Condition) -> None:
     """A process without a batch takes an empty one, so that it takes part in the sums over the processes."""
     images, labels = samples.images(0, 1)[:0], samples.labels(0, 1, CLASSES)[:0]
     path = [*attack_steps(condition, samples.mlp(num_classes=CLASSES), images, labels, CLASSES, SampleNoise(0, labels))]
-    assert len(path) == num_iterations(condition) and path[-1].kept.shape == images.shape
+    assert len(path) == condition.num_iterations and path[-1].kept.shape == images.shape

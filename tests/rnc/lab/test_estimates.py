@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from rnc.attacks import num_iterations
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.attack import AttackRequest
 from rnc.lab.estimates import NetworkSpeed, PassTimes, forward_passes
@@ -22,7 +21,7 @@ ATTACK = AttackRequest(SOURCE, PGD, 100)
 def test_the_cost_follows_rounds_and_images(slug: str) -> None:
     """Every step is a gradient, which costs more than the pass that a start or an end takes."""
     condition = Condition.from_slug(slug)
-    steps = num_iterations(condition) - condition.restarts
+    steps = condition.num_iterations - condition.restarts
     request = replace(ATTACK, condition=condition)
     assert 3 * 100 * steps < forward_passes(request) < 5 * 100 * (steps + 3)
     assert forward_passes(replace(request, images=300)) == 3 * forward_passes(request)
@@ -64,7 +63,7 @@ def real_seconds(request: Request, load: float) -> float:
         if isinstance(request, StrengthCurveRequest)
         else [request.condition]
     )
-    rounds = sum(1 if attack is CLEAN else num_iterations(attack) for attack in attacks)
+    rounds = sum(1 if attack is CLEAN else attack.num_iterations for attack in attacks)
     measured = len(attacks) + 1 if isinstance(request, StrengthCurveRequest) else rounds + 1
     images = request.images * len(request.sources)
     return (

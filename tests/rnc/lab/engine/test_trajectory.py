@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnc import metrics
-from rnc.attacks import PGD, SampleNoise, ball_of, num_iterations
+from rnc.attacks import PGD, SampleNoise, ball_of
 from rnc.attacks.from_condition import perturbation
 from rnc.conditions import Condition
 from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
@@ -99,7 +99,7 @@ def test_every_attack_is_that_of_the_house(inputs: AttackInputs, condition: Cond
         found.perturbed_images, made.images[class_balanced_order(inputs.labels)].float().numpy(), atol=1e-7
     )
     close(found.after, measured(inputs, made.images, made.labels))
-    assert found.rounds == num_iterations(condition) and not found.stopped
+    assert found.rounds == condition.num_iterations and not found.stopped
     assert np.array_equal(found.goal, made.labels[class_balanced_order(inputs.labels)].numpy())
 
 
