@@ -68,15 +68,6 @@ class StepwiseAttack:
             without = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
             yield Round(steps[0].restart, steps[0].step, images, without)
 
-    def last_round(self, on_round: Callable[[], None], stopped: Stopped) -> Round | None:
-        """Return the last round; None if the attack was stopped earlier. `on_round` is called after every round."""
-        last = None
-        for done, last in enumerate(self.rounds(), 1):  # noqa: B007  (the last round is returned)
-            on_round()
-            if stopped() and done < self.num_rounds:
-                return None
-        return last
-
     def success(self, predicted: torch.Tensor) -> float:
         """Return the share of predictions (N,) for which the attack succeeds: the target or, if untargeted, a wrong class."""
         return float(self._compare(predicted, self.target_labels).double().mean())

@@ -81,7 +81,7 @@ class _Curve:
         """Attack at every strength and measure the images; return whether all strengths were completed."""
         for value, condition in zip(self._request.values, self._request.conditions, strict=True):
             attack = StepwiseAttack(self._inputs, condition, self._request.seed)
-            last = attack.last_round(count, stopped)
+            last = _last_round(attack, count, stopped)
             if last is None:
                 return False
             self._measure_point(value, attack, last)
@@ -105,3 +105,13 @@ class _Curve:
             ).items():
                 for name, value in of_layer.items():
                     self._add(strength, layer, str(name), value)
+
+
+def _last_round(attack: StepwiseAttack, count: _RoundCount, stopped: Stopped) -> Round | None:
+    """Run an attack and return its last round; None if it was stopped earlier."""
+    last = None
+    for done, last in enumerate(attack.rounds(), 1):  # noqa: B007  (the last round is returned)
+        count()
+        if stopped() and done < attack.num_rounds:
+            return None
+    return last
