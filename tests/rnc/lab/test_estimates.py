@@ -6,13 +6,22 @@ import pytest
 
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.attack import AttackRequest
-from rnc.lab.estimates import NetworkSpeed, PassTimes, forward_passes
+from rnc.lab.estimates import NetworkSpeed, PassTimes, forward_passes, measured_frames
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.request_base import Request
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from tests.rnc.lab.samples import PGD, SOURCE
 
 ATTACK = AttackRequest(SOURCE, PGD, 100)
+
+
+@pytest.mark.parametrize(
+    ("slug", "frames"),
+    [("fgsm-linf-0.1", 3), ("pgd-linf-0.1-10", 12), ("pgd-linf-0.1-10-restarts3", 14), ("pgd-linf-0.1-400", 101)],
+)
+def test_all_frames_of_the_first_restart_are_measured_and_the_ends_of_the_others(slug: str, frames: int) -> None:
+    assert measured_frames(Condition.from_slug(slug), every_frame=True) == frames
+    assert measured_frames(Condition.from_slug(slug), every_frame=False) == 2
 
 
 @pytest.mark.parametrize(
