@@ -30,8 +30,9 @@ from tests.rnc.lab.waiting import wait
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 ROOT = Path(__file__).resolve().parents[3]
-LIMITS = Limits(stop_seconds=0.2, start_seconds=20.0, prepare_seconds=20.0, tick_seconds=0.01)
-PATIENCE = 60.0
+LIMITS = Limits(stop_seconds=0.2, start_seconds=300.0, prepare_seconds=300.0, tick_seconds=0.01)
+PATIENCE = 300.0
+"""Seconds after which something is broken; on a busy machine a worker of 0.1 s has taken 20."""
 PGD = Condition.from_slug("pgd-linf-0.1-5-step0.03")
 
 Make = Callable[..., JobQueue]
@@ -75,6 +76,12 @@ def ended(queue: JobQueue, job: Job, state: JobState) -> Job:
     return job
 
 
+def change_limits(queue: JobQueue, **limits: float) -> None:
+    """Change limits of a queue that is running, so that a short one holds for one request alone."""
+    for name, seconds in limits.items():
+        object.__setattr__(queue.limits, name, seconds)
+
+
 def serves(queue: JobQueue) -> None:
     """What comes next is done."""
     assert ended(queue, queue.submit(request()), JobState.DONE).result is not None
@@ -109,10 +116,11 @@ def test_a_worker_that_misbehaves_fails_one_request(
 ) -> None:
     monkeypatch.setattr(worker_process, "_SECONDS_TO_END", 0.2)
     monkeypatch.setattr(logging.getLogger("rnc"), "propagate", True)
-    queue = make(request_seconds=0.3 if what == "other-kind" else 60.0)
+    queue = make(request_seconds=0.3 if what == "other-kind" else 600.0)
     waits = (queue.submit(request(what)), queue.submit(request()))
     failed = ended(queue, waits[0], JobState.FAILED)
     assert failed.error and (told or "the longest time that one request may take") in failed.error
+    change_limits(queue, request_seconds=600.0)
     ended(queue, waits[1], JobState.DONE)
     assert caplog.records
     serves(queue)
@@ -124,10 +132,11 @@ def test_a_worker_that_does_not_start_fails_one_request(
 ) -> None:
     monkeypatch.setattr(worker_process, "_SECONDS_TO_END", 0.2)
     start.write_text(how)
-    queue = make(start_seconds=0.5 if how in ("hang", "mute") else 20.0)
+    queue = make(start_seconds=0.5 if how in ("hang", "mute") else 300.0)
     failed = ended(queue, queue.submit(request()), JobState.FAILED)
     assert failed.error and "attack's process" in failed.error
-    object.__setattr__(queue.limits, "start_seconds", 20.0)
+    start.unlink(missing_ok=True)  # a worker that is ended before it has read the file leaves it to the next one
+    change_limits(queue, start_seconds=300.0)
     serves(queue)
 
 
@@ -289,6 +298,8 @@ def test_a_stop_while_the_worker_starts(make: Make, start: Path) -> None:
     queue = make()
     job = queue.submit(request())
     until(job, JobState.LOADING)
+    while start.exists():  # the next worker would hang, too, if this one ended before it has read the file
+        time.sleep(0.002)
     queue.stop(job)
     ended(queue, job, JobState.STOPPED)
     serves(queue)
@@ -297,11 +308,13 @@ def test_a_stop_while_the_worker_starts(make: Make, start: Path) -> None:
 @pytest.mark.parametrize(("what", "whole"), [("hang", False), ("slow", True)])
 def test_a_request_has_so_much_time(what: str, whole: bool, make: Make) -> None:
     """Then it is stopped, with what was done; and by force, where it does not stop."""
-    queue = make(request_seconds=0.5)
+    queue = make()
     serves(queue)
+    change_limits(queue, request_seconds=0.5, stop_seconds=300.0 if whole else 0.2)
     job = ended(queue, queue.submit(request(what)), JobState.FAILED)
     assert job.error and "the longest time that one request may take" in job.error and "RNC_LAB_SECONDS" in job.error
     assert (job.result is not None) is whole
+    change_limits(queue, request_seconds=600.0)
     serves(queue)
 
 
@@ -317,14 +330,16 @@ def test_what_would_take_too_long_is_not_begun(make: Make) -> None:
 
 
 def test_what_nobody_looks_at_ends_though_nobody_waits(make: Make) -> None:
-    queue = make(patience_seconds=0.2)
+    queue = make(patience_seconds=1000.0)
     job = queue.submit(request("slow"))
+    until(job, JobState.RUNNING)
+    change_limits(queue, patience_seconds=0.2, stop_seconds=300.0)
     ends = time.monotonic() + PATIENCE
     while not job.ended and time.monotonic() < ends:
         time.sleep(0.01)
     assert job.state is JobState.STOPPED and job.result is not None
     assert job.error and "its page was not open" in job.error
-    object.__setattr__(queue.limits, "patience_seconds", 100.0)
+    change_limits(queue, patience_seconds=1000.0)
     serves(queue)
 
 
