@@ -54,6 +54,9 @@ class Backend(Protocol):
     def files_state(self) -> tuple | None:
         """Return a value that changes with the store's definitions; None if no file shows such a change."""
 
+    def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> tuple | None:
+        """Return `files_state` as it will be when a connection without an open transaction is closed."""
+
     def holder(self) -> str | None:
         """Return the process that keeps others from opening the store now, as `python3.12 (PID 4242)`, or None."""
 

@@ -122,6 +122,14 @@ class FileStore:
         """Return the state of the file and of its write-ahead log."""
         return tuple(_state(file) for file in (self.path, self.path.with_name(self.path.name + ".wal")))
 
+    def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> tuple:
+        """Move the write-ahead log into the file, as closing would do, and return the state of both."""
+        state = self.files_state()
+        if state[1]:
+            connection.execute("CHECKPOINT")  # without a log it would write the file all the same
+            state = self.files_state()
+        return state
+
     def holder(self) -> str | None:
         """Return the process that has the file open for writing. No thread of this process may have it open."""
         try:

@@ -120,6 +120,10 @@ class LakeStore:
         """Return None: a lake's catalog is in no file."""
         return
 
+    def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Return None, as `files_state` does."""
+        del connection
+
     def holder(self) -> None:
         """Return None: several processes can open a lake at the same time."""
         return

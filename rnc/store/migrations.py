@@ -63,8 +63,11 @@ UPGRADES = {
 """Schema version -> the SQL that upgrades a store of that version to the next one."""
 
 
-def begin_transaction(connection: duckdb.DuckDBPyConnection, backend: Backend) -> None:
-    """Begin a transaction, and create the schema or upgrade the store to this version's schema within it."""
+def begin_transaction(connection: duckdb.DuckDBPyConnection, backend: Backend) -> int | None:
+    """Begin a transaction, and create the schema or upgrade the store to this version's schema within it.
+
+    Returns the version that the store had, None if it was empty.
+    """
     version = checked_version(connection, backend, to_write=True)  # it cannot change until this connection is closed
     if version in UPGRADES:
         backend.back_up(connection, version)
@@ -76,6 +79,7 @@ def begin_transaction(connection: duckdb.DuckDBPyConnection, backend: Backend) -
         for step in range(version, SCHEMA_VERSION):
             connection.execute(UPGRADES[step])
         checked_version(connection, backend, in_transaction=True)
+    return version
 
 
 def checked_version(

@@ -39,11 +39,15 @@ A run has one row in `run`; 1,500 runs of 400 epochs have 600,000 rows in `epoch
 Columns = dict[str, str]
 """Column name in lower case -> DuckDB's type in upper case."""
 _COLUMNS = f"""
-    SELECT columns.table_name, column_name, data_type, column_default, estimated_size, tables.sql
+    SELECT columns.table_name, column_name, data_type, column_default, tables.sql
     FROM system.main.duckdb_columns() columns
     JOIN system.main.duckdb_tables() tables USING (database_name, schema_name, table_name)
     WHERE columns.database_name = system.main.current_database() AND columns.schema_name = 'main'
     ORDER BY ALL LIMIT {_MOST_COLUMNS + 1}
+"""
+_SIZES = f"""
+    SELECT table_name, estimated_size FROM system.main.duckdb_tables()
+    WHERE database_name = system.main.current_database() AND schema_name = 'main' LIMIT {_MOST_COLUMNS + 1}
 """
 _DEFINITIONS = """
     SELECT 'view', view_name, sql FROM system.main.duckdb_views()
@@ -62,6 +66,8 @@ _MACROS = """
     SELECT 'macro', function_name, NULL FROM system.main.duckdb_functions()
     WHERE database_name = system.main.current_database() AND NOT internal LIMIT 1000
 """
+_KEPT = (_COLUMNS, _DEFINITIONS, _MACROS)
+"""The lists that a transaction leaves as they are if it changes rows only; all but the number of rows."""
 _known: dict[tuple[Path, str], tuple[tuple, list[tuple]]] = {}
 """(store, query) -> (state of the store's files, answer)."""
 _known_lock = threading.Lock()
@@ -80,14 +86,14 @@ def stored_tables(
     rows = _listed(connection, backend, _COLUMNS, in_transaction=in_transaction)
     if len(rows) > _MOST_COLUMNS:
         raise StoreError(f"{path} has more than {_MOST_COLUMNS:,} columns; it is no store of this program")
-    for table, column, kind, default, size, sql in rows:
+    for table, column, kind, default, sql in rows:
         name = table.lower()
         tables.setdefault(name, {})[column.lower()] = _type(kind)
-        if name in _schema():
-            if (default or "NULL").upper() != "NULL" or "GENERATED" in (sql or "").upper():
-                raise _refusal(path, "generated or default value in column", f"{table}.{column}")
-            if (size or 0) > (most := MOST_ROWS.get(name, 2**40)):
-                raise StoreError(f"table {name} of {path} has {size:,} rows; at most {most:,} are read")
+        if name in _schema() and ((default or "NULL").upper() != "NULL" or "GENERATED" in (sql or "").upper()):
+            raise _refusal(path, "generated or default value in column", f"{table}.{column}")
+    for table, size in _listed(connection, backend, _SIZES, in_transaction=in_transaction):
+        if (name := table.lower()) in _schema() and (size or 0) > (most := MOST_ROWS.get(name, 2**40)):
+            raise StoreError(f"table {name} of {path} has {size:,} rows; at most {most:,} are read")
     return tables
 
 
@@ -151,12 +157,18 @@ def check_columns(tables: dict[str, Columns], path: Path, *, may_lack: Collectio
 @cache
 def _schema() -> dict[str, Columns]:
     """Return the tables of this version's schema."""
+    tables: dict[str, Columns] = {}
+    for table, column, kind, *_rest in _schema_list(_COLUMNS):
+        tables.setdefault(table, {})[column] = _type(kind)
+    return tables
+
+
+@cache
+def _schema_list(sql: str) -> list[tuple]:
+    """Return DuckDB's list of the definitions of this version's schema."""
     with open_database(None) as connection:
         connection.execute(SCHEMA.read_text())
-        tables: dict[str, Columns] = {}
-        for table, column, kind, *_rest in connection.execute(_COLUMNS).fetchall():
-            tables.setdefault(table, {})[column] = _type(kind)
-        return tables
+        return connection.execute(sql).fetchall()
 
 
 def schema_tables() -> dict[str, Columns]:
@@ -184,6 +196,20 @@ def _listed(connection: duckdb.DuckDBPyConnection, backend: Backend, sql: str, *
         with _known_lock:
             _known[backend.path, sql] = known
     return known[1]
+
+
+def keep_known_definitions(path: Path, before: tuple, after: tuple, *, created: bool) -> None:
+    """Let the lists that are known of a store's files in state `before` stand for their state `after`, too.
+
+    No other process could open the files in between, and the caller changed rows only, or made the schema in an empty store
+    (`created`).
+    """
+    of_schema = {sql: _schema_list(sql) for sql in _KEPT} if created else {}
+    with _known_lock:
+        for sql in _KEPT:
+            known = _known.get((path, sql))
+            if known is not None and known[0] == before:
+                _known[path, sql] = after, of_schema.get(sql, known[1])
 
 
 def _refusal(path: Path, kind: str, name: str) -> StoreError:

@@ -11,9 +11,9 @@ import duckdb
 
 from rnc.store.backends import Backend, backend_of
 from rnc.store.errors_from_duckdb import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
-from rnc.store.migrations import begin_transaction, checked_version, stand_in_for_lacking_tables
+from rnc.store.migrations import SCHEMA_VERSION, begin_transaction, checked_version, stand_in_for_lacking_tables
 from rnc.store.open_untrusted_file import open_database
-from rnc.store.schema_checks import SCHEMA
+from rnc.store.schema_checks import SCHEMA, keep_known_definitions
 from rnc.store.shared_connection import ProcessConnections
 from rnc.store.signals_in_queries import interruption_as_raised
 
@@ -59,16 +59,21 @@ def _opened(backend: Backend, folder: Path | None) -> Iterator[duckdb.DuckDBPyCo
 
 @contextmanager
 def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open one read-write transaction; create the store if missing. Raises as `reading` does, before anything is created."""
+    """Open one read-write transaction; create the store if missing. Raises as `reading` does, before anything is created.
+
+    The block changes rows, never definitions: those that were listed before it are not listed again after it.
+    """
     backend = backend_of(path)
     with exclusively(path):
         backend.create()
         connection = backend.connect(read_only=False, threads=threads)
         try:
             with interruption_as_raised(connection):
-                begin_transaction(connection, backend)
+                version, before = begin_transaction(connection, backend), backend.files_state()
                 yield connection
                 connection.commit()
+                if version in (None, SCHEMA_VERSION):
+                    _keep_known_definitions(connection, backend, before, created=version is None)
         except BaseException as error:
             with suppress(duckdb.Error):  # a commit that failed has rolled back already
                 connection.rollback()
@@ -79,6 +84,19 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
             raise
         finally:
             connection.close()
+
+
+def _keep_known_definitions(
+    connection: duckdb.DuckDBPyConnection, backend: Backend, before: tuple | None, *, created: bool
+) -> None:
+    """Let the next connection know a store's definitions: listing them takes twice as long as a small transaction.
+
+    The connection is still open, so that no other process can have changed the files that are looked at here.
+    """
+    with suppress(duckdb.Error):  # the transaction is committed, and closing the connection tries again
+        after = backend.checkpointed_state(connection)
+        if before is not None and after is not None:
+            keep_known_definitions(backend.path, before, after, created=created)
 
 
 @contextmanager
