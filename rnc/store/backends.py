@@ -54,6 +54,9 @@ class Backend(Protocol):
     def files_state(self) -> tuple | None:
         """Return a value that changes with the store's definitions; None if no file shows such a change."""
 
+    def is_without_definitions(self) -> bool:
+        """Return True if the store's files are too small to define anything; False says nothing."""
+
     def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> tuple | None:
         """Return `files_state` as it will be when a connection without an open transaction is closed."""
 

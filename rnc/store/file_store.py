@@ -35,6 +35,9 @@ from rnc.store.shared_connection import ProcessConnections
 
 _PATIENCE_SECONDS = 30.0
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.01, 0.5  # for programs that do not use the lock file
+_HEADER_BYTES = 3 * 4096
+_SIZE = 2
+"""The place of the size in the state of a file."""
 _LOG = logging.getLogger("rnc.store")
 
 
@@ -121,6 +124,11 @@ class FileStore:
     def files_state(self) -> tuple:
         """Return the state of the file and of its write-ahead log."""
         return tuple(_state(file) for file in (self.path, self.path.with_name(self.path.name + ".wal")))
+
+    def is_without_definitions(self) -> bool:
+        """Return whether the file has only DuckDB's headers: whatever a file defines is in the blocks after them."""
+        file, log = self.files_state()
+        return bool(file) and file[_SIZE] <= _HEADER_BYTES and not log
 
     def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> tuple:
         """Move the write-ahead log into the file, as closing would do, and return the state of both."""

@@ -120,6 +120,10 @@ class LakeStore:
         """Return None: a lake's catalog is in no file."""
         return
 
+    def is_without_definitions(self) -> bool:
+        """Return False: a lake's definitions are in its catalog."""
+        return False
+
     def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Return None, as `files_state` does."""
         del connection

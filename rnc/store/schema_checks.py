@@ -186,6 +186,8 @@ def _listed(connection: duckdb.DuckDBPyConnection, backend: Backend, sql: str, *
 
     The cache is not used for changes of a transaction, which are not in the file yet.
     """
+    if not in_transaction and backend.is_without_definitions():
+        return []
     state = backend.files_state()
     if in_transaction or state is None:
         return connection.execute(sql).fetchall()
@@ -208,8 +210,10 @@ def keep_known_definitions(path: Path, before: tuple, after: tuple, *, created: 
     with _known_lock:
         for sql in _KEPT:
             known = _known.get((path, sql))
-            if known is not None and known[0] == before:
-                _known[path, sql] = after, of_schema.get(sql, known[1])
+            if created:
+                _known[path, sql] = after, of_schema[sql]
+            elif known is not None and known[0] == before:
+                _known[path, sql] = after, known[1]
 
 
 def _refusal(path: Path, kind: str, name: str) -> StoreError:

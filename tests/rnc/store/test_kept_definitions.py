@@ -144,3 +144,27 @@ def test_no_transaction_of_this_program_changes_definitions() -> None:
         ("rnc/store/migrations.py", "TEMP"),
         ("rnc/store/published_reader.py", "TEMP"),
     }
+
+
+@pytest.mark.parametrize("in_log", [False, True])
+@pytest.mark.parametrize(
+    "statement", [MACRO, "CREATE VIEW v AS SELECT 1 AS x", "CREATE TYPE t AS ENUM ('a')", "CREATE SCHEMA s"]
+)
+def test_a_small_file_is_not_listed_only_if_nothing_can_be_in_it(statement: str, in_log: bool, tmp_path: Path) -> None:
+    """A file without a block after its headers, and without a log, defines nothing; any definition needs one of them."""
+    store = tmp_path / "rnc.duckdb"
+    duckdb.connect(str(store)).close()
+    assert backend_of(store).is_without_definitions()
+    with duckdb.connect(str(store)) as connection:
+        if in_log:
+            connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute(statement)
+    assert store.with_name(store.name + ".wal").exists() == in_log
+    assert not backend_of(store).is_without_definitions()
+    for side in (reading, writing):
+        with pytest.raises(StoreError, match="which this program did not make"), side(store):
+            pytest.fail("it was opened")
+
+
+def test_a_missing_file_is_not_taken_for_an_empty_store(tmp_path: Path) -> None:
+    assert not backend_of(tmp_path / "rnc.duckdb").is_without_definitions()

@@ -36,7 +36,12 @@ def ask(path: Path, sql: str, *arguments: Any) -> list[tuple]:
 
 def snapshot(path: Path, run_id: str) -> dict[str, list[tuple]]:
     """All rows of a run."""
-    return {t: sorted(ask(path, f"SELECT * FROM {t} WHERE run_id = ?", run_id), key=repr) for t in TABLES_OF_A_RUN}
+    with reading(path) as connection:
+        found = {
+            table: connection.execute(f"SELECT * FROM {table} WHERE run_id = ?", [run_id]).fetchall()
+            for table in TABLES_OF_A_RUN
+        }
+    return {table: sorted(rows, key=repr) for table, rows in found.items()}
 
 
 def everywhere(run_id: str, epoch: int = 0) -> Rows:
