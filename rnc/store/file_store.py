@@ -134,7 +134,7 @@ class FileStore:
         """Move the write-ahead log into the file, as closing would do, and return the state of both."""
         state = self.files_state()
         if state[1]:
-            connection.execute("CHECKPOINT")  # without a log it would write the file all the same
+            connection.execute("CHECKPOINT")
             state = self.files_state()
         return state
 

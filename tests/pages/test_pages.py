@@ -143,7 +143,7 @@ def test_class_angles_and_norms_are_the_readers(demo_store: Path, monkeypatch: p
     assert len(rows(app, "norms of class means", "class", "shown", "value")) == 20
 
 
-@pytest.mark.parametrize(("method", "cursor"), [("PCA", "2"), ("PCA", "last"), ("UMAP", "last")])
+@pytest.mark.parametrize(("method", "cursor"), [("PCA", "3"), ("PCA", "last"), ("UMAP", "last")])
 def test_projections_are_the_readers(
     method: str, cursor: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +160,7 @@ def test_projections_are_the_readers(
     assert leaps["count"].sum() == reader.metrics.leaps(run_id, epoch, "train", pgd)["count"].sum() == 1400
 
 
-@pytest.mark.parametrize("cursor", ["2", "last"])
+@pytest.mark.parametrize("cursor", ["3", "last"])
 def test_the_simplex_plane_is_that_of_the_stored_means(
     cursor: str, demo_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +215,7 @@ def test_duality_and_spectrum_are_those_of_the_stored_vectors(
 
 
 def test_umap_says_where_it_is(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("projections", demo_store, monkeypatch, method="UMAP", epoch="2")
+    app = open_page("projections", demo_store, monkeypatch, method="UMAP", epoch="3")
     assert "No UMAP of features of training images under perturbed" in app.info[0].value
     assert "epoch 60" in app.info[0].value
 
@@ -245,7 +245,9 @@ def test_the_course_of_a_claim_ends_at_its_number(demo_store: Path, monkeypatch:
     assert {name.split(":")[0] for name in drawn} >= {"C1", "C6", "C9"}
     course = drawn["C7: mean angle clean to perturbed (rad) over epochs"]
     assert float(card(app, "mean angle")["value"].iloc[0]) == pytest.approx(course["value"].iloc[-1], rel=1e-3)
-    assert course["epoch"].iloc[0] == 0 and course["epoch"].iloc[-1] == 60 and len(course) > 6
+    reader = StoreReader(demo_store)
+    measured = reader.metrics.measured_epochs(list(reader.runs.all()["run_id"]))["epoch"]
+    assert course["epoch"].tolist() == sorted(set(measured)) and {0, 60} < set(measured)
 
 
 def test_the_verdicts_of_the_cards_are_the_judges(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
