@@ -40,8 +40,22 @@ def film(store: Path) -> tuple[StoreReader, FilmRequest]:
     return StoreReader(store), FilmRequest(run_id, Split.TRAIN, attack, 10**6)
 
 
+def states_of(store: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The file of a film's states, made over one connection, as for a page."""
+    reader, request = film(store)
+    with reader.kept_open():
+        return unpacked(states_file(reader, request, CLASSES))
+
+
+def view_in_file(store: Path, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The file of a view, made over one connection, as for a page."""
+    reader, request = film(store)
+    with reader.kept_open():
+        return unpacked(view_file(reader, request, CLASSES, View.from_name(name)))
+
+
 def test_values_are_those_of_the_logits(tiny_store: Path) -> None:
-    header, arrays = unpacked(states_file(*film(tiny_store), CLASSES))
+    header, arrays = states_of(tiny_store)
     with duckdb.connect(str(tiny_store), read_only=True) as connection:
         last = header["epochs"][-1]
         features = connection.execute(
@@ -72,7 +86,7 @@ def test_values_are_those_of_the_logits(tiny_store: Path) -> None:
 
 
 def test_the_first_leap_is_the_first_epoch_at_which_the_attack_changes_a_right_decision(tiny_store: Path) -> None:
-    header, arrays = unpacked(states_file(*film(tiny_store), CLASSES))
+    header, arrays = states_of(tiny_store)
     at, expected = 0, np.full(len(arrays["labels"]), NEVER)
     for epoch, steps in zip(header["epochs"], header["steps"], strict=True):
         clean, perturbed = arrays["predicted"][at], arrays["predicted"][at + len(steps) - 1]
@@ -86,7 +100,7 @@ def test_the_first_leap_is_the_first_epoch_at_which_the_attack_changes_a_right_d
 
 @pytest.mark.parametrize("name", ["pca", "span-0-1-2", "span-0-1-2-3"])
 def test_positions_are_those_of_the_view_to_float16(tiny_store: Path, name: str) -> None:
-    header, arrays = unpacked(view_file(*film(tiny_store), CLASSES, View.from_name(name)))
+    header, arrays = view_in_file(tiny_store, name)
     _states, placed = view_of(tiny_store, name)
     assert np.array_equal(arrays["positions"], placed.samples.astype(np.float16), equal_nan=True)
     assert header["unit"] == 1 and header["dimensions"] == placed.samples.shape[-1]
@@ -96,9 +110,9 @@ def test_positions_are_those_of_the_view_to_float16(tiny_store: Path, name: str)
 
 def test_a_view_names_the_states_that_it_has(tiny_store: Path) -> None:
     """The player compares them with those of the film, because the store may change between the two requests."""
-    states, _arrays = unpacked(states_file(*film(tiny_store), CLASSES))
+    states, _arrays = states_of(tiny_store)
     for name in ("pca", "span-0-1-2"):
-        view, _arrays = unpacked(view_file(*film(tiny_store), CLASSES, View.from_name(name)))
+        view, _arrays = view_in_file(tiny_store, name)
         assert (view["epochs"], view["steps"]) == (states["epochs"], states["steps"])
 
 
@@ -108,7 +122,7 @@ def test_positions_beyond_float16_are_divided(tiny_store: Path, tmp_path: Path) 
     with duckdb.connect(str(copy)) as connection:
         for table in ("feature", "attack_path", "class_mean"):
             connection.execute(f"UPDATE {table} SET vector = list_transform(vector, x -> CAST(x * 1e6 AS FLOAT))")
-    header, arrays = unpacked(view_file(*film(copy), CLASSES, View.from_name("span-0-1-2")))
+    header, arrays = view_in_file(copy, "span-0-1-2")
     _states, placed = view_of(copy, "span-0-1-2")
     assert header["unit"] > 1 and np.isfinite(arrays["positions"]).any()
     shown = arrays["positions"][np.isfinite(arrays["positions"]).all(axis=2)].astype(float)
@@ -127,7 +141,7 @@ def test_numbers_that_are_not_finite_are_no_error(tiny_store: Path, tmp_path: Pa
             "UPDATE feature SET vector = list_transform(vector, x -> CAST('nan' AS FLOAT)) WHERE epoch = 0"
         )
         connection.execute("UPDATE projection SET coordinates = ['nan'::FLOAT, 'nan'::FLOAT] WHERE epoch = 0")
-    header, arrays = unpacked(view_file(*film(copy), CLASSES, View.from_name("pca")))
+    header, arrays = view_in_file(copy, "pca")
     assert np.isfinite(np.array(header["extent"])).all() and np.isfinite(arrays["positions"][-1]).all()
 
 

@@ -20,16 +20,19 @@ CLASSES = 10
 def run_of(store: Path) -> tuple[str, str]:
     """The run and its attack."""
     reader = StoreReader(store)
-    run_id = str(reader.runs.all()["run_id"].iloc[0])
-    conditions = reader.runs.conditions([run_id])
+    with reader.kept_open():
+        run_id = str(reader.runs.all()["run_id"].iloc[0])
+        conditions = reader.runs.conditions([run_id])
     return run_id, str(conditions[conditions["shown"] == Role.PERTURBED]["condition"].iloc[0])
 
 
 def view_of(store: Path, name: str, split: Split = Split.TRAIN) -> tuple[StoredStates, Positions]:
+    """A view's states and positions, over one connection, as a page asks for them."""
     run_id, attack = run_of(store)
     reader = StoreReader(store)
-    states = StoredStates(reader, FilmRequest(run_id, split, attack, 10**6))
-    return states, positions(reader, states, View.from_name(name), CLASSES)
+    with reader.kept_open():
+        states = StoredStates(reader, FilmRequest(run_id, split, attack, 10**6))
+        return states, positions(reader, states, View.from_name(name), CLASSES)
 
 
 @cache

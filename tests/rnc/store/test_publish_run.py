@@ -68,16 +68,22 @@ def gallery(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def beside(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> list[StoreReader]:
+    """Readers of the gallery: beside no store, and beside one with a run of its own."""
+    folder = tmp_path_factory.mktemp("beside")
+    begin(folder / "own.duckdb", "a")
+    return [StoreReader(folder / name, gallery) for name in ("none.duckdb", "own.duckdb")]
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_every_answer_is_the_stores(question: str, tiny_store: Path, gallery: Path, tmp_path: Path) -> None:
+def test_every_answer_is_the_stores(question: str, tiny_store: Path, beside: list[StoreReader]) -> None:
     """Whether there is no other store or one with runs of its own."""
     run_id, ask = only_run(tiny_store), QUESTIONS[question]
     expected = ask(StoreReader(tiny_store), run_id).reset_index(drop=True)
     assert not expected.empty
-    begin(tmp_path / "own.duckdb", "a")
-    for store in (tmp_path / "none.duckdb", tmp_path / "own.duckdb"):
-        found = ask(StoreReader(store, gallery), run_id).reset_index(drop=True)
-        pd.testing.assert_frame_equal(found, expected)
+    for reader in beside:
+        pd.testing.assert_frame_equal(ask(reader, run_id).reset_index(drop=True), expected)
 
 
 def test_vectors_are_the_stores(tiny_store: Path, gallery: Path, tmp_path: Path) -> None:

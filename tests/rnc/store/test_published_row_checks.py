@@ -90,13 +90,13 @@ def test_a_run_that_pages_could_make_nothing_of(column: str, value: object, reas
 
 
 def test_endless_texts_in_a_few_kilobytes(gallery: Path) -> None:
-    """600 times the same 10 MB: nothing of it becomes memory."""
+    """200 times the same 10 MB: nothing of it becomes memory."""
     file = gallery / "evil" / "class_metric.parquet"
     with duckdb.connect() as connection:
         connection.execute(
             f"""COPY (SELECT r.* REPLACE (repeat('x', 10_000_000) AS metric) FROM (SELECT 'evil' AS run_id, 0 AS epoch,
                 'train' AS split, 'clean' AS condition, 'train' AS means_split, 'clean' AS means_condition,
-                'features' AS layer, i::INTEGER AS class, '' AS metric, 1.0::DOUBLE AS value FROM range(600) t(i)) r)
+                'features' AS layer, i::INTEGER AS class, '' AS metric, 1.0::DOUBLE AS value FROM range(200) t(i)) r)
                 TO '{file}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{schema_version: '4'}})"""
         )
     assert file.stat().st_size < 10_000

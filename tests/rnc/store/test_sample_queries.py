@@ -44,17 +44,19 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
 @examples(15)
 @given(st.integers(1, 100))
 def test_a_choice_is_balanced_nested_and_the_same_everywhere(reader: StoreReader, most: int) -> None:
-    both = ["clean", PERTURBED.slug]
-    drawn = reader.samples.projection("a", 4, "train", both, "pca", most)
-    each = max(most // 3, 1)
-    counts = drawn[drawn["condition"] == "clean"].groupby("label").size().to_dict()
-    assert counts == {label: min(count, each) for label, count in PER_CLASS.items()}
-    assert set(drawn["stored"]) == {len(SAMPLES)}
-    chosen = set(drawn["sample"])
-    assert len(drawn) == 2 * len(chosen)
-    assert set(reader.samples.projection("a", 0, "train", ["clean"], "pca", most)["sample"]) == chosen
-    assert set(reader.samples.sample("a", 4, "train", both, most=most)["sample"]) == chosen
-    assert chosen <= set(reader.samples.projection("a", 4, "train", both, "pca", most + 3)["sample"])
+    """The questions of an example share a connection."""
+    with reader.kept_open():
+        both = ["clean", PERTURBED.slug]
+        drawn = reader.samples.projection("a", 4, "train", both, "pca", most)
+        each = max(most // 3, 1)
+        counts = drawn[drawn["condition"] == "clean"].groupby("label").size().to_dict()
+        assert counts == {label: min(count, each) for label, count in PER_CLASS.items()}
+        assert set(drawn["stored"]) == {len(SAMPLES)}
+        chosen = set(drawn["sample"])
+        assert len(drawn) == 2 * len(chosen)
+        assert set(reader.samples.projection("a", 0, "train", ["clean"], "pca", most)["sample"]) == chosen
+        assert set(reader.samples.sample("a", 4, "train", both, most=most)["sample"]) == chosen
+        assert chosen <= set(reader.samples.projection("a", 4, "train", both, "pca", most + 3)["sample"])
 
 
 def test_all_samples_are_the_rows_themselves(reader: StoreReader) -> None:

@@ -20,6 +20,7 @@ from rnc.store.migrations import ADDED_TABLES, OLDEST_READ, SCHEMA_VERSION
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.transactions import reading, writing
+from tests.examples import NIGHTLY
 from tests.rnc.store.hand_written import begin, one_epoch
 
 SCHEMAS = Path(__file__).parent
@@ -147,6 +148,12 @@ def test_an_upgrade_that_fails_leaves_the_store_as_it_was(old: Path, version: in
         assert connection.execute("SELECT version FROM schema_version").fetchall() == [(version,)]
 
 
+OLDEST_AND_LAST = pytest.mark.parametrize(
+    "version", range(1, SCHEMA_VERSION) if NIGHTLY else [1, SCHEMA_VERSION - 1], indirect=True
+)
+"""For what an upgrade does beside its SQL, which is the same for each version: the copy, the lock and the command."""
+
+
 def copies(store: Path) -> list[Path]:
     return sorted(path for path in store.parent.iterdir() if path.is_file() and path != store)
 
@@ -163,6 +170,7 @@ def test_a_copy_of_the_older_store_stays_beside_it(old: Path, version: int) -> N
     assert copies(old) == [copy], "a store of this version needs none"
 
 
+@OLDEST_AND_LAST
 def test_what_lay_in_the_log_of_a_killed_writer_is_in_the_copy(old: Path) -> None:
     script = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('DELETE FROM metric'); os._exit(9)"
     subprocess.run([sys.executable, "-c", script, str(old)], check=False)
@@ -174,6 +182,7 @@ def test_what_lay_in_the_log_of_a_killed_writer_is_in_the_copy(old: Path) -> Non
         assert connection.execute("SELECT count(*) FROM metric").fetchall() == [(0,)]
 
 
+@OLDEST_AND_LAST
 def test_no_copy_is_replaced_and_the_same_one_serves_again(old: Path, version: int) -> None:
     for _attempt in range(2):
         with suppress(RuntimeError), writing(old):
@@ -187,6 +196,7 @@ def test_no_copy_is_replaced_and_the_same_one_serves_again(old: Path, version: i
     assert copy.read_bytes() == precious and len(copies(old)) == 2
 
 
+@OLDEST_AND_LAST
 def test_the_store_stays_locked_while_it_is_copied(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process would otherwise write between the copy and the upgrade."""
     script = "import duckdb, sys; duckdb.connect(sys.argv[1])"
@@ -206,6 +216,7 @@ def test_the_store_stays_locked_while_it_is_copied(old: Path, monkeypatch: pytes
     assert "Could not set lock" in others[0]
 
 
+@OLDEST_AND_LAST
 def test_without_room_for_the_copy_nothing_is_upgraded(old: Path, version: int) -> None:
     before, limits = old.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
@@ -228,6 +239,7 @@ def test_the_command_says_how(old: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "--upgrade" in capsys.readouterr().err
 
 
+@OLDEST_AND_LAST
 def test_the_command_upgrades_and_lists(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(old), "--upgrade"]) == 0
     assert "old  finished  epoch 2 of 2" in capsys.readouterr().out
