@@ -16,6 +16,7 @@ from rnc.probe.interruption import Diverged
 from rnc.probe.measured_images import TrainedImages
 from train.config import RunConfig
 from train.losses import TrainingLoss, training_images
+from train.optimizer import EagerSGD
 from train.run_images import TrainingSet
 from train.stopwatch import Stopwatch
 
@@ -67,7 +68,7 @@ class Trainer:
         self._config = config
         self._execution = execution
         self._ranks = ranks
-        self.optimizer = torch.optim.SGD(
+        self.optimizer = EagerSGD(
             model.parameters(), config.learning_rate, config.momentum, weight_decay=config.weight_decay, fused=True
         )
         self.attack_watch = Stopwatch(execution.device)

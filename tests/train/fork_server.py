@@ -3,8 +3,7 @@
 import multiprocessing
 from multiprocessing.context import ForkServerContext
 
-_LOADED = ["train.loop", "tests.train.killed_run", "tests.faults.killed", "torch._dynamo"]
-"""Every optimiser imports torch._dynamo when it is made, which takes as long as the rest of torch."""
+_LOADED = ["train.loop", "tests.train.killed_run", "tests.faults.killed"]
 
 
 def fork_server() -> ForkServerContext:
