@@ -148,6 +148,15 @@ def _end_lab() -> Iterator[None]:
             queue.close()
 
 
+@pytest.fixture
+def loaded_commands() -> Iterator[None]:
+    """Let commands `python -m train.…` that the test starts find torch loaded: tests/loaded_commands.py."""
+    from tests.loaded_commands import finding_torch_loaded
+
+    with finding_torch_loaded():
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with one tiny run; of several pytest processes the first one trains it, and each has a copy."""

@@ -3,7 +3,7 @@
 import multiprocessing
 from multiprocessing.context import ForkServerContext
 
-_LOADED = ["train.loop", "tests.train.killed_run", "tests.faults.killed"]
+_LOADED = ["train.run", "tests.train.killed_run", "tests.faults.killed"]
 
 
 def fork_server() -> ForkServerContext:

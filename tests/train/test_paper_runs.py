@@ -54,8 +54,9 @@ def configs() -> dict[str, RunConfig]:
     return {name: make() for name, make in RUNS.items()}
 
 
+@pytest.mark.usefixtures("loaded_commands")
 def test_list_prints_126_runs_one_a_line() -> None:
-    """In a process of its own, as people call it."""
+    """In a process of its own, as people call it (which loads torch itself in tests/train/test_output.py)."""
     command = [sys.executable, "-m", "train.run", "--list"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = printed.splitlines()

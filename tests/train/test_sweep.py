@@ -64,6 +64,7 @@ def child_of(process: str | int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_commands")
 def test_a_preempted_job_goes_on_and_a_failed_run_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Two runs at a time: one fails, one is broken off, and one has hardly begun or not at all."""
     store = tmp_path / "rnc.duckdb"

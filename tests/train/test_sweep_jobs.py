@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rnc.processes import identity
-from rnc.store.locks import run_lock
+from rnc.store.locks import run_lock, training_process
 from rnc.store.sweep_state import Job, PlannedRun, Sweep, sweep_folder, sweeps_of
 from rnc.store.transactions import writing
 from rnc.store.writer import StoreWriter
@@ -132,6 +132,7 @@ def test_cancel_says_so_where_a_run_goes_on_in_nobodys_job(tmp_path: Path, capsy
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_commands")
 def test_runs_are_packed_into_jobs_and_what_failed_is_handed_in_again_when_it_is_asked_for(tmp_path: Path) -> None:
     store = tmp_path / "rnc.duckdb"
     flags = ["--seed", "1,2,3", *SHORT]
@@ -177,6 +178,7 @@ def test_a_job_that_is_told_to_end_while_it_looks_at_its_runs_waits_for_them(tmp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_commands")
 def test_a_cancelled_sweep_stops_and_the_same_command_goes_on_once_its_jobs_have_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -194,7 +196,8 @@ def test_a_cancelled_sweep_stops_and_the_same_command_goes_on_once_its_jobs_have
     wait_for(lambda: begun(store, 1), 600)  # (the epochs that landed before are still there, so it may have just begun)
     assert len(jobs(store)) == 2
     task = child_of(sweeps_of(store)[0].jobs[1].job_id)
-    run = child_of(task)
+    (run_id,) = states(store)
+    run = int(training_process(store, run_id) or 0)
     with writing(store):  # A process that is stopped while it has the store would keep all others out.
         for process in (run, task):  # (a job that takes its time to end)
             os.kill(process, signal.SIGSTOP)
