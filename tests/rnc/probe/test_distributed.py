@@ -20,7 +20,8 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 
 def torchrun(processes: int, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     return subprocess.run(
         [*TORCHRUN, str(processes), *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -85,8 +86,12 @@ def column_is(column: pd.Series, kind: object) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_commands")
 def test_a_run_of_two_processes_comes_to_its_end(tmp_path: Path) -> None:
-    """Rank 0 alone writes: one run, no value twice, networks that load."""
+    """Rank 0 alone writes: one run, no value twice, networks that load.
+
+    The processes of torchrun find torch loaded; those of a sweep's run load it (tests/train/test_sweep_jobs.py).
+    """
     store = tmp_path / "rnc.duckdb"
     flags = [
         "--objective",
