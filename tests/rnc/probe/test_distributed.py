@@ -93,19 +93,9 @@ def test_a_run_of_two_processes_comes_to_its_end(tmp_path: Path) -> None:
     The processes of torchrun find torch loaded; those of a sweep's run load it (tests/train/test_sweep_jobs.py).
     """
     store = tmp_path / "rnc.duckdb"
-    flags = [
-        "--objective",
-        "at",
-        "--epochs",
-        "3",
-        "--measured-epochs",
-        "0,3",
-        "--sample-size",
-        "40",
-        "--store",
-        str(store),
-    ]
-    run = torchrun(2, "-m", "train.run", "tiny", *flags)
+    flags = ["--objective", "at", "--epochs", "3", "--measured-epochs", "0,3", "--sample-size", "20", "--steps", "1"]
+    few = ["--subset", "500", "--batch-size", "32", "--measure-subset", "500", "--store", str(store)]
+    run = torchrun(2, "-m", "train.run", "tiny", *flags, *few)
     assert run.returncode == 0, run.stderr[-3000:]
     assert ask(store, "SELECT state, epochs_done, execution LIKE '%2 processes' FROM run") == [("finished", 3, True)]
     key = "epoch, split, condition, means_split, means_condition, layer, metric"
@@ -116,7 +106,7 @@ def test_a_run_of_two_processes_comes_to_its_end(tmp_path: Path) -> None:
         store,
         "SELECT DISTINCT value FROM class_metric WHERE split = 'train' AND metric = 'count' AND condition = 'as_trained'",
     )
-    assert counts == [(140.0,)], "the shares of both together are the whole set"
+    assert counts == [(50.0,)], "the shares of both together are the whole set"
     where = "role = 'clean' AND metric = 'accuracy' AND split = 'train' AND epoch = 3"
     ((accuracy,),) = ask(store, f"SELECT value FROM measurement WHERE {where}")
     assert accuracy > 0.5 and "epochs" in CONFIG.to_json()
