@@ -1,8 +1,9 @@
 """Commands `python -m train.…` that find torch loaded: they are real processes, whose work one forked from a fork server does.
 
-A command that a test starts, or that what it starts does, loads torch for three seconds of processor. With the fixture `loaded_commands`,
-such a process hands its arguments, folder, environment and streams over instead (tests/kept_compilations/sitecustomize.py),
-passes SIGTERM and SIGINT on, and ends as the process does that took its place; where it is killed, so is that process.
+A command that a test starts, or that what it starts does, loads torch for three seconds of processor. With the fixture
+`loaded_commands`, such a process hands its arguments, folder, environment and streams over instead
+(tests/kept_compilations/sitecustomize.py), passes SIGTERM and SIGINT on, and ends as the process does that took its place;
+where it is killed, so is that process.
 Other signals do not reach that process. Where the command line itself is the point, use none of this.
 """
 

@@ -12,7 +12,7 @@ class EagerSGD(torch.optim.SGD):
     torch._dynamo on the first call. Training compiles the network alone, never the optimiser.
     """
 
-    step = torch.no_grad()(unwrap(torch.optim.SGD.step))  # type: ignore[assignment]
+    step = torch.no_grad()(unwrap(torch.optim.SGD.step))
     zero_grad = unwrap(torch.optim.SGD.zero_grad)
     add_param_group = unwrap(torch.optim.SGD.add_param_group)
     state_dict = unwrap(torch.optim.SGD.state_dict)

@@ -21,11 +21,20 @@ def damaged_tables(path: Path) -> dict[str, str]:
     """
     with reading(path):
         pass
-    damaged = {}
-    for table in sorted(schema_tables()):
+    damaged: dict[str, str] = {}
+    left = sorted(schema_tables())
+    while left:
+        table = left.pop(0)
         try:
-            with reading(path) as connection:  # a new one per table: an error makes a connection unusable
-                connection.execute(f"SELECT count(hash(t)) FROM {quoted_name(table)} t").fetchall()
+            with reading(path) as connection:  # a new one after each error, which makes a connection unusable
+                _read(connection, table)
+                while left:
+                    table = left.pop(0)
+                    _read(connection, table)
         except (StoreError, duckdb.Error) as error:
             damaged[table] = one_line(error, 200)
     return damaged
+
+
+def _read(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    connection.execute(f"SELECT count(hash(t)) FROM {quoted_name(table)} t").fetchall()

@@ -47,6 +47,14 @@ def brought(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def one_epoch(brought: Path) -> Path:
+    """The same with epoch 10 alone, for tests of what does not depend on the number of epochs."""
+    for epoch in (0, 2):
+        (brought / "weights" / f"net_epoch{epoch}.pt").unlink()
+    return brought
+
+
 def command(brought: Path, *more: str, store: str = "store") -> list[str]:
     given = ["--checkpoint", str(brought / "weights"), "--data", str(brought / "images"), "--model", MODEL]
     return [*given, *FEW, *more, "--store", str(brought / store / "rnc.duckdb")]
@@ -115,15 +123,17 @@ def _texts(rows: list[tuple]) -> list[str]:
     return [value for row in rows for value in row if isinstance(value, str)]
 
 
-def test_a_stored_run_is_refused_and_overwritten_on_request(brought: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(command(brought)) == 0
-    _reader, run = only(brought)
+def test_a_stored_run_is_refused_and_overwritten_on_request(
+    one_epoch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(one_epoch)) == 0
+    _reader, run = only(one_epoch)
     capsys.readouterr()
-    assert main(command(brought)) == 2
+    assert main(command(one_epoch)) == 2
     assert "already in" in capsys.readouterr().err
-    assert main(command(brought, "--overwrite")) == 0
-    assert only(brought)[0].runs.all()["run_id"].tolist() == [run.run_id]
-    assert only(brought)[1]["started_at"] > run["started_at"]
+    assert main(command(one_epoch, "--overwrite")) == 0
+    assert only(one_epoch)[0].runs.all()["run_id"].tolist() == [run.run_id]
+    assert only(one_epoch)[1]["started_at"] > run["started_at"]
 
 
 def test_a_measurement_that_was_broken_off_goes_on(brought: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,25 +216,25 @@ def test_the_command_of_a_stored_run_makes_the_same_run(brought: Path) -> None:
     assert only(brought, "again")[1]["run_id"] == run["run_id"] and run["run_id"].startswith("mine-own-linf-s0-")
 
 
-def test_the_key_is_of_what_is_measured_wherever_it_lies(brought: Path, tmp_path: Path) -> None:
-    assert main(command(brought)) == 0
+def test_the_key_is_of_what_is_measured_wherever_it_lies(one_epoch: Path, tmp_path: Path) -> None:
+    assert main(command(one_epoch)) == 0
     (tmp_path / "moved").mkdir()
     for name in ("weights", "images"):
-        (brought / name).rename(tmp_path / "moved" / name)
+        (one_epoch / name).rename(tmp_path / "moved" / name)
     assert main(command(tmp_path / "moved", store="again")) == 0
-    assert only(brought)[1]["run_id"] == only(tmp_path / "moved", "again")[1]["run_id"]
+    assert only(one_epoch)[1]["run_id"] == only(tmp_path / "moved", "again")[1]["run_id"]
     torch.manual_seed(7)
     torch.save(small().state_dict(), tmp_path / "moved" / "weights" / "net_epoch10.pt")
     assert main(command(tmp_path / "moved", store="other")) == 0
-    assert only(brought)[1]["run_id"] != only(tmp_path / "moved", "other")[1]["run_id"]
+    assert only(one_epoch)[1]["run_id"] != only(tmp_path / "moved", "other")[1]["run_id"]
 
 
-def test_published_it_says_nothing_of_folders(brought: Path, tmp_path: Path) -> None:
-    assert main(command(brought)) == 0
-    _reader, run = only(brought)
-    folder = publish(brought / "store" / "rnc.duckdb", run["run_id"], tmp_path / "gallery")
+def test_published_it_says_nothing_of_folders(one_epoch: Path, tmp_path: Path) -> None:
+    assert main(command(one_epoch)) == 0
+    _reader, run = only(one_epoch)
+    folder = publish(one_epoch / "store" / "rnc.duckdb", run["run_id"], tmp_path / "gallery")
     for file in folder.iterdir():
-        assert str(brought).encode() not in file.read_bytes(), file.name
+        assert str(one_epoch).encode() not in file.read_bytes(), file.name
     card = (folder / "README.md").read_text()
     assert "Measured by" in card and "--checkpoint weights --data images" in card
     beside = StoreReader(tmp_path / "none.duckdb", tmp_path / "gallery")
@@ -233,13 +243,13 @@ def test_published_it_says_nothing_of_folders(brought: Path, tmp_path: Path) -> 
         datasets.load(beside.runs.all()["images_from"].item(), Split.TRAIN)
 
 
-def test_own_and_trained_runs_stand_in_one_store(brought: Path) -> None:
+def test_own_and_trained_runs_stand_in_one_store(one_epoch: Path) -> None:
     few = ["--subset", "100", "--measure-subset", "40", "--epsilon-fractions"]
-    assert train([*FLAGS, *few, "--store", str(brought / "store" / "rnc.duckdb")]) == 0
-    assert main(command(brought)) == 0
-    runs = StoreReader(brought / "store" / "rnc.duckdb").runs.all().set_index("objective")
+    assert train([*FLAGS, *few, "--store", str(one_epoch / "store" / "rnc.duckdb")]) == 0
+    assert main(command(one_epoch)) == 0
+    runs = StoreReader(one_epoch / "store" / "rnc.duckdb").runs.all().set_index("objective")
     assert runs.loc["st", "images_from"] == "digits" and runs.loc["own", "images_from"].startswith("own:")
-    with reading(brought / "store" / "rnc.duckdb") as connection:
+    with reading(one_epoch / "store" / "rnc.duckdb") as connection:
         view = connection.execute("SELECT DISTINCT objective, seed FROM measurement ORDER BY ALL").fetchall()
     assert view == [("own", 0), ("st", 1)]
 
@@ -266,13 +276,13 @@ def test_nobody_trains_by_the_objective_own() -> None:
         RunConfig(objective=Objective.OWN)
 
 
-def test_pixels_are_normalised_as_asked(brought: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_are_normalised_as_asked(one_epoch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_MODELS", MODEL.partition(":")[0])
-    assert main(command(brought, "--mean", "0.5", "--std", "0.25")) == 0
-    reader, run = only(brought)
+    assert main(command(one_epoch, "--mean", "0.5", "--std", "0.25")) == 0
+    reader, run = only(one_epoch)
     kept = reader.runs.checkpoints([run.run_id]).iloc[0]
     net, images = weights.load(Path(kept["path"]), kept["sha256"]), torch.rand(2, 3, SIDE, SIDE)
-    torch.manual_seed(2)
+    torch.manual_seed(1)
     torch.testing.assert_close(net(images), small()((images - 0.5) / 0.25))
     assert np.array_equal(net.mean.flatten().numpy(), np.float32([0.5] * 3))
 

@@ -156,6 +156,7 @@ def test_runs_are_packed_into_jobs_and_what_failed_is_handed_in_again_when_it_is
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_commands")
 def test_a_run_of_a_sweep_has_several_processes(tmp_path: Path) -> None:
     store = tmp_path / "rnc.duckdb"
     assert main([*SHORT, "--engine", "local", "--ranks", "2", "--store", str(store)]) == 0

@@ -88,10 +88,7 @@ def column_is(column: pd.Series, kind: object) -> bool:
 @pytest.mark.slow
 @pytest.mark.usefixtures("loaded_commands")
 def test_a_run_of_two_processes_comes_to_its_end(tmp_path: Path) -> None:
-    """Rank 0 alone writes: one run, no value twice, networks that load.
-
-    The processes of torchrun find torch loaded; those of a sweep's run load it (tests/train/test_sweep_jobs.py).
-    """
+    """Rank 0 alone writes: one run, no value twice, networks that load. torchrun's processes find torch loaded."""
     store = tmp_path / "rnc.duckdb"
     flags = ["--objective", "at", "--epochs", "3", "--measured-epochs", "0,3", "--sample-size", "20", "--steps", "1"]
     few = ["--subset", "500", "--batch-size", "32", "--measure-subset", "500", "--store", str(store)]
