@@ -13,16 +13,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, WebSocket, expect, sync_playwright
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 180_000  # other tests train the demo meanwhile
+WINDOW: ViewportSize = {"width": 1440, "height": 900}
 REFRESH_SECONDS = "1"  # between two looks for news of a training
+
+LOOK_EVERY_MS = 100
+"""Between two looks for what a test waits for: at every frame, as is Playwright's default, they keep the page busy."""
 
 expect.set_options(timeout=PATIENCE_MS)
 _MOST_SHOWN = 4_000
+_NO_OPTIMISING = "--js-flags=--no-maglev --no-turbofan"
+"""No page is open long enough for V8's optimising compilers to save what they cost, a quarter of a visit's processor."""
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -32,7 +38,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     if report.when != "call" or not report.failed:
         return
     arguments = getattr(item, "funcargs", {})
-    if isinstance(page := arguments.get("page"), Page):
+    if page := next((value for value in arguments.values() if isinstance(value, Page)), None):
         for opened in page.context.pages:
             with suppress(Error):
                 state = opened.evaluate("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState")
@@ -53,7 +59,7 @@ def browser() -> Iterator[Browser]:
         print(f"\n*** {message} ***", file=sys.__stderr__)
         pytest.skip(message)
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", _NO_OPTIMISING]
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
@@ -141,29 +147,76 @@ def demo_address(demo_store: Path, _shared_servers: Servers, request: pytest.Fix
 
 
 def new_context(browser: Browser) -> BrowserContext:
-    """Begin a visitor's profile of the browser, with a window of 1440 x 900."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    """Begin a visitor's profile of the browser, with a window of 1440 x 900.
+
+    The visitor prefers reduced motion: moving placeholders cost more processor, drawn by software, than what they stand for. A
+    test that is about motion says so: `page.emulate_media(reduced_motion="no-preference")`.
+    """
+    context = browser.new_context(viewport=WINDOW, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE_MS)
     return context
 
 
+class SharedTab:
+    """The tab that the tests of a session use one after the other.
+
+    A new tab has a new process, which compiles all of Streamlit's scripts anew: half of what a visit costs.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._context = new_context(browser)
+        self._page: Page | None = None
+
+    def page(self) -> Page:
+        """Return the tab, or a new one after a test that failed."""
+        if self._page is None or self._page.is_closed():
+            self._page = self._context.new_page()
+        return self._page
+
+    def forget(self, failed: bool) -> None:
+        """Leave nothing of a test to the next one: no other tab, no storage, no choice of window or media, no listener."""
+        for opened in self._context.pages:
+            with suppress(Error):  # (a document without an address has no storage)
+                opened.evaluate("localStorage.clear(); sessionStorage.clear()")
+            if failed or opened is not self._page:
+                opened.close()
+        self._context.clear_cookies()
+        self._context.clear_permissions()
+        for runs in ScriptRuns.listening:
+            runs.stop()
+        ScriptRuns.listening.clear()
+        if self._page is not None and not self._page.is_closed():
+            self._page.goto("about:blank")  # (an open page would go on asking its server for news)
+            self._page.set_viewport_size(WINDOW)
+            self._page.emulate_media(color_scheme="light", reduced_motion="reduce")
+            self._page.mouse.move(0, 0)
+
+    def close(self) -> None:
+        """Close the visitor's profile."""
+        self._context.close()
+
+
 @pytest.fixture(scope="session")
-def _context(browser: Browser) -> Iterator[BrowserContext]:
-    context = new_context(browser)
-    yield context
-    context.close()
+def _shared_tab(browser: Browser) -> Iterator[SharedTab]:
+    tab = SharedTab(browser)
+    yield tab
+    tab.close()
 
 
 @pytest.fixture
-def page(_context: BrowserContext) -> Iterator[Page]:
+def page(_shared_tab: SharedTab, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of 1440 x 900, of a visitor whose browser has loaded Streamlit's scripts before, but remembers nothing else."""
-    page = _context.new_page()
-    yield page
-    for opened in _context.pages:
-        with suppress(Error):  # (a document without an address has no storage)
-            opened.evaluate("localStorage.clear(); sessionStorage.clear()")
-        opened.close()
-    _context.clear_cookies()
+    failures = request.session.testsfailed
+    yield _shared_tab.page()
+    _shared_tab.forget(failed=request.session.testsfailed > failures)
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Page]:
+    """A page of 1440 x 900 in a browser that has nothing in its memory: no script, no history."""
+    context = new_context(browser)
+    yield context.new_page()
+    context.close()
 
 
 def visit(page: Page, address: str) -> None:
@@ -183,7 +236,8 @@ def settle(page: Page) -> None:
     """Wait until the server has run the page's script, and its charts are drawn."""
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']")
     page.wait_for_function(
-        "[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(e => e.querySelector('canvas, svg.marks'))"
+        "[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].every(e => e.querySelector('canvas, svg.marks'))",
+        polling=LOOK_EVERY_MS,
     )
 
 
@@ -193,10 +247,21 @@ class ScriptRuns:
     It must be made before the page is opened: of a connection that is open already, nothing is heard.
     """
 
+    listening: ClassVar[list["ScriptRuns"]] = []
+    """Those that a test has made, to be stopped after it."""
+
     def __init__(self, page: Page) -> None:
         self._page = page
         self.ended: list[int] = []
-        page.on("websocket", lambda socket: socket.on("framereceived", self._note))
+        page.on("websocket", self._listen)
+        self.listening.append(self)
+
+    def _listen(self, socket: WebSocket) -> None:
+        socket.on("framereceived", self._note)
+
+    def stop(self) -> None:
+        """Hear of no other connection."""
+        self._page.remove_listener("websocket", self._listen)
 
     def _note(self, frame: bytes | str) -> None:
         message = ForwardMsg.FromString(frame) if isinstance(frame, bytes) else ForwardMsg()

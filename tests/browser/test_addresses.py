@@ -12,6 +12,9 @@ from tests.browser.conftest import settle, visit
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
+WITHOUT_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+
+
 def parameters(page: Page) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).query)
 
@@ -41,8 +44,9 @@ def test_the_address_holds_the_selection_on_every_page(demo_address: str, page: 
     expect(page).to_have_url(re.compile("runs=[^&]*-st-"))
 
 
-def test_back_leaves_the_dashboard_at_once_after_the_first_visit(demo_address: str, page: Page) -> None:
+def test_back_leaves_the_dashboard_at_once_after_the_first_visit(demo_address: str, new_page: Page) -> None:
     """The address of the default selection replaces the one that was visited; what the user selects adds entries."""
+    page = new_page  # (whose history is short: of a long one, browsers drop the oldest entry for each new one)
     page.goto("about:blank")
     before = page.evaluate("history.length")
     visit(page, demo_address)
@@ -69,16 +73,16 @@ def test_the_link_is_copied(demo_address: str, page: Page) -> None:
 
 
 def test_the_link_is_shown_where_a_browser_refuses_to_copy(demo_address: str, page: Page) -> None:
-    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     visit(page, demo_address + "/collapse")
+    page.evaluate(WITHOUT_CLIPBOARD)
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_label("The address of this view")).to_have_value(page.url)
     assert page.evaluate("getSelection().toString()") == page.url
 
 
 def test_the_copied_link_does_not_let_others_stop_the_visitors_attack(demo_address: str, page: Page) -> None:
-    page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     visit(page, demo_address + "/collapse")
+    page.evaluate(WITHOUT_CLIPBOARD)
     page.evaluate("history.replaceState(null, '', location.href + '&lab_job=abc')")
     page.get_by_role("button", name="Copy link").click()
     assert page.url.endswith("&lab_job=abc")

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_the_film_plays_once_and_rests_at_the_end_of_the_attack(demo_address: str, page: Page) -> None:
+    page.emulate_media(reduced_motion="no-preference")
     visit(page, demo_address)
     player = page.locator(".film.compact")
     expect(player.get_by_role("button", name="Stop")).to_be_visible()
@@ -32,6 +33,8 @@ def test_on_a_phone_the_controls_of_the_film_are_below_its_pictures(demo_address
 
 
 def test_a_tile_leads_to_its_card_and_unused_controls_are_hidden(demo_address: str, page: Page) -> None:
+    """Also while the film plays."""
+    page.emulate_media(reduced_motion="no-preference")
     visit(page, demo_address + "/?split=test")
     settle(page)
     sidebar = page.get_by_test_id("stSidebar")

@@ -1,12 +1,11 @@
 """No page asks any other host for anything: neither by a request, nor by an address that a browser would fetch."""
 
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import ConsoleMessage, Page, Route, expect
 
-from tests.browser.conftest import ScriptRuns, go_to, new_context, settle, visit
+from tests.browser.conftest import ScriptRuns, go_to, settle, visit
 from tests.pages.test_pages import PAGES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -80,11 +79,9 @@ def use(page: Page, name: str) -> None:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(new_page: Page) -> Page:
     """A page of a browser that has nothing in its memory, so that all is asked for anew."""
-    context = new_context(browser)
-    yield context.new_page()
-    context.close()
+    return new_page
 
 
 def test_no_page_asks_another_host(demo_address: str, page: Page) -> None:
