@@ -95,6 +95,12 @@ def film(_shared_film: SharedFilm, demo_address: str) -> Page:
     return _shared_film.on(demo_address)
 
 
+@pytest.fixture(scope="module")
+def reader(demo_store: Path) -> StoreReader:
+    """A reader of the demo, which remembers what it has read for another view."""
+    return StoreReader(demo_store)
+
+
 def choose(page: Page, label: str, option: str) -> None:
     page.locator(".film label.control", has_text=label).locator("select").first.select_option(label=option)
 
@@ -150,14 +156,14 @@ def test_conditions_and_marks_are_in_words(film: Page) -> None:
         ("UMAP", "umap"),
     ],
 )
-def test_positions_in_every_kept_state_are_the_stores(shown: str, name: str, film: Page, demo_store: Path) -> None:
+def test_positions_in_every_kept_state_are_the_stores(shown: str, name: str, film: Page, reader: StoreReader) -> None:
     choose(film, "View", shown)
     until(film, f"player.panes.every((pane) => pane.film.view.view === '{name}')")
-    reader = StoreReader(demo_store)
     for place in range(2):
         states = ask(film, f"{{...player.panes[{place}].film.states, arrays: null}}")
         request = FilmRequest(states["run"], Split.TRAIN, states["condition"], MOST_SAMPLES)
-        header, arrays = unpacked(view_file(reader, request, states["classes"], View.from_name(name)))
+        with reader.kept_open():
+            header, arrays = unpacked(view_file(reader, request, states["classes"], View.from_name(name)))
         kept = [(epoch, step) for epoch, of in zip(states["epochs"], states["steps"], strict=True) for step in of]
         assert len(kept) == len(arrays["positions"])
         moments = [(epoch, (step + 1) / (states["last_step"] + 1)) for epoch, step in kept]
