@@ -1,5 +1,6 @@
 """What an address asks for and is not there is named and stays; a store that is gone is called gone."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,19 @@ from tests.pages.test_run_picker import add_run
 NASTY = "*no* [x](javascript:alert(1))"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """Two finished runs with the epochs 0 and 4."""
-    path = tmp_path / "rnc.duckdb"
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two finished runs with the epochs 0 and 4, which tests only read."""
+    path = tmp_path_factory.mktemp("two") / "rnc.duckdb"
     add_run(path, "one-st", objective="st", seed=1)
     add_run(path, "two-at", objective="at", seed=1)
     return path
+
+
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path) -> Path:
+    """A copy of the store that a test may change."""
+    return shutil.copyfile(store, tmp_path / store.name)
 
 
 def warned(app: AppTest) -> str:
@@ -82,9 +89,9 @@ def test_a_run_of_a_page_goes_by_its_label_or_its_id(text: str, store: Path, mon
     assert app.button_group(key="run").value == "AT" and app.query_params["run"] == "AT"
 
 
-def test_the_label_of_an_earlier_version_names_its_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_run(store, "three-at", objective="at", seed=2)
-    app = open_page("geometry", store, monkeypatch, runs=["one-st", "two-at", "three-at"], run="AT seed 2")
+def test_the_label_of_an_earlier_version_names_its_run(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_run(own_store, "three-at", objective="at", seed=2)
+    app = open_page("geometry", own_store, monkeypatch, runs=["one-st", "two-at", "three-at"], run="AT seed 2")
     assert app.button_group(key="run").value == "AT · seed 2" and not app.warning
     assert app.query_params["run"] == "AT · seed 2"
 
@@ -128,25 +135,25 @@ def test_what_the_controls_of_a_page_have_is_not_named(
 
 
 @pytest.mark.parametrize("gallery", [True, False])
-def test_a_store_that_vanished_is_called_gone(gallery: bool, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_vanished_is_called_gone(gallery: bool, own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither does the gallery stand in for it, nor is the user told to select a run."""
     if not gallery:
         monkeypatch.setenv("RNC_GALLERY", "")
-    app = open_page("collapse", store, monkeypatch)
-    away = store.rename(store.with_suffix(".away"))
-    for opened in (app.run(), open_page("collapse", store, monkeypatch)):
-        assert opened.title[0].value == "The store is gone" and str(store) in seen(opened.error[0].value)
+    app = open_page("collapse", own_store, monkeypatch)
+    away = own_store.rename(own_store.with_suffix(".away"))
+    for opened in (app.run(), open_page("collapse", own_store, monkeypatch)):
+        assert opened.title[0].value == "The store is gone" and str(own_store) in seen(opened.error[0].value)
         assert not opened.info and not opened.sidebar.multiselect
-    away.rename(store)
+    away.rename(own_store)
     assert app.run().title[0].value == "Collapse over epochs" and not app.error
 
 
 def test_the_selection_stays_in_the_address_while_the_store_is_away(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A change of page empties the address, because no control is drawn that is tied to it."""
-    app = open_page("collapse", store, monkeypatch, runs="two-at", epoch="0", split="test", smoothing="0.5")
-    away = store.rename(store.with_suffix(".away"))
+    app = open_page("collapse", own_store, monkeypatch, runs="two-at", epoch="0", split="test", smoothing="0.5")
+    away = own_store.rename(own_store.with_suffix(".away"))
     app.run()
     for page in ("layers", "geometry"):
         for key in list(app.query_params):
@@ -155,26 +162,26 @@ def test_the_selection_stays_in_the_address_while_the_store_is_away(
         assert app.title[0].value == "The store is gone"
         asked = {"runs": "two-at", "epoch": "0", "split": "test"}
         assert {key: app.query_params[key] for key in app.query_params} == asked, "what is of one page is left out"
-    away.rename(store)
+    away.rename(own_store)
     app.run()
     assert app.session_state["runs"] == ["two-at"] and app.session_state["epoch"] == "0"
 
 
-def test_a_store_that_vanished_can_be_left(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_vanished_can_be_left(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_GALLERY", "")
-    app = open_page("collapse", store, monkeypatch)
-    store.unlink()
+    app = open_page("collapse", own_store, monkeypatch)
+    own_store.unlink()
     app.run()
     app.button(key="forget_store").click().run()
     assert not app.exception and app.title[0].value == "No measurements yet"
 
 
-def test_a_store_that_vanished_in_a_public_view(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_vanished_in_a_public_view(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(READONLY_VARIABLE, "1")
-    open_page("collapse", store, monkeypatch)
-    store.unlink()
-    app = open_page("collapse", store, monkeypatch)
-    assert app.title[0].value == "The store is gone" and str(store.parent) not in seen(app.error[0].value)
+    open_page("collapse", own_store, monkeypatch)
+    own_store.unlink()
+    app = open_page("collapse", own_store, monkeypatch)
+    assert app.title[0].value == "The store is gone" and str(own_store.parent) not in seen(app.error[0].value)
     assert not app.button
 
 

@@ -1,6 +1,7 @@
 """The networks that a sweep compares: those of the selected runs, without a choice; other epochs on request."""
 
 import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ def add_run(path: Path, run_id: str, **config: Any) -> None:
     StoreWriter(path).end_run(run_id, RunState.FINISHED, 1.0)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    path = tmp_path / "rnc.duckdb"
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of four objectives, and one of another data set; tests only read it."""
+    path = tmp_path_factory.mktemp("five") / "rnc.duckdb"
     for run_id, objective in OBJECTIVES.items():
         add_run(path, run_id, objective=objective)
     add_run(path, "other-data", objective="st", dataset="mnist")
@@ -123,11 +125,12 @@ def test_the_address_has_what_is_left_out(
 
 
 def test_at_most_as_many_as_a_sweep_can_have_are_chosen_at_first(
-    store: Path, monkeypatch: pytest.MonkeyPatch, requests: list[Request]
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, requests: list[Request]
 ) -> None:
+    own = shutil.copytree(store.parent, tmp_path / "own") / store.name
     for seed in range(2, MOST_NETWORKS + 2):
-        add_run(store, f"at-{seed}", objective="at", seed=seed)
+        add_run(own, f"at-{seed}", objective="at", seed=seed)
     more = [f"at-{seed}" for seed in range(2, MOST_NETWORKS + 2)]
-    app = sweep(store, monkeypatch, "one-st", "two-at", *more)
+    app = sweep(own, monkeypatch, "one-st", "two-at", *more)
     assert len(app.pills(key="lab_with").options) == MOST_NETWORKS + 1
     assert len(compared(app, requests)) == MOST_NETWORKS

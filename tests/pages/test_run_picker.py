@@ -1,5 +1,6 @@
 """The field of runs: short labels, ids in the address, and colours that stay."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,26 @@ def add_run(store: Path, run_id: str, **config: Any) -> None:
     writer.end_run(run_id, RunState.FINISHED, 1.0)
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four finished runs: two objectives, the second with two seeds, and one with a name; no gallery."""
-    monkeypatch.setenv("RNC_GALLERY", "")
-    path = tmp_path / "rnc.duckdb"
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four finished runs: two objectives, the second with two seeds, and one with a name. Tests only read it."""
+    path = tmp_path_factory.mktemp("four") / "rnc.duckdb"
     add_run(path, "one-st", objective="st", seed=1)
     add_run(path, "two-at", objective="at", seed=1)
     add_run(path, "three-at", objective="at", seed=2)
     add_run(path, "four-own", objective="own", seed=1, own={"name": "baseline"})
     return path
+
+
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path) -> Path:
+    """A copy of the store that a test may change."""
+    return shutil.copyfile(store, tmp_path / store.name)
+
+
+@pytest.fixture(autouse=True)
+def _no_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNC_GALLERY", "")
 
 
 def picker(app: AppTest) -> Any:
@@ -79,25 +90,25 @@ def test_the_run_of_a_page_stays_chosen_when_its_label_changes(store: Path, monk
 
 
 def test_the_default_runs_are_in_the_address_and_stay_when_there_is_a_newer_run(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    own_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page("collapse", store, monkeypatch)
+    app = open_page("collapse", own_store, monkeypatch)
     before, address = drawn_colours(app), app.query_params
     assert sorted(address["runs"]) == sorted(picker(app).value) and len(before) == len(address["runs"])
-    add_run(store, "newer-st", objective="st", seed=7)
-    add_run(store, "newer-at", objective="at", seed=7)
-    again = open_page("collapse", store, monkeypatch, **address)
+    add_run(own_store, "newer-st", objective="st", seed=7)
+    add_run(own_store, "newer-at", objective="at", seed=7)
+    again = open_page("collapse", own_store, monkeypatch, **address)
     assert picker(again).value == picker(app).value and drawn_colours(again) == before
-    assert "newer-st" in picker(open_page("collapse", store, monkeypatch)).value, "a fresh visit shows the newest"
+    assert "newer-st" in picker(open_page("collapse", own_store, monkeypatch)).value, "a fresh visit shows the newest"
 
 
-def test_default_runs_follow_the_store_until_the_user_selects(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("collapse", store, monkeypatch)
-    add_run(store, "trades", objective="trades", seed=1)
+def test_default_runs_follow_the_store_until_the_user_selects(own_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("collapse", own_store, monkeypatch)
+    add_run(own_store, "trades", objective="trades", seed=1)
     app.run()
     assert "trades" in picker(app).value and "trades" in app.query_params["runs"]
     picker(app).set_value(["one-st"]).run()
-    add_run(store, "released", objective="trades-released", seed=1)
+    add_run(own_store, "released", objective="trades-released", seed=1)
     app.run()
     assert picker(app).value == ["one-st"]
 

@@ -1,5 +1,6 @@
 """Training from the pages: started, stopped, resumed; the state that is shown is the one that there is."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,10 @@ class FakeTraining(Training):
         return self.log
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A finished run and one that was stopped."""
-    path = tmp_path / "rnc.duckdb"
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run and one that was stopped; tests only read it."""
+    path = tmp_path_factory.mktemp("two") / "rnc.duckdb"
     for run_id, state, seed in (("done", RunState.FINISHED, 1), ("stopped-run", RunState.INTERRUPTED, 2)):
         begin(path, run_id, seed=seed).write_epoch(run_id, 0, one_epoch(run_id, 0))
         StoreWriter(path).end_run(run_id, state, 1.0)
@@ -174,12 +175,15 @@ def test_a_stopped_run_can_be_resumed_from_its_panel(
         assert training.asked == [f"start {run_id}"] and label(app, "stop_training") == "Stop training"
 
 
-def test_progress_says_how_much_is_left(store: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin(store, "under-way", seed=3)
-    app = open_page("collapse", store, monkeypatch)
+def test_progress_says_how_much_is_left(
+    store: Path, tmp_path: Path, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = shutil.copyfile(store, tmp_path / store.name)
+    begin(own, "under-way", seed=3)
+    app = open_page("collapse", own, monkeypatch)
     assert "ST: epoch 0 of 4, measuring the untrained network" in said(app)
-    StoreWriter(store).heartbeat("under-way", 1)
+    StoreWriter(own).heartbeat("under-way", 1)
     rows = one_epoch("under-way", 1)
     rows.add("epoch", run_id="under-way", epoch=1, learning_rate=0.1, train_loss=1.0, train_seconds=20.0)
-    StoreWriter(store).write_epoch("under-way", 1, rows)
+    StoreWriter(own).write_epoch("under-way", 1, rows)
     assert "ST: epoch 1 of 4, about 60 s left" in said(app.run())
