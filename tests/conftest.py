@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import local_script_runner
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from tests import scheduling
@@ -137,6 +139,13 @@ def _error_hook() -> None:
 def _installed_components() -> None:
     """Look for components in the installed packages once for all AppTests, each of which would read all packages' metadata."""
     manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)  # type: ignore[assignment]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_scripts() -> None:
+    """Compile each page once, as a server does; each AppTest would compile it anew."""
+    compiled = ScriptCache()
+    local_script_runner.ScriptCache = lambda: compiled  # type: ignore[misc,assignment]
 
 
 @pytest.fixture(scope="module", autouse=True)

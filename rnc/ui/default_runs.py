@@ -77,11 +77,12 @@ def one_of_each_objective(runs: pd.DataFrame) -> list[str]:
     """
     for mark in MARKS:
         runs = runs if runs[mark].all() else runs[~runs[mark]]
-    newest_first = runs.assign(age=range(len(runs)))
-    settings = newest_first.groupby(_SETTING, sort=False).agg(kinds=("objective", "nunique"), age=("age", "min"))
-    ranked = settings.reset_index().sort_values(["kinds", "epochs", "age"], ascending=[False, False, True])
-    comparable = newest_first.merge(ranked[_SETTING].head(1), on=_SETTING)
-    one_each = comparable.sort_values("age").drop_duplicates("objective")
+    newest: dict[tuple, dict[str, str]] = {}  # setting -> objective -> its newest run; the newest ones come first
+    columns = [runs[name].tolist() for name in (*_SETTING, "objective", "run_id")]
+    for *setting, objective, run_id in zip(*columns, strict=True):
+        newest.setdefault(tuple(setting), {}).setdefault(objective, run_id)
+    epochs = _SETTING.index("epochs")
+    _setting, one_each = max(newest.items(), key=lambda item: (len(item[1]), item[0][epochs]), default=((), {}))
     order = {str(objective): place for place, objective in enumerate(Objective)}
-    in_order = one_each.sort_values("objective", key=lambda names: names.map(order).fillna(len(order)), kind="stable")
-    return list(in_order["run_id"])[:_DEFAULT_RUNS]
+    in_order = sorted(one_each, key=lambda objective: order.get(objective, len(order)))
+    return [one_each[objective] for objective in in_order][:_DEFAULT_RUNS]

@@ -1,5 +1,7 @@
 """The glossary: each technical word of the pages in one or two plain sentences, the source of all help on these words."""
 
+from functools import cache
+
 import streamlit as st
 
 from rnc.ui.markdown import Markdown, escape_markdown
@@ -88,6 +90,7 @@ GLOSSARY: dict[str, str] = {
 """Each word with its explanation, in the order in which the words build on each other."""
 
 
+@cache
 def explain(*words: str) -> Markdown:
     """Return the explanations of words of the glossary, as help of a control or a heading. Raises KeyError for other words."""
     return "\n\n".join(f"**{escape_markdown(word)}**: {escape_markdown(GLOSSARY[word])}" for word in words)

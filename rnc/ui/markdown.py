@@ -40,7 +40,7 @@ def single_line(text: object, max_length: int = MAX_LENGTH) -> str:
     shown = str(text)
     if len(shown) > max_length:
         shown = f"{shown[: max_length // 2]}…{shown[-(max_length // 2) + 1 :]}"
-    return "".join(map(_visible, shown))
+    return shown if shown.isprintable() else "".join(map(_visible, shown))
 
 
 def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:

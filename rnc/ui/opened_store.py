@@ -27,7 +27,7 @@ def _reader(path: Path, gallery: Path | None) -> StoreReader:
 
 def reader() -> StoreReader:
     """Return the reader of this app's store and of the gallery, shared by all sessions."""
-    return _reader(store_path().resolve(), gallery_path())
+    return _reader(store_path(), gallery_path())
 
 
 def cached_until_store_changes(compute: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
@@ -53,7 +53,7 @@ def _cached_until_change(
     @wraps(compute)
     def current(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
         # The version is read first: a change during the computation gives the next call a version of its own.
-        place, version_now = (store_path().resolve(), gallery_path()), version()
+        place, version_now = (store_path(), gallery_path()), version()
         with lock:
             known_version, kept = stores.get(place, (None, compute))
             if (
@@ -71,9 +71,9 @@ def _cached_until_change(
 def writer() -> StoreWriter:
     """Return the writer, the only way for a page to change the store. Raises ReadOnlyError in a public view."""
     refuse_if_readonly()
-    return StoreWriter(store_path().resolve())
+    return StoreWriter(store_path())
 
 
 def training() -> Training:
     """Return the training that this app may start into its store."""
-    return training_of(store_path().resolve())
+    return training_of(store_path())

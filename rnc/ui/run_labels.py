@@ -38,8 +38,8 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     settings of these runs apart. Runs with equal labels get in addition what distinguishes them: gallery, seed, or the end of
     their ids. A synthetic run always says so.
     """
-    rows = runs.to_dict("records")
-    labels = [_label(run, fields) for run, fields in zip(rows, _distinguishing(runs), strict=True)]
+    rows = _rows(runs)
+    labels = [_label(run, fields) for run, fields in zip(rows, _distinguishing(rows), strict=True)]
     for name, text in _INSTANCE.items():
         pairs = list(zip(rows, labels, strict=True))
         values: dict[str, set] = defaultdict(set)
@@ -53,15 +53,25 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _distinguishing(runs: pd.DataFrame) -> list[list[str]]:
+def _rows(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what labels are made of, for each run; a few lists are much quicker than groups of a frame."""
+    names = ["name", "objective", "synthetic", *_SETTING, *_INSTANCE]
+    columns = [runs[name].tolist() for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _distinguishing(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Return for each run the fields of the setting in which runs differ that agree with it in all fields before."""
-    earlier: list[str] = []
-    varies = {}
+    fields: list[list[str]] = [[] for _run in rows]
+    agreeing: list[tuple] = [() for _run in rows]
     for name in _SETTING:
-        groups = runs.groupby(earlier, sort=False)[name] if earlier else runs.groupby(lambda _row: 0)[name]
-        varies[name] = list(groups.transform("nunique") > 1)
-        earlier.append(name)
-    return [[name for name in _SETTING if varies[name][place]] for place in range(len(runs))]
+        values: dict[tuple, set] = defaultdict(set)
+        for run, others in zip(rows, agreeing, strict=True):
+            values[others].add(run[name])
+        for named, others in zip(fields, agreeing, strict=True):
+            named += [name] if len(values[others]) > 1 else []
+        agreeing = [(*others, run[name]) for run, others in zip(rows, agreeing, strict=True)]
+    return fields
 
 
 def _label(run: dict, fields: list[str]) -> str:

@@ -48,7 +48,6 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """The requests that were submitted; none is run."""
     submitted: list[Request] = []
     monkeypatch.setattr(server_job_queue, "submit", lambda request: submitted.append(request))
-    monkeypatch.setattr(server_job_queue.job_queue(), "measure_when_idle", lambda _source: None)
     return submitted
 
 

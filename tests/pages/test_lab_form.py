@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from rnc import datasets, log
 from rnc.conditions import presets
+from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
 from rnc.ui.lab import server_job_queue
@@ -86,6 +87,18 @@ def test_a_wrong_number_marks_its_field(
     for kind, keys in FIELDS.items():
         assert set(keys) <= {element.key for element in app.get(kind)}, "every other field stays"
     assert app.number_input(key="lab_images").value == 40 and app.number_input(key="lab_steps").value == 3
+
+
+def test_the_lab_measures_the_network_of_the_form_once(
+    tiny_store: Path, monkeypatch: pytest.MonkeyPatch, speeds_asked: list[Source]
+) -> None:
+    """So that the form says how long a request will take; a network that the lab has attacked is known."""
+    server_job_queue.job_queue().close()
+    app = open_page("attack_lab", tiny_store, monkeypatch, **SMALL)
+    (run_id,) = StoreReader(tiny_store).runs.all()["run_id"]
+    assert [(source.run_id, source.epoch) for source in speeds_asked] == [(run_id, 2)]
+    app.run()
+    assert len(speeds_asked) == 1 and "duration unknown before the first run" in text_of(app)
 
 
 def test_a_corrected_number_makes_the_form_usable(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ NASTY = "<b>*bold*</b> [link](javascript:alert(1)) :red[x]"
 
 @pytest.fixture(scope="module")
 def three_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three finished runs; what sets them apart is the objective, and the seed of the last."""
+    """Three finished runs, which tests only read; what sets them apart is the objective, and the seed of the last."""
     path = tmp_path_factory.mktemp("three") / "rnc.duckdb"
     for run_id, objective, seed in (("one-st", "st", 1), ("two-at", "at", 1), ("three-at", "at", 2)):
         writer = begin(path, run_id, objective=objective, seed=seed)
@@ -45,6 +45,15 @@ def store(three_runs: Path, tmp_path: Path) -> Path:
     """A copy of the three runs, networks included, that a test may change."""
     shutil.copytree(three_runs.parent, tmp_path, dirs_exist_ok=True)
     return tmp_path / three_runs.name
+
+
+@pytest.fixture(scope="module")
+def marked_runs(three_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three runs, of which one has a tag and another one a note."""
+    path = shutil.copyfile(three_runs, tmp_path_factory.mktemp("marked") / three_runs.name)
+    StoreWriter(path).annotate("one-st", ["paper"], "")
+    StoreWriter(path).annotate("two-at", [], "this is why it broke")
+    return path
 
 
 def listed(app: AppTest) -> set[str]:
@@ -82,12 +91,10 @@ def said(app: AppTest) -> str:
     ],
 )
 def test_runs_are_found_by_the_address(
-    asked: dict, found: set[str], store: Path, monkeypatch: pytest.MonkeyPatch
+    asked: dict, found: set[str], marked_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both in the table and in the picker, which keeps what is chosen."""
-    StoreWriter(store).annotate("one-st", ["paper"], "")
-    StoreWriter(store).annotate("two-at", [], "this is why it broke")
-    app = open_page("runs", store, monkeypatch, runs=["one-st"], **asked)
+    app = open_page("runs", marked_runs, monkeypatch, runs=["one-st"], **asked)
     assert offered(app) >= found | {"one-st"}
     if not found:
         assert "No run matches" in app.info[0].value
@@ -99,8 +106,8 @@ def test_runs_are_found_by_the_address(
         assert f"Filter · {len(found)} of 3" in [block.proto.popover.label for block in app.sidebar.get("popover")]
 
 
-def test_what_the_filter_found_can_be_chosen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("runs", store, monkeypatch, runs=["one-st"])
+def test_what_the_filter_found_can_be_chosen(three_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", three_runs, monkeypatch, runs=["one-st"])
     app.sidebar.multiselect(key="only_objective").set_value(["at"]).run()
     assert app.sidebar.multiselect(key="runs").value == ["one-st"]
     app.sidebar.button(key="choose_found").click().run()
@@ -228,15 +235,15 @@ def test_several_runs_are_deleted_together_and_none_is_chosen_beforehand(
     assert listed(app) == {"one-st"} and app.query_params["config_of"] == "one-st", "the open run stays open"
 
 
-def test_no_run_is_open_until_one_is_chosen(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("runs", store, monkeypatch)
+def test_no_run_is_open_until_one_is_chosen(three_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", three_runs, monkeypatch)
     assert not app.tabs and not app.code and not app.text_area and "Click a row" in said(app)
 
 
 def test_an_address_opens_a_run_and_the_lists_of_its_config_are_folded(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    three_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page("runs", store, monkeypatch, config_of="two-at")
+    app = open_page("runs", three_runs, monkeypatch, config_of="two-at")
     assert [tab.label for tab in app.tabs][:3] == ["Tags and note", "Reproduce this run", "Config"]
     assert "--objective at" in app.code[0].value
     shown = next(element for element in app.json if "objective" in element.value)
@@ -275,15 +282,15 @@ def test_a_click_in_a_row_opens_its_run(store: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("run_id", ["gone-st", NASTY])
 def test_an_address_of_a_run_that_is_not_there_names_it_and_stays(
-    run_id: str, store: Path, monkeypatch: pytest.MonkeyPatch
+    run_id: str, three_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page("runs", store, monkeypatch, config_of=run_id)
+    app = open_page("runs", three_runs, monkeypatch, config_of=run_id)
     assert run_id in seen(app.warning[0].value) and app.query_params["config_of"] == run_id
     assert len(listed(app)) == 3 and not app.tabs
 
 
-def test_a_run_that_the_filter_hides_is_open_and_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("runs", store, monkeypatch, config_of="two-at", only_objective="st")
+def test_a_run_that_the_filter_hides_is_open_and_says_so(three_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", three_runs, monkeypatch, config_of="two-at", only_objective="st")
     assert listed(app) == {"one-st"} and app.tabs and "hides this run" in said(app)
 
 
@@ -301,10 +308,10 @@ def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch:
     assert listed(app) == {"one-st", "two-at", "three-at"} and "compact" not in [button.key for button in app.button]
 
 
-def test_a_label_with_every_field_of_its_setting_is_not_cut(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_with_every_field_of_its_setting_is_not_cut(three_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     longest = "AT-EVAL-ATTACK · CIFAR-100 · preact_resnet18 · width 0.25 · 5,000 images · ℓ2 · synthetic"
     monkeypatch.setattr(table, "run_labels", lambda runs: dict.fromkeys(runs["run_id"], longest))
-    app = open_page("runs", store, monkeypatch)
+    app = open_page("runs", three_runs, monkeypatch)
     (column,) = [c for name, c in json.loads(app.dataframe[0].proto.columns).items() if name == "label"]
     assert (
         column["width"] >= 0.9 * text_width(longest, 14) + 16
@@ -333,8 +340,8 @@ def test_a_run_that_is_being_trained_stays_and_the_others_go(store: Path, monkey
     assert set(StoreReader(store).runs.all()["run_id"]) == {"under-way", "two-at", "three-at"}
 
 
-def test_configs_stand_side_by_side(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page("runs", store, monkeypatch, runs=["one-st", "three-at"])
+def test_configs_stand_side_by_side(three_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("runs", three_runs, monkeypatch, runs=["one-st", "three-at"])
     table = next(element.value for element in app.dataframe if "field" in element.value).set_index("field")
     assert table.to_dict("index") == {
         "objective": {"ST": "st", "AT": "at"},
@@ -399,9 +406,9 @@ def test_a_run_that_is_deleted_while_the_sidebar_is_drawn(store: Path, monkeypat
 
 
 def test_an_address_of_runs_that_are_not_there_names_them_and_stays(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    three_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page("collapse", store, monkeypatch, runs=["gone-st", NASTY])
+    app = open_page("collapse", three_runs, monkeypatch, runs=["gone-st", NASTY])
     assert not app.sidebar.multiselect and [title.value for title in app.title] == ["These runs are not here"]
     assert "gone-st" in app.warning[0].value and seen(app.warning[0].value).count(NASTY) == 1
     assert app.query_params["runs"] == ["gone-st", NASTY]
@@ -411,9 +418,9 @@ def test_an_address_of_runs_that_are_not_there_names_them_and_stays(
 
 
 def test_a_run_of_an_address_that_is_not_there_is_named_beside_the_others(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    three_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = open_page("collapse", store, monkeypatch, runs=["two-at", "gone-st"])
+    app = open_page("collapse", three_runs, monkeypatch, runs=["two-at", "gone-st"])
     assert "gone-st" in app.warning[0].value and "two-at" not in app.warning[0].value
     assert app.sidebar.multiselect(key="run_picker").value == ["two-at"] and app.title
     assert app.query_params["runs"] == ["two-at", "gone-st"], "the address stays"
