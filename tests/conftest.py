@@ -1,5 +1,6 @@
 """Shared stores: one tiny run, made once; the demo, trained in the background while the other tests run."""
 
+import gc
 import os
 import shutil
 import signal
@@ -53,6 +54,12 @@ _DEMO_EPOCHS = "0,1,3,10,30,60"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests for their distribution over processes."""
     scheduling.order(items)
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that is loaded now out of later garbage collections: Streamlit collects after each page, for 0.1 s otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

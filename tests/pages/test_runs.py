@@ -308,10 +308,10 @@ def test_room_that_deleted_runs_left_can_be_given_back(store: Path, monkeypatch:
     assert listed(app) == {"one-st", "two-at", "three-at"} and "compact" not in [button.key for button in app.button]
 
 
-def test_a_label_with_every_field_of_its_setting_is_not_cut(three_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_with_every_field_of_its_setting_is_not_cut(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     longest = "AT-EVAL-ATTACK · CIFAR-100 · preact_resnet18 · width 0.25 · 5,000 images · ℓ2 · synthetic"
     monkeypatch.setattr(table, "run_labels", lambda runs: dict.fromkeys(runs["run_id"], longest))
-    app = open_page("runs", three_runs, monkeypatch)
+    app = open_page("runs", store, monkeypatch)
     (column,) = [c for name, c in json.loads(app.dataframe[0].proto.columns).items() if name == "label"]
     assert (
         column["width"] >= 0.9 * text_width(longest, 14) + 16
