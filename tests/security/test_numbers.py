@@ -1,7 +1,6 @@
 """Numbers in a store that somebody else made: none becomes a length, a width or a loop that takes the memory or the day."""
 
 import resource
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,15 +35,9 @@ def store_with_epochs(path: Path, epochs: list[int]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_far(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store that each test gets a copy of."""
+def far(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a run that was measured at EPOCHS, which pages only read."""
     return store_with_epochs(tmp_path_factory.mktemp("far") / "rnc.duckdb", EPOCHS)
-
-
-@pytest.fixture
-def far(made_far: Path, tmp_path: Path) -> Path:
-    """A store with a run that was measured at EPOCHS."""
-    return shutil.copyfile(made_far, tmp_path / made_far.name)
 
 
 @pytest.mark.parametrize("page", PAGES)
