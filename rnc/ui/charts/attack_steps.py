@@ -42,13 +42,15 @@ def _step_specification(
 ) -> alt.LayerChart:
     frames = list(frame_names)
     x = alt.X("frame:N", sort=frames, title=None, axis=_frame_axis(frames))
-    base = named("steps").encode(x=x, tooltip=["frame:N", alt.Tooltip("value:Q", format=".4g", title=metric)])
+    base = named("steps").encode(
+        x=x, tooltip=[alt.Tooltip("frame:N"), alt.Tooltip("value:Q", format=".4g", title=metric)]
+    )
     layers: list[alt.Chart] = []
     if has_current:
         here = named("current").mark_rule(strokeDash=[3, 3], color=GREY)
         layers.append(here.encode(x=alt.X("frame:N", sort=frames)))
     if has_band:
-        layers.append(base.mark_area(opacity=0.15, color=GREY).encode(y=alt.Y("low:Q"), y2="high:Q"))
+        layers.append(base.mark_area(opacity=0.15, color=GREY).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")))
     line = base.mark_line(point=alt.OverlayMarkDef(size=18, color=GREY), color=GREY, strokeWidth=2)
     layers.append(line.encode(y=value_axis(log, ticks=3)))
     label, meaning = STEP_METRICS[metric]
@@ -71,7 +73,7 @@ def _moment_specification(frame_names: tuple[str, ...], class_names: tuple[str, 
             x=alt.X("frame:N", sort=frames, scale=alt.Scale(domain=frames), title="step", axis=_frame_axis(frames)),
             y=alt.Y("count():Q", title="images that leap"),
             color=alt.Color("label:N", scale=class_scale(classes), sort=classes, legend=None),
-            tooltip=["frame:N", alt.Tooltip("label:N", title="true class"), "count():Q"],
+            tooltip=[alt.Tooltip("frame:N"), alt.Tooltip("label:N", title="true class"), alt.Tooltip("count():Q")],
         )
         .properties(height=_LEAPS_HEIGHT, title=alt.TitleParams("When images leap", anchor="start", fontSize=14))
     )

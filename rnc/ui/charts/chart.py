@@ -1,7 +1,8 @@
 """Charts: a Vega-Lite specification, which is built once and kept, and the rows of its data sets.
 
 Building a specification takes as long as all the rest of a page. It therefore depends on what a chart looks like alone (its
-options, labels and sizes), refers to rows by the names of data sets, and is kept as text.
+options, labels and sizes), refers to rows by the names of data sets, and is kept as text. Encodings are objects, such as
+`alt.Y("value:Q")`: for each that is a text, Altair looks at all of its classes.
 
 Tested by tests/rnc/ui/charts/test_chart.py.
 """

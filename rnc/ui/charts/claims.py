@@ -34,7 +34,7 @@ def _course_specification(name: str, runs: tuple[tuple[str, str], ...], *, log: 
     lines = named("values").mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.5)
     tooltip = [alt.Tooltip("run:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("value:Q", format=".4g", title=name)]
     colour = alt.Color("run:N", scale=run_scale(runs), legend=None)
-    bound = named("limit").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
+    bound = named("limit").mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.Y("value:Q"))
     title = alt.TitleParams(f"{name} by epoch", anchor="start", fontSize=11, fontWeight="normal")
     layers = [lines.encode(x=x, y=y, color=colour, tooltip=tooltip), bound]
     return alt.LayerChart(layer=layers, height=_HEIGHT, title=title)

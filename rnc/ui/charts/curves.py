@@ -198,14 +198,14 @@ def _layer_specification(
                 axis=alt.Axis(labelAngle=-40, labelOverlap=False, grid=False),
             ),
             y=value_axis(log, zero=not log),
-            order="depth:Q",
+            order=alt.Order("depth:Q"),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
             tooltip=[
-                "run:N",
+                alt.Tooltip("run:N"),
                 words,
-                "layer:N",
-                "epoch:Q",
+                alt.Tooltip("layer:N"),
+                alt.Tooltip("epoch:Q"),
                 alt.Tooltip("value:Q", format=".4g", title=METRIC_INFO[metric].label),
             ],
         )

@@ -83,15 +83,15 @@ def frame_of(points: pd.DataFrame) -> Frame:
 
 def scale_bar() -> list[alt.Chart]:
     """Return the layers of the scale bar, at the lower left: a line with a round length, and this length in words."""
-    across: dict[str, Any] = {"x": alt.value(_INSET), "x2": alt.value(alt.ExprRef(f"{_INSET} + scale_bar_pixels"))}
+    across: dict[str, Any] = {"x": alt.XValue(_INSET), "x2": alt.X2Value(alt.ExprRef(f"{_INSET} + scale_bar_pixels"))}
     line = named(_SCALE_BAR).mark_rule(color=GREY, strokeWidth=2, aria=False)
     label = "format(scale_bar_length, '~g') + ' ' + (scale_bar_length == 1 ? datum.unit : datum.units)"
     text = named(_SCALE_BAR).mark_text(color=quiet_text(), fontSize=12, align="left", baseline="bottom")
     return [
-        line.encode(**across, y=alt.value(alt.ExprRef(f"height - {_INSET}"))),
+        line.encode(**across, y=alt.YValue(alt.ExprRef(f"height - {_INSET}"))),
         text.encode(
-            x=alt.value(_INSET),
-            y=alt.value(alt.ExprRef(f"height - {_INSET + 4}")),
-            text=alt.value(alt.ExprRef(label)),
+            x=alt.XValue(_INSET),
+            y=alt.YValue(alt.ExprRef(f"height - {_INSET + 4}")),
+            text=alt.TextValue(alt.ExprRef(label)),
         ),
     ]

@@ -59,8 +59,8 @@ def _cosine_specification(class_names: tuple[str, ...], title: str, simplex: flo
         x=alt.X("other:N", sort=classes, title=None, axis=class_axis(classes, orient="top")),
         y=alt.Y("class:N", sort=classes, title=None, axis=class_rows(classes)),
         tooltip=[
-            "class:N",
-            "other:N",
+            alt.Tooltip("class:N"),
+            alt.Tooltip("other:N"),
             alt.Tooltip("cosine:Q", format=".3f"),
             alt.Tooltip("off simplex:Q", format="+.3f", title="difference from a simplex"),
         ],
@@ -74,7 +74,7 @@ def _cosine_specification(class_names: tuple[str, ...], title: str, simplex: flo
 
 
 def _numbers(base: alt.Chart) -> alt.Chart:
-    colour = alt.condition(on_fill("datum.cosine"), alt.value("white"), alt.value("black"))
+    colour = alt.ColorValue(**alt.condition(on_fill("datum.cosine"), alt.value("white"), alt.value("black")))
     return base.mark_text(fontSize=10).encode(text=alt.Text("cosine:Q", format=".2f"), color=colour)
 
 
@@ -98,7 +98,11 @@ def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...
             x=alt.X("class:N", sort=classes, title="class", axis=class_axis(classes)),
             y=alt.Y("value:Q", title="‖μ_c − μ_G‖", scale=alt.Scale(zero=True)),
             shape=alt.Shape("shown:N", scale=shapes, legend=_legend(conditions, symbolFillColor=GREY)),
-            tooltip=["class:N", alt.Tooltip("words:N", title="condition"), alt.Tooltip("value:Q", format=".4g")],
+            tooltip=[
+                alt.Tooltip("class:N"),
+                alt.Tooltip("words:N", title="condition"),
+                alt.Tooltip("value:Q", format=".4g"),
+            ],
         )
         .transform_calculate(words=words_expression(conditions, "datum.shown"))
         .properties(
@@ -128,8 +132,8 @@ def _angle_specification(class_names: tuple[str, ...], runs: tuple[tuple[str, st
             y=alt.Y("degrees:Q", title="angle to clean mean (degrees)", scale=alt.Scale(zero=True)),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             tooltip=[
-                "run:N",
-                "class:N",
+                alt.Tooltip("run:N"),
+                alt.Tooltip("class:N"),
                 alt.Tooltip("degrees:Q", format=".1f"),
                 alt.Tooltip("radians:Q", format=".3f"),
             ],
@@ -152,15 +156,19 @@ def _spectrum_specification(conditions: tuple[str, ...], colour: str) -> alt.Lay
     base = named("values").encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
         y=alt.Y("value:Q", title="singular value / value in a simplex", scale=alt.Scale(zero=True)),
-        detail="shown:N",
-        tooltip=[alt.Tooltip("words:N", title="condition"), "rank:O", alt.Tooltip("value:Q", format=".3f")],
+        detail=alt.Detail("shown:N"),
+        tooltip=[
+            alt.Tooltip("words:N", title="condition"),
+            alt.Tooltip("rank:O"),
+            alt.Tooltip("value:Q", format=".3f"),
+        ],
     )
     base = base.transform_calculate(words=words_expression(conditions, "datum.shown"))
     lines = base.mark_line(strokeWidth=2, color=colour).encode(
         strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=_legend(conditions))
     )
     points = base.mark_point(size=30, filled=True, opacity=1, color=colour)
-    rule = named("simplex").mark_rule(strokeDash=[3, 3], color=GREY).encode(y="value:Q")
+    rule = named("simplex").mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.Y("value:Q"))
     heading = alt.TitleParams("Spectrum of the class means", anchor="start", fontSize=14)
     return alt.LayerChart(layer=[rule, lines, points], height=_MATRIX_HEIGHT, title=heading)
 
@@ -184,7 +192,13 @@ def _distance_specification(
     info: MetricInfo, runs: tuple[tuple[str, str], ...], conditions: tuple[str, ...], *, log: bool
 ) -> alt.LayerChart:
     x = epoch_axis(log=log)
-    tooltip = ["run:N", "shown:N", "condition:N", "epoch:Q", alt.Tooltip("value:Q", format=".4g")]
+    tooltip = [
+        alt.Tooltip("run:N"),
+        alt.Tooltip("shown:N"),
+        alt.Tooltip("condition:N"),
+        alt.Tooltip("epoch:Q"),
+        alt.Tooltip("value:Q", format=".4g"),
+    ]
     lines = (
         named("distances")
         .mark_line(point=alt.OverlayMarkDef(size=30), strokeWidth=2)
@@ -193,7 +207,7 @@ def _distance_specification(
             y=value_axis(log),
             color=alt.Color("run:N", scale=run_scale(runs), legend=None),
             strokeDash=alt.StrokeDash("shown:N", scale=dash_scale(list(conditions)), legend=None),
-            detail="run_id:N",
+            detail=alt.Detail("run_id:N"),
             tooltip=tooltip,
         )
     )

@@ -65,9 +65,9 @@ def _matrix_specification(class_names: tuple[str, ...], title: str, largest: flo
         legend=alt.Legend(format="%", title="share of the true class (numbers in %)", orient="top", titleLimit=0),
     )
     tooltip: list[Any] = [
-        "true_class:N",
-        "predicted_class:N",
-        "count:Q",
+        alt.Tooltip("true_class:N"),
+        alt.Tooltip("predicted_class:N"),
+        alt.Tooltip("count:Q"),
         alt.Tooltip("share:Q", format=".1%"),
         alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
     ]
@@ -82,7 +82,7 @@ def _matrix_specification(class_names: tuple[str, ...], title: str, largest: flo
 
 def _percentages(base: alt.Chart) -> alt.Chart:
     """Write the shares of at least half a percent into their cells."""
-    ink = alt.condition(on_fill("datum.share"), alt.value("white"), alt.value("black"))
+    ink = alt.ColorValue(**alt.condition(on_fill("datum.share"), alt.value("white"), alt.value("black")))
     return (
         base.transform_filter(alt.datum["share"] >= 0.005)
         .transform_calculate(percent="round(100 * datum.share)")
@@ -132,18 +132,18 @@ def _flow_specification(class_names: tuple[str, ...], title: str) -> alt.LayerCh
     tooltip = [
         alt.Tooltip("true_class:N", title="true"),
         alt.Tooltip("predicted_class:N", title="predicted class"),
-        "count:Q",
+        alt.Tooltip("count:Q"),
         alt.Tooltip("share:Q", format=".1%", title="share of the true class"),
         alt.Tooltip("angle:Q", format=".2f", title="angle to clean vertex (rad)"),
     ]
     style = {
         "color": alt.Color("true_class:N", scale=class_scale(classes), legend=None),
-        "opacity": alt.when(pick).then(alt.value(0.8)).otherwise(alt.value(0.05)),
+        "opacity": alt.OpacityValue(**alt.when(pick).then(alt.value(0.8)).otherwise(alt.value(0.05))),
         "tooltip": tooltip,
     }
     width = alt.StrokeWidth("share:Q", scale=alt.Scale(domain=[0, 1], range=[_THINNEST, _WIDEST]), legend=None)
     lines = named("lines").mark_line(strokeCap="butt")
-    lines = lines.encode(**place, **style, strokeWidth=width, detail="flow:N", order="step:Q")
+    lines = lines.encode(**place, **style, strokeWidth=width, detail=alt.Detail("flow:N"), order=alt.Order("step:Q"))
     heads = named("heads").mark_point(shape="triangle", filled=True)
     size = alt.Size("head:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)  # square pixels as they are
     heads = heads.encode(**place, **style, angle=alt.Angle("heading:Q", scale=None), size=size)
@@ -227,6 +227,6 @@ def _names(radial: bool, place: dict) -> list[alt.Chart]:
         names = text.mark_text(
             color=quiet_text(), fontSize=10 if radial else 13, align=align, baseline="middle", limit=_NAME_WIDTH
         )
-        names = names.encode(**place, text="true_class:N")
+        names = names.encode(**place, text=alt.Text("true_class:N"))
         layers.append(names.encode(angle=alt.Angle("tilt:Q", scale=None)) if radial else names)
     return layers

@@ -163,7 +163,7 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
         "color": alt.Color("label:N", scale=class_scale(classes), legend=legend),
     }
     points = _points(shape, shapes).encode(**place, opacity=_opacity(stands_out, _STRONG, _FAINT))
-    lines = named(MOVES).mark_rule(strokeWidth=1).encode(**place, x2="x2:Q", y2="y2:Q")
+    lines = named(MOVES).mark_rule(strokeWidth=1).encode(**place, x2=alt.X2("x2:Q"), y2=alt.Y2("y2:Q"))
     lines = lines.encode(opacity=_opacity(stands_out, 0.35, 0.02))
     clicked: dict[str, Any] = {"on": _CLICK, "toggle": False} if shape.brush else {}
     parameters = [alt.selection_point(fields=["sample"], name=PICKED_SAMPLE, **clicked), *([pick] if pick else [])]
@@ -176,7 +176,7 @@ def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
         layers += [_drawn_again(layer, name) for layer, name in chosen if name in shape.data_sets]
     if "path" in shape.data_sets:
         way = named("path").mark_line(color=GREY, strokeWidth=2, point=alt.OverlayMarkDef(size=14, color=GREY))
-        layers.append(way.encode(x=place["x"], y=place["y"], order="place:Q"))
+        layers.append(way.encode(x=place["x"], y=place["y"], order=alt.Order("place:Q")))
     drag = _DRAG.format("event.shiftKey && " if shape.brush else "")
     moved = alt.selection_interval(name="moved", bind="scales", translate=drag, zoom=_WHEEL)
     if shape.vertices is not None:
@@ -196,10 +196,10 @@ def _drawn_again(layer: alt.Chart, data_set: str) -> alt.Chart:
 def _veil() -> alt.Chart:
     """Draw the page's background over the plane, through which points look faint; the mouse goes through it, too."""
     everywhere: dict[str, Any] = {
-        "x": alt.value(0),
-        "y": alt.value(0),
-        "x2": alt.value("width"),
-        "y2": alt.value("height"),
+        "x": alt.XValue(0),
+        "y": alt.YValue(0),
+        "x2": alt.X2Value("width"),
+        "y2": alt.Y2Value("height"),
     }
     veil = named(VEIL).mark_rect(color=alt.ExprRef("background"), opacity=1 - _FAINT / _STRONG, aria=False)
     return veil.encode(**everywhere)
@@ -230,8 +230,8 @@ def _stands_out(pick: alt.Parameter | None, has_chosen: bool) -> Any:
 
 def _opacity(stands_out: Any, strong: float, faint: float) -> Any:
     if stands_out is None:
-        return alt.value(strong)
-    return alt.when(stands_out).then(alt.value(strong)).otherwise(alt.value(faint))
+        return alt.OpacityValue(strong)
+    return alt.OpacityValue(**alt.when(stands_out).then(alt.value(strong)).otherwise(alt.value(faint)))
 
 
 def _legends(shape: _PlaneShape, classes: list[str]) -> tuple[alt.Legend | None, alt.Legend]:
@@ -289,10 +289,17 @@ def _simplex_rows(triangle: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _simplex() -> list[alt.Chart]:
     """Draw the sides of the triangle and the names of its vertices."""
-    sides = named("sides").mark_line(color=GREY, strokeWidth=1.5).encode(x="x:Q", y="y:Q", order="place:Q")
+    sides = (
+        named("sides")
+        .mark_line(color=GREY, strokeWidth=1.5)
+        .encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), order=alt.Order("place:Q"))
+    )
     text: dict[str, Any] = {"fontSize": 13, "fontWeight": "bold", "limit": _NAME_WIDTH, "opacity": alt.ExprRef(_APART)}
     text |= {"align": alt.ExprRef(_INWARDS), "dx": alt.ExprRef(_OUTWARDS)}
     vertices = named("vertices").transform_calculate(x=f"{_NEARER} * datum.x", y=f"{_NEARER} * datum.y")
     ground = vertices.mark_text(stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round", **text)
     names = vertices.mark_text(color=quiet_text(), **text)
-    return [sides, *(layer.encode(x="x:Q", y="y:Q", text="label:N") for layer in (ground, names))]
+    return [
+        sides,
+        *(layer.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), text=alt.Text("label:N")) for layer in (ground, names)),
+    ]

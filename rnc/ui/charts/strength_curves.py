@@ -44,7 +44,7 @@ def _strength_specification(metric: Metric, sources: tuple[tuple[str, str], ...]
             y=value_axis(info.log_axis),
             color=alt.Color("source:N", scale=run_scale(sources), legend=None),
             tooltip=[
-                "source:N",
+                alt.Tooltip("source:N"),
                 alt.Tooltip("strength_text:N", title=strength),
                 alt.Tooltip("value:Q", format=".4g", title=METRIC_INFO[metric].label),
             ],
@@ -89,13 +89,13 @@ def _layer_specification(
                 scale=alt.Scale(scheme="viridis"),
                 legend=alt.Legend(title=strength, values=list(listed), format=".3~g"),
             ),
-            detail="strength:N",
+            detail=alt.Detail("strength:N"),
             strokeDash=alt.StrokeDash(
                 "source:N", scale=alt.Scale(domain=list(sources), range=[[1, 0], [6, 3]]), legend=None
             ),
             tooltip=[
-                "source:N",
-                "layer:N",
+                alt.Tooltip("source:N"),
+                alt.Tooltip("layer:N"),
                 alt.Tooltip("strength_text:N", title="strength"),
                 alt.Tooltip("value:Q", format=".4g"),
             ],
