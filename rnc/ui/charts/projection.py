@@ -289,17 +289,11 @@ def _simplex_rows(triangle: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _simplex() -> list[alt.Chart]:
     """Draw the sides of the triangle and the names of its vertices."""
-    sides = (
-        named("sides")
-        .mark_line(color=GREY, strokeWidth=1.5)
-        .encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), order=alt.Order("place:Q"))
-    )
+    place: dict[str, Any] = {"x": alt.X("x:Q"), "y": alt.Y("y:Q")}
+    sides = named("sides").mark_line(color=GREY, strokeWidth=1.5).encode(**place, order=alt.Order("place:Q"))
     text: dict[str, Any] = {"fontSize": 13, "fontWeight": "bold", "limit": _NAME_WIDTH, "opacity": alt.ExprRef(_APART)}
     text |= {"align": alt.ExprRef(_INWARDS), "dx": alt.ExprRef(_OUTWARDS)}
     vertices = named("vertices").transform_calculate(x=f"{_NEARER} * datum.x", y=f"{_NEARER} * datum.y")
     ground = vertices.mark_text(stroke=alt.ExprRef("background"), strokeWidth=4, strokeJoin="round", **text)
     names = vertices.mark_text(color=quiet_text(), **text)
-    return [
-        sides,
-        *(layer.encode(x=alt.X("x:Q"), y=alt.Y("y:Q"), text=alt.Text("label:N")) for layer in (ground, names)),
-    ]
+    return [sides, *(layer.encode(**place, text=alt.Text("label:N")) for layer in (ground, names))]
