@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from docs.readme_figures import value
 from docs.tools import ROOT, app, chromium, fill, table, visit
-from rnc.claims import USED, Verdict, judge
+from rnc.claims import USED, Verdict, judge_each_claim
 from rnc.models import weights
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Split
@@ -121,7 +121,7 @@ def verdict_table(published: Published) -> str:
     evidence = published.reader.metrics.evidence(
         list(published.runs["run_id"]), list(USED), int(published.runs["epochs"].max())
     )
-    judgements = judge(published.runs.reset_index(drop=True), evidence)
+    judgements = judge_each_claim(published.runs.reset_index(drop=True), evidence)
     names = {run_id: recipe.removeprefix("cifar10-") for run_id, recipe in published.runs["recipe"].items()}
     rows = [[f"{j.claim} · {j.title}", *(VERDICT_LABELS[j.of(str(run_id))] for run_id in names)] for j in judgements]
     return table(["claim", *names.values()], rows)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.activities import ACTIVITIES, accept_old_names, activity_of, draw_answer, request_of_form
+from rnc.ui.lab.activities import ACTIVITIES, accept_old_names, activity_of, draw_answer, draw_fields_and_make_request
 from rnc.ui.lab.checkpoint_picker import choose_network
 from rnc.ui.lab.form import draw_attack_form
 from rnc.ui.lab.saved_results import SAVED, choose_saved, offer_to_save
@@ -44,7 +44,7 @@ activity = ACTIVITIES[name or FIRST]
 classes = list(run.classes)
 form = draw_attack_form(run["dataset"], classes, run["epsilon"], layerwise=activity.measures_layers)
 answer = draw_job(
-    name or FIRST, request_of_form(activity, form, source, run, selection), classes, activity.button_label
+    name or FIRST, draw_fields_and_make_request(activity, form, source, run, selection), classes, activity.button_label
 )
 if answer is not None:
     offer_to_save(answer)

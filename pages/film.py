@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from rnc.ui.film.film_choice import choose_films
+from rnc.ui.film.film_choice import choose_films_and_scope
 from rnc.ui.film.film_player import draw_player
 from rnc.ui.projections.selection import picked_samples, select, write_address
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
 st.title("Collapse film")
-films, scope = choose_films(selection)
+films, scope = choose_films_and_scope(selection)
 write_address(scope)
 draw_player(films, selection.epoch, picked_samples(scope), lambda samples: select(scope, samples), key="film_player")
 st.caption(

@@ -17,7 +17,7 @@ from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import current_selection, epoch_not_after
 
 selection = current_selection()
-figures = PageFigures("Geometry of the class means", selection.common)
+figures = PageFigures("Geometry of the class means", selection.split_and_single_run)
 run = choose_run(selection)
 epoch = epoch_not_after(opened_store.reader().vectors.epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:

@@ -6,19 +6,19 @@ from rnc.ui.figures import PageFigures
 from rnc.ui.film.film_choice import draw_film_of_maps
 from rnc.ui.projections.leaping import draw_all_leaps
 from rnc.ui.projections.map_chart import draw_maps
-from rnc.ui.projections.map_options import choose_classes, choose_display, choose_first, choose_second
+from rnc.ui.projections.map_options import choose_display, choose_first, choose_second, choose_vertices_and_highlights
 from rnc.ui.projections.selection import scope_of
 from rnc.ui.projections.selection_panel import draw_panel
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
-figures = PageFigures("Projections of the features", selection.common)
+figures = PageFigures("Projections of the features", selection.split_and_single_run)
 first = choose_first(selection)
 display = choose_display()
 choices = [first, choose_second(first, selection)] if display.two_maps else [first]
 if display.film:
     draw_film_of_maps(choices)
-classes = choose_classes(choices)
+classes = choose_vertices_and_highlights(choices)
 maps, panel = draw_maps(figures, choices, classes, display)
 if not maps:
     st.stop()

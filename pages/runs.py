@@ -7,7 +7,7 @@ from rnc.ui.run_filter import clear_filter, current_filter
 from rnc.ui.runs import sweep_progress
 from rnc.ui.runs.changes import draw_compaction, draw_outcome
 from rnc.ui.runs.config_diff import draw_differences
-from rnc.ui.runs.deletion import draw_deletion_of_many
+from rnc.ui.runs.deletion import draw_archive_or_delete_many
 from rnc.ui.runs.open_run_panel import draw_open_run
 from rnc.ui.runs.table import draw_counts, draw_left_out, draw_table
 from rnc.ui.runs.train_menu import draw_train_menu, draw_training_here
@@ -33,4 +33,4 @@ else:
     draw_table(runs)
 draw_open_run(all_runs, runs)
 draw_differences(selected_runs(selection))
-draw_deletion_of_many(runs)
+draw_archive_or_delete_many(runs)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rnc.safe_paths import open_new_file
+from rnc.safe_paths import open_new_replacing_old
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def atomic_file(path: Path, suffix: str = ".partial") -> Iterator[BinaryIO]:
     partial = path.with_name(path.name + suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open_new_file(partial) as file:
+        with open_new_replacing_old(partial) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -33,7 +33,7 @@ def simplex_cosine(num_classes: int) -> float:
     return -1.0 / (num_classes - 1)
 
 
-def spectrum(means: np.ndarray) -> np.ndarray:
+def singular_values_over_rms(means: np.ndarray) -> np.ndarray:
     """Return the C - 1 leading singular values of centred class means (C, d) over their root mean square: all 1 at a simplex.
 
     NaN if the means are all equal.
@@ -48,7 +48,7 @@ def are_alike(means: np.ndarray) -> bool:
     return bool(np.abs(centre(means)).max() <= _SAME * np.abs(means).max())
 
 
-def simplex_distances(means: np.ndarray) -> dict[str, np.ndarray]:
+def distances_from_simplex_by_measure(means: np.ndarray) -> dict[str, np.ndarray]:
     """Return distances of class means (..., C, d), not centred, from a simplex ETF of any size: all 0 at a simplex ETF.
 
     Each is of shape (...), NaN if all means are equal; `cosines` also if one mean equals the mean of all:
@@ -106,7 +106,7 @@ class SimplexSpan:
         """Project vectors (..., d) to (..., k - 1); distances between the vertices are kept, others only shrink."""
         return (vectors - self._origin) @ self._basis.T
 
-    def direction(self, vectors: np.ndarray) -> np.ndarray:
+    def project_directions(self, vectors: np.ndarray) -> np.ndarray:
         """Project directions (..., d), such as rows of the classifier, to (..., k - 1)."""
         return vectors @ self._basis.T
 

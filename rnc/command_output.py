@@ -40,14 +40,14 @@ def _discard_output() -> None:
     os.close(null)
 
 
-def say(text: object, file: TextIO | None = None) -> None:
+def print_escaped(text: object, file: TextIO | None = None) -> None:
     """Print a line that may contain texts from a store, to standard output or the given stream; see `printable`."""
     print(printable(str(text)), file=sys.stdout if file is None else file)
 
 
 def fail(reason: object, code: int) -> int:
     """Print `error: REASON` as one line on standard error; return the exit code."""
-    say(f"error: {' '.join(str(reason).split()) or type(reason).__name__}", sys.stderr)
+    print_escaped(f"error: {' '.join(str(reason).split()) or type(reason).__name__}", sys.stderr)
     return code
 
 

@@ -109,7 +109,7 @@ def open_to_append(path: Path, what: str) -> BinaryIO:
     return os.fdopen(_descriptor(path, what, os.O_WRONLY | os.O_APPEND | os.O_CREAT, None), "ab")
 
 
-def open_new_file(path: Path) -> BinaryIO:
+def open_new_replacing_old(path: Path) -> BinaryIO:
     """Open a new file for writing. Remove anything that already has the name, such as a link, instead of writing through it.
 
     Raises OSError as usual.

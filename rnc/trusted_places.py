@@ -19,7 +19,7 @@ def state_file(name: str) -> Path:
     return (Path(state) if state else Path.home() / ".local" / "state") / "rnc" / name
 
 
-def write(name: str, texts: Collection[str]) -> None:
+def add_missing(name: str, texts: Collection[str]) -> None:
     """Add those texts that are missing to the file of that name. Raises OSError if it cannot be written."""
     new = set(texts) - set(read(name))
     if not new:

@@ -43,7 +43,7 @@ class UmapProcess:
         return _from_bytes(answer)
 
 
-def serve(requests: BinaryIO, responses: BinaryIO) -> None:
+def answer_one_request(requests: BinaryIO, responses: BinaryIO) -> None:
     """Compile on artificial features, then answer one request, if there is one."""
     rng = np.random.default_rng(0)
     made_up = rng.normal(size=(60, 8)).astype(np.float32)
@@ -68,4 +68,4 @@ def _from_bytes(content: bytes) -> list[np.ndarray]:
 if __name__ == "__main__":
     _responses = sys.stdout.buffer
     sys.stdout = sys.stderr  # text that a library prints must not mix with the answer
-    serve(sys.stdin.buffer, _responses)
+    answer_one_request(sys.stdin.buffer, _responses)

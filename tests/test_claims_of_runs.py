@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rnc.claims import USED, Judgement, Verdict, judge
+from rnc.claims import USED, Judgement, Verdict, judge_each_claim
 from rnc.store.reader import StoreReader
 from train.run import main
 
@@ -36,7 +36,7 @@ def judged(store: Path, objective: str, presented_as: str) -> dict[str, Judgemen
     reader = StoreReader(store)
     runs = reader.runs.all().query("objective == @objective").assign(objective=presented_as)
     evidence = reader.metrics.evidence(list(runs["run_id"]), [str(metric) for metric in USED], cursor=10**6)
-    return {judgement.claim: judgement for judgement in judge(pd.DataFrame(runs), evidence)}
+    return {judgement.claim: judgement for judgement in judge_each_claim(pd.DataFrame(runs), evidence)}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from docs import readme_figures
-from rnc.claims import USED, Verdict, judge
+from rnc.claims import USED, Verdict, judge_each_claim
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import Metric, Objective, Role, Split
 
@@ -52,7 +52,7 @@ def test_verdicts(demo_store: Path) -> None:
     runs = reader.runs.all()
     evidence = reader.metrics.evidence(list(runs["run_id"]), list(USED), 60)
     expected = dict.fromkeys(SUPPORTED, Verdict.SUPPORTED) | dict.fromkeys(CONTRADICTED, Verdict.CONTRADICTED)
-    found = {judgement.claim: judgement.verdict for judgement in judge(runs, evidence)}
+    found = {judgement.claim: judgement.verdict for judgement in judge_each_claim(runs, evidence)}
     assert found == expected | {"C9 released": Verdict.NOT_MEASURED}
 
 

@@ -10,14 +10,14 @@ import pytest
 from docs import gallery as documents
 from docs.gallery import GALLERY, Published
 from rnc.models import weights
-from rnc.store.published_reader import published
+from rnc.store.published_reader import published_run_ids
 from rnc.vocabulary import TRAINED
 from tests.pages.app import charts, open_page, seen
 from train.named_run_sets import cpu_runs
 from train.run import parse
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = published(GALLERY)
+RUNS = published_run_ids(GALLERY)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ Tested by tests/rnc/probe/test_attack_paths_of_finished_runs.py.
 import argparse
 from pathlib import Path
 
-from rnc.command_output import fail, run_command, say
+from rnc.command_output import fail, print_escaped, run_command
 from rnc.datasets import DatasetError
 from rnc.devices import pick_device
 from rnc.models.weights import CheckpointError
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
             continue
         for path in added:
             where = f"{run_id}, epoch {path.epoch}, {path.split}, {path.condition}"
-            say(f"{where}: added; {path.agreement:.1%} of the decisions are the stored ones")
+            print_escaped(f"{where}: added; {path.agreement:.1%} of the decisions are the stored ones")
     return failed
 
 

@@ -104,7 +104,7 @@ class RunConfig(MeasurementConfig):
             )
 
     @property
-    def records_training(self) -> bool:
+    def trains_on_perturbed_images(self) -> bool:
         """Return whether an epoch trains on perturbed images, which are measured as `as_trained`."""
         return self.objective is not Objective.ST
 

@@ -81,9 +81,9 @@ class Estimate:
             model = models.build(config.model, spec, width)
             set_threads(model, self._options.threads)
             execution = Execution.choose(device, self._options.precision, self._options.compiled, model)
-            execution.prepare(model)
+            execution.place_network(model)
             batch = _images_to_time(operations, device)
-            images = execution.place(torch.rand(batch, *spec.image_shape, device=device))
+            images = execution.to_memory_layout(torch.rand(batch, *spec.image_shape, device=device))
             labels = torch.arange(batch, device=device) % spec.num_classes
             forward, attack_step, train_step = _time_passes(model, images, labels, execution)
             self._timed[key] = times * forward, times * attack_step, times * train_step

@@ -81,7 +81,7 @@ class Trainer:
 
     def _fold(self, model: FeatureClassifier) -> FoldedCopy | None:
         few = torch.arange(min(CHECKED_IMAGES, len(self._data.images)), device=self._data.images.labels.device)
-        copy = folded_copy(model, self._execution.place(self._data.images.pixels(few)))
+        copy = folded_copy(model, self._execution.to_memory_layout(self._data.images.pixels(few)))
         return copy if copy is None else self._execution.compile(copy)
 
     def __str__(self) -> str:
@@ -122,7 +122,7 @@ class Trainer:
         weight = len(mine) * ranks.count / len(batch)
         if not len(mine):  # the batch is smaller than the number of processes: this process gets weight 0
             mine = batch[:1]
-        clean, labels = self._execution.place(data.images.pixels(mine)), data.images.labels[mine]
+        clean, labels = self._execution.to_memory_layout(data.images.pixels(mine)), data.images.labels[mine]
         noise = SampleNoise(config.seed * 1_000_003 + epoch, data.sample_indices[mine])
         with self._execution.autocast():
             with self.attack_watch.running():

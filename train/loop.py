@@ -44,7 +44,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
     model = models.build(config.model, datasets.spec(config.dataset), config.width)
     execution = Execution.choose(device, options.precision, options.compiled, model)
     threads = set_threads(model, options.threads)
-    execution.prepare(model)
+    execution.place_network(model)
     data = load_data(config, options.data_root, device)
     if not ranks.is_main:
         run = _Run(config, options, ranks, model, execution, data)
@@ -143,7 +143,7 @@ class _Run:
 
     def _train_epoch(self, epoch: int, bar: tqdm) -> None:
         config = self.config
-        is_recorded = epoch in config.measured_at() and config.records_training
+        is_recorded = epoch in config.measured_at() and config.trains_on_perturbed_images
         recorder = Recorder(self.data.training) if is_recorded else None
         begin = time.monotonic()
         loss = self.trainer.train_epoch(epoch, recorder, self._beat)
@@ -156,7 +156,7 @@ class _Run:
         self.progress.unwritten.append(self._epoch_row(epoch, loss, seconds))
         self._measure(epoch, bar, recorder.recorded() if recorder else None)
         self.progress.epoch = epoch
-        is_out_of_time = epoch < config.epochs and self.ranks.broadcast(self.limit.reached())
+        is_out_of_time = epoch < config.epochs and self.ranks.broadcast(self.limit.reached_by_next_epoch())
         self._save(always=is_out_of_time)
         if is_out_of_time:
             raise StopRun(f"time limit reached after epoch {epoch}; the same command resumes the run", OUT_OF_TIME)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from rnc import datasets, log
-from rnc.command_output import fail, run_command, say
+from rnc.command_output import fail, print_escaped, run_command
 from rnc.datasets import DatasetSpec, allowed_folders, custom
 from rnc.datasets.custom import CustomImages
 from rnc.devices import check_threads, exact_float32, pick_device, set_threads
@@ -27,7 +27,7 @@ from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.measurement_summary import summary
 from rnc.probe.store_and_device_options import Options
 from rnc.safe_paths import UnsafePathError
-from rnc.store.addresses import store_path, to_log_beside
+from rnc.store.addresses import store_if_log_allowed_beside, store_path
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.vocabulary import Split
 
@@ -137,7 +137,7 @@ def main(arguments: list[str]) -> int:
 def measure(command: Command) -> None:
     """Check everything before changing the store, then measure. Raises the errors that `main` handles."""
     options = command.options()
-    log.set_up(to_log_beside(options.store))
+    log.set_up(store_if_log_allowed_beside(options.store))
     device = pick_device(options.device)
     check_threads(options.threads)
     checkpoints, skipped = checkpoint_files(command.checkpoint, command.epochs)
@@ -159,7 +159,7 @@ def measure(command: Command) -> None:
     exact_float32()
     execution = Execution.choose(device, Precision.FLOAT32, compiled=False, model=model)
     threads = set_threads(model, options.threads)
-    execution, warning = execution.prepare_external(model, spec.image_shape)
+    execution, warning = execution.place_external(model, spec.image_shape)
     if warning:
         _say(warning)
     for split, part in image_sets.items():
@@ -278,7 +278,7 @@ def _sha256(path: Path) -> str:
 
 
 def _say(*parts: str) -> None:
-    say("; ".join(parts))
+    print_escaped("; ".join(parts))
 
 
 if __name__ == "__main__":

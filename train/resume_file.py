@@ -62,7 +62,7 @@ class Progress:
         """Return the last epoch that is completely in the store, or None; stored parts of later epochs are computed again."""
         return self.epoch - len(self.unwritten) if self.started else None
 
-    def check(self, config: RunConfig) -> None:
+    def check_valid_for(self, config: RunConfig) -> None:
         """Raise ResumeError if this cannot be the progress of a run."""
         if not _is_integer(self.epoch) or not 0 <= self.epoch <= config.epochs:
             raise ResumeError(f"its epoch is {str(self.epoch)[:40]!r}, but the run has {config.epochs} epochs")
@@ -153,7 +153,7 @@ class ResumeFile:
             progress = Progress(**json.loads(metadata["progress"]))
         except (KeyError, TypeError, ValueError, RecursionError):
             raise ResumeError("it is damaged: its progress cannot be read") from None
-        progress.check(self._config)
+        progress.check_valid_for(self._config)
         return progress, tensors
 
     def remove(self) -> None:

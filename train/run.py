@@ -14,7 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from rnc import log
-from rnc.command_output import fail, printable, run_command, say
+from rnc.command_output import fail, print_escaped, printable, run_command
 from rnc.devices import check_threads, cores, pick_device
 from rnc.durations import in_words
 from rnc.models.weights import CheckpointError
@@ -24,7 +24,7 @@ from rnc.probe.interruption import StopRun, parse_duration, sigterm_stops
 from rnc.probe.measurement_config import check_least, check_most, primitive
 from rnc.probe.store_and_device_options import Options
 from rnc.safe_paths import UnsafePathError
-from rnc.store.addresses import store_path, to_log_beside
+from rnc.store.addresses import store_if_log_allowed_beside, store_path
 from rnc.store.errors import RunExistsError, StoreError, StoreWriteError
 from train.config import RunConfig
 from train.cost import Estimate
@@ -102,11 +102,11 @@ def main(arguments: list[str]) -> int:
     configs = list({command.config.run_id: command.config for command in commands}.values())
     if commands[0].list_runs:
         return _list_runs()
-    log.set_up(to_log_beside(options.store))
+    log.set_up(store_if_log_allowed_beside(options.store))
     try:
         if commands[0].dry_run:
             return print_costs(configs, options, f"one after another on {pick_device(options.device)}: about {{}}")
-        options.check()
+        options.check_and_prepare_store()
         if len(configs) > 1:
             return _train_several(configs, options, commands[0].jobs or cores())
     except (StoreError, ValueError) as error:
@@ -136,7 +136,7 @@ def _train_one(config: RunConfig, options: Options) -> int:
 
 def _list_runs() -> int:
     for name in paper_runs():
-        say(name)
+        print_escaped(name)
     return 0
 
 
@@ -146,8 +146,8 @@ def print_costs(configs: list[RunConfig], options: Options, total_as: str) -> in
     for config in configs:
         seconds = estimate.seconds(config)
         total += seconds
-        say(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
-    say(f"{len(configs)} runs, {total_as.format(in_words(total))}")
+        print_escaped(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
+    print_escaped(f"{len(configs)} runs, {total_as.format(in_words(total))}")
     return 0
 
 
@@ -222,7 +222,7 @@ def _exit_code(run_id: str, future: Future[None]) -> int:
 
 
 def _begin_worker(store: Path) -> None:
-    log.set_up(to_log_beside(store))
+    log.set_up(store_if_log_allowed_beside(store))
     _end_with_parent()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rnc.command_output import fail, printable, run_command, say
+from rnc.command_output import fail, print_escaped, printable, run_command
 from rnc.probe.interruption import OUT_OF_TIME
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         _check(command)
         if command.dry_run:
             return print_costs(configs, command.options(), "about {} on a machine like this one")
-        command.options().check()
+        command.options().check_and_prepare_store()
         more = {"pack": given.pack, "ranks": given.ranks, "slurm": dict(_pair(text) for text in given.slurm)}
         sweep = new_or_continued_sweep(
             sweep_name(rest, configs), configs, command, pick_engine(given.engine).name, more
@@ -103,7 +103,7 @@ def _start(sweep: Sweep, store: Path, given: argparse.Namespace, *, failed_too: 
     engine, folder = pick_engine(sweep.engine), sweep_folder(store, sweep.name)
     options = job_options(sweep.options)
     if ending := engine.alive([job for job in sweep.jobs if job.cancelled], folder):
-        say(f"{sweep.name}: waiting for the cancelled jobs {_ids(ending)} to end")
+        print_escaped(f"{sweep.name}: waiting for the cancelled jobs {_ids(ending)} to end")
         _wait_until_ended(sweep, engine, ending, folder)
     held = _runs_in_jobs(sweep, engine, folder)
     states = _progress(sweep, store).states
@@ -114,7 +114,7 @@ def _start(sweep: Sweep, store: Path, given: argparse.Namespace, *, failed_too: 
         commands = {run_id: run_arguments(sweep.runs[run_id]) + flags for run_id in todo}
         jobs = engine.submit(commands, store, folder, options)
         sweep.jobs += jobs
-        say(
+        print_escaped(
             f"{sweep.name}: submitted {len(todo)} runs in {len(jobs)} jobs on {engine.name}; their logs: {folder / 'jobs'}"
         )
     sweep.save(store)
@@ -192,7 +192,7 @@ def _matching(name: str, store: Path) -> list[Sweep]:
         which = f"no sweep with a name starting with {name!r}" if name else "no sweep"
         raise ValueError(f"{which} writes to {store}")
     for one in left_out.items():
-        say(f"warning: {left_out_message(*one)}", sys.stderr)
+        print_escaped(f"warning: {left_out_message(*one)}", sys.stderr)
     return chosen
 
 
@@ -243,8 +243,8 @@ def _print_status(sweep: Sweep, store: Path, engine: Engine) -> int:
     done = dict(zip(runs["run_id"], runs["epochs_done"], strict=True)) if len(runs) else {}
     for run_id, run in sweep.runs.items():
         where = f", in a job of {engine.name}" if run_id in held else ""
-        say(f"{run_id}  {now.states[run_id]}{where}  epoch {done.get(run_id, 0)} of {run.epochs}")
-    say(f"{sweep.name}: {now}")
+        print_escaped(f"{run_id}  {now.states[run_id]}{where}  epoch {done.get(run_id, 0)} of {run.epochs}")
+    print_escaped(f"{sweep.name}: {now}")
     return _exit_code(now)
 
 

@@ -22,7 +22,9 @@ class APGD(IterativeAttack):
     the attacker than the start. Auto-PGD makes one forward pass more than PGD, because it also evaluates the last point.
     """
 
-    def one_restart(self, problem: AttackProblem, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def iterates_and_kept_images(
+        self, problem: AttackProblem, start: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Run algorithm 1 of the paper, for each sample with its own step size eta.
 
         A checkpoint takes effect before the next step, so that no step is computed and then discarded.
@@ -37,8 +39,8 @@ class APGD(IterativeAttack):
                 halved = state.checkpoint(k - last_checkpoint)
                 x, gradient = choose(halved, state.x_max, x), choose(halved, state.gradient_at_x_max, gradient)
                 last_checkpoint = k
-            z = problem.step(x, per_sample(state.eta) * self.ball.ascend(gradient, 1.0))
-            x_next = z if k == 0 else problem.step(x, _ALPHA * (z - x) + (1 - _ALPHA) * (x - x_previous))
+            z = problem.move_within_ball(x, per_sample(state.eta) * self.ball.ascend(gradient, 1.0))
+            x_next = z if k == 0 else problem.move_within_ball(x, _ALPHA * (z - x) + (1 - _ALPHA) * (x - x_previous))
             x, x_previous = x_next, x
             state.update(x, *_evaluate(problem, x, is_last=k + 1 == self.steps))
         yield x, state.kept

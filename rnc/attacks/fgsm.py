@@ -21,8 +21,10 @@ class FGSM(IterativeAttack):
 
     starts_clean: ClassVar[bool] = True
 
-    def one_restart(self, problem: AttackProblem, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def iterates_and_kept_images(
+        self, problem: AttackProblem, start: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield the start and the point after the step."""
         yield start, start
-        images = problem.step(start, self.ball.ascend(problem.gradient(start), self.ball.epsilon))
+        images = problem.move_within_ball(start, self.ball.ascend(problem.gradient(start), self.ball.epsilon))
         yield images, images

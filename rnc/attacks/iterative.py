@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 
 from rnc.attacks.losses import Loss, cross_entropy
-from rnc.attacks.norm_balls import Ball, check_fits
+from rnc.attacks.norm_balls import Ball, check_ball_not_too_large
 from rnc.attacks.problem import AttackProblem, AttackScore, Logits, choose
 from rnc.attacks.randomness import SampleNoise, as_noise
 
@@ -104,13 +104,15 @@ class IterativeAttack:
                 delta = start.detach() - problem.clean
             else:
                 delta = self.ball.random_start(problem.clean, noise)
-            path = self.one_restart(problem, self.ball.begin(problem.clean, delta))
+            path = self.iterates_and_kept_images(problem, self.ball.starting_images(problem.clean, delta))
             for step, (iterate, kept) in enumerate(path):
                 if step == self.steps and self.restarts > 1:
                     best = _better(problem, kept, best)
                 yield AttackStep(restart, step, iterate, kept if best is None else best[0], problem.without_gradient)
 
-    def one_restart(self, problem: AttackProblem, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def iterates_and_kept_images(
+        self, problem: AttackProblem, start: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield (iterate, images that this restart would return) at the start and after every step: the algorithm itself."""
         raise NotImplementedError
 
@@ -120,7 +122,7 @@ class IterativeAttack:
             raise ValueError(
                 f"images must be (N, c, h, w) and labels (N,); got {tuple(images.shape)}, {tuple(labels.shape)}"
             )
-        check_fits(self.ball, images)
+        check_ball_not_too_large(self.ball, images)
         if start is not None and start.shape != images.shape:
             raise ValueError(f"start must have the shape of images, {tuple(images.shape)}; got {tuple(start.shape)}")
         if self.check_pixels and not torch.all((images >= 0) & (images <= 1)):

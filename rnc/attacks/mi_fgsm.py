@@ -23,14 +23,16 @@ class MIFGSM(PGD):
 
     starts_clean: ClassVar[bool] = True
 
-    def one_restart(self, problem: AttackProblem, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def iterates_and_kept_images(
+        self, problem: AttackProblem, start: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Take the steps g <- mu g + gradient / |gradient|_1 (equation 6); the attacker keeps the last point."""
         images = start
         g: torch.Tensor | float = 0.0
         yield images, images
         for step_size in self.step_sizes():
             g = self.momentum * g + l1_normalised(problem.gradient(images))
-            images = problem.step(images, self.ball.ascend(g, step_size))
+            images = problem.move_within_ball(images, self.ball.ascend(g, step_size))
             yield images, images
 
 

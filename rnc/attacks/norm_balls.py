@@ -21,7 +21,7 @@ class Ball(Protocol):
     def random_start(self, like: torch.Tensor, noise: Noise) -> torch.Tensor:
         """Return a random delta inside the ball."""
 
-    def begin(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    def starting_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Return the images at which an attack takes its first gradient."""
 
     def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
@@ -30,7 +30,7 @@ class Ball(Protocol):
     def project(self, delta: torch.Tensor) -> torch.Tensor:
         """Return the nearest point of the ball."""
 
-    def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    def confined_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Return the images clean + delta, confined to the ball around `clean` and to [0, 1]."""
 
 
@@ -40,13 +40,13 @@ class _ClippedBall:
     def project(self, delta: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
-    def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    def confined_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Return the images clean + delta, projected onto the ball and then clipped to [0, 1]."""
         return (clean + self.project(delta)).clamp(0.0, 1.0)
 
-    def begin(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    def starting_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Return the images clean + delta, confined to the ball and to [0, 1], because attacks begin at valid images."""
-        return self.confine(clean, delta)
+        return self.confined_images(clean, delta)
 
 
 def _check_epsilon(norm: Norm, epsilon: float) -> None:
@@ -128,7 +128,7 @@ def ball_of(norm: Norm, epsilon: float) -> LinfBall | L2Ball:
     return LinfBall(epsilon) if Norm(norm) is Norm.LINF else L2Ball(epsilon)
 
 
-def check_fits(ball: Ball, images: torch.Tensor) -> None:
+def check_ball_not_too_large(ball: Ball, images: torch.Tensor) -> None:
     """Raise ValueError if a ball is larger than the largest possible change of images (N, c, h, w) in [0, 1]."""
     if isinstance(ball, L2Ball):
         check_epsilon(Norm.L2, ball.epsilon, math.prod(images.shape[1:]))

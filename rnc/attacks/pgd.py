@@ -28,13 +28,15 @@ class PGD(IterativeAttack):
         if not 0 < self.step_size < math.inf:
             raise ValueError(f"a finite step_size > 0 is needed; got {self.step_size}")
 
-    def one_restart(self, problem: AttackProblem, start: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def iterates_and_kept_images(
+        self, problem: AttackProblem, start: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Take the ascent steps one by one; the attacker keeps the last point, even if an earlier one was better."""
         images = start
         yield images, images
         for step_size in self.step_sizes():
             gradient = problem.gradient(images)
-            images = problem.step(images, self.ball.ascend(gradient, step_size))
+            images = problem.move_within_ball(images, self.ball.ascend(gradient, step_size))
             yield images, images
 
     def step_sizes(self) -> list[float]:

@@ -62,9 +62,9 @@ class AttackProblem:
         logits = self.logits_fn(images)
         return self._score(logits, self.loss(logits, self.labels))
 
-    def step(self, images: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    def move_within_ball(self, images: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Return the images moved by delta, confined to the ball and to [0, 1]."""
-        return self.ball.confine(self.clean, images - self.clean + delta)
+        return self.ball.confined_images(self.clean, images - self.clean + delta)
 
     def _forward_and_backward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the logits, the losses, and the attacker's direction; record the samples whose gradient is 0."""

@@ -17,7 +17,7 @@ _START_SD = 0.001  # the attack starts at 0.001 N(0, 1); paper, section 2
 class _UnclippedStart:
     """A ball whose start may lie outside [0, 1]: TRADES takes its first gradient there; all later points are confined."""
 
-    def begin(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    def starting_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Return the point clean + delta."""
         return clean + delta
 
@@ -39,7 +39,7 @@ class TradesL2Ball(_UnclippedStart, L2Ball):
         vanished = (amplitudes(gradient) == 0).view(-1, *(1,) * (gradient.dim() - 1))
         return super().ascend(torch.where(vanished, self.direction, gradient), step_size)
 
-    def confine(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    def confined_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Clip to [0, 1], then shorten: a point between two valid images is a valid image."""
         return clean + self.project((clean + delta).clamp(0.0, 1.0) - clean)
 

@@ -20,7 +20,7 @@ from rnc.claims.evidence import Number, RunEvidence
 from rnc.claims.paper_claims import CLAIMS, ONLY_FITTED, USED
 from rnc.vocabulary import Metric, Role, RunState
 
-__all__ = ["ORIGIN", "USED", "Judgement", "Number", "Reason", "Verdict", "is_trained_to_its_end", "judge"]
+__all__ = ["ORIGIN", "USED", "Judgement", "Number", "Reason", "Verdict", "is_trained_to_its_end", "judge_each_claim"]
 
 
 class Verdict(StrEnum):
@@ -69,14 +69,14 @@ class Judgement:
     @property
     def verdict(self) -> Verdict:
         """Return the verdict over all runs that the claim applies to."""
-        return self._verdict(self.judged_numbers)
+        return self._verdict(self.numbers_of_judged_runs)
 
     def of(self, run_id: str) -> Verdict:
         """Return the verdict for one run alone."""
-        return self._verdict([number for number in self.judged_numbers if number.run_id == run_id], run_id)
+        return self._verdict([number for number in self.numbers_of_judged_runs if number.run_id == run_id], run_id)
 
     @property
-    def judged_numbers(self) -> list[Number]:
+    def numbers_of_judged_runs(self) -> list[Number]:
         """Return the numbers of the runs that have a verdict."""
         return [number for number in self.numbers if number.run_id not in self.unjudged]
 
@@ -85,7 +85,7 @@ class Judgement:
 
         It is that of one run, or of all that have a verdict; of several main numbers, the nearest to its bound.
         """
-        numbers = [number for number in self.judged_numbers if run_id in (None, number.run_id)]
+        numbers = [number for number in self.numbers_of_judged_runs if run_id in (None, number.run_id)]
         beyond = [number for number in numbers if not number.met]
         main = [number for number in numbers if number.name == self.main]
         return min(beyond or main or numbers, key=lambda number: number.margin, default=None)
@@ -97,7 +97,7 @@ class Judgement:
         return Verdict.TOO_EARLY if Reason.TOO_EARLY in reasons else Verdict.NOT_MEASURED
 
 
-def judge(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
+def judge_each_claim(runs: pd.DataFrame, evidence: pd.DataFrame) -> list[Judgement]:
     """Judge every claim on runs (run_id, objective, classes) and their evidence from `reader.metrics.evidence`.
 
     Each run is judged at its last epoch in the evidence; the earlier epochs give the course of a number. A run has no verdict on

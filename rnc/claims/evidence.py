@@ -85,7 +85,7 @@ class RunEvidence:
         key = (str(split), str(shown), means, layer, str(metric), self.last if epoch is None else epoch)
         return float(self._values.get(key, math.nan))
 
-    def relative_to_init(self, shown: str, metric: Metric) -> float:
+    def relative_to_clean_at_start(self, shown: str, metric: Metric) -> float:
         """Return a value divided by that of clean data at initialisation."""
         return ratio(self.at(shown, metric), self.at(Role.CLEAN, metric, epoch=0))
 
@@ -93,7 +93,7 @@ class RunEvidence:
         """Return a value divided by that of clean data."""
         return ratio(self.at(shown, metric), self.at(Role.CLEAN, metric))
 
-    def angle(self, shown: str) -> float:
+    def radians_from_clean_means(self, shown: str) -> float:
         """Return the mean angle (rad) between the centred class means and the clean ones."""
         return self.at(shown, Metric.ANGLE, means="clean")
 
@@ -101,7 +101,7 @@ class RunEvidence:
         """Return the stages of the network from the pixels on, without the penultimate features."""
         return self._stages
 
-    def smaller_attacks(self) -> dict[str, float]:
+    def smaller_epsilon_ratios(self) -> dict[str, float]:
         """Return the untargeted attacks in the run's norm below its epsilon, with their share of it."""
         return self._smaller_attacks
 

@@ -27,7 +27,7 @@ from rnc.vocabulary import TERMINAL_ACCURACY, Metric, Objective, Role, Split
 
 COLLAPSE = (Metric.NC1, Metric.NC2_EQUINORM, Metric.NC2_EQUIANGULARITY, Metric.NC3, Metric.NC4)
 USED = (*COLLAPSE, Metric.ANGLE, Metric.ACCURACY, Metric.NCC_ACCURACY)
-"""The metrics that `judge` needs."""
+"""The metrics that `judge_each_claim` needs."""
 
 ONLY_FITTED = f" Only runs with at least {TERMINAL_ACCURACY:.1%} clean training accuracy are judged."
 _C9_CRITERION = (
@@ -46,9 +46,11 @@ _AT = (Objective.AT, Objective.AT_EVAL_ATTACK)
 
 def _c1(run: RunEvidence) -> list[Number]:
     numbers = [run.at_least("train accuracy", run.at(Role.CLEAN, Metric.ACCURACY), TERMINAL_ACCURACY)]
-    numbers.append(run.at_most("NC1 now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), COLLAPSED))
+    numbers.append(run.at_most("NC1 now / at start", run.relative_to_clean_at_start(Role.CLEAN, Metric.NC1), COLLAPSED))
     for metric in COLLAPSE[1:]:
-        numbers.append(run.below(f"{_SHORT[metric]} now / at start", run.relative_to_init(Role.CLEAN, metric), 1))
+        numbers.append(
+            run.below(f"{_SHORT[metric]} now / at start", run.relative_to_clean_at_start(Role.CLEAN, metric), 1)
+        )
     return numbers
 
 
@@ -60,7 +62,7 @@ def _c2(run: RunEvidence) -> list[Number]:
         ),
         run.at_least("equiangularity, perturbed / clean", turned, SIMPLEX_LOST, Role.PERTURBED),
     ]
-    for shown, share in run.smaller_attacks().items():
+    for shown, share in run.smaller_epsilon_ratios().items():
         if math.isclose(share, 0.5):
             numbers.append(
                 run.at_least("NC1 at ε/2 / clean", run.relative_to_clean(shown, Metric.NC1), DESTROYED, shown)
@@ -71,10 +73,12 @@ def _c2(run: RunEvidence) -> list[Number]:
 def _c3(run: RunEvidence) -> list[Number]:
     between_vertices = math.acos(-1 / (run.num_classes - 1))
     shown = Role.RELABELLED
-    angle = run.angle(shown) / between_vertices
+    angle = run.radians_from_clean_means(shown) / between_vertices
     return [
         run.at_most("NC1, relabelled / clean", run.relative_to_clean(shown, Metric.NC1), DESTROYED, shown),
-        run.at_most("NC1 relabelled / clean at start", run.relative_to_init(shown, Metric.NC1), COLLAPSED, shown),
+        run.at_most(
+            "NC1 relabelled / clean at start", run.relative_to_clean_at_start(shown, Metric.NC1), COLLAPSED, shown
+        ),
         run.at_most("angle to the vertex / between two vertices", angle, HALF_WAY, shown),
     ]
 
@@ -83,9 +87,11 @@ def _c4(run: RunEvidence) -> list[Number]:
     shown = Role.TARGETED
     turned = run.relative_to_clean(shown, Metric.NC2_EQUIANGULARITY)
     return [
-        run.at_most("NC1 targeted / clean at start", run.relative_to_init(shown, Metric.NC1), COLLAPSED, shown),
+        run.at_most(
+            "NC1 targeted / clean at start", run.relative_to_clean_at_start(shown, Metric.NC1), COLLAPSED, shown
+        ),
         run.at_most("equiangularity, targeted / clean", turned, SIMPLEX_LOST, shown),
-        run.at_most("angle to the target's vertex (rad)", run.angle(shown), ALIGNED, shown),
+        run.at_most("angle to the target's vertex (rad)", run.radians_from_clean_means(shown), ALIGNED, shown),
     ]
 
 
@@ -93,12 +99,12 @@ def _c5(run: RunEvidence) -> list[Number]:
     numbers = []
     for noise, name in ((Role.GAUSSIAN, "Gaussian"), (Role.SIGN_NOISE, "sign noise")):
         numbers.append(run.at_most(f"NC1, {name} / clean", run.relative_to_clean(noise, Metric.NC1), DESTROYED, noise))
-        numbers.append(run.at_most(f"angle, {name} (rad)", run.angle(noise), ALIGNED, noise))
+        numbers.append(run.at_most(f"angle, {name} (rad)", run.radians_from_clean_means(noise), ALIGNED, noise))
     return numbers
 
 
 def _c6(run: RunEvidence) -> list[Number]:
-    clean, perturbed = (run.relative_to_init(shown, Metric.NC1) for shown in (Role.CLEAN, Role.PERTURBED))
+    clean, perturbed = (run.relative_to_clean_at_start(shown, Metric.NC1) for shown in (Role.CLEAN, Role.PERTURBED))
     return [
         run.at_most("NC1 clean now / clean at start", clean, COLLAPSED),
         run.at_most("NC1 perturbed now / clean at start", perturbed, COLLAPSED_UNDER_ATTACK, Role.PERTURBED),
@@ -106,7 +112,7 @@ def _c6(run: RunEvidence) -> list[Number]:
 
 
 def _c7(run: RunEvidence) -> list[Number]:
-    angle = run.angle(Role.PERTURBED)
+    angle = run.radians_from_clean_means(Role.PERTURBED)
     return [run.at_most("mean angle clean to perturbed (rad)", angle, ALIGNED, Role.PERTURBED)]
 
 
@@ -126,10 +132,10 @@ def _c9(run: RunEvidence) -> list[Number]:
     return [
         run.at_least("test accuracy, clean", clean, TIMES_CHANCE / run.num_classes),
         run.at_least("test accuracy, PGD / clean", ratio(attacked, clean), LEAST_ROBUST, Role.PERTURBED),
-        run.at_least("NC1 clean now / at start", run.relative_to_init(Role.CLEAN, Metric.NC1), COLLAPSED),
+        run.at_least("NC1 clean now / at start", run.relative_to_clean_at_start(Role.CLEAN, Metric.NC1), COLLAPSED),
         run.at_least(
             "NC1 perturbed now / clean at start",
-            run.relative_to_init(Role.PERTURBED, Metric.NC1),
+            run.relative_to_clean_at_start(Role.PERTURBED, Metric.NC1),
             COLLAPSED_UNDER_ATTACK,
             Role.PERTURBED,
         ),

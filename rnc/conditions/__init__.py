@@ -11,7 +11,7 @@ from rnc.conditions.pixels import (
     parse_pixels,
 )
 from rnc.conditions.presets import UsualAttack, presets, usual_attack
-from rnc.conditions.words import all_in_words, in_words
+from rnc.conditions.words import condition_in_words, conditions_in_words
 
 __all__ = [
     "CLEAN",
@@ -19,12 +19,12 @@ __all__ = [
     "NORM_SIGNS",
     "Condition",
     "UsualAttack",
-    "all_in_words",
+    "conditions_in_words",
     "check_epsilon",
     "check_pixel_statistic",
     "default_step_size",
     "format_pixels",
-    "in_words",
+    "condition_in_words",
     "largest_epsilon",
     "no_gradient_message",
     "parse_pixels",

@@ -18,7 +18,7 @@ _ROLES = {str(role): str(role) for role in Role} | {
 
 
 @lru_cache(1024)
-def in_words(name: str) -> str:
+def condition_in_words(name: str) -> str:
     """Return a name of a condition in words: `sign noise`, `Gaussian noise`, `PGD-10, ℓ∞ ε = 0.07`.
 
     A text that is neither a role nor a slug is returned as it is. It may come from anyone, and must be escaped where it is shown.
@@ -31,8 +31,8 @@ def in_words(name: str) -> str:
         return name
 
 
-def all_in_words(names: Sequence[str]) -> dict[str, str]:
+def conditions_in_words(names: Sequence[str]) -> dict[str, str]:
     """Return different names in words, by name; those that have the same words are followed by the name itself."""
-    words = {name: in_words(name) for name in names}
+    words = {name: condition_in_words(name) for name in names}
     counts = Counter(words.values())
     return {name: text if counts[text] == 1 else f"{text} ({name})" for name, text in words.items()}

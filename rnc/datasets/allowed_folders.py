@@ -19,7 +19,7 @@ _FILE = "image_folders.jsonl"
 
 def allow(images: CustomImages) -> None:
     """Record that images may be read for stores from now on. Raises OSError if the home folder is not writable."""
-    trusted_places.write(_FILE, [str(path) for path in _folders(images)])
+    trusted_places.add_missing(_FILE, [str(path) for path in _folders(images)])
 
 
 def refuse_unless_allowed(images: CustomImages) -> None:

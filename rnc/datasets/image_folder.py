@@ -64,7 +64,7 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
     Raises DatasetError if a class folder is not a class of the data set or duplicates another, or if a class has no
     images.
     """
-    for folder in names_on_disk.folders(spec, root):
+    for folder in names_on_disk.candidate_folders(spec, root):
         for split_folder in names_on_disk.split_folders(folder, split):
             subfolders = class_folders(split_folder)
             if subfolders:

@@ -34,7 +34,7 @@ def data_root(root: Path | str | None = None) -> Path:
     return Path(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
 
 
-def folders(spec: DatasetSpec, root: Path) -> list[Path]:
+def candidate_folders(spec: DatasetSpec, root: Path) -> list[Path]:
     """Return the folders that may hold a data set, by priority, whether they exist or not."""
     return [root / name for name in _FOLDERS.get(spec.name, (spec.name,))]
 

@@ -99,7 +99,7 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 
     Raises DatasetError if a numbered series is incomplete, or mixed with other files.
     """
-    for folder in names_on_disk.folders(spec, root):
+    for folder in names_on_disk.candidate_folders(spec, root):
         for below in ("", "data", "plain_text", spec.name, "160px"):
             files = split_files(folder / below, split)
             if files:

@@ -87,7 +87,7 @@ def _explain_errors(spec: DatasetSpec, split: Split, root: Path, download: bool)
     except DatasetError:
         raise
     except Exception as error:  # torchvision passes on all errors of network, disk, archive or parsing
-        folders = " or ".join(str(path) for path in names_on_disk.folders(spec, root))
+        folders = " or ".join(str(path) for path in names_on_disk.candidate_folders(spec, root))
         names = "|".join(names_on_disk.split_names(split))
         reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
         if not download:

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnc.command_output import fail, run_command, say
+from rnc.command_output import fail, print_escaped, run_command
 from rnc.datasets import data_root
 from rnc.doctor.finding import Finding, Level
 from rnc.doctor.leftovers import examine_leftovers
@@ -44,13 +44,13 @@ def main(arguments: list[str]) -> int:
     if store.is_dir():
         return fail(_is_a_folder(store), 2)
     for finding in examine(store, data_root(options.data_root)):
-        say(f"{finding.level:<8} {finding.text}")
+        print_escaped(f"{finding.level:<8} {finding.text}")
         if options.repair and (finding.repair or finding.level is Level.TROUBLE):
             left += not _repaired(finding)
         elif finding.level is Level.TROUBLE:
             left += 1
             if finding.repair:
-                say(f"{'':<8} --repair fixes this")
+                print_escaped(f"{'':<8} --repair fixes this")
     return 1 if left else 0
 
 
@@ -63,14 +63,14 @@ def _is_a_folder(store: Path) -> str:
 def _repaired(finding: Finding) -> bool:
     """Repair a finding, print the result, and return whether it is now repaired."""
     if finding.repair is None:
-        say(f"{'left':<8} this cannot be repaired automatically")
+        print_escaped(f"{'left':<8} this cannot be repaired automatically")
         return False
     try:
         done = finding.repair()
     except (StoreError, OSError) as error:
-        say(f"{'left':<8} not repaired: {error}")
+        print_escaped(f"{'left':<8} not repaired: {error}")
         return False
-    say(f"{'repaired':<8} {done}")
+    print_escaped(f"{'repaired':<8} {done}")
     return True
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.film.sample_values import sample_values
 from rnc.film.stored_states import FilmRequest, StoredStates
 from rnc.film.views import View, positions
@@ -35,7 +35,7 @@ def states_file(reader: StoreReader, request: FilmRequest, classes: list[str]) -
         "run": request.run_id,
         "split": str(request.split),
         "condition": request.condition,
-        "condition_in_words": in_words(request.condition),
+        "condition_in_words": condition_in_words(request.condition),
         "classes": classes,
         "stored": states.samples.stored,
         "epochs": states.epochs,

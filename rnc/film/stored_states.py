@@ -66,7 +66,7 @@ class StoredStates:
     def __init__(self, reader: StoreReader, request: FilmRequest) -> None:
         """Read which epochs and samples there are. Raises ValueError if the run stored no features of this split."""
         self._reader, self.request = reader, request
-        stored = reader.samples.featured(request.run_id)
+        stored = reader.samples.epochs_and_conditions_with_features(request.run_id)
         stored = stored[stored["split"] == request.split]
         self.epochs = sorted({int(epoch) for epoch in stored[stored["condition"] == CLEAN.slug]["epoch"]})
         if not self.epochs:
@@ -102,7 +102,7 @@ class StoredStates:
     def _path_at(self, epoch: int) -> pd.DataFrame:
         """Return the features at the attack steps that the run kept at an epoch; none for runs that kept no steps."""
         request = self.request
-        return self._reader.samples.attack_path(request.run_id, request.split, request.condition, epoch)
+        return self._reader.samples.features_along_attack(request.run_id, request.split, request.condition, epoch)
 
     def _placed(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return vectors (N, d) and predictions (N,) of rows in the film's order of samples."""
@@ -113,6 +113,6 @@ class StoredStates:
 
     def _read(self, epoch: int, conditions: list[str]) -> pd.DataFrame:
         request = self.request
-        return self._reader.samples.sample(
+        return self._reader.samples.features_at_epoch(
             request.run_id, epoch, request.split, conditions, most=request.most, is_kept=False
         )

@@ -158,7 +158,7 @@ def _in_span(reader: StoreReader, states: StoredStates, classes: tuple[int, ...]
         placed[:, ~is_shown] = np.nan
         parts.append(placed)
         means.append(np.where(chosen, project.project(of_classes.means), np.nan))
-        rows.append(np.where(chosen, project.direction(of_classes.rows), np.nan))
+        rows.append(np.where(chosen, project.project_directions(of_classes.rows), np.nan))
         size = np.sqrt((means[-1][0, list(classes)] ** 2).sum() / (regular**2).sum())
         ideals.append(size * regular)
     if not np.isfinite(np.concatenate(parts)).any():
@@ -175,7 +175,7 @@ class _Nowhere:
     def project(self, vectors: np.ndarray) -> np.ndarray:
         return np.full((*vectors.shape[:-1], self._width), np.nan)
 
-    direction = project
+    project_directions = project
 
 
 @dataclass(frozen=True)

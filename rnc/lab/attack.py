@@ -129,13 +129,13 @@ class AttackResult(Result):
             raise ValueError("the arrays of an attack's result differ in the number of frames or images")
 
     @cached_property
-    def leapt_at(self) -> np.ndarray:
+    def frame_of_lasting_leap(self) -> np.ndarray:
         """(n,) the first frame from which on the prediction always differs from the clean one; -1 if it is equal at the end."""
         other = self.predicted != self.predicted[:1]
         for_good = np.logical_and.accumulate(other[::-1], axis=0)[::-1]
         return np.where(for_good.any(axis=0), for_good.argmax(axis=0), -1)
 
-    def simplex(self, classes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def samples_and_means_on_plane(self, classes: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Project the watched images (T, n, 2) and three clean class means (3, 2) on the plane through these means.
 
         Raises ValueError if the means lie on a line, or if a class is absent.

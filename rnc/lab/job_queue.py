@@ -141,7 +141,7 @@ class JobQueue:
         with self._changed:
             self.closed = True
             self._changed.notify_all()
-        self._worker.close()
+        self._worker.end_for_good()
         if self._thread is not None:
             self._thread.join()
 
@@ -272,7 +272,7 @@ class JobQueue:
         """Apply the limits to the queued jobs and the current one. Raises WorkerGoneError if the worker must be ended."""
         with self._changed:
             self._drop_abandoned()
-        self.limits.apply_to(current)
+        self.limits.request_end_if_exceeded(current)
         end_request = current.end_request
         if end_request is not None and time.monotonic() - end_request.requested_at > self.limits.stop_seconds:
             log.event("lab: a worker that did not stop in time was ended", logging.WARNING)

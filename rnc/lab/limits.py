@@ -66,7 +66,7 @@ class Limits:
                 return f"{most} attacks of yours wait already or are under way; stop one of them, or wait"
         return None
 
-    def apply_to(self, job: Job) -> None:
+    def request_end_if_exceeded(self, job: Job) -> None:
         """Request the end of a running job if its page was closed, or if it takes too long."""
         if job.seconds_untouched > self.patience_seconds:
             job.request_end(

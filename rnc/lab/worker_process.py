@@ -120,7 +120,7 @@ class WorkerProcess:
         except Exception as error:
             log.log_exception(error)
 
-    def close(self) -> None:
+    def end_for_good(self) -> None:
         """End the process, and start no other."""
         with self._changing:
             self._closed = True

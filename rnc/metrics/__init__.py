@@ -3,8 +3,8 @@
 from rnc.metrics.around_other_means import cross
 from rnc.metrics.collapse import classifier_metrics, collapse, measure
 from rnc.metrics.layerwise import layer_means, layerwise
-from rnc.metrics.leaping import Leaps, leaps
-from rnc.metrics.mean_rotation import Alignment, align
+from rnc.metrics.leaping import Leaps, leaps_by_class_pair
+from rnc.metrics.mean_rotation import Alignment, compare_class_means
 from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.nearest_centre import nearest_centre
 from rnc.metrics.related import nc5
@@ -15,14 +15,14 @@ __all__ = [
     "ClassMeans",
     "Leaps",
     "Scatter",
-    "align",
+    "compare_class_means",
     "class_means",
     "classifier_metrics",
     "collapse",
     "cross",
     "layer_means",
     "layerwise",
-    "leaps",
+    "leaps_by_class_pair",
     "measure",
     "nc5",
     "nearest_centre",

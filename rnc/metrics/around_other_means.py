@@ -5,7 +5,7 @@ import torch
 
 from rnc.metrics.collapse import nc1
 from rnc.metrics.means_by_class import ClassMeans
-from rnc.metrics.related import nc1_trace
+from rnc.metrics.related import nc1_trace_ratio
 from rnc.metrics.within_class_scatter import scatter_around
 from rnc.vocabulary import Metric
 
@@ -23,6 +23,6 @@ def cross(
     hits = scatter.nearest == torch.as_tensor(labels).to(means.means.device)
     return {
         Metric.NC1: nc1(means, scatter),
-        Metric.NC1_TRACE: nc1_trace(means, scatter),
+        Metric.NC1_TRACE: nc1_trace_ratio(means, scatter),
         Metric.NCC_ACCURACY: float(hits.double().mean()),
     }

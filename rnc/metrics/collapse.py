@@ -5,7 +5,14 @@ from torch.nn import functional
 
 from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.related import related_metrics
-from rnc.metrics.sample_arithmetic import Array, as_float64, check_finite, power_of_two, row_slices, working_dtype
+from rnc.metrics.sample_arithmetic import (
+    Array,
+    as_float64,
+    check_finite,
+    dtype_for_products,
+    power_of_two_rescaling_factor,
+    row_slices,
+)
 from rnc.metrics.within_class_scatter import Scatter, scatter_around
 from rnc.vocabulary import Metric
 
@@ -49,8 +56,8 @@ def measure(features: Array, labels: Array, weight: Array, bias: Array | None, n
 
 def _logits(h: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return W h + b (N, C) in the precision of the features, or in float64 if the products do not fit float32."""
-    dtype = working_dtype(h)
-    size = 1 / float(power_of_two(h)) / float(power_of_two(w))
+    dtype = dtype_for_products(h)
+    size = 1 / float(power_of_two_rescaling_factor(h)) / float(power_of_two_rescaling_factor(w))
     if not _SMALL < size < _LARGE:
         dtype = torch.float64
     return torch.addmm(b.to(dtype), h.to(dtype), w.to(dtype).T)
@@ -61,7 +68,7 @@ def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric,
 
     Raises ValueError if the weights of a class that is present are not finite.
     """
-    centred, rows = means.centred[means.present], as_float64(weight)[means.present]
+    centred, rows = means.centred[means.present_classes], as_float64(weight)[means.present_classes]
     check_finite(rows, "weights")
     return {
         Metric.NC1: nc1(means, scatter),
@@ -72,7 +79,7 @@ def collapse(means: ClassMeans, scatter: Scatter, weight: Array) -> dict[Metric,
         Metric.NC2_EQUIANGULARITY_W: equiangularity(rows),
         Metric.NC2_COS_STD_W: cosine_std(rows),
         Metric.NC3: float((rows / rows.norm() - centred / centred.norm()).square().sum()),
-        Metric.CLASSES_PRESENT: float(len(means.present)),
+        Metric.CLASSES_PRESENT: float(len(means.present_classes)),
     } | related_metrics(means, scatter, rows)
 
 
@@ -98,7 +105,7 @@ def classifier_metrics(labels: Array, logits: Array, nearest: torch.Tensor) -> d
 
 def nc1(means: ClassMeans, scatter: Scatter) -> float:
     """Return Tr(Sigma_W pinv(Sigma_B)) / C. Sigma_B has the eigenvalues s^2 / C, so this C cancels the division by C."""
-    singular_values, _vectors = means.directions
+    singular_values, _vectors = means.singular_values_and_vectors
     return float((scatter.along / singular_values.square()).sum()) if len(singular_values) else float("nan")
 
 

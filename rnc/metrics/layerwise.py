@@ -9,7 +9,7 @@ import torch
 
 from rnc.metrics.collapse import nc1
 from rnc.metrics.means_by_class import ClassMeans, MeanSums
-from rnc.metrics.nearest_centre import nearest_of_finite
+from rnc.metrics.nearest_centre import nearest_centre_unchecked
 from rnc.metrics.sample_arithmetic import Reduce, one_process
 from rnc.metrics.within_class_scatter import ScatterSums
 from rnc.vocabulary import Metric
@@ -59,7 +59,7 @@ class _Stage:
 
     def add(self, features: torch.Tensor, labels: torch.Tensor) -> None:
         self._scatter.add(features, labels)
-        nearest = nearest_of_finite(features, self._centres)  # the scatter checks that the features are finite
+        nearest = nearest_centre_unchecked(features, self._centres)  # the scatter checks that the features are finite
         self._hits_and_samples[0] += (nearest == labels.to(nearest.device)).sum()
         self._hits_and_samples[1] += len(labels)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rnc.metrics.mean_rotation import angles
+from rnc.metrics.mean_rotation import angles_in_radians
 from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.sample_arithmetic import check_labels
 
@@ -19,7 +19,7 @@ class Leaps:
     angles: torch.Tensor
     """(C, C) angles in radians between cluster mean and clean class mean j, both minus the clean global mean; NaN if empty."""
 
-    def clusters(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def nonempty_counts_and_angles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the non-empty clusters as columns: true class, predicted class, count, angle."""
         true, predicted = self.counts.nonzero(as_tuple=True)
         columns = (true, predicted, self.counts[true, predicted], self.angles[true, predicted])
@@ -27,7 +27,7 @@ class Leaps:
         return true_class, predicted_class, count, angle
 
 
-def leaps(
+def leaps_by_class_pair(
     features: torch.Tensor | np.ndarray,
     true: torch.Tensor | np.ndarray,
     predicted: torch.Tensor | np.ndarray,
@@ -48,7 +48,7 @@ def leaps(
     )  # C^2 means of d features would not fit in memory
     clusters = class_means([(features, cluster)], len(pairs))
     pairs = pairs.to(clusters.means.device)
-    turned = angles(clusters.means - clean.global_mean, clean.centred[pairs % num_classes])
+    turned = angles_in_radians(clusters.means - clean.global_mean, clean.centred[pairs % num_classes])
     counts = clusters.counts.new_zeros(num_classes**2).index_copy(0, pairs, clusters.counts)
     every = turned.new_full((num_classes**2,), torch.nan).index_copy(0, pairs, turned)
     square = (num_classes, num_classes)

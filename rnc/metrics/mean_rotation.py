@@ -31,21 +31,21 @@ class Alignment:
         }
 
 
-def align(reference: ClassMeans, other: ClassMeans) -> Alignment:
+def compare_class_means(reference: ClassMeans, other: ClassMeans) -> Alignment:
     """Compare the means of two conditions over the same classes. Raises ValueError if the shapes differ."""
     if reference.means.shape != other.means.shape:
         raise ValueError(f"class means differ in shape: {tuple(reference.means.shape)}, {tuple(other.means.shape)}")
     return Alignment(
-        angle=angles(reference.centred, other.centred),
-        angle_uncentred=angles(reference.means, other.means),
+        angle=angles_in_radians(reference.centred, other.centred),
+        angle_uncentred=angles_in_radians(reference.means, other.means),
         distance=(reference.centred - other.centred).norm(dim=1),
         distance_uncentred=(reference.means - other.means).norm(dim=1),
-        global_mean_angle=float(angles(reference.global_mean[None], other.global_mean[None])[0]),
+        global_mean_angle=float(angles_in_radians(reference.global_mean[None], other.global_mean[None])[0]),
         global_mean_distance=float((reference.global_mean - other.global_mean).norm()),
     )
 
 
-def angles(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def angles_in_radians(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return the angle in radians between the rows of a and b (n, d), accurate also for tiny angles.
 
     It is 2 atan2(|u - v|, |u + v|) of the unit vectors (Kahan), because the arccosine of a rounded cosine cannot

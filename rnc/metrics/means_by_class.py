@@ -30,14 +30,14 @@ class ClassMeans:
     """(C, d) class means; NaN rows for absent classes."""
 
     @cached_property
-    def present(self) -> torch.Tensor:
+    def present_classes(self) -> torch.Tensor:
         """Return the classes (C',) with at least one sample."""
         return self.counts.nonzero().squeeze(1)
 
     @cached_property
     def global_mean(self) -> torch.Tensor:
         """Return the unweighted mean (d,) of the class means."""
-        return self.means[self.present].mean(0)
+        return self.means[self.present_classes].mean(0)
 
     @cached_property
     def centred(self) -> torch.Tensor:
@@ -45,9 +45,9 @@ class ClassMeans:
         return self.means - self.global_mean
 
     @cached_property
-    def directions(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def singular_values_and_vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the singular values (k,) and orthonormal right vectors (k, d) of the centred means, without negligible ones."""
-        _u, values, vectors = torch.linalg.svd(self.centred[self.present], full_matrices=False)
+        _u, values, vectors = torch.linalg.svd(self.centred[self.present_classes], full_matrices=False)
         kept = values > _RELATIVE_CUTOFF * values[0]
         return values[kept], vectors[kept]
 

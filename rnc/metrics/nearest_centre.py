@@ -3,7 +3,14 @@
 import torch
 
 from rnc.metrics.means_by_class import ClassMeans
-from rnc.metrics.sample_arithmetic import Array, Shift, check_finite, power_of_two, row_slices, working_dtype
+from rnc.metrics.sample_arithmetic import (
+    Array,
+    Shift,
+    check_finite,
+    dtype_for_products,
+    power_of_two_rescaling_factor,
+    row_slices,
+)
 
 
 def nearest_centre(features: Array, means: ClassMeans) -> torch.Tensor:
@@ -15,18 +22,18 @@ def nearest_centre(features: Array, means: ClassMeans) -> torch.Tensor:
     h = torch.as_tensor(features).detach()
     for rows in row_slices(h):
         check_finite(torch.stack(torch.aminmax(h[rows])))
-    return nearest_of_finite(h, means)
+    return nearest_centre_unchecked(h, means)
 
 
-def nearest_of_finite(h: torch.Tensor, means: ClassMeans) -> torch.Tensor:
+def nearest_centre_unchecked(h: torch.Tensor, means: ClassMeans) -> torch.Tensor:
     """Return `nearest_centre` of features (N, d) that are known to be finite, without making a GPU wait."""
     # norm(h - mu)^2 = norm(h)^2 - 2 (h.mu - norm(mu)^2 / 2): one matmul ranks the centres. Centring first keeps precision,
     # and scaling by a power of two keeps the squares in the range of float32.
-    dtype = working_dtype(h)
+    dtype = dtype_for_products(h)
     parts = list(row_slices(h))
-    scale = power_of_two(means.means[means.present], *(h[rows] for rows in parts[:1]))
-    centres = means.centred[means.present] * scale
+    scale = power_of_two_rescaling_factor(means.means[means.present_classes], *(h[rows] for rows in parts[:1]))
+    centres = means.centred[means.present_classes] * scale
     centred, half = Shift(means.global_mean[None], dtype, scale), (centres.square().sum(1) / 2).to(dtype)
     origin, centres = torch.zeros(len(h), dtype=torch.int64, device=h.device), centres.to(dtype)
     nearest = [torch.addmm(-half, centred(h[rows], origin[rows]), centres.T).argmax(1) for rows in parts]
-    return means.present[torch.cat([origin[:0], *nearest])]
+    return means.present_classes[torch.cat([origin[:0], *nearest])]

@@ -34,7 +34,7 @@ def as_float64(x: Array) -> torch.Tensor:
     return torch.as_tensor(x).detach().to(torch.float64)
 
 
-def working_dtype(features: torch.Tensor) -> torch.dtype:
+def dtype_for_products(features: torch.Tensor) -> torch.dtype:
     """Return the dtype in which features are multiplied: float32 for features of float32 or less, else float64."""
     lower = features.dtype.is_floating_point and features.dtype != torch.float64
     return torch.float32 if lower else torch.float64
@@ -96,7 +96,7 @@ def check_finite(sums: torch.Tensor, what: str = "features") -> None:
         raise ValueError(f"{what} hold NaN or infinite values; the network has diverged (try a smaller learning rate)")
 
 
-def power_of_two(*values: torch.Tensor) -> torch.Tensor:
+def power_of_two_rescaling_factor(*values: torch.Tensor) -> torch.Tensor:
     """Return the power of two (1,), in float64, that scales the largest absolute value of all to between 0.5 and 1.
 
     Multiplication by it loses no precision, and brings squares of very large or small values into the range of float32.

@@ -21,10 +21,10 @@ from rnc.metrics.sample_arithmetic import (
     Shift,
     as_samples,
     check_finite,
+    dtype_for_products,
     one_process,
-    power_of_two,
+    power_of_two_rescaling_factor,
     row_slices,
-    working_dtype,
 )
 
 
@@ -33,7 +33,7 @@ class Scatter:
     """The within-class scatter around given means."""
 
     along: torch.Tensor
-    """(k,) variance of the residuals along each of `ClassMeans.directions`: (1/N) sum of squares."""
+    """(k,) variance of the residuals along each of `ClassMeans.singular_values_and_vectors`: (1/N) sum of squares."""
     per_class: torch.Tensor
     """(C,) mean squared distance to the class mean; NaN for classes without samples."""
     total: float
@@ -52,16 +52,16 @@ class _Frame:
     def __init__(self, means: ClassMeans, features: torch.Tensor, dtype: torch.dtype) -> None:
         """Choose the scale from the means and from some of the features (n, d)."""
         known = (means.counts > 0)[:, None]
-        _values, vectors = means.directions
-        self.scale = power_of_two(means.means[means.present], features)
+        _values, vectors = means.singular_values_and_vectors
+        self.scale = power_of_two_rescaling_factor(means.means[means.present_classes], features)
         self.residuals = Shift(torch.where(known, means.means, means.global_mean), dtype, self.scale)
         self.directions = vectors.to(dtype)  # (k, d)
         places = torch.where(known, means.centred, 0.0) @ vectors.T * self.scale  # (C, k)
-        self._places = places[means.present].to(dtype)
+        self._places = places[means.present_classes].to(dtype)
         # norm(h - mu_c)^2 / 2 falls as h.mu_c - norm(mu_c)^2 / 2 grows, all measured from the global mean; the part of
         # h.mu_c that depends on h's own class only comes from a table.
-        rank = places @ places[means.present].T - places[means.present].square().sum(1) / 2
-        self._rank, self._present = rank.to(dtype), means.present
+        rank = places @ places[means.present_classes].T - places[means.present_classes].square().sum(1) / 2
+        self._rank, self._present = rank.to(dtype), means.present_classes
 
     def nearest(self, along: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """Return the class (n,) of the nearest mean, given residuals along the directions (n, k) from the means of `classes`."""
@@ -79,9 +79,9 @@ class ScatterSums:
         """Start without samples; with `nearest`, the nearest means are found as well."""
         self._means, self._labels = means, LabelRange(len(means.counts))
         self._known = means.counts > 0
-        self._complete = len(means.present) == len(means.counts)
+        self._complete = len(means.present_classes) == len(means.counts)
         nothing = torch.zeros(len(means.counts), dtype=torch.float64, device=means.means.device)
-        self._along, self._per_class = nothing.new_zeros(len(means.directions[0])), nothing
+        self._along, self._per_class = nothing.new_zeros(len(means.singular_values_and_vectors[0])), nothing
         self._counts = torch.zeros_like(means.counts)
         self._frame: tuple[torch.dtype, _Frame] | None = None
         self._nearest: list[torch.Tensor] | None = [] if nearest else None
@@ -111,7 +111,7 @@ class ScatterSums:
 
     def _frame_for(self, features: torch.Tensor) -> _Frame:
         """Return the frame for features (n, d), created from the first features of their precision."""
-        dtype = working_dtype(features)
+        dtype = dtype_for_products(features)
         if self._frame is None or self._frame[0] != dtype:
             self._frame = dtype, _Frame(self._means, features, dtype)
         return self._frame[1]

@@ -80,9 +80,9 @@ class LastOperation:
         images = random_images(self.module, self.image_shape)
         with model_mode(self.module, training=False), _Products() as products:
             logits = tensor_at(self.module(images), self.position_of_logits)
-        return self.read(products.recorded[self.index], logits)
+        return self.weight_and_bias_of(products.recorded[self.index], logits)
 
-    def read(self, product: Product, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def weight_and_bias_of(self, product: Product, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return W (C, d) and b (C,) from the product's operands and the logits (N, C) computed from its output."""
         h, weight = product.operands[self.features_at], product.operands[self.weight_at]
         weight = weight.T if self.transposed else weight

@@ -53,7 +53,7 @@ def add_attack_paths(store: Path, run_id: str, root: Path | None, device: torch.
     runs = reader.runs.all().set_index("run_id")
     if run_id not in runs.index or runs.loc[run_id, "state"] != RunState.FINISHED:
         raise PathsNotAddedError(f"{store} has no finished run {run_id}; list its runs by python -m rnc.store")
-    stored = reader.samples.featured(run_id)
+    stored = reader.samples.epochs_and_conditions_with_features(run_id)
     networks = reader.runs.checkpoints([run_id])
     networks = networks[networks["epoch"].isin(stored["epoch"])]
     if networks.empty:
@@ -124,7 +124,7 @@ class _Here:
         return AddedPath(self.epoch, self.split, condition.slug, agreement)
 
     def _stored(self, condition: str) -> "pd.DataFrame":
-        return self.reader.samples.sample(self.run_id, self.epoch, self.split, [condition], is_kept=False)
+        return self.reader.samples.features_at_epoch(self.run_id, self.epoch, self.split, [condition], is_kept=False)
 
     def _images(self, clean: "pd.DataFrame", device: torch.device) -> MeasuredSet:
         """Return the sampled images. Raises PathsNotAddedError if their labels are not the stored ones."""

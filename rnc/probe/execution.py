@@ -53,26 +53,26 @@ class Execution:
         """Return a context in which a training step, including its attack, computes in the chosen precision."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
-    def place(self, images: torch.Tensor) -> torch.Tensor:
+    def to_memory_layout(self, images: torch.Tensor) -> torch.Tensor:
         """Return images (n, c, h, w) in the chosen memory layout."""
         return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
 
-    def prepare(self, model: FeatureClassifier) -> FeatureClassifier:
+    def place_network(self, model: FeatureClassifier) -> FeatureClassifier:
         """Return the network on the device in the chosen memory layout."""
         placed = model.to(self.device)
         return placed.to(memory_format=torch.channels_last) if self.channels_last else placed
 
-    def prepare_external(self, model: FeatureClassifier, image_shape: tuple[int, int, int]) -> tuple["Execution", str]:
+    def place_external(self, model: FeatureClassifier, image_shape: tuple[int, int, int]) -> tuple["Execution", str]:
         """Prepare an external network, and try a pass with images (c, h, w) in the chosen memory layout.
 
         Returns the execution to use, and a sentence if it differs from this one: code with `.view` needs contiguous
         memory. Raises the error of the network if it also fails in contiguous memory.
         """
-        self.prepare(model)
+        self.place_network(model)
         if not self.channels_last:
             return self, ""
         try:
-            _try_pass(model, self.place(torch.zeros(_TRIED_IMAGES, *image_shape, device=self.device)))
+            _try_pass(model, self.to_memory_layout(torch.zeros(_TRIED_IMAGES, *image_shape, device=self.device)))
         except RuntimeError as error:
             contiguous = replace(self, channels_last=False)
             model.to(memory_format=torch.contiguous_format)

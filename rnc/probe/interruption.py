@@ -63,7 +63,7 @@ class TimeLimit:
         if deadline is not None and self._last >= deadline:
             raise StopRun("time limit reached before the run started; the same command resumes it", OUT_OF_TIME)
 
-    def reached(self) -> bool:
+    def reached_by_next_epoch(self) -> bool:
         """Return whether another epoch as long as the longest so far, including its measurement, would exceed the limit.
 
         Call it once per epoch.

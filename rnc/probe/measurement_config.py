@@ -144,7 +144,7 @@ class MeasurementConfig:
         raise NotImplementedError
 
     @property
-    def records_training(self) -> bool:
+    def trains_on_perturbed_images(self) -> bool:
         """Return whether an epoch trains on perturbed images, which are measured as `as_trained`."""
         return False
 
@@ -170,7 +170,7 @@ class MeasurementConfig:
             (Role.GAUSSIAN, Condition(ConditionKind.GAUSSIAN, norm, epsilon)),
             (Role.SIGN_NOISE, Condition(ConditionKind.SIGN_NOISE, norm, epsilon)),
         ]
-        if self.records_training:
+        if self.trains_on_perturbed_images:
             named.append((Role.AS_TRAINED, Condition(ConditionKind.AS_TRAINED)))
         return _unique(named + [(Role.EXTRA, Condition.from_slug(slug)) for slug in self.extra_conditions])
 

@@ -89,17 +89,17 @@ def add_against_clean(
         measured_condition.split,
         measured_condition.condition,
     )
-    alignment = metrics.align(clean.means, measured_condition.means)
+    alignment = metrics.compare_class_means(clean.means, measured_condition.means)
     measured_condition.add(alignment.summary(), measured_condition.split, CLEAN)
     measured_condition.add_per_class(
         {name: getattr(alignment, name) for name in _ALIGNMENT}, measured_condition.split, CLEAN
     )
     attacked = measured_condition.condition.is_attack or measured_condition.condition.kind is ConditionKind.AS_TRAINED
     if attacked and not measured_condition.condition.relabelled:
-        leaps = metrics.leaps(
+        leaps = metrics.leaps_by_class_pair(
             features, measured_condition.features.true, measured_condition.features.predicted, clean.means
         )
-        true, predicted, counts, turned = leaps.clusters()
+        true, predicted, counts, turned = leaps.nonempty_counts_and_angles()
         measured_condition.rows.add(
             "leap", **measured_condition.key, true_class=true, predicted_class=predicted, count=counts, angle=turned
         )
@@ -126,7 +126,7 @@ def add_layers(
 
 def add_means(measured_condition: MeasuredCondition) -> None:
     """Add the means of the classes present."""
-    present = measured_condition.means.present
+    present = measured_condition.means.present_classes
     vectors, classes = measured_condition.means.means[present].cpu().numpy(), {"class": present.cpu().numpy()}
     measured_condition.rows.add("class_mean", **measured_condition.key, layer=FEATURES_LAYER, **classes, vector=vectors)
 

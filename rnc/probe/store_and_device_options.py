@@ -32,7 +32,7 @@ class Options:
     overwrite: bool = False
     """Train a run with the same key again from the start, and replace the stored one."""
 
-    def check(self) -> None:
+    def check_and_prepare_store(self) -> None:
         """Create the store if it does not exist. Raises ValueError or StoreError if an option cannot be satisfied."""
         pick_device(self.device)
         check_threads(self.threads)

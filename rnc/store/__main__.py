@@ -7,7 +7,7 @@ The exit code is 1 if nothing is measured yet, 2 on errors.
 Tested by tests/rnc/store/test_compact.py.
 """
 
-from rnc.command_output import fail, run_command, say
+from rnc.command_output import fail, print_escaped, run_command
 from rnc.store.addresses import store_path
 from rnc.store.compact import compact
 from rnc.store.errors import StoreError
@@ -25,15 +25,15 @@ def main(arguments: list[str]) -> int:
             StoreWriter(path).prepare()
         if "--compact" in arguments:
             before, after = compact(path)
-            say(f"{path}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
+            print_escaped(f"{path}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
         runs = reader.runs.all()
         measured = set(reader.metrics.measured_epochs(list(runs["run_id"]))["run_id"])
     except StoreError as error:
         return fail(error, 2)
     for run in runs.itertuples():
-        say(f"{run.run_id}  {run.state}  epoch {run.epochs_done} of {run.epochs}")
+        print_escaped(f"{run.run_id}  {run.state}  epoch {run.epochs_done} of {run.epochs}")
     if not measured:
-        say(f"{path}: nothing measured yet")
+        print_escaped(f"{path}: nothing measured yet")
     return 0 if measured else 1
 
 

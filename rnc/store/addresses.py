@@ -32,7 +32,7 @@ def store_path(given: str | Path | None = None) -> Path:
     address = str(given or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE)
     if address.startswith(lake_addresses.SCHEME):
         try:
-            return real_path(lake_addresses.lake_file(address))
+            return real_path(lake_addresses.ensure_lake_pointer_file(address))
         except (OSError, StoreError) as error:
             raise StoreAddressError(str(error)) from None
     if "\0" in address or ("?" in address and not Path(address).is_dir()):  # DuckDB cuts a path at these characters
@@ -60,7 +60,7 @@ def store_path(given: str | Path | None = None) -> Path:
     return path
 
 
-def to_log_beside(path: Path) -> Path | None:
+def store_if_log_allowed_beside(path: Path) -> Path | None:
     """Return a store's path if a log may lie beside it, that is if it is a store or does not exist yet; else None."""
     try:
         there = os.path.lexists(path)

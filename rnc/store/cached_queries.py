@@ -26,8 +26,8 @@ from rnc.store.errors_from_duckdb import out_of_memory
 from rnc.store.kept_connection import ConnectionOfBlock
 from rnc.store.published_reader import (
     PUBLISHED_TABLES,
+    add_published_rows,
     is_published_folder,
-    lay_beside,
     leave_out_damaged,
     published_runs,
     reading_beside,
@@ -132,7 +132,7 @@ class CachedQueries:
 
     def _lay_beside(self, tables: frozenset[str], connection: duckdb.DuckDBPyConnection) -> None:
         if self.gallery is not None:
-            lay_beside(connection, self.gallery, tables)
+            add_published_rows(connection, self.gallery, tables)
 
     def kept_open(self) -> AbstractContextManager[None]:
         """Return a block of many queries by this thread, for which the store is opened a few times a second, not each time."""
@@ -156,7 +156,7 @@ class CachedQueries:
                     self._answers.move_to_end(key)
                     return self._answers[key]
             answer = self._answer(sql, named or list(arguments))
-            answer.attrs["sql"] = as_text(sql, *arguments, **named)
+            answer.attrs["sql"] = sql_with_arguments_inserted(sql, *arguments, **named)
             self._keep(key, answer)
         return answer
 
@@ -260,7 +260,7 @@ def _tables(sql: str) -> frozenset[str]:
     return frozenset(table for table in PUBLISHED_TABLES if re.search(rf"\b{table}\b", sql))
 
 
-def as_text(sql: str, *arguments: Any, **named: Any) -> str:
+def sql_with_arguments_inserted(sql: str, *arguments: Any, **named: Any) -> str:
     """Return a query with its arguments (strings, whole numbers and lists of them) inserted, to be read and run by people."""
     given = iter(arguments)
     lines = textwrap.dedent("    " * 4 + sql).strip()

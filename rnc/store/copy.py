@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from rnc.command_output import fail, run_command, say
+from rnc.command_output import fail, print_escaped, run_command
 from rnc.safe_paths import quoted
 from rnc.store.addresses import store_path
 from rnc.store.checkpoint_rows import recorded_digests
@@ -154,7 +154,7 @@ def _copied(source: Path, target: Path, run_id: str) -> int:
         raise
     except (StoreError, duckdb.Error) as error:
         return fail(f"run {quoted(str(run_id))} was not copied: {error}", 2)
-    say(f"{run_id}: {'copied' if new else 'already there, finished'}")
+    print_escaped(f"{run_id}: {'copied' if new else 'already there, finished'}")
     return 0
 
 

@@ -10,7 +10,7 @@ import argparse
 from fnmatch import fnmatch
 from pathlib import Path
 
-from rnc.command_output import fail, run_command, say
+from rnc.command_output import fail, print_escaped, run_command
 from rnc.safe_paths import quoted
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreBusyError, StoreError
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 def _published(store: Path, run_id: str, folder: Path) -> int:
     """Publish one run, print the result and return the exit code. Errors that would also stop the other runs are raised."""
     try:
-        say(publish(store, run_id, folder))
+        print_escaped(publish(store, run_id, folder))
     except StoreBusyError:
         raise
     except StoreError as error:

@@ -20,7 +20,7 @@ from rnc.safe_paths import (
     UnsafePathError,
     checked_name,
     open_lock_file,
-    open_new_file,
+    open_new_replacing_old,
     open_plain_file,
     path_inside,
     quoted,
@@ -135,7 +135,7 @@ def sha256_of(path: Path) -> tuple[str, int]:
 def copy_network(path: Path, target: Path) -> str:
     """Copy a network to an unused path; return the SHA-256 of the copied bytes. Also raises OSError."""
     digest = hashlib.sha256()
-    with open_network(path) as file, open_new_file(target) as copy:
+    with open_network(path) as file, open_new_replacing_old(target) as copy:
         while part := file.read(_AT_ONCE):
             digest.update(part)
             copy.write(part)

@@ -26,14 +26,14 @@ _SUFFIX = ".lake"
 _KNOWN = "lakes.jsonl"
 
 
-def lake_file(address: str) -> Path:
+def ensure_lake_pointer_file(address: str) -> Path:
     """Return the file that represents the lake of an address; create it if it does not exist.
 
     Raises StoreError for an address that is invalid, names no folder or holds a password, and if the folder belongs to a lake
     with another catalog.
     """
     catalog, folder = _parts(address)
-    note_catalog(catalog)
+    trust_catalog(catalog)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"rnc{_SUFFIX}"
     try:
@@ -48,10 +48,10 @@ def lake_file(address: str) -> Path:
     return file
 
 
-def note_catalog(catalog: str) -> None:
+def trust_catalog(catalog: str) -> None:
     """Note that a lake's file may name this catalog from now on. Raises StoreError if the home folder cannot be written to."""
     try:
-        trusted_places.write(_KNOWN, [_canonical(catalog)])
+        trusted_places.add_missing(_KNOWN, [_canonical(catalog)])
     except (OSError, RuntimeError) as error:
         raise StoreError(
             f"the lake's address cannot be noted in {trusted_places.state_file(_KNOWN)} ({error}); "

@@ -111,7 +111,7 @@ class LakeStore:
             os.utime(self.path)
 
     def create(self) -> None:
-        """Do nothing: the address creates the file (`lake_addresses.lake_file`), and DuckLake the catalog."""
+        """Do nothing: the address creates the file (`lake_addresses.ensure_lake_pointer_file`), and DuckLake the catalog."""
 
     def back_up(self, connection: duckdb.DuckDBPyConnection, version: int) -> None:
         """Do nothing: a lake keeps its own snapshots."""

@@ -14,7 +14,7 @@ from rnc.store.schema_checks import (
     SCHEMA,
     VERSION_TABLE,
     check_columns,
-    check_definitions,
+    refuse_added_definitions,
     schema_tables,
     stored_tables,
     stored_version,
@@ -63,7 +63,7 @@ UPGRADES = {
 """Schema version -> the SQL that upgrades a store of that version to the next one."""
 
 
-def begin_transaction(connection: duckdb.DuckDBPyConnection, backend: Backend) -> int | None:
+def begin_transaction_with_current_schema(connection: duckdb.DuckDBPyConnection, backend: Backend) -> int | None:
     """Begin a transaction, and create the schema or upgrade the store to this version's schema within it.
 
     Returns the version that the store had, None if it was empty.
@@ -93,7 +93,7 @@ def checked_version(
     path = backend.path
     tables = stored_tables(connection, backend, in_transaction=in_transaction)
     if not tables:
-        check_definitions(connection, backend)
+        refuse_added_definitions(connection, backend)
         if to_write:
             return None
         raise StoreMissingError(f"store {path} is empty; train a run first: python -m train.run demo --store {path}")
@@ -103,7 +103,7 @@ def checked_version(
     is_read = version in range(OLDEST_READ, SCHEMA_VERSION + 1)
     if not is_read and not (to_write and version in UPGRADES):
         raise _other_version(backend, version)
-    check_definitions(connection, backend, in_transaction=in_transaction)
+    refuse_added_definitions(connection, backend, in_transaction=in_transaction)
     check_columns(tables, path, may_lack=lacking_tables(version) if is_read else schema_tables())
     return version
 
@@ -116,10 +116,10 @@ def lacking_tables(version: int | None) -> set[str]:
 def stand_in_for_lacking_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Give a reader's connection a temporary view without rows in place of each table that its older store lacks."""
     for table in lacking_tables(stored_version(connection)):
-        connection.execute(f"CREATE TEMP VIEW {table} AS {without_rows(table)}")
+        connection.execute(f"CREATE TEMP VIEW {table} AS {empty_table_query(table)}")
 
 
-def without_rows(table: str) -> str:
+def empty_table_query(table: str) -> str:
     """Return a query whose answer has the columns of a table and no rows."""
     columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted_name(name)}" for name, kind in schema_tables()[table].items())
     return f"SELECT {columns} WHERE false"

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, quoted
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.errors_from_duckdb import one_line
-from rnc.store.migrations import SCHEMA_VERSION, lacking_tables, without_rows
+from rnc.store.migrations import SCHEMA_VERSION, empty_table_query, lacking_tables
 from rnc.store.open_untrusted_file import open_database
 from rnc.store.published_row_checks import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
@@ -92,7 +92,7 @@ def published_runs(folder: Path) -> PublishedRuns:
     return PublishedRuns(files, runs.left_out | bad)
 
 
-def published(folder: Path) -> list[str]:
+def published_run_ids(folder: Path) -> list[str]:
     """Return the ids of the readable runs in a folder; empty if there is no such folder."""
     return sorted(published_runs(folder).files)
 
@@ -117,14 +117,14 @@ def reading_beside(store: Path, folder: Path, tables: frozenset[str]) -> Iterato
                 raise
             connection = opened.enter_context(empty_store(folder.resolve()))
         if runs.files:
-            _lay_beside(connection, folder.resolve(), runs, tables)
+            _add_published_rows(connection, folder.resolve(), runs, tables)
         yield connection
 
 
-def lay_beside(connection: duckdb.DuckDBPyConnection, folder: Path, tables: frozenset[str]) -> None:
+def add_published_rows(connection: duckdb.DuckDBPyConnection, folder: Path, tables: frozenset[str]) -> None:
     """Add the rows of the folder's runs to some tables of a connection that `reading_beside` opened for others."""
     if (runs := published_runs(folder)).files:
-        _lay_beside(connection, folder.resolve(), runs, tables)
+        _add_published_rows(connection, folder.resolve(), runs, tables)
 
 
 def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
@@ -263,7 +263,9 @@ def _type(kind: pa.DataType) -> str:
     return names.get(kind, str(kind))
 
 
-def _lay_beside(connection: duckdb.DuckDBPyConnection, home: Path, runs: PublishedRuns, tables: frozenset[str]) -> None:
+def _add_published_rows(
+    connection: duckdb.DuckDBPyConnection, home: Path, runs: PublishedRuns, tables: frozenset[str]
+) -> None:
     """Replace tables by temporary views that combine their rows with the folder's rows."""
     row = connection.execute("SELECT current_database()").fetchone()
     assert row
@@ -274,7 +276,7 @@ def _lay_beside(connection: duckdb.DuckDBPyConnection, home: Path, runs: Publish
         if paths:
             listed = ", ".join(quoted_text(path) for path in paths)
             view = _BESIDE.get(table, _OTHERS_BESIDE).format(
-                own=f"({without_rows(table)})" if table in lacking else database + table,
+                own=f"({empty_table_query(table)})" if table in lacking else database + table,
                 runs=database + "run",
                 files=f"read_parquet([{listed}], union_by_name = true)",
                 folder=quoted_text(home),

@@ -31,7 +31,7 @@ def run_folder(folder: Path, run_id: str, tables: Collection[str]) -> Iterator[P
     """
     final, partial, older = folder / run_id, _hidden(folder, run_id, "partial"), _hidden(folder, run_id, "older")
     folder.mkdir(parents=True, exist_ok=True)
-    tidy(folder, tables)
+    clean_up_killed_exports(folder, tables)
     for path in (final, partial, older):
         _refuse_other_content(path, tables, complete=path == final)
     with _claimed(partial):
@@ -47,7 +47,7 @@ def run_folder(folder: Path, run_id: str, tables: Collection[str]) -> Iterator[P
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def tidy(folder: Path, tables: Collection[str]) -> None:
+def clean_up_killed_exports(folder: Path, tables: Collection[str]) -> None:
     """Remove the remains of killed exports from a folder; restore the older copy of a run that had just been renamed.
 
     Files of an export that is still running in another process stay.

@@ -105,7 +105,9 @@ def stored_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     return row[0] if row else None
 
 
-def check_definitions(connection: duckdb.DuckDBPyConnection, backend: Backend, *, in_transaction: bool = False) -> None:
+def refuse_added_definitions(
+    connection: duckdb.DuckDBPyConnection, backend: Backend, *, in_transaction: bool = False
+) -> None:
     """Raise StoreError with the name of a view, macro, type, schema, index or constraint that was added to a store."""
     definitions = [
         row

@@ -11,7 +11,12 @@ import duckdb
 
 from rnc.store.backends import Backend, backend_of
 from rnc.store.errors_from_duckdb import DISK_ERRORS, READ_ERRORS, failed_write, out_of_memory, unusable_store
-from rnc.store.migrations import SCHEMA_VERSION, begin_transaction, checked_version, stand_in_for_lacking_tables
+from rnc.store.migrations import (
+    SCHEMA_VERSION,
+    begin_transaction_with_current_schema,
+    checked_version,
+    stand_in_for_lacking_tables,
+)
 from rnc.store.open_untrusted_file import open_database
 from rnc.store.schema_checks import SCHEMA, keep_known_definitions
 from rnc.store.shared_connection import ProcessConnections
@@ -69,7 +74,7 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
         connection = backend.connect(read_only=False, threads=threads)
         try:
             with interruption_as_raised(connection):
-                version, before = begin_transaction(connection, backend), backend.files_state()
+                version, before = begin_transaction_with_current_schema(connection, backend), backend.files_state()
                 yield connection
                 connection.commit()
                 if version in (None, SCHEMA_VERSION):

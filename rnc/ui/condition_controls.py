@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from rnc.conditions import all_in_words
-from rnc.ui.controls_in_address import choose
-from rnc.ui.markdown import Markdown, escape_markdown, single_line
+from rnc.conditions import conditions_in_words
+from rnc.ui.controls_in_address import replace_missing_value
+from rnc.ui.markdown import Markdown, escape_markdown, safe_plain_line
 
 _IN_WORDS = "_in_words"
 """What the key of the control on the page has in addition to that of the address."""
@@ -50,7 +50,7 @@ def choose_several(label: Markdown, names: Sequence[str], default: Sequence[str]
 
 
 def _words(names: Sequence[str]) -> dict[str, str]:
-    return {name: single_line(words) for name, words in all_in_words(names).items()}
+    return {name: safe_plain_line(words) for name, words in conditions_in_words(names).items()}
 
 
 def _on_the_page(key: str, value: Any, words: dict[str, str]) -> dict[str, Any]:
@@ -68,4 +68,4 @@ def _take_choice(key: str, name_of: dict[str, str]) -> None:
         [name_of[text] for text in value if text in name_of] if isinstance(value, list) else name_of.get(value)
     )
     if chosen is not None:
-        choose(key, chosen)
+        replace_missing_value(key, chosen)

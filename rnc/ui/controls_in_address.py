@@ -84,15 +84,15 @@ def untied(key: str, missing: Sequence[str], what: Markdown, why: Markdown) -> d
     """Name values of the address above the page, and return the arguments of a control that leaves them in the address."""
     _remembered()[key] = list(missing)
     notice(f"The address asks for {what} {name_values(missing)}, which {why}")
-    return {"key": key, "on_change": choose, "args": (key,)}
+    return {"key": key, "on_change": replace_missing_value, "args": (key,)}
 
 
-def is_untied(key: str) -> bool:
+def has_unavailable_value(key: str) -> bool:
     """Return whether the address has a value that a control cannot show."""
     return key in _remembered()
 
 
-def choose(key: str, value: Hashable = None) -> None:
+def replace_missing_value(key: str, value: Hashable = None) -> None:
     """Put a value, or the one that the user has chosen, into the address, in place of a value that is not there."""
     _remembered().pop(key, None)
     st.session_state[key] = st.session_state[key] if value is None else value
@@ -113,7 +113,7 @@ def name_unavailable() -> None:
     """Name above the page what the address asked for and no control of the page has; the controls have been drawn."""
     asked: dict[str, list[str]] = st.session_state.pop(_ASKED, {})
     for key, texts in asked.items():
-        if key in _NAMED_BY_THEIR_CONTROLS or is_untied(key) or key not in st.session_state:
+        if key in _NAMED_BY_THEIR_CONTROLS or has_unavailable_value(key) or key not in st.session_state:
             continue
         shown = st.session_state[key]
         values = list(shown) if isinstance(shown, list | tuple) else [shown]

@@ -21,7 +21,7 @@ DEMO_IN_WORDS = (
 _DEMO_OBJECTIVES = {Objective.ST, Objective.AT, Objective.TRADES}
 
 
-def draw_demo_offer() -> None:
+def draw_next_step_of_demo() -> None:
     """Draw what can be done about the demo: start it, watch the runs under way, or show its runs."""
     if is_readonly():
         st.markdown("This public view trains nothing. On your own machine:\n```\npython -m train.run demo\n```")

@@ -1,4 +1,4 @@
-"""Safe display of texts from other people: `escape_markdown` where Streamlit reads Markdown, `single_line` in all other places.
+"""Safe display of texts from other people: `escape_markdown` where Streamlit reads Markdown, `safe_plain_line` elsewhere.
 
 Names of runs, classes and data sets, titles, errors and paths may come from a stranger. Streamlit reads most texts as Markdown
 with extensions: captions, labels and help of controls, metrics, progress, table cells, buttons side by side.
@@ -16,7 +16,7 @@ import pyarrow as pa
 Markdown: TypeAlias = str
 """A text that may be read as Markdown: a literal, or a text in which every foreign part has passed through `escape_markdown`."""
 MarkdownTable: TypeAlias = pa.Table
-"""A table of such texts, as `kept_table` makes it."""
+"""A table of such texts, as `escaped_arrow_table` makes it."""
 
 MAX_LENGTH = 300
 """Number of characters of a name that are shown; a longer name is cut in the middle."""
@@ -32,7 +32,7 @@ _ANCHOR = re.compile(r"[a-z0-9-]+")
 _RECOGNISED_LATER = re.compile(r"(?<=:)(?=//|[\w+/-]+\\?:)|(?<=@)(?=\w)|(?<=www)(?=\.)", re.IGNORECASE)
 
 
-def single_line(text: object, max_length: int = MAX_LENGTH) -> str:
+def safe_plain_line(text: object, max_length: int = MAX_LENGTH) -> str:
     """Return a text on one line, cut if it is too long, without invisible characters or ones that reverse the reading direction.
 
     For charts, options and other places that do not read Markdown.
@@ -49,7 +49,7 @@ def escape_markdown(text: object, max_length: int = MAX_LENGTH) -> Markdown:
     Characters with a meaning in Markdown are escaped. Streamlit replaces addresses, `:icons:`, arrows and similar patterns
     after the escapes are removed; an invisible character interrupts these. Ordinary names are not changed.
     """
-    shown = _ARROW.sub(rf"\1{_JOINER}\2", single_line(text, max_length).strip())  # `--store` stays copyable
+    shown = _ARROW.sub(rf"\1{_JOINER}\2", safe_plain_line(text, max_length).strip())  # `--store` stays copyable
     escaped = _SYNTAX.sub(lambda match: "\\" + match[0], shown)
     return _RECOGNISED_LATER.sub(_JOINER, _NUMBERED.sub(r"\1\\\2", escaped))
 
@@ -75,7 +75,7 @@ def escape_table(frame: pd.DataFrame, anchors: list[str] | None = None) -> pd.Da
     return escaped.set_axis(names.rename(frame.index.name), axis="index")
 
 
-def kept_table(frame: pd.DataFrame, anchors: list[str] | None = None) -> MarkdownTable:
+def escaped_arrow_table(frame: pd.DataFrame, anchors: list[str] | None = None) -> MarkdownTable:
     """Return `escape_table` in the form in which `st.table` sends it, so that a table that is kept is converted once."""
     return pa.Table.from_pandas(escape_table(frame, anchors))
 

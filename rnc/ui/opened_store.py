@@ -41,7 +41,7 @@ def cached_until_store_changes(compute: Callable[_Arguments, _Value]) -> Callabl
 
 def cached_until_runs_change(compute: Callable[_Arguments, _Value]) -> Callable[_Arguments, _Value]:
     """Make a function of runs and their configs keep its results until there are others, whatever is measured meanwhile."""
-    return _cached_until_change(lambda: reader().runs.descriptions_version(), compute)
+    return _cached_until_change(lambda: reader().runs.configs_version(), compute)
 
 
 def _cached_until_change(

@@ -6,7 +6,7 @@ Tested by tests/pages/test_pages.py.
 import streamlit as st
 
 from rnc import log
-from rnc.store.addresses import to_log_beside
+from rnc.store.addresses import store_if_log_allowed_beside
 from rnc.ui import empty_state, opened_store, sidebar
 from rnc.ui.controls_in_address import name_unavailable
 from rnc.ui.errors import show_errors
@@ -27,8 +27,8 @@ def draw_dashboard(page: st.Page) -> None:
     st.html(STYLE)
     try:
         with show_errors(), measured_drawing(), opened_store.reader().one_version():
-            log.set_up(to_log_beside(opened_store.reader().path), console=True)
-            if sidebar.draw_sidebar(_UNUSED.get(page.title, ())):
+            log.set_up(store_if_log_allowed_beside(opened_store.reader().path), console=True)
+            if sidebar.draw_sidebar_if_measured(_UNUSED.get(page.title, ())):
                 page.run()
                 name_unavailable()
             else:

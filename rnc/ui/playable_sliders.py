@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from rnc.ui.charts.interaction import CHOSEN_AT_POINT, CHOSEN_EPOCH
-from rnc.ui.controls_in_address import choose, is_opened_anew, is_untied, tie, untied
+from rnc.ui.controls_in_address import has_unavailable_value, is_opened_anew, replace_missing_value, tie, untied
 from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
 
@@ -28,12 +28,12 @@ def draw_cursor(epochs: list[int], *, may_play: bool = True) -> int:
     the last measured epoch that is not after it, and the page says so. It rests while a page is drawn on which it may not play.
     """
     if "cursor_to" in st.session_state:  # a widget's state cannot be set after it is drawn
-        choose("epoch", st.session_state.pop("cursor_to"))
+        replace_missing_value("epoch", st.session_state.pop("cursor_to"))
     tied = _tie_epoch(epochs)
     if len(epochs) < 2:
         return epochs[0] if epochs else 0
     requested = str(st.session_state.get("epoch", st.query_params.get("epoch", _LAST)))
-    stops = cursor_stops(epochs, at := nearest_stop(epochs, requested))
+    stops = thinned_stops_including(epochs, at := stop_not_after(epochs, requested))
     if at != requested:
         st.session_state["epoch"] = at
     help = "Every chart shows each run at its last measured epoch up to this one."
@@ -48,15 +48,15 @@ def _tie_epoch(epochs: list[int]) -> dict[str, Any]:
     """Return the arguments that tie the cursor to the address, and say above the page if its epoch was not measured."""
     requested = st.query_params.get("epoch", _LAST)
     is_measured = requested == _LAST or not epochs or requested in map(str, epochs)
-    if is_measured or not (is_opened_anew("epoch") or is_untied("epoch")):
+    if is_measured or not (is_opened_anew("epoch") or has_unavailable_value("epoch")):
         return tie("epoch", {requested: requested}, "the epoch", "")
-    at = nearest_stop(epochs, requested)
+    at = stop_not_after(epochs, requested)
     shown = epochs[-1] if at == _LAST else int(at)
     why = f"was not measured for any of the selected runs. Epoch {shown:d} is shown."
     return untied("epoch", [requested], "the epoch", why)
 
 
-def nearest_stop(epochs: list[int], requested: str) -> str:
+def stop_not_after(epochs: list[int], requested: str) -> str:
     """Return the last of the ascending `epochs` that is not after `requested`, as text; the first if all are after it.
 
     The result is `last` for the last epoch, and if `requested` is not a whole number.
@@ -67,7 +67,7 @@ def nearest_stop(epochs: list[int], requested: str) -> str:
     return _LAST if at == epochs[-1] else str(at)
 
 
-def epoch_choice(key: str) -> dict[str, Any]:
+def chart_options_for_choosing_epoch(key: str) -> dict[str, Any]:
     """Return the options of a chart over epochs (`st.vega_lite_chart`) with a key, in which the mouse moves the cursor."""
     return {"key": key, "on_select": partial(_move_cursor, key), "selection_mode": [CHOSEN_EPOCH, CHOSEN_AT_POINT]}
 
@@ -82,7 +82,7 @@ def _move_cursor(key: str) -> None:
     st.session_state[f"{key}_chosen_before"] = chosen
 
 
-def cursor_stops(epochs: list[int], at: str) -> list[str]:
+def thinned_stops_including(epochs: list[int], at: str) -> list[str]:
     """Return the options of the cursor: the ascending `epochs` as texts, with `last` in place of the last one.
 
     Of more than MOST_STOPS epochs, about MOST_STOPS are offered, evenly spaced and always with `at`.

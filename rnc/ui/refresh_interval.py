@@ -35,7 +35,7 @@ def measured_drawing() -> Iterator[None]:
             _seconds.append(time.monotonic() - begin)
 
 
-def refresh_seconds() -> float:
+def refresh_seconds_from_drawing_times() -> float:
     """Return the seconds between two looks for news: a multiple of the median time of the pages that were drawn last."""
     if given := _given_seconds():
         return given

@@ -27,12 +27,12 @@ def choose_run(selection: Selection) -> pd.Series:
         default=first,
         required=True,
         format_func=escape_markdown,
-        **tie_label("run", runs, _NO_RUN),
+        **tie_run_choice_to_address("run", runs, _NO_RUN),
     )
     return runs.set_index("label", drop=False).loc[label or first].squeeze()
 
 
-def tie_label(key: str, runs: pd.DataFrame, why: Markdown, *others: str) -> dict[str, Any]:
+def tie_run_choice_to_address(key: str, runs: pd.DataFrame, why: Markdown, *others: str) -> dict[str, Any]:
     """Return the arguments that tie a control to the address (`tie`) whose options are the labels of runs, and `others`.
 
     The chosen run stays chosen if its label changes, because other runs are selected. An address can also have a run's id, or

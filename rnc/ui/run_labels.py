@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from rnc.conditions import NORM_SIGNS, format_pixels
-from rnc.ui.markdown import Markdown, escape_markdown, single_line
+from rnc.ui.markdown import Markdown, escape_markdown, safe_plain_line
 from rnc.vocabulary import SYNTHETIC, Norm, Objective
 
 _SEPARATOR = " \N{MIDDLE DOT} "
@@ -48,7 +48,7 @@ def run_labels(runs: pd.DataFrame) -> dict[str, str]:
         labels = [_joined(label, text(run[name])) if len(values[label]) > 1 else label for run, label in pairs]
     shared = {label for label, count in Counter(labels).items() if count > 1}
     return {
-        run_id: single_line(_joined(label, run_id.rsplit("-", 1)[-1]) if label in shared else label)
+        run_id: safe_plain_line(_joined(label, run_id.rsplit("-", 1)[-1]) if label in shared else label)
         for run_id, label in zip(runs["run_id"], labels, strict=True)
     }
 
@@ -102,7 +102,7 @@ def describe_run(run: dict) -> str:
         f"{run['started_at']:%Y-%m-%d}",
         SYNTHETIC if run["synthetic"] else "gallery" if run["published"] else "this store",
     ]
-    return single_line(_joined(*words))
+    return safe_plain_line(_joined(*words))
 
 
 def earlier_labels(runs: pd.DataFrame) -> dict[str, str]:

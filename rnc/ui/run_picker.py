@@ -15,7 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui.controls_in_address import is_opened_anew
-from rnc.ui.markdown import Markdown, escape_markdown, single_line
+from rnc.ui.markdown import Markdown, escape_markdown, safe_plain_line
 from rnc.ui.opened_store import cached_until_runs_change, reader
 from rnc.ui.run_colours import MOST_KEPT, assign_colours, colours_as_address_text, colours_from_address_text
 from rnc.ui.run_labels import describe_run
@@ -43,7 +43,7 @@ def begin(default: list[str]) -> None:
         st.session_state[RUNS] = st.session_state[_FOLLOWED] = default
 
 
-def draw_address(runs: pd.DataFrame) -> dict[str, str]:
+def tie_runs_to_address(runs: pd.DataFrame) -> dict[str, str]:
     """Tie the selected runs and their colours to the address; return the names of the colours of those in `runs` by id."""
     objectives = dict(runs.set_index("run_id")["objective"].astype(str))
     with st.container(key="address"):
@@ -113,7 +113,7 @@ def _descriptions() -> dict[str, str]:
     described = {run["run_id"]: describe_run(run) for run in runs.to_dict("records")}
     counts = Counter(described.values())
     return {
-        r: text if counts[text] == 1 else f"{text} \N{MIDDLE DOT} {single_line(r)}" for r, text in described.items()
+        r: text if counts[text] == 1 else f"{text} \N{MIDDLE DOT} {safe_plain_line(r)}" for r, text in described.items()
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Container
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store, training_status
 from rnc.ui.condition_controls import choose_one
@@ -21,7 +21,7 @@ from rnc.ui.playable_sliders import draw_cursor
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_colour_menu import draw_colour_choice
 from rnc.ui.run_filter import draw_filter
-from rnc.ui.run_picker import MISSING, RUNS, begin, draw_address, draw_picker, show_default_runs
+from rnc.ui.run_picker import MISSING, RUNS, begin, draw_picker, show_default_runs, tie_runs_to_address
 from rnc.ui.selection import Selection, condition_names, labelled_runs, set_selection
 from rnc.ui.style import UNUSED_CONTROLS
 from rnc.ui.vanished_store import stop_if_store_vanished
@@ -32,7 +32,7 @@ EPOCH, CONDITION, SPLIT = "epoch", "condition", "split"
 _NO_SPLIT = "does not exist. The images of train are shown."
 
 
-def draw_sidebar(unused: Container[str] = ()) -> bool:
+def draw_sidebar_if_measured(unused: Container[str] = ()) -> bool:
     """Draw the controls and set the selection for the page; return False if no run has been measured yet.
 
     Those of EPOCH, CONDITION and SPLIT that the page does not use are hidden; they keep their values, also in the address.
@@ -107,7 +107,8 @@ def _choose_condition(selected: list[str]) -> str:
             "condition",
             {name: name for name in names},
             "the condition",
-            f"was not measured for any of the selected runs. Compared with clean is **{escape_markdown(in_words(names[0]))}**.",
+            "was not measured for any of the selected runs. Compared with clean is "
+            f"**{escape_markdown(condition_in_words(names[0]))}**.",
         ),
         help="The condition to compare with the clean images. A word such as perturbed is a role, to which each run assigns "
         "its own attack or noise; an attack with its size is one condition, the same for all runs.\n\n"
@@ -135,7 +136,7 @@ def _choose_runs(runs: pd.DataFrame, default: list[str]) -> tuple[list[str], dic
     picker, buttons = st.container(), st.container(horizontal=True, gap="small")
     with buttons:
         run_filter = draw_filter(runs)
-    colours = draw_address(runs)
+    colours = tie_runs_to_address(runs)
     selected = list(colours)
     # Runs that are selected already stay available, even if the filter excludes them.
     available = {*default, *selected}

@@ -64,7 +64,7 @@ class Training:
         return (self._process is not None and self._process.poll() is None) or self._is_locked()
 
     @property
-    def exit_code(self) -> int | None:
+    def exit_code_if_failed(self) -> int | None:
         """The exit code of this server's last process if it failed; None otherwise, and while a training is under way."""
         return self._process.poll() if self._process and self.phase is Phase.FAILED else None
 

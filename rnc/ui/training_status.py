@@ -19,7 +19,7 @@ from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import ReadOnlyError, is_readonly
-from rnc.ui.refresh_interval import refresh_seconds
+from rnc.ui.refresh_interval import refresh_seconds_from_drawing_times
 from rnc.ui.training_process import Phase, Training
 from rnc.vocabulary import RunState
 
@@ -43,7 +43,7 @@ def draw_training_status(place: str = "") -> None:
     training = opened_store.training()
     phase = training.phase
     is_waiting = phase is Phase.STOPPING or (phase is Phase.RUNNING and _active_runs().empty)
-    st.fragment(_draw_progress, run_every=_QUICK_POLL_SECONDS if is_waiting else refresh_seconds())()
+    st.fragment(_draw_progress, run_every=_QUICK_POLL_SECONDS if is_waiting else refresh_seconds_from_drawing_times())()
     if is_readonly():
         return
     if phase is Phase.RUNNING:
@@ -85,7 +85,7 @@ def _active_runs() -> pd.DataFrame:
     return runs[runs["state"] == RunState.RUNNING]
 
 
-def training_writes() -> bool:
+def any_training_writes() -> bool:
     """Return whether a training writes to the store now, one that was started from here or anywhere else."""
     return opened_store.training().phase in (Phase.RUNNING, Phase.STOPPING) or not _active_runs().empty
 
@@ -152,7 +152,7 @@ def _draw_stopping(training: Training, place: str) -> None:
 def _draw_end(training: Training, phase: Phase, place: str) -> None:
     """Say how the training ended, and offer to go on."""
     st.caption(_ENDS[phase] if phase is Phase.FINISHED else f"{_ENDS[phase]} {_what_is_kept()}")
-    if code := training.exit_code:
+    if code := training.exit_code_if_failed:
         st.caption(f"Its process ended with exit code {code:d}.")
     if phase is Phase.FAILED and (tail := training.log_tail()):
         with st.expander("Last lines of the log", expanded=True):

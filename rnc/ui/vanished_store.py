@@ -19,7 +19,7 @@ _seen: set[Path] = set()
 """The files of stores that this server has read."""
 
 
-def note_store() -> bool:
+def note_store_if_present() -> bool:
     """Note that the store's file is there, and return whether it is."""
     path = store_path()
     is_there = path.exists()
@@ -31,7 +31,7 @@ def note_store() -> bool:
 def stop_if_store_vanished() -> None:
     """Say that the store is gone and stop the page, if its file was there before. The page goes on when it is back."""
     path = store_path()
-    if note_store() or path not in _seen:
+    if note_store_if_present() or path not in _seen:
         st.session_state.pop(_KEPT, None)
         return
     _keep_selection()

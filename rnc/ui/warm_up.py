@@ -47,7 +47,7 @@ def _prepare_server() -> None:
     What every page needs comes first. The rest waits for the page of a first visitor who is there already, and needs the
     processor. The film is made last: it takes longer than all the rest, and the browser of a visitor who sees it asks for it.
     """
-    prepare_every_page()
+    prepare_shared_page_parts()
     if first_page_drawn.wait(_FIRST_VISIT_SECONDS):
         time.sleep(_DRAWING_SECONDS)
     prepare_other_pages()
@@ -57,7 +57,7 @@ def _prepare_server() -> None:
     prepare_films()
 
 
-def prepare_every_page() -> None:
+def prepare_shared_page_parts() -> None:
     """Load what all pages load, and read which runs are selected at first.
 
     An error is logged and not raised: the page that needs the answer shows it.
@@ -79,11 +79,11 @@ def _log_errors_of(prepare: Callable[[], object]) -> None:
 
 def _log_error(error: Exception) -> None:
     """Log an error where pages do, one that says what to do as a single line. No page may have set up the log yet."""
-    from rnc.store.addresses import store_path, to_log_beside
+    from rnc.store.addresses import store_if_log_allowed_beside, store_path
     from rnc.ui.errors import ERRORS_FOR_USERS
 
     with suppress(*ERRORS_FOR_USERS):  # the store's path itself can be what is wrong
-        log.set_up(to_log_beside(store_path().resolve()), console=True)
+        log.set_up(store_if_log_allowed_beside(store_path().resolve()), console=True)
     if isinstance(error, ERRORS_FOR_USERS):
         log.report_error(str(error))
     else:
@@ -135,7 +135,7 @@ def _first_selection() -> tuple[tuple[str, ...], int]:
     from rnc.ui import opened_store, vanished_store
     from rnc.ui.default_runs import default_runs
 
-    vanished_store.note_store()  # for a first visitor after it was deleted
+    vanished_store.note_store_if_present()  # for a first visitor after it was deleted
     runs = tuple(default_runs())
     epochs = opened_store.reader().metrics.measured_epochs(list(runs))["epoch"]
     return runs, int(epochs.max()) if len(epochs) else 0

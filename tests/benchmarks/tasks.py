@@ -256,7 +256,7 @@ def main(arguments: list[str] | None = None) -> int:
         shutil.copytree(store.parent, Path(folder) / "copy")
         report = Report("Ten tasks of a new user", {"images of an attack": _IMAGES}, torch.device("cpu"))
         copy, empty = Path(folder) / "copy" / store.name, Path(folder) / "empty" / "rnc.duckdb"
-        is_answered = do_tasks(browser, copy, empty, report, given.pictures, given.only)
+        is_answered = do_tasks(browser, copy, empty, report, given.load_checked_images, given.only)
     report.write(given.json)
     return 0 if is_answered else 1
 

@@ -87,7 +87,7 @@ def our_epoch(config: RunConfig, data: TrainingSet, precision: Precision, compil
     """An epoch of `train.run`, ready to be called."""
     device = data.images.labels.device
     execution = Execution.choose(device, precision, compiled)
-    model = execution.prepare(models.build(config.model, datasets.spec(config.dataset), config.width))
+    model = execution.place_network(models.build(config.model, datasets.spec(config.dataset), config.width))
     trainer = Trainer(model, data, config, execution, Ranks())
 
     def epoch() -> None:

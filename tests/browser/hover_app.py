@@ -10,7 +10,7 @@ from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.palette import RUN_COLOURS
 from rnc.ui.figures import draw_chart
-from rnc.ui.playable_sliders import epoch_choice
+from rnc.ui.playable_sliders import chart_options_for_choosing_epoch
 from rnc.ui.style import STYLE
 from rnc.vocabulary import Metric
 
@@ -27,7 +27,7 @@ cursor = int(st.session_state.get("cursor_to", 10))
 st.html(STYLE)
 st.html(curve_legend(COLOURS, ["clean"]))
 panel = Curves(COLOURS, ["clean"], cursor).panel(values, Metric.NC1)
-draw_chart(st.container(), panel, "curves", **epoch_choice("curves"))
+draw_chart(st.container(), panel, "curves", **chart_options_for_choosing_epoch("curves"))
 st.html(curve_legend(COLOURS, []))  # of other panels
 st.text(f"cursor at {cursor}")
 if st.button("Back to 10"):

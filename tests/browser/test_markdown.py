@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from rnc.ui.markdown import single_line
+from rnc.ui.markdown import safe_plain_line
 from tests.browser.conftest import script_server, settle, visit
 from tests.security.test_hostile import EVIL
 
@@ -42,6 +42,6 @@ def test_hostile_texts_are_shown_as_they_are(address: str, page: Page) -> None:
     for number, text in enumerate(TEXTS):
         found = page.locator(f".st-key-text_{number}").first.evaluate(_SHOWN)
         told = {" ".join(one.replace("\N{WORD JOINER}", "").split()) for one in found["texts"]} - {"label"}
-        if told != {" ".join(single_line(text).split())} or found["made"] or found["styled"]:
+        if told != {" ".join(safe_plain_line(text).split())} or found["made"] or found["styled"]:
             wrong.append((text[:60], [one[:80] for one in told], found["made"][:3], found["styled"][:2]))
     assert wrong == []

@@ -94,7 +94,7 @@ def test_the_simplex_plane_is_that_of_three_clean_means(
     )  # fmt: skip
     drawn = rows(app, "projected features", "shown", "sample", "label", "x", "y")
     assert set(drawn["label"]) == set(chosen)
-    places, corners = result.simplex((3, 1, 8))
+    places, corners = result.samples_and_means_on_plane((3, 1, 8))
     points = drawn[drawn["shown"] == "perturbed"].set_index("sample")
     order = {sample: place for place, sample in enumerate(result.sample)}
     for sample, point in points.iterrows():
@@ -112,7 +112,7 @@ def test_numbers_leaps_and_layers_are_the_labs(attacked: tuple[AppTest, AttackRe
     leaps = rows(app, "leaping matrix", "true_class", "predicted_class", "count")
     assert leaps["count"].sum() == result.leaps["count"].sum() == 40
     moments = rows(app, "when images leap", "frame", "label")
-    assert len(moments) == (result.leapt_at >= 0).sum()
+    assert len(moments) == (result.frame_of_lasting_leap >= 0).sum()
     layers = rows(app, "NC1 · within-class variability along the network", "shown", "layer", "value")
     expected = result.layers[result.layers["metric"] == Metric.NC1]
     assert sorted(layers["value"]) == pytest.approx(sorted(expected["value"]))

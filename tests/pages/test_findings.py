@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge
+from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge_each_claim
 from rnc.store import cached_queries, kept_connection
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.reader import StoreReader
@@ -27,7 +27,7 @@ from tests.pages.app import changed_store, open_page, seen
 def judged(store: Path, epoch: int = 60) -> list[Judgement]:
     reader = StoreReader(store)
     runs = reader.runs.all()
-    return judge(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), epoch))
+    return judge_each_claim(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), epoch))
 
 
 def tiles(app: AppTest) -> list[str]:
@@ -211,10 +211,10 @@ def test_tiles_escape_the_names_of_runs(demo_store: Path) -> None:
 
 
 MADE_ONCE = (
-    (findings, "judge"),
+    (findings, "judge_each_claim"),
     (findings, "course_panel"),
     (findings, "matrix_of"),
-    (findings, "kept_table"),
+    (findings, "escaped_arrow_table"),
     (introduction, "film_of_training_images"),
     (introduction, "_caption"),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.class_mean_geometry import simplex_distances
+from rnc.class_mean_geometry import distances_from_simplex_by_measure
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.run_configs import MOST_CLASSES
@@ -109,5 +109,5 @@ def test_many_epochs_of_many_classes_are_computed_in_parts(monkeypatch: pytest.M
     ]  # fmt: skip
     monkeypatch.setattr("rnc.ui.pages.simplex_distances._MAX_NUMBERS", 3 * classes**2)
     found = distances_over_epochs(pd.DataFrame(rows))
-    for name, values in simplex_distances(vectors).items():
+    for name, values in distances_from_simplex_by_measure(vectors).items():
         np.testing.assert_allclose(found[name], values)

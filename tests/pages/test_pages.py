@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc.claims import USED, Verdict, judge
-from rnc.class_mean_geometry import SimplexSpan, centre, cosine_matrix, spectrum
+from rnc.claims import USED, Verdict, judge_each_claim
+from rnc.class_mean_geometry import SimplexSpan, centre, cosine_matrix, singular_values_over_rms
 from rnc.store.reader import StoreReader
 from rnc.ui import training_status
 from rnc.ui.figures import PageFigures
@@ -173,7 +173,7 @@ def test_the_simplex_plane_is_that_of_the_stored_means(
     means = reader.vectors.class_means(run_id, epoch, "train", "clean")[1][[3, 1, 8]]
     drawn = rows(app, "projected features", "shown", "sample", "label", "x", "y")
     pgd = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-    sample = reader.samples.sample(run_id, epoch, "train", ["clean", pgd])
+    sample = reader.samples.features_at_epoch(run_id, epoch, "train", ["clean", pgd])
     sample = sample[sample["label"].isin([3, 1, 8])].sort_values(["shown", "sample"])
     drawn = drawn.sort_values(["shown", "sample"])
     assert list(drawn["sample"]) == list(sample["sample"]) and set(drawn["label"]) == set(chosen)
@@ -211,7 +211,7 @@ def test_duality_and_spectrum_are_those_of_the_stored_vectors(
     np.testing.assert_allclose(found["cosine"], expected.ravel(), atol=1e-9)
     lines = rows(app, "spectrum of the class means", "shown", "rank", "value")
     for shown, means in (("clean", clean), ("perturbed", attacked)):
-        np.testing.assert_allclose(lines[lines["shown"] == shown]["value"], spectrum(means))
+        np.testing.assert_allclose(lines[lines["shown"] == shown]["value"], singular_values_over_rms(means))
 
 
 def test_umap_says_where_it_is(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_the_verdicts_of_the_cards_are_the_judges(demo_store: Path, monkeypatch:
     app = open_page("findings", demo_store, monkeypatch)
     reader = StoreReader(demo_store)
     runs = reader.runs.all()
-    judgements = judge(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), 60))
+    judgements = judge_each_claim(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), 60))
     assert [badge for badge in (str(j.verdict) for j in judgements)] == [
         next(str(verdict) for verdict in Verdict if f"{verdict}]" in element.value)
         for element in app.markdown

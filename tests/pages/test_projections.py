@@ -27,7 +27,7 @@ def run_of(store: Path, objective: str) -> str:
 
 def samples_of(store: Path, split: str = "train") -> list[int]:
     """The samples that the demo keeps, rising."""
-    found = StoreReader(store).samples.sample(run_of(store, "st"), 60, split, ["clean"])
+    found = StoreReader(store).samples.features_at_epoch(run_of(store, "st"), 60, split, ["clean"])
     return sorted(found["sample"])
 
 
@@ -103,7 +103,7 @@ def test_without_a_selection_the_largest_leaps_are_offered(demo_store: Path, mon
     app = open_page("projections", demo_store, monkeypatch, run="ST")
     run_id = run_of(demo_store, "st")
     slug = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-    stored = reader.samples.sample(run_id, 60, "train", [slug])
+    stored = reader.samples.features_at_epoch(run_id, 60, "train", [slug])
     leaps = stored[stored["label"] != stored["predicted"]].groupby(["label", "predicted"])["sample"].agg(list)
     largest = leaps.map(len).max()
     button = app.button(key="pick_leap_0")
@@ -123,7 +123,7 @@ def test_the_table_says_what_the_networks_decide(demo_store: Path, monkeypatch: 
     for place, objective in ((1, "st"), (2, "at")):
         run_id = run_of(demo_store, objective)
         slug = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
-        stored = reader.samples.sample(run_id, 60, "train", ["clean", slug])
+        stored = reader.samples.features_at_epoch(run_id, 60, "train", ["clean", slug])
         clean, attacked = (stored[stored["condition"] == c].set_index("sample")["predicted"] for c in ("clean", slug))
         assert (found[f"clean ({place})"].astype(int) == clean.reindex(picks)).all()
         assert (found[f"perturbed ({place})"].astype(int) == attacked.reindex(picks)).all()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from rnc.claims import USED, Judgement, Reason, Verdict, judge
+from rnc.claims import USED, Judgement, Reason, Verdict, judge_each_claim
 from rnc.claims.bounds import ALIGNED, COLLAPSED, DESTROYED, ORIGIN, REASONS, SIMPLEX_LOST
 from rnc.claims.evidence import Number, RunEvidence, ratio
 from rnc.claims.paper_claims import CLAIMS
@@ -112,7 +112,7 @@ def table(*objectives: str) -> pd.DataFrame:
 def verdicts(*runs: tuple[str, Values]) -> dict[str, Judgement]:
     """Judge runs, each (objective, values)."""
     frames = [frame("none", {}), *(frame(str(i), values) for i, (_objective, values) in enumerate(runs))]
-    judged = judge(table(*(objective for objective, _values in runs)), pd.concat(frames, ignore_index=True))
+    judged = judge_each_claim(table(*(objective for objective, _values in runs)), pd.concat(frames, ignore_index=True))
     return {judgement.claim: judgement for judgement in judged}
 
 
@@ -148,7 +148,9 @@ def test_the_course_of_a_claim_is_one_of_its_numbers_at_every_epoch(objective: s
         assert [epoch for epoch, _number in course] == list(EPOCHS)
         assert course[-1][1] in found[name].numbers
         assert len({(number.name, number.bound) for _epoch, number in course}) == 1
-        earlier = judge(table(objective), frame("0", {what: (v[0], v[0]) for what, v in of(objective).items()}))
+        earlier = judge_each_claim(
+            table(objective), frame("0", {what: (v[0], v[0]) for what, v in of(objective).items()})
+        )
         shown = {number.name: number for j in earlier for number in j.numbers if j.claim == name}
         assert not shown or shown[course[0][1].name] == course[0][1]
 
@@ -183,7 +185,7 @@ def test_a_number_names_the_condition_that_it_is_measured_under(objective: str) 
 def test_a_course_leaves_out_what_is_not_measured() -> None:
     """Between two measured epochs, and where a run's numbers do not suffice for a verdict."""
     values = pd.concat([frame("0", ST), frame("0", {What("clean", "accuracy"): (0.3, 0.4)}, (10, 20))])
-    (found,) = (j for j in judge(table("st"), values) if j.claim == "C1")
+    (found,) = (j for j in judge_each_claim(table("st"), values) if j.claim == "C1")
     assert [epoch for epoch, _number in found.course] == list(EPOCHS)
     without = {what: pair for what, pair in ST.items() if what.metric != "nc4"}
     assert verdicts(("st", without))["C1"].course == []
@@ -445,22 +447,22 @@ def test_every_run_that_a_claim_applies_to_must_meet_it() -> None:
 def test_a_run_at_its_initialisation_is_left_out() -> None:
     start = frame("1", ST)
     values = pd.concat([frame("0", ST), start[start["epoch"] == 0]])
-    found = judge(table("st", "st"), values)[0]
+    found = judge_each_claim(table("st", "st"), values)[0]
     assert found.verdict is Verdict.SUPPORTED and {n.run_id for n in found.numbers} == {"0"}
 
 
 def test_each_run_is_judged_at_its_own_last_epoch() -> None:
     bad = changed("st", What("clean", "nc1"), 9.9, 9.9)
     longer = pd.concat([frame("1", ST, (0, 90)), frame("1", bad, (20, 40))])
-    found = judge(table("st", "st"), pd.concat([frame("0", ST), longer]).sample(frac=1, random_state=0))[0]
+    found = judge_each_claim(table("st", "st"), pd.concat([frame("0", ST), longer]).sample(frac=1, random_state=0))[0]
     assert found.verdict is Verdict.SUPPORTED
     cut = longer[longer["epoch"] <= 40]
-    assert judge(table("st", "st"), pd.concat([frame("0", ST), cut]))[0].verdict is Verdict.CONTRADICTED
+    assert judge_each_claim(table("st", "st"), pd.concat([frame("0", ST), cut]))[0].verdict is Verdict.CONTRADICTED
 
 
 def test_the_start_is_the_initialisation() -> None:
     """A run whose epoch 0 is not measured has no start to be compared with."""
-    assert judge(table("st"), frame("0", ST, (30, 60)))[0].verdict is Verdict.NOT_MEASURED
+    assert judge_each_claim(table("st"), frame("0", ST, (30, 60)))[0].verdict is Verdict.NOT_MEASURED
 
 
 @pytest.mark.parametrize("metric", ["nc1", "nc2_equiangularity"])
@@ -499,7 +501,9 @@ def test_a_run_under_way_and_one_after_a_single_epoch_have_numbers_and_no_verdic
     state: str, last: int, verdict: Verdict
 ) -> None:
     """An epoch of a finished run that somebody selected is judged."""
-    judgement = judge(table("at").assign(state=state, epochs=60), frame("0", TRAINED_ON_PERTURBED, (0, last)))[6]
+    judgement = judge_each_claim(
+        table("at").assign(state=state, epochs=60), frame("0", TRAINED_ON_PERTURBED, (0, last))
+    )[6]
     assert judgement.claim == "C7" and judgement.numbers and judgement.course
     assert judgement.verdict is judgement.of("0") is verdict
     assert judgement.unjudged == ({"0": Reason.TOO_EARLY} if verdict is Verdict.TOO_EARLY else {})
@@ -509,34 +513,34 @@ def test_a_run_under_way_and_one_after_a_single_epoch_have_numbers_and_no_verdic
 def test_a_run_under_way_changes_nothing_about_a_verdict_on_others() -> None:
     runs = table("at", "at").assign(state=["finished", "running"], epochs=60)
     bad = changed("at", What("perturbed", "angle", "clean"), 9.0)
-    judgement = judge(runs, pd.concat([frame("0", TRAINED_ON_PERTURBED), frame("1", bad, (0, 10))]))[6]
+    judgement = judge_each_claim(runs, pd.concat([frame("0", TRAINED_ON_PERTURBED), frame("1", bad, (0, 10))]))[6]
     assert judgement.verdict is Verdict.SUPPORTED and judgement.of("1") is Verdict.TOO_EARLY
 
 
 def test_a_run_under_way_says_nothing_about_why_another_is_not_judged() -> None:
     runs = table("at", "st").assign(state=["running", "finished"], epochs=60)
-    judgement = judge(runs, pd.concat([frame("0", TRAINED_ON_PERTURBED, (0, 10)), frame("1", ST)]))[6]
+    judgement = judge_each_claim(runs, pd.concat([frame("0", TRAINED_ON_PERTURBED, (0, 10)), frame("1", ST)]))[6]
     assert judgement.of("0") is judgement.verdict is Verdict.TOO_EARLY
     assert judgement.of("1") is Verdict.NOT_MEASURED
 
 
 def test_a_run_that_does_not_say_its_state_counts_as_trained_to_its_end() -> None:
     runs = table("at").assign(epochs=60)
-    assert judge(runs, frame("0", TRAINED_ON_PERTURBED, (0, 30)))[6].verdict is Verdict.SUPPORTED
+    assert judge_each_claim(runs, frame("0", TRAINED_ON_PERTURBED, (0, 30)))[6].verdict is Verdict.SUPPORTED
 
 
 def test_a_run_without_any_number_is_not_measured_or_too_early() -> None:
     """One of a single planned epoch, too, as long as it is under way."""
     nothing = frame("another", {What("clean", "nc1"): (1.0, 1.0)})
-    assert judge(table("at"), nothing)[6].unjudged == {"0": Reason.NOT_MEASURED}
+    assert judge_each_claim(table("at"), nothing)[6].unjudged == {"0": Reason.NOT_MEASURED}
     for planned in (1, 60):
         runs = table("at").assign(state="running", epochs=planned)
-        assert judge(runs, nothing)[6].unjudged == {"0": Reason.TOO_EARLY}
+        assert judge_each_claim(runs, nothing)[6].unjudged == {"0": Reason.TOO_EARLY}
 
 
 def test_a_run_of_one_epoch_is_judged_after_it() -> None:
     runs = table("at").assign(state="finished", epochs=1)
-    assert judge(runs, frame("0", TRAINED_ON_PERTURBED, (0, 1)))[6].verdict is Verdict.SUPPORTED
+    assert judge_each_claim(runs, frame("0", TRAINED_ON_PERTURBED, (0, 1)))[6].verdict is Verdict.SUPPORTED
 
 
 def test_a_claim_says_why_it_does_not_judge_a_run() -> None:
@@ -546,9 +550,9 @@ def test_a_claim_says_why_it_does_not_judge_a_run() -> None:
     assert reasons == {"0": Reason.NOT_FITTED, "1": Reason.OTHER_TRAINING, "2": Reason.NOT_MEASURED}
     unknown = {what: pair for what, pair in ST.items() if what != What("clean", "accuracy")}
     assert verdicts(("st", unknown))["C5"].unjudged == {"0": Reason.NOT_MEASURED}
-    begun = judge(table("st").assign(state="running", epochs=90), frame("0", unfitted))[4]
+    begun = judge_each_claim(table("st").assign(state="running", epochs=90), frame("0", unfitted))[4]
     assert begun.unjudged == {"0": Reason.TOO_EARLY}
-    start = judge(table("st").assign(state="running", epochs=60), frame("0", ST, (-1, 0)))[4]
+    start = judge_each_claim(table("st").assign(state="running", epochs=60), frame("0", ST, (-1, 0)))[4]
     assert start.unjudged == {"0": Reason.TOO_EARLY} and start.verdict is Verdict.TOO_EARLY
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.class_mean_geometry import SimplexSpan, centre, cosine_matrix, simplex_cosine, simplex_distances, spectrum
+from rnc.class_mean_geometry import (
+    SimplexSpan,
+    centre,
+    cosine_matrix,
+    distances_from_simplex_by_measure,
+    simplex_cosine,
+    singular_values_over_rms,
+)
 from tests.examples import examples
 from tests.oracles import collapse_oracle, samples
 
@@ -62,12 +69,12 @@ def test_cosines_of_two_sets() -> None:
 
 @pytest.mark.parametrize("num_classes", [3, 10])
 def test_the_spectrum_of_a_simplex_is_flat(num_classes: int) -> None:
-    found = spectrum(samples.simplex(num_classes, num_classes + 3, radius=2.5) + 1.0)
+    found = singular_values_over_rms(samples.simplex(num_classes, num_classes + 3, radius=2.5) + 1.0)
     assert found == pytest.approx(np.ones(num_classes - 1))
 
 
 def test_the_spectrum_of_means_on_a_line_is_one_value() -> None:
-    found = spectrum(np.outer(np.arange(4.0), np.ones(5)))
+    found = singular_values_over_rms(np.outer(np.arange(4.0), np.ones(5)))
     assert found == pytest.approx([math.sqrt(3), 0, 0], abs=1e-7)
 
 
@@ -89,7 +96,7 @@ def gram_distance(means: np.ndarray) -> float:
 @given(seed=st.integers(0, 10_000), num_classes=st.integers(2, 6), d=st.integers(2, 5))
 def test_distances_to_the_simplex_agree_with_the_loops(seed: int, num_classes: int, d: int) -> None:
     means = np.random.default_rng(seed).normal(size=(2, num_classes, d)) + 3.0
-    found = simplex_distances(means)
+    found = distances_from_simplex_by_measure(means)
     for place, one in enumerate(means):
         centred = one - one.mean(axis=0)
         assert found["gram"][place] == pytest.approx(gram_distance(one), abs=1e-9)
@@ -103,18 +110,20 @@ def test_a_simplex_of_any_size_anywhere_has_no_distance_and_others_have(
     seed: int, num_classes: int, radius: float
 ) -> None:
     vertices = samples.simplex(num_classes, num_classes + 2, radius, seed) + radius
-    assert [float(value) for value in simplex_distances(vertices).values()] == pytest.approx([0, 0, 0], abs=1e-6)
+    assert [float(value) for value in distances_from_simplex_by_measure(vertices).values()] == pytest.approx(
+        [0, 0, 0], abs=1e-6
+    )
     moved = vertices.copy()
     moved[0] += 0.5 * (vertices[0] - vertices.mean(axis=0)) + 0.2 * radius * np.eye(num_classes + 2)[0]
-    assert num_classes == 2 or simplex_distances(moved)["gram"] > 1e-3
+    assert num_classes == 2 or distances_from_simplex_by_measure(moved)["gram"] > 1e-3
 
 
 def test_means_on_a_line_are_far_from_a_simplex() -> None:
-    found = simplex_distances(np.outer([-1.0, 1.0, 0.0, 0.0], np.ones(3)))
+    found = distances_from_simplex_by_measure(np.outer([-1.0, 1.0, 0.0, 0.0], np.ones(3)))
     assert found["gram"] == pytest.approx(math.sqrt(2 - 2 / math.sqrt(3)))  # (<E, G/||G||> = 1/sqrt(C-1))
-    assert np.isnan(found["cosines"]) and np.isnan(simplex_distances(np.ones((3, 2)))["gram"])
+    assert np.isnan(found["cosines"]) and np.isnan(distances_from_simplex_by_measure(np.ones((3, 2)))["gram"])
     with pytest.raises(ValueError, match="at least two classes"):
-        simplex_distances(np.ones((1, 3)))
+        distances_from_simplex_by_measure(np.ones((1, 3)))
 
 
 @examples(50)

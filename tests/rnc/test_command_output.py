@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.command_output import fail, printable, say
+from rnc.command_output import fail, print_escaped, printable
 from tests.conftest import ROOT
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -72,8 +72,8 @@ def test_a_command_whose_reader_is_gone_prints_no_traceback(module: str, tmp_pat
 )
 def test_control_characters_are_shown_and_not_sent(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert printable(text) == shown
-    say(text)
-    say(text, sys.stderr)
+    print_escaped(text)
+    print_escaped(text, sys.stderr)
     assert capsys.readouterr() == (shown + "\n", shown + "\n")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnc import umap_process
-from rnc.umap_process import UmapProcess, serve
+from rnc.umap_process import UmapProcess, answer_one_request
 
 
 def features(seed: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_it_ends_when_no_request_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     warmed: list[int] = []
     monkeypatch.setattr(umap_process, "umap_plane", lambda clean, others: warmed.append(len(clean)) or [clean])
     answers = io.BytesIO()
-    serve(io.BytesIO(b""), answers)
+    answer_one_request(io.BytesIO(b""), answers)
     assert warmed and answers.getvalue() == b""
 
 

@@ -42,7 +42,7 @@ SQL_NAMES = {
         "SCHEMA.read_text()",
         "UPGRADES[step]",
         "table",
-        "without_rows(table)",
+        "empty_table_query(table)",
     },  # of ADDED_TABLES
     "rnc/store/schema_checks.py": {"SCHEMA.read_text()", "sql"},
     "rnc/store/other_stores_in_folder.py": {"sql"},

@@ -80,9 +80,9 @@ def test_a_slice_ends_before_an_epoch_that_would_overrun(monkeypatch: pytest.Mon
     limit, ends = TimeLimit(1100.0), []
     for seconds in (10, 40, 10, 10):  # (an epoch of 40 s, measurement included, may come again)
         now[0] += seconds
-        ends.append(limit.reached())
+        ends.append(limit.reached_by_next_epoch())
     assert ends == [False, False, False, True]
-    assert not TimeLimit(None).reached()
+    assert not TimeLimit(None).reached_by_next_epoch()
 
 
 DURATIONS = {

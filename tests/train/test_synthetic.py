@@ -7,7 +7,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from rnc.claims import USED, Verdict, judge
+from rnc.claims import USED, Verdict, judge_each_claim
 from rnc.store.errors import StoreError
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
@@ -87,7 +87,7 @@ def test_every_named_question_has_an_answer(objective: str, reader: StoreReader)
         "leaps": reader.metrics.leaps(run, EPOCHS, "train", pgd),
         "pca": reader.samples.projection(run, EPOCHS, "test", ["clean", pgd], "pca"),
         "umap": reader.samples.projection(run, EPOCHS, "train", ["clean", pgd], "umap"),
-        "sample": reader.samples.sample(run, EPOCHS, "train", ["clean"]),
+        "sample": reader.samples.features_at_epoch(run, EPOCHS, "train", ["clean"]),
         "features": reader.samples.features(run),
         "last": reader.metrics.last_values([Metric.NC1]),
         "layers": reader.metrics.layers([run], roles, "train", EPOCHS),
@@ -101,12 +101,12 @@ def test_every_named_question_has_an_answer(objective: str, reader: StoreReader)
         == reader.vectors.classifier(run, EPOCHS)[1].shape
         == (10, 16)
     )
-    assert not reader.samples.umap_is_due(run)
+    assert not reader.samples.training_will_add_umap(run)
 
 
 def test_claims_can_be_judged(reader: StoreReader) -> None:
     runs = reader.runs.all()
-    judged = judge(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), EPOCHS))
+    judged = judge_each_claim(runs, reader.metrics.evidence(list(runs["run_id"]), list(USED), EPOCHS))
     verdicts = {judgement.claim: judgement.verdict for judgement in judged}
     assert verdicts["C1"] is Verdict.SUPPORTED
     assert [claim for claim, verdict in verdicts.items() if verdict is Verdict.NOT_MEASURED] == ["C9", "C9 released"]

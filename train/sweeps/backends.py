@@ -24,7 +24,7 @@ from rnc.devices import cores
 from rnc.processes import identity
 from rnc.safe_paths import UnsafePathError, path_inside
 from rnc.store.sweep_state import Job
-from train.sweeps.find_and_end_jobs import end_jobs, job_folder, processes_of
+from train.sweeps.find_and_end_jobs import job_folder, processes_of, send_sigterm_to_jobs
 from train.sweeps.job_options import JobOptions
 from train.sweeps.sweep_job import SweepJob
 
@@ -143,7 +143,7 @@ class Local:
 
     def cancel(self, jobs: list[Job], folder: Path) -> None:
         """Send SIGTERM, which submitit's controller passes on to the job, and the job to its runs."""
-        end_jobs(jobs, folder)
+        send_sigterm_to_jobs(jobs, folder)
 
 
 def pick_engine(name: str) -> Engine:

@@ -51,7 +51,7 @@ def _folders_and_ids(pid: int, command: list[str], variables: set[str]) -> list[
     return [(folder, job_id) for folder in folders for job_id in (*ids, str(pid))]
 
 
-def end_jobs(jobs: list[Job], sweep_folder: Path) -> None:
+def send_sigterm_to_jobs(jobs: list[Job], sweep_folder: Path) -> None:
     """Send SIGTERM to the top process of each job, which passes it on to the processes that it started."""
     for _job, running in processes_of(jobs, sweep_folder):
         for pid, process_identity in running.items():

@@ -31,7 +31,7 @@ def mean_alignment(
 ) -> dict[str, float]:
     """Return angles and distances between the class means of features and the clean class means, by name."""
     means = metrics.class_means([(features.features, labels)], inputs.num_classes)
-    return {str(name): value for name, value in metrics.align(clean, means).summary().items()}
+    return {str(name): value for name, value in metrics.compare_class_means(clean, means).summary().items()}
 
 
 def frame_metrics(
@@ -44,7 +44,7 @@ def frame_metrics(
     return {
         str(Metric.NC1): nc1(means, scatter),
         **{str(name): of_classifier[name] for name in (Metric.ACCURACY, Metric.NCC_ACCURACY, Metric.LOSS)},
-        str(Metric.ANGLE): metrics.align(clean, means).summary()[Metric.ANGLE],
+        str(Metric.ANGLE): metrics.compare_class_means(clean, means).summary()[Metric.ANGLE],
     }
 
 

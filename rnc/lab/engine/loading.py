@@ -105,7 +105,7 @@ class InputLoader:
         self._network_sha256 = ""
         self._images: _LoadedImages | None = None
 
-    def load(self, request: Request) -> Iterator[AttackInputs]:
+    def load_networks_in_turn(self, request: Request) -> Iterator[AttackInputs]:
         """Yield each of a request's networks with the request's images, when it is its turn.
 
         Raises the errors of `balanced`, and DatasetError if the data set has no image of a requested index.

@@ -68,6 +68,6 @@ class StepwiseAttack:
             without = sum(int(step.without_gradient.sum()) for step in steps if step.without_gradient is not None)
             yield Round(steps[0].restart, steps[0].step, images, without)
 
-    def success(self, predicted: torch.Tensor) -> float:
+    def share_wrong_or_on_target(self, predicted: torch.Tensor) -> float:
         """Return the share of predictions (N,) for which the attack succeeds: the target or, if untargeted, a wrong class."""
         return float(self._compare(predicted, self.target_labels).double().mean())

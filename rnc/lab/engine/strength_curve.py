@@ -92,7 +92,7 @@ class _Curve:
         features = inputs.features(last.images)
         values: dict[str, Any] = collapse_under_attack.collapse_metrics(inputs, features, labels)
         values |= collapse_under_attack.mean_alignment(inputs, self._clean_means, features, labels)
-        values[SUCCESS] = attack.success(features.predicted)
+        values[SUCCESS] = attack.share_wrong_or_on_target(features.predicted)
         values[WITHOUT_GRADIENT] = last.without_gradient / len(labels)
         if self._clean_layer_means is not None:
             of_features = collapse_under_attack.features_as_stage(inputs, features, labels, self._clean_means)

@@ -91,7 +91,7 @@ class _Trajectory:
     def _take(self, restart: int, step: int, features: FeatureSet, labels: torch.Tensor) -> None:
         inputs = self._inputs
         values = collapse_under_attack.frame_metrics(inputs, self._clean_means, features, labels)
-        success = self._attack.success(features.predicted)
+        success = self._attack.share_wrong_or_on_target(features.predicted)
         self.rows.append({"restart": restart, "step": step, **values, SUCCESS: success})
         self._arrays.append(self._watch(features.features[self._watched], features.logits[self._watched].double()))
 
@@ -100,7 +100,7 @@ class _Trajectory:
         true_logits = logits.gather(1, labels[:, None])[:, 0]
         largest_others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
         confidence, predicted = logits.softmax(1).max(1)
-        span = (features.double() - self._clean_means.global_mean) @ self._clean_means.directions[1].T
+        span = (features.double() - self._clean_means.global_mean) @ self._clean_means.singular_values_and_vectors[1].T
         loss = functional.cross_entropy(logits, labels, reduction="none")
         return {
             "plane": self._in_plane(features.cpu().numpy()),
@@ -139,7 +139,9 @@ class _Trajectory:
         inputs, watched = self._inputs, self._watched
         clean, last = self._clean, self._last
         shown = watched[: max(_SHOWN_BYTES // (8 * inputs.images[0].numel()), 1)]
-        leaps = metrics.leaps(last.features, inputs.labels, last.predicted, self._clean_means).clusters()
+        leaps = metrics.leaps_by_class_pair(
+            last.features, inputs.labels, last.predicted, self._clean_means
+        ).nonempty_counts_and_angles()
         return {
             "before": collapse_under_attack.collapse_metrics(inputs, clean, inputs.labels),
             "after": collapse_under_attack.collapse_metrics(inputs, last, self._attack.measured_by),
@@ -151,7 +153,9 @@ class _Trajectory:
             "sample": inputs.indices[watched].cpu().numpy(),
             "label": inputs.labels[watched].cpu().numpy(),
             "goal": self._attack.target_labels[watched].cpu().numpy(),
-            "means_span": (self._clean_means.centred @ self._clean_means.directions[1].T).cpu().numpy(),
+            "means_span": (self._clean_means.centred @ self._clean_means.singular_values_and_vectors[1].T)
+            .cpu()
+            .numpy(),
             "clean_images": _as_float32(inputs.images[shown]),
             "perturbed_images": _as_float32(perturbed[shown]),
         } | {name: np.stack([frame[name] for frame in self._arrays]) for name in self._arrays[0]}

@@ -104,7 +104,7 @@ class Worker:
         if stopped():
             send_message(self._responses, {"kind": "result", "id": number, "state": "stopped"})
             return
-        progress, networks = _ProgressReporter(self._responses, number), self._loader.load(request)
+        progress, networks = _ProgressReporter(self._responses, number), self._loader.load_networks_in_turn(request)
         if isinstance(request, StrengthCurveRequest):
             result: Result = measure_strength_curve(networks, request, progress, stopped)
         else:

@@ -107,7 +107,7 @@ class _Conv(nn.Module):
         self.weight.copy_(conv.weight * scale.view(-1, 1, 1, 1))
         self.bias.copy_(shift if conv.bias is None else conv.bias * scale + shift)
         if self.fast is not None:
-            self.fast.refresh()
+            self.fast.discard_transformed_weights()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         conv, _norm = self._sources

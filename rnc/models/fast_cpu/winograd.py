@@ -52,9 +52,9 @@ class FastConv(nn.Module):
         """Store weights (out, in, 3, 3), which are transformed at the first use and at the first use after a `refresh`."""
         super().__init__()
         self._weight = weight
-        self.refresh()
+        self.discard_transformed_weights()
 
-    def refresh(self) -> None:
+    def discard_transformed_weights(self) -> None:
         """Discard everything derived from the weights."""
         self._transformed: torch.Tensor | None = None
         self._small: dict[tuple[int, int], torch.Tensor] = {}

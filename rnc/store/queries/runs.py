@@ -49,7 +49,7 @@ class RunQueries:
         stale = (parsed["state"] == RunState.RUNNING) & (parsed["heartbeat_at"] < oldest_alive)
         return parsed.assign(state=parsed["state"].mask(stale, str(RunState.INTERRUPTED))) if stale.any() else parsed
 
-    def descriptions_version(self) -> int:
+    def configs_version(self) -> int:
         """Return a number that changes with the runs of the store and their configs, but not with what is measured of them."""
         return 0 if self.all().empty else self._described[2]
 

@@ -91,7 +91,7 @@ class SampleQueries:
         """
         return self._cached.query(SIMPLEX_EXTENT, run=run_id, split=split, labels=labels)
 
-    def sample(
+    def features_at_epoch(
         self,
         run_id: str,
         epoch: int,
@@ -126,7 +126,7 @@ class SampleQueries:
             most=most,
         )
 
-    def featured(self, run_id: str) -> pd.DataFrame:
+    def epochs_and_conditions_with_features(self, run_id: str) -> pd.DataFrame:
         """Return epoch, split, condition of the stored features."""
         return self._cached.query(
             "SELECT DISTINCT epoch, split, condition FROM feature WHERE run_id = ? ORDER BY ALL", run_id
@@ -138,7 +138,7 @@ class SampleQueries:
             "SELECT epoch, split, condition, sample, label, vector FROM feature WHERE run_id = ? ORDER BY ALL", run_id
         )
 
-    def attack_path(self, run_id: str, split: str, condition: str, epoch: int | None = None) -> pd.DataFrame:
+    def features_along_attack(self, run_id: str, split: str, condition: str, epoch: int | None = None) -> pd.DataFrame:
         """Return epoch, step, sample, predicted, vector of the sampled features along a condition's attack; maybe none.
 
         Step 0 is the random start. The path begins before it, with the clean features, and ends with those of the condition.
@@ -154,7 +154,7 @@ class SampleQueries:
             epoch=_EVERY_EPOCH if epoch is None else epoch,
         )
 
-    def umap_is_due(self, run_id: str) -> bool:
+    def training_will_add_umap(self, run_id: str) -> bool:
         """Return whether the run is still training and its planned UMAP is not stored yet."""
         runs = self._runs.all()
         alive = runs[(runs["run_id"] == run_id) & (runs["state"] == RunState.RUNNING)]

@@ -30,7 +30,7 @@ def over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
     return named.assign(low=named["value"] - named["std"], high=named["value"] + named["std"]).drop(columns="std")
 
 
-def summary(frame: pd.DataFrame, cursor: int) -> pd.DataFrame:
+def cursor_last_and_best_values(frame: pd.DataFrame, cursor: int) -> pd.DataFrame:
     """Return a row per (metric, run label, condition): mean and std over seeds at the cursor, the last and the best epoch.
 
     `frame` has metric, run, run_id, shown, condition, epoch and value. The row at the cursor is the last measured epoch not

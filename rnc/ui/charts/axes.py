@@ -51,7 +51,7 @@ def _name_angle(classes: list[str]) -> int:
     return _SLOPE if len(classes) <= _ASLANT else -90
 
 
-def names_height(classes: list[str]) -> int:
+def extra_height_for_names(classes: list[str]) -> int:
     """Return the pixels of height that the names of a `class_axis` need beyond those of ten short words.
 
     A chart of fixed height must be higher by this amount, or the names reduce its plotting area.
@@ -119,14 +119,14 @@ def _labels(has_powers: str) -> str:
 
 
 def epoch_axis(*, log: bool) -> alt.X:
-    """Return the horizontal axis of `epoch`; with `log`, it labels the epochs that `up_to_epoch` names."""
+    """Return the horizontal axis of `epoch`; with `log`, it labels the epochs that `with_epoch_ticks_up_to` names."""
     axis = alt.Axis(grid=False, tickCount=6, tickMinStep=1, format="d")
     if log:
         axis = alt.Axis(values=_TICKS, grid=False)
     return alt.X("epoch:Q", title="epoch", scale=alt.Scale(type="symlog" if log else "linear"), axis=axis)
 
 
-def up_to_epoch(specification: str, last: int) -> str:
+def with_epoch_ticks_up_to(specification: str, last: int) -> str:
     """Return a specification with axes from `epoch_axis` that label the epochs 0, 1, 3, 10, 30, ... and the last.
 
     The last epoch is no part of what is kept: it changes with each epoch of a training, and with the cursor.

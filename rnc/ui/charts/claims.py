@@ -6,7 +6,7 @@ Tested by tests/pages/test_pages.py.
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.axes import epoch_axis, up_to_epoch, value_axis
+from rnc.ui.charts.axes import epoch_axis, value_axis, with_epoch_ticks_up_to
 from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, run_scale
@@ -22,7 +22,8 @@ def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours,
     log = min(values_and_limit) > 0 and max(values_and_limit) / min(values_and_limit) > _WIDE_RANGE
     text = _course_specification(name, tuple(runs.items()), log=log)
     picture = Chart(
-        up_to_epoch(text, int(frame["epoch"].max())), {"values": frame, "limit": pd.DataFrame({"value": [limit]})}
+        with_epoch_ticks_up_to(text, int(frame["epoch"].max())),
+        {"values": frame, "limit": pd.DataFrame({"value": [limit]})},
     )
     return with_interaction(picture, frame, Lines("values", list(runs)), log_epochs=True, cursor=cursor)
 

@@ -6,7 +6,7 @@ Tested by tests/rnc/ui/charts/test_condition_words.py.
 import json
 from collections.abc import Sequence
 
-from rnc.conditions import all_in_words
+from rnc.conditions import conditions_in_words
 
 
 def words_expression(names: Sequence[str], value: str) -> str:
@@ -14,5 +14,5 @@ def words_expression(names: Sequence[str], value: str) -> str:
 
     A name that is the same in words is not part of it: it may be any text.
     """
-    words = {name: text for name, text in all_in_words(names).items() if text != name}
+    words = {name: text for name, text in conditions_in_words(names).items() if text != name}
     return f"({json.dumps(words)}[{value}] || {value})" if words else value

@@ -9,7 +9,7 @@ Tested by tests/rnc/ui/charts/test_charts.py.
 
 from html import escape
 
-from rnc.conditions import all_in_words
+from rnc.conditions import conditions_in_words
 from rnc.ui.charts.palette import RunColours, dash_scale
 
 _LINE = "display:inline-block;width:36px;height:3px;vertical-align:middle;margin-right:6px;background:{ink}"
@@ -21,7 +21,7 @@ _PLACE = '[data-testid="stElementContainer"]'
 def curve_legend(runs: RunColours, conditions: list[str]) -> str:
     """Return the legend: colours of runs, then dashes of conditions, in words, in the colour of the text."""
     dashes = dash_scale(conditions).to_dict()["range"]
-    words = all_in_words(conditions).values()
+    words = conditions_in_words(conditions).values()
     boxes = [_box(colour, run, colour) for run, colour in runs.items()]
     boxes += [_box(_value(dash), name, _dashed(dash)) for name, dash in zip(words, dashes, strict=True)]
     rules = [_hiding(colour, "stroke", "fill") for colour in runs.values()]

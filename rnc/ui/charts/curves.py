@@ -9,10 +9,10 @@ from functools import cached_property
 import altair as alt
 import pandas as pd
 
-from rnc.ui.charts.axes import epoch_axis, stages_in_order, up_to_epoch, value_axis
+from rnc.ui.charts.axes import epoch_axis, stages_in_order, value_axis, with_epoch_ticks_up_to
 from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
-from rnc.ui.charts.downsampling import is_long, thinned
+from rnc.ui.charts.downsampling import is_long, thinned_keeping_extremes
 from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
 from rnc.vocabulary import METRIC_INFO, Metric, MetricInfo, Milestone
@@ -41,7 +41,7 @@ class Curves:
 
         `frame` has run (label), shown (condition), condition, epoch and value, and `low` and `high` if there is a band.
         `behind` has the lines from which it was computed, with run_id: single seeds or unsmoothed lines, which are drawn
-        faintly. Values that a log axis cannot show are left out; long lines are drawn with fewer points (`thinned`).
+        faintly. Values that a log axis cannot show are left out; long lines are drawn with fewer points.
         """
         log = self.log and METRIC_INFO[metric].log_axis
         drawn = _positive(frame, log)
@@ -62,12 +62,12 @@ class Curves:
             has_seeds="seeds" in drawn,
         )
         last = int(frame["epoch"].max()) if len(frame) else 0
-        picture = Chart(up_to_epoch(_panel_specification(shape), last), rows)
+        picture = Chart(with_epoch_ticks_up_to(_panel_specification(shape), last), rows)
         lines = Lines("lines", list(self.runs), self.conditions)
         return with_interaction(picture, drawn, lines, log_epochs=self.log_epochs, cursor=self.cursor)
 
     def _thinned(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return thinned(frame, log_epochs=self.log_epochs)
+        return thinned_keeping_extremes(frame, log_epochs=self.log_epochs)
 
     @cached_property
     def _shared_rows(self) -> dict[str, pd.DataFrame]:

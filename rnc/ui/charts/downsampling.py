@@ -18,7 +18,7 @@ def is_long(frame: pd.DataFrame) -> bool:
     return len(frame) > DRAWN_POINTS and int(np.bincount(_lines(frame)).max()) > DRAWN_POINTS
 
 
-def thinned(frame: pd.DataFrame, *, log_epochs: bool) -> pd.DataFrame:
+def thinned_keeping_extremes(frame: pd.DataFrame, *, log_epochs: bool) -> pd.DataFrame:
     """Return the rows to draw: of each stretch of epochs the first, the last, the lowest and the highest.
 
     `frame` has epoch and value, `low` and `high` if there is a band, and those of run, shown, run_id and condition that

@@ -9,7 +9,14 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.axes import class_axis, class_rows, epoch_axis, names_height, up_to_epoch, value_axis
+from rnc.ui.charts.axes import (
+    class_axis,
+    class_rows,
+    epoch_axis,
+    extra_height_for_names,
+    value_axis,
+    with_epoch_ticks_up_to,
+)
 from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.interaction import Lines, with_interaction
@@ -24,7 +31,7 @@ SIMPLEX_DISTANCES = {
     "cosines": MetricInfo("Cosines: distance from a simplex", "mean |cos + 1/(C−1)| over pairs; 0 at a simplex", True),
     "equinorm": MetricInfo("Norms: relative spread", "std / mean of the norms over classes; 0 at a simplex", True),
 }
-"""Labels and meanings of the distances of `rnc.class_mean_geometry.simplex_distances`."""
+"""Labels and meanings of the distances of `rnc.class_mean_geometry.distances_from_simplex_by_measure`."""
 
 _SHAPES = ["circle", "triangle-up"]
 """The shapes of clean and perturbed class means, as on maps."""
@@ -70,7 +77,7 @@ def _cosine_specification(class_names: tuple[str, ...], title: str, simplex: flo
     cells = base.mark_rect().encode(color=alt.Color("cosine:Q", scale=scale, legend=legend))
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     layers = [cells] if len(classes) > _MOST_NUMBERED else [cells, _numbers(base)]
-    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading)
+    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + extra_height_for_names(classes), title=heading)
 
 
 def _numbers(base: alt.Chart) -> alt.Chart:
@@ -106,7 +113,7 @@ def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...
         )
         .transform_calculate(words=words_expression(conditions, "datum.shown"))
         .properties(
-            height=_BARS_HEIGHT + names_height(classes),
+            height=_BARS_HEIGHT + extra_height_for_names(classes),
             title=alt.TitleParams("Norms of the centred class means", anchor="start", fontSize=14),
         )
     )
@@ -139,7 +146,7 @@ def _angle_specification(class_names: tuple[str, ...], runs: tuple[tuple[str, st
             ],
         )
         .properties(
-            height=_BARS_HEIGHT + names_height(classes),
+            height=_BARS_HEIGHT + extra_height_for_names(classes),
             title=alt.TitleParams("Rotation of each class mean", anchor="start", fontSize=14),
         )
     )
@@ -183,7 +190,9 @@ def simplex_distance_lines(
     drawn = frame[frame["value"] > 0] if log else frame
     last = int(frame["epoch"].max()) if len(frame) else 0
     text = _distance_specification(info, tuple(runs.items()), tuple(conditions), log=log)
-    picture = Chart(up_to_epoch(text, last), {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn})
+    picture = Chart(
+        with_epoch_ticks_up_to(text, last), {"cursor": pd.DataFrame({"epoch": [cursor]}), "distances": drawn}
+    )
     return with_interaction(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log, cursor=cursor)
 
 

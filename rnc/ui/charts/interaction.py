@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rnc.conditions import all_in_words
+from rnc.conditions import conditions_in_words
 from rnc.ui.charts.chart import MOST_KEPT, Chart
 from rnc.ui.charts.downsampling import DRAWN_POINTS
 from rnc.ui.charts.palette import GREY
@@ -73,7 +73,7 @@ class Lines:
         """The lines' names in a tooltip, with conditions in words; those of a run's conditions one after another."""
         if not self.conditions:
             return tuple(self.runs)
-        words = all_in_words(self.conditions)
+        words = conditions_in_words(self.conditions)
         return tuple(f"{run} · {words[shown]}" for run in self.runs for shown in self.conditions)
 
 

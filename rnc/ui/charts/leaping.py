@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.axes import class_axis, class_rows, names_height
+from rnc.ui.charts.axes import class_axis, class_rows, extra_height_for_names
 from rnc.ui.charts.chart import Chart, kept, named
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.text_colours import on_fill, quiet_text
@@ -77,7 +77,9 @@ def _matrix_specification(class_names: tuple[str, ...], title: str, largest: flo
     layers = [cells] if len(classes) > _MOST_NUMBERED else [cells, _percentages(base)]
     heading = alt.TitleParams(title, anchor="start", fontSize=14)
     ground = alt.ViewBackground(fill=_EMPTY)
-    return alt.LayerChart(layer=layers, height=_MATRIX_HEIGHT + names_height(classes), title=heading, view=ground)
+    return alt.LayerChart(
+        layer=layers, height=_MATRIX_HEIGHT + extra_height_for_names(classes), title=heading, view=ground
+    )
 
 
 def _percentages(base: alt.Chart) -> alt.Chart:

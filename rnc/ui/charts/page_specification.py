@@ -32,21 +32,21 @@ def page_specification(specification_text: str) -> dict[str, Any]:
 
 @lru_cache(4 * MOST_KEPT)
 def _page_text(specification_text: str) -> str:
-    specification = without_indices(json.loads(specification_text)) | {"config": SCREEN_CONFIG}
+    specification = with_symbols_as_words(json.loads(specification_text)) | {"config": SCREEN_CONFIG}
     if title := specification.get("title"):
         text = {"text": title} if isinstance(title, str) else title
         specification["title"] = {"limit": _TITLE_LIMIT} | text
     return json.dumps(specification)
 
 
-def without_indices(part: Any) -> Any:
+def with_symbols_as_words(part: Any) -> Any:
     """Return a specification, or a part of it, whose titles have words in the place of letters with an index."""
     if isinstance(part, list):
-        return [without_indices(each) for each in part] if part and isinstance(part[0], dict) else part
+        return [with_symbols_as_words(each) for each in part] if part and isinstance(part[0], dict) else part
     if not isinstance(part, dict):
         return part
     return {
-        name: _in_words(value) if name in _TEXTS and isinstance(value, str) else without_indices(value)
+        name: _in_words(value) if name in _TEXTS and isinstance(value, str) else with_symbols_as_words(value)
         for name, value in part.items()
     }
 

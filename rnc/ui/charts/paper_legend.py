@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from rnc.conditions import all_in_words
+from rnc.conditions import conditions_in_words
 from rnc.ui.charts.mark_explanations import LEGEND_NAMES
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.text_width import text_width, wrapped
@@ -122,7 +122,7 @@ def _entries(field: str, channels: dict[str, Any], rows: dict[str, pd.DataFrame]
     if not legend and len(names) > _MOST_ENTRIES:
         return []
     title = legend.get("title") or ("true class" if field == "label" and not legend.get("values") else None)
-    words = all_in_words(names) if field == "shown" else {}
+    words = conditions_in_words(names) if field == "shown" else {}
     entries = [Entry(title, shape="")] if title and names else []
     for name in names:
         colour = columns.get("color", {}).get(name) or _constant_colour(mark)

@@ -39,7 +39,7 @@ def with_marks(rows: dict[str, pd.DataFrame], choice: dict[str, list]) -> dict[s
     return {name: each.sort_values("chosen", kind="stable") for name, each in marked.items()}
 
 
-def with_chosen_above(rows: dict[str, pd.DataFrame], choice: dict[str, list]) -> dict[str, pd.DataFrame]:
+def with_chosen_and_veil_rows(rows: dict[str, pd.DataFrame], choice: dict[str, list]) -> dict[str, pd.DataFrame]:
     """Return the rows, the chosen ones once more in data sets of their names, and a row of the veil if anything is chosen."""
     chosen = {_MARKED[name]: each[_are_chosen(each, choice)] for name, each in rows.items()}
     return rows | chosen | {VEIL: pd.DataFrame({"drawn": [True] if choice else []}, dtype=bool)}

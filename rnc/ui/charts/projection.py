@@ -24,7 +24,7 @@ from rnc.ui.charts.plane_points_and_arrows import (
     VEIL,
     choice_in,
     rows_of,
-    with_chosen_above,
+    with_chosen_and_veil_rows,
     with_marks,
 )
 from rnc.ui.charts.text_colours import quiet_text
@@ -125,7 +125,7 @@ def feature_plane(
     chart = Chart(_plane_specification(shape), with_marks(points, choice) | others)
     if not brush:
         return chart
-    rows = with_chosen_above(points, choice) | others
+    rows = with_chosen_and_veil_rows(points, choice) | others
     shape = replace(shape, data_sets=frozenset(rows), has_chosen=False)
     return replace(chart, screen=Chart(_plane_specification(shape), rows))
 

@@ -15,7 +15,7 @@ from rnc.ui.film.film_routes import OfferedFilm
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.projections.selection import picked_samples, scope_of, scope_of_images, select
-from rnc.ui.run_and_class_controls import choose_run, tie_label
+from rnc.ui.run_and_class_controls import choose_run, tie_run_choice_to_address
 from rnc.ui.selection import Selection, condition_slug, selected_runs
 from rnc.vocabulary import Objective, Split
 
@@ -23,7 +23,7 @@ _NONE = "none"
 _NO_RUN = "is not one of the selected runs with the same images."
 
 
-def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
+def choose_films_and_scope(selection: Selection) -> tuple[list[ShownFilm], str]:
     """Let the user choose one or two of the selected runs; return their films, and the key of the selection of samples.
 
     The second run has the same images. At first it is one of adversarial training, if there is another one.
@@ -42,7 +42,7 @@ def choose_films(selection: Selection) -> tuple[list[ShownFilm], str]:
                 default=adversarial[0],
                 required=True,
                 format_func=escape_markdown,
-                **tie_label("film_beside", others, _NO_RUN, _NONE),
+                **tie_run_choice_to_address("film_beside", others, _NO_RUN, _NONE),
             )
         all_samples = st.toggle(
             "All samples",
@@ -68,7 +68,9 @@ def _film_of(run: pd.Series, selection: Selection, most: int) -> ShownFilm:
 
 def _film(run: pd.Series, split: Split, condition: str, most: int) -> ShownFilm:
     request = FilmRequest(str(run.run_id), split, condition, most)
-    epochs = tuple(sorted(set(opened_store.reader().samples.featured(request.run_id)["epoch"].tolist())))
+    epochs = tuple(
+        sorted(set(opened_store.reader().samples.epochs_and_conditions_with_features(request.run_id)["epoch"].tolist()))
+    )
     return ShownFilm(str(run["label"]), OfferedFilm(request, tuple(map(str, run["classes"])), epochs))
 
 
@@ -76,7 +78,7 @@ def draw_film_of_maps(choices: list[MapChoice]) -> None:
     """Draw the films of one or two maps, with the selection of samples that the maps have."""
     first, scope = choices[0], scope_of(choices[0])
     films = [
-        _film(choice.run, choice.split, choice.condition or CLEAN.slug, MOST_SAMPLES)
+        _film(choice.run, choice.split, choice.measured_condition_slug or CLEAN.slug, MOST_SAMPLES)
         for choice in {choice.run.run_id: choice for choice in choices}.values()
     ]
     draw_player(films, first.cursor, picked_samples(scope), lambda samples: select(scope, samples), key="film_of_maps")

@@ -86,7 +86,7 @@ def activity_of(request: Request) -> str | None:
     return next((name for name, activity in ACTIVITIES.items() if isinstance(request, activity.request_type)), None)
 
 
-def request_of_form(
+def draw_fields_and_make_request(
     activity: Activity, form: AttackForm, source: Source, run: pd.Series, selection: Selection
 ) -> RequestOfForm:
     """Draw the activity's further fields; return the request, or why there is none or it cannot be run here."""

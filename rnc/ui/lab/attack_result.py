@@ -19,7 +19,7 @@ from rnc.ui.charts.mark_explanations import STEP_NOTE
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.projection import PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.feature_film_frames import frame_names, frame_of_each_leap, points, step_values
+from rnc.ui.lab.feature_film_frames import clean_and_perturbed_points, frame_names, frame_of_each_leap, step_values
 from rnc.ui.lab.image_grid import IMAGE, draw_images
 from rnc.ui.lab.result_header import draw_headline
 from rnc.ui.lab.server_job_queue import Answer
@@ -122,7 +122,7 @@ def _features(result: AttackResult, frame: int, names: list[str], figures: PageF
     if placement is None:
         return
     places, watched, triangle = placement
-    shown = points(result, places, frame, names)
+    shown = clean_and_perturbed_points(result, places, frame, names)
     shown = shown[shown["sample"].isin(result.sample[watched])]
     extent = pd.DataFrame(places[:, watched].reshape(-1, 2), columns=["x", "y"])
     picked = st.session_state.get(IMAGE)
@@ -172,7 +172,7 @@ def _in_simplex_plane(result: AttackResult, names: list[str]) -> _Placement | No
         return None
     first, second, third = (names.index(name) for name in chosen)
     try:
-        places, corners = result.simplex((first, second, third))
+        places, corners = result.samples_and_means_on_plane((first, second, third))
     except ValueError as error:
         st.info(f"There is no plane: {escape_markdown(error)}.")
         return None

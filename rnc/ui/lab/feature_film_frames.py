@@ -20,7 +20,7 @@ def frame_names(frames: pd.DataFrame) -> list[str]:
     ]
 
 
-def points(result: AttackResult, places: np.ndarray, frame: int, names: list[str]) -> pd.DataFrame:
+def clean_and_perturbed_points(result: AttackResult, places: np.ndarray, frame: int, names: list[str]) -> pd.DataFrame:
     """Return every watched image, clean and at a frame (shown, sample, label, predicted, x, y), from places (T, n, 2)."""
     parts = []
     for shown, at in ((Role.CLEAN, 0), (Role.PERTURBED, frame)):
@@ -41,6 +41,8 @@ def step_values(result: AttackResult, metric: str) -> pd.DataFrame:
 
 def frame_of_each_leap(result: AttackResult, names: list[str]) -> pd.DataFrame:
     """Return a row per watched image that leaps for good (frame, label)."""
-    leapt = result.leapt_at >= 0
+    leapt = result.frame_of_lasting_leap >= 0
     frames = np.array(frame_names(result.frames))
-    return pd.DataFrame({"frame": frames[result.leapt_at[leapt]], "label": np.array(names)[result.label[leapt]]})
+    return pd.DataFrame(
+        {"frame": frames[result.frame_of_lasting_leap[leapt]], "label": np.array(names)[result.label[leapt]]}
+    )

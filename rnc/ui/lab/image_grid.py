@@ -12,7 +12,7 @@ import streamlit as st
 from rnc.conditions import Condition
 from rnc.lab.attack import AttackResult
 from rnc.ui.charts.images import before_and_after, png
-from rnc.ui.markdown import escape_markdown, single_line
+from rnc.ui.markdown import escape_markdown, safe_plain_line
 
 IMAGE = "lab_image"
 """The key of the session state that holds the followed sample."""
@@ -45,7 +45,7 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
         picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
         before = f"{row.before} ({_spaced(row.sure_before)})"
         after = f"{row.after} ({_spaced(row.sure_after)})"
-        description = single_line(f"true {row.true}: predicted {before} → {after}")
+        description = safe_plain_line(f"true {row.true}: predicted {before} → {after}")
         grid.image(
             picture,
             caption=f"{'▸ ' if row.sample == picked else ''}#{row.sample:d}, {escape_markdown(description)}",

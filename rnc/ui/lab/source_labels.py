@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rnc.lab.source import Source
 from rnc.ui.charts.palette import RunColours
-from rnc.ui.markdown import single_line
+from rnc.ui.markdown import safe_plain_line
 from rnc.ui.opened_store import reader
 from rnc.ui.run_colours import source_colours
 from rnc.ui.run_labels import run_labels
@@ -40,5 +40,5 @@ def label_sources(sources: Sequence[Source]) -> RunColours:
         label = (
             f"{short[source.run_id]} \N{MIDDLE DOT} epoch {source.epoch}" if source.run_id in short else source.label
         )
-        colours[single_line(source.label if label in colours else label)] = colour
+        colours[safe_plain_line(source.label if label in colours else label)] = colour
     return colours

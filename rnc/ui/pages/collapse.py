@@ -9,19 +9,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
-from rnc.ui.charts.averages_and_smoothing import over_seeds, smoothed, summary
+from rnc.ui.charts.averages_and_smoothing import cursor_last_and_best_values, over_seeds, smoothed
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.interaction import MOUSE_NOTE
 from rnc.ui.charts.mark_explanations import explain_marks
 from rnc.ui.condition_controls import choose_several
-from rnc.ui.controls_in_address import choose, tie
+from rnc.ui.controls_in_address import replace_missing_value, tie
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
-from rnc.ui.playable_sliders import epoch_choice
+from rnc.ui.playable_sliders import chart_options_for_choosing_epoch
 from rnc.ui.run_labels import labels_over_seeds
 from rnc.ui.selection import Selection, condition_names, labelled_runs, run_colours, selected_runs
 from rnc.vocabulary import METRIC_INFO, Metric, Split
@@ -61,7 +61,7 @@ def choose_conditions(selection: Selection) -> list[str]:
     """Let the user choose the conditions to draw: clean and the one selected in the sidebar, until the user chooses others."""
     usual: Any = selection.clean_and_condition
     if _CONDITIONS in st.session_state and st.session_state[_CONDITIONS] == st.session_state.get(_FOLLOWED) != usual:
-        choose(_CONDITIONS, usual)
+        replace_missing_value(_CONDITIONS, usual)
     names = dict.fromkeys([*selection.clean_and_condition, *condition_names(selection.runs)])
     texts = {name: escape_markdown(name) for name in names}
     tied = tie(_CONDITIONS, texts, "the condition", _NO_CONDITION, many=True)
@@ -126,7 +126,7 @@ class CurveValues:
     def at_epoch(self, epoch: int) -> pd.DataFrame:
         """Return the table of all metrics (`summary`) at an epoch, the last and the best one."""
         if epoch not in self._summaries:
-            self._summaries[epoch] = summary(self.values, epoch)
+            self._summaries[epoch] = cursor_last_and_best_values(self.values, epoch)
         return self._summaries[epoch]
 
 
@@ -153,7 +153,11 @@ def draw_curves(
             lines, behind = values.lines[metric]
             panel = curves.panel(lines, metric, behind)
             figures.draw(
-                column, panel, f"{METRIC_INFO[metric].label} over epochs", lines, **epoch_choice(f"curve_{metric}")
+                column,
+                panel,
+                f"{METRIC_INFO[metric].label} over epochs",
+                lines,
+                **chart_options_for_choosing_epoch(f"curve_{metric}"),
             )
     st.caption(_explain_curves(selection, values))
 
@@ -175,7 +179,7 @@ def draw_summary(table: pd.DataFrame) -> None:
     st.header(
         "In numbers", anchor=False, help="Mean and standard deviation over seeds. The best epoch is that of each seed."
     )
-    words = {name: in_words(name) for name in table.get("condition", ())}
+    words = {name: condition_in_words(name) for name in table.get("condition", ())}
     table = table.replace(
         {"metric": {str(metric): METRIC_INFO[metric].label for metric in METRICS}, "condition": words}
     )

@@ -10,8 +10,8 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from rnc.claims import Judgement, Verdict, judge
-from rnc.conditions import in_words
+from rnc.claims import Judgement, Verdict, judge_each_claim
+from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
 from rnc.ui.charts.chart import Chart
 from rnc.ui.charts.claims import course_panel
@@ -20,10 +20,10 @@ from rnc.ui.charts.mark_explanations import BOUND_NOTE
 from rnc.ui.charts.palette import RunColours
 from rnc.ui.figures import PageFigures
 from rnc.ui.glossary import explain
-from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, MarkdownTable, escape_markdown, first_few, kept_table
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, MarkdownTable, escape_markdown, escaped_arrow_table, first_few
 from rnc.ui.pages.read_evidence import evidence_of
 from rnc.ui.pages.verdicts import anchor, describe_unjudged, matrix_of
-from rnc.ui.playable_sliders import epoch_choice
+from rnc.ui.playable_sliders import chart_options_for_choosing_epoch
 from rnc.ui.selection import labelled_runs, run_colours
 from rnc.vocabulary import Objective, Role, RunState, Split
 
@@ -107,7 +107,7 @@ class Findings:
 def judgements_and_query(run_ids: tuple[str, ...], epoch: int) -> tuple[list[Judgement], str]:
     """Return the judgements on runs, each at its last measured epoch not after `epoch`, and the query for the evidence."""
     evidence = evidence_of(run_ids, epoch)
-    return judge(labelled_runs(run_ids).reset_index(drop=True), evidence), evidence.attrs.get("sql", "")
+    return judge_each_claim(labelled_runs(run_ids).reset_index(drop=True), evidence), evidence.attrs.get("sql", "")
 
 
 @opened_store.cached_until_store_changes
@@ -148,7 +148,7 @@ def _numbers(
 
     `conditions` has the slug of each run's (id) condition by its role.
     """
-    measured = [in_words(conditions.get((each.run_id, each.shown), each.shown)) for each in judgement.numbers]
+    measured = [condition_in_words(conditions.get((each.run_id, each.shown), each.shown)) for each in judgement.numbers]
     is_clean = all(number.shown == Role.CLEAN for number in judgement.numbers)
     columns = {
         "run": [labels[number.run_id] for number in judgement.numbers],
@@ -158,7 +158,7 @@ def _numbers(
         "met": ["yes" if number.met else "no" for number in judgement.numbers],
         **({} if is_clean else {"condition": measured}),
     }
-    return kept_table(pd.DataFrame(columns))
+    return escaped_arrow_table(pd.DataFrame(columns))
 
 
 def _course(
@@ -211,7 +211,7 @@ def name_unjudged_runs(runs: pd.DataFrame) -> None:
         )
 
 
-def name_earlier_epochs(findings: Findings) -> None:
+def name_runs_judged_before_end(findings: Findings) -> None:
     """Name the runs that are judged before their end."""
     if findings.earlier:
         st.info(
@@ -251,7 +251,7 @@ def _draw_card(figures: PageFigures, card: Card, runs: pd.DataFrame) -> None:
             height: Literal["content"] | int = "content" if len(card.numbers) <= _MOST_ROWS else _HEIGHT
             st.table(card.numbers, hide_index=True, height=height, alt=f"numbers of {judgement.claim}")
         if card.course:
-            options = epoch_choice(f"course_{judgement.claim}")
+            options = chart_options_for_choosing_epoch(f"course_{judgement.claim}")
             figures.draw(place, card.course.chart, card.course.name, card.course.rows, **options)
         st.caption(card.unjudged)
         st.caption(f"Criterion: {escape_markdown(judgement.criterion, MAX_MESSAGE_LENGTH)}")

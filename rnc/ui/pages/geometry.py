@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.class_mean_geometry import are_alike, centre, cosine_matrix, simplex_cosine, spectrum
-from rnc.conditions import in_words
+from rnc.class_mean_geometry import are_alike, centre, cosine_matrix, simplex_cosine, singular_values_over_rms
+from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
@@ -59,7 +59,7 @@ def read_geometries(run: pd.Series, epoch: int, selection: Selection) -> list[Ge
         condition = condition_slug(run.run_id, name)
         numbers, means = opened_store.reader().vectors.class_means(run.run_id, epoch, selection.split, str(condition))
         classes = [run.classes[number] if number < len(run.classes) else f"{number:d}" for number in numbers]
-        images = f"{escape_markdown(selection.split.images)} under {escape_markdown(in_words(name))} at epoch {epoch:d}"
+        images = f"{escape_markdown(selection.split.images)} under {escape_markdown(condition_in_words(name))} at epoch {epoch:d}"
         about = {"run_id": run.run_id, "epoch": epoch, "condition": condition}
         geometries.append(Geometry(name, classes, numbers, means, _why_undefined(means, images), about))
     return geometries
@@ -80,7 +80,7 @@ def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
         if geometry.why_undefined:
             column.info(geometry.why_undefined)
             continue
-        name, words = geometry.condition_name, in_words(geometry.condition_name)
+        name, words = geometry.condition_name, condition_in_words(geometry.condition_name)
         draw_cosines(
             figures,
             column,
@@ -171,7 +171,7 @@ def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Ma
     ordered = angles.sort_values("degrees")
     least, most = ordered.iloc[0], ordered.iloc[-1]
     return (
-        f"From clean to **{escape_markdown(in_words(condition_name))}**, the mean of class "
+        f"From clean to **{escape_markdown(condition_in_words(condition_name))}**, the mean of class "
         f"**{escape_markdown(most['class'])}** of {escape_markdown(run)} rotates most (**{most['degrees']:.1f}°**) and that of "
         f"class {escape_markdown(least['class'])} least ({least['degrees']:.1f}°); the average over classes is "
         f"{angles['degrees'].mean():.1f}°."
@@ -182,7 +182,9 @@ def describe_distances(distances: dict[str, float]) -> Markdown:
     """Describe the mean |cos + 1/(C−1)| by condition; empty if there is none."""
     if not distances:
         return ""
-    described = " and ".join(f"{value:.3f} ({escape_markdown(in_words(name))})" for name, value in distances.items())
+    described = " and ".join(
+        f"{value:.3f} ({escape_markdown(condition_in_words(name))})" for name, value in distances.items()
+    )
     return f"On average, the cosines between class means differ from the value in a simplex by {described}."
 
 
@@ -194,7 +196,7 @@ def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, 
     _draw_duality(figures, left, run.run_id, epoch, geometries[-1])
     parts = []
     for geometry in geometries:
-        values = spectrum(geometry.means)
+        values = singular_values_over_rms(geometry.means)
         ranks = np.arange(1, len(values) + 1)
         parts.append(pd.DataFrame({"rank": ranks, "value": values, "shown": geometry.condition_name}))
     about = {"run_id": run.run_id, "epoch": epoch}
@@ -213,7 +215,7 @@ def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoc
         place,
         cosine_matrix(rows, centre(geometry.means)),
         geometry.classes,
-        title=f"Cosines of classifier and means, {in_words(geometry.condition_name)}",
+        title=f"Cosines of classifier and means, {condition_in_words(geometry.condition_name)}",
         alt="cosines of classifier and means",
         key="duality",
         about=geometry.about,

@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from rnc.claims.evidence import RunEvidence
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
 from rnc.ui.default_runs import measured_and_default_runs, one_of_each_objective
-from rnc.ui.demo_training_offer import draw_demo_offer, select_runs
+from rnc.ui.demo_training_offer import draw_next_step_of_demo, select_runs
 from rnc.ui.film.film_choice import film_of_training_images
 from rnc.ui.film.film_player import ShownFilm, draw_compact_player
 from rnc.ui.markdown import Markdown, escape_markdown
@@ -111,7 +111,9 @@ def _pair(runs: pd.DataFrame) -> pd.DataFrame | None:
         others = runs[(runs["images_from"] == standard["images_from"]) & (runs["dataset"] == standard["dataset"])]
         for objective in _ADVERSARIAL:
             pair = [str(standard["run_id"]), *others[others["objective"] == objective]["run_id"][:1]]
-            if len(pair) == 2 and not any(opened_store.reader().samples.featured(run_id).empty for run_id in pair):
+            if len(pair) == 2 and not any(
+                opened_store.reader().samples.epochs_and_conditions_with_features(run_id).empty for run_id in pair
+            ):
                 return runs.loc[pair]
     return None
 
@@ -137,7 +139,7 @@ def _caption(run: pd.Series, values: pd.DataFrame) -> Markdown:
 
 def _protocol(run: pd.Series) -> Markdown:
     """Return the data, the network and the attack of a run, for those who ask what was measured."""
-    attack = in_words(condition_slug(run["run_id"], Role.PERTURBED) or "not attacked")
+    attack = condition_in_words(condition_slug(run["run_id"], Role.PERTURBED) or "not attacked")
     return f"{escape_markdown(run['dataset'])}, {escape_markdown(run['model'])}, {escape_markdown(attack)}."
 
 
@@ -149,10 +151,10 @@ def draw_doors(runs: pd.DataFrame) -> None:
         _draw_door_of_gallery(runs)
     with train.container(border=True, height="stretch"):
         st.markdown("**Train the demo here**")
-        draw_demo_offer()
+        draw_next_step_of_demo()
     with bring.container(border=True, height="stretch"):
         st.markdown("**Bring your own network**")
-        draw_door_of_networks()
+        draw_measuring_instructions()
 
 
 def _draw_door_of_gallery(runs: pd.DataFrame) -> None:
@@ -171,7 +173,7 @@ def _draw_door_of_gallery(runs: pd.DataFrame) -> None:
         st.page_link(f"pages/{page}.py", label=label, icon=":material/arrow_forward:")
 
 
-def draw_door_of_networks() -> None:
+def draw_measuring_instructions() -> None:
     """Draw how the visitor's network is measured."""
     st.markdown(
         "Any classifier with a last linear layer gets the same numbers, maps and attacks; docs/networks.md says how:"

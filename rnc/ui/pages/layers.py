@@ -6,7 +6,7 @@ Tested by tests/pages/test_pages.py.
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.figures import PageFigures
@@ -23,7 +23,8 @@ def draw_layers(figures: PageFigures, selection: Selection, values: pd.DataFrame
     if values[values["shown"] == selection.condition_name]["layer"].nunique() < 2:
         st.info(
             "The stages of a network are measured on clean and perturbed images only. Under "
-            f"{escape_markdown(in_words(selection.condition_name))}, only the features of the penultimate layer are drawn."
+            f"{escape_markdown(condition_in_words(selection.condition_name))}, only the features of the penultimate layer are "
+            "drawn."
         )
     colours = run_colours(runs)
     st.html(curve_legend(colours, conditions))

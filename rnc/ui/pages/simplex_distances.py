@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from rnc.class_mean_geometry import are_alike, simplex_distances
-from rnc.conditions import in_words
+from rnc.class_mean_geometry import are_alike, distances_from_simplex_by_measure
+from rnc.conditions import condition_in_words
 from rnc.store.checked_vectors import as_matrix
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
@@ -20,7 +20,7 @@ from rnc.ui.charts.mark_explanations import explain_marks
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown, escape_table
 from rnc.ui.pages.geometry import COINCIDENT
-from rnc.ui.playable_sliders import epoch_choice
+from rnc.ui.playable_sliders import chart_options_for_choosing_epoch
 from rnc.ui.selection import Selection, run_colours, selected_runs
 from rnc.vocabulary import Split
 
@@ -59,7 +59,9 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
         vectors = vectors.reshape(-1, count, vectors.shape[1])
         coincide = np.array([are_alike(class_means) for class_means in vectors])
         batch = max(_MAX_NUMBERS // count**2, 1)
-        batches = [simplex_distances(vectors[begin : begin + batch]) for begin in range(0, len(vectors), batch)]
+        batches = [
+            distances_from_simplex_by_measure(vectors[begin : begin + batch]) for begin in range(0, len(vectors), batch)
+        ]
         columns = {
             name: np.where(coincide, np.nan, np.concatenate([distances[name] for distances in batches]))
             for name in batches[0]
@@ -89,7 +91,9 @@ def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
     for place, (name, info) in zip((left, right, below), SIMPLEX_DISTANCES.items(), strict=True):
         lines = distances[[*_LINE, "run"]].assign(value=distances[name])
         chart = simplex_distance_lines(lines, info, colours, conditions, selection.epoch, log=log)
-        figures.draw(place, chart, f"{info.label} over epochs", lines, **epoch_choice(f"distance_{name}"))
+        figures.draw(
+            place, chart, f"{info.label} over epochs", lines, **chart_options_for_choosing_epoch(f"distance_{name}")
+        )
     st.caption(f"{explain_marks(selection.epoch)} A logarithmic axis leaves out zeros. {MOUSE_NOTE}")
     with table:
         _draw_smallest_distances(distances, selection.split)
@@ -113,7 +117,7 @@ def _draw_smallest_distances(distances: pd.DataFrame, split: Split) -> None:
     st.markdown("**Smallest distance of each run's Gram matrix**")
     if len(table):
         texts: dict[str, Callable[..., str]] = {
-            "condition": in_words,
+            "condition": condition_in_words,
             "epoch": "{:d}".format,
             "distance": "{:.3f}".format,
         }

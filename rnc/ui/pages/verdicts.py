@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.claims import ORIGIN, Judgement, Number, Reason, Verdict
-from rnc.ui.markdown import Markdown, MarkdownTable, escape_markdown, kept_table, single_line
+from rnc.ui.markdown import Markdown, MarkdownTable, escape_markdown, escaped_arrow_table, safe_plain_line
 from rnc.vocabulary import TERMINAL_ACCURACY_IN_WORDS, Objective
 
 _MARKS = {Verdict.SUPPORTED: "✓", Verdict.CONTRADICTED: "✗", Verdict.TOO_EARLY: "…", Verdict.NOT_MEASURED: "–"}
@@ -53,7 +53,7 @@ def _tile(judgement: Judgement, labels: Mapping[str, str]) -> str:
     if number is None:
         below = f"<span>{_ABOUT_NONE if _is_about_none(judgement) else escape(str(verdict))}</span>"
     else:
-        run = single_line(labels[number.run_id])
+        run = safe_plain_line(labels[number.run_id])
         below = (
             f'<span title="{escape(f"{run}, {number.name}: {number.in_words}. {ORIGIN} The card says why.")}">{_gauge(number)}'
             f"{escape(number.name)}: <b>{number.value:.3g}</b> ({_BOUNDS[number.sign]} {number.limit:.3g})</span>"
@@ -102,7 +102,7 @@ def matrix_of(judgements: list[Judgement], runs: pd.DataFrame) -> MarkdownTable:
         },
         index=pd.Index([f"{judgement.claim} · {judgement.title}" for judgement in judgements], name="claim"),
     )
-    return kept_table(table, [anchor(judgement.claim) for judgement in judgements])
+    return escaped_arrow_table(table, [anchor(judgement.claim) for judgement in judgements])
 
 
 def draw_matrix(matrix: MarkdownTable) -> None:

@@ -10,7 +10,7 @@ from rnc.ui import opened_store
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
-from rnc.ui.projections.map_chart import plane_of
+from rnc.ui.projections.map_chart import constant_columns
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
 from rnc.ui.run_labels import name_classes
@@ -20,7 +20,7 @@ def draw_all_leaps(figures: PageFigures, maps: Maps) -> None:
     """Draw the leaps of every map, only once for maps that differ only in their projection."""
     drawn = set()
     for number, (choice, plane) in enumerate(maps, start=1):
-        measurement = (choice.run.run_id, plane.epoch, choice.condition)
+        measurement = (choice.run.run_id, plane.epoch, choice.measured_condition_slug)
         if measurement not in drawn:
             drawn.add(measurement)
             _draw_leaps(figures, choice, plane.epoch, suffix=f" ({number:d})" if len(maps) > 1 else "")
@@ -28,7 +28,9 @@ def draw_all_leaps(figures: PageFigures, maps: Maps) -> None:
 
 def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Markdown) -> None:
     """Draw the leaps of a map's run, epoch and condition; `suffix` identifies the map in titles if there are two."""
-    leaps = opened_store.reader().metrics.leaps(choice.run.run_id, epoch, choice.split, str(choice.condition))
+    leaps = opened_store.reader().metrics.leaps(
+        choice.run.run_id, epoch, choice.split, str(choice.measured_condition_slug)
+    )
     if leaps.empty:
         st.caption(
             f"Leaps{suffix} are measured under attacks only. Select an attack as the condition to see to which classes features "
@@ -38,7 +40,7 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
     sql = leaps.attrs.get("sql")
     leaps = name_classes(leaps, choice.classes, "true_class", "predicted_class")
     flows = top_flows(leaps)
-    about = plane_of(choice, epoch)
+    about = constant_columns(choice, epoch)
     leaps.attrs["sql"] = flows.attrs["sql"] = sql
     with st.container(horizontal=True, key=f"side_by_side_leaps{suffix}", gap="medium"):
         with st.container():

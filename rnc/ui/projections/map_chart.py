@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
@@ -30,9 +30,14 @@ _PCA_CANNOT = (
 _KEYS_AND_NAMES = [("plane", "projected features"), ("beside", "projected features, second map")]
 
 
-def plane_of(choice: MapChoice, epoch: int) -> dict[str, Any]:
+def constant_columns(choice: MapChoice, epoch: int) -> dict[str, Any]:
     """Return what all rows of a map or its leaps share: run, epoch, split and condition."""
-    return {"run_id": choice.run.run_id, "epoch": epoch, "split": str(choice.split), "condition": choice.condition}
+    return {
+        "run_id": choice.run.run_id,
+        "epoch": epoch,
+        "split": str(choice.split),
+        "condition": choice.measured_condition_slug,
+    }
 
 
 def draw_maps(
@@ -76,7 +81,7 @@ def _draw_map(
     st.caption(
         f"{escape_markdown(choice.run.label)} · {escape_markdown(choice.method)} · epoch {plane.epoch:d} · "
         f"{escape_markdown(choice.split.images)} · {plane.describe_samples()} · clean and "
-        f"{escape_markdown(in_words(str(choice.condition)))}",
+        f"{escape_markdown(condition_in_words(str(choice.measured_condition_slug)))}",
         help=escape_markdown(choice.run.run_id),
     )
     scope = scope_of(choice)
@@ -92,14 +97,14 @@ def _draw_map(
         highlighted=classes.highlighted,
         extras=PlaneExtras(triangle=plane.triangle, extent=extent, image_address=images.address),
     )
-    view = (choice.run.run_id, plane.epoch, choice.condition, choice.method, str(plane.triangle))
+    view = (choice.run.run_id, plane.epoch, choice.measured_condition_slug, choice.method, str(plane.triangle))
     chart_key, on_select = selection_event(key, scope, view, plane.points)
     figures.draw(
         st.container(key=key),
         chart,
         name,
         rows=plane.points,
-        about=plane_of(choice, plane.epoch) | {"projection": choice.method},
+        about=constant_columns(choice, plane.epoch) | {"projection": choice.method},
         key=chart_key,
         on_select=on_select,
         selection_mode=[PICKED_SAMPLE, BRUSHED],

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.class_mean_geometry import SimplexSpan
-from rnc.conditions import CLEAN, in_words
+from rnc.conditions import CLEAN, condition_in_words
 from rnc.store.checked_vectors import as_matrix
 from rnc.store.queries.samples import EVERY_SAMPLE
 from rnc.ui import opened_store
@@ -69,7 +69,7 @@ def read_plane(choice: MapChoice, vertices: list[str], *, all_samples: bool) -> 
 def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
     """Return the points of a stored projection."""
     reader, run_id, method = opened_store.reader(), choice.run.run_id, choice.method
-    if method == ProjectionMethod.UMAP.value.upper() and reader.samples.umap_is_due(run_id):
+    if method == ProjectionMethod.UMAP.value.upper() and reader.samples.training_will_add_umap(run_id):
         st.info(
             "UMAP is not computed yet. It is computed once, after the metrics of the last epoch.",
             icon=":material/hourglass:",
@@ -77,16 +77,16 @@ def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
         return None
     stored = reader.samples.projected(run_id).assign(run_id=run_id)
     stored = stored[stored["method"] == method.lower()]
-    fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.condition)]
+    fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.measured_condition_slug)]
     epoch = epoch_not_after(fitting, run_id, choice.cursor)
     if epoch is None:
         st.info(
             f"No {escape_markdown(method)} of features of {escape_markdown(choice.split.images)} under "
-            f"{escape_markdown(in_words(choice.condition_name))} is stored up to the selected epoch. "
+            f"{escape_markdown(condition_in_words(choice.condition_name))} is stored up to the selected epoch. "
             + (_describe_stored(stored) if len(stored) else _why_none_is_stored(run_id, method))
         )
         return None
-    conditions = [CLEAN.slug, str(choice.condition)]
+    conditions = [CLEAN.slug, str(choice.measured_condition_slug)]
     return epoch, reader.samples.projection(run_id, epoch, choice.split, conditions, method.lower(), most), None
 
 
@@ -94,7 +94,7 @@ def _describe_stored(stored: pd.DataFrame) -> Markdown:
     """Name the first of the stored projections (split, condition, epoch)."""
     combinations = sorted({(row.split, row.condition, row.epoch) for row in stored.itertuples()})
     described = [
-        f"{escape_markdown(split)}, {escape_markdown(in_words(condition))}, epoch {epoch:d}"
+        f"{escape_markdown(split)}, {escape_markdown(condition_in_words(condition))}, epoch {epoch:d}"
         for split, condition, epoch in combinations[:_MOST_NAMED]
     ]
     more = f"; and {len(combinations) - _MOST_NAMED:d} more" if len(combinations) > _MOST_NAMED else ""
@@ -122,11 +122,13 @@ def _read_simplex_plane(choice: MapChoice, vertices: list[str], most: int) -> _P
         st.info("Choose three classes.")
         return None
     labels = [choice.classes.index(name) for name in vertices]
-    points = reader.samples.sample(run_id, epoch, split, [CLEAN.slug, str(choice.condition)], labels, most)
-    if choice.condition not in set(points["condition"]):
+    points = reader.samples.features_at_epoch(
+        run_id, epoch, split, [CLEAN.slug, str(choice.measured_condition_slug)], labels, most
+    )
+    if choice.measured_condition_slug not in set(points["condition"]):
         st.info(
-            f"No features of {escape_markdown(split.images)} under {escape_markdown(in_words(choice.condition_name))} are stored "
-            f"at epoch {epoch:d}."
+            f"No features of {escape_markdown(split.images)} under {escape_markdown(condition_in_words(choice.condition_name))} "
+            f"are stored at epoch {epoch:d}."
         )
         return None
     corners = _means_of(labels, *reader.vectors.class_means(run_id, epoch, split, CLEAN.slug))

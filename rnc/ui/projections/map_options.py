@@ -38,7 +38,7 @@ class MapChoice:
     method: str
 
     @property
-    def condition(self) -> str | None:
+    def measured_condition_slug(self) -> str | None:
         """The condition's slug; None if the run was not measured under it."""
         return condition_slug(self.run.run_id, self.condition_name)
 
@@ -173,7 +173,7 @@ def choose_display() -> MapDisplay:
     return MapDisplay(arrows, images_on_hover, all_samples, fit_to_epoch, two_maps, film)
 
 
-def choose_classes(choices: list[MapChoice]) -> MapClasses:
+def choose_vertices_and_highlights(choices: list[MapChoice]) -> MapClasses:
     """Let the user choose the vertices of simplex planes, and the classes to highlight on other maps."""
     classes, methods = choices[0].classes, {choice.method for choice in choices}
     vertices = choose_vertices(classes, "vertices") if SIMPLEX in methods else []

@@ -74,12 +74,12 @@ def _request(choice: MapChoice, epoch: int, samples: list[int]) -> PerturbedImag
     """
     checkpoints = opened_store.reader().runs.checkpoints([choice.run.run_id])
     at_epoch = checkpoints[checkpoints["epoch"] == epoch]
-    if at_epoch.empty or choice.condition is None or not samples:
+    if at_epoch.empty or choice.measured_condition_slug is None or not samples:
         return None
     try:
         source = source_of(choice.run, at_epoch.iloc[0].to_dict(), choice.split)
         return PerturbedImagesRequest(
-            source, replace(Condition.from_slug(choice.condition), relabelled=False), tuple(samples)
+            source, replace(Condition.from_slug(choice.measured_condition_slug), relabelled=False), tuple(samples)
         )
     except ValueError:  # for example the exact images on which an epoch trained
         return None

@@ -32,7 +32,7 @@ class ImageOrigin:
     split: Split
     root: Path
 
-    def pictures(self, samples: np.ndarray, labels: np.ndarray, count: int | None = None) -> np.ndarray:
+    def load_checked_images(self, samples: np.ndarray, labels: np.ndarray, count: int | None = None) -> np.ndarray:
         """Return the images (n, c, h, w) uint8 of samples (n,) of a run, with its labels (n,) and number of images, if known.
 
         Another source of the data set may order its images differently. Raises ValueError if these are not the images of the
@@ -93,7 +93,7 @@ def _answer(request: Request) -> Response:
 
 @lru_cache(_MOST_KEPT)
 def _small_image(origin: ImageOrigin, sample: int, label: int) -> tuple[bytes, str]:
-    (picture,) = origin.pictures(np.array([sample]), np.array([label]))
+    (picture,) = origin.load_checked_images(np.array([sample]), np.array([label]))
     return small_file(picture, _SIDE)
 
 

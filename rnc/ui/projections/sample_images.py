@@ -94,5 +94,5 @@ def _recorded_count(run: pd.Series, split: Split) -> int | None:
 
 @st.cache_data(max_entries=12, show_spinner="Reading images …", hash_funcs={ImageOrigin: repr})
 def _read(origin: ImageOrigin, samples: np.ndarray, labels: np.ndarray, count: int | None) -> list[str]:
-    """Return the images of `ImageOrigin.pictures`, with its errors, as data URIs."""
-    return [data_uri(full_png(picture)) for picture in origin.pictures(samples, labels, count)]
+    """Return the images of `ImageOrigin.load_checked_images`, with its errors, as data URIs."""
+    return [data_uri(full_png(picture)) for picture in origin.load_checked_images(samples, labels, count)]

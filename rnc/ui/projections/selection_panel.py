@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import in_words
-from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, single_line
+from rnc.conditions import condition_in_words
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, safe_plain_line
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.perturbed_thumbnails import perturbed_images
 from rnc.ui.projections.sample_images import full_size_images
@@ -87,7 +87,7 @@ def _offer_leaps(scope: str, maps: Maps) -> None:
     leaps = _largest_leaps(maps)
     if not leaps:
         return
-    name = escape_markdown(in_words(maps[0][0].condition_name))
+    name = escape_markdown(condition_in_words(maps[0][0].condition_name))
     st.markdown(f"Or select images that are classified as another class under **{name}**:")
     with st.container(horizontal=True):
         for number, (true, predicted, samples) in enumerate(leaps):
@@ -106,7 +106,7 @@ def _count(samples: int) -> Markdown:
 def _offer_predictions(scope: str, maps: Maps) -> None:
     """Offer to select samples by their true class and prediction instead of with the mouse."""
     choice, plane = maps[0]
-    name = escape_markdown(in_words(choice.condition_name))
+    name = escape_markdown(condition_in_words(choice.condition_name))
     with st.popover("Select by prediction", icon=":material/filter_alt:", width="content"):
         st.multiselect("True class", choice.classes, key="pick_true", placeholder="any")
         st.multiselect(f"Predicted class ({name})", choice.classes, key="pick_decided", placeholder="any")
@@ -153,7 +153,7 @@ def _cell(row: dict, image_uris: list[dict[int, str]]) -> str:
     """Return the HTML of a sample: its clean and available perturbed images, class, predictions and index."""
     others = [row[name] for name in row if name not in ("sample", "label") and not name.startswith(("clean", "leaps"))]
     predictions = [str(prediction) for prediction in others if isinstance(prediction, str)]
-    classes = single_line(f"{row['label']} → {' · '.join(predictions)}")
+    classes = safe_plain_line(f"{row['label']} → {' · '.join(predictions)}")
     name = escape(f"sample {row['sample']}, class {classes}", quote=True)
     kinds = ["", *[f", perturbed ({number})" for number in range(1, len(image_uris))]]
     images = [
@@ -171,7 +171,7 @@ def _draw_table(table: pd.DataFrame, maps: Maps) -> None:
     columns: dict[str, Any] = {}
     for number, (choice, _plane) in enumerate(maps, start=1):
         suffix = f" ({number:d})" if len(maps) > 1 else ""
-        words = f"{escape_markdown(in_words(choice.condition_name))}{suffix}"
+        words = f"{escape_markdown(condition_in_words(choice.condition_name))}{suffix}"
         columns |= {
             f"{choice.condition_name}{suffix}": st.column_config.TextColumn(words),
             f"leaps{suffix}": st.column_config.CheckboxColumn(help=about),
@@ -180,7 +180,7 @@ def _draw_table(table: pd.DataFrame, maps: Maps) -> None:
     st.download_button(
         "CSV",
         lambda: table.to_csv(index=False).encode(),
-        f"samples-{single_line(first.run.run_id)}-{first.split}.csv",
+        f"samples-{safe_plain_line(first.run.run_id)}-{first.split}.csv",
         "text/csv",
         on_click="ignore",
         key="picked_csv",

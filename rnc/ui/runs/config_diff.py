@@ -12,7 +12,7 @@ import streamlit as st
 _MISSING = "–"
 
 
-def config_table(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def all_config_fields(configs: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Return the fields of configs (label -> config) as texts, a row per field under its dotted name, in the configs' order.
 
     A dash marks a field that a config does not have, because it was added later or belongs to another kind of run.
@@ -40,7 +40,7 @@ def draw_differences(runs: pd.DataFrame) -> None:
         st.caption("Select two or more runs in the sidebar to compare their configs.")
         return
     configs = {label: json.loads(config) for label, config in zip(runs["label"], runs["config"], strict=True)}
-    table = config_table(configs)
+    table = all_config_fields(configs)
     different = differing(table)
     shown = table if all_fields else different
     if shown.empty:

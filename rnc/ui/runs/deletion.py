@@ -15,7 +15,7 @@ from rnc.ui.readonly import is_readonly
 from rnc.ui.runs.changes import archive, ask_before_deletion, asked_to_delete, delete, draw_outcome
 
 
-def draw_buttons_of_one(run: pd.Series) -> None:
+def draw_archive_and_delete_buttons(run: pd.Series) -> None:
     """Draw the buttons that archive, restore or delete the open run; what they answer is drawn by `draw_answer_of_one`."""
     run_ids = [str(run["run_id"])]
     _draw_buttons("panel", "", [] if run["archived"] else run_ids, run_ids if run["archived"] else [])
@@ -26,7 +26,7 @@ def draw_answer_of_one(run: pd.Series) -> None:
     _draw_answer("panel", "", [str(run["run_id"])])
 
 
-def draw_deletion_of_many(runs: pd.DataFrame) -> None:
+def draw_archive_or_delete_many(runs: pd.DataFrame) -> None:
     """Offer to archive, restore or delete several runs of the table at once; none is chosen beforehand."""
     runs = runs[~runs["published"].astype(bool)]
     if is_readonly() or runs.empty:

@@ -8,14 +8,14 @@ import json
 import pandas as pd
 import streamlit as st
 
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.store.run_card import train_command
 from rnc.store.run_editor import LONGEST_NOTE, MOST_TAGS
 from rnc.ui import opened_store
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.runs.changes import draw_outcome, key_of_fields, save
-from rnc.ui.runs.deletion import draw_answer_of_one, draw_buttons_of_one
+from rnc.ui.runs.deletion import draw_answer_of_one, draw_archive_and_delete_buttons
 from rnc.ui.runs.table import run_table
 from rnc.ui.runs.train_menu import PLACE
 from rnc.ui.runs.which_run_is_open import close_run, requested_run
@@ -62,7 +62,7 @@ def _draw_head(run: pd.Series, in_table: tuple[str, ...]) -> None:
         st.subheader(escape_markdown(row["label"]), anchor=False, width="content")
         with st.container(horizontal=True, width="content"):
             if _can_change(run):
-                draw_buttons_of_one(run)
+                draw_archive_and_delete_buttons(run)
             st.button("Close", key="close_run", icon=":material/close:", on_click=close_run)
     parts = [row["run_id"], row["state"], f"epoch {row['epochs'].replace('/', 'of')}", row["origin"]]
     st.caption(" · ".join(map(escape_markdown, parts)))
@@ -120,7 +120,7 @@ def _draw_tabs(run: pd.Series, known_tags: list[str]) -> None:
 def _draw_conditions(run_id: str) -> None:
     """Draw the run's conditions in words, each with its name, by which commands and addresses call it."""
     table = opened_store.reader().runs.conditions([run_id])
-    words = {"role": table["role"].map(in_words), "in words": table["condition"].map(in_words)}
+    words = {"role": table["role"].map(condition_in_words), "in words": table["condition"].map(condition_in_words)}
     shown = table.assign(**words)[["role", "in words", "epsilon", "step_size", "steps", "label_rule", "condition"]]
     columns = {"in words": "condition", "condition": "name", "step_size": "step size", "label_rule": "label"}
     st.dataframe(shown, hide_index=True, placeholder="–", key="conditions_of_run", column_config=columns)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from rnc.store.reader import StoreReader
 from rnc.store.sweep_state import find_sweeps, left_out_message, progress, sweeps_of
-from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, single_line
+from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown, safe_plain_line
 from rnc.vocabulary import RunState
 
 _POLL_SECONDS = 5
@@ -37,4 +37,4 @@ def _bars(reader: StoreReader) -> None:
         failed = [run_id for run_id, state in now.states.items() if state == RunState.FAILED]
         if failed:
             st.caption(f"Failed: {', '.join(map(escape_markdown, failed[:_MOST_NAMED]))}. To retry them, run")
-            st.code(f"python -m train.sweep {shlex.quote(single_line(sweep.name))} --retry-failed", language="bash")
+            st.code(f"python -m train.sweep {shlex.quote(safe_plain_line(sweep.name))} --retry-failed", language="bash")

@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from rnc import datasets, models
-from rnc.command_output import fail, say
+from rnc.command_output import fail, print_escaped
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
@@ -140,7 +140,7 @@ def main(arguments: list[str]) -> int:
         made = fill(store_path(given.store), given.runs, given.epochs)
     except (StoreError, ValueError) as error:
         return fail(error, 2)
-    say(
+    print_escaped(
         f"{given.store}: {made} synthetic runs of {given.epochs} epochs made up, {given.runs - made} were there already"
     )
     return 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnc.conditions import NORM_SIGNS, Condition, all_in_words, in_words, presets
+from rnc.conditions import NORM_SIGNS, Condition, condition_in_words, conditions_in_words, presets
 from rnc.conditions.naming import KIND_NAMES
 from rnc.vocabulary import ConditionKind, Norm, Role
 from tests.rnc.conditions.test_options import SLUGS
@@ -20,7 +20,7 @@ ROLES = {
 
 
 def test_each_role_has_words() -> None:
-    assert {str(role): in_words(role) for role in Role} == ROLES
+    assert {str(role): condition_in_words(role) for role in Role} == ROLES
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_each_role_has_words() -> None:
     ],
 )
 def test_a_slug_is_shown_as_its_label(name: str, words: str) -> None:
-    assert in_words(name) == words
+    assert condition_in_words(name) == words
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_a_slug_is_shown_as_its_label(name: str, words: str) -> None:
     ["", "as the first", "pgd", "pgd-linf", "pgd-linf-1e999-10", "newattack-linf-0.1", "<b>x</b>", "**bold**", "a_b"],
 )
 def test_a_name_that_is_neither_is_shown_as_it_is(name: str) -> None:
-    assert in_words(name) == name
+    assert condition_in_words(name) == name
 
 
 def test_conditions_with_the_same_words_can_be_told_apart() -> None:
     same = ["pgd-linf-0.1-10-step0.01", "pgd-linf-0.1-10-step0.02", "clean"]
-    words = all_in_words(same)
+    words = conditions_in_words(same)
     assert list(words) == same and words["clean"] == "clean"
     assert words[same[0]] == "PGD-10, ℓ∞ ε = 0.1 (pgd-linf-0.1-10-step0.01)" and len(set(words.values())) == 3
 
@@ -57,5 +57,5 @@ def test_norms_and_kinds_are_written_in_one_way() -> None:
     assert set(NORM_SIGNS) == set(Norm) and set(KIND_NAMES) == set(ConditionKind)
     for name, condition in presets("cifar10").items():
         assert name.endswith(f", {NORM_SIGNS[condition.norm]}") and NORM_SIGNS[condition.norm] in condition.label
-    assert in_words("gaussian") == KIND_NAMES[ConditionKind.GAUSSIAN]
+    assert condition_in_words("gaussian") == KIND_NAMES[ConditionKind.GAUSSIAN]
     assert Condition.from_slug("sign_noise-linf-0.1").label.startswith(KIND_NAMES[ConditionKind.SIGN_NOISE])

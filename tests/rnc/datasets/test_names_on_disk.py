@@ -52,5 +52,5 @@ def test_the_root_is_the_one_given_then_the_environments_then_the_default(monkey
 
 def test_every_data_set_has_a_folder_of_its_name_and_splits_do_not_overlap() -> None:
     for name in datasets.names():
-        assert names_on_disk.folders(datasets.spec(name), Path("root"))[0] == Path("root") / name
+        assert names_on_disk.candidate_folders(datasets.spec(name), Path("root"))[0] == Path("root") / name
     assert not set(names_on_disk.split_names(Split.TRAIN)) & set(names_on_disk.split_names(Split.TEST))

@@ -144,7 +144,7 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
 def test_the_leap_is_where_the_decision_changes_for_good(decisions: list[int], expected: int) -> None:
     result = attack_result(len(decisions), 2)
     predicted = np.stack([decisions, [3] * len(decisions)], axis=1)
-    assert dataclasses.replace(result, predicted=predicted).leapt_at.tolist() == [expected, -1]
+    assert dataclasses.replace(result, predicted=predicted).frame_of_lasting_leap.tolist() == [expected, -1]
 
 
 def test_the_simplex_plane_is_that_of_the_whole_feature_space() -> None:
@@ -157,7 +157,7 @@ def test_the_simplex_plane_is_that_of_the_whole_feature_space() -> None:
         attack_result(3, 5), means_span=(means - middle) @ basis.T, span=(features - middle) @ basis.T
     )
     plane = SimplexSpan(means[[3, 0, 2]])
-    points, vertices = result.simplex((3, 0, 2))
+    points, vertices = result.samples_and_means_on_plane((3, 0, 2))
     assert np.allclose(points, plane.project(features.reshape(-1, 9)).reshape(3, 5, 2))
     assert np.allclose(vertices, plane.project(means[[3, 0, 2]]))
 
@@ -166,7 +166,7 @@ def test_absent_classes_span_no_plane() -> None:
     means = attack_result().means_span.copy()
     means[1] = np.nan
     with pytest.raises(ValueError, match="choose others"):
-        dataclasses.replace(attack_result(), means_span=means).simplex((0, 1, 2))
+        dataclasses.replace(attack_result(), means_span=means).samples_and_means_on_plane((0, 1, 2))
 
 
 @pytest.mark.parametrize("result", ALL, ids=lambda r: type(r).__name__)

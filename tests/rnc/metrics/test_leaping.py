@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rnc.metrics import class_means, leaps
+from rnc.metrics import class_means, leaps_by_class_pair
 from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import Floats, Ints, clouds, simplex
@@ -32,7 +32,7 @@ def scene(seed: int, counts: list[int], d: int = 4) -> tuple[Floats, Ints, Ints,
 def test_agrees_with_the_loops(seed: int, counts: list[int]) -> None:
     features, true, predicted, clean = scene(seed, counts)
     size = len(counts)
-    found = leaps(features, true, predicted, class_means([(clean, true)], size))
+    found = leaps_by_class_pair(features, true, predicted, class_means([(clean, true)], size))
     expected = oracle.leap_counts(true, predicted, size)
     assert found.counts.tolist() == expected
     assert int(found.counts.sum()) == len(true)
@@ -47,7 +47,7 @@ def test_agrees_with_the_loops(seed: int, counts: list[int]) -> None:
 def test_features_that_sit_on_another_vertex_are_at_angle_zero_to_it() -> None:
     vertices, true = simplex(4, 5), np.arange(4)
     predicted = (true + 1) % 4
-    found = leaps(vertices[predicted], true, predicted, class_means([(vertices, true)], 4))
+    found = leaps_by_class_pair(vertices[predicted], true, predicted, class_means([(vertices, true)], 4))
     assert found.counts.diagonal().tolist() == [0, 0, 0, 0]
     for i in range(4):
         assert float(found.angles[i, (i + 1) % 4]) <= 1e-12
@@ -56,16 +56,16 @@ def test_features_that_sit_on_another_vertex_are_at_angle_zero_to_it() -> None:
 
 def test_nothing_leaps_where_predictions_are_true() -> None:
     features, true, _predicted, clean = scene(4, [3, 4, 5])
-    found = leaps(features, true, true, class_means([(clean, true)], 3))
+    found = leaps_by_class_pair(features, true, true, class_means([(clean, true)], 3))
     assert found.counts.tolist() == [[3, 0, 0], [0, 4, 0], [0, 0, 5]]
 
 
 def test_clusters_are_the_cells_that_are_not_empty() -> None:
     features, true, predicted, clean = scene(4, [3, 4, 5])
-    found = leaps(features, true, predicted, class_means([(clean, true)], 3))
+    found = leaps_by_class_pair(features, true, predicted, class_means([(clean, true)], 3))
     expected = oracle.leap_counts(true, predicted, 3)
     cells = {(i, j): expected[i][j] for i in range(3) for j in range(3) if expected[i][j]}
-    true_class, predicted_class, count, angle = found.clusters()
+    true_class, predicted_class, count, angle = found.nonempty_counts_and_angles()
     pairs = list(zip(true_class.tolist(), predicted_class.tolist(), strict=True))
     assert dict(zip(pairs, count.tolist(), strict=True)) == cells and len(pairs) == len(cells) < 9
     assert angle.tolist() == [float(found.angles[i, j]) for i, j in pairs]
@@ -74,7 +74,7 @@ def test_clusters_are_the_cells_that_are_not_empty() -> None:
 def test_no_samples_are_refused() -> None:
     features, true, predicted, clean = scene(4, [3, 4, 5])
     with pytest.raises(ValueError, match="no samples"):
-        leaps(features[:0], true[:0], predicted[:0], class_means([(clean, true)], 3))
+        leaps_by_class_pair(features[:0], true[:0], predicted[:0], class_means([(clean, true)], 3))
 
 
 @pytest.mark.parametrize(("true_class", "predicted_class"), [(0, 3), (1, -1), (-1, 3), (3, 0)])
@@ -84,13 +84,13 @@ def test_classes_out_of_range_are_refused(true_class: int, predicted_class: int)
     true, predicted = true.copy(), predicted.copy()
     true[0], predicted[0] = true_class, predicted_class
     with pytest.raises(ValueError, match=r"0\.\.2"):
-        leaps(features, true, predicted, means)
+        leaps_by_class_pair(features, true, predicted, means)
 
 
 def test_one_prediction_for_many_samples_is_refused() -> None:
     features, true, predicted, clean = scene(4, [3, 4, 5])
     with pytest.raises(ValueError, match=r"predicted|shape|labels"):
-        leaps(features, true, predicted[:1], class_means([(clean, true)], 3))
+        leaps_by_class_pair(features, true, predicted[:1], class_means([(clean, true)], 3))
 
 
 class _Largest(TorchDispatchMode):
@@ -111,7 +111,7 @@ def test_memory_is_of_the_clusters_and_not_of_all_pairs_of_classes() -> None:
     vertices = torch.randn(classes, d, generator=torch.Generator().manual_seed(0))
     clean = class_means([(vertices, true)], classes)
     with _Largest() as largest:
-        found = leaps(vertices.roll(-1, 0), true, true.roll(-1), clean)
+        found = leaps_by_class_pair(vertices.roll(-1, 0), true, true.roll(-1), clean)
     assert largest.numbers <= max(classes**2, 2 * classes * d)
     assert found.counts.sum() == classes and (found.counts[true, true.roll(-1)] == 1).all()
     assert found.angles[true, true.roll(-1)].abs().max() < 1e-9 and found.angles.isnan().sum() == classes**2 - classes

@@ -25,7 +25,7 @@ def test_means_and_counts_of_any_batches(seed: int, counts: list[int], cuts: lis
     found = class_means(parts, len(counts))
     expected = oracle.means_of(features, labels, len(counts))
     assert found.counts.tolist() == counts
-    assert found.present.tolist() == list(expected)
+    assert found.present_classes.tolist() == list(expected)
     np.testing.assert_allclose(found.global_mean.numpy(), oracle.global_mean_of(expected), rtol=1e-9, atol=1e-12)
     for c, count in enumerate(counts):
         if count:
@@ -50,7 +50,7 @@ def test_scatter_of_any_batches(seed: int, cuts: list[int], d: int, as_torch: bo
     found = scatter_around(parts, means)
     by_class = oracle.means_of(features, labels, 4)
     covariance = oracle.sigma_w(features, labels, by_class)
-    _values, vectors = means.directions
+    _values, vectors = means.singular_values_and_vectors
     for variance, direction in zip(found.along.tolist(), vectors.numpy(), strict=True):
         assert variance == pytest.approx(direction @ covariance @ direction, rel=1e-9)
     for c, mean in by_class.items():
@@ -64,7 +64,7 @@ def test_scatter_of_any_batches(seed: int, cuts: list[int], d: int, as_torch: bo
 def test_directions_span_the_centred_means(num_classes: int, d: int) -> None:
     features, labels, _w, _b = clouds(5, [3] * num_classes, d)
     means = class_means([(features, labels)], num_classes)
-    values, vectors = means.directions
+    values, vectors = means.singular_values_and_vectors
     assert len(values) == min(num_classes - 1, d)
     np.testing.assert_allclose((vectors @ vectors.T).numpy(), np.eye(len(values)), atol=1e-12)
     inside = means.centred @ vectors.T @ vectors
@@ -73,9 +73,9 @@ def test_directions_span_the_centred_means(num_classes: int, d: int) -> None:
 
 def test_a_direction_below_a_millionth_of_the_largest_is_dropped() -> None:
     vertices = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1e-8]])
-    assert len(class_means([(vertices, np.arange(3))], 3).directions[0]) == 1
+    assert len(class_means([(vertices, np.arange(3))], 3).singular_values_and_vectors[0]) == 1
     vertices[2, 1] = 1e-4
-    assert len(class_means([(vertices, np.arange(3))], 3).directions[0]) == 2
+    assert len(class_means([(vertices, np.arange(3))], 3).singular_values_and_vectors[0]) == 2
 
 
 def test_the_global_mean_does_not_weigh_by_counts() -> None:

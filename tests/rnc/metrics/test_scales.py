@@ -10,20 +10,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnc.metrics import (
-    align,
     class_means,
     classifier_metrics,
     collapse,
+    compare_class_means,
     cross,
     layer_means,
     layerwise,
-    leaps,
+    leaps_by_class_pair,
     measure,
     nc5,
     nearest_centre,
     scatter_around,
 )
-from rnc.metrics.sample_arithmetic import power_of_two
+from rnc.metrics.sample_arithmetic import power_of_two_rescaling_factor
 from rnc.vocabulary import Metric
 from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
@@ -54,9 +54,15 @@ def every_metric(seed: int, exponent: int) -> dict[str, float]:
         **collapse(means, scatter, w),
         **{f"cross {name}": value for name, value in cross(other, y, means).items()},
     }
-    found |= {name: value / (unit if name in LENGTHS else 1) for name, value in align(means, moved).summary().items()}
+    found |= {
+        name: value / (unit if name in LENGTHS else 1)
+        for name, value in compare_class_means(means, moved).summary().items()
+    }
     found |= {"total": scatter.total / unit**2, "nc5": nc5(means, other.double().mean(0))}
-    found |= {f"leap {i}": float(angle) for i, angle in enumerate(leaps(h, y, y.roll(1), means).angles.flatten())}
+    found |= {
+        f"leap {i}": float(angle)
+        for i, angle in enumerate(leaps_by_class_pair(h, y, y.roll(1), means).angles.flatten())
+    }
     found |= {
         f"measured {name}": value for name, value in measure(h, y, w.float(), None, CLASSES).items() if name != "loss"
     }
@@ -112,11 +118,11 @@ def test_other_samples_may_be_far_larger_than_the_means() -> None:
 
 
 def test_features_of_zero_have_no_scale() -> None:
-    assert power_of_two(torch.zeros(3, 2)).tolist() == [1.0]
-    assert power_of_two(torch.zeros(0, 2)).tolist() == [1.0]
-    assert power_of_two(torch.tensor([[3.0, -5.0]]), torch.tensor([[0.1]])).tolist() == [0.125]
-    assert power_of_two(torch.tensor([1e-45])).tolist() == [2.0**126]
-    assert power_of_two(torch.tensor([3e38])).tolist() == [2.0**-126]
+    assert power_of_two_rescaling_factor(torch.zeros(3, 2)).tolist() == [1.0]
+    assert power_of_two_rescaling_factor(torch.zeros(0, 2)).tolist() == [1.0]
+    assert power_of_two_rescaling_factor(torch.tensor([[3.0, -5.0]]), torch.tensor([[0.1]])).tolist() == [0.125]
+    assert power_of_two_rescaling_factor(torch.tensor([1e-45])).tolist() == [2.0**126]
+    assert power_of_two_rescaling_factor(torch.tensor([3e38])).tolist() == [2.0**-126]
 
 
 def test_half_precision_is_scaled_in_float32() -> None:
@@ -151,7 +157,7 @@ def test_what_is_no_number_is_named_in_every_part() -> None:
     with pytest.raises(ValueError, match=r"^features hold NaN"):
         nearest_centre(broken, means)
     with pytest.raises(ValueError, match=r"^features hold NaN"):
-        leaps(broken, y, y, means)
+        leaps_by_class_pair(broken, y, y, means)
     with pytest.raises(ValueError, match=r"^features of the other data set hold NaN"):
         nc5(means, broken.mean(0))
     with pytest.raises(ValueError, match=r"^weights hold NaN"):

@@ -46,7 +46,9 @@ def losses(execution: Execution, build: Callable[[], FeatureClassifier], seed: i
     """The mean training loss of each epoch."""
     torch.manual_seed(seed)
     config = replace(CONFIG, seed=seed)
-    trainer = Trainer(execution.prepare(build()), load_data(config, None, CPU).training, config, execution, Ranks())
+    trainer = Trainer(
+        execution.place_network(build()), load_data(config, None, CPU).training, config, execution, Ranks()
+    )
     return [trainer.train_epoch(epoch) for epoch in range(1, config.epochs + 1)]
 
 
@@ -84,7 +86,7 @@ def test_the_curves_are_those_of_float32_eager_within_the_noise_of_a_seed(
 
 def test_autocast_multiplies_in_bfloat16_and_keeps_weights_in_float32() -> None:
     execution = Execution(CPU, bf16=True)
-    model = execution.prepare(models.build("small_cnn", datasets.spec("digits")))
+    model = execution.place_network(models.build("small_cnn", datasets.spec("digits")))
     with execution.autocast():
         assert model(torch.rand(4, 1, 8, 8)).dtype == torch.bfloat16
     assert {value.dtype for value in model.state_dict().values()} == {torch.float32, torch.int64}
@@ -120,11 +122,11 @@ def test_a_network_that_needs_contiguous_memory_gets_it(kind: Callable[[], torch
     model = models.wrap(kind(), image_shape=(3, 8, 8)).eval()
     images = torch.rand(4, 3, 8, 8)
     expected = model(images)
-    execution, told = Execution(CPU).prepare_external(model, (3, 8, 8))
+    execution, told = Execution(CPU).place_external(model, (3, 8, 8))
     assert execution.channels_last is (kind is not Viewed)
     assert ("channels_last" in told and "contiguous" in told) is (kind is Viewed)
     torch.testing.assert_close(model(images), expected)
-    torch.testing.assert_close(model(execution.place(images)), expected)
+    torch.testing.assert_close(model(execution.to_memory_layout(images)), expected)
     assert str(execution) == ("float32" if kind is Viewed else "float32, channels_last")
 
 

@@ -214,7 +214,7 @@ def test_alignment_with_the_clean_means_of_the_same_split(
     means = [
         metrics.class_means([(direct[split, c].features, direct[split, c].measured)], 10) for c in (CLEAN, condition)
     ]
-    alignment = metrics.align(*means)
+    alignment = metrics.compare_class_means(*means)
     found = around(table(measured, "metric", split, condition), split, CLEAN)
     expected = {str(name): value for name, value in alignment.summary().items()}
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5)
@@ -237,7 +237,7 @@ def test_leaps_are_of_true_classes_and_of_attacks_alone(
     found = rows.set_index(["true_class", "predicted_class"])
     assert found["count"].to_dict() == pairs.to_dict()
     clean = metrics.class_means([(direct[split, CLEAN].features, spot.true)], 10)
-    angles = metrics.leaps(spot.features, spot.true, spot.logits.argmax(1), clean).angles
+    angles = metrics.leaps_by_class_pair(spot.features, spot.true, spot.logits.argmax(1), clean).angles
     expected = {(i, j): float(angles[i, j]) for i, j in found.index}
     assert found["angle"].to_dict() == pytest.approx(expected, rel=1e-5)
 

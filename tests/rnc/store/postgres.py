@@ -74,7 +74,7 @@ def stores_are_lakes() -> None:
             return
         address = new_lake(os.environ[VARIABLE], path.parent)
         catalog = address.partition(" data=")[0]
-        lake_addresses.note_catalog(catalog)
+        lake_addresses.trust_catalog(catalog)
         path.write_text(catalog + "\n")
 
     def is_lake(path: Path) -> bool:

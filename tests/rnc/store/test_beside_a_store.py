@@ -15,7 +15,7 @@ from rnc.store.file_locations import checkpoint_file, leftovers_folder, network_
 from rnc.store.locks import exclusive_lock, run_lock, training_process
 from rnc.store.other_stores_in_folder import other_stores, refuse_networks_of_others, users_of_networks
 from rnc.store.publish_run import publish
-from rnc.store.published_reader import leave_out_damaged, published
+from rnc.store.published_reader import leave_out_damaged, published_run_ids
 from rnc.store.reader import StoreReader
 from rnc.store.transactions import writing
 from rnc.store.writer import StoreWriter
@@ -195,7 +195,7 @@ def damage(file: Path) -> None:
 def test_a_damaged_published_run_leaves_the_others(store: Path) -> None:
     gallery = published_two(store)
     damage(gallery / "b" / "metric.parquet")
-    assert published(gallery) == ["a"]
+    assert published_run_ids(gallery) == ["a"]
     left_out = StoreReader(store.with_name("none.duckdb"), gallery).left_out()
     assert list(left_out) == ["b"] and left_out["b"].startswith("metric.parquet cannot be read (")
 
@@ -206,15 +206,15 @@ def test_published_runs_of_which_a_file_decays_are_left_out(
     """A disk that loses bytes does not change the times of a file, by which changes are noticed."""
     monkeypatch.setattr(published_reader, "_states", lambda _run: ())
     gallery = published_two(store)
-    assert published(gallery) == ["a", "b"]
+    assert published_run_ids(gallery) == ["a", "b"]
     assert not leave_out_damaged(gallery, frozenset({"metric", "run"}))
     damage(gallery / "b" / "metric.parquet")
     assert not leave_out_damaged(gallery, frozenset({"run"})), (
         "only the files of the tables that are asked for are read"
     )
-    assert published(gallery) == ["a", "b"]
+    assert published_run_ids(gallery) == ["a", "b"]
     assert leave_out_damaged(gallery, frozenset({"metric", "run"}))
-    assert published(gallery) == ["a"]
+    assert published_run_ids(gallery) == ["a"]
     reader = StoreReader(tmp_path / "none.duckdb", gallery)
     assert list(reader.left_out()) == ["b"]
     assert reader.left_out()["b"].startswith("metric.parquet cannot be read (")
@@ -249,12 +249,12 @@ def test_the_gallery_is_that_of_the_environment_or_the_projects(monkeypatch: pyt
 
 
 def test_a_log_lies_beside_a_store_or_what_will_be_one(store: Path) -> None:
-    assert addresses.to_log_beside(store) == store
+    assert addresses.store_if_log_allowed_beside(store) == store
     full_run(store, "a")
-    assert addresses.to_log_beside(store) == store
+    assert addresses.store_if_log_allowed_beside(store) == store
     text = store.with_name("notes.txt")
     text.write_text("no store")
-    assert addresses.to_log_beside(text) is None
+    assert addresses.store_if_log_allowed_beside(text) is None
 
 
 def test_what_the_disk_refuses_says_so_and_what_to_do() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
-from rnc.store.cached_queries import as_text
+from rnc.store.cached_queries import sql_with_arguments_inserted
 from rnc.store.reader import StoreReader
 from rnc.store.transactions import reading
 from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
@@ -48,7 +48,7 @@ def test_the_text_goes_along_with_what_is_drawn(tmp_path: Path) -> None:
 def test_any_text_stays_a_text(one: str, several: list[str], number: int) -> None:
     one, several = one.replace("\0", ""), [text.replace("\0", "") for text in several]
     for asked in (
-        as_text("SELECT ?, ?, ?", one, several, number),
-        as_text("SELECT $a, $b, $c", a=one, b=several, c=number),
+        sql_with_arguments_inserted("SELECT ?, ?, ?", one, several, number),
+        sql_with_arguments_inserted("SELECT $a, $b, $c", a=one, b=several, c=number),
     ):
         assert duckdb.sql(asked).fetchone() == (one, several, number)

@@ -138,7 +138,9 @@ def test_a_classifier_has_its_rows_and_biases_in_the_order_of_the_classes(store:
     assert classes.tolist() == [0, 1, 2]
     assert vectors.tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 2.0], [3.0, 0.0, 0.0]]
     assert np.isnan(biases[0]) and biases[1:].tolist() == [0.1, 0.2] and biases.dtype == np.float64
-    assert StoreReader(store).samples.featured("a").values.tolist() == [[2, "train", "clean"]]
+    assert StoreReader(store).samples.epochs_and_conditions_with_features("a").values.tolist() == [
+        [2, "train", "clean"]
+    ]
 
 
 @pytest.mark.parametrize("classes", [[0, 0], [0, -1], [0, None]])

@@ -19,7 +19,7 @@ from rnc.store.__main__ import main as store_main
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main
 from rnc.store.publish_run import publish
-from rnc.store.published_reader import PUBLISHED_TABLES, published, reading_beside
+from rnc.store.published_reader import PUBLISHED_TABLES, published_run_ids, reading_beside
 from rnc.store.reader import StoreReader
 from rnc.store.run_card import train_command
 from rnc.store.transactions import reading, writing
@@ -44,7 +44,7 @@ QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
     "projection": lambda r, run: r.samples.projection(run, 0, "train", ["clean"], "pca"),
     "projected": lambda r, run: r.samples.projected(run),
     "features": lambda r, run: r.samples.features(run),
-    "attack_path": lambda r, run: r.samples.attack_path(
+    "attack_path": lambda r, run: r.samples.features_along_attack(
         run, "train", r.runs.conditions([run]).query("role == 'perturbed'").condition.iloc[0]
     ),
     "layers": lambda r, run: r.metrics.layers([run], ["clean", "perturbed"], "train", 9),
@@ -151,7 +151,7 @@ def test_a_damaged_network_is_refused_and_the_older_copy_stays(own_tiny_store: P
         network.write_bytes(network.read_bytes()[:-1])
     with pytest.raises(StoreError, match="missing or damaged"):
         publish(own_tiny_store, run_id, tmp_path / "gallery")
-    assert published(tmp_path / "gallery") == [run_id]
+    assert published_run_ids(tmp_path / "gallery") == [run_id]
     assert [path.name for path in (tmp_path / "gallery").iterdir()] == [run_id]
 
 
@@ -243,7 +243,7 @@ def test_the_command_line_takes_patterns_and_says_what_is_wrong(
     tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["digits-*", "--to", str(tmp_path), "--store", str(tiny_store)]) == 0
-    assert published(tmp_path) == [only_run(tiny_store)]
+    assert published_run_ids(tmp_path) == [only_run(tiny_store)]
     assert main(["mnist-*", "--to", str(tmp_path), "--store", str(tiny_store)]) == 2
     assert "no run mnist-*" in capsys.readouterr().err
     assert main(["*", "--to", str(tmp_path), "--store", str(tmp_path / "none.duckdb")]) == 2
@@ -302,8 +302,8 @@ def test_a_run_of_the_schema_before_is_read_beside_one_of_this(tiny_store: Path,
     per_run = reader.runs.conditions(["older", run_id]).groupby("run_id")["condition"].agg(sorted)
     assert per_run["older"] == per_run[run_id]
     (attack,) = reader.runs.conditions([run_id]).query("role == 'perturbed'")["condition"]
-    assert reader.samples.attack_path("older", "train", attack).empty
-    assert not reader.samples.attack_path(run_id, "train", attack).empty
+    assert reader.samples.features_along_attack("older", "train", attack).empty
+    assert not reader.samples.features_along_attack(run_id, "train", attack).empty
 
 
 def test_what_killed_exports_left_is_taken_up_by_the_next_and_nothing_else(tiny_store: Path, tmp_path: Path) -> None:

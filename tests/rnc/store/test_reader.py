@@ -248,10 +248,12 @@ def test_umap_is_due_while_its_trainer_lives(store: Path, tmp_path: Path) -> Non
     path = tmp_path / "rnc.duckdb"
     writer = begin(path, "promised")
     begin(path, "never", umap=False)
-    assert StoreReader(path).samples.umap_is_due("promised") and not StoreReader(path).samples.umap_is_due("never")
-    assert not StoreReader(store).samples.umap_is_due("a"), "it has landed"
+    assert StoreReader(path).samples.training_will_add_umap("promised") and not StoreReader(
+        path
+    ).samples.training_will_add_umap("never")
+    assert not StoreReader(store).samples.training_will_add_umap("a"), "it has landed"
     writer.end_run("promised", RunState.FINISHED, 1.0)
-    assert not StoreReader(path).samples.umap_is_due("promised")
+    assert not StoreReader(path).samples.training_will_add_umap("promised")
 
 
 QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
@@ -277,7 +279,7 @@ MORE_QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
     "evidence": lambda r: r.metrics.evidence(["a"], ["nc1"], 9),
     "milestones": lambda r: r.metrics.milestones(["a"]),
     "means_over_epochs": lambda r: r.vectors.means_over_epochs(["a"], ["clean"], "train"),
-    "sample": lambda r: r.samples.sample("a", 0, "train", ["clean"]),
+    "sample": lambda r: r.samples.features_at_epoch("a", 0, "train", ["clean"]),
     "features": lambda r: r.samples.features("a"),
     "row_counts": lambda r: r.runs.row_counts("a"),
     "costs": lambda r: r.runs.costs("a"),
@@ -312,8 +314,8 @@ def test_without_a_store_there_are_no_vectors(tmp_path: Path) -> None:
 
 
 def test_no_umap_is_due_of_a_run_that_is_not_stored(store: Path, tmp_path: Path) -> None:
-    assert StoreReader(tmp_path / "rnc.duckdb").samples.umap_is_due("a") is False
-    assert StoreReader(store).samples.umap_is_due("gone") is False
+    assert StoreReader(tmp_path / "rnc.duckdb").samples.training_will_add_umap("a") is False
+    assert StoreReader(store).samples.training_will_add_umap("gone") is False
 
 
 def test_configs_of_older_stores_say_what_they_left_unsaid(tmp_path: Path) -> None:

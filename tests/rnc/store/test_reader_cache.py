@@ -165,7 +165,7 @@ def test_a_page_asks_one_version_which_ends_with_the_page_with_time_or_with_a_wr
 def test_what_a_trainer_writes_checks_no_config_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rnc.duckdb"
     writer, reader = begin(path, "a"), StoreReader(path)
-    before, version = reader.runs.all(), reader.runs.descriptions_version()
+    before, version = reader.runs.all(), reader.runs.configs_version()
     with monkeypatch.context() as patch:
         patch.setattr(run_configs, "checked_config", None)  # (whoever calls it fails)
         writer.write_epoch("a", 0, one_epoch("a", 0))
@@ -173,9 +173,9 @@ def test_what_a_trainer_writes_checks_no_config_anew(tmp_path: Path, monkeypatch
         after = reader.runs.all()
     assert list(after["epochs_done"]) == [1] and list(before["epochs_done"]) == [0]
     assert list(after.columns) == list(before.columns) and list(after["dataset"]) == list(before["dataset"])
-    assert reader.runs.descriptions_version() == version
+    assert reader.runs.configs_version() == version
     begin(path, "b")
-    assert set(reader.runs.all()["run_id"]) == {"a", "b"} and reader.runs.descriptions_version() != version
+    assert set(reader.runs.all()["run_id"]) == {"a", "b"} and reader.runs.configs_version() != version
 
 
 def test_a_store_that_appears_later_is_read(tmp_path: Path) -> None:

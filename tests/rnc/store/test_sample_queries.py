@@ -55,7 +55,7 @@ def test_a_choice_is_balanced_nested_and_the_same_everywhere(reader: StoreReader
         chosen = set(drawn["sample"])
         assert len(drawn) == 2 * len(chosen)
         assert set(reader.samples.projection("a", 0, "train", ["clean"], "pca", most)["sample"]) == chosen
-        assert set(reader.samples.sample("a", 4, "train", both, most=most)["sample"]) == chosen
+        assert set(reader.samples.features_at_epoch("a", 4, "train", both, most=most)["sample"]) == chosen
         assert chosen <= set(reader.samples.projection("a", 4, "train", both, "pca", most + 3)["sample"])
 
 
@@ -67,7 +67,7 @@ def test_all_samples_are_the_rows_themselves(reader: StoreReader) -> None:
 
 
 def test_features_of_some_classes(reader: StoreReader) -> None:
-    found = reader.samples.sample("a", 0, "train", ["clean"], labels=[2, 0], most=20)
+    found = reader.samples.features_at_epoch("a", 0, "train", ["clean"], labels=[2, 0], most=20)
     assert found.groupby("label").size().to_dict() == {0: 10, 2: 5}
     for row in found.itertuples():
         assert list(row.vector) == [row.sample, row.label]
@@ -94,15 +94,15 @@ def test_an_attack_path_is_of_all_epochs_in_the_order_of_its_steps(tmp_path: Pat
         writer.write_epoch("a", epoch, rows)
     begin(tmp_path / "rnc.duckdb", "b")
     samples = StoreReader(tmp_path / "rnc.duckdb").samples
-    found = samples.attack_path("a", "train", PERTURBED.slug)
+    found = samples.features_along_attack("a", "train", PERTURBED.slug)
     assert list(found.columns) == ["epoch", "step", "sample", "predicted", "vector"]
     expected = [(epoch, step, sample) for epoch in (0, 4) for step in (0, 1, 10) for sample in (5, 7)]
     assert list(found[["epoch", "step", "sample"]].itertuples(index=False, name=None)) == expected
     assert [tuple(vector) for vector in found["vector"]] == expected
     assert found["predicted"].tolist() == [1 if sample == 5 else step for _epoch, step, sample in expected]
-    assert samples.attack_path("a", "test", PERTURBED.slug)["step"].tolist() == [2] * 4
+    assert samples.features_along_attack("a", "test", PERTURBED.slug)["step"].tolist() == [2] * 4
     for run_id, split, condition in (("b", "train", PERTURBED), ("a", "train", L2), ("c", "test", PERTURBED)):
-        assert samples.attack_path(run_id, split, condition.slug).empty
+        assert samples.features_along_attack(run_id, split, condition.slug).empty
 
 
 @pytest.mark.one_file("rows are put into the file by hand")
@@ -120,7 +120,7 @@ def test_vectors_of_a_path_that_make_no_sense_are_told_as_those_of_features(
         for table in ("feature", "attack_path"):
             connection.execute(f"UPDATE {table} SET vector = {vector} WHERE sample = 5")
     samples = StoreReader(path).samples
-    for found in (samples.features("a"), samples.attack_path("a", "train", PERTURBED.slug)):
+    for found in (samples.features("a"), samples.features_along_attack("a", "train", PERTURBED.slug)):
         assert len(found) == 2
         if makes_sense:
             assert (~np.isfinite(as_matrix(found["vector"]))).any()

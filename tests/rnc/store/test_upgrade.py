@@ -89,7 +89,7 @@ def test_a_store_that_lacks_only_tables_is_read_as_it_is(old: Path, tmp_path: Pa
     before = old.read_bytes()
     reader = StoreReader(old)
     assert reader.runs.all()["run_id"].tolist() == ["old"]
-    path = reader.samples.attack_path("old", "train", "clean")
+    path = reader.samples.features_along_attack("old", "train", "clean")
     assert path.empty and list(path.columns) == ["epoch", "step", "sample", "predicted", "vector"]
     with reading(old) as connection:
         for table in ADDED_TABLES:
@@ -111,10 +111,10 @@ def test_a_store_that_is_read_as_it_is_has_published_runs_beside_it(
     reader = StoreReader(old, tmp_path / "bundle")
     assert set(reader.runs.all()["run_id"]) == {"old", run_id}
     (attack,) = reader.runs.conditions([run_id]).query("role == 'perturbed'")["condition"]
-    expected = StoreReader(tiny_store).samples.attack_path(run_id, "train", attack)
-    found = reader.samples.attack_path(run_id, "train", attack)
+    expected = StoreReader(tiny_store).samples.features_along_attack(run_id, "train", attack)
+    found = reader.samples.features_along_attack(run_id, "train", attack)
     assert len(found) and found["vector"].map(list).tolist() == expected["vector"].map(list).tolist()
-    assert reader.samples.attack_path("old", "train", attack).empty
+    assert reader.samples.features_along_attack("old", "train", attack).empty
 
 
 @NOT_UPGRADED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rnc.conditions import in_words
+from rnc.conditions import condition_in_words
 from rnc.ui.glossary import GLOSSARY, explain
 from rnc.vocabulary import METRIC_INFO, AttackObjective, ConditionKind, Norm, Objective, Role, Split
 from tests.architecture import ROOT
@@ -54,7 +54,7 @@ def test_the_test_above_can_fail(tmp_path: Path) -> None:
 
 
 def test_every_name_that_a_visitor_can_choose_is_explained() -> None:
-    names = {*map(in_words, Role), *Split, *(objective.upper() for objective in Objective)}
+    names = {*map(condition_in_words, Role), *Split, *(objective.upper() for objective in Objective)}
     names |= {kind.upper() for kind in ConditionKind if kind in ("pgd", "fgsm", "apgd")}
     names |= {objective.upper() for objective in AttackObjective if objective in ("kl", "dlr")}
     names |= {info.label.split(" · ")[0] for info in METRIC_INFO.values() if " · " in info.label}

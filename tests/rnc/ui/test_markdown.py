@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from rnc.ui.markdown import MAX_LENGTH, escape_markdown, escape_table, single_line
+from rnc.ui.markdown import MAX_LENGTH, escape_markdown, escape_table, safe_plain_line
 
 
 @pytest.mark.parametrize("name", [
@@ -13,7 +13,7 @@ from rnc.ui.markdown import MAX_LENGTH, escape_markdown, escape_table, single_li
 ])  # fmt: skip
 def test_names_as_people_give_them_are_left_as_they_are(name: str) -> None:
     """Addresses of pages hold them."""
-    assert escape_markdown(name).replace("\N{WORD JOINER}", "") == single_line(name) == name
+    assert escape_markdown(name).replace("\N{WORD JOINER}", "") == safe_plain_line(name) == name
 
 
 @pytest.mark.parametrize(("text", "escaped"), [
@@ -43,12 +43,12 @@ def test_what_is_found_after_the_escapes_has_a_character_between(text: str) -> N
     "text", ["a\u202eb", "a\x00b", "a\x1b[31mb", "a\ud800b", "a\uffffb", "a\u200bb", "a\ue000b", "a\u2066b"]
 )
 def test_what_is_not_seen_is_seen(text: str) -> None:
-    assert single_line(text).startswith("a\ufffd") and single_line(text).endswith("b")
+    assert safe_plain_line(text).startswith("a\ufffd") and safe_plain_line(text).endswith("b")
     escape_markdown(text).encode()
 
 
 def test_long_texts_are_cut_in_the_middle() -> None:
-    told = single_line("b" + "a" * 50_000 + "e")
+    told = safe_plain_line("b" + "a" * 50_000 + "e")
     assert len(told) == MAX_LENGTH and told[0] == "b" and told[-1] == "e" and "…" in told
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rnc.ui.playable_sliders import MOST_STOPS, cursor_stops, nearest_stop, next_stop
+from rnc.ui.playable_sliders import MOST_STOPS, next_stop, stop_not_after, thinned_stops_including
 
 STOPS = ["0", "1", "5", "last"]
 
@@ -35,14 +35,14 @@ def test_a_films_frames_may_have_any_names() -> None:
     ],
 )  # fmt: skip
 def test_an_address_names_any_epoch(asked: str, expected: str) -> None:
-    assert nearest_stop([0, 1, 5, 500_000], asked) == expected
+    assert stop_not_after([0, 1, 5, 500_000], asked) == expected
 
 
 def test_the_cursor_offers_the_measured_epochs() -> None:
-    assert cursor_stops([0, 7, 2_147_483_647], "last") == ["0", "7", "last"]
+    assert thinned_stops_including([0, 7, 2_147_483_647], "last") == ["0", "7", "last"]
 
 
 def test_the_cursor_offers_some_of_very_many_and_the_one_asked_for() -> None:
-    stops = cursor_stops(list(range(1_000_000)), "123457")
+    stops = thinned_stops_including(list(range(1_000_000)), "123457")
     assert len(stops) <= MOST_STOPS + 2 and stops[0] == "0" and stops[-1] == "last" and "123457" in stops
     assert stops[:-1] == sorted(stops[:-1], key=int)

@@ -65,9 +65,9 @@ def wait_for_end(training: Training) -> int | None:
 
 
 def test_before_the_first_start(training: Training) -> None:
-    assert not training.running and training.exit_code is None and training.log_tail() == ""
+    assert not training.running and training.exit_code_if_failed is None and training.log_tail() == ""
     training.stop()
-    assert training.exit_code is None
+    assert training.exit_code_if_failed is None
 
 
 def test_an_unknown_recipe_fails_and_the_log_says_why(training: Training, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_an_unknown_recipe_fails_and_the_log_says_why(training: Training, tmp_pa
 def test_a_running_one_is_alone_and_stops(training: Training, ready: Path, tmp_path: Path) -> None:
     training.start("tiny")
     assert ready.read_text() == "ready"
-    assert training.running and training.exit_code is None
+    assert training.running and training.exit_code_if_failed is None
     process = training._process
     training.start("demo")
     assert training._process is process, "a second start while one is under way does nothing"
@@ -154,7 +154,12 @@ def test_five_clicks_start_one_training(
         thread.join()
     try:
         assert len(started) == 1
-        assert training.running and other.running and training.exit_code is None and other.exit_code is None
+        assert (
+            training.running
+            and other.running
+            and training.exit_code_if_failed is None
+            and other.exit_code_if_failed is None
+        )
         assert ready.read_text() == "ready"
     finally:
         for process in started:
@@ -171,7 +176,7 @@ def test_a_training_outlives_its_server_and_the_next_one_finds_and_stops_it(
     process = training._process
     assert process is not None
     again = started_again(tmp_path / "data" / "rnc.duckdb")
-    assert again.running and again.exit_code is None
+    assert again.running and again.exit_code_if_failed is None
     again.start("demo")
     assert again._process is None and "argv ['tiny'" in again.log_tail(), "the log of the one under way stays"
     started_again(tmp_path / "data" / "other.duckdb").stop()  # (another store's, in the same folder)
@@ -213,7 +218,7 @@ def test_the_phase_is_what_there_is(training: Training, ready: Path, tmp_path: P
     again.stop()
     assert again.phase in (Phase.STOPPING, Phase.STOPPED) and not again.is_stop_overdue
     assert wait_for_end(training) == 130
-    assert training.phase == again.phase == Phase.STOPPED and training.exit_code is None
+    assert training.phase == again.phase == Phase.STOPPED and training.exit_code_if_failed is None
     training.resume()
     assert ready.read_text() == "ready" and training.phase is Phase.RUNNING and "argv ['tiny'" in training.log_tail()
     training.stop()

@@ -39,12 +39,12 @@ def test_the_first_questions_are_answered_before_anybody_asks(
 ) -> None:
     monkeypatch.setenv("RNC_STORE", str(tiny_store))
     monkeypatch.setenv("RNC_GALLERY", "")
-    warm_up.prepare_every_page()
+    warm_up.prepare_shared_page_parts()
     warm_up.prepare_other_pages()
     assert {"altair", "rnc.ui.lab.form", "rnc.ui.charts.leaping", "rnc.ui.runs.table"} <= set(sys.modules)
     (run,) = StoreReader(tiny_store).runs.all()["run_id"]
     last = int(StoreReader(tiny_store).metrics.measured_epochs([run])["epoch"].max())
-    for module, name in ((findings, "judge"), (collapse, "CurveValues")):
+    for module, name in ((findings, "judge_each_claim"), (collapse, "CurveValues")):
         monkeypatch.setattr(module, name, None)  # (whoever computes them again fails)
     assert findings.judgements_and_query((run,), last)[0]
     assert len(collapse.read_curves((run,), ("clean", "perturbed"), Split.TRAIN, collapse.DEFAULT_OPTIONS).values)
@@ -53,7 +53,7 @@ def test_the_first_questions_are_answered_before_anybody_asks(
 def test_a_store_without_runs_has_no_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
-    warm_up.prepare_every_page()
+    warm_up.prepare_shared_page_parts()
     warm_up.prepare_other_pages()
     assert not list(tmp_path.iterdir()), "a look makes no store"
 
@@ -66,7 +66,7 @@ def test_a_store_that_cannot_be_read_is_logged_in_one_line_and_ends_nothing(
     (tmp_path / "rnc.duckdb").write_bytes(b"no database")
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
-    warm_up.prepare_every_page()
+    warm_up.prepare_shared_page_parts()
     warm_up.prepare_other_pages()
     warm_up.prepare_films()
     (line,) = map(json.loads, (tmp_path / "rnc.log").read_text().splitlines())
@@ -81,7 +81,7 @@ def test_a_store_that_vanishes_before_the_first_visit_is_known(
     store = shutil.copy(tiny_store, tmp_path / "rnc.duckdb")
     monkeypatch.setenv("RNC_STORE", str(store))
     monkeypatch.setenv("RNC_GALLERY", "")
-    warm_up.prepare_every_page()
+    warm_up.prepare_shared_page_parts()
     store.unlink()
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     assert [title.value for title in page.title] == ["The store is gone"]

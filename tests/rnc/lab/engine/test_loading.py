@@ -65,11 +65,11 @@ def test_the_networks_of_a_request_are_loaded_one_by_one(source: Source) -> None
     attack = Condition.from_slug("pgd-linf-0.1-2")
     missing = replace(source, checkpoint=f"{source.checkpoint}.missing", sha256="ab" * 32)
     request = StrengthCurveRequest((source, missing), attack, Axis.STEPS, (1.0,), images=20)
-    networks = InputLoader().load(request)
+    networks = InputLoader().load_networks_in_turn(request)
     assert len(next(networks).images) == 20
     with pytest.raises(weights.CheckpointError):  # only now is the second one read
         next(networks)
-    (chosen,) = InputLoader().load(PerturbedImagesRequest(source, attack, (3, 1)))
+    (chosen,) = InputLoader().load_networks_in_turn(PerturbedImagesRequest(source, attack, (3, 1)))
     assert chosen.indices.tolist() == [1, 3]
 
 

@@ -69,7 +69,7 @@ def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
     reader = StoreReader(demo_store)
     run = reader.runs.all().set_index("objective", drop=False).loc["at"]
     slug = reader.runs.conditions([run.run_id]).set_index("shown")["condition"]["perturbed"]
-    stored = reader.samples.sample(run.run_id, 60, "test", [slug]).sort_values("sample").head(100)
+    stored = reader.samples.features_at_epoch(run.run_id, 60, "test", [slug]).sort_values("sample").head(100)
 
     class Choice:
         condition, split = slug, Split.TEST
@@ -79,7 +79,7 @@ def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
         patch.setattr("rnc.ui.projections.perturbed_thumbnails.opened_store.reader", lambda: reader)
         request = _request(Choice, 60, stored["sample"].tolist())  # type: ignore[arg-type]
         assert _request(Choice, 61, [1]) is None and request is not None  # type: ignore[arg-type]
-    (inputs,) = InputLoader().load(request)
+    (inputs,) = InputLoader().load_networks_in_turn(request)
     assert inputs.as_recorded
     found = perturb_images(inputs, request, lambda *_: None, lambda: False)
     assert found.sample.tolist() == stored["sample"].tolist() and found.label.tolist() == stored["label"].tolist()
@@ -87,4 +87,4 @@ def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
     digits = datasets.load("digits", Split.TEST).pixels()[torch.from_numpy(found.sample)]
     np.testing.assert_array_equal(found.clean_images, digits.numpy())
     with pytest.raises(datasets.DatasetError, match="340 images"):
-        next(InputLoader().load(replace(request, samples=(340,))))
+        next(InputLoader().load_networks_in_turn(replace(request, samples=(340,))))

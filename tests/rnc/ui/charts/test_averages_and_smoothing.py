@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.ui.charts.averages_and_smoothing import over_seeds, smoothed, summary
+from rnc.ui.charts.averages_and_smoothing import cursor_last_and_best_values, over_seeds, smoothed
 
 
 def lines(values: dict[str, list[float]], epochs: list[int]) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def test_the_summary_of_two_seeds() -> None:
             lines({"a1": [0.1, 0.9, 0.8], "a2": [0.2, 0.3, 0.7]}, [0, 10, 20]).assign(metric="accuracy"),
         ]
     ).sample(frac=1, random_state=3)
-    found = summary(frame.reset_index(drop=True), cursor=15).set_index("metric")
+    found = cursor_last_and_best_values(frame.reset_index(drop=True), cursor=15).set_index("metric")
     assert list(found.index) == ["nc1", "accuracy"] and set(found["seeds"]) == {2}
     collapse, accuracy = found.loc["nc1"], found.loc["accuracy"]
     assert (collapse["at cursor"], collapse["last"], collapse["best"], collapse["best epoch"]) == (4.0, 4.5, 3.5, 15)
@@ -76,7 +76,7 @@ def test_the_summary_of_two_seeds() -> None:
 
 
 def test_a_single_seed_has_no_spread() -> None:
-    found = summary(lines({"a1": [9.0, 2.0]}, [0, 10]).assign(metric="nc1"), cursor=5)
+    found = cursor_last_and_best_values(lines({"a1": [9.0, 2.0]}, [0, 10]).assign(metric="nc1"), cursor=5)
     assert found["at cursor"].tolist() == [9.0] and not any("±" in column for column in found)
 
 
@@ -84,6 +84,6 @@ def test_a_value_that_is_none_is_not_made_up() -> None:
     """The last epoch's NaN is not the epoch before it; a line without any number has no best, and breaks nothing."""
     nan = float("nan")
     frame = lines({"a1": [3.0, 1.0, nan], "a2": [5.0, 2.0, 4.0], "b1": [nan, nan, nan]}, [0, 10, 20])
-    found = summary(frame.assign(metric="nc1"), cursor=15).set_index("run")
+    found = cursor_last_and_best_values(frame.assign(metric="nc1"), cursor=15).set_index("run")
     assert found.loc["a", ["at cursor", "last", "best", "best epoch"]].tolist() == [1.5, 4.0, 1.5, 10.0]
     assert found.loc["b", ["at cursor", "last", "best"]].isna().all()

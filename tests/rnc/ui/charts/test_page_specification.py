@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.geometry import class_norms
-from rnc.ui.charts.page_specification import page_specification, without_indices
+from rnc.ui.charts.page_specification import page_specification, with_symbols_as_words
 from rnc.vocabulary import METRIC_INFO, Metric
 
 INDEX = re.compile(r"[A-Za-zΣμ]_[A-Za-z]")
@@ -27,14 +27,14 @@ def titles(part: Any) -> list[str]:
 @pytest.mark.parametrize("metric", list(Metric))
 def test_no_metric_is_explained_with_a_raw_index(metric: Metric) -> None:
     title = {"text": METRIC_INFO[metric].label, "subtitle": METRIC_INFO[metric].meaning}
-    (layer,) = without_indices({"layer": [{"title": title}]})["layer"]
+    (layer,) = with_symbols_as_words({"layer": [{"title": title}]})["layer"]
     assert not any(map(INDEX.search, titles(layer))) and len(titles(layer)) == 2
 
 
 def test_axes_have_words_and_names_of_data_are_as_they_were() -> None:
     frame = pd.DataFrame({"class": ["μ_c", "b"], "shown": "clean", "value": [1.0, 2.0]})
     drawn = class_norms(frame, ["μ_c", "b"], "#000000").specification
-    shown = without_indices(drawn)
+    shown = with_symbols_as_words(drawn)
     assert any(map(INDEX.search, titles(drawn))) and not any(map(INDEX.search, titles(shown)))
     assert "‖class mean − global mean‖" in titles(shown)
     assert shown["encoding"]["x"]["sort"] == ["μ_c", "b"]
