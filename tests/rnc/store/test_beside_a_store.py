@@ -162,17 +162,23 @@ def test_the_tables_that_cannot_be_read_are_named(store: Path) -> None:
             "INSERT INTO metric SELECT 'a', range, 'train', 'clean', 'train', 'clean', 'features', 'nc1', random() "
             "FROM range(200000)"
         )
+        connection.execute(
+            "INSERT INTO epoch (run_id, epoch, train_loss) SELECT 'a', range, random() FROM range(200000)"
+        )
         connection.execute("CHECKPOINT")
-        segments = "SELECT block_id FROM pragma_storage_info('metric') WHERE column_name = 'value' AND block_id >= 0"
-        (block,) = connection.execute(segments).fetchone() or (None,)
+        blocks = []
+        for table, column in (("metric", "value"), ("epoch", "train_loss")):
+            segments = f"SELECT block_id FROM pragma_storage_info('{table}') WHERE column_name = '{column}'"
+            blocks += connection.execute(f"{segments} AND block_id >= 0").fetchone() or [None]
         (size,) = connection.execute("SELECT block_size FROM pragma_database_size()").fetchone() or (None,)
     assert damaged_tables(store) == {}
     content = bytearray(store.read_bytes())
-    middle = 3 * 4096 + block * size + size // 2
-    content[middle : middle + 64] = bytes(byte ^ 255 for byte in content[middle : middle + 64])
+    for block in blocks:
+        middle = 3 * 4096 + block * size + size // 2
+        content[middle : middle + 64] = bytes(byte ^ 255 for byte in content[middle : middle + 64])
     store.write_bytes(content)
     found = damaged_tables(store)
-    assert list(found) == ["metric"] and 0 < len(found["metric"]) <= 200 and "\n" not in found["metric"]
+    assert list(found) == ["epoch", "metric"] and 0 < len(found["metric"]) <= 200 and "\n" not in found["metric"]
 
 
 def published_two(store: Path) -> Path:
