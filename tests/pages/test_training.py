@@ -26,7 +26,7 @@ class FakeTraining(Training):
 
     phase = property(lambda self: self.now)  # type: ignore[assignment]
     running = property(lambda self: self.now in (Phase.RUNNING, Phase.STOPPING))  # type: ignore[assignment]
-    exit_code = property(lambda self: 1 if self.now is Phase.FAILED else None)  # type: ignore[assignment]
+    exit_code_if_failed = property(lambda self: 1 if self.now is Phase.FAILED else None)  # type: ignore[assignment]
     seconds_since_start = property(lambda self: self.waited)  # type: ignore[assignment]
 
     def start(self, name: str) -> None:

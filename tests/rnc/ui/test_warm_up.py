@@ -112,7 +112,7 @@ def test_a_server_collects_no_garbage_among_the_libraries(tmp_path: Path, monkey
 
 def test_the_film_is_made_after_all_that_a_first_page_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(warm_up, "prepare_every_page", lambda: done.append("every page"))
+    monkeypatch.setattr(warm_up, "prepare_shared_page_parts", lambda: done.append("every page"))
     monkeypatch.setattr(warm_up.first_page_drawn, "wait", lambda _seconds: not done.append("a visitor's page"))
     monkeypatch.setattr(warm_up, "prepare_other_pages", lambda: done.append("other pages"))
     monkeypatch.setattr(warm_up.gc, "freeze", lambda: done.append("garbage"))

@@ -72,7 +72,7 @@ def test_the_measurements_decisions_come_out_again(demo_store: Path) -> None:
     stored = reader.samples.features_at_epoch(run.run_id, 60, "test", [slug]).sort_values("sample").head(100)
 
     class Choice:
-        condition, split = slug, Split.TEST
+        measured_condition_slug, split = slug, Split.TEST
 
     Choice.run = run  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch:
