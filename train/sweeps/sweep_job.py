@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -112,6 +113,15 @@ class SweepJob:
         return ended
 
     def _state(self, run_id: str) -> str | None:
+        """Return the state of a run in the store, read by a thread of its own; None if it cannot be read.
+
+        The handlers of signals run in the main thread and wait for runs, which write to the store. In the middle of a
+        query of the main thread, they would keep its connection open, for which the runs would wait in turn.
+        """
+        with ThreadPoolExecutor(1, "state of a run") as reader:
+            return reader.submit(self._read_state, run_id).result()
+
+    def _read_state(self, run_id: str) -> str | None:
         try:
             with reading(self.store) as connection:
                 return run_state(connection, run_id)

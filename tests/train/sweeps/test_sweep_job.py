@@ -1,9 +1,19 @@
-"""How a job deals out GPUs, and what it starts."""
+"""How a job deals out GPUs, what it starts, and that a signal finds the store free."""
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from rnc.store.transactions import reading
+from rnc.vocabulary import RunState
+from tests.rnc.store.hand_written import begin
+from train.sweeps import sweep_job
 from train.sweeps.sweep_job import SweepJob
 
 
@@ -23,3 +33,26 @@ def test_slots_get_gpus_in_turn(ranks: int, dealt: list[str], monkeypatch: pytes
 @pytest.mark.parametrize(("gpus", "ranks"), [(0, 1), (1, 1), (4, 4)])
 def test_where_all_are_needed_nothing_is_dealt(gpus: int, ranks: int) -> None:
     assert job(gpus, ranks)._gpus_of(3) == {}
+
+
+def test_a_signal_in_the_middle_of_a_query_finds_the_store_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A preempted job waits in the signal's handler for its runs, which write to the store before they end."""
+    begin(tmp_path / "rnc.duckdb", "a")
+    closed, waited = threading.Event(), list[bool]()
+
+    @contextmanager
+    def interrupted_reading(store: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        with reading(store) as connection:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            yield connection
+        closed.set()
+
+    monkeypatch.setattr(sweep_job, "reading", interrupted_reading)
+    before = signal.signal(signal.SIGUSR2, lambda _number, _frame: waited.append(closed.wait(60)))
+    try:
+        state = SweepJob(tmp_path / "rnc.duckdb", {}, 1, 1, 0, None, requeues=False)._state("a")
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert state == RunState.RUNNING and waited == [True]
