@@ -1,7 +1,4 @@
-"""The model card of a run: its settings, its origin, and the command that trains it again.
-
-Tested by tests/rnc/store/test_publish_run.py.
-"""
+"""The model card of a run: its settings, its origin, and the command that trains it again."""
 
 import json
 import shlex

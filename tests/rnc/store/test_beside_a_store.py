@@ -227,6 +227,18 @@ def test_published_runs_of_which_a_file_decays_are_left_out(
     assert len(reader.left_out()["b"]) <= len("metric.parquet cannot be read ()") + 160
 
 
+def test_a_query_is_answered_without_the_run_whose_file_decays(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published_reader, "_states", lambda _run: ())
+    gallery = published_two(store)
+    reader = StoreReader(tmp_path / "none.duckdb", gallery)
+    assert set(reader.runs.all()["run_id"]) == {"a", "b"}
+    damage(gallery / "b" / "metric.parquet")
+    assert set(reader.metrics.measured_epochs(["a", "b"])["run_id"]) == {"a"}
+    assert list(reader.left_out()) == ["b"]
+
+
 def test_only_free_blocks_within_the_file_are_unused(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB counts free blocks at the end of the file that it has cut off already."""
     begin(store, "a")

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN
-from rnc.store.cached_queries import sql_with_arguments_inserted
+from rnc.store import cached_queries
+from rnc.store.cached_queries import bounded, sql_with_arguments_inserted
+from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.transactions import reading
 from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
@@ -41,6 +43,15 @@ def test_the_text_goes_along_with_what_is_drawn(tmp_path: Path) -> None:
     answer = StoreReader(path).metrics.curves(["a"], [CLEAN.slug], "train", ["nc1"])
     drawn = answer[answer["metric"] == "nc1"].assign(run="A")
     assert drawn.attrs["sql"] == answer.attrs["sql"] and drawn.attrs["sql"].startswith("WITH mine AS")
+
+
+def test_an_answer_may_have_so_many_rows_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rnc.duckdb"
+    monkeypatch.setattr(cached_queries, "MOST_ANSWER_ROWS", 3)
+    with duckdb.connect() as connection:
+        assert len(bounded(connection, path, "SELECT * FROM range(3)", [])) == 3
+        with pytest.raises(StoreError, match=f"{path} is too large: more than 3 rows"):
+            bounded(connection, path, "SELECT * FROM range(4)", [])
 
 
 @settings(deadline=None)

@@ -235,6 +235,8 @@ def test_the_folder_of_the_sweeps_is_not_followed_out(store: Path, tmp_path: Pat
     (store.parent / "sweeps").symlink_to(tmp_path / "precious")
     before = sorted(tmp_path.rglob("*"))
     assert sweeps_of(store) == []
+    left_out = sweep_file.find_sweeps(store).left_out
+    assert list(left_out) == ["sweeps"] and "leads out of" in left_out["sweeps"]
     with pytest.raises(StoreWriteError, match="leads out of"):
         GOOD.save(store)
     with pytest.raises(StoreWriteError, match="leads out of"):

@@ -41,6 +41,13 @@ def test_progress_weighs_runs_by_what_they_cost() -> None:
     assert str(now) == "1 of 4 finished, 2 running, 1 waiting; about 3 min left"
 
 
+def test_what_a_run_has_shown_of_its_pace_counts_for_it_alone() -> None:
+    """a is as fast as planned (10 s), c four times as slow (400 s, half done): the others by the median, 2.5 times."""
+    runs = rows(a=("finished", 10), c=("running", 5))
+    seconds_per_epoch = pd.DataFrame({"run_id": ["a", "c"], "seconds": [1.0, 40.0]})
+    assert progress(sweep(), runs, seconds_per_epoch).seconds_left == pytest.approx(200 + 2.5 * 10 + 2.5 * 1)
+
+
 def test_work_that_can_be_shared_is() -> None:
     runs = rows(a=("running", 0), b=("running", 0), c=("failed", 1), d=("finished", 10))
     seconds_per_epoch = pd.DataFrame({"run_id": ["d"], "seconds": [0.3]})  # (3 s for 1 planned)

@@ -1,5 +1,6 @@
 """What is no store is refused with advice and left as it was; a transaction lands whole or not at all."""
 
+import os
 import re
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from rnc.store import file_store
 from rnc.store.addresses import DEFAULT_STORE, store_path
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError
 from rnc.store.migrations import SCHEMA_VERSION
+from rnc.store.open_untrusted_file import open_database
 from rnc.store.transactions import reading, writing
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -247,3 +249,24 @@ def test_a_store_made_while_it_was_asked_for_is_not_called_damaged(
     monkeypatch.setattr(duckdb, "connect", too_early)
     with pytest.raises(StoreMissingError), reading(path):
         pass
+
+
+def test_a_default_value_is_refused_in_the_tables_of_the_schema_alone(store: Path) -> None:
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("CREATE TABLE notes (author VARCHAR DEFAULT 'me')")
+    with reading(store) as connection:
+        assert connection.execute("SELECT count(*) FROM notes").fetchone() == (0,)
+    with duckdb.connect(str(store)) as connection:
+        connection.execute("ALTER TABLE run ALTER COLUMN heartbeat_at SET DEFAULT '2024-01-01'::TIMESTAMP")
+    with pytest.raises(StoreError, match=r"default value.*run\.heartbeat_at"), reading(store):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("", "name another with --store"), (".wal", "remove it; .* was left as it is")]
+)
+def test_a_pipe_is_refused_with_what_to_do(name: str, advice: str, tmp_path: Path) -> None:
+    store = tmp_path / "rnc.duckdb"
+    os.mkfifo(tmp_path / f"rnc.duckdb{name}")
+    with pytest.raises(StoreError, match=f"is no plain file but a link, a pipe or a device; {advice}"):
+        open_database(store, read_only=True)
