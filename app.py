@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from rnc.ui.server_parts import middleware, routes, show_script_error
+from rnc.ui.server_parts import middleware, routes, show_unexpected_error
 from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"
@@ -43,5 +43,5 @@ else:
         lifespan=warm_up,
         routes=routes(),
         middleware=middleware(),
-        on_script_error=show_script_error,
+        on_script_error=show_unexpected_error,
     )

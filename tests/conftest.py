@@ -136,9 +136,9 @@ def _error_hook() -> None:
     create = LocalScriptRunner.__init__
 
     def show(error: Exception) -> bool:
-        from rnc.ui.errors import ERRORS_FOR_USERS, show_script_error
+        from rnc.ui.errors import ERRORS_FOR_USERS, show_unexpected_error
 
-        return show_script_error(error) and isinstance(error, ERRORS_FOR_USERS)
+        return show_unexpected_error(error) and isinstance(error, ERRORS_FOR_USERS)
 
     def create_with_hook(self: LocalScriptRunner, *arguments: Any, **options: Any) -> None:
         create(self, *arguments, **options)

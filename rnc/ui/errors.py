@@ -49,7 +49,7 @@ def show_errors_of_fragment(draw: Callable[_Arguments, None]) -> Callable[_Argum
     return guarded
 
 
-def show_script_error(error: Exception) -> bool:
+def show_unexpected_error(error: Exception) -> bool:
     """Show an error that no page expects: it ended the page, a part of it or a callback. The log has its traceback.
 
     Streamlit calls this function (`st.App(on_script_error=...)`), and shows the error itself unless the result is True.

@@ -39,8 +39,8 @@ def _sample_image_routes() -> Sequence[BaseRoute]:
     return sample_image_routes.routes()
 
 
-def show_script_error(error: Exception) -> bool:
+def show_unexpected_error(error: Exception) -> bool:
     """Show an error that no page expects (`rnc.ui.errors`)."""
     from rnc.ui import errors
 
-    return errors.show_script_error(error)
+    return errors.show_unexpected_error(error)

@@ -49,7 +49,7 @@ def test_a_time_limit_ends_a_slice_after_an_epoch(
     unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 75 says that the same command goes on; slice after slice it comes to the end."""
-    monkeypatch.setattr(TimeLimit, "reached", lambda _self: True)
+    monkeypatch.setattr(TimeLimit, "reached_by_next_epoch", lambda _self: True)
     store, done = tmp_path / "rnc.duckdb", []
     while (code := trained(store, "--time-limit", "2h")) == 75:
         ((state, error),) = ask(store, "SELECT state, error FROM run")

@@ -30,9 +30,9 @@ def test_its_addresses_are_those_of_films_and_images() -> None:
 
 def test_an_unexpected_error_is_shown_as_pages_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Exception] = []
-    monkeypatch.setattr(errors, "show_script_error", lambda error: not shown.append(error))
+    monkeypatch.setattr(errors, "show_unexpected_error", lambda error: not shown.append(error))
     error = ValueError("of a callback")
-    assert server_parts.show_script_error(error) is True
+    assert server_parts.show_unexpected_error(error) is True
     assert shown == [error]
 
 
