@@ -1,4 +1,4 @@
-"""What a reader meets in the body of a function who follows one value: its uses, and the calls that pass it on.
+"""Reading of a function's body to follow one value: its uses, and the calls that pass it on.
 
 For `tests/journeys.py`, which has the rule.
 """

@@ -28,7 +28,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Value:
-    """What is known of an expression: is it the followed value or a part of it, and which classes and functions may it be."""
+    """Knowledge of an expression: whether it is the followed value or a part of it, and which classes and functions it may be."""
 
     followed: bool = False
     types: frozenset[str] = frozenset()

@@ -91,7 +91,7 @@ def test_files_and_functions_stay_small() -> None:
 
 
 def _is_signature_heavy(node: ast.FunctionDef) -> bool:
-    """Whether the body alone, without signature and docstring, keeps to 40 lines."""
+    """Return whether the body alone, without signature and docstring, keeps to 40 lines."""
     body = node.body[1:] if ast.get_docstring(node) else node.body
     return bool(body) and (node.end_lineno or 0) - body[0].lineno + 1 <= 40
 

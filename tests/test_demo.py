@@ -1,4 +1,4 @@
-"""What the demo must show, read from the store that the real demo filled."""
+"""Tests of the results that the demo must show, read from the store that the real demo filled."""
 
 from pathlib import Path
 

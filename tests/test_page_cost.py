@@ -1,4 +1,4 @@
-"""What `tests.benchmarks.page_cost` counts, from made-up frames: no server and no browser."""
+"""Tests of the counts of `tests.benchmarks.page_cost`, from made-up frames: no server and no browser."""
 
 import os
 import threading

@@ -28,7 +28,7 @@ class ConnectionOfBlock(threading.local):
 
     @property
     def is_entered(self) -> bool:
-        """Whether this thread is within a block."""
+        """Return whether this thread is within a block."""
         return self._blocks > 0
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""How often pages look for news while a training is under way: less often while the server is busy.
+"""Interval at which pages look for news while a training is under way: longer while the server is busy.
 
 Each look can lead to a page that is drawn again. On a busy server, pages that refresh themselves would take most of the time
 from visitors who wait for a page.

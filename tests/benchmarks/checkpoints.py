@@ -15,7 +15,7 @@ from rnc.vocabulary import Split
 
 @dataclass(frozen=True)
 class Attacked:
-    """What is attacked: images (N, c, h, w) that the network was trained on, balanced over the classes."""
+    """A network and the images (N, c, h, w) to attack, on which it was trained, balanced over the classes."""
 
     model: FeatureClassifier
     images: torch.Tensor

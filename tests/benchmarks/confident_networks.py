@@ -1,4 +1,4 @@
-"""What attacks leave of a network whose logits are multiplied by 1 to 10,000: its decisions stay, its gradients vanish.
+"""Attacks on a network whose logits are multiplied by 1 to 10,000: its decisions stay, its gradients vanish.
 
 `python -m tests.benchmarks.confident_networks`. A small network is trained on the digits here, in seconds. Beside each
 accuracy under attack stands the share of images at which float32 gives a gradient of exactly 0 (`still`): no attack that

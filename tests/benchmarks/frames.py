@@ -1,4 +1,4 @@
-"""What a server sends to a page of a browser, counted from the frames of its websocket: runs of the script, and bytes.
+"""Traffic from a server to a page of a browser, counted from the frames of its websocket: runs of the script, and bytes.
 
 Tested by tests/test_page_cost.py.
 """

@@ -12,7 +12,7 @@ from rnc.devices import cores
 
 
 def seconds(act: Callable[[], None], device: torch.device) -> float:
-    """How long an act takes, on a GPU until its last kernel is done."""
+    """Return the seconds that an act takes, on a GPU until its last kernel is done."""
     _wait(device)
     begin = time.perf_counter()
     act()
@@ -26,12 +26,12 @@ def _wait(device: torch.device) -> None:
 
 
 def megabytes(name: str) -> float:
-    """What the system says of this process's memory: `VmRSS` now, `VmHWM` at its peak."""
+    """Return this process's memory in MB as the system reports it: `VmRSS` now, `VmHWM` at its peak."""
     return int(Path("/proc/self/status").read_text().split(f"{name}:")[1].split()[0]) / 1024
 
 
 def machine(device: torch.device) -> dict:
-    """What the times depend on besides the code."""
+    """Return everything besides the code that the times depend on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
     return {

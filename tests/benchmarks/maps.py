@@ -1,4 +1,4 @@
-"""How long a map takes to draw by the number of samples on it: `python -m tests.benchmarks.maps`.
+"""Time to draw a map by the number of samples on it: `python -m tests.benchmarks.maps`.
 
 A store of one run with 20,000 samples of CIFAR's shape (random images, which nothing makes smaller), in the real server and a
 headless Chromium. From the collapse page, where the app was opened, to the map of 5,000 samples with their images, which is how

@@ -1,4 +1,4 @@
-"""What a training step and a forward pass of every full network take: `python -m tests.benchmarks.networks`.
+"""Time of a training step and of a forward pass of every full network: `python -m tests.benchmarks.networks`.
 
 Not a test: nothing is asserted about time, and pytest does not collect it. Compare two results of the same machine only.
 """

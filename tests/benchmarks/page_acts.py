@@ -1,4 +1,4 @@
-"""What a visitor does in a browser, and what each act costs the server; for `python -m tests.benchmarks.page_cost`.
+"""Acts of a visitor in a browser, and the cost of each to the server; for `python -m tests.benchmarks.page_cost`.
 
 An act has ended when all its runs of the script have, all charts are drawn, and no further run begins for QUIET_MS.
 """
@@ -32,7 +32,7 @@ _WORD = "trades"  # stands in some runs of the gallery, of the demo and of synth
 
 @dataclass(frozen=True)
 class Cost:
-    """What an act cost."""
+    """The cost of an act."""
 
     processor: float
     """Seconds of the server's process."""

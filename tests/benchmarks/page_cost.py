@@ -1,4 +1,4 @@
-"""What an act of a visitor costs the server: `python -m tests.benchmarks.page_cost NAME=STORE … [--repeats 3] [--json FILE]`.
+"""Cost of a visitor's acts to the server: `python -m tests.benchmarks.page_cost NAME=STORE … [--repeats 3] [--json FILE]`.
 
 A fresh server and a headless Chromium for each store; without a store, the published runs of the gallery, which `NAME=` names
 too. An act has seconds of work of the server's process (the attack lab's worker is another), seconds until the page is at

@@ -1,4 +1,4 @@
-"""How waiting grows with a store: `python -m tests.benchmarks.page_scale STORE STORE … [--repeats 3] [--json FILE]`.
+"""Growth of waiting times with a store: `python -m tests.benchmarks.page_scale STORE STORE … [--repeats 3] [--json FILE]`.
 
 STOREs of different numbers of runs (`python -m tests.benchmarks.synthetic`) take turns in one run. Pages are those of
 `tests.benchmarks.pages`, timed in the browser. Questions are the reader's, each asked anew of a reader that remembers nothing,
@@ -31,7 +31,7 @@ _CURVES = {Metric.NC1: "own", Metric.NC4: "own", Metric.ACCURACY: "own", Metric.
 
 
 def questions(store: Path) -> Acts:
-    """What pages ask of a store, about one run of each objective at its last epoch."""
+    """Return the questions that pages ask of a store, about one run of each objective at its last epoch."""
     known = StoreReader(store)
     chosen = one_of_each_objective(known.runs.all())
     run, epochs = chosen[0], {run: int(known.metrics.measured_epochs([run])["epoch"].max()) for run in chosen}

@@ -1,4 +1,4 @@
-"""How long people wait for pages, on the demo and on a store of 150 runs x 400 epochs: `python -m tests.benchmarks.pages`.
+"""Waiting times for pages, on the demo and on a store of 150 runs x 400 epochs: `python -m tests.benchmarks.pages`.
 
 The real server and a headless Chromium. From the start of the server's process to the first chart (cold start), the first
 visit to each page and the second, and a move of the epoch cursor; each ends when the app rests and all that it sent is drawn.

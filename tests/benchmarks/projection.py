@@ -39,7 +39,7 @@ def again(clean: np.ndarray, others: list[np.ndarray]) -> None:
 
 
 def waiting(report: Report, clean: np.ndarray, others: list[np.ndarray], training: float) -> None:
-    """What passes between the last epoch and the plane, with and without a start beside the training."""
+    """Report the time from the last epoch to the plane, for a process begun at the end and for one begun beside the training."""
     for name, beside in (("begun at the end", 0.0), (f"begun {training:g} s before", training)):
         with UmapProcess() as process:
             time.sleep(beside)

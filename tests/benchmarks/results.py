@@ -1,4 +1,4 @@
-"""How a benchmark takes its times and tells them: rivals in turn, medians, ratios in one run, a table and JSON."""
+"""Timing and reporting of benchmarks: rivals in turn, medians, ratios in one run, a table and JSON."""
 
 import argparse
 import ctypes

@@ -1,4 +1,4 @@
-"""What our attacks leave of a network's accuracy, and what Foolbox's and torchattacks' do, on the same images and budgets.
+"""Accuracy that a network keeps under our attacks, Foolbox's and torchattacks', on the same images and budgets.
 
 `.venv-rivals/bin/python -W ignore -m tests.benchmarks.robust_accuracy --data-root FOLDER --checkpoint FILE …`; the
 checkpoints should have 30-90 % robust accuracy. Every attack starts at random points of its own. What is lower is better
@@ -36,7 +36,7 @@ KIND, RULE, GOAL = ConditionKind, TargetRule, AttackObjective
 
 
 def conditions(dataset: str, norm: Norm, apgd_steps: int) -> list[Condition]:
-    """What is compared: the data set's usual budget and PGD."""
+    """Return the conditions that are compared, with the data set's usual budget and its usual PGD."""
     usual = usual_attack(dataset, norm)
     ball, pgd = (norm, usual.epsilon), (norm, usual.epsilon, usual.steps, usual.step_size)
     return [

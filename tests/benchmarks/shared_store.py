@@ -38,7 +38,7 @@ _WHOLE = """SELECT m.run_id, m.epoch, m.metrics, v.vectors
 
 
 def epoch_rows(run_id: str, epoch: int) -> Rows:
-    """What one transaction lands."""
+    """Return the rows that one transaction writes."""
     rows = Rows()
     add_metrics(rows, run_id, epoch, "train", CLEAN, {f"m{i}": float(epoch) for i in range(METRICS)})
     spot = {"run_id": run_id, "epoch": epoch, "split": "train", "condition": "clean", "layer": "features"}

@@ -1,4 +1,4 @@
-"""What only a real browser shows: the cursor moves the charts, deep links hold, figures are taken along."""
+"""Tests of behaviour that only a real browser shows: the cursor moves the charts, deep links hold, figures are downloaded."""
 
 import re
 from collections.abc import Callable

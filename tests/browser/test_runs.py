@@ -171,7 +171,7 @@ def test_no_toolbar_of_a_table_covers_a_button(address: str, page: Page) -> None
 
 
 def overlap(one: Any, other: Any) -> bool:
-    """Whether two boxes on the page overlap."""
+    """Return whether two boxes on the page overlap."""
     across = min(one["x"] + one["width"], other["x"] + other["width"]) - max(one["x"], other["x"])
     down = min(one["y"] + one["height"], other["y"] + other["height"]) - max(one["y"], other["y"])
     return across > 0 and down > 0

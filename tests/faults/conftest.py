@@ -1,4 +1,4 @@
-"""What the faults strike: a store of one measured run."""
+"""Fixture of the tests of faults: a store of one measured run, which the faults strike."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ RUN = {
 
 
 class Phase(IntEnum):
-    """What a trainer is doing."""
+    """A phase of a trainer's work."""
 
     OTHER = 0
     STEP = 1
@@ -114,7 +114,7 @@ def _entered(note: Note, phase: Phase) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Death:
-    """How a process ended."""
+    """The end of a process: whether it was killed, and in which phase."""
 
     killed: bool
     phase: Phase

@@ -54,14 +54,14 @@ def differences(store: Path, unbroken: Path) -> list[str]:
 
 
 class Tally:
-    """What the kills did."""
+    """Counts of the effects of the kills."""
 
     def __init__(self) -> None:
         self.hit: Counter[Phase] = Counter()
         self.lost = self.unreadable = self.different = self.finished = self.again = 0
 
     def clean(self) -> bool:
-        """Whether nothing was lost."""
+        """Return whether no epoch was lost, no store was unreadable and no finished run was different."""
         return not (self.lost or self.unreadable or self.different)
 
     def __str__(self) -> str:

@@ -68,7 +68,7 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_full_disk(disk: Path) -> None:
-    """What had landed is read while it is full, and writing goes on with room again."""
+    """Epochs written before can be read while the disk is full, and writing goes on once there is room again."""
     store = disk / "rnc.duckdb"
     writer = begin(store, "a")
     writer.write_epoch("a", 0, one_epoch("a", 0))

@@ -1,4 +1,4 @@
-"""What the app draws at forty addresses: `python -m tests.older_version.record STORE FILE`, on any commit.
+"""Record the charts that the app draws at forty addresses: `python -m tests.older_version.record STORE FILE`, on any commit.
 
 Of every chart it writes the rows, columns, texts and sums of each of its layers.
 """

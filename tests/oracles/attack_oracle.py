@@ -129,7 +129,7 @@ def linear_optimum(image: Floats, weight: Floats, norm: str, epsilon: float) -> 
 
 
 def share(schedule: str, step: int, steps: int) -> float:
-    """What a schedule leaves of the step size."""
+    """Return the fraction of the step size that a schedule leaves at a step."""
     return {"constant": 1.0, "linear": 1 - step / steps, "cosine": math.cos(math.pi * step / (2 * steps)) ** 2}[
         schedule
     ]

@@ -172,7 +172,7 @@ def angle(u: Floats, v: Floats) -> float:
 
 
 def leap_counts(true: Ints, predicted: Ints, num_classes: int) -> list[list[int]]:
-    """How many samples of class i are decided as j."""
+    """Return the number of samples of class i that are decided as j, for all i and j."""
     counts = [[0] * num_classes for _ in range(num_classes)]
     for i, j in zip(true, predicted, strict=True):
         counts[int(i)][int(j)] += 1

@@ -50,7 +50,7 @@ def changed_store(store: Path, folder: Path, under_way: str) -> Path:
 
 
 def seen(markdown: str) -> str:
-    """What a browser shows of a text that went through `rnc.ui.markdown.escape_markdown`."""
+    """Return a text that went through `rnc.ui.markdown.escape_markdown` as a browser shows it."""
     return re.sub(r"\\(.)", r"\1", markdown).replace("\N{WORD JOINER}", "")
 
 
@@ -90,7 +90,7 @@ def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 
 def job_of(app: AppTest, activity: str) -> Job:
-    """What the attack lab was last asked for."""
+    """Return the job that the attack lab was last asked for."""
     found: Job = app.session_state["lab_jobs"][activity][0]
     return found
 

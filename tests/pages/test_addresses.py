@@ -1,4 +1,4 @@
-"""What an address asks for and is not there is named and stays; a store that is gone is called gone."""
+"""Tests of addresses: a value that is not there is named and stays in the address; a store that is gone is called gone."""
 
 import shutil
 from pathlib import Path

@@ -122,7 +122,7 @@ def check_figures(figures: PageFigures, sizes: Iterable[tuple[float, float]]) ->
 
 
 def is_cut(box: Box, sheet: Any) -> bool:
-    """Whether a text leaves the page."""
+    """Return whether a text extends beyond the page."""
     width, height = float(sheet.mediabox.width), float(sheet.mediabox.height)
     return box.left < -SLACK or box.bottom < -SLACK or box.right > width + SLACK or box.top > height + SLACK
 

@@ -14,7 +14,7 @@ from tests.pages.app import open_page
 
 
 def sent(app: AppTest) -> dict[str, Any]:
-    """What the page sends to the player."""
+    """Return the data that the page sends to the film's player."""
     components = [element.proto for element in app._tree if getattr(element, "type", "") == "bidi_component"]
     found = [proto for proto in components if proto.component_name == "rnc_film"]
     assert len(found) == 1

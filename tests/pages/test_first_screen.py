@@ -26,7 +26,7 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def film(app: AppTest) -> dict[str, Any] | None:
-    """What the page sends to the player, if it draws a film."""
+    """Return the data that the page sends to the film's player, or None if it draws no film."""
     components = [element.proto for element in app._tree if getattr(element, "type", "") == "bidi_component"]
     found = [proto for proto in components if proto.component_name == "rnc_film"]
     return json.loads(found[0].json) if found else None

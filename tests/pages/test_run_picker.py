@@ -72,7 +72,7 @@ def test_chips_are_short_and_the_list_describes(store: Path, monkeypatch: pytest
 
 
 def test_a_label_that_changes_loses_no_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the browser sends is a description; its answer is a label, and another run's label changes with it."""
+    """The browser sends a description, the answer is a label, and another run's label changes with it: all runs stay."""
     app = open_page("collapse", store, monkeypatch, runs=["one-st", "two-at"])
     picker(app).select("three-at").run()
     assert not app.exception and picker(app).value == ["one-st", "two-at", "three-at"]

@@ -26,7 +26,7 @@ _HAS_MARKDOWN = (
 
 
 class Findings(list[str]):
-    """What a step did wrong."""
+    """Descriptions of everything that a step did wrong."""
 
 
 def take(name: str, options: dict[str, Any], world: World, findings: Findings) -> str:
@@ -204,7 +204,7 @@ _secrets: list[bytes] = []
 
 
 def know(secrets: list[bytes]) -> None:
-    """What `_look_at` looks for."""
+    """Set the secrets that `_look_at` looks for."""
     _secrets[:] = secrets
 
 
@@ -283,7 +283,7 @@ def _say(lines: list[str]) -> None:
 
 
 def _misdeed(world: World, which: str, _options: dict[str, Any], _findings: Findings) -> str:
-    """What no step may do, one of each, by which the tests show that they would see it."""
+    """Do one of the things that no step may do, so that the tests show that they would see it."""
     secret = world.victim / "secret.txt"
     if which == "hang":
         (world.victim / "pipe").read_text()
@@ -322,7 +322,7 @@ PAGES = ("findings", "collapse", "geometry", "projections", "film", "layers", "a
 
 
 def captured(text: io.BufferedRandom) -> str:
-    """What was written since the beginning."""
+    """Return everything that was written since the beginning."""
     text.flush()
     text.seek(0)
     return text.read().decode(errors="surrogateescape")

@@ -38,7 +38,7 @@ class World:
 
     @property
     def given(self) -> Path:
-        """What the stranger sent, a store's folder."""
+        """The folder that the stranger sent, with a store in it."""
         return self.root / "stranger" / "given"
 
     @property
@@ -63,7 +63,7 @@ class World:
 
     @property
     def scratch(self) -> Path:
-        """What stands for /tmp."""
+        """The folder that stands for /tmp."""
         return self.root / "scratch"
 
     def writable(self) -> list[Path]:
@@ -73,7 +73,7 @@ class World:
         return [self.given, self.out, self.scratch, beside / "locks", beside / "checkpoints", extensions]
 
     def may_change(self, path: Path) -> bool:
-        """Whether a command may make, change or remove this file."""
+        """Return whether a command may make, change or remove this file."""
         own = path.parent == self.mine.parent and path.name.lstrip(".").startswith((self.mine.name, "rnc.log"))
         within = (folder for folder in self.writable())
         if path == self.root / "home" / ".cache":
@@ -140,7 +140,7 @@ def _look_of(path: Path) -> tuple:
 
 
 def changes(before: dict[str, tuple], after: dict[str, tuple]) -> list[str]:
-    """What was made, changed or removed, in words."""
+    """Return the files that were made, changed or removed, in words."""
     return [
         *(f"made {path}" for path in sorted(after.keys() - before.keys())),
         *(f"removed {path}" for path in sorted(before.keys() - after.keys())),
@@ -149,6 +149,6 @@ def changes(before: dict[str, tuple], after: dict[str, tuple]) -> list[str]:
 
 
 def secrets_of(world: World) -> list[bytes]:
-    """What must stand in no output: the marker, and the beginning of each guarded file's SHA-256."""
+    """Return the bytes that must stand in no output: the marker, and the beginning of each guarded file's SHA-256."""
     digests = [hashlib.sha256((world.root / name).read_bytes()).hexdigest()[:12] for name in _TEXTS]
     return [MARKER.encode(), *(digest.encode() for digest in digests)]

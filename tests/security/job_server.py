@@ -40,7 +40,7 @@ GRACE_SECONDS = 30.0
 
 @dataclass
 class Report:
-    """What came of a job: how each step ended, and all that was wrong."""
+    """The result of a job: how each step ended, and all that was wrong."""
 
     steps: dict[str, str]
     findings: list[str] = field(default_factory=list)

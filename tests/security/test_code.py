@@ -1,4 +1,4 @@
-"""What the program's own code may not contain: unpickling, code from text, shells, SQL from input, HTML from names."""
+"""Tests of the program's own code: it has no unpickling, code from text, shells, SQL from input or HTML from names."""
 
 import ast
 from collections.abc import Iterator
@@ -77,7 +77,7 @@ def option(call: ast.Call, name: str) -> str | None:
 
 
 def wrong(path: str, source: str) -> list[str]:
-    """What a file does that none may."""
+    """Return everything that a file does although no file may."""
     tree = ast.parse(source)
     found = [name for node in ast.walk(tree) for name in _modules(node) if name.split(".")[0] in FORBIDDEN_MODULES]
     found = [name for name in found if (name, path in PICKLE_IN) != ("pickle", True)]

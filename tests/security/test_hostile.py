@@ -72,7 +72,7 @@ def evil(generator: random.Random, secret: Path) -> str:
 
 
 def assert_harmless(app: AppTest) -> None:
-    """What the browser is sent has no secret and no Markdown of strangers that does something."""
+    """Assert that the browser is sent no secret, and no Markdown of strangers that does something."""
     for element in app._tree:
         proto = getattr(element, "proto", None)
         sent = proto.SerializeToString() if hasattr(proto, "SerializeToString") else b""

@@ -177,7 +177,7 @@ def test_macros_in_place_of_functions(name: str, server: Server, base: Base, wor
 
 
 def test_a_view_behind_macros_that_hide_it(server: Server, base: Base, world: World) -> None:
-    """What lists the views of a database is a function, too: a macro of that name says that there are none."""
+    """The function that lists a database's views can be hidden, too: a macro of that name says that there are none."""
     make.viewed(base, world, "run_mark", 0)
     make_macros = [macro for macro in make._MACROS if macro.startswith("duckdb_")]
     with duckdb.connect(str(world.store)) as connection:

@@ -61,7 +61,7 @@ def is_markdown(annotation: ast.expr | None) -> bool:
 
 
 class Annotated:
-    """What is annotated as Markdown, in all of some sources: answers, parameters by place and name, and fields."""
+    """Everything annotated as Markdown in all of some sources: answers, parameters by place and name, and fields."""
 
     def __init__(self, trees: list[ast.Module]) -> None:
         self.answers, self.fields = set(SAFE_ANSWERS), set[str]()
@@ -97,7 +97,7 @@ class Source:
         self._scopes: list[ast.AST] = [self.tree, *(n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef))]
 
     def wrong(self) -> list[str]:
-        """What is given to Streamlit and is not safe."""
+        """Return the values that are given to Streamlit and are not safe."""
         return [found for scope in self._scopes for node in _own(scope) for found in self._wrong_node(node, scope)]
 
     def _wrong_node(self, node: ast.AST, scope: ast.AST) -> Iterator[str]:
@@ -133,7 +133,7 @@ class Source:
         )
 
     def is_safe(self, value: ast.AST, scope: ast.AST, depth: int = 0) -> bool:
-        """Whether a value is a text of ours, or none."""
+        """Return whether a value is a text of the product, or no text."""
         match value:
             case ast.Constant():
                 return True
@@ -162,7 +162,7 @@ class Source:
         return name == "column_config"
 
     def _is_safe_name(self, name: str, scope: ast.AST, depth: int) -> bool:
-        """Whether a name stands for a safe value wherever it is given one: as a parameter, by assignment, in a loop."""
+        """Return whether a name has a safe value wherever it is given one: as a parameter, by assignment, in a loop."""
         if isinstance(scope, ast.FunctionDef):
             for argument in (*scope.args.args, *scope.args.kwonlyargs):
                 if argument.arg == name:
@@ -225,7 +225,7 @@ def _matched(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.AST]:
 
 
 def _looped(value: ast.expr) -> ast.expr:
-    """What is looped over, without `.items()`."""
+    """Return the expression that is looped over, without `.items()`."""
     return value.func.value if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) else value
 
 
@@ -239,7 +239,7 @@ def _is_constant(name: str) -> bool:
 
 @cache
 def known() -> Annotated:
-    """What the product annotates as Markdown."""
+    """Return everything that the product annotates as Markdown."""
     return Annotated([ast.parse(path.read_text()) for path in python_files()])
 
 

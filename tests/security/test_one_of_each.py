@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 
 def clear() -> None:
-    """What Streamlit does for a `clear_cache` message of any visitor."""
+    """Clear the caches as Streamlit does for a `clear_cache` message of any visitor."""
     st.cache_resource.clear()
     st.cache_data.clear()
 

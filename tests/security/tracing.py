@@ -34,7 +34,7 @@ _LOOPBACK = re.compile(r'inet_addr\("127\.|inet_pton\(AF_INET6, "::1"')
 
 
 def command(log: Path) -> list[str]:
-    """What a command is prefixed by to be traced into `log`; empty where the system offers no tracing."""
+    """Return the prefix that traces a command into `log`; empty where the system offers no tracing."""
     program = shutil.which("strace")
     if program is None:
         return []
@@ -57,7 +57,7 @@ class Call:
 
 
 def calls(lines: list[str]) -> Iterator[Call]:
-    """What a log says, in the order of the log."""
+    """Yield the calls in a log, in the order of the log."""
     step, begun = "", {}
     for line in lines:
         pid, _, said = line.partition(" ")
@@ -119,7 +119,7 @@ _KINDS |= {"os.exec": "run", "os.posix_spawn": "run", "socket.connect": "call", 
 
 
 def heard(events: list[tuple[str, str]], step: str) -> list[Call]:
-    """What Python's own audit events tell, where the system offers no tracing: no files that DuckDB opens, for example."""
+    """Return the calls in Python's audit events, for systems without tracing; DuckDB's files, for example, are missing."""
     found = []
     for event, what in events:
         kind = _KINDS.get(event, "write")
@@ -131,7 +131,7 @@ def heard(events: list[tuple[str, str]], step: str) -> list[Call]:
 
 
 def outside(found: list[Call], world: World) -> list[str]:
-    """What was done that a command with a stranger's store may not do, each once."""
+    """Return the calls that a command with a stranger's store may not make, each once."""
     seen = {}
     for call in found:
         if not _allowed(call, world):

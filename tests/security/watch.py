@@ -65,7 +65,7 @@ def opened() -> Iterator[list[tuple[str, str]]]:
 
 
 def outside(heard: list[tuple[str, str]], data: Path) -> list[tuple[str, str]]:
-    """What of it is neither in the data folder nor the program's own or the system's; its helper processes may start."""
+    """Return the events outside the data folder, the program and the system; the program's helper processes may start."""
     return [
         (event, what)
         for event, what in heard

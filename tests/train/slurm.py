@@ -45,7 +45,7 @@ PartitionName=urgent Nodes={host} PriorityTier=10 MaxTime=INFINITE State=UP
 
 
 def installed() -> bool:
-    """Whether Debian's slurm-wlm and munge are here."""
+    """Return whether Debian's slurm-wlm and munge are installed."""
     return all(shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") for program in PROGRAMS)
 
 
@@ -96,7 +96,7 @@ def _free_ports() -> list[int]:
 
 
 def answer(*command: str) -> str:
-    """What a command prints; nothing where it fails."""
+    """Return the output of a command, empty where it fails."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 

@@ -1,4 +1,4 @@
-"""What `train.measure` stored of a network, beside what the network itself gives for the same images."""
+"""Check of the values that `train.measure` stored of a network, by those that it itself gives for the same images."""
 
 from collections.abc import Callable
 from pathlib import Path

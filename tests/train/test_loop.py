@@ -40,7 +40,7 @@ SLUGS = [condition.slug for _role, condition in CONFIG.conditions]
 
 
 def looked_at(at: int, split: str) -> list[str]:
-    """What is measured: the swept attack at the end, and what the epoch trained on, of train, where there was training."""
+    """Return the conditions measured: the swept attack only at the end, images as trained on only of train and after training."""
     left_out = {"as_trained"} if at == 0 or split == "test" else set()
     return sorted({*SLUGS, *([SWEPT] if at == 2 else [])} - left_out)
 

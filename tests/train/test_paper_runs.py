@@ -96,7 +96,7 @@ def test_the_name_of_every_condition_reads_as_itself(configs: dict[str, RunConfi
 
 
 def test_every_pair_of_the_grid_is_trained() -> None:
-    """What is trained below leaves out no value of the grid, and no two values together."""
+    """The runs trained below leave out no value of the grid, and no two values together."""
     grid, chosen = [Counter(found_pairs(names)) for names in (FIRST_SEED, pairs())]
     assert set(chosen) == set(grid) and set(pairs()) <= set(FIRST_SEED) and len(set(pairs())) == 21
     usual = Counter(found_pairs(SEVEN))

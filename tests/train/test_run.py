@@ -42,7 +42,7 @@ WRONG = [
 
 
 def exit_code(arguments: list[str]) -> object:
-    """What the shell sees."""
+    """Return the exit code that the shell sees."""
     try:
         return main(arguments)
     except SystemExit as stop:

@@ -1,4 +1,4 @@
-"""What a run says of its time is what passed: attack within training, measurement and store beside it."""
+"""Tests of the times that a run reports, which did pass: attack within training, measurement and store beside it."""
 
 import time
 from pathlib import Path

@@ -32,12 +32,12 @@ def states(store: Path) -> dict[str, tuple[str, int]]:
 
 
 def keeps_a_network(store: Path, run_id: str = "*") -> bool:
-    """Whether a run has landed an epoch, or is about to: whoever waits for it asks the store, which takes 20 ms, only then."""
+    """Return whether a run has landed an epoch, or is about to: only then is it worth asking the store, which takes 20 ms."""
     return any((store.parent / "checkpoints").glob(f"{run_id}/epoch-*.safetensors"))
 
 
 def begun(store: Path, epochs: int) -> bool:
-    """Whether a run goes on after so many epochs."""
+    """Return whether a run is still running after at least so many epochs."""
     return keeps_a_network(store) and any(
         state == "running" and done >= epochs for state, done in states(store).values()
     )

@@ -1,4 +1,4 @@
-"""How a sweep deals out its runs: again where they failed, several a job, several processes a run, after one cancelled."""
+"""Tests of a sweep's jobs: failed runs again, several runs a job, several processes a run, going on after a cancellation."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def jobs(store: Path) -> list[list[str]]:
 
 
 def is_told(process: int) -> bool:
-    """Whether SIGTERM waits for a process that stands still."""
+    """Return whether a stopped process has a SIGTERM waiting for it."""
     pending = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{process}/status").read_text())
     return pending is not None and bool(int(pending[1], 16) & 1 << signal.SIGTERM - 1)
 

@@ -75,7 +75,7 @@ def generator(run_id: str, part: str) -> np.random.Generator:
 
 
 def hardness(config: RunConfig, role: Role, condition: Condition, split: Split) -> float:
-    """How far a condition keeps features from collapse: 0 not at all, 1 as at initialisation."""
+    """Return how far a condition keeps features from collapse: 0 is not at all, 1 is as at initialisation."""
     attack = _LEFT_BY_ATTACK.get(config.objective, 0.6)
     hard = _HARD.get(role, attack)
     if role is Role.EXTRA and condition.epsilon is not None:
@@ -84,7 +84,7 @@ def hardness(config: RunConfig, role: Role, condition: Condition, split: Split) 
 
 
 def progress(epochs: np.ndarray, last: int) -> np.ndarray:
-    """How far training is at epochs (E,): 0 at initialisation, nearly 1 at the last."""
+    """Return how far training is at epochs (E,): 0 at initialisation, nearly 1 at the last."""
     return 1 - np.exp(-6.0 * epochs / max(last, 1))
 
 
@@ -113,7 +113,7 @@ def add_numbers(rows: Rows, config: RunConfig, run_id: str, layers: list[str]) -
 
 
 def _keys(config: RunConfig, split: Split, role: Role, condition: Condition) -> list[_Key]:
-    """What one condition is measured by at one epoch."""
+    """Return the keys of the metrics of one condition at one epoch."""
     clean, own, hard = CLEAN.slug, condition.slug, hardness(config, role, condition, split)
     keys = [_Key(split, own, split, own, FEATURES_LAYER, metric, hard) for metric in _OWN]
     if split is Split.TEST:
@@ -164,7 +164,7 @@ def _curve(rng: np.random.Generator, metric: Metric, done: np.ndarray, hard: flo
 
 
 def _class_keys(config: RunConfig, split: Split, role: Role, condition: Condition) -> list[_Key]:
-    """What each class is measured by under one condition at one epoch."""
+    """Return the keys of the metrics of each class under one condition at one epoch."""
     own, hard = condition.slug, hardness(config, role, condition, split)
     keys = [_Key(split, own, split, own, FEATURES_LAYER, metric, hard) for metric in _CLASS_OWN]
     turned = [_Key(split, own, split, CLEAN.slug, FEATURES_LAYER, metric, hard) for metric in _CLASS_TURNED]

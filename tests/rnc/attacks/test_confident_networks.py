@@ -67,7 +67,7 @@ def test_norms_and_lengths_know_no_scale(seed: int, exponent: int) -> None:
     single=st.booleans(),
 )
 def test_projection_in_l2_is_exact(seed: int, exponent: int, share: float, single: bool) -> None:
-    """What is inside stays as it is, bit for bit; what is outside comes to epsilon to a few last digits."""
+    """Changes within the ball stay as they are, bit for bit; longer ones come to length epsilon, to a few last digits."""
     dtype, epsilon = torch.float32 if single else torch.float64, share * 2.0**exponent
     delta = gradients(seed, exponent, dtype)
     found, few = ball_of(Norm.L2, epsilon).project(delta), 4 * torch.finfo(dtype).eps
@@ -96,7 +96,7 @@ def network(scale: float):
 
 
 def change(slug: str, scale: float) -> torch.Tensor:
-    """How far each image is moved, (N,)."""
+    """Return the distance by which each image is moved, (N,)."""
     images, labels = samples.images(0, 6, dtype=torch.float32) * 0.1 + 0.45, samples.labels(0, 6, 5)
     perturb = perturbation(Condition.from_slug(slug), network(scale), 5, 1)
     return (perturb(images, labels, torch.arange(6)).images - images).flatten(1).norm(dim=1)

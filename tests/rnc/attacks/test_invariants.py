@@ -1,4 +1,4 @@
-"""What holds for every attack, norm, target, objective and option that a condition can name.
+"""Tests of properties that hold for every attack, norm, target, objective and option that a condition can name.
 
 In the ball and in [0, 1] to 1e-6 in float32 (1e-12 in float64), the same again from the same generator, starts that no
 batch changes, the network untouched, and a linear network's optimum. APGD's kept points are never worse than any it has
@@ -41,7 +41,7 @@ def path_of(
 
 
 def worth(condition: Condition, seed: int, points: torch.Tensor) -> list[tuple[bool, float]]:
-    """What points (N, c, h, w) are worth to the attacker, by the oracle's formulas: that he has his way, then the objective."""
+    """Return the worth of points (N, c, h, w) to the attacker, by the oracle's formulas: success first, then the objective."""
     images, labels = samples.images(seed, SIZE), samples.labels(seed, SIZE, CLASSES)
     net = samples.mlp(num_classes=CLASSES, seed=seed)
     targets = attack_labels(condition, net, images, labels, CLASSES)
@@ -56,7 +56,7 @@ def worth(condition: Condition, seed: int, points: torch.Tensor) -> list[tuple[b
 
 
 def no_worse(kept: list[tuple[bool, float]], other: list[tuple[bool, float]]) -> bool:
-    """Whether every sample is worth as much, but for rounding."""
+    """Return whether every kept sample is worth at least as much as the other, up to rounding."""
     return all((won, value + 1e-9) >= there for (won, value), there in zip(kept, other, strict=True))
 
 

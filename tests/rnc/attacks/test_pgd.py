@@ -114,7 +114,7 @@ def test_the_objective_moves_the_attackers_way(norm: Norm, targeted: bool) -> No
 
 
 def ends(targeted: bool, restarts: int, start: torch.Tensor | None = None) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """What is kept, and the end of every restart."""
+    """Return the images that are kept, and those at the end of every restart."""
     clean, labels = samples.images(1, 16), samples.labels(1, 16)
     attack = PGD(LinfBall(0.3), 2, 0.02, targeted=targeted, restarts=restarts)
     steps = list(attack.iterates(samples.mlp(), clean, labels, SampleNoise(0, torch.arange(16)), start))

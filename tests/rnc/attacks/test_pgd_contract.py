@@ -1,4 +1,4 @@
-"""What PGD leaves alone (buffers, modes, parameters, `.grad`, inputs, the outer grad mode) and what it refuses."""
+"""Tests of PGD's contract: buffers, modes, parameters, `.grad`, inputs and the outer grad mode stay; wrong input is refused."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What an attack can be asked besides its size: slugs that read back, labels that people read, and what is refused."""
+"""Tests of an attack's options besides its size: slugs read back, people can read the labels, the impossible is refused."""
 
 import itertools
 import math

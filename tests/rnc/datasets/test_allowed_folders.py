@@ -31,7 +31,7 @@ def photos(tmp_path: Path) -> custom.CustomImages:
 
 
 def is_read(images: custom.CustomImages) -> bool:
-    """Whether images are read, all of them or some; otherwise both say why not."""
+    """Return whether images are read, all of them or some; where they are not, assert that both ways of reading say why."""
     try:
         allowed_folders.refuse_unless_allowed(images)
     except DatasetError:

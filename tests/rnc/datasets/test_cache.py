@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was decoded, in order."""
+    """The splits that were decoded, in order."""
     seen, original = [], module.decode
     monkeypatch.setattr(
         module, "decode", lambda spec, split, src: seen.append(str(split)) or original(spec, split, src)

@@ -1,4 +1,4 @@
-"""What becomes of one job: its states, its ends and its progress; and in what words a worker's end is told."""
+"""Tests of one job: its states, its ends and its progress; and the words in which a worker's end is told."""
 
 import resource
 import subprocess
@@ -173,7 +173,7 @@ def test_the_memory_of_a_process_with_a_limit_is_what_the_limit_leaves(monkeypat
 
 
 def test_a_pace_is_that_of_gradients_and_metrics(inputs: AttackInputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is measured is done; metrics once, gradients until the time is over."""
+    """The measured work is really done: the metrics once, gradients until the time is over."""
     done: list[str] = []
     seconds: list[float] = []
 

@@ -318,7 +318,7 @@ def test_the_worker_ends_with_the_server_which_never_loads_torch(source: Source)
 
 
 def _lives(pid: int) -> bool:
-    """Whether the process is there, and no zombie that nobody has waited for."""
+    """Return whether the process is there and is no zombie that nobody has waited for."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

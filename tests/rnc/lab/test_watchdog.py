@@ -83,7 +83,7 @@ def change_limits(queue: JobQueue, **limits: float) -> None:
 
 
 def serves(queue: JobQueue) -> None:
-    """What comes next is done."""
+    """Assert that the queue does the next request."""
     assert ended(queue, queue.submit(request()), JobState.DONE).result is not None
 
 

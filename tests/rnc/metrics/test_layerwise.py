@@ -55,7 +55,7 @@ def passes(
 def found_in(
     stages: Activations, labels: Ints, clean: Activations, num_classes: int, cuts: list[int] | None = None
 ) -> Found:
-    """What is measured of `stages`, nearest centres being those of `clean`."""
+    """Return the metrics measured of `stages`, nearest centres being those of `clean`."""
     batches = passes(stages, labels, cuts)
     centres = layer_means(passes(clean, labels), num_classes)
     return layerwise(batches, layer_means(batches, num_classes), centres)

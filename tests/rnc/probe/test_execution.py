@@ -1,4 +1,4 @@
-"""What makes training fast does not show beyond rounding: the same curves as float32 eager, within the noise of a seed."""
+"""Tests of fast training: but for rounding, its curves are those of float32 eager, within the noise of a seed."""
 
 import shutil
 import statistics

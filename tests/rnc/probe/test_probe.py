@@ -41,7 +41,7 @@ SAMPLE = 20
 
 
 def shown(part: Split | Condition) -> str:
-    """How a test's parameter is shown."""
+    """Return the text that shows a test's parameter in its name."""
     return part.slug if isinstance(part, Condition) else str(part)
 
 
@@ -49,7 +49,7 @@ EVERYWHERE = pytest.mark.parametrize(("split", "condition"), SPOTS, ids=shown)
 
 
 class Spot(NamedTuple):
-    """What the test computes itself for a (split, condition)."""
+    """The values for a (split, condition) that the test computes itself."""
 
     features: np.ndarray
     logits: np.ndarray

@@ -1,4 +1,4 @@
-"""What is known of a store's definitions outlives this process's own transactions, and no change by another program."""
+"""Tests of a store's kept definitions: they outlive this process's own transactions, but no change by another program."""
 
 import re
 from pathlib import Path

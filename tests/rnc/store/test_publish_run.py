@@ -78,7 +78,7 @@ def beside(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Stor
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_every_answer_is_the_stores(question: str, tiny_store: Path, beside: list[StoreReader]) -> None:
-    """Whether there is no other store or one with runs of its own."""
+    """A published run gives the store's answers, beside no other store and beside one with runs of its own."""
     run_id, ask = only_run(tiny_store), QUESTIONS[question]
     expected = ask(StoreReader(tiny_store), run_id).reset_index(drop=True)
     assert not expected.empty

@@ -1,4 +1,4 @@
-"""What the rows of a published run say is believed before its footer; a small file that holds endless entries harms nobody."""
+"""Tests of a published run's rows: they take precedence over its footer; a small file of endless entries does no harm."""
 
 import resource
 import shutil

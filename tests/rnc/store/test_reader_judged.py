@@ -1,4 +1,4 @@
-"""What claims and the layers page ask of a store, against rows written by hand, with neighbours that must not slip in."""
+"""Tests of queries for claims and the layers page, against rows written by hand, among them similar ones to be left out."""
 
 from pathlib import Path
 

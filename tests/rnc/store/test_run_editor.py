@@ -51,7 +51,7 @@ def make_two_runs(path: Path) -> Path:
 
 
 def told(store: Path, run_id: str) -> tuple[list[str], str, bool]:
-    """What the reader says of a run's tags, note and archive flag."""
+    """Return a run's tags, note and archive flag as the reader gives them."""
     run = StoreReader(store).runs.all().set_index("run_id").loc[run_id]
     return run["tags"], run["note"], bool(run["archived"])
 

@@ -1,4 +1,4 @@
-"""What is no store is refused with advice and left as it was; a transaction lands whole or not at all."""
+"""Tests of transactions: what is no store is refused with advice and left as it was; a transaction lands whole or not at all."""
 
 import os
 import re

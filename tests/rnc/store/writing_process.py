@@ -1,4 +1,4 @@
-"""What another process does to a store: `python -m tests.rnc.store.writing_process ACTION STORE`; it says how far it is."""
+"""Acts of another process on a store: `python -m tests.rnc.store.writing_process ACTION STORE`; it prints how far it is."""
 
 import itertools
 import os

@@ -35,7 +35,7 @@ def test_a_label_has_the_seed_only_where_it_tells_runs_apart() -> None:
 
 
 def test_a_label_has_no_more_fields_than_are_needed() -> None:
-    """What follows from the data set is not stated; a field in which only one data set's runs differ is stated for these."""
+    """Fields that follow from the data set are left out; a field in which only one data set's runs differ is stated for these."""
     digits = {"dataset": "digits", "model": "small_cnn", "width": 2.0}
     assert labelled(digits, {"objective": "at"}, {}) == ["ST · digits", "AT · CIFAR-10", "ST · CIFAR-10"]
     assert labelled(digits, {"subset": 500}, {"subset": 2000}) == [

@@ -126,7 +126,7 @@ def test_a_relative_store_is_the_one_of_the_app(tmp_path: Path, monkeypatch: pyt
 
 
 def started_again(store: Path) -> Training:
-    """What a server that was started anew, or another one, has."""
+    """Return the `Training` that a restarted server, or another one, has of a store."""
     return Training(store)
 
 

@@ -1,4 +1,4 @@
-"""What a scheduler may be told."""
+"""Tests of the options for a scheduler: a value that could become another line or option, or run a command, is refused."""
 
 from typing import Any
 

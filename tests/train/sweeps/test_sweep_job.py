@@ -1,4 +1,4 @@
-"""How a job deals out GPUs, what it starts, and that a signal finds the store free."""
+"""Tests of a sweep's job: how it deals out GPUs, what it starts, and that a signal finds the store free."""
 
 import os
 import signal

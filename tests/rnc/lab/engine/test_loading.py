@@ -1,4 +1,4 @@
-"""What is loaded: the images that a run recorded, balanced, one network and one data set at a time, within memory."""
+"""Tests of loading: the images that a run recorded, balanced, one network and one data set at a time, within memory."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the lab follows is the attack of `rnc.attacks`: to the end it is equal, stopped it is equal to fewer steps."""
+"""Tests of the attack that the lab follows: it is that of `rnc.attacks`; stopped early, it is equal to one of fewer steps."""
 
 import copy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the mouse shows on curves over epochs, against a list made in plain Python; exports have nothing of it."""
+"""Tests of the list that the mouse shows on curves over epochs, against one made in plain Python; exports have nothing of it."""
 
 import json
 import math
