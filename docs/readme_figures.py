@@ -36,7 +36,7 @@ class Column(NamedTuple):
     head: str
     text: str
     least_margin: float
-    """How far another training may lie outside the range at least, as where all recorded ones are equal."""
+    """Least distance by which another training may lie outside the range, as where all recorded ones are equal."""
     split: Split
     condition: str
     metric: Metric

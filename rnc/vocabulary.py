@@ -176,7 +176,7 @@ MILESTONE_MEANINGS = {
     f"({TERMINAL_ACCURACY_IN_WORDS} accuracy on the images that it trains on)",
     Milestone.LEAP: "the attack first moves a sample that was classified correctly to another class",
 }
-"""What happens at an epoch that is marked, as a clause."""
+"""The event at an epoch that is marked, as a clause."""
 
 HEARTBEAT_SECONDS = 5.0
 """Seconds between two heartbeats that a running trainer writes into the store."""

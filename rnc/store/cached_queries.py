@@ -59,7 +59,7 @@ class _Held(NamedTuple):
     version: _Version
     since: float
     writes: int
-    """How often this process had written until then."""
+    """Number of times that this process had written until then."""
 
 
 _NOT_HELD = _Held((), 0.0, -1)

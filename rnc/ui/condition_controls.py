@@ -16,7 +16,7 @@ from rnc.ui.controls_in_address import replace_missing_value
 from rnc.ui.markdown import Markdown, escape_markdown, safe_plain_line
 
 _IN_WORDS = "_in_words"
-"""What the key of the control on the page has in addition to that of the address."""
+"""Suffix of the control's key on the page, in addition to the key of the address."""
 
 
 def choose_one(

@@ -109,8 +109,8 @@ RUNS = """
     display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
 }
 """
-"""What ties the field of runs and other controls to the address is not shown. In the field of runs, a chip has its run's colour
-at its left edge, and descriptions in the list, which begin with what matters, take two lines."""
+"""The elements that tie the field of runs and other controls to the address are not shown. In the field of runs, a chip has its
+run's colour at its left edge, and descriptions in the list, which begin with what matters, take two lines."""
 
 _CLOSE = '[aria-label^="Close fullscreen:"]'
 _LEGEND = '[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > .rnc-legend)'

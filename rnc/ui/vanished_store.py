@@ -12,7 +12,7 @@ from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import displayed_path, is_readonly
 
 _SELECTION = ("runs", "colours", "epoch", "condition", "split")
-"""What all pages have in their addresses."""
+"""Keys that all pages have in their addresses."""
 _KEPT = "selection_of_vanished_store"
 
 _seen: set[Path] = set()

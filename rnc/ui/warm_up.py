@@ -15,7 +15,7 @@ from rnc import log
 _FILM_LATER_SECONDS = 5.0
 _FIRST_VISIT_SECONDS = 3.0
 _DRAWING_SECONDS = 3.0
-"""How long a browser on the same machine draws the first page, for which it needs the processor."""
+"""Seconds for which a browser on the same machine draws the first page, and needs the processor."""
 first_page_drawn = threading.Event()
 """Set when the first page was drawn."""
 

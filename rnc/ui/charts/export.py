@@ -22,7 +22,7 @@ _SIGN = re.compile(rf"(?<=[Σμvuw])_([WBGck])(?![A-Za-z_])|(?<=10)([{_DIGITS}]+
 these signs are in few fonts: a text with one would be drawn in another font."""
 _ON_THE_LINE = str.maketrans(_DIGITS, "\N{MINUS SIGN}0123456789")
 _DEPTH, _SMALL = 0.25, 0.7
-"""How far an index is below the line, relative to its size, and its size relative to the other letters."""
+"""Distance of an index below the line, relative to its size, and its size relative to the other letters."""
 _ROOT = re.compile(r'<svg\b[^>]*?\bwidth="([\d.]+)(?:px)?"[^>]*?\bheight="([\d.]+)(?:px)?"[^>]*>')
 _HIDDEN = re.compile(r'<text\b[^>]* opacity="0"[^>]*>[^<]*</text>')
 """A label that Vega leaves out because it would cover another one."""

@@ -31,8 +31,8 @@ CHOSEN_EPOCH = "chosen_epoch"
 CHOSEN_AT_POINT = "chosen_at_point"
 """The same of a release on a point of a line, which the selection of the nearest epoch does not notice."""
 _DRAWN_AT = {"calculate": "now()", "as": "drawn_at"}
-"""What distinguishes two choices of an epoch, because Streamlit sends a selection only if it differs from the last one. A cursor
-that the slider has moved draws the chart anew, and the same epoch can be chosen again."""
+"""The field that distinguishes two choices of an epoch, because Streamlit sends a selection only if it differs from the last one.
+A cursor that the slider has moved draws the chart anew, and the same epoch can be chosen again."""
 _CHOICE = {"type": "point", "fields": ["epoch", "drawn_at"], "toggle": False, "clear": False}
 _FAINT = 0.12
 """Opacity of the runs that were not clicked, relative to their usual one."""

@@ -40,7 +40,7 @@ class RequestOfForm:
 
     request: Request | None
     problem: str | None = None
-    """What to do before the request can be run; None if nothing."""
+    """Advice on what to change before the request can be run; None if nothing."""
 
 
 _queues: list[JobQueue] = []

@@ -9,7 +9,7 @@ _LEVEL = """
 """Make choices as high as the fields beside them."""
 
 SIZE, WRONG = "lab_size", "lab_wrong"
-"""How the keys of the containers begin that hold a field for a size, and the message below it if its entry is wrong."""
+"""Prefix of the keys of the containers that hold a field for a size, and the message below it if its entry is wrong."""
 _MARKED = f"""
 [class*="st-key-{SIZE}"]:has([class*="st-key-{WRONG}"]) [data-testid="stTextInputRootElement"] {{
     border-color: light-dark(#c62828, #ff8a80) !important;

@@ -42,7 +42,7 @@ class Opening:
     """Standard training, and adversarial training on the same images; with `label`."""
     films: list[ShownFilm]
     standard: Markdown
-    """What an attack does to standard training, in numbers."""
+    """The effect of an attack on standard training, in numbers."""
     adversarial: Markdown
     """The same for adversarial training."""
     protocol: Markdown
