@@ -162,3 +162,23 @@ def test_every_check_says_where_it_is_from_and_how_sure_it_is(honest: AttackInpu
     assert all("2018" in c.source or "2019" in c.source for c in told)
     assert all(c.finding and c.numbers for c in told)
     assert told[0].finding.startswith("The mean cross entropy goes from")
+
+
+def test_a_finding_states_its_numbers_and_its_verdict() -> None:
+    correct, fewer = torch.arange(8) < 6, torch.arange(8) < 3
+    found = masking_checks.one_step(fewer, correct)
+    assert not found.warns and found.title == "One step beats many"
+    assert found.finding == (
+        "One step of full size leaves 37.5 % of the images correct, the attack in steps 75.0 % "
+        "(of 8 images, margin 43.3 points): it is not the stronger attack."
+    )
+    found = masking_checks.radius({"0": correct, "0.1": correct, "0.2": fewer}, 2)
+    assert not found.warns and found.title == "A larger epsilon does not help the attack"
+    assert found.finding == (
+        "Correct images by epsilon 0: 75.0 %, 0.1: 75.0 %, 0.2: 37.5 % (of 8 images, margin 43.3 points): "
+        "a larger ball helps the attack, as it must."
+    )
+    found = masking_checks.loss(torch.tensor([[1.0, 3.0], [1.0, 3.0]]), "cross-entropy")
+    assert found.warns and found.finding == (
+        "The mean cross-entropy goes from 2 at the start to 2 (rise 0 ± 0): it does not rise by more than two standard errors."
+    )

@@ -134,3 +134,12 @@ def test_a_pace_is_a_positive_time(inputs: AttackInputs) -> None:
     speed = timing.network_speed(inputs)
     assert 0 < speed.pass_seconds < 1 and 0 < speed.measurement_seconds < 10
     assert all(parameter.grad is None for parameter in inputs.model.parameters())
+
+
+def test_a_value_of_linuxs_tables_is_in_bytes(tmp_path: Path) -> None:
+    table = tmp_path / "meminfo"
+    table.write_text("MemTotal:       8000 kB\nMemAvailable:   4321 kB\n")
+    assert loading._kilobytes(str(table), "MemAvailable") == 4321 * 1024
+    assert loading._kilobytes(str(table), "VmData") is None
+    table.write_text("MemAvailable: many\n")
+    assert loading._kilobytes(str(table), "MemAvailable") is None
