@@ -255,7 +255,12 @@ def test_the_wheel_scrolls_the_page_also_after_a_click_and_zooms_with_ctrl(film:
 
 
 def test_a_double_click_resets_the_view_and_keeps_the_selection(film: Page) -> None:
+    settle(film)
     ask(film, "player.pick([...player.panes[0].film.states.arrays.samples].slice(0, 3))")
+    picked = ".".join(str(sample) for sample in ask(film, "[...player.picked].sort((a, b) => a - b)"))
+    expect(film).to_have_url(
+        re.compile(rf"picked={re.escape(picked)}(&|$)")
+    )  # the server knows it, and sends nothing older
     settle(film)
     area = film.locator(".film .over").first.bounding_box()
     assert area

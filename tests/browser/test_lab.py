@@ -38,7 +38,7 @@ def press(page: Page, name: str) -> None:
 
 def accuracy(page: Page) -> str:
     """The share on the card, and the clean one below it."""
-    return page.get_by_test_id("stMetric").first.inner_text()
+    return page.get_by_test_id("stMetric").filter(has_text="Accuracy").first.inner_text()
 
 
 def test_an_attack_is_watched_stopped_and_run(demo_address: str, page: Page) -> None:

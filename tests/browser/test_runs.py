@@ -61,12 +61,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def open_by_click(page: Page, row: int, name: str, x: int = 300) -> None:
     """Click into the table of runs, x pixels from its left edge, as soon as it is drawn, and wait for the run's panel."""
     heading = page.locator(".st-key-open_run").get_by_role("heading", name=name)
-    for _attempt in range(20):
+    for _attempt in range(6):
+        settle(page)
         table = page.get_by_test_id("stDataFrame").first
         table.locator("canvas").first.wait_for()
         table.click(position={"x": x, "y": HEADER + ROW * row + ROW / 2})
         with suppress(Error):  # (a table that is being replaced takes no click)
-            heading.wait_for(timeout=5_000)
+            heading.wait_for(timeout=30_000)  # (on a busy server, a second click would close what the first one opened)
             return
     pytest.fail(f"no click in row {row} opened {name}")
 
