@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from playwright.sync_api import Error, Page, expect
 
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
-from tests.browser.conftest import Servers, settle, visit
+from tests.browser.conftest import settle, visit
 from tests.rnc.store.hand_written import begin, leave_unused_room, one_epoch
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -27,53 +27,32 @@ RERUN_WITHOUT_END = """() => {
 STARTS = 2  # one stopped in the page, one in the sidebar
 
 
-def make_store(folder: Path) -> Path:
-    """Write two finished runs with a measured epoch each; the second one is newer, and therefore the first row."""
-    path = folder / "rnc.duckdb"
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Two finished runs with a measured epoch each; the second one is newer, and therefore the first row."""
+    path = tmp_path / "rnc.duckdb"
     for run_id, objective in (("one-st", "st"), ("two-at", "at")):
         begin(path, run_id, objective=objective).write_epoch(run_id, 4, one_epoch(run_id, 4))
         StoreWriter(path).end_run(run_id, RunState.FINISHED, 1.0)
     return path
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """The servers of this file."""
-    servers = Servers(tmp_path_factory.mktemp("servers"))
-    yield servers
-    servers.end()
-
-
-@pytest.fixture(scope="module")
-def address(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A server whose store keeps its two runs, and has unused room; a test may tag a run that no other one tags."""
-    store = make_store(tmp_path_factory.mktemp("kept"))
-    leave_unused_room(store)
-    return servers.start(store)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store in which one test deletes its two runs, and one trains."""
-    return make_store(tmp_path_factory.mktemp("changed"))
-
-
 def open_by_click(page: Page, row: int, name: str, x: int = 300) -> None:
     """Click into the table of runs, x pixels from its left edge, as soon as it is drawn, and wait for the run's panel."""
     heading = page.locator(".st-key-open_run").get_by_role("heading", name=name)
-    for _attempt in range(6):
+    for _attempt in range(20):
         settle(page)
         table = page.get_by_test_id("stDataFrame").first
         table.locator("canvas").first.wait_for()
         table.click(position={"x": x, "y": HEADER + ROW * row + ROW / 2})
         with suppress(Error):  # (a table that is being replaced takes no click)
-            heading.wait_for(timeout=30_000)  # (on a busy server, a second click would close what the first one opened)
+            heading.wait_for(timeout=5_000)
             return
     pytest.fail(f"no click in row {row} opened {name}")
 
 
-def test_a_click_in_a_row_opens_its_run_in_place(address: str, page: Page) -> None:
-    visit(page, address + "/runs")
+def test_a_click_in_a_row_opens_its_run_in_place(store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    visit(page, serve(store) + "/runs")
     settle(page)
     panel = page.locator(".st-key-open_run")
     expect(page.get_by_text("Click a row to open its run")).to_be_visible()
@@ -92,12 +71,14 @@ def test_a_click_in_a_row_opens_its_run_in_place(address: str, page: Page) -> No
     expect(panel.get_by_role("heading", name="ST")).to_be_visible()
 
 
-def test_a_deletion_takes_two_clicks_in_the_open_run_and_is_seen(store: Path, servers: Servers, page: Page) -> None:
+def test_a_deletion_takes_two_clicks_in_the_open_run_and_is_seen(
+    store: Path, serve: Callable[[Path], str], page: Page
+) -> None:
     """On a phone and on a screen: the panel goes away, and what was deleted is said where it was."""
     for number in range(2, 12):  # (a table that is as high as the window of a phone)
         begin(store, f"more-{number}", seed=number).write_epoch(f"more-{number}", 4, one_epoch(f"more-{number}", 4))
         StoreWriter(store).end_run(f"more-{number}", RunState.FINISHED, 1.0)
-    address = servers.running(store)
+    address = serve(store)
     for row, size in enumerate([{"width": 390, "height": 844}, {"width": 1024, "height": 700}]):
         run_id, name = [("one-st", "ST"), ("two-at", "AT")][row]
         page.set_viewport_size(size)  # type: ignore[arg-type]
@@ -124,9 +105,9 @@ _PLACES_OF_LETTERS = """name => {
 """The left sides of a text's letters, in the order of the text."""
 
 
-def test_a_tag_is_saved_when_it_is_entered(address: str, page: Page) -> None:
+def test_a_tag_is_saved_when_it_is_entered(store: Path, serve: Callable[[Path], str], page: Page) -> None:
     """And the next one can be entered without another click."""
-    visit(page, address + "/runs?config_of=two-at")
+    visit(page, serve(store) + "/runs?config_of=two-at")
     panel = page.locator(".st-key-open_run")
     panel.get_by_role("combobox", name="Tags").click()
     for tag in ("paper", "compare"):
@@ -139,9 +120,9 @@ def test_a_tag_is_saved_when_it_is_entered(address: str, page: Page) -> None:
     expect(panel.locator("[data-tag]")).to_have_count(2)
 
 
-def test_a_name_keeps_its_letters_in_their_places(address: str, page: Page) -> None:
+def test_a_name_keeps_its_letters_in_their_places(store: Path, serve: Callable[[Path], str], page: Page) -> None:
     """The style that shows the end of a long name moved a mark from the end of a name to its beginning."""
-    visit(page, address + "/runs?config_of=one-st")
+    visit(page, serve(store) + "/runs?config_of=two-at")
     panel = page.locator(".st-key-open_run")
     panel.get_by_role("combobox", name="Tags").click()
     page.keyboard.type("rerun?")
@@ -152,8 +133,9 @@ def test_a_name_keeps_its_letters_in_their_places(address: str, page: Page) -> N
     assert places == sorted(places)
 
 
-def test_no_toolbar_of_a_table_covers_a_button(address: str, page: Page) -> None:
-    visit(page, address + "/runs?runs=one-st&runs=two-at")
+def test_no_toolbar_of_a_table_covers_a_button(store: Path, serve: Callable[[Path], str], page: Page) -> None:
+    leave_unused_room(store)
+    visit(page, serve(store) + "/runs?runs=one-st&runs=two-at")
     settle(page)
     near = [page.get_by_role("button", name="Compact the store"), page.get_by_text("All fields")]
     for place, button in enumerate(near):
@@ -178,9 +160,11 @@ def overlap(one: Any, other: Any) -> bool:
     return across > 0 and down > 0
 
 
-def test_stop_works_at_the_first_click_while_the_page_reruns(store: Path, servers: Servers, page: Page) -> None:
+def test_stop_works_at_the_first_click_while_the_page_reruns(
+    store: Path, serve: Callable[[Path], str], page: Page
+) -> None:
     """Reruns replaced the fragment that the button was in, and the click with it."""
-    visit(page, servers.running(store) + "/runs")
+    visit(page, serve(store) + "/runs")
     settle(page)
     here = page.locator(".st-key-training_here")
     page.get_by_role("button", name="Train", exact=False).first.click()
