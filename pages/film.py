@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from rnc.ui.film.film_choice import choose_films_and_scope
 from rnc.ui.film.film_player import draw_player
-from rnc.ui.projections.selection import picked_samples, select, write_address
+from rnc.ui.film.one_or_two_films import choose_films_and_scope
+from rnc.ui.projections.shared_sample_selection import picked_samples, select, write_address
 from rnc.ui.selection import current_selection
 
 selection = current_selection()

@@ -3,12 +3,12 @@
 import streamlit as st
 
 from rnc.ui.figures import PageFigures
-from rnc.ui.film.film_choice import draw_film_of_maps
+from rnc.ui.film.one_or_two_films import draw_film_of_maps
 from rnc.ui.projections.leaping import draw_all_leaps
-from rnc.ui.projections.map_chart import draw_maps
 from rnc.ui.projections.map_options import choose_display, choose_first, choose_second, choose_vertices_and_highlights
-from rnc.ui.projections.selection import scope_of
+from rnc.ui.projections.maps_side_by_side import draw_maps
 from rnc.ui.projections.selection_panel import draw_panel
+from rnc.ui.projections.shared_sample_selection import scope_of
 from rnc.ui.selection import current_selection
 
 selection = current_selection()

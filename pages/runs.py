@@ -5,12 +5,12 @@ import streamlit as st
 from rnc.ui import opened_store
 from rnc.ui.run_filter import clear_filter, current_filter
 from rnc.ui.runs import sweep_progress
-from rnc.ui.runs.changes import draw_compaction, draw_outcome
 from rnc.ui.runs.config_diff import draw_differences
 from rnc.ui.runs.deletion import draw_archive_or_delete_many
+from rnc.ui.runs.demo_training_menu import draw_train_menu, draw_training_here
 from rnc.ui.runs.open_run_panel import draw_open_run
+from rnc.ui.runs.save_archive_delete import draw_compaction, draw_outcome
 from rnc.ui.runs.table import draw_counts, draw_left_out, draw_table
-from rnc.ui.runs.train_menu import draw_train_menu, draw_training_here
 from rnc.ui.selection import current_selection, selected_runs
 
 selection = current_selection(may_be_empty=True)

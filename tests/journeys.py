@@ -22,7 +22,7 @@ from tests.function_reading import Frame
 from tests.source_names import Code, Function, Value, union
 
 JOURNEYS = {
-    "a batch becomes rows": ("model", "rnc.probe.probe:Probe.measure", "train.probe:Probe.measure"),
+    "a batch becomes rows": ("model", "rnc.probe.measure_epoch:Probe.measure", "train.probe:Probe.measure"),
     "a chosen epoch becomes a chart": ("selection", "pages.collapse:"),
     "a request to the lab and back": ("request", "rnc.lab.engine.worker:Worker._run", "rnc.lab.worker:Worker._run"),
 }

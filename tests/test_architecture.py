@@ -46,7 +46,7 @@ def test_imports_follow_the_table(path: Path) -> None:
         ("rnc/lab/job_queue.py", "from rnc.lab.engine import loading"),
         ("rnc/lab/result_base.py", "import torch"),
         ("pages/runs.py", "import duckdb"),
-        ("rnc/probe/probe.py", "from train.config import RunConfig"),
+        ("rnc/probe/measure_epoch.py", "from train.config import RunConfig"),
         ("rnc/store/reader.py", "from train.config import RunConfig"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rnc.command_output import fail, print_escaped, run_command
 from rnc.datasets import DatasetError
-from rnc.devices import pick_device
+from rnc.device_and_threads import pick_device
 from rnc.models.weights import CheckpointError
 from rnc.probe.attack_paths_of_finished_runs import PathsNotAddedError, add_attack_paths
 from rnc.store.addresses import store_path

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from rnc import datasets, models
-from rnc.devices import pick_device, set_threads
+from rnc.device_and_threads import pick_device, set_threads
 from rnc.models.modes import model_mode
 from rnc.probe.execution import Execution
 from rnc.probe.store_and_device_options import Options

@@ -10,15 +10,15 @@ from torch import nn
 from rnc.attacks import SampleNoise
 from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, FoldedCopy, folded_copy
-from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution
 from rnc.probe.interruption import Diverged
 from rnc.probe.measured_images import TrainedImages
+from rnc.probe.samples_split_over_gpus import Ranks
 from train.config import RunConfig
+from train.eager_sgd import EagerSGD
 from train.losses import TrainingLoss, training_images
-from train.optimizer import EagerSGD
-from train.run_images import TrainingSet
 from train.stopwatch import Stopwatch
+from train.training_and_measured_images import TrainingSet
 
 
 class Recorder:

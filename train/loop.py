@@ -8,17 +8,17 @@ import torch
 from tqdm import tqdm
 
 from rnc import datasets, models
-from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.device_and_threads import exact_float32, pick_device, set_threads
 from rnc.features import stage_sizes
 from rnc.models import FeatureClassifier
-from rnc.probe.distributed import Ranks, join_ranks
 from rnc.probe.execution import Execution
 from rnc.probe.interruption import OUT_OF_TIME, StopRun, TimeLimit
+from rnc.probe.measure_epoch import Plan, Probe
 from rnc.probe.measured_images import TrainedImages
-from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
 from rnc.probe.run_session import RunSession, run_session
+from rnc.probe.samples_split_over_gpus import Ranks, join_ranks
 from rnc.probe.save_networks import save_network
 from rnc.probe.store_and_device_options import Options
 from rnc.store.reader import StoreReader
@@ -27,8 +27,8 @@ from rnc.umap_process import UmapProcess
 from train.config import RunConfig
 from train.epoch import Recorder, Trainer, seconds_since
 from train.resume_file import Progress, ResumeFile, resume_path
-from train.run_images import RunData, load_data
 from train.stopwatch import cost_per_epoch
+from train.training_and_measured_images import RunData, load_data
 
 
 def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
@@ -57,7 +57,7 @@ def train_run(config: RunConfig, options: Options, position: int = 0) -> None:
         run = _Run(config, options, ranks, model, execution, data, session)
         run.begin(session, threads)
         run.train(position)
-        session.finish()
+        session.record_finished()
         run.resume_file.remove()
     tqdm.write(f"{config.run_id}: {cost_per_epoch(StoreReader(options.store), config.run_id)}")
 
@@ -136,7 +136,7 @@ class _Run:
                 self._save(always=True)
             for epoch in range(progress.epoch + 1, config.epochs + 1):
                 self._train_epoch(epoch, bar)
-            if umap and self.session and self.projector.latest:
+            if umap and self.session and self.projector.samples_of_last_epoch:
                 bar.set_postfix_str("projecting by UMAP")
                 with self.session.heartbeat.beating():
                     self.projector.project_by_umap(umap.plane)

@@ -7,24 +7,24 @@ from typing import Annotated, Any
 
 import tyro
 
-from rnc import datasets, log
+from rnc import datasets, json_log
 from rnc.command_output import fail, print_escaped, run_command
 from rnc.datasets import DatasetSpec, allowed_folders, custom
 from rnc.datasets.custom import CustomImages
-from rnc.devices import check_threads, exact_float32, pick_device, set_threads
+from rnc.device_and_threads import check_threads, exact_float32, pick_device, set_threads
 from rnc.models import FeatureClassifier, build
 from rnc.models.library_networks import parse_arguments
 from rnc.models.weights import CheckpointError, network_metadata
 from rnc.models.wrapped import WrappedClassifier, check_normalisation
 from rnc.probe.epochs_in_file_names import files_by_epoch
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.external_config import ExternalRun, check_folder_name, check_names
+from rnc.probe.external_measurement_config import ExternalRun, check_folder_name, check_names
+from rnc.probe.final_summary_line import summary
 from rnc.probe.given_checkpoints import checkpoint_files
 from rnc.probe.interruption import StopRun
 from rnc.probe.measure_external_run import ExternalNetworks, load_weights, measure_run
 from rnc.probe.measured_images import shortages
 from rnc.probe.measurement_config import MeasurementConfig
-from rnc.probe.measurement_summary import summary
 from rnc.probe.store_and_device_options import Options
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_if_log_allowed_beside, store_path
@@ -137,7 +137,7 @@ def main(arguments: list[str]) -> int:
 def measure(command: Command) -> None:
     """Check everything before changing the store, then measure. Raises the errors that `main` handles."""
     options = command.options()
-    log.set_up(store_if_log_allowed_beside(options.store))
+    json_log.set_up(store_if_log_allowed_beside(options.store))
     device = pick_device(options.device)
     check_threads(options.threads)
     checkpoints, skipped = checkpoint_files(command.checkpoint, command.epochs)

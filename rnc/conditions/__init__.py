@@ -1,6 +1,7 @@
 """Conditions (the perturbation of images before measurement), their names (`slug`), and the notation of perturbation sizes."""
 
 from rnc.conditions.condition import CLEAN, Condition
+from rnc.conditions.default_attacks import UsualAttack, presets, usual_attack
 from rnc.conditions.naming import KIND_NAMES, NORM_SIGNS, no_gradient_message
 from rnc.conditions.pixels import (
     check_epsilon,
@@ -10,7 +11,6 @@ from rnc.conditions.pixels import (
     largest_epsilon,
     parse_pixels,
 )
-from rnc.conditions.presets import UsualAttack, presets, usual_attack
 from rnc.conditions.words import condition_in_words, conditions_in_words
 
 __all__ = [

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnc.datasets import cache, images_by_index, parquet_folder
 from rnc.datasets.custom_split_files import ImageLocation, describe_unused, locate
-from rnc.datasets.decoding import MOST_BYTES, fit_to_spec, open_image
+from rnc.datasets.decoding import MOST_BYTES, fit_to_spec, open_image_header
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.safe_paths import UnsafePathError, checked_name
@@ -159,7 +159,7 @@ def _image_shape(location: ImageLocation, side: int, channels: int) -> tuple[int
         first = next(iter(location.source(spec)), None)
         if first is None:
             raise DatasetError(f"{location.path} contains no images; there must be at least one of each class")
-        side = min(open_image(first).size)
+        side = min(open_image_header(first).size)
         if side > _MOST_SIDE:
             raise DatasetError(
                 f"{first.location}: the image is larger than {_MOST_SIDE} pixels; choose a smaller size with --image-size"

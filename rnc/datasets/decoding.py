@@ -99,7 +99,7 @@ def _count_error(source: ImageSource, count: int) -> str:
 
 def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
     """Return one image (c, h, w) uint8, grey or RGB according to the spec. Raises DatasetError, naming its location."""
-    image = open_image(encoded)
+    image = open_image_header(encoded)
     try:
         image.load()
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
@@ -111,7 +111,7 @@ def decode_image(spec: DatasetSpec, encoded: EncodedImage) -> np.ndarray:
     return fit_to_spec(spec, image, encoded.location)
 
 
-def open_image(encoded: EncodedImage) -> "Image":
+def open_image_header(encoded: EncodedImage) -> "Image":
     """Return an image of which only the header is read. Raises DatasetError if it is not an image, or is far too large."""
     from PIL import Image
 

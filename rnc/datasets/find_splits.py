@@ -1,6 +1,6 @@
 """The training and the test split of the user's own images, found by their names, and the files next to them.
 
-Splits are recognised by common names (`names_on_disk.split_of`), ignoring case: as folders of class folders, as names of
+Splits are recognised by common names (`accepted_names.split_of`), ignoring case: as folders of class folders, as names of
 Parquet files, or as folders of Parquet files (the hub's `train/0000.parquet`), the last also inside a folder `data` or
 a subset's.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnc.datasets import image_folder, names_on_disk, parquet_folder
+from rnc.datasets import accepted_names, image_folder, parquet_folder
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.safe_paths import quoted
 from rnc.vocabulary import Split
@@ -93,7 +93,10 @@ def _parquet_splits(base: Path) -> FolderSplits:
     unused: list[str] = []
     used: list[Path] = []
     for split in Split:
-        names = sorted((name for name in groups if names_on_disk.split_of(name) is split), key=names_on_disk.priority)
+        names = sorted(
+            (name for name in groups if accepted_names.split_of(name) is split),
+            key=accepted_names.priority,
+        )
         if names:
             parquet_folder.check_series(groups[names[0]])
             files[split] = SplitFiles(base, names[0], parquet=tuple(groups[names[0]]))
@@ -112,11 +115,11 @@ def _group_by_split_name(entries: list[Path], direct_files: list[Path]) -> tuple
     """Return the files grouped by the name of their split, and the files outside subfolders that have no such name."""
     groups: dict[str, list[Path]] = {}
     for path in direct_files:
-        name = names_on_disk.split_name_in(path.name[: -len(_PARQUET)])
+        name = accepted_names.split_name_in(path.name[: -len(_PARQUET)])
         if name:
             groups.setdefault(name, []).append(path)
     for folder in entries:
-        if folder.is_dir() and names_on_disk.split_of(folder.name) and folder.name not in groups:
+        if folder.is_dir() and accepted_names.split_of(folder.name) and folder.name not in groups:
             files = [path for path in _visible(folder) if path.name.lower().endswith(_PARQUET)]
             if files:
                 groups[folder.name] = files
@@ -127,12 +130,14 @@ def _group_by_split_name(entries: list[Path], direct_files: list[Path]) -> tuple
 def _image_splits(folder: Path) -> FolderSplits:
     """Return the splits in a folder that are folders of class folders, or the class folders directly inside it."""
     subfolders = image_folder.class_folders(folder)
-    split_folders = {path: image_folder.class_folders(path) for path in subfolders if names_on_disk.split_of(path.name)}
+    split_folders = {
+        path: image_folder.class_folders(path) for path in subfolders if accepted_names.split_of(path.name)
+    }
     train, other_trains = _train_split(folder, subfolders, split_folders)
     if not train.folders:
         return FolderSplits()
     tests = [
-        path for path in split_folders if path not in train.folders and names_on_disk.split_of(path.name) is Split.TEST
+        path for path in split_folders if path not in train.folders and accepted_names.split_of(path.name) is Split.TEST
     ]
     tests.sort(key=_priority)
     usable = [path for path in tests if _share_a_class(split_folders[path], train.folders)]
@@ -161,7 +166,7 @@ def _train_split(
     Raises DatasetError if there are only test images.
     """
     trains = [
-        path for path, inner in split_folders.items() if inner and names_on_disk.split_of(path.name) is Split.TRAIN
+        path for path, inner in split_folders.items() if inner and accepted_names.split_of(path.name) is Split.TRAIN
     ]
     if trains:
         trains.sort(key=_priority)
@@ -176,7 +181,7 @@ def _train_split(
 
 
 def _priority(path: Path) -> tuple[int, str]:
-    return names_on_disk.priority(path.name)
+    return accepted_names.priority(path.name)
 
 
 def _is_test_split(path: Path, split_folders: dict[Path, list[Path]], siblings: list[Path]) -> bool:
@@ -184,7 +189,7 @@ def _is_test_split(path: Path, split_folders: dict[Path, list[Path]], siblings: 
 
     It is one if its subfolders are named like the folders next to it, or if all of these are such splits too.
     """
-    if not split_folders.get(path) or names_on_disk.split_of(path.name) is not Split.TEST:
+    if not split_folders.get(path) or accepted_names.split_of(path.name) is not Split.TEST:
         return False
     others = [sibling for sibling in siblings if sibling not in split_folders]
     return (not others and all(split_folders.values())) or _share_a_class(split_folders[path], others)
@@ -195,4 +200,4 @@ def _share_a_class(folders: Sequence[Path], classes: Sequence[Path]) -> bool:
     if not classes:
         return False
     spec = DatasetSpec("", tuple(path.name for path in classes), (1, 1, 1), (), ())
-    return any(names_on_disk.label_of(spec, path.name) is not None for path in folders)
+    return any(accepted_names.label_of(spec, path.name) is not None for path in folders)

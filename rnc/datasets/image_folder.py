@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnc.datasets import names_on_disk
+from rnc.datasets import accepted_names
 from rnc.datasets.decoding import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
@@ -34,12 +34,12 @@ class ImageFolder:
         return len(self.files)
 
     def __iter__(self) -> Iterator[EncodedImage]:
-        """Yield the images. Raises DatasetError, names_on_disk the file, if one cannot be read."""
+        """Yield the images. Raises DatasetError, naming the file, if one cannot be read."""
         for path, label in self._labels.items():
             yield EncodedImage(_read_bytes(path), label, str(path))
 
     def select(self, positions: np.ndarray) -> Iterator[EncodedImage]:
-        """Yield the images at some positions (n,). Raises DatasetError, names_on_disk the file, if one cannot be read."""
+        """Yield the images at some positions (n,). Raises DatasetError, naming the file, if one cannot be read."""
         for position in positions:
             path = self.files[position]
             yield EncodedImage(_read_bytes(path), self._labels[path], str(path))
@@ -64,8 +64,8 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
     Raises DatasetError if a class folder is not a class of the data set or duplicates another, or if a class has no
     images.
     """
-    for folder in names_on_disk.candidate_folders(spec, root):
-        for split_folder in names_on_disk.split_folders(folder, split):
+    for folder in accepted_names.candidate_folders(spec, root):
+        for split_folder in accepted_names.split_folders(folder, split):
             subfolders = class_folders(split_folder)
             if subfolders:
                 return from_class_folders(spec, split_folder, subfolders)
@@ -128,7 +128,7 @@ def from_class_folders(spec: DatasetSpec, folder: Path, class_folders: list[Path
     """Return the images of class folders. Raises DatasetError like `find`."""
     labels: dict[Path, int] = {}
     for class_folder in class_folders:
-        label = names_on_disk.label_of(spec, class_folder.name)
+        label = accepted_names.label_of(spec, class_folder.name)
         if label is None:
             raise DatasetError(
                 f"{class_folder} is not named after a class of {spec.name}; rename or remove it; "

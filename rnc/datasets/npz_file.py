@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rnc.datasets import names_on_disk
+from rnc.datasets import accepted_names
 from rnc.datasets.decoding import MOST_BYTES
 from rnc.datasets.specs import DatasetError
 from rnc.vocabulary import Split
@@ -31,7 +31,7 @@ _LONGEST_HEADER = 10_000
 def load_arrays(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray] | None:
     """Return images (N, c, h, w) uint8 and labels (N,) int64 of a split; None if the file has no test part.
 
-    Raises DatasetError, names_on_disk the file and the array, if one is damaged, too large, or of another type or shape.
+    Raises DatasetError, naming the file and the array, if one is damaged, too large, or of another type or shape.
     """
     with _open_archive(path) as archive:
         names = _array_names(archive, split, path)
@@ -89,7 +89,7 @@ def _channels_first(images: np.ndarray, path: Path) -> np.ndarray:
 def _array_names(archive: zipfile.ZipFile, split: Split, path: Path) -> tuple[str, str] | None:
     available = sorted(name.removesuffix(".npy") for name in archive.namelist())
     original_name = {name.lower(): name for name in reversed(available)}
-    forms = [form for word in names_on_disk.split_names(split) for form in (f"{word}_{{}}", f"{{}}_{word}")]
+    forms = [form for word in accepted_names.split_names(split) for form in (f"{word}_{{}}", f"{{}}_{word}")]
     for form in [*forms, *["{}"] * (split is Split.TRAIN)]:
         for images, labels in _PAIRS:
             if {form.format(images), form.format(labels)} <= set(original_name):

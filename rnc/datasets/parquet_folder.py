@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnc.datasets import names_on_disk
+from rnc.datasets import accepted_names
 from rnc.datasets.decoding import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
@@ -49,7 +49,7 @@ class ParquetFolder:
         return count
 
     def __iter__(self) -> Iterator[EncodedImage]:
-        """Yield the images in the order of files and rows. Raises DatasetError, names_on_disk file and row or column."""
+        """Yield the images in the order of files and rows. Raises DatasetError, naming file and row or column."""
         for path in self.files:
             with _open_parquet(path) as file:
                 columns = self._columns(file, path)
@@ -99,7 +99,7 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 
     Raises DatasetError if a numbered series is incomplete, or mixed with other files.
     """
-    for folder in names_on_disk.candidate_folders(spec, root):
+    for folder in accepted_names.candidate_folders(spec, root):
         for below in ("", "data", "plain_text", spec.name, "160px"):
             files = split_files(folder / below, split)
             if files:
@@ -110,8 +110,8 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 def split_files(folder: Path, split: Split) -> list[Path]:
     """Return the Parquet files of a split in a folder; empty if there are none. Raises DatasetError like `find`."""
     available = sorted(folder.glob("*-*.parquet"))
-    named = [name for path in available if names_on_disk.split_of(name := path.name.partition("-")[0]) is split]
-    for name in sorted(set(named), key=names_on_disk.priority):
+    named = [name for path in available if accepted_names.split_of(name := path.name.partition("-")[0]) is split]
+    for name in sorted(set(named), key=accepted_names.priority):
         files = [path for path in available if path.name.startswith(f"{name}-")]
         check_series(files)
         return files
@@ -231,7 +231,7 @@ def _column_named(accepted: tuple[str, ...], schema: "pa.Schema", path: Path, wh
 def _check_class_order(spec: DatasetSpec, schema: "pa.Schema", label_column: str, path: Path) -> None:
     """Compare the class names in a file's header, as on the hub, with the spec; a file without names is accepted unchecked."""
     header_names = _names_in_header(schema, label_column)
-    if header_names is not None and [names_on_disk.label_of(spec, name) for name in header_names] != list(
+    if header_names is not None and [accepted_names.label_of(spec, name) for name in header_names] != list(
         range(spec.num_classes)
     ):
         raise DatasetError(

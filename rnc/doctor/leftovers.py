@@ -25,7 +25,7 @@ from rnc.store.file_locations import (
     remove_path,
 )
 from rnc.store.locks import training_process
-from rnc.store.other_stores_in_folder import other_stores
+from rnc.store.networks_of_other_stores import other_stores
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import STALE_SECONDS
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rnc import datasets
 from rnc.datasets import image_folder, parquet_folder, torchvision_download
 from rnc.datasets.specs import DatasetError
-from rnc.devices import cores, pick_device
+from rnc.device_and_threads import cores, pick_device
 from rnc.doctor.finding import Finding, Level
 from rnc.vocabulary import Split
 

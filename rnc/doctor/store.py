@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from rnc.doctor.finding import Finding, Level
+from rnc.store.connection_per_transaction import holder, reading
 from rnc.store.damaged_tables import damaged_tables
 from rnc.store.errors import StoreError, StoreMissingError, StoreOlderError
 from rnc.store.file_locations import is_plain_file, sha256_of
@@ -17,7 +18,6 @@ from rnc.store.locks import run_lock
 from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
 from rnc.store.schema_checks import stored_version
-from rnc.store.transactions import holder, reading
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from rnc.conditions import CLEAN, Condition
-from rnc.store.checked_vectors import as_matrix
 from rnc.store.reader import StoreReader
+from rnc.store.stored_vector_checks import as_matrix
 from rnc.vocabulary import Split
 
 CLEAN_STEP = -1

@@ -3,7 +3,7 @@
 Symbols: T frames of a trajectory, n watched images, m shown images, C classes, k <= C - 1 dimensions spanned by the centred
 clean class means, (c, h, w) image.
 
-Tested by tests/rnc/lab/engine/test_trajectory.py.
+Tested by tests/rnc/lab/engine/test_measured_attack_frames.py.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ import pandas as pd
 
 from rnc.class_mean_geometry import SimplexSpan
 from rnc.lab.estimates import attack_passes, measured_frames
+from rnc.lab.network_and_images import check_integer
 from rnc.lab.request_base import OneNetworkRequest, check_attack
 from rnc.lab.result_base import Result
-from rnc.lab.source import check_integer
 
 MOST_WATCHED = 500
 CLEAN_STEP = -1

@@ -11,8 +11,8 @@ import threading
 from dataclasses import dataclass
 
 from rnc.conditions import Condition
+from rnc.lab.network_and_images import Source
 from rnc.lab.request_base import MOST_FRAMES, Request
-from rnc.lab.source import Source
 
 PASSES_PER_GRADIENT = 3.0  # with respect to the pixels: one forward, and about two for the backward pass
 _PASSES_PER_FRAME = 2.0  # a forward pass of the unfolded network (attacks use a faster copy), and the metrics

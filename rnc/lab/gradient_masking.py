@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rnc.lab.estimates import attack_passes, measured_frames
+from rnc.lab.network_and_images import RequestError
 from rnc.lab.request_base import OneNetworkRequest, check_attack
 from rnc.lab.result_base import Result
-from rnc.lab.source import RequestError
 from rnc.vocabulary import ConditionKind
 
 UNBOUNDED_STEPS = 40

@@ -12,10 +12,10 @@ from rnc.conditions import Condition
 from rnc.lab import npz
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
+from rnc.lab.network_and_images import RequestError, Source
 from rnc.lab.perturbed_images import PerturbedImagesRequest, PerturbedImagesResult
 from rnc.lab.request_base import Request
 from rnc.lab.result_base import Result
-from rnc.lab.source import RequestError, Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import MOST_RESULT_BYTES
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnc.lab.estimates import attack_passes
+from rnc.lab.network_and_images import RequestError, check_integer
 from rnc.lab.request_base import OneNetworkRequest, check_attack
 from rnc.lab.result_base import Result
-from rnc.lab.source import RequestError, check_integer
 
 MOST_PERTURBED = 200
 """Largest number of images that one request perturbs."""

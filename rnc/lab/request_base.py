@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
 
 from rnc.conditions import Condition
-from rnc.lab.source import RequestError, Source, check_integer
+from rnc.lab.network_and_images import RequestError, Source, check_integer
 from rnc.vocabulary import ConditionKind
 
 MOST_IMAGES = 50_000

@@ -11,9 +11,9 @@ import pandas as pd
 
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.estimates import attack_passes
+from rnc.lab.network_and_images import RequestError, Source, ascending_numbers, enum_member
 from rnc.lab.request_base import Request, check_attack
 from rnc.lab.result_base import Result
-from rnc.lab.source import RequestError, Source, ascending_numbers, enum_member
 
 MOST_VALUES = 50
 MOST_NETWORKS = 8

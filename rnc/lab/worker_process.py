@@ -14,15 +14,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rnc import log
+from rnc import json_log
 from rnc.durations import in_words
 from rnc.lab.estimates import NetworkSpeed
 from rnc.lab.job import Job
 from rnc.lab.kinds import result_from_bytes
-from rnc.lab.limits import Limits
 from rnc.lab.message_format import CHUNK_BYTES, Message, MessageError, pack, take_message
+from rnc.lab.network_and_images import Source
 from rnc.lab.result_base import Result
-from rnc.lab.source import Source
+from rnc.lab.time_and_memory_limits import Limits
 from rnc.processes import start_helper
 
 _FIRST_START_SECONDS = 5.0  # about the time that importing torch takes, until a start has been measured
@@ -118,7 +118,7 @@ class WorkerProcess:
                         if pipe is not None:
                             pipe.close()
         except Exception as error:
-            log.log_exception(error)
+            json_log.log_exception(error)
 
     def end_for_good(self) -> None:
         """End the process, and start no other."""
@@ -160,7 +160,7 @@ class WorkerProcess:
                 )
             check()
         self.start_seconds = time.monotonic() - began
-        log.event("lab: worker started", process=process.pid, seconds=round(self.start_seconds, 1))
+        json_log.event("lab: worker started", process=process.pid, seconds=round(self.start_seconds, 1))
 
     def _answer(self, number: int) -> Message | None:
         """Return the next answer to a request, or None if none came within a tick.
@@ -196,7 +196,7 @@ class WorkerProcess:
                         break
                     self._received += part
         except MessageError as error:
-            log.event("lab: the worker's answers cannot be read", 40, process=process.pid, error=str(error))
+            json_log.event("lab: the worker's answers cannot be read", 40, process=process.pid, error=str(error))
             _kill(process)
             raise WorkerGoneError(_reason_of_end(process, "sent an answer that cannot be read")) from None
         except (OSError, ValueError):  # `end` has closed the pipe
@@ -274,7 +274,7 @@ def _reason_of_end(process: subprocess.Popen[bytes], fault: str | None = None) -
         time.sleep(0.01)
     _kill(process)
     code = process.wait()
-    log.event("lab: the worker ended", 40, process=process.pid, code=code)
+    json_log.event("lab: the worker ended", 40, process=process.pid, code=code)
     if fault is None and still_running:
         fault = "does not answer any more"
     if fault is not None:

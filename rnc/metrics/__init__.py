@@ -8,7 +8,7 @@ from rnc.metrics.mean_rotation import Alignment, compare_class_means
 from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.nearest_centre import nearest_centre
 from rnc.metrics.related import nc5
-from rnc.metrics.within_class_scatter import Scatter, scatter_around
+from rnc.metrics.scatter_around_means import Scatter, scatter_around
 
 __all__ = [
     "Alignment",

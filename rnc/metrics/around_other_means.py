@@ -6,7 +6,7 @@ import torch
 from rnc.metrics.collapse import nc1
 from rnc.metrics.means_by_class import ClassMeans
 from rnc.metrics.related import nc1_trace_ratio
-from rnc.metrics.within_class_scatter import scatter_around
+from rnc.metrics.scatter_around_means import scatter_around
 from rnc.vocabulary import Metric
 
 

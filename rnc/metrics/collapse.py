@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.related import related_metrics
-from rnc.metrics.sample_arithmetic import (
+from rnc.metrics.row_chunks_and_precision import (
     Array,
     as_float64,
     check_finite,
@@ -13,7 +13,7 @@ from rnc.metrics.sample_arithmetic import (
     power_of_two_rescaling_factor,
     row_slices,
 )
-from rnc.metrics.within_class_scatter import Scatter, scatter_around
+from rnc.metrics.scatter_around_means import Scatter, scatter_around
 from rnc.vocabulary import Metric
 
 MEASURED = (

@@ -10,8 +10,8 @@ import torch
 from rnc.metrics.collapse import nc1
 from rnc.metrics.means_by_class import ClassMeans, MeanSums
 from rnc.metrics.nearest_centre import nearest_centre_unchecked
-from rnc.metrics.sample_arithmetic import Reduce, one_process
-from rnc.metrics.within_class_scatter import ScatterSums
+from rnc.metrics.row_chunks_and_precision import Reduce, one_process
+from rnc.metrics.scatter_around_means import ScatterSums
 from rnc.vocabulary import Metric
 
 Stages = Iterator[tuple[str, torch.Tensor]]

@@ -7,7 +7,7 @@ import torch
 
 from rnc.metrics.mean_rotation import angles_in_radians
 from rnc.metrics.means_by_class import ClassMeans, class_means
-from rnc.metrics.sample_arithmetic import check_labels
+from rnc.metrics.row_chunks_and_precision import check_labels
 
 
 @dataclass(frozen=True)

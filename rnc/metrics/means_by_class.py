@@ -5,7 +5,7 @@ from functools import cached_property
 
 import torch
 
-from rnc.metrics.sample_arithmetic import (
+from rnc.metrics.row_chunks_and_precision import (
     Array,
     Batches,
     LabelRange,

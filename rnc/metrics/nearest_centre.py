@@ -3,7 +3,7 @@
 import torch
 
 from rnc.metrics.means_by_class import ClassMeans
-from rnc.metrics.sample_arithmetic import (
+from rnc.metrics.row_chunks_and_precision import (
     Array,
     Shift,
     check_finite,

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from rnc.metrics.means_by_class import ClassMeans
-from rnc.metrics.sample_arithmetic import as_float64, check_finite
-from rnc.metrics.within_class_scatter import Scatter
+from rnc.metrics.row_chunks_and_precision import as_float64, check_finite
+from rnc.metrics.scatter_around_means import Scatter
 from rnc.vocabulary import Metric
 
 

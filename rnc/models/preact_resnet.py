@@ -5,7 +5,7 @@ from torch import nn
 
 from rnc.datasets import DatasetSpec
 from rnc.models.interface import StagedClassifier
-from rnc.models.network_sizes import channels, is_large
+from rnc.models.scaled_channel_counts import channels, is_large
 
 CHANNELS = (64, 128, 256, 512)
 _STRIDES = (1, 2, 2, 2)

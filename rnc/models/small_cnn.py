@@ -4,7 +4,7 @@ from torch import nn
 
 from rnc.datasets import DatasetSpec
 from rnc.models.interface import StagedClassifier
-from rnc.models.network_sizes import channels
+from rnc.models.scaled_channel_counts import channels
 
 WIDTHS = (16, 16, 32, 64)
 _POOL_AFTER = 1  # index of the convolution before the max pool

@@ -4,7 +4,7 @@ from torch import nn
 
 from rnc.datasets import DatasetSpec
 from rnc.models.interface import StagedClassifier
-from rnc.models.network_sizes import channels, is_large
+from rnc.models.scaled_channel_counts import channels, is_large
 
 CHANNELS = (64, 128, 256, 256, 512, 512, 512, 512)
 _POOLED_FIRST = (2, 3, 5, 7)  # convolutions after a max pool: the pools follow convolutions 1, 2, 4 and 6

@@ -10,12 +10,12 @@ import torch
 from rnc import datasets
 from rnc.attacks.problem import Logits
 from rnc.conditions import CLEAN, Condition
-from rnc.devices import exact_float32, set_threads
+from rnc.device_and_threads import exact_float32, set_threads
 from rnc.models import FeatureClassifier, weights
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.probe.attack_path import ROLES_WITH_PATH, AttackedNetwork, add_path_rows, path_features, steps_of_path
+from rnc.probe.measure_epoch import ATTACK_SEED
 from rnc.probe.measured_images import MeasuredSet
-from rnc.probe.probe import ATTACK_SEED
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter

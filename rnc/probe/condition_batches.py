@@ -1,6 +1,6 @@
 """The images of a measured set under one condition, batch by batch.
 
-Tested by tests/rnc/probe/test_probe.py.
+Tested by tests/rnc/probe/test_measure_epoch.py.
 """
 
 from collections.abc import Iterable, Iterator

@@ -17,9 +17,9 @@ from rnc.models import FeatureClassifier
 from rnc.models.external_weights import copy_weights, read_weights
 from rnc.models.wrapped import WrappedClassifier
 from rnc.probe.execution import Execution
-from rnc.probe.external_config import ExternalRun
+from rnc.probe.external_measurement_config import ExternalRun
+from rnc.probe.measure_epoch import Plan, Probe
 from rnc.probe.measured_images import measured_positions, measured_set, ood_images
-from rnc.probe.probe import Plan, Probe
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
 from rnc.probe.run_session import RunSession, run_session
@@ -128,7 +128,7 @@ class _Measurement:
         with UmapProcess() if self.run.umap_at() else nullcontext() as umap:
             for epoch, path in bar:
                 self._measure(epoch, path)
-            if umap and self.projector.latest:
+            if umap and self.projector.samples_of_last_epoch:
                 with self.session.heartbeat.beating():
                     self.projector.project_by_umap(umap.plane)
 

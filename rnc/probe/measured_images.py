@@ -1,6 +1,6 @@
 """The measured images of a run, balanced over the classes, and images of another distribution.
 
-Tested by tests/rnc/probe/test_probe.py.
+Tested by tests/rnc/probe/test_measure_epoch.py.
 """
 
 from collections.abc import Sequence

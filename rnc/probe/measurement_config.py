@@ -1,6 +1,6 @@
 """The measurement settings of a run: network, images, conditions and epochs, without the settings of its training.
 
-They are shared by trained runs (`train/config.py`) and external networks (`rnc/probe/external_config.py`).
+They are shared by trained runs (`train/config.py`) and external networks (`rnc/probe/external_measurement_config.py`).
 
 Tested by tests/train/test_config.py.
 """
@@ -18,7 +18,7 @@ from rnc import datasets
 from rnc.attacks.from_condition import check_condition
 from rnc.conditions import CLEAN, Condition, parse_pixels
 from rnc.datasets import DatasetSpec
-from rnc.probe.attack_of_run import Attack, attack
+from rnc.probe.attack_from_config import Attack, attack
 from rnc.probe.epoch_choice import parse_epochs
 from rnc.vocabulary import ConditionKind, Norm, Role, TargetRule
 

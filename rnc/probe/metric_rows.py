@@ -1,6 +1,6 @@
 """The rows of a (run, epoch, split, condition), computed from its features.
 
-Tested by tests/rnc/probe/test_probe.py.
+Tested by tests/rnc/probe/test_measure_epoch.py.
 """
 
 import math

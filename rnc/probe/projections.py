@@ -6,8 +6,8 @@ import numpy as np
 from tqdm import tqdm
 
 from rnc.conditions import CLEAN, Condition
+from rnc.probe.measure_epoch import Sample
 from rnc.probe.measurement_config import MeasurementConfig
-from rnc.probe.probe import Sample
 from rnc.projection import UMAP_POINTS, PlanePCA
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
@@ -32,7 +32,7 @@ class Projector:
         self._reported: set[str] = set()
 
     @property
-    def latest(self) -> Samples | None:
+    def samples_of_last_epoch(self) -> Samples | None:
         """Return the samples of the last epoch added."""
         return self._epochs[max(self._epochs)] if self._epochs else None
 

@@ -6,7 +6,7 @@ Tested by tests/train/test_run.py.
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnc.devices import check_threads, pick_device
+from rnc.device_and_threads import check_threads, pick_device
 from rnc.probe.execution import Precision
 from rnc.store.writer import StoreWriter
 

@@ -1,6 +1,6 @@
 """The address of a store, as given on the command line or in RNC_STORE, and the folder of the published runs beside it.
 
-Tested by tests/rnc/store/test_transactions.py.
+Tested by tests/rnc/store/test_connection_per_transaction.py.
 """
 
 import os

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from rnc.safe_paths import quoted
 from rnc.store.compute_once import Turns
+from rnc.store.connection_per_transaction import open_empty_store, reading, writes_of_this_process
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.errors_from_duckdb import out_of_memory
 from rnc.store.kept_connection import ConnectionOfBlock
@@ -34,7 +35,6 @@ from rnc.store.published_reader import (
 )
 from rnc.store.quoting import quoted_text
 from rnc.store.signals_in_queries import interruption_as_raised
-from rnc.store.transactions import open_empty_store, reading, writes_of_this_process
 
 _CACHED_ANSWERS, _CACHED_BYTES = 256, 2**30
 """Maximum number and bytes of cached answers; the newest is kept whatever its size."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import duckdb
 
 from rnc.store.backends import backend_of
+from rnc.store.connection_per_transaction import exclusively, reading
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.errors_from_duckdb import DISK_ERRORS
 from rnc.store.open_untrusted_file import open_both
 from rnc.store.quoting import quoted_name
 from rnc.store.signals_in_queries import interruption_as_raised
-from rnc.store.transactions import exclusively, reading
 
 
 def compact(path: Path) -> tuple[int, int]:

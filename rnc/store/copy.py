@@ -20,12 +20,12 @@ from rnc.command_output import fail, print_escaped, run_command
 from rnc.safe_paths import quoted
 from rnc.store.addresses import store_path
 from rnc.store.checkpoint_rows import recorded_digests
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.copied_networks import networks_beside
 from rnc.store.errors import StoreBusyError, StoreError, StoreMissingError, StoreWriteError
 from rnc.store.file_locations import checked_run_id, real_path, run_lock_file
 from rnc.store.locks import run_lock
 from rnc.store.run_editor import TABLES_OF_A_RUN
-from rnc.store.transactions import reading, writing
 from rnc.store.writer import run_state
 from rnc.vocabulary import MOST_EPOCHS, RunState
 

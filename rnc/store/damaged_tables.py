@@ -7,11 +7,11 @@ from pathlib import Path
 
 import duckdb
 
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import StoreError
 from rnc.store.errors_from_duckdb import one_line
 from rnc.store.quoting import quoted_name
 from rnc.store.schema_checks import schema_tables
-from rnc.store.transactions import reading
 
 
 def damaged_tables(path: Path) -> dict[str, str]:

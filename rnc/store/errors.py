@@ -1,6 +1,6 @@
 """The errors of a store. Each message says what happened, why, and what to do.
 
-Tested by tests/rnc/store/test_transactions.py.
+Tested by tests/rnc/store/test_connection_per_transaction.py.
 """
 
 

@@ -1,6 +1,6 @@
 """A store in one DuckDB file (`backends.Backend`). While a process writes to the file, no other process can open it.
 
-Tested by tests/rnc/store/test_transactions.py.
+Tested by tests/rnc/store/test_connection_per_transaction.py.
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 The copy of a file before its upgrade is made by `backup.py`: a program of a process of its own, which does not load DuckDB.
 
-Tested by tests/rnc/store/test_transactions.py.
+Tested by tests/rnc/store/test_connection_per_transaction.py.
 """
 
 import duckdb

@@ -4,7 +4,7 @@ A store may be untrusted. Every connection of this program is opened here: it op
 runs that are read beside a store), loads no extension and uses a bounded share of the memory. No query can change these
 settings.
 
-Tested by tests/rnc/store/test_transactions.py.
+Tested by tests/rnc/store/test_connection_per_transaction.py.
 """
 
 import os

@@ -11,13 +11,13 @@ import duckdb
 import pyarrow.parquet as pq
 
 from rnc.store.checkpoint_rows import last_checkpoint
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import StoreError
 from rnc.store.file_locations import checked_run_id, copy_network, open_network
 from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.published_reader import PUBLISHED_TABLES
 from rnc.store.replace_published_folder import CARD, run_folder
 from rnc.store.run_card import run_card, without_folders
-from rnc.store.transactions import reading
 from rnc.vocabulary import FEATURES_LAYER, SYNTHETIC, Role, RunState
 
 _LARGEST_NETWORK = 10_000_000

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rnc.safe_paths import UnsafePathError, checked_name, open_plain_file, path_inside, quoted
+from rnc.store.connection_per_transaction import empty_store, reading
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.errors_from_duckdb import one_line
 from rnc.store.migrations import SCHEMA_VERSION, empty_table_query, lacking_tables
@@ -26,7 +27,6 @@ from rnc.store.open_untrusted_file import open_database
 from rnc.store.published_row_checks import bad_files
 from rnc.store.quoting import quoted_name, quoted_text
 from rnc.store.schema_checks import Columns, schema_tables, stored_version
-from rnc.store.transactions import empty_store, reading
 
 OLDEST_VERSION = 2  # since this version, columns have only been added; columns that a run lacks are NULL
 PUBLISHED_TABLES = (

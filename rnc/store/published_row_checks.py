@@ -14,10 +14,10 @@ import duckdb
 
 from rnc.conditions import Condition
 from rnc.safe_paths import quoted
+from rnc.store.checked_run_configs import checked_config
 from rnc.store.errors import StoreError
 from rnc.store.errors_from_duckdb import one_line
 from rnc.store.quoting import quoted_name, quoted_text
-from rnc.store.run_configs import checked_config
 from rnc.store.schema_checks import schema_tables
 from rnc.vocabulary import LabelRule
 

@@ -1,6 +1,6 @@
 """Names and texts as parts of SQL. Values are bound as parameters wherever DuckDB accepts parameters.
 
-Tested by tests/rnc/store/test_transactions.py.
+Tested by tests/rnc/store/test_connection_per_transaction.py.
 """
 
 from pathlib import Path

@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 
 from rnc.store.clock import utc_now
+from rnc.store.connection_per_transaction import writing
 from rnc.store.errors import StoreError
 from rnc.store.file_locations import is_plain_folder, networks_folder, remove_path
 from rnc.store.locks import run_lock
-from rnc.store.other_stores_in_folder import users_of_networks
-from rnc.store.transactions import writing
+from rnc.store.networks_of_other_stores import users_of_networks
 from rnc.vocabulary import STALE_SECONDS, RunState
 
 _RUN_TABLES = (

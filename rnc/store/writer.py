@@ -15,10 +15,10 @@ import duckdb
 
 from rnc.conditions import Condition
 from rnc.store.clock import utc_now
+from rnc.store.connection_per_transaction import writing
 from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.row_buffer import Rows
 from rnc.store.run_editor import RunEditor, delete_rows, run_state
-from rnc.store.transactions import writing
 from rnc.vocabulary import Role, RunState
 
 _OPTIONS = ("objective", "momentum", "restarts", "schedule", "target_class")

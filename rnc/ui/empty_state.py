@@ -10,7 +10,7 @@ from rnc.ui import opened_store
 from rnc.ui.demo_training_offer import DEMO_IN_WORDS, draw_training_button, is_training_under_way
 from rnc.ui.glossary import draw_glossary
 from rnc.ui.markdown import escape_markdown
-from rnc.ui.pages.introduction import SUBJECT, draw_measuring_instructions
+from rnc.ui.pages.home_introduction import SUBJECT, draw_measuring_instructions
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
 from rnc.ui.training_status import draw_training_status, offers_to_go_on
 

@@ -10,12 +10,12 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc import log
+from rnc import json_log
 from rnc.ui import opened_store
-from rnc.ui.charts.chart import Chart
-from rnc.ui.charts.export import FileKind, picture_file
+from rnc.ui.charts.chart_specification import Chart
 from rnc.ui.charts.exported_table import About, file_name, table_file, with_conditions
 from rnc.ui.charts.page_specification import page_specification
+from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.charts.render_process import RenderError
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import Markdown, escape_markdown
@@ -118,7 +118,7 @@ class PageFigures:
                 return table_file(with_conditions(rows, about, opened_store.reader().runs.conditions), kind)
             return picture_file(chart, kind, width, points)
         except RenderError as error:
-            log.event("export failed", figure=name, kind=kind, why=str(error))
+            json_log.event("export failed", figure=name, kind=kind, why=str(error))
             self._failed.append(str(error))
             raise
 

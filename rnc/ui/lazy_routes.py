@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Match, Router
 
-from rnc.ui.offers import below_base
+from rnc.ui.random_addresses import below_base
 
 
 class LazyRoutes(BaseRoute):

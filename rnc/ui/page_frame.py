@@ -5,13 +5,13 @@ Tested by tests/pages/test_pages.py.
 
 import streamlit as st
 
-from rnc import log
+from rnc import json_log
 from rnc.store.addresses import store_if_log_allowed_beside
 from rnc.ui import empty_state, opened_store, sidebar
 from rnc.ui.controls_in_address import name_unavailable
 from rnc.ui.errors import show_errors
 from rnc.ui.playable_sliders import page_is_drawn
-from rnc.ui.refresh_interval import measured_drawing
+from rnc.ui.refresh_interval_by_load import measured_drawing
 from rnc.ui.style import STYLE
 from rnc.ui.warm_up import first_page_drawn
 
@@ -27,7 +27,7 @@ def draw_dashboard(page: st.Page) -> None:
     st.html(STYLE)
     try:
         with show_errors(), measured_drawing(), opened_store.reader().one_version():
-            log.set_up(store_if_log_allowed_beside(opened_store.reader().path), console=True)
+            json_log.set_up(store_if_log_allowed_beside(opened_store.reader().path), console=True)
             if sidebar.draw_sidebar_if_measured(_UNUSED.get(page.title, ())):
                 page.run()
                 name_unavailable()

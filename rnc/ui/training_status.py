@@ -19,7 +19,7 @@ from rnc.ui.errors import show_error, show_errors_of_fragment
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import ReadOnlyError, is_readonly
-from rnc.ui.refresh_interval import refresh_seconds_from_drawing_times
+from rnc.ui.refresh_interval_by_load import refresh_seconds_from_drawing_times
 from rnc.ui.training_process import Phase, Training
 from rnc.vocabulary import RunState
 

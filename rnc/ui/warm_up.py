@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import rnc.ui
-from rnc import log
+from rnc import json_log
 
 _FILM_LATER_SECONDS = 5.0
 _FIRST_VISIT_SECONDS = 3.0
@@ -83,11 +83,11 @@ def _log_error(error: Exception) -> None:
     from rnc.ui.errors import ERRORS_FOR_USERS
 
     with suppress(*ERRORS_FOR_USERS):  # the store's path itself can be what is wrong
-        log.set_up(store_if_log_allowed_beside(store_path().resolve()), console=True)
+        json_log.set_up(store_if_log_allowed_beside(store_path().resolve()), console=True)
     if isinstance(error, ERRORS_FOR_USERS):
-        log.report_error(str(error))
+        json_log.report_error(str(error))
     else:
-        log.log_exception(error)
+        json_log.log_exception(error)
 
 
 def prepare_other_pages() -> None:
@@ -108,7 +108,7 @@ def prepare_films() -> None:
 
 def _make_films() -> None:
     from rnc.ui.film import film_routes
-    from rnc.ui.pages.introduction import opening_of
+    from rnc.ui.pages.home_introduction import opening_of
 
     runs, last = _first_selection()
     opening = opening_of(runs, last) if runs else None
@@ -120,7 +120,7 @@ def _ask_first_questions() -> None:
     """Ask what the pages Findings and Collapse ask about the runs that are selected at first."""
     from rnc.ui.pages.collapse import DEFAULT_OPTIONS, read_curves
     from rnc.ui.pages.findings import judgements_and_query
-    from rnc.ui.pages.introduction import opening_of
+    from rnc.ui.pages.home_introduction import opening_of
     from rnc.vocabulary import Role, Split
 
     runs, last = _first_selection()

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from rnc import datasets, models
 from rnc.attacks import PGD, L2Ball, LinfBall
-from rnc.devices import exact_float32
+from rnc.device_and_threads import exact_float32
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from tests.benchmarks.checkpoints import load_attacked
 from tests.benchmarks.results import Report, arguments, exponent, in_turn

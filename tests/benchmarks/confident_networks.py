@@ -14,7 +14,7 @@ from torch.nn import functional
 from rnc import datasets, models
 from rnc.attacks import SampleNoise, attack_steps
 from rnc.conditions import Condition
-from rnc.devices import exact_float32
+from rnc.device_and_threads import exact_float32
 from rnc.vocabulary import Split
 from tests.benchmarks.results import Report, arguments
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from rnc.devices import cores
+from rnc.device_and_threads import cores
 
 
 def seconds(act: Callable[[], None], device: torch.device) -> float:

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from rnc import datasets, models
-from rnc.devices import exact_float32, pick_device
+from rnc.device_and_threads import exact_float32, pick_device
 from tests.benchmarks.machine import machine, seconds
 from tests.benchmarks.results import header, write_json
 

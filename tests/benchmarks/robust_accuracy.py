@@ -23,7 +23,7 @@ from torch import nn
 
 from rnc.attacks import attack_labels, perturbation
 from rnc.conditions import Condition, usual_attack
-from rnc.devices import exact_float32
+from rnc.device_and_threads import exact_float32
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 from tests.benchmarks.checkpoints import Attacked, load_attacked

@@ -21,10 +21,10 @@ import numpy as np
 
 from rnc.conditions import CLEAN
 from rnc.store.addresses import store_path
+from rnc.store.connection_per_transaction import reading
 from rnc.store.file_store import FileStore
 from rnc.store.lake_store import LakeStore
 from rnc.store.row_buffer import Rows
-from rnc.store.transactions import reading
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store import postgres

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from rnc.conditions import CLEAN
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
-from rnc.store.transactions import reading, writing
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import FEATURES_LAYER, Metric, Role, Split
 from tests.benchmarks.results import Report, arguments, exponent, in_turn

@@ -13,16 +13,16 @@ from torch.nn import functional
 
 from rnc import datasets, models
 from rnc.datasets import ImageSet
-from rnc.devices import exact_float32, pick_device
+from rnc.device_and_threads import exact_float32, pick_device
 from rnc.models import FeatureClassifier
-from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
+from rnc.probe.samples_split_over_gpus import Ranks
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments, in_turn
 from train.config import RunConfig
 from train.epoch import Trainer
 from train.losses import MODES
-from train.run_images import TrainingSet
+from train.training_and_measured_images import TrainingSet
 
 NETWORKS = ("vgg11_bn", "preact_resnet18")
 OBJECTIVES = (Objective.ST, Objective.AT, Objective.AT_EVAL_ATTACK, Objective.TRADES)

@@ -17,11 +17,11 @@ from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.models import weights
 from rnc.models.weights import CheckpointError
 from rnc.store import cached_queries, file_store
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
 from rnc.store.migrations import OLDEST_READ, SCHEMA_VERSION
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading
 from rnc.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.pages.app import open_page

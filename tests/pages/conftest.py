@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from rnc.lab.job_queue import JobQueue
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ import pytest
 from pypdf import PdfReader
 
 from rnc.ui import opened_store
-from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.paper_figure import PIXELS_PER_INCH, for_paper
+from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab import server_job_queue
 from tests.pages.app import ROOT, answered, charts, open_page

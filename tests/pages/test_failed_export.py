@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rnc.ui import figures
-from rnc.ui.charts.export import FileKind
+from rnc.ui.charts.picture_files import FileKind
 from rnc.ui.charts.render_process import RenderError
 from rnc.ui.figures import PageFigures
 from tests.pages.app import open_page

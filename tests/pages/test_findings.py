@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 from rnc.claims import ORIGIN, USED, Judgement, Reason, Verdict, judge_each_claim
 from rnc.store import cached_queries, kept_connection
 from rnc.store.cached_queries import CachedQueries
+from rnc.store.connection_per_transaction import reading
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading
-from rnc.ui.pages import findings, introduction
+from rnc.ui.pages import findings, home_introduction
 from rnc.ui.pages.verdicts import HOW_TO_READ_TILES, anchor, tally, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
@@ -215,8 +215,8 @@ MADE_ONCE = (
     (findings, "course_panel"),
     (findings, "matrix_of"),
     (findings, "escaped_arrow_table"),
-    (introduction, "film_of_training_images"),
-    (introduction, "_caption"),
+    (home_introduction, "film_of_training_images"),
+    (home_introduction, "_caption"),
 )
 
 
@@ -236,7 +236,7 @@ def test_a_page_that_asks_nothing_new_judges_draws_and_reads_nothing(
 
 def test_another_epoch_chooses_no_film_anew(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("findings", demo_store, monkeypatch)
-    monkeypatch.setattr(introduction, "film_of_training_images", None)
+    monkeypatch.setattr(home_introduction, "film_of_training_images", None)
     epochs = app.sidebar.select_slider[0]
     epochs.set_value(epochs.options[-2]).run()
     assert not app.exception

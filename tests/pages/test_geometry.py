@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rnc.store.connection_per_transaction import writing
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import writing
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES
 from rnc.ui.pages.simplex_distances import distances_over_epochs, smallest_distances
 from rnc.vocabulary import Metric

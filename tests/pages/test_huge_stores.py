@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from rnc.class_mean_geometry import distances_from_simplex_by_measure
+from rnc.store.checked_run_configs import MOST_CLASSES
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
-from rnc.store.run_configs import MOST_CLASSES
 from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.pages.simplex_distances import distances_over_epochs
 from tests.pages.app import charts, open_page

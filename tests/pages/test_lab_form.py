@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc import datasets, log
+from rnc import datasets, json_log
 from rnc.conditions import presets
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.store.reader import StoreReader
 from rnc.ui.lab import server_job_queue
@@ -26,7 +26,7 @@ FIELDS = {
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The errors that the page reports to the log."""
     errors: list[str] = []
-    monkeypatch.setattr(log, "report_error", lambda text: errors.append(text) or "0")
+    monkeypatch.setattr(json_log, "report_error", lambda text: errors.append(text) or "0")
     return errors
 
 

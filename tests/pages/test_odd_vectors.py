@@ -1,4 +1,4 @@
-"""Stored vectors that make no sense (rnc/store/checked_vectors.py) are named by the page that would draw them."""
+"""Stored vectors that make no sense (rnc/store/stored_vector_checks.py) are named by the page that would draw them."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from rnc import datasets
 from rnc.store.reader import StoreReader
 from rnc.ui.charts.images import data_uri, full_png
 from rnc.ui.lab import server_job_queue
-from rnc.ui.projections import map_data, sample_image_routes, sample_images, selection
+from rnc.ui.projections import map_data, sample_image_routes, sample_images, shared_sample_selection
 from tests.pages.app import charts, open_page, rows
 from tests.rnc.lab.waiting import wait
 
@@ -238,10 +238,10 @@ def test_samples_are_picked_by_what_they_are_decided_as(demo_store: Path, monkey
 
 def test_a_box_holds_the_points_between_its_sides() -> None:
     points = pd.DataFrame({"sample": [1, 1, 2, 3], "x": [0.0, 5.0, 1.0, 1.0], "y": [0.0, 5.0, 1.0, 3.0]})
-    assert selection.inside(points, {"x": [2.0, 0.5], "y": [2.0, 0.0]}) == [2]
-    assert selection.inside(points, {"x": [4.0, 6.0], "y": [6.0, 4.0]}) == [1], "either of its points"
-    assert selection.inside(points, {"x": [0.0, 1.0]}) == [1, 2, 3]
-    assert selection.inside(points, {"x": [8.0, 9.0], "y": [0.0, 1.0]}) == []
+    assert shared_sample_selection.inside(points, {"x": [2.0, 0.5], "y": [2.0, 0.0]}) == [2]
+    assert shared_sample_selection.inside(points, {"x": [4.0, 6.0], "y": [6.0, 4.0]}) == [1], "either of its points"
+    assert shared_sample_selection.inside(points, {"x": [0.0, 1.0]}) == [1, 2, 3]
+    assert shared_sample_selection.inside(points, {"x": [8.0, 9.0], "y": [0.0, 1.0]}) == []
 
 
 @pytest.mark.parametrize("asked", ["abc", "1.2.x", "", "99999999999999999999", "-3"])
@@ -252,7 +252,7 @@ def test_an_address_that_names_no_samples_is_no_error(
 
 
 def test_a_large_selection_is_not_put_into_the_address(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "MOST_IN_ADDRESS", 2)
+    monkeypatch.setattr(shared_sample_selection, "MOST_IN_ADDRESS", 2)
     app = open_page("projections", demo_store, monkeypatch, picked=".".join(map(str, samples_of(demo_store)[:3])))
     assert len(table(app)) == 3 and "picked" not in app.query_params
 

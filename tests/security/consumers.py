@@ -147,7 +147,7 @@ def _page(world: World, which: str, options: dict[str, Any], findings: Findings)
 def _request_films(findings: Findings) -> None:
     """Request every file of the films that the page offered, as a browser would."""
     from rnc.ui.film import film_routes
-    from rnc.ui.offers import FILM_FOLDER
+    from rnc.ui.random_addresses import FILM_FOLDER
     from tests.rnc.ui.route_requests import ask
 
     for key in film_routes.offers.offered_keys():

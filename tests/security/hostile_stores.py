@@ -16,7 +16,7 @@ import duckdb
 
 from rnc.lab import saved_results
 from rnc.lab.attack import AttackRequest
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import Split
 from tests.rnc.lab import samples

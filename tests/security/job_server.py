@@ -289,7 +289,7 @@ _PRELOADED = (
     "rnc.lab.job_queue", "rnc.ui.sidebar", "rnc.ui.training_status", "rnc.ui.opened_store", "rnc.ui.lab.activities",
     "rnc.ui.lab.form", "rnc.ui.lab.saved_results",
     "rnc.ui.projections.selection_panel", "rnc.ui.pages.geometry", "rnc.ui.pages.simplex_distances", "rnc.ui.pages.findings",
-    "rnc.ui.runs.changes", "rnc.ui.runs.sweep_progress", "rnc.ui.charts.export",
+    "rnc.ui.runs.save_archive_delete", "rnc.ui.runs.sweep_progress", "rnc.ui.charts.picture_files",
     "streamlit.testing.v1", "tests.security.consumers", "pyarrow.parquet", "sklearn.datasets", "pandas",
 )  # fmt: skip
 

@@ -37,7 +37,7 @@ SQL_NAMES = {
     "rnc/store/publish_run.py": {"table", "rows"},
     "rnc/store/published_reader.py": {"table", "view"},  # of the schema, and files, quoted
     "rnc/store/published_row_checks.py": {"source", "key", "widest", "sql"},  # files and the schema's columns, quoted
-    "rnc/store/transactions.py": {"SCHEMA.read_text()"},
+    "rnc/store/connection_per_transaction.py": {"SCHEMA.read_text()"},
     "rnc/store/migrations.py": {
         "SCHEMA.read_text()",
         "UPGRADES[step]",
@@ -45,7 +45,7 @@ SQL_NAMES = {
         "empty_table_query(table)",
     },  # of ADDED_TABLES
     "rnc/store/schema_checks.py": {"SCHEMA.read_text()", "sql"},
-    "rnc/store/other_stores_in_folder.py": {"sql"},
+    "rnc/store/networks_of_other_stores.py": {"sql"},
     "rnc/store/queries/saved_lab_results.py": {"sql", "size"},
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rnc.lab.source import RequestError
+from rnc.lab.network_and_images import RequestError
 from rnc.store import copy, export
 from rnc.store.backup import back_up
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock, training_process
 from rnc.store.migrations import SCHEMA_VERSION
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading, writing
 from rnc.store.writer import StoreWriter
 from rnc.ui import opened_store
 from rnc.ui.lab.checkpoint_picker import source_of

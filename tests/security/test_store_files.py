@@ -14,11 +14,11 @@ import pytest
 from rnc.doctor.__main__ import main as doctor
 from rnc.store import cached_queries, published_reader, schema_checks
 from rnc.store.addresses import store_path
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main as export
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading, writing
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.architecture import python_files

@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 import torch
 
 from rnc.models import weights
-from rnc.probe.distributed import join_ranks, leave_ranks
+from rnc.probe.measure_epoch import Plan, Probe
 from rnc.probe.measured_images import TrainedImages
-from rnc.probe.probe import Plan, Probe
+from rnc.probe.samples_split_over_gpus import join_ranks, leave_ranks
 from rnc.vocabulary import Objective, Split
 from tests.train.small import small
 from train.config import RunConfig
-from train.run_images import load_data
+from train.training_and_measured_images import load_data
 
 CONFIG: RunConfig = small(
     objective=Objective.AT, measure_subset=700, sample_size=40, extra_conditions=("pgd-l2-0.5-2",)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rnc.store.transactions import reading
+from rnc.store.connection_per_transaction import reading
 from train.config import RunConfig
 
 SMALL = RunConfig(epochs=1, steps=1, sample_size=20, umap=False)

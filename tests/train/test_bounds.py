@@ -9,11 +9,11 @@ from torch import nn
 
 from rnc import datasets, models
 from rnc.datasets import ImageSet
-from rnc.devices import set_threads
+from rnc.device_and_threads import set_threads
 from rnc.models.channels_last_safety import channels_last_is_safe
 from rnc.models.fast_cpu.folding import folded_copy
-from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
+from rnc.probe.samples_split_over_gpus import Ranks
 from rnc.probe.store_and_device_options import Options
 from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small
@@ -21,7 +21,7 @@ from train import cost
 from train.cost import Estimate
 from train.epoch import Trainer, batches
 from train.run import main
-from train.run_images import TrainingSet
+from train.training_and_measured_images import TrainingSet
 
 CPU = torch.device("cpu")
 REFUSED = [

@@ -8,14 +8,14 @@ import torch
 
 from rnc import datasets, models
 from rnc.datasets import ImageSet
-from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution
+from rnc.probe.samples_split_over_gpus import Ranks
 from rnc.vocabulary import Objective
 from tests.train.small import small
 from train import epoch as epoch_module
 from train.config import RunConfig
 from train.epoch import Recorder, Trainer
-from train.run_images import TrainingSet
+from train.training_and_measured_images import TrainingSet
 
 SIZE = 300
 CPU = Execution(torch.device("cpu"))

@@ -14,10 +14,10 @@ from rnc import datasets, models
 from rnc.models import weights
 from rnc.probe import measure_external_run
 from rnc.probe.given_checkpoints import checkpoint_files
+from rnc.store.connection_per_transaction import reading
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
 from rnc.store.run_card import train_command
-from rnc.store.transactions import reading
 from rnc.vocabulary import Metric, Objective, Split
 from tests.train.malformed.network import CLASSES, MODEL, SIDE, small, write_images
 from tests.train.small import FLAGS, ask

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from rnc.processes import identity
+from rnc.store.connection_per_transaction import writing
 from rnc.store.locks import run_lock, training_process
 from rnc.store.sweep_state import Job, PlannedRun, Sweep, sweep_folder, sweeps_of
-from rnc.store.transactions import writing
 from rnc.store.writer import StoreWriter
 from tests.train.slurm import wait_for
 from tests.train.small import ask

@@ -20,7 +20,7 @@ import torch
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from rnc.command_output import printable
-from rnc.devices import cores
+from rnc.device_and_threads import cores
 from rnc.processes import identity
 from rnc.safe_paths import UnsafePathError, path_inside
 from rnc.store.sweep_state import Job

@@ -20,8 +20,8 @@ import submitit
 from submitit.core.utils import DelayedSubmission
 
 from rnc.probe.interruption import OUT_OF_TIME
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import StoreError
-from rnc.store.transactions import reading
 from rnc.store.writer import run_state
 from rnc.vocabulary import RunState
 

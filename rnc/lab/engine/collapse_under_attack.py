@@ -1,6 +1,6 @@
 """Measurements of attacked images: around their own class means, against the clean class means, and at every stage.
 
-Tested by tests/rnc/lab/engine/test_trajectory.py.
+Tested by tests/rnc/lab/engine/test_measured_attack_frames.py.
 """
 
 from collections.abc import Iterator

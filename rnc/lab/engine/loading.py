@@ -11,10 +11,10 @@ import torch
 from rnc import datasets
 from rnc.attacks.problem import Logits
 from rnc.datasets import ImageSet
-from rnc.devices import exact_float32, pick_device, set_threads
+from rnc.device_and_threads import exact_float32, pick_device, set_threads
 from rnc.features import FeatureSet, ImageBatch, feature_batches, gather
+from rnc.lab.network_and_images import Source
 from rnc.lab.request_base import Request
-from rnc.lab.source import Source
 from rnc.models import FeatureClassifier, weights
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.vocabulary import Split

@@ -1,6 +1,6 @@
 """Attacks on all batches of images, one round at a time, so that all images have taken equally many steps at a stop.
 
-Tested by tests/rnc/lab/engine/test_trajectory.py.
+Tested by tests/rnc/lab/engine/test_measured_attack_frames.py.
 """
 
 from collections.abc import Callable, Iterator

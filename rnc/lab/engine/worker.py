@@ -24,18 +24,18 @@ from rnc.lab.attack import AttackRequest
 from rnc.lab.engine import timing
 from rnc.lab.engine.gradient_masking import check_gradient_masking
 from rnc.lab.engine.loading import InputLoader
+from rnc.lab.engine.measured_attack_frames import record_trajectory
 from rnc.lab.engine.perturbed_images import perturb_images
 from rnc.lab.engine.strength_curve import measure_strength_curve
-from rnc.lab.engine.trajectory import record_trajectory
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.kinds import request_from_json
-from rnc.lab.limits import MEMORY_VARIABLE
 from rnc.lab.message_format import MessageError, messages, send_message
+from rnc.lab.network_and_images import Source
 from rnc.lab.perturbed_images import PerturbedImagesRequest
 from rnc.lab.request_base import Request
 from rnc.lab.result_base import Result
-from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest
+from rnc.lab.time_and_memory_limits import MEMORY_VARIABLE
 from rnc.models.memory_errors import is_out_of_memory
 from rnc.models.weights import CheckpointError
 

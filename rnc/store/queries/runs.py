@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from rnc.store.cached_queries import CachedQueries
+from rnc.store.checked_run_configs import DESCRIBED, descriptions
 from rnc.store.clock import utc_now
 from rnc.store.file_locations import network_inside
 from rnc.store.queries.shown_condition_name import SHOWN
-from rnc.store.run_configs import DESCRIBED, descriptions
 from rnc.store.run_editor import TABLES_OF_A_RUN
 from rnc.vocabulary import STALE_SECONDS, RunState
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from rnc.store.cached_queries import CachedQueries
-from rnc.store.checked_vectors import as_matrix
+from rnc.store.checked_run_configs import MOST_CLASSES
 from rnc.store.errors import StoreError
 from rnc.store.queries.shown_condition_name import SHOWN
-from rnc.store.run_configs import MOST_CLASSES
+from rnc.store.stored_vector_checks import as_matrix
 from rnc.vocabulary import FEATURES_LAYER
 
 MOST_VECTOR_NUMBERS = 2**26

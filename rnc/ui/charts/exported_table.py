@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from rnc.conditions import CLEAN, Condition
-from rnc.ui.charts.export import FileKind
+from rnc.ui.charts.picture_files import FileKind
 from rnc.vocabulary import Role
 
 About = Mapping[str, Any]

@@ -17,7 +17,7 @@ from rnc.ui.charts.axes import (
     value_axis,
     with_epoch_ticks_up_to,
 )
-from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.chart_specification import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale

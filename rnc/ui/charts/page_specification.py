@@ -1,14 +1,14 @@
 """The specification of a chart as a page draws it: its titles in words and never wider than the chart, texts in both themes.
 
 A page shows words in the place of letters with an index, which a browser's drawing cannot lower. Exported figures have real
-indices (`rnc.ui.charts.export`).
+indices (`rnc.ui.charts.picture_files`).
 """
 
 import json
 from functools import lru_cache
 from typing import Any
 
-from rnc.ui.charts.chart import MOST_KEPT
+from rnc.ui.charts.chart_specification import MOST_KEPT
 from rnc.ui.charts.text_colours import SCREEN_CONFIG
 
 _WORDS = {

@@ -12,11 +12,11 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.chart_specification import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.equal_axes import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
 from rnc.ui.charts.palette import GREY, class_scale
-from rnc.ui.charts.plane_points_and_arrows import (
+from rnc.ui.charts.plane_chart_rows import (
     CHOSEN_MOVES,
     CHOSEN_POINTS,
     MOVES,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rnc.conditions import format_pixels
 from rnc.ui.charts.axes import stages_in_order, value_axis
-from rnc.ui.charts.chart import Chart, kept, named
+from rnc.ui.charts.chart_specification import Chart, kept, named
 from rnc.ui.charts.palette import RunColours, run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 

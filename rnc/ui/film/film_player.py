@@ -12,7 +12,7 @@ import streamlit as st
 from rnc.ui.charts.palette import class_colours
 from rnc.ui.film.film_routes import OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_style
-from rnc.ui.offers import FILM_FOLDER
+from rnc.ui.random_addresses import FILM_FOLDER
 
 _SCRIPT = """export default function (component) {
   const script = import(new URL(component.data.script, document.baseURI));

@@ -12,17 +12,17 @@ import streamlit as st
 
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.gradient_masking import MaskingRequest, MaskingResult
+from rnc.lab.network_and_images import Source
 from rnc.lab.request_base import OneNetworkRequest, Request
 from rnc.lab.result_base import Result
-from rnc.lab.source import Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.errors import show_error
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.attack_result import draw_attack
-from rnc.ui.lab.compared_networks import choose_others
 from rnc.ui.lab.form import AttackForm, draw_strength_form
 from rnc.ui.lab.image_availability import reason_without_images
 from rnc.ui.lab.masking_result import draw_masking
+from rnc.ui.lab.networks_to_compare import choose_others
 from rnc.ui.lab.saved_results import SAVED
 from rnc.ui.lab.server_job_queue import Answer, RequestOfForm
 from rnc.ui.lab.strength_curve_result import draw_strength_curve

@@ -11,7 +11,7 @@ import streamlit as st
 
 from rnc.conditions import Condition, no_gradient_message
 from rnc.lab.attack import AttackResult
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 from rnc.ui.charts.attack_steps import STEP_METRICS, leap_moments, step_panel
 from rnc.ui.charts.curves import layer_panel
 from rnc.ui.charts.leaping import leaping_matrix

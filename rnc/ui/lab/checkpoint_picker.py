@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from rnc.lab.source import RequestError, Source
+from rnc.lab.network_and_images import RequestError, Source
 from rnc.store.errors import StoreError
 from rnc.ui import opened_store
 from rnc.ui.errors import show_error

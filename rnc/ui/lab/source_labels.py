@@ -5,7 +5,7 @@ Tested by tests/pages/test_attack_lab.py.
 
 from collections.abc import Sequence
 
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 from rnc.ui.charts.palette import RunColours
 from rnc.ui.markdown import safe_plain_line
 from rnc.ui.opened_store import reader

@@ -13,7 +13,7 @@ import streamlit as st
 from rnc.claims import Judgement, Verdict, judge_each_claim
 from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
-from rnc.ui.charts.chart import Chart
+from rnc.ui.charts.chart_specification import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.mark_explanations import BOUND_NOTE

@@ -11,7 +11,7 @@ import streamlit as st
 
 from rnc.class_mean_geometry import are_alike, distances_from_simplex_by_measure
 from rnc.conditions import condition_in_words
-from rnc.store.checked_vectors import as_matrix
+from rnc.store.stored_vector_checks import as_matrix
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines

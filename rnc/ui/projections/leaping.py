@@ -10,9 +10,9 @@ from rnc.ui import opened_store
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
-from rnc.ui.projections.map_chart import constant_columns
 from rnc.ui.projections.map_data import Maps
 from rnc.ui.projections.map_options import MapChoice
+from rnc.ui.projections.maps_side_by_side import constant_columns
 from rnc.ui.run_labels import name_classes
 
 

@@ -11,8 +11,8 @@ import streamlit as st
 
 from rnc.class_mean_geometry import SimplexSpan
 from rnc.conditions import CLEAN, condition_in_words
-from rnc.store.checked_vectors import as_matrix
 from rnc.store.queries.samples import EVERY_SAMPLE
+from rnc.store.stored_vector_checks import as_matrix
 from rnc.ui import opened_store
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_options import MOST_DRAWN, SIMPLEX, MapChoice

@@ -23,7 +23,7 @@ from rnc.ui.projections.map_options import MapChoice
 _JOBS = "perturbed_image_jobs"
 
 
-def perturbed_images(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
+def perturbed_thumbnails_for_each_map(maps: Maps, samples: list[int]) -> list[dict[int, str]]:
     """Return for each map the data URIs by sample that the lab has made; offer to make missing ones if possible."""
     requests = [_request(choice, plane.epoch, samples) for choice, plane in maps]
     needed = {request.key: request for request in requests if request is not None}

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from rnc import datasets
 from rnc.ui.charts.images import small_file
-from rnc.ui.offers import IMAGES_FOLDER, Offers, below_base
+from rnc.ui.random_addresses import IMAGES_FOLDER, Offers, below_base
 from rnc.vocabulary import Split
 
 _SIDE = 48

@@ -12,9 +12,9 @@ import streamlit as st
 from rnc.conditions import condition_in_words
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, escape_markdown, safe_plain_line
 from rnc.ui.projections.map_data import Maps
-from rnc.ui.projections.perturbed_thumbnails import perturbed_images
+from rnc.ui.projections.perturbed_thumbnails import perturbed_thumbnails_for_each_map
 from rnc.ui.projections.sample_images import full_size_images
-from rnc.ui.projections.selection import (
+from rnc.ui.projections.shared_sample_selection import (
     ADDING,
     MOST_IN_ADDRESS,
     clear,
@@ -138,7 +138,7 @@ def _draw_images(table: pd.DataFrame, maps: Maps) -> None:
         st.caption(escape_markdown(images.why_not, MAX_MESSAGE_LENGTH))
         return
     place = st.container()  # above the button and the progress of the perturbed images
-    perturbed = perturbed_images(maps, [int(sample) for sample in shown["sample"]])
+    perturbed = perturbed_thumbnails_for_each_map(maps, [int(sample) for sample in shown["sample"]])
     cells = [_cell(row, [images.uris, *perturbed]) for row in shown.to_dict("records")]
     if any(perturbed):
         place.caption(

@@ -12,7 +12,7 @@ from rnc.ui import opened_store
 from rnc.ui.errors import show_error
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import is_readonly
-from rnc.ui.runs.changes import archive, ask_before_deletion, asked_to_delete, delete, draw_outcome
+from rnc.ui.runs.save_archive_delete import archive, ask_before_deletion, asked_to_delete, delete, draw_outcome
 
 
 def draw_archive_and_delete_buttons(run: pd.Series) -> None:

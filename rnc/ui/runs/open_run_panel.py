@@ -14,10 +14,10 @@ from rnc.store.run_editor import LONGEST_NOTE, MOST_TAGS
 from rnc.ui import opened_store
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.readonly import READONLY_MESSAGE, is_readonly
-from rnc.ui.runs.changes import draw_outcome, key_of_fields, save
 from rnc.ui.runs.deletion import draw_answer_of_one, draw_archive_and_delete_buttons
+from rnc.ui.runs.demo_training_menu import PLACE
+from rnc.ui.runs.save_archive_delete import draw_outcome, key_of_fields, save_tags_and_note
 from rnc.ui.runs.table import run_table
-from rnc.ui.runs.train_menu import PLACE
 from rnc.ui.runs.which_run_is_open import close_run, requested_run
 from rnc.ui.training_process import Phase
 from rnc.ui.training_status import start_training
@@ -144,7 +144,7 @@ def _draw_annotations(run: pd.Series, known_tags: list[str]) -> None:
         max_selections=MOST_TAGS,
         placeholder="choose or type",
         help="A tag is saved as soon as it is chosen or entered, or taken off.",
-        on_change=save,
+        on_change=save_tags_and_note,
         args=(run_id, key),
     )
     st.text_area(
@@ -154,7 +154,7 @@ def _draw_annotations(run: pd.Series, known_tags: list[str]) -> None:
         max_chars=LONGEST_NOTE,
         height=100,
         help="The note is saved when you leave its field.",
-        on_change=save,
+        on_change=save_tags_and_note,
         args=(run_id, key),
     )
 

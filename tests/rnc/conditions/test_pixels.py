@@ -19,7 +19,7 @@ from rnc.attacks import (
 from rnc.conditions import Condition, check_pixel_statistic, largest_epsilon
 from rnc.lab.attack import AttackRequest
 from rnc.lab.gradient_masking import MaskingRequest
-from rnc.lab.source import RequestError
+from rnc.lab.network_and_images import RequestError
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.vocabulary import Norm
 from tests.rnc.lab.samples import PGD as PGD_CONDITION

@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from rnc.doctor.__main__ import main
+from rnc.store.connection_per_transaction import reading
 from rnc.store.locks import run_lock
 from rnc.store.migrations import OLDEST_READ
 from rnc.store.publish_run import publish
-from rnc.store.transactions import reading
 from rnc.vocabulary import STALE_SECONDS
 from tests.train.small import ask
 

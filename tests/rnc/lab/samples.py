@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rnc.conditions import Condition
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.gradient_masking import MaskingCheck, MaskingRequest, MaskingResult
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import ConditionKind, Norm, Split, TargetRule
 

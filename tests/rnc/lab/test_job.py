@@ -15,10 +15,10 @@ from rnc.lab.engine import collapse_under_attack, loading, timing
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.job import Job, JobState, job_of_token
 from rnc.lab.job_queue import JobQueue
-from rnc.lab.limits import Limits
+from rnc.lab.network_and_images import RequestError, ascending_numbers
 from rnc.lab.perturbed_images import PerturbedImagesResult
-from rnc.lab.source import RequestError, ascending_numbers
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
+from rnc.lab.time_and_memory_limits import Limits
 from tests.rnc.lab.samples import PGD, SOURCE, attack_result
 from tests.rnc.lab.test_watchdog import request
 

@@ -17,14 +17,14 @@ from rnc import datasets, models
 from rnc.conditions import Condition
 from rnc.lab.attack import AttackRequest, AttackResult
 from rnc.lab.engine.loading import InputLoader
-from rnc.lab.engine.trajectory import record_trajectory
+from rnc.lab.engine.measured_attack_frames import record_trajectory
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue, JobRefusedError
-from rnc.lab.limits import Limits
+from rnc.lab.network_and_images import Source
 from rnc.lab.request_base import Request
-from rnc.lab.source import Source
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
+from rnc.lab.time_and_memory_limits import Limits
 from rnc.models import weights
 from rnc.vocabulary import Split
 from tests.rnc.lab.test_result_base import same

@@ -12,8 +12,8 @@ from rnc.conditions import CLEAN, Condition, default_step_size
 from rnc.lab.attack import AttackRequest
 from rnc.lab.gradient_masking import MaskingRequest
 from rnc.lab.kinds import request_from_json
+from rnc.lab.network_and_images import RequestError, Source
 from rnc.lab.request_base import Request
-from rnc.lab.source import RequestError, Source
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.vocabulary import ConditionKind, Norm, Split
 from tests.rnc.lab.samples import PGD, SOURCE, attacks, requests

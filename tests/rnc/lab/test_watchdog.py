@@ -20,9 +20,9 @@ from rnc.lab.attack import AttackRequest
 from rnc.lab.estimates import NetworkSpeed, PassTimes
 from rnc.lab.job import Job, JobState
 from rnc.lab.job_queue import JobQueue, JobRefusedError
-from rnc.lab.limits import Limits
+from rnc.lab.network_and_images import RequestError, Source
 from rnc.lab.result_cache import ResultCache
-from rnc.lab.source import RequestError, Source
+from rnc.lab.time_and_memory_limits import Limits
 from rnc.lab.worker_process import WorkerProcess
 from rnc.vocabulary import Split
 from tests.rnc.lab.samples import masking_result

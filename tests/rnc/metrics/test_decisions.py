@@ -13,7 +13,7 @@ from rnc.metrics import (
     layerwise,
     measure,
     nearest_centre,
-    sample_arithmetic,
+    row_chunks_and_precision,
 )
 from rnc.vocabulary import Metric
 from tests.oracles import collapse_oracle as oracle
@@ -32,8 +32,8 @@ def loss_of(logits: np.ndarray, labels: np.ndarray) -> float:
 def test_the_loss_is_summed_over_all_chunks_in_float64(
     labels_of: type, logits_of: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sample_arithmetic, "_CHUNK", {"cpu": 40})
-    monkeypatch.setattr(sample_arithmetic, "_LEAST_ROWS", 1)
+    monkeypatch.setattr(row_chunks_and_precision, "_CHUNK", {"cpu": 40})
+    monkeypatch.setattr(row_chunks_and_precision, "_LEAST_ROWS", 1)
     drawn = np.random.default_rng(0)
     logits, labels = drawn.normal(size=(997, 4)).astype(logits_of), drawn.integers(0, 4, 997).astype(labels_of)
     found = classifier_metrics(labels, logits, torch.from_numpy(labels.astype(np.int64)))

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.metrics import class_means, layer_means, layerwise, measure, sample_arithmetic
+from rnc.metrics import class_means, layer_means, layerwise, measure, row_chunks_and_precision
 from rnc.vocabulary import Metric
 from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
@@ -123,8 +123,8 @@ def test_order_scale_and_shift_change_nothing(seed: int, scale: float) -> None:
 def test_chunks_change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     stages, labels = network(4, [6, 0, 9, 4])
     expected = found_in(stages, labels, stages, 4)
-    monkeypatch.setattr(sample_arithmetic, "_CHUNK", {"cpu": chunk})
-    monkeypatch.setattr(sample_arithmetic, "_LEAST_ROWS", 1)
+    monkeypatch.setattr(row_chunks_and_precision, "_CHUNK", {"cpu": chunk})
+    monkeypatch.setattr(row_chunks_and_precision, "_LEAST_ROWS", 1)
     assert_same(found_in(stages, labels, stages, 4, [8]), expected, rel=1e-12)
 
 

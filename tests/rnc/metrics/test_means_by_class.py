@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.metrics import ClassMeans, Scatter, class_means, sample_arithmetic, scatter_around
+from rnc.metrics import ClassMeans, Scatter, class_means, row_chunks_and_precision, scatter_around
 from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle
 from tests.oracles.samples import clouds
@@ -130,8 +130,8 @@ def test_chunks_change_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> N
     features, labels, _w, _b = clouds(5, [4, 0, 6, 5], 4)
     whole = class_means([(features, labels)], 4)
     expected = scatter_around([(features, labels)], whole)
-    monkeypatch.setattr(sample_arithmetic, "_CHUNK", {"cpu": chunk})
-    monkeypatch.setattr(sample_arithmetic, "_LEAST_ROWS", 1)
+    monkeypatch.setattr(row_chunks_and_precision, "_CHUNK", {"cpu": chunk})
+    monkeypatch.setattr(row_chunks_and_precision, "_LEAST_ROWS", 1)
     means = class_means([(features, labels)], 4)
     assert_same((means, scatter_around([(features, labels)], means)), (whole, expected))
 

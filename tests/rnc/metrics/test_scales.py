@@ -23,7 +23,7 @@ from rnc.metrics import (
     nearest_centre,
     scatter_around,
 )
-from rnc.metrics.sample_arithmetic import power_of_two_rescaling_factor
+from rnc.metrics.row_chunks_and_precision import power_of_two_rescaling_factor
 from rnc.vocabulary import Metric
 from tests.examples import examples
 from tests.oracles import collapse_oracle as oracle

@@ -18,8 +18,8 @@ from rnc.datasets import ImageSet
 from rnc.models import FeatureClassifier, wrap
 from rnc.probe import attack_path
 from rnc.probe.attack_path import AttackedNetwork, path_features, steps_of_path
+from rnc.probe.measure_epoch import Measured, Plan, Probe
 from rnc.probe.measured_images import MeasuredSet
-from rnc.probe.probe import Measured, Plan, Probe
 from rnc.vocabulary import ConditionKind, Norm, Role, Split, TargetRule
 from tests.oracles.pgd_oracle import pgd
 

@@ -14,8 +14,8 @@ from torch import nn
 from rnc import datasets, models
 from rnc.models import FeatureClassifier
 from rnc.models.interface import StagedClassifier
-from rnc.probe.distributed import Ranks
 from rnc.probe.execution import Execution, Precision
+from rnc.probe.samples_split_over_gpus import Ranks
 from rnc.vocabulary import Objective
 from tests.train.malformed.network import small as plain_network
 from tests.train.malformed.network import write_images
@@ -23,7 +23,7 @@ from tests.train.own_networks import HERE, Viewed
 from tests.train.small import ask, small
 from train.epoch import Trainer
 from train.measure import main as measure
-from train.run_images import load_data
+from train.training_and_measured_images import load_data
 
 CPU = torch.device("cpu")
 CONFIG = small(objective=Objective.AT, epochs=3, subset=400, batch_size=50, epsilon=0.1, lr_drops=())

@@ -8,7 +8,7 @@ import pytest
 
 from rnc.conditions import CLEAN
 from rnc.probe import projections
-from rnc.probe.probe import Sample
+from rnc.probe.measure_epoch import Sample
 from rnc.probe.projections import Projector, Samples
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import ProjectionMethod, Role, Split
@@ -50,10 +50,10 @@ def principal(clean: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def test_every_epoch_is_stored_in_the_basis_of_all(writer: StoreWriter) -> None:
     projector, epochs = Projector(CONFIG, writer), {epoch: samples(epoch) for epoch in (0, 2, 5)}
-    assert projector.latest is None
+    assert projector.samples_of_last_epoch is None
     for epoch, found in epochs.items():
         projector.add_epoch(epoch, found)
-        assert projector.latest is found
+        assert projector.samples_of_last_epoch is found
     mean, directions = principal([found[Split.TRAIN, CLEAN].features for found in epochs.values()])
     signs = None
     for epoch, found in epochs.items():

@@ -8,7 +8,7 @@ import torch
 
 from rnc import datasets, models
 from rnc.lab.engine.loading import AttackInputs, InputLoader
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 from rnc.models import FeatureClassifier, weights
 from rnc.probe.save_networks import save_network
 from rnc.store.row_buffer import Rows

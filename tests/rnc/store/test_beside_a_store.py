@@ -9,15 +9,15 @@ import pytest
 
 from rnc.store import addresses, errors_from_duckdb, published_reader
 from rnc.store.backup import _copy
+from rnc.store.connection_per_transaction import writing
 from rnc.store.damaged_tables import damaged_tables
 from rnc.store.errors import StoreError, StoreMissingError, StoreWriteError
 from rnc.store.file_locations import checkpoint_file, leftovers_folder, network_inside, run_lock_file
 from rnc.store.locks import exclusive_lock, run_lock, training_process
-from rnc.store.other_stores_in_folder import other_stores, refuse_networks_of_others, users_of_networks
+from rnc.store.networks_of_other_stores import other_stores, refuse_networks_of_others, users_of_networks
 from rnc.store.publish_run import publish
 from rnc.store.published_reader import leave_out_damaged, published_run_ids
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import writing
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin, one_epoch

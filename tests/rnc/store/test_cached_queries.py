@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rnc.conditions import CLEAN
 from rnc.store import cached_queries
 from rnc.store.cached_queries import bounded, sql_with_arguments_inserted
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading
 from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
 
 QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {

@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.errors import StoreError
-from rnc.store.transactions import reading, writing
 from tests.rnc.store.hand_written import begin, one_epoch
 
 pytestmark = pytest.mark.one_file("made by hand in a DuckDB file")

@@ -13,9 +13,9 @@ import pytest
 from rnc.store import compact as compacting
 from rnc.store.__main__ import main
 from rnc.store.compact import compact
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.errors import StoreBusyError, StoreError, StoreWriteError
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading, writing
 from rnc.store.writer import StoreWriter
 from tests.rnc.store.hand_written import begin, one_epoch
 

@@ -10,13 +10,13 @@ import pytest
 
 from rnc.conditions import CLEAN
 from rnc.store import writer as writer_module
+from rnc.store.checked_run_configs import descriptions
 from rnc.store.checkpoint_rows import add_checkpoint, last_checkpoint, recorded_digests
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.queries import saved_lab_results
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows, text_column
-from rnc.store.run_configs import descriptions
-from rnc.store.transactions import reading
 from rnc.store.writer import CompleteRun, StoreWriter
 from rnc.vocabulary import Role, RunState
 from tests.rnc.store.hand_written import CLASSES, CONDITIONS, L2, PROVENANCE, begin, config, one_epoch

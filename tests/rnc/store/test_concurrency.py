@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading
 from tests.rnc.store.hand_written import begin
 from tests.rnc.store.writing_process import EPOCHS, METRICS, NEW_STORES, PAUSE, VECTORS, epoch_rows
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from rnc.store import copy
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.copy import copy_run, main
 from rnc.store.errors import StoreError
-from rnc.store.transactions import reading, writing
 
 
 def contents(store: Path) -> dict[str, pa.Table]:

@@ -8,9 +8,9 @@ import pytest
 
 from rnc.store import schema_checks
 from rnc.store.backends import backend_of
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.errors import StoreError
 from rnc.store.row_buffer import Rows
-from rnc.store.transactions import reading, writing
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.architecture import ROOT, python_files

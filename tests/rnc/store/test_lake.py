@@ -10,9 +10,9 @@ import pytest
 
 from rnc.store import lake_addresses, lake_store
 from rnc.store.addresses import store_path
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.errors import StoreBusyError, StoreError
 from rnc.store.lake_store import LakeStore
-from rnc.store.transactions import reading, writing
 
 CATALOG = "ducklake:postgres:host=db.example port=5433 dbname=rnc"
 

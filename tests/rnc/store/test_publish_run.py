@@ -16,13 +16,13 @@ import pytest
 from rnc.models import weights
 from rnc.store import publish_run as publish_module
 from rnc.store.__main__ import main as store_main
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.export import main
 from rnc.store.publish_run import publish
 from rnc.store.published_reader import PUBLISHED_TABLES, published_run_ids, reading_beside
 from rnc.store.reader import StoreReader
 from rnc.store.run_card import train_command
-from rnc.store.transactions import reading, writing
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin
 from tests.train.small import small

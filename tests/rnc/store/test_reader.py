@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from rnc.conditions import CLEAN, Condition
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.queries import runs as run_queries
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
-from rnc.store.transactions import reading, writing
 from rnc.vocabulary import STALE_SECONDS, RunState
 from tests.rnc.store.hand_written import CLASSES, L2, PERTURBED, TARGETED, add_metrics, begin
 

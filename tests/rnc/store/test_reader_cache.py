@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from rnc.store import cached_queries as store_answers
-from rnc.store import run_configs
+from rnc.store import checked_run_configs
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading
 from tests.conftest import ROOT
 from tests.rnc.store.hand_written import begin, one_epoch
 
@@ -167,7 +167,7 @@ def test_what_a_trainer_writes_checks_no_config_anew(tmp_path: Path, monkeypatch
     writer, reader = begin(path, "a"), StoreReader(path)
     before, version = reader.runs.all(), reader.runs.configs_version()
     with monkeypatch.context() as patch:
-        patch.setattr(run_configs, "checked_config", None)  # (whoever calls it fails)
+        patch.setattr(checked_run_configs, "checked_config", None)  # (whoever calls it fails)
         writer.write_epoch("a", 0, one_epoch("a", 0))
         writer.write_epoch("a", 1, one_epoch("a", 1))
         after = reader.runs.all()

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
+from rnc.store.connection_per_transaction import reading
 from rnc.store.queries.epochs_not_after import epochs_not_after
 from rnc.store.queries.metrics import log_spaced_subset
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
-from rnc.store.transactions import reading
 from rnc.vocabulary import PIXELS_LAYER, ConditionKind, Norm, Role
 from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, add_metrics, begin
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from rnc.class_mean_geometry import SimplexSpan
 from rnc.conditions import CLEAN, Condition
-from rnc.store.checked_vectors import as_matrix
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
+from rnc.store.stored_vector_checks import as_matrix
 from rnc.vocabulary import FEATURES_LAYER
 from tests.examples import examples
 from tests.rnc.store.hand_written import L2, PERTURBED, TARGETED, begin

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rnc.conditions import CLEAN
+from rnc.store.connection_per_transaction import reading
 from rnc.store.row_buffer import Rows
-from rnc.store.transactions import reading
 from rnc.vocabulary import Role
 from tests.rnc.store.hand_written import L2, PERTURBED, add_metrics, begin
 

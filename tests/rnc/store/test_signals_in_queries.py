@@ -12,7 +12,7 @@ import pytest
 
 from rnc.probe.interruption import StopRun, sigterm_stops
 from rnc.store import compact
-from rnc.store.transactions import empty_store, reading, writing
+from rnc.store.connection_per_transaction import empty_store, reading, writing
 from rnc.store.writer import StoreWriter
 
 ENDLESS = "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE (a.range * b.range) % 7 = 3"

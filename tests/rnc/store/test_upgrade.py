@@ -14,12 +14,12 @@ import pytest
 from rnc.store import backup, file_store
 from rnc.store.__main__ import main
 from rnc.store.backup import back_up
+from rnc.store.connection_per_transaction import reading, writing
 from rnc.store.copy import copy_run
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.migrations import ADDED_TABLES, OLDEST_READ, SCHEMA_VERSION
 from rnc.store.publish_run import publish
 from rnc.store.reader import StoreReader
-from rnc.store.transactions import reading, writing
 from tests.examples import NIGHTLY
 from tests.rnc.store.hand_written import begin, one_epoch
 

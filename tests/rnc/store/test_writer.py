@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from rnc.conditions import CLEAN, Condition
+from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import RunExistsError, StoreError
 from rnc.store.row_buffer import Rows
 from rnc.store.run_editor import TABLES_OF_A_RUN
-from rnc.store.transactions import reading
 from rnc.store.writer import StoreWriter, run_state
 from rnc.vocabulary import Role, RunState
 from tests.rnc.store.hand_written import (

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 from streamlit import config
 
 from rnc.ui.lazy_routes import LazyRoutes
-from rnc.ui.offers import below_base
+from rnc.ui.random_addresses import below_base
 from tests import event_loop
 from tests.rnc.ui.route_requests import ask
 

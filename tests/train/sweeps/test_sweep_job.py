@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rnc.store.transactions import reading
+from rnc.store.connection_per_transaction import reading
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import begin
 from train.sweeps import sweep_job

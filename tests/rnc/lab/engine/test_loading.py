@@ -11,8 +11,8 @@ from rnc import datasets, models
 from rnc.conditions import Condition
 from rnc.lab.engine import loading, timing
 from rnc.lab.engine.loading import AttackInputs, InputLoader
+from rnc.lab.network_and_images import Source
 from rnc.lab.perturbed_images import PerturbedImagesRequest
-from rnc.lab.source import Source
 from rnc.lab.strength_curve import Axis, StrengthCurveRequest
 from rnc.models import weights
 from rnc.vocabulary import Split

@@ -14,8 +14,8 @@ from rnc.lab.engine.loading import AttackInputs, InputLoader
 from rnc.lab.engine.perturbed_images import perturb_images
 from rnc.lab.estimates import forward_passes
 from rnc.lab.kinds import request_from_json, result_from_bytes
+from rnc.lab.network_and_images import RequestError
 from rnc.lab.perturbed_images import MOST_PERTURBED, PerturbedImagesRequest, PerturbedImagesResult
-from rnc.lab.source import RequestError
 from rnc.store.reader import StoreReader
 from rnc.ui.projections.perturbed_thumbnails import _request  # (what the page asks for)
 from rnc.vocabulary import Split

@@ -12,9 +12,9 @@ from rnc.attacks.from_condition import perturbation
 from rnc.conditions import CLEAN, Condition
 from rnc.lab.attack import AttackRequest
 from rnc.lab.engine.loading import AttackInputs
+from rnc.lab.engine.measured_attack_frames import record_trajectory
 from rnc.lab.engine.strength_curve import measure_strength_curve
-from rnc.lab.engine.trajectory import record_trajectory
-from rnc.lab.source import Source
+from rnc.lab.network_and_images import Source
 from rnc.lab.strength_curve import NEAREST_CLEAN, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import ConditionKind, Norm, Split
 from tests.rnc.lab.networks import untrained

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from rnc.ui.charts.chart import Chart
+from rnc.ui.charts.chart_specification import Chart
 from rnc.ui.charts.curves import Curves
-from rnc.ui.charts.export import FileKind, picture_file
+from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.vocabulary import Metric
 
 

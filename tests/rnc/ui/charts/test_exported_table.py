@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from rnc.ui.charts.export import FileKind
 from rnc.ui.charts.exported_table import file_name, with_conditions
+from rnc.ui.charts.picture_files import FileKind
 
 PGD = "pgd-linf-8_255-10"
 ROWS = pd.DataFrame({"shown": ["clean", "perturbed"], "value": [0.1, 0.2]})

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.ui.charts import interaction
-from rnc.ui.charts.chart import Chart
+from rnc.ui.charts.chart_specification import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import DRAWN_POINTS
-from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.geometry import SIMPLEX_DISTANCES, simplex_distance_lines
 from rnc.ui.charts.interaction import DOTS, HOVERED, MOST_LISTED, Lines, hovered_rows
+from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.charts.text_width import text_width
 from rnc.vocabulary import Metric
 from tests.rnc.ui.charts import coloured, spec_of

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.attack_steps import leap_moments
-from rnc.ui.charts.export import FileKind, picture_file
 from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
 from rnc.ui.charts.palette import class_scale
+from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.charts.projection import PlaneExtras, feature_plane, has_legend
 from tests.rnc.ui.charts import spec_of
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.ui.charts.chart import Chart
+from rnc.ui.charts.chart_specification import Chart
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import cosine_heatmap
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix

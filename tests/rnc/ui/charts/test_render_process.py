@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.ui.charts import export
-from rnc.ui.charts.chart import Chart, named
-from rnc.ui.charts.export import FileKind, picture_file
+from rnc.ui.charts import picture_files
+from rnc.ui.charts.chart_specification import Chart, named
+from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.charts.render_process import Renderer, RenderError
 
 POINTS = {"mark": "point", "encoding": {"x": {"field": "data", "type": "quantitative"}}}
@@ -108,7 +108,7 @@ def test_the_process_may_use_so_much_and_no_more(renderer: Renderer) -> None:
 
 
 def test_very_many_rows_are_refused_before_anything_is_built() -> None:
-    rows = pd.DataFrame({"x": np.zeros(export.MOST_ROWS + 1)})
+    rows = pd.DataFrame({"x": np.zeros(picture_files.MOST_ROWS + 1)})
     chart = Chart(named("points").mark_point().encode(x="x:Q").to_json(), {"points": rows})
     began = time.process_time()
     with pytest.raises(RenderError, match="100,001 rows"):

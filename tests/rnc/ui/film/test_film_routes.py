@@ -11,7 +11,7 @@ from rnc.store.reader import StoreReader
 from rnc.ui.film import film_routes
 from rnc.ui.film.film_routes import OfferedFilm, offer
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
-from rnc.ui.offers import FILM_FOLDER, Offers
+from rnc.ui.random_addresses import FILM_FOLDER, Offers
 from rnc.vocabulary import Split
 from tests.rnc.film.test_positions import run_of
 from tests.rnc.ui.route_requests import Answer, ask

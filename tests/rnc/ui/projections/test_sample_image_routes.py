@@ -8,9 +8,9 @@ from streamlit import config
 
 from rnc import datasets
 from rnc.ui.charts.images import small_file
-from rnc.ui.offers import Offers
 from rnc.ui.projections import sample_image_routes
 from rnc.ui.projections.sample_image_routes import ImageOrigin, offer
+from rnc.ui.random_addresses import Offers
 from rnc.vocabulary import Split
 from tests.rnc.ui.route_requests import Answer
 from tests.rnc.ui.route_requests import ask as ask_routes
