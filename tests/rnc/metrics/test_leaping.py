@@ -71,6 +71,17 @@ def test_clusters_are_the_cells_that_are_not_empty() -> None:
     assert angle.tolist() == [float(found.angles[i, j]) for i, j in pairs]
 
 
+def test_classes_stored_in_one_byte_do_not_overflow() -> None:
+    """With 20 classes, the pairs have numbers of up to 399."""
+    features, true, predicted, clean = scene(7, [2] * 20)
+    means = class_means([(clean, true)], 20)
+    expected = leaps_by_class_pair(features, true, predicted, means).counts.tolist()
+    assert (
+        leaps_by_class_pair(features, true.astype(np.uint8), predicted.astype(np.uint8), means).counts.tolist()
+        == expected
+    )
+
+
 def test_no_samples_are_refused() -> None:
     features, true, predicted, clean = scene(4, [3, 4, 5])
     with pytest.raises(ValueError, match="no samples"):

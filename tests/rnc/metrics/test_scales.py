@@ -117,6 +117,15 @@ def test_other_samples_may_be_far_larger_than_the_means() -> None:
     assert found.total == pytest.approx(float((h.double() * 2.0**100).square().sum(1).mean()), rel=1e-5)
 
 
+def test_the_means_may_be_far_larger_than_the_samples() -> None:
+    """The squared distances, about 1e50, exceed float32."""
+    h, y, _w = cloud(5)
+    means = class_means([(h.double() * 1e25, y)], CLASSES)
+    expected = (h.double() - means.means[y]).square().sum(1)
+    scatter = scatter_around([(h, y)], means)
+    assert scatter.total == pytest.approx(float(expected.mean()), rel=1e-5)
+
+
 def test_features_of_zero_have_no_scale() -> None:
     assert power_of_two_rescaling_factor(torch.zeros(3, 2)).tolist() == [1.0]
     assert power_of_two_rescaling_factor(torch.zeros(0, 2)).tolist() == [1.0]
