@@ -1,7 +1,8 @@
 """The quick tests of one room, or of what changed: `python -m tests.quick rnc/store`, or `make quick [ROOM=rnc/store]`.
 
 A room's tests are those of its folder and those that its modules name. Without a room, the tests of every file that differs from
-the last commit are run. Slow tests and those that need the demo or a browser are left out; `make test` runs them.
+the last commit are run. Slow tests and those that need the demo or a browser are left out, and property tests try a quarter
+of their examples; `make test` runs everything.
 """
 
 import os
@@ -63,7 +64,7 @@ def main(arguments: list[str]) -> int:
     chosen = without_repeats(_existing(found | {ALWAYS}))
     print("quick tests of:", *chosen)
     options = ["-q", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"]
-    environment = os.environ | {"RNC_TEST_QUICK": "1"}
+    environment = os.environ | {"RNC_TEST_QUICK": "1", "RNC_TEST_PROFILE": "quick"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *chosen], cwd=ROOT, env=environment, check=False
     ).returncode

@@ -4,10 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from tests.faults.load import load, stored
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_while_others_read(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as other:  # (a browser test before this one leaves its event loop in this thread)
         outcome = other.submit(load, tmp_path, readers=3, writers=2, seconds=4).result()

@@ -208,6 +208,7 @@ def test_a_damaged_published_run(store: Path, tmp_path: Path, monkeypatch: pytes
     assert epochs(store)
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_found_or_harmless(store: Path) -> None:
     """Whatever can be read is right; the rest is refused as a store error and never as DuckDB's."""
     good, places = store.read_bytes(), 60

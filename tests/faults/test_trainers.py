@@ -53,6 +53,7 @@ def whole(store: Path, unbroken: Path) -> None:
     assert differences(store, unbroken) == []
 
 
+@pytest.mark.slow
 def test_suspended_beside_a_second_trainer(server: ForkServerContext, unbroken: Path, tmp_path: Path) -> None:
     """A trainer is stopped and let go again at random; one with the same run key is refused, and changes nothing."""
     store, chance = tmp_path / "rnc.duckdb", random.Random(5)

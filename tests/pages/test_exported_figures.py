@@ -49,11 +49,13 @@ def _one_lab() -> Iterator[None]:
     server_job_queue.job_queue().close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["findings", "collapse", "geometry", "projections", "layers"])
 def test_every_figure_is_whole_in_both_widths(page: str, figures_of: Any) -> None:
     check_figures(figures_of(page), SIZES[:1] if page == "findings" else SIZES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activity", "asked"),
     [

@@ -49,6 +49,7 @@ def reloaded(app: AppTest, store: Path, monkeypatch: pytest.MonkeyPatch) -> AppT
     return open_page("attack_lab", store, monkeypatch, **dict(app.query_params))
 
 
+@pytest.mark.slow
 def test_an_attack_is_found_again_after_a_reload_and_stopped(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its progress, and then with its result."""
     first, job = begin(tiny_store, monkeypatch, lab_seed=101)

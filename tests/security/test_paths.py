@@ -420,6 +420,7 @@ def test_training_does_not_replace_the_networks_of_another_store(
     assert snapshot(tmp_path / "data" / "checkpoints") == before and run_ids(other) == []
 
 
+@pytest.mark.slow
 def test_training_does_not_write_through_links(
     tiny_store: Path, tmp_path: Path, guard: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def same(store: Path, unbroken: Path) -> None:
     assert ask(store, "SELECT epoch FROM epoch ORDER BY ALL") == [(epoch,) for epoch in range(1, 4)]
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_a_slice_after_an_epoch(
     unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def begun(store: Path, *more: str) -> subprocess.Popen[str]:
     pytest.fail(f"it ended by itself: {process.communicate()[1][-2000:]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code", "reason"), [
     (signal.SIGTERM, 143, "stopped by SIGTERM"),
     (signal.SIGINT, 130, "stopped by the user"),
@@ -146,6 +148,7 @@ def test_a_signal_ends_a_run_cleanly(
     assert ask(store, "SELECT DISTINCT epoch FROM metric ORDER BY ALL") == [(0,), (1,), (2,)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("loaded_commands")
 def test_sigterm_reaches_the_runs_of_a_recipe(tmp_path: Path) -> None:
     """The batch system tells the command; its workers, which load torch themselves, end as cleanly as a run alone."""

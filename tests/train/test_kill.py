@@ -73,6 +73,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
+@pytest.mark.slow
 def test_kills_at_every_place_change_nothing(unbroken: Path, tmp_path: Path) -> None:
     store, done = tmp_path / "rnc.duckdb", 0
     for kill in KILLS:

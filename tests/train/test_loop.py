@@ -154,6 +154,7 @@ def values(path: Path) -> list[tuple]:
     return ask(path, "SELECT * EXCLUDE (run_id) FROM metric ORDER BY ALL")
 
 
+@pytest.mark.slow
 def test_the_same_config_gives_the_same_bits_and_another_seed_others(store: Path, tmp_path: Path) -> None:
     torch.rand(7)  # the state of torch's own generator plays no part
     again = trained(tmp_path / "again" / "rnc.duckdb")
@@ -187,6 +188,7 @@ def test_a_run_that_breaks_says_how(
     assert ask(tmp_path / "rnc.duckdb", "SELECT count(*) FROM metric") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_keeps_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a number in the third epoch: the run fails and says so; epoch 2 and its network stay."""
     usual = epoch_module.TrainingLoss.forward

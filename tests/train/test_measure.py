@@ -83,6 +83,7 @@ def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.Captur
     assert set(reader.metrics.layers([run.run_id], ["clean"], "test", 99)["layer"]) == {"pixels", "1", "features"}
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_a_trained_run(brought: Path, tmp_path: Path) -> None:
     """The same network measured by the trainer and brought along: every number but those of training is the same."""
     trained = tmp_path / "trained" / "rnc.duckdb"

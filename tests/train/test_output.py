@@ -18,6 +18,7 @@ MODULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_a_command_whose_reader_is_gone_prints_no_traceback(module: str, tmp_path: Path) -> None:
     """With a pipe that is closed before the first line is printed."""

@@ -52,6 +52,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_epoch_tells_its_parts(store: Path) -> None:
     rows = ask(store, "SELECT attack_seconds, train_seconds, measure_seconds, store_seconds FROM epoch ORDER BY epoch")
     assert len(rows) == 2

@@ -10,6 +10,7 @@ their last point, and do not promise that it is better than their first.
 import itertools
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -113,6 +114,7 @@ TWINS = Condition(ConditionKind.APGD, Norm.L2, 0.0625, 21, objective=AttackObjec
 """At seed 15 two points met are worth the same but for the last digit, which the attack's order of summing gets otherwise."""
 
 
+@pytest.mark.slow
 @examples(50)
 @given(condition=LONG.filter(lambda c: c.kind is ConditionKind.APGD), seed=SEEDS)
 @example(condition=TWINS, seed=15)

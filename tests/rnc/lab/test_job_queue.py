@@ -267,6 +267,7 @@ def _private_bytes(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="private memory is limited on Linux")
 def test_want_of_memory_fails_one_and_serves_the_next(queue: JobQueue, source: Source, tmp_path: Path) -> None:
     """A worker that may take little more than it has cannot read a large network; a small one it can."""

@@ -215,6 +215,7 @@ def extra_memory(samples: int, batch: int) -> float:
     return float(found.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_samples() -> None:
     few, many = extra_memory(400, 100), extra_memory(1200, 100)
@@ -222,6 +223,7 @@ def test_memory_does_not_grow_with_samples() -> None:
     assert few < 250  # a batch, a few float64 chunks and class statistics; a d x d matrix would be 32 GiB
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_no_copy_is_made_of_a_large_batch() -> None:
     batch_mib = 1500 * 65_536 * 4 / 2**20
