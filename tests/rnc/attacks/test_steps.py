@@ -120,8 +120,8 @@ def test_a_sample_of_the_target_class_is_driven_deeper_into_it() -> None:
     ("slug", "classes", "message"),
     [
         ("as_trained", 10, "cannot be made again"),
-        ("apgd-linf-0.1-5-dlr", 2, "dlr needs at least 3 classes, there are 2; choose"),
-        ("apgd-linf-0.1-5-dlr-next", 3, "dlr needs at least 4 classes, there are 3; choose"),
+        ("apgd-linf-0.1-5-dlr", 2, "an attack on dlr needs at least 3 classes, there are 2; choose"),
+        ("apgd-linf-0.1-5-dlr-next", 3, "a targeted attack on dlr needs at least 4 classes, there are 3; choose"),
         ("pgd-linf-0.1-5-margin", 1, "at least 2 classes"),
         ("pgd-linf-0.1-5-likely", 1, "at least 2 classes"),
         ("pgd-linf-0.1-5-class5", 5, "target class 5 does not exist; choose 0 to 4"),
