@@ -7,7 +7,7 @@ from rnc.ui.run_filter import clear_filter, current_filter
 from rnc.ui.runs import sweep_progress
 from rnc.ui.runs.config_diff import draw_differences
 from rnc.ui.runs.deletion import draw_archive_or_delete_many
-from rnc.ui.runs.demo_training_menu import draw_train_menu, draw_training_here
+from rnc.ui.runs.demo_training_menu import draw_started_training, draw_train_menu
 from rnc.ui.runs.open_run_panel import draw_open_run
 from rnc.ui.runs.save_archive_delete import draw_compaction, draw_outcome
 from rnc.ui.runs.table import draw_counts, draw_left_out, draw_table
@@ -22,7 +22,7 @@ run_filter = current_filter(all_runs)
 runs = all_runs[run_filter.matches(all_runs)]
 draw_counts(all_runs, runs, run_filter)
 draw_outcome("page")
-draw_training_here()
+draw_started_training()
 draw_compaction()
 draw_left_out(opened_store.reader().left_out())
 sweep_progress.draw(opened_store.reader())

@@ -114,7 +114,7 @@ class _Run:
         first_image = images.pixels(torch.zeros(1, dtype=torch.int64, device=images.labels.device))
         self.writer.write_layers(config.run_id, stage_sizes(self.model, first_image))
         if self.progress.last_stored_epoch is not None:
-            self.projector.restore()
+            self.projector.load_stored_epochs()
 
     def train(self, position: int) -> None:
         """Train all remaining epochs, store the measured ones, and compute the UMAP of the selected ones."""

@@ -19,7 +19,7 @@ _FILE = "image_folders.jsonl"
 
 def allow(images: CustomImages) -> None:
     """Record that images may be read for stores from now on. Raises OSError if the home folder is not writable."""
-    trusted_places.add_missing(_FILE, [str(path) for path in _folders(images)])
+    trusted_places.append_missing_to_file(_FILE, [str(path) for path in _folders(images)])
 
 
 def refuse_unless_allowed(images: CustomImages) -> None:
@@ -55,4 +55,4 @@ def _folders(images: CustomImages) -> list[Path]:
 
 
 def _recorded() -> list[Path]:
-    return [path for path in map(Path, trusted_places.read(_FILE)) if path.is_absolute()]
+    return [path for path in map(Path, trusted_places.texts_in_file(_FILE)) if path.is_absolute()]

@@ -119,7 +119,7 @@ class _Measurement:
         first_image = train.images.take(train.kept[:1]).pixels()
         self.writer.write_layers(self.run.run_id, stage_sizes(self.networks.model, first_image))
         if is_resumed:
-            self.projector.restore()
+            self.projector.load_stored_epochs()
 
     def measure_all(self, *, after: int | None) -> None:
         """Measure all epochs, or those after an epoch, and compute their UMAP."""

@@ -51,7 +51,7 @@ class Projector:
                 self._add(rows, ProjectionMethod.PCA, stored_epoch, split, condition, sample.indices, coordinates)
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.PCA, rows)
 
-    def restore(self) -> None:
+    def load_stored_epochs(self) -> None:
         """Load the epochs in the store as if by `add_epoch`, for a run that is resumed."""
         stored = StoreReader(self._writer.path).samples.features(self._config.run_id)
         for key, part in stored.groupby(["epoch", "split", "condition"]):

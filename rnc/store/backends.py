@@ -45,7 +45,7 @@ class Backend(Protocol):
     def write_lock(self) -> AbstractContextManager[object]:
         """Return the lock that a process holds while it writes. Raises StoreError, on entering too."""
 
-    def create(self) -> None:
+    def create_file_if_missing(self) -> None:
         """Create an empty store if there is nothing at `path`. Raises StoreWriteError."""
 
     def back_up(self, connection: duckdb.DuckDBPyConnection, version: int) -> None:

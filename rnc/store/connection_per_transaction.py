@@ -70,7 +70,7 @@ def writing(path: Path, *, threads: int | None = None) -> Iterator[duckdb.DuckDB
     """
     backend = backend_of(path)
     with exclusively(path):
-        backend.create()
+        backend.create_file_if_missing()
         connection = backend.connect(read_only=False, threads=threads)
         try:
             with interruption_as_raised(connection):

@@ -94,7 +94,7 @@ class FileStore:
             raise refused_by_disk(self.path, error, read_only=False) from None
         return exclusive_lock(store_lock_file(self.path), _PATIENCE_SECONDS)
 
-    def create(self) -> None:
+    def create_file_if_missing(self) -> None:
         """Create an empty DuckDB file under a temporary name, and give it its name when it is complete.
 
         If this is impossible (no hard links, or another process was first), nothing is created here: connecting creates the

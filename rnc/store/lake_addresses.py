@@ -51,7 +51,7 @@ def ensure_lake_pointer_file(address: str) -> Path:
 def trust_catalog(catalog: str) -> None:
     """Note that a lake's file may name this catalog from now on. Raises StoreError if the home folder cannot be written to."""
     try:
-        trusted_places.add_missing(_KNOWN, [_canonical(catalog)])
+        trusted_places.append_missing_to_file(_KNOWN, [_canonical(catalog)])
     except (OSError, RuntimeError) as error:
         raise StoreError(
             f"the lake's address cannot be noted in {trusted_places.state_file(_KNOWN)} ({error}); "
@@ -61,7 +61,7 @@ def trust_catalog(catalog: str) -> None:
 
 def refuse_catalog_not_entered(path: Path, catalog: str) -> None:
     """Raise StoreError if the catalog that a lake's file names was never given on this account."""
-    if _canonical(catalog) not in trusted_places.read(_KNOWN):
+    if _canonical(catalog) not in trusted_places.texts_in_file(_KNOWN):
         raise StoreError(
             f"{path} names a database that was not given on this account before: {_canonical(catalog)}. If it is yours, name the "
             f"lake by its address: {catalog} data={path.parent}"

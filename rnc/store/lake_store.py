@@ -110,7 +110,7 @@ class LakeStore:
             yield
             os.utime(self.path)
 
-    def create(self) -> None:
+    def create_file_if_missing(self) -> None:
         """Do nothing: the address creates the file (`lake_addresses.ensure_lake_pointer_file`), and DuckLake the catalog."""
 
     def back_up(self, connection: duckdb.DuckDBPyConnection, version: int) -> None:

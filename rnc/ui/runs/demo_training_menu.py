@@ -44,7 +44,7 @@ def _train_demo() -> None:
     start_training("demo", PLACE)
 
 
-def draw_training_here() -> None:
+def draw_started_training() -> None:
     """Draw the state of the training that this app started, where the user started it."""
     is_idle = opened_store.training().phase is Phase.IDLE
     with st.container(border=not is_idle, key="training_here"):

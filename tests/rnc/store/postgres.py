@@ -82,7 +82,7 @@ def stores_are_lakes() -> None:
             return True
         return path.is_file() and path.read_bytes().startswith(lake_addresses.SCHEME.encode())
 
-    LakeStore.create = create
+    LakeStore.create_file_if_missing = create
     lake_addresses.is_lake = is_lake
 
 
