@@ -15,11 +15,12 @@ from rnc.ui.no_refresh_while_drawing import RefreshGuard
 from rnc.ui.page_script import PageScript
 from rnc.ui.random_addresses import FILM_FOLDER, IMAGES_FOLDER
 from rnc.ui.request_guard import RequestGuard
+from rnc.ui.streamlit_files import StreamlitFiles
 
 
 def middleware() -> list[Middleware]:
     """Return what every request passes, the first one first."""
-    return [Middleware(RequestGuard), Middleware(RefreshGuard), Middleware(PageScript)]
+    return [Middleware(RequestGuard), Middleware(StreamlitFiles), Middleware(RefreshGuard), Middleware(PageScript)]
 
 
 def routes() -> list[BaseRoute]:
