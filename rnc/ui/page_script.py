@@ -1,15 +1,36 @@
-"""A script that is added to Streamlit's page: one entry in the history for the first visit, and a page that is seen on a phone.
+"""A script that is added to Streamlit's page: one entry in the history for the first visit, a page that is seen on a phone, and
+controls and charts whose scripts are there when they are needed.
 
 Streamlit adds an entry whenever a script writes into the address, also when it completes the address of a visit that has just
 begun. From that second entry, Back would lead to the same page, which writes the same address again. On a phone, Streamlit
-leaves the sidebar open over the page that was chosen in it.
+leaves the sidebar open over the page that was chosen in it. A browser asks for the scripts of a control or a chart when the first
+one arrives, after it has waited for the server; now it loads them while it waits.
 
 Tested by tests/rnc/ui/test_page_script.py.
 """
 
+import json
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-_SCRIPT = b"""<script>
+from streamlit import file_util
+
+ELEMENTS = (
+    "Html",
+    "Multiselect",
+    "BidiComponent",
+    "Slider",
+    "Checkbox",
+    "Selectbox",
+    "ButtonGroup",
+    "ArrowVegaLiteChart",
+    "loadVegaEmbed",
+    "embed",
+)
+"""The elements that every page has or most pages have, as Streamlit names their scripts."""
+
+_SCRIPT = """<script>
 (() => {
   const push = history.pushState;
   let hasVisitorActed = false;
@@ -28,6 +49,12 @@ _SCRIPT = b"""<script>
     const isSamePage = address && new URL(address, location.href).pathname === location.pathname;
     return (isSamePage && !hasVisitorActed ? history.replaceState : push).call(history, state, title, address);
   };
+  new PerformanceObserver((list, observer) => {  // the page asks for its settings immediately before it connects to the server
+    if (!list.getEntries().some((entry) => entry.name.endsWith("/_stcore/host-config"))) return;
+    observer.disconnect();
+    const main = document.querySelector("script[type=module][src]");
+    for (const name of main ? SCRIPTS : []) import(new URL(name, main.src).href).catch(() => {});
+  }).observe({ type: "resource", buffered: true });
 })();
 </script>"""
 _BEFORE = b"<head>"
@@ -38,7 +65,8 @@ class PageScript:
     """An ASGI application that wraps another one and adds a script to its pages.
 
     Until the visitor has clicked or typed something, a changed address of the same page replaces the one in the history. In a
-    window as narrow as a phone's, where the sidebar covers the page, it is closed when a page is chosen in it.
+    window as narrow as a phone's, where the sidebar covers the page, it is closed when a page is chosen in it. When the page has
+    loaded its own scripts, it loads those of `ELEMENTS`.
     """
 
     def __init__(self, app: Any) -> None:
@@ -52,6 +80,18 @@ class PageScript:
             await self._app({**scope, "headers": plain}, receive, _with_script(send))
         else:
             await self._app(scope, receive, send)
+
+
+@cache
+def scripts_of_elements() -> list[str]:
+    """Return the names of the files of `ELEMENTS`, which contain a checksum; those that Streamlit does not have are left out."""
+    files = sorted((Path(file_util.get_static_dir()) / "static" / "js").glob("*.js"))
+    return [file.name for element in ELEMENTS for file in files if file.name.partition(".")[0] == element]
+
+
+@cache
+def _script() -> bytes:
+    return _SCRIPT.replace("SCRIPTS", json.dumps(scripts_of_elements())).encode()
 
 
 def _asks_for_page(scope: Any) -> bool:
@@ -77,7 +117,7 @@ def _with_script(send: Any) -> Any:
         headers = list(start.get("headers", []))
         kinds = [value for name, value in headers if name.lower() == b"content-type"]
         if _BEFORE in body and any(kind.startswith(b"text/html") for kind in kinds):
-            body = body.replace(_BEFORE, _BEFORE + _SCRIPT, 1)
+            body = body.replace(_BEFORE, _BEFORE + _script(), 1)
             headers = [header for header in headers if header[0].lower() not in _OF_THE_FILE]
             headers.append((b"content-length", str(len(body)).encode()))
         await send({**start, "headers": headers})

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from rnc.store.reader import StoreReader
-from tests.browser.conftest import visit
+from rnc.ui.page_script import scripts_of_elements
+from tests.browser.conftest import settle, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -48,6 +49,18 @@ def test_the_cursor_plays_over_the_measured_epochs(demo_store: Path, demo_addres
     expect(caption).to_contain_text(f"epoch {second} ")
     expect(caption).to_contain_text(f"epoch {last} ")
     expect(page.get_by_role("switch", name="Play").or_(page.get_by_role("checkbox", name="Play"))).not_to_be_checked()
+
+
+def test_scripts_of_controls_and_charts_are_loaded_before_they_are_needed(demo_address: str, new_page: Page) -> None:
+    """The runs page has no chart, and a visitor who goes on to one with charts has their scripts already."""
+    visit(new_page, demo_address + "/runs")
+    settle(new_page)
+    asked = "performance.getEntriesByType('resource').map((entry) => entry.name.split('/').pop())"
+    for name in scripts_of_elements():
+        new_page.wait_for_function(f"{asked}.includes('{name}')")
+    assert new_page.get_by_test_id("stVegaLiteChart").count() == 0
+    names = new_page.evaluate(asked)
+    assert [name for name in names if name.endswith(".js") and names.count(name) > 1] == []
 
 
 def test_a_deep_link_into_a_fresh_server(demo_store: Path, serve: Callable[[Path], str], page: Page) -> None:

@@ -1,10 +1,10 @@
-"""The script that keeps the first visit at one entry of the history is in pages, and in nothing else."""
+"""The script that is added to pages is in pages and in nothing else, and names scripts that Streamlit has."""
 
 from typing import Any
 
 import pytest
 
-from rnc.ui.page_script import PageScript
+from rnc.ui.page_script import ELEMENTS, PageScript, scripts_of_elements
 from tests import event_loop
 
 PAGE = b"<!DOCTYPE html><html><head><title>x</title></head></html>"
@@ -60,3 +60,11 @@ def test_a_connection_that_is_no_request_is_passed_on() -> None:
     event_loop.run(PageScript(app)({"type": "websocket", "headers": []}, None, None))
     event_loop.run(PageScript(app)({"type": "lifespan"}, None, None))
     assert seen == ["websocket", "lifespan"]
+
+
+def test_every_element_has_one_script_which_the_page_names() -> None:
+    """Another version of Streamlit may name them otherwise: a page then loads them later, and this test says so."""
+    names = scripts_of_elements()
+    assert [name.partition(".")[0] for name in names] == list(ELEMENTS)
+    _headers, body, _asked = answered(PAGE)
+    assert all(f'"{name}"'.encode() in body for name in names) and b"SCRIPTS" not in body
