@@ -1,4 +1,4 @@
-"""Refreshes are left out while a page is being drawn, because Streamlit could lose the page.
+"""Refreshes are left out while a page is being drawn, and carry no values of controls, because Streamlit could lose either.
 
 Parts of a page look for news every few seconds (`st.fragment(run_every=...)`). A request for such a part can arrive when a run of
 the page's script has ended, but not all of its messages have been sent, which takes seconds on a busy server. Streamlit 1.67
@@ -7,6 +7,13 @@ visitor would see a part of the page, and wait for the rest for ever.
 
 A refresh is therefore discarded from the request for a page until the message that it is complete. The browser asks again after
 the same interval.
+
+The browser notes what a visitor does, such as a click, at once, but requests the page for it a moment later. A refresh that it
+sends in this moment has the new values of controls too. Streamlit would call the callbacks in the run for the refresh, which does
+not draw the page. The page that is requested next would come without them, with the address of before: a run that was clicked
+would not be opened, and could not be clicked again, since it is selected already. A clicked button would act twice.
+
+The values are therefore taken out of refreshes. The server knows the earlier ones, and the page's request has the new ones.
 """
 
 import time
@@ -23,7 +30,7 @@ _COMPLETE = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_WITH_COMPILE_
 
 
 class RefreshGuard:
-    """An ASGI application that wraps another one and keeps refreshes from it while a page is being drawn."""
+    """An ASGI application that wraps another one and keeps from it refreshes while a page is being drawn, and their values."""
 
     def __init__(self, app: Any) -> None:
         """Wrap the ASGI application `app`."""
@@ -49,7 +56,7 @@ class _Session:
         """When a run was ended early for another one, of a part or of the whole page, that has not ended."""
 
     async def receive(self) -> Any:
-        """Return the next message of the browser that is not a refresh of a page that is being drawn."""
+        """Return the next message of the browser that is not a refresh of a page that is being drawn; a refresh has no values."""
         while True:
             message = await self._receive()
             request = _script_request(message)
@@ -57,8 +64,10 @@ class _Session:
                 return message
             if not request.fragment_id:
                 self._page_since = time.monotonic()
-            elif request.is_auto_rerun and self._is_drawing:
-                continue
+            elif request.is_auto_rerun:
+                if self._is_drawing:
+                    continue
+                return _without_values(message)
             return message
 
     async def send(self, message: Any) -> None:
@@ -85,6 +94,13 @@ def _script_request(message: Any) -> Any:
     except Exception:  # (Streamlit answers what is not one of its messages)
         return None
     return request.rerun_script if request.WhichOneof("type") == "rerun_script" else None
+
+
+def _without_values(message: Any) -> Any:
+    """Return a browser's request to run the script, without the values of the page's controls."""
+    request = BackMsg.FromString(message["bytes"])
+    request.rerun_script.ClearField("widget_states")
+    return {**message, "bytes": request.SerializeToString()}
 
 
 def _end_of_run(message: Any) -> int | None:

@@ -96,6 +96,30 @@ def test_refreshes_pass_again_if_no_page_is_ever_complete(monkeypatch: pytest.Mo
     assert passed(PAGE, REFRESH) == [PAGE, REFRESH]
 
 
+@pytest.mark.parametrize(("kind", "values"), [(REFRESH, 0), (PAGE, 1), (CLICK, 1)])
+def test_a_refresh_has_no_values_of_controls(kind: str, values: int) -> None:
+    """A button that the visitor has just clicked would act for the refresh and again for the page."""
+    sent = request(kind)
+    message = BackMsg.FromString(sent["bytes"])
+    message.rerun_script.widget_states.widgets.add(id="button", trigger_value=True)
+    sent["bytes"] = message.SerializeToString()
+
+    async def run() -> Any:
+        async def receive() -> Any:
+            return sent
+
+        async def application(_scope: Any, receive: Any, _send: Any) -> None:
+            received = await receive()
+            of_application = BackMsg.FromString(received["bytes"]).rerun_script
+            assert len(of_application.widget_states.widgets) == values
+            assert of_application.fragment_id == message.rerun_script.fragment_id
+            assert of_application.query_string == kind
+
+        await RefreshGuard(application)({"type": "websocket"}, receive, receive)
+
+    event_loop.run(run())
+
+
 @pytest.mark.parametrize("data", [None, b"", b"\xff\xff", b"text"])
 def test_anything_else_passes_unchanged(data: bytes | None) -> None:
     message = {"type": "websocket.receive", "bytes": data, "text": "text"}
