@@ -125,6 +125,17 @@ def test_a_click_opens_its_run_though_a_look_for_news_comes_before_the_request(a
         open_by_click(new_page, row, name)
 
 
+def test_a_run_can_be_clicked_again_after_back(address: str, page: Page) -> None:
+    """Its cell stayed selected, and a click in a selected cell does nothing."""
+    visit(page, address + "/runs")
+    for row, name in [(1, "ST"), (0, "AT")]:
+        open_by_click(page, row, name)
+    settle(page)
+    page.go_back()
+    expect(page.locator(".st-key-open_run").get_by_role("heading", name="ST")).to_be_visible()
+    open_by_click(page, 0, "AT")
+
+
 def test_a_deletion_takes_two_clicks_in_the_open_run_and_is_seen(store: Path, servers: Servers, page: Page) -> None:
     """On a phone and on a screen: the panel goes away, and what was deleted is said where it was."""
     for number in range(2, 12):  # (a table that is as high as the window of a phone)

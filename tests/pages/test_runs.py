@@ -253,7 +253,10 @@ def test_an_address_opens_a_run_and_the_lists_of_its_config_are_folded(
 
 
 def test_the_row_of_the_open_run_is_marked(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row is known by its number: the table is another one when a run is added above, and the mark goes with the run."""
+    """A row is known by its number: the table is another one when a run is added above, and the mark goes with the run.
+
+    And when the address opens another run, as after Back: a click in a cell that stayed selected would do nothing.
+    """
 
     def marked(app: AppTest) -> tuple[str, str]:
         table = app.dataframe[0]
@@ -268,6 +271,10 @@ def test_the_row_of_the_open_run_is_marked(store: Path, monkeypatch: pytest.Monk
     begin(store, "four-st", seed=4)
     run_id, after = marked(app.run())
     assert run_id == "two-at" and after != before
+    app.query_params["config_of"] = "one-st"
+    run_id, after_back = marked(app.run())
+    assert run_id == "one-st" and after_back != after
+    assert marked(app.run()) == ("one-st", after_back)
 
 
 def test_a_click_in_a_row_opens_its_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

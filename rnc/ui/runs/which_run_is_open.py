@@ -25,6 +25,10 @@ def open_run(run_id: str) -> None:
 def close_run() -> None:
     """Close the run that is open; its cell of the table is then no longer selected, and can be clicked again."""
     st.query_params.pop(_KEY, None)
+    _forget_selection()
+
+
+def _forget_selection() -> None:
     st.session_state[_CLOSED] = st.session_state.get(_CLOSED, 0) + 1
 
 
@@ -33,9 +37,14 @@ def selection_of_table(run_ids: list[str], column: str) -> dict[str, Any]:
 
     A row is known by its number. Therefore the table is another element once it has other rows, and begins with a selected cell
     in the row of the open run, in `column`. Cells are selected instead of rows, since a row is selected only by its small box.
+
+    It is another element too if its selected cell is not of the open run, for example after Back: a click in a cell that is
+    selected already would do nothing.
     """
-    key = f"{_TABLE}_{st.session_state.get(_CLOSED, 0)}_{zlib.crc32('/'.join(run_ids).encode()):08x}"
     open_id = requested_run()
+    if _selected_run(_key_of_table(run_ids), run_ids) not in (None, open_id):
+        _forget_selection()
+    key = _key_of_table(run_ids)
     cells = [(run_ids.index(open_id), column)] if open_id in run_ids else []
     return {
         "key": key,
@@ -47,8 +56,20 @@ def selection_of_table(run_ids: list[str], column: str) -> dict[str, Any]:
 
 def open_selected(key: str, run_ids: list[str]) -> None:
     """Open the run in whose row the user clicked, in the table with this key; close the open one if no cell is selected."""
-    cells = st.session_state[key]["selection"]["cells"]
-    if cells and cells[0][0] < len(run_ids):
-        open_run(run_ids[cells[0][0]])
-    else:
+    selected = _selected_run(key, run_ids)
+    if selected is None:
         close_run()
+    else:
+        open_run(selected)
+
+
+def _key_of_table(run_ids: list[str]) -> str:
+    return f"{_TABLE}_{st.session_state.get(_CLOSED, 0)}_{zlib.crc32('/'.join(run_ids).encode()):08x}"
+
+
+def _selected_run(key: str, run_ids: list[str]) -> str | None:
+    """Return the run in whose row the table with this key has its selected cell; None if there is no table or no cell."""
+    if key not in st.session_state:
+        return None
+    cells = st.session_state[key]["selection"]["cells"]
+    return run_ids[cells[0][0]] if cells and cells[0][0] < len(run_ids) else None
