@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
+from rnc.interrupt_while_loading import raise_on_ctrl_c_again
+
 OUTPUT_CLOSED = 128 + 13
 """The exit code that shells use for a program whose output is no longer read (SIGPIPE)."""
 INTERRUPTED = 128 + 2
@@ -20,6 +22,7 @@ def run_command(main: Callable[[list[str]], int]) -> NoReturn:
     """
     code: int | str | None
     try:
+        raise_on_ctrl_c_again()
         try:
             code = main(sys.argv[1:])
         except SystemExit as exit_request:  # for example from --help

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 TOOLS = {
     "rnc.safe_paths", "rnc.trusted_places", "rnc.atomic_files", "rnc.command_output", "rnc.durations", "rnc.processes",
-    "rnc.json_log", "rnc.file_locks",
+    "rnc.json_log", "rnc.file_locks", "rnc.interrupt_while_loading",
 }  # fmt: skip
 """Modules that every room may import. They import only each other."""
 

@@ -6,6 +6,11 @@ stored, so that the film moves its samples along the attack's path and not on st
 Tested by tests/rnc/probe/test_attack_paths_of_finished_runs.py.
 """
 
+from rnc.interrupt_while_loading import end_at_once_on_ctrl_c
+
+if __name__ == "__main__":
+    end_at_once_on_ctrl_c()
+
 import argparse
 from pathlib import Path
 

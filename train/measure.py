@@ -1,5 +1,10 @@
 """The command line: `python -m train.measure --checkpoint FILE [FILE ...] --model NAME --data FOLDER_OR_FILE`."""
 
+from rnc.interrupt_while_loading import end_at_once_on_ctrl_c
+
+if __name__ == "__main__":
+    end_at_once_on_ctrl_c()
+
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path

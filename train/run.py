@@ -1,5 +1,10 @@
 """The command line: `python -m train.run [RECIPE] [--field value ...]`, also under torchrun."""
 
+from rnc.interrupt_while_loading import end_at_once_on_ctrl_c
+
+if __name__ in ("__main__", "__mp_main__"):  # the command, or a process that trains one of its runs
+    end_at_once_on_ctrl_c()
+
 import multiprocessing
 import os
 import sys
@@ -17,6 +22,7 @@ from rnc import json_log
 from rnc.command_output import fail, print_escaped, printable, run_command
 from rnc.device_and_threads import check_threads, cores, pick_device
 from rnc.durations import in_words
+from rnc.interrupt_while_loading import raise_on_ctrl_c_again
 from rnc.models.weights import CheckpointError
 from rnc.probe.execution import Precision
 from rnc.probe.interruption import StopRun, parse_duration, sigterm_stops
@@ -222,6 +228,7 @@ def _exit_code(run_id: str, future: Future[None]) -> int:
 
 
 def _begin_worker(store: Path) -> None:
+    raise_on_ctrl_c_again()
     json_log.set_up(store_if_log_allowed_beside(store))
     _end_with_parent()
 
