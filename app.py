@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from rnc.ui.server_routes import middleware, routes, show_unexpected_error
+from rnc.ui.server_middleware_and_routes import middleware, routes, show_unexpected_error
 from rnc.ui.warm_up import declare_pages, warm_up
 
 ICON = Path(__file__).parent / "rnc" / "ui" / "icon.svg"

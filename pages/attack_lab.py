@@ -3,7 +3,13 @@
 import streamlit as st
 
 from rnc.ui.figures import PageFigures
-from rnc.ui.lab.activities import ACTIVITIES, accept_old_names, activity_of, draw_answer, draw_fields_and_make_request
+from rnc.ui.lab.activities import (
+    ACTIVITIES,
+    accept_old_names,
+    activity_name_for_request,
+    draw_answer,
+    draw_fields_and_make_request,
+)
 from rnc.ui.lab.checkpoint_picker import choose_network
 from rnc.ui.lab.form import draw_attack_form
 from rnc.ui.lab.saved_results import SAVED, choose_saved, offer_to_save
@@ -16,7 +22,7 @@ from rnc.ui.selection import current_selection
 FIRST = next(iter(ACTIVITIES))
 
 selection = current_selection()
-adopt_jobs_of_address(activity_of)
+adopt_jobs_of_address(activity_name_for_request)
 accept_old_names()
 st.html(LAB_STYLE)
 figures = PageFigures("Attack lab")

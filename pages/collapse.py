@@ -18,5 +18,5 @@ if not conditions:
     st.stop()
 curves = read_curves(tuple(selection.runs), tuple(conditions), selection.split, options)
 draw_curves(figures, selection, conditions, options, curves)
-draw_summary(curves.at_epoch(selection.epoch))
+draw_summary(curves.at_epoch_last_and_best(selection.epoch))
 figures.draw_export_menu()

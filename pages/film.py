@@ -4,13 +4,13 @@ import streamlit as st
 
 from rnc.ui.film.film_player import draw_player
 from rnc.ui.film.one_or_two_films import choose_films_and_scope
-from rnc.ui.projections.shared_sample_selection import picked_samples, select, write_address
+from rnc.ui.projections.shared_sample_selection import picked_samples, select, write_address_if_few_samples
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
 st.title("Collapse film")
 films, scope = choose_films_and_scope(selection)
-write_address(scope)
+write_address_if_few_samples(scope)
 draw_player(films, selection.epoch, picked_samples(scope), lambda samples: select(scope, samples), key="film_player")
 st.caption(
     "Each dot is the feature vector of an image, and each diamond a class mean. The bar in a picture's corner is its scale, in "

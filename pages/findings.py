@@ -8,7 +8,7 @@ import streamlit as st
 from rnc.ui.figures import PageFigures
 from rnc.ui.pages.findings import draw_cards, findings_of, name_runs_judged_before_end, name_unjudged_runs
 from rnc.ui.pages.home_introduction import draw_doors, draw_introduction
-from rnc.ui.pages.verdicts import HOW_TO_READ_TILES, draw_matrix, tally, verdict_tiles
+from rnc.ui.pages.verdict_tiles_and_table import HOW_TO_READ_TILES, draw_matrix, tally, verdict_tiles
 from rnc.ui.selection import current_selection, selected_runs
 
 selection = current_selection()

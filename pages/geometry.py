@@ -7,7 +7,7 @@ from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.pages.geometry import (
     describe_geometry,
-    draw_all_cosines,
+    draw_cosines_by_condition,
     draw_duality_and_spectrum,
     draw_norms_and_angles,
     read_geometries,
@@ -31,7 +31,7 @@ st.caption(
 )
 summary = st.empty()
 geometries = read_geometries(run, epoch, selection)
-draw_all_cosines(figures, geometries)
+draw_cosines_by_condition(figures, geometries)
 angles = draw_norms_and_angles(figures, run, selection)
 summary.markdown(describe_geometry(run, selection.condition_name, angles, geometries))
 draw_duality_and_spectrum(figures, run, epoch, geometries)

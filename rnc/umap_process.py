@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rnc.pca_and_umap_planes import umap_plane
 from rnc.processes import start_helper
-from rnc.projection import umap_plane
 
 
 class UmapProcess:
@@ -33,7 +33,7 @@ class UmapProcess:
         self._child.communicate()
 
     def plane(self, clean: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return `rnc.projection.umap_plane`, computed in the process.
+        """Return `rnc.pca_and_umap_planes.umap_plane`, computed in the process.
 
         Raises RuntimeError if the process failed; it has printed the reason.
         """

@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 TOOLS = {
-    "rnc.safe_paths", "rnc.trusted_places", "rnc.atomic_files", "rnc.command_output", "rnc.durations", "rnc.processes",
-    "rnc.json_log", "rnc.file_locks", "rnc.interrupt_while_loading",
+    "rnc.safe_paths", "rnc.trusted_names", "rnc.atomic_files", "rnc.command_output", "rnc.durations", "rnc.processes",
+    "rnc.event_log", "rnc.file_locks", "rnc.interrupt_while_loading",
 }  # fmt: skip
 """Modules that every room may import. They import only each other."""
 
@@ -30,18 +30,18 @@ ROOMS: dict[str, set[str]] = {
     "rnc.attacks": {"rnc.vocabulary", "rnc.conditions"},
     "rnc.features": {"rnc.vocabulary", "rnc.datasets", "rnc.models"},
     "rnc.metrics": {"rnc.vocabulary"},
-    "rnc.projection": {"rnc.vocabulary"},
-    "rnc.umap_process": {"rnc.projection"},
+    "rnc.pca_and_umap_planes": {"rnc.vocabulary"},
+    "rnc.umap_process": {"rnc.pca_and_umap_planes"},
     "rnc.store": {"rnc.vocabulary", "rnc.conditions"},
     "rnc.probe": {
         "rnc.vocabulary", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics",
-        "rnc.projection", "rnc.umap_process", "rnc.device_and_threads", "rnc.store",
+        "rnc.pca_and_umap_planes", "rnc.umap_process", "rnc.device_and_threads", "rnc.store",
     },
     "rnc.claims": {"rnc.vocabulary"},
     "rnc.lab": {"rnc.vocabulary", "rnc.conditions", "rnc.class_mean_geometry", "rnc.store"},
     "rnc.lab.engine": {
         "rnc.vocabulary", "rnc.conditions", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics",
-        "rnc.projection", "rnc.device_and_threads", "rnc.lab",
+        "rnc.pca_and_umap_planes", "rnc.device_and_threads", "rnc.lab",
     },
     "rnc.film": {"rnc.vocabulary", "rnc.conditions", "rnc.class_mean_geometry", "rnc.store"},
     "rnc.ui.markdown": set(),
@@ -67,8 +67,8 @@ ROOMS: dict[str, set[str]] = {
 """Each room, and the rooms and modules of ours that it may import besides its own and TOOLS; a file is in the smallest."""
 
 WITH_TORCH = {
-    "rnc.device_and_threads", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics", "rnc.projection",
-    "rnc.probe", "rnc.lab.engine", "train", "train.sweeps",
+    "rnc.device_and_threads", "rnc.datasets", "rnc.models", "rnc.attacks", "rnc.features", "rnc.metrics",
+    "rnc.pca_and_umap_planes", "rnc.probe", "rnc.lab.engine", "train", "train.sweeps",
 }  # fmt: skip
 PACKAGES: dict[str, set[str]] = {
     "streamlit": {"rnc.ui", "pages", "app"},
@@ -78,8 +78,8 @@ PACKAGES: dict[str, set[str]] = {
     "torch": WITH_TORCH,
     "torchvision": {"rnc.datasets", "rnc.models"},
     "safetensors": {"rnc.models", "train"},
-    "umap": {"rnc.projection"},
-    "sklearn": {"rnc.datasets", "rnc.projection"},
+    "umap": {"rnc.pca_and_umap_planes"},
+    "sklearn": {"rnc.datasets", "rnc.pca_and_umap_planes"},
     "duckdb": {"rnc.store"},
     "duckdb_extensions": {"rnc.store"},
     "pyarrow": {"rnc.store", "rnc.datasets", "rnc.ui.charts", "rnc.ui.markdown"},  # (tables as they are sent)

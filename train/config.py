@@ -114,7 +114,7 @@ class RunConfig(MeasurementConfig):
         return [min(max(round(fraction * self.epochs), 1), self.epochs) for fraction in self.lr_drops]
 
     @property
-    def available_epochs(self) -> Epochs:
+    def epochs_to_choose_from(self) -> Epochs:
         """Return the initialisation, 0, and every epoch of training."""
         measured = parse_epochs(self.measured_epochs, self.epochs, self.drop_epochs, None)
         return Epochs(self.epochs, measured, self.drop_epochs)

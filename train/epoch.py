@@ -13,7 +13,7 @@ from rnc.models.fast_cpu.folding import CHECKED_IMAGES, FoldedCopy, folded_copy
 from rnc.probe.execution import Execution
 from rnc.probe.interruption import Diverged
 from rnc.probe.measured_images import TrainedImages
-from rnc.probe.samples_split_over_gpus import Ranks
+from rnc.probe.torchrun_ranks import Ranks
 from train.config import RunConfig
 from train.eager_sgd import EagerSGD
 from train.losses import TrainingLoss, training_images

@@ -18,9 +18,9 @@ from rnc.probe.measured_images import TrainedImages
 from rnc.probe.projections import Projector
 from rnc.probe.provenance import provenance
 from rnc.probe.run_session import RunSession, run_session
-from rnc.probe.samples_split_over_gpus import Ranks, join_ranks
 from rnc.probe.save_networks import save_network
 from rnc.probe.store_and_device_options import Options
+from rnc.probe.torchrun_ranks import Ranks, join_ranks
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.umap_process import UmapProcess
@@ -199,7 +199,7 @@ class _Run:
         self.writer.write_epoch(config.run_id, epoch, measured.rows)
         self.progress.unwritten = []
         if plan.keep_vectors:
-            self.projector.add_epoch(epoch, measured.samples)
+            self.projector.add_epoch_and_refit_pca(epoch, measured.samples)
         bar.set_description(f"{self._title()} acc {measured.train_accuracy:.1%}")
 
     def _save(self, *, always: bool) -> None:

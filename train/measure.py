@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from rnc import datasets, json_log
+from rnc import datasets, event_log
 from rnc.command_output import fail, print_escaped, run_command
 from rnc.datasets import DatasetSpec, allowed_folders, custom
 from rnc.datasets.custom import CustomImages
@@ -142,7 +142,7 @@ def main(arguments: list[str]) -> int:
 def measure(command: Command) -> None:
     """Check everything before changing the store, then measure. Raises the errors that `main` handles."""
     options = command.options()
-    json_log.set_up(store_if_log_allowed_beside(options.store))
+    event_log.set_up(store_if_log_allowed_beside(options.store))
     device = pick_device(options.device)
     check_threads(options.threads)
     checkpoints, skipped = checkpoint_files(command.checkpoint, command.epochs)
@@ -208,7 +208,7 @@ def _images(command: Command) -> tuple[CustomImages | None, DatasetSpec]:
 def _allow_app_to_read(images: CustomImages) -> None:
     """Allow the app of this user account to read the images for the store that will refer to them."""
     try:
-        allowed_folders.allow(images)
+        allowed_folders.record_as_allowed(images)
     except OSError as error:
         _say(
             f"the app will not show or attack these images, because their folder could not be recorded ({error}); start it with "

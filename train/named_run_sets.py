@@ -8,7 +8,7 @@ from functools import partial
 from itertools import product
 
 from rnc.conditions import Condition
-from rnc.probe.attack_from_config import attack
+from rnc.probe.default_attack_with_overrides import attack
 from rnc.vocabulary import ConditionKind, Norm, Objective, TargetRule
 from train.config import RunConfig
 

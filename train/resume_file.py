@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from rnc import json_log
+from rnc import event_log
 from rnc.models import FeatureClassifier
 from rnc.models.weights import write_atomically
 from rnc.safe_paths import UnsafePathError, read_plain_file
@@ -144,7 +144,7 @@ class ResumeFile:
         tensors = tensors_from_bytes(content)
         recorded = metadata.pop("sha256", None)
         if recorded is None:
-            json_log.event(
+            event_log.event(
                 "resume file of an older version without a checksum", run=self._config.run_id, path=self.path
             )
         elif recorded != digest(tensors, metadata):

@@ -18,7 +18,7 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from rnc import json_log
+from rnc import event_log
 from rnc.command_output import fail, print_escaped, printable, run_command
 from rnc.device_and_threads import check_threads, cores, pick_device
 from rnc.durations import in_words
@@ -27,16 +27,16 @@ from rnc.models.weights import CheckpointError
 from rnc.probe.execution import Precision
 from rnc.probe.interruption import StopRun, parse_duration, sigterm_stops
 from rnc.probe.measurement_config import check_least, check_most, primitive
-from rnc.probe.samples_split_over_gpus import leave_ranks
 from rnc.probe.store_and_device_options import Options
+from rnc.probe.torchrun_ranks import leave_ranks
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_if_log_allowed_beside, store_path
 from rnc.store.errors import RunExistsError, StoreError, StoreWriteError
-from train.check_recorded_config import config_in_store
 from train.config import RunConfig
 from train.cost import Estimate
 from train.loop import train_run
 from train.named_run_sets import find, paper_runs
+from train.read_recorded_run_config import config_in_store
 
 Duration = Annotated[float, primitive("DURATION", parse_duration, "{:g}s".format)]
 
@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
     configs = list({command.config.run_id: command.config for command in commands}.values())
     if commands[0].list_runs:
         return _list_runs()
-    json_log.set_up(store_if_log_allowed_beside(options.store))
+    event_log.set_up(store_if_log_allowed_beside(options.store))
     try:
         if commands[0].dry_run:
             return print_costs(configs, options, f"one after another on {pick_device(options.device)}: about {{}}")
@@ -229,7 +229,7 @@ def _exit_code(run_id: str, future: Future[None]) -> int:
 
 def _begin_worker(store: Path) -> None:
     raise_on_ctrl_c_again()
-    json_log.set_up(store_if_log_allowed_beside(store))
+    event_log.set_up(store_if_log_allowed_beside(store))
     _end_with_parent()
 
 

@@ -26,7 +26,12 @@ from rnc.vocabulary import RunState
 from train.run import Command, print_costs
 from train.sweeps.grid import grid
 from train.sweeps.job_options import job_options
-from train.sweeps.sweep_commands import check_recorded_commands, new_or_continued_sweep, run_arguments, sweep_name
+from train.sweeps.sweep_plan_and_train_commands import (
+    check_recorded_commands,
+    new_or_continued_sweep,
+    run_arguments,
+    sweep_name,
+)
 
 try:
     from train.sweeps.backends import Engine, EngineError, pick_engine

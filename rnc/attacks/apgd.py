@@ -39,7 +39,7 @@ class APGD(IterativeAttack):
                 halved = state.checkpoint(k - last_checkpoint)
                 x, gradient = choose(halved, state.x_max, x), choose(halved, state.gradient_at_x_max, gradient)
                 last_checkpoint = k
-            z = problem.move_within_ball(x, per_sample(state.eta) * self.ball.ascend(gradient, 1.0))
+            z = problem.move_within_ball(x, per_sample(state.eta) * self.ball.ascent_step(gradient, 1.0))
             x_next = z if k == 0 else problem.move_within_ball(x, _ALPHA * (z - x) + (1 - _ALPHA) * (x - x_previous))
             x, x_previous = x_next, x
             state.update(x, *_evaluate(problem, x, is_last=k + 1 == self.steps))

@@ -26,5 +26,5 @@ class FGSM(IterativeAttack):
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield the start and the point after the step."""
         yield start, start
-        images = problem.move_within_ball(start, self.ball.ascend(problem.gradient(start), self.ball.epsilon))
+        images = problem.move_within_ball(start, self.ball.ascent_step(problem.gradient(start), self.ball.epsilon))
         yield images, images

@@ -78,8 +78,8 @@ def attack_steps(
 ) -> Iterator[AttackStep]:
     """Yield every point of a condition's attack on images (N, c, h, w) with true labels (N,), its starts included.
 
-    There are `condition.num_iterations` points; clean images and noise have one. The caller may stop at any point and use
-    `kept`. Raises ValueError like `check_condition`, at the call and not at the first point.
+    There are `condition.num_points_over_restarts` points; clean images and noise have one. The caller may stop at any point and
+    use `kept`. Raises ValueError like `check_condition`, at the call and not at the first point.
     """
     return prepare(condition, logits_fn, images, labels, num_classes, generator).steps
 

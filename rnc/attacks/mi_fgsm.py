@@ -32,7 +32,7 @@ class MIFGSM(PGD):
         yield images, images
         for step_size in self.step_sizes():
             g = self.momentum * g + l1_normalised(problem.gradient(images))
-            images = problem.move_within_ball(images, self.ball.ascend(g, step_size))
+            images = problem.move_within_ball(images, self.ball.ascent_step(g, step_size))
             yield images, images
 
 

@@ -24,7 +24,7 @@ class Ball(Protocol):
     def starting_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Return the images at which an attack takes its first gradient."""
 
-    def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
+    def ascent_step(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """Return the step of length `step_size` (in this norm) along the gradient."""
 
     def project(self, delta: torch.Tensor) -> torch.Tensor:
@@ -73,7 +73,7 @@ class LinfBall(_ClippedBall):
         """Return noise of unit size per pixel with the size epsilon per pixel; Gaussian noise may leave the ball."""
         return self.epsilon * noise
 
-    def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
+    def ascent_step(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """Return the sign step."""
         return step_size * gradient.sign()
 
@@ -105,7 +105,7 @@ class L2Ball(_ClippedBall):
         """Return noise with norm epsilon."""
         return scale_to(noise, self.epsilon)
 
-    def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
+    def ascent_step(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """Return the step along the normalised gradient: of full length however small the gradient is, and 0 if it is exactly 0.
 
         The paper divides by the norm + 1e-10. That stops the attack on a network with very confident decisions: its

@@ -36,7 +36,7 @@ class PGD(IterativeAttack):
         yield images, images
         for step_size in self.step_sizes():
             gradient = problem.gradient(images)
-            images = problem.move_within_ball(images, self.ball.ascend(gradient, step_size))
+            images = problem.move_within_ball(images, self.ball.ascent_step(gradient, step_size))
             yield images, images
 
     def step_sizes(self) -> list[float]:

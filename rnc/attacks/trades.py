@@ -34,10 +34,10 @@ class TradesL2Ball(_UnclippedStart, L2Ball):
     direction: torch.Tensor = field(compare=False)
     """(N, c, h, w) random direction, drawn once per attack."""
 
-    def ascend(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
+    def ascent_step(self, gradient: torch.Tensor, step_size: float) -> torch.Tensor:
         """Return the step along the normalised gradient, or along the random direction if the gradient is 0."""
         vanished = (amplitudes(gradient) == 0).view(-1, *(1,) * (gradient.dim() - 1))
-        return super().ascend(torch.where(vanished, self.direction, gradient), step_size)
+        return super().ascent_step(torch.where(vanished, self.direction, gradient), step_size)
 
     def confined_images(self, clean: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """Clip to [0, 1], then shorten: a point between two valid images is a valid image."""

@@ -101,7 +101,7 @@ class RunEvidence:
         """Return the stages of the network from the pixels on, without the penultimate features."""
         return self._stages
 
-    def smaller_epsilon_ratios(self) -> dict[str, float]:
+    def epsilon_shares_of_weaker_attacks(self) -> dict[str, float]:
         """Return the untargeted attacks in the run's norm below its epsilon, with their share of it."""
         return self._smaller_attacks
 

@@ -62,7 +62,7 @@ def _c2(run: RunEvidence) -> list[Number]:
         ),
         run.at_least("equiangularity, perturbed / clean", turned, SIMPLEX_LOST, Role.PERTURBED),
     ]
-    for shown, share in run.smaller_epsilon_ratios().items():
+    for shown, share in run.epsilon_shares_of_weaker_attacks().items():
         if math.isclose(share, 0.5):
             numbers.append(
                 run.at_least("NC1 at ε/2 / clean", run.relative_to_clean(shown, Metric.NC1), DESTROYED, shown)

@@ -148,7 +148,7 @@ class Condition:
         return self.target_rule not in (None, TargetRule.UNTARGETED)
 
     @property
-    def num_iterations(self) -> int:
+    def num_points_over_restarts(self) -> int:
         """Return the number of points of an attack: the start and the steps of every restart; 1 for clean images and noise."""
         steps = 1 if self.kind is ConditionKind.FGSM else self.steps or 0
         return self.restarts * (steps + 1)

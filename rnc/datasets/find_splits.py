@@ -1,6 +1,6 @@
 """The training and the test split of the user's own images, found by their names, and the files next to them.
 
-Splits are recognised by common names (`accepted_names.split_of`), ignoring case: as folders of class folders, as names of
+Splits are recognised by common names (`folder_names.split_of`), ignoring case: as folders of class folders, as names of
 Parquet files, or as folders of Parquet files (the hub's `train/0000.parquet`), the last also inside a folder `data` or
 a subset's.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rnc.datasets import accepted_names, image_folder, parquet_folder
+from rnc.datasets import folder_names, image_folder, parquet_folder
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.safe_paths import quoted
 from rnc.vocabulary import Split
@@ -94,8 +94,8 @@ def _parquet_splits(base: Path) -> FolderSplits:
     used: list[Path] = []
     for split in Split:
         names = sorted(
-            (name for name in groups if accepted_names.split_of(name) is split),
-            key=accepted_names.priority,
+            (name for name in groups if folder_names.split_of(name) is split),
+            key=folder_names.priority,
         )
         if names:
             parquet_folder.check_series(groups[names[0]])
@@ -115,11 +115,11 @@ def _group_by_split_name(entries: list[Path], direct_files: list[Path]) -> tuple
     """Return the files grouped by the name of their split, and the files outside subfolders that have no such name."""
     groups: dict[str, list[Path]] = {}
     for path in direct_files:
-        name = accepted_names.split_name_in(path.name[: -len(_PARQUET)])
+        name = folder_names.split_name_in(path.name[: -len(_PARQUET)])
         if name:
             groups.setdefault(name, []).append(path)
     for folder in entries:
-        if folder.is_dir() and accepted_names.split_of(folder.name) and folder.name not in groups:
+        if folder.is_dir() and folder_names.split_of(folder.name) and folder.name not in groups:
             files = [path for path in _visible(folder) if path.name.lower().endswith(_PARQUET)]
             if files:
                 groups[folder.name] = files
@@ -130,14 +130,12 @@ def _group_by_split_name(entries: list[Path], direct_files: list[Path]) -> tuple
 def _image_splits(folder: Path) -> FolderSplits:
     """Return the splits in a folder that are folders of class folders, or the class folders directly inside it."""
     subfolders = image_folder.class_folders(folder)
-    split_folders = {
-        path: image_folder.class_folders(path) for path in subfolders if accepted_names.split_of(path.name)
-    }
+    split_folders = {path: image_folder.class_folders(path) for path in subfolders if folder_names.split_of(path.name)}
     train, other_trains = _train_split(folder, subfolders, split_folders)
     if not train.folders:
         return FolderSplits()
     tests = [
-        path for path in split_folders if path not in train.folders and accepted_names.split_of(path.name) is Split.TEST
+        path for path in split_folders if path not in train.folders and folder_names.split_of(path.name) is Split.TEST
     ]
     tests.sort(key=_priority)
     usable = [path for path in tests if _share_a_class(split_folders[path], train.folders)]
@@ -166,7 +164,7 @@ def _train_split(
     Raises DatasetError if there are only test images.
     """
     trains = [
-        path for path, inner in split_folders.items() if inner and accepted_names.split_of(path.name) is Split.TRAIN
+        path for path, inner in split_folders.items() if inner and folder_names.split_of(path.name) is Split.TRAIN
     ]
     if trains:
         trains.sort(key=_priority)
@@ -181,7 +179,7 @@ def _train_split(
 
 
 def _priority(path: Path) -> tuple[int, str]:
-    return accepted_names.priority(path.name)
+    return folder_names.priority(path.name)
 
 
 def _is_test_split(path: Path, split_folders: dict[Path, list[Path]], siblings: list[Path]) -> bool:
@@ -189,7 +187,7 @@ def _is_test_split(path: Path, split_folders: dict[Path, list[Path]], siblings: 
 
     It is one if its subfolders are named like the folders next to it, or if all of these are such splits too.
     """
-    if not split_folders.get(path) or accepted_names.split_of(path.name) is not Split.TEST:
+    if not split_folders.get(path) or folder_names.split_of(path.name) is not Split.TEST:
         return False
     others = [sibling for sibling in siblings if sibling not in split_folders]
     return (not others and all(split_folders.values())) or _share_a_class(split_folders[path], others)
@@ -200,4 +198,4 @@ def _share_a_class(folders: Sequence[Path], classes: Sequence[Path]) -> bool:
     if not classes:
         return False
     spec = DatasetSpec("", tuple(path.name for path in classes), (1, 1, 1), (), ())
-    return any(accepted_names.label_of(spec, path.name) is not None for path in folders)
+    return any(folder_names.label_of(spec, path.name) is not None for path in folders)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnc.datasets import accepted_names
+from rnc.datasets import folder_names
 from rnc.datasets.decoding import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
@@ -64,8 +64,8 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ImageFolder | None:
     Raises DatasetError if a class folder is not a class of the data set or duplicates another, or if a class has no
     images.
     """
-    for folder in accepted_names.candidate_folders(spec, root):
-        for split_folder in accepted_names.split_folders(folder, split):
+    for folder in folder_names.candidate_folders(spec, root):
+        for split_folder in folder_names.split_folders(folder, split):
             subfolders = class_folders(split_folder)
             if subfolders:
                 return from_class_folders(spec, split_folder, subfolders)
@@ -128,7 +128,7 @@ def from_class_folders(spec: DatasetSpec, folder: Path, class_folders: list[Path
     """Return the images of class folders. Raises DatasetError like `find`."""
     labels: dict[Path, int] = {}
     for class_folder in class_folders:
-        label = accepted_names.label_of(spec, class_folder.name)
+        label = folder_names.label_of(spec, class_folder.name)
         if label is None:
             raise DatasetError(
                 f"{class_folder} is not named after a class of {spec.name}; rename or remove it; "

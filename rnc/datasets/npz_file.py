@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rnc.datasets import accepted_names
+from rnc.datasets import folder_names
 from rnc.datasets.decoding import MOST_BYTES
 from rnc.datasets.specs import DatasetError
 from rnc.vocabulary import Split
@@ -89,7 +89,7 @@ def _channels_first(images: np.ndarray, path: Path) -> np.ndarray:
 def _array_names(archive: zipfile.ZipFile, split: Split, path: Path) -> tuple[str, str] | None:
     available = sorted(name.removesuffix(".npy") for name in archive.namelist())
     original_name = {name.lower(): name for name in reversed(available)}
-    forms = [form for word in accepted_names.split_names(split) for form in (f"{word}_{{}}", f"{{}}_{word}")]
+    forms = [form for word in folder_names.split_names(split) for form in (f"{word}_{{}}", f"{{}}_{word}")]
     for form in [*forms, *["{}"] * (split is Split.TRAIN)]:
         for images, labels in _PAIRS:
             if {form.format(images), form.format(labels)} <= set(original_name):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnc.datasets import accepted_names
+from rnc.datasets import folder_names
 from rnc.datasets.decoding import MOST_ENCODED_BYTES, EncodedImage
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.vocabulary import Split
@@ -99,7 +99,7 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 
     Raises DatasetError if a numbered series is incomplete, or mixed with other files.
     """
-    for folder in accepted_names.candidate_folders(spec, root):
+    for folder in folder_names.candidate_folders(spec, root):
         for below in ("", "data", "plain_text", spec.name, "160px"):
             files = split_files(folder / below, split)
             if files:
@@ -110,8 +110,8 @@ def find(spec: DatasetSpec, split: Split, root: Path) -> ParquetFolder | None:
 def split_files(folder: Path, split: Split) -> list[Path]:
     """Return the Parquet files of a split in a folder; empty if there are none. Raises DatasetError like `find`."""
     available = sorted(folder.glob("*-*.parquet"))
-    named = [name for path in available if accepted_names.split_of(name := path.name.partition("-")[0]) is split]
-    for name in sorted(set(named), key=accepted_names.priority):
+    named = [name for path in available if folder_names.split_of(name := path.name.partition("-")[0]) is split]
+    for name in sorted(set(named), key=folder_names.priority):
         files = [path for path in available if path.name.startswith(f"{name}-")]
         check_series(files)
         return files
@@ -231,7 +231,7 @@ def _column_named(accepted: tuple[str, ...], schema: "pa.Schema", path: Path, wh
 def _check_class_order(spec: DatasetSpec, schema: "pa.Schema", label_column: str, path: Path) -> None:
     """Compare the class names in a file's header, as on the hub, with the spec; a file without names is accepted unchecked."""
     header_names = _names_in_header(schema, label_column)
-    if header_names is not None and [accepted_names.label_of(spec, name) for name in header_names] != list(
+    if header_names is not None and [folder_names.label_of(spec, name) for name in header_names] != list(
         range(spec.num_classes)
     ):
         raise DatasetError(

@@ -16,9 +16,9 @@ from rnc.datasets import (
     parquet_folder,
     torchvision_download,
 )
-from rnc.datasets.accepted_names import ROOT_VARIABLE, data_root
 from rnc.datasets.custom import CustomImages
 from rnc.datasets.decoding import ImageSource
+from rnc.datasets.folder_names import ROOT_VARIABLE, data_root
 from rnc.datasets.image_set import ImageSet
 from rnc.datasets.images_by_index import ImageSubset
 from rnc.datasets.specs import SPECS, DatasetError, DatasetSpec

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnc.datasets import accepted_names, image_folder
+from rnc.datasets import folder_names, image_folder
 from rnc.datasets.specs import DatasetError, DatasetSpec
 from rnc.file_locks import wait_for_lock
 from rnc.vocabulary import Split
@@ -63,20 +63,20 @@ def load_imagenette(spec: DatasetSpec, split: Split, root: Path, *, download: bo
     """
     with _explain_errors(spec, split, root, download):
         if not download:
-            raise FileNotFoundError(f"there is no folder {accepted_names.IMAGENETTE_RELEASE}")
+            raise FileNotFoundError(f"there is no folder {folder_names.IMAGENETTE_RELEASE}")
         from torchvision import datasets
 
         with _download_lock(root), _socket_timeout():
             if image_folder.find(spec, split, root) is None:
                 # Unpacked elsewhere and then renamed, because a partly unpacked archive looks like a complete one.
                 temporary = root / ".imagenette-download"
-                shutil.rmtree(temporary / accepted_names.IMAGENETTE_RELEASE, ignore_errors=True)
+                shutil.rmtree(temporary / folder_names.IMAGENETTE_RELEASE, ignore_errors=True)
                 datasets.Imagenette(str(temporary), size="160px", download=True)
-                (temporary / accepted_names.IMAGENETTE_RELEASE).rename(root / accepted_names.IMAGENETTE_RELEASE)
+                (temporary / folder_names.IMAGENETTE_RELEASE).rename(root / folder_names.IMAGENETTE_RELEASE)
                 shutil.rmtree(temporary, ignore_errors=True)
         folder = image_folder.find(spec, split, root)
         if folder is None:
-            raise ValueError(f"{root / accepted_names.IMAGENETTE_RELEASE} has no images of this split")
+            raise ValueError(f"{root / folder_names.IMAGENETTE_RELEASE} has no images of this split")
         return folder
 
 
@@ -87,20 +87,20 @@ def _explain_errors(spec: DatasetSpec, split: Split, root: Path, download: bool)
     except DatasetError:
         raise
     except Exception as error:  # torchvision passes on all errors of network, disk, archive or parsing
-        folders = " or ".join(str(path) for path in accepted_names.candidate_folders(spec, root))
-        names = "|".join(accepted_names.split_names(split))
+        folders = " or ".join(str(path) for path in folder_names.candidate_folders(spec, root))
+        names = "|".join(folder_names.split_names(split))
         reason = " ".join(str(error).split()).removesuffix(".") or type(error).__name__
         if not download:
             raise DatasetError(
                 f"the images of {spec.name} {split} are not on this machine: there are no Parquet files or image folders in "
                 f"{folders}, and no files of torchvision in {root}. The app downloads nothing by itself. To download them, run "
                 f"python -c \"from rnc import datasets; datasets.load('{spec.name}', '{split}')\" in the folder of this "
-                f"program, or set {accepted_names.ROOT_VARIABLE} to the folder that contains them"
+                f"program, or set {folder_names.ROOT_VARIABLE} to the folder that contains them"
             ) from error
         raise DatasetError(
             f"there are no images of {spec.name} {split}. {folders} has neither Parquet files ({names})-*.parquet nor image "
             f"folders ({names})/CLASS/*.png, and torchvision could not find them in {root} or download them: {reason}. "
-            f"Give the folder that contains them with --data-root or {accepted_names.ROOT_VARIABLE}, or connect this machine "
+            f"Give the folder that contains them with --data-root or {folder_names.ROOT_VARIABLE}, or connect this machine "
             "to the network; if torchvision's files are damaged, delete them."
         ) from error
 

@@ -18,14 +18,14 @@ from rnc.safe_paths import UnsafePathError, open_plain_file
 from rnc.store.errors import StoreError
 from rnc.store.file_locations import (
     checkpoints_folder,
-    folder_of_store,
+    folder_containing_store,
+    folder_of_networks_without_run,
     is_plain_file,
     is_plain_folder,
-    leftovers_folder,
     remove_path,
 )
 from rnc.store.locks import training_process
-from rnc.store.networks_of_other_stores import other_stores
+from rnc.store.networks_shared_by_stores import other_stores
 from rnc.store.reader import StoreReader
 from rnc.vocabulary import STALE_SECONDS
 
@@ -114,7 +114,7 @@ def _incomplete_files(store: Path, known: set[str], others: list[Path]) -> list[
     """
     if not store.parent.is_dir():
         return []
-    paths = [path for path in folder_of_store(store).iterdir() if _is_partial_store(path, store)]
+    paths = [path for path in folder_containing_store(store).iterdir() if _is_partial_store(path, store)]
     for folder in _run_folders(store):
         partial_files = [
             path for path in folder.iterdir() if _PARTIAL_NETWORK.fullmatch(path.name) and is_plain_file(path)
@@ -152,7 +152,7 @@ def _remove(path: Path) -> str:
 
 
 def _move_aside(folder: Path, store: Path) -> str:
-    place = leftovers_folder(store)
+    place = folder_of_networks_without_run(store)
     place.mkdir(exist_ok=True)
     target = place / folder.name
     number = 1

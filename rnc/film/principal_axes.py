@@ -36,7 +36,7 @@ class PrincipalAxes:
 
 
 def principal_axes(reader: StoreReader, run_id: str) -> PrincipalAxes:
-    """Fit the axes to the clean training features of all stored epochs together, as `rnc.projection.PlanePCA` does.
+    """Fit the axes to the clean training features of all stored epochs together, as `rnc.pca_and_umap_planes.PlanePCA` does.
 
     The vectors are summed up epoch by epoch. Raises ValueError if the features have one dimension or more than MOST_DIMENSIONS,
     or if there are too few.

@@ -29,7 +29,7 @@ _Name = tuple[str, str]
 
 def attack_passes(condition: Condition, *, every_frame: bool) -> float:
     """Return the forward passes per image of an attack of which every frame, or only the beginning and the end, is measured."""
-    steps = condition.num_iterations - condition.restarts
+    steps = condition.num_points_over_restarts - condition.restarts
     return steps * PASSES_PER_GRADIENT + measured_frames(condition, every_frame=every_frame) * _PASSES_PER_FRAME
 
 
@@ -37,7 +37,7 @@ def measured_frames(condition: Condition, *, every_frame: bool) -> int:
     """Return the number of frames of an attack that are measured: all that are kept, or the clean and the perturbed images."""
     if not every_frame:
         return 2
-    return 1 + min(condition.num_iterations // condition.restarts, MOST_FRAMES) + condition.restarts - 1
+    return 1 + min(condition.num_points_over_restarts // condition.restarts, MOST_FRAMES) + condition.restarts - 1
 
 
 def forward_passes(request: Request) -> float:

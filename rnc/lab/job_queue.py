@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from rnc import json_log
+from rnc import event_log
 from rnc.lab.estimates import PassTimes
 from rnc.lab.job import Job, JobState
 from rnc.lab.message_format import MessageError
@@ -77,7 +77,7 @@ class JobQueue:
             return job
         with self._changed:
             self._drop_abandoned()
-            refusal = self.limits.refusal_of_visitor(job, self._waiting, self._current) or self._wake()
+            refusal = self.limits.refusal_by_queue_limits(job, self._waiting, self._current) or self._wake()
             if refusal is not None:
                 raise JobRefusedError(refusal)
             self._waiting.append(job)
@@ -100,7 +100,7 @@ class JobQueue:
         with self._changed:
             self._to_measure = source
             if (refusal := self._wake()) is not None:
-                json_log.event("lab: no pass time", error=refusal)
+                event_log.event("lab: no pass time", error=refusal)
 
     def touch(self, job: Job) -> None:
         """Record that somebody still waits for a job, and start the serving thread again if it has died."""
@@ -109,7 +109,7 @@ class JobQueue:
             return
         with self._changed:
             if (refusal := self._wake()) is not None:
-                json_log.event("lab: not started", error=refusal)
+                event_log.event("lab: not started", error=refusal)
 
     def place(self, job: Job) -> int | None:
         """Return the number of jobs that are served before this one; None if it is no longer queued."""
@@ -155,7 +155,7 @@ class JobQueue:
         try:
             return self._cache.get(request.key)
         except Exception as error:
-            json_log.log_exception(error)
+            event_log.log_exception(error)
             return None
 
     def _answer_from_cache(self, job: Job) -> bool:
@@ -174,7 +174,7 @@ class JobQueue:
                 thread = threading.Thread(target=self._serve, name="lab", daemon=True)
                 thread.start()
             except RuntimeError as error:  # the system has no thread left
-                json_log.log_exception(error)
+                event_log.log_exception(error)
                 return f"the lab cannot start now ({error}); try again in a moment"
             self._thread = thread
         self._changed.notify_all()
@@ -184,7 +184,7 @@ class JobQueue:
         """Fail the job of a thread that died, and end its worker, which may still be at work."""
         job, self._current = self._current, None
         if self._thread is not None:
-            json_log.event("lab: its thread died and is started again", 40)
+            event_log.event("lab: its thread died and is started again", 40)
             self._worker.end()
         if job is not None:
             job.end(JobState.FAILED, error="The lab failed; run it again.")
@@ -207,7 +207,7 @@ class JobQueue:
                 elif not self._answer_from_cache(work):
                     self._run(work)
             except Exception as error:  # any exception, so that the next job is served
-                json_log.log_exception(error)
+                event_log.log_exception(error)
                 if self._current is not None:
                     self._fail(self._current, f"The lab failed ({type(error).__name__}); run it again.")
                 time.sleep(_PAUSE_SECONDS)
@@ -244,7 +244,7 @@ class JobQueue:
             self._fail(job, str(error))
         except Exception as error:  # any exception, so that the queue goes on
             self._worker.end()
-            json_log.log_exception(error)
+            event_log.log_exception(error)
             self._fail(job, f"The lab failed ({type(error).__name__}); try again: other attacks continue.")
         else:
             self._finish(job, result, is_complete)
@@ -258,7 +258,7 @@ class JobQueue:
             self._pass_times.add_request(job.request, job.running_seconds)
             self._cache.put(job.request.key, result)
         except Exception as error:  # the job still gets its result
-            json_log.log_exception(error)
+            event_log.log_exception(error)
         job.end(JobState.DONE, result)
         self._answer_equal_jobs(job.request, result)
 
@@ -275,7 +275,7 @@ class JobQueue:
         self.limits.request_end_if_exceeded(current)
         end_request = current.end_request
         if end_request is not None and time.monotonic() - end_request.requested_at > self.limits.stop_seconds:
-            json_log.event("lab: a worker that did not stop in time was ended", logging.WARNING)
+            event_log.event("lab: a worker that did not stop in time was ended", logging.WARNING)
             raise WorkerGoneError("The attack's process did not stop in time, and was ended.")
 
     def _measure_pass_time(self, source: Source) -> None:
@@ -286,13 +286,13 @@ class JobQueue:
             if not isinstance(error, MessageError | RequestFailedError):
                 self._worker.end()
             if not isinstance(error, MessageError | RequestFailedError | WorkerGoneError):
-                json_log.log_exception(error)
+                event_log.log_exception(error)
             if not self.closed:
-                json_log.event("lab: no pass time", logging.WARNING, run=source.run_id[:200], error=str(error))
+                event_log.event("lab: no pass time", logging.WARNING, run=source.run_id[:200], error=str(error))
 
     def _fail(self, job: Job, error: str) -> None:
         if self.closed:
             error = _CLOSED
         elif not job.ended:
-            json_log.event("lab: a job failed", logging.WARNING, text=error)
+            event_log.event("lab: a job failed", logging.WARNING, text=error)
         job.end(JobState.FAILED, error=error)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rnc import json_log
+from rnc import event_log
 from rnc.durations import in_words
 from rnc.lab.job import Job, JobState
 
@@ -55,7 +55,7 @@ class Limits:
             f"Ask for fewer images, steps or values ({SECONDS_VARIABLE}, in seconds, changes the limit of a server)."
         )
 
-    def refusal_of_visitor(self, job: Job, waiting: Collection[Job], current: Job | None) -> str | None:
+    def refusal_by_queue_limits(self, job: Job, waiting: Collection[Job], current: Job | None) -> str | None:
         """Return why a job does not enter the queue: the queue, or the visitor's part of it, is full. None if it enters."""
         if len(waiting) >= self.queued:
             return f"{self.queued} attacks wait already; try again when some of them are done"
@@ -143,6 +143,6 @@ def _number(variable: str, default: float) -> float:
     except ValueError:
         number = math.nan
     if not (math.isfinite(number) and number > 0):
-        json_log.report_error(f"{variable} must be a number above 0, got {value[:80]!r}; the default limit applies")
+        event_log.report_error(f"{variable} must be a number above 0, got {value[:80]!r}; the default limit applies")
         return default
     return number

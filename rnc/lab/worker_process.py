@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rnc import json_log
+from rnc import event_log
 from rnc.durations import in_words
 from rnc.lab.estimates import NetworkSpeed
 from rnc.lab.job import Job
@@ -118,7 +118,7 @@ class WorkerProcess:
                         if pipe is not None:
                             pipe.close()
         except Exception as error:
-            json_log.log_exception(error)
+            event_log.log_exception(error)
 
     def end_for_good(self) -> None:
         """End the process, and start no other."""
@@ -160,7 +160,7 @@ class WorkerProcess:
                 )
             check()
         self.start_seconds = time.monotonic() - began
-        json_log.event("lab: worker started", process=process.pid, seconds=round(self.start_seconds, 1))
+        event_log.event("lab: worker started", process=process.pid, seconds=round(self.start_seconds, 1))
 
     def _answer(self, number: int) -> Message | None:
         """Return the next answer to a request, or None if none came within a tick.
@@ -196,7 +196,7 @@ class WorkerProcess:
                         break
                     self._received += part
         except MessageError as error:
-            json_log.event("lab: the worker's answers cannot be read", 40, process=process.pid, error=str(error))
+            event_log.event("lab: the worker's answers cannot be read", 40, process=process.pid, error=str(error))
             _kill(process)
             raise WorkerGoneError(_reason_of_end(process, "sent an answer that cannot be read")) from None
         except (OSError, ValueError):  # `end` has closed the pipe
@@ -274,7 +274,7 @@ def _reason_of_end(process: subprocess.Popen[bytes], fault: str | None = None) -
         time.sleep(0.01)
     _kill(process)
     code = process.wait()
-    json_log.event("lab: the worker ended", 40, process=process.pid, code=code)
+    event_log.event("lab: the worker ended", 40, process=process.pid, code=code)
     if fault is None and still_running:
         fault = "does not answer any more"
     if fault is not None:

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from rnc.metrics.collapse import nc1
+from rnc.metrics.collapse_measures_from_literature import nc1_trace_ratio
 from rnc.metrics.means_by_class import ClassMeans
-from rnc.metrics.related import nc1_trace_ratio
 from rnc.metrics.scatter_around_means import scatter_around
 from rnc.vocabulary import Metric
 

@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional
 
+from rnc.metrics.collapse_measures_from_literature import related_metrics
 from rnc.metrics.means_by_class import ClassMeans, class_means
-from rnc.metrics.related import related_metrics
 from rnc.metrics.row_chunks_and_precision import (
     Array,
     as_float64,

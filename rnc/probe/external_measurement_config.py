@@ -38,7 +38,7 @@ class ExternalRun(MeasurementConfig):
         self.check_epochs()
 
     @property
-    def available_epochs(self) -> Epochs:
+    def epochs_to_choose_from(self) -> Epochs:
         """Return the epochs of the files, all of which are measured."""
         return Epochs(self.epochs[-1], list(self.epochs), [])
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from rnc import json_log, metrics
+from rnc import event_log, metrics
 from rnc.attacks.from_condition import perturbation
 from rnc.attacks.problem import Logits
 from rnc.conditions import CLEAN, Condition, no_gradient_message
@@ -30,7 +30,7 @@ from rnc.probe.metric_rows import (
     add_means,
     add_sample,
 )
-from rnc.probe.samples_split_over_gpus import Ranks
+from rnc.probe.torchrun_ranks import Ranks
 from rnc.store.row_buffer import Rows
 from rnc.vocabulary import ConditionKind, Metric, Role, Split
 
@@ -188,7 +188,7 @@ class Probe:
         warning = no_gradient_message(condition, count, len(self._sets[split].images))
         if warning is not None and self._ranks.is_main:
             where = {"run": self._run_id, "epoch": epoch, "split": str(split), "condition": condition.slug}
-            json_log.event("attack without gradients", logging.WARNING, text=warning, **where)
+            event_log.event("attack without gradients", logging.WARNING, text=warning, **where)
             tqdm.write(f"{self._run_id}, epoch {epoch}, {split}: {warning}")
 
     def _measured_condition(

@@ -147,5 +147,5 @@ class _Measurement:
             save_network(model, run.run_id, epoch, run.network, self.writer.path, measured.rows)
         self.writer.write_epoch(run.run_id, epoch, measured.rows)
         if plan.keep_vectors:
-            self.projector.add_epoch(epoch, measured.samples)
+            self.projector.add_epoch_and_refit_pca(epoch, measured.samples)
         self.session.heartbeat.epochs_done = epoch

@@ -18,7 +18,7 @@ from rnc import datasets
 from rnc.attacks.from_condition import check_condition
 from rnc.conditions import CLEAN, Condition, parse_pixels
 from rnc.datasets import DatasetSpec
-from rnc.probe.attack_from_config import Attack, attack
+from rnc.probe.default_attack_with_overrides import Attack, attack
 from rnc.probe.epoch_choice import parse_epochs
 from rnc.vocabulary import ConditionKind, Norm, Role, TargetRule
 
@@ -134,7 +134,7 @@ class MeasurementConfig:
         _ = self.conditions, self.vectors_at(), self.checkpoints_at(), self.layerwise_at(), self.umap_at()
 
     @property
-    def available_epochs(self) -> Epochs:
+    def epochs_to_choose_from(self) -> Epochs:
         """Return the epochs from which the choices below are made; every kind of run defines its own."""
         raise NotImplementedError
 
@@ -188,7 +188,7 @@ class MeasurementConfig:
 
     def measured_at(self) -> list[int]:
         """Return the epochs that are measured; 0 is the initialisation."""
-        return self.available_epochs.measured
+        return self.epochs_to_choose_from.measured
 
     def vectors_at(self) -> list[int]:
         """Return the epochs whose vectors are kept."""
@@ -208,7 +208,7 @@ class MeasurementConfig:
         return [epoch for epoch in chosen if epoch in self.vectors_at()]
 
     def _chosen(self, text: str) -> list[int]:
-        epochs = self.available_epochs
+        epochs = self.epochs_to_choose_from
         return parse_epochs(text, epochs.last, epochs.drops, epochs.measured)
 
     def to_json(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import numpy as np
 from tqdm import tqdm
 
 from rnc.conditions import CLEAN, Condition
+from rnc.pca_and_umap_planes import UMAP_POINTS, PlanePCA
 from rnc.probe.measure_epoch import Sample
 from rnc.probe.measurement_config import MeasurementConfig
-from rnc.projection import UMAP_POINTS, PlanePCA
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
 from rnc.store.writer import StoreWriter
@@ -16,7 +16,7 @@ from rnc.vocabulary import ProjectionMethod, Role, Split
 
 Samples = dict[tuple[Split, Condition], Sample]
 Plane = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
-"""Function (clean features, others) -> coordinates (n, 2) of each, like `rnc.projection.umap_plane`."""
+"""Function (clean features, others) -> coordinates (n, 2) of each, like `rnc.pca_and_umap_planes.umap_plane`."""
 
 _LEAST_UMAP = 4
 """The minimum number of points: with fewer, UMAP cannot compute the three directions of its first layout."""
@@ -36,7 +36,7 @@ class Projector:
         """Return the samples of the last epoch added."""
         return self._epochs[max(self._epochs)] if self._epochs else None
 
-    def add_epoch(self, epoch: int, samples: Samples) -> None:
+    def add_epoch_and_refit_pca(self, epoch: int, samples: Samples) -> None:
         """Add an epoch, refit PCA on all clean training features so far, and store every epoch in the new basis."""
         self._epochs[epoch] = samples
         try:
@@ -52,7 +52,7 @@ class Projector:
         self._writer.replace_projections(self._config.run_id, ProjectionMethod.PCA, rows)
 
     def load_stored_epochs(self) -> None:
-        """Load the epochs in the store as if by `add_epoch`, for a run that is resumed."""
+        """Load the epochs in the store as if by `add_epoch_and_refit_pca`, for a run that is resumed."""
         stored = StoreReader(self._writer.path).samples.features(self._config.run_id)
         for key, part in stored.groupby(["epoch", "split", "condition"]):
             epoch, split, condition = map(str, key)

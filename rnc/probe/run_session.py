@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rnc import json_log
+from rnc import event_log
 from rnc.probe.heartbeat import Heartbeat
 from rnc.probe.interruption import StopRun, sigterm_stops
 from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.save_networks import forget_unknown
 from rnc.store.errors import StoreError
 from rnc.store.locks import run_lock
-from rnc.store.networks_of_other_stores import refuse_networks_of_others
+from rnc.store.networks_shared_by_stores import refuse_networks_of_others
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 
@@ -66,7 +66,7 @@ class RunSession:
         self.heartbeat.epochs_done = epochs_done
         self._seconds_before = seconds_before
         name = "run started" if resume_after is None else "run resumed"
-        json_log.event(name, run=config.run_id, epoch=resume_after or 0, device=provenance["device"])
+        event_log.event(name, run=config.run_id, epoch=resume_after or 0, device=provenance["device"])
         forget_unknown(self.writer.path, config.run_id, -1 if resume_after is None else resume_after)
 
     def seconds(self) -> float:
@@ -89,7 +89,7 @@ class RunSession:
     def _end(self, state: RunState, reason: str | None) -> None:
         self.is_running = False
         level = logging.ERROR if state is RunState.FAILED else logging.INFO
-        json_log.event(f"run {state}", level, run=self._config.run_id, epoch=self.heartbeat.epochs_done, reason=reason)
+        event_log.event(f"run {state}", level, run=self._config.run_id, epoch=self.heartbeat.epochs_done, reason=reason)
         self.writer.end_run(self._config.run_id, state, self.seconds(), reason)
 
 

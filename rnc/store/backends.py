@@ -23,7 +23,7 @@ class Backend(Protocol):
     is_one_file: ClassVar[bool]
     """True if all rows are in the file at `path`, so that it can be copied, compacted, and opened without another machine."""
 
-    def begins_as_store(self) -> bool:
+    def looks_like_store(self) -> bool:
         """Return whether the plain file at `path` begins as a store of this kind does."""
 
     def connect(
@@ -57,7 +57,7 @@ class Backend(Protocol):
     def is_without_definitions(self) -> bool:
         """Return True if the store's files are too small to define anything; False says nothing."""
 
-    def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> tuple | None:
+    def checkpoint_and_return_state(self, connection: duckdb.DuckDBPyConnection) -> tuple | None:
         """Return `files_state` as it will be when a connection without an open transaction is closed."""
 
     def holder(self) -> str | None:

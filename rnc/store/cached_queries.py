@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from rnc.safe_paths import quoted
 from rnc.store.compute_once import Turns
-from rnc.store.connection_per_transaction import open_empty_store, reading, writes_of_this_process
+from rnc.store.connection_per_transaction import open_empty_store_in_memory, reading, writes_of_this_process
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.errors_from_duckdb import out_of_memory
 from rnc.store.kept_connection import ConnectionOfBlock
@@ -29,7 +29,7 @@ from rnc.store.published_reader import (
     PUBLISHED_TABLES,
     add_published_rows,
     is_published_folder,
-    leave_out_damaged,
+    leave_out_damaged_runs,
     published_runs,
     reading_beside,
 )
@@ -167,7 +167,7 @@ class CachedQueries:
             while len(self._answers) > 1 and (len(self._answers) > _CACHED_ANSWERS or size > _CACHED_BYTES):
                 size -= self._answers.popitem(last=False)[1].attrs["bytes"]
 
-    def query_once(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
+    def query_uncached(self, sql: str, *arguments: Any, **named: Any) -> pd.DataFrame:
         """Return a new answer, which is not kept, to a query whose answer is large and is read once."""
         return self._answer(sql, named or list(arguments))
 
@@ -186,7 +186,7 @@ class CachedQueries:
         except (StoreError, duckdb.Error) as error:
             if isinstance(error, StoreMissingError) or self.gallery is None:
                 raise
-            if not leave_out_damaged(self.gallery, _tables(sql)):
+            if not leave_out_damaged_runs(self.gallery, _tables(sql)):
                 raise
         return self._answer_once(sql, arguments)
 
@@ -203,7 +203,7 @@ class CachedQueries:
 @cache
 def _kept_empty_store() -> duckdb.DuckDBPyConnection:
     """Return a connection to an empty store that stays open: opening one takes longer than most queries."""
-    return open_empty_store()
+    return open_empty_store_in_memory()
 
 
 def _check_key(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -> None:

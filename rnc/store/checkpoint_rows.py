@@ -8,13 +8,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from rnc.store.file_locations import checkpoint_file, folder_of_store, recorded_network
+from rnc.store.file_locations import checkpoint_file, folder_containing_store, recorded_network
 from rnc.store.row_buffer import Rows
 
 
 def add_checkpoint(rows: Rows, store: Path, run_id: str, epoch: int, sha256: str) -> None:
     """Add the row of a network that lies at `files.checkpoint_file`; the recorded path is relative to the store's folder."""
-    path = checkpoint_file(store, run_id, epoch).relative_to(folder_of_store(store)).as_posix()
+    path = checkpoint_file(store, run_id, epoch).relative_to(folder_containing_store(store)).as_posix()
     rows.add("checkpoint", run_id=run_id, epoch=epoch, path=path, sha256=sha256)
 
 

@@ -18,7 +18,7 @@ from rnc.store.migrations import (
     stand_in_for_lacking_tables,
 )
 from rnc.store.open_untrusted_file import open_database
-from rnc.store.schema_checks import SCHEMA, keep_known_definitions
+from rnc.store.schema_checks import SCHEMA, carry_over_cached_definitions
 from rnc.store.shared_connection import ProcessConnections
 from rnc.store.signals_in_queries import interruption_as_raised
 
@@ -99,9 +99,9 @@ def _keep_known_definitions(
     The connection is still open, so that no other process can have changed the files that are looked at here.
     """
     with suppress(duckdb.Error):  # the transaction is committed, and closing the connection tries again
-        after = backend.checkpointed_state(connection)
+        after = backend.checkpoint_and_return_state(connection)
         if before is not None and after is not None:
-            keep_known_definitions(backend.path, before, after, created=created)
+            carry_over_cached_definitions(backend.path, before, after, created=created)
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def writes_of_this_process(path: Path) -> int:
     return _process_connections(path).exclusive_uses
 
 
-def open_empty_store(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
+def open_empty_store_in_memory(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to an empty store in memory, to be closed after use; files in `folder` may be read beside it."""
     connection = open_database(None, folder=folder)
     connection.execute(SCHEMA.read_text())
@@ -126,7 +126,7 @@ def open_empty_store(folder: Path | None = None) -> duckdb.DuckDBPyConnection:
 @contextmanager
 def empty_store(folder: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an empty store in memory for the time of the block; files in `folder` may be read beside it."""
-    with open_empty_store(folder) as connection, interruption_as_raised(connection):
+    with open_empty_store_in_memory(folder) as connection, interruption_as_raised(connection):
         yield connection
 
 

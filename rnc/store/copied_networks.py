@@ -18,7 +18,7 @@ from rnc.store.file_locations import (
     resume_file,
     sha256_of,
 )
-from rnc.store.networks_of_other_stores import users_of_networks
+from rnc.store.networks_shared_by_stores import users_of_networks
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def real_path(store: Path) -> Path:
         return store.absolute()  # opening the path reports the problem
 
 
-def folder_of_store(store: Path) -> Path:
+def folder_containing_store(store: Path) -> Path:
     """Return the folder that contains a store."""
     return real_path(store).parent
 
@@ -67,7 +67,7 @@ def checked_run_id(run_id: object) -> str:
 
 def checkpoints_folder(store: Path) -> Path:
     """Return the folder that contains the runs' folders of networks. It need not exist."""
-    return _inside(folder_of_store(store), _CHECKPOINTS, "the folder of networks")
+    return _inside(folder_containing_store(store), _CHECKPOINTS, "the folder of networks")
 
 
 def networks_folder(store: Path, run_id: str) -> Path:
@@ -77,7 +77,7 @@ def networks_folder(store: Path, run_id: str) -> Path:
 
 def run_file(store: Path, run_id: str, name: str) -> Path:
     """Return the path of a file in the folder of a run's networks; no link on the path leads out of the store's folder."""
-    return _inside(folder_of_store(store), f"{_CHECKPOINTS}/{checked_run_id(run_id)}/{name}", "network")
+    return _inside(folder_containing_store(store), f"{_CHECKPOINTS}/{checked_run_id(run_id)}/{name}", "network")
 
 
 def checkpoint_file(store: Path, run_id: str, epoch: int) -> Path:
@@ -165,9 +165,9 @@ def open_lock(path: Path, *, create: bool) -> BinaryIO:
         return open_lock_file(path, create=create)
 
 
-def leftovers_folder(store: Path) -> Path:
+def folder_of_networks_without_run(store: Path) -> Path:
     """Return the folder for networks that belong to no run."""
-    return _inside(folder_of_store(store), _LEFTOVERS, "the folder of leftovers")
+    return _inside(folder_containing_store(store), _LEFTOVERS, "the folder of leftovers")
 
 
 def is_plain_folder(path: Path) -> bool:
@@ -195,7 +195,7 @@ def remove_path(path: Path) -> None:
 
 
 def _locks_folder(store: Path) -> Path:
-    return _inside(folder_of_store(store), _LOCKS, "the folder of locks")
+    return _inside(folder_containing_store(store), _LOCKS, "the folder of locks")
 
 
 def _inside(folder: Path, recorded: str, what: str) -> Path:

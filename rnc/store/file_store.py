@@ -50,7 +50,7 @@ class FileStore:
         """Set the file's path; nothing is opened."""
         self.path = path
 
-    def begins_as_store(self) -> bool:
+    def looks_like_store(self) -> bool:
         """Return whether the file begins as a DuckDB file does."""
         return begins_as_duckdb(self.path)
 
@@ -130,7 +130,7 @@ class FileStore:
         file, log = self.files_state()
         return bool(file) and file[_SIZE] <= _HEADER_BYTES and not log
 
-    def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> tuple:
+    def checkpoint_and_return_state(self, connection: duckdb.DuckDBPyConnection) -> tuple:
         """Move the write-ahead log into the file, as closing would do, and return the state of both."""
         state = self.files_state()
         if state[1]:

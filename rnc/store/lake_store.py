@@ -45,7 +45,7 @@ class LakeStore:
         """Set the path of the file that represents the lake; nothing is opened."""
         self.path = path
 
-    def begins_as_store(self) -> bool:
+    def looks_like_store(self) -> bool:
         """Return True: connecting checks the file."""
         return True
 
@@ -124,7 +124,7 @@ class LakeStore:
         """Return False: a lake's definitions are in its catalog."""
         return False
 
-    def checkpointed_state(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def checkpoint_and_return_state(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Return None, as `files_state` does."""
         del connection
 

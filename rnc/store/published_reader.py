@@ -127,7 +127,7 @@ def add_published_rows(connection: duckdb.DuckDBPyConnection, folder: Path, tabl
         _add_published_rows(connection, folder.resolve(), runs, tables)
 
 
-def leave_out_damaged(folder: Path, tables: frozenset[str]) -> bool:
+def leave_out_damaged_runs(folder: Path, tables: frozenset[str]) -> bool:
     """Read every file of some tables to its end, and leave out runs for which this fails; return whether there are any."""
     home, damaged = folder.resolve(), {}
     for run_id, files in published_runs(folder).files.items():

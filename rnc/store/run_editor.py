@@ -13,7 +13,7 @@ from rnc.store.connection_per_transaction import writing
 from rnc.store.errors import StoreError
 from rnc.store.file_locations import is_plain_folder, networks_folder, remove_path
 from rnc.store.locks import run_lock
-from rnc.store.networks_of_other_stores import users_of_networks
+from rnc.store.networks_shared_by_stores import users_of_networks
 from rnc.vocabulary import STALE_SECONDS, RunState
 
 _RUN_TABLES = (

@@ -202,7 +202,7 @@ def _listed(connection: duckdb.DuckDBPyConnection, backend: Backend, sql: str, *
     return known[1]
 
 
-def keep_known_definitions(path: Path, before: tuple, after: tuple, *, created: bool) -> None:
+def carry_over_cached_definitions(path: Path, before: tuple, after: tuple, *, created: bool) -> None:
     """Let the lists that are known of a store's files in state `before` stand for their state `after`, too.
 
     No other process could open the files in between, and the caller changed rows only, or made the schema in an empty store

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from rnc.conditions import conditions_in_words
-from rnc.ui.controls_in_address import replace_missing_value
+from rnc.ui.controls_in_address import replace_unavailable_value
 from rnc.ui.markdown import Markdown, escape_markdown, safe_plain_line
 
 _IN_WORDS = "_in_words"
@@ -68,4 +68,4 @@ def _take_choice(key: str, name_of: dict[str, str]) -> None:
         [name_of[text] for text in value if text in name_of] if isinstance(value, list) else name_of.get(value)
     )
     if chosen is not None:
-        replace_missing_value(key, chosen)
+        replace_unavailable_value(key, chosen)

@@ -84,7 +84,7 @@ def untied(key: str, missing: Sequence[str], what: Markdown, why: Markdown) -> d
     """Name values of the address above the page, and return the arguments of a control that leaves them in the address."""
     _remembered()[key] = list(missing)
     notice(f"The address asks for {what} {name_values(missing)}, which {why}")
-    return {"key": key, "on_change": replace_missing_value, "args": (key,)}
+    return {"key": key, "on_change": replace_unavailable_value, "args": (key,)}
 
 
 def has_unavailable_value(key: str) -> bool:
@@ -92,7 +92,7 @@ def has_unavailable_value(key: str) -> bool:
     return key in _remembered()
 
 
-def replace_missing_value(key: str, value: Hashable = None) -> None:
+def replace_unavailable_value(key: str, value: Hashable = None) -> None:
     """Put a value, or the one that the user has chosen, into the address, in place of a value that is not there."""
     _remembered().pop(key, None)
     st.session_state[key] = st.session_state[key] if value is None else value

@@ -51,8 +51,8 @@ def choose_default_runs(runs: pd.DataFrame) -> list[str]:
     done = store[is_done(store)]
     selected = one_of_each_objective(done)
     if gallery.empty:
-        return selected if shows_comparison(done, selected) else one_of_each_objective(store)
-    if shows_comparison(done, selected):
+        return selected if includes_comparison_of_objectives(done, selected) else one_of_each_objective(store)
+    if includes_comparison_of_objectives(done, selected):
         return selected
     return [*one_of_each_objective(gallery)[: _DEFAULT_RUNS - 1], *selected][:_DEFAULT_RUNS]
 
@@ -63,7 +63,7 @@ def is_done(runs: pd.DataFrame) -> pd.Series:
     return done
 
 
-def shows_comparison(runs: pd.DataFrame, selected: list[str]) -> bool:
+def includes_comparison_of_objectives(runs: pd.DataFrame, selected: list[str]) -> bool:
     """Return whether selected runs show a comparison: standard training beside another one, or an external network."""
     objectives = set(runs[runs["run_id"].isin(selected)]["objective"])
     return Objective.OWN in objectives or (Objective.ST in objectives and len(objectives) > 1)

@@ -1,6 +1,6 @@
 """Display of errors: a sentence on the page, and the ID under which the log contains the details.
 
-Tested by tests/rnc/test_json_log.py.
+Tested by tests/rnc/test_event_log.py.
 """
 
 import functools
@@ -10,7 +10,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from rnc import json_log
+from rnc import event_log
 from rnc.safe_paths import UnsafePathError
 from rnc.store.addresses import store_path
 from rnc.store.errors import StoreError
@@ -26,7 +26,7 @@ def show_error(text: str, icon: str = ":material/error:") -> None:
     """Show an error that the user can act on, with its text unchanged."""
     with suppress(StoreError):  # the store's path itself can be what is wrong
         text = without_folder(text, store_path())
-    st.error(f"{escape_markdown(text, MAX_MESSAGE_LENGTH)} {_reference(json_log.report_error(text))}", icon=icon)
+    st.error(f"{escape_markdown(text, MAX_MESSAGE_LENGTH)} {_reference(event_log.report_error(text))}", icon=icon)
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def show_unexpected_error(error: Exception) -> bool:
         _show_error_for_users(error)
     else:
         text = "Something went wrong in this program. Your runs were not changed. Reload the page, or select something else."
-        st.error(f"{text} {_reference(json_log.log_exception(error))}", icon=":material/bug_report:")
+        st.error(f"{text} {_reference(event_log.log_exception(error))}", icon=":material/bug_report:")
     return True
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from rnc import json_log
+from rnc import event_log
 from rnc.ui import opened_store
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.exported_table import About, file_name, table_file, with_conditions
 from rnc.ui.charts.page_specification import page_specification
 from rnc.ui.charts.picture_files import FileKind, picture_file
@@ -118,7 +118,7 @@ class PageFigures:
                 return table_file(with_conditions(rows, about, opened_store.reader().runs.conditions), kind)
             return picture_file(chart, kind, width, points)
         except RenderError as error:
-            json_log.event("export failed", figure=name, kind=kind, why=str(error))
+            event_log.event("export failed", figure=name, kind=kind, why=str(error))
             self._failed.append(str(error))
             raise
 
@@ -138,7 +138,7 @@ def draw_chart(where: DeltaGenerator, chart: Chart, alt: str, **options: Any) ->
     The chart's table comes first, because Streamlit's "Show data" shows the first data set.
     """
     drawn = chart.screen or chart
-    table, streams = chart.largest_name, drawn.streams
+    table, streams = chart.largest_data_set_name, drawn.streams
     first = {table: streams[table]} if table in streams else {}
     where.vega_lite_chart(
         page_specification(drawn.specification_text) | {"datasets": first | streams}, alt=alt, **options

@@ -5,9 +5,9 @@ Tested by tests/pages/test_pages.py.
 
 import streamlit as st
 
-from rnc import json_log
+from rnc import event_log
 from rnc.store.addresses import store_if_log_allowed_beside
-from rnc.ui import empty_state, opened_store, sidebar
+from rnc.ui import empty_store_page, opened_store, sidebar
 from rnc.ui.controls_in_address import name_unavailable
 from rnc.ui.errors import show_errors
 from rnc.ui.playable_sliders import page_is_drawn
@@ -27,12 +27,12 @@ def draw_dashboard(page: st.Page) -> None:
     st.html(STYLE)
     try:
         with show_errors(), measured_drawing(), opened_store.reader().one_version():
-            json_log.set_up(store_if_log_allowed_beside(opened_store.reader().path), console=True)
+            event_log.set_up(store_if_log_allowed_beside(opened_store.reader().path), console=True)
             if sidebar.draw_sidebar_if_measured(_UNUSED.get(page.title, ())):
                 page.run()
                 name_unavailable()
             else:
-                empty_state.draw_empty_state()
+                empty_store_page.draw_empty_state()
     finally:  # a page may end with st.stop
         page_is_drawn()
         first_page_drawn.set()

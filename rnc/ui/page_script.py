@@ -53,7 +53,7 @@ _SCRIPT = """<script>
     if (!list.getEntries().some((entry) => entry.name.endsWith("/_stcore/host-config"))) return;
     observer.disconnect();
     const main = document.querySelector("script[type=module][src]");
-    for (const name of main ? SCRIPTS : []) import(new URL(name, main.src).href).catch(() => {});
+    for (const name of main ? scriptsOfElements : []) import(new URL(name, main.src).href).catch(() => {});
   }).observe({ type: "resource", buffered: true });
 })();
 </script>"""
@@ -91,7 +91,7 @@ def scripts_of_elements() -> list[str]:
 
 @cache
 def _script() -> bytes:
-    return _SCRIPT.replace("SCRIPTS", json.dumps(scripts_of_elements())).encode()
+    return _SCRIPT.replace("scriptsOfElements", json.dumps(scripts_of_elements())).encode()
 
 
 def _asks_for_page(scope: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from rnc.ui.charts.interaction import CHOSEN_AT_POINT, CHOSEN_EPOCH
-from rnc.ui.controls_in_address import has_unavailable_value, is_opened_anew, replace_missing_value, tie, untied
+from rnc.ui.controls_in_address import has_unavailable_value, is_opened_anew, replace_unavailable_value, tie, untied
 from rnc.ui.errors import show_errors_of_fragment
 from rnc.ui.markdown import Markdown
 
@@ -28,7 +28,7 @@ def draw_cursor(epochs: list[int], *, may_play: bool = True) -> int:
     the last measured epoch that is not after it, and the page says so. It rests while a page is drawn on which it may not play.
     """
     if "cursor_to" in st.session_state:  # a widget's state cannot be set after it is drawn
-        replace_missing_value("epoch", st.session_state.pop("cursor_to"))
+        replace_unavailable_value("epoch", st.session_state.pop("cursor_to"))
     tied = _tie_epoch(epochs)
     if len(epochs) < 2:
         return epochs[0] if epochs else 0

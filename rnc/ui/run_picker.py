@@ -43,7 +43,7 @@ def begin(default: list[str]) -> None:
         st.session_state[RUNS] = st.session_state[_FOLLOWED] = default
 
 
-def tie_runs_to_address(runs: pd.DataFrame) -> dict[str, str]:
+def tie_coloured_runs_to_address(runs: pd.DataFrame) -> dict[str, str]:
     """Tie the selected runs and their colours to the address; return the names of the colours of those in `runs` by id."""
     objectives = dict(runs.set_index("run_id")["objective"].astype(str))
     with st.container(key="address"):

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.store.errors import StoreError
-from rnc.store.queries.epochs_not_after import epochs_not_after
+from rnc.store.queries.epochs_not_after import all_epochs_up_to_cursor
 from rnc.ui.charts.palette import RUN_COLOURS, RunColours
 from rnc.ui.opened_store import cached_until_runs_change, cached_until_store_changes, reader
 from rnc.ui.run_labels import run_labels
@@ -121,5 +121,5 @@ def _condition_names(run_ids: tuple[str, ...]) -> list[str]:
 
 def epoch_not_after(frame: pd.DataFrame, run_id: str, cursor: int) -> int | None:
     """Return the last epoch of a run in (run_id, epoch) `frame` that is not after the cursor; None if there is none."""
-    epochs = epochs_not_after(frame[frame["run_id"] == run_id], cursor).get(run_id)
+    epochs = all_epochs_up_to_cursor(frame[frame["run_id"] == run_id], cursor).get(run_id)
     return epochs[-1] if epochs else None

@@ -21,7 +21,7 @@ from rnc.ui.playable_sliders import draw_cursor
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_colour_menu import draw_colour_choice
 from rnc.ui.run_filter import draw_filter
-from rnc.ui.run_picker import MISSING, RUNS, begin, draw_picker, show_default_runs, tie_runs_to_address
+from rnc.ui.run_picker import MISSING, RUNS, begin, draw_picker, show_default_runs, tie_coloured_runs_to_address
 from rnc.ui.selection import Selection, condition_names, labelled_runs, set_selection
 from rnc.ui.style import UNUSED_CONTROLS
 from rnc.ui.vanished_store import stop_if_store_vanished
@@ -136,7 +136,7 @@ def _choose_runs(runs: pd.DataFrame, default: list[str]) -> tuple[list[str], dic
     picker, buttons = st.container(), st.container(horizontal=True, gap="small")
     with buttons:
         run_filter = draw_filter(runs)
-    colours = tie_runs_to_address(runs)
+    colours = tie_coloured_runs_to_address(runs)
     selected = list(colours)
     # Runs that are selected already stay available, even if the filter excludes them.
     available = {*default, *selected}

@@ -16,7 +16,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-from rnc import json_log, processes
+from rnc import event_log, processes
 from rnc.command_output import printable
 from rnc.file_locks import try_lock
 from rnc.safe_paths import UnsafePathError, checked_name, open_lock_file, open_plain_file, quoted
@@ -129,7 +129,7 @@ class Training:
                 )
             self._name, self._started_at = name, time.monotonic()
             self._stopped_leaders, self._is_end_dismissed = [], False
-        json_log.event("training started", recipe=name, process=self._process.pid)
+        event_log.event("training started", recipe=name, process=self._process.pid)
 
     def stop(self) -> None:
         """Ask the whole process group to stop, as Ctrl-C would; what was measured stays in the store.
@@ -141,7 +141,7 @@ class Training:
         if leaders:
             self._stopped_leaders, self._stop_requested_at, self._is_end_dismissed = leaders, time.monotonic(), False
         for leader in leaders:
-            json_log.event("training stopped", process=leader)
+            event_log.event("training stopped", process=leader)
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(leader, signal.SIGINT)
 

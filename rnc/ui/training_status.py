@@ -85,7 +85,7 @@ def _active_runs() -> pd.DataFrame:
     return runs[runs["state"] == RunState.RUNNING]
 
 
-def any_training_writes() -> bool:
+def store_has_active_training() -> bool:
     """Return whether a training writes to the store now, one that was started from here or anywhere else."""
     return opened_store.training().phase in (Phase.RUNNING, Phase.STOPPING) or not _active_runs().empty
 

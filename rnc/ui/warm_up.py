@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import rnc.ui
-from rnc import json_log
+from rnc import event_log
 
 _FILM_LATER_SECONDS = 5.0
 _FIRST_VISIT_SECONDS = 3.0
@@ -83,11 +83,11 @@ def _log_error(error: Exception) -> None:
     from rnc.ui.errors import ERRORS_FOR_USERS
 
     with suppress(*ERRORS_FOR_USERS):  # the store's path itself can be what is wrong
-        json_log.set_up(store_if_log_allowed_beside(store_path().resolve()), console=True)
+        event_log.set_up(store_if_log_allowed_beside(store_path().resolve()), console=True)
     if isinstance(error, ERRORS_FOR_USERS):
-        json_log.report_error(str(error))
+        event_log.report_error(str(error))
     else:
-        json_log.log_exception(error)
+        event_log.log_exception(error)
 
 
 def prepare_other_pages() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from umap import UMAP
 
-from rnc.projection import umap_plane
+from rnc.pca_and_umap_planes import umap_plane
 from rnc.umap_process import UmapProcess
 from tests.benchmarks.results import Report, arguments, in_turn
 

@@ -16,7 +16,7 @@ from rnc.datasets import ImageSet
 from rnc.device_and_threads import exact_float32, pick_device
 from rnc.models import FeatureClassifier
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.samples_split_over_gpus import Ranks
+from rnc.probe.torchrun_ranks import Ranks
 from rnc.vocabulary import Objective
 from tests.benchmarks.results import Report, arguments, in_turn
 from train.config import RunConfig

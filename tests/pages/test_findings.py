@@ -17,7 +17,7 @@ from rnc.store.cached_queries import CachedQueries
 from rnc.store.connection_per_transaction import reading
 from rnc.store.reader import StoreReader
 from rnc.ui.pages import findings, home_introduction
-from rnc.ui.pages.verdicts import HOW_TO_READ_TILES, anchor, tally, verdict_tiles
+from rnc.ui.pages.verdict_tiles_and_table import HOW_TO_READ_TILES, anchor, tally, verdict_tiles
 from rnc.ui.run_labels import run_labels
 from rnc.ui.style import HIDDEN, STYLE, UNUSED_CONTROLS
 from tests.conftest import ROOT

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc import datasets, json_log
+from rnc import datasets, event_log
 from rnc.conditions import presets
 from rnc.lab.network_and_images import Source
 from rnc.lab.strength_curve import StrengthCurveRequest, StrengthCurveResult
@@ -26,7 +26,7 @@ FIELDS = {
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The errors that the page reports to the log."""
     errors: list[str] = []
-    monkeypatch.setattr(json_log, "report_error", lambda text: errors.append(text) or "0")
+    monkeypatch.setattr(event_log, "report_error", lambda text: errors.append(text) or "0")
     return errors
 
 

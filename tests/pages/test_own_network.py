@@ -70,7 +70,7 @@ def test_its_rows_are_those_of_a_finished_run(measured: Path, run_id: str) -> No
     assert json.loads(run["data"])["train"]["images"] == 200
     roles = set(reader.runs.conditions([run_id])["role"])
     assert roles == {"clean", "perturbed", "relabelled", "targeted", "gaussian", "sign_noise", "extra"}
-    assert set(reader.samples.projected(run_id)["method"]) == {"pca", "umap"}
+    assert set(reader.samples.available_projections(run_id)["method"]) == {"pca", "umap"}
     assert reader.runs.checkpoints([run_id])["epoch"].tolist() == [3]
 
 

@@ -84,9 +84,12 @@ def test_curves_are_the_readers(split: str, demo_store: Path, monkeypatch: pytes
         expected = reader.metrics.curves(chosen, ["clean", "targeted"], split, [metric])
         same(found, expected[expected["value"] > 0] if METRIC_INFO[metric].log_axis else expected)
     angle = rows(app, f"{METRIC_INFO[Metric.ANGLE].label} over epochs", "run_id", "shown", "epoch", "value")
-    same(angle, reader.metrics.against_clean(chosen, ["targeted"], split, [Metric.ANGLE]))
+    same(angle, reader.metrics.against_clean_means(chosen, ["targeted"], split, [Metric.ANGLE]))
     nearest = rows(app, f"{METRIC_INFO[Metric.NCC_ACCURACY].label} over epochs", "run_id", "shown", "epoch", "value")
-    same(nearest, reader.metrics.against_clean(chosen, ["clean", "targeted"], split, [Metric.NCC_ACCURACY], "train"))
+    same(
+        nearest,
+        reader.metrics.against_clean_means(chosen, ["clean", "targeted"], split, [Metric.NCC_ACCURACY], "train"),
+    )
 
 
 def test_curves_change_with_the_runs(demo_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +234,7 @@ def test_findings_follow_the_cursor(demo_store: Path, monkeypatch: pytest.Monkey
     app = open_page("findings", demo_store, monkeypatch)
     reader = StoreReader(demo_store)
     run_id = reader.runs.all().set_index("objective").loc["at", "run_id"]
-    angle = reader.metrics.against_clean([run_id], ["perturbed"], "train", ["angle"])
+    angle = reader.metrics.against_clean_means([run_id], ["perturbed"], "train", ["angle"])
     assert float(card(app, "mean angle")["value"].iloc[0]) == pytest.approx(angle["value"].iloc[-1], rel=1e-3)
     app.sidebar.select_slider(key="epoch").set_value("1").run()
     assert float(card(app, "mean angle")["value"].iloc[0]) == pytest.approx(

@@ -45,7 +45,7 @@ SQL_NAMES = {
         "empty_table_query(table)",
     },  # of ADDED_TABLES
     "rnc/store/schema_checks.py": {"SCHEMA.read_text()", "sql"},
-    "rnc/store/networks_of_other_stores.py": {"sql"},
+    "rnc/store/networks_shared_by_stores.py": {"sql"},
     "rnc/store/queries/saved_lab_results.py": {"sql", "size"},
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }

@@ -9,7 +9,7 @@ import torch
 from rnc.models import weights
 from rnc.probe.measure_epoch import Plan, Probe
 from rnc.probe.measured_images import TrainedImages
-from rnc.probe.samples_split_over_gpus import join_ranks, leave_ranks
+from rnc.probe.torchrun_ranks import join_ranks, leave_ranks
 from rnc.vocabulary import Objective, Split
 from tests.train.small import small
 from train.config import RunConfig

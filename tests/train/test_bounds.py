@@ -13,8 +13,8 @@ from rnc.device_and_threads import set_threads
 from rnc.models.channels_last_safety import channels_last_is_safe
 from rnc.models.fast_cpu.folding import folded_copy
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.samples_split_over_gpus import Ranks
 from rnc.probe.store_and_device_options import Options
+from rnc.probe.torchrun_ranks import Ranks
 from rnc.vocabulary import Objective
 from tests.train.small import FLAGS, ask, small
 from train import cost

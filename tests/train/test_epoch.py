@@ -9,7 +9,7 @@ import torch
 from rnc import datasets, models
 from rnc.datasets import ImageSet
 from rnc.probe.execution import Execution
-from rnc.probe.samples_split_over_gpus import Ranks
+from rnc.probe.torchrun_ranks import Ranks
 from rnc.vocabulary import Objective
 from tests.train.small import small
 from train import epoch as epoch_module

@@ -79,7 +79,7 @@ def test_a_folder_of_epochs_becomes_a_curve(brought: Path, capsys: pytest.Captur
         loss = torch.nn.functional.cross_entropy(small()(images.pixels()), images.labels)
         assert curves.set_index("epoch")["value"][epoch] == pytest.approx(loss.item(), rel=1e-5)
     assert reader.runs.checkpoints([run.run_id])["epoch"].tolist() == [0, 2, 10]
-    assert set(reader.samples.projected(run.run_id)["epoch"]) == {0, 2, 10}
+    assert set(reader.samples.available_projections(run.run_id)["epoch"]) == {0, 2, 10}
     assert set(reader.metrics.layers([run.run_id], ["clean"], "test", 99)["layer"]) == {"pixels", "1", "features"}
 
 

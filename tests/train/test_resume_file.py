@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from rnc import datasets, json_log, models
+from rnc import datasets, event_log, models
 from rnc.models import FeatureClassifier
 from rnc.store.errors import StoreError
 from tests.train.small import FLAGS, small
@@ -71,7 +71,7 @@ def test_a_file_of_the_version_before_goes_on_and_the_log_says_so(saved: tuple[P
     """It has no checksum and does not say whose it is."""
     path, before = saved
     changed(path, sha256=None, run_id=None)
-    json_log.set_up(path.parents[2] / "rnc.duckdb")
+    event_log.set_up(path.parents[2] / "rnc.duckdb")
     model, optimizer = network(seed=2)
     assert ResumeFile(path, CONFIG).restore(model, optimizer) == PROGRESS and same(state(model, optimizer), before)
     assert "without a checksum" in (path.parents[2] / "rnc.log").read_text()

@@ -82,7 +82,9 @@ def test_every_named_question_has_an_answer(objective: str, reader: StoreReader)
     answers = {
         "measured": reader.metrics.measured_epochs([run]),
         "curves": reader.metrics.curves([run], roles, "train", [Metric.NC1]),
-        "against clean": reader.metrics.against_clean([run], ["perturbed"], "test", [Metric.NCC_ACCURACY], "train"),
+        "against clean": reader.metrics.against_clean_means(
+            [run], ["perturbed"], "test", [Metric.NCC_ACCURACY], "train"
+        ),
         "class metrics": reader.metrics.class_metrics({run: EPOCHS}, "train"),
         "leaps": reader.metrics.leaps(run, EPOCHS, "train", pgd),
         "pca": reader.samples.projection(run, EPOCHS, "test", ["clean", pgd], "pca"),

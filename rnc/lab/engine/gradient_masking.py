@@ -72,7 +72,7 @@ class _Attacks:
         self._one_step = Condition(ConditionKind.FGSM, condition.norm, epsilon, objective=objective)
         self._noise = Condition(ConditionKind.SIGN_NOISE, condition.norm, epsilon)
         all_attacks = [condition, *self._larger.values(), self._unbounded, self._one_step]
-        self._total, self._done = sum(attack.num_iterations for attack in all_attacks) + NOISE_DRAWS, 0
+        self._total, self._done = sum(attack.num_points_over_restarts for attack in all_attacks) + NOISE_DRAWS, 0
         progress(0, self._total, None)
 
     def checks(self) -> Iterator[MaskingCheck]:

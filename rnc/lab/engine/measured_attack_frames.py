@@ -15,7 +15,7 @@ from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, StepwiseAttack, Stopped
 from rnc.lab.request_base import MOST_FRAMES
-from rnc.projection import PlanePCA
+from rnc.pca_and_umap_planes import PlanePCA
 from rnc.vocabulary import FEATURES_LAYER
 
 _PLANE_IMAGES = 2000

@@ -42,7 +42,7 @@ class StepwiseAttack:
         Raises ValueError if the attack is not possible with these images or with this number of classes.
         """
         self._compare = torch.eq if condition.is_targeted else torch.ne
-        self.num_rounds = condition.num_iterations
+        self.num_rounds = condition.num_points_over_restarts
         """Number of rounds: the start and the steps of every restart."""
         batches = [
             attacks.prepare(

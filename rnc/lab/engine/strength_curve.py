@@ -26,7 +26,7 @@ def measure_strength_curve(
     Raises ValueError if an attack does, and if the networks would be attacked on different images.
     """
     began = time.monotonic()
-    rounds = sum(condition.num_iterations for condition in request.conditions)
+    rounds = sum(condition.num_points_over_restarts for condition in request.conditions)
     count = _RoundCount(len(request.sources) * rounds, progress)
     rows: list[tuple] = []
     indices = None

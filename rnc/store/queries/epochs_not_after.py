@@ -8,7 +8,7 @@ Tested by tests/rnc/store/test_reader_judged.py.
 import pandas as pd
 
 
-def epochs_not_after(measured: pd.DataFrame, cursor: int) -> dict[str, list[int]]:
+def all_epochs_up_to_cursor(measured: pd.DataFrame, cursor: int) -> dict[str, list[int]]:
     """Return the epochs of each run in (run_id, epoch) `measured` up to the cursor, sorted; runs without any are left out.
 
     The last one is the epoch at which the run is shown.

@@ -11,7 +11,7 @@ import pandas as pd
 from rnc.conditions import CLEAN
 from rnc.store.cached_queries import CachedQueries
 from rnc.store.errors import StoreError
-from rnc.store.queries.epochs_not_after import epochs_not_after
+from rnc.store.queries.epochs_not_after import all_epochs_up_to_cursor
 from rnc.store.queries.shown_condition_name import SHOWN
 from rnc.vocabulary import (
     FEATURES_LAYER,
@@ -97,7 +97,7 @@ class MetricQueries:
         """
         return self.over_epochs(run_ids, shown, split, dict.fromkeys(metrics, "own"))
 
-    def against_clean(
+    def against_clean_means(
         self, run_ids: list[str], shown: list[str], split: str, metrics: list[str], means_split: str | None = None
     ) -> pd.DataFrame:
         """Return the same as `curves` for metrics against the clean means of the same split, or of train."""
@@ -189,7 +189,7 @@ class MetricQueries:
         epsilon over the run's epsilon for an untargeted PGD in the run's norm, without options.
         """
         measured = self.measured_epochs(run_ids)
-        until = epochs_not_after(measured, cursor)
+        until = all_epochs_up_to_cursor(measured, cursor)
         wanted = [(run_id, epoch) for run_id, epochs in until.items() for epoch in log_spaced_subset(epochs, between)]
         return self._cached.query(
             f"""WITH mine AS MATERIALIZED (

@@ -63,7 +63,7 @@ class SampleQueries:
             most=most,
         )
 
-    def projected(self, run_id: str) -> pd.DataFrame:
+    def available_projections(self, run_id: str) -> pd.DataFrame:
         """Return method, epoch, split, condition of the stored projections."""
         return self._cached.query(
             "SELECT DISTINCT method, epoch, split, condition FROM projection WHERE run_id = ? ORDER BY ALL", run_id
@@ -106,7 +106,7 @@ class SampleQueries:
         `labels` limits them to some classes, `most` to a number of samples. The answer is not kept if `is_kept` is False, for
         callers that read every epoch once.
         """
-        query = self._cached.query if is_kept else self._cached.query_once
+        query = self._cached.query if is_kept else self._cached.query_uncached
         return query(
             f"""WITH here AS MATERIALIZED (
                    SELECT condition, sample, label, predicted FROM feature
@@ -144,7 +144,7 @@ class SampleQueries:
         Step 0 is the random start. The path begins before it, with the clean features, and ends with those of the condition.
         `epoch` limits them to one epoch. The answer is not kept.
         """
-        return self._cached.query_once(
+        return self._cached.query_uncached(
             """SELECT epoch, step, sample, predicted, vector FROM attack_path
                WHERE run_id = $run AND split = $split AND condition = $condition AND ($epoch < 0 OR epoch = $epoch)
                ORDER BY ALL""",
@@ -158,5 +158,5 @@ class SampleQueries:
         """Return whether the run is still training and its planned UMAP is not stored yet."""
         runs = self._runs.all()
         alive = runs[(runs["run_id"] == run_id) & (runs["state"] == RunState.RUNNING)]
-        is_stored = (self.projected(run_id)["method"] == ProjectionMethod.UMAP).any()
+        is_stored = (self.available_projections(run_id)["method"] == ProjectionMethod.UMAP).any()
         return not alive.empty and bool(alive["umap"].iloc[0]) and not is_stored

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import value_axis
-from rnc.ui.charts.chart_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
 from rnc.ui.charts.palette import GREY, class_scale
 from rnc.vocabulary import Metric
 

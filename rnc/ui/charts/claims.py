@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, value_axis, with_epoch_ticks_up_to
-from rnc.ui.charts.chart_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
 from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, run_scale
 

@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, stages_in_order, value_axis, with_epoch_ticks_up_to
-from rnc.ui.charts.chart_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned_keeping_extremes
 from rnc.ui.charts.interaction import Lines, with_interaction

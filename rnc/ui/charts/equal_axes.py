@@ -14,7 +14,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.chart_specification import named
+from rnc.ui.charts.chart_with_cached_specification import named
 from rnc.ui.charts.palette import GREY
 from rnc.ui.charts.text_colours import quiet_text
 

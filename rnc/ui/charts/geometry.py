@@ -17,7 +17,7 @@ from rnc.ui.charts.axes import (
     value_axis,
     with_epoch_ticks_up_to,
 )
-from rnc.ui.charts.chart_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
@@ -119,7 +119,7 @@ def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...
     )
 
 
-def class_angles(frame: pd.DataFrame, classes: list[str], runs: RunColours) -> Chart:
+def clean_to_perturbed_class_angles(frame: pd.DataFrame, classes: list[str], runs: RunColours) -> Chart:
     """Draw the clean-to-perturbed angle of each class in degrees (class, run, degrees), with adjacent bars for the runs.
 
     The page draws the legend, which may be too long for a chart (`legend`).

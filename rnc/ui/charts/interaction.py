@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.conditions import conditions_in_words
-from rnc.ui.charts.chart_specification import MOST_KEPT, Chart
+from rnc.ui.charts.chart_with_cached_specification import MOST_KEPT, Chart
 from rnc.ui.charts.downsampling import DRAWN_POINTS
 from rnc.ui.charts.palette import GREY
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, extra_height_for_names
-from rnc.ui.charts.chart_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.text_colours import on_fill, quiet_text
 

@@ -8,7 +8,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from rnc.ui.charts.chart_specification import MOST_KEPT
+from rnc.ui.charts.chart_with_cached_specification import MOST_KEPT
 from rnc.ui.charts.text_colours import SCREEN_CONFIG
 
 _WORDS = {

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from rnc.ui.charts.axes import WIDEST_NAME
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.equal_axes import ISOMETRIC
 from rnc.ui.charts.leaping import CIRCLE_SIDE, NAMES_FROM_MIDDLE
 from rnc.ui.charts.palette import GREY

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.paper_figure import FONTS, PIXELS_PER_INCH, for_paper
 from rnc.ui.charts.paper_legend import draw_legends
 from rnc.ui.charts.render_process import Renderer, RenderError

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rnc.conditions import format_pixels
 from rnc.ui.charts.axes import stages_in_order, value_axis
-from rnc.ui.charts.chart_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
 from rnc.ui.charts.palette import RunColours, run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 
@@ -53,7 +53,7 @@ def _strength_specification(metric: Metric, sources: tuple[tuple[str, str], ...]
     )
 
 
-def layers_by_strength(
+def metric_over_layers_per_strength(
     frame: pd.DataFrame, metric: Metric, sources: list[str], strength: str, *, pixels: bool
 ) -> Chart:
     """Draw a metric over the stages (source, strength, layer, value): colours for strengths, dashes for sources.

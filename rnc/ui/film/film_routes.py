@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rnc import json_log
+from rnc import event_log
 from rnc.film.film_files import states_file, view_file
 from rnc.film.stored_states import FilmRequest
 from rnc.film.views import View
@@ -64,7 +64,7 @@ def _answer(request: Request) -> Response:
     except (ValueError, StoreError) as error:
         return Response(f"This film has no such view: {error}.", 422, media_type="text/plain")
     except Exception as error:
-        reference = json_log.log_exception(error)
+        reference = event_log.log_exception(error)
         return Response(f"This film cannot be shown, because of an error in this program (log entry {reference}).", 500)
     return Response(content, media_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 

@@ -81,7 +81,7 @@ def accept_old_names() -> None:
         st.session_state["lab_do"] = name
 
 
-def activity_of(request: Request) -> str | None:
+def activity_name_for_request(request: Request) -> str | None:
     """Return the name of the activity that makes such requests; None if none does."""
     return next((name for name, activity in ACTIVITIES.items() if isinstance(request, activity.request_type)), None)
 

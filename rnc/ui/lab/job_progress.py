@@ -72,7 +72,7 @@ def _describe_attack_step(condition: Condition, done: int, total: int) -> Markdo
 
 
 def _describe_strength(request: StrengthCurveRequest, done: int) -> Markdown:
-    rounds = [condition.num_iterations for condition in request.conditions] * len(request.sources)
+    rounds = [condition.num_points_over_restarts for condition in request.conditions] * len(request.sources)
     number = 1
     while number < len(rounds) and sum(rounds[:number]) <= done:
         number += 1

@@ -10,7 +10,7 @@ import streamlit as st
 
 from rnc.lab.network_and_images import Source
 from rnc.lab.strength_curve import MOST_NETWORKS
-from rnc.store.queries.epochs_not_after import epochs_not_after
+from rnc.store.queries.epochs_not_after import all_epochs_up_to_cursor
 from rnc.ui import opened_store
 from rnc.ui.controls_in_address import name_values, notice
 from rnc.ui.lab.checkpoint_picker import attackable
@@ -50,7 +50,9 @@ def _networks(
     runs: pd.DataFrame, checkpoints: pd.DataFrame, source: Source, cursor: int
 ) -> tuple[dict[str, dict], dict[str, dict]]:
     """Return the rows of the networks at the cursor by their runs' labels, and those of all others by label and epoch."""
-    at_cursor = {run_id: epochs[-1] for run_id, epochs in epochs_not_after(checkpoints, cursor).items() if epochs}
+    at_cursor = {
+        run_id: epochs[-1] for run_id, epochs in all_epochs_up_to_cursor(checkpoints, cursor).items() if epochs
+    }
     place = {run_id: number for number, run_id in enumerate(runs.index)}
     of_runs, of_epochs = {}, {}
     rows = checkpoints.assign(place=checkpoints["run_id"].map(place)).sort_values(

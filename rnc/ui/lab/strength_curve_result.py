@@ -9,7 +9,7 @@ import streamlit as st
 from rnc.conditions import format_pixels, no_gradient_message
 from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, Axis, StrengthCurveRequest, StrengthCurveResult
 from rnc.ui.charts.curve_legend import curve_legend
-from rnc.ui.charts.strength_curves import layers_by_strength, metric_by_strength
+from rnc.ui.charts.strength_curves import metric_by_strength, metric_over_layers_per_strength
 from rnc.ui.figures import PageFigures
 from rnc.ui.lab.result_header import draw_headline
 from rnc.ui.lab.server_job_queue import Answer
@@ -122,7 +122,9 @@ def _draw_layers(named: pd.DataFrame, sources: list[str], figures: PageFigures, 
         of_group = named[named["source"].isin(group)]
         for column, metric in zip(st.columns(2), (Metric.NC1, Metric.NCC_ACCURACY), strict=True):
             of_metric = _of_layers(of_group, metric)
-            panel = layers_by_strength(of_metric, metric, group, _NAMES[over], pixels=over is not Axis.STEPS)
+            panel = metric_over_layers_per_strength(
+                of_metric, metric, group, _NAMES[over], pixels=over is not Axis.STEPS
+            )
             name = f"{METRIC_INFO[metric].label} along the network"
             name = name if len(groups) == 1 else f"{name} of {group[0]}"
             figures.draw(column, panel, name, key=f"lab_sweep_layers_{metric}{number or ''}")

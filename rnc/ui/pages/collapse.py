@@ -18,7 +18,7 @@ from rnc.ui.charts.downsampling import THINNING_NOTE, is_long
 from rnc.ui.charts.interaction import MOUSE_NOTE
 from rnc.ui.charts.mark_explanations import explain_marks
 from rnc.ui.condition_controls import choose_several
-from rnc.ui.controls_in_address import replace_missing_value, tie
+from rnc.ui.controls_in_address import replace_unavailable_value, tie
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.playable_sliders import chart_options_for_choosing_epoch
@@ -61,7 +61,7 @@ def choose_conditions(selection: Selection) -> list[str]:
     """Let the user choose the conditions to draw: clean and the one selected in the sidebar, until the user chooses others."""
     usual: Any = selection.clean_and_condition
     if _CONDITIONS in st.session_state and st.session_state[_CONDITIONS] == st.session_state.get(_FOLLOWED) != usual:
-        replace_missing_value(_CONDITIONS, usual)
+        replace_unavailable_value(_CONDITIONS, usual)
     names = dict.fromkeys([*selection.clean_and_condition, *condition_names(selection.runs)])
     texts = {name: escape_markdown(name) for name in names}
     tied = tie(_CONDITIONS, texts, "the condition", _NO_CONDITION, many=True)
@@ -123,7 +123,7 @@ class CurveValues:
             self.lines[metric] = lines, None if lines is measured else measured
         self._summaries: dict[int, pd.DataFrame] = {}
 
-    def at_epoch(self, epoch: int) -> pd.DataFrame:
+    def at_epoch_last_and_best(self, epoch: int) -> pd.DataFrame:
         """Return the table of all metrics (`summary`) at an epoch, the last and the best one."""
         if epoch not in self._summaries:
             self._summaries[epoch] = cursor_last_and_best_values(self.values, epoch)
@@ -175,7 +175,7 @@ def _explain_curves(selection: Selection, values: CurveValues) -> Markdown:
 
 
 def draw_summary(table: pd.DataFrame) -> None:
-    """Draw the table of `CurveValues.at_epoch`."""
+    """Draw the table of `CurveValues.at_epoch_last_and_best`."""
     st.header(
         "In numbers", anchor=False, help="Mean and standard deviation over seeds. The best epoch is that of each seed."
     )

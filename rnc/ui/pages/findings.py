@@ -13,7 +13,7 @@ import streamlit as st
 from rnc.claims import Judgement, Verdict, judge_each_claim
 from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.mark_explanations import BOUND_NOTE
@@ -22,7 +22,7 @@ from rnc.ui.figures import PageFigures
 from rnc.ui.glossary import explain
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, Markdown, MarkdownTable, escape_markdown, escaped_arrow_table, first_few
 from rnc.ui.pages.read_evidence import evidence_of
-from rnc.ui.pages.verdicts import anchor, describe_unjudged, matrix_of
+from rnc.ui.pages.verdict_tiles_and_table import anchor, describe_unjudged, matrix_of
 from rnc.ui.playable_sliders import chart_options_for_choosing_epoch
 from rnc.ui.selection import labelled_runs, run_colours
 from rnc.vocabulary import Objective, Role, RunState, Split

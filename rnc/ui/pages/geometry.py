@@ -12,7 +12,7 @@ from rnc.class_mean_geometry import are_alike, centre, cosine_matrix, simplex_co
 from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
-from rnc.ui.charts.geometry import class_angles, class_norms, cosine_heatmap, spectrum_lines
+from rnc.ui.charts.geometry import class_norms, clean_to_perturbed_class_angles, cosine_heatmap, spectrum_lines
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import describe_epochs, name_classes
@@ -74,7 +74,7 @@ def _why_undefined(means: np.ndarray, images: Markdown) -> Markdown:
     return f"The geometry of {images} is {COINCIDENT}." if are_alike(means) else ""
 
 
-def draw_all_cosines(figures: PageFigures, geometries: list[Geometry]) -> None:
+def draw_cosines_by_condition(figures: PageFigures, geometries: list[Geometry]) -> None:
     """Draw the cosines between the class means under each condition, side by side."""
     for column, geometry in zip(st.columns(2), geometries, strict=True):
         if geometry.why_undefined:
@@ -145,7 +145,11 @@ def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selec
     right.html(curve_legend(colours, []))
     measured_at = angles.assign(epoch=angles["run_id"].map(epochs))
     figures.draw(
-        right, class_angles(angles, classes, colours), "clean-to-perturbed angle per class", measured_at, key="angles"
+        right,
+        clean_to_perturbed_class_angles(angles, classes, colours),
+        "clean-to-perturbed angle per class",
+        measured_at,
+        key="angles",
     )
     st.caption(
         f"Norms of {escape_markdown(run.label)} at epoch {epochs[run.run_id]:d}; in a simplex all norms are equal (NC2 "

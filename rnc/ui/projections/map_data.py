@@ -75,7 +75,7 @@ def _read_projection(choice: MapChoice, most: int) -> _Placed | None:
             icon=":material/hourglass:",
         )
         return None
-    stored = reader.samples.projected(run_id).assign(run_id=run_id)
+    stored = reader.samples.available_projections(run_id).assign(run_id=run_id)
     stored = stored[stored["method"] == method.lower()]
     fitting = stored[(stored["split"] == choice.split) & (stored["condition"] == choice.measured_condition_slug)]
     epoch = epoch_not_after(fitting, run_id, choice.cursor)

@@ -128,7 +128,7 @@ def _select(label: Markdown, options: list[str], key: str, help: Markdown, *, an
 def _epochs(run_id: str) -> list[str]:
     """Return the epochs for which a run has a map."""
     reader = opened_store.reader()
-    epochs = {*reader.samples.projected(run_id)["epoch"], *reader.vectors.epochs([run_id])["epoch"]}
+    epochs = {*reader.samples.available_projections(run_id)["epoch"], *reader.vectors.epochs([run_id])["epoch"]}
     return [str(epoch) for epoch in sorted(epochs)]
 
 

@@ -21,7 +21,7 @@ from rnc.ui.projections.shared_sample_selection import (
     picked_samples,
     select,
     select_matching,
-    write_address,
+    write_address_if_few_samples,
 )
 from rnc.vocabulary import Role
 
@@ -40,7 +40,7 @@ def draw_panel(scope: str, maps: Maps) -> None:
     """Draw the selected samples that are on a map."""
     samples = picked_samples(scope)
     table = picked_table(samples, maps)
-    in_address = write_address(scope)
+    in_address = write_address_if_few_samples(scope)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(_count(len(table)) if samples else "No samples selected", anchor=False, width="content")
         st.toggle(

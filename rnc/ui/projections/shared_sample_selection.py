@@ -40,7 +40,7 @@ def picked_samples(scope: str) -> list[int]:
     return picked.get(scope, [])
 
 
-def write_address(scope: str) -> bool:
+def write_address_if_few_samples(scope: str) -> bool:
     """Write the selected samples into the URL, and return whether they are few enough for it."""
     samples = picked_samples(scope)
     value = ".".join(map(str, samples))

@@ -15,7 +15,7 @@ from rnc.ui.errors import show_error
 from rnc.ui.markdown import MAX_MESSAGE_LENGTH, escape_markdown
 from rnc.ui.readonly import ReadOnlyError, is_readonly
 from rnc.ui.runs.which_run_is_open import close_run, requested_run
-from rnc.ui.training_status import any_training_writes
+from rnc.ui.training_status import store_has_active_training
 
 _OUTCOME, _TO_DELETE, _FIELDS = "runs_outcome", "runs_to_delete", "runs_fields"
 _LEAST_UNUSED = 2**20  # bytes
@@ -38,7 +38,7 @@ def draw_compaction() -> None:
     """Offer to compact the store's file if much of it is unused, because DuckDB does not shrink it when runs are deleted."""
     if is_readonly() or (unused := opened_store.reader().unused_bytes()) < _LEAST_UNUSED:
         return
-    busy = any_training_writes()
+    busy = store_has_active_training()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"{unused / 1e6:,.0f} MB of the store's file are unused, because their rows were replaced or deleted."

@@ -15,7 +15,7 @@ from rnc.ui.opened_store import cached_until_store_changes
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_filter import RunFilter
 from rnc.ui.run_labels import run_labels
-from rnc.ui.runs.which_run_is_open import selection_of_table
+from rnc.ui.runs.which_run_is_open import table_arguments_for_opening_runs
 from rnc.vocabulary import SYNTHETIC
 
 _COLUMNS = {
@@ -101,7 +101,7 @@ def draw_table(runs: pd.DataFrame) -> None:
         height=_HEADER_PIXELS + _ROW_PIXELS * min(len(run_ids), _MOST_ROWS_SHOWN),
         column_config=_COLUMNS | {_LABEL: _column_of_labels(table[_LABEL])},
         alt="The runs that match the filter, one per row; selecting a cell opens the run of its row",
-        **selection_of_table(run_ids, _LABEL),
+        **table_arguments_for_opening_runs(run_ids, _LABEL),
     )
 
 

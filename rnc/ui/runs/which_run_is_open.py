@@ -32,7 +32,7 @@ def _forget_selection() -> None:
     st.session_state[_CLOSED] = st.session_state.get(_CLOSED, 0) + 1
 
 
-def selection_of_table(run_ids: list[str], column: str) -> dict[str, Any]:
+def table_arguments_for_opening_runs(run_ids: list[str], column: str) -> dict[str, Any]:
     """Return the arguments that make a table with these runs as rows open the run in whose row the user clicks.
 
     A row is known by its number. Therefore the table is another element once it has other rows, and begins with a selected cell

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rnc.conditions import CLEAN, Condition
-from rnc.projection import PlanePCA
+from rnc.pca_and_umap_planes import PlanePCA
 from rnc.store.row_buffer import Rows
 from rnc.vocabulary import FEATURES_LAYER, ProjectionMethod, Role, Split
 from tests.benchmarks.synthetic.metric_rows import NUM_CLASSES, generator, hardness, progress

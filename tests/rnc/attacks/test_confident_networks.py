@@ -42,7 +42,7 @@ def gradients(seed: int, exponent: int, dtype: torch.dtype) -> torch.Tensor:
 @example(seed=0, exponent=-140, single=True, step_size=0.25)
 def test_a_step_is_full_at_any_scale(seed: int, exponent: int, single: bool, step_size: float) -> None:
     gradient = gradients(seed, exponent, torch.float32 if single else torch.float64)
-    found = ball_of(Norm.L2, 1.0).ascend(gradient, step_size)
+    found = ball_of(Norm.L2, 1.0).ascent_step(gradient, step_size)
     assert found.dtype == gradient.dtype and not found[0].any()
     np.testing.assert_allclose(found.double().flatten(1).norm(dim=1)[1:].numpy(), step_size, rtol=1e-6)
     expected = np.stack([oracle.step_along(g, "l2", step_size) for g in gradient.double().numpy()])
@@ -121,7 +121,7 @@ def test_trades_takes_the_gradient_where_there_is_one() -> None:
     ball = TradesL2Ball(1.0, torch.ones(2, 1, 2, 2))
     gradient = torch.zeros(2, 1, 2, 2)
     gradient[1, 0, 0, 0] = 1e-40
-    step = ball.ascend(gradient, 0.5)
+    step = ball.ascent_step(gradient, 0.5)
     assert torch.allclose(step[0], torch.full((1, 2, 2), 0.25))
     assert torch.allclose(step[1].flatten(), torch.tensor([0.5, 0, 0, 0]))
 

@@ -80,7 +80,7 @@ def test_every_point_is_in_the_ball_and_an_image(condition: Condition, seed: int
 def test_there_are_as_many_points_as_rounds_restart_by_restart(condition: Condition, seed: int) -> None:
     path = path_of(condition, seed)
     steps = 1 if condition.kind is ConditionKind.FGSM else condition.steps or 0
-    assert len(path) == condition.num_iterations
+    assert len(path) == condition.num_points_over_restarts
     assert [(p.restart, p.step) for p in path] == [*itertools.product(range(condition.restarts), range(steps + 1))]
 
 
@@ -122,7 +122,7 @@ def test_apgd_keeps_what_is_never_worse_than_any_point_it_met(condition: Conditi
     path = path_of(condition, seed)
     met = [worth(condition, seed, step.images) for step in path]
     kept = [worth(condition, seed, step.kept) for step in path]
-    first = condition.num_iterations // condition.restarts
+    first = condition.num_points_over_restarts // condition.restarts
     for step in range(first):
         assert all(no_worse(kept[step], other) for other in met[: step + 1])
         points = zip(*met[: step + 1], strict=True)
@@ -155,7 +155,7 @@ def test_a_perturbation_hands_over_what_is_kept_and_the_label_to_measure_by(cond
     prepared = prepare(condition, net, images, labels, CLASSES, SampleNoise(seed, torch.arange(SIZE)))
     assert torch.equal(prepared.attack_labels, targets) and torch.equal(prepared.measured_by, made.labels)
     points = list(prepared.steps)
-    assert len(points) == condition.num_iterations and torch.equal(points[-1].kept, made.images)
+    assert len(points) == condition.num_points_over_restarts and torch.equal(points[-1].kept, made.images)
 
 
 @examples(80)
@@ -278,4 +278,4 @@ def test_a_batch_of_no_images_is_one(condition: Condition) -> None:
     """A process without a batch takes an empty one, so that it takes part in the sums over the processes."""
     images, labels = samples.images(0, 1)[:0], samples.labels(0, 1, CLASSES)[:0]
     path = [*attack_steps(condition, samples.mlp(num_classes=CLASSES), images, labels, CLASSES, SampleNoise(0, labels))]
-    assert len(path) == condition.num_iterations and path[-1].kept.shape == images.shape
+    assert len(path) == condition.num_points_over_restarts and path[-1].kept.shape == images.shape

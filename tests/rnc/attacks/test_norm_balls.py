@@ -69,7 +69,7 @@ def test_what_is_inside_is_not_moved(norm: Norm) -> None:
 def test_a_step_is_the_formulas(seed: int, norm: Norm, step_size: float) -> None:
     gradient = deltas(seed, 0.7)
     gradient[0] = 0
-    found = ball_of(norm, 1.0).ascend(gradient, step_size)
+    found = ball_of(norm, 1.0).ascent_step(gradient, step_size)
     expected = np.stack([oracle.step_along(g, str(norm), step_size) for g in gradient.numpy()])
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
     assert not found[0].any()

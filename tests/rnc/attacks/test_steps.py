@@ -159,7 +159,7 @@ def test_a_gradient_is_divided_by_its_l1_norm_whatever_its_size() -> None:
 def test_what_is_no_attack_is_a_start_alone(slug: str) -> None:
     condition = Condition.from_slug(slug)
     path = [*attack_steps(condition, NET, CLEAN, LABELS, CLASSES, SampleNoise(1, torch.arange(SIZE)))]
-    assert len(path) == condition.num_iterations == 1 and (path[0].restart, path[0].step) == (0, 0)
+    assert len(path) == condition.num_points_over_restarts == 1 and (path[0].restart, path[0].step) == (0, 0)
     made = perturbation(condition, NET, CLASSES, 1)(CLEAN, LABELS, torch.arange(SIZE))
     assert torch.equal(path[0].images, made.images) and torch.equal(path[0].kept, made.images)
 
@@ -200,4 +200,4 @@ def test_no_pass_is_made_that_is_not_needed(rest: str, passes: int) -> None:
     condition = Condition.from_slug(rest)
     perturbation(condition, counted, CLASSES, 0)(CLEAN, LABELS, torch.arange(SIZE))
     assert made == [SIZE] * passes
-    assert sum(with_gradient) == condition.num_iterations - condition.restarts
+    assert sum(with_gradient) == condition.num_points_over_restarts - condition.restarts

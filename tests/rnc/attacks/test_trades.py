@@ -105,7 +105,7 @@ def test_only_samples_without_a_gradient_take_the_random_direction() -> None:
     ball = TradesL2Ball(1.0, torch.ones(2, 1, 2, 2))
     gradient = torch.zeros(2, 1, 2, 2)
     gradient[1, 0, 0, 0] = 3.0
-    step = ball.ascend(gradient, 0.5)
+    step = ball.ascent_step(gradient, 0.5)
     assert torch.allclose(step[0], torch.full((1, 2, 2), 0.25))
     assert torch.allclose(step[1].flatten(), torch.tensor([0.5, 0, 0, 0]))
 

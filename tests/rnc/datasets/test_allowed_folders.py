@@ -48,8 +48,8 @@ def is_read(images: custom.CustomImages) -> bool:
 
 def test_images_are_read_once_their_folder_was_measured(photos: custom.CustomImages) -> None:
     assert not is_read(photos)
-    allowed_folders.allow(photos)
-    allowed_folders.allow(photos)
+    allowed_folders.record_as_allowed(photos)
+    allowed_folders.record_as_allowed(photos)
     assert is_read(photos) and len(allowed_folders.record_path().read_text().splitlines()) == 1
 
 
@@ -66,7 +66,7 @@ def test_folders_may_be_named(
 def test_a_link_in_an_allowed_folder_does_not_allow_its_target(photos: custom.CustomImages, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "link").symlink_to(photos.data)
-    allowed_folders.allow(custom.CustomImages(tmp_path / "mine", None, photos.spec))
+    allowed_folders.record_as_allowed(custom.CustomImages(tmp_path / "mine", None, photos.spec))
     assert not is_read(custom.CustomImages(tmp_path / "mine" / "link", None, photos.spec))
     assert not is_read(custom.CustomImages(tmp_path / "mine", photos.data, photos.spec))
 

@@ -80,7 +80,7 @@ def test_a_reference_finds_them_again(kind: str, tmp_path: Path, monkeypatch: py
     path, _names = both(tmp_path / "set", kind)
     monkeypatch.chdir(tmp_path)
     found = custom.find(path.relative_to(tmp_path), side=8)
-    allowed_folders.allow(found)
+    allowed_folders.record_as_allowed(found)
     reference, here = found.reference, {split: found.load(split).fingerprint() for split in Split}
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -109,7 +109,7 @@ def test_a_reference_of_custom_images_loads_them(kind: str, tmp_path: Path) -> N
     name = custom.find(data).reference
     with pytest.raises(DatasetError, match="the store names"):
         datasets.load_subset(name, Split.TRAIN, np.array([5, 1]))
-    allowed_folders.allow(custom.find(data))
+    allowed_folders.record_as_allowed(custom.find(data))
     same_as_loaded(name, Split.TRAIN, tmp_path, [5, 1])
     with pytest.raises(DatasetError, match="has no test images"):
         datasets.load_subset(name, Split.TEST, np.array([0]))

@@ -30,7 +30,7 @@ def test_all_frames_of_the_first_restart_are_measured_and_the_ends_of_the_others
 def test_the_cost_follows_rounds_and_images(slug: str) -> None:
     """Every step is a gradient, which costs more than the pass that a start or an end takes."""
     condition = Condition.from_slug(slug)
-    steps = condition.num_iterations - condition.restarts
+    steps = condition.num_points_over_restarts - condition.restarts
     request = replace(ATTACK, condition=condition)
     assert 3 * 100 * steps < forward_passes(request) < 5 * 100 * (steps + 3)
     assert forward_passes(replace(request, images=300)) == 3 * forward_passes(request)
@@ -72,7 +72,7 @@ def real_seconds(request: Request, load: float) -> float:
         if isinstance(request, StrengthCurveRequest)
         else [request.condition]
     )
-    rounds = sum(1 if attack is CLEAN else attack.num_iterations for attack in attacks)
+    rounds = sum(1 if attack is CLEAN else attack.num_points_over_restarts for attack in attacks)
     measured = len(attacks) + 1 if isinstance(request, StrengthCurveRequest) else rounds + 1
     images = request.images * len(request.sources)
     return (

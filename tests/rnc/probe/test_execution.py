@@ -15,7 +15,7 @@ from rnc import datasets, models
 from rnc.models import FeatureClassifier
 from rnc.models.interface import StagedClassifier
 from rnc.probe.execution import Execution, Precision
-from rnc.probe.samples_split_over_gpus import Ranks
+from rnc.probe.torchrun_ranks import Ranks
 from rnc.vocabulary import Objective
 from tests.train.malformed.network import small as plain_network
 from tests.train.malformed.network import write_images

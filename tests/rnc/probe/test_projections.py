@@ -52,7 +52,7 @@ def test_every_epoch_is_stored_in_the_basis_of_all(writer: StoreWriter) -> None:
     projector, epochs = Projector(CONFIG, writer), {epoch: samples(epoch) for epoch in (0, 2, 5)}
     assert projector.samples_of_last_epoch is None
     for epoch, found in epochs.items():
-        projector.add_epoch(epoch, found)
+        projector.add_epoch_and_refit_pca(epoch, found)
         assert projector.samples_of_last_epoch is found
     mean, directions = principal([found[Split.TRAIN, CLEAN].features for found in epochs.values()])
     signs = None
@@ -67,9 +67,9 @@ def test_every_epoch_is_stored_in_the_basis_of_all(writer: StoreWriter) -> None:
 
 def test_an_earlier_epoch_moves_with_the_basis(writer: StoreWriter) -> None:
     projector = Projector(CONFIG, writer)
-    projector.add_epoch(0, samples(0))
+    projector.add_epoch_and_refit_pca(0, samples(0))
     before = stored(writer, "pca", 0, "train", "clean")
-    projector.add_epoch(1, samples(1))
+    projector.add_epoch_and_refit_pca(1, samples(1))
     after = stored(writer, "pca", 0, "train", "clean")
     assert before.shape == after.shape and not np.allclose(before, after)
 
@@ -89,8 +89,8 @@ def plane() -> Plane:
 
 def test_umap_takes_clean_and_the_runs_attacks_of_the_last_epoch(writer: StoreWriter, plane: Plane) -> None:
     projector, last = Projector(CONFIG, writer), samples(4)
-    projector.add_epoch(4, last)
-    projector.add_epoch(1, samples(1))
+    projector.add_epoch_and_refit_pca(4, last)
+    projector.add_epoch_and_refit_pca(1, samples(1))
     projector.project_by_umap(plane)
     roles = dict(CONFIG.conditions)
     slugs = {"clean", roles[Role.PERTURBED].slug, roles[Role.TARGETED].slug}
@@ -108,7 +108,7 @@ def test_umap_takes_a_stated_number_of_points_spread_over_the_sample(
 ) -> None:
     monkeypatch.setattr(projections, "UMAP_POINTS", 5)
     projector = Projector(CONFIG, writer)
-    projector.add_epoch(0, samples(0))
+    projector.add_epoch_and_refit_pca(0, samples(0))
     projector.project_by_umap(plane)
     taken = ask(writer.path, "SELECT DISTINCT sample FROM projection WHERE method = 'umap' ORDER BY 1")
     assert len(taken) == len(plane.clean) == 5 and taken[0] == (0,) and taken[-1] == (33,)
@@ -133,7 +133,7 @@ def test_a_projection_of_too_little_is_left_out_with_a_sentence(
     projector, method = Projector(CONFIG, writer), "pca" if d == 1 else "umap"
     for epoch in (0, 1):
         found = {key: Sample(s.indices, s.labels, s.features[:, :d]) for key, s in samples(epoch, count).items()}
-        projector.add_epoch(epoch, found)
+        projector.add_epoch_and_refit_pca(epoch, found)
     if d > 1:
         projector.project_by_umap(failing)
     assert capsys.readouterr().out.count(f"{CONFIG.run_id}: {sentence}") == 1
@@ -142,7 +142,7 @@ def test_a_projection_of_too_little_is_left_out_with_a_sentence(
 
 def test_where_umap_fails_the_rest_of_the_run_stands(writer: StoreWriter, capsys: pytest.CaptureFixture[str]) -> None:
     projector = Projector(CONFIG, writer)
-    projector.add_epoch(0, samples(0))
+    projector.add_epoch_and_refit_pca(0, samples(0))
     projector.project_by_umap(failing)
     assert f"{CONFIG.run_id}: no UMAP: UMAP failed" in capsys.readouterr().out
     assert ask(writer.path, "SELECT DISTINCT method FROM projection") == [("pca",)]

@@ -12,11 +12,11 @@ from rnc.store.backup import _copy
 from rnc.store.connection_per_transaction import writing
 from rnc.store.damaged_tables import damaged_tables
 from rnc.store.errors import StoreError, StoreMissingError, StoreWriteError
-from rnc.store.file_locations import checkpoint_file, leftovers_folder, network_inside, run_lock_file
+from rnc.store.file_locations import checkpoint_file, folder_of_networks_without_run, network_inside, run_lock_file
 from rnc.store.locks import exclusive_lock, run_lock, training_process
-from rnc.store.networks_of_other_stores import other_stores, refuse_networks_of_others, users_of_networks
+from rnc.store.networks_shared_by_stores import other_stores, refuse_networks_of_others, users_of_networks
 from rnc.store.publish_run import publish
-from rnc.store.published_reader import leave_out_damaged, published_run_ids
+from rnc.store.published_reader import leave_out_damaged_runs, published_run_ids
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
@@ -110,10 +110,10 @@ def test_files_of_runs_lie_beside_the_store_itself(store: Path, tmp_path: Path) 
     for name in (store, link):
         assert checkpoint_file(name, "a", 7) == tmp_path / "checkpoints" / "a" / "epoch-0007.safetensors"
         assert checkpoint_file(name, "a", 12345).name == "epoch-12345.safetensors"
-        assert leftovers_folder(name) == tmp_path / "leftovers"
+        assert folder_of_networks_without_run(name) == tmp_path / "leftovers"
     (tmp_path / "leftovers").symlink_to("/")
     with pytest.raises(StoreError, match="the folder of leftovers"):
-        leftovers_folder(store)
+        folder_of_networks_without_run(store)
 
 
 def test_a_network_is_a_plain_file_inside_the_folder(store: Path, tmp_path: Path) -> None:
@@ -213,13 +213,13 @@ def test_published_runs_of_which_a_file_decays_are_left_out(
     monkeypatch.setattr(published_reader, "_states", lambda _run: ())
     gallery = published_two(store)
     assert published_run_ids(gallery) == ["a", "b"]
-    assert not leave_out_damaged(gallery, frozenset({"metric", "run"}))
+    assert not leave_out_damaged_runs(gallery, frozenset({"metric", "run"}))
     damage(gallery / "b" / "metric.parquet")
-    assert not leave_out_damaged(gallery, frozenset({"run"})), (
+    assert not leave_out_damaged_runs(gallery, frozenset({"run"})), (
         "only the files of the tables that are asked for are read"
     )
     assert published_run_ids(gallery) == ["a", "b"]
-    assert leave_out_damaged(gallery, frozenset({"metric", "run"}))
+    assert leave_out_damaged_runs(gallery, frozenset({"metric", "run"}))
     assert published_run_ids(gallery) == ["a"]
     reader = StoreReader(tmp_path / "none.duckdb", gallery)
     assert list(reader.left_out()) == ["b"]

@@ -19,7 +19,7 @@ from tests.rnc.store.hand_written import PERTURBED, begin, one_epoch
 
 QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
     "curves": lambda r: r.metrics.curves(["it's"], ["clean"], "train", ["nc1"]),
-    "against_clean": lambda r: r.metrics.against_clean(["it's"], ["clean"], "train", ["nc1"]),
+    "against_clean": lambda r: r.metrics.against_clean_means(["it's"], ["clean"], "train", ["nc1"]),
     "layers": lambda r: r.metrics.layers(["it's"], ["clean"], "train", 9),
     "evidence": lambda r: r.metrics.evidence(["it's"], ["nc1"], 9),
     "leaps": lambda r: r.metrics.leaps("it's", 1, "train", PERTURBED.slug),

@@ -123,7 +123,7 @@ def test_a_log_that_cannot_be_moved_into_the_file_costs_only_the_knowledge(
     def fails(*_arguments: object) -> tuple:
         raise duckdb.FatalException("no space left")
 
-    monkeypatch.setattr("rnc.store.file_store.FileStore.checkpointed_state", fails)
+    monkeypatch.setattr("rnc.store.file_store.FileStore.checkpoint_and_return_state", fails)
     StoreWriter(store).write_epoch("a", 0, one_epoch("a", 0))
     assert not are_known(store)
     with reading(store) as connection:

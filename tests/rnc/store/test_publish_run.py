@@ -36,13 +36,15 @@ QUESTIONS: dict[str, Callable[[StoreReader, str], pd.DataFrame]] = {
     "value_counts_by_run": lambda r, run: r.metrics.value_counts_by_run().query("run_id == @run"),
     "vector_epochs": lambda r, run: r.vectors.epochs([run]),
     "curves": lambda r, run: r.metrics.curves([run], ["clean", "perturbed"], "train", ["nc1", "nc3"]),
-    "against_clean": lambda r, run: r.metrics.against_clean([run], ["perturbed"], "test", ["angle", "ncc_accuracy"]),
+    "against_clean": lambda r, run: r.metrics.against_clean_means(
+        [run], ["perturbed"], "test", ["angle", "ncc_accuracy"]
+    ),
     "class_metrics": lambda r, run: r.metrics.class_metrics({run: 0}, "train"),
     "leaps": lambda r, run: r.metrics.leaps(
         run, 0, "train", r.runs.conditions([run]).query("role == 'perturbed'").condition.iloc[0]
     ),
     "projection": lambda r, run: r.samples.projection(run, 0, "train", ["clean"], "pca"),
-    "projected": lambda r, run: r.samples.projected(run),
+    "projected": lambda r, run: r.samples.available_projections(run),
     "features": lambda r, run: r.samples.features(run),
     "attack_path": lambda r, run: r.samples.features_along_attack(
         run, "train", r.runs.conditions([run]).query("role == 'perturbed'").condition.iloc[0]

@@ -118,11 +118,11 @@ def test_curves_come_in_the_order_of_epochs(reader: StoreReader) -> None:
 
 def test_against_clean_means_of_the_same_split_or_another(reader: StoreReader) -> None:
     wanted = ["angle", "ncc_accuracy"]
-    found = reader.metrics.against_clean(["b"], ["perturbed"], "test", wanted)
+    found = reader.metrics.against_clean_means(["b"], ["perturbed"], "test", wanted)
     assert rows_of(found, "metric", "value") == [("angle", 500.6)]
-    found = reader.metrics.against_clean(["b"], ["perturbed"], "test", wanted, means_split="train")
+    found = reader.metrics.against_clean_means(["b"], ["perturbed"], "test", wanted, means_split="train")
     assert rows_of(found, "metric", "value") == [("ncc_accuracy", 500.7)]
-    found = reader.metrics.against_clean(["b"], ["perturbed"], "train", wanted)
+    found = reader.metrics.against_clean_means(["b"], ["perturbed"], "train", wanted)
     assert rows_of(found, "metric", "value") == [("angle", 500.2), ("ncc_accuracy", 500.3)]
 
 
@@ -177,7 +177,7 @@ def test_projections(reader: StoreReader) -> None:
     assert rows_of(found, *columns) == [("clean", 3, 0, 0, 3.0, 0.25), ("clean", 5, 1, 2, 5.0, 0.25)]
     both = reader.samples.projection("a", 4, "train", ["clean", PERTURBED.slug], "umap")
     assert len(both) == 4 and set(both["x"]) == {-3.0, -5.0}
-    stored = reader.samples.projected("a")
+    stored = reader.samples.available_projections("a")
     assert rows_of(stored, "method", "epoch", "split", "condition") == sorted(
         (m, 4, "train", c) for m in ("pca", "umap") for c in ("clean", PERTURBED.slug)
     )
@@ -263,11 +263,11 @@ QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
     "value_counts_by_run": lambda r: r.metrics.value_counts_by_run(),
     "vector_epochs": lambda r: r.vectors.epochs(["a"]),
     "curves": lambda r: r.metrics.curves(["a"], ["clean"], "train", ["nc1"]),
-    "against_clean": lambda r: r.metrics.against_clean(["a"], ["clean"], "train", ["nc1"]),
+    "against_clean": lambda r: r.metrics.against_clean_means(["a"], ["clean"], "train", ["nc1"]),
     "class_metrics": lambda r: r.metrics.class_metrics({"a": 0}, "train"),
     "leaps": lambda r: r.metrics.leaps("a", 0, "train", "clean"),
     "projection": lambda r: r.samples.projection("a", 0, "train", ["clean"], "pca"),
-    "projected": lambda r: r.samples.projected("a"),
+    "projected": lambda r: r.samples.available_projections("a"),
     "checkpoints": lambda r: r.runs.checkpoints(["a"]),
     "last_values": lambda r: r.metrics.last_values(["nc1"]),
 }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rnc.conditions import CLEAN, Condition
 from rnc.store.connection_per_transaction import reading
-from rnc.store.queries.epochs_not_after import epochs_not_after
+from rnc.store.queries.epochs_not_after import all_epochs_up_to_cursor
 from rnc.store.queries.metrics import log_spaced_subset
 from rnc.store.reader import StoreReader
 from rnc.store.row_buffer import Rows
@@ -103,7 +103,7 @@ def test_sql_and_frames_agree_on_the_last_epoch_not_after_the_cursor(reader: Sto
         sql = "SELECT DISTINCT run_id, epoch FROM metric WHERE layer = ?"
         with_layers = connection.execute(sql, [PIXELS_LAYER]).df()
     assert not with_layers.empty
-    expected = {run_id: epochs[-1] for run_id, epochs in epochs_not_after(with_layers, cursor).items()}
+    expected = {run_id: epochs[-1] for run_id, epochs in all_epochs_up_to_cursor(with_layers, cursor).items()}
     assert dict(zip(found["run_id"], found["epoch"], strict=True)) == expected
 
 

@@ -67,4 +67,4 @@ def test_every_element_has_one_script_which_the_page_names() -> None:
     names = scripts_of_elements()
     assert [name.partition(".")[0] for name in names] == list(ELEMENTS)
     _headers, body, _asked = answered(PAGE)
-    assert all(f'"{name}"'.encode() in body for name in names) and b"SCRIPTS" not in body
+    assert all(f'"{name}"'.encode() in body for name in names) and b"scriptsOfElements" not in body

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from rnc import json_log
+from rnc import event_log
 from rnc.store.reader import StoreReader
 from rnc.ui import page_frame, warm_up
 from rnc.ui.film import film_routes
@@ -62,7 +62,7 @@ def test_a_store_that_cannot_be_read_is_logged_in_one_line_and_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line has the id that a page shows with the same error."""
-    monkeypatch.setenv(json_log.VARIABLE, str(tmp_path / "rnc.log"))
+    monkeypatch.setenv(event_log.VARIABLE, str(tmp_path / "rnc.log"))
     (tmp_path / "rnc.duckdb").write_bytes(b"no database")
     monkeypatch.setenv("RNC_STORE", str(tmp_path / "rnc.duckdb"))
     monkeypatch.setenv("RNC_GALLERY", "")
@@ -71,7 +71,7 @@ def test_a_store_that_cannot_be_read_is_logged_in_one_line_and_ends_nothing(
     warm_up.prepare_films()
     (line,) = map(json.loads, (tmp_path / "rnc.log").read_text().splitlines())
     assert "is not a DuckDB store" in line["text"] and "traceback" not in line
-    assert line["id"] == json_log.report_error(line["text"])
+    assert line["id"] == event_log.report_error(line["text"])
 
 
 def test_a_store_that_vanishes_before_the_first_visit_is_known(
@@ -90,7 +90,7 @@ def test_a_store_that_vanishes_before_the_first_visit_is_known(
 def test_an_error_that_nobody_expects_is_logged_with_its_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(json_log.VARIABLE, str(tmp_path / "rnc.log"))
+    monkeypatch.setenv(event_log.VARIABLE, str(tmp_path / "rnc.log"))
     monkeypatch.setattr(warm_up, "_load_pages_and_answers", lambda: 1 / 0)
     warm_up.prepare_other_pages()
     (line,) = map(json.loads, (tmp_path / "rnc.log").read_text().splitlines())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rnc import json_log
+from rnc import event_log
 from rnc.store.writer import StoreWriter
 from tests.train.malformed import checkpoints, images
 from tests.train.malformed.checkpoints import OWNED
@@ -75,7 +75,7 @@ def refused(
     monkeypatch.setenv(OWNED, str(owned))
     monkeypatch.setenv("RNC_CACHE", str(tmp_path / "cache"))
     content, beside = kept_store.read_bytes(), sorted(kept_store.parent.iterdir())
-    json_log.set_up(
+    event_log.set_up(
         None
     )  # (what a thread of an earlier test still logs would be a warning here: that test's folder is gone)
 

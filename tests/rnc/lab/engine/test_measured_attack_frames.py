@@ -21,7 +21,7 @@ from rnc.lab.engine.loading import AttackInputs
 from rnc.lab.engine.measured_attack_frames import class_balanced_order, record_trajectory
 from rnc.lab.kinds import result_from_bytes
 from rnc.models import wrap
-from rnc.projection import PlanePCA
+from rnc.pca_and_umap_planes import PlanePCA
 from rnc.vocabulary import ConditionKind, Norm, TargetRule
 from tests.rnc.lab import networks
 from tests.rnc.lab.samples import SOURCE
@@ -99,7 +99,7 @@ def test_every_attack_is_that_of_the_house(inputs: AttackInputs, condition: Cond
         found.perturbed_images, made.images[class_balanced_order(inputs.labels)].float().numpy(), atol=1e-7
     )
     close(found.after, measured(inputs, made.images, made.labels))
-    assert found.rounds == condition.num_iterations and not found.stopped
+    assert found.rounds == condition.num_points_over_restarts and not found.stopped
     assert np.array_equal(found.goal, made.labels[class_balanced_order(inputs.labels)].numpy())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.palette import RUN_COLOURS
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.vocabulary import Metric

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import layer_panel

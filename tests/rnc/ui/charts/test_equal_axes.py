@@ -11,7 +11,7 @@ import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.equal_axes import Frame, frame_of
 from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.charts.projection import PlaneExtras, feature_plane

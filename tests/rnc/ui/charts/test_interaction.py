@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnc.ui.charts import interaction
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.downsampling import DRAWN_POINTS

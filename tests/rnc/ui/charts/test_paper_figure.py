@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import cosine_heatmap
 from rnc.ui.charts.leaping import leap_flows, leaping_matrix
 from rnc.ui.charts.paper_figure import for_paper
-from rnc.ui.charts.strength_curves import layers_by_strength
+from rnc.ui.charts.strength_curves import metric_over_layers_per_strength
 from rnc.ui.charts.text_width import text_width
 from rnc.vocabulary import Metric
 from tests.rnc.ui.charts.test_paper_legend import CURVES, RUNS
@@ -104,5 +104,5 @@ def test_the_scale_of_leaps_ends_near_the_largest_share() -> None:
 def test_strengths_have_a_gradient() -> None:
     """Vega-Lite draws symbols instead, side by side beyond the figure's width, where lines have points."""
     frame = pd.DataFrame({"source": "ST", "strength": [0.0, 0.1], "layer": ["conv1", "features"], "value": [0.5, 0.4]})
-    spec = drawn(layers_by_strength(frame, Metric.NC1, ["ST"], "strength", pixels=False))
+    spec = drawn(metric_over_layers_per_strength(frame, Metric.NC1, ["ST"], "strength", pixels=False))
     assert "point" not in spec["mark"] and spec["encoding"]["color"]["legend"]["title"] == "strength"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.attack_steps import leap_moments
-from rnc.ui.charts.chart_specification import Chart
+from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.geometry import class_norms

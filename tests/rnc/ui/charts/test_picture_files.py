@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnc.ui.charts.chart_specification import Chart, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, named
 from rnc.ui.charts.curves import Curves
 from rnc.ui.charts.exported_table import table_file
 from rnc.ui.charts.geometry import cosine_heatmap

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts import picture_files
-from rnc.ui.charts.chart_specification import Chart, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, named
 from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.charts.render_process import Renderer, RenderError
 

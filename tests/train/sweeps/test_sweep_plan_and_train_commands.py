@@ -12,7 +12,7 @@ from train import sweep as command
 from train.config import RunConfig
 from train.named_run_sets import find
 from train.sweep import main
-from train.sweeps.sweep_commands import check_recorded_commands, run_arguments, sweep_name
+from train.sweeps.sweep_plan_and_train_commands import check_recorded_commands, run_arguments, sweep_name
 
 CONFIG = RunConfig(epochs=2, steps=3, sample_size=100, umap=False, extra_conditions=("pgd-l2-0.5-10",))
 OPTIONS: dict[str, Any] = {

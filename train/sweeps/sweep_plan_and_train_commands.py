@@ -15,9 +15,9 @@ from rnc.probe.execution import Precision
 from rnc.safe_paths import quoted
 from rnc.store.run_card import module_and_arguments
 from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, left_out_message
-from train.check_recorded_config import config_of_run
 from train.config import RunConfig
 from train.cost import Estimate
+from train.read_recorded_run_config import config_of_run
 from train.run import Command
 
 _LONGEST_WORD = 100

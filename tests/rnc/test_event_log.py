@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnc import json_log
-from rnc.json_log import _ids
+from rnc import event_log
+from rnc.event_log import _ids
 from rnc.ui.errors import ERRORS_FOR_USERS
 from tests.pages.app import open_page
 
@@ -18,7 +18,7 @@ from tests.pages.app import open_page
 @pytest.fixture
 def lines(tmp_path: Path) -> Path:
     _ids.clear()
-    json_log.set_up(tmp_path / "rnc.duckdb")
+    event_log.set_up(tmp_path / "rnc.duckdb")
     return tmp_path / "rnc.log"
 
 
@@ -27,7 +27,7 @@ def read(path: Path) -> list[dict]:
 
 
 def test_an_event_is_a_line(lines: Path) -> None:
-    json_log.event("run begun", run="a\nb", path=Path("x"))
+    event_log.event("run begun", run="a\nb", path=Path("x"))
     logging.getLogger("rnc.datasets").info("cifar10 train: %s", "somewhere")
     first, second = read(lines)
     assert (
@@ -37,42 +37,42 @@ def test_an_event_is_a_line(lines: Path) -> None:
 
 
 def test_an_error_keeps_its_id_and_is_logged_once(lines: Path) -> None:
-    ids = [json_log.report_error("the disk is full") for _again in range(3)]
-    assert len(set(ids)) == 1 and json_log.report_error("another") != ids[0]
+    ids = [event_log.report_error("the disk is full") for _again in range(3)]
+    assert len(set(ids)) == 1 and event_log.report_error("another") != ids[0]
     assert (read(lines)[0]["id"], read(lines)[0]["text"]) == (ids[0], "the disk is full")
     assert len(read(lines)) == 2
 
 
 def test_the_ids_held_are_bounded(lines: Path) -> None:
-    for number in range(json_log._MOST_IDS + 50):
-        json_log.report_error(str(number))
-    assert len(_ids) == json_log._MOST_IDS
+    for number in range(event_log._MOST_IDS + 50):
+        event_log.report_error(str(number))
+    assert len(_ids) == event_log._MOST_IDS
 
 
 def test_a_traceback_is_one_line(lines: Path) -> None:
     error = ValueError("two\nlines")
-    assert json_log.log_exception(error) == json_log.log_exception(error)
+    assert event_log.log_exception(error) == event_log.log_exception(error)
     (line,) = read(lines)
     assert line["traceback"] == "ValueError: two\nlines\n" and line["text"] == "ValueError: two\nlines"
 
 
 def test_a_full_log_makes_room(lines: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_log, "MOST_BYTES", 300)
+    monkeypatch.setattr(event_log, "MOST_BYTES", 300)
     for number in range(20):
-        json_log.event(f"event {number}")
+        event_log.event(f"event {number}")
     assert lines.stat().st_size < 600 and lines.with_name("rnc.log.1").stat().st_size < 600
     assert read(lines)[-1]["event"] == "event 19"
 
 
 def test_no_room_costs_lines_and_nothing_else(lines: Path) -> None:
-    json_log.event("before")
+    event_log.event("before")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (lines.stat().st_size, limits[1]))
     try:
-        json_log.event("lost")
+        event_log.event("lost")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    json_log.event("after")
+    event_log.event("after")
     assert [line["event"] for line in read(lines)] == ["before", "after"]
 
 
@@ -81,8 +81,8 @@ def test_the_environment_names_the_file(
     given: str, name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RNC_LOG", str(tmp_path / given) if given else "")
-    json_log.set_up(tmp_path / "rnc.duckdb")
-    json_log.event("here")
+    event_log.set_up(tmp_path / "rnc.duckdb")
+    event_log.event("here")
     assert [path.name for path in tmp_path.iterdir()] == ([name] if name else [])
 
 
@@ -159,9 +159,9 @@ def test_what_is_no_plain_file_beside_a_store_is_left_alone(
         path.mkdir()
     else:
         path.symlink_to(precious if kind == "link" else tmp_path / "made")
-    json_log.set_up(data / "rnc.duckdb")
+    event_log.set_up(data / "rnc.duckdb")
     for _line in range(3):
-        json_log.event("run begun", run="$(touch owned)")
+        event_log.event("run begun", run="$(touch owned)")
     assert precious.read_text() == "mine\n" and not (tmp_path / "made").exists()
     assert [entry.name for entry in data.iterdir()] == ["rnc.log"]
     assert capsys.readouterr().err.count("cannot be written, so there is no log") == 1
@@ -173,9 +173,9 @@ def test_a_full_log_beside_a_store_does_not_follow_its_second_name(
     precious = tmp_path / "precious"
     precious.write_text("mine")
     lines.with_name("rnc.log.1").symlink_to(precious)
-    monkeypatch.setattr(json_log, "MOST_BYTES", 300)
+    monkeypatch.setattr(event_log, "MOST_BYTES", 300)
     for number in range(10):
-        json_log.event(f"event {number}")
+        event_log.event(f"event {number}")
     assert precious.read_text() == "mine" and not lines.with_name("rnc.log.1").is_symlink()
 
 
@@ -184,12 +184,12 @@ def test_a_pipe_that_the_user_names_makes_nobody_wait(tmp_path: Path, monkeypatc
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     monkeypatch.setenv("RNC_LOG", str(pipe))
-    json_log.set_up(tmp_path / "rnc.duckdb")
-    json_log.event("nobody reads")
+    event_log.set_up(tmp_path / "rnc.duckdb")
+    event_log.event("nobody reads")
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    json_log.event("read")
+    event_log.event("read")
     for _line in range(1_000):  # (far more than a pipe holds)
-        json_log.event("x" * 1_000)
+        event_log.event("x" * 1_000)
     assert json.loads(os.read(reader, 1_000).splitlines()[0])["event"] == "read"
     os.close(reader)
 
@@ -197,20 +197,20 @@ def test_a_pipe_that_the_user_names_makes_nobody_wait(tmp_path: Path, monkeypatc
 def test_a_link_that_the_user_names_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     monkeypatch.setenv("RNC_LOG", str(tmp_path / "link"))
-    monkeypatch.setattr(json_log, "MOST_BYTES", 300)
-    json_log.set_up(tmp_path / "rnc.duckdb")
+    monkeypatch.setattr(event_log, "MOST_BYTES", 300)
+    event_log.set_up(tmp_path / "rnc.duckdb")
     for number in range(10):
-        json_log.event(f"event {number}")
+        event_log.event(f"event {number}")
     assert (tmp_path / "link").is_symlink() and read(tmp_path / "file")[-1]["event"] == "event 9"
     assert (tmp_path / "file.1").exists()
 
 
 def test_control_characters_are_escapes(lines: Path) -> None:
-    json_log.event("\x1b]0;title\x07\u202e\n")
+    event_log.event("\x1b]0;title\x07\u202e\n")
     assert b"\x1b" not in lines.read_bytes() and lines.read_bytes().count(b"\n") == 1
 
 
 def test_half_a_character_is_an_escape() -> None:
     """Formatted here: the text of a logged event goes into the test's report, which takes no such character."""
     record = logging.LogRecord("rnc", logging.INFO, __file__, 1, "\ud800", None, None)
-    assert r"\ud800" in json_log.JsonLines().format(record)
+    assert r"\ud800" in event_log.JsonLines().format(record)

@@ -10,7 +10,7 @@ from rnc.store.writer import StoreWriter
 from rnc.vocabulary import RunState
 from tests.rnc.store.hand_written import CONDITIONS, PROVENANCE
 from tests.train.small import ask, small
-from train.check_recorded_config import config_in_store, config_of_run
+from train.read_recorded_run_config import config_in_store, config_of_run
 from train.run import main, parse
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from rnc.projection import PlanePCA
+from rnc.pca_and_umap_planes import PlanePCA
 from tests.examples import examples
 
 SPREAD = np.array([5.0, 3.0, 1.0, 0.5])

@@ -4,7 +4,7 @@ Building a specification takes as long as all the rest of a page. It therefore d
 options, labels and sizes), refers to rows by the names of data sets, and is kept as text. Encodings are objects, such as
 `alt.Y("value:Q")`: for each that is a text, Altair looks at all of its classes.
 
-Tested by tests/rnc/ui/charts/test_chart_specification.py.
+Tested by tests/rnc/ui/charts/test_chart_with_cached_specification.py.
 """
 
 import json
@@ -50,10 +50,10 @@ class Chart:
     @property
     def largest_rows(self) -> pd.DataFrame:
         """The data set with the most rows, which is the table of the chart."""
-        return self.rows[self.largest_name]
+        return self.rows[self.largest_data_set_name]
 
     @property
-    def largest_name(self) -> str:
+    def largest_data_set_name(self) -> str:
         """The name of the data set with the most rows."""
         return max(self.rows, key=lambda name: len(self.rows[name]))
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from rnc.ui.charts import chart_specification as charts
-from rnc.ui.charts.chart_specification import Chart, kept, named
+from rnc.ui.charts import chart_with_cached_specification as charts
+from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
 
 ROWS = pd.DataFrame({"x": [1, 2, 3]})
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from rnc.ui import errors, server_routes
+from rnc.ui import errors, server_middleware_and_routes
 from rnc.ui.film import film_routes
 from rnc.ui.projections import sample_image_routes
 from tests.conftest import ROOT
@@ -21,7 +21,7 @@ def test_the_server_is_declared_without_the_libraries_of_pages() -> None:
 
 
 def test_its_addresses_are_those_of_films_and_images() -> None:
-    films, images = server_routes.routes()
+    films, images = server_middleware_and_routes.routes()
     for routes, module in ((films, film_routes), (images, sample_image_routes)):
         loaded = [route.path for route in routes._load()]
         assert loaded == [route.path for route in module.routes()]
@@ -32,7 +32,7 @@ def test_an_unexpected_error_is_shown_as_pages_show_it(monkeypatch: pytest.Monke
     shown: list[Exception] = []
     monkeypatch.setattr(errors, "show_unexpected_error", lambda error: not shown.append(error))
     error = ValueError("of a callback")
-    assert server_routes.show_unexpected_error(error) is True
+    assert server_middleware_and_routes.show_unexpected_error(error) is True
     assert shown == [error]
 
 

@@ -2,7 +2,7 @@
 
 They take as long to load as a browser takes to load Streamlit's page, and are loaded meanwhile (`rnc.ui.warm_up`).
 
-Tested by tests/rnc/ui/test_server_routes.py.
+Tested by tests/rnc/ui/test_server_middleware_and_routes.py.
 """
 
 from collections.abc import Sequence

@@ -11,13 +11,13 @@ import duckdb
 from rnc.store.backends import backend_of
 from rnc.store.connection_per_transaction import reading
 from rnc.store.errors import NotAStoreError, StoreError, StoreMissingError
-from rnc.store.file_locations import folder_of_store, is_plain_file, networks_folder, real_path
+from rnc.store.file_locations import folder_containing_store, is_plain_file, networks_folder, real_path
 
 
 def other_stores(store: Path) -> list[Path]:
     """Return the DuckDB files and lakes beside a store, without its own copies from before an upgrade."""
     this_store = real_path(store)
-    others = (path for path in sorted(folder_of_store(store).iterdir()) if path.name != this_store.name)
+    others = (path for path in sorted(folder_containing_store(store).iterdir()) if path.name != this_store.name)
     return [path for path in others if _is_store(path) and not _is_backup(path, this_store)]
 
 
@@ -62,7 +62,7 @@ def _names(other: Path, run_id: str) -> bool:
 
 
 def _is_store(path: Path) -> bool:
-    return is_plain_file(path) and backend_of(path).begins_as_store()
+    return is_plain_file(path) and backend_of(path).looks_like_store()
 
 
 def _is_backup(path: Path, store: Path) -> bool:
