@@ -18,7 +18,7 @@ class Box(NamedTuple):
     right: float
     top: float
     slanted: bool
-    """Whether the text is neither horizontal nor vertical, so that its box is larger than it."""
+    """True if the text is neither horizontal nor vertical, so that its box is larger than it."""
 
 
 def text_boxes(page: PageObject) -> list[Box]:

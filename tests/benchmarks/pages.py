@@ -38,7 +38,7 @@ PAGES = {
     "Attack lab": "Attack lab",
     "Runs": "Runs",
 }
-"""What the navigation calls a page, and its title."""
+"""The name of each page in the navigation, and its title."""
 _FIRST = "Collapse"
 _MOVED = ("Collapse", "Geometry")
 _PATIENCE_MS = 120_000

@@ -84,7 +84,7 @@ class Servers:
     """Servers of the app, each on a store and a free port."""
 
     logs: ClassVar[list[Path]] = []
-    """What all servers of this process print."""
+    """The output of all servers of this process."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs

@@ -16,7 +16,7 @@ NOT_OURS = {
     "[class*='brushed_brush']": "Vega-Lite's own rectangles of a box that is being drawn; they take no words, the map has them",
     "[data-testid='stJson']": "Streamlit's own viewer of JSON: its colours, and that its scrolling box takes no focus",
 }
-"""What is left out of the check, and why."""
+"""Exceptions from the check, with the reason for each."""
 
 _IS_DARK = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/\\d+/) < 128"
 

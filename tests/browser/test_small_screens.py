@@ -27,7 +27,7 @@ _TEXTS_OUTSIDE = """svgs => svgs.flatMap(svg => {
     }).map(text => text.textContent),
   ];
 })"""
-"""What is cut: the texts that leave their drawing or end in an ellipsis, and drawings wider than their place."""
+"""Parts that are cut: the texts that leave their drawing or end in an ellipsis, and drawings wider than their place."""
 _PALE_TEXTS = """svgs => {
   const channels = colour => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
   const luminance = colour => {

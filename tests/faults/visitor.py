@@ -24,9 +24,9 @@ class Visitor:
     patience: float = 120.0
     """Seconds that a page may take."""
     seconds: list[float] = field(default_factory=list)
-    """What each page took, from the request to the end of its script."""
+    """The seconds of each page, from the request to the end of its script."""
     refreshed: int = 0
-    """How often a part of a page was asked for again by itself."""
+    """The number of times that a part of a page was requested again by itself."""
     errors: list[str] = field(default_factory=list)
     """Every error that a page showed, and exceptions."""
 

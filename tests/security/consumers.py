@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.security.guard import World
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""What a terminal would act upon."""
+"""Characters that a terminal would act upon."""
 _ACTIVE = re.compile(r"!\[|\]\(|<(?:script|img|iframe|svg|a)\b|:(?:red|blue|material)\w*\[|https?://evil")
 _IS_MARKDOWN = ("markdown", "caption", "info", "warning", "error", "success", "header", "subheader", "title")
 _HAS_MARKDOWN = (

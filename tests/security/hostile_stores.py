@@ -50,7 +50,7 @@ TEXTS = {
     "option": "--store={victim}/made.duckdb",
     "shell": "$(touch {victim}/made); `touch {victim}/made` %s {{0}}",
 }
-"""What stands in every text column of a store; `{victim}` is the victim's folder."""
+"""The value of every text column of a store; `{victim}` is the victim's folder."""
 WHOLE: list[Any] = [-(2**31), -1, 0, 2**31 - 1, None, 10_000_000]
 REAL: list[Any] = [float("nan"), float("inf"), float("-inf"), 1e308, -1.0, None, 5e-324, 0.0]
 TIMES: list[Any] = ["infinity", "-infinity", "0001-01-01", "294246-01-01", None, "1677-01-01"]
@@ -145,7 +145,7 @@ def _columns(folder: Path) -> list[Column]:
 
 
 FULL = os.environ.get("RNC_HOSTILE") == "full"
-"""Whether each hostile value is tried in a store of its own (half an hour), and not together with others (minutes)."""
+"""True if each hostile value is tried in a store of its own (half an hour), and not together with others (minutes)."""
 TOGETHER = [[name] for name in TEXTS] if FULL else [list(TEXTS)]
 
 

@@ -49,7 +49,7 @@ SQL_NAMES = {
     "rnc/store/queries/saved_lab_results.py": {"sql", "size"},
     "rnc/store/cached_queries.py": {"sql", "key", "table"},  # the last two of _KEYS
 }
-"""What may stand in SQL besides constants: names from closed lists, files of the server's own, quoted."""
+"""The parts of SQL that are allowed besides constants: names from closed lists, files of the server's own, quoted."""
 HTML_OF = {
     "STYLE",
     "LAB_STYLE",

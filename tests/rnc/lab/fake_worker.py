@@ -62,7 +62,7 @@ MISBEHAVIOUR: dict[str, Callable[[], object]] = {
     "deaf": deaf,
     "parent": parent,
 }
-"""What may happen in any phase."""
+"""Events that may happen in any phase."""
 
 
 def answer(message: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ _ASKS_THE_DEVICE = {
     "aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::bincount", "aten::equal", "aten::is_nonzero",
     "aten::masked_select", "aten::unique_dim", "aten::_unique2", "aten::repeat_interleave.Tensor",
 }  # fmt: skip
-"""What makes the host wait for a GPU: the result's value or size decides what happens next."""
+"""Operations that make the host wait for a GPU: the result's value or size decides what happens next."""
 
 
 class NoWaiting(TorchDispatchMode):
