@@ -15,7 +15,7 @@ import torch
 from tests.benchmarks.machine import machine, megabytes, seconds
 
 Acts = dict[str, Callable[[], object]]
-"""The compared quantities, by name."""
+"""The functions that are compared, by name."""
 
 
 def in_turn(acts: Acts, repeats: int, device: torch.device | str = "cpu") -> dict[str, float]:
