@@ -9,7 +9,7 @@ from rnc.ui.pages.geometry import (
     describe_geometry,
     draw_cosines_by_condition,
     draw_duality_and_spectrum,
-    draw_norms_and_angles,
+    draw_norms_and_rotation,
     read_geometries,
 )
 from rnc.ui.pages.simplex_distances import draw_simplex_distances
@@ -32,7 +32,7 @@ st.caption(
 summary = st.empty()
 geometries = read_geometries(run, epoch, selection)
 draw_cosines_by_condition(figures, geometries)
-angles = draw_norms_and_angles(figures, run, selection)
+angles = draw_norms_and_rotation(figures, run, selection)
 summary.markdown(describe_geometry(run, selection.condition_name, angles, geometries))
 draw_duality_and_spectrum(figures, run, epoch, geometries)
 draw_simplex_distances(figures, selection)

@@ -207,7 +207,7 @@ class _Run:
         if self.session is None:
             return
         progress = self.progress
-        state = Progress(progress.epoch, progress.started, self.session.seconds(), progress.unwritten)
+        state = Progress(progress.epoch, progress.started, self.session.seconds_of_all_sessions(), progress.unwritten)
         save = self.resume_file.save if always else self.resume_file.save_if_cheap
         save(self.model, self.trainer.optimizer, state)
 

@@ -43,7 +43,7 @@ class Stopwatch:
 
 def cost_per_epoch(reader: StoreReader, run_id: str) -> str:
     """Return a sentence with the mean seconds per epoch of attack, step, measurement and writing to the store."""
-    row = reader.runs.costs(run_id).iloc[0]
+    row = reader.runs.total_costs(run_id).iloc[0]
     if not row["epochs"] > 0:
         return "0 epochs: nothing was trained, only the initialisation was measured"
     parts = (f"{name} {row[name] / row['epochs']:.2g} s" for name in ("attack", "step", "measurement", "store"))

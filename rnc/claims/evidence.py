@@ -35,7 +35,7 @@ class Number:
         return f"{self.sign} {self.limit:.4g}"
 
     @property
-    def in_words(self) -> str:
+    def value_and_bound_in_words(self) -> str:
         """Return the value and the bound in words: `0.354, where at most 0.3 is allowed`."""
         return f"{self.value:.3g}, where {_BOUNDS_IN_WORDS[self.sign].format(f'{self.limit:.3g}')}"
 

@@ -35,7 +35,7 @@ class PrincipalAxes:
         return np.concatenate([coordinates, np.zeros((*coordinates.shape[:-1], missing))], axis=-1)
 
 
-def principal_axes(reader: StoreReader, run_id: str) -> PrincipalAxes:
+def principal_axes_of_all_epochs(reader: StoreReader, run_id: str) -> PrincipalAxes:
     """Fit the axes to the clean training features of all stored epochs together, as `rnc.pca_and_umap_planes.PlanePCA` does.
 
     The vectors are summed up epoch by epoch. Raises ValueError if the features have one dimension or more than MOST_DIMENSIONS,

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnc.class_mean_geometry import SimplexSpan
 from rnc.conditions import CLEAN, Condition
-from rnc.film.principal_axes import principal_axes
+from rnc.film.principal_axes import principal_axes_of_all_epochs
 from rnc.film.stored_states import CLEAN_STEP, EpochStates, StoredStates
 from rnc.store.errors import StoreError
 from rnc.store.reader import StoreReader
@@ -74,7 +74,7 @@ def positions(reader: StoreReader, states: StoredStates, view: View, num_classes
 
 
 def _in_principal_axes(reader: StoreReader, states: StoredStates, num_classes: int) -> Positions:
-    axes = principal_axes(reader, states.request.run_id)
+    axes = principal_axes_of_all_epochs(reader, states.request.run_id)
     parts, steps = [], []
     for epoch in states.of_epochs():
         steps.append(epoch.steps)
@@ -202,7 +202,7 @@ class _VectorsOfClasses:
             raise ValueError(f"the run stored no class means of {request.split} images at epoch {epoch}")
         clean, perturbed = (self._placed(*one, width) for one in stored)
         perturbed = self._by_true_class(perturbed)
-        rows = self._placed(*self._vectors.classifier(request.run_id, epoch), width)
+        rows = self._placed(*self._vectors.classes_and_classifier_rows(request.run_id, epoch), width)
         with np.errstate(invalid="ignore"):
             longest = np.nanmax(np.linalg.norm(clean - np.nanmean(clean, axis=0), axis=1))
             lengths = np.linalg.norm(rows, axis=1)

@@ -46,7 +46,7 @@ class AttackRequest(OneNetworkRequest):
         """Return the approximate number of forward passes per image."""
         return attack_passes(self.condition, every_frame=True)
 
-    def measurements(self) -> float:
+    def metric_computations_per_network(self) -> float:
         """Return how often the metrics of all images are computed: at every frame, and at all stages before and after."""
         return measured_frames(self.condition, every_frame=True) + 2.0 * self.layers
 

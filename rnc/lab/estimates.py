@@ -58,7 +58,10 @@ class NetworkSpeed:
 
     def seconds(self, request: Request) -> float:
         """Return the seconds that a request takes for one of its networks."""
-        return _passes_of_one(request) * self.pass_seconds + request.measurements() * self.measurement_seconds
+        return (
+            _passes_of_one(request) * self.pass_seconds
+            + request.metric_computations_per_network() * self.measurement_seconds
+        )
 
 
 class PassTimes:
@@ -128,7 +131,7 @@ def _names(source: Source) -> list[_Name]:
 def _speed_of(request: Request, seconds: float) -> NetworkSpeed:
     """Return the speed with which a request would have taken so many seconds, for networks that were not measured before."""
     each = seconds / len(request.sources)
-    count = request.measurements()
+    count = request.metric_computations_per_network()
     of_measurements = min(count * _USUAL_MEASUREMENT_SECONDS, each / 2)
     pass_seconds = (each - of_measurements) / max(_passes_of_one(request), 1.0)
     return NetworkSpeed(pass_seconds, of_measurements / count if count else 0.0)

@@ -40,7 +40,7 @@ class MaskingRequest(OneNetworkRequest):
         passes = _PASSES_OF_SMALL_ATTACKS + attack_passes(base, every_frame=True)
         return passes + sum(attack_passes(attack, every_frame=False) for attack in (base, base, unbounded))
 
-    def measurements(self) -> float:
+    def metric_computations_per_network(self) -> float:
         """Return how often the metrics of all images are computed: at every frame of the attack; other checks need few."""
         return measured_frames(self.condition, every_frame=True)
 

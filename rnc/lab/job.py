@@ -110,7 +110,7 @@ class Job:
         """Record that somebody still waits for this job. `JobQueue.touch` also keeps the queue running."""
         self._touched_at = time.monotonic()
 
-    def start(self) -> None:
+    def enter_loading_state(self) -> None:
         """Enter the loading state, when it is this job's turn."""
         with self._changing:
             if not self.ended:

@@ -233,8 +233,8 @@ class JobQueue:
     def _run(self, job: Job) -> None:
         """Let the worker answer a job's request, and end the job. An error ends only this job."""
         try:
-            job.start()
-            result, is_complete = self._worker.run(job, lambda: self._check(job))
+            job.enter_loading_state()
+            result, is_complete = self._worker.run_and_report_completeness(job, lambda: self._check(job))
         except (MessageError, RequestFailedError) as error:
             self._fail(job, str(error))
         except WorkerGoneError as error:

@@ -40,7 +40,7 @@ class Request(ABC):
     def passes_per_image(self) -> float:
         """Return the approximate number of forward passes per image and network, without those for `layers`."""
 
-    def measurements(self) -> float:
+    def metric_computations_per_network(self) -> float:
         """Return how often the metrics of all images are computed, for each network."""
         return 0.0
 

@@ -89,7 +89,7 @@ class StrengthCurveRequest(Request):
         """Return the approximate number of forward passes per image and network."""
         return sum(attack_passes(condition, every_frame=False) for condition in self.conditions)
 
-    def measurements(self) -> float:
+    def metric_computations_per_network(self) -> float:
         """Return how often the metrics of all images are computed for a network: clean, and at every strength."""
         return (1.0 + self.layers) * (len(self.values) + 1)
 

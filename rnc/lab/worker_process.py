@@ -65,7 +65,7 @@ class WorkerProcess:
         process = self._process
         return process.pid if process is not None and _is_running(process) else None
 
-    def run(self, job: Job, check: Check) -> tuple[Result | None, bool]:
+    def run_and_report_completeness(self, job: Job, check: Check) -> tuple[Result | None, bool]:
         """Let the worker answer a job's request, record the progress, and return the result and whether it is complete.
 
         If the end of the job is requested, the worker stops after the current round; the result then holds what was done

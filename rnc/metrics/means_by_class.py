@@ -64,7 +64,7 @@ class MeanSums:
     def add(self, features: Array, labels: Array) -> None:
         """Add features (n, d) and labels (n,). Raises ValueError for other shapes."""
         h, y = as_samples(features, labels)
-        y = self._labels.take(y)
+        y = self._labels.record_and_clamp(y)
         if self._sums is None or self._counts is None:
             self._sums = torch.zeros(self._num_classes, h.shape[1], dtype=torch.float64, device=h.device)
             self._counts = torch.zeros(self._num_classes, dtype=torch.int64, device=h.device)

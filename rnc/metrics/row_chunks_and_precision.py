@@ -66,7 +66,7 @@ class LabelRange:
         self._num_classes = num_classes
         self._ends: torch.Tensor | None = None
 
-    def take(self, labels: torch.Tensor) -> torch.Tensor:
+    def record_and_clamp(self, labels: torch.Tensor) -> torch.Tensor:
         """Record labels (n,), and return them clamped to 0..C-1 so that they can index a table of C rows."""
         if len(labels):
             lowest, highest = torch.aminmax(labels)
@@ -86,7 +86,7 @@ class LabelRange:
 def check_labels(labels: torch.Tensor, num_classes: int) -> None:
     """Raise ValueError for a label outside 0..C-1."""
     seen = LabelRange(num_classes)
-    seen.take(labels)
+    seen.record_and_clamp(labels)
     seen.check()
 
 

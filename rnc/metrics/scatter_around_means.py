@@ -92,7 +92,7 @@ class ScatterSums:
         Raises ValueError for other shapes.
         """
         h, y = as_samples(features, labels, self._means.means.device)
-        y = self._labels.take(y)
+        y = self._labels.record_and_clamp(y)
         if self._nearest is not None:
             self._nearest.append(torch.empty_like(y))
         for rows in row_slices(h):

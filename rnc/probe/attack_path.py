@@ -42,7 +42,9 @@ def steps_of_path(condition: Condition) -> list[int]:
     return [step for step in KEPT_STEPS if step < (condition.steps or 0)]
 
 
-def add_attack_path(measured_condition: MeasuredCondition, part: MeasuredSet, network: AttackedNetwork) -> None:
+def add_features_along_attack_path(
+    measured_condition: MeasuredCondition, part: MeasuredSet, network: AttackedNetwork
+) -> None:
     """Add the features of the kept images at the kept steps of a condition's attack; a path without such steps has no row."""
     indices = part.sample_indices[part.kept].cpu().numpy()
     num_classes = len(measured_condition.means.counts)

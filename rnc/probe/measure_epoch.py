@@ -18,7 +18,7 @@ from rnc.features import FeatureSet, ImageBatch, batch_size, feature_batches, ga
 from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.modes import model_mode
-from rnc.probe.attack_path import ROLES_WITH_PATH, AttackedNetwork, add_attack_path
+from rnc.probe.attack_path import ROLES_WITH_PATH, AttackedNetwork, add_features_along_attack_path
 from rnc.probe.condition_batches import ConditionBatches
 from rnc.probe.measured_images import MeasuredSet, TrainedImages
 from rnc.probe.metric_rows import (
@@ -154,7 +154,9 @@ class Probe:
         """Return this process's share of the images under a condition; unperturbed images are never kept."""
         # A process without a batch takes an empty one, because it must take part in the sums over the processes.
         size = batch_size(part.images.images.shape[1:])
-        share = self._ranks.share(positions(len(part.images), size)) or [torch.empty(0, dtype=torch.int64)]
+        share = self._ranks.parts_for_this_rank(positions(len(part.images), size)) or [
+            torch.empty(0, dtype=torch.int64)
+        ]
         perturb = perturbation(condition, logits_fn, self._num_classes, ATTACK_SEED)
         return ConditionBatches(part, perturb, share, keep=keep and condition != CLEAN)
 
@@ -230,7 +232,7 @@ class Probe:
         """Keep the sampled features along the run's own attacks. Only the process that writes attacks the few images again."""
         if role in ROLES_WITH_PATH and self._ranks.is_main:
             network = AttackedNetwork(epoch.model, epoch.logits_fn, ATTACK_SEED)
-            add_attack_path(measured_condition, self._sets[measured_condition.split], network)
+            add_features_along_attack_path(measured_condition, self._sets[measured_condition.split], network)
 
     def _attackable(self, model: FeatureClassifier) -> Logits:
         """Return the logits function for attacks: a faster folded copy of the network if possible, else the network."""

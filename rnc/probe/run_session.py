@@ -69,7 +69,7 @@ class RunSession:
         event_log.event(name, run=config.run_id, epoch=resume_after or 0, device=provenance["device"])
         forget_unknown(self.writer.path, config.run_id, -1 if resume_after is None else resume_after)
 
-    def seconds(self) -> float:
+    def seconds_of_all_sessions(self) -> float:
         """Return the wall time of the run, including its previous sessions."""
         return self._seconds_before + time.monotonic() - self._started
 
@@ -90,7 +90,7 @@ class RunSession:
         self.is_running = False
         level = logging.ERROR if state is RunState.FAILED else logging.INFO
         event_log.event(f"run {state}", level, run=self._config.run_id, epoch=self.heartbeat.epochs_done, reason=reason)
-        self.writer.end_run(self._config.run_id, state, self.seconds(), reason)
+        self.writer.end_run(self._config.run_id, state, self.seconds_of_all_sessions(), reason)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class Ranks:
         """Return the text for table `run`."""
         return f", {self.count} processes" if self.count > 1 else ""
 
-    def share(self, parts: list[Any]) -> list[Any]:
+    def parts_for_this_rank(self, parts: list[Any]) -> list[Any]:
         """Return every count-th part; parts are whole batches, so each gives the same result as in a single process."""
         return parts[self.rank :: self.count]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Match, Router
 
-from rnc.ui.random_addresses import below_base
+from rnc.ui.random_addresses import add_base_path
 
 
 class LazyRoutes(BaseRoute):
@@ -14,7 +14,7 @@ class LazyRoutes(BaseRoute):
 
     def __init__(self, folder: str, load: Callable[[], Sequence[BaseRoute]]) -> None:
         """Answer addresses below `folder` with the routes that `load` returns; it is called once, by the first request."""
-        self.path = below_base(f"{folder}/")
+        self.path = add_base_path(f"{folder}/")
         self._load = load
         self._router: Router | None = None
 

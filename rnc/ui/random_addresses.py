@@ -47,7 +47,7 @@ class Offers(Generic[_Offered]):
         return self._values.get(key)
 
 
-def below_base(path: str) -> str:
+def add_base_path(path: str) -> str:
     """Return a path of a route below the address at which Streamlit serves the app (`server.baseUrlPath`)."""
     base = config.get_option("server.baseUrlPath").strip("/")
     return f"/{base}/{path}" if base else f"/{path}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from streamlit import file_util
 
-from rnc.ui.random_addresses import below_base
+from rnc.ui.random_addresses import add_base_path
 
 _FOLDER = "static"
 _KEPT = b"public, immutable, max-age=31536000"
@@ -27,7 +27,7 @@ class StreamlitFiles:
         self._app = app
         folder = Path(file_util.get_static_dir()) / _FOLDER
         files = [path for path in folder.rglob("*") if path.is_file()]
-        self._files = {below_base(f"{_FOLDER}/{path.relative_to(folder).as_posix()}"): path for path in files}
+        self._files = {add_base_path(f"{_FOLDER}/{path.relative_to(folder).as_posix()}"): path for path in files}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request with a file, if it is for exactly one of those listed, and by the wrapped application otherwise."""

@@ -30,7 +30,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             store = Path(folder) / "store.duckdb"
             train_run(config, Options(store, threads=given.threads))
-            costs = StoreReader(store).runs.costs(config.run_id).iloc[0] / given.epochs
+            costs = StoreReader(store).runs.total_costs(config.run_id).iloc[0] / given.epochs
         report.add(
             objective=str(objective), **{f"{part} s": costs[part] for part in ("attack", "step", "measurement", "store")},
             **{"measurement in epochs": costs["measurement"] / (costs["attack"] + costs["step"])},

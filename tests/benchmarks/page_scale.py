@@ -52,7 +52,7 @@ def questions(store: Path) -> Acts:
         "leaps": lambda r: r.metrics.leaps(run, last, train, attack),
         "projection": lambda r: r.samples.projection(run, last, train, ["clean", attack], ProjectionMethod.PCA, 500),
         "sample": lambda r: r.samples.features_at_epoch(run, last, train, ["clean", attack], most=500),
-        "costs": lambda r: r.runs.costs(run),
+        "costs": lambda r: r.runs.total_costs(run),
         "seconds_per_epoch": lambda r: r.runs.seconds_per_epoch(chosen),
     }
     return {name: partial(_anew, store, ask) for name, ask in asked.items()}

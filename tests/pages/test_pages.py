@@ -208,7 +208,7 @@ def test_duality_and_spectrum_are_those_of_the_stored_vectors(
     app = open_page("geometry", demo_store, monkeypatch, runs=[run_id])
     pgd = reader.runs.conditions([run_id]).set_index("shown")["condition"]["perturbed"]
     clean, attacked = (reader.vectors.class_means(run_id, 60, "train", condition)[1] for condition in ("clean", pgd))
-    rows_of_w = reader.vectors.classifier(run_id, 60)[1]
+    rows_of_w = reader.vectors.classes_and_classifier_rows(run_id, 60)[1]
     found = charts(app)["cosines of classifier and means"]["rows"][0]
     expected = cosine_matrix(rows_of_w, centre(attacked))
     np.testing.assert_allclose(found["cosine"], expected.ravel(), atol=1e-9)

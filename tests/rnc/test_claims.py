@@ -559,13 +559,13 @@ def test_a_claim_says_why_it_does_not_judge_a_run() -> None:
 def test_the_deciding_number_is_the_one_furthest_beyond_its_bound_or_the_main_one() -> None:
     supported = verdicts(("st", ST))["C4"].deciding()
     assert supported is not None and supported.name == "angle to the target's vertex (rad)" and supported.margin == 0
-    assert supported.in_words == "0.3, where at most 0.3 is allowed"
+    assert supported.value_and_bound_in_words == "0.3, where at most 0.3 is allowed"
     values = changed("st", What("targeted", "angle", "clean"), 0.36) | {What("targeted", "nc1"): (10.0, 3.0)}
     contradicted = verdicts(("st", values))["C4"].deciding()
     assert contradicted is not None and contradicted.name == "NC1 targeted / clean at start"
     assert contradicted.margin == pytest.approx(-0.5)
     nc1 = verdicts(("st", ST))["C2"].deciding()
-    assert nc1 is not None and nc1.in_words == "10, where at least 10 is needed"
+    assert nc1 is not None and nc1.value_and_bound_in_words == "10, where at least 10 is needed"
 
 
 def test_a_claim_whose_main_number_is_measured_at_one_epoch_alone_has_a_deciding_one() -> None:

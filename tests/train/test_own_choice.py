@@ -140,6 +140,6 @@ def test_options_of_the_builder_and_the_weights_key_are_kept(tmp_path: Path) -> 
         again = shlex.split(train_command(json.loads(runs[-1]["config"])))
         assert main([*again[3:], "--store", str(tmp_path / f"again{number}" / "rnc.duckdb")]) == 0
         assert StoreReader(tmp_path / f"again{number}" / "rnc.duckdb").runs.all()["run_id"].item() == runs[-1]["run_id"]
-        kept = StoreReader(store).vectors.classifier(runs[-1]["run_id"], 1)[1]
+        kept = StoreReader(store).vectors.classes_and_classifier_rows(runs[-1]["run_id"], 1)[1]
         assert np.allclose(kept, (other if key else net)[-1].weight.detach().numpy())
     assert runs[0]["run_id"] != runs[1]["run_id"]

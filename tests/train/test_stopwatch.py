@@ -66,7 +66,7 @@ def test_the_sums_are_those_of_the_rows(store: Path) -> None:
     ((run_id, attack, step),) = ask(
         store, "SELECT run_id, sum(attack_seconds), sum(train_seconds) - sum(attack_seconds) FROM epoch GROUP BY run_id"
     )
-    row = StoreReader(store).runs.costs(run_id).iloc[0]
+    row = StoreReader(store).runs.total_costs(run_id).iloc[0]
     assert row["attack"] == pytest.approx(attack) and row["step"] == pytest.approx(step)
     assert cost_per_epoch(StoreReader(store), run_id).startswith(
         f"2 epochs, on average per epoch: attack {attack / 2:.2g} s, step"

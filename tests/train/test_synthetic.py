@@ -100,7 +100,7 @@ def test_every_named_question_has_an_answer(objective: str, reader: StoreReader)
     assert set(reader.vectors.epochs([run])["epoch"]) == {0, 1, 2, EPOCHS}
     assert (
         reader.vectors.class_means(run, EPOCHS, "train", pgd)[1].shape
-        == reader.vectors.classifier(run, EPOCHS)[1].shape
+        == reader.vectors.classes_and_classifier_rows(run, EPOCHS)[1].shape
         == (10, 16)
     )
     assert not reader.samples.training_will_add_umap(run)

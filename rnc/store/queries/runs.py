@@ -95,7 +95,7 @@ class RunQueries:
         ]
         return self._cached.query(" UNION ALL ".join(counts), run=run_id)
 
-    def costs(self, run_id: str) -> pd.DataFrame:
+    def total_costs(self, run_id: str) -> pd.DataFrame:
         """Return one row: the trained epochs, and the total seconds of their attack, step, measurement and store.
 
         NaN if a run was trained before these were recorded.

@@ -81,7 +81,7 @@ class SampleQueries:
             method=method,
         )
 
-    def simplex_extent(self, run_id: str, split: str, labels: list[int]) -> pd.DataFrame:
+    def simplex_extent_of_all_epochs(self, run_id: str, split: str, labels: list[int]) -> pd.DataFrame:
         """Return is_vertex, x, y in two rows each: minima and maxima in the simplex planes of three classes, over all epochs.
 
         A plane is spanned by the clean class means of its epoch, as by `rnc.class_mean_geometry.SimplexSpan`, and has the

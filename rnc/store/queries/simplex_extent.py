@@ -62,4 +62,4 @@ SIMPLEX_EXTENT = f"""WITH means AS MATERIALIZED (
                )
                SELECT is_vertex, unnest([min(x), max(x)]) AS x, unnest([min(y), max(y)]) AS y
                FROM points WHERE isfinite(x) AND isfinite(y) GROUP BY is_vertex ORDER BY ALL"""
-"""The query `SampleQueries.simplex_extent`, whose arguments are `$run`, `$split` and the three `$labels`."""
+"""The query `SampleQueries.simplex_extent_of_all_epochs`, whose arguments are `$run`, `$split` and the three `$labels`."""

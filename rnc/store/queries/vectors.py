@@ -58,7 +58,7 @@ class VectorQueries:
             split=split,
         )
 
-    def classifier(self, run_id: str, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def classes_and_classifier_rows(self, run_id: str, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the classes (C,) and the classifier's rows (C, d)."""
         return _vectors(
             self._cached.query(

@@ -28,7 +28,9 @@ def image_strip(images: np.ndarray, cell: int = 96) -> np.ndarray:
     return (strip.clip(0, 1) * 255).round().astype(np.uint8)
 
 
-def perturbation_strip(clean: np.ndarray, perturbed: np.ndarray, epsilon: float, cell: int = 96) -> np.ndarray:
+def strip_of_amplified_perturbations(
+    clean: np.ndarray, perturbed: np.ndarray, epsilon: float, cell: int = 96
+) -> np.ndarray:
     """Return the perturbations as a strip: grey is 0, black and white are the largest change, which is at least epsilon / 10."""
     delta = perturbed - clean
     largest = max(float(np.abs(delta).max(initial=0.0)), epsilon / 10)
@@ -40,7 +42,7 @@ def before_and_after(clean: np.ndarray, perturbed: np.ndarray, epsilon: float, c
     strips = [
         image_strip(clean, cell),
         image_strip(perturbed, cell),
-        perturbation_strip(clean, perturbed, epsilon, cell),
+        strip_of_amplified_perturbations(clean, perturbed, epsilon, cell),
     ]
     gap = np.zeros((strips[0].shape[0] // _GAP_SHARE, *strips[0].shape[1:]), np.uint8)
     return np.concatenate([strips[0], gap, strips[1], gap, strips[2]])

@@ -69,7 +69,7 @@ class Lines:
     """Empty if the lines differ only in their run."""
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def tooltip_names(self) -> tuple[str, ...]:
         """The lines' names in a tooltip, with conditions in words; those of a run's conditions one after another."""
         if not self.conditions:
             return tuple(self.runs)
@@ -87,13 +87,13 @@ def with_interaction(picture: Chart, measured: pd.DataFrame, lines: Lines, *, lo
     The rows have the epoch `cursor`, so that the chart is drawn anew when the cursor moves.
     """
     shown = _at_some_epochs(measured, log_epochs)
-    listed = min(len(lines.names), MOST_LISTED)
+    listed = min(len(lines.tooltip_names), MOST_LISTED)
     rows = picture.rows | {HOVERED: hovered_rows(shown, lines, listed).assign(cursor=cursor)}
     drawn = picture.rows[lines.data_set]
     dots = lines.data_set
     if len(drawn) < len(measured):
         dots, rows[DOTS] = DOTS, shown[[name for name in ("run", "shown", "epoch", "value") if name in shown]]
-    text = _screen_specification(picture.specification_text, lines.data_set, dots, lines.names, listed)
+    text = _screen_specification(picture.specification_text, lines.data_set, dots, lines.tooltip_names, listed)
     return replace(picture, screen=Chart(text, rows))
 
 
@@ -109,7 +109,7 @@ def _at_some_epochs(measured: pd.DataFrame, log_epochs: bool) -> pd.DataFrame:
 
 def hovered_rows(measured: pd.DataFrame, lines: Lines, listed: int) -> pd.DataFrame:
     """Return epoch, highest (value), more (number of lines that are not listed), and for each place in the list of an epoch's
-    lines, by descending value, the number of the line (line_1, ... in `Lines.names`) and its value (value_1, ...).
+    lines, by descending value, the number of the line (line_1, ... in `Lines.tooltip_names`) and its value (value_1, ...).
 
     Places without a line are NaN.
     """
@@ -134,7 +134,7 @@ def hovered_rows(measured: pd.DataFrame, lines: Lines, listed: int) -> pd.DataFr
 
 
 def _numbers(measured: pd.DataFrame, lines: Lines) -> np.ndarray:
-    """Return the position of each row's line in `Lines.names`; -1 if it has none."""
+    """Return the position of each row's line in `Lines.tooltip_names`; -1 if it has none."""
     number = pd.Index(lines.runs).get_indexer(pd.Index(measured["run"]))
     if not lines.conditions:
         return number

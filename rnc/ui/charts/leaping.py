@@ -104,7 +104,7 @@ def top_flows(leaps: pd.DataFrame, most: int = MOST_FLOWS) -> pd.DataFrame:
     return flows.sort_values("share", ascending=False, kind="stable").head(most).reset_index(drop=True)
 
 
-def leap_flows(flows: pd.DataFrame, classes: list[str], title: str) -> Chart:
+def arrows_of_leaps_between_classes(flows: pd.DataFrame, classes: list[str], title: str) -> Chart:
     """Draw the flows of `top_flows` as arrows, with their share as width and the colour of the class that they leave.
 
     The classes lie on a circle in the order of their labels; all vertices of a simplex are neighbours, so the order has no

@@ -18,7 +18,7 @@ from rnc.film.views import View
 from rnc.store.errors import StoreError
 from rnc.ui.film.player_script import PLAYER_NAME, player_script
 from rnc.ui.opened_store import cached_until_store_changes, reader
-from rnc.ui.random_addresses import FILM_FOLDER, Offers, below_base
+from rnc.ui.random_addresses import FILM_FOLDER, Offers, add_base_path
 
 _SECONDS_IN_BROWSER = 86_400
 _VERTICES = 3
@@ -48,9 +48,9 @@ def offer(film: OfferedFilm) -> str:
 def routes() -> list[Route]:
     """Return the routes of films and of their player, for `st.App`."""
     return [
-        Route(below_base(f"{FILM_FOLDER}/{PLAYER_NAME}"), _answer_player, methods=["GET"]),
-        Route(below_base(f"{FILM_FOLDER}/{{key}}/states"), _answer, methods=["GET"]),
-        Route(below_base(f"{FILM_FOLDER}/{{key}}/view/{{view}}"), _answer, methods=["GET"]),
+        Route(add_base_path(f"{FILM_FOLDER}/{PLAYER_NAME}"), _answer_player, methods=["GET"]),
+        Route(add_base_path(f"{FILM_FOLDER}/{{key}}/states"), _answer, methods=["GET"]),
+        Route(add_base_path(f"{FILM_FOLDER}/{{key}}/view/{{view}}"), _answer, methods=["GET"]),
     ]
 
 

@@ -137,7 +137,7 @@ def _deciding(judgement: Judgement, labels: Mapping[str, str]) -> Markdown:
         return ""
     return (
         f"{'Main number' if number.met else 'Furthest beyond its bound'}: {escape_markdown(labels[number.run_id])}, "
-        f"{escape_markdown(number.name)} **{escape_markdown(number.in_words)}**."
+        f"{escape_markdown(number.name)} **{escape_markdown(number.value_and_bound_in_words)}**."
     )
 
 

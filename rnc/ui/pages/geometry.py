@@ -121,7 +121,7 @@ def draw_cosines(
     )
 
 
-def draw_norms_and_angles(figures: PageFigures, run: pd.Series, selection: Selection) -> pd.DataFrame:
+def draw_norms_and_rotation(figures: PageFigures, run: pd.Series, selection: Selection) -> pd.DataFrame:
     """Draw the norms of the run's class means, and the rotation of those of all selected runs with the same classes.
 
     Return the angles to the clean class means: run (label), run_id, class (name), radians, degrees.
@@ -165,7 +165,7 @@ def describe_geometry(
     """Describe which class means of a run a condition rotates most and least, and the distances from a simplex."""
     rotation = describe_rotation(angles[angles["run_id"] == run.run_id], run.label, condition_name)
     distances = {g.condition_name: g.distance_from_simplex for g in geometries if not g.why_undefined}
-    return f"{rotation} {describe_distances(distances)}"
+    return f"{rotation} {describe_distances_by_condition(distances)}"
 
 
 def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Markdown:
@@ -182,7 +182,7 @@ def describe_rotation(angles: pd.DataFrame, run: str, condition_name: str) -> Ma
     )
 
 
-def describe_distances(distances: dict[str, float]) -> Markdown:
+def describe_distances_by_condition(distances: dict[str, float]) -> Markdown:
     """Describe the mean |cos + 1/(C−1)| by condition; empty if there is none."""
     if not distances:
         return ""
@@ -209,7 +209,7 @@ def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, 
 
 
 def _draw_duality(figures: PageFigures, place: DeltaGenerator, run_id: str, epoch: int, geometry: Geometry) -> None:
-    numbers, rows = opened_store.reader().vectors.classifier(run_id, epoch)
+    numbers, rows = opened_store.reader().vectors.classes_and_classifier_rows(run_id, epoch)
     rows = rows[np.isin(numbers, geometry.class_numbers)]
     if rows.shape != geometry.means.shape:
         place.info("No classifier with the classes and the width of these class means is stored for this epoch.")

@@ -54,8 +54,9 @@ def _tile(judgement: Judgement, labels: Mapping[str, str]) -> str:
         below = f"<span>{_ABOUT_NONE if _is_about_none(judgement) else escape(str(verdict))}</span>"
     else:
         run = safe_plain_line(labels[number.run_id])
+        title = f"{run}, {number.name}: {number.value_and_bound_in_words}. {ORIGIN} The card says why."
         below = (
-            f'<span title="{escape(f"{run}, {number.name}: {number.in_words}. {ORIGIN} The card says why.")}">{_gauge(number)}'
+            f'<span title="{escape(title)}">{_gauge(number)}'
             f"{escape(number.name)}: <b>{number.value:.3g}</b> ({_BOUNDS[number.sign]} {number.limit:.3g})</span>"
         )
     mark = f'<b title="{escape(str(verdict))}">{_MARKS[verdict]} {escape(judgement.claim)}</b>'

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from rnc.ui import opened_store
-from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
+from rnc.ui.charts.leaping import arrows_of_leaps_between_classes, leaping_matrix, top_flows
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.projections.map_data import Maps
@@ -38,18 +38,20 @@ def _draw_leaps(figures: PageFigures, choice: MapChoice, epoch: int, suffix: Mar
         )
         return
     sql = leaps.attrs.get("sql")
-    leaps = name_classes(leaps, choice.classes, "true_class", "predicted_class")
+    leaps = name_classes(leaps, choice.all_class_names, "true_class", "predicted_class")
     flows = top_flows(leaps)
     about = constant_columns(choice, epoch)
     leaps.attrs["sql"] = flows.attrs["sql"] = sql
     with st.container(horizontal=True, key=f"side_by_side_leaps{suffix}", gap="medium"):
         with st.container():
-            matrix = leaping_matrix(leaps, choice.classes, f"Leaps from true to predicted class{suffix}")
+            matrix = leaping_matrix(leaps, choice.all_class_names, f"Leaps from true to predicted class{suffix}")
             figures.draw(
                 st.container(), matrix, f"leaping matrix{suffix}", key=f"leaps{suffix}", rows=leaps, about=about
             )
         with st.container():
-            arrows = leap_flows(flows, choice.classes, f"Flows between the classes{suffix}")
+            arrows = arrows_of_leaps_between_classes(
+                flows, choice.all_class_names, f"Flows between the classes{suffix}"
+            )
             figures.draw(
                 st.container(),
                 arrows,

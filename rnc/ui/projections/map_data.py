@@ -61,7 +61,7 @@ def read_plane(choice: MapChoice, vertices: list[str], *, all_samples: bool) -> 
         st.info(f"No {escape_markdown(choice.method)} of sampled features is stored at epoch {epoch:d}.")
         return None
     stored = int(points["stored"].iloc[0])
-    named = name_classes(points.drop(columns="stored"), choice.classes, "label", "predicted")
+    named = name_classes(points.drop(columns="stored"), choice.all_class_names, "label", "predicted")
     named.attrs = points.attrs
     return Plane(epoch, named, stored, triangle)
 
@@ -121,7 +121,7 @@ def _read_simplex_plane(choice: MapChoice, vertices: list[str], most: int) -> _P
     if len(vertices) < 3:
         st.info("Choose three classes.")
         return None
-    labels = [choice.classes.index(name) for name in vertices]
+    labels = [choice.all_class_names.index(name) for name in vertices]
     points = reader.samples.features_at_epoch(
         run_id, epoch, split, [CLEAN.slug, str(choice.measured_condition_slug)], labels, most
     )

@@ -17,7 +17,7 @@ def extent_over_epochs(choice: MapChoice, vertices: list[str]) -> pd.DataFrame:
     samples, run_id = opened_store.reader().samples, choice.run.run_id
     if choice.method != SIMPLEX:
         return samples.projected_extent(run_id, choice.split, choice.method.lower())
-    labels = [choice.classes.index(name) for name in vertices]
-    extent = samples.simplex_extent(run_id, choice.split, labels)
+    labels = [choice.all_class_names.index(name) for name in vertices]
+    extent = samples.simplex_extent_of_all_epochs(run_id, choice.split, labels)
     stretch = extent["is_vertex"].map({True: OUTSIDE, False: 1.0})  # the names are outside the vertices
     return extent[["x", "y"]].mul(stretch, axis="index")

@@ -43,7 +43,7 @@ class MapChoice:
         return condition_slug(self.run.run_id, self.condition_name)
 
     @property
-    def classes(self) -> list[str]:
+    def all_class_names(self) -> list[str]:
         """The names of the classes, in the order of their labels."""
         return list(self.run.classes)
 
@@ -175,7 +175,7 @@ def choose_display() -> MapDisplay:
 
 def choose_vertices_and_highlights(choices: list[MapChoice]) -> MapClasses:
     """Let the user choose the vertices of simplex planes, and the classes to highlight on other maps."""
-    classes, methods = choices[0].classes, {choice.method for choice in choices}
+    classes, methods = choices[0].all_class_names, {choice.method for choice in choices}
     vertices = choose_vertices(classes, "vertices") if SIMPLEX in methods else []
     highlighted = choose_highlighted_classes(classes, "single_out") if methods != {SIMPLEX} else []
     return MapClasses(vertices, highlighted)

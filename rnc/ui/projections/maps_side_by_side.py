@@ -57,7 +57,7 @@ def draw_maps(
                     maps.append((choice, plane))
         panel = st.container() if len(choices) == 1 else None
     if any(
-        choice.method == ProjectionMethod.PCA.value.upper() and len(choice.classes) > _MOST_IN_A_PLANE
+        choice.method == ProjectionMethod.PCA.value.upper() and len(choice.all_class_names) > _MOST_IN_A_PLANE
         for choice in choices
     ):
         st.caption(_PCA_CANNOT)
@@ -89,7 +89,7 @@ def _draw_map(
     extent = None if display.fit_to_epoch else extent_over_epochs(choice, classes.vertices)
     chart = feature_plane(
         plane.points,
-        choice.classes,
+        choice.all_class_names,
         choice.condition_name,
         arrows=display.arrows,
         brush=True,

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from rnc import datasets
 from rnc.ui.charts.images import small_file
-from rnc.ui.random_addresses import IMAGES_FOLDER, Offers, below_base
+from rnc.ui.random_addresses import IMAGES_FOLDER, Offers, add_base_path
 from rnc.vocabulary import Split
 
 _SIDE = 48
@@ -99,4 +99,4 @@ def _small_image(origin: ImageOrigin, sample: int, label: int) -> tuple[bytes, s
 
 def routes() -> list[Route]:
     """Return the routes of the images, for `st.App`."""
-    return [Route(below_base(f"{IMAGES_FOLDER}/{{key}}/{{sample:int}}"), _answer, methods=["GET"])]
+    return [Route(add_base_path(f"{IMAGES_FOLDER}/{{key}}/{{sample:int}}"), _answer, methods=["GET"])]

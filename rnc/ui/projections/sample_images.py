@@ -79,7 +79,7 @@ def _origin(choice: MapChoice) -> ImageOrigin:
 
 def _numbered(choice: MapChoice, samples: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return samples (n,) and the numbers of their classes (n,)."""
-    number_of = {name: number for number, name in enumerate(choice.classes)}
+    number_of = {name: number for number, name in enumerate(choice.all_class_names)}
     labels = np.array([number_of[name] for name in samples["label"]], dtype=np.int64)
     return samples["sample"].to_numpy(), labels
 

@@ -108,8 +108,8 @@ def _offer_predictions(scope: str, maps: Maps) -> None:
     choice, plane = maps[0]
     name = escape_markdown(condition_in_words(choice.condition_name))
     with st.popover("Select by prediction", icon=":material/filter_alt:", width="content"):
-        st.multiselect("True class", choice.classes, key="pick_true", placeholder="any")
-        st.multiselect(f"Predicted class ({name})", choice.classes, key="pick_decided", placeholder="any")
+        st.multiselect("True class", choice.all_class_names, key="pick_true", placeholder="any")
+        st.multiselect(f"Predicted class ({name})", choice.all_class_names, key="pick_decided", placeholder="any")
         points = plane.points[plane.points["shown"] == choice.condition_name]
         keys = ("pick_true", "pick_decided")
         st.button("Select", on_click=select_matching, args=(scope, points, *keys), key="pick_by_decision")

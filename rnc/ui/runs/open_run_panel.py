@@ -170,7 +170,7 @@ def _draw_command(run: pd.Series) -> None:
 
 def _draw_time(run_id: str) -> None:
     """Draw the share of each part in the run's time, if the run recorded it."""
-    seconds = opened_store.reader().runs.costs(run_id)[["attack", "step", "measurement", "store"]].T[0]
+    seconds = opened_store.reader().runs.total_costs(run_id)[["attack", "step", "measurement", "store"]].T[0]
     if seconds.isna().any():
         st.caption("The store does not have the times of this run.")
         return

@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from rnc.film.principal_axes import principal_axes
+from rnc.film.principal_axes import principal_axes_of_all_epochs
 from rnc.film.stored_states import FilmRequest, StoredStates
 from rnc.film.views import Positions, View, positions
 from rnc.store.reader import StoreReader
@@ -66,7 +66,7 @@ def test_the_first_two_axes_are_those_of_the_stored_projection(tiny_store: Path)
 
 
 def test_the_axes_are_the_leading_singular_vectors(tiny_store: Path) -> None:
-    axes = principal_axes(StoreReader(tiny_store), run_of(tiny_store)[0])
+    axes = principal_axes_of_all_epochs(StoreReader(tiny_store), run_of(tiny_store)[0])
     features = clean_features(tiny_store)
     directions = np.linalg.svd(features - features.mean(axis=0), full_matrices=False)[2][:3]
     assert np.allclose(axes.origin, features.mean(axis=0), atol=1e-9)
@@ -76,22 +76,22 @@ def test_the_axes_are_the_leading_singular_vectors(tiny_store: Path) -> None:
 
 def test_the_axes_of_wide_features_are_the_same(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are found by iteration, because all axes of many dimensions would take minutes."""
-    expected = principal_axes(StoreReader(tiny_store), run_of(tiny_store)[0])
+    expected = principal_axes_of_all_epochs(StoreReader(tiny_store), run_of(tiny_store)[0])
     monkeypatch.setattr("rnc.film.principal_axes._MOST_FOR_ALL_AXES", 2)
-    found = principal_axes(StoreReader(tiny_store), run_of(tiny_store)[0])
+    found = principal_axes_of_all_epochs(StoreReader(tiny_store), run_of(tiny_store)[0])
     assert np.allclose(found.directions, expected.directions, atol=1e-8)
 
 
 def test_too_wide_features_are_refused_in_words(tiny_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnc.film.principal_axes.MOST_DIMENSIONS", 3)
     with pytest.raises(ValueError, match="choose the plane of three class means"):
-        principal_axes(StoreReader(tiny_store), run_of(tiny_store)[0])
+        principal_axes_of_all_epochs(StoreReader(tiny_store), run_of(tiny_store)[0])
 
 
 def test_attack_steps_are_projected_like_the_rest(tiny_store: Path) -> None:
     """The states between clean and perturbed have no stored projection."""
     states, placed = view_of(tiny_store, "pca")
-    axes = principal_axes(StoreReader(tiny_store), states.request.run_id)
+    axes = principal_axes_of_all_epochs(StoreReader(tiny_store), states.request.run_id)
     steps = [step for state in states.of_epochs() for step in state.steps]
     vectors = np.concatenate([state.vectors for state in states.of_epochs()])
     assert {0, 1} < set(steps), "the run kept the attack's steps"
@@ -167,7 +167,7 @@ def test_means_of_a_targeted_attack_are_those_of_the_true_classes(tiny_store: Pa
     states = StoredStates(reader, FilmRequest(run_id, Split.TRAIN, targeted, 10**6))
     placed = positions(reader, states, View.from_name("pca"), CLASSES)
     *_others, last = states.of_epochs()
-    axes = principal_axes(reader, run_id)
+    axes = principal_axes_of_all_epochs(reader, run_id)
     samples = axes.project(last.vectors[-1])
     means = np.stack([samples[states.samples.labels == label].mean(axis=0) for label in range(CLASSES)])
     distance = np.linalg.norm(placed.means[-1, 1][:, None] - means[None], axis=2)

@@ -34,7 +34,7 @@ def test_a_job_begins_queued_and_is_found_by_its_token() -> None:
 
 def test_progress_is_counted_in_rounds() -> None:
     job = Job(request())
-    job.start()
+    job.enter_loading_state()
     assert job.state is JobState.LOADING
     job.advance(0, 4, None)
     assert job.state is JobState.RUNNING and job.share_done == 0.0 and job.seconds_left is None
@@ -62,7 +62,7 @@ def test_a_job_ends_once() -> None:
     job, result = Job(request()), attack_result()
     job.end(JobState.FAILED, result, "it broke")
     job.end(JobState.DONE, None, "again")
-    job.start()
+    job.enter_loading_state()
     assert job.ended and (job.state, job.error) == (JobState.FAILED, "it broke") and job.result is result
     assert job.share_done == 1.0
 

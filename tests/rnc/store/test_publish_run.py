@@ -93,7 +93,7 @@ def test_vectors_are_the_stores(tiny_store: Path, gallery: Path, tmp_path: Path)
     one, other = StoreReader(tiny_store), StoreReader(tmp_path / "none.duckdb", gallery)
     for vectors in (
         lambda r: r.vectors.class_means(run_id, 0, "train", "clean")[1],
-        lambda r: r.vectors.classifier(run_id, 0)[1],
+        lambda r: r.vectors.classes_and_classifier_rows(run_id, 0)[1],
     ):
         assert vectors(one).size and (vectors(one) == vectors(other)).all()
 

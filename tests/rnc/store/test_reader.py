@@ -159,7 +159,7 @@ def test_class_metrics(reader: StoreReader) -> None:
 def test_vectors_come_in_the_order_of_classes(reader: StoreReader) -> None:
     classes, means = reader.vectors.class_means("a", 4, "train", PERTURBED.slug)
     assert classes.tolist() == [0, 2] and means.tolist() == [[0.0, 0.75], [2.0, 0.75]] and means.dtype == np.float64
-    classes, weight = reader.vectors.classifier("a", 4)
+    classes, weight = reader.vectors.classes_and_classifier_rows("a", 4)
     assert classes.tolist() == [0, 1] and weight.tolist() == [[0.0, 8.0], [1.0, 7.0]]
     classes, means = reader.vectors.class_means("a", 2, "train", "clean")
     assert classes.shape == (0,) and means.shape == (0, 0)
@@ -282,7 +282,7 @@ MORE_QUESTIONS: dict[str, Callable[[StoreReader], pd.DataFrame]] = {
     "sample": lambda r: r.samples.features_at_epoch("a", 0, "train", ["clean"]),
     "features": lambda r: r.samples.features("a"),
     "row_counts": lambda r: r.runs.row_counts("a"),
-    "costs": lambda r: r.runs.costs("a"),
+    "costs": lambda r: r.runs.total_costs("a"),
     "seconds_per_epoch": lambda r: r.runs.seconds_per_epoch(["a"]),
     "lab_results": lambda r: r.lab.results(),
 }
@@ -309,7 +309,7 @@ def test_without_a_store_there_are_no_vectors(tmp_path: Path) -> None:
     reader = StoreReader(tmp_path / "rnc.duckdb")
     assert (
         reader.vectors.class_means("a", 0, "train", "clean")[1].size == 0
-        and reader.vectors.classifier("a", 0)[0].size == 0
+        and reader.vectors.classes_and_classifier_rows("a", 0)[0].size == 0
     )
 
 

@@ -190,7 +190,7 @@ def test_the_extent_of_simplex_planes_is_that_of_all_epochs_and_conditions(grown
             plane = SimplexSpan(corners)
             samples += list(plane.project(vectors[spot][[0, 1, 2, 4, 5, 6]]))  # (the others are of class 3)
             vertices += list(plane.project(corners))
-    found = reader.samples.simplex_extent("a", split, CHOSEN)
+    found = reader.samples.simplex_extent_of_all_epochs("a", split, CHOSEN)
     for is_vertex, points in ((False, samples), (True, vertices)):
         expected = [np.min(points, axis=0), np.max(points, axis=0)]
         np.testing.assert_allclose(found[found["is_vertex"] == is_vertex][["x", "y"]], expected, rtol=1e-5)
@@ -210,6 +210,6 @@ def test_places_that_are_not_finite_have_no_extent(tmp_path_factory: pytest.Temp
     samples = StoreReader(path).samples
     assert samples.projected_extent("a", "train", "pca").to_numpy().tolist() == [[1.0, 2.0]] * 2
     assert samples.projected_extent("a", "test", "pca").isna().all(axis=None)
-    found = samples.simplex_extent("a", "train", [0, 1, 2])
+    found = samples.simplex_extent_of_all_epochs("a", "train", [0, 1, 2])
     assert found["is_vertex"].all() and len(found) == 2, "features of another width than the means are left out"
-    assert samples.simplex_extent("a", "test", [0, 1, 2]).empty
+    assert samples.simplex_extent_of_all_epochs("a", "test", [0, 1, 2]).empty

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 from streamlit import config
 
 from rnc.ui.lazy_routes import LazyRoutes
-from rnc.ui.random_addresses import below_base
+from rnc.ui.random_addresses import add_base_path
 from tests import event_loop
 from tests.rnc.ui.route_requests import ask
 
@@ -18,7 +18,7 @@ from tests.rnc.ui.route_requests import ask
 def _routes(loads: list[str]) -> list[BaseRoute]:
     def load() -> Sequence[BaseRoute]:
         loads.append("loaded")
-        return [Route(below_base("film/{key}/states"), answer, methods=["GET"])]
+        return [Route(add_base_path("film/{key}/states"), answer, methods=["GET"])]
 
     def answer(request: Request) -> Response:
         return PlainTextResponse(f"film {request.path_params['key']}")

@@ -16,7 +16,7 @@ from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import class_norms, clean_to_perturbed_class_angles, cosine_heatmap, spectrum_lines
-from rnc.ui.charts.images import image_strip, perturbation_strip, small_file
+from rnc.ui.charts.images import image_strip, small_file, strip_of_amplified_perturbations
 from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.palette import CLASSES, RUN_COLOURS, class_scale, dash_scale, run_scale
 from rnc.ui.charts.projection import BRUSHED, PICKED_SAMPLE, PlaneExtras, feature_plane
@@ -489,10 +489,12 @@ def test_a_perturbation_is_grey_where_nothing_was_added() -> None:
     clean = np.full((1, 1, 4, 4), 0.5)
     perturbed = clean.copy()
     perturbed[0, 0, 0, :2] = 0.6, 0.4
-    strip = perturbation_strip(clean, perturbed, 0.1)
+    strip = strip_of_amplified_perturbations(clean, perturbed, 0.1)
     assert (strip[0, 0, 0], strip[0, 24, 0], strip[0, 48, 0]) == (255, 0, 128)
-    assert set(perturbation_strip(clean, clean, 0.1)[:, :96, :3].ravel()) == {128}
-    assert perturbation_strip(clean, clean + 0.001, 0.1)[0, 0, 0] < 150, "what is tiny beside epsilon looks tiny"
+    assert set(strip_of_amplified_perturbations(clean, clean, 0.1)[:, :96, :3].ravel()) == {128}
+    assert strip_of_amplified_perturbations(clean, clean + 0.001, 0.1)[0, 0, 0] < 150, (
+        "what is tiny beside epsilon looks tiny"
+    )
 
 
 @pytest.mark.parametrize(("channels", "side", "expected"), [(1, 48, 8), (3, 48, 8), (3, 4, 4)])

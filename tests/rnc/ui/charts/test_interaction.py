@@ -75,7 +75,7 @@ def test_an_epoch_lists_the_lines_that_have_a_value_there(values: dict, random: 
     found = hovered_rows(rows.iloc[order], LINES, 6)
     expected = listed(rows)
     assert found["epoch"].tolist() == sorted(expected)
-    for epoch, lines in told(found, LINES.names):
+    for epoch, lines in told(found, LINES.tooltip_names):
         assert [value for _name, value in lines] == [value for _name, value in expected[epoch]]
         assert sorted(lines) == sorted(expected[epoch])
     assert found["highest"].tolist() == [max(value for _name, value in expected[e]) for e in sorted(expected)]
@@ -84,7 +84,7 @@ def test_an_epoch_lists_the_lines_that_have_a_value_there(values: dict, random: 
 
 def test_equal_values_stand_in_the_order_of_the_legend() -> None:
     found = hovered_rows(frame({("AT", "clean"): {3: 1.0}, ("ST", "perturbed"): {3: 1.0}}), LINES, 6)
-    assert list(told(found, LINES.names)) == [(3, [("ST · perturbed", 1.0), ("AT · clean", 1.0)])]
+    assert list(told(found, LINES.tooltip_names)) == [(3, [("ST · perturbed", 1.0), ("AT · clean", 1.0)])]
 
 
 @pytest.mark.parametrize(("runs", "more"), [(10, 0), (12, 4)])
@@ -94,7 +94,7 @@ def test_of_many_lines_the_first_are_listed_and_the_others_counted(runs: int, mo
     rows = Curves(coloured(*names), CONDITIONS, 0, log=False).panel(values, Metric.NC1).screen.rows[HOVERED]  # type: ignore[union-attr]
     assert rows["more"].tolist() == [more] * 5
     expected = {epoch: lines[:MOST_LISTED] for epoch, lines in listed(values).items()}
-    assert dict(told(rows, Lines("lines", names, CONDITIONS).names)) == expected
+    assert dict(told(rows, Lines("lines", names, CONDITIONS).tooltip_names)) == expected
 
 
 def screen(chart: Chart) -> Chart:
@@ -109,7 +109,7 @@ def test_a_log_axis_lists_what_it_draws(log: bool) -> None:
     info = SIMPLEX_DISTANCES["gram"]
     distances = screen(simplex_distance_lines(values, info, COLOURS, CONDITIONS, 0, log=log)).rows[HOVERED]
     expected = listed(values[values["value"] > 0] if log else values)
-    assert dict(told(curves, LINES.names)) == dict(told(distances, LINES.names)) == expected
+    assert dict(told(curves, LINES.tooltip_names)) == dict(told(distances, LINES.tooltip_names)) == expected
 
 
 @pytest.mark.parametrize("log_epochs", [True, False])
@@ -118,13 +118,13 @@ def test_long_lines_are_listed_at_some_epochs_by_their_measured_values(log_epoch
     chart = screen(Curves(COLOURS, CONDITIONS, 0, log=False, log_epochs=log_epochs).panel(values, Metric.NC1))
     found, dots = chart.rows[HOVERED], chart.rows[DOTS]
     expected = listed(values)
-    assert {epoch: lines == expected[epoch] for epoch, lines in told(found, LINES.names)} == dict.fromkeys(
+    assert {epoch: lines == expected[epoch] for epoch, lines in told(found, LINES.tooltip_names)} == dict.fromkeys(
         found["epoch"], True
     )
     assert DRAWN_POINTS / 2 < len(found) <= DRAWN_POINTS and {0, 899} <= set(found["epoch"])
     wide = np.diff(np.log1p(found["epoch"]) if log_epochs else found["epoch"]).max()
     assert wide <= (np.log(2) if log_epochs else 900 / DRAWN_POINTS + 1), "no epoch is far from a listed one"
-    assert set(dots["epoch"]) == set(found["epoch"]) and len(dots) == len(found) * len(LINES.names)
+    assert set(dots["epoch"]) == set(found["epoch"]) and len(dots) == len(found) * len(LINES.tooltip_names)
     shared = dots.merge(values, on=["run", "epoch", "value"])
     assert len(shared) == len(dots), "a point stands at a measured value"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnc.ui.charts.leaping import leap_flows, top_flows
+from rnc.ui.charts.leaping import arrows_of_leaps_between_classes, top_flows
 from rnc.ui.charts.palette import CLASSES
 from tests.examples import examples
 from tests.rnc.ui.charts import spec_of
@@ -46,7 +46,9 @@ def test_the_largest_flows_are_kept(classes: int, most: int, random: Any) -> Non
 
 
 def test_an_arrow_leads_from_class_to_class_and_is_as_wide_as_its_share() -> None:
-    chart = leap_flows(top_flows(leaps(("zero", "one", 3), ("zero", "zero", 1), ("one", "zero", 4))), NAMES, "title")
+    chart = arrows_of_leaps_between_classes(
+        top_flows(leaps(("zero", "one", 3), ("zero", "zero", 1), ("one", "zero", 4))), NAMES, "title"
+    )
     ((line, points),) = layers(chart, "line")
     assert line["encoding"]["strokeWidth"]["field"] == "share"
     assert line["encoding"]["strokeWidth"]["scale"]["domain"] == [0, 1]
@@ -73,7 +75,7 @@ def test_an_arrow_leads_from_class_to_class_and_is_as_wide_as_its_share() -> Non
 def test_of_many_classes_those_alone_are_named_that_a_flow_touches(classes: int, named: int) -> None:
     names = [f"class {i}" for i in range(classes)]
     flows = top_flows(leaps((names[0], names[1], 3), (names[0], names[5], 2)))
-    chart = leap_flows(flows, names, "title")
+    chart = arrows_of_leaps_between_classes(flows, names, "title")
     told = [row["true_class"] for _layer, rows in layers(chart, "text") for row in rows]
     assert len(told) == len(set(told)) == named and names[5] in told
     assert len(layers(chart, "point")[1][1]) == classes
@@ -82,6 +84,6 @@ def test_of_many_classes_those_alone_are_named_that_a_flow_touches(classes: int,
 def test_without_leaps_the_classes_stand_alone() -> None:
     flows = top_flows(leaps(("zero", "zero", 4)))
     assert flows.empty
-    chart = leap_flows(flows, NAMES, "title")
+    chart = arrows_of_leaps_between_classes(flows, NAMES, "title")
     assert layers(chart, "line")[0][1] == [] and len(layers(chart, "point")[1][1]) == 3
-    spec_of(leap_flows(top_flows(leaps()), [], "title"))
+    spec_of(arrows_of_leaps_between_classes(top_flows(leaps()), [], "title"))

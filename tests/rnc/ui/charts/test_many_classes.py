@@ -11,7 +11,7 @@ import pytest
 
 from rnc.ui.charts.attack_steps import leap_moments
 from rnc.ui.charts.geometry import class_norms, clean_to_perturbed_class_angles, cosine_heatmap
-from rnc.ui.charts.leaping import leap_flows, leaping_matrix, top_flows
+from rnc.ui.charts.leaping import arrows_of_leaps_between_classes, leaping_matrix, top_flows
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.picture_files import FileKind, picture_file
 from rnc.ui.charts.projection import PlaneExtras, feature_plane, has_legend
@@ -181,7 +181,7 @@ def test_classes_too_many_for_a_legend_are_singled_out_by_name() -> None:
 
 @cases(digits="2 10 37 1000", long="10 37 1000")
 def test_the_circle_of_flows_keeps_its_size(classes: list[str]) -> None:
-    chart = leap_flows(top_flows(leaps(classes)), classes, "t")
+    chart = arrows_of_leaps_between_classes(top_flows(leaps(classes)), classes, "t")
     low, high = spec_of(chart)["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert high == -low <= 1.9
     named = [text for text in texts(drawing_of(chart), "mark-text") if text[2] != "t"]

@@ -9,7 +9,7 @@ import pytest
 from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.curves import Curves, layer_panel
 from rnc.ui.charts.geometry import cosine_heatmap
-from rnc.ui.charts.leaping import leap_flows, leaping_matrix
+from rnc.ui.charts.leaping import arrows_of_leaps_between_classes, leaping_matrix
 from rnc.ui.charts.paper_figure import for_paper
 from rnc.ui.charts.strength_curves import metric_over_layers_per_strength
 from rnc.ui.charts.text_width import text_width
@@ -79,7 +79,7 @@ def test_a_circle_is_a_square_with_space_for_its_names() -> None:
     flows = pd.DataFrame(
         {"true_class": ["airplane"], "predicted_class": ["cat"], "count": [3], "angle": [0.1], "share": [0.5]}
     )
-    chart = leap_flows(flows, classes, "flows")
+    chart = arrows_of_leaps_between_classes(flows, classes, "flows")
     for width in (COLUMN, PAGE):
         spec = drawn(chart, width)
         assert spec["width"] == spec["height"] <= min(width, 480)
