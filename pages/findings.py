@@ -6,7 +6,7 @@ Tested by tests/pages/test_findings.py.
 import streamlit as st
 
 from rnc.ui.figures import PageFigures
-from rnc.ui.pages.findings import draw_cards, findings_of, name_runs_judged_before_end, name_unjudged_runs
+from rnc.ui.pages.findings import draw_cards, findings_of, name_finished_runs_judged_early, name_unjudged_runs
 from rnc.ui.pages.home_introduction import draw_doors, draw_introduction
 from rnc.ui.pages.verdict_tiles_and_table import HOW_TO_READ_TILES, draw_matrix, tally, verdict_tiles
 from rnc.ui.selection import current_selection, selected_runs
@@ -20,7 +20,7 @@ if introduction.open:
         draw_introduction(tuple(selection.runs), selection.epoch)
 name_unjudged_runs(runs)
 findings = findings_of(tuple(selection.runs), selection.epoch, tuple(runs["colour"]))
-name_runs_judged_before_end(findings)
+name_finished_runs_judged_early(findings)
 st.markdown(f"{tally(findings.judgements)} {HOW_TO_READ_TILES}")
 st.html(verdict_tiles(findings.judgements, dict(runs["label"])))
 st.caption(

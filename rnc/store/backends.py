@@ -23,7 +23,7 @@ class Backend(Protocol):
     is_one_file: ClassVar[bool]
     """True if all rows are in the file at `path`, so that it can be copied, compacted, and opened without another machine."""
 
-    def looks_like_store(self) -> bool:
+    def file_begins_like_store(self) -> bool:
         """Return whether the plain file at `path` begins as a store of this kind does."""
 
     def connect(

@@ -27,7 +27,7 @@ from rnc.store.errors_from_duckdb import out_of_memory
 from rnc.store.kept_connection import ConnectionOfBlock
 from rnc.store.published_reader import (
     PUBLISHED_TABLES,
-    add_published_rows,
+    add_views_of_published_rows,
     is_published_folder,
     leave_out_damaged_runs,
     published_runs,
@@ -132,7 +132,7 @@ class CachedQueries:
 
     def _lay_beside(self, tables: frozenset[str], connection: duckdb.DuckDBPyConnection) -> None:
         if self.gallery is not None:
-            add_published_rows(connection, self.gallery, tables)
+            add_views_of_published_rows(connection, self.gallery, tables)
 
     def kept_open(self) -> AbstractContextManager[None]:
         """Return a block of many queries by this thread, for which the store is opened a few times a second, not each time."""

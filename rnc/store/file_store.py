@@ -50,7 +50,7 @@ class FileStore:
         """Set the file's path; nothing is opened."""
         self.path = path
 
-    def looks_like_store(self) -> bool:
+    def file_begins_like_store(self) -> bool:
         """Return whether the file begins as a DuckDB file does."""
         return begins_as_duckdb(self.path)
 

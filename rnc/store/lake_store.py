@@ -45,7 +45,7 @@ class LakeStore:
         """Set the path of the file that represents the lake; nothing is opened."""
         self.path = path
 
-    def looks_like_store(self) -> bool:
+    def file_begins_like_store(self) -> bool:
         """Return True: connecting checks the file."""
         return True
 

@@ -62,7 +62,7 @@ def _names(other: Path, run_id: str) -> bool:
 
 
 def _is_store(path: Path) -> bool:
-    return is_plain_file(path) and backend_of(path).looks_like_store()
+    return is_plain_file(path) and backend_of(path).file_begins_like_store()
 
 
 def _is_backup(path: Path, store: Path) -> bool:

@@ -121,7 +121,7 @@ def reading_beside(store: Path, folder: Path, tables: frozenset[str]) -> Iterato
         yield connection
 
 
-def add_published_rows(connection: duckdb.DuckDBPyConnection, folder: Path, tables: frozenset[str]) -> None:
+def add_views_of_published_rows(connection: duckdb.DuckDBPyConnection, folder: Path, tables: frozenset[str]) -> None:
     """Add the rows of the folder's runs to some tables of a connection that `reading_beside` opened for others."""
     if (runs := published_runs(folder)).files:
         _add_published_rows(connection, folder.resolve(), runs, tables)

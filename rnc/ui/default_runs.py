@@ -49,12 +49,14 @@ def choose_default_runs(runs: pd.DataFrame) -> list[str]:
     """
     store, gallery = runs[~runs["published"]], runs[runs["published"]]
     done = store[is_done(store)]
-    selected = one_of_each_objective(done)
+    selected = comparable_runs_across_objectives(done)
     if gallery.empty:
-        return selected if includes_comparison_of_objectives(done, selected) else one_of_each_objective(store)
+        return (
+            selected if includes_comparison_of_objectives(done, selected) else comparable_runs_across_objectives(store)
+        )
     if includes_comparison_of_objectives(done, selected):
         return selected
-    return [*one_of_each_objective(gallery)[: _DEFAULT_RUNS - 1], *selected][:_DEFAULT_RUNS]
+    return [*comparable_runs_across_objectives(gallery)[: _DEFAULT_RUNS - 1], *selected][:_DEFAULT_RUNS]
 
 
 def is_done(runs: pd.DataFrame) -> pd.Series:
@@ -69,7 +71,7 @@ def includes_comparison_of_objectives(runs: pd.DataFrame, selected: list[str]) -
     return Objective.OWN in objectives or (Objective.ST in objectives and len(objectives) > 1)
 
 
-def one_of_each_objective(runs: pd.DataFrame) -> list[str]:
+def comparable_runs_across_objectives(runs: pd.DataFrame) -> list[str]:
     """Return comparable runs: for one setting, a run of each objective, in the order of `Objective`: standard training first.
 
     The setting is the one with the most objectives, then with the most epochs, then the newest. Gallery runs are used only if

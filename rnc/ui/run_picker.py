@@ -83,18 +83,18 @@ def _take_choice() -> None:
         ids |= texts
     offered = set(ids.values())
     chosen = [run if run in offered else ids.get(run) for run in st.session_state[PICKER]]
-    forget_missing_runs()
+    clear_notice_of_missing_runs()
     st.session_state[RUNS] = list(filter(None, chosen))
 
 
-def forget_missing_runs() -> None:
+def clear_notice_of_missing_runs() -> None:
     """Forget the runs of the address that are not there, because the user has selected others."""
     st.session_state[MISSING] = ([], False)
 
 
 def show_default_runs() -> None:
     """Show the default runs in place of those of the address, none of which is there."""
-    forget_missing_runs()
+    clear_notice_of_missing_runs()
     del st.query_params[RUNS]
     st.session_state[_OTHERS] = True
 

@@ -21,7 +21,7 @@ from docs.tools import ROOT, chromium
 from rnc.claims import USED
 from rnc.store.addresses import STORE_VARIABLE
 from rnc.store.reader import StoreReader
-from rnc.ui.default_runs import one_of_each_objective
+from rnc.ui.default_runs import comparable_runs_across_objectives
 from rnc.vocabulary import Metric, ProjectionMethod, Role, Split
 from tests.benchmarks.pages import PAGES, Case, common_stops, once
 from tests.benchmarks.results import Acts, Report, arguments, exponent, in_turn
@@ -33,7 +33,7 @@ _CURVES = {Metric.NC1: "own", Metric.NC4: "own", Metric.ACCURACY: "own", Metric.
 def questions(store: Path) -> Acts:
     """Return the questions that pages ask of a store, about one run of each objective at its last epoch."""
     known = StoreReader(store)
-    chosen = one_of_each_objective(known.runs.all())
+    chosen = comparable_runs_across_objectives(known.runs.all())
     run, epochs = chosen[0], {run: int(known.metrics.measured_epochs([run])["epoch"].max()) for run in chosen}
     last, train = max(epochs.values()), str(Split.TRAIN)
     attack = known.runs.conditions([run]).set_index("shown")["condition"][str(Role.PERTURBED)]

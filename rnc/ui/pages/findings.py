@@ -211,7 +211,7 @@ def name_unjudged_runs(runs: pd.DataFrame) -> None:
         )
 
 
-def name_runs_judged_before_end(findings: Findings) -> None:
+def name_finished_runs_judged_early(findings: Findings) -> None:
     """Name the runs that are judged before their end."""
     if findings.earlier:
         st.info(

@@ -11,7 +11,7 @@ import streamlit as st
 from rnc.claims.evidence import RunEvidence
 from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
-from rnc.ui.default_runs import measured_and_default_runs, one_of_each_objective
+from rnc.ui.default_runs import comparable_runs_across_objectives, measured_and_default_runs
 from rnc.ui.demo_training_offer import draw_next_step_of_demo, select_runs
 from rnc.ui.film.film_player import ShownFilm, draw_compact_player
 from rnc.ui.film.one_or_two_films import film_of_training_images
@@ -102,7 +102,7 @@ def _filmed_pair(run_ids: tuple[str, ...]) -> tuple[pd.DataFrame, list[ShownFilm
 @cached_until_store_changes
 def _gallery_runs() -> tuple[str, ...]:
     runs = measured_and_default_runs()[0]
-    return tuple(one_of_each_objective(runs[runs["published"]])) if runs["published"].any() else ()
+    return tuple(comparable_runs_across_objectives(runs[runs["published"]])) if runs["published"].any() else ()
 
 
 def _pair(runs: pd.DataFrame) -> pd.DataFrame | None:

@@ -7,7 +7,7 @@ import pytest
 
 from rnc.store.errors import StoreError
 from rnc.ui import default_runs
-from rnc.ui.default_runs import choose_default_runs, one_of_each_objective
+from rnc.ui.default_runs import choose_default_runs, comparable_runs_across_objectives
 
 SETTING = {"dataset": "cifar10", "model": "vgg", "width": 1.0, "subset": 0, "norm": "linf", "epochs": 400}
 MARKS = {"published": False, "synthetic": False}
@@ -18,7 +18,7 @@ GALLERY = [{"objective": name, "published": True} | DONE for name in ("st", "at"
 def chosen(*runs: dict) -> list[str]:
     """The newest run first, each named by its place."""
     rows = [SETTING | MARKS | run | {"run_id": str(place)} for place, run in enumerate(runs)]
-    return one_of_each_objective(pd.DataFrame(rows))
+    return comparable_runs_across_objectives(pd.DataFrame(rows))
 
 
 def selected(*runs: dict) -> list[str]:
