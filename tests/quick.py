@@ -15,6 +15,8 @@ from tests.architecture import MODULES, ROOT, covering_test
 
 ALWAYS = Path("tests/test_architecture.py")
 """The rules that any change can break."""
+LONG = (Path("tests/faults"), Path("tests/security"))
+"""Folders of long tests: of a whole room, those that its modules name there are left out; of a changed file, they are run."""
 
 
 def tests_of_file(path: Path) -> set[Path]:
@@ -28,12 +30,15 @@ def tests_of_file(path: Path) -> set[Path]:
 
 
 def tests_of_room(room: Path) -> set[Path]:
-    """Return the tests of a folder or a file of the product. Raises ValueError if there is none of this name."""
+    """Return the tests of a folder, without `LONG`, or of a file. Raises ValueError if the product has none of this name."""
     files = [room] if (ROOT / room).is_file() else [path.relative_to(ROOT) for path in (ROOT / room).rglob("*.py")]
     if not files:
         raise ValueError(f"there is no room {room}: name a folder or a file with Python code, such as rnc/store")
     folder = Path("tests") / room
-    return {folder} & _existing([folder]) | {test for path in files for test in tests_of_file(path)}
+    named = {test for path in files for test in tests_of_file(path)}
+    if (ROOT / room).is_dir():
+        named = {test for test in named if not any(long in test.parents for long in LONG)}
+    return {folder} & _existing([folder]) | named
 
 
 def changed_files() -> list[Path]:

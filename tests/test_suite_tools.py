@@ -27,7 +27,12 @@ def test_a_file_has_its_tests(file: str, tests: list[str]) -> None:
 def test_a_room_has_the_tests_of_its_folder_and_those_that_its_modules_name() -> None:
     found = quick.without_repeats(quick.tests_of_room(Path("rnc/claims")))
     assert found == ["tests/rnc/test_claims.py"]
-    assert "tests/rnc/store" in quick.without_repeats(quick.tests_of_room(Path("rnc/store")))
+    of_store = quick.without_repeats(quick.tests_of_room(Path("rnc/store")))
+    assert "tests/rnc/store" in of_store and not any(
+        test.startswith(("tests/faults", "tests/security")) for test in of_store
+    )
+    of_file = quick.tests_of_room(Path("rnc/store/damaged_tables.py"))
+    assert of_file == quick.tests_of_file(Path("rnc/store/damaged_tables.py")) != set()
     assert all((ROOT / test).exists() for test in quick.tests_of_room(Path("rnc/ui")))
 
 

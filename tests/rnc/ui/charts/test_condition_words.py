@@ -71,6 +71,6 @@ def test_the_legend_of_a_figure_for_paper_has_words(draw: object) -> None:
 
 
 def test_the_legend_of_panels_and_the_list_under_the_mouse_have_words() -> None:
-    assert Lines("lines", ["ST"], SHOWN).names == tuple(f"ST · {words}" for words in WORDS)
+    assert Lines("lines", ["ST"], SHOWN).tooltip_names == tuple(f"ST · {words}" for words in WORDS)
     legend = curve_legend({"ST": "#0072B2"}, [*SHOWN, "<i>"])
     assert all(words in legend for words in WORDS) and "sign_noise" not in legend and "&lt;i&gt;" in legend
