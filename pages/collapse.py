@@ -10,7 +10,7 @@ from rnc.ui.pages.collapse import choose_conditions, choose_curve_options, draw_
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
-figures = PageFigures("Collapse over epochs", selection.split_and_single_run)
+figures = PageFigures("Collapse over epochs", selection.split_and_run_if_single)
 conditions = choose_conditions(selection)
 options = choose_curve_options()
 if not conditions:

@@ -12,12 +12,12 @@ from rnc.ui.pages.geometry import (
     draw_norms_and_rotation,
     read_geometries,
 )
-from rnc.ui.pages.simplex_distances import draw_simplex_distances
+from rnc.ui.pages.simplex_distances import draw_simplex_distances_over_epochs
 from rnc.ui.run_and_class_controls import choose_run
 from rnc.ui.selection import current_selection, epoch_not_after
 
 selection = current_selection()
-figures = PageFigures("Geometry of the class means", selection.split_and_single_run)
+figures = PageFigures("Geometry of the class means", selection.split_and_run_if_single)
 run = choose_run(selection)
 epoch = epoch_not_after(opened_store.reader().vectors.epochs([run.run_id]), run.run_id, selection.epoch)
 if epoch is None:
@@ -35,5 +35,5 @@ draw_cosines_by_condition(figures, geometries)
 angles = draw_norms_and_rotation(figures, run, selection)
 summary.markdown(describe_geometry(run, selection.condition_name, angles, geometries))
 draw_duality_and_spectrum(figures, run, epoch, geometries)
-draw_simplex_distances(figures, selection)
+draw_simplex_distances_over_epochs(figures, selection)
 figures.draw_export_menu()

@@ -12,7 +12,7 @@ from rnc.ui.pages.layers import draw_layers
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
-figures = PageFigures("Collapse along the network", selection.split_and_single_run)
+figures = PageFigures("Collapse along the network", selection.split_and_run_if_single)
 values = opened_store.reader().metrics.layers(
     selection.runs, selection.clean_and_condition, selection.split, selection.epoch
 )

@@ -12,7 +12,7 @@ from rnc.ui.projections.shared_sample_selection import scope_of
 from rnc.ui.selection import current_selection
 
 selection = current_selection()
-figures = PageFigures("Projections of the features", selection.split_and_single_run)
+figures = PageFigures("Projections of the features", selection.split_and_run_if_single)
 first = choose_first(selection)
 display = choose_display()
 choices = [first, choose_second(first, selection)] if display.two_maps else [first]

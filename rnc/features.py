@@ -59,19 +59,20 @@ def batch_size(image_shape: tuple[int, ...]) -> int:
     return max(1, min(MEASURE_BATCH, _MOST_PIXELS // math.prod(image_shape)))
 
 
-def image_batches(
+def perturbed_batches(
     data: ImageSet,
     perturb: Callable,
     sample_indices: torch.Tensor | None = None,
-    parts: list[torch.Tensor] | None = None,
+    batch_positions: list[torch.Tensor] | None = None,
 ) -> Iterator[ImageBatch]:
     """Yield batches of a data set, perturbed by an `rnc.attacks.from_condition.Perturbation`.
 
-    `sample_indices` (N,) are the sample indices in the data set (0..N-1 by default), `parts` the positions of each batch.
+    `sample_indices` (N,) are the indices of its samples in the whole data set (0..N-1 by default), `batch_positions` the
+    positions of each batch in `data` (by default, batches as large as memory allows).
     """
     device = data.labels.device
     sample_indices = torch.arange(len(data), device=device) if sample_indices is None else sample_indices
-    for part in positions(len(data), batch_size(data.images.shape[1:])) if parts is None else parts:
+    for part in positions(len(data), batch_size(data.images.shape[1:])) if batch_positions is None else batch_positions:
         part = part.to(device)
         perturbed = perturb(data.pixels(part), data.labels[part], sample_indices[part])
         yield ImageBatch(perturbed.images, perturbed.labels, data.labels[part])

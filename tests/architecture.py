@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 TOOLS = {
-    "rnc.safe_paths", "rnc.trusted_names", "rnc.atomic_files", "rnc.command_output", "rnc.durations", "rnc.processes",
+    "rnc.safe_paths", "rnc.names_entered_by_user", "rnc.atomic_files", "rnc.command_output", "rnc.durations", "rnc.processes",
     "rnc.event_log", "rnc.file_locks", "rnc.interrupt_while_loading",
 }  # fmt: skip
 """Modules that every room may import. They import only each other."""

@@ -32,7 +32,7 @@ from rnc.probe.measured_images import shortages
 from rnc.probe.measurement_config import MeasurementConfig
 from rnc.probe.store_and_device_options import Options
 from rnc.safe_paths import UnsafePathError
-from rnc.store.addresses import store_if_log_allowed_beside, store_path
+from rnc.store.addresses import path_if_store_or_new, store_path
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.vocabulary import Split
 
@@ -142,10 +142,10 @@ def main(arguments: list[str]) -> int:
 def measure(command: Command) -> None:
     """Check everything before changing the store, then measure. Raises the errors that `main` handles."""
     options = command.options()
-    event_log.set_up(store_if_log_allowed_beside(options.store))
+    event_log.set_up(path_if_store_or_new(options.store))
     device = pick_device(options.device)
     check_threads(options.threads)
-    checkpoints, skipped = checkpoint_files(command.checkpoint, command.epochs)
+    checkpoints, skipped = checkpoint_files(command.checkpoint, skip_files_without_epoch=not command.epochs)
     files, source_of_epochs = files_by_epoch(checkpoints, command.epochs)
     _say(*skipped, f"epochs: {source_of_epochs}")
     check_folder_name(command.name)

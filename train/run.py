@@ -30,7 +30,7 @@ from rnc.probe.measurement_config import check_least, check_most, primitive
 from rnc.probe.store_and_device_options import Options
 from rnc.probe.torchrun_ranks import leave_ranks
 from rnc.safe_paths import UnsafePathError
-from rnc.store.addresses import store_if_log_allowed_beside, store_path
+from rnc.store.addresses import path_if_store_or_new, store_path
 from rnc.store.errors import RunExistsError, StoreError, StoreWriteError
 from train.config import RunConfig
 from train.cost import Estimate
@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
     configs = list({command.config.run_id: command.config for command in commands}.values())
     if commands[0].list_runs:
         return _list_runs()
-    event_log.set_up(store_if_log_allowed_beside(options.store))
+    event_log.set_up(path_if_store_or_new(options.store))
     try:
         if commands[0].dry_run:
             return print_costs(configs, options, f"one after another on {pick_device(options.device)}: about {{}}")
@@ -146,14 +146,14 @@ def _list_runs() -> int:
     return 0
 
 
-def print_costs(configs: list[RunConfig], options: Options, total_as: str) -> int:
-    """Print the cost of each run, and the total in the text `total_as` with {} in its place; return the exit code."""
+def print_costs(configs: list[RunConfig], options: Options, total_template: str) -> int:
+    """Print the cost of each run, and the total in the text `total_template` with {} in its place; return the exit code."""
     estimate, total = Estimate(options), 0.0
     for config in configs:
         seconds = estimate.seconds(config)
         total += seconds
         print_escaped(f"{config.run_id}  {config.epochs} epochs  about {in_words(seconds)}")
-    print_escaped(f"{len(configs)} runs, {total_as.format(in_words(total))}")
+    print_escaped(f"{len(configs)} runs, {total_template.format(in_words(total))}")
     return 0
 
 
@@ -229,7 +229,7 @@ def _exit_code(run_id: str, future: Future[None]) -> int:
 
 def _begin_worker(store: Path) -> None:
     raise_on_ctrl_c_again()
-    event_log.set_up(store_if_log_allowed_beside(store))
+    event_log.set_up(path_if_store_or_new(store))
     _end_with_parent()
 
 

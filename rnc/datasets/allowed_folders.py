@@ -8,7 +8,7 @@ on this account before, which it records in a file in the home folder, and from 
 import os
 from pathlib import Path
 
-from rnc import trusted_names
+from rnc import names_entered_by_user
 from rnc.datasets.custom import CustomImages
 from rnc.datasets.specs import DatasetError
 
@@ -19,7 +19,7 @@ _FILE = "image_folders.jsonl"
 
 def record_as_allowed(images: CustomImages) -> None:
     """Record that images may be read for stores from now on. Raises OSError if the home folder is not writable."""
-    trusted_names.append_missing_to_file(_FILE, [str(path) for path in _folders(images)])
+    names_entered_by_user.append_missing_to_file(_FILE, [str(path) for path in _folders(images)])
 
 
 def refuse_unless_allowed(images: CustomImages) -> None:
@@ -47,7 +47,7 @@ def refuse_unless_allowed(images: CustomImages) -> None:
 
 def record_path() -> Path:
     """Return the path of the file with the recorded folders, even if it does not exist."""
-    return trusted_names.state_file(_FILE)
+    return names_entered_by_user.state_file(_FILE)
 
 
 def _folders(images: CustomImages) -> list[Path]:
@@ -55,4 +55,4 @@ def _folders(images: CustomImages) -> list[Path]:
 
 
 def _recorded() -> list[Path]:
-    return [path for path in map(Path, trusted_names.texts_in_file(_FILE)) if path.is_absolute()]
+    return [path for path in map(Path, names_entered_by_user.texts_in_file(_FILE)) if path.is_absolute()]

@@ -5,13 +5,13 @@ from rnc.metrics.collapse import classifier_metrics, collapse, measure
 from rnc.metrics.collapse_measures_from_literature import nc5
 from rnc.metrics.layerwise import layer_means, layerwise
 from rnc.metrics.leaping import Leaps, leaps_by_class_pair
-from rnc.metrics.mean_rotation import Alignment, compare_class_means
+from rnc.metrics.mean_rotation import ClassMeanMovement, compare_class_means
 from rnc.metrics.means_by_class import ClassMeans, class_means
 from rnc.metrics.nearest_centre import nearest_centre
 from rnc.metrics.scatter_around_means import Scatter, scatter_around
 
 __all__ = [
-    "Alignment",
+    "ClassMeanMovement",
     "ClassMeans",
     "Leaps",
     "Scatter",

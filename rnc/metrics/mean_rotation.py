@@ -9,7 +9,7 @@ from rnc.vocabulary import Metric
 
 
 @dataclass(frozen=True)
-class Alignment:
+class ClassMeanMovement:
     """Angles (radians) and distances (feature units) per class, (C,); NaN if a class is absent in either condition."""
 
     angle: torch.Tensor
@@ -19,7 +19,7 @@ class Alignment:
     global_mean_angle: float
     global_mean_distance: float
 
-    def summary(self) -> dict[Metric, float]:
+    def averages_over_classes(self) -> dict[Metric, float]:
         """Return the means over the classes present in both, and the angle and distance between the global means."""
         return {
             Metric.ANGLE: float(self.angle.nanmean()),
@@ -31,11 +31,11 @@ class Alignment:
         }
 
 
-def compare_class_means(reference: ClassMeans, other: ClassMeans) -> Alignment:
+def compare_class_means(reference: ClassMeans, other: ClassMeans) -> ClassMeanMovement:
     """Compare the means of two conditions over the same classes. Raises ValueError if the shapes differ."""
     if reference.means.shape != other.means.shape:
         raise ValueError(f"class means differ in shape: {tuple(reference.means.shape)}, {tuple(other.means.shape)}")
-    return Alignment(
+    return ClassMeanMovement(
         angle=angles_in_radians(reference.centred, other.centred),
         angle_uncentred=angles_in_radians(reference.means, other.means),
         distance=(reference.centred - other.centred).norm(dim=1),

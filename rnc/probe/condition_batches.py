@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from rnc.attacks.from_condition import Perturbation, Perturbed
-from rnc.features import FeatureSet, ImageBatch, feature_batches, image_batches, stage_batches
+from rnc.features import FeatureSet, ImageBatch, feature_batches, perturbed_batches, stage_batches
 from rnc.models import FeatureClassifier
 from rnc.probe.measured_images import MeasuredSet
 
@@ -49,7 +49,7 @@ class ConditionBatches:
 
     def _perturbed(self) -> Iterator[ImageBatch]:
         measured = self._measured
-        return image_batches(measured.images, self._perturb_and_count, measured.sample_indices, self._positions)
+        return perturbed_batches(measured.images, self._perturb_and_count, measured.sample_indices, self._positions)
 
     def _perturb_and_count(self, images: torch.Tensor, labels: torch.Tensor, sample_indices: torch.Tensor) -> Perturbed:
         perturbed = self._perturb(images, labels, sample_indices)

@@ -13,18 +13,18 @@ from rnc.safe_paths import quoted
 _LISTED = 8
 
 
-def checkpoint_files(given: Sequence[Path], epochs: Sequence[int]) -> tuple[list[Path], list[str]]:
+def checkpoint_files(given: Sequence[Path], *, skip_files_without_epoch: bool) -> tuple[list[Path], list[str]]:
     """Return the named files and those in the named folders, and sentences on the files skipped in the folders.
 
-    In a folder, files without weights are skipped, such as those of an optimiser. Without `epochs`, files whose names
-    contain no epoch are skipped as well if the names of others do. A file that is named directly is never skipped.
+    In a folder, files without weights are skipped, such as those of an optimiser; with `skip_files_without_epoch`, those
+    whose names contain no epoch as well, if the names of others do. A file that is named directly is never skipped.
     Raises ValueError if there are no files, or if an epoch is ambiguous.
     """
     files: list[Path] = []
     sentences: list[str] = []
     for path in given:
         if path.is_dir():
-            inside, skipped = _in_folder(path, numbered=not epochs)
+            inside, skipped = _in_folder(path, numbered=skip_files_without_epoch)
             files += inside
             sentences += skipped
         else:

@@ -14,7 +14,7 @@ from rnc.attacks.from_condition import perturbation
 from rnc.attacks.problem import Logits
 from rnc.conditions import CLEAN, Condition, no_gradient_message
 from rnc.datasets import ImageSet
-from rnc.features import FeatureSet, ImageBatch, batch_size, feature_batches, gather, image_batches, positions
+from rnc.features import FeatureSet, ImageBatch, batch_size, feature_batches, gather, perturbed_batches, positions
 from rnc.models import FeatureClassifier
 from rnc.models.fast_cpu.folding import CHECKED_IMAGES, folded_copy
 from rnc.models.modes import model_mode
@@ -241,4 +241,4 @@ class Probe:
 
     def _ood_mean(self, model: FeatureClassifier) -> torch.Tensor:
         unchanged = perturbation(CLEAN, model, self._num_classes, ATTACK_SEED)
-        return gather(feature_batches(model, image_batches(self._ood_images, unchanged))).features.double().mean(0)
+        return gather(feature_batches(model, perturbed_batches(self._ood_images, unchanged))).features.double().mean(0)

@@ -90,7 +90,7 @@ def add_against_clean(
         measured_condition.condition,
     )
     alignment = metrics.compare_class_means(clean.means, measured_condition.means)
-    measured_condition.add(alignment.summary(), measured_condition.split, CLEAN)
+    measured_condition.add(alignment.averages_over_classes(), measured_condition.split, CLEAN)
     measured_condition.add_per_class(
         {name: getattr(alignment, name) for name in _ALIGNMENT}, measured_condition.split, CLEAN
     )

@@ -60,7 +60,7 @@ def store_path(given: str | Path | None = None) -> Path:
     return path
 
 
-def store_if_log_allowed_beside(path: Path) -> Path | None:
+def path_if_store_or_new(path: Path) -> Path | None:
     """Return a store's path if a log may lie beside it, that is if it is a store or does not exist yet; else None."""
     try:
         there = os.path.lexists(path)

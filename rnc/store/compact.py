@@ -11,7 +11,7 @@ from rnc.store.backends import backend_of
 from rnc.store.connection_per_transaction import exclusively, reading
 from rnc.store.errors import StoreError, StoreWriteError
 from rnc.store.errors_from_duckdb import DISK_ERRORS
-from rnc.store.open_untrusted_file import open_both
+from rnc.store.open_untrusted_file import open_source_and_new_target
 from rnc.store.quoting import quoted_name
 from rnc.store.signals_in_queries import interruption_as_raised
 
@@ -49,7 +49,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 def _replace(path: Path, made: Path) -> None:
     """Copy a store into a new file, and rename it to the store's name while the old file is still locked for other programs."""
-    with open_both(path, made) as connection, interruption_as_raised(connection):
+    with open_source_and_new_target(path, made) as connection, interruption_as_raised(connection):
         connection.execute("CHECKPOINT source")
         connection.execute("COPY FROM DATABASE source TO target")
         _check_same(connection, path)

@@ -13,7 +13,7 @@ import os
 import re
 from pathlib import Path
 
-from rnc import trusted_names
+from rnc import names_entered_by_user
 from rnc.safe_paths import UnsafePathError, quoted, read_plain_file
 from rnc.store.errors import StoreError
 
@@ -51,17 +51,17 @@ def ensure_lake_pointer_file(address: str) -> Path:
 def trust_catalog(catalog: str) -> None:
     """Note that a lake's file may name this catalog from now on. Raises StoreError if the home folder cannot be written to."""
     try:
-        trusted_names.append_missing_to_file(_KNOWN, [_canonical(catalog)])
+        names_entered_by_user.append_missing_to_file(_KNOWN, [_canonical(catalog)])
     except (OSError, RuntimeError) as error:
         raise StoreError(
-            f"the lake's address cannot be noted in {trusted_names.state_file(_KNOWN)} ({error}); "
+            f"the lake's address cannot be noted in {names_entered_by_user.state_file(_KNOWN)} ({error}); "
             "name a folder that can be written to in XDG_STATE_HOME"
         ) from None
 
 
 def refuse_catalog_not_entered(path: Path, catalog: str) -> None:
     """Raise StoreError if the catalog that a lake's file names was never given on this account."""
-    if _canonical(catalog) not in trusted_names.texts_in_file(_KNOWN):
+    if _canonical(catalog) not in names_entered_by_user.texts_in_file(_KNOWN):
         raise StoreError(
             f"{path} names a database that was not given on this account before: {_canonical(catalog)}. If it is yours, name the "
             f"lake by its address: {catalog} data={path.parent}"

@@ -56,7 +56,7 @@ def open_database(
     return connection
 
 
-def open_both(source: Path, target: Path) -> duckdb.DuckDBPyConnection:
+def open_source_and_new_target(source: Path, target: Path) -> duckdb.DuckDBPyConnection:
     """Return a connection to two DuckDB files, called source and target; meanwhile no other process may open either.
 
     The target is created. Raises StoreError as `open_database` does, and StoreBusyError if another process holds the source.

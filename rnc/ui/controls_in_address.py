@@ -42,7 +42,7 @@ def is_opened_anew(key: str) -> bool:
     return key not in st.session_state or bool(context and context.is_history_navigation)
 
 
-def name_values(values: Sequence[str]) -> Markdown:
+def first_values_in_markdown(values: Sequence[str]) -> Markdown:
     """Return the first few values of an address, as Markdown."""
     return first_few([f"**{escape_markdown(value)}**" for value in values])
 
@@ -83,7 +83,7 @@ def tie(
 def untied(key: str, missing: Sequence[str], what: Markdown, why: Markdown) -> dict[str, Any]:
     """Name values of the address above the page, and return the arguments of a control that leaves them in the address."""
     _remembered()[key] = list(missing)
-    notice(f"The address asks for {what} {name_values(missing)}, which {why}")
+    notice(f"The address asks for {what} {first_values_in_markdown(missing)}, which {why}")
     return {"key": key, "on_change": replace_unavailable_value, "args": (key,)}
 
 
@@ -119,10 +119,10 @@ def name_unavailable() -> None:
         values = list(shown) if isinstance(shown, list | tuple) else [shown]
         missing = [text for text in texts if text and not any(_is_value(text, value) for value in values)]
         if missing:
-            instead = name_values([str(value) for value in values if value is not None]) or "nothing"
+            instead = first_values_in_markdown([str(value) for value in values if value is not None]) or "nothing"
             notice(
-                f"The address asks for {escape_markdown(key)} {name_values(missing)}, which is not available here. Shown is "
-                f"{instead}."
+                f"The address asks for {escape_markdown(key)} {first_values_in_markdown(missing)}, "
+                f"which is not available here. Shown is {instead}."
             )
 
 

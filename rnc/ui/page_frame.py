@@ -6,11 +6,11 @@ Tested by tests/pages/test_pages.py.
 import streamlit as st
 
 from rnc import event_log
-from rnc.store.addresses import store_if_log_allowed_beside
+from rnc.store.addresses import path_if_store_or_new
 from rnc.ui import empty_store_page, opened_store, sidebar
 from rnc.ui.controls_in_address import name_unavailable
 from rnc.ui.errors import show_errors
-from rnc.ui.playable_sliders import page_is_drawn
+from rnc.ui.playable_sliders import start_page_visible_clock
 from rnc.ui.refresh_interval_by_load import measured_drawing
 from rnc.ui.style import STYLE
 from rnc.ui.warm_up import first_page_drawn
@@ -27,12 +27,12 @@ def draw_dashboard(page: st.Page) -> None:
     st.html(STYLE)
     try:
         with show_errors(), measured_drawing(), opened_store.reader().one_version():
-            event_log.set_up(store_if_log_allowed_beside(opened_store.reader().path), console=True)
+            event_log.set_up(path_if_store_or_new(opened_store.reader().path), console=True)
             if sidebar.draw_sidebar_if_measured(_UNUSED.get(page.title, ())):
                 page.run()
                 name_unavailable()
             else:
                 empty_store_page.draw_empty_state()
     finally:  # a page may end with st.stop
-        page_is_drawn()
+        start_page_visible_clock()
         first_page_drawn.set()

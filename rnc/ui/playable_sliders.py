@@ -125,7 +125,7 @@ def _draw_play_toggle(key: str, help: Markdown) -> bool:
     return st.toggle("Play", key=key, help=help)
 
 
-def page_is_drawn() -> None:
+def start_page_visible_clock() -> None:
     """Start to measure how long a page has been visible while the cursor plays; `app.py` calls this after each page."""
     st.session_state["page_seen_at"] = time.monotonic()
 

@@ -11,7 +11,7 @@ import streamlit as st
 from rnc.ui.charts.projection import has_legend
 from rnc.ui.controls_in_address import tie
 from rnc.ui.markdown import Markdown, escape_markdown
-from rnc.ui.run_labels import labels_of_earlier_versions
+from rnc.ui.run_labels import earlier_label_by_run_id
 from rnc.ui.selection import Selection, selected_runs
 
 _NO_RUN = "is not one of the selected runs. The first of these is shown."
@@ -47,7 +47,7 @@ def tie_run_choice_to_address(key: str, runs: pd.DataFrame, why: Markdown, *othe
     st.session_state[f"{key}_labels"] = labels
     texts = {label: escape_markdown(label) for label in [*labels.values(), *others]}
     earlier = dict(labels)
-    for run_id, text in labels_of_earlier_versions(runs.reset_index(drop=True)).items():
+    for run_id, text in earlier_label_by_run_id(runs.reset_index(drop=True)).items():
         earlier |= {text: labels[run_id], escape_markdown(text): labels[run_id]}
     return tie(key, texts, "the run", why, earlier=earlier)
 

@@ -105,7 +105,7 @@ def describe_run(run: dict) -> str:
     return safe_plain_line(_joined(*words))
 
 
-def labels_of_earlier_versions(runs: pd.DataFrame) -> dict[str, str]:
+def earlier_label_by_run_id(runs: pd.DataFrame) -> dict[str, str]:
     """Return the labels by which addresses of earlier versions name runs, by their ids: all varying fields, with spaces."""
     texts: dict[str, Callable[[Any], str]] = {
         name: text for name, text in _SETTING.items() if name not in ("dataset", "norm")

@@ -40,7 +40,7 @@ class Selection:
         return [str(Role.CLEAN), self.condition_name]
 
     @property
-    def split_and_single_run(self) -> dict[str, str]:
+    def split_and_run_if_single(self) -> dict[str, str]:
         """The values that all rows of the selection share: its split, and its run if there is only one."""
         return {"split": str(self.split)} | ({"run_id": self.runs[0]} if len(self.runs) == 1 else {})
 

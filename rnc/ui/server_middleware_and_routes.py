@@ -15,7 +15,7 @@ from rnc.ui.no_refresh_while_drawing import RefreshGuard
 from rnc.ui.page_script import PageScript
 from rnc.ui.random_addresses import FILM_FOLDER, IMAGES_FOLDER
 from rnc.ui.request_guard import RequestGuard
-from rnc.ui.streamlit_files import StreamlitFiles
+from rnc.ui.serve_streamlit_files import StreamlitFiles
 
 
 def middleware() -> list[Middleware]:

@@ -12,7 +12,7 @@ from rnc.conditions import condition_in_words
 from rnc.store.addresses import store_path
 from rnc.ui import opened_store, training_status
 from rnc.ui.condition_controls import choose_one
-from rnc.ui.controls_in_address import name_values, notice, remember_request, reserve_notices, tie
+from rnc.ui.controls_in_address import first_values_in_markdown, notice, remember_request, reserve_notices, tie
 from rnc.ui.copy_link import draw_copy_link
 from rnc.ui.default_runs import measured_and_default_runs
 from rnc.ui.glossary import draw_glossary, explain
@@ -73,7 +73,7 @@ def _name_missing_runs(measured: set[str]) -> None:
     notice(
         "This address names runs that are not in the store "
         f"{escape_markdown(displayed_path(store_path()))}, or have no measured epoch: "
-        f"{name_values(missing)}. They may have been deleted, or be in another store.",
+        f"{first_values_in_markdown(missing)}. They may have been deleted, or be in another store.",
         title="These runs are not here" if are_all_missing else "",
     )
     if are_all_missing:

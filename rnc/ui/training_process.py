@@ -101,7 +101,7 @@ class Training:
         """Report nothing more about the last training: it has been seen that it ended."""
         self._is_end_dismissed = True
 
-    def resume(self) -> None:
+    def start_last_again(self) -> None:
         """Start the last training again: its finished runs are skipped, the others go on. Raises as `start` does."""
         if self._name is not None:
             self.start(self._name)

@@ -165,7 +165,7 @@ def _draw_end(training: Training, phase: Phase, place: str) -> None:
                 key=f"resume_training{place}",
                 icon=":material/play_arrow:",
                 on_click=_act,
-                args=(place, training.resume),
+                args=(place, training.start_last_again),
                 help="Finished runs are skipped. The others go on after their last saved epoch, with the same numbers as without "
                 "the stop.",
             )

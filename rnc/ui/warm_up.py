@@ -79,11 +79,11 @@ def _log_errors_of(prepare: Callable[[], object]) -> None:
 
 def _log_error(error: Exception) -> None:
     """Log an error where pages do, one that says what to do as a single line. No page may have set up the log yet."""
-    from rnc.store.addresses import store_if_log_allowed_beside, store_path
+    from rnc.store.addresses import path_if_store_or_new, store_path
     from rnc.ui.errors import ERRORS_FOR_USERS
 
     with suppress(*ERRORS_FOR_USERS):  # the store's path itself can be what is wrong
-        event_log.set_up(store_if_log_allowed_beside(store_path().resolve()), console=True)
+        event_log.set_up(path_if_store_or_new(store_path().resolve()), console=True)
     if isinstance(error, ERRORS_FOR_USERS):
         event_log.report_error(str(error))
     else:

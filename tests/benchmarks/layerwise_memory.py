@@ -15,7 +15,7 @@ from rnc import datasets, metrics, models
 from rnc.attacks.from_condition import perturbation
 from rnc.conditions import CLEAN
 from rnc.datasets import ImageSet
-from rnc.features import image_batches, positions, stage_batches
+from rnc.features import perturbed_batches, positions, stage_batches
 from tests.benchmarks.machine import megabytes
 
 
@@ -29,7 +29,7 @@ def measure(samples: int, width: float, threads: int, sent: "multiprocessing.Sim
     clean = perturbation(CLEAN, network, spec.num_classes, 0)
     before, begin = megabytes("VmHWM"), time.monotonic()
     with torch.no_grad():
-        batches = lambda: stage_batches(network, image_batches(data, clean, parts=positions(samples)))  # noqa: E731
+        batches = lambda: stage_batches(network, perturbed_batches(data, clean, batch_positions=positions(samples)))  # noqa: E731
         means = metrics.layer_means(batches, spec.num_classes)
         found = metrics.layerwise(batches, means, means)
     assert len(found) == 11 and max(of.means.shape[1] for of in means.values()) == int(65_536 * width)

@@ -37,7 +37,7 @@ class FakeTraining(Training):
         self.asked.append("stop")
         self.now = Phase.STOPPING
 
-    def resume(self) -> None:
+    def start_last_again(self) -> None:
         self.asked.append("resume")
         self.now = Phase.RUNNING
 

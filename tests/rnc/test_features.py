@@ -7,7 +7,7 @@ from rnc import datasets, models
 from rnc.attacks.from_condition import Perturbed, perturbation
 from rnc.conditions import CLEAN, Condition
 from rnc.datasets import ImageSet
-from rnc.features import FeatureSet, feature_batches, gather, image_batches, positions, stage_batches
+from rnc.features import FeatureSet, feature_batches, gather, perturbed_batches, positions, stage_batches
 from rnc.models import FeatureClassifier
 from rnc.vocabulary import PIXELS_LAYER, ConditionKind, Norm, TargetRule
 from tests.oracles import samples
@@ -38,7 +38,7 @@ def data() -> DoubleSet:
 def found(
     net: FeatureClassifier, condition: Condition, size: int = 500, names: torch.Tensor | None = None
 ) -> FeatureSet:
-    made = image_batches(data(), perturbation(condition, net, 10, 0), names, positions(SIZE, size))
+    made = perturbed_batches(data(), perturbation(condition, net, 10, 0), names, positions(SIZE, size))
     return gather(feature_batches(net, made))
 
 
@@ -62,7 +62,7 @@ def test_the_batch_size_changes_nothing(net: FeatureClassifier, condition: Condi
 
 
 def test_batches_are_as_long_as_asked(net: FeatureClassifier) -> None:
-    made = image_batches(data(), perturbation(CLEAN, net, 10, 0), parts=positions(SIZE, 10))
+    made = perturbed_batches(data(), perturbation(CLEAN, net, 10, 0), batch_positions=positions(SIZE, 10))
     assert [len(part.features) for part in feature_batches(net, made)] == [10, 10, 3]
 
 
@@ -82,14 +82,14 @@ def test_names_decide_the_noise_of_a_sample(net: FeatureClassifier) -> None:
     assert torch.equal(found(net, NOISE).features, found(net, NOISE, names=torch.arange(SIZE)).features)
     shifted = torch.arange(SIZE) + 100
     assert not torch.allclose(found(net, NOISE).features, found(net, NOISE, names=shifted).features)
-    made = image_batches(data(), perturbation(NOISE, net, 10, 0), shifted, [torch.arange(5, 9)])
+    made = perturbed_batches(data(), perturbation(NOISE, net, 10, 0), shifted, [torch.arange(5, 9)])
     part = gather(feature_batches(net, made))
     assert torch.allclose(part.features, found(net, NOISE, names=shifted).features[5:9], atol=1e-9)
 
 
 def test_stages_start_at_the_pixels_and_carry_the_labels(net: FeatureClassifier) -> None:
-    made = image_batches(data(), perturbation(TARGETED, net, 10, 0), parts=positions(SIZE, 10))
-    clean = image_batches(data(), perturbation(CLEAN, net, 10, 0), parts=positions(SIZE, 10))
+    made = perturbed_batches(data(), perturbation(TARGETED, net, 10, 0), batch_positions=positions(SIZE, 10))
+    clean = perturbed_batches(data(), perturbation(CLEAN, net, 10, 0), batch_positions=positions(SIZE, 10))
     for (stages, labels), batch in zip(stage_batches(net, clean), made, strict=True):
         activations = dict(stages)
         assert list(activations) == [PIXELS_LAYER, *net.stages]
@@ -107,5 +107,5 @@ def test_the_mode_is_the_callers_choice(training: bool) -> None:
         modes.append(net.training)
         return Perturbed(images, labels)
 
-    gather(feature_batches(net, image_batches(data(), look, parts=positions(SIZE, 12))))
+    gather(feature_batches(net, perturbed_batches(data(), look, batch_positions=positions(SIZE, 12))))
     assert modes == [training] * 2 and net.training is training

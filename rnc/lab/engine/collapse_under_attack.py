@@ -31,7 +31,9 @@ def mean_alignment(
 ) -> dict[str, float]:
     """Return angles and distances between the class means of features and the clean class means, by name."""
     means = metrics.class_means([(features.features, labels)], inputs.num_classes)
-    return {str(name): value for name, value in metrics.compare_class_means(clean, means).summary().items()}
+    return {
+        str(name): value for name, value in metrics.compare_class_means(clean, means).averages_over_classes().items()
+    }
 
 
 def frame_metrics(
@@ -44,7 +46,7 @@ def frame_metrics(
     return {
         str(Metric.NC1): nc1(means, scatter),
         **{str(name): of_classifier[name] for name in (Metric.ACCURACY, Metric.NCC_ACCURACY, Metric.LOSS)},
-        str(Metric.ANGLE): metrics.compare_class_means(clean, means).summary()[Metric.ANGLE],
+        str(Metric.ANGLE): metrics.compare_class_means(clean, means).averages_over_classes()[Metric.ANGLE],
     }
 
 
@@ -61,7 +63,7 @@ def layerwise(
     return metrics.layerwise(lambda: _stages(inputs, images, labels), means, clean)
 
 
-def features_as_stage(
+def nc1_and_ncc_accuracy(
     inputs: AttackInputs, features: FeatureSet, labels: torch.Tensor, clean: metrics.ClassMeans
 ) -> dict[Metric, float]:
     """Return what `layerwise` measures at a stage for the penultimate features, which come after the last one."""

@@ -129,7 +129,7 @@ class _Trajectory:
             }
             for shown, (images, labels, features) in ends.items():
                 stages = measured.layerwise(inputs, images, labels, means)
-                stages[FEATURES_LAYER] = measured.features_as_stage(inputs, features, labels, self._clean_means)
+                stages[FEATURES_LAYER] = measured.nc1_and_ncc_accuracy(inputs, features, labels, self._clean_means)
                 for depth, (layer, values) in enumerate(stages.items()):
                     rows += [(layer, depth, shown, str(metric), value) for metric, value in values.items()]
         return pd.DataFrame(rows, columns=_LAYER_COLUMNS)

@@ -95,7 +95,7 @@ class _Curve:
         values[SUCCESS] = attack.share_wrong_or_on_target(features.predicted)
         values[WITHOUT_GRADIENT] = last.without_gradient / len(labels)
         if self._clean_layer_means is not None:
-            of_features = collapse_under_attack.features_as_stage(inputs, features, labels, self._clean_means)
+            of_features = collapse_under_attack.nc1_and_ncc_accuracy(inputs, features, labels, self._clean_means)
             values[NEAREST_CLEAN] = of_features[Metric.NCC_ACCURACY]
         for metric, value in values.items():
             self._add(strength, FEATURES_LAYER, metric, value)

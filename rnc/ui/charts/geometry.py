@@ -119,7 +119,7 @@ def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...
     )
 
 
-def clean_to_perturbed_class_angles(frame: pd.DataFrame, classes: list[str], runs: RunColours) -> Chart:
+def clean_to_perturbed_angle_bars(frame: pd.DataFrame, classes: list[str], runs: RunColours) -> Chart:
     """Draw the clean-to-perturbed angle of each class in degrees (class, run, degrees), with adjacent bars for the runs.
 
     The page draws the legend, which may be too long for a chart (`legend`).
@@ -152,9 +152,9 @@ def _angle_specification(class_names: tuple[str, ...], runs: tuple[tuple[str, st
     )
 
 
-def spectrum_lines(frame: pd.DataFrame, colour: str) -> Chart:
+def class_mean_spectrum(frame: pd.DataFrame, run_colour: str) -> Chart:
     """Draw singular values of a run's centred class means (rank, value, shown) relative to a simplex, with a rule at 1."""
-    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])), colour)
+    text = _spectrum_specification(tuple(dict.fromkeys(frame["shown"])), run_colour)
     return Chart(text, {"simplex": pd.DataFrame({"value": [1.0]}), "values": frame})
 
 

@@ -37,7 +37,9 @@ def strip_of_amplified_perturbations(
     return image_strip(0.5 + delta / (2 * largest), cell)
 
 
-def before_and_after(clean: np.ndarray, perturbed: np.ndarray, epsilon: float, cell: int = 96) -> np.ndarray:
+def clean_perturbed_and_difference_strips(
+    clean: np.ndarray, perturbed: np.ndarray, epsilon: float, cell: int = 96
+) -> np.ndarray:
     """Return three stacked strips: clean (n, c, h, w), perturbed, and perturbations; (height, width, 4) uint8."""
     strips = [
         image_strip(clean, cell),

@@ -19,7 +19,7 @@ _PLACES = ("x", "y", "x2", "y2")
 _SMALL = np.iinfo(np.int32)
 
 
-def rows_of(frame: pd.DataFrame, perturbed: str, *, arrows: bool) -> dict[str, pd.DataFrame]:
+def point_and_arrow_rows(frame: pd.DataFrame, perturbed: str, *, arrows: bool) -> dict[str, pd.DataFrame]:
     """Return a row per point (shown, sample, label, predicted, x, y), and with `arrows` one per sample with both its places."""
     rows = {POINTS: _sent(frame, "predicted", "shown")}
     return rows | ({MOVES: _sent(_moves(frame, perturbed), "x2", "y2")} if arrows else {})
@@ -31,7 +31,7 @@ def choice_in(frame: pd.DataFrame, samples: Collection[int], classes: Collection
     return {column: values for column, values in wanted.items() if frame[column].isin(values).any()}
 
 
-def with_marks(rows: dict[str, pd.DataFrame], choice: dict[str, list]) -> dict[str, pd.DataFrame]:
+def with_chosen_marked_and_last(rows: dict[str, pd.DataFrame], choice: dict[str, list]) -> dict[str, pd.DataFrame]:
     """Return the rows with the chosen ones marked (`chosen`) and last; as they are if nothing is chosen."""
     if not choice:
         return rows

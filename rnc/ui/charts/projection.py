@@ -23,9 +23,9 @@ from rnc.ui.charts.plane_chart_rows import (
     POINTS,
     VEIL,
     choice_in,
-    rows_of,
+    point_and_arrow_rows,
     with_chosen_and_veil_rows,
-    with_marks,
+    with_chosen_marked_and_last,
 )
 from rnc.ui.charts.text_colours import quiet_text
 from rnc.vocabulary import Role
@@ -106,7 +106,7 @@ def feature_plane(
     shown = _frame(frame, extras)
     highlighted = [] if has_legend(classes) else [name for name in classes if name in set(highlighted)]
     choice = choice_in(frame, chosen, highlighted)
-    points = rows_of(frame, perturbed, arrows=arrows)
+    points = point_and_arrow_rows(frame, perturbed, arrows=arrows)
     others = SCALE_BAR_ROWS | ({} if extras.path is None else {"path": extras.path})
     if triangle is not None:
         others |= _simplex_rows(triangle)
@@ -122,7 +122,7 @@ def feature_plane(
         highlighted=tuple(highlighted),
         vertices=None if triangle is None else tuple(triangle["label"]),
     )
-    chart = Chart(_plane_specification(shape), with_marks(points, choice) | others)
+    chart = Chart(_plane_specification(shape), with_chosen_marked_and_last(points, choice) | others)
     if not brush:
         return chart
     rows = with_chosen_and_veil_rows(points, choice) | others

@@ -11,7 +11,7 @@ import streamlit as st
 
 from rnc.conditions import Condition
 from rnc.lab.attack import AttackResult
-from rnc.ui.charts.images import before_and_after, png
+from rnc.ui.charts.images import clean_perturbed_and_difference_strips, png
 from rnc.ui.markdown import escape_markdown, safe_plain_line
 
 IMAGE = "lab_image"
@@ -42,7 +42,9 @@ def draw_images(result: AttackResult, names: list[str], condition: Condition) ->
     for place, row in zip(shown.index, shown.itertuples(), strict=True):
         one = slice(place, place + 1)
         epsilon = condition.epsilon or 0.0
-        picture = before_and_after(result.clean_images[one], result.perturbed_images[one], epsilon, _CELL)
+        picture = clean_perturbed_and_difference_strips(
+            result.clean_images[one], result.perturbed_images[one], epsilon, _CELL
+        )
         before = f"{row.before} ({_spaced(row.sure_before)})"
         after = f"{row.after} ({_spaced(row.sure_after)})"
         description = safe_plain_line(f"true {row.true}: predicted {before} → {after}")
@@ -97,7 +99,7 @@ def _offer_downloads(result: AttackResult, shown: pd.DataFrame, condition: Condi
 
     def picture() -> bytes:
         clean, perturbed = result.clean_images[places], result.perturbed_images[places]
-        return png(before_and_after(clean, perturbed, condition.epsilon or 0.0, _CELL))
+        return png(clean_perturbed_and_difference_strips(clean, perturbed, condition.epsilon or 0.0, _CELL))
 
     with st.container(horizontal=True):
         st.download_button(

@@ -12,7 +12,7 @@ from rnc.lab.network_and_images import Source
 from rnc.lab.strength_curve import MOST_NETWORKS
 from rnc.store.queries.epochs_not_after import all_epochs_up_to_cursor
 from rnc.ui import opened_store
-from rnc.ui.controls_in_address import name_values, notice
+from rnc.ui.controls_in_address import first_values_in_markdown, notice
 from rnc.ui.lab.checkpoint_picker import attackable
 from rnc.ui.markdown import escape_markdown
 from rnc.ui.selection import Selection, selected_runs
@@ -130,4 +130,6 @@ def _accept_earlier_address(of_runs: Mapping[str, dict], of_epochs: Iterable[str
     st.session_state[EPOCHS] = st.query_params[EPOCHS] = [text for text in asked if text in of_epochs]
     missing = [text for text in asked if text not in by_earlier_name and text not in of_epochs]
     if missing:
-        notice(f"The address asks for a comparison with {name_values(missing)}, which is not available here.")
+        notice(
+            f"The address asks for a comparison with {first_values_in_markdown(missing)}, which is not available here."
+        )

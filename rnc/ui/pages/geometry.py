@@ -12,7 +12,7 @@ from rnc.class_mean_geometry import are_alike, centre, cosine_matrix, simplex_co
 from rnc.conditions import condition_in_words
 from rnc.ui import opened_store
 from rnc.ui.charts.curve_legend import curve_legend
-from rnc.ui.charts.geometry import class_norms, clean_to_perturbed_class_angles, cosine_heatmap, spectrum_lines
+from rnc.ui.charts.geometry import class_mean_spectrum, class_norms, clean_to_perturbed_angle_bars, cosine_heatmap
 from rnc.ui.figures import PageFigures
 from rnc.ui.markdown import Markdown, escape_markdown
 from rnc.ui.run_labels import describe_epochs, name_classes
@@ -146,7 +146,7 @@ def draw_norms_and_rotation(figures: PageFigures, run: pd.Series, selection: Sel
     measured_at = angles.assign(epoch=angles["run_id"].map(epochs))
     figures.draw(
         right,
-        clean_to_perturbed_class_angles(angles, classes, colours),
+        clean_to_perturbed_angle_bars(angles, classes, colours),
         "clean-to-perturbed angle per class",
         measured_at,
         key="angles",
@@ -204,7 +204,7 @@ def draw_duality_and_spectrum(figures: PageFigures, run: pd.Series, epoch: int, 
         ranks = np.arange(1, len(values) + 1)
         parts.append(pd.DataFrame({"rank": ranks, "value": values, "shown": geometry.condition_name}))
     about = {"run_id": run.run_id, "epoch": epoch}
-    chart = spectrum_lines(pd.concat(parts), run.colour)
+    chart = class_mean_spectrum(pd.concat(parts), run.colour)
     figures.draw(right, chart, "spectrum of the class means", key="spectrum", about=about)
 
 

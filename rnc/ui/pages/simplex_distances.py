@@ -70,7 +70,7 @@ def distances_over_epochs(means: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts) if parts else pd.DataFrame(columns=[*_LINE, *SIMPLEX_DISTANCES])
 
 
-def draw_simplex_distances(figures: PageFigures, selection: Selection) -> None:
+def draw_simplex_distances_over_epochs(figures: PageFigures, selection: Selection) -> None:
     """Draw a panel per distance over epochs, for the selected runs, clean and under the selected condition."""
     runs, conditions = selected_runs(selection), selection.clean_and_condition
     colours = run_colours(runs)

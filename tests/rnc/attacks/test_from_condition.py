@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnc.attacks import PGD, L2Ball, LinfBall, SampleNoise, ball_of, cross_entropy, gaussian_noise, sign_noise
-from rnc.attacks.from_condition import Perturbed, next_class, perturbation
+from rnc.attacks.from_condition import Perturbed, next_class, perturbation, prepare
 from rnc.conditions import CLEAN, Condition
 from rnc.vocabulary import ConditionKind, Norm, TargetRule
 from tests.oracles import samples
@@ -44,6 +44,23 @@ def test_an_epsilon_that_images_of_this_size_cannot_have_is_refused(kind: Condit
     assert run(Condition(kind, Norm.L2, 0.99 * largest, steps)).images.shape == IMAGES.shape
     with pytest.raises(ValueError, match="epsilon"):
         run(Condition(kind, Norm.L2, 1.01 * largest, steps))
+
+
+@pytest.mark.parametrize(
+    "kind", [ConditionKind.GAUSSIAN, ConditionKind.SIGN_NOISE, ConditionKind.FGSM, ConditionKind.PGD]
+)
+def test_the_largest_epsilon_counts_the_channels_and_not_the_images(kind: ConditionKind) -> None:
+    """Two images of 3 x 4 x 4 pixel values: at most sqrt(48), neither sqrt(16) nor sqrt(96); the message names l_2."""
+    images, labels = torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64)
+    steps = 1 if kind is ConditionKind.PGD else None
+    allowed, refused = (Condition(kind, Norm.L2, share * 48**0.5, steps) for share in (0.99, 1.01))
+    flat = lambda x: x.flatten(1)  # noqa: E731
+    assert torch.equal(prepare(allowed, flat, images, labels, 48).attack_labels, labels)
+    assert perturbation(allowed, flat, 48, 0)(images, labels, torch.arange(2)).images.shape == images.shape
+    with pytest.raises(ValueError, match=r"epsilon.*l2 distance.*6\.928"):
+        prepare(refused, flat, images, labels, 48)
+    with pytest.raises(ValueError, match=r"epsilon.*l2 distance.*6\.928"):
+        perturbation(refused, flat, 48, 0)(images, labels, torch.arange(2))
 
 
 def test_next_class_wraps() -> None:

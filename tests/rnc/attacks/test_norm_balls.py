@@ -123,3 +123,5 @@ def test_a_radius_beyond_the_range_of_pixels_is_refused() -> None:
     assert LinfBall(1.0).epsilon == 1.0
     with pytest.raises(ValueError, match="epsilon"):
         LinfBall(1.01)
+    with pytest.raises(ValueError, match=r"epsilon.*l2 distance"):
+        L2Ball(1e4)

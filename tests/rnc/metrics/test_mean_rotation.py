@@ -87,7 +87,7 @@ def test_absent_classes_are_nan_and_left_out_of_the_summary() -> None:
     found = compare_class_means(first, second)
     for values in (found.angle, found.angle_uncentred, found.distance, found.distance_uncentred):
         assert values.isnan().tolist() == [False, True, False, True]
-    summary = found.summary()
+    summary = found.averages_over_classes()
     assert summary[Metric.ANGLE_UNCENTRED] == pytest.approx(0.0, abs=1e-12)
     assert summary[Metric.DISTANCE] == pytest.approx(float(found.distance[[0, 2]].mean()))
     assert summary[Metric.GLOBAL_MEAN_DISTANCE] == found.global_mean_distance > 0

@@ -56,7 +56,7 @@ def every_metric(seed: int, exponent: int) -> dict[str, float]:
     }
     found |= {
         name: value / (unit if name in LENGTHS else 1)
-        for name, value in compare_class_means(means, moved).summary().items()
+        for name, value in compare_class_means(means, moved).averages_over_classes().items()
     }
     found |= {"total": scatter.total / unit**2, "nc5": nc5(means, other.double().mean(0))}
     found |= {

@@ -93,7 +93,7 @@ def left(tmp_path: Path) -> Path:
 
 
 def test_files_without_weights_or_epochs_are_skipped_by_name(left: Path) -> None:
-    files, told = checkpoint_files((left,), ())
+    files, told = checkpoint_files((left,), skip_files_without_epoch=True)
     assert [path.name for path in files] == ["model_1.pth", "model_2.pth"]
     assert [epoch for epoch, _path in files_by_epoch(files, ())[0]] == [1, 2]
     assert any("model_best.pth" in line and "epoch" in line for line in told)
@@ -103,7 +103,7 @@ def test_files_without_weights_or_epochs_are_skipped_by_name(left: Path) -> None
 
 def test_a_file_that_is_named_is_never_skipped(left: Path) -> None:
     given = tuple(sorted(left.glob("*.pth")))
-    assert checkpoint_files(given, ()) == (list(given), [])
+    assert checkpoint_files(given, skip_files_without_epoch=True) == (list(given), [])
     with pytest.raises(ValueError, match=r"model_best\.pth"):
         files_by_epoch(given, ())
 
@@ -111,10 +111,10 @@ def test_a_file_that_is_named_is_never_skipped(left: Path) -> None:
 def test_a_folder_of_folders_says_what_to_name(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-500").mkdir()
     with pytest.raises(ValueError, match=r"checkpoint-500.*name the files"):
-        checkpoint_files((tmp_path,), ())
+        checkpoint_files((tmp_path,), skip_files_without_epoch=True)
 
 
 def test_given_epochs_are_of_all_files_with_weights(left: Path) -> None:
-    files, told = checkpoint_files((left,), (1, 2, 3))
+    files, told = checkpoint_files((left,), skip_files_without_epoch=False)
     assert [path.name for path in files] == ["model_1.pth", "model_2.pth", "model_best.pth"]
     assert not any("model_best" in line for line in told)

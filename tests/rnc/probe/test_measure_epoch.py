@@ -216,7 +216,7 @@ def test_alignment_with_the_clean_means_of_the_same_split(
     ]
     alignment = metrics.compare_class_means(*means)
     found = around(table(measured, "metric", split, condition), split, CLEAN)
-    expected = {str(name): value for name, value in alignment.summary().items()}
+    expected = {str(name): value for name, value in alignment.averages_over_classes().items()}
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-5)
     rows = table(measured, "class_metric", split, condition)
     turned = rows[(rows["metric"] == "angle") & (rows["means_condition"] == "clean") & (rows["means_split"] == split)]

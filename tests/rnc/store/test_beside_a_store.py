@@ -267,12 +267,12 @@ def test_the_gallery_is_that_of_the_environment_or_the_projects(monkeypatch: pyt
 
 
 def test_a_log_lies_beside_a_store_or_what_will_be_one(store: Path) -> None:
-    assert addresses.store_if_log_allowed_beside(store) == store
+    assert addresses.path_if_store_or_new(store) == store
     full_run(store, "a")
-    assert addresses.store_if_log_allowed_beside(store) == store
+    assert addresses.path_if_store_or_new(store) == store
     text = store.with_name("notes.txt")
     text.write_text("no store")
-    assert addresses.store_if_log_allowed_beside(text) is None
+    assert addresses.path_if_store_or_new(text) is None
 
 
 def test_what_the_disk_refuses_says_so_and_what_to_do() -> None:

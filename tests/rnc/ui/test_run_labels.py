@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from rnc.ui.run_labels import describe_epochs, describe_run, labels_of_earlier_versions, labels_over_seeds, run_labels
+from rnc.ui.run_labels import describe_epochs, describe_run, earlier_label_by_run_id, labels_over_seeds, run_labels
 from tests.rnc.ui.test_default_runs import MARKS, SETTING
 
 
@@ -65,7 +65,7 @@ def test_a_description_has_what_matters_when_a_run_is_chosen() -> None:
 
 def test_the_labels_of_earlier_versions() -> None:
     runs = table({"seed": 1}, {"objective": "at", "seed": 2, "published": True}, {"name": "mine"})
-    assert list(labels_of_earlier_versions(runs).values()) == ["ST seed 1", "AT seed 2 (gallery)", "mine"]
+    assert list(earlier_label_by_run_id(runs).values()) == ["ST seed 1", "AT seed 2 (gallery)", "mine"]
 
 
 def test_runs_that_differ_by_the_seed_alone_share_a_name() -> None:

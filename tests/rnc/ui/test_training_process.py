@@ -219,7 +219,7 @@ def test_the_phase_is_what_there_is(training: Training, ready: Path, tmp_path: P
     assert again.phase in (Phase.STOPPING, Phase.STOPPED) and not again.is_stop_overdue
     assert wait_for_end(training) == 130
     assert training.phase == again.phase == Phase.STOPPED and training.exit_code_if_failed is None
-    training.resume()
+    training.start_last_again()
     assert ready.read_text() == "ready" and training.phase is Phase.RUNNING and "argv ['tiny'" in training.log_tail()
     training.stop()
     wait_for_end(training)

@@ -15,7 +15,7 @@ from rnc.ui.charts.axes import stages_in_order
 from rnc.ui.charts.claims import course_panel
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import Curves, layer_panel
-from rnc.ui.charts.geometry import class_norms, clean_to_perturbed_class_angles, cosine_heatmap, spectrum_lines
+from rnc.ui.charts.geometry import class_mean_spectrum, class_norms, clean_to_perturbed_angle_bars, cosine_heatmap
 from rnc.ui.charts.images import image_strip, small_file, strip_of_amplified_perturbations
 from rnc.ui.charts.leaping import leaping_matrix
 from rnc.ui.charts.palette import CLASSES, RUN_COLOURS, class_scale, dash_scale, run_scale
@@ -243,7 +243,7 @@ ANGLES = pd.DataFrame(
 
 def test_norms_and_angles() -> None:
     same_rows(data_of(spec_of(class_norms(NORMS, NAMES, "#0072B2")), "shown"), NORMS)
-    spec = spec_of(clean_to_perturbed_class_angles(ANGLES, NAMES, coloured("st", "at")))
+    spec = spec_of(clean_to_perturbed_angle_bars(ANGLES, NAMES, coloured("st", "at")))
     same_rows(data_of(spec, "degrees"), ANGLES)
     assert spec["encoding"]["x"]["sort"] == NAMES and spec["encoding"]["xOffset"]["sort"] == ["st", "at"]
 
@@ -419,7 +419,7 @@ def test_a_spectrum_is_drawn_against_that_of_a_simplex() -> None:
     frame = pd.DataFrame(
         {"rank": [1, 2, 1, 2], "value": [1.2, 0.8, 1.0, 1.0], "shown": ["clean"] * 2 + ["perturbed"] * 2}
     )
-    spec = spec_of(spectrum_lines(frame, "#0072B2"))
+    spec = spec_of(class_mean_spectrum(frame, "#0072B2"))
     assert marks(spec) == ["rule", "line", "point"]
     same_rows(data_of(spec, "rank"), frame)
 
@@ -440,7 +440,7 @@ def test_empty_frames_are_no_error() -> None:
     spec_of(Curves({}, [], 0).panel(CURVES[:0], Metric.NC1))
     spec_of(Curves(coloured("at"), ["clean"], 0).panel(CURVES[CURVES["value"] <= 0], Metric.NC1))
     spec_of(class_norms(NORMS[:0], NAMES, "#0072B2"))
-    spec_of(clean_to_perturbed_class_angles(ANGLES[:0], NAMES, {}))
+    spec_of(clean_to_perturbed_angle_bars(ANGLES[:0], NAMES, {}))
     rows = data_of(spec_of(leaping_matrix(LEAPS[:0], NAMES, "leaps")), "share")
     assert len(rows) == 9 and {row["count"] for row in rows} == {0}
     for arrows in (True, False):
@@ -452,7 +452,7 @@ def test_the_frames_that_were_given_are_left_alone() -> None:
     frames = [frame.copy() for frame in (CURVES, NORMS, ANGLES, LEAPS, PLANE)]
     Curves(coloured("st"), ["clean", "perturbed"], 0).panel(CURVES, Metric.NC1)
     class_norms(NORMS, NAMES, "#0072B2")
-    clean_to_perturbed_class_angles(ANGLES, NAMES, coloured("st"))
+    clean_to_perturbed_angle_bars(ANGLES, NAMES, coloured("st"))
     leaping_matrix(LEAPS, NAMES, "t")
     feature_plane(PLANE, NAMES, "perturbed", arrows=True)
     assert all(a.equals(b) for a, b in zip(frames, (CURVES, NORMS, ANGLES, LEAPS, PLANE), strict=True))

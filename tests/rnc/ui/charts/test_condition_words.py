@@ -9,7 +9,7 @@ from rnc.ui.charts.chart_with_cached_specification import Chart
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.curve_legend import curve_legend
 from rnc.ui.charts.curves import layer_panel
-from rnc.ui.charts.geometry import class_norms, spectrum_lines
+from rnc.ui.charts.geometry import class_mean_spectrum, class_norms
 from rnc.ui.charts.interaction import Lines
 from rnc.ui.charts.paper_figure import for_paper
 from rnc.ui.charts.projection import feature_plane
@@ -32,7 +32,7 @@ def norms() -> Chart:
 
 
 def spectrum() -> Chart:
-    return spectrum_lines(pd.DataFrame({"rank": 1, "shown": SHOWN, "value": 1.0}), "#0072B2")
+    return class_mean_spectrum(pd.DataFrame({"rank": 1, "shown": SHOWN, "value": 1.0}), "#0072B2")
 
 
 def plane() -> Chart:

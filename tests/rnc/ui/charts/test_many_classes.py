@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from rnc.ui.charts.attack_steps import leap_moments
-from rnc.ui.charts.geometry import class_norms, clean_to_perturbed_class_angles, cosine_heatmap
+from rnc.ui.charts.geometry import class_norms, clean_to_perturbed_angle_bars, cosine_heatmap
 from rnc.ui.charts.leaping import arrows_of_leaps_between_classes, leaping_matrix, top_flows
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.picture_files import FileKind, picture_file
@@ -98,7 +98,7 @@ CHARTS: dict[str, Callable[[list[str]], Any]] = {
     "heat map": lambda names: cosine_heatmap(np.eye(len(names)), names, -0.5, "t"),
     "leaping matrix": lambda names: leaping_matrix(leaps(names), names, "t"),
     "norms": lambda names: class_norms(values(names, value=1.0), names, "#0072B2"),
-    "angles": lambda names: clean_to_perturbed_class_angles(
+    "angles": lambda names: clean_to_perturbed_angle_bars(
         values(names, degrees=1.0, radians=0.1), names, {"a": "#0072B2"}
     ),
 }

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from rnc.ui import charts
-from rnc.ui.charts.geometry import class_norms, spectrum_lines
+from rnc.ui.charts.geometry import class_mean_spectrum, class_norms
 from rnc.ui.charts.palette import CLASSES, GREY, RUN_COLOURS
 
 FOLDER = Path(charts.__file__).parent
@@ -76,7 +76,7 @@ def test_the_shown_hues_of_runs_are_apart() -> None:
 def test_a_chart_of_one_run_has_its_colour(colour: str) -> None:
     norms = pd.DataFrame({"class": ["zero", "one"], "shown": ["clean", "perturbed"], "value": [1.0, 2.0]})
     values = pd.DataFrame({"rank": [1, 1], "shown": ["clean", "perturbed"], "value": [1.0, 2.0]})
-    for chart in (class_norms(norms, ["zero", "one"], colour), spectrum_lines(values, colour)):
+    for chart in (class_norms(norms, ["zero", "one"], colour), class_mean_spectrum(values, colour)):
         assert colour in chart.specification_text
         assert not {hue for hue in (*CLASSES, *RUN_COLOURS.values()) if hue in json.dumps(chart.specification)} - {
             colour

@@ -3,7 +3,7 @@
 A first visit asks for 150 of them while the server loads the libraries of pages. Streamlit's own answer reads a file in parts of
 64 kB, in other threads, and every part waits for its turn beside the imports.
 
-Tested by tests/rnc/ui/test_streamlit_files.py.
+Tested by tests/rnc/ui/test_serve_streamlit_files.py.
 """
 
 import mimetypes

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit import config, file_util
 
-from rnc.ui.streamlit_files import StreamlitFiles
+from rnc.ui.serve_streamlit_files import StreamlitFiles
 from tests import event_loop
 
 FILES = sorted((Path(file_util.get_static_dir()) / "static").rglob("*.*"))
