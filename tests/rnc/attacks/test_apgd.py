@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnc.attacks import APGD, LinfBall, SampleNoise, attack_labels, attack_steps
+from rnc.attacks import APGD, LinfBall, SampleNoise, attack_labels, attack_steps, ball_of, cross_entropy
 from rnc.attacks.apgd import checkpoints
 from rnc.conditions import Condition
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
@@ -104,3 +104,48 @@ def test_points_that_are_as_good_as_the_start_do_not_replace_it_and_are_no_incre
     moved = [float((step.images - (images - 0.05)).abs().max()) for step in path]
     review = checkpoints(steps)[0]
     assert moved[review] == pytest.approx(0.15) and moved[review + 1] < 0.14
+
+
+def two_logits_of_the_mean(images: torch.Tensor) -> torch.Tensor:
+    value = images.flatten(1).mean(1)
+    return torch.stack([value, -1 - value.detach()], dim=1)
+
+
+def test_one_step_moves_and_no_step_asks_for_no_gradient() -> None:
+    images, labels = torch.full((2, 1, 3, 3), 0.5, dtype=torch.float64), torch.zeros(2, dtype=torch.int64)
+
+    def mean_pixel(logits: torch.Tensor, _labels: torch.Tensor) -> torch.Tensor:
+        return logits[:, 0]
+
+    one_step = APGD(LinfBall(0.1), 1, loss=mean_pixel).run(two_logits_of_the_mean, images, labels, start=images)
+    assert torch.allclose(one_step, images + 0.1)
+    (only,) = APGD(LinfBall(0.1), 0, loss=mean_pixel).iterates(two_logits_of_the_mean, images, labels, start=images)
+    assert torch.equal(only.kept, images) and only.without_gradient is None
+
+
+@pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.15), ("l2", 0.6)])
+def test_a_step_to_an_equal_loss_is_no_increase(norm: str, epsilon: float) -> None:
+    """The loss rises with the first steps and is level after them, so that the first review halves the step size."""
+    steps = 40
+    net, clean, labels = samples.mlp(num_classes=CLASSES), samples.images(1, SIZE), samples.labels(1, SIZE, CLASSES)
+
+    def level_from(bound: float, loss: torch.Tensor) -> torch.Tensor:
+        return loss - loss.detach() + loss.detach().clamp(max=bound)
+
+    for i in range(SIZE):
+        image, label = clean[i : i + 1], labels[i : i + 1]
+        with torch.no_grad():
+            bound = float(cross_entropy(net(image), label)) + 0.01
+
+        def score(z: torch.Tensor, i: int = i, bound: float = bound) -> torch.Tensor:
+            return level_from(bound, oracle.objective("cross_entropy", z, int(labels[i]), None, z))
+
+        def loss(z: torch.Tensor, label: torch.Tensor, bound: float = bound) -> torch.Tensor:
+            return level_from(bound, cross_entropy(z, label))
+
+        points, values, etas = oracle.apgd_one(net, image[0].numpy(), score, norm, epsilon, steps, image[0].numpy())
+        review = checkpoints(steps)[0]
+        assert values[0] < values[1] == values[review] and etas[review + 1] < etas[review]
+        path = APGD(ball_of(Norm(norm), epsilon), steps, loss=loss).iterates(net, image, label, start=image)
+        for step, point in zip(path, points, strict=True):
+            np.testing.assert_allclose(step.images[0].numpy(), point, atol=1e-9)
