@@ -1,10 +1,12 @@
 """A script that is added to Streamlit's page: one entry in the history for the first visit, a page that is seen on a phone, and
-controls and charts whose scripts are there when they are needed.
+controls and charts whose scripts are there when they are needed, and a legend that stays above a chart in full screen.
 
 Streamlit adds an entry whenever a script writes into the address, also when it completes the address of a visit that has just
 begun. From that second entry, Back would lead to the same page, which writes the same address again. On a phone, Streamlit
 leaves the sidebar open over the page that was chosen in it. A browser asks for the scripts of a control or a chart when the first
-one arrives, after it has waited for the server; now it loads them while it waits.
+one arrives, after it has waited for the server; now it loads them while it waits. A chart in full screen covers the legend that
+panels share. Rules of style with `:has(~ ...)` could find that legend, but for such rules a browser computes the style of the
+whole page anew for each element that is added, which took a third of the time to draw a page of curves.
 
 Tested by tests/rnc/ui/test_page_script.py.
 """
@@ -55,6 +57,25 @@ _SCRIPT = """<script>
     const main = document.querySelector("script[type=module][src]");
     for (const name of main ? scriptsOfElements : []) import(new URL(name, main.src).href).catch(() => {});
   }).observe({ type: "resource", buffered: true });
+  const isLegend = (element) => element.querySelector(":scope > [data-testid=stHtml] > .rnc-legend");
+  const legendBefore = (element) => {  // the last one before the element in its block
+    const siblings = [...element.parentElement.children];
+    return siblings.slice(0, siblings.indexOf(element)).findLast(isLegend);
+  };
+  const markFullScreen = () => {
+    for (const element of document.querySelectorAll("[data-full-screen]")) element.removeAttribute("data-full-screen");
+    const close = document.querySelector('[data-testid=stFullScreenFrame] [aria-label^="Close fullscreen:"]');
+    if (!close) return;
+    const frame = close.closest("[data-testid=stFullScreenFrame]");
+    frame.setAttribute("data-full-screen", "chart");
+    let legend;
+    for (let at = frame; at !== document.body && !legend; at = at.parentElement) legend = legendBefore(at);
+    if (legend) legend.setAttribute("data-full-screen", "legend");
+  };
+  addEventListener("DOMContentLoaded", () => {  // Streamlit lets the page's body scroll no more while a chart is in full screen
+    new MutationObserver(() => requestAnimationFrame(markFullScreen))
+      .observe(document.body, { attributes: true, attributeFilter: ["style"] });
+  });
 })();
 </script>"""
 _BEFORE = b"<head>"
@@ -66,7 +87,8 @@ class PageScript:
 
     Until the visitor has clicked or typed something, a changed address of the same page replaces the one in the history. In a
     window as narrow as a phone's, where the sidebar covers the page, it is closed when a page is chosen in it. When the page has
-    loaded its own scripts, it loads those of `ELEMENTS`.
+    loaded its own scripts, it loads those of `ELEMENTS`. While a chart is in full screen, its frame and its legend have the
+    attribute `data-full-screen`, which rnc/ui/style.py uses.
     """
 
     def __init__(self, app: Any) -> None:

@@ -112,17 +112,13 @@ RUNS = """
 """The elements that tie the field of runs and other controls to the address are not shown. In the field of runs, a chip has its
 run's colour at its left edge, and descriptions in the list, which begin with what matters, take two lines."""
 
-_CLOSE = '[aria-label^="Close fullscreen:"]'
-_LEGEND = '[data-testid="stElementContainer"]:has(> [data-testid="stHtml"] > .rnc-legend)'
-FIGURES = f"""
-[data-testid="stElementToolbarButton"]:has(> * [aria-label^="Download as PNG"]) {{ display: none; }}
-{_LEGEND}:has(~ * {_CLOSE}), [data-testid="stColumn"] *:has({_CLOSE}) ~ {_LEGEND} {{
-    position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060;
-}}
-[data-testid="stFullScreenFrame"]:has({_CLOSE}) {{ padding-top: 3.5rem !important; }}
+FIGURES = """
+[data-testid="stElementToolbarButton"]:has(> * [aria-label^="Download as PNG"]) { display: none; }
+[data-full-screen="legend"] { position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060; }
+[data-full-screen="chart"] { padding-top: 3.5rem !important; }
 """
 """Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the
-width of a paper. A chart in full screen keeps this legend, above it."""
+width of a paper. A chart in full screen keeps this legend, above it; rnc/ui/page_script.py marks both."""
 
 LEGEND = """
 .rnc-legend { display: flex; flex-wrap: wrap; gap: 4px 22px; font-size: 14px }
