@@ -158,7 +158,7 @@ def test_every_frame_is_the_attack_of_so_many_steps(inputs: AttackInputs) -> Non
         assert row["accuracy"] == pytest.approx(expected["accuracy"])
         assert row["ncc_accuracy"] == pytest.approx(expected["ncc_accuracy"])
         assert row["loss"] == pytest.approx(expected["loss"], rel=1e-7)
-        angle = metrics.compare_class_means(means, metrics.class_means([(h, by)], 10)).summary()["angle"]
+        angle = metrics.compare_class_means(means, metrics.class_means([(h, by)], 10)).averages_over_classes()["angle"]
         assert row["angle"] == pytest.approx(angle, abs=1e-7)
         logits = inputs.model.classifier(h).detach()[order].numpy()
         own, rows = labels[order].numpy(), np.arange(40)
@@ -180,7 +180,9 @@ def test_leaps_and_alignment_are_those_of_the_ends(inputs: AttackInputs) -> None
     found, labels = run(inputs, TARGETED), inputs.labels
     h, moved = features(inputs, inputs.images), features(inputs, ends(inputs, TARGETED, 6))
     clean = metrics.class_means([(h, labels)], 10)
-    alignment = metrics.compare_class_means(clean, metrics.class_means([(moved, (labels + 1) % 10)], 10)).summary()
+    alignment = metrics.compare_class_means(
+        clean, metrics.class_means([(moved, (labels + 1) % 10)], 10)
+    ).averages_over_classes()
     close(found.alignment, {str(name): value for name, value in alignment.items()})
     pairs = list(zip(labels.tolist(), inputs.model.classifier(moved).argmax(1).tolist(), strict=True))
     leaps = {(leap.true_class, leap.predicted_class): leap.count for leap in found.leaps.itertuples()}
