@@ -67,15 +67,17 @@ _SCRIPT = """<script>
     const close = document.querySelector('[data-testid=stFullScreenFrame] [aria-label^="Close fullscreen:"]');
     if (!close) return;
     const frame = close.closest("[data-testid=stFullScreenFrame]");
-    frame.setAttribute("data-full-screen", "chart");
     let legend;
     for (let at = frame; at !== document.body && !legend; at = at.parentElement) legend = legendBefore(at);
-    if (legend) legend.setAttribute("data-full-screen", "legend");
+    if (!legend) return;
+    frame.setAttribute("data-full-screen", "chart");
+    legend.setAttribute("data-full-screen", "legend");
+    legend.style.setProperty("--below-legend", getComputedStyle(frame).backgroundColor);
+    frame.style.setProperty("--end-of-legend", `${legend.getBoundingClientRect().bottom}px`);
   };
-  addEventListener("DOMContentLoaded", () => {  // Streamlit lets the page's body scroll no more while a chart is in full screen
-    new MutationObserver(() => requestAnimationFrame(markFullScreen))
-      .observe(document.body, { attributes: true, attributeFilter: ["style"] });
-  });
+  for (const kind of ["click", "keydown", "resize"]) {  // full screen begins and ends by a click or by Escape
+    addEventListener(kind, () => setTimeout(markFullScreen), { capture: true });
+  }
 })();
 </script>"""
 _BEFORE = b"<head>"

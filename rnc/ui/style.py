@@ -114,8 +114,14 @@ run's colour at its left edge, and descriptions in the list, which begin with wh
 
 FIGURES = """
 [data-testid="stElementToolbarButton"]:has(> * [aria-label^="Download as PNG"]) { display: none; }
-[data-full-screen="legend"] { position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060; }
-[data-full-screen="chart"] { padding-top: 3.5rem !important; }
+[data-full-screen="legend"] {
+    position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060; background: var(--below-legend);
+    max-height: 40vh; overflow-y: auto;
+}
+[data-full-screen="legend"] .rnc-legend label { white-space: normal; }
+[data-full-screen="chart"] {
+    padding-top: max(3.5rem, calc(var(--end-of-legend) + 0.5rem)) !important; align-items: safe center !important;
+}
 """
 """Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the
 width of a paper. A chart in full screen keeps this legend, above it; rnc/ui/page_script.py marks both."""

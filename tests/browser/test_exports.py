@@ -111,7 +111,7 @@ def assert_rows_are_of_the_page(taken: Callable[..., bytes], figure: Figure, pag
 
 
 def test_the_toolbar_of_a_chart_has_its_table_and_no_picture_of_its_own(demo_address: str, page: Page) -> None:
-    """The picture is the page's export; in full screen the legend above the panels stays, and no other one."""
+    """The picture is the page's export."""
     visit(page, f"{demo_address}/collapse")
     settle(page)
     chart = page.get_by_test_id("stVegaLiteChart").first
@@ -120,23 +120,3 @@ def test_the_toolbar_of_a_chart_has_its_table_and_no_picture_of_its_own(demo_add
     expect(frame.get_by_role("button", name="Show data")).to_be_visible()
     assert frame.get_by_role("button", name="Download as PNG", include_hidden=True).count() == 1
     expect(frame.get_by_role("button", name="Download as PNG", include_hidden=True)).to_be_hidden()
-    legend = page.get_by_test_id("stHtml").get_by_text("perturbed", exact=True)
-    frame.get_by_role("button", name="Fullscreen").evaluate("button => button.click()")
-    expect(page.get_by_role("button", name="Close fullscreen")).to_be_visible()
-    on_top = (
-        "e => { const b = e.getBoundingClientRect(); return e.contains(document.elementFromPoint(b.x + 50, b.y + 8)); }"
-    )
-    assert legend.evaluate(on_top) and legend.bounding_box()["y"] < 60  # type: ignore[index]
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Close fullscreen")).to_have_count(0)
-    expect(page.locator("[data-full-screen]")).to_have_count(0)
-    visit(page, f"{demo_address}/geometry")
-    settle(page)
-    legends = page.locator("[data-testid=stElementContainer]:has(> [data-testid=stHtml] > .rnc-legend)")
-    expect(legends).to_have_count(2)
-    for chart, shown in (("clean-to-perturbed angle", 0), ("Gram matrix", 1), ("norms of class means", None)):
-        page.get_by_role("button", name=f"Fullscreen: {chart}").evaluate("button => button.click()")
-        expect(page.locator('[data-full-screen="chart"]')).to_have_count(1)
-        assert [legends.nth(place).evaluate(on_top) for place in (0, 1)] == [place == shown for place in (0, 1)]
-        page.keyboard.press("Escape")
-        expect(page.locator("[data-full-screen]")).to_have_count(0)

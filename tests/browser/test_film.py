@@ -201,6 +201,26 @@ def test_it_plays_and_the_epoch_of_all_pages_follows(film: Page) -> None:
     assert ask(film, "Math.abs(player.moment.epoch - player.settledAt) < 20 && !player.isPlaying")
 
 
+def test_keys_in_quick_succession_are_not_undone_by_answers_to_earlier_ones(film: Page) -> None:
+    """An answer to the first key came after the second one had been pressed, and moved the film back."""
+    slider, stored = (
+        film.locator(".film").get_by_role("slider", name="Epoch", exact=True),
+        "player.panes[0].film.epochs",
+    )
+    sixth_from_last = ask(film, f"{stored}.at(-6)")
+    for pause in (0, 40, 80, 120):
+        ask(film, "(player.seek(player.last, 0), player.settle())")
+        settle(film)
+        for _key in range(5):
+            slider.press("ArrowLeft")
+            film.wait_for_timeout(pause)
+        settle(film)
+        assert ask(film, "player.moment.epoch") == pytest.approx(sixth_from_last)
+        expect(film).to_have_url(re.compile(rf"epoch={sixth_from_last}\b"))
+    ask(film, "(player.seek(player.last, 0), player.settle())")
+    settle(film)
+
+
 def test_one_clock_moves_both(film: Page) -> None:
     first, next_one = ask(film, "player.panes[0].film.epochs.slice(3, 5)")
     ask(film, f"player.seek({first}, 1)")
@@ -340,6 +360,11 @@ def test_the_exported_page_plays_without_a_network(film: Page, browser: Browser,
     until(alone, "player.panes.length === 2 && player.panes.every((pane) => pane.film?.view) && player.frames > 0")
     same = "[...player.panes[1].film.positionsAt(10, 1, true)].slice(0, 30)"
     assert ask(alone, same) == ask(film, same)
+    views = alone.locator(".film label.control", has_text="View").locator("select").first.locator("option")
+    shown = ask(film, "player.panes.map((pane) => [...pane.files.views.keys()])")
+    named = {"pca": "PCA", "umap": "UMAP", 3: "plane of 3 class means", 4: "space of 4 class means"}
+    kept = set.intersection(*({named.get(view) or named[view.count("-")] for view in pane} for pane in shown))
+    assert set(views.all_inner_texts()) == kept, "the views that the file contains"
     alone.get_by_role("button", name="Play").click()
     until(alone, "player.settings.time > 0.2 && player.isPlaying")
     assert {url for url in asked if not url.startswith("data:")} == {file.as_uri()} and not failed

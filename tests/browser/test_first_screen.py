@@ -22,6 +22,22 @@ def test_the_film_plays_once_and_rests_at_the_end_of_the_attack(demo_address: st
     assert not player.get_by_text("Export the film").is_visible()
 
 
+def test_from_an_epoch_in_the_middle_it_plays_to_the_end_and_then_the_attack(demo_address: str, page: Page) -> None:
+    """It had played the epochs under the complete attack, and then all of it once more."""
+    visit(page, demo_address)
+    page.locator(".film .play").wait_for()
+    settle(page)
+    player = page.locator(".film.compact")
+    for _key in range(3):
+        player.get_by_role("slider", name="Epoch", exact=True).press("ArrowLeft")
+    page.locator(".film .play").click()
+    now = "() => { const {settings} = %s.player; return [settings.hand, settings.share]; }"
+    film = "[...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('.film')).find((e) => e)"
+    assert page.evaluate(now % film) == ["time", 0]
+    expect(player.get_by_role("button", name="Play from the start")).to_be_visible()
+    assert page.evaluate(now % film) == ["attack", 1]
+
+
 def test_on_a_phone_the_controls_of_the_film_are_below_its_pictures(demo_address: str, page: Page) -> None:
     """Also while the window ends within the pictures."""
     page.set_viewport_size({"width": 390, "height": 844})

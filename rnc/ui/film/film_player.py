@@ -55,6 +55,7 @@ def draw_player(
         moment: dict[str, Any] | None = st.session_state[key].get("settled")
         if moment is not None and isinstance(moment.get("epoch"), int):
             st.session_state["cursor_to"] = str(moment["epoch"])
+            st.session_state[f"{key}_report"] = moment.get("number", 0)
 
     def pick() -> None:
         samples = st.session_state[key].get("picked")
@@ -63,7 +64,7 @@ def draw_player(
 
     _component(
         key=key,
-        data=_sent(films, epoch, picked),
+        data=_sent(films, epoch, picked) | {"report": st.session_state.get(f"{key}_report", 0)},
         on_settled_change=settle,
         on_picked_change=pick,
     )
@@ -77,5 +78,6 @@ def _sent(films: list[ShownFilm], epoch: int, picked: list[int]) -> dict[str, An
         "colours": class_colours(len(films[0].film.classes)),
         "epoch": epoch,
         "picked": picked,
+        "report": 0,
         "is_compact": False,
     }

@@ -14,7 +14,8 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
     root.player.callbacks = callbacks;
     root.player.isThemeOld = true;
     root.player.picked = new Set(data.picked);
-    if (data.epoch !== root.filmEpoch && !root.player.isPlaying) root.player.follow(data.epoch);
+    const isAnswerToLastReport = data.report === root.player.reports;
+    if (data.epoch !== root.filmEpoch && isAnswerToLastReport && !root.player.isPlaying) root.player.follow(data.epoch);
     root.filmEpoch = data.epoch;  // (a film that is still being read follows once it is)
     root.player.invalidate();
     return;
@@ -25,6 +26,7 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
   const sources = data.films.map(({ address, label }) => ({ label, read: (path) => fetched(address + path) }));
   const player = (root.player = new Player(root, sources, { settings, classColours: data.colours, callbacks, readScript }));
   player.picked = new Set(data.picked);
+  player.reports = data.report;
   root.filmEpoch = data.epoch;
   try {
     await player.start();

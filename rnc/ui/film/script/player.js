@@ -23,6 +23,7 @@ export class Player {
     this.readScript = readScript;
     this.picked = new Set();
     this.frames = 0;
+    this.reports = 0;
     this.isPlaying = false;
     root.replaceChildren();
     this.bar = element("div", "bar", root);
@@ -169,18 +170,19 @@ export class Player {
     setText(this.scales, times === 1 ? "Both pictures have the same scale." : `The scales differ: a unit is ${times} times as long in the picture of ${longer} as in that of ${other} (see the bars).`);
   }
 
-  /** Go on with the story: the epochs, and after them the attack; at its end, begin again. */
+  /** Go on with the story: the epochs of the clean images, and after them the attack; at its end, begin again. */
   #chooseAct() {
     const { settings } = this;
-    if (settings.time >= 1 && settings.share >= 1) settings.time = settings.share = 0;
+    if (settings.time >= 1 && settings.share >= 1) settings.time = 0;
     settings.hand = settings.time < 1 ? "time" : "attack";
+    if (settings.hand === "time") settings.share = 0;
   }
 
-  /** Report the moment at which the film stays. */
+  /** Report the moment at which the film stays. Reports are numbered, so that an answer to an earlier one is known as such. */
   settle() {
     const { epoch, share, isLogarithmic } = this.moment, film = this.panes[0].film;
     this.settledAt = film.epochs[film.nearest(epoch, share, isLogarithmic).epoch];
-    this.callbacks.onSettle?.({ epoch: this.settledAt, share });
+    this.callbacks.onSettle?.({ epoch: this.settledAt, share, number: ++this.reports });
   }
 
   /** End the player; it draws nothing more. */
@@ -240,7 +242,8 @@ export class Player {
     const views = { pca: "PCA", plane: "plane of 3 class means", space: "space of 4 class means", umap: "UMAP" };
     if (classes.length < 4) delete views.space;
     if (classes.length < 3) delete views.plane;
-    if (!views[settings.view]) settings.view = "pca";
+    for (const name of Object.keys(views)) if (!this.panes.every(({ source }) => source.hasView?.(name) ?? true)) delete views[name];
+    if (!views[settings.view]) settings.view = Object.keys(views)[0];
     if (settings.isolated !== null && settings.isolated >= classes.length) settings.isolated = null;
     choice(bar, "View", views, settings.view, (value) => {
       settings.view = value;
@@ -546,10 +549,16 @@ function number(parent, text, value, least, most) {
   return input;
 }
 
-/** Show the films of an exported HTML file. */
+/** Return the setting `view` of a stored view: `plane` for `span-0-1-2`, `space` for `span-0-1-2-3`. */
+function kindOfView(stored) {
+  return stored.startsWith("span-") ? { 4: "plane", 5: "space" }[stored.split("-").length] : stored;
+}
+
+/** Show the films of an exported HTML file, with the views that the file contains. */
 export async function mountStoredFilm(root, { films, settings, classColours }) {
   const sources = films.map(({ label, states, views }) => ({
     label,
+    hasView: (name) => Object.keys(views).some((stored) => kindOfView(stored) === name),
     read: async (path) => {
       const content = path === "states" ? states : views[path.replace("view/", "")];
       if (!content) throw new Error("This view was not exported; show it once before you export the film.");
