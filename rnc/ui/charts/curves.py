@@ -116,8 +116,11 @@ def _panel_specification(shape: _PanelShape) -> alt.LayerChart:
     if "band" in shape.data_sets:
         band = named("band").mark_area(opacity=0.15)
         x, low, high = alt.X("epoch:Q"), alt.Y("low:Q"), alt.Y2("high:Q")
-        # dashes are not seen on a band, but the legend hides it by them
-        layers.append(band.encode(x=x, y=low, y2=high, color=shape.colour, strokeDash=shape.dashes))
+        # dashes are not seen on a band, but the legend hides it by them; Vega-Lite does not part areas by them
+        by_condition = alt.Detail("shown:N")
+        layers.append(
+            band.encode(x=x, y=low, y2=high, color=shape.colour, strokeDash=shape.dashes, detail=by_condition)
+        )
     if "behind" in shape.data_sets:
         faint = _lines("behind", shape, has_seeds=False).mark_line(strokeWidth=1, opacity=_FAINT)
         layers.append(faint.encode(detail=alt.Detail("run_id:N")))

@@ -119,6 +119,7 @@ def test_a_band_over_seeds_with_the_single_ones_behind() -> None:
     behind, front = layers_of(spec, "line")
     assert behind["encoding"]["detail"]["field"] == "run_id" and "detail" not in front["encoding"]
     assert band["encoding"]["strokeDash"] == front["encoding"]["strokeDash"], "the legend hides a condition by it"
+    assert band["encoding"]["detail"]["field"] == "shown", "or one band goes to and fro between the conditions"
     assert len(spec["datasets"][behind["data"]["name"]]) == (single["value"] > 0).sum()
 
 
