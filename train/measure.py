@@ -57,7 +57,7 @@ _REPEATED = (
 
 
 @dataclass(frozen=True)
-class Command:
+class MeasureCommand:
     """Measure a network that was trained elsewhere, and store the same results as for a trained run.
 
     Files of several epochs become curves. Weights are safetensors or a state dict of torch.save; no code in a file is
@@ -117,10 +117,10 @@ def main(arguments: list[str]) -> int:
     """
     try:
         command = tyro.cli(
-            Annotated[Command, tyro.conf.EnumChoicesFromValues],
+            Annotated[MeasureCommand, tyro.conf.EnumChoicesFromValues],
             prog=_PROG,
             args=arguments,
-            default=Command(MeasurementConfig()),
+            default=MeasureCommand(MeasurementConfig()),
             config=(tyro.conf.EnumChoicesFromValues,),
         )
         measure(command)
@@ -139,7 +139,7 @@ def main(arguments: list[str]) -> int:
         return fail(stop, stop.exit_code)
 
 
-def measure(command: Command) -> None:
+def measure(command: MeasureCommand) -> None:
     """Check everything before changing the store, then measure. Raises the errors that `main` handles."""
     options = command.options()
     event_log.set_up(path_if_store_or_new(options.store))
@@ -174,7 +174,7 @@ def measure(command: Command) -> None:
     _say(summary(run, options.store, image_sets, spec.classes, "; ".join(left_out)))
 
 
-def _images(command: Command) -> tuple[CustomImages | None, DatasetSpec]:
+def _images(command: MeasureCommand) -> tuple[CustomImages | None, DatasetSpec]:
     """Return the user's images if --data is given, and the spec of the measured data set, with the requested normalisation."""
     config = command.measurement
     if command.data is None:
@@ -216,7 +216,7 @@ def _allow_app_to_read(images: CustomImages) -> None:
         )
 
 
-def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
+def _network(command: MeasureCommand, spec: DatasetSpec) -> FeatureClassifier:
     config = command.measurement
     if not config.model:
         raise ValueError(
@@ -240,14 +240,14 @@ def _network(command: Command, spec: DatasetSpec) -> FeatureClassifier:
     return model
 
 
-def _load(command: Command, images: CustomImages | None) -> dict[Split, Any]:
+def _load(command: MeasureCommand, images: CustomImages | None) -> dict[Split, Any]:
     if images is None:
         return {split: datasets.load(command.measurement.dataset, split, command.data_root) for split in Split}
     return {split: images.load(split) for split in images.splits()}
 
 
 def _run(
-    command: Command,
+    command: MeasureCommand,
     files: list[tuple[int, Path]],
     images: CustomImages | None,
     spec: DatasetSpec,

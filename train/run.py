@@ -46,7 +46,7 @@ _STOPPED = "stopped; all epochs measured so far are in the store, and the same c
 
 
 @dataclass(frozen=True)
-class Command:
+class TrainCommand:
     """Train a network and store how the geometry of its features develops.
 
     RECIPE names runs to start from: tiny, demo, cifar10-cpu-at, a run of the paper such as cifar10-vgg11_bn-at-l2-s1,
@@ -157,7 +157,7 @@ def print_costs(configs: list[RunConfig], options: Options, total_template: str)
     return 0
 
 
-def parse(arguments: list[str]) -> list[Command]:
+def parse(arguments: list[str]) -> list[TrainCommand]:
     """Return the commands of a command line, one per run. Raises ValueError for a wrong recipe or value."""
     recipe = arguments[:1] if arguments and not arguments[0].startswith("-") else []
     flags = arguments[len(recipe) :]
@@ -176,13 +176,13 @@ def _configs(name: str, flags: list[str]) -> list[RunConfig]:
         return [stored]
 
 
-def parse_one(config: RunConfig, flags: list[str]) -> Command:
+def parse_one(config: RunConfig, flags: list[str]) -> TrainCommand:
     """Return the command of one run: a config with overrides by flags. Raises ValueError for a wrong value."""
     return tyro.cli(
-        Command,
+        TrainCommand,
         prog=f"{_PROG} [RECIPE]",
         args=flags,
-        default=Command(config),
+        default=TrainCommand(config),
         config=(tyro.conf.EnumChoicesFromValues,),
     )
 

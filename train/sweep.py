@@ -23,7 +23,7 @@ from rnc.store.locks import training_process
 from rnc.store.reader import StoreReader
 from rnc.store.sweep_state import Job, Sweep, SweepProgress, find_sweeps, left_out_message, progress, sweep_folder
 from rnc.vocabulary import RunState
-from train.run import Command, print_costs
+from train.run import TrainCommand, print_costs
 from train.sweeps.grid import grid
 from train.sweeps.job_options import job_options
 from train.sweeps.sweep_plan_and_train_commands import (
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(command: Command) -> None:
+def _check(command: TrainCommand) -> None:
     for name, instead in _NOT_FOR_SWEEPS.items():
         if getattr(command, name):
             raise ValueError(f"--{name.removesuffix('_runs')} does not apply to sweeps: {instead}")

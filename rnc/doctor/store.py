@@ -104,16 +104,16 @@ def _stale(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
 def _networks(path: Path, runs: pd.DataFrame) -> Iterator[Finding]:
     """Yield stored networks whose file is missing or does not have the SHA-256 in the store."""
     reader = StoreReader(path)
-    kept = reader.runs.checkpoints(list(runs["run_id"]))
+    networks = reader.runs.checkpoints(list(runs["run_id"]))
     bad = 0
-    for row in kept.to_dict("records"):
+    for row in networks.to_dict("records"):
         reason = _difference(reader, row["path"], row["sha256"])
         if reason:
             bad += 1
             advice = "restore the file, or train the run again with --overwrite"
             yield Finding(Level.TROUBLE, f"network {row['path']} of {row['run_id']} {reason}; {advice}")
-    if not bad and len(kept):
-        yield Finding(Level.OK, f"{len(kept)} networks are present and unchanged")
+    if not bad and len(networks):
+        yield Finding(Level.OK, f"{len(networks)} networks are present and unchanged")
 
 
 def _difference(reader: StoreReader, path: str, sha256: str) -> str | None:

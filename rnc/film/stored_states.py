@@ -87,8 +87,8 @@ class StoredStates:
         parts = {CLEAN_STEP: rows[rows["condition"] == CLEAN.slug]}
         if request.condition != CLEAN.slug:
             path = self._path_at(epoch)
-            kept = [step for step in map(int, path["step"].unique()) if 0 <= step < request.last_step]
-            parts |= {step: path[path["step"] == step] for step in kept}
+            steps = [step for step in map(int, path["step"].unique()) if 0 <= step < request.last_step]
+            parts |= {step: path[path["step"] == step] for step in steps}
             parts[request.last_step] = rows[rows["condition"] == request.condition]
         parts = {step: part for step, part in sorted(parts.items()) if len(part)}
         placed = [self._placed(part) for part in parts.values()]

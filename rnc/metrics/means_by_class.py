@@ -48,8 +48,8 @@ class ClassMeans:
     def singular_values_and_vectors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the singular values (k,) and orthonormal right vectors (k, d) of the centred means, without negligible ones."""
         _u, values, vectors = torch.linalg.svd(self.centred[self.present_classes], full_matrices=False)
-        kept = values > _RELATIVE_CUTOFF * values[0]
-        return values[kept], vectors[kept]
+        significant = values > _RELATIVE_CUTOFF * values[0]
+        return values[significant], vectors[significant]
 
 
 class MeanSums:

@@ -46,7 +46,7 @@ def add_features_along_attack_path(
     measured_condition: MeasuredCondition, part: MeasuredSet, network: AttackedNetwork
 ) -> None:
     """Add the features of the kept images at the kept steps of a condition's attack; a path without such steps has no row."""
-    indices = part.sample_indices[part.kept].cpu().numpy()
+    indices = part.sample_indices[part.stored_positions].cpu().numpy()
     num_classes = len(measured_condition.means.counts)
     steps = steps_of_path(measured_condition.condition)
     features = path_features(measured_condition.condition, part, network, num_classes, steps)
@@ -69,7 +69,7 @@ def path_features(
     the path need not lead to the stored features of the condition: these may be of another restart or of an earlier step.
     """
     batches_at: dict[int, list[FeatureSet]] = {step: [] for step in steps}
-    for positions in part.kept.split(batch_size(part.images.images.shape[1:])):
+    for positions in part.stored_positions.split(batch_size(part.images.images.shape[1:])):
         for step, batch in _iterates(condition, part, network, num_classes, positions, last=max(steps, default=-1)):
             if step in batches_at:
                 batches_at[step] += feature_batches(network.model, [batch])

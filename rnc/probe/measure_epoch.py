@@ -220,11 +220,11 @@ class Probe:
             return
         part, features = self._sets[measured_condition.split], measured_condition.features
         sample = Sample(
-            indices=part.sample_indices[part.kept].cpu().numpy(),
-            labels=features.true[part.kept].cpu().numpy(),
-            features=features.features[part.kept].cpu().numpy().astype(np.float32),
+            indices=part.sample_indices[part.stored_positions].cpu().numpy(),
+            labels=features.true[part.stored_positions].cpu().numpy(),
+            features=features.features[part.stored_positions].cpu().numpy().astype(np.float32),
         )
-        predicted = features.predicted[part.kept].cpu().numpy()
+        predicted = features.predicted[part.stored_positions].cpu().numpy()
         add_sample(measured_condition, sample.indices, sample.labels, predicted, sample.features)
         measured.samples[measured_condition.split, measured_condition.condition] = sample
 

@@ -116,7 +116,7 @@ class _Measurement:
     def prepare(self, *, is_resumed: bool) -> None:
         """Store the stages of the network, and load the projections of the epochs that are stored already."""
         train = self.sets[Split.TRAIN]
-        first_image = train.images.take(train.kept[:1]).pixels()
+        first_image = train.images.take(train.stored_positions[:1]).pixels()
         self.writer.write_layers(self.run.run_id, stage_sizes(self.networks.model, first_image))
         if is_resumed:
             self.projector.load_stored_epochs()

@@ -20,17 +20,17 @@ _NOISE_SEED = 0
 
 @dataclass(frozen=True)
 class MeasuredSet:
-    """The measured images of a split, their sample indices (N,) in the data set, and the positions kept as vectors."""
+    """The measured images of a split, their sample indices (N,), and the positions of the stored vectors."""
 
     images: ImageSet
     sample_indices: torch.Tensor
-    kept: torch.Tensor
+    stored_positions: torch.Tensor
 
     @classmethod
     def choose(
         cls, images: ImageSet, sample_indices: torch.Tensor, sample_size: int, num_classes: int
     ) -> "MeasuredSet":
-        """Choose `sample_size` vectors to keep: the same in every epoch and condition, balanced over the classes."""
+        """Choose `sample_size` vectors to store: the same in every epoch and condition, balanced over the classes."""
         return cls(images, sample_indices, images.balanced_indices(sample_size, num_classes))
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from rnc.safe_paths import quoted
-from rnc.store.compute_once import Turns
+from rnc.store.compute_once import LocksByKey
 from rnc.store.connection_per_transaction import open_empty_store_in_memory, reading, writes_of_this_process
 from rnc.store.errors import StoreError, StoreMissingError
 from rnc.store.errors_from_duckdb import out_of_memory
@@ -79,7 +79,7 @@ class CachedQueries:
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple, pd.DataFrame] = OrderedDict()
         self._checked: dict[str, _Version] = {}
-        self._turns, self._block = Turns(), ConnectionOfBlock()
+        self._locks, self._block = LocksByKey(), ConnectionOfBlock()
         self._holders, self._held = 0, _NOT_HELD
 
     @contextmanager
@@ -150,7 +150,7 @@ class CachedQueries:
         """
         key = (self.version(), sql, repr((arguments, named)))
         # Whoever keeps the store open waits for nobody: the other thread could be waiting for the store to be closed.
-        with nullcontext() if self.is_kept_open else self._turns.of(key):
+        with nullcontext() if self.is_kept_open else self._locks.of(key):
             with self._lock:
                 if key in self._answers:
                     self._answers.move_to_end(key)

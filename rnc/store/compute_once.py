@@ -1,4 +1,4 @@
-"""Turns by key: of several threads that want the same, one computes it, and the others wait and find it kept.
+"""Locks by key: of several threads that want the same, one computes it, and the others wait and find it kept.
 
 Tested by tests/rnc/store/test_reader_cache.py.
 """
@@ -10,30 +10,30 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class _Turn:
+class _CountedLock:
     lock: threading.RLock = field(default_factory=threading.RLock)
     users: int = 0
 
 
-class Turns:
+class LocksByKey:
     """Locks by key; each exists for as long as a thread holds it or waits for it."""
 
     def __init__(self) -> None:
         """Start without a lock."""
         self._guard = threading.Lock()
-        self._turns: dict[Hashable, _Turn] = {}
+        self._locks: dict[Hashable, _CountedLock] = {}
 
     @contextmanager
     def of(self, key: Hashable) -> Iterator[None]:
         """Wait until no other thread is in this block with an equal key."""
         with self._guard:
-            turn = self._turns.setdefault(key, _Turn())
-            turn.users += 1
+            counted = self._locks.setdefault(key, _CountedLock())
+            counted.users += 1
         try:
-            with turn.lock:
+            with counted.lock:
                 yield
         finally:
             with self._guard:
-                turn.users -= 1
-                if not turn.users:
-                    del self._turns[key]
+                counted.users -= 1
+                if not counted.users:
+                    del self._locks[key]

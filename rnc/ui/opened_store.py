@@ -8,7 +8,7 @@ from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from rnc.store.addresses import gallery_path, store_path
-from rnc.store.compute_once import Turns
+from rnc.store.compute_once import LocksByKey
 from rnc.store.reader import StoreReader
 from rnc.store.writer import StoreWriter
 from rnc.ui.readonly import refuse_if_readonly
@@ -48,22 +48,22 @@ def _cached_until_change(
     version: Callable[[], Hashable], compute: Callable[_Arguments, _Value]
 ) -> Callable[_Arguments, _Value]:
     stores: dict[Hashable, tuple[Hashable, Callable[_Arguments, _Value]]] = {}
-    lock, turns = Lock(), Turns()
+    lock, computing = Lock(), LocksByKey()
 
     @wraps(compute)
     def current(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Value:
         # The version is read first: a change during the computation gives the next call a version of its own.
         place, version_now = (store_path(), gallery_path()), version()
         with lock:
-            known_version, kept = stores.get(place, (None, compute))
+            known_version, cached = stores.get(place, (None, compute))
             if (
                 known_version != version_now
             ):  # nothing of the version before is kept: a training changes it all the time
-                kept = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
-                stores[place] = version_now, kept
+                cached = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
+                stores[place] = version_now, cached
         # Whoever keeps the store open waits for nobody: the other thread could be waiting for the store to be closed.
-        with nullcontext() if reader().is_kept_open else turns.of((kept, arguments, *options.items())):
-            return kept(*arguments, **options)
+        with nullcontext() if reader().is_kept_open else computing.of((cached, arguments, *options.items())):
+            return cached(*arguments, **options)
 
     return current
 

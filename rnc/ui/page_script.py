@@ -89,8 +89,8 @@ class PageScript:
 
     Until the visitor has clicked or typed something, a changed address of the same page replaces the one in the history. In a
     window as narrow as a phone's, where the sidebar covers the page, it is closed when a page is chosen in it. When the page has
-    loaded its own scripts, it loads those of `ELEMENTS`. While a chart is in full screen, its frame and its legend have the
-    attribute `data-full-screen`, which rnc/ui/style.py uses.
+    loaded its own scripts, it loads those of `ELEMENTS`. While a chart that shares a legend is in full screen, its frame
+    and the legend have the attribute `data-full-screen`, which rnc/ui/style.py uses.
     """
 
     def __init__(self, app: Any) -> None:

@@ -26,19 +26,19 @@ MOST_KEPT = 1_000
 """Largest number of runs whose colours are kept in a session."""
 
 
-def assign_colours(objective_of_run: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
-    """Return the name of each run's colour, for runs (id -> objective) in their order; `kept` has colours of earlier ones.
+def assign_colours(objective_of_run: Mapping[str, str], earlier: Mapping[str, str]) -> dict[str, str]:
+    """Return the name of each run's colour, for runs (id -> objective) in their order; `earlier` has the session's colours.
 
     Runs keep theirs. A new run gets its objective's colour, or the first one that no run has; if runs that are not shown have
     all the others, one of these; if the shown ones have all, its objective's.
     """
-    colours = {run_id: kept[run_id] for run_id in objective_of_run if run_id in kept}
+    colours = {run_id: earlier[run_id] for run_id in objective_of_run if run_id in earlier}
     for run_id, objective in objective_of_run.items():
         if run_id in colours:
             continue
         wanted = _PREFERRED.get(objective, _SPARE[0])
         candidates = [wanted, *_SPARE, *RUN_COLOURS]
-        shown, ever = set(colours.values()), {*colours.values(), *kept.values()}
+        shown, ever = set(colours.values()), {*colours.values(), *earlier.values()}
         free = [name for name in candidates if name not in ever] or [name for name in candidates if name not in shown]
         colours[run_id] = next(iter(free), wanted)
     return {run_id: colours[run_id] for run_id in objective_of_run}

@@ -119,10 +119,10 @@ def _descriptions() -> dict[str, str]:
 
 def _draw_colours(objectives: Mapping[str, str]) -> dict[str, str]:
     """Return the names of the colours of runs (id -> objective); the address holds those that a fresh visit would not show."""
-    kept = kept_colours()
+    earlier = kept_colours()
     if is_opened_anew(_COLOURS):
-        kept |= colours_from_address_text(st.query_params.get(_COLOURS, ""), objectives)
-    colours = assign_colours(objectives, kept)
+        earlier |= colours_from_address_text(st.query_params.get(_COLOURS, ""), objectives)
+    colours = assign_colours(objectives, earlier)
     keep_colours(colours)
     text = colours_as_address_text(objectives, colours)
     if st.session_state.get(_COLOURS, "") != text:
@@ -133,15 +133,15 @@ def _draw_colours(objectives: Mapping[str, str]) -> dict[str, str]:
 
 def kept_colours() -> dict[str, str]:
     """Return the names of the colours that the session keeps for runs (ids)."""
-    kept: dict[str, str] = st.session_state.setdefault(_KEPT, {})
-    return kept
+    colours: dict[str, str] = st.session_state.setdefault(_KEPT, {})
+    return colours
 
 
 def keep_colours(colours: Mapping[str, str]) -> None:
     """Keep the names of the colours of runs (ids) for the session; those that were shown last stay."""
-    kept = kept_colours()
+    earlier = kept_colours()
     for run_id in colours:
-        kept.pop(run_id, None)
-    kept |= colours
-    for run_id in list(kept)[: max(len(kept) - MOST_KEPT, 0)]:
-        del kept[run_id]
+        earlier.pop(run_id, None)
+    earlier |= colours
+    for run_id in list(earlier)[: max(len(earlier) - MOST_KEPT, 0)]:
+        del earlier[run_id]

@@ -117,8 +117,8 @@ def _draw_start(training: Training) -> None:
     waited = training.seconds_since_start
     if waited is not None and waited >= _PATIENCE_SECONDS:
         line = training.last_log_line()
-        told = f"the log's last line: {escape_markdown(line)}" if line else "the log is still empty"
-        st.caption(f"Started {escape_markdown(in_words(waited))} ago; {told}")
+        log_text = f"the log's last line: {escape_markdown(line)}" if line else "the log is still empty"
+        st.caption(f"Started {escape_markdown(in_words(waited))} ago; {log_text}")
 
 
 def _progress_text(run: dict, seconds_per_epoch: float | None) -> Markdown:

@@ -49,9 +49,9 @@ def stop_if_store_vanished() -> None:
 
 def _keep_selection() -> None:
     """Put the selection back into the address when the page has changed: the controls that would do so are not drawn."""
-    kept: dict[str, list[str]] = st.session_state.setdefault(_KEPT, {})
+    selection: dict[str, list[str]] = st.session_state.setdefault(_KEPT, {})
     for key in _SELECTION:
         if values := st.query_params.get_all(key):
-            kept[key] = values
-        elif key in kept:
-            st.query_params[key] = kept[key]
+            selection[key] = values
+        elif key in selection:
+            st.query_params[key] = selection[key]

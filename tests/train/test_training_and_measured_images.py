@@ -87,4 +87,4 @@ def test_ood_images_may_be_another_data_sets(root: Path) -> None:
 
 def test_the_kept_vectors_are_balanced() -> None:
     part = loaded(small(sample_size=50)).measured[Split.TEST]
-    assert torch.bincount(part.images.labels[part.kept]).tolist() == [5] * 10
+    assert torch.bincount(part.images.labels[part.stored_positions]).tolist() == [5] * 10

@@ -5,14 +5,14 @@ from itertools import product
 
 from train.config import RunConfig
 from train.named_run_sets import find
-from train.run import Command, parse_one
+from train.run import TrainCommand, parse_one
 
 _FIELDS = {field.name for field in fields(RunConfig)}
 _LISTS = {name for name in _FIELDS if name.endswith("_epochs")}
 """Fields whose value may itself be a list with commas."""
 
 
-def grid(arguments: list[str]) -> tuple[list[RunConfig], Command]:
+def grid(arguments: list[str]) -> tuple[list[RunConfig], TrainCommand]:
     """Return the runs without duplicates, and a command with their shared options.
 
     The first argument may name a recipe, a run or a pattern. Raises ValueError for invalid arguments.

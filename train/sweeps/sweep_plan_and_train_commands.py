@@ -18,7 +18,7 @@ from rnc.store.sweep_state import PlannedRun, Sweep, find_sweeps, left_out_messa
 from train.config import RunConfig
 from train.cost import Estimate
 from train.read_recorded_run_config import config_of_run
-from train.run import Command
+from train.run import TrainCommand
 
 _LONGEST_WORD = 100
 _FLAGS: dict[str, Callable[[str], bool]] = {
@@ -38,7 +38,7 @@ def sweep_name(arguments: list[str], configs: list[RunConfig]) -> str:
 
 
 def new_or_continued_sweep(
-    name: str, configs: list[RunConfig], command: Command, engine: str, more: dict[str, Any]
+    name: str, configs: list[RunConfig], command: TrainCommand, engine: str, more: dict[str, Any]
 ) -> Sweep:
     """Return the sweep, with the jobs of earlier commands if there were any; `more` are options of its jobs.
 
@@ -68,7 +68,7 @@ def new_or_continued_sweep(
     return Sweep(name, engine, options, runs, before[0].jobs if before else [])
 
 
-def _shared_flags(command: Command) -> list[str]:
+def _shared_flags(command: TrainCommand) -> list[str]:
     """Return the flags of every run's command besides its config, with absolute folders."""
     flags = ["--store", str(command.options().store.resolve()), "--device", command.device]
     flags += ["--threads", str(command.threads), "--precision", str(command.precision)]

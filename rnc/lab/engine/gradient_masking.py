@@ -11,7 +11,7 @@ from rnc import attacks
 from rnc.conditions import Condition, format_pixels
 from rnc.lab.engine import masking_checks
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import Progress, StepwiseAttack, Stopped
+from rnc.lab.engine.stepwise_attack import ReportProgress, StepwiseAttack, Stopped
 from rnc.lab.gradient_masking import UNBOUNDED_STEPS, MaskingCheck, MaskingRequest, MaskingResult
 from rnc.vocabulary import AttackObjective, ConditionKind, Norm, TargetRule
 
@@ -25,7 +25,7 @@ class _StoppedError(Exception):
 
 
 def check_gradient_masking(
-    inputs: AttackInputs, request: MaskingRequest, progress: Progress, stopped: Stopped
+    inputs: AttackInputs, request: MaskingRequest, progress: ReportProgress, stopped: Stopped
 ) -> MaskingResult:
     """Run all checks for gradient masking; a stopped request returns those that were completed.
 
@@ -56,7 +56,7 @@ class _Attacks:
     """The attacks of all checks, with a count of their rounds."""
 
     def __init__(
-        self, inputs: AttackInputs, condition: Condition, seed: int, progress: Progress, stopped: Stopped
+        self, inputs: AttackInputs, condition: Condition, seed: int, progress: ReportProgress, stopped: Stopped
     ) -> None:
         self._inputs, self._base, self._seed = inputs, condition, seed
         self._progress, self._stopped = progress, stopped

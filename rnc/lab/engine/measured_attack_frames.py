@@ -13,7 +13,7 @@ from rnc.features import FeatureSet
 from rnc.lab.attack import CLEAN_STEP, AttackRequest, AttackResult
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, StepwiseAttack, Stopped
+from rnc.lab.engine.stepwise_attack import SUCCESS, ReportProgress, StepwiseAttack, Stopped
 from rnc.lab.request_base import MOST_FRAMES
 from rnc.pca_and_umap_planes import PlanePCA
 from rnc.vocabulary import FEATURES_LAYER
@@ -25,7 +25,7 @@ _LAYER_COLUMNS = ["layer", "depth", "shown", "metric", "value"]
 
 
 def record_trajectory(
-    inputs: AttackInputs, request: AttackRequest, progress: Progress, stopped: Stopped
+    inputs: AttackInputs, request: AttackRequest, progress: ReportProgress, stopped: Stopped
 ) -> AttackResult:
     """Attack the images and record the trajectory. After a stop, all images have taken the same number of steps.
 

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import Progress, StepwiseAttack, Stopped
+from rnc.lab.engine.stepwise_attack import ReportProgress, StepwiseAttack, Stopped
 from rnc.lab.perturbed_images import PerturbedImagesRequest, PerturbedImagesResult
 
 
 def perturb_images(
-    inputs: AttackInputs, request: PerturbedImagesRequest, progress: Progress, stopped: Stopped
+    inputs: AttackInputs, request: PerturbedImagesRequest, progress: ReportProgress, stopped: Stopped
 ) -> PerturbedImagesResult:
     """Attack the images; a stopped attack returns its current images."""
     began = time.monotonic()

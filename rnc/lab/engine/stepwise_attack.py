@@ -14,7 +14,7 @@ from rnc.attacks import SampleNoise
 from rnc.conditions import Condition
 from rnc.lab.engine.loading import AttackInputs
 
-Progress = Callable[[int, int, dict[str, Any] | None], None]
+ReportProgress = Callable[[int, int, dict[str, Any] | None], None]
 """A function of the completed rounds, all rounds, and the row of a new frame or None."""
 SUCCESS = "success"
 """The metric's name for the share of images for which an attack succeeds."""

@@ -9,7 +9,7 @@ import torch
 
 from rnc.lab.engine import collapse_under_attack
 from rnc.lab.engine.loading import AttackInputs
-from rnc.lab.engine.stepwise_attack import SUCCESS, Progress, Round, StepwiseAttack, Stopped
+from rnc.lab.engine.stepwise_attack import SUCCESS, ReportProgress, Round, StepwiseAttack, Stopped
 from rnc.lab.strength_curve import NEAREST_CLEAN, WITHOUT_GRADIENT, StrengthCurveRequest, StrengthCurveResult
 from rnc.vocabulary import FEATURES_LAYER, Metric
 
@@ -17,7 +17,7 @@ _COLUMNS = ["source", "strength", "layer", "metric", "value"]
 
 
 def measure_strength_curve(
-    networks: Iterable[AttackInputs], request: StrengthCurveRequest, progress: Progress, stopped: Stopped
+    networks: Iterable[AttackInputs], request: StrengthCurveRequest, progress: ReportProgress, stopped: Stopped
 ) -> StrengthCurveResult:
     """Attack at every strength, one network after the other. After a stop, the result omits what was not completed.
 
@@ -57,7 +57,7 @@ def measure_strength_curve(
 class _RoundCount:
     """Counter of the rounds over all strengths."""
 
-    def __init__(self, total: int, progress: Progress) -> None:
+    def __init__(self, total: int, progress: ReportProgress) -> None:
         self._done, self._total, self._progress = 0, total, progress
         progress(0, total, None)
 

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import value_axis
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 from rnc.ui.charts.palette import GREY, class_scale
 from rnc.vocabulary import Metric
 
@@ -36,7 +36,7 @@ def step_panel(frame: pd.DataFrame, metric: str, frames: list[str], at: str | No
     return Chart(text, rows)
 
 
-@kept
+@cached_specification
 def _step_specification(
     metric: str, frame_names: tuple[str, ...], *, log: bool, has_band: bool, has_current: bool
 ) -> alt.LayerChart:
@@ -63,7 +63,7 @@ def leap_moments(frame: pd.DataFrame, frames: list[str], classes: list[str]) -> 
     return Chart(_moment_specification(tuple(frames), tuple(classes)), {"leaps": frame})
 
 
-@kept
+@cached_specification
 def _moment_specification(frame_names: tuple[str, ...], class_names: tuple[str, ...]) -> alt.Chart:
     frames, classes = list(frame_names), list(class_names)
     return (

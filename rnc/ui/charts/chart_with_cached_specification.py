@@ -71,7 +71,7 @@ def _stream(rows: pd.DataFrame) -> bytes:
     return content
 
 
-def kept(build: Callable[_Arguments, alt.Chart | alt.LayerChart]) -> Callable[_Arguments, str]:
+def cached_specification(build: Callable[_Arguments, alt.Chart | alt.LayerChart]) -> Callable[_Arguments, str]:
     """Make a function that builds a chart without rows return its specification as text, built once for equal arguments.
 
     The arguments must be hashable. Specifications are not validated here but in the tests, which draw every kind of chart.

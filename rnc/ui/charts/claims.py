@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, value_axis, with_epoch_ticks_up_to
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, run_scale
 
@@ -28,7 +28,7 @@ def course_panel(frame: pd.DataFrame, name: str, limit: float, runs: RunColours,
     return with_interaction(picture, frame, Lines("values", list(runs)), log_epochs=True, cursor=cursor)
 
 
-@kept
+@cached_specification
 def _course_specification(name: str, runs: tuple[tuple[str, str], ...], *, log: bool) -> alt.LayerChart:
     y = value_axis(log, ticks=3, grid=False)
     x = epoch_axis(log=True).title(None)

@@ -10,7 +10,7 @@ import altair as alt
 import pandas as pd
 
 from rnc.ui.charts.axes import epoch_axis, stages_in_order, value_axis, with_epoch_ticks_up_to
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.downsampling import is_long, thinned_keeping_extremes
 from rnc.ui.charts.interaction import Lines, with_interaction
@@ -108,7 +108,7 @@ class _PanelShape:
         return alt.StrokeDash("shown:N", scale=dash_scale(list(self.conditions)), legend=None)
 
 
-@kept
+@cached_specification
 def _panel_specification(shape: _PanelShape) -> alt.LayerChart:
     layers: list[alt.Chart] = [named("cursor").mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.X("epoch:Q"))]
     if "drops" in shape.data_sets:
@@ -179,7 +179,7 @@ def layer_panel(frame: pd.DataFrame, metric: Metric, runs: RunColours, condition
     return Chart(text, {"values": _positive(frame, log)})
 
 
-@kept
+@cached_specification
 def _layer_specification(
     metric: Metric,
     runs: tuple[tuple[str, str], ...],

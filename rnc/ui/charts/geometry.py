@@ -17,7 +17,7 @@ from rnc.ui.charts.axes import (
     value_axis,
     with_epoch_ticks_up_to,
 )
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.interaction import Lines, with_interaction
 from rnc.ui.charts.palette import GREY, RunColours, dash_scale, run_scale
@@ -59,7 +59,7 @@ def cosine_heatmap(cosines: np.ndarray, classes: list[str], simplex: float, titl
     return Chart(_cosine_specification(tuple(classes), title, simplex), {"cosines": frame})
 
 
-@kept
+@cached_specification
 def _cosine_specification(class_names: tuple[str, ...], title: str, simplex: float) -> alt.LayerChart:
     classes = list(class_names)
     base = named("cosines").encode(
@@ -94,7 +94,7 @@ def class_norms(frame: pd.DataFrame, classes: list[str], colour: str) -> Chart:
     return Chart(_norm_specification(tuple(classes), conditions, colour), {"norms": frame})
 
 
-@kept
+@cached_specification
 def _norm_specification(class_names: tuple[str, ...], conditions: tuple[str, ...], colour: str) -> alt.Chart:
     classes = list(class_names)
     shapes = alt.Scale(domain=list(conditions), range=_SHAPES[: len(conditions)])
@@ -127,7 +127,7 @@ def clean_to_perturbed_angle_bars(frame: pd.DataFrame, classes: list[str], runs:
     return Chart(_angle_specification(tuple(classes), tuple(runs.items())), {"angles": frame})
 
 
-@kept
+@cached_specification
 def _angle_specification(class_names: tuple[str, ...], runs: tuple[tuple[str, str], ...]) -> alt.Chart:
     classes = list(class_names)
     return (
@@ -158,7 +158,7 @@ def class_mean_spectrum(frame: pd.DataFrame, run_colour: str) -> Chart:
     return Chart(text, {"simplex": pd.DataFrame({"value": [1.0]}), "values": frame})
 
 
-@kept
+@cached_specification
 def _spectrum_specification(conditions: tuple[str, ...], colour: str) -> alt.LayerChart:
     base = named("values").encode(
         x=alt.X("rank:O", title="rank", axis=alt.Axis(labelAngle=0)),
@@ -196,7 +196,7 @@ def simplex_distance_lines(
     return with_interaction(picture, drawn, Lines("distances", list(runs), conditions), log_epochs=log, cursor=cursor)
 
 
-@kept
+@cached_specification
 def _distance_specification(
     info: MetricInfo, runs: tuple[tuple[str, str], ...], conditions: tuple[str, ...], *, log: bool
 ) -> alt.LayerChart:

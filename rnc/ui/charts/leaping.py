@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rnc.ui.charts.axes import class_axis, class_rows, extra_height_for_names
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 from rnc.ui.charts.palette import class_scale
 from rnc.ui.charts.text_colours import on_fill, quiet_text
 
@@ -53,7 +53,7 @@ def leaping_matrix(frame: pd.DataFrame, classes: list[str], title: str) -> Chart
     return Chart(_matrix_specification(tuple(classes), title, largest), {"leaps": frame})
 
 
-@kept
+@cached_specification
 def _matrix_specification(class_names: tuple[str, ...], title: str, largest: float) -> alt.LayerChart:
     classes = list(class_names)
     domain = alt.Scale(domain=classes)
@@ -123,7 +123,7 @@ def _radius(classes: list[str]) -> float:
     return ((CIRCLE_SIDE - _TITLE) / 2 - min(_LETTER * longest, _NAME_WIDTH)) / NAMES_FROM_MIDDLE
 
 
-@kept
+@cached_specification
 def _flow_specification(class_names: tuple[str, ...], title: str) -> alt.LayerChart:
     classes = list(class_names)
     pick = alt.selection_point(fields=["true_class"], name="picked_flow")

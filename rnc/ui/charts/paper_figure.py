@@ -138,8 +138,8 @@ def _widest(width: float) -> float:
 
 def _axes(layers: list[dict[str, Any]], channel: str) -> list[dict[str, Any]]:
     """Return the encodings of x or y that have an axis."""
-    found = [layer.get("encoding", {}).get(channel, {}) for layer in layers]
-    return [each for each in found if "field" in each and each.get("axis", {}) is not None]
+    encodings = [layer.get("encoding", {}).get(channel, {}) for layer in layers]
+    return [each for each in encodings if "field" in each and each.get("axis", {}) is not None]
 
 
 def _names(axes: list[dict[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 from rnc.ui.charts.condition_words import words_expression
 from rnc.ui.charts.equal_axes import ISOMETRIC, SCALE_BAR_ROWS, Frame, frame_of, scale_bar
 from rnc.ui.charts.palette import GREY, class_scale
@@ -151,7 +151,7 @@ class _PlaneShape:
     """The three classes of a simplex plane."""
 
 
-@kept
+@cached_specification
 def _plane_specification(shape: _PlaneShape) -> alt.LayerChart:
     classes = list(shape.classes)
     pick = alt.selection_point(fields=["label"], bind="legend", name="picked_class") if has_legend(classes) else None

@@ -8,7 +8,7 @@ import pandas as pd
 
 from rnc.conditions import format_pixels
 from rnc.ui.charts.axes import stages_in_order, value_axis
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 from rnc.ui.charts.palette import RunColours, run_scale
 from rnc.vocabulary import FEATURES_LAYER, METRIC_INFO, Metric, MetricInfo
 
@@ -28,7 +28,7 @@ def metric_by_strength(
     return Chart(_strength_specification(metric, tuple(sources.items()), strength), {"values": rows})
 
 
-@kept
+@cached_specification
 def _strength_specification(metric: Metric, sources: tuple[tuple[str, str], ...], strength: str) -> alt.Chart:
     info = METRIC_INFO[metric]
     return (
@@ -70,7 +70,7 @@ def metric_over_layers_per_strength(
     return Chart(text, {"values": rows})
 
 
-@kept
+@cached_specification
 def _layer_specification(
     metric: Metric, sources: tuple[str, ...], layers: tuple[str, ...], strength: str, listed: tuple[float, ...]
 ) -> alt.Chart:

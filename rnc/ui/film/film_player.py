@@ -40,7 +40,7 @@ def draw_compact_player(films: list[ShownFilm], epoch: int, key: str) -> None:
 
     They play once, over the epochs and then along the attack.
     """
-    _component(key=key, data=_sent(films, epoch, []) | {"is_compact": True})
+    _component(key=key, data=_sent(films, epoch) | {"is_compact": True})
 
 
 def draw_player(
@@ -55,7 +55,8 @@ def draw_player(
         moment: dict[str, Any] | None = st.session_state[key].get("settled")
         if moment is not None and isinstance(moment.get("epoch"), int):
             st.session_state["cursor_to"] = str(moment["epoch"])
-            st.session_state[f"{key}_report"] = moment.get("number", 0)
+            number = moment.get("number")
+            st.session_state[f"{key}_report"] = number if isinstance(number, int) else 0
 
     def pick() -> None:
         samples = st.session_state[key].get("picked")
@@ -64,20 +65,20 @@ def draw_player(
 
     _component(
         key=key,
-        data=_sent(films, epoch, picked) | {"report": st.session_state.get(f"{key}_report", 0)},
+        data=_sent(films, epoch) | {"picked": picked, "report": st.session_state.get(f"{key}_report", 0)},
         on_settled_change=settle,
         on_picked_change=pick,
     )
 
 
-def _sent(films: list[ShownFilm], epoch: int, picked: list[int]) -> dict[str, Any]:
-    """Return the data that the browser receives."""
+def _sent(films: list[ShownFilm], epoch: int) -> dict[str, Any]:
+    """Return the data that the browser receives, for a visitor who has neither picked samples nor moved a film."""
     return {
         "script": f"{FILM_FOLDER}/{PLAYER_NAME}",
         "films": [{"address": offer(shown.film), "label": shown.label} for shown in films],
         "colours": class_colours(len(films[0].film.classes)),
         "epoch": epoch,
-        "picked": picked,
+        "picked": [],
         "report": 0,
         "is_compact": False,
     }

@@ -24,15 +24,15 @@ _CELL = 128
 
 def draw_images(result: AttackResult, names: list[str], condition: Condition) -> None:
     """Draw the kept images with the chosen outcome, up to six per row: clean, perturbed, and the perturbation."""
-    kept = _kept_images(result, names)
+    images = _kept_images(result, names)
     picked = st.session_state.get(IMAGE)
     st.header("Images", anchor=False)
-    chosen = _choose(kept, names)
-    if picked in set(kept["sample"]):
-        chosen = pd.concat([kept[kept["sample"] == picked], chosen[chosen["sample"] != picked]])
+    chosen = _choose(images, names)
+    if picked in set(images["sample"]):
+        chosen = pd.concat([images[images["sample"] == picked], chosen[chosen["sample"] != picked]])
     elif picked is not None:
         st.caption(
-            f"Only the features of image {picked:d} were kept; images are kept for the first {len(kept)} watched samples."
+            f"Only the features of image {picked:d} were kept; images are kept for the first {len(images)} watched samples."
         )
     if chosen.empty:
         st.info("No image matches this filter.")
@@ -62,7 +62,7 @@ def _spaced(share: object) -> str:
     return f"{share:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
-def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def _choose(images: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Let the user filter the kept images by outcome and classes, and return them."""
     with st.container(horizontal=True, vertical_alignment="top"):
         outcome = st.segmented_control(
@@ -72,7 +72,7 @@ def _choose(kept: pd.DataFrame, names: list[str]) -> pd.DataFrame:
         after = st.multiselect(
             "Predicted as", names, key="lab_decided", bind="query-params", placeholder="any", width=260
         )
-    chosen = kept[{_ALL: kept["leapt"] | True, _LEAPT: kept["leapt"], _STAYED: ~kept["leapt"]}[outcome or _ALL]]
+    chosen = images[{_ALL: images["leapt"] | True, _LEAPT: images["leapt"], _STAYED: ~images["leapt"]}[outcome or _ALL]]
     return chosen[chosen["true"].isin(true or names) & chosen["after"].isin(after or names)]
 
 

@@ -44,8 +44,8 @@ class ImageOrigin:
                 f"the {self.split} images in {self.root} are not those of the run, or are in another order."
             )
         levels = (np.arange(images.levels + 1) * 255 / images.levels).round().astype(np.uint8)
-        pictures: np.ndarray = levels[images.images]
-        return pictures
+        pixels: np.ndarray = levels[images.images]
+        return pixels
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def measured(
 
 def start_of(part: MeasuredSet, condition: Condition) -> np.ndarray:
     """The random start; in l_inf by the formula: uniform in the cube around the clean image."""
-    clean = part.images.pixels(part.kept)
-    noise = SampleNoise(0, part.sample_indices[part.kept])
+    clean = part.images.pixels(part.stored_positions)
+    noise = SampleNoise(0, part.sample_indices[part.stored_positions])
     if condition.norm == Norm.LINF:
         delta = condition.epsilon * (2 * noise.uniform(clean.shape, clean) - 1)
     else:
@@ -103,7 +103,10 @@ def test_a_path_is_that_of_the_formula(
     double = copy.deepcopy(module).double()
     for split, part in sets.items():
         found = rows[(rows["split"] == split) & (rows["condition"] == attack.slug)]
-        clean, labels = part.images.pixels(part.kept).double().numpy(), part.images.labels[part.kept]
+        clean, labels = (
+            part.images.pixels(part.stored_positions).double().numpy(),
+            part.images.labels[part.stored_positions],
+        )
         goals = (labels + 1) % CLASSES if attack.is_targeted else labels
         assert found["step"].unique().tolist() == STEPS[condition]
         for step, at in found.groupby("step"):
@@ -112,7 +115,7 @@ def test_a_path_is_that_of_the_formula(
             images = torch.from_numpy(pgd(double, clean, goals.tolist(), *given, start_of(part, attack)))
             with torch.no_grad():
                 features, decided = double[:3](images), double(images).argmax(1)
-            assert at["sample"].tolist() == part.sample_indices[part.kept].tolist()
+            assert at["sample"].tolist() == part.sample_indices[part.stored_positions].tolist()
             assert at["predicted"].tolist() == decided.tolist()
             np.testing.assert_allclose(np.stack(at["vector"].tolist()), features.numpy(), rtol=1e-4, atol=1e-5)
 

@@ -117,7 +117,7 @@ def test_threads_that_ask_the_same_at_once_ask_the_store_once(
     for thread in threads:
         thread.join(60)
     assert answers == [3, 3, 3] and len(opened) == 1
-    assert not reader._cached._turns._turns, "nobody waits any more"
+    assert not reader._cached._locks._locks, "no thread waits any more"
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_a_thread_that_keeps_the_store_open_waits_for_no_other(store: Path, open
         answered.set()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader._cached, "_turns", None)  # (whoever waits for a turn fails)
+        patch.setattr(reader._cached, "_locks", None)  # (a wait for a lock fails)
         thread = threading.Thread(target=ask)
         thread.start()
         thread.join(60)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from rnc.ui.charts import chart_with_cached_specification as charts
-from rnc.ui.charts.chart_with_cached_specification import Chart, kept, named
+from rnc.ui.charts.chart_with_cached_specification import Chart, cached_specification, named
 
 ROWS = pd.DataFrame({"x": [1, 2, 3]})
 
@@ -17,7 +17,7 @@ ROWS = pd.DataFrame({"x": [1, 2, 3]})
 def test_a_specification_is_built_once_for_equal_arguments() -> None:
     built: list[tuple[str, bool]] = []
 
-    @kept
+    @cached_specification
     def specification(name: str, *, log: bool) -> alt.Chart:
         built.append((name, log))
         return named(name).mark_point().encode(x=alt.X("x:Q", scale=alt.Scale(type="log" if log else "linear")))
@@ -32,7 +32,7 @@ def test_as_many_are_kept_as_a_limit_says(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(charts, "MOST_KEPT", 2)
     built: list[int] = []
 
-    @kept
+    @cached_specification
     def specification(number: int) -> alt.Chart:
         built.append(number)
         return named(str(number)).mark_point()
@@ -43,13 +43,13 @@ def test_as_many_are_kept_as_a_limit_says(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_it_has_no_rows_and_no_theme_of_altair() -> None:
-    found = Chart(kept(lambda: named("points").mark_point().encode(x="x:Q"))(), {"points": ROWS})
+    found = Chart(cached_specification(lambda: named("points").mark_point().encode(x="x:Q"))(), {"points": ROWS})
     assert found.specification["data"] == {"name": "points"}
     assert not {"datasets", "config"} & set(found.specification)
 
 
 def test_changes_of_a_reader_reach_no_other() -> None:
-    found = Chart(kept(lambda: named("points").mark_point().encode(x="x:Q"))(), {"points": ROWS})
+    found = Chart(cached_specification(lambda: named("points").mark_point().encode(x="x:Q"))(), {"points": ROWS})
     found.specification["encoding"]["x"]["field"] = "y"
     assert found.specification["encoding"]["x"]["field"] == "x"
 
