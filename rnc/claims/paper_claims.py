@@ -122,8 +122,8 @@ def _c8(run: RunEvidence) -> list[Number]:
     numbers = [run.at_least("under PGD, train: network", run.at(shown, Metric.ACCURACY), guessing, shown)]
     for split, means in ((Split.TRAIN, "clean"), (Split.TEST, "train clean")):
         nearest = run.at(shown, Metric.NCC_ACCURACY, split=split, means=means)
-        compared = ratio(nearest, run.at(shown, Metric.ACCURACY, split=split))
-        numbers.append(run.at_least(f"under PGD, {split}: nearest centre / network", compared, AS_ROBUST, shown))
+        relative = ratio(nearest, run.at(shown, Metric.ACCURACY, split=split))
+        numbers.append(run.at_least(f"under PGD, {split}: nearest centre / network", relative, AS_ROBUST, shown))
     return numbers
 
 

@@ -56,9 +56,7 @@ def _cached_until_change(
         place, version_now = (store_path(), gallery_path()), version()
         with lock:
             known_version, cached = stores.get(place, (None, compute))
-            if (
-                known_version != version_now
-            ):  # nothing of the version before is kept: a training changes it all the time
+            if known_version != version_now:  # nothing of the version before is kept: a training changes it often
                 cached = lru_cache(_MOST_KEPT)(compute)  # type: ignore[assignment]  # (the arguments are hashable)
                 stores[place] = version_now, cached
         # Whoever keeps the store open waits for nobody: the other thread could be waiting for the store to be closed.

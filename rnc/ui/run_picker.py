@@ -139,9 +139,9 @@ def kept_colours() -> dict[str, str]:
 
 def keep_colours(colours: Mapping[str, str]) -> None:
     """Keep the names of the colours of runs (ids) for the session; those that were shown last stay."""
-    earlier = kept_colours()
+    colours_of_session = kept_colours()
     for run_id in colours:
-        earlier.pop(run_id, None)
-    earlier |= colours
-    for run_id in list(earlier)[: max(len(earlier) - MOST_KEPT, 0)]:
-        del earlier[run_id]
+        colours_of_session.pop(run_id, None)
+    colours_of_session |= colours
+    for run_id in list(colours_of_session)[: max(len(colours_of_session) - MOST_KEPT, 0)]:
+        del colours_of_session[run_id]

@@ -103,10 +103,8 @@ def test_a_path_is_that_of_the_formula(
     double = copy.deepcopy(module).double()
     for split, part in sets.items():
         found = rows[(rows["split"] == split) & (rows["condition"] == attack.slug)]
-        clean, labels = (
-            part.images.pixels(part.stored_positions).double().numpy(),
-            part.images.labels[part.stored_positions],
-        )
+        clean = part.images.pixels(part.stored_positions).double().numpy()
+        labels = part.images.labels[part.stored_positions]
         goals = (labels + 1) % CLASSES if attack.is_targeted else labels
         assert found["step"].unique().tolist() == STEPS[condition]
         for step, at in found.groupby("step"):
