@@ -43,8 +43,8 @@ def is_opened_anew(key: str) -> bool:
 
 
 def first_values_in_markdown(values: Sequence[str]) -> Markdown:
-    """Return the first few values of an address, as Markdown."""
-    return first_few([f"**{escape_markdown(value)}**" for value in values])
+    """Return the first few values of an address, as Markdown; one without a letter is called empty."""
+    return first_few([f"**{escape_markdown(value.strip())}**" if value.strip() else "(empty)" for value in values])
 
 
 def tie(

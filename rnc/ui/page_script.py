@@ -1,12 +1,13 @@
-"""A script that is added to Streamlit's page: one entry in the history for the first visit, a page that is seen on a phone, and
+"""A script that is added to Streamlit's page: one entry in the history for an act of the visitor, a page that is seen on a phone,
 controls and charts whose scripts are there when they are needed, and a legend that stays above a chart in full screen.
 
 Streamlit adds an entry whenever a script writes into the address, also when it completes the address of a visit that has just
-begun. From that second entry, Back would lead to the same page, which writes the same address again. On a phone, Streamlit
-leaves the sidebar open over the page that was chosen in it. A browser asks for the scripts of a control or a chart when the first
-one arrives, after it has waited for the server; now it loads them while it waits. A chart in full screen covers the legend that
-panels share. Rules of style with `:has(~ ...)` could find that legend, but for such rules a browser computes the style of the
-whole page anew for each element that is added, which took a third of the time to draw a page of curves.
+begun, or when a control has added an entry already. Back would lead from the one to the other, where the page looks the same
+and may write the same address again. On a phone, Streamlit leaves the sidebar open over the page that was chosen in it. A
+browser asks for the scripts of a control or a chart when the first one arrives, after it has waited for the server; now it loads
+them while it waits. A chart in full screen covers the legend that panels share, and is as high as the window, without the room
+that the legend needs. Rules of style with `:has(~ ...)` could find that legend, but for such rules a browser computes the style
+of the whole page anew for each element that is added, which took a third of the time to draw a page of curves.
 
 Tested by tests/rnc/ui/test_page_script.py.
 """
@@ -35,9 +36,9 @@ ELEMENTS = (
 _SCRIPT = """<script>
 (() => {
   const push = history.pushState;
-  let hasVisitorActed = false;
-  for (const kind of ["pointerdown", "keydown"]) {
-    addEventListener(kind, () => { hasVisitorActed = true; }, { capture: true, once: true });
+  let hasVisitorActed = false;  // since the last entry
+  for (const kind of ["pointerdown", "keydown", "popstate"]) {
+    addEventListener(kind, () => { hasVisitorActed = kind !== "popstate"; }, { capture: true });
   }
   addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest("[data-testid=stSidebarNavLink]");
@@ -49,7 +50,9 @@ _SCRIPT = """<script>
   }, { capture: true });
   history.pushState = function (state, title, address) {
     const isSamePage = address && new URL(address, location.href).pathname === location.pathname;
-    return (isSamePage && !hasVisitorActed ? history.replaceState : push).call(history, state, title, address);
+    const change = isSamePage && !hasVisitorActed ? history.replaceState : push;
+    hasVisitorActed = false;
+    return change.call(history, state, title, address);
   };
   new PerformanceObserver((list, observer) => {  // the page asks for its settings immediately before it connects to the server
     if (!list.getEntries().some((entry) => entry.name.endsWith("/_stcore/host-config"))) return;
@@ -62,18 +65,27 @@ _SCRIPT = """<script>
     const siblings = [...element.parentElement.children];
     return siblings.slice(0, siblings.indexOf(element)).findLast(isLegend);
   };
+  const windowHeight = Object.getOwnPropertyDescriptor(window, "innerHeight");
+  let heightOfLegend = 0;
+  Object.defineProperty(window, "innerHeight", { ...windowHeight, get: () => windowHeight.get.call(window) - heightOfLegend });
+  const leaveRoomForLegend = (height) => {  // Streamlit gives a chart in full screen the window's height when that changes
+    if (height === heightOfLegend) return;
+    heightOfLegend = height;
+    dispatchEvent(new Event("resize"));
+  };
   const markFullScreen = () => {
     for (const element of document.querySelectorAll("[data-full-screen]")) element.removeAttribute("data-full-screen");
     const close = document.querySelector('[data-testid=stFullScreenFrame] [aria-label^="Close fullscreen:"]');
-    if (!close) return;
+    if (!close) return leaveRoomForLegend(0);
     const frame = close.closest("[data-testid=stFullScreenFrame]");
     let legend;
     for (let at = frame; at !== document.body && !legend; at = at.parentElement) legend = legendBefore(at);
-    if (!legend) return;
+    if (!legend) return leaveRoomForLegend(0);
+    const roomAbove = () => parseFloat(getComputedStyle(frame).paddingTop), before = roomAbove();
     frame.setAttribute("data-full-screen", "chart");
     legend.setAttribute("data-full-screen", "legend");
-    legend.style.setProperty("--below-legend", getComputedStyle(frame).backgroundColor);
     frame.style.setProperty("--end-of-legend", `${legend.getBoundingClientRect().bottom}px`);
+    leaveRoomForLegend(roomAbove() - before);
   };
   for (const kind of ["click", "keydown", "resize"]) {  // full screen begins and ends by a click or by Escape
     addEventListener(kind, () => setTimeout(markFullScreen), { capture: true });
@@ -87,10 +99,11 @@ _OF_THE_FILE = (b"content-length", b"etag", b"last-modified")
 class PageScript:
     """An ASGI application that wraps another one and adds a script to its pages.
 
-    Until the visitor has clicked or typed something, a changed address of the same page replaces the one in the history. In a
-    window as narrow as a phone's, where the sidebar covers the page, it is closed when a page is chosen in it. When the page has
-    loaded its own scripts, it loads those of `ELEMENTS`. While a chart that shares a legend is in full screen, its frame
-    and the legend have the attribute `data-full-screen`, which rnc/ui/style.py uses.
+    Only the first change of the address after a visitor has clicked or typed something adds an entry to the history; each other
+    one on the same page replaces the last entry. In a window as narrow as a phone's, where the sidebar covers the page, it is
+    closed when a page is chosen in it. When the page has loaded its own scripts, it loads those of `ELEMENTS`. While a chart that
+    shares a legend is in full screen, its frame and the legend have the attribute `data-full-screen`, which rnc/ui/style.py uses,
+    and the chart has the height that is left.
     """
 
     def __init__(self, app: Any) -> None:

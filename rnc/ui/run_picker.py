@@ -34,13 +34,18 @@ def begin(default: list[str]) -> None:
     While the user has not selected others, new default runs are selected, too.
     """
     if RUNS not in st.session_state:
-        if st.query_params.get_all(RUNS):
+        if runs_of_address():
             return
         st.query_params[RUNS] = default
     elif st.session_state[RUNS] != st.session_state.get(_FOLLOWED):
         return
     if st.session_state.get(RUNS) != default:
         st.session_state[RUNS] = st.session_state[_FOLLOWED] = default
+
+
+def runs_of_address() -> list[str]:
+    """Return the ids of runs in the address; an empty one asks for nothing."""
+    return [run_id for run_id in st.query_params.get_all(RUNS) if run_id.strip()]
 
 
 def tie_coloured_runs_to_address(runs: pd.DataFrame) -> dict[str, str]:

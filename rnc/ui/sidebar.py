@@ -21,7 +21,15 @@ from rnc.ui.playable_sliders import draw_cursor
 from rnc.ui.readonly import displayed_path
 from rnc.ui.run_colour_menu import draw_colour_choice
 from rnc.ui.run_filter import draw_filter
-from rnc.ui.run_picker import MISSING, RUNS, begin, draw_picker, show_default_runs, tie_coloured_runs_to_address
+from rnc.ui.run_picker import (
+    MISSING,
+    RUNS,
+    begin,
+    draw_picker,
+    runs_of_address,
+    show_default_runs,
+    tie_coloured_runs_to_address,
+)
 from rnc.ui.selection import Selection, condition_names, labelled_runs, set_selection
 from rnc.ui.style import UNUSED_CONTROLS
 from rnc.ui.vanished_store import stop_if_store_vanished
@@ -64,7 +72,7 @@ def _name_missing_runs(measured: set[str]) -> None:
     They are looked up when a visit begins, and named until the user selects other runs.
     """
     if RUNS not in st.session_state and MISSING not in st.session_state:
-        requested = st.query_params.get_all(RUNS)
+        requested = runs_of_address()
         missing = [run_id for run_id in requested if run_id not in measured]
         st.session_state[MISSING] = (missing, len(missing) == len(requested))
     missing, are_all_missing = st.session_state.get(MISSING, ([], False))

@@ -115,16 +115,28 @@ run's colour at its left edge, and descriptions in the list, which begin with wh
 FIGURES = """
 [data-testid="stElementToolbarButton"]:has(> * [aria-label^="Download as PNG"]) { display: none; }
 [data-full-screen="legend"] {
-    position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060; background: var(--below-legend);
-    max-height: 40vh; overflow-y: auto;
+    position: fixed; top: 0.75rem; left: 2rem; right: 8rem; width: auto; z-index: 1000060; max-height: 40vh; overflow-y: auto;
 }
 [data-full-screen="legend"] .rnc-legend label { white-space: normal; }
 [data-full-screen="chart"] {
-    padding-top: max(3.5rem, calc(var(--end-of-legend) + 0.5rem)) !important; align-items: safe center !important;
+    --room-above: max(3.5rem, calc(var(--end-of-legend) + 0.5rem));
+    padding-top: var(--room-above) !important; align-items: safe center !important;
+}
+[data-full-screen="chart"] [data-testid="stVegaLiteChart"] {
+    max-height: calc(100vh - var(--room-above) - 0.75rem); overflow: auto;
+}
+@media (max-width: 768px) {
+    [data-full-screen="legend"] { left: 0.75rem; right: 0.75rem; }
+    [data-full-screen="chart"] { --room-above: calc(var(--end-of-legend) + 3.25rem); }
+}
+@media (max-height: 500px) {
+    [data-full-screen="legend"] { max-height: 25vh; }
+    [data-full-screen="legend"] .rnc-legend { font-size: 12px; gap: 0 12px; }
 }
 """
 """Leave one way to a chart's file, the page's export: Streamlit's picture has neither the legend that panels share nor the
-width of a paper. A chart in full screen keeps this legend, above it; rnc/ui/page_script.py marks both."""
+width of a paper. A chart in full screen keeps this legend, above it, and scrolls below it if it is higher than what is left of
+the window; rnc/ui/page_script.py marks both."""
 
 LEGEND = """
 .rnc-legend { display: flex; flex-wrap: wrap; gap: 4px 22px; font-size: 14px }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Download, Page, expect
+from playwright.sync_api import Browser, Download, Locator, Page, expect
 
 from rnc.film.film_files import view_file
 from rnc.film.stored_states import FilmRequest
@@ -288,6 +288,74 @@ def test_a_double_click_resets_the_view_and_keeps_the_selection(film: Page) -> N
     assert ask(film, "player.picked.size") == 3
 
 
+def in_sidebar(page: Page, label: str) -> Locator:
+    return page.get_by_test_id("stSidebar").get_by_text(label, exact=True)
+
+
+def test_back_undoes_one_act_at_a_time(page: Page, demo_address: str) -> None:
+    """The change of split, which ends the selection of samples, added an entry for each; Back from the second changed nothing."""
+    film = page
+    open_film(film, demo_address)
+    ask(film, "player.panes[0].over.focus()")  # (the selection below is the visitor's)
+    film.keyboard.press("Shift")
+    before = film.evaluate("history.length")
+    ask(film, "player.pick([...player.panes[0].film.states.arrays.samples].slice(0, 3))")
+    expect(film).to_have_url(re.compile("picked="))
+    assert film.evaluate("history.length") == before + 1
+    settle(film)
+    in_sidebar(film, "test").click()
+    expect(film).to_have_url(re.compile("split=test"))
+    expect(film).not_to_have_url(re.compile("picked="))
+    assert film.evaluate("history.length") == before + 2
+    settle(film)
+    film.go_back()
+    expect(film).not_to_have_url(re.compile("split=test"))
+    expect(film.get_by_role("heading", level=1)).to_have_text("Collapse film")
+    settle(film)
+    expect(film).to_have_url(re.compile("picked="))
+
+
+def test_a_film_that_plays_goes_on_after_a_change_of_split_or_of_the_second_run(page: Page, demo_address: str) -> None:
+    """It stopped, and jumped to the epoch of the sidebar."""
+    film = page
+    open_film(film, demo_address)
+    film.locator(".film .play").click()
+    for change, shown in (
+        (in_sidebar(film, "test"), "player.panes[0].film.states.split === 'test'"),
+        (film.locator("[data-testid=stButtonGroup]", has_text="none").get_by_text("none"), "player.panes.length === 1"),
+    ):
+        until(film, "player.isPlaying")
+        film.evaluate(f"() => {{ window.before = ({PLAYER})(); }}")
+        change.click()
+        until(film, f"player !== window.before && {shown} && player.panes[0].film?.view && player.isPlaying")
+        settle(film)
+    frames = ask(film, "player.frames")
+    until(film, f"player.isPlaying && player.frames > {frames} + 3")
+
+
+def test_an_epoch_that_is_chosen_in_the_sidebar_stops_a_film_that_plays(page: Page, demo_address: str) -> None:
+    """On the page and on the first screen, where the film played on to its end."""
+    page.emulate_media(reduced_motion="no-preference")
+    for path in ("/film", "/"):
+        visit(page, demo_address + path)
+        until(page, "player.panes.every((pane) => pane.film?.view) && player.frames > 0")
+        settle(page)
+        ask(page, "player.isPlaying || player.toggle(true)")
+        page.get_by_test_id("stSidebar").get_by_role("slider", name="Epoch").focus()
+        page.keyboard.press("Home")
+        until(page, "!player.isPlaying && player.moment.epoch === player.first")
+
+
+def test_home_and_end_lead_to_the_first_and_the_last_epoch_also_from_a_picture(film: Page) -> None:
+    picture = film.locator(".film .over").first
+    picture.press("Home")
+    until(film, "player.moment.epoch === player.first")
+    expect(film).to_have_url(re.compile(r"epoch=0\b"))
+    picture.press("End")
+    until(film, "player.moment.epoch === player.last")
+    settle(film)
+
+
 def test_after_another_run_is_chosen_one_player_plays(page: Page, demo_address: str) -> None:
     film = page
     open_film(film, demo_address)
@@ -349,7 +417,9 @@ def test_a_video_is_recorded(film: Page) -> None:
     assert content[4:8] == b"ftyp" if kind == "MP4" else content.startswith(b"\x1a\x45\xdf\xa3")
 
 
-def test_the_exported_page_plays_without_a_network(film: Page, browser: Browser, tmp_path: Path) -> None:
+@pytest.fixture
+def exported_page(film: Page, browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """The film as one HTML file, opened without a network; only this file may be asked for, and no script may fail."""
     file = tmp_path / "film.html"
     exported(film, "HTML").save_as(file)
     context = browser.new_context(offline=True)
@@ -358,17 +428,39 @@ def test_the_exported_page_plays_without_a_network(film: Page, browser: Browser,
     alone.on("pageerror", lambda error: failed.append(str(error)))
     alone.goto(file.as_uri())
     until(alone, "player.panes.length === 2 && player.panes.every((pane) => pane.film?.view) && player.frames > 0")
-    same = "[...player.panes[1].film.positionsAt(10, 1, true)].slice(0, 30)"
-    assert ask(alone, same) == ask(film, same)
-    views = alone.locator(".film label.control", has_text="View").locator("select").first.locator("option")
-    shown = ask(film, "player.panes.map((pane) => [...pane.files.views.keys()])")
-    named = {"pca": "PCA", "umap": "UMAP", 3: "plane of 3 class means", 4: "space of 4 class means"}
-    kept = set.intersection(*({named.get(view) or named[view.count("-")] for view in pane} for pane in shown))
-    assert set(views.all_inner_texts()) == kept, "the views that the file contains"
-    alone.get_by_role("button", name="Play").click()
-    until(alone, "player.settings.time > 0.2 && player.isPlaying")
+    yield alone
     assert {url for url in asked if not url.startswith("data:")} == {file.as_uri()} and not failed
     context.close()
+
+
+def test_the_exported_page_plays_without_a_network(film: Page, exported_page: Page) -> None:
+    same = "[...player.panes[1].film.positionsAt(10, 1, true)].slice(0, 30)"
+    assert ask(exported_page, same) == ask(film, same)
+    exported_page.get_by_role("button", name="Play").click()
+    until(exported_page, "player.settings.time > 0.2 && player.isPlaying")
+
+
+def test_the_exported_page_offers_the_views_that_it_contains(film: Page, request: pytest.FixtureRequest) -> None:
+    """It offered a plane of any three classes as soon as it contained one, and then showed nothing."""
+    shown_plane = "player.panes.every((pane) => pane.film.view.view === '{}')"
+    choose(film, "View", "plane of 3 class means")
+    until(film, shown_plane.format("span-0-1-2"))
+    choose(film, "Class 1", ask(film, "player.panes[0].film.states.classes[7]"))
+    until(film, shown_plane.format("span-7-1-2"))
+    choose(film, "View", "space of 4 class means")
+    until(film, shown_plane.format("span-7-1-2-3"))
+    kept = ask(film, "player.panes.map((pane) => [...pane.files.views.keys()])")
+    choose(film, "Class 1", ask(film, "player.panes[0].film.states.classes[0]"))  # (the other tests use these classes)
+    alone: Page = request.getfixturevalue("exported_page")
+    view = alone.locator(".film label.control", has_text="View").locator("select")
+    offered = view.locator("option").evaluate_all("all => all.map((option) => option.value)")
+    assert {"pca", "span-0-1-2", "span-7-1-2", "span-7-1-2-3"} <= set(offered) <= set(kept[0]) | {"span-0-1-2-3"}
+    for name in offered:
+        view.select_option(name)
+        until(alone, f"player.panes.every((pane) => pane.film.view.view === '{name}' && pane.message.hidden)")
+    view.select_option("span-7-1-2")
+    assert "plane of the means of 7, 1, 2" in view.locator("option:checked").inner_text()
+    expect(alone.locator(".film label.control", has_text="Class 1")).to_be_hidden()
 
 
 @pytest.fixture

@@ -1,9 +1,16 @@
 """A chart in full screen: the legend of its panels stays above it, whatever its height, and no other one does."""
 
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settle, visit
+from rnc.store.reader import StoreReader
+from tests.benchmarks.synthetic.runs import fill
+from tests.browser.conftest import Servers, settle, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -36,23 +43,67 @@ def test_the_legend_of_the_chart_stays_and_no_other_one(demo_address: str, page:
         close_chart(page)
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_the_chart_begins_below_the_legend(width: int, demo_address: str, page: Page) -> None:
-    """On a phone, a legend of five entries has several rows; a click on an entry hides its lines."""
-    page.set_viewport_size({"width": width, "height": 844})
+@pytest.fixture(scope="module")
+def many_runs_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page of curves with twelve runs of six epochs."""
+    folder = tmp_path_factory.mktemp("twelve")
+    fill(folder / "rnc.duckdb", 12, 6)
+    runs = "&".join(f"runs={run_id}" for run_id in StoreReader(folder / "rnc.duckdb").runs.all()["run_id"])
+    servers = Servers(folder)
+    yield f"{servers.start(folder / 'rnc.duckdb')}/collapse?{runs}"
+    servers.end()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 800), (844, 390)])
+@pytest.mark.parametrize("runs", [3, 12])
+def test_the_chart_has_the_room_below_the_legend(
+    runs: int, width: int, height: int, demo_address: str, many_runs_address: str, page: Page
+) -> None:
+    """The whole chart is seen, also its axes' titles, however many rows the legend has; a click on an entry hides its lines."""
+    page.set_viewport_size({"width": width, "height": height})
+    visit(page, f"{demo_address}/collapse" if runs == 3 else many_runs_address)
+    settle(page)
+    open_chart(page, "NC1")
+    legend, frame = page.locator('[data-full-screen="legend"]'), page.locator('[data-full-screen="chart"]')
+    expect(legend).to_have_count(1)
+    chart, toolbar = frame.locator("svg.marks"), frame.get_by_test_id("stElementToolbar")
+    page.wait_for_function(
+        "() => document.querySelector('[data-full-screen=chart] svg.marks')?.getBoundingClientRect().bottom"
+        " <= document.documentElement.clientHeight"
+    )
+    above, below, tools = legend.bounding_box(), chart.bounding_box(), toolbar.bounding_box()
+    assert above is not None and below is not None and tools is not None
+    assert 0 < above["y"] < above["y"] + above["height"] <= below["y"] and below["height"] > 0.4 * height
+    assert tools["x"] >= above["x"] + above["width"] or tools["y"] >= above["y"] + above["height"], (
+        "they do not overlap"
+    )
+    bounds = "e => [e.scrollHeight - e.clientHeight, e.scrollWidth - e.clientWidth]"
+    assert frame.evaluate(bounds) == [0, 0] == frame.get_by_test_id("stVegaLiteChart").evaluate(bounds)
+    if runs == 3:
+        lines = chart.locator('g.role-mark path[stroke="#0072B2" i]:visible')
+        assert lines.count() > 0
+        legend.get_by_role("checkbox", name="ST", exact=True).uncheck()
+        expect(lines).to_have_count(0)
+        legend.get_by_role("checkbox", name="ST", exact=True).check()
+    close_chart(page)
+    assert page.evaluate("innerHeight") == height, "other charts have the whole window"
+
+
+def test_the_legend_is_readable_after_a_change_of_theme_in_full_screen(demo_address: str, page: Page) -> None:
+    """It had the background of the theme in which full screen began."""
     visit(page, f"{demo_address}/collapse")
     settle(page)
     open_chart(page, "NC1")
-    legend, chart = page.locator('[data-full-screen="legend"]'), page.locator('[data-full-screen="chart"] svg.marks')
-    expect(legend).to_have_count(1)
-    above, below = legend.bounding_box(), chart.bounding_box()
-    assert above is not None and below is not None and 0 < above["y"] < above["y"] + above["height"] <= below["y"]
-    assert above["x"] + above["width"] <= width - 100, "the chart's toolbar is beside it"
-    lines = chart.locator('g.role-mark path[stroke="#0072B2" i]:visible')
-    assert lines.count() > 0
-    legend.get_by_role("checkbox", name="ST", exact=True).uncheck()
-    expect(lines).to_have_count(0)
-    legend.get_by_role("checkbox", name="ST", exact=True).check()
+    legend = page.locator('[data-full-screen="legend"]')
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.wait_for_function(
+            f"getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme === '{scheme}'"
+        )
+        with Image.open(io.BytesIO(legend.screenshot())) as picture:
+            colours = picture.convert("L").getcolors(2**16) or []
+        background = max(colours)[1]
+        assert isinstance(background, int) and (background < 60 if scheme == "dark" else background > 200)
     close_chart(page)
 
 

@@ -15,27 +15,27 @@ export async function mountComponent({ data, parentElement, setTriggerValue }) {
     root.player.isThemeOld = true;
     root.player.picked = new Set(data.picked);
     const isAnswerToLastReport = data.report === root.player.reports;
-    if (data.epoch !== root.filmEpoch && isAnswerToLastReport && !root.player.isPlaying) root.player.follow(data.epoch);
+    if (data.epoch !== root.filmEpoch && isAnswerToLastReport) root.player.follow(data.epoch);
     root.filmEpoch = data.epoch;  // (a film that is still being read follows once it is)
     root.player.invalidate();
     return;
   }
   const settings = root.player?.settings ?? (data.is_compact ? { story: true, loop: false, share: 1, view: "plane" } : {});
+  const plays = data.is_compact ? !matchMedia("(prefers-reduced-motion: reduce)").matches : root.player?.isPlaying ?? false;
   root.player?.end();
   root.filmKey = key;
   const sources = data.films.map(({ address, label }) => ({ label, read: (path) => fetched(address + path) }));
   const player = (root.player = new Player(root, sources, { settings, classColours: data.colours, callbacks, readScript }));
   player.picked = new Set(data.picked);
   player.reports = data.report;
+  player.isPlaying = plays;
   root.filmEpoch = data.epoch;
   try {
     await player.start();
     if (root.player !== player) return;
-    player.follow(root.filmEpoch);
-    if (data.is_compact && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
-      player.seek(player.first, 0);
-      player.toggle(true);
-    }
+    if (!player.isPlaying) return player.follow(root.filmEpoch);
+    if (data.is_compact) player.seek(player.first, 0);
+    player.toggle(true);
   } catch (error) {
     if (root.player !== player) return;  // another film has been chosen meanwhile
     player.end();

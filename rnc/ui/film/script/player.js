@@ -7,13 +7,17 @@ import { element, shortened, Track } from "./track.js";
 
 const SECONDS = { time: 8, attack: 4 };
 const SHOWN_BELOW = 24;
+const VIEWS = { pca: "PCA", plane: "plane of 3 class means", space: "space of 4 class means", umap: "UMAP" };
 export const DEFAULTS = {
   view: "pca", solid: false, span: [0, 1, 2, 3], colouring: "class", size: 1, hand: "time", speed: 1, loop: true, means: true, story: false,
   rows: false, trails: true, lasso: false, isolated: null, sameScale: false, logarithmic: true, time: 1, share: 0, plain: false,
 };
 
 export class Player {
-  /** `sources` are one or two objects with `label` and `read(path)`; `callbacks` may have `onSettle` and `onPick`. */
+  /**
+   * `sources` are one or two objects with `label` and `read(path)`; `views`, if they have it, are the names of the only views
+   * that can be read. `callbacks` may have `onSettle` and `onPick`.
+   */
   constructor(root, sources, { settings = {}, classColours, callbacks = {}, readScript = null }) {
     this.root = root;
     this.settings = { ...DEFAULTS, ...settings };
@@ -25,6 +29,8 @@ export class Player {
     this.frames = 0;
     this.reports = 0;
     this.isPlaying = false;
+    this.stored = namesInAll(sources.map(({ views }) => views).filter(Boolean));
+    if (this.stored.length && !this.stored.includes(this.#viewName())) this.#setView(this.stored[0]);
     root.replaceChildren();
     this.bar = element("div", "bar", root);
     const row = element("div", "panes", root);
@@ -79,12 +85,15 @@ export class Player {
     this.invalidate();
   }
 
-  /** Go to an epoch that was chosen elsewhere, unless the film already stays at it. */
+  /** Go to an epoch that was chosen elsewhere and stay there, unless it is the one that this film reported last. */
   follow(epoch) {
     const { film } = this.panes[0];
     if (!film?.view) return;
     const nearest = film.epochs.filter((stored) => stored <= epoch).at(-1) ?? film.epochs[0];
-    if (this.settledAt !== nearest) this.seek(nearest, this.settings.share);
+    if (this.settledAt !== nearest) {
+      this.isPlaying = false;
+      this.seek(nearest, this.settings.share);
+    }
     this.settledAt = null;
   }
 
@@ -214,10 +223,26 @@ export class Player {
     return view === "space" ? `span-${span.join("-")}` : view;
   }
 
+  /** Choose a view by its name: `pca`, `umap`, or `span-` with the numbers of its classes. */
+  #setView(name) {
+    const classes = name.startsWith("span-") ? name.split("-").slice(1).map(Number) : [];
+    this.settings.view = { 3: "plane", 4: "space" }[classes.length] ?? name;
+    this.settings.span = [...classes, ...this.settings.span.filter((c) => !classes.includes(c))].slice(0, 4);
+  }
+
+  /** Return the choices of a view, each with its name in words; those of a file name the classes that each view is of. */
+  #viewsInWords(classes) {
+    if (this.stored.length) return Object.fromEntries(this.stored.map((name) => [name, viewInWords(name, classes)]));
+    const views = { ...VIEWS };
+    if (classes.length < 4) delete views.space;
+    if (classes.length < 3) delete views.plane;
+    return views;
+  }
+
   async #changeView() {
-    const { settings } = this, name = this.#viewName();
+    const { settings } = this, name = this.#viewName(), classCount = this.stored.length ? 0 : { plane: 3, space: 4 }[settings.view] ?? 0;
     this.solid.parentElement.hidden = settings.view !== "pca";
-    this.span.forEach((select, i) => (select.parentElement.hidden = !(settings.view === "space" || (settings.view === "plane" && i < 3))));
+    this.span.forEach((select, i) => (select.parentElement.hidden = i >= classCount));
     await Promise.all(this.panes.map((pane) => pane.show(name)));
     if (settings.view === "space") for (const pane of this.panes) pane.camera.turnBy(0.5, 0.35);
     this.invalidate();
@@ -239,14 +264,12 @@ export class Player {
       settings.hand = value;
       this.invalidate();
     });
-    const views = { pca: "PCA", plane: "plane of 3 class means", space: "space of 4 class means", umap: "UMAP" };
-    if (classes.length < 4) delete views.space;
-    if (classes.length < 3) delete views.plane;
-    for (const name of Object.keys(views)) if (!this.panes.every(({ source }) => source.hasView?.(name) ?? true)) delete views[name];
-    if (!views[settings.view]) settings.view = Object.keys(views)[0];
+    const views = this.#viewsInWords(classes);
+    if (!this.stored.length && !views[settings.view]) settings.view = "pca";
     if (settings.isolated !== null && settings.isolated >= classes.length) settings.isolated = null;
-    choice(bar, "View", views, settings.view, (value) => {
-      settings.view = value;
+    choice(bar, "View", views, this.stored.length ? this.#viewName() : settings.view, (value) => {
+      if (this.stored.length) this.#setView(value);
+      else settings.view = value;
       this.#changeView();
     });
     this.solid = check(bar, "3-D", settings.solid, (value) => {
@@ -323,7 +346,7 @@ export class Player {
       makers[ending.toUpperCase()] = async () => download(await videoOfFilm(this, options()), `${name()}.${ending}`, type);
     }
     for (const [kind, make] of Object.entries(makers)) {
-      button(box, kind, async () => {
+      const save = button(box, kind, async () => {
         const before = { ...this.settings };
         this.toggle(false);
         this.root.inert = true;  // what moves the film now would change its pictures
@@ -338,6 +361,7 @@ export class Player {
         Object.assign(this.settings, { time: before.time, share: before.share });
         this.invalidate();
       });
+      if (kind === "HTML") save.title = "A page that needs no network. It contains the views that have been shown here.";
     }
   }
 
@@ -475,6 +499,9 @@ export class Player {
         event.preventDefault();
         const isTime = event.key === "ArrowLeft" || event.key === "ArrowRight", track = isTime ? this.timeTrack : this.attackTrack;
         this.#move(isTime ? "time" : "share", track.next(["ArrowRight", "ArrowUp"].includes(event.key) ? 1 : -1), true);
+      } else if (["Home", "End"].includes(event.key) && this.timeTrack) {
+        event.preventDefault();
+        this.#move("time", event.key === "Home" ? 0 : 1, true);
       }
     };
     this.root.addEventListener("keydown", this.onKey);
@@ -549,16 +576,24 @@ function number(parent, text, value, least, most) {
   return input;
 }
 
-/** Return the setting `view` of a stored view: `plane` for `span-0-1-2`, `space` for `span-0-1-2-3`. */
-function kindOfView(stored) {
-  return stored.startsWith("span-") ? { 4: "plane", 5: "space" }[stored.split("-").length] : stored;
+/** Return the names that are in all lists or, if there is no such name, those that are in any. */
+function namesInAll(lists) {
+  const all = [...new Set(lists.flat())], common = all.filter((name) => lists.every((list) => list.includes(name)));
+  return common.length ? common : all;
+}
+
+/** Say which view a stored view is, with the names of its classes: `plane of the means of cat, dog, ship`. */
+function viewInWords(name, classes) {
+  if (!name.startsWith("span-")) return VIEWS[name];
+  const shown = name.split("-").slice(1).map((c) => shortened(classes[c]));
+  return `${shown.length === 3 ? "plane" : "space"} of the means of ${shown.join(", ")}`;
 }
 
 /** Show the films of an exported HTML file, with the views that the file contains. */
 export async function mountStoredFilm(root, { films, settings, classColours }) {
   const sources = films.map(({ label, states, views }) => ({
     label,
-    hasView: (name) => Object.keys(views).some((stored) => kindOfView(stored) === name),
+    views: Object.keys(views),
     read: async (path) => {
       const content = path === "states" ? states : views[path.replace("view/", "")];
       if (!content) throw new Error("This view was not exported; show it once before you export the film.");
