@@ -35,7 +35,7 @@ ELEMENTS = (
 
 _SCRIPT = """<script>
 (() => {
-  const push = history.pushState;
+  const { pushState, replaceState } = history;
   let hasVisitorActed = false;  // since the last entry
   for (const kind of ["pointerdown", "keydown", "popstate"]) {
     addEventListener(kind, () => { hasVisitorActed = kind !== "popstate"; }, { capture: true });
@@ -48,12 +48,14 @@ _SCRIPT = """<script>
       if (collapse) collapse.click();
     });
   }, { capture: true });
-  history.pushState = function (state, title, address) {
+  const changeAddress = (asked) => function (state, title, address) {
     const isSamePage = address && new URL(address, location.href).pathname === location.pathname;
-    const change = isSamePage && !hasVisitorActed ? history.replaceState : push;
+    const change = isSamePage ? (hasVisitorActed ? pushState : replaceState) : asked;
     hasVisitorActed = false;
     return change.call(history, state, title, address);
   };
+  history.pushState = changeAddress(pushState);
+  history.replaceState = changeAddress(replaceState);
   new PerformanceObserver((list, observer) => {  // the page asks for its settings immediately before it connects to the server
     if (!list.getEntries().some((entry) => entry.name.endsWith("/_stcore/host-config"))) return;
     observer.disconnect();

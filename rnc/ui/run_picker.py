@@ -45,7 +45,7 @@ def begin(default: list[str]) -> None:
 
 def runs_of_address() -> list[str]:
     """Return the ids of runs in the address; an empty one asks for nothing."""
-    return [run_id for run_id in st.query_params.get_all(RUNS) if run_id.strip()]
+    return [run_id for run_id in st.query_params.get_all(RUNS) if run_id]
 
 
 def tie_coloured_runs_to_address(runs: pd.DataFrame) -> dict[str, str]:

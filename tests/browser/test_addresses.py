@@ -63,6 +63,34 @@ def test_back_leaves_the_dashboard_at_once_after_the_first_visit(demo_address: s
     expect(page).to_have_url(re.compile("runs=[^&]*-st-"))
 
 
+def test_back_undoes_the_choice_in_a_control(demo_address: str, new_page: Page) -> None:
+    """One entry for each choice, also for one after which the server completes the address."""
+    page = new_page
+    visit(page, demo_address + "/collapse")
+    expect(page).to_have_url(re.compile("runs="))
+    settle(page)
+    before = page.evaluate("history.length")
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_text("test", exact=True).click()
+    expect(page).to_have_url(re.compile("split=test"))
+    settle(page)
+    sidebar.get_by_role("slider", name="Epoch").press("Home")
+    expect(page).to_have_url(re.compile("epoch=0"))
+    settle(page)
+    assert page.evaluate("history.length") == before + 2
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("epoch="))
+    expect(page).to_have_url(re.compile("split=test"))
+    settle(page)
+    page.go_back()
+    expect(page.get_by_role("radio", name="train")).to_be_checked()
+    expect(page).not_to_have_url(re.compile("split="))
+    settle(page)
+    page.go_forward()
+    expect(page.get_by_role("radio", name="test")).to_be_checked()
+    assert page.evaluate("history.length") == before + 2
+
+
 def test_the_link_is_copied(demo_address: str, page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visit(page, demo_address + "/collapse")

@@ -321,7 +321,7 @@ def test_a_film_that_plays_goes_on_after_a_change_of_split_or_of_the_second_run(
     open_film(film, demo_address)
     film.locator(".film .play").click()
     for change, shown in (
-        (in_sidebar(film, "test"), "player.panes[0].film.states.split === 'test'"),
+        (in_sidebar(film, "test"), "player.panes[0].film?.states.split === 'test'"),
         (film.locator("[data-testid=stButtonGroup]", has_text="none").get_by_text("none"), "player.panes.length === 1"),
     ):
         until(film, "player.isPlaying")
@@ -338,6 +338,7 @@ def test_an_epoch_that_is_chosen_in_the_sidebar_stops_a_film_that_plays(page: Pa
     page.emulate_media(reduced_motion="no-preference")
     for path in ("/film", "/"):
         visit(page, demo_address + path)
+        expect(page.locator(".film .stage").first).to_be_visible()
         until(page, "player.panes.every((pane) => pane.film?.view) && player.frames > 0")
         settle(page)
         ask(page, "player.isPlaying || player.toggle(true)")

@@ -424,6 +424,19 @@ def test_an_address_of_runs_that_are_not_there_names_them_and_stays(
     assert not app.warning and app.sidebar.multiselect(key="runs").value
 
 
+def test_an_empty_run_of_an_address_asks_for_nothing(three_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was named, as asterisks."""
+    app = open_page("collapse", three_runs, monkeypatch, runs=["", ""])
+    assert [title.value for title in app.title] == ["Collapse over epochs"] and not app.warning
+    default = open_page("collapse", three_runs, monkeypatch).sidebar.multiselect(key="run_picker").value
+    assert app.sidebar.multiselect(key="run_picker").value == default
+    app = open_page("collapse", three_runs, monkeypatch, runs=["", "two-at", "gone-st"])
+    assert "gone-st" in app.warning[0].value and "****" not in app.warning[0].value
+    assert app.sidebar.multiselect(key="run_picker").value == ["two-at"]
+    app = open_page("collapse", three_runs, monkeypatch, runs=["  "])
+    assert "no measured epoch: (empty)" in app.warning[0].value
+
+
 def test_a_run_of_an_address_that_is_not_there_is_named_beside_the_others(
     three_runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
