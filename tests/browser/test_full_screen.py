@@ -53,39 +53,55 @@ def many_runs_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     servers.end()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 800), (844, 390)])
+ENDS = """() => {
+    const chart = document.querySelector('[data-full-screen=chart] svg.marks');
+    return chart && Math.abs(chart.getBoundingClientRect().bottom - (document.documentElement.clientHeight - 12)) < 2;
+}"""
+"""Whether the chart ends where the margin of the window begins."""
+
+
+def check_room(page: Page, height: int) -> None:
+    """Check that the legend, the toolbar and the whole chart are seen in a window of this height, none above another one."""
+    page.wait_for_function(ENDS)
+    legend, frame = page.locator('[data-full-screen="legend"]'), page.locator('[data-full-screen="chart"]')
+    parts = [legend, frame.get_by_test_id("stElementToolbar"), frame.locator("svg.marks")]
+    above, tools, chart = (part.bounding_box() for part in parts)
+    assert above is not None and tools is not None and chart is not None
+    end_of_legend = above["y"] + above["height"]
+    assert 0 < above["y"] < end_of_legend <= chart["y"] and chart["height"] > 0.4 * height
+    assert tools["x"] >= above["x"] + above["width"] or tools["y"] >= end_of_legend
+    bounds = "e => [e.scrollHeight - e.clientHeight, e.scrollWidth - e.clientWidth]"
+    assert frame.evaluate(bounds) == [0, 0] == frame.get_by_test_id("stVegaLiteChart").evaluate(bounds)
+
+
 @pytest.mark.parametrize("runs", [3, 12])
 def test_the_chart_has_the_room_below_the_legend(
-    runs: int, width: int, height: int, demo_address: str, many_runs_address: str, page: Page
+    runs: int, demo_address: str, many_runs_address: str, page: Page
 ) -> None:
-    """The whole chart is seen, also its axes' titles, however many rows the legend has; a click on an entry hides its lines."""
-    page.set_viewport_size({"width": width, "height": height})
+    """The whole chart is seen, also its axes' titles, however many rows the legend has, also after the window has changed."""
     visit(page, f"{demo_address}/collapse" if runs == 3 else many_runs_address)
     settle(page)
     open_chart(page, "NC1")
-    legend, frame = page.locator('[data-full-screen="legend"]'), page.locator('[data-full-screen="chart"]')
-    expect(legend).to_have_count(1)
-    chart, toolbar = frame.locator("svg.marks"), frame.get_by_test_id("stElementToolbar")
-    page.wait_for_function(
-        "() => document.querySelector('[data-full-screen=chart] svg.marks')?.getBoundingClientRect().bottom"
-        " <= document.documentElement.clientHeight"
-    )
-    above, below, tools = legend.bounding_box(), chart.bounding_box(), toolbar.bounding_box()
-    assert above is not None and below is not None and tools is not None
-    assert 0 < above["y"] < above["y"] + above["height"] <= below["y"] and below["height"] > 0.4 * height
-    assert tools["x"] >= above["x"] + above["width"] or tools["y"] >= above["y"] + above["height"], (
-        "they do not overlap"
-    )
-    bounds = "e => [e.scrollHeight - e.clientHeight, e.scrollWidth - e.clientWidth]"
-    assert frame.evaluate(bounds) == [0, 0] == frame.get_by_test_id("stVegaLiteChart").evaluate(bounds)
-    if runs == 3:
-        lines = chart.locator('g.role-mark path[stroke="#0072B2" i]:visible')
-        assert lines.count() > 0
-        legend.get_by_role("checkbox", name="ST", exact=True).uncheck()
-        expect(lines).to_have_count(0)
-        legend.get_by_role("checkbox", name="ST", exact=True).check()
+    for width, height in ((1440, 900), (390, 800), (844, 390)):
+        page.set_viewport_size({"width": width, "height": height})
+        check_room(page, height)
     close_chart(page)
-    assert page.evaluate("innerHeight") == height, "other charts have the whole window"
+    assert page.evaluate("innerHeight") == 390, "other charts have the whole window"
+
+
+def test_a_click_on_an_entry_hides_its_lines_in_full_screen(demo_address: str, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, f"{demo_address}/collapse")
+    settle(page)
+    open_chart(page, "NC1")
+    check_room(page, 844)
+    entry = page.locator('[data-full-screen="legend"]').get_by_role("checkbox", name="ST", exact=True)
+    lines = page.locator('[data-full-screen="chart"] g.role-mark path[stroke="#0072B2" i]:visible')
+    assert lines.count() > 0
+    entry.uncheck()
+    expect(lines).to_have_count(0)
+    entry.check()
+    close_chart(page)
 
 
 def test_the_legend_is_readable_after_a_change_of_theme_in_full_screen(demo_address: str, page: Page) -> None:
