@@ -243,7 +243,8 @@ export class Player {
     const { settings } = this, name = this.#viewName(), classCount = this.stored.length ? 0 : { plane: 3, space: 4 }[settings.view] ?? 0;
     this.solid.parentElement.hidden = settings.view !== "pca";
     this.span.forEach((select, i) => (select.parentElement.hidden = i >= classCount));
-    await Promise.all(this.panes.map((pane) => pane.show(name)));
+    this.viewIsShown = Promise.all(this.panes.map((pane) => pane.show(name)));
+    await this.viewIsShown;
     if (settings.view === "space") for (const pane of this.panes) pane.camera.turnBy(0.5, 0.35);
     this.invalidate();
   }
@@ -351,6 +352,7 @@ export class Player {
         this.toggle(false);
         this.root.inert = true;  // what moves the film now would change its pictures
         try {
+          await this.viewIsShown;
           await make();
           status.textContent = `${kind} saved.`;
         } catch (error) {
