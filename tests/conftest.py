@@ -1,6 +1,7 @@
 """Shared stores: one tiny run, made once; the demo, trained in the background while the other tests run."""
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -128,6 +129,12 @@ def _own_main() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True)
+def _log_is_heard() -> None:
+    """Let pytest's `caplog` hear the log also after a test whose page or command sent it to a file alone."""
+    logging.getLogger("rnc").propagate = True
 
 
 @pytest.fixture(scope="session", autouse=True)

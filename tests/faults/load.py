@@ -94,7 +94,7 @@ def train(store: Path, number: int, until: Any, reports: Any) -> None:
     waits: list[float] = []
     error = ""
     _watch(tally, waits)
-    with redirect_stdout(None), redirect_stderr(io.StringIO()):  # (four bars of progress)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # (four bars of progress)
         try:
             for turn in count():
                 config = small(**RUN, objective=_OBJECTIVES[turn % 2], seed=1000 * (number + 1) + turn)

@@ -100,7 +100,7 @@ def test_the_table_of_a_claim_names_its_runs_numbers_and_bounds(figures_of: Any)
 
 def exported_rows(figures: PageFigures, name: str) -> pd.DataFrame:
     """The rows of a figure's exported table."""
-    return pd.read_csv(io.BytesIO(figures._file(name, FileKind.CSV, 3.25, 8)))
+    return pd.read_csv(io.BytesIO(figures._file(name, FileKind.CSV, 3.25, 8)), float_precision="round_trip")
 
 
 def check_figures(figures: PageFigures, sizes: Iterable[tuple[float, float]]) -> None:
