@@ -44,9 +44,8 @@ test-all: test faults ## and what takes hours: every hostile value, the kills, t
 
 coverage: $(VENV)/.dev ## lines and branches that the tests reach, by room; processes that the tests start are counted too
 	$(PY) -m coverage erase
-	env -u PYTHONDONTWRITEBYTECODE $(PY) -m coverage run -m pytest $(IN_TWO)
-	$(PY) -m coverage combine --quiet
-	$(PY) -m tests.coverage_by_room
+	env -u PYTHONDONTWRITEBYTECODE $(PY) -m coverage run -m pytest $(IN_TWO); status=$$?; \
+	  $(PY) -m coverage combine --quiet && $(PY) -m tests.coverage_by_room && exit $$status
 
 test-lake: $(LAKE)/.made ## the store's tests on DuckLake and a PostgreSQL of their own (Debian: postgresql)
 	RNC_TEST_LAKE=1 $(LAKE)/bin/python -m pytest tests/rnc/store
