@@ -38,7 +38,7 @@ _SCRIPT = """<script>
   const { pushState, replaceState } = history;
   let hasVisitorActed = false;  // since the last entry
   for (const kind of ["pointerdown", "keydown", "popstate"]) {
-    addEventListener(kind, () => { hasVisitorActed = kind !== "popstate"; }, { capture: true });
+    addEventListener(kind, (event) => { if (!event.repeat) hasVisitorActed = kind !== "popstate"; }, { capture: true });
   }
   addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest("[data-testid=stSidebarNavLink]");
@@ -101,11 +101,11 @@ _OF_THE_FILE = (b"content-length", b"etag", b"last-modified")
 class PageScript:
     """An ASGI application that wraps another one and adds a script to its pages.
 
-    Only the first change of the address after a visitor has clicked or typed something adds an entry to the history; each other
-    one on the same page replaces the last entry. In a window as narrow as a phone's, where the sidebar covers the page, it is
-    closed when a page is chosen in it. When the page has loaded its own scripts, it loads those of `ELEMENTS`. While a chart that
-    shares a legend is in full screen, its frame and the legend have the attribute `data-full-screen`, which rnc/ui/style.py uses,
-    and the chart has the height that is left.
+    Only the first change of the address after a visitor has clicked or pressed a key, however long, adds an entry to the history;
+    each other one on the same page replaces the last entry. In a window as narrow as a phone's, where the sidebar covers the
+    page, it is closed when a page is chosen in it. When the page has loaded its own scripts, it loads those of `ELEMENTS`. While
+    a chart that shares a legend is in full screen, its frame and the legend have the attribute `data-full-screen`, which
+    rnc/ui/style.py uses, and the chart has the height that is left.
     """
 
     def __init__(self, app: Any) -> None:

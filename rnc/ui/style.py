@@ -127,6 +127,7 @@ FIGURES = """
 }
 @media (max-width: 768px) {
     [data-full-screen="legend"] { left: 0.75rem; right: 0.75rem; }
+    [data-full-screen="legend"] .rnc-legend { font-size: 12px; gap: 2px 12px; }
     [data-full-screen="chart"] { --room-above: calc(var(--end-of-legend) + 3.25rem); }
 }
 @media (max-height: 500px) {

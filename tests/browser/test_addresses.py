@@ -89,6 +89,13 @@ def test_back_undoes_the_choice_in_a_control(demo_address: str, new_page: Page) 
     page.go_forward()
     expect(page.get_by_role("radio", name="test")).to_be_checked()
     assert page.evaluate("history.length") == before + 2
+    sidebar.get_by_role("slider", name="Epoch").focus()
+    for _repeat in range(3):  # (one key, held down)
+        page.keyboard.down("ArrowLeft")
+        settle(page)
+    page.keyboard.up("ArrowLeft")
+    expect(page).to_have_url(re.compile("epoch="))
+    assert page.evaluate("history.length") == before + 2, "one entry, in place of that to which Forward would lead"
 
 
 def test_the_link_is_copied(demo_address: str, page: Page) -> None:

@@ -434,6 +434,19 @@ def exported_page(film: Page, browser: Browser, tmp_path: Path) -> Iterator[Page
     context.close()
 
 
+def test_a_picture_in_three_dimensions_is_turned_also_after_another_view(film: Page) -> None:
+    """It lay flat, with 3-D ticked."""
+    film.get_by_label("3-D").check()
+    choose(film, "View", "plane of 3 class means")
+    until(film, "player.panes.every((pane) => pane.film.view.view.startsWith('span'))")
+    turned = "player.panes.every((pane) => Math.abs(pane.camera.turn[2]) > 0.1)"
+    assert not ask(film, turned)
+    choose(film, "View", "PCA")
+    until(film, turned)
+    film.get_by_label("3-D").uncheck()
+    assert not ask(film, turned)
+
+
 def test_the_exported_page_plays_without_a_network(film: Page, exported_page: Page) -> None:
     same = "[...player.panes[1].film.positionsAt(10, 1, true)].slice(0, 30)"
     assert ask(exported_page, same) == ask(film, same)

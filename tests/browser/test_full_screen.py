@@ -70,6 +70,7 @@ def check_room(page: Page, height: int) -> None:
     end_of_legend = above["y"] + above["height"]
     assert 0 < above["y"] < end_of_legend <= chart["y"] and chart["height"] > 0.4 * height
     assert tools["x"] >= above["x"] + above["width"] or tools["y"] >= end_of_legend
+    assert height < 500 or legend.evaluate("e => e.scrollHeight - e.clientHeight") == 0, "the whole legend is seen"
     bounds = "e => [e.scrollHeight - e.clientHeight, e.scrollWidth - e.clientWidth]"
     assert frame.evaluate(bounds) == [0, 0] == frame.get_by_test_id("stVegaLiteChart").evaluate(bounds)
 

@@ -245,7 +245,7 @@ export class Player {
     this.span.forEach((select, i) => (select.parentElement.hidden = i >= classCount));
     this.viewIsShown = Promise.all(this.panes.map((pane) => pane.show(name)));
     await this.viewIsShown;
-    if (settings.view === "space") for (const pane of this.panes) pane.camera.turnBy(0.5, 0.35);
+    for (const pane of this.panes) if (pane.film.view && this.isSolid(pane.film)) pane.camera.turnBy(0.5, 0.35);
     this.invalidate();
   }
 
