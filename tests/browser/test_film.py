@@ -292,9 +292,9 @@ def in_sidebar(page: Page, label: str) -> Locator:
     return page.get_by_test_id("stSidebar").get_by_text(label, exact=True)
 
 
-def test_back_undoes_one_act_at_a_time(page: Page, demo_address: str) -> None:
+def test_back_undoes_one_act_at_a_time(new_page: Page, demo_address: str) -> None:
     """The change of split, which ends the selection of samples, added an entry for each; Back from the second changed nothing."""
-    film = page
+    film = new_page  # (whose history is short: browsers keep 50 entries, and the tab that tests share may have them)
     open_film(film, demo_address)
     ask(film, "player.panes[0].over.focus()")  # (the selection below is the visitor's)
     film.keyboard.press("Shift")
